@@ -1,0 +1,1 @@
+"""HTTP: parse the request, ask the node, render the answer."""

@@ -1,0 +1,1 @@
+"""Arithmetic on sound: codecs, levels, buffers, mixing, quality. Pure: no clock, no I/O."""

@@ -1,0 +1,114 @@
+"""What happened to a call, in the past tense; `machine.CallMachine.handle` takes these."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bridge.call.model import EndReason, LegId, LegKind, Party
+
+
+@dataclass(frozen=True, slots=True)
+class LegAdded:
+    """A leg joined the call; it is not connected yet."""
+
+    leg_id: LegId
+    kind: LegKind
+    party: Party
+
+
+@dataclass(frozen=True, slots=True)
+class LegRinging:
+    """The far party's device rings."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered:
+    """The far party accepted the call."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegConnected:
+    """The leg's media road is up, both ways."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegSilent:
+    """A leg that was sending has sent nothing for 2 s. An observation, never an end."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegResumed:
+    """A silent leg sends again."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """The party pressed a key: one of 0-9, *, #, A-D."""
+
+    leg_id: LegId
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """The leg is over by itself: the party left, or its connection failed."""
+
+    leg_id: LegId
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequested:
+    """Our side accepts the call that rings us."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangupRequested:
+    """Our side ends the call."""
+
+    reason: EndReason = EndReason.HANGUP
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequested:
+    """Our side ends legs of the call, never the call itself; None means all WebRTC legs."""
+
+    leg_id: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MuteRequested:
+    """Near legs are taken from, or given back to, what the far party hears; None means all."""
+
+    muted: bool
+    leg_id: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsRequested:
+    """Our side sends digits to the far party."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The machine's `deadline` is reached."""
+
+
+LegEvent: TypeAlias = (
+    LegRinging | LegAnswered | LegConnected | LegSilent | LegResumed | DigitReceived | LegEnded
+)
+Request: TypeAlias = (
+    AnswerRequested | HangupRequested | CloseRequested | MuteRequested | DigitsRequested
+)
+Event: TypeAlias = LegAdded | LegEvent | Request | TimePassed

@@ -1,0 +1,113 @@
+"""The nouns of a call: ids, states, end reasons, parties, and the figures a leg reports."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+CallId = NewType("CallId", str)
+"""32 upper-case hexadecimal digits; the first two name the node that owns the call."""
+
+LegId = NewType("LegId", str)
+LineName = NewType("LineName", str)
+
+
+class State(StrEnum):
+    """Where a call stands."""
+
+    INITIATED = "initiated"
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    """Answered, the far party's media not yet there."""
+    ACTIVE = "active"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class EndReason(StrEnum):
+    """Why a call or a leg ended."""
+
+    HANGUP = "hangup"
+    REMOTE_HANGUP = "remote_hangup"
+    REJECTED = "rejected"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    CANCELED = "canceled"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+    MEDIA_TIMEOUT = "media_timeout"
+    NODE_LOST = "node_lost"
+    DRAINED = "drained"
+
+
+class Direction(StrEnum):
+    """Who rang whom: `inbound` = they rang us."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Party(StrEnum):
+    """Which side of the call a leg is: one far party, any number of near ones."""
+
+    FAR = "far"
+    NEAR = "near"
+
+
+class LegKind(StrEnum):
+    """The kinds of leg, as they appear in metrics."""
+
+    WEBRTC = "webrtc"
+    SIMULATOR = "simulator"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedAudio:
+    """What a leg has received so far; all counts are totals since the leg began."""
+
+    packets: int = 0
+    bytes: int = 0
+    """RTP payload bytes."""
+    lost: int = 0
+    """Packets that never came (RFC 3550 §6.4.1, may shrink when a late one arrives)."""
+    late: int = 0
+    """Packets that came after their frame had been concealed, or twice; dropped."""
+    reordered: int = 0
+    concealed_frames: int = 0
+    fec_frames: int = 0
+    """Lost frames recovered from in-band FEC; not counted in `concealed_frames`."""
+    frames: int = 0
+    """20 ms frames given to the bus, concealed ones included."""
+    jitter_seconds: float = 0.0
+    """Interarrival jitter, RFC 3550 §6.4.1."""
+    level_dbov: float = -127.0
+    """Recent level: 0 is full scale, -127 digital silence."""
+    silent_seconds: float = 0.0
+    """Since when the level has been under -60 dBov."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentAudio:
+    """What a leg has sent so far, and what its peer reported about it."""
+
+    packets: int = 0
+    bytes: int = 0
+    dropped_frames: int = 0
+    """Frames not sent because their time had already been sent."""
+    remote_lost: int = 0
+    """Packets the peer says it never got."""
+    remote_loss_ratio: float = 0.0
+    """Of the peer's last report, 0 to 1."""
+    remote_jitter_seconds: float = 0.0
+    level_dbov: float = -127.0
+
+
+@dataclass(frozen=True, slots=True)
+class LegStatistics:
+    """An immutable record of a leg's figures."""
+
+    received: ReceivedAudio = field(default_factory=ReceivedAudio)
+    sent: SentAudio = field(default_factory=SentAudio)
+    round_trip_seconds: float | None = None
+    """From the peer's last receiver report; None before the first."""
+    discarded: dict[str, int] = field(default_factory=dict)
+    """Datagrams that changed nothing, by reason (`metrics.DISCARD_REASONS`)."""

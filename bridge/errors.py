@@ -1,0 +1,181 @@
+"""Every error the bridge raises on purpose, as one tree; importable from everywhere.
+
+BridgeError                code, status, retry_after
+├── InvalidRequest    400  field
+├── Unauthorized      401  · Forbidden 403
+├── NotFound          404  CallNotFound, LegNotFound
+├── InvalidState      409
+├── PayloadTooLarge   413
+├── LimitExceeded     503  (429 for a rate)
+├── ProtocolError
+│   ├── LocalProtocolError   500   we tried to send nonsense: a bug
+│   └── RemoteProtocolError  400   they sent nonsense: SdpError
+├── LegError          502  Unreachable, NegotiationFailed
+├── Unsupported       501
+└── SetupError             the start is refused: SettingsError, OpusMissing
+
+`code` is stable snake_case for programs, the message is for people and never holds a secret, a
+number or SDP. `api.middleware` maps the tree to HTTP once.
+"""
+
+
+class BridgeError(Exception):
+    """The root of the tree."""
+
+    code = "internal_error"
+    status = 500
+    retry_after: int | None = None
+    """Seconds after which trying again makes sense; sent as `Retry-After`."""
+
+
+class InvalidRequest(BridgeError):
+    """The request is malformed; `field` names the part that is wrong."""
+
+    code = "invalid_request"
+    status = 400
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Unauthorized(BridgeError):
+    """No key, or one we do not know."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(BridgeError):
+    """The key is known but may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(BridgeError):
+    """There is no such thing, or it belongs to another line."""
+
+    code = "not_found"
+    status = 404
+
+
+class CallNotFound(NotFound):
+    """This key never had such a call."""
+
+    code = "call_not_found"
+
+
+class LegNotFound(NotFound):
+    """The call has no such leg."""
+
+    code = "leg_not_found"
+
+
+class InvalidState(BridgeError):
+    """The thing exists, but not in a state that allows the operation."""
+
+    code = "invalid_state"
+    status = 409
+
+
+class PayloadTooLarge(BridgeError):
+    """The request's body is over the route's limit."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class LimitExceeded(BridgeError):
+    """A limit of the operator's is reached; try again later."""
+
+    code = "limit_exceeded"
+    status = 503
+    retry_after = 5
+
+
+class RateLimited(LimitExceeded):
+    """Too many requests with one key."""
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProtocolError(BridgeError):
+    """A message breaks its protocol."""
+
+    code = "protocol_error"
+
+
+class LocalProtocolError(ProtocolError):
+    """We tried to send nonsense: a bug of ours."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """They sent nonsense."""
+
+    code = "bad_message"
+    status = 400
+
+
+class SdpError(RemoteProtocolError):
+    """A session description we cannot work with; `line` counts from 1 where one line is to blame."""
+
+    code = "bad_sdp"
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message if line is None else f"{message} (line {line})")
+        self.line = line
+
+
+class LegError(BridgeError):
+    """A party could not be connected."""
+
+    code = "leg_failed"
+    status = 502
+
+
+class Unreachable(LegError):
+    """The number cannot be reached."""
+
+    code = "unreachable"
+
+
+class NegotiationFailed(LegError):
+    """ICE or DTLS did not come up; `stage` is `ice` or `dtls`, `reason` a word of a closed set."""
+
+    code = "negotiation_failed"
+
+    def __init__(self, message: str, *, stage: str, reason: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.reason = reason
+
+
+class Unsupported(BridgeError):
+    """The interface documents this, the bridge does not do it (yet)."""
+
+    code = "not_implemented"
+    status = 501
+
+
+class SetupError(BridgeError):
+    """The bridge cannot start; the message says what to do."""
+
+    code = "setup_error"
+
+
+class SettingsError(SetupError):
+    """A setting is unknown, has the wrong type or contradicts another; the message names the key."""
+
+    code = "bad_setting"
+
+
+class OpusMissing(SetupError):
+    """No usable libopus was found."""
+
+    code = "opus_missing"

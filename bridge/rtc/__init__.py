@@ -1,0 +1,1 @@
+"""A WebRTC peer without RTCPeerConnection: ICE, DTLS, RTP session. Alone knows aiortc and aioice."""

@@ -1,0 +1,264 @@
+"""Settings: a TOML file, then `BRIDGE_SECTION__KEY` environment variables, into frozen records.
+
+An unknown key or a wrong type stops the start and names the key. Only `app` reads these; every
+other object is handed the values it needs. `deploy/bridge.example.toml` lists them all.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from bridge.errors import SettingsError
+
+PREFIX = "BRIDGE_"
+CONFIG_VARIABLE = "BRIDGE_CONFIG"
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the settings file."""
+
+
+class Http(Section, frozen=True):
+    """Where the HTTP service listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tls_cert: str = ""
+    """PEM file with the certificate chain; with `tls_key` turns HTTPS on."""
+    tls_key: str = ""
+    cors_origins: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    """Web origins whose pages may call the API with a key in a header; `*` is any."""
+
+
+class Data(Section, frozen=True):
+    """What the bridge writes."""
+
+    dir: str = "data"
+
+
+class Simulator(Section, frozen=True):
+    """The simulated WhatsApp contacts."""
+
+    ring_seconds: float = 1.0
+
+
+class Limits(Section, frozen=True):
+    """How much is too much."""
+
+    calls: int = 200
+    calls_per_line: int = 0
+    """0 = the same as `calls`."""
+    requests_per_minute: int = 0
+    """Per key; 0 = no limit."""
+    ring_seconds: float = 60.0
+    """How long a call may ring before it ends as `no_answer`."""
+    call_seconds: float = 14400.0
+    alone_seconds: float = 60.0
+    """A call whose last near leg is gone ends after this long, if it ever had one."""
+    kept_seconds: float = 3600.0
+    """How long an ended call stays known (409 instead of 404, its quality figures)."""
+
+
+class Rtc(Section, frozen=True):
+    """WebRTC transport."""
+
+    bind: list[str] = msgspec.field(default_factory=list)
+    """Addresses to receive media on; empty = the address of the default route, else loopback."""
+    external_address: str = ""
+    """Public address written into answers when the bridge is behind 1:1 NAT."""
+    ports: str = "20000-20999"
+    """UDP ports for media, one a leg."""
+    stun_urls: list[str] = msgspec.field(default_factory=lambda: ["stun:stun.l.google.com:19302"])
+    """Told to browsers; the bridge itself asks no STUN server."""
+    probe_private: bool = False
+    """Send checks to private, loopback and link-local candidates that a browser offers."""
+
+
+class TurnServer(Section, frozen=True):
+    """One TURN server with its own credentials, for `turn.servers`."""
+
+    urls: list[str]
+    username: str
+    credential: str
+
+
+class Turn(Section, frozen=True):
+    """The TURN slot: what browsers are told to relay through."""
+
+    mode: Literal["none", "static", "shared_secret"] = "none"
+    urls: list[str] = msgspec.field(default_factory=list)
+    secret: str = ""
+    """`shared_secret`: the `static-auth-secret` of coturn."""
+    ttl: int = 3600
+    """`shared_secret`: seconds a credential is good for."""
+    username: str = ""
+    """`static`: user name for `urls`."""
+    credential: str = ""
+    servers: list[TurnServer] = msgspec.field(default_factory=list)
+    """`static`: more servers, each with its own credentials."""
+
+
+class Log(Section, frozen=True):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class WhatsApp(Section, frozen=True):
+    """Where a line's WhatsApp calls come from."""
+
+    provider: Literal["simulator"] = "simulator"
+
+
+class Line(Section, frozen=True):
+    """One identity the bridge answers for."""
+
+    keys: list[str]
+    numbers: list[str] = msgspec.field(default_factory=list)
+    whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
+
+
+class Settings(Section, frozen=True):
+    """Everything that can be set."""
+
+    http: Http = msgspec.field(default_factory=Http)
+    data: Data = msgspec.field(default_factory=Data)
+    nodes: int = 1
+    """Processes; only 1 for now."""
+    simulator: Simulator = msgspec.field(default_factory=Simulator)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    rtc: Rtc = msgspec.field(default_factory=Rtc)
+    turn: Turn = msgspec.field(default_factory=Turn)
+    log: Log = msgspec.field(default_factory=Log)
+    lines: dict[str, Line] = msgspec.field(default_factory=dict)
+    """Without any, the line `demo` with the key `demo` exists, on loopback only."""
+
+
+DEMO_LINE = "demo"
+DEMO_KEY = "demo"
+
+
+def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
+    """Read the settings file (`path`, else `BRIDGE_CONFIG`, else none), then the environment.
+
+    Raises:
+        SettingsError: a file that cannot be read, an unknown key, a wrong type, a contradiction.
+    """
+    chosen = path or (
+        Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None
+    )
+    tree = _read(chosen) if chosen else {}
+    for name, text in environment.items():
+        if name.startswith(PREFIX) and name != CONFIG_VARIABLE:
+            _place(tree, name, text)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {error}") from error
+    check(settings)
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listening address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def port_range(text: str) -> range:
+    """Read `first-last` (both included).
+
+    Raises:
+        SettingsError: not two port numbers in order.
+    """
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+        raise SettingsError(f'rtc.ports: expected "first-last" between 1 and 65535, got "{text}"')
+    return range(int(first), int(last) + 1)
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot work together.
+
+    Raises:
+        SettingsError: naming the key and what to do.
+    """
+    port_range(settings.rtc.ports)
+    if settings.nodes != 1:
+        raise SettingsError("nodes: only 1 process is supported in this version")
+    if bool(settings.http.tls_cert) != bool(settings.http.tls_key):
+        raise SettingsError("http.tls_cert and http.tls_key: set both or neither")
+    for address in [*settings.rtc.bind, *filter(None, [settings.rtc.external_address])]:
+        _check_address(address)
+    _check_turn(settings.turn)
+    _check_lines(settings)
+
+
+def _check_address(address: str) -> None:
+    try:
+        ip_address(address)
+    except ValueError:
+        raise SettingsError(
+            f'rtc.bind, rtc.external_address: "{address}" is not an IP address'
+        ) from None
+
+
+def _check_turn(turn: Turn) -> None:
+    if turn.mode == "shared_secret" and not (turn.urls and turn.secret):
+        raise SettingsError("turn.mode shared_secret needs turn.urls and turn.secret")
+    if turn.mode == "static" and not (turn.urls or turn.servers):
+        raise SettingsError("turn.mode static needs turn.urls or turn.servers")
+    if turn.mode == "static" and turn.urls and not (turn.username and turn.credential):
+        raise SettingsError("turn.urls in mode static need turn.username and turn.credential")
+
+
+def _check_lines(settings: Settings) -> None:
+    if not settings.lines and not is_loopback(settings.http.host):
+        raise SettingsError(
+            f"http.host {settings.http.host} is reachable from outside, but no line has a key: "
+            "set [lines.NAME] keys in the settings file, or "
+            "BRIDGE_LINES__MAIN__KEYS='[\"a-long-random-key\"]'"
+        )
+    seen: set[str] = set()
+    for name, line in settings.lines.items():
+        for key in line.keys:
+            if not key or key in seen:
+                raise SettingsError(f"lines.{name}.keys: a key is empty or used twice")
+            seen.add(key)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"settings file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {path}: {error}") from error
+
+
+def _place(tree: dict[str, Any], name: str, text: str) -> None:
+    *tables, key = name.removeprefix(PREFIX).lower().split("__")
+    table = tree
+    for part in tables:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{name}: {part} is a value, not a section")
+    table[key] = _value(name, text)
+
+
+def _value(name: str, text: str) -> object:
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{name}: not valid JSON: {error}") from error
