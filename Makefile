@@ -1,0 +1,93 @@
+# Everything goes into .venv, from the hashed lock files; a stamp file says which lock is installed.
+# Needs make, git, and Python 3.11 or later with venv.  `make help` lists the targets.
+
+PYTHON  ?= python3
+WORKERS ?= auto
+ARGS    ?=
+BENCH   ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+RUN  := $(VENV)/.run
+DEV  := $(VENV)/.dev
+NODE := node_modules/.package-lock.json
+COMPILE := .venv-lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+           --generate-hashes --no-annotate --no-header --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run run-lan test test-tools check check-web bench lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# `exec`: the bridge takes the place of the shell, so that a signal reaches it at once.
+run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.toml")
+	@exec $(BIN)/python -m bridge $(ARGS)
+
+run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints a QR code
+	@exec $(BIN)/python -m bridge --lan $(ARGS)
+
+test: test-tools check  ## checks and all tests, a real Chromium included (ARGS="-k words" picks some)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup --no-fold-skipped $(ARGS)
+
+check: $(DEV) check-web  ## formatting, lint, types, import rules
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy bridge tests
+	$(BIN)/lint-imports
+
+bench: $(DEV)  ## capacity and delay, against stock aiortc (BENCH="--legs 24")
+	@exec $(BIN)/python -m tests.load.bench $(BENCH)
+
+lock:  ## write the lock files anew from pyproject.toml and package.json
+	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
+	$(COMPILE) --upgrade -o requirements.lock
+	$(COMPILE) --upgrade -c requirements.lock --group dev -o requirements-dev.lock
+	$(COMPILE) --upgrade -c requirements-dev.lock --group dev --group pesq -o .venv-lock/pesq.lock
+	@awk '/^[a-zA-Z]/ { keep = /^pesq==/ } keep' .venv-lock/pesq.lock > requirements-pesq.lock
+	npm install --package-lock-only --ignore-scripts
+
+clean:  ## remove what make brought and the caches; the data folder stays
+	rm -rf $(VENV) .venv-lock node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A folder left by a broken first try (no pip in it) is made again.
+define venv
+$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || { echo "make: $(PYTHON) is older than 3.11; name another with PYTHON=..." >&2; exit 1; }; \
+  echo "make: creating $(VENV)"; \
+  $(PYTHON) -m venv --clear $(VENV) \
+    || { echo "make: no virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }; }
+endef
+
+$(RUN): requirements.lock
+	@$(venv)
+	@echo "make: installing the bridge's packages into $(VENV) (the first time takes a minute)"
+	@$(PIP) -r requirements.lock
+	@touch $@
+	@echo "make: packages are ready"
+
+$(DEV): requirements-dev.lock
+	@$(venv)
+	@echo "make: installing the packages for tests into $(VENV) (the first time takes two minutes)"
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
+	@echo "make: packages for tests are ready"
+
+# The rest that tests need. Whatever cannot be had is named here and again at the end of the tests.
+test-tools: $(DEV)
+	@sh .ci/install-test-tools $(BIN)/python
+
+check-web: $(DEV)
+	@sh .ci/install-test-tools $(BIN)/python npm
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory $(NODE) && echo "node_modules/.bin/tsc -p web" && node_modules/.bin/tsc -p web; \
+	else echo "make check: SKIPPED: tsc -p web (npm is missing)"; fi
+
+$(NODE): package.json package-lock.json
+	@echo "make: installing TypeScript into node_modules"
+	@npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
