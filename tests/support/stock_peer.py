@@ -1,0 +1,302 @@
+"""A stock aiortc `RTCPeerConnection` as the independent browser in tests.
+
+It shares no code with the bridge: aiortc's own SDP, jitter buffer and Opus. Its receiver holds
+every packet back for 80 ms (280 ms after a loss) and never conceals, so use it to prove that two
+sides understand each other and what is heard; the exact time and place of single packets is for
+`tests.support.light_peer`.
+"""
+
+import asyncio
+import time
+import wave
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import av
+import numpy as np
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+from typing_extensions import override
+
+Pcm: TypeAlias = NDArray[np.int16]
+"""Mono samples at 16 kHz."""
+
+Exchange: TypeAlias = Callable[[str], Awaitable[str]]
+"""Hands over an offer (SDP text) and brings the answer (SDP text)."""
+
+RATE = 16_000
+_WIRE_RATE = 48_000
+_WIRE_FRAME = 960
+
+
+def read_wav(path: Path | str) -> Pcm:
+    """Read a mono 16-bit WAV of 16 kHz."""
+    with wave.open(str(path), "rb") as file:
+        form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
+        assert form == (1, 2, RATE), f"{path}: expected mono, 16 bit, 16 kHz, got {form}"
+        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").copy()
+
+
+class SignallingError(Exception):
+    """The other side did not answer the offer with 200."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"offer refused with {status}: {body}")
+        self.status = status
+        self.body = body
+
+
+class HttpExchange:
+    """Takes offers to a bridge's `/call/webrtc/offer` and remembers the leg for the next ones.
+
+    Args:
+        post: `post` of an `aiohttp.ClientSession` or of aiohttp's `TestClient`.
+        url: `http://host:port` of a running bridge; empty with a `TestClient`.
+        call_id: The call to join.
+        key: API key of the line.
+        more: Further members of the request body (`party`, `legID`).
+    """
+
+    def __init__(
+        self, post: Any, url: str, *, call_id: str, key: str = "demo", **more: str
+    ) -> None:
+        self._post = post
+        self._url = f"{url}/call/webrtc/offer"
+        self._headers = {"token": key}
+        self._body = {"callID": call_id, "type": "offer", **more}
+        self.leg_id: str = more.get("legID", "")
+        self.seconds: float = 0.0
+        """How long the last answer took."""
+
+    async def __call__(self, offer: str) -> str:
+        """Post the offer; a second one goes to the same leg.
+
+        Raises:
+            SignallingError: any status but 200.
+        """
+        body = {**self._body, "sdp": offer} | ({"legID": self.leg_id} if self.leg_id else {})
+        begun = time.monotonic()
+        async with self._post(self._url, json=body, headers=self._headers) as response:
+            text = await response.text()
+            self.seconds = time.monotonic() - begun
+            if response.status != 200:
+                raise SignallingError(response.status, text)
+            reply = await response.json(content_type=None)
+        self.leg_id = reply.get("legID", "")
+        answer: str = reply["sdp"]
+        return answer
+
+
+class Microphone(MediaStreamTrack):
+    """Says `speech` once (or over and over) in real time, then silence.
+
+    The speech is brought to 48 kHz beforehand: aiortc's encoder holds frames of another rate back
+    by one frame.
+    """
+
+    kind = "audio"
+
+    def __init__(self, speech: Pcm, *, repeat: bool) -> None:
+        super().__init__()
+        wide = resample_poly(speech.astype(np.float64), _WIRE_RATE // RATE, 1)
+        count = -(-len(wide) // _WIRE_FRAME)
+        padded = np.zeros(count * _WIRE_FRAME, dtype=np.int16)
+        padded[: len(wide)] = np.clip(np.rint(wide), -32768, 32767)
+        self._frames = padded.reshape(count, 1, _WIRE_FRAME)
+        self._silence = np.zeros((1, _WIRE_FRAME), dtype=np.int16)
+        self._repeat = repeat
+        self._sent = 0
+        self.started: float | None = None
+        """When the first sample left (monotonic seconds)."""
+
+    @override
+    async def recv(self) -> av.AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        now = time.monotonic()
+        if self.started is None:
+            self.started = now
+        await asyncio.sleep(max(0.0, self.started + self._sent * 0.02 - now))
+        frame = av.AudioFrame.from_ndarray(self._next(), format="s16", layout="mono")
+        frame.sample_rate = _WIRE_RATE
+        frame.pts = self._sent * _WIRE_FRAME
+        frame.time_base = Fraction(1, _WIRE_RATE)
+        self._sent += 1
+        return frame
+
+    def _next(self) -> NDArray[np.int16]:
+        count = len(self._frames)
+        if count == 0 or (self._sent >= count and not self._repeat):
+            return self._silence
+        chosen: NDArray[np.int16] = self._frames[self._sent % count]
+        return chosen
+
+
+class Ear:
+    """Everything that was heard, at 16 kHz, with the time at which each piece came out."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Pcm] = []
+        self.times: list[tuple[float, int]] = []
+        """(monotonic seconds, samples heard before): one for every frame."""
+        self._samples = 0
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+
+    @property
+    def seconds(self) -> float:
+        """How much was heard."""
+        return self._samples / RATE
+
+    @property
+    def started(self) -> float | None:
+        """When the first sample came out (monotonic seconds)."""
+        return self.times[0][0] if self.times else None
+
+    def pcm(self) -> Pcm:
+        """Everything heard until now."""
+        return np.concatenate(self._pieces) if self._pieces else np.zeros(0, dtype=np.int16)
+
+    def take(self, frame: av.AudioFrame, now: float) -> None:
+        """Append one decoded frame of any rate and layout."""
+        for part in self._resampler.resample(frame):
+            piece = part.to_ndarray().reshape(-1).astype(np.int16)
+            self.times.append((now, self._samples))
+            self._pieces.append(piece)
+            self._samples += len(piece)
+
+
+class StockPeer:
+    """One browser: makes an offer, speaks, listens.
+
+    Use as `async with StockPeer(speech) as peer: await peer.call(exchange)`.
+
+    Args:
+        speech: What the microphone says (int16 mono 16 kHz); None is silence.
+        repeat: Say it over and over.
+        direction: Direction offered; with `recvonly` there is no microphone.
+        host: The only address that ICE gathers; loopback works without any network.
+    """
+
+    def __init__(
+        self,
+        speech: Pcm | None = None,
+        *,
+        repeat: bool = False,
+        direction: str = "sendrecv",
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.ear = Ear()
+        words = np.zeros(0, np.int16) if speech is None else speech
+        self.microphone = Microphone(words, repeat=repeat)
+        said: Any = "audio" if direction == "recvonly" else self.microphone
+        self._transceiver = self.connection.addTransceiver(said, direction=direction)
+        self._dtls = self._transceiver.sender.transport
+        _gather_only(self._dtls.transport.iceGatherer, host)
+        self._connected = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._hearing = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self.connection.on("track", self._on_track)
+        self.connection.on("connectionstatechange", self._on_state)
+
+    async def __aenter__(self) -> "StockPeer":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def offer(self) -> str:
+        """Make the offer, all candidates in it."""
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def accept(self, answer: str) -> None:
+        """Take the answer; the connection is made in the background."""
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def call(self, exchange: Exchange, *, timeout: float = 10.0) -> None:
+        """Offer, take the answer and wait until media can flow."""
+        await self.accept(await exchange(await self.offer()))
+        await self.wait_connected(timeout)
+
+    async def wait_connected(self, timeout: float = 10.0) -> None:
+        """Wait for ICE and DTLS.
+
+        Raises:
+            TimeoutError: not connected in time.
+        """
+        async with asyncio.timeout(timeout):
+            await self._connected.wait()
+
+    async def wait_heard(self, seconds: float, *, timeout: float = 20.0) -> None:
+        """Wait until this much sound was heard since the beginning.
+
+        Raises:
+            TimeoutError: less was heard.
+        """
+        async with asyncio.timeout(timeout):
+            while self.ear.seconds < seconds:
+                self._hearing.clear()
+                await self._hearing.wait()
+
+    async def wait_ended(self, timeout: float = 10.0) -> None:
+        """Wait until the other side has closed, or the connection was lost."""
+        async with asyncio.timeout(timeout):
+            await self._ended.wait()
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow now."""
+        return self.connection.connectionState == "connected"
+
+    def heard(self) -> Pcm:
+        """Everything heard until now (int16 mono 16 kHz)."""
+        return self.ear.pcm()
+
+    async def send_raw(self, packet: bytes) -> None:
+        """Protect and send one RTP or RTCP packet as it is (a digit, a BYE, nonsense)."""
+        await self._dtls._send_rtp(packet)
+
+    async def close(self) -> None:
+        """Say goodbye (DTLS close_notify) and free everything."""
+        self.microphone.stop()
+        await self.connection.close()
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self._listening = asyncio.create_task(self._listen(track))
+
+    def _on_state(self) -> None:
+        state = self.connection.connectionState
+        if state == "connected":
+            self._connected.set()
+        elif state in ("closed", "failed"):
+            self._ended.set()
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        with suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, av.AudioFrame):
+                    self.ear.take(frame, time.monotonic())
+                    self._hearing.set()
+
+
+def _gather_only(gatherer: Any, host: str) -> None:
+    """Let an aiortc gatherer use one address instead of every interface but loopback."""
+    connection = gatherer._connection
+    gather = connection.get_component_candidates
+
+    async def only(component: int, addresses: list[str], timeout: int = 5) -> Any:
+        return await gather(component, [host], timeout)
+
+    connection.get_component_candidates = only
