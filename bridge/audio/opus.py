@@ -1,0 +1,247 @@
+"""libopus at 16 kHz mono, called directly (cffi, ABI mode): decoder and encoder.
+
+A decoder and an encoder own their buffers and reuse them for every packet; input is read where it
+lies. Neither may be used from two threads at once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import cffi
+
+from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
+from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
+
+# Opus packets last at most 120 ms (RFC 6716 §3.2.5) and carry frames of at most 1275 bytes.
+_LONGEST_SAMPLES: Final = 1920
+_LONGEST_PACKET: Final = 1275
+
+_ffi = cffi.FFI()
+# Samples go in as `char` rather than `opus_int16`: the call is the same, and `bytes` then need no
+# conversion object.
+_ffi.cdef(
+    """
+    typedef struct OpusDecoder OpusDecoder;
+    typedef struct OpusEncoder OpusEncoder;
+    const char *opus_get_version_string(void);
+    const char *opus_strerror(int error);
+    OpusDecoder *opus_decoder_create(int32_t rate, int channels, int *error);
+    void opus_decoder_destroy(OpusDecoder *decoder);
+    int opus_decode(OpusDecoder *decoder, const char *packet, int32_t size,
+                    int16_t *pcm, int samples, int fec);
+    int opus_decoder_ctl(OpusDecoder *decoder, int request, ...);
+    OpusEncoder *opus_encoder_create(int32_t rate, int channels, int application, int *error);
+    void opus_encoder_destroy(OpusEncoder *encoder);
+    int32_t opus_encode(OpusEncoder *encoder, const char *pcm, int samples,
+                        unsigned char *packet, int32_t size);
+    int opus_encoder_ctl(OpusEncoder *encoder, int request, ...);
+    """
+)
+
+# opus_defines.h
+_OK = 0
+_SET_BITRATE = 4002
+_SET_COMPLEXITY = 4010
+_SET_INBAND_FEC = 4012
+_SET_PACKET_LOSS_PERC = 4014
+_SET_DTX = 4016
+_SET_SIGNAL = 4024
+_GET_LOOKAHEAD = 4027
+_RESET_STATE = 4028
+_SIGNAL_VOICE = 3001
+
+
+class Application(IntEnum):
+    """What libopus optimises for; it cannot be changed on a living encoder."""
+
+    VOIP = 2048
+    """SILK for speech at the rates used here; 6.5 ms look-ahead; the only one with in-band FEC."""
+    LOW_DELAY = 2051
+    """CELT only, 2.5 ms look-ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """How an encoder is set up."""
+
+    application: Application
+    bitrate: int
+    """Bits a second."""
+    complexity: int
+    """0 to 10."""
+    fec: bool = False
+    """In-band FEC; libopus emits it only with `Application.VOIP` at complexity 2 and above."""
+    expected_loss: int = 0
+    """Percent of packets; decides how many bits FEC gets."""
+    dtx: bool = False
+
+
+class Opus:
+    """A loaded libopus; made once by `load` and passed down."""
+
+    __slots__ = ("lib", "path", "version")
+
+    def __init__(self, lib: Any, path: str) -> None:  # noqa: ANN401  (cffi has no static type)
+        self.lib = lib
+        self.path = path
+        self.version = _text(lib.opus_get_version_string())
+
+    def error(self, code: int) -> str:
+        """Give libopus' own words for an error code."""
+        return _text(self.lib.opus_strerror(code))
+
+
+def load(paths: Iterable[str]) -> Opus:
+    """Load the first libopus of `paths` that can be opened.
+
+    Args:
+        paths: File paths, or bare names that the dynamic linker knows.
+
+    Raises:
+        OpusMissing: none can be opened; the message lists what was tried and what to install.
+    """
+    tried: list[str] = []
+    for path in paths:
+        try:
+            return Opus(_ffi.dlopen(path), path)
+        except (OSError, AttributeError) as error:
+            tried.append(f"{path} ({error})")
+    raise OpusMissing(
+        "No usable libopus was found. Install the Python package `av`, which brings one, or the"
+        " system's library (Debian: apt-get install libopus0), or name a file in OPUS_LIB."
+        f" Tried: {'; '.join(tried) or 'nothing'}"
+    )
+
+
+class Decoder:
+    """Decodes the packets of one Opus stream to 16-bit mono at 16 kHz; stereo is mixed down."""
+
+    __slots__ = ("_decode", "_handle", "_opus", "_pcm", "_view")
+
+    def __init__(self, opus: Opus) -> None:
+        lib = opus.lib
+        error = _ffi.new("int *")
+        handle = lib.opus_decoder_create(SAMPLE_RATE, 1, error)
+        if error[0] != _OK:
+            raise LocalProtocolError(f"opus_decoder_create: {opus.error(error[0])}")
+        self._opus = opus
+        self._handle = _ffi.gc(handle, lib.opus_decoder_destroy)
+        self._pcm = _ffi.new("int16_t[]", _LONGEST_SAMPLES)
+        self._view = _ffi.buffer(self._pcm)
+        self._decode = lib.opus_decode
+
+    def decode(self, payload: bytes) -> bytes:
+        """Decode one packet of 2.5 to 120 ms.
+
+        Raises:
+            RemoteProtocolError: libopus refuses the packet.
+        """
+        # An empty packet would be taken for a loss.
+        if not payload:
+            raise RemoteProtocolError("empty Opus packet")
+        samples = self._decode(self._handle, payload, len(payload), self._pcm, _LONGEST_SAMPLES, 0)
+        if samples < 0:
+            raise RemoteProtocolError(f"Opus packet: {self._opus.error(samples)}")
+        pcm: bytes = self._view[: 2 * samples]
+        return pcm
+
+    def conceal(self, samples: int = FRAME_SAMPLES) -> bytes:
+        """Make up sound for a packet that did not come.
+
+        Args:
+            samples: How much, at 16 kHz; rounded down to 2.5 ms (40 samples), at most 120 ms.
+        """
+        return self._lost(_ffi.NULL, 0, samples)
+
+    def recover(self, payload: bytes, samples: int = FRAME_SAMPLES) -> bytes:
+        """Rebuild the sound before a packet from the in-band FEC which that packet carries.
+
+        Call it before `decode(payload)`. Without FEC in the packet the result is concealment.
+
+        Args:
+            payload: The packet after the missing one.
+            samples: Length of the missing sound at 16 kHz, as in `conceal`.
+
+        Raises:
+            RemoteProtocolError: libopus refuses the packet.
+        """
+        if not payload:
+            raise RemoteProtocolError("empty Opus packet")
+        return self._lost(payload, len(payload), samples)
+
+    def reset(self) -> None:
+        """Forget everything heard: a new stream begins."""
+        self._opus.lib.opus_decoder_ctl(self._handle, _RESET_STATE)
+
+    def _lost(self, packet: Any, size: int, samples: int) -> bytes:  # noqa: ANN401  (NULL or bytes)
+        wanted = min(samples, _LONGEST_SAMPLES) // 40 * 40
+        made = self._decode(self._handle, packet, size, self._pcm, wanted, 1 if size else 0)
+        if made < 0:
+            raise RemoteProtocolError(f"Opus packet: {self._opus.error(made)}")
+        pcm: bytes = self._view[: 2 * made]
+        return pcm
+
+
+class Encoder:
+    """Encodes frames of 20 ms, 16-bit mono at 16 kHz, to Opus."""
+
+    __slots__ = ("_encode", "_handle", "_opus", "_packet", "_view", "lookahead", "settings")
+
+    def __init__(self, opus: Opus, settings: EncoderSettings) -> None:
+        lib = opus.lib
+        error = _ffi.new("int *")
+        handle = lib.opus_encoder_create(SAMPLE_RATE, 1, int(settings.application), error)
+        if error[0] != _OK:
+            raise LocalProtocolError(f"opus_encoder_create: {opus.error(error[0])}")
+        self._opus = opus
+        self._handle = _ffi.gc(handle, lib.opus_encoder_destroy)
+        self._packet = _ffi.new("unsigned char[]", _LONGEST_PACKET)
+        self._view = _ffi.buffer(self._packet)
+        self._encode = lib.opus_encode
+        self.settings = settings
+        self._set(_SET_BITRATE, settings.bitrate)
+        self._set(_SET_COMPLEXITY, settings.complexity)
+        self._set(_SET_INBAND_FEC, int(settings.fec))
+        self._set(_SET_PACKET_LOSS_PERC, settings.expected_loss)
+        self._set(_SET_DTX, int(settings.dtx))
+        if settings.application is Application.VOIP:
+            self._set(_SET_SIGNAL, _SIGNAL_VOICE)
+        answer = _ffi.new("int32_t *")
+        lib.opus_encoder_ctl(self._handle, _GET_LOOKAHEAD, answer)
+        self.lookahead: int = answer[0]
+        """Samples at 16 kHz by which the decoded sound lags behind."""
+
+    def encode(self, pcm: bytes) -> bytes:
+        """Encode one frame.
+
+        Args:
+            pcm: 640 bytes.
+
+        Returns:
+            The packet; with DTX, two bytes or fewer mean that it need not be sent.
+
+        Raises:
+            LocalProtocolError: `pcm` is not a frame.
+        """
+        # libopus would read past the end of anything shorter.
+        if len(pcm) != FRAME_BYTES:
+            raise LocalProtocolError(f"a frame has {FRAME_BYTES} bytes, not {len(pcm)}")
+        size = self._encode(self._handle, pcm, FRAME_SAMPLES, self._packet, _LONGEST_PACKET)
+        if size < 0:
+            raise LocalProtocolError(f"opus_encode: {self._opus.error(size)}")
+        packet: bytes = self._view[:size]
+        return packet
+
+    def _set(self, request: int, value: int) -> None:
+        code = self._opus.lib.opus_encoder_ctl(self._handle, request, _ffi.cast("int32_t", value))
+        if code != _OK:
+            raise LocalProtocolError(
+                f"opus_encoder_ctl({request}, {value}): {self._opus.error(code)}"
+            )
+
+
+def _text(pointer: Any) -> str:  # noqa: ANN401  (a C string)
+    value = _ffi.string(pointer)
+    return value.decode() if isinstance(value, bytes) else str(value)
