@@ -1,0 +1,164 @@
+"""How well one RTP source is received (RFC 3550, appendices A.1, A.3 and A.8)."""
+
+from typing import Final
+
+from bridge.wire.rtcp import ReportBlock, SenderReport, ntp_middle
+from bridge.wire.rtp import CLOCK_RATE, RtpPacket
+
+_MAX_DROPOUT: Final = 3000
+_MAX_MISORDER: Final = 100
+_HISTORY: Final = (1 << 128) - 1  # one bit for each of the newest 128 sequence numbers
+_PLAUSIBLE_DEVIATION: Final = 5  # seconds; more is a jump of the source's clock, not jitter
+
+
+class ReceptionStatistics:
+    """Counts what came and what did not of one SSRC; make a new one when the SSRC changes.
+
+    A large jump of the sequence is taken for a restart of the source once a second packet follows
+    it (RFC 3550 A.1): report blocks begin anew then, while the totals go on.
+    """
+
+    __slots__ = (
+        "_bad_sequence",
+        "_base",
+        "_clock_rate",
+        "_distinct",
+        "_expected_before",
+        "_highest",
+        "_jitter",
+        "_last_arrival",
+        "_last_timestamp",
+        "_lost_before_restart",
+        "_received",
+        "_received_before",
+        "_report",
+        "_seen",
+        "duplicates",
+        "packets",
+        "reordered",
+        "ssrc",
+    )
+
+    def __init__(self, *, ssrc: int, clock_rate: int = CLOCK_RATE) -> None:
+        self.ssrc = ssrc
+        self.packets = 0
+        """All that came, duplicates and late ones included."""
+        self.duplicates = 0
+        """Seen among the newest 128 sequence numbers."""
+        self.reordered = 0
+        """Came after a packet that was sent later."""
+        self._clock_rate = clock_rate
+        self._base = 0
+        self._highest = -1  # extended by wraps
+        self._bad_sequence = -1  # what would confirm a restart
+        self._received = 0
+        self._distinct = 0
+        self._seen = 0
+        self._lost_before_restart = 0
+        self._expected_before = 0
+        self._received_before = 0
+        self._jitter = 0.0
+        self._last_arrival: float | None = None
+        self._last_timestamp = 0
+        self._report: tuple[int, float] | None = None
+
+    @property
+    def lost(self) -> int:
+        """Packets that never came; shrinks when a late one does. Duplicates make up for nothing."""
+        return self._lost_before_restart + self._missing()
+
+    @property
+    def jitter_seconds(self) -> float:
+        """Interarrival jitter (RFC 3550 §6.4.1)."""
+        return self._jitter / self._clock_rate
+
+    @property
+    def highest_sequence(self) -> int:
+        """Newest sequence number, extended by its wraps; -1 before the first packet."""
+        return self._highest
+
+    def received(self, packet: RtpPacket, now: float) -> None:
+        """Count a packet that arrived at `now` (monotonic seconds)."""
+        self.packets += 1
+        sequence = packet.sequence
+        ahead = (sequence - self._highest) & 0xFFFF
+        if self._highest < 0:
+            self._begin(sequence)
+        elif 0 < ahead < _MAX_DROPOUT:
+            self._highest += ahead
+            self._seen = (self._seen << ahead | 1) & _HISTORY
+        elif 0 < ahead <= 0x10000 - _MAX_MISORDER:
+            if sequence != self._bad_sequence:
+                self._bad_sequence = (sequence + 1) & 0xFFFF
+                return
+            self._lost_before_restart += self._missing()
+            self._begin(sequence)
+        else:
+            self._bad_sequence = -1
+            self._received += 1
+            self._count_late(-ahead & 0xFFFF)
+            return
+        self._bad_sequence = -1
+        self._received += 1
+        self._distinct += 1
+        self._measure_jitter(packet.timestamp, now)
+
+    def sender_report(self, report: SenderReport, now: float) -> None:
+        """Remember the source's report, for the round trip it will compute."""
+        self._report = ntp_middle(report.ntp), now
+
+    def report_block(self, now: float) -> ReportBlock:
+        """Make the block about this source; each one covers the time since the one before."""
+        expected = self._highest + 1 - self._base
+        expected_since = expected - self._expected_before
+        lost_since = expected_since - (self._received - self._received_before)
+        self._expected_before, self._received_before = expected, self._received
+        fraction = 0
+        if expected_since > 0 and lost_since > 0:
+            fraction = min(255, (lost_since << 8) // expected_since)
+        last_report = delay = 0
+        if self._report is not None:
+            last_report = self._report[0]
+            delay = min(max(0, round((now - self._report[1]) * 65_536)), 0xFFFF_FFFF)
+        lost = max(-0x80_0000, min(expected - self._received, 0x7F_FFFF))
+        return ReportBlock(
+            ssrc=self.ssrc,
+            fraction_lost=fraction,
+            packets_lost=lost,
+            highest_sequence=max(0, self._highest) & 0xFFFF_FFFF,
+            jitter=int(self._jitter),
+            last_report=last_report,
+            delay=delay,
+        )
+
+    def _missing(self) -> int:
+        return max(0, self._highest + 1 - self._base - self._distinct)
+
+    def _begin(self, sequence: int) -> None:
+        self._base = self._highest = sequence
+        self._received = 0
+        self._distinct = 0
+        self._seen = 1
+        self._expected_before = self._received_before = 0
+        self._last_arrival = None
+
+    def _count_late(self, behind: int) -> None:
+        bit = 1 << behind
+        if self._seen & bit:
+            self.duplicates += 1
+            return
+        self._seen |= bit
+        self.reordered += 1
+        if self._highest - behind >= self._base:
+            self._distinct += 1
+
+    def _measure_jitter(self, timestamp: int, now: float) -> None:
+        advance = (timestamp - self._last_timestamp) & 0xFFFF_FFFF
+        if self._last_arrival is not None and advance:
+            if advance >= 1 << 31:
+                advance -= 1 << 32
+            deviation = abs((now - self._last_arrival) * self._clock_rate - advance)
+            if deviation < _PLAUSIBLE_DEVIATION * self._clock_rate:
+                self._jitter += (deviation - self._jitter) / 16
+        self._last_arrival = now
+        self._last_timestamp = timestamp

@@ -1,0 +1,334 @@
+"""Session descriptions of one audio line: reading an offer and answering it (RFC 8866, RFC 9429).
+
+Text the bridge cannot work with raises `SdpError`, and nothing else does.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bridge.errors import SdpError
+from bridge.wire.sdp_lines import Description, Media, Section, split_description
+from bridge.wire.sdp_transport import Candidate, read_transport, write_candidate
+
+__all__ = [
+    "Candidate",
+    "LocalAudio",
+    "OfferedLine",
+    "RemoteAudio",
+    "answer_direction",
+    "answer_setup",
+    "parse_offer",
+    "write_answer",
+]
+
+_OPUS: Final = ("opus", 48_000, 2)
+_EVENT_RATES: Final = (8_000, 48_000)
+_OPUS_PARAMETERS: Final = (
+    "minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;"
+    "maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=40000"
+)
+
+_ANSWER_DIRECTIONS: Final = {
+    "sendrecv": "sendrecv",
+    "recvonly": "sendonly",
+    "sendonly": "recvonly",
+    "inactive": "inactive",
+}
+
+# RFC 9429 §5.1.2 asks to accept all of these alike; that DTLS is spoken follows from the fingerprint.
+_PROTOCOL: Final = re.compile(r"(?:(?:UDP/TLS|TCP/DTLS|TCP/TLS)/)?RTP/S?AVPF?")
+_RTPMAP: Final = re.compile(r"([0-9]{1,3}) +([^/ ]+)/([0-9]{1,6})(?:/([0-9]{1,2}))?")
+_MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
+_SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
+
+_LARGEST_PAYLOAD_TYPE: Final = 127
+_RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # would look like RTCP on a shared port, RFC 5761 §4
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedLine:
+    """One media line of an offer, as far as the answer has to mirror it."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    mid: str
+    """"" without one."""
+    bundled: bool
+    """Whether it is in the BUNDLE group."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAudio:
+    """The one audio line a peer offers, with what it inherits from other levels."""
+
+    index: int
+    """Which media line it is, from 0."""
+    mid: str
+    """"" when the peer gives none."""
+    direction: str
+    """sendrecv, sendonly, recvonly or inactive, as the peer says it."""
+    ufrag: str
+    pwd: str
+    ice_lite: bool
+    candidates: tuple[Candidate, ...]
+    """UDP, component 1, IP literals, at most 32."""
+    candidates_ignored: int
+    fingerprint: str
+    """SHA-256, upper-case hexadecimal with colons."""
+    setup: str
+    """actpass, active or passive."""
+    opus_payload_type: int
+    opus_parameters: dict[str, str]
+    """Names in lower case; "" as the value of one without."""
+    telephone_events: dict[int, int]
+    """Payload type to clock rate (8000 or 48000), in the peer's order."""
+    ssrc: int | None
+    ptime: int | None
+    """Milliseconds, as `maxptime`."""
+    maxptime: int | None
+    protocol: str
+    reduced_size_rtcp: bool
+    lines: tuple[OfferedLine, ...]
+    """All media lines, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAudio:
+    """Our side of one audio line."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    """SHA-256, upper-case hexadecimal with colons."""
+    candidates: tuple[Candidate, ...]
+    """The default one first."""
+    ssrc: int
+    cname: str
+    session_id: int
+    session_version: int
+    """To be raised by one for every further description of the session."""
+    setup: Literal["active", "passive"]
+
+
+def parse_offer(text: str) -> RemoteAudio:
+    """Find the audio line to accept, the first one with Opus that is not rejected, and read it.
+
+    Raises:
+        SdpError: There is none, or it cannot be worked with.
+    """
+    description = split_description(text)
+    return _read_audio(description, _choose_line(description))
+
+
+def answer_direction(offered: str) -> str:
+    """The direction that answers an offered one (RFC 3264 §6.1)."""
+    return _ANSWER_DIRECTIONS[offered]
+
+
+def answer_setup(offered: str) -> Literal["active", "passive"]:
+    """The DTLS role that answers an offered one: client wherever there is a choice (RFC 5763 §5)."""
+    return "passive" if offered == "active" else "active"
+
+
+def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
+    """Answer an offer: the audio line is accepted, every other line rejected."""
+    accepted = remote.lines[remote.index]
+    lines = [
+        "v=0",
+        f"o=- {local.session_id} {local.session_version} IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+    ]
+    if accepted.bundled:
+        lines.append(f"a=group:BUNDLE {accepted.mid}")
+    lines.append("a=msid-semantic:WMS *")
+    for index, line in enumerate(remote.lines):
+        lines.extend(_accept_audio(remote, local) if index == remote.index else _reject_line(line))
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _choose_line(description: Description) -> int:
+    problem: tuple[str, int] | None = None
+    for index, media in enumerate(description.media):
+        if media.kind != "audio":
+            continue
+        trouble = _trouble_with(media)
+        if trouble is None:
+            return index
+        problem = problem or (trouble, media.line)
+    if problem is None:
+        raise SdpError("the offer has no audio line")
+    raise SdpError(problem[0], line=problem[1])
+
+
+def _trouble_with(media: Media) -> str | None:
+    if media.port == 0 and not media.has("bundle-only"):
+        return "the offer's audio line is rejected (port 0)"
+    if not _PROTOCOL.fullmatch(media.protocol):
+        return "the audio line's protocol is not RTP over DTLS"
+    if _find_opus(media) is None:
+        return "the audio line does not offer Opus (opus/48000/2)"
+    return None
+
+
+def _read_audio(description: Description, index: int) -> RemoteAudio:
+    media, session = description.media[index], description.session
+    if not media.has("rtcp-mux"):
+        raise SdpError("rtcp-mux is required: the audio line has no a=rtcp-mux", line=media.line)
+    transport = read_transport(_transport_levels(description, media), line=media.line)
+    opus = _find_opus(media)
+    assert opus is not None  # chosen for having it
+    return RemoteAudio(
+        index=index,
+        mid=media.mid,
+        direction=_read_direction(media, session),
+        ufrag=transport.ufrag,
+        pwd=transport.pwd,
+        ice_lite=session.has("ice-lite"),
+        candidates=transport.candidates,
+        candidates_ignored=transport.candidates_ignored,
+        fingerprint=transport.fingerprint,
+        setup=transport.setup,
+        opus_payload_type=opus,
+        opus_parameters=_read_parameters(media, opus),
+        telephone_events={
+            payload_type: rate
+            for payload_type, (name, rate, _) in _read_codecs(media).items()
+            if name == "telephone-event" and rate in _EVENT_RATES
+        },
+        ssrc=_read_ssrc(media),
+        ptime=_read_milliseconds(media, "ptime"),
+        maxptime=_read_milliseconds(media, "maxptime"),
+        protocol=media.protocol,
+        reduced_size_rtcp=media.has("rtcp-rsize"),
+        lines=tuple(
+            OfferedLine(
+                line.kind, line.port, line.protocol, line.formats, line.mid,
+                bundled=bool(line.mid) and line.mid in description.bundle,
+            )
+            for line in description.media
+        ),
+    )  # fmt: skip
+
+
+def _transport_levels(description: Description, media: Media) -> list[Section]:
+    levels: list[Section] = [media, description.session]
+    if media.mid not in description.bundle:
+        return levels
+    # Bundled lines may leave their transport to the line that the group names first (RFC 9143
+    # §7.1.3); one that has ICE credentials of its own shares nothing with another's candidates.
+    ufrag = media.first("ice-ufrag")
+    for tagged in description.media:
+        other = tagged.first("ice-ufrag")
+        shared = ufrag is None or (other is not None and other.value == ufrag.value)
+        if tagged.mid == description.bundle[0] and shared:
+            levels.append(tagged)
+    return levels
+
+
+def _read_codecs(media: Media) -> dict[int, tuple[str, int, int]]:
+    """Payload type to name, clock rate and channels, in the order of preference."""
+    known: dict[str, tuple[str, int, int]] = {}
+    for attribute in media.all("rtpmap"):
+        match = _RTPMAP.fullmatch(attribute.value)
+        if match is None:
+            raise SdpError("a=rtpmap is malformed", line=attribute.line)
+        known.setdefault(match[1], (match[2].lower(), int(match[3]), int(match[4] or 1)))
+    return {
+        int(number): known[number]
+        for number in media.formats
+        if number in known
+        and int(number) <= _LARGEST_PAYLOAD_TYPE
+        and int(number) not in _RTCP_PAYLOAD_TYPES
+    }
+
+
+def _find_opus(media: Media) -> int | None:
+    return next((number for number, codec in _read_codecs(media).items() if codec == _OPUS), None)
+
+
+def _read_parameters(media: Media, payload_type: int) -> dict[str, str]:
+    for attribute in media.all("fmtp"):
+        number, _, text = attribute.value.partition(" ")
+        if number == str(payload_type):
+            pairs = (part.partition("=") for part in text.split(";") if part.strip())
+            return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return {}
+
+
+def _read_direction(media: Media, session: Section) -> str:
+    for level in (media, session):
+        for attribute in level.attributes:
+            if attribute.name in _ANSWER_DIRECTIONS:
+                return attribute.name
+    return "sendrecv"
+
+
+def _read_ssrc(media: Media) -> int | None:
+    attribute = media.first("ssrc")
+    if attribute is None:
+        return None
+    match = _SSRC.fullmatch(attribute.value)
+    if match is None or int(match[1]) >= 1 << 32:
+        raise SdpError("a=ssrc is malformed", line=attribute.line)
+    return int(match[1])
+
+
+def _read_milliseconds(media: Media, name: str) -> int | None:
+    attribute = media.first(name)
+    if attribute is None:
+        return None
+    match = _MILLISECONDS.fullmatch(attribute.value)
+    if match is None:
+        raise SdpError(f"a={name} is malformed", line=attribute.line)
+    return int(match[1])
+
+
+def _reject_line(line: OfferedLine) -> Iterator[str]:
+    yield f"m={line.kind} 0 {line.protocol} {line.formats[0]}"
+    yield "c=IN IP4 0.0.0.0"
+    if line.mid:
+        yield f"a=mid:{line.mid}"
+    yield "a=inactive"
+
+
+def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
+    opus, events = remote.opus_payload_type, remote.telephone_events
+    direction = answer_direction(remote.direction)
+    yield from _address_lines(remote, local)
+    if remote.mid:
+        yield f"a=mid:{remote.mid}"
+    yield f"a={direction}"
+    yield f"a=ice-ufrag:{local.ufrag}"
+    yield f"a=ice-pwd:{local.pwd}"
+    yield f"a=fingerprint:sha-256 {local.fingerprint}"
+    yield f"a=setup:{local.setup}"
+    yield "a=rtcp-mux"
+    if remote.reduced_size_rtcp:
+        yield "a=rtcp-rsize"
+    yield f"a=rtpmap:{opus} opus/48000/2"
+    yield f"a=fmtp:{opus} {_OPUS_PARAMETERS}"
+    for payload_type, rate in events.items():
+        yield f"a=rtpmap:{payload_type} telephone-event/{rate}"
+        yield f"a=fmtp:{payload_type} 0-15"
+    yield "a=ptime:20"
+    if direction in ("sendrecv", "sendonly"):
+        yield f"a=msid:{local.cname} audio"
+        yield f"a=ssrc:{local.ssrc} cname:{local.cname}"
+        yield f"a=ssrc:{local.ssrc} msid:{local.cname} audio"
+    for candidate in local.candidates:
+        yield f"a=candidate:{write_candidate(candidate)}"
+    yield "a=end-of-candidates"
+
+
+def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
+    port, host = 9, "0.0.0.0"  # noqa: S104 - stands for "no address" (RFC 9429 §5.3.1)
+    if local.candidates:
+        port, host = local.candidates[0].port, local.candidates[0].host
+    formats = " ".join(map(str, (remote.opus_payload_type, *remote.telephone_events)))
+    yield f"m=audio {port} {remote.protocol} {formats}"
+    yield f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"

@@ -1,0 +1,136 @@
+"""The grammar below session descriptions (RFC 8866 §5): text to sections of numbered lines."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.errors import SdpError
+
+_LONGEST_TEXT: Final = 65_536
+_MOST_MEDIA_LINES: Final = 128
+
+_LINE: Final = re.compile(r"[a-z]=[^\x00-\x08\x0a-\x1f\x7f]*")
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+_ALPHABET: Final = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]"
+_TOKEN: Final = re.compile(f"{_ALPHABET}+")
+_MEDIA: Final = re.compile(
+    rf"(?P<kind>{_ALPHABET}+) +(?P<port>[0-9]{{1,5}})(?:/[0-9]{{1,5}})? +"
+    rf"(?P<protocol>(?:{_ALPHABET}|/)+)(?P<formats>(?: +{_ALPHABET}+)+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One `a=` line."""
+
+    name: str
+    value: str
+    """What follows the colon, "" without one."""
+    line: int
+    """Counted from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The attributes of the session, or of one media line."""
+
+    attributes: tuple[Attribute, ...]
+
+    def all(self, name: str) -> Iterator[Attribute]:
+        """Every attribute of that name, in order."""
+        return (attribute for attribute in self.attributes if attribute.name == name)
+
+    def first(self, name: str) -> Attribute | None:
+        """The first attribute of that name."""
+        return next(self.all(name), None)
+
+    def has(self, name: str) -> bool:
+        """Whether there is an attribute of that name."""
+        return self.first(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Media(Section):
+    """One `m=` line and what belongs to it."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    line: int
+    """Counted from 1."""
+
+    @property
+    def mid(self) -> str:
+        """Value of `a=mid`, "" without one."""
+        attribute = self.first("mid")
+        return attribute.value if attribute else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A session description, split into its parts but not understood."""
+
+    session: Section
+    media: tuple[Media, ...]
+
+    @property
+    def bundle(self) -> tuple[str, ...]:
+        """Mids of the first BUNDLE group, the tagged one first (RFC 9143 §7); empty without one."""
+        for group in self.session.all("group"):
+            semantics, *mids = group.value.split()[:_MOST_MEDIA_LINES] or [""]
+            if semantics == "BUNDLE":
+                return tuple(mids)
+        return ()
+
+
+def is_token(text: str) -> bool:
+    """Whether the text is a token of RFC 8866, safe to be repeated in an answer."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def split_description(text: str) -> Description:
+    """Split a description into sections; both line ends and trailing blanks are accepted.
+
+    Raises:
+        SdpError: It is no session description, too long, or a line breaks the grammar.
+    """
+    if len(text) > _LONGEST_TEXT:
+        raise SdpError("the SDP is longer than 64 kB")
+    session: list[Attribute] = []
+    media: list[tuple[str, int, list[Attribute]]] = []
+    attributes = session
+    begun = False
+    for number, raw in enumerate(_LINE_END.split(text), start=1):
+        line = raw.rstrip(" \t")
+        if not line:
+            continue
+        if not begun and line != "v=0":
+            raise SdpError('the SDP does not begin with "v=0"', line=number)
+        begun = True
+        if not _LINE.fullmatch(line):
+            raise SdpError("this is no line of an SDP", line=number)
+        if line.startswith("m="):
+            attributes = []
+            media.append((line[2:], number, attributes))
+        elif line.startswith("a="):
+            name, _, value = line[2:].partition(":")
+            attributes.append(Attribute(name.strip(), value.strip(), number))
+    if not begun:
+        raise SdpError("the SDP is empty")
+    if len(media) > _MOST_MEDIA_LINES:
+        raise SdpError("the SDP has too many media lines")
+    return Description(Section(tuple(session)), tuple(_parse_media(*head) for head in media))
+
+
+def _parse_media(head: str, number: int, attributes: list[Attribute]) -> Media:
+    match = _MEDIA.fullmatch(head)
+    if not match or int(match["port"]) > 65_535:
+        raise SdpError("the media line is malformed", line=number)
+    formats = tuple(match["formats"].split())
+    port = int(match["port"])
+    media = Media(tuple(attributes), match["kind"], port, match["protocol"], formats, number)
+    if media.mid and not is_token(media.mid):
+        raise SdpError("the media line's a=mid is malformed", line=number)
+    return media
