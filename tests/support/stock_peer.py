@@ -9,7 +9,6 @@ sides understand each other and what is heard; the exact time and place of singl
 import asyncio
 import time
 import wave
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -23,11 +22,10 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from typing_extensions import override
 
+from tests.support.signalling import Exchange
+
 Pcm: TypeAlias = NDArray[np.int16]
 """Mono samples at 16 kHz."""
-
-Exchange: TypeAlias = Callable[[str], Awaitable[str]]
-"""Hands over an offer (SDP text) and brings the answer (SDP text)."""
 
 RATE = 16_000
 _WIRE_RATE = 48_000
@@ -40,56 +38,6 @@ def read_wav(path: Path | str) -> Pcm:
         form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
         assert form == (1, 2, RATE), f"{path}: expected mono, 16 bit, 16 kHz, got {form}"
         return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").copy()
-
-
-class SignallingError(Exception):
-    """The other side did not answer the offer with 200."""
-
-    def __init__(self, status: int, body: str) -> None:
-        super().__init__(f"offer refused with {status}: {body}")
-        self.status = status
-        self.body = body
-
-
-class HttpExchange:
-    """Takes offers to a bridge's `/call/webrtc/offer` and remembers the leg for the next ones.
-
-    Args:
-        post: `post` of an `aiohttp.ClientSession` or of aiohttp's `TestClient`.
-        url: `http://host:port` of a running bridge; empty with a `TestClient`.
-        call_id: The call to join.
-        key: API key of the line.
-        more: Further members of the request body (`party`, `legID`).
-    """
-
-    def __init__(
-        self, post: Any, url: str, *, call_id: str, key: str = "demo", **more: str
-    ) -> None:
-        self._post = post
-        self._url = f"{url}/call/webrtc/offer"
-        self._headers = {"token": key}
-        self._body = {"callID": call_id, "type": "offer", **more}
-        self.leg_id: str = more.get("legID", "")
-        self.seconds: float = 0.0
-        """How long the last answer took."""
-
-    async def __call__(self, offer: str) -> str:
-        """Post the offer; a second one goes to the same leg.
-
-        Raises:
-            SignallingError: any status but 200.
-        """
-        body = {**self._body, "sdp": offer} | ({"legID": self.leg_id} if self.leg_id else {})
-        begun = time.monotonic()
-        async with self._post(self._url, json=body, headers=self._headers) as response:
-            text = await response.text()
-            self.seconds = time.monotonic() - begun
-            if response.status != 200:
-                raise SignallingError(response.status, text)
-            reply = await response.json(content_type=None)
-        self.leg_id = reply.get("legID", "")
-        answer: str = reply["sdp"]
-        return answer
 
 
 class Microphone(MediaStreamTrack):

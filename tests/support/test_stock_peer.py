@@ -5,7 +5,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.load.stock_echo import make_app
-from tests.support.stock_peer import RATE, HttpExchange, SignallingError, StockPeer
+from tests.support.signalling import HttpExchange, SignallingError, StockExchange
+from tests.support.stock_peer import RATE, StockPeer
 
 
 def tone(seconds, hertz=440):
@@ -21,12 +22,7 @@ def loudest_hertz(pcm):
 @pytest.mark.call
 async def test_a_stock_peer_hears_what_it_says_from_an_echo():
     async with TestClient(TestServer(make_app())) as client, StockPeer(tone(3)) as peer:
-
-        async def exchange(offer):
-            async with client.post("/offer", json={"type": "offer", "sdp": offer}) as response:
-                return (await response.json())["sdp"]
-
-        await peer.call(exchange)
+        await peer.call(StockExchange(client.post, ""))
         await peer.wait_heard(1.0)
         assert peer.connected
         assert abs(loudest_hertz(peer.heard()[RATE // 2 :]) - 440) < 5
