@@ -1,0 +1,503 @@
+/** The page: one telephone on top of bridge.js. */
+
+import { BridgeApi, BridgeCall, BridgeError, openMicrophone } from "./bridge.js";
+import { Chart, Meter, element } from "./draw.js";
+
+const WATCH_IDLE = 1_500; // ms between looks for a call that rings us
+const WATCH_BUSY = 700; // ms between looks at our call
+
+/** @type {Record<string, string>} */
+const STATES = {
+  calling: "Calling …", initiated: "Calling …", ringing: "Ringing …", connecting: "Connecting …",
+  active: "Connected", held: "On hold",
+};
+/** @type {Record<string, string>} */
+const ENDS = {
+  hangup: "Call ended.", remote_hangup: "They hung up.", rejected: "The call was rejected.",
+  busy: "The line is busy.", no_answer: "Nobody answered.", canceled: "The caller gave up.",
+  unreachable: "The number cannot be reached.", failed: "The call failed.",
+  media_timeout: "The call ended: no sound came through any more.", node_lost: "The bridge was restarted, which ended the call.",
+  drained: "The bridge is being stopped, which ended the call.",
+};
+/** @type {Record<import("./quality.js").Warning, string>} */
+const WARNINGS = {
+  microphone_silent: "Your microphone gives only silence: is it switched off, or is another one in use?",
+  nothing_received: "Nothing arrives from the bridge at the moment.",
+  silence_received: "The other side sends only silence.",
+};
+
+/**
+ * @typedef {object} Conversation
+ * @property {string} callId
+ * @property {string} peer
+ * @property {string} state  As the bridge says.
+ * @property {BridgeCall | null} media
+ * @property {MediaStreamTrack | null} track
+ * @property {number} since  When it became active, ms; 0 before.
+ * @property {boolean} inbound
+ * @property {boolean} renewed  The microphone was reopened because it went silent.
+ */
+
+const api = new BridgeApi({ key: sessionStorage.getItem("key") ?? "demo" });
+/** @type {Conversation | null} */
+let current = null;
+/** The call that rings us. @type {import("./bridge.js").CallInfo | null} */
+let ringing = null;
+/** Calls of others, or that the person has turned down here. @type {Set<string>} */
+const ignored = new Set();
+/** @type {Map<string, string>} */
+const names = new Map();
+/** @type {AudioContext | null} */
+let sound = null;
+
+const meters = { you: new Meter("meter-you"), them: new Meter("meter-them") };
+const milliseconds = (/** @type {number} */ value) => `${Math.round(value)} ms`;
+const charts = {
+  mos: new Chart("mos", { low: 1, high: 4.5, good: 3.6, show: (value) => value.toFixed(1) }),
+  roundTrip: new Chart("round-trip", { low: 0, high: 200, grows: true, good: 150, show: milliseconds }),
+  jitter: new Chart("jitter", { low: 0, high: 40, grows: true, good: 30, show: milliseconds }),
+  loss: new Chart("loss", { low: 0, high: 5, grows: true, good: 1, show: (value) => `${value.toFixed(1)} %` }),
+};
+
+/* ---- Words -------------------------------------------------------------------------------- */
+
+/** @param {string} peer  A number, or an address that starts with one. */
+function nameOf(peer) {
+  const number = peer.split("@")[0] ?? peer;
+  return names.get(number) ?? (/^\d+$/.test(number) ? `+${number}` : number || "Unknown caller");
+}
+
+/** @param {unknown} error */
+function complain(error) {
+  if (error instanceof BridgeError && error.code === "wrong_key") return askForKey();
+  const known = error instanceof BridgeError;
+  if (!known) console.error(error);
+  tell(known ? error.message : `Something went wrong on this page: ${error}`);
+}
+
+/** @param {string} text  "" takes the message away. */
+function tell(text) {
+  element("problem-text").textContent = text;
+  element("problem").hidden = !text;
+}
+
+function askForKey() {
+  element("bridge").textContent = "The bridge wants another key.";
+  if (!element("key-form").hidden) return;
+  element("key-form").hidden = false;
+  element("key").focus();
+}
+
+/* ---- The call ----------------------------------------------------------------------------- */
+
+/** @returns {MediaTrackConstraints} */
+function wishes() {
+  const id = element("microphone").value;
+  const clean = element("clean").checked;
+  return {
+    echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean, channelCount: 1,
+    ...(id && { deviceId: { exact: id } }),
+  };
+}
+
+/**
+ * Go through a call, from the microphone to the first sound; says what went wrong.
+ *
+ * @param {string} peer
+ * @param {boolean} inbound
+ * @param {() => Promise<string>} begin  Gives the call's id once the microphone is open.
+ * @param {(callId: string) => Promise<void>} [accept]  Once the sound is up: answers an incoming call.
+ */
+async function converse(peer, inbound, begin, accept = async () => {}) {
+  if (current) return;
+  tell("");
+  /** @type {Conversation} */
+  const call = { callId: "", peer, state: "calling", media: null, track: null, since: 0, inbound, renewed: false };
+  current = call;
+  show();
+  try {
+    sound ??= new AudioContext();
+    void sound.resume();
+    call.track = await openMicrophone(wishes());
+    if (current !== call) return call.track.stop();
+    watchMicrophone(call);
+    void listDevices();
+    const callId = await begin();
+    if (current !== call) return void (await api.hangup(callId));
+    call.callId = callId;
+    ringing = null;
+    call.media = attach(call);
+    await call.media.connect(call.track);
+    if (current === call) await accept(callId);
+    if (current === call) void watch();
+  } catch (error) {
+    if (current !== call) return;
+    const left = error instanceof BridgeError && call.callId && [404, 409].includes(error.status);
+    if (left) return void (await over(call));
+    if (call.callId) void api.hangup(call.callId).catch(() => {});
+    finish("");
+    complain(error);
+  }
+}
+
+/** @param {Conversation} call */
+function attach(call) {
+  const media = new BridgeCall(api, call.callId);
+  media.on("state", ({ state, error }) => {
+    if (current !== call) return;
+    show();
+    if (state === "failed" && error?.code === "connection_lost") complain(error);
+  });
+  media.on("quality", (quality) => current === call && showQuality(call, quality));
+  media.on("track", (track) => {
+    if (current !== call) return;
+    const player = /** @type {HTMLAudioElement} */ (element("sound"));
+    player.srcObject = media.remoteStream;
+    player.play().catch(() => {
+      tell("The browser holds the sound back: touch the page once to hear it.");
+      document.addEventListener("click", () => void player.play().then(() => tell("")), { once: true });
+    });
+    if (sound) meters.them.listen(sound, track);
+  });
+  return media;
+}
+
+/** @param {Conversation} call  Its microphone is open. */
+function watchMicrophone(call) {
+  if (sound && call.track) meters.you.listen(sound, call.track);
+  call.track?.addEventListener("ended", () => {
+    if (current !== call) return;
+    element("microphone").value = "";
+    void changeMicrophone("The microphone was unplugged; the default one is used now.");
+  });
+}
+
+/** @param {string} [remark] */
+async function changeMicrophone(remark = "") {
+  const call = current;
+  if (!call?.track) return;
+  try {
+    const track = await openMicrophone(wishes());
+    if (current !== call) return track.stop();
+    call.track.stop();
+    call.track = track;
+    await call.media?.replaceTrack(track);
+    watchMicrophone(call);
+    if (remark) tell(remark);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** The call is gone from the bridge: say why. @param {Conversation} call */
+async function over(call) {
+  const { endReason } = await api.quality(call.callId).catch(() => ({ endReason: "" }));
+  if (current === call) finish(ENDS[endReason] ?? "The call has ended.");
+}
+
+/** Put everything away. @param {string} text */
+function finish(text) {
+  const call = current;
+  current = null;
+  call?.track?.stop();
+  void call?.media?.close();
+  meters.you.stop();
+  meters.them.stop();
+  element("sound").srcObject = null;
+  if (text) tell(text);
+  show();
+  element("number").focus({ preventScroll: true });
+}
+
+async function hangUp() {
+  const call = current;
+  if (!call) return;
+  finish("");
+  if (call.callId) await api.hangup(call.callId).catch((error) => error.status !== 404 && error.status !== 409 && complain(error));
+}
+
+/* ---- Looking after calls ------------------------------------------------------------------ */
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/** Ask the bridge for the calls' states, and again after a while. */
+async function watch() {
+  clearTimeout(timer);
+  try {
+    const calls = await api.status();
+    element("bridge").textContent = "Ready for calls";
+    element("key-form").hidden = true;
+    if (current?.callId) await follow(current, calls);
+    else if (!current) findIncoming(calls);
+  } catch (error) {
+    if (error instanceof BridgeError && error.code === "wrong_key") askForKey();
+    else element("bridge").textContent = "The bridge cannot be reached; still trying …";
+  }
+  clearTimeout(timer);
+  timer = setTimeout(() => void watch(), current ? WATCH_BUSY : WATCH_IDLE);
+}
+
+/** @param {Conversation} call @param {import("./bridge.js").CallInfo[]} calls */
+async function follow(call, calls) {
+  const found = calls.find(({ callId }) => callId === call.callId);
+  if (!found) return over(call);
+  call.state = found.state;
+  if (found.state === "active") call.since ||= Date.now();
+  ringback(call);
+  show();
+}
+
+/** @param {import("./bridge.js").CallInfo[]} calls */
+function findIncoming(calls) {
+  ringing = calls.find(({ callId, state, direction }) =>
+    direction === "inbound" && state === "ringing" && !ignored.has(callId)) ?? null;
+  show();
+}
+
+async function answer() {
+  if (!ringing) return;
+  const { callId, peer } = ringing;
+  await converse(peer, true, async () => callId, (id) => api.answer(id));
+}
+
+async function decline() {
+  if (!ringing) return;
+  const { callId } = ringing;
+  ignored.add(callId);
+  ringing = null;
+  show();
+  await api.hangup(callId).catch((error) => error.status !== 404 && error.status !== 409 && complain(error));
+}
+
+async function ringMe() {
+  try {
+    await api.ringMe(element("number").value.replace(/\D/g, "") || "15550100002");
+    await watch();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+let rang = 0;
+/** What a caller hears until the other side answers: a quiet tone of one second in four. @param {Conversation} call */
+function ringback(call) {
+  if (!sound || call.inbound || call.state !== "ringing" || sound.currentTime - rang < 4) return;
+  rang = sound.currentTime;
+  const tone = new OscillatorNode(sound, { frequency: 425 });
+  const gain = new GainNode(sound, { gain: 0.03 });
+  tone.connect(gain).connect(sound.destination);
+  tone.start();
+  tone.stop(rang + 1);
+}
+
+/* ---- What is shown ------------------------------------------------------------------------ */
+
+function show() {
+  const call = current;
+  element("dialler").hidden = Boolean(call);
+  element("conversation").hidden = !call;
+  element("incoming").hidden = !ringing || Boolean(call);
+  document.title = ringing && !call ? `☎ ${nameOf(ringing.peer)} – Media bridge` : "Media bridge";
+  if (ringing) {
+    element("incoming-who").textContent = nameOf(ringing.peer);
+    element("incoming-text").textContent = "is calling you";
+  }
+  if (!call) return showIdle();
+  const reconnecting = call.media?.state === "reconnecting";
+  const connecting = call.state === "active" && call.media?.state === "connecting";
+  const words = reconnecting ? "The connection broke, reconnecting …" : connecting ? "Connecting …" : STATES[call.state] ?? call.state;
+  const name = nameOf(call.peer);
+  if (element("state").textContent !== words) element("state").textContent = words; // spoken by screen readers only on change
+  element("peer").textContent = name;
+  element("avatar").textContent = /[a-z]/i.exec(name)?.[0]?.toUpperCase() ?? "☎";
+  element("avatar").classList.toggle("ring", !call.since);
+  element("duration").textContent = call.since ? clock((Date.now() - call.since) / 1000) : "0:00";
+  const muted = Boolean(call.media?.muted);
+  element("mute").disabled = call.media?.state !== "connected";
+  element("mute").ariaPressed = String(muted);
+  element("mute").textContent = muted ? "Muted" : "Mute";
+}
+
+function showIdle() {
+  for (const id of ["hint", "digits", "state"]) element(id).textContent = "";
+  element("keypad").hidden = true;
+  element("keypad-toggle").ariaExpanded = "false";
+  if (element("verdict").textContent !== "No call") verdict("No call", "");
+}
+
+/** @param {number} seconds */
+function clock(seconds) {
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** @param {string} words @param {string} kind */
+function verdict(words, kind) {
+  element("verdict").textContent = words;
+  element("verdict").className = `badge ${kind}`;
+}
+
+/** @param {Conversation} call @param {import("./bridge.js").Quality} quality */
+function showQuality(call, quality) {
+  const { mos, roundTrip, jitter, loss, sentJitter, sentLoss, relayed, warnings } = quality;
+  const scaled = (/** @type {number | null} */ value, /** @type {number} */ by) => (value === null ? null : value * by);
+  charts.mos.add(mos);
+  charts.roundTrip.add(scaled(roundTrip, 1000));
+  charts.jitter.add(scaled(jitter, 1000), scaled(sentJitter, 1000));
+  charts.loss.add(loss * 100, scaled(sentLoss, 100));
+  const [words, kind] = mos > 4 ? ["Very good", "good"] : mos > 3.6 ? ["Good", "good"] : mos > 3 ? ["Fair", "fair"] : ["Poor", "bad"];
+  verdict(relayed ? `${words}, relayed` : words, kind);
+  const warning = call.since ? warnings[0] : undefined;
+  element("hint").textContent = call.media?.muted ? "The others cannot hear you." : warning ? WARNINGS[warning] : "";
+  if (warning === "microphone_silent" && !call.renewed) {
+    call.renewed = true; // phones give a dead microphone after another call has taken it
+    void changeMicrophone();
+  }
+}
+
+function animate(/** @type {number} */ now) {
+  if (current) {
+    meters.you.draw(now);
+    meters.them.draw(now);
+    if (current.since) element("duration").textContent = clock((Date.now() - current.since) / 1000);
+  }
+  requestAnimationFrame(animate);
+}
+
+/* ---- Devices, contacts, keys -------------------------------------------------------------- */
+
+async function listDevices() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => null)) ?? [];
+  element("speaker-box").hidden = !("setSinkId" in HTMLMediaElement.prototype);
+  for (const [id, kind] of [["microphone", "audioinput"], ["speaker", "audiooutput"]]) {
+    const select = /** @type {HTMLSelectElement} */ (element(id ?? ""));
+    const chosen = select.value;
+    const found = devices.filter((device) => device.kind === kind && device.deviceId && device.deviceId !== "default");
+    const options = found.map(({ deviceId, label }) => new Option(label || `Unnamed ${id}`, deviceId));
+    select.replaceChildren(new Option(`Default ${id}`, ""), ...options);
+    if (found.some(({ deviceId }) => deviceId === chosen)) select.value = chosen;
+  }
+}
+
+async function changeSpeaker() {
+  await /** @type {any} */ (element("sound")).setSinkId(element("speaker").value)
+    .catch((/** @type {Error} */ error) => tell(`This speaker cannot be used: ${error.message}`));
+}
+
+async function listContacts() {
+  const contacts = await api.contacts();
+  element("contacts-box").hidden = contacts.length === 0;
+  element("contacts").replaceChildren(...contacts.map(({ number, name, description }) => {
+    names.set(number, name);
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset["number"] = number;
+    for (const [tag, className, text] of [["strong", "", name], ["span", "quiet digits", number], ["span", "quiet what", description]]) {
+      button.append(Object.assign(document.createElement(tag ?? ""), { className, textContent: text }));
+    }
+    button.addEventListener("click", () => choose(number));
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  }));
+  choose(element("number").value || contacts[0]?.number || "");
+}
+
+/** @param {string} number */
+function choose(number) {
+  element("number").value = number;
+  markChosen();
+}
+
+function markChosen() {
+  const digits = element("number").value.replace(/\D/g, "");
+  for (const button of element("contacts").querySelectorAll("button")) {
+    button.ariaPressed = String(button.dataset["number"] === digits);
+  }
+  element("ring-me").textContent = names.has(digits) ? `Let ${names.get(digits)} ring me` : "Let a contact ring me";
+}
+
+function buildKeypad() {
+  const words = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Star", "Zero", "Hash"];
+  element("keypad").append(...[..."123456789*0#"].map((digit, index) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit, ariaLabel: words[index] });
+    button.addEventListener("click", () => void press(digit));
+    return button;
+  }));
+}
+
+/** @param {string} digit */
+async function press(digit) {
+  if (!current?.callId) return;
+  element("digits").textContent += digit;
+  await api.dtmf(current.callId, digit).catch(complain);
+}
+
+/** @param {SubmitEvent} event */
+async function useKey(event) {
+  event.preventDefault();
+  api.key = element("key").value.trim();
+  sessionStorage.setItem("key", api.key);
+  element("key-form").hidden = true;
+  await begin();
+}
+
+async function toggleMute() {
+  const media = current?.media;
+  if (!media) return;
+  const done = media.setMuted(!media.muted).catch(complain);
+  show();
+  element("hint").textContent = media.muted ? "The others cannot hear you." : "";
+  await done;
+}
+
+function toggleKeypad() {
+  element("keypad").hidden = !element("keypad").hidden;
+  element("keypad-toggle").ariaExpanded = String(!element("keypad").hidden);
+}
+
+async function begin() {
+  await watch();
+  await listContacts().catch(() => {}); // the state line already says what is wrong
+  markChosen();
+}
+
+/** @param {string} id @param {string} type @param {(event: any) => unknown} act */
+const when = (id, type, act) => element(id).addEventListener(type, act);
+
+when("dialler", "submit", (event) => {
+  event.preventDefault();
+  const number = element("number").value.replace(/\D/g, "");
+  for (const chart of Object.values(charts)) chart.clear();
+  void converse(number, false, () => api.dial(number));
+});
+when("number", "input", markChosen);
+when("hangup", "click", hangUp);
+when("mute", "click", toggleMute);
+when("keypad-toggle", "click", toggleKeypad);
+when("answer", "click", answer);
+when("decline", "click", decline);
+when("ring-me", "click", ringMe);
+when("key-form", "submit", useKey);
+when("problem-close", "click", () => tell(""));
+when("microphone", "change", () => void changeMicrophone());
+when("clean", "change", () => void changeMicrophone());
+when("speaker", "change", changeSpeaker);
+document.addEventListener("keydown", ({ key, target }) => {
+  const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+  if (current?.since && !typing && /^[0-9*#]$/.test(key)) void press(key);
+});
+navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Object.values(charts).forEach((chart) => chart.draw()));
+addEventListener("resize", () => Object.values(charts).forEach((chart) => chart.draw()));
+
+buildKeypad();
+for (const chart of Object.values(charts)) chart.clear();
+requestAnimationFrame(animate);
+void listDevices();
+void begin();
+if (!globalThis.isSecureContext) {
+  tell("This page is not on a secure origin, so the browser gives it no microphone. Open it over https://, or as http://127.0.0.1 on the machine itself.");
+}
