@@ -1,0 +1,224 @@
+"""The part of the metrics that is told from the figures of legs; `metrics.Metrics` owns it.
+
+Legs report totals since they began (`LegStatistics`). `LegMetrics` remembers each live leg's last
+report and lets the counters grow by the difference, so that they never fall when a leg ends. What
+was measured here and what the far end reported are separate metrics.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
+
+SILENCE_DBOV: Final = -60.0
+"""Below this a leg says nothing (`ReceivedAudio.silent_seconds`)."""
+SILENT_SECONDS: Final = 3.0
+STALLED_LOOKS: Final = 2
+"""Looks at a leg, one a second, without anything new before it counts as stalled."""
+HEARD: Final = ("audio", "silence", "nothing")
+
+_JITTER_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+_ROUND_TRIP_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1, 2)
+_LOSS_RATIO = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1)
+_LEVEL_DBOV = (-120, -90, -70, -60, -50, -40, -35, -30, -25, -20, -15, -10, -6, -3, 0)
+
+_NOTHING = LegStatistics()
+
+
+class LegMetrics:
+    """The metrics of all legs of a node, and the last report of each live one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._live: dict[Hashable, _Leg] = {}
+        families = _Families(registry)
+        self._kinds = {kind: _Kind(families, kind.value) for kind in LegKind}
+
+    def started(self, leg: Hashable, kind: LegKind) -> None:
+        """Begin to follow a leg."""
+        if leg not in self._live:
+            self._live[leg] = _Leg(kind)
+            self._kinds[kind].alive.inc()
+
+    def connected(self, leg: Hashable) -> None:
+        """Note that the leg's media is up, so that hearing nothing from it is worth telling."""
+        if (record := self._live.get(leg)) is not None:
+            record.connected = True
+
+    def observe(self, leg: Hashable, report: LegStatistics) -> LegStatistics | None:
+        """Take a live leg's report; returns the one before it, None for a leg not followed."""
+        if (record := self._live.get(leg)) is None:
+            return None
+        kind = self._kinds[record.kind]
+        before = record.take(report)
+        kind.count(record.counted, report)
+        kind.sample(before, report)
+        kind.judge(
+            record,
+            silent=report.received.silent_seconds >= SILENT_SECONDS,
+            stalled=record.idle_looks >= STALLED_LOOKS and record.heard != "nothing",
+        )
+        return before
+
+    def ended(self, leg: Hashable, report: LegStatistics) -> LegStatistics | None:
+        """Take a leg's last report and forget it; returns the one before it, as `observe`."""
+        if (record := self._live.pop(leg, None)) is None:
+            return None
+        kind = self._kinds[record.kind]
+        before = record.take(report)
+        kind.count(record.counted, report)
+        kind.judge(record, silent=False, stalled=False)
+        kind.alive.dec()
+        if record.connected:
+            kind.ended[record.heard].inc()
+        return before
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What the counters have been given, by name; losses can shrink, counters never do."""
+
+    received: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Leg:
+    """What is remembered of a live leg."""
+
+    kind: LegKind
+    report: LegStatistics = _NOTHING
+    counted: _Counted = field(default_factory=_Counted)
+    connected: bool = False
+    heard: str = "nothing"
+    idle_looks: int = 0
+    silent: bool = False
+    stalled: bool = False
+
+    def take(self, report: LegStatistics) -> LegStatistics:
+        before, self.report = self.report, report
+        old, new = before.received, report.received
+        if new.packets + new.frames == old.packets + old.frames:
+            self.idle_looks += 1
+            return before
+        self.idle_looks = 0
+        if new.level_dbov > SILENCE_DBOV:
+            self.heard = "audio"
+        elif self.heard == "nothing":
+            self.heard = "silence"
+        return before
+
+
+class _Families:
+    """The metrics themselves, each with the label `kind`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"bridge_{name}", text, ["kind", *labels], registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"bridge_{name}", text, ["kind"], registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(
+                f"bridge_{name}", text, ["kind", *labels], buckets=buckets, registry=registry
+            )
+
+        self.alive = gauge("legs", "Legs alive now.")
+        self.silent = gauge("legs_silent", "Legs that have said nothing audible for 3 s.")
+        self.stalled = gauge(
+            "legs_stalled", "Legs that were sending and have sent nothing for 2 s."
+        )
+        self.ended = counter(
+            "legs_ended_total", "Connected legs over, by the most that was heard.", "heard"
+        )
+        self.packets = counter("rtp_packets_total", "RTP packets.", "direction")
+        self.bytes = counter("rtp_payload_bytes_total", "Bytes of RTP payload.", "direction")
+        self.lost = counter("rtp_packets_lost_total", "Packets that never came.")
+        self.late = counter("rtp_packets_late_total", "Packets that came too late, or twice.")
+        self.reordered = counter("rtp_packets_reordered_total", "Packets out of order.")
+        self.frames = counter("frames_total", "20 ms frames given to the bus.")
+        self.concealed = counter("frames_concealed_total", "Frames made up for lost ones.")
+        self.recovered = counter("frames_recovered_total", "Lost frames got back from FEC.")
+        self.jitter = histogram("jitter_seconds", "Measured here.", _JITTER_SECONDS)
+        self.loss = histogram("loss_ratio", "Of the last second, measured here.", _LOSS_RATIO)
+        self.round_trip = histogram(
+            "round_trip_seconds", "From the far end's last report.", _ROUND_TRIP_SECONDS
+        )
+        self.level = histogram("level_dbov", "Level of the audio.", _LEVEL_DBOV, "direction")
+        self.remote_lost = counter("remote_packets_lost_total", "As the far end reports.")
+        self.remote_loss = histogram("remote_loss_ratio", "As the far end reports.", _LOSS_RATIO)
+        self.remote_jitter = histogram(
+            "remote_jitter_seconds", "As the far end reports.", _JITTER_SECONDS
+        )
+
+
+class _Kind:
+    """The metrics of one kind of leg, with every label already looked up."""
+
+    def __init__(self, families: _Families, kind: str) -> None:
+        self.alive = families.alive.labels(kind)
+        self._silent = families.silent.labels(kind)
+        self._stalled = families.stalled.labels(kind)
+        self.ended = {heard: families.ended.labels(kind, heard) for heard in HEARD}
+        self._received = {
+            "packets": families.packets.labels(kind, "rx"),
+            "bytes": families.bytes.labels(kind, "rx"),
+            "lost": families.lost.labels(kind),
+            "late": families.late.labels(kind),
+            "reordered": families.reordered.labels(kind),
+            "frames": families.frames.labels(kind),
+            "concealed_frames": families.concealed.labels(kind),
+            "fec_frames": families.recovered.labels(kind),
+        }
+        self._sent = {
+            "packets": families.packets.labels(kind, "tx"),
+            "bytes": families.bytes.labels(kind, "tx"),
+            "remote_lost": families.remote_lost.labels(kind),
+        }
+        self._jitter = families.jitter.labels(kind)
+        self._loss = families.loss.labels(kind)
+        self._round_trip = families.round_trip.labels(kind)
+        self._level_rx = families.level.labels(kind, "rx")
+        self._level_tx = families.level.labels(kind, "tx")
+        self._remote_loss = families.remote_loss.labels(kind)
+        self._remote_jitter = families.remote_jitter.labels(kind)
+
+    def count(self, counted: _Counted, report: LegStatistics) -> None:
+        """Let the counters grow by what is new."""
+        _grow(self._received, counted.received, report.received)
+        _grow(self._sent, counted.sent, report.sent)
+
+    def sample(self, before: LegStatistics, after: LegStatistics) -> None:
+        """Take one sample of everything that has a distribution, of audio that flows."""
+        old, new = before.received, after.received
+        came, lost = new.packets - old.packets, max(0, new.lost - old.lost)
+        if came > 0:
+            self._jitter.observe(new.jitter_seconds)
+            self._loss.observe(lost / (came + lost))
+        if came > 0 or new.frames > old.frames:
+            self._level_rx.observe(new.level_dbov)
+        if after.sent.packets > before.sent.packets:
+            self._level_tx.observe(after.sent.level_dbov)
+        if after.round_trip_seconds is not None:
+            self._round_trip.observe(after.round_trip_seconds)
+            self._remote_loss.observe(after.sent.remote_loss_ratio)
+            self._remote_jitter.observe(after.sent.remote_jitter_seconds)
+
+    def judge(self, leg: _Leg, *, silent: bool, stalled: bool) -> None:
+        """Keep count of the legs that are silent or stalled."""
+        self._silent.inc(silent - leg.silent)
+        self._stalled.inc(stalled - leg.stalled)
+        leg.silent, leg.stalled = silent, stalled
+
+
+def _grow(
+    counters: dict[str, Counter], counted: dict[str, int], figures: ReceivedAudio | SentAudio
+) -> None:
+    for name, counter in counters.items():
+        total: int = getattr(figures, name)
+        if (more := total - counted.get(name, 0)) > 0:
+            counter.inc(more)
+            counted[name] = total

@@ -1,0 +1,311 @@
+"""What Prometheus is told: every metric of the bridge, in base units and with closed label sets.
+
+One `Metrics` belongs to one node and owns its registry. A label never holds an id, a number or an
+address; a word outside a closed set is counted as `other`.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, State
+from bridge.leg_metrics import LegMetrics
+
+OTHER: Final = "other"
+
+DISCARD_REASONS: Final = (
+    "empty",
+    "oversized",
+    "unknown_source",
+    "bad_stun",
+    "bad_srtp",
+    "replayed",
+    "dtls_overflow",
+    "bad_rtp",
+    "bad_rtcp",
+    OTHER,
+)
+"""Why a datagram changed nothing: the keys of `LegStatistics.discarded`."""
+
+SETUP_OUTCOMES: Final = ("connected", "refused", "failed", "timeout", "canceled", OTHER)
+"""How setting up a leg can turn out; `refused` = the offer was answered with an error."""
+
+SETUP_STAGES: Final = ("answer", "ice", "dtls", "total", OTHER)
+"""`answer` = offer in, answer out; `ice` and `dtls` as named; `total` = offer in to media up."""
+
+FAILURE_STAGES: Final = ("ice", "dtls", OTHER)
+FAILURE_REASONS: Final = (
+    "timeout",
+    "no_pair",
+    "handshake",
+    "fingerprint",
+    "closed",
+    "consent_lost",
+    OTHER,
+)
+"""Why ICE or DTLS did not come up, or went down: the reasons of `NegotiationFailed`."""
+
+RESTART_OUTCOMES: Final = ("started", "succeeded", "failed", OTHER)
+
+QUEUES: Final = ("sent_frames", "playout", "push", "datagrams", "digits", "events", OTHER)
+"""The bounded queues; `sent_frames` = frames whose time an outgoing stream had already sent."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
+UNMATCHED: Final = "unmatched"
+"""The `route` of a request that no route took."""
+
+_LIVE_STATES = tuple(state for state in State if state is not State.ENDED)
+_CALL_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
+_SETUP_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
+_LAG_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+_BUS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5)
+_HTTP_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class Metrics:
+    """Every metric of one node, and the memory of what each live leg had counted before."""
+
+    def __init__(self, *, version: str) -> None:
+        # Else every counter has a second series, its time of birth, that no one reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        self._registry = registry
+        ProcessCollector(registry=registry)
+        Gauge(
+            "bridge_build_info", "Which version runs; always 1.", ["version"], registry=registry
+        ).labels(version).set(1)
+        self._calls = _CallMetrics(registry)
+        self._setup = _SetupMetrics(registry)
+        self._legs = LegMetrics(registry)
+        self._node = _NodeMetrics(registry)
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the answer to a scrape: its body and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    # Calls
+
+    def call_started(self, direction: Direction) -> None:
+        """Count a new call."""
+        self._calls.started.labels(direction.value).inc()
+
+    def call_ended(self, direction: Direction, reason: EndReason, seconds: float) -> None:
+        """Count the end of a call that lasted this long, ringing included."""
+        self._calls.ended.labels(direction.value, reason.value).inc()
+        self._calls.duration.observe(seconds)
+
+    def set_calls(self, calls: Mapping[State, int], *, limit: int) -> None:
+        """Set how many calls are in each state, and how many the node may carry."""
+        for state in _LIVE_STATES:
+            self._calls.now.labels(state.value).set(calls.get(state, 0))
+        self._calls.limit.set(limit)
+
+    # Legs
+
+    def leg_started(self, leg: Hashable, kind: LegKind) -> None:
+        """Count a leg as alive; `leg` is any key that is its own until `leg_ended`."""
+        self._legs.started(leg, kind)
+
+    def leg_connected(self, leg: Hashable) -> None:
+        """Note that the leg's media is up, so that hearing nothing from it is worth telling."""
+        self._legs.connected(leg)
+
+    def observe_legs(self, legs: Iterable[tuple[Hashable, LegStatistics]]) -> None:
+        """Take the figures of live legs; to be called once a second for each leg."""
+        for leg, report in legs:
+            self._node.count(self._legs.observe(leg, report), report)
+
+    def leg_ended(self, leg: Hashable, report: LegStatistics) -> None:
+        """Take a leg's last figures and forget it; a leg that is not alive is ignored."""
+        self._node.count(self._legs.ended(leg, report), report)
+
+    # Setting up
+
+    def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
+        """Count how setting up a leg turned out (`SETUP_OUTCOMES`) and, if well, how long it took."""
+        self._setup.outcomes.labels(kind.value, _closed(outcome, SETUP_OUTCOMES)).inc()
+        if outcome == "connected":
+            self.setup_stage("total", seconds)
+
+    def setup_stage(self, stage: str, seconds: float) -> None:
+        """Take how long one stage took (`SETUP_STAGES`)."""
+        self._setup.seconds.labels(_closed(stage, SETUP_STAGES)).observe(seconds)
+
+    def transport_failed(self, stage: str, reason: str) -> None:
+        """Count that ICE or DTLS did not come up or went down (`FAILURE_REASONS`)."""
+        self._setup.failures.labels(
+            _closed(stage, FAILURE_STAGES), _closed(reason, FAILURE_REASONS)
+        ).inc()
+
+    def ice_restart(self, outcome: str) -> None:
+        """Count an ICE restart (`RESTART_OUTCOMES`)."""
+        self._setup.restarts.labels(_closed(outcome, RESTART_OUTCOMES)).inc()
+
+    # The node
+
+    def loop_lag(self, seconds: float) -> None:
+        """Take how late the event loop ran a timer."""
+        self._node.loop_lag.observe(seconds)
+
+    def bus_delay(self, seconds: float) -> None:
+        """Take how long one frame took from arriving at its source to leaving its sink."""
+        self._node.bus_delay.observe(seconds)
+
+    def clock_ticks(self, *, late: int = 0, skipped: int = 0) -> None:
+        """Count more ticks of the 20 ms clock that came late, or were left out to catch up."""
+        self._node.late_ticks.inc(late)
+        self._node.skipped_ticks.inc(skipped)
+
+    def dropped(self, queue: str, count: int = 1) -> None:
+        """Count what a full queue dropped (`QUEUES`)."""
+        self._node.drop(queue, count)
+
+    def set_media_ports(self, *, used: int, free: int) -> None:
+        """Set how many UDP ports of the media range are in use."""
+        self._node.ports.labels("used").set(used)
+        self._node.ports.labels("free").set(free)
+
+    def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request; `route` is the pattern that took it, or `UNMATCHED`."""
+        method = _closed(method, METHODS)
+        self._node.requests.labels(method, route, str(status)).inc()
+        self._node.request_seconds.labels(method, route).observe(seconds)
+
+
+class _CallMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.now = Gauge("bridge_calls", "Calls alive now.", ["state"], registry=registry)
+        self.limit = Gauge(
+            "bridge_calls_limit", "Calls the node may carry at once.", registry=registry
+        )
+        self.started = Counter(
+            "bridge_calls_started_total", "Calls begun.", ["direction"], registry=registry
+        )
+        self.ended = Counter(
+            "bridge_calls_ended_total", "Calls over.", ["direction", "reason"], registry=registry
+        )
+        self.duration = Histogram(
+            "bridge_call_duration_seconds",
+            "From the first request or ring to the end.",
+            buckets=_CALL_SECONDS,
+            registry=registry,
+        )
+        for state in _LIVE_STATES:
+            self.now.labels(state.value)
+        for direction in Direction:
+            self.started.labels(direction.value)
+            for reason in EndReason:
+                self.ended.labels(direction.value, reason.value)
+
+
+class _SetupMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.outcomes = Counter(
+            "bridge_leg_setups_total",
+            "How setting up legs turned out.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "bridge_leg_setup_seconds",
+            "How long setting up took, by stage.",
+            ["stage"],
+            buckets=_SETUP_SECONDS,
+            registry=registry,
+        )
+        self.failures = Counter(
+            "bridge_transport_failures_total",
+            "ICE and DTLS that did not come up, or went down.",
+            ["stage", "reason"],
+            registry=registry,
+        )
+        self.restarts = Counter(
+            "bridge_ice_restarts_total", "ICE restarts.", ["outcome"], registry=registry
+        )
+        for kind in LegKind:
+            for outcome in SETUP_OUTCOMES:
+                self.outcomes.labels(kind.value, outcome)
+        for stage in FAILURE_STAGES:
+            for reason in FAILURE_REASONS:
+                self.failures.labels(stage, reason)
+        for outcome in RESTART_OUTCOMES:
+            self.restarts.labels(outcome)
+
+
+class _NodeMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.loop_lag = Histogram(
+            "bridge_event_loop_lag_seconds",
+            "How late the event loop runs a timer.",
+            buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        self.bus_delay = Histogram(
+            "bridge_bus_delay_seconds",
+            "From a frame's arrival at its source to its leaving through a sink.",
+            buckets=_BUS_SECONDS,
+            registry=registry,
+        )
+        self.late_ticks = Counter(
+            "bridge_clock_late_ticks_total", "Late ticks of the 20 ms clock.", registry=registry
+        )
+        self.skipped_ticks = Counter(
+            "bridge_clock_skipped_ticks_total", "Ticks left out to catch up.", registry=registry
+        )
+        self.drops = Counter(
+            "bridge_drops_total", "What full queues dropped.", ["queue"], registry=registry
+        )
+        self.discarded = Counter(
+            "bridge_datagrams_discarded_total",
+            "Datagrams that changed nothing.",
+            ["reason"],
+            registry=registry,
+        )
+        self.ports = Gauge(
+            "bridge_media_ports", "UDP ports of the media range.", ["state"], registry=registry
+        )
+        self.requests = Counter(
+            "bridge_http_requests_total",
+            "HTTP requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "bridge_http_request_seconds",
+            "Time to answer an HTTP request.",
+            ["method", "route"],
+            buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        for queue in QUEUES:
+            self.drops.labels(queue)
+        for reason in DISCARD_REASONS:
+            self.discarded.labels(reason)
+
+    def count(self, before: LegStatistics | None, after: LegStatistics) -> None:
+        """Count what a leg dropped and discarded since its last report."""
+        if before is None:
+            return
+        self.drop("sent_frames", after.sent.dropped_frames - before.sent.dropped_frames)
+        for reason, total in after.discarded.items():
+            if (more := total - before.discarded.get(reason, 0)) > 0:
+                self.discarded.labels(_closed(reason, DISCARD_REASONS)).inc(more)
+
+    def drop(self, queue: str, count: int) -> None:
+        """Count what a queue dropped."""
+        if count > 0:
+            self.drops.labels(_closed(queue, QUEUES)).inc(count)
+
+
+def _closed(word: str, allowed: tuple[str, ...]) -> str:
+    return word if word in allowed else OTHER

@@ -1,0 +1,167 @@
+"""Tests of the metrics that are told from the figures of legs."""
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.leg_metrics import LegMetrics
+
+WEBRTC = {"kind": "webrtc"}
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def legs(registry):
+    return LegMetrics(registry)
+
+
+def report(seconds, *, lost=0, level=-20.0, silent=0.0):
+    """What a leg says after it has received and sent for some seconds."""
+    return LegStatistics(
+        received=ReceivedAudio(
+            packets=50 * seconds - lost,
+            bytes=4000 * seconds,
+            lost=lost,
+            frames=50 * seconds,
+            jitter_seconds=0.004,
+            level_dbov=level,
+            silent_seconds=silent,
+        ),
+        sent=SentAudio(packets=50 * seconds, bytes=5000 * seconds, level_dbov=-25.0),
+        round_trip_seconds=0.03,
+    )
+
+
+def test_counters_grow_by_the_difference_to_the_last_report(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    legs.observe("a", report(1))
+    legs.observe("a", report(2))
+    rx, tx = WEBRTC | {"direction": "rx"}, WEBRTC | {"direction": "tx"}
+    assert registry.get_sample_value("bridge_rtp_packets_total", rx) == 100
+    assert registry.get_sample_value("bridge_rtp_packets_total", tx) == 100
+    assert registry.get_sample_value("bridge_rtp_payload_bytes_total", rx) == 8000
+    assert registry.get_sample_value("bridge_frames_total", WEBRTC) == 100
+
+
+def test_totals_stay_when_a_leg_ends_and_the_last_report_counts(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    legs.observe("a", report(1))
+    legs.ended("a", report(3))
+    legs.started("b", LegKind.WEBRTC)
+    legs.ended("b", report(1))
+    rx = WEBRTC | {"direction": "rx"}
+    assert registry.get_sample_value("bridge_rtp_packets_total", rx) == 200
+    assert registry.get_sample_value("bridge_legs", WEBRTC) == 0
+
+
+def test_losses_that_shrink_and_grow_again_are_counted_once(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    for second, lost in enumerate([5, 3, 5, 6], start=1):
+        legs.observe("a", report(second, lost=lost))
+    assert registry.get_sample_value("bridge_rtp_packets_lost_total", WEBRTC) == 6
+
+
+def test_legs_are_counted_by_kind(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    legs.started("b", LegKind.SIMULATOR)
+    legs.started("b", LegKind.SIMULATOR)
+    assert registry.get_sample_value("bridge_legs", WEBRTC) == 1
+    assert registry.get_sample_value("bridge_legs", {"kind": "simulator"}) == 1
+
+
+def test_the_loss_of_the_last_second_is_sampled(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    legs.observe("a", report(1))
+    legs.observe("a", report(2, lost=5))
+    count = registry.get_sample_value("bridge_loss_ratio_count", WEBRTC)
+    total = registry.get_sample_value("bridge_loss_ratio_sum", WEBRTC)
+    assert (count, total) == (2, pytest.approx(0.1))
+
+
+def test_what_the_far_end_reports_is_kept_apart(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    sent = SentAudio(packets=50, remote_lost=4, remote_loss_ratio=0.08, remote_jitter_seconds=0.02)
+    legs.observe("a", LegStatistics(sent=sent, round_trip_seconds=0.05))
+    assert registry.get_sample_value("bridge_remote_packets_lost_total", WEBRTC) == 4
+    assert registry.get_sample_value("bridge_remote_loss_ratio_sum", WEBRTC) == 0.08
+    assert registry.get_sample_value("bridge_remote_jitter_seconds_sum", WEBRTC) == 0.02
+    assert registry.get_sample_value("bridge_rtp_packets_lost_total", WEBRTC) == 0
+    assert registry.get_sample_value("bridge_round_trip_seconds_sum", WEBRTC) == 0.05
+
+
+def test_nothing_is_sampled_of_a_leg_that_neither_hears_nor_speaks(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    legs.observe("a", LegStatistics())
+    for name in ("jitter_seconds", "loss_ratio", "round_trip_seconds", "remote_loss_ratio"):
+        assert registry.get_sample_value(f"bridge_{name}_count", WEBRTC) == 0
+    for direction in ("rx", "tx"):
+        labels = WEBRTC | {"direction": direction}
+        assert registry.get_sample_value("bridge_level_dbov_count", labels) == 0
+
+
+def test_a_leg_is_silent_after_three_seconds_and_until_it_speaks_or_ends(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+
+    def silent_legs(second, silence):
+        legs.observe("a", report(second, level=-90.0, silent=silence))
+        return registry.get_sample_value("bridge_legs_silent", WEBRTC)
+
+    assert [silent_legs(1, 2.9), silent_legs(2, 3.0), silent_legs(3, 4.0)] == [0, 1, 1]
+    assert silent_legs(4, 0.0) == 0
+    assert silent_legs(5, 3.0) == 1
+    legs.ended("a", report(5))
+    assert registry.get_sample_value("bridge_legs_silent", WEBRTC) == 0
+
+
+def test_a_leg_that_stops_sending_is_stalled_until_it_sends_again(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+
+    def stalled_legs(second):
+        legs.observe("a", report(second))
+        return registry.get_sample_value("bridge_legs_stalled", WEBRTC)
+
+    assert [stalled_legs(1), stalled_legs(1), stalled_legs(1), stalled_legs(2)] == [0, 0, 1, 0]
+
+
+def test_a_leg_that_only_listens_is_not_stalled(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    for _ in range(5):
+        legs.observe("a", LegStatistics())
+    assert registry.get_sample_value("bridge_legs_stalled", WEBRTC) == 0
+
+
+@pytest.mark.parametrize(
+    ("figures", "heard"),
+    [
+        (LegStatistics(), "nothing"),
+        (report(1, level=-90.0), "silence"),
+        (report(1, level=-20.0), "audio"),
+    ],
+)
+def test_what_was_heard_of_a_connected_leg_is_counted_at_its_end(legs, registry, figures, heard):
+    legs.started("a", LegKind.WEBRTC)
+    legs.connected("a")
+    legs.observe("a", figures)
+    legs.ended("a", replace(figures))
+    for word in ("nothing", "silence", "audio"):
+        value = registry.get_sample_value("bridge_legs_ended_total", WEBRTC | {"heard": word})
+        assert value == (word == heard)
+
+
+def test_a_leg_that_never_connected_does_not_count_as_unheard(legs, registry):
+    legs.started("a", LegKind.WEBRTC)
+    legs.ended("a", LegStatistics())
+    labels = WEBRTC | {"heard": "nothing"}
+    assert registry.get_sample_value("bridge_legs_ended_total", labels) == 0
+
+
+def test_a_leg_that_is_not_followed_is_ignored(legs):
+    legs.connected("a")
+    assert legs.observe("a", report(1)) is None
+    assert legs.ended("a", report(1)) is None

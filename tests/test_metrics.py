@@ -1,0 +1,145 @@
+"""Tests of what Prometheus is told."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge.call.model import (
+    Direction,
+    EndReason,
+    LegKind,
+    LegStatistics,
+    ReceivedAudio,
+    SentAudio,
+    State,
+)
+from bridge.metrics import DISCARD_REASONS, QUEUES, UNMATCHED, Metrics
+
+
+@pytest.fixture
+def metrics():
+    return Metrics(version="1.2.3")
+
+
+def samples(metrics):
+    """What a scrape says: value by name and labels."""
+    body, _ = metrics.render()
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+def value(metrics, name, **labels):
+    return samples(metrics)[(name, *sorted(labels.items()))]
+
+
+def test_a_scrape_is_the_text_of_prometheus(metrics):
+    body, content_type = metrics.render()
+    assert content_type.startswith("text/plain")
+    assert b'bridge_build_info{version="1.2.3"} 1.0' in body
+    assert b"process_resident_memory_bytes" in body
+
+
+def test_two_nodes_share_nothing(metrics):
+    Metrics(version="1.2.3").call_started(Direction.OUTBOUND)
+    assert value(metrics, "bridge_calls_started_total", direction="outbound") == 0
+
+
+def test_calls_are_counted_from_start_to_end(metrics):
+    metrics.call_started(Direction.INBOUND)
+    metrics.set_calls({State.ACTIVE: 2, State.RINGING: 1}, limit=200)
+    metrics.call_ended(Direction.INBOUND, EndReason.REMOTE_HANGUP, 61.0)
+    assert value(metrics, "bridge_calls_started_total", direction="inbound") == 1
+    assert value(metrics, "bridge_calls", state="active") == 2
+    assert value(metrics, "bridge_calls", state="held") == 0
+    assert value(metrics, "bridge_calls_limit") == 200
+    ended = {"direction": "inbound", "reason": "remote_hangup"}
+    assert value(metrics, "bridge_calls_ended_total", **ended) == 1
+    assert value(metrics, "bridge_call_duration_seconds_sum") == 61.0
+
+
+def test_a_connected_set_up_has_a_duration_and_a_failed_one_has_not(metrics):
+    metrics.leg_setup(LegKind.WEBRTC, "connected", 0.3)
+    metrics.leg_setup(LegKind.WEBRTC, "timeout", 15.0)
+    metrics.setup_stage("ice", 0.1)
+    for outcome in ("connected", "timeout"):
+        labels = {"kind": "webrtc", "outcome": outcome}
+        assert value(metrics, "bridge_leg_setups_total", **labels) == 1
+    assert value(metrics, "bridge_leg_setup_seconds_count", stage="total") == 1
+    assert value(metrics, "bridge_leg_setup_seconds_sum", stage="ice") == 0.1
+
+
+def test_a_word_outside_a_closed_set_is_other(metrics):
+    metrics.transport_failed("ice", "the moon was full")
+    metrics.leg_setup(LegKind.WEBRTC, "what", 1.0)
+    metrics.ice_restart("what")
+    metrics.dropped("what")
+    metrics.http_request("BREW", UNMATCHED, 404, 0.001)
+    assert value(metrics, "bridge_transport_failures_total", stage="ice", reason="other") == 1
+    assert value(metrics, "bridge_leg_setups_total", kind="webrtc", outcome="other") == 1
+    assert value(metrics, "bridge_ice_restarts_total", outcome="other") == 1
+    assert value(metrics, "bridge_drops_total", queue="other") == 1
+    request = {"method": "other", "route": "unmatched", "status": "404"}
+    assert value(metrics, "bridge_http_requests_total", **request) == 1
+
+
+def test_what_legs_drop_and_discard_is_counted_once(metrics):
+    figures = LegStatistics(
+        received=ReceivedAudio(packets=10),
+        sent=SentAudio(dropped_frames=3),
+        discarded={"empty": 2, "bad_srtp": 1, "unheard of": 5},
+    )
+    metrics.leg_started("a", LegKind.WEBRTC)
+    metrics.leg_connected("a")
+    metrics.observe_legs([("a", figures), ("stranger", figures)])
+    metrics.observe_legs([("a", figures)])
+    metrics.leg_ended("a", figures)
+    metrics.leg_ended("a", figures)
+    assert value(metrics, "bridge_drops_total", queue="sent_frames") == 3
+    assert value(metrics, "bridge_datagrams_discarded_total", reason="empty") == 2
+    assert value(metrics, "bridge_datagrams_discarded_total", reason="other") == 5
+    assert value(metrics, "bridge_rtp_packets_total", kind="webrtc", direction="rx") == 10
+
+
+def test_the_node_tells_its_lags_ticks_and_ports(metrics):
+    metrics.loop_lag(0.002)
+    metrics.bus_delay(0.001)
+    metrics.clock_ticks(late=2, skipped=1)
+    metrics.set_media_ports(used=3, free=997)
+    assert value(metrics, "bridge_event_loop_lag_seconds_sum") == 0.002
+    assert value(metrics, "bridge_bus_delay_seconds_count") == 1
+    assert value(metrics, "bridge_clock_late_ticks_total") == 2
+    assert value(metrics, "bridge_clock_skipped_ticks_total") == 1
+    assert value(metrics, "bridge_media_ports", state="free") == 997
+
+
+def test_requests_are_counted_by_the_pattern_of_their_route(metrics):
+    metrics.http_request("POST", "/call/dial", 200, 0.01)
+    metrics.http_request("POST", "/call/dial", 200, 0.02)
+    request = {"method": "POST", "route": "/call/dial"}
+    assert value(metrics, "bridge_http_requests_total", status="200", **request) == 2
+    assert value(metrics, "bridge_http_request_seconds_count", **request) == 2
+
+
+def test_counters_are_there_before_anything_happened(metrics):
+    series = samples(metrics)
+    for reason in DISCARD_REASONS:
+        assert ("bridge_datagrams_discarded_total", ("reason", reason)) in series
+    for queue in QUEUES:
+        assert ("bridge_drops_total", ("queue", queue)) in series
+
+
+def test_a_thousand_calls_add_no_series(metrics):
+    def one_call(leg):
+        metrics.call_started(Direction.OUTBOUND)
+        metrics.leg_started(leg, LegKind.WEBRTC)
+        metrics.leg_setup(LegKind.WEBRTC, "connected", 0.2)
+        metrics.leg_ended(leg, LegStatistics(discarded={f"made up {leg}": 1}))
+        metrics.call_ended(Direction.OUTBOUND, EndReason.HANGUP, 10.0)
+
+    one_call(0)
+    before = samples(metrics).keys()
+    for leg in range(1, 1001):
+        one_call(leg)
+    assert samples(metrics).keys() == before
