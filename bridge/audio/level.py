@@ -1,0 +1,23 @@
+"""How loud a frame is."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+SILENT: Final = -127.0
+"""dBov of digital silence (RFC 6464 §3)."""
+
+QUIET: Final = -60.0
+"""dBov under which a party counts as silent."""
+
+_FULL_SCALE_POWER: Final = 32768.0 * 32768.0
+
+
+def level(pcm: bytes) -> float:
+    """Measure 16-bit samples in dBov: 0 is a full-scale square wave, -127 digital silence."""
+    samples = np.frombuffer(pcm, np.int16).astype(np.float32)
+    power = float(samples.dot(samples))
+    if power <= 0.0:
+        return SILENT
+    return max(SILENT, 10.0 * math.log10(power / (_FULL_SCALE_POWER * len(samples))))

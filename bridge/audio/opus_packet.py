@@ -1,0 +1,88 @@
+"""What the first bytes of an Opus packet say (RFC 6716 §3), read without decoding it."""
+
+from typing import Final
+
+from bridge.errors import RemoteProtocolError
+
+RTP_RATE: Final = 48_000
+"""Opus in RTP always counts time at 48 kHz (RFC 7587 §4.1)."""
+
+_LONGEST: Final = 5760
+
+# Frame sizes in samples at 48 kHz by configuration number: SILK 0-11, hybrid 12-15, CELT 16-31.
+_FRAME_SAMPLES: Final = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
+_FIRST_CELT: Final = 16
+
+# By first byte; 0 where the second byte gives the number of frames.
+_DURATIONS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_SAMPLES[toc >> 3] for toc in range(256))
+
+
+def duration(payload: bytes) -> int:
+    """Tell how long a packet lasts, in samples at 48 kHz: 120 to 5760.
+
+    Raises:
+        RemoteProtocolError: the packet is empty, or claims no frames or more than 120 ms.
+    """
+    if not payload:
+        raise RemoteProtocolError("empty Opus packet")
+    samples = _DURATIONS[payload[0]]
+    if samples:
+        return samples
+    if len(payload) < 2:
+        raise RemoteProtocolError("Opus packet without a frame count")
+    samples = (payload[1] & 0x3F) * frame_duration(payload)
+    if not 0 < samples <= _LONGEST:
+        raise RemoteProtocolError("Opus packet of an impossible length")
+    return samples
+
+
+def frame_duration(payload: bytes) -> int:
+    """Tell how long each Opus frame of a non-empty packet lasts, in samples at 48 kHz."""
+    return _FRAME_SAMPLES[payload[0] >> 3]
+
+
+def has_fec(payload: bytes) -> bool:
+    """Tell whether a packet carries in-band FEC (LBRR, RFC 6716 §4.2.4) for the packet before it."""
+    if not payload or payload[0] >> 3 >= _FIRST_CELT:
+        return False
+    first = _first_frame(payload)
+    if not 0 < first < len(payload):
+        return False
+    # The SILK header: for each channel one voice-activity bit per 20 ms, then the LBRR bit.
+    header = payload[first]
+    parts = max(1, frame_duration(payload) // 960)
+    flags = header >> (7 - parts)
+    if payload[0] & 4:
+        flags |= header >> (6 - 2 * parts)
+    return bool(flags & 1)
+
+
+def _first_frame(payload: bytes) -> int:
+    """Find where the data of the first frame begins; 0 when that frame is empty or cut off."""
+    code = payload[0] & 3
+    if code < 2:
+        return 1
+    if code == 2:
+        return _after_length(payload, 1)
+    if len(payload) < 2:
+        return 0
+    count = payload[1]
+    position = 2
+    if count & 0x40:
+        while position < len(payload) and payload[position] == 255:
+            position += 1
+        position += 1
+    if count & 0x80:
+        empty = position < len(payload) and payload[position] == 0
+        for _ in range((count & 0x3F) - 1):
+            position = _after_length(payload, position)
+        if empty:
+            return 0
+    return position
+
+
+def _after_length(payload: bytes, position: int) -> int:
+    """Skip one frame length (RFC 6716 §3.2.1)."""
+    if position >= len(payload):
+        return position
+    return position + (1 if payload[position] < 252 else 2)

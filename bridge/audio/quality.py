@@ -1,0 +1,57 @@
+"""How good a conversation sounds, estimated from figures of the network.
+
+The E-model (ITU-T G.107) with factors for Opus as used in practice: no official ones exist.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+_BEST_RATING: Final = 93.2
+_ROBUSTNESS_WITH_FEC: Final = 20.0
+_ROBUSTNESS_WITHOUT_FEC: Final = 10.0
+# From this one-way delay on (milliseconds) people begin to talk into each other.
+_DELAY_KNEE: Final = 177.3
+
+
+class Quality(NamedTuple):
+    """An estimate for one direction."""
+
+    rating: float
+    """R, 0 to 93.2; above 80 is good, below 50 hardly usable."""
+    mos: float
+    """Mean opinion score, 1 to 4.41."""
+
+
+def estimate(
+    *,
+    loss: float,
+    delay: float,
+    jitter: float = 0.0,
+    bitrate: int = 24_000,
+    fec: bool = False,
+) -> Quality:
+    """Estimate what a listener would say.
+
+    Args:
+        loss: Part of the packets that is lost, 0 to 1.
+        delay: One way, network and coding, in seconds.
+        jitter: Interarrival jitter in seconds; the listener's buffer is taken to be twice that.
+        bitrate: Of the audio, bits a second.
+        fec: Whether lost frames are recovered from in-band FEC.
+    """
+    milliseconds = 1000.0 * max(0.0, delay + 2.0 * jitter)
+    delay_impairment = 0.024 * milliseconds + 0.11 * max(0.0, milliseconds - _DELAY_KNEE)
+    codec = min(95.0, max(0.0, 55.0 - 4.6 * math.log(max(1, bitrate))))
+    percent = 100.0 * min(1.0, max(0.0, loss))
+    robustness = _ROBUSTNESS_WITH_FEC if fec else _ROBUSTNESS_WITHOUT_FEC
+    equipment = codec + (95.0 - codec) * percent / (percent + robustness)
+    rating = min(_BEST_RATING, max(0.0, _BEST_RATING - delay_impairment - equipment))
+    return Quality(rating, opinion_score(rating))
+
+
+def opinion_score(rating: float) -> float:
+    """Turn a rating R into a mean opinion score (G.107 annex B)."""
+    if rating <= 0.0:
+        return 1.0
+    score = 1.0 + 0.035 * rating + 7e-6 * rating * (rating - 60.0) * (100.0 - rating)
+    return max(1.0, score)

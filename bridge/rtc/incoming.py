@@ -1,0 +1,248 @@
+"""What one peer says: from its RTP packets to frames and digits."""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Final
+
+from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame, Push
+from bridge.audio.framer import Framer
+from bridge.audio.jitter import Action, Receiver, Step
+from bridge.audio.level import QUIET, SILENT, level
+from bridge.audio.opus import Decoder, Opus
+from bridge.call.model import ReceivedAudio
+from bridge.errors import RemoteProtocolError
+from bridge.wire.reception import ReceptionStatistics
+from bridge.wire.rtp import RtpPacket, parse_packet
+from bridge.wire.sdp import RemoteAudio
+from bridge.wire.telephone_event import DigitReceiver
+
+LEVEL_EVERY: Final = 5
+"""Every so many frames the level is measured: ten times a second is enough for a meter."""
+
+# Packets of the source before this one may still be on their way for so long.
+_STRAGGLER_SECONDS: Final = 2.0
+
+# With no packet for this long the level shown is that of silence.
+_STALE_SECONDS: Final = 1.0
+
+_NO_SSRC: Final = -1
+
+
+class Incoming:
+    """Receives one source at a time; the newest SSRC is the source."""
+
+    __slots__ = (
+        "_changed_at",
+        "_concealed_samples",
+        "_decoder",
+        "_digit_receiver",
+        "_fec_samples",
+        "_framer",
+        "_frames",
+        "_level",
+        "_lost_before",
+        "_on_digit",
+        "_packets",
+        "_payload_bytes",
+        "_payload_type",
+        "_previous_ssrc",
+        "_quiet_since",
+        "_receiver",
+        "_receives",
+        "_silent_seconds",
+        "_ssrc",
+        "_stragglers",
+        "_telephone_events",
+        "_timeline",
+        "last_received",
+        "malformed",
+        "push",
+        "reception",
+        "unknown_payloads",
+    )
+
+    def __init__(self, opus: Opus, *, on_digit: Callable[[str], None]) -> None:
+        self.push: Push | None = None
+        """Where frames go; None: nobody listens."""
+        self.reception: ReceptionStatistics | None = None
+        """Of the source; None before its first packet."""
+        self.last_received: float | None = None
+        """When the last readable packet came, in monotonic seconds."""
+        self.malformed = 0
+        """Packets that could not be read, and Opus that libopus refused."""
+        self.unknown_payloads = 0
+        """Packets of a payload type that was not negotiated; dropped."""
+        self._on_digit = on_digit
+        self._decoder = Decoder(opus)
+        self._receiver = Receiver()
+        self._framer = Framer()
+        self._digit_receiver = DigitReceiver()
+        self._timeline: Hashable = None
+        self._payload_type = -1
+        self._telephone_events: frozenset[int] = frozenset()
+        self._receives = False
+        self._ssrc = _NO_SSRC
+        self._previous_ssrc = _NO_SSRC
+        self._changed_at = 0.0
+        self._packets = 0
+        self._payload_bytes = 0
+        self._stragglers = 0
+        self._frames = 0
+        self._concealed_samples = 0
+        self._fec_samples = 0
+        self._lost_before = 0
+        self._level = SILENT
+        self._quiet_since: float | None = None
+        self._silent_seconds = 0.0
+
+    def adopt(self, audio: RemoteAudio) -> None:
+        """Take over what was negotiated: payload types, and whether the peer sends."""
+        self._payload_type = audio.opus_payload_type
+        self._telephone_events = frozenset(audio.telephone_events)
+        receives = audio.direction in ("sendrecv", "sendonly")
+        if not receives:
+            self._receiver.restart()
+        self._receives = receives
+
+    def renew(self) -> None:
+        """Forget the source: another page takes its place; the totals go on."""
+        self._leave_source()
+        self._previous_ssrc = _NO_SSRC
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take an unprotected RTP packet; one that makes no sense is counted and dropped."""
+        try:
+            packet = parse_packet(data)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        payload = packet.payload
+        self._packets += 1
+        self._payload_bytes += len(payload)
+        self.last_received = now
+        reception = self.reception
+        if reception is None or packet.ssrc != self._ssrc:
+            if packet.ssrc == self._previous_ssrc and now - self._changed_at < _STRAGGLER_SECONDS:
+                self._stragglers += 1
+                return
+            reception = self._begin_source(packet.ssrc, now)
+        reception.received(packet, now)
+        if not self._receives:
+            return
+        if packet.payload_type != self._payload_type or not payload:
+            self._receive_other(packet, now)
+            return
+        try:
+            steps = self._receiver.receive(packet.sequence, packet.timestamp, payload, now)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        self._play(steps, now)
+
+    @property
+    def holding(self) -> bool:
+        """Whether a packet waits for the one before it, so that `pulse` has work."""
+        return self._receiver.holding
+
+    def pulse(self, now: float) -> None:
+        """Play a held packet that has waited long enough."""
+        self._play(self._receiver.pulse(now), now)
+
+    def age(self, now: float) -> None:
+        """Let the level fall and silence grow while no packet comes."""
+        last = self.last_received
+        if last is None or now - last < _STALE_SECONDS:
+            return
+        self._level = SILENT
+        if self._quiet_since is None:
+            self._quiet_since = last
+        self._silent_seconds = now - self._quiet_since
+
+    def statistics(self) -> ReceivedAudio:
+        """Give the figures until now."""
+        reception = self.reception
+        return ReceivedAudio(
+            packets=self._packets,
+            bytes=self._payload_bytes,
+            lost=self._lost_before + (0 if reception is None else reception.lost),
+            late=self._receiver.late + self._stragglers,
+            reordered=self._receiver.reordered,
+            concealed_frames=self._concealed_samples // FRAME_SAMPLES,
+            fec_frames=self._fec_samples // FRAME_SAMPLES,
+            frames=self._frames,
+            jitter_seconds=0.0 if reception is None else reception.jitter_seconds,
+            level_dbov=self._level,
+            silent_seconds=self._silent_seconds,
+        )
+
+    def _begin_source(self, ssrc: int, now: float) -> ReceptionStatistics:
+        self._leave_source()
+        self._changed_at = now
+        self._ssrc = ssrc
+        self.reception = reception = ReceptionStatistics(ssrc=ssrc)
+        return reception
+
+    def _leave_source(self) -> None:
+        if self.reception is not None:
+            self._lost_before += self.reception.lost
+            self._previous_ssrc = self._ssrc
+        self.reception = None
+        self._receiver.restart()
+        self._digit_receiver = DigitReceiver()
+
+    def _receive_other(self, packet: RtpPacket, now: float) -> None:
+        """Take a packet that is not audio, but counts in the sequence of the audio."""
+        self._play(self._receiver.skip(packet.sequence, now), now)
+        if not packet.payload:
+            return
+        if packet.payload_type not in self._telephone_events:
+            self.unknown_payloads += 1
+            return
+        try:
+            digit = self._digit_receiver.receive(packet.payload, packet.timestamp)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        if digit is not None:
+            self._on_digit(digit)
+
+    def _play(self, steps: Iterable[Step], now: float) -> None:
+        for step in steps:
+            if step.timeline is not self._timeline:
+                self._timeline = step.timeline
+                self._decoder.reset()
+                self._framer.reset()
+            pcm = self._sound(step)
+            if len(pcm) == FRAME_BYTES and self._framer.empty:
+                self._give(pcm, step.pts, now)
+                continue
+            for whole, position in self._framer.add(pcm, step.pts):
+                self._give(whole, position, now)
+
+    def _sound(self, step: Step) -> bytes:
+        action = step.action
+        try:
+            if action is Action.DECODE:
+                return self._decoder.decode(step.payload)
+            if action is Action.RECOVER:
+                pcm = self._decoder.recover(step.payload, step.samples)
+                self._fec_samples += step.samples
+                return pcm
+        except RemoteProtocolError:
+            self.malformed += 1
+        self._concealed_samples += step.samples
+        return self._decoder.conceal(step.samples)
+
+    def _give(self, pcm: bytes, pts: int, now: float) -> None:
+        self._frames += 1
+        if self._frames % LEVEL_EVERY == 0:
+            self._measure(pcm, now)
+        if self.push is not None:
+            self.push(Frame(pcm, pts, self._timeline), now)
+
+    def _measure(self, pcm: bytes, now: float) -> None:
+        self._level = loudness = level(pcm)
+        if loudness >= QUIET:
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = now
+        self._silent_seconds = 0.0 if self._quiet_since is None else now - self._quiet_since

@@ -1,0 +1,126 @@
+"""The RTCP of one session: what we tell the peer, and what it tells us."""
+
+from typing import Final
+
+from bridge.wire.reception import ReceptionStatistics
+from bridge.wire.rtcp import (
+    Bye,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    ntp_middle,
+    ntp_time,
+    parse_compound,
+    round_trip,
+    serialize,
+)
+from bridge.wire.rtp import CLOCK_RATE, OutgoingStream
+
+# A longer round trip is a mistake of the peer's.
+_LONGEST_ROUND_TRIP: Final = 60.0
+
+
+class Reports:
+    """Builds our reports and keeps the last figures of the peer's."""
+
+    __slots__ = (
+        "_cname",
+        "_wall_offset",
+        "remote_jitter_seconds",
+        "remote_loss_ratio",
+        "remote_lost",
+        "round_trip_seconds",
+    )
+
+    def __init__(self, cname: str) -> None:
+        self._cname = cname
+        # Unix time minus monotonic time, kept from the first report on: a step of the wall clock
+        # must not look like a round trip.
+        self._wall_offset: float | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the peer's figures: another peer takes its place."""
+        self.remote_lost = 0
+        self.remote_loss_ratio = 0.0
+        self.remote_jitter_seconds = 0.0
+        self.round_trip_seconds: float | None = None
+
+    def compose(
+        self,
+        stream: OutgoingStream,
+        reception: ReceptionStatistics | None,
+        *,
+        now: float,
+        wall: float,
+        goodbye: bool = False,
+    ) -> bytes:
+        """Write a compound packet: a report, our name, and on request a goodbye.
+
+        Args:
+            stream: What we send.
+            reception: What we receive; None before the first packet.
+            now: Monotonic seconds.
+            wall: Unix time of the same moment.
+            goodbye: Whether the stream ends here.
+        """
+        if self._wall_offset is None:
+            self._wall_offset = wall - now
+        blocks = () if reception is None else (reception.report_block(now),)
+        packets: list[RtcpPacket] = []
+        if stream.packets:
+            packets.append(
+                SenderReport(
+                    ssrc=stream.ssrc,
+                    ntp=ntp_time(now + self._wall_offset),
+                    timestamp=stream.timestamp_at(now),
+                    packets=stream.packets,
+                    octets=stream.octets,
+                    blocks=blocks,
+                )
+            )
+        else:
+            packets.append(ReceiverReport(stream.ssrc, blocks))
+        packets.append(SourceDescription(stream.ssrc, self._cname))
+        if goodbye:
+            packets.append(Bye((stream.ssrc,)))
+        return serialize(packets)
+
+    def receive(
+        self, data: bytes, *, ssrc: int, reception: ReceptionStatistics | None, now: float
+    ) -> None:
+        """Take a compound packet; goodbyes are ignored, only the transport ends a session.
+
+        Args:
+            data: Unprotected RTCP.
+            ssrc: Ours; blocks about others are passed over.
+            reception: Of the source we hear; sender reports of others are passed over.
+            now: Monotonic seconds.
+
+        Raises:
+            RemoteProtocolError: The packet is malformed; nothing of it was used.
+        """
+        for packet in parse_compound(data):
+            if not isinstance(packet, SenderReport | ReceiverReport):
+                continue
+            for block in packet.blocks:
+                if block.ssrc == ssrc:
+                    self._take(block, now)
+            if (
+                isinstance(packet, SenderReport)
+                and reception is not None
+                and packet.ssrc == reception.ssrc
+            ):
+                reception.sender_report(packet, now)
+
+    def _take(self, block: ReportBlock, now: float) -> None:
+        self.remote_lost = max(0, block.packets_lost)
+        self.remote_loss_ratio = block.fraction_lost / 256
+        self.remote_jitter_seconds = block.jitter / CLOCK_RATE
+        if self._wall_offset is None:
+            return
+        seconds = round_trip(ntp_middle(ntp_time(now + self._wall_offset)), block)
+        if seconds is not None and seconds <= _LONGEST_ROUND_TRIP:
+            self.round_trip_seconds = seconds
