@@ -1,0 +1,97 @@
+"""WAV files of 16-bit PCM, in memory (Microsoft RIFF, WAVE_FORMAT_PCM and _EXTENSIBLE)."""
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.audio.frame import SAMPLE_RATE
+from bridge.errors import RemoteProtocolError
+
+_PCM: Final = 1
+_EXTENSIBLE: Final = 0xFFFE
+_PCM_SUBFORMAT: Final = bytes.fromhex("0100000000001000800000aa00389b71")
+
+# What encoders write for the length of a file whose end they do not know yet.
+_UNKNOWN_LENGTHS: Final = (0, 0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Wav:
+    """The sound of a file: interleaved samples, signed 16-bit little-endian."""
+
+    pcm: bytes
+    rate: int = SAMPLE_RATE
+    channels: int = 1
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return len(self.pcm) / (2 * self.channels * self.rate)
+
+
+def parse_wav(data: bytes) -> Wav:
+    """Read a whole file; a data chunk of unknown or too great length ends where the file ends.
+
+    Raises:
+        RemoteProtocolError: It is not a WAV file, or its samples are not 16-bit PCM.
+    """
+    if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise RemoteProtocolError("not a WAV file")
+    wave_format: tuple[int, int] | None = None
+    position = 12
+    while position + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, position)
+        position += 8
+        if name == b"data":
+            if wave_format is None:
+                raise RemoteProtocolError("the WAV file has no format before its samples")
+            return _cut(data, position, length, wave_format)
+        if name == b"fmt ":
+            wave_format = _parse_format(data[position : position + length])
+        position += length + (length & 1)
+    raise RemoteProtocolError("the WAV file holds no samples")
+
+
+def serialize_wav(wav: Wav) -> bytes:
+    """Write a file with the 44-byte header every program reads."""
+    block = 2 * wav.channels
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        36 + len(wav.pcm),
+        b"WAVE",
+        b"fmt ",
+        16,
+        _PCM,
+        wav.channels,
+        wav.rate,
+        wav.rate * block,
+        block,
+        16,
+        b"data",
+        len(wav.pcm),
+    )
+    return header + wav.pcm
+
+
+def _parse_format(chunk: bytes) -> tuple[int, int]:
+    """Return the rate and the number of channels."""
+    if len(chunk) < 16:
+        raise RemoteProtocolError("the WAV file's format is cut off")
+    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
+    if tag == _EXTENSIBLE and chunk[24:40] == _PCM_SUBFORMAT:
+        tag = _PCM
+    if tag != _PCM or bits != 16:
+        raise RemoteProtocolError("the WAV file's samples are not 16-bit PCM")
+    if not 1 <= channels <= 8 or not 1000 <= rate <= 384_000:
+        raise RemoteProtocolError(f"the WAV file has {channels} channels at {rate} Hz")
+    return rate, channels
+
+
+def _cut(data: bytes, start: int, length: int, wave_format: tuple[int, int]) -> Wav:
+    rate, channels = wave_format
+    available = len(data) - start
+    if length in _UNKNOWN_LENGTHS or length > available:
+        length = available
+    length -= length % (2 * channels)
+    return Wav(data[start : start + length], rate, channels)
