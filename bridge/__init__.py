@@ -5,3 +5,5 @@ performs them. Audio: leg -> source -> bus -> sink -> leg, and nothing on that r
 Imports go down only: api, node, legs, rtc and net, call, wire, audio, then errors, settings, log
 and metrics.
 """
+
+__version__ = "0.1.0"

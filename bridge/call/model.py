@@ -1,6 +1,7 @@
 """The nouns of a call: ids, states, end reasons, parties, and the figures a leg reports."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
@@ -111,3 +112,38 @@ class LegStatistics:
     """From the peer's last receiver report; None before the first."""
     discarded: dict[str, int] = field(default_factory=dict)
     """Datagrams that changed nothing, by reason (`metrics.DISCARD_REASONS`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What stays true of a call from its start to its end."""
+
+    call_id: CallId
+    line: LineName
+    peer: str
+    """Digits of the far party's number, or an identifier; never logged."""
+    started_at: datetime
+    """With zone UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegFigures:
+    """A leg and its figures, alive or gone."""
+
+    leg_id: LegId
+    kind: LegKind
+    party: Party
+    statistics: LegStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call as others see it, live or ended."""
+
+    facts: CallFacts
+    direction: Direction
+    state: State
+    reason: EndReason | None
+    seconds: float
+    """How long it has lasted."""
+    legs: tuple[LegFigures, ...]

@@ -1,0 +1,72 @@
+"""Who asks: a key in a header, to the line that it belongs to."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bridge.api.rate import RateLimit
+from bridge.call.model import LineName
+from bridge.errors import Forbidden, Unauthorized
+
+BEARER = "bearer "
+
+
+class Keys:
+    """Every line's keys, compared in constant time."""
+
+    def __init__(
+        self,
+        lines: Mapping[LineName, list[str]],
+        *,
+        same_origin_only: set[str],
+        rate: RateLimit,
+    ) -> None:
+        """Take the keys.
+
+        Args:
+            lines: the keys of each line.
+            same_origin_only: keys that pages of other origins may not use (the demo key).
+            rate: how often one key may ask.
+        """
+        self._rate = rate
+        self._lines = {key.encode(): name for name, keys in lines.items() for key in keys}
+        self._same_origin_only = {key.encode() for key in same_origin_only}
+
+    def line(self, request: web.Request) -> LineName:
+        """Find the line that the request's key belongs to.
+
+        Raises:
+            Unauthorized: no key, or an unknown one.
+            Forbidden: a same-origin key used from another origin's page.
+            RateLimited: too many requests with this key.
+        """
+        key = _presented(request)
+        if key is None:
+            raise Unauthorized("send your key in the header `token` or `Authorization: Bearer`")
+        found: LineName | None = None
+        for known, name in self._lines.items():
+            if hmac.compare_digest(known, key):
+                found = name
+        if found is None:
+            raise Unauthorized("this key is not known")
+        if key in self._same_origin_only and not same_origin(request):
+            raise Forbidden("the demo key works for this bridge's own page only; configure a key")
+        self._rate.spend(key, asyncio.get_running_loop().time())
+        return found
+
+
+def same_origin(request: web.Request) -> bool:
+    """Whether the request comes from a page of this very service, or from no page at all."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _presented(request: web.Request) -> bytes | None:
+    authorization = request.headers.get("Authorization", "")
+    if authorization.lower().startswith(BEARER):
+        return authorization[len(BEARER) :].strip().encode()
+    token = request.headers.get("token")
+    return token.encode("utf-8", "surrogateescape") if token else None

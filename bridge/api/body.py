@@ -1,0 +1,138 @@
+"""Request bodies: JSON whatever the Content-Type says, fields in any of their spellings."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from bridge.errors import BridgeError, InvalidRequest, PayloadTooLarge
+
+BODY_SECONDS = 10.0
+"""A body that takes longer to arrive is refused."""
+
+CALL_ID = ("callId", "callID", "CallID", "call_id")
+LEG_ID = ("legID", "legId", "LegID", "leg_id")
+PHONE = ("phone", "Phone")
+
+_PHONE = re.compile(r"\+?([1-9][0-9]{5,14})(?:@s\.whatsapp\.net)?")
+_DIGITS = re.compile(r"[0-9*#A-Da-d]{1,64}")
+
+Value = TypeVar("Value", str, bool)
+
+
+class RequestTimeout(BridgeError):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+
+
+async def read_body(request: web.Request) -> "Body":
+    """Read the body as a JSON object; nothing at all is `{}`.
+
+    Raises:
+        InvalidRequest: not JSON, or not an object.
+        PayloadTooLarge: over the application's limit.
+        RequestTimeout: it took longer than `BODY_SECONDS`.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError:
+        raise RequestTimeout("the request's body did not arrive in time") from None
+    except web.HTTPRequestEntityTooLarge as error:
+        raise PayloadTooLarge("the request's body is too large") from error
+    if not raw.strip():
+        return Body({})
+    try:
+        fields = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    return Body(fields)
+
+
+class Body:
+    """The fields of a request; every reader takes all spellings of a field's name."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+
+    def text(self, *names: str) -> str:
+        """Give a string that must be there and not be empty.
+
+        Raises:
+            InvalidRequest: naming the field.
+        """
+        value = self.optional_text(*names)
+        if not value:
+            raise InvalidRequest(f"missing {names[0]} in payload", field=names[0])
+        return value
+
+    def optional_text(self, *names: str) -> str | None:
+        """Give a string, or None where it is missing or null."""
+        return self._read(str, "a string", *names)
+
+    def flag(self, *names: str) -> bool:
+        """Give a boolean that must be there.
+
+        Raises:
+            InvalidRequest: naming the field.
+        """
+        value = self._read(bool, "true or false", *names)
+        if value is None:
+            raise InvalidRequest(f"missing {names[0]} in payload", field=names[0])
+        return value
+
+    def call_id(self) -> str:
+        """Give the id of the call that the request is about."""
+        return self.text(*CALL_ID)
+
+    def leg_id(self) -> str | None:
+        """Give the id of the leg, if the request names one."""
+        return self.optional_text(*LEG_ID) or None
+
+    def phone(self, *names: str) -> str:
+        """Give a number as digits: country code and number, a leading + and a WhatsApp JID too.
+
+        Raises:
+            InvalidRequest: missing or malformed.
+        """
+        for name in names:
+            if isinstance(self._fields.get(name), int) and not isinstance(self._fields[name], bool):
+                return self._digits(str(self._fields[name]), name)
+        return self._digits(self.text(*names), names[0])
+
+    def dtmf(self) -> str:
+        """Give the DTMF digits, upper-case.
+
+        Raises:
+            InvalidRequest: missing, or not one to 64 of 0-9, *, #, A-D.
+        """
+        digits = self.text("digits", "Digits")
+        if not _DIGITS.fullmatch(digits):
+            raise InvalidRequest("digits: expected 1 to 64 of 0-9, *, #, A-D", field="digits")
+        return digits.upper()
+
+    def _digits(self, text: str, name: str) -> str:
+        match = _PHONE.fullmatch(text.strip())
+        if match is None:
+            raise InvalidRequest(
+                f"{name}: expected country code and number in digits, such as 15550100001",
+                field=name,
+            )
+        return match[1]
+
+    def _read(self, kind: type[Value], wanted: str, *names: str) -> Value | None:
+        for name in names:
+            value = self._fields.get(name)
+            if value is None:
+                continue
+            if not isinstance(value, kind):
+                raise InvalidRequest(f"{name}: expected {wanted}", field=name)
+            return value
+        return None

@@ -1,0 +1,83 @@
+"""Call control, the native API: dial, answer, hang up, mute, digits, status, quality."""
+
+from aiohttp import web
+
+from bridge.api import render
+from bridge.api.body import PHONE, read_body
+from bridge.api.keys import KEYS, MANAGER
+from bridge.call import events
+from bridge.call.model import LegId
+from bridge.errors import InvalidRequest
+
+
+async def dial(request: web.Request) -> web.Response:
+    """Ring a number, or open a call for a far party in a browser (`"channel": "webrtc"`)."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    channel = body.optional_text("channel")
+    if channel == "webrtc":
+        runner = request.app[MANAGER].open(line)
+    elif channel in (None, "whatsapp"):
+        runner = request.app[MANAGER].dial(line, body.phone(*PHONE))
+    else:
+        raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
+    return render.success({"callId": runner.facts.call_id})
+
+
+async def make(request: web.Request) -> web.Response:
+    """Ring a number, in WaGo's words; its clients read `call` with or without the envelope."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    record = request.app[MANAGER].dial(line, body.phone("Phone", "phone")).record()
+    call = {"callID": record.facts.call_id, **render.call(record)}
+    return render.success({"call": call}, call=call)
+
+
+async def status(request: web.Request) -> web.Response:
+    """List the line's live calls."""
+    line = request.app[KEYS].line(request)
+    calls = [render.call(record) for record in request.app[MANAGER].list(line)]
+    return render.success({"calls": calls})
+
+
+async def answer(request: web.Request) -> web.Response:
+    """Accept a call that rings us."""
+    return await _ask(request, events.AnswerRequested())
+
+
+async def hangup(request: web.Request) -> web.Response:
+    """End a call in any state; a ringing one is declined or cancelled."""
+    return await _ask(request, events.HangupRequested())
+
+
+async def mute(request: web.Request) -> web.Response:
+    """Take a near leg, or all of them, from what the far party hears; or give it back."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id, leg_id, muted = body.call_id(), body.leg_id(), body.flag("muted", "Muted")
+    wanted = events.MuteRequested(muted=muted, leg_id=LegId(leg_id) if leg_id else None)
+    request.app[MANAGER].request(line, call_id, wanted)
+    return render.success({"ok": True, "muted": muted})
+
+
+async def dtmf(request: web.Request) -> web.Response:
+    """Send digits to the far party."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id, digits = body.call_id(), body.dtmf()
+    request.app[MANAGER].request(line, call_id, events.DigitsRequested(digits))
+    return render.success({"ok": True})
+
+
+async def quality(request: web.Request) -> web.Response:
+    """Give a call's figures, live or for a while after its end."""
+    line = request.app[KEYS].line(request)
+    record = request.app[MANAGER].record(line, request.match_info["callId"])
+    return render.success(render.quality(record))
+
+
+async def _ask(request: web.Request, wanted: events.Request) -> web.Response:
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    request.app[MANAGER].request(line, body.call_id(), wanted)
+    return render.success({"ok": True})

@@ -1,0 +1,34 @@
+"""What handlers find in the application, each under a typed key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bridge.api.auth import Keys
+from bridge.metrics import Metrics
+from bridge.node.manager import Manager
+from bridge.rtc.ports import PortPool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How the service is reached, as far as requests are checked against it."""
+
+    loopback: bool
+    """It listens on loopback only: the Host header must be local, metrics need no key."""
+    cors_origins: frozenset[str]
+    """Origins whose pages may call; `*` is any."""
+    web_root: Path
+    """The folder with the demo page and the client library."""
+
+
+MANAGER = web.AppKey("manager", Manager)
+KEYS = web.AppKey("keys", Keys)
+PORTS = web.AppKey("ports", PortPool)
+METRICS = web.AppKey("metrics", Metrics)
+SITE = web.AppKey("site", Site)
+ICE_CONFIGURATION: web.AppKey[Callable[[str], dict[str, Any]]] = web.AppKey("ice_configuration")
+"""Makes the answer of `/call/webrtc/config` for a user, fresh credentials included."""

@@ -1,0 +1,115 @@
+"""What every request passes: an id, the Host check, CORS, figures, and errors turned into answers."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bridge.api import render
+from bridge.api.auth import same_origin
+from bridge.api.keys import METRICS, SITE
+from bridge.errors import BridgeError, Forbidden
+from bridge.log import request_id as log_request_id
+from bridge.metrics import UNMATCHED
+
+log = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": "token, authorization, content-type",
+    "Access-Control-Max-Age": "600",
+}
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what a handler raises into the native envelope; unknown errors are logged, not shown."""
+    try:
+        return await handler(request)
+    except BridgeError as error:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("request.failed", extra={"code": error.code, "route": _route(request)})
+        return render.failure(error)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        known = BridgeError(_explain(request, error))
+        known.status = error.status
+        answer = render.failure(known)
+        answer.headers.update({k: v for k, v in error.headers.items() if k == "Allow"})
+        return answer
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.exception("request.crashed", extra={"route": _route(request)})
+        return render.failure(BridgeError("internal error; the log has the details"))
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, in the log and in a header, and count it with its duration."""
+    identity = secrets.token_hex(8)
+    log_request_id.set(identity)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    response = await handler(request)
+    if not response.prepared:
+        response.headers["X-Request-ID"] = identity
+    request.app[METRICS].http_request(
+        request.method, _route(request), response.status, loop.time() - began
+    )
+    return response
+
+
+@web.middleware
+async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """On loopback, answer to local names only: a page elsewhere may point its own name at us."""
+    if request.app[SITE].loopback:
+        name = urlsplit(f"//{request.host}").hostname
+        if name not in LOCAL_NAMES:
+            raise Forbidden("this bridge listens on loopback and answers to localhost only")
+    return await handler(request)
+
+
+@web.middleware
+async def allow_origins(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let pages of the allowed origins call; keys travel in headers, so no cookie is at stake."""
+    origin = request.headers.get("Origin")
+    allowed = request.app[SITE].cors_origins
+    if origin is None:
+        return await handler(request)
+    if "*" not in allowed and origin not in allowed and not same_origin(request):
+        raise Forbidden("this origin is not in http.cors_origins")
+    preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    response = web.Response(status=204, headers=PREFLIGHT) if preflight else await handler(request)
+    if not response.prepared:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"
+        response.headers.add("Vary", "Origin")
+    return response
+
+
+IN_ORDER = (identify, answer_errors, check_host, allow_origins, answer_errors)
+"""Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, never the path itself, so that the figures stay few."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else UNMATCHED
+
+
+def _explain(request: web.Request, error: web.HTTPException) -> str:
+    if error.status == HTTPStatus.NOT_FOUND:
+        return "there is nothing at this path; the README lists all routes"
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"this path does not take {request.method}"
+    return error.reason

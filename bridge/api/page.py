@@ -1,0 +1,31 @@
+"""The demo page and the browser library, as files."""
+
+from aiohttp import web
+
+from bridge.api.keys import SITE
+
+FILES = {"bridge.js", "quality.js", "demo.js", "draw.js", "style.css", "icon.svg"}
+
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+PAGE_HEADERS = HEADERS | {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src *; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Permissions-Policy": "microphone=(self), speaker-selection=(self)",
+}
+
+
+async def index(request: web.Request) -> web.FileResponse:
+    """Serve the page."""
+    return web.FileResponse(request.app[SITE].web_root / "index.html", headers=PAGE_HEADERS)
+
+
+async def file(request: web.Request) -> web.FileResponse:
+    """Serve a file that the page needs; other programs may load the library from here."""
+    name = request.match_info["name"]
+    if name not in FILES:
+        raise web.HTTPNotFound
+    return web.FileResponse(request.app[SITE].web_root / name, headers=HEADERS)

@@ -1,0 +1,26 @@
+"""Every route of the service, in one list."""
+
+from aiohttp import web
+
+from bridge.api import calls, health, page, simulator, webrtc
+
+ROUTES = (
+    web.get("/", page.index),
+    web.get("/web/{name}", page.file),
+    web.get("/healthz", health.healthz),
+    web.get("/readyz", health.readyz),
+    web.get("/metrics", health.metrics),
+    web.post("/call/dial", calls.dial),
+    web.post("/call/make", calls.make),
+    web.get("/call/status", calls.status),
+    web.post("/call/answer", calls.answer),
+    web.post("/call/hangup", calls.hangup),
+    web.post("/call/mute", calls.mute),
+    web.post("/call/dtmf", calls.dtmf),
+    web.get("/call/{callId}/quality", calls.quality),
+    web.get("/call/webrtc/config", webrtc.config),
+    web.post("/call/webrtc/offer", webrtc.offer),
+    web.post("/call/webrtc/close", webrtc.close),
+    web.get("/simulator/contacts", simulator.contacts),
+    web.post("/simulator/incoming", simulator.incoming),
+)

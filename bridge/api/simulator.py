@@ -1,0 +1,50 @@
+"""The simulated contacts: who they are, and letting one ring us."""
+
+from typing import Protocol
+
+from aiohttp import web
+
+from bridge.api import render
+from bridge.api.body import read_body
+from bridge.api.keys import KEYS, MANAGER
+from bridge.call.model import LegId, LineName
+from bridge.errors import InvalidState
+from bridge.legs.base import Leg
+from bridge.legs.simulator import CONTACTS
+
+
+class Simulator(Protocol):
+    """Makes the leg of a contact that rings us."""
+
+    def has(self, line: LineName) -> bool:
+        """Whether the line's provider is the simulator."""
+        ...
+
+    def ring(self, number: str, leg_id: LegId) -> Leg:
+        """Give the leg of a contact that rings us."""
+        ...
+
+
+SIMULATOR: web.AppKey[Simulator] = web.AppKey("simulator")
+
+
+async def contacts(request: web.Request) -> web.Response:
+    """List the contacts, for the page's picker."""
+    request.app[KEYS].line(request)
+    listed = [
+        {"number": contact.number, "name": contact.name, "description": contact.description}
+        for contact in CONTACTS.values()
+    ]
+    return render.success({"contacts": listed})
+
+
+async def incoming(request: web.Request) -> web.Response:
+    """Make a contact ring the key's line."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    number = body.phone("from", "From")
+    simulator = request.app[SIMULATOR]
+    if not simulator.has(line):
+        raise InvalidState("this line's WhatsApp provider is not the simulator")
+    runner = request.app[MANAGER].receive(line, number, lambda leg: simulator.ring(number, leg))
+    return render.success({"callId": runner.facts.call_id})

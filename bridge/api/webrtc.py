@@ -1,0 +1,52 @@
+"""WebRTC set-up: the configuration, the offer and its answer, the close. Bare bodies on success."""
+
+from aiohttp import web
+
+from bridge.api.body import read_body
+from bridge.api.keys import ICE_CONFIGURATION, KEYS, MANAGER
+from bridge.call.model import Party
+from bridge.errors import InvalidRequest
+
+
+async def config(request: web.Request) -> web.Response:
+    """Tell a browser which STUN and TURN servers to use."""
+    line = request.app[KEYS].line(request)
+    return web.json_response(request.app[ICE_CONFIGURATION](line))
+
+
+async def offer(request: web.Request) -> web.Response:
+    """Answer a browser's offer: a new leg, or with `legID` a change to the one it has."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id = body.call_id()
+    kind = body.optional_text("type")
+    if kind not in (None, "offer"):
+        raise InvalidRequest('type: expected "offer"', field="type")
+    sdp = body.text("sdp", "SDP")
+    manager = request.app[MANAGER]
+    leg_id = body.leg_id()
+    if leg_id is None:
+        party = _party(body.optional_text("party"))
+        leg_id, answer = await manager.offer(line, call_id, sdp, party)
+    else:
+        answer = await manager.reoffer(line, call_id, sdp, leg_id)
+    turn = request.app[ICE_CONFIGURATION](line)["turn"]
+    return web.json_response(
+        {"callID": call_id, "legID": leg_id, "type": "answer", "sdp": answer, "turn": turn}
+    )
+
+
+async def close(request: web.Request) -> web.Response:
+    """End the call's WebRTC legs, or one; a leg or call that is over already is no error."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id = body.call_id()
+    request.app[MANAGER].close(line, call_id, body.leg_id())
+    return web.json_response({"callID": call_id, "closed": True})
+
+
+def _party(text: str | None) -> Party:
+    try:
+        return Party(text or Party.NEAR)
+    except ValueError:
+        raise InvalidRequest('party: expected "near" or "far"', field="party") from None

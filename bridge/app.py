@@ -1,0 +1,198 @@
+"""The composition root: the one place where every object is made and joined to the others."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from bridge import __version__
+from bridge.api.auth import Keys
+from bridge.api.keys import ICE_CONFIGURATION, KEYS, MANAGER, METRICS, PORTS, SITE, Site
+from bridge.api.middleware import IN_ORDER
+from bridge.api.rate import RateLimit
+from bridge.api.routes import ROUTES
+from bridge.api.simulator import SIMULATOR
+from bridge.audio import opus
+from bridge.call.machine import CallLimits
+from bridge.call.model import LegId, LineName
+from bridge.errors import Unreachable
+from bridge.legs.base import Leg
+from bridge.legs.simulator import SimulatedContact, refuse
+from bridge.legs.webrtc import WebRtcLeg
+from bridge.metrics import Metrics
+from bridge.net.turn import ice_configuration
+from bridge.node.clock import Clock
+from bridge.node.manager import Manager, ManagerLimits
+from bridge.node.tasks import Tasks
+from bridge.rtc import libopus
+from bridge.rtc.dtls import Certificates
+from bridge.rtc.peer import Peer, PeerConfig
+from bridge.rtc.ports import PortPool
+from bridge.settings import DEMO_KEY, DEMO_LINE, Settings, is_loopback, port_range
+
+log = logging.getLogger(__name__)
+
+WEB_ROOT = Path(__file__).parent.parent / "web"
+SPEECH = Path(__file__).parent / "legs" / "simulator_speech.wav"
+
+BODY_BYTES = 256 * 1024
+LAG_PROBE_SECONDS = 0.1
+PROBES_PER_PULSE = 10
+
+DOCUMENTATION_ADDRESS = "192.0.2.1"
+"""Never reached (RFC 5737); the kernel only says which of our addresses would be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A built bridge: the web application, and what must be closed before it."""
+
+    application: web.Application
+    manager: Manager
+    background: Tasks
+
+    async def aclose(self) -> None:
+        """End all calls and stop the background work; the HTTP side may still answer meanwhile."""
+        await self.manager.aclose()
+        await self.background.aclose()
+
+
+class SimulatorProvider:
+    """Reaches numbers through the simulated contacts."""
+
+    def __init__(self, lines: frozenset[LineName], *, speech: bytes, ring_seconds: float) -> None:
+        self._lines = lines
+        self._speech = speech
+        self._ring_seconds = ring_seconds
+
+    def has(self, line: LineName) -> bool:
+        """Whether the line's provider is the simulator."""
+        return line in self._lines
+
+    def dial(self, line: LineName, number: str, leg_id: LegId) -> Leg:
+        """Give a leg that rings the number (`node.manager.Dialer`).
+
+        Raises:
+            Unreachable: the number is no contact that can be reached.
+        """
+        if refuse(number) is not None:
+            raise Unreachable(
+                "the number cannot be reached; the simulator knows 15550100001 to 009"
+            )
+        return self._contact(number, leg_id, inbound=False)
+
+    def ring(self, number: str, leg_id: LegId) -> Leg:
+        """Give the leg of a contact that rings us."""
+        return self._contact(number, leg_id, inbound=True)
+
+    def _contact(self, number: str, leg_id: LegId, *, inbound: bool) -> Leg:
+        return SimulatedContact(
+            leg_id,
+            number,
+            inbound=inbound,
+            ring_seconds=self._ring_seconds,
+            speech=self._speech,
+        )
+
+
+def build(settings: Settings) -> Bridge:
+    """Make every object of a bridge; must be called within the running loop.
+
+    Raises:
+        OpusMissing: there is no libopus.
+    """
+    lines = _lines(settings)
+    metrics = Metrics(version=__version__)
+    ports = PortPool(port_range(settings.rtc.ports))
+    clock = Clock(asyncio.get_running_loop())
+    simulator = SimulatorProvider(
+        frozenset(lines),
+        speech=SPEECH.read_bytes(),
+        ring_seconds=settings.simulator.ring_seconds,
+    )
+    limits = settings.limits
+    manager = Manager(
+        dialer=simulator,
+        webrtc=_webrtc_legs(settings, ports, metrics),
+        clock=clock,
+        metrics=metrics,
+        limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
+        call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
+    )
+    application = web.Application(middlewares=IN_ORDER, client_max_size=BODY_BYTES)
+    application.add_routes(ROUTES)
+    application[MANAGER] = manager
+    application[METRICS] = metrics
+    application[PORTS] = ports
+    application[SIMULATOR] = simulator
+    application[KEYS] = Keys(
+        lines,
+        same_origin_only=set() if settings.lines else {DEMO_KEY},
+        rate=RateLimit(limits.requests_per_minute),
+    )
+    application[SITE] = Site(
+        loopback=is_loopback(settings.http.host),
+        cors_origins=frozenset(settings.http.cors_origins),
+        web_root=WEB_ROOT,
+    )
+    application[ICE_CONFIGURATION] = lambda user: ice_configuration(
+        settings.rtc.stun_urls, settings.turn, user=user, now_unix=datetime.now(UTC).timestamp()
+    )
+    background = Tasks()
+    background.spawn(_pulse(manager, metrics, clock), name="pulse")
+    return Bridge(application, manager, background)
+
+
+def default_address() -> str:
+    """Give the address of the default route, else loopback; sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((DOCUMENTATION_ADDRESS, 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def _lines(settings: Settings) -> dict[LineName, list[str]]:
+    if not settings.lines:
+        return {LineName(DEMO_LINE): [DEMO_KEY]}
+    return {LineName(name): line.keys for name, line in settings.lines.items()}
+
+
+def _webrtc_legs(
+    settings: Settings, ports: PortPool, metrics: Metrics
+) -> Callable[[LegId], WebRtcLeg]:
+    library = opus.load(libopus.candidates(os.environ.get("OPUS_LIB")))
+    log.info("opus.loaded", extra={"version": library.version})
+    certificates = Certificates()
+    config = PeerConfig(
+        bind=tuple(settings.rtc.bind) or (default_address(),),
+        external_address=settings.rtc.external_address,
+        ports=ports,
+        probe_private=settings.rtc.probe_private,
+    )
+
+    def make(leg_id: LegId) -> WebRtcLeg:
+        return WebRtcLeg(leg_id, Peer(config, certificates=certificates, opus=library), metrics)
+
+    return make
+
+
+async def _pulse(manager: Manager, metrics: Metrics, clock: Clock) -> None:
+    """Measure the loop's lag ten times a second, take the figures of all legs once a second."""
+    loop = asyncio.get_running_loop()
+    late = skipped = 0
+    while True:
+        for _ in range(PROBES_PER_PULSE):
+            due = loop.time() + LAG_PROBE_SECONDS
+            await asyncio.sleep(LAG_PROBE_SECONDS)
+            metrics.loop_lag(max(0.0, loop.time() - due))
+        manager.pulse(loop.time())
+        metrics.clock_ticks(late=clock.late_ticks - late, skipped=clock.skipped_ticks - skipped)
+        late, skipped = clock.late_ticks, clock.skipped_ticks

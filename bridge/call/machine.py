@@ -1,0 +1,295 @@
+"""The state machine of one call: events in, commands out; it never waits and asks no clock.
+
+Theory of operation. A call has one *far* party (the WhatsApp or phone side) and any number of near
+legs. Only the far party and our own requests move the state:
+
+    event of the far party / request     initiated   ringing      connecting   active
+    LegRinging                           ringing     -            -            -
+    LegAnswered, AnswerRequested         connecting  connecting   -            -
+    LegConnected                         -           -            active       -
+    LegEnded, HangupRequested            ended       ended        ended        ended
+
+A far party whose media is already up when it answers goes from `connecting` to `active` in the
+same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
+browser answers by connecting. Three deadlines run beside the table: ringing, the call's length,
+and the time a call may be alone after its last near leg is gone. `ended` is final: every later
+event is ignored, so that both sides may hang up at once, twice and in any order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bridge.call import events
+from bridge.call.commands import (
+    AnswerLeg,
+    Command,
+    EndCall,
+    EndLeg,
+    ReportState,
+    RouteAudio,
+    SendDigits,
+)
+from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.routing import RoutedLeg, routing_table
+from bridge.errors import InvalidState, LegNotFound
+
+TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
+    State.INITIATED: {
+        events.LegRinging: State.RINGING,
+        events.LegAnswered: State.CONNECTING,
+    },
+    State.RINGING: {
+        events.LegAnswered: State.CONNECTING,
+        events.AnswerRequested: State.CONNECTING,
+    },
+    State.CONNECTING: {events.LegConnected: State.ACTIVE},
+}
+
+UNANSWERED = frozenset({State.INITIATED, State.RINGING})
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long things may take, in seconds."""
+
+    ring_seconds: float
+    call_seconds: float
+    alone_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegRecord:
+    """What the machine knows of a leg."""
+
+    leg_id: LegId
+    kind: LegKind
+    party: Party
+    connected: bool = False
+    muted: bool = False
+    silent: bool = False
+
+
+class CallMachine:
+    """One call's state; every change goes through `handle`."""
+
+    def __init__(
+        self, *, direction: Direction, limits: CallLimits, now: float, waits_for_far: bool = False
+    ) -> None:
+        """Begin a call.
+
+        Args:
+            direction: who rang whom; a call that rings us begins `ringing`.
+            limits: the three time limits.
+            now: monotonic seconds.
+            waits_for_far: the far party is a browser that has yet to come; the call rings for it.
+        """
+        rings = direction is Direction.INBOUND or waits_for_far
+        self.direction = direction
+        self.state = State.RINGING if rings else State.INITIATED
+        self.reason: EndReason | None = None
+        self.legs: dict[LegId, LegRecord] = {}
+        self.answered_at: float | None = None
+        self.ended_at: float | None = None
+        self.started_at = now
+        self._limits = limits
+        self._muted = False
+        self._had_near = False
+        self._alone_since: float | None = None
+
+    def deadline(self) -> float | None:
+        """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""
+        if self.state is State.ENDED:
+            return None
+        moments = [self.started_at + self._limits.call_seconds]
+        if self.state in UNANSWERED:
+            moments.append(self.started_at + self._limits.ring_seconds)
+        if self._alone_since is not None:
+            moments.append(self._alone_since + self._limits.alone_seconds)
+        return min(moments)
+
+    def handle(self, event: events.Event, now: float) -> list[Command]:
+        """Take an event and answer with what is to be done, in order.
+
+        Raises:
+            InvalidState: a request that the call's state does not allow.
+            LegNotFound: a request that names a leg the call does not have.
+        """
+        if self.state is State.ENDED:
+            return self._refuse(event)
+        if isinstance(event, events.Request):
+            return self._perform(event, now)
+        match event:
+            case events.LegAdded():
+                return self._add(event)
+            case events.LegEnded():
+                return self._lose(event, now)
+            case events.DigitReceived():
+                return self._digit(event)
+            case events.TimePassed():
+                return self._time_passed(now)
+            case _:
+                return self._progress(event, now)
+
+    def _perform(self, request: events.Request, now: float) -> list[Command]:
+        match request:
+            case events.HangupRequested():
+                return self._end(self._hangup_reason(request.reason), now)
+            case events.CloseRequested():
+                return self._close(request.leg_id, now)
+            case events.MuteRequested():
+                return self._mute(request)
+            case events.DigitsRequested():
+                return self._send_digits(request.digits)
+            case events.AnswerRequested():
+                return self._answer(request, now)
+
+    @property
+    def far(self) -> LegRecord | None:
+        """The far party's leg, if it is here."""
+        return next((leg for leg in self.legs.values() if leg.party is Party.FAR), None)
+
+    def near(self) -> list[LegRecord]:
+        """All near legs."""
+        return [leg for leg in self.legs.values() if leg.party is Party.NEAR]
+
+    def _refuse(self, event: events.Event) -> list[Command]:
+        if isinstance(event, events.Request) and not isinstance(event, events.CloseRequested):
+            raise InvalidState("the call has ended")
+        return []
+
+    def _add(self, event: events.LegAdded) -> list[Command]:
+        if event.party is Party.FAR and self.far is not None:
+            raise InvalidState("the call already has its far party")
+        muted = event.party is Party.NEAR and self._muted
+        self.legs[event.leg_id] = LegRecord(event.leg_id, event.kind, event.party, muted=muted)
+        if event.party is Party.NEAR:
+            self._had_near = True
+            self._alone_since = None
+        return [self._routes()]
+
+    def _progress(self, event: events.LegEvent, now: float) -> list[Command]:
+        leg = self.legs.get(event.leg_id)
+        if leg is None:
+            return []
+        match event:
+            case events.LegConnected():
+                leg = replace(leg, connected=True)
+            case events.LegSilent() | events.LegResumed():
+                leg = replace(leg, silent=isinstance(event, events.LegSilent))
+            case _:
+                pass
+        self.legs[event.leg_id] = leg
+        if leg.party is not Party.FAR:
+            return []
+        comes_by_connecting = leg.kind is LegKind.WEBRTC and self.state in UNANSWERED
+        if isinstance(event, events.LegConnected) and comes_by_connecting:
+            return self._move(State.CONNECTING, now)
+        return self._follow_table(event, now)
+
+    def _follow_table(self, event: events.Event, now: float) -> list[Command]:
+        state = TRANSITIONS.get(self.state, {}).get(type(event))
+        return [] if state is None else self._move(state, now)
+
+    def _move(self, state: State, now: float) -> list[Command]:
+        far = self.far
+        if state is State.CONNECTING:
+            self.answered_at = now
+            if far is not None and far.connected:
+                state = State.ACTIVE
+        self.state = state
+        return [ReportState(state), self._routes()]
+
+    def _answer(self, event: events.AnswerRequested, now: float) -> list[Command]:
+        far = self.far
+        if self.direction is not Direction.INBOUND or self.state is not State.RINGING or not far:
+            raise InvalidState(f"nothing to answer: the {self.direction} call is {self.state}")
+        return [AnswerLeg(far.leg_id), *self._follow_table(event, now)]
+
+    def _lose(self, event: events.LegEnded, now: float) -> list[Command]:
+        leg = self.legs.get(event.leg_id)
+        if leg is None:
+            return []
+        if leg.party is Party.FAR:
+            return self._end(self._far_reason(event.reason), now)
+        return [*self._drop(leg, event.reason, now), self._routes()]
+
+    def _drop(self, leg: LegRecord, reason: EndReason, now: float) -> list[Command]:
+        del self.legs[leg.leg_id]
+        if self._had_near and not self.near():
+            self._alone_since = now
+        return [EndLeg(leg.leg_id, reason)]
+
+    def _close(self, leg_id: LegId | None, now: float) -> list[Command]:
+        chosen = [
+            leg
+            for leg in self.legs.values()
+            if leg.kind is LegKind.WEBRTC and leg_id in (None, leg.leg_id)
+        ]
+        if any(leg.party is Party.FAR for leg in chosen):
+            return self._end(self._far_reason(EndReason.REMOTE_HANGUP), now)
+        if not chosen:
+            return []
+        dropped = [self._drop(leg, EndReason.HANGUP, now)[0] for leg in chosen]
+        return [*dropped, self._routes()]
+
+    def _mute(self, event: events.MuteRequested) -> list[Command]:
+        if event.leg_id is None:
+            self._muted = event.muted
+            chosen = self.near()
+        else:
+            chosen = [leg for leg in self.near() if leg.leg_id == event.leg_id]
+            if not chosen:
+                raise LegNotFound("the call has no such near leg")
+        for leg in chosen:
+            self.legs[leg.leg_id] = replace(leg, muted=event.muted)
+        return [self._routes()]
+
+    def _digit(self, event: events.DigitReceived) -> list[Command]:
+        leg, far = self.legs.get(event.leg_id), self.far
+        if leg is None or far is None or leg.party is Party.FAR or self.answered_at is None:
+            return []
+        return [SendDigits(far.leg_id, event.digit)]
+
+    def _send_digits(self, digits: str) -> list[Command]:
+        far = self.far
+        if far is None or self.answered_at is None:
+            raise InvalidState(f"digits need an answered call; this one is {self.state}")
+        return [SendDigits(far.leg_id, digits)]
+
+    def _time_passed(self, now: float) -> list[Command]:
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return []
+        rang_out = now >= self.started_at + self._limits.ring_seconds
+        if self.state in UNANSWERED and rang_out:
+            return self._end(EndReason.NO_ANSWER, now)
+        return self._end(EndReason.HANGUP, now)
+
+    def _hangup_reason(self, wanted: EndReason) -> EndReason:
+        if wanted is not EndReason.HANGUP or self.state not in UNANSWERED:
+            return wanted
+        inbound = self.direction is Direction.INBOUND
+        return EndReason.REJECTED if inbound else EndReason.CANCELED
+
+    def _far_reason(self, reason: EndReason) -> EndReason:
+        gave_up = self.direction is Direction.INBOUND and self.state in UNANSWERED
+        return EndReason.CANCELED if gave_up and reason is EndReason.REMOTE_HANGUP else reason
+
+    def _end(self, reason: EndReason, now: float) -> list[Command]:
+        self.state = State.ENDED
+        self.reason = reason
+        self.ended_at = now
+        self._alone_since = None
+        return [ReportState(State.ENDED), EndCall(reason)]
+
+    def _routes(self) -> RouteAudio:
+        answered = self.answered_at is not None
+        return RouteAudio(
+            routing_table(
+                [
+                    RoutedLeg(leg.leg_id, leg.party, muted=leg.muted)
+                    for leg in self.legs.values()
+                    if answered or leg.party is Party.NEAR
+                ]
+            )
+        )

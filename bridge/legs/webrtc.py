@@ -1,0 +1,178 @@
+"""A party in a browser or app: Opus RTP over WebRTC, answered on one UDP port."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from bridge.call import events
+from bridge.call.bus import Sink, Source
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.errors import NegotiationFailed
+from bridge.rtc.peer import Peer
+
+log = logging.getLogger(__name__)
+
+PULSE_SECONDS = 0.5
+SILENT_AFTER_SECONDS = 2.0
+"""A leg that was sending and has sent nothing for this long is reported silent."""
+
+
+class SetupObserver(Protocol):
+    """Hears how set-ups went; `metrics.Metrics` is one."""
+
+    def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
+        """A leg's set-up ended: `connected` or `failed`."""
+        ...
+
+    def setup_stage(self, stage: str, seconds: float) -> None:
+        """`answer`, `ice` or `dtls` is done."""
+        ...
+
+    def transport_failed(self, stage: str, reason: str) -> None:
+        """`ice` or `dtls` did not come up."""
+        ...
+
+    def ice_restart(self, outcome: str) -> None:
+        """A leg changes its network: `started`, `succeeded` or `failed`."""
+        ...
+
+
+class WebRtcLeg:
+    """A WebRTC peer as a leg; `accept` answers its offer, `run` then connects and lives."""
+
+    kind = LegKind.WEBRTC
+
+    def __init__(self, leg_id: LegId, peer: Peer, observer: SetupObserver) -> None:
+        self.leg_id = leg_id
+        self._peer = peer
+        self._observer = observer
+        self._emit: Callable[[events.LegEvent], None] | None = None
+        self._silent = False
+        self._digits = asyncio.Event()
+        peer.on_digit = self._digit
+
+    @property
+    def source(self) -> Source:
+        """What the browser's microphone gives."""
+        return self._peer
+
+    @property
+    def sink(self) -> Sink:
+        """What the browser's speaker gets."""
+        return self._peer
+
+    async def accept(self, offer: str) -> str:
+        """Give the answer to the first offer; cancellation frees what was gathered.
+
+        Raises:
+            SdpError: the offer cannot be answered.
+            LimitExceeded: every UDP port of `rtc.ports` is in use.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answer = await self._peer.accept(offer)
+        self._observer.setup_stage("answer", loop.time() - began)
+        return answer
+
+    async def reoffer(self, offer: str) -> str:
+        """Answer a further offer: an ICE restart, a renegotiation or a reloaded page.
+
+        Raises:
+            SdpError, LimitExceeded: as `accept`; the leg goes on as it was.
+        """
+        answer, kind = await self._peer.reoffer(offer)
+        if kind == "restart":
+            self._observer.ice_restart("started")
+        log.info("leg.reoffered", extra={"kind": kind})
+        return answer
+
+    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+        """Connect and live until the peer is gone (`legs.base.Leg.run`)."""
+        self._emit = emit
+        try:
+            if await self._connect():
+                emit(events.LegConnected(self.leg_id))
+                reason = await self._live(emit)
+                emit(events.LegEnded(self.leg_id, reason))
+            else:
+                emit(events.LegEnded(self.leg_id, EndReason.FAILED))
+        finally:
+            self._emit = None
+            await self._peer.aclose()
+
+    def answer(self) -> None:
+        """Do nothing: a browser never rings us."""
+
+    def send_digits(self, digits: str) -> None:
+        """Send DTMF as telephone-events; dropped when the peer did not negotiate them."""
+        self._peer.send_digits(digits)
+        self._digits.set()
+
+    def statistics(self) -> LegStatistics:
+        """The leg's figures until now."""
+        return self._peer.statistics()
+
+    async def aclose(self) -> None:
+        """Free a leg that was never run."""
+        await self._peer.aclose()
+
+    async def _connect(self) -> bool:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            await self._peer.connect()
+        except NegotiationFailed as error:
+            self._observer.transport_failed(error.stage, error.reason)
+            self._observer.leg_setup(self.kind, "failed", loop.time() - began)
+            log.warning("leg.not_connected", extra={"stage": error.stage, "reason": error.reason})
+            return False
+        seconds = loop.time() - began
+        self._observer.leg_setup(self.kind, "connected", seconds)
+        for stage, spent in self._peer.stage_seconds().items():
+            self._observer.setup_stage(stage, spent)
+        log.info("leg.connected", extra={"kind": self.kind, "seconds": round(seconds, 3)})
+        return True
+
+    async def _live(self, emit: Callable[[events.LegEvent], None]) -> EndReason:
+        async with asyncio.TaskGroup() as group:
+            pulses = group.create_task(self._pulse(emit), name=f"pulse {self.leg_id}")
+            digits = group.create_task(self._pace_digits(), name=f"digits {self.leg_id}")
+            reason = await self._peer.wait_closed()
+            pulses.cancel()
+            digits.cancel()
+        log.info("leg.closed", extra={"reason": reason})
+        return EndReason.REMOTE_HANGUP if reason == "closed" else EndReason.MEDIA_TIMEOUT
+
+    async def _pulse(self, emit: Callable[[events.LegEvent], None]) -> None:
+        """Send reports and watch for silence."""
+        loop = asyncio.get_running_loop()
+        odd = False
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            now = loop.time()
+            odd = not odd
+            if odd:
+                self._peer.report(now)
+            last = self._peer.last_received()
+            silent = last is not None and now - last >= SILENT_AFTER_SECONDS
+            if silent != self._silent:
+                self._silent = silent
+                event = events.LegSilent if silent else events.LegResumed
+                emit(event(self.leg_id))
+                log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self.kind})
+
+    async def _pace_digits(self) -> None:
+        """Send queued digits, a packet every 20 ms, and sleep while there are none."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._digits.wait()
+            self._digits.clear()
+            due = loop.time()
+            while self._peer.pulse_digits(loop.time()):
+                due += 0.02
+                await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def _digit(self, digit: str) -> None:
+        if self._emit is not None:
+            self._emit(events.DigitReceived(self.leg_id, digit))

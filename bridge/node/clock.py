@@ -1,0 +1,74 @@
+"""The node's 20 ms clock: ticks in ten phases of 2 ms, so that calls do not all wake at once.
+
+It hands out ticks, not sleeps: a phase that is late catches up at most `MAX_CATCH_UP` ticks and
+counts what it skips beyond. A phase nobody is on stands still.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from bridge.audio.frame import FRAME_SECONDS
+
+PHASES = 10
+MAX_CATCH_UP = 3
+
+Tick: TypeAlias = Callable[[float], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Phase:
+    offset: float
+    members: list[Tick] = field(default_factory=list)
+    due: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Clock:
+    """Calls every member once every 20 ms, with the loop's time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._phases = [_Phase(index * FRAME_SECONDS / PHASES) for index in range(PHASES)]
+        self.late_ticks = 0
+        """Ticks that ran more than one tick behind."""
+        self.skipped_ticks = 0
+        """Ticks that were never run, because the node was too far behind."""
+
+    def join(self, tick: Tick) -> None:
+        """Call `tick` from now on, in the emptiest phase."""
+        phase = min(self._phases, key=lambda candidate: len(candidate.members))
+        phase.members.append(tick)
+        if phase.timer is None:
+            now = self._loop.time()
+            phase.due = now - now % FRAME_SECONDS + FRAME_SECONDS + phase.offset
+            self._arm(phase)
+
+    def leave(self, tick: Tick) -> None:
+        """Call `tick` no more; does nothing when it is not on the clock."""
+        for phase in self._phases:
+            if tick in phase.members:
+                phase.members.remove(tick)
+                if not phase.members and phase.timer is not None:
+                    phase.timer.cancel()
+                    phase.timer = None
+                return
+
+    def _arm(self, phase: _Phase) -> None:
+        phase.timer = self._loop.call_at(phase.due, self._fire, phase)
+
+    def _fire(self, phase: _Phase) -> None:
+        now = self._loop.time()
+        owed = max(1, int((now - phase.due) / FRAME_SECONDS) + 1)
+        run = min(owed, MAX_CATCH_UP)
+        self.late_ticks += run - 1
+        self.skipped_ticks += owed - run
+        for _ in range(run):
+            for tick in tuple(phase.members):
+                tick(now)
+        phase.due += owed * FRAME_SECONDS
+        if phase.members:
+            self._arm(phase)
+        else:
+            phase.timer = None

@@ -1,0 +1,221 @@
+"""One call at work: its machine, its bus, its legs' tasks; performs commands, brings events back."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.call import commands, events
+from bridge.call.bus import Bus
+from bridge.call.machine import CallMachine
+from bridge.call.model import CallFacts, CallRecord, EndReason, LegFigures, LegId, Party, State
+from bridge.legs.base import Leg
+from bridge.log import call_id as log_call_id
+from bridge.log import leg_id as log_leg_id
+from bridge.node.clock import Clock
+from bridge.node.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+KEPT_LEGS = 16
+"""How many legs that are gone a call remembers the figures of."""
+
+
+class LegObserver(Protocol):
+    """Hears of legs as they come and go; `node.manager` passes it on to the metrics."""
+
+    def leg_started(self, leg: Leg) -> None:
+        """A leg joined a call."""
+        ...
+
+    def leg_connected(self, leg: Leg) -> None:
+        """A leg's media is up."""
+        ...
+
+    def leg_ended(self, leg: Leg, reason: EndReason) -> None:
+        """A leg is over; its figures are final."""
+        ...
+
+
+@dataclass(slots=True)
+class _Running:
+    leg: Leg
+    party: Party
+    task: asyncio.Task[None]
+
+
+class CallRunner:
+    """The thin, waiting half of a call; everything it decides is decided by its machine."""
+
+    def __init__(
+        self,
+        facts: CallFacts,
+        machine: CallMachine,
+        *,
+        clock: Clock,
+        observer: LegObserver,
+        on_ended: Callable[["CallRunner"], None],
+    ) -> None:
+        self.facts = facts
+        self.machine = machine
+        self.bus = Bus()
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._observer = observer
+        self._on_ended = on_ended
+        self._legs: dict[LegId, _Running] = {}
+        self._ended_legs: deque[LegFigures] = deque(maxlen=KEPT_LEGS)
+        self._tasks = Tasks()
+        self._events: deque[events.Event] = deque()
+        self._busy = False
+        self._on_clock = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    @property
+    def live(self) -> bool:
+        """Whether the call has not ended."""
+        return self.machine.state is not State.ENDED
+
+    def legs(self) -> list[Leg]:
+        """The legs that are here now."""
+        return [running.leg for running in self._legs.values()]
+
+    def leg(self, leg_id: LegId) -> Leg | None:
+        """The leg with this id, while it is here."""
+        running = self._legs.get(leg_id)
+        return running.leg if running else None
+
+    def record(self) -> CallRecord:
+        """The call as it stands, with the figures of the legs it has and the last it had."""
+        machine = self.machine
+        return CallRecord(
+            facts=self.facts,
+            direction=machine.direction,
+            state=machine.state,
+            reason=machine.reason,
+            seconds=(machine.ended_at or self._loop.time()) - machine.started_at,
+            legs=(*self._ended_legs, *map(_figures, self._legs.values())),
+        )
+
+    def add_leg(self, leg: Leg, party: Party) -> None:
+        """Give the call a leg and start it.
+
+        Raises:
+            InvalidState: the call has ended, or has its far party already.
+        """
+        self.bus.join(leg.leg_id, leg.source, leg.sink)
+        try:
+            self.dispatch(events.LegAdded(leg.leg_id, leg.kind, party))
+        except Exception:
+            self.bus.leave(leg.leg_id)
+            raise
+        task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
+        self._legs[leg.leg_id] = _Running(leg, party, task)
+        self._observer.leg_started(leg)
+
+    def dispatch(self, event: events.Event) -> None:
+        """Take an event, or a request, and do what the machine says; never waits.
+
+        Raises:
+            InvalidState: a request that the call's state does not allow.
+            LegNotFound: a request that names a leg the call does not have.
+        """
+        self._events.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._events:
+                for command in self.machine.handle(self._events.popleft(), self._loop.time()):
+                    self._perform(command)
+        finally:
+            self._busy = False
+            self._arm()
+
+    async def wait_cleaned(self) -> None:
+        """Wait until an ended call has freed everything."""
+        await self._tasks.wait()
+
+    async def aclose(self) -> None:
+        """Cancel what is left, whatever state the call is in."""
+        self._disarm()
+        await self._tasks.aclose()
+
+    def _perform(self, command: commands.Command) -> None:
+        match command:
+            case commands.AnswerLeg(leg_id):
+                if leg := self.leg(leg_id):
+                    leg.answer()
+            case commands.SendDigits(leg_id, digits):
+                if leg := self.leg(leg_id):
+                    leg.send_digits(digits)
+            case commands.EndLeg(leg_id, reason):
+                self._end_leg(leg_id, reason)
+            case commands.RouteAudio(rows):
+                self.bus.route(rows)
+                self._follow_clock()
+            case commands.ReportState(state):
+                log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
+            case commands.EndCall(reason):
+                self._end(reason)
+
+    def _end_leg(self, leg_id: LegId, reason: EndReason) -> None:
+        running = self._legs.pop(leg_id, None)
+        self.bus.leave(leg_id)
+        self._follow_clock()
+        if running is not None:
+            # A leg that ended by itself is this very task: it returns, and is not cancelled.
+            if running.task is not asyncio.current_task():
+                running.task.cancel()
+            self._ended_legs.append(_figures(running))
+            self._observer.leg_ended(running.leg, reason)
+
+    def _end(self, reason: EndReason) -> None:
+        for leg_id in list(self._legs):
+            self._end_leg(leg_id, reason)
+        self._disarm()
+        self._on_ended(self)
+
+    async def _live(self, leg: Leg) -> None:
+        log_call_id.set(self.facts.call_id)
+        log_leg_id.set(leg.leg_id)
+        try:
+            await leg.run(lambda event: self._happened(leg, event))
+        except Exception:
+            log.exception("leg.failed", extra={"kind": leg.kind})
+        self.dispatch(events.LegEnded(leg.leg_id, EndReason.FAILED))
+
+    def _happened(self, leg: Leg, event: events.LegEvent) -> None:
+        if isinstance(event, events.LegConnected):
+            self._observer.leg_connected(leg)
+        self.dispatch(event)
+
+    def _follow_clock(self) -> None:
+        if self.bus.needs_clock != self._on_clock:
+            self._on_clock = not self._on_clock
+            (self._clock.join if self._on_clock else self._clock.leave)(self.bus.tick)
+
+    def _arm(self) -> None:
+        deadline = self.machine.deadline()
+        if self._timer is not None and self._timer.when() == deadline:
+            return
+        self._disarm()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._time_passed)
+
+    def _time_passed(self) -> None:
+        self._timer = None
+        self.dispatch(events.TimePassed())
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _figures(running: _Running) -> LegFigures:
+    leg = running.leg
+    return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics())

@@ -1,0 +1,149 @@
+"""The bus: who is served on arrival, who by the clock, and what they hear."""
+
+import numpy as np
+
+from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame, Push
+from bridge.call.bus import Bus
+from bridge.call.model import LegId
+
+FAR, ANN, BOB = LegId("far"), LegId("ann"), LegId("bob")
+
+
+class Voice:
+    """A source and sink for tests: timed or not, steady or not; keeps what it hears."""
+
+    def __init__(self, *, timed: bool = True, steady: bool = False, says: bytes | None = None):
+        self.timed = timed
+        self.steady = steady
+        self.says = says
+        self.to: Push | None = None
+        self.heard: list[Frame] = []
+        self._pts = 0
+
+    def attach(self, push: Push | None) -> None:
+        self.to = push
+
+    def pull(self) -> bytes | None:
+        return self.says
+
+    def push(self, frame: Frame, now: float) -> None:
+        self.heard.append(frame)
+
+    def speak(self, level: int, now: float = 0.0) -> Frame:
+        frame = Frame(pcm(level), self._pts, "voice")
+        self._pts += FRAME_SAMPLES
+        if self.to is not None:
+            self.to(frame, now)
+        return frame
+
+
+def pcm(level: int) -> bytes:
+    return np.full(FRAME_SAMPLES, level, dtype="<i2").tobytes()
+
+
+def bus_of(**voices: Voice) -> Bus:
+    bus = Bus()
+    for name, voice in voices.items():
+        bus.join(LegId(name), voice, voice)
+    return bus
+
+
+def all_hear_all(*names: LegId) -> dict[LegId, frozenset[LegId]]:
+    return {name: frozenset(names) - {name} for name in names}
+
+
+def test_a_sink_that_hears_one_timed_source_is_served_in_the_same_call():
+    far, ann = Voice(), Voice()
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    frame = ann.speak(100)
+    assert far.heard == [frame]
+    assert not bus.needs_clock
+
+
+def test_nobody_hears_a_leg_that_is_not_routed():
+    far, ann = Voice(), Voice()
+    bus_of(far=far, ann=ann)
+    ann.speak(100)
+    assert far.heard == []
+    assert ann.to is None
+
+
+def test_an_untimed_source_is_pulled_by_the_clock():
+    far, ann = Voice(timed=False, says=pcm(7)), Voice()
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    assert bus.needs_clock
+    bus.tick(0.0)
+    bus.tick(0.02)
+    assert [frame.pcm for frame in ann.heard] == [pcm(7), pcm(7)]
+    assert ann.heard[1].pts - ann.heard[0].pts == FRAME_SAMPLES
+
+
+def test_a_silent_untimed_source_sends_nothing():
+    far, ann = Voice(timed=False), Voice()
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    bus.tick(0.0)
+    assert ann.heard == []
+
+
+def test_a_steady_sink_gets_silence_when_nobody_speaks():
+    far, ann = Voice(timed=False), Voice(steady=True)
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    bus.tick(0.0)
+    assert [frame.pcm for frame in ann.heard] == [SILENCE]
+
+
+def test_a_sink_that_hears_several_gets_their_sum_once_a_tick():
+    far, ann, bob = Voice(), Voice(), Voice()
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    bus.route(all_hear_all(FAR, ANN, BOB))
+    for step in range(10):
+        now = step * 0.02
+        ann.speak(100, now)
+        bob.speak(20, now)
+        bus.tick(now)
+    assert pcm(120) in [frame.pcm for frame in far.heard]
+    assert len(far.heard) <= 10
+
+
+def test_mixing_one_sink_leaves_the_direct_road_of_another():
+    far, ann, bob = Voice(), Voice(), Voice()
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    bus.route({FAR: frozenset({ANN, BOB}), ANN: frozenset({FAR}), BOB: frozenset()})
+    frame = far.speak(5)
+    assert ann.heard == [frame]
+    assert bus.needs_clock
+
+
+def test_a_leg_that_leaves_is_heard_no_more_and_the_clock_stops():
+    far, ann, bob = Voice(), Voice(), Voice()
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    bus.route(all_hear_all(FAR, ANN, BOB))
+    bus.leave(BOB)
+    bob.speak(9)
+    frame = ann.speak(100)
+    assert far.heard == [frame]
+    assert not bus.needs_clock
+
+
+def test_each_turn_on_the_clock_is_a_timeline_of_its_own():
+    far, ann, bob = Voice(timed=False, says=pcm(1)), Voice(), Voice()
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    for rows in ({ANN: frozenset({FAR})}, {ANN: frozenset({BOB})}, {ANN: frozenset({FAR})}):
+        bus.route(rows)
+        bus.tick(0.0)
+    first, second = ann.heard
+    assert first.timeline != second.timeline
+
+
+def test_a_leg_may_leave_while_it_is_being_served():
+    far, ann = Voice(timed=False, says=pcm(1)), Voice()
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    ann.push = lambda frame, now: bus.leave(ANN)  # type: ignore[method-assign]
+    bus.tick(0.0)
+    bus.tick(0.02)
+    assert not bus.needs_clock
