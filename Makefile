@@ -30,7 +30,7 @@ run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints 
 	@exec $(BIN)/python -m bridge --lan $(ARGS)
 
 test: test-tools check  ## checks and all tests, a real Chromium included (ARGS="-k words" picks some)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup --no-fold-skipped $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 check: $(DEV) check-web  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check --quiet .

@@ -1,0 +1,83 @@
+"""The TURN slot: which STUN and TURN servers a browser is told to use, and with what credentials.
+
+Three modes: `none`; `static`, servers with fixed credentials; `shared_secret`, credentials that
+run out, as coturn takes them with `use-auth-secret` (draft-uberti-behave-turn-rest-00): the user
+name is `<unix time of expiry>:<user>`, the password the Base64 of its HMAC-SHA1 under the secret.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+from bridge.settings import Turn
+
+
+class IceServer(TypedDict):
+    """One entry of `iceServers`, as `RTCPeerConnection` takes it."""
+
+    urls: list[str]
+    username: NotRequired[str]
+    credential: NotRequired[str]
+
+
+class TurnState(TypedDict):
+    """Whether media can be relayed: `configured`, or `coming_soon` when there is no TURN."""
+
+    enabled: bool
+    status: str
+
+
+class IceConfiguration(TypedDict):
+    """The answer of `/call/webrtc/config`."""
+
+    iceServers: list[IceServer]
+    turn: TurnState
+
+
+def ice_configuration(
+    stun_urls: Sequence[str], turn: Turn, *, user: str, now_unix: float
+) -> IceConfiguration:
+    """Return what a browser needs to reach us; `user` ends up in coturn's log."""
+    stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
+    return {
+        "iceServers": stun + _turn_servers(turn, user=user, now_unix=now_unix),
+        "turn": turn_state(turn),
+    }
+
+
+def turn_state(turn: Turn) -> TurnState:
+    """Return the `turn` part alone, which every answer to an offer repeats."""
+    if turn.mode == "none":
+        return {"enabled": False, "status": "coming_soon"}
+    return {"enabled": True, "status": "configured"}
+
+
+def timed_credentials(secret: str, user: str, *, expires_unix: int) -> tuple[str, str]:
+    """Return the user name and password that coturn accepts until `expires_unix`."""
+    username = f"{expires_unix}:{user}"
+    digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
+    return username, base64.b64encode(digest).decode()
+
+
+def _turn_servers(turn: Turn, *, user: str, now_unix: float) -> list[IceServer]:
+    if turn.mode == "shared_secret":
+        username, credential = timed_credentials(
+            turn.secret, user, expires_unix=int(now_unix) + turn.ttl
+        )
+        return [{"urls": turn.urls, "username": username, "credential": credential}]
+    if turn.mode == "static":
+        servers: list[IceServer] = [
+            {"urls": server.urls, "username": server.username, "credential": server.credential}
+            for server in turn.servers
+        ]
+        if turn.urls:
+            first: IceServer = {
+                "urls": turn.urls,
+                "username": turn.username,
+                "credential": turn.credential,
+            }
+            servers.insert(0, first)
+        return servers
+    return []

@@ -1,0 +1,46 @@
+"""What all tests share: those that need a tool are skipped by name where it is missing."""
+
+import importlib.util
+import shutil
+from collections import Counter
+
+import pytest
+
+NEEDS = {
+    "browser": ("chromium", "apt-get install chromium"),
+    "coturn": ("turnserver", "apt-get install coturn"),
+    "promtool": ("promtool", "apt-get install prometheus"),
+    "pesq": ("pesq", "make test-tools, which compiles it"),
+}
+"""By marker: what its tests need, and how to get it."""
+
+MODULES = {"pesq"}
+HEAVY = ("browser", "load")
+"""These run one after the other: side by side they would spoil each other's sound."""
+
+
+def missing(marker: str) -> str | None:
+    """Say what the tests of a marker lack here; None when they can run."""
+    tool, remedy = NEEDS[marker]
+    found = importlib.util.find_spec(tool) if tool in MODULES else shutil.which(tool)
+    return None if found else f"{tool} is not installed ({remedy})"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    lacks = {marker: missing(marker) for marker in NEEDS}
+    for item in items:
+        for marker, lack in lacks.items():
+            if lack and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=lack))
+        if any(item.get_closest_marker(marker) for marker in HEAVY):
+            item.add_marker(pytest.mark.xdist_group("heavy"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if not shutil.which("npm"):
+        reasons["tsc -p web was left out: npm is not installed (apt-get install npm)"] += 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped: {count} x {reason}", yellow=True)
