@@ -41,7 +41,9 @@ def join(machine: CallMachine, leg: LegId, now: float = 1) -> None:
     machine.handle(events.LegConnected(leg), now)
 
 
-def rows(machine: CallMachine, event: events.Event, now: float = 2) -> dict[LegId, frozenset[LegId]]:
+def rows(
+    machine: CallMachine, event: events.Event, now: float = 2
+) -> dict[LegId, frozenset[LegId]]:
     routes = [c for c in machine.handle(event, now) if isinstance(c, commands.RouteAudio)]
     return dict(routes[-1].rows)
 
@@ -92,9 +94,7 @@ def test_an_inbound_call_is_answered_once():
 
 
 def test_a_far_party_in_a_browser_answers_by_connecting():
-    machine = CallMachine(
-        direction=Direction.OUTBOUND, limits=LIMITS, now=0, waits_for_far=True
-    )
+    machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0, waits_for_far=True)
     assert machine.state is State.RINGING
     machine.handle(events.LegAdded(FAR, LegKind.WEBRTC, Party.FAR), 1)
     assert machine.state is State.RINGING

@@ -1,0 +1,111 @@
+"""The 20 ms clock, on a loop whose time the test turns."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bridge.node.clock import MAX_CATCH_UP, PHASES, Clock
+
+
+class Timer:
+    def __init__(self, when: float, work: Callable[[], None]) -> None:
+        self.when, self.work, self.cancelled = when, work, False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Loop:
+    """Just enough of an event loop: a time and timers."""
+
+    def __init__(self) -> None:
+        self.now = 100.001
+        self.timers: list[Timer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when, work, *arguments):
+        timer = Timer(when, lambda: work(*arguments))
+        self.timers.append(timer)
+        return timer
+
+    def run_until(self, moment: float, *, stall: float = 0.0) -> None:
+        """Fire what is due in order; with `stall` the loop wakes up that much too late, once."""
+        while due := [t for t in self.pending() if t.when <= moment]:
+            timer = min(due, key=lambda t: t.when)
+            self.now = max(self.now, timer.when) + stall
+            stall = 0.0
+            self.timers.remove(timer)
+            timer.work()
+        self.now = max(self.now, moment)
+
+    def pending(self) -> list[Timer]:
+        return [timer for timer in self.timers if not timer.cancelled]
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def clock(loop: Loop) -> Clock:
+    return Clock(loop)  # type: ignore[arg-type]
+
+
+def test_a_member_is_called_every_20_ms(loop, clock):
+    ticks: list[float] = []
+    clock.join(ticks.append)
+    loop.run_until(100.99)
+    assert len(ticks) == 49
+    assert all(b - a == pytest.approx(0.02) for a, b in zip(ticks, ticks[1:], strict=False))
+
+
+def test_members_are_spread_over_the_phases(loop, clock):
+    ticks: list[float] = []
+    members = [lambda now: ticks.append(now) for _ in range(PHASES)]
+    for member in members:
+        clock.join(member)
+    loop.run_until(100.99)
+    offsets = {round(tick % 0.02, 3) % 0.02 for tick in ticks}
+    assert len(offsets) == PHASES
+
+
+def test_a_clock_nobody_is_on_stands_still(loop, clock):
+    def tick(now: float) -> None:
+        pass
+
+    clock.join(tick)
+    clock.leave(tick)
+    assert loop.pending() == []
+
+
+def test_a_late_clock_catches_up_and_counts(loop, clock):
+    ticks: list[float] = []
+    clock.join(ticks.append)
+    loop.run_until(100.19, stall=0.045)
+    assert clock.late_ticks == 2
+    assert clock.skipped_ticks == 0
+    assert len(ticks) == 9
+
+
+def test_a_very_late_clock_skips_and_counts(loop, clock):
+    ticks: list[float] = []
+    clock.join(ticks.append)
+    loop.run_until(100.05, stall=1.0)
+    assert len(ticks) == MAX_CATCH_UP
+    assert clock.skipped_ticks == 51 - MAX_CATCH_UP
+
+
+def test_a_member_may_leave_during_its_tick(loop, clock):
+    ticks: list[float] = []
+
+    def once(now: float) -> None:
+        ticks.append(now)
+        clock.leave(once)
+
+    clock.join(once)
+    loop.run_until(100.99)
+    assert len(ticks) == 1
+    assert loop.pending() == []

@@ -1,0 +1,194 @@
+"""A call at work, with legs that do what the test says."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.call import events
+from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.model import (
+    CallFacts,
+    CallId,
+    Direction,
+    EndReason,
+    LegKind,
+    LineName,
+    Party,
+    State,
+)
+from bridge.errors import InvalidState
+from bridge.node.clock import Clock
+from bridge.node.runner import CallRunner
+from tests.support.fake_leg import FakeLeg
+
+FACTS = CallFacts(CallId("00AB"), LineName("line"), "15550100001", datetime.now(UTC))
+
+
+class Observed:
+    """Takes what the runner reports."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.connected: list[str] = []
+        self.ended: dict[str, EndReason] = {}
+        self.calls_ended = 0
+
+    def leg_started(self, leg) -> None:
+        self.started.append(leg.leg_id)
+
+    def leg_connected(self, leg) -> None:
+        self.connected.append(leg.leg_id)
+
+    def leg_ended(self, leg, reason) -> None:
+        self.ended[leg.leg_id] = reason
+
+    def call_ended(self, runner) -> None:
+        self.calls_ended += 1
+
+
+def make(observed: Observed, *, ring_seconds: float = 60) -> CallRunner:
+    loop = asyncio.get_running_loop()
+    machine = CallMachine(
+        direction=Direction.OUTBOUND,
+        limits=CallLimits(ring_seconds=ring_seconds, call_seconds=3600, alone_seconds=60),
+        now=loop.time(),
+    )
+    return CallRunner(
+        FACTS, machine, clock=Clock(loop), observer=observed, on_ended=observed.call_ended
+    )
+
+
+async def started(leg: FakeLeg) -> FakeLeg:
+    while not leg.running:
+        await asyncio.sleep(0)
+    return leg
+
+
+async def active_call(observed: Observed) -> tuple[CallRunner, FakeLeg, FakeLeg]:
+    runner = make(observed)
+    far, near = FakeLeg("far"), FakeLeg("near", LegKind.WEBRTC)
+    runner.add_leg(far, Party.FAR)
+    runner.add_leg(near, Party.NEAR)
+    await started(far)
+    await started(near)
+    far.emit(events.LegAnswered(far.leg_id))
+    far.emit(events.LegConnected(far.leg_id))
+    near.emit(events.LegConnected(near.leg_id))
+    return runner, far, near
+
+
+async def test_hanging_up_cancels_every_leg_and_frees_all():
+    observed = Observed()
+    runner, far, near = await active_call(observed)
+    runner.dispatch(events.HangupRequested())
+    assert not runner.live
+    await runner.wait_cleaned()
+    assert far.cancelled
+    assert near.cancelled
+    assert observed.calls_ended == 1
+    assert observed.ended == {"far": EndReason.HANGUP, "near": EndReason.HANGUP}
+
+
+async def test_a_far_leg_that_ends_by_itself_ends_the_call_and_is_left_to_finish():
+    observed = Observed()
+    runner, far, near = await active_call(observed)
+
+    async def leave(emit) -> None:
+        emit(events.LegEnded(far.leg_id, EndReason.REMOTE_HANGUP))
+        far.cleaned = True
+
+    far.emit(events.LegEnded(far.leg_id, EndReason.REMOTE_HANGUP))
+    far.finish()
+    await runner.wait_cleaned()
+    assert near.cancelled
+    assert runner.machine.reason is EndReason.REMOTE_HANGUP
+
+
+async def test_a_leg_that_crashes_is_logged_and_ends_alone(caplog):
+    observed = Observed()
+    runner, _far, near = await active_call(observed)
+    near.fails_with = RuntimeError("boom")
+    with caplog.at_level(logging.ERROR):
+        near.finish()
+        while near.leg_id in {leg.leg_id for leg in runner.legs()}:
+            await asyncio.sleep(0)
+    assert "leg.failed" in caplog.text
+    assert runner.live
+    assert observed.ended == {"near": EndReason.FAILED}
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
+
+
+async def test_digits_go_to_the_far_leg():
+    runner, far, near = await active_call(Observed())
+    near.emit(events.DigitReceived(near.leg_id, "7"))
+    assert far.digits == "7"
+    await runner.aclose()
+
+
+async def test_audio_flows_between_the_legs_of_an_active_call():
+    from bridge.audio.frame import SILENCE, Frame
+
+    runner, far, near = await active_call(Observed())
+    assert near.to is not None
+    near.to(Frame(SILENCE, 0, "near"), 0.0)
+    assert len(far.heard) == 1
+    runner.dispatch(events.MuteRequested(muted=True))
+    assert near.to is None
+    await runner.aclose()
+
+
+async def test_an_event_that_comes_while_one_is_handled_waits_its_turn():
+    observed = Observed()
+    runner = make(observed)
+    far = FakeLeg("far")
+    # Answering the leg makes it report at once, in the middle of the command.
+    far.answer = lambda: far.emit(events.LegConnected(far.leg_id))  # type: ignore[method-assign]
+    runner.machine.direction = Direction.INBOUND
+    runner.machine.state = State.RINGING
+    runner.add_leg(far, Party.FAR)
+    await started(far)
+    runner.dispatch(events.AnswerRequested())
+    assert runner.machine.state is State.ACTIVE
+    await runner.aclose()
+
+
+async def test_a_call_that_nobody_answers_ends_by_its_timer():
+    observed = Observed()
+    runner = make(observed, ring_seconds=0.01)
+    far = FakeLeg("far")
+    runner.add_leg(far, Party.FAR)
+    while runner.live:
+        await asyncio.sleep(0.005)
+    assert runner.machine.reason is EndReason.NO_ANSWER
+    await runner.wait_cleaned()
+    assert far.cleaned or not far.running
+
+
+async def test_a_leg_the_call_refuses_leaves_nothing_on_the_bus():
+    runner, _far, _near = await active_call(Observed())
+    second = FakeLeg("second")
+    with pytest.raises(InvalidState):
+        runner.add_leg(second, Party.FAR)
+    assert runner.leg(second.leg_id) is None
+    await runner.aclose()
+
+
+async def test_the_record_keeps_the_figures_of_legs_that_are_gone():
+    runner, _far, near = await active_call(Observed())
+    near.emit(events.LegEnded(near.leg_id, EndReason.REMOTE_HANGUP))
+    near.finish()
+    legs = {leg.leg_id for leg in runner.record().legs}
+    assert legs == {"far", "near"}
+    await runner.aclose()
+
+
+async def test_a_failed_event_does_not_stop_the_next():
+    runner, _far, _near = await active_call(Observed())
+    with pytest.raises(InvalidState):
+        runner.dispatch(events.AnswerRequested())
+    runner.dispatch(events.HangupRequested())
+    assert not runner.live
+    await runner.wait_cleaned()
