@@ -12,8 +12,8 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from bridge import __version__, log, settings
-from bridge.app import Bridge, build
+from bridge import __version__, lan, log, settings
+from bridge.app import Bridge, build, default_address
 from bridge.errors import SettingsError, SetupError
 from bridge.settings import DEMO_KEY, Settings
 
@@ -30,6 +30,10 @@ def main() -> int:
     try:
         chosen = settings.load(os.environ, arguments.config)
         log.setup(chosen.log.level, chosen.log.format)
+        if arguments.lan:
+            chosen = lan.on_lan(chosen, default_address())
+            sys.stdout.write(lan.invitation(chosen))
+            sys.stdout.flush()
         uvloop.run(_serve(chosen))
     except SetupError as error:
         sys.stderr.write(f"bridge: {error}\n")
@@ -45,6 +49,11 @@ def _arguments() -> argparse.Namespace:
         "variables; deploy/bridge.example.toml lists them all.",
     )
     parser.add_argument("--config", type=Path, help="settings file (default: $BRIDGE_CONFIG)")
+    parser.add_argument(
+        "--lan",
+        action="store_true",
+        help="serve HTTPS on the LAN address with a self-made certificate and show a QR code",
+    )
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     return parser.parse_args()
 

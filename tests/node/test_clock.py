@@ -1,5 +1,6 @@
 """The 20 ms clock, on a loop whose time the test turns."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_member_is_called_every_20_ms(loop, clock):
     clock.join(ticks.append)
     loop.run_until(100.99)
     assert len(ticks) == 49
-    assert all(b - a == pytest.approx(0.02) for a, b in zip(ticks, ticks[1:], strict=False))
+    assert all(b - a == pytest.approx(0.02) for a, b in itertools.pairwise(ticks))
 
 
 def test_members_are_spread_over_the_phases(loop, clock):
