@@ -1,0 +1,333 @@
+"""One ICE connection on one UDP port, made from aioice's with a guarded, synchronous receive path.
+
+What differs from aioice: media never passes a queue or a task; malformed and unauthenticated STUN
+is counted instead of logged or answered; sockets come from the port pool; consent (RFC 7675) also
+works over round trips longer than half a second and counts everything authenticated.
+"""
+
+import asyncio
+import secrets
+import string
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from aioice import Candidate, Connection, TransportPolicy, stun
+from aioice.candidate import candidate_priority
+from aioice.ice import CandidatePair, StunProtocol
+from typing_extensions import override
+
+from bridge.rtc import borrowed
+from bridge.rtc.guard import LARGEST_DATAGRAM, MOST_CANDIDATES, Address, KnownAddresses, may_probe
+from bridge.rtc.ports import PortPool
+from bridge.wire.sdp import RemoteAudio
+
+if TYPE_CHECKING:
+    import socket
+
+_LETTERS: Final = string.ascii_letters + string.digits
+_UFRAG_LENGTH: Final = 8
+_PASSWORD_LENGTH: Final = 24
+_CONSENT_CHECKS_KEPT: Final = 8
+_HIGHEST_PREFERENCE: Final = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the parts of a connection may take, in seconds."""
+
+    ice: float = 15.0
+    dtls: float = 10.0
+    setup: float = 20.0
+    """ICE and DTLS together."""
+    silence: float = 15.0
+    """A peer from which nothing authenticated has come for so long is gone."""
+    consent: tuple[float, float] = (4.0, 6.0)
+    """Shortest and longest pause between two consent checks."""
+    linger: float = 0.5
+    """How long a path that an ICE restart has replaced still receives."""
+
+
+class Owner(Protocol):
+    """What a connection reports to."""
+
+    heard_at: float
+    """When anything authenticated came last (monotonic seconds)."""
+    discarded: dict[str, int]
+    on_media: Callable[[bytes], None]
+
+    def dtls_received(self, data: bytes) -> None:
+        """Take a DTLS record."""
+        ...
+
+    def consent_lost(self, connection: "IceConnection") -> None:
+        """Learn that the peer is gone."""
+        ...
+
+
+class MediaSocket(StunProtocol):
+    """One UDP socket: tells apart what arrives (RFC 7983) and drops what is not the peer's."""
+
+    def __init__(self, connection: "IceConnection", candidate: Candidate) -> None:
+        super().__init__(connection)
+        self.local_candidate = candidate
+        self._connection = connection
+        self._known = connection.known.proved
+        self._discarded = connection.owner.discarded
+        self._on_media = connection.owner.on_media
+        self._on_dtls = connection.owner.dtls_received
+
+    @override
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        assert isinstance(data, bytes)
+        size = len(data)
+        if not 0 < size <= LARGEST_DATAGRAM:
+            self._discarded["oversized" if size else "empty"] += 1
+            return
+        sender = addr if len(addr) == 2 else addr[:2]
+        first = data[0]
+        if first < 4:
+            self._stun_received(data, sender)
+        elif sender not in self._known:
+            self._discarded["unknown_source"] += 1
+        elif 127 < first < 192:
+            self._on_media(data)
+        elif 19 < first < 64:
+            self._on_dtls(data)
+        else:
+            self._discarded["unknown_kind"] += 1
+
+    def _stun_received(self, data: bytes, sender: Address) -> None:
+        try:
+            message = stun.parse_message(data)
+        except Exception:  # aioice's parser raises whatever its parts raise
+            self._discarded["bad_stun"] += 1
+            return
+        if not self._connection.is_genuine(message, self.transactions):
+            self._discarded["bad_stun"] += 1
+        elif not self._connection.admit(sender):
+            self._discarded["too_many_addresses"] += 1
+        elif message.message_class == stun.Class.REQUEST:
+            self._connection.request_received(message, sender, self)
+        else:
+            self.transactions[message.transaction_id].response_received(message, sender)
+
+
+class ConsentCheck(stun.Transaction):
+    """A consent check on its way: its response proves the peer alive, however late it comes."""
+
+    @override
+    def response_received(self, message: stun.Message, addr: Address) -> None:
+        """Do nothing: that a genuine message came has been noted by the socket."""
+
+
+class IceConnection(Connection):
+    """A full ICE agent for one component on the host candidates of one port.
+
+    Args:
+        owner: Takes what arrives.
+        controlling: False when we answer, unless the peer is ice-lite.
+        limits: For consent.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, owner: Owner, *, controlling: bool, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(
+            ice_controlling=controlling,
+            # aioice is to gather nothing by itself: `get_component_candidates` does it here.
+            transport_policy=TransportPolicy.RELAY,
+            local_username=_token(_UFRAG_LENGTH),
+            local_password=_token(_PASSWORD_LENGTH),
+        )
+        self.owner = owner
+        self.known = KnownAddresses(self._forget)
+        self.route: tuple[asyncio.DatagramTransport, Address] | None = None
+        """Where to send: the socket and address of the nominated pair, replaced when it changes."""
+        self.checked = False
+        """Whether a genuine check of the peer's has come."""
+        self._limits = limits
+        self._clock = clock
+        self._pool: PortPool | None = None
+        self._port = 0
+        self._bound: deque[socket.socket] = deque()
+        self._consent_checks: deque[tuple[dict[bytes, stun.Transaction], bytes]] = deque()
+
+    async def open(self, addresses: tuple[str, ...], pool: PortPool) -> None:
+        """Bind one port of the pool on every address; it goes back when the connection closes.
+
+        Raises:
+            LimitExceeded: no port is free.
+            LegError: an address cannot be bound.
+        """
+        self._port, sockets = pool.open(addresses)
+        self._pool = pool
+        self._bound.extend(sockets)
+        await self.gather_candidates()
+
+    async def meet(self, peer: RemoteAudio, *, probe_private: bool) -> None:
+        """Learn the peer's credentials and those of its candidates that we may probe."""
+        self.remote_username, self.remote_password = peer.ufrag, peer.pwd
+        self.remote_is_lite = peer.ice_lite
+        for offered in peer.candidates[:MOST_CANDIDATES]:
+            if offered.component == 1 and may_probe(
+                offered.host, offered.port, private=probe_private
+            ):
+                await self.add_remote_candidate(
+                    Candidate(
+                        foundation=offered.foundation,
+                        component=1,
+                        transport="udp",
+                        priority=offered.priority,
+                        host=offered.host,
+                        port=offered.port,
+                        # Only the address matters here; aioice knows no peer-reflexive offers.
+                        type=offered.type if offered.type in ("srflx", "relay") else "host",
+                    )
+                )
+
+    def is_genuine(
+        self, message: stun.Message, transactions: dict[bytes, stun.Transaction]
+    ) -> bool:
+        """Whether a message is a request or an awaited response with the right credentials."""
+        if message.message_class == stun.Class.REQUEST:
+            attributes = message.attributes
+            return (
+                message.message_method == stun.Method.BINDING
+                and "PRIORITY" in attributes
+                and self._is_for_us(attributes.get("USERNAME", ""))
+                and message.check_message_integrity(self.local_password.encode())
+            )
+        return (
+            message.transaction_id in transactions
+            and self.remote_password is not None
+            and message.message_class != stun.Class.INDICATION
+            and message.check_message_integrity(self.remote_password.encode())
+        )
+
+    def admit(self, sender: Address) -> bool:
+        """Note that a genuine message came from an address; False when it is one too many."""
+        now = self._clock()
+        keep = self.route[1] if self.route else None
+        if not self.known.admit(sender, keep=keep, now=now):
+            return False
+        self.checked = True
+        self.owner.heard_at = now
+        return True
+
+    def failure(self) -> str:
+        """Say why no pair has been nominated."""
+        if not self.checked:
+            return "nothing_received"
+        states = {pair.state for pair in borrowed.pairs(self)}
+        return "not_nominated" if CandidatePair.State.SUCCEEDED in states else "checks_unanswered"
+
+    @override
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = 5
+    ) -> list[Candidate]:
+        loop = asyncio.get_running_loop()
+        found: list[Candidate] = []
+        while self._bound:
+            sock = self._bound.popleft()
+            host, port = sock.getsockname()[:2]
+            preference = _HIGHEST_PREFERENCE - len(found)
+            candidate = Candidate(
+                foundation=str(len(found) + 1),
+                component=component,
+                transport="udp",
+                priority=candidate_priority(component, "host", preference),
+                host=host,
+                port=port,
+                type="host",
+            )
+            protocol = MediaSocket(self, candidate)
+            await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
+            borrowed.protocols(self).append(protocol)
+            found.append(candidate)
+        return found
+
+    @override
+    def check_incoming(
+        self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol
+    ) -> None:
+        # Completion cancels running checks and leaves their pairs in progress for ever, so that
+        # the peer could never move to one of them.
+        for pair in borrowed.pairs(self):
+            if pair.task is not None and pair.task.done():
+                pair.task = None
+                if pair.state == CandidatePair.State.IN_PROGRESS:
+                    pair.state = CandidatePair.State.FAILED
+        super().check_incoming(message, addr, protocol)
+
+    @override
+    def check_complete(self, pair: CandidatePair) -> None:
+        super().check_complete(pair)
+        chosen = borrowed.nominated(self)
+        if chosen is not None:
+            self.route = (chosen.protocol.transport, chosen.remote_addr)
+
+    @override
+    async def query_consent(self) -> None:
+        due = self._clock() + self._pause()
+        while True:
+            now = self._clock()
+            gone = self.owner.heard_at + self._limits.silence
+            if now >= gone:
+                self.owner.consent_lost(self)
+                return
+            if now >= due:
+                self._ask_consent()
+                due = now + self._pause()
+            await asyncio.sleep(min(due, gone) - now)
+
+    @override
+    async def close(self) -> None:
+        self.route = None
+        sockets = [*borrowed.protocols(self)]
+        try:
+            await super().close()
+        finally:
+            for protocol in sockets:
+                protocol.transport.close()
+            while self._bound:
+                self._bound.popleft().close()
+            if self._pool is not None:
+                self._pool.give_back(self._port)
+
+    def _is_for_us(self, username: str) -> bool:
+        ours, _, theirs = username.partition(":")
+        return ours == self.local_username and self.remote_username in (None, theirs)
+
+    def _forget(self, address: Address) -> None:
+        checks = borrowed.pairs(self)
+        for pair in [pair for pair in checks if pair.remote_addr == address]:
+            if pair.task is not None:
+                pair.task.cancel()
+            checks.remove(pair)
+        learned = borrowed.remote_candidates(self)
+        learned[:] = [one for one in learned if (one.host, one.port) != address]
+
+    def _pause(self) -> float:
+        shortest, longest = self._limits.consent
+        return shortest + (longest - shortest) * secrets.randbelow(1000) / 1000
+
+    def _ask_consent(self) -> None:
+        pair = borrowed.nominated(self)
+        if pair is None or self.remote_password is None:
+            return
+        request = self.build_request(pair, nominate=False)
+        request.add_message_integrity(self.remote_password.encode())
+        waiting = pair.protocol.transactions
+        waiting[request.transaction_id] = ConsentCheck(request, pair.remote_addr, pair.protocol)
+        self._consent_checks.append((waiting, request.transaction_id))
+        if len(self._consent_checks) > _CONSENT_CHECKS_KEPT:
+            table, oldest = self._consent_checks.popleft()
+            table.pop(oldest, None)
+        pair.protocol.send_stun(request, pair.remote_addr)
+
+
+def _token(length: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))

@@ -1,0 +1,365 @@
+"""One WebRTC peer that we answer: its descriptions, its transport, its RTP session.
+
+A peer outlives what is below it. A new ICE user fragment restarts ICE under the same keys; the
+same fragment renegotiates; another fingerprint is a reloaded page, which gets a transport and
+streams of its own while source, sink and figures of the peer go on.
+"""
+
+import asyncio
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from bridge.audio.frame import Frame, Push
+from bridge.audio.opus import Opus
+from bridge.call.model import LegStatistics
+from bridge.errors import InvalidState, NegotiationFailed
+from bridge.rtc.dtls import Certificates
+from bridge.rtc.guard import no_discards
+from bridge.rtc.session import RtpSession, StreamStart
+from bridge.rtc.transport import Handlers, PeerConfig, Transport
+from bridge.wire.sdp import (
+    LocalAudio,
+    RemoteAudio,
+    answer_setup,
+    parse_offer,
+    write_answer,
+)
+
+__all__ = ["Peer", "PeerConfig", "Reoffer", "Timings"]
+
+Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timings:
+    """How long set-up took, in seconds; None until it is done."""
+
+    ice_seconds: float | None = None
+    dtls_seconds: float | None = None
+
+
+class Peer:
+    """The other end of a WebRTC connection, from its first offer to its end; source and sink.
+
+    Args:
+        config: What all peers of the node share.
+        certificates: The node's.
+        opus: The loaded library.
+        on_digit: Told each digit that the peer sends.
+        clock: Monotonic seconds.
+    """
+
+    timed = True
+    steady = False
+
+    def __init__(
+        self,
+        *,
+        config: PeerConfig,
+        certificates: Certificates,
+        opus: Opus,
+        on_digit: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._certificates = certificates
+        self._opus = opus
+        self.on_digit = on_digit
+        """Told each digit that the peer sends; may be set later."""
+        self.on_restart: Callable[[bool], None] | None = None
+        """Told how each ICE restart ended: whether the peer is on its new path."""
+        self._clock = clock
+        self._discarded = no_discards()
+        self._session: RtpSession | None = None
+        self._serving: Transport | None = None
+        self._pending: Transport | None = None
+        self._pending_offer: RemoteAudio | None = None
+        self._pending_start: StreamStart | None = None
+        self._cname = secrets.token_hex(8)
+        self._session_id = secrets.randbits(62)
+        self._session_version = 0
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._up: asyncio.Future[None] | None = None
+        self._over = asyncio.Event()
+        self._reason = ""
+        self._lost = ""
+        self._closed = False
+
+    @property
+    def session(self) -> RtpSession:
+        """The RTP session, the same for the peer's whole life; there is one once it was accepted."""
+        assert self._session is not None
+        return self._session
+
+    @property
+    def timings(self) -> Timings:
+        """How long the set-up of the transport in use took."""
+        if self._serving is None:
+            return Timings()
+        return Timings(self._serving.ice_seconds, self._serving.dtls_seconds)
+
+    def statistics(self) -> LegStatistics:
+        """Give the peer's figures until now."""
+        discarded = {reason: count for reason, count in self._discarded.items() if count}
+        return dataclasses.replace(self.session.statistics(), discarded=discarded)
+
+    def attach(self, push: Push | None) -> None:
+        """Set where the peer's frames go, synchronously as they are decoded."""
+        self.session.attach(push)
+
+    def pull(self) -> bytes | None:
+        """Give nothing: frames come by themselves."""
+        return None
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Send a frame to the peer."""
+        self.session.push(frame, now)
+
+    def send_digits(self, digits: str) -> bool:
+        """Queue digits for `pulse` to send; False when the peer takes none."""
+        return self.session.send_digits(digits)
+
+    @property
+    def needs_pulse(self) -> bool:
+        """Whether `pulse` has work: to be called every 20 ms as long as it does."""
+        return self.session.needs_pulse
+
+    def pulse(self, now: float) -> bool:
+        """Send the next packet of a digit and play what was held back; whether there is more."""
+        self.session.pulse(now)
+        return self.session.needs_pulse
+
+    def report(self, now: float) -> None:
+        """Send an RTCP report; to be called about once a second."""
+        self.session.report(now, datetime.now(UTC).timestamp())
+
+    def last_received(self) -> float | None:
+        """When the last RTP packet came, in monotonic seconds; None before the first."""
+        return self.session.last_received()
+
+    async def accept(self, offer_sdp: str) -> str:
+        """Answer the first offer; `connect` must follow at once.
+
+        Raises:
+            SdpError: the offer cannot be worked with.
+            LimitExceeded: no port is free.
+            LegError: a media address cannot be bound.
+        """
+        offer = parse_offer(offer_sdp)
+        async with self._turn:
+            if self._closed or self._session is not None:
+                raise InvalidState("the peer has been answered already")
+            await self._take_page(offer)
+            self._session = RtpSession(
+                opus=self._opus,
+                audio=offer,
+                start=_new_start(),
+                cname=self._cname,
+                transmit=self._transmit,
+                transmit_rtcp=self._transmit_rtcp,
+                on_digit=self._digit_received,
+            )
+            return self._answer(offer)
+
+    async def connect(self) -> None:
+        """Bring up ICE and DTLS with the newest page; returns when media can flow.
+
+        Raises:
+            NegotiationFailed: naming the stage and the reason.
+        """
+        if self._closed or self._pending is None:
+            raise InvalidState("there is nothing to connect")
+        self._up = asyncio.get_running_loop().create_future()
+        self._begin(self._pending)
+        await self._up
+
+    async def reoffer(self, offer_sdp: str) -> tuple[str, Reoffer]:
+        """Answer a further offer of the same party; what it needs then happens in the background.
+
+        Raises:
+            SdpError: the offer cannot be worked with.
+            LimitExceeded: no port is free.
+            InvalidState: the peer is gone.
+        """
+        offer = parse_offer(offer_sdp)
+        async with self._turn:
+            newest = self._pending or self._serving
+            if newest is None or self._over.is_set():
+                raise InvalidState("the peer is gone")
+            kind: Reoffer = "reload"
+            if offer.fingerprint != newest.fingerprint:
+                await self._take_page(offer)
+                if self._up is not None and self._pending is not None:
+                    self._begin(self._pending)
+                return self._answer(offer), kind
+            kind = "renegotiate"
+            if (offer.ufrag, offer.pwd) != newest.credentials:
+                kind = "restart"
+                await newest.prepare(offer)
+            if newest is self._pending:
+                self._pending_offer = offer
+            if self._pending_start is None:
+                self.session.renegotiate(offer)
+            return self._answer(offer), kind
+
+    async def wait_closed(self) -> str:
+        """Wait for the end; `closed` by the peer, `consent_lost`, or `local` (ours)."""
+        await self._over.wait()
+        return self._reason
+
+    async def aclose(self) -> None:
+        """Say goodbye (RTCP BYE, close_notify) and free everything; from any state, repeatable."""
+        if not self._closed:
+            self._closed = True
+            if self._serving is not None:
+                wall = datetime.now(UTC).timestamp()
+                self.session.report(self._clock(), wall, goodbye=True)
+            self._end("local")
+        transports = [one for one in (self._serving, self._pending) if one is not None]
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            self._fail(NegotiationFailed("closed", stage="ice", reason="closed"))
+            await _close_all(transports)
+            self._serving = self._pending = None
+
+    async def _take_page(self, offer: RemoteAudio) -> None:
+        """Open a transport for a page we have not met; it replaces one that is not up yet."""
+        transport = Transport(
+            config=self._config,
+            certificate=self._certificates.current(self._clock()),
+            role="client" if answer_setup(offer.setup) == "active" else "server",
+            fingerprint=offer.fingerprint,
+            handlers=Handlers(
+                rtp=self._rtp_received,
+                rtcp=self._rtcp_received,
+                lost=self._transport_lost,
+                restarted=self._restarted,
+            ),
+            discarded=self._discarded,
+            clock=self._clock,
+        )
+        try:
+            await transport.prepare(offer)
+        except BaseException:
+            await transport.aclose()
+            raise
+        replaced, self._pending = self._pending, transport
+        self._pending_offer = offer
+        # The first page's stream begins with the session.
+        self._pending_start = _new_start() if self._session else None
+        if replaced is not None:
+            await replaced.aclose()
+
+    def _answer(self, offer: RemoteAudio) -> str:
+        transport = self._pending or self._serving
+        assert transport is not None
+        self._session_version += 1
+        local = LocalAudio(
+            ufrag=transport.local.local_username,
+            pwd=transport.local.local_password,
+            fingerprint=transport.certificate.fingerprint,
+            candidates=transport.candidates(),
+            ssrc=self._pending_start.ssrc if self._pending_start else self.session.ssrc,
+            cname=self._cname,
+            session_id=self._session_id,
+            session_version=self._session_version,
+            setup="active" if transport.role == "client" else "passive",
+        )
+        return write_answer(offer, local)
+
+    def _begin(self, transport: Transport) -> None:
+        # Ends with `aclose`; no task group can span the calls that start and stop it.
+        task = asyncio.create_task(self._bring_up(transport))  # noqa: TID251
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bring_up(self, transport: Transport) -> None:
+        try:
+            await transport.connect()
+        except NegotiationFailed as error:
+            if transport is self._pending:
+                self._pending = self._pending_start = None
+                self._fail(error)
+                await transport.aclose()
+            return
+        if transport is self._pending:
+            await self._adopt(transport)
+
+    async def _adopt(self, transport: Transport) -> None:
+        old, self._serving, self._pending = self._serving, transport, None
+        start, self._pending_start = self._pending_start, None
+        if start is not None and self._pending_offer is not None:
+            self.session.renew(self._pending_offer, start)
+        self._lost = ""
+        if self._up is not None and not self._up.done():
+            self._up.set_result(None)
+        if old is not None:
+            await old.aclose()
+
+    def _transport_lost(self, transport: Transport, reason: str) -> None:
+        if transport is not self._serving:
+            return
+        if self._pending is None:
+            self._end(reason)
+        else:
+            self._lost = reason  # a page that is being reloaded may still come up
+
+    def _fail(self, error: NegotiationFailed) -> None:
+        if self._up is not None and not self._up.done():
+            self._up.set_exception(error)
+        if self._serving is None or self._lost:
+            self._end(self._lost or "failed")
+
+    def _end(self, reason: str) -> None:
+        if not self._over.is_set():
+            self._reason = reason
+            self._over.set()
+
+    def _rtp_received(self, packet: bytes, now: float) -> None:
+        self.session.receive_rtp(packet, now)
+
+    def _rtcp_received(self, packet: bytes, now: float) -> None:
+        self.session.receive_rtcp(packet, now)
+
+    def _digit_received(self, digit: str) -> None:
+        if self.on_digit is not None:
+            self.on_digit(digit)
+
+    def _restarted(self, well: bool) -> None:  # noqa: FBT001 - a callback
+        if self.on_restart is not None:
+            self.on_restart(well)
+
+    def _transmit(self, packet: bytes) -> None:
+        if self._serving is None or not self._serving.send_rtp(packet):
+            self._discarded["unsendable"] += 1
+
+    def _transmit_rtcp(self, packet: bytes) -> None:
+        if self._serving is None or not self._serving.send_rtcp(packet):
+            self._discarded["unsendable"] += 1
+
+
+def _new_start() -> StreamStart:
+    return StreamStart(
+        ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32)
+    )
+
+
+async def _close_all(transports: list[Transport]) -> None:
+    """Close one after the other, the rest also when one of them is cut short."""
+    while transports:
+        transport = transports.pop()
+        try:
+            await transport.aclose()
+        finally:
+            if transports:
+                await _close_all(transports)

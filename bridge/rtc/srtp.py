@@ -1,0 +1,138 @@
+"""SRTP over libsrtp with reused buffers: no allocation per packet but the result.
+
+This goes below pylibsrtp's `Session.protect`, which allocates for every packet, through the same
+library; what it relies on there is listed in `bridge.rtc.borrowed`.
+"""
+
+from enum import Enum
+from typing import Final
+
+from pylibsrtp import Policy, Session
+
+from bridge.errors import LocalProtocolError
+from bridge.rtc.borrowed import srtp_ffi as ffi
+from bridge.rtc.borrowed import srtp_handle
+from bridge.rtc.borrowed import srtp_lib as lib
+from bridge.rtc.guard import MOST_SOURCES
+
+_WINDOW: Final = 1024
+_BUFFER_BYTES: Final = 2048
+_LARGEST_PLAIN: Final = 1350
+# libsrtp's srtp_err_status_t (srtp.h): packet seen before, packet too old to tell.
+_OK: Final = 0
+_REPLAYED: Final = (9, 10)
+
+
+class Refusal(Enum):
+    """Why a received packet was not accepted; the value is the discard reason."""
+
+    BAD = "bad_srtp"
+    REPLAYED = "replayed"
+    TOO_MANY_SOURCES = "too_many_sources"
+
+
+class Srtp:
+    """The keys of one DTLS association, both directions.
+
+    No RTP sequence number is ever protected twice: libsrtp refuses it, since a second payload under
+    the same key stream would give both away.
+
+    Args:
+        profile: One of pylibsrtp's `Policy.SRTP_PROFILE_*`.
+        send_key: Master key and salt, outgoing.
+        receive_key: Master key and salt, incoming.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_length",
+        "_receive",
+        "_receive_session",
+        "_send",
+        "_send_session",
+        "_source",
+        "_sources",
+        "_view",
+    )
+
+    def __init__(self, profile: int, *, send_key: bytes, receive_key: bytes) -> None:
+        self._send_session = _session(profile, send_key, Policy.SSRC_ANY_OUTBOUND)
+        self._receive_session = _session(profile, receive_key, Policy.SSRC_ANY_INBOUND)
+        self._send = srtp_handle(self._send_session)
+        self._receive = srtp_handle(self._receive_session)
+        self._buffer = ffi.new("unsigned char[]", _BUFFER_BYTES)
+        self._view = ffi.buffer(self._buffer)
+        self._length = ffi.new("int *")
+        self._source = b""
+        self._sources: set[bytes] = set()
+
+    def protect(self, packet: bytes) -> bytes | None:
+        """Protect an RTP packet; None when its sequence number was already sent.
+
+        Raises:
+            LocalProtocolError: longer than a datagram can be.
+        """
+        return self._protect(lib.srtp_protect, packet)
+
+    def protect_rtcp(self, packet: bytes) -> bytes | None:
+        """Protect a compound RTCP packet.
+
+        Raises:
+            LocalProtocolError: longer than a datagram can be.
+        """
+        return self._protect(lib.srtp_protect_rtcp, packet)
+
+    def unprotect(self, packet: bytes) -> bytes | Refusal:
+        """Verify and decrypt an RTP packet of at most 1500 bytes."""
+        if packet[8:12] != self._source and not self._known(packet[8:12]):
+            return Refusal.TOO_MANY_SOURCES
+        size = len(packet)
+        self._view[0:size] = packet
+        self._length[0] = size
+        status = lib.srtp_unprotect(self._receive, self._buffer, self._length)
+        if status == _OK:
+            self._remember(packet[8:12])
+            plain: bytes = self._view[0 : self._length[0]]
+            return plain
+        return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes | Refusal:
+        """Verify and decrypt a compound RTCP packet of at most 1500 bytes."""
+        if not self._known(packet[4:8]):
+            return Refusal.TOO_MANY_SOURCES
+        size = len(packet)
+        self._view[0:size] = packet
+        self._length[0] = size
+        status = lib.srtp_unprotect_rtcp(self._receive, self._buffer, self._length)
+        if status == _OK:
+            self._sources.add(packet[4:8])
+            plain: bytes = self._view[0 : self._length[0]]
+            return plain
+        return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
+
+    def _protect(self, function: object, packet: bytes) -> bytes | None:
+        size = len(packet)
+        if size > _LARGEST_PLAIN:
+            raise LocalProtocolError(f"a packet of {size} bytes does not fit a datagram")
+        self._view[0:size] = packet
+        self._length[0] = size
+        if function(self._send, self._buffer, self._length) != _OK:  # type: ignore[operator]
+            return None
+        protected: bytes = self._view[0 : self._length[0]]
+        return protected
+
+    def _known(self, source: bytes) -> bool:
+        # libsrtp keeps state for every SSRC it has seen authenticated.
+        return source in self._sources or len(self._sources) < MOST_SOURCES
+
+    def _remember(self, source: bytes) -> None:
+        if source != self._source:
+            self._source = source
+            self._sources.add(source)
+
+
+def _session(profile: int, key: bytes, direction: int) -> Session:
+    policy = Policy(key=key, ssrc_type=direction, srtp_profile=profile)
+    policy.window_size = _WINDOW
+    policy.allow_repeat_tx = False
+    return Session(policy)

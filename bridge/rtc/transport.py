@@ -1,0 +1,193 @@
+"""One DTLS association with the ICE below it and the SRTP above: all that a reloaded page replaces."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from bridge.errors import NegotiationFailed
+from bridge.rtc.dtls import Certificate, Dtls
+from bridge.rtc.ice import IceConnection, Limits
+from bridge.rtc.link import IceLink
+from bridge.rtc.ports import PortPool
+from bridge.rtc.srtp import Refusal, Srtp
+from bridge.wire.sdp import Candidate, RemoteAudio
+
+_SHORTEST_PACKET: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """What every peer of a node has in common."""
+
+    bind: tuple[str, ...]
+    """Addresses to receive media on; each leg has one socket on each."""
+    ports: PortPool
+    external_address: str = ""
+    """Told to peers in place of the bound address of the same IP version."""
+    probe_private: bool = False
+    """Whether to send checks to offered candidates that are not public addresses."""
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Where a transport delivers; none of them waits or raises."""
+
+    rtp: Callable[[bytes, float], None]
+    """Takes an unprotected RTP packet and monotonic seconds."""
+    rtcp: Callable[[bytes, float], None]
+    lost: Callable[["Transport", str], None]
+    """Learns that an established association ended: `closed` by the peer, or `consent_lost`."""
+    restarted: Callable[[bool], None]
+    """Learns how an ICE restart ended."""
+
+
+class Transport:
+    """Carries packets to and from one page of the peer's.
+
+    Args:
+        config: Addresses, ports, limits.
+        certificate: Ours.
+        role: In DTLS.
+        fingerprint: SHA-256 of the peer's certificate.
+        handlers: Where packets go.
+        discarded: Counts by discard reason, written to.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword only, given in one place
+        self,
+        *,
+        config: PeerConfig,
+        certificate: Certificate,
+        role: Literal["client", "server"],
+        fingerprint: str,
+        handlers: Handlers,
+        discarded: dict[str, int],
+        clock: Callable[[], float],
+    ) -> None:
+        self.certificate = certificate
+        self.role = role
+        self.fingerprint = fingerprint
+        self.credentials = ("", "")
+        """The peer's ICE user fragment and password of its last offer."""
+        self.ice_seconds: float | None = None
+        self.dtls_seconds: float | None = None
+        self._config = config
+        self._handlers = handlers
+        self._discarded = discarded
+        self._clock = clock
+        self._srtp: Srtp | None = None
+        self._link = IceLink(
+            bind=config.bind,
+            ports=config.ports,
+            probe_private=config.probe_private,
+            limits=config.limits,
+            clock=clock,
+            discarded=discarded,
+            on_media=self._media_received,
+            on_lost=lambda: handlers.lost(self, "consent_lost"),
+            on_restarted=handlers.restarted,
+        )
+        self._dtls = Dtls(
+            self._link,
+            certificate,
+            role=role,
+            on_closed=lambda: handlers.lost(self, "closed"),
+        )
+
+    @property
+    def local(self) -> IceConnection:
+        """The ICE connection to describe in an answer."""
+        connection = self._link.newest
+        assert connection is not None
+        return connection
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """List where the peer is to reach us, the default first."""
+        external = self._config.external_address
+        found: dict[tuple[str, int], Candidate] = {}
+        for own in self.local.local_candidates:
+            host = external if external and (":" in external) == (":" in own.host) else own.host
+            found.setdefault(
+                (host, own.port),
+                Candidate(
+                    foundation=own.foundation,
+                    component=1,
+                    transport="udp",
+                    priority=own.priority,
+                    host=host,
+                    port=own.port,
+                    type="host",
+                ),
+            )
+        return tuple(found.values())
+
+    async def prepare(self, offer: RemoteAudio) -> None:
+        """Open a port for an offer; when ICE was up already this is an ICE restart, and it begins.
+
+        Raises:
+            LimitExceeded: no port is free.
+            LegError: an address cannot be bound.
+        """
+        await self._link.prepare(offer)
+        self.credentials = (offer.ufrag, offer.pwd)
+        self._link.begin()
+
+    async def connect(self) -> None:
+        """Bring up ICE, then DTLS.
+
+        Raises:
+            NegotiationFailed: either failed or took too long.
+        """
+        limits = self._config.limits
+        stage, begun = "ice", self._clock()
+        try:
+            async with asyncio.timeout(limits.setup):
+                await self._link.connect()
+                self.ice_seconds = self._clock() - begun
+                stage, begun = "dtls", self._clock()
+                async with asyncio.timeout(limits.dtls):
+                    self._srtp = await self._dtls.connect(self.fingerprint)
+                self.dtls_seconds = self._clock() - begun
+        except TimeoutError:
+            raise NegotiationFailed(
+                f"{stage.upper()} did not finish in time", stage=stage, reason="timeout"
+            ) from None
+
+    def send_rtp(self, packet: bytes) -> bool:
+        """Protect and send an RTP packet; False when it cannot be sent."""
+        srtp = self._srtp
+        protected = None if srtp is None else srtp.protect(packet)
+        return protected is not None and self._link.send(protected)
+
+    def send_rtcp(self, packet: bytes) -> bool:
+        """Protect and send a compound RTCP packet; False when it cannot be sent."""
+        srtp = self._srtp
+        protected = None if srtp is None else srtp.protect_rtcp(packet)
+        return protected is not None and self._link.send(protected)
+
+    async def aclose(self) -> None:
+        """Send close_notify, close every socket, give every port back; safe to repeat."""
+        self._srtp = None
+        try:
+            await self._dtls.aclose()
+        finally:
+            await self._link.aclose()
+
+    def _media_received(self, data: bytes) -> None:
+        srtp = self._srtp
+        if srtp is None or len(data) < _SHORTEST_PACKET:
+            self._discarded["bad_srtp" if srtp else "early_media"] += 1
+            return
+        is_rtcp = 191 < data[1] < 224  # RFC 5761 §4
+        plain = srtp.unprotect_rtcp(data) if is_rtcp else srtp.unprotect(data)
+        if isinstance(plain, Refusal):
+            self._discarded[plain.value] += 1
+            return
+        now = self._link.heard_at = self._clock()
+        if is_rtcp:
+            self._handlers.rtcp(plain, now)
+        else:
+            self._handlers.rtp(plain, now)
