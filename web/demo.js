@@ -75,8 +75,9 @@ function complain(error) {
   tell(known ? error.message : `Something went wrong on this page: ${error}`);
 }
 
-/** @param {string} text  "" takes the message away. */
-function tell(text) {
+/** @param {string} text  "" takes the message away. @param {{ news?: boolean }} [options]  `news`: nothing is wrong */
+function tell(text, { news = false } = {}) {
+  element("problem").classList.toggle("news", news);
   element("problem-text").textContent = text;
   element("problem").hidden = !text;
 }
@@ -183,7 +184,7 @@ async function changeMicrophone(remark = "") {
     call.track = track;
     await call.media?.replaceTrack(track);
     watchMicrophone(call);
-    if (remark) tell(remark);
+    if (remark) tell(remark, { news: true });
   } catch (error) {
     complain(error);
   }
@@ -204,7 +205,7 @@ function finish(text) {
   meters.you.stop();
   meters.them.stop();
   element("sound").srcObject = null;
-  if (text) tell(text);
+  if (text) tell(text, { news: true });
   show();
   element("number").focus({ preventScroll: true });
 }

@@ -2,7 +2,8 @@
 
 const FLOOR = -60; // dBFS: the left end of a meter
 const LOUD = -6; // dBFS: from here on the meter warns
-const HISTORY = 120; // seconds in a chart
+const HISTORY = 120; // seconds in a full chart
+const HISTORY_FIRST = 30; // seconds in a chart that has only begun
 
 /** @param {string} id @returns {any} */
 export const element = (id) => document.getElementById(id);
@@ -61,6 +62,7 @@ export class Meter {
     this.#shown = Math.max(level, this.#shown - 1.2);
     this.#peak = Math.max(level, this.#peak - 0.25);
     const at = (/** @type {number} */ value) => (1 - value / FLOOR) * width;
+    context.save();
     context.fillStyle = colour("--track");
     context.beginPath();
     context.roundRect(0, 0, width, height, height / 2);
@@ -72,6 +74,7 @@ export class Meter {
     if (this.#shown > LOUD) context.fillRect(at(LOUD), 0, at(this.#shown) - at(LOUD), height);
     context.fillStyle = colour("--text");
     if (this.#peak > FLOOR) context.fillRect(at(this.#peak) - 2, 0, 2, height);
+    context.restore();
     if (this.#analyser && now - this.#told > 250) {
       this.#told = now;
       this.text.value = this.#peak > FLOOR ? `${Math.round(this.#shown)} dB` : "silent";
@@ -125,7 +128,8 @@ export class Chart {
     const values = this.#points.flatMap(({ heard, sent }) => [heard ?? low, sent ?? low]);
     const high = grows ? Math.max(this.scale.high, ...values) : this.scale.high;
     const y = (/** @type {number} */ value) => height - 2 - ((Math.max(low, value) - low) / (high - low)) * (height - 4);
-    const x = (/** @type {number} */ index) => width - ((this.#points.length - 1 - index) / (HISTORY - 1)) * width;
+    const span = Math.max(HISTORY_FIRST, this.#points.length) - 1;
+    const x = (/** @type {number} */ index) => width - ((this.#points.length - 1 - index) / span) * width;
     context.strokeStyle = colour("--line");
     context.lineWidth = 1;
     stroke(context, [[0, y(good)], [width, y(good)]], [2, 3]);
