@@ -1,0 +1,152 @@
+"""What the numbers of a load run are, computed from the packets that went and came."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.support.light_peer import Arrival, Departure
+from tests.support.opus_packets import PacketDecoder
+
+QUIET_SECONDS = 0.1
+THRESHOLD_DB = -35.0
+LONGEST_DELAY = 0.9
+_BLOCK = 120
+"""2.5 ms at 48 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardOnset:
+    """A packet in which sound begins after quiet."""
+
+    time: float
+    """When the packet came."""
+    offset: float
+    """Seconds of the packet before the sound: the look-ahead of both encoders together."""
+
+
+@dataclass(slots=True)
+class Window:
+    """One stretch of measured time."""
+
+    loss: float
+    seconds: float
+    cpu_per_leg: float
+    """Share of one core, in percent."""
+    delays: list[float]
+    """Echo delay of every onset, seconds."""
+    growth: float
+    """Median delay of the last third less that of the first third, seconds."""
+    rates: list[float]
+    """Packets a second that came back, one for each leg."""
+    onsets_sent: int
+    offsets: list[float]
+    generator_cpu: float
+    """Percent of a core that the generator itself used."""
+    lateness: float
+    """99th percentile of how late the generator sent its packets, seconds."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One server under one load."""
+
+    target: str
+    legs: int
+    answers: list[float] = field(default_factory=list)
+    """Seconds from posting an offer to having its answer."""
+    setups: list[float] = field(default_factory=list)
+    """Seconds from posting an offer to having keys for media."""
+    memory_per_leg: float = 0.0
+    """Bytes."""
+    windows: list[Window] = field(default_factory=list)
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    """Make a JSON object of a run."""
+    return asdict(run)
+
+
+def from_json(tree: dict[str, Any]) -> Run:
+    """Read what `to_json` made."""
+    windows = [Window(**window) for window in tree.pop("windows")]
+    return Run(**tree, windows=windows)
+
+
+def heard_onsets(arrivals: Sequence[Arrival]) -> list[HeardOnset]:
+    """Decode one leg's packets and find those in which sound begins after 0.1 s of quiet."""
+    decoder = PacketDecoder()
+    threshold = 10 ** (THRESHOLD_DB / 10)
+    needed = round(QUIET_SECONDS * PacketDecoder.RATE / _BLOCK)
+    found, quiet = [], 0
+    for arrival in sorted(arrivals, key=lambda each: _unwrapped(each, arrivals[0])):
+        sound = decoder.decode(arrival.payload)
+        blocks = sound[: len(sound) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+        for index, power in enumerate(np.mean(np.square(blocks), axis=1)):
+            if power > threshold and quiet >= needed:
+                offset = index * _BLOCK / PacketDecoder.RATE
+                found.append(HeardOnset(arrival.time, offset))
+            quiet = 0 if power > threshold else quiet + 1
+    return found
+
+
+def match(sent: Sequence[Departure], heard: Sequence[HeardOnset]) -> list[tuple[float, float]]:
+    """Pair every onset sent with the first one heard after it, within 0.9 s.
+
+    Returns:
+        (time sent, delay) of those that were heard.
+    """
+    pairs = []
+    for departure in sent:
+        later = [one.time for one in heard if 0 <= one.time - departure.time < LONGEST_DELAY]
+        if later:
+            pairs.append((departure.time, min(later) - departure.time))
+    return pairs
+
+
+def rate(arrivals: Sequence[Arrival], begin: float, end: float) -> float:
+    """Count packets a second between two moments.
+
+    Counted from the first to the last packet, so that the edges cost nothing; when one of these is
+    more than 0.1 s from its edge, over the whole time, so that a pause at an edge is not lost.
+    """
+    times = sorted(one.time for one in arrivals if begin <= one.time < end)
+    if len(times) < 2:
+        return len(times) / (end - begin)
+    if times[0] - begin > 0.1 or end - times[-1] > 0.1:
+        return len(times) / (end - begin)
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def growth(pairs: Sequence[tuple[float, float]], begin: float, end: float) -> float:
+    """Tell by how much the median delay of the last third exceeds that of the first third."""
+    third = (end - begin) / 3
+    first = [delay for time, delay in pairs if begin <= time < begin + third]
+    last = [delay for time, delay in pairs if end - third <= time < end]
+    if not first or not last:
+        return float("nan")
+    return float(np.median(last) - np.median(first))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the value below which `share` percent lie; NaN of nothing."""
+    return float(np.percentile(values, share)) if values else float("nan")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Read the processor time a process has used, all its threads, user and system."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid: int) -> int:
+    """Read the memory a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _unwrapped(arrival: Arrival, first: Arrival) -> int:
+    return (arrival.sequence - first.sequence + 0x8000) % 0x10000 - 0x8000
