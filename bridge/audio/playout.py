@@ -24,6 +24,8 @@ _SLACK: Final = 0.002
 """How far the delay may be off before it is corrected; keeps two corrections from alternating."""
 _PACE: Final = 0.2
 """Seconds between two corrections of sound that is not quiet."""
+_RETURN_SECONDS: Final = 1.8
+"""How long after a hole the delay has come back, when arrivals are calm again."""
 _QUIET: Final = -45.0
 """dBov under which a frame can be left out or repeated unheard."""
 _JUMP: Final = 1.0
@@ -63,6 +65,7 @@ class Playout:
         self._tick: float | None = None
         self._delay = 0.0
         self._corrected = -math.inf
+        self._hole = -math.inf
         self._before = SILENCE
         self._last = SILENCE
         self._filled = 0
@@ -122,11 +125,11 @@ class Playout:
             return self._fill() if short else self._resume(tick, delay)
         if self._filled or self._next is None:
             return self._resume(tick, delay)
-        if short and self._may_correct(tick, self._last, frame.pcm):
+        if short and (self._paced(tick) or _quiet(self._last, frame.pcm)):
             self.inserted += 1
             self._corrected = tick
             return self._give(lengthen(self._last, frame.pcm))
-        if delay - FRAME_SECONDS > self._held + _SLACK:
+        if delay - self._held - _SLACK > FRAME_SECONDS:
             return self._shortened(tick, delay)
         return self._play(delay)
 
@@ -196,17 +199,21 @@ class Playout:
             return False
         return self._filled > CONCEALED_FRAMES or position - self._next >= FRAME_SAMPLES
 
-    def _may_correct(self, tick: float, first: bytes, second: bytes) -> bool:
-        if tick - self._corrected >= _PACE - _SLACK:
-            return True
-        return level(first) < _QUIET and level(second) < _QUIET
+    def _paced(self, tick: float) -> bool:
+        """Whether the last correction is long enough ago to correct sound that is not quiet."""
+        return tick - self._corrected >= _PACE - _SLACK
+
+    def _calm(self, tick: float, delay: float) -> bool:
+        """Whether the last hole is as long ago as the shortening, to be done in time, can wait."""
+        corrections = int((delay - self._held - _SLACK) / FRAME_SECONDS)
+        return tick - self._hole >= _RETURN_SECONDS - (corrections - 1) * _PACE
 
     def _shortened(self, tick: float, delay: float) -> bytes:
         """Play the first two frames in the time of one, if that can be done now."""
         if len(self._queue) < 2 or self._breaks_between():
             return self._play(delay)
         first, second = self._queue[0][1].pcm, self._queue[1][1].pcm
-        if not self._may_correct(tick, first, second):
+        if not (self._paced(tick) and self._calm(tick, delay)) and not _quiet(first, second):
             return self._play(delay)
         self._queue.popleft()
         position, _ = self._queue.popleft()
@@ -233,7 +240,7 @@ class Playout:
         self._concealment = None
         pcm = self._play(delay)
         if not first:
-            self._corrected = tick
+            self._corrected = self._hole = tick
             self._last = pcm = concealment.blend(pcm, made_up)
         return pcm
 
@@ -255,3 +262,7 @@ class Playout:
         self._before = self._last
         self._last = pcm
         return pcm
+
+
+def _quiet(first: bytes, second: bytes) -> bool:
+    return level(first) < _QUIET and level(second) < _QUIET

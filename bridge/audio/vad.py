@@ -1,19 +1,17 @@
 """Whether somebody is speaking, judged by energy against the noise of the place."""
 
+from collections import deque
 from typing import Final
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.audio.level import level
 
+_WINDOW_FRAMES: Final = 100
+"""2 s: speech dips to the background within it many times, steady noise never."""
 _FIRST_FLOOR: Final = -60.0
-_LOWEST_FLOOR: Final = -80.0
-_HIGHEST_FLOOR: Final = -30.0
-_FALL: Final = 0.3
-"""Share of the way down to a quieter frame that the floor goes at once."""
-_RISE: Final = 3.0
-"""dB a second by which the floor rises in louder noise."""
-_RISE_SPEAKING: Final = 0.5
-"""The same while somebody speaks, so that a long sentence does not become the floor."""
+_LOWEST_FLOOR: Final = -70.0
+_HIGHEST_FLOOR: Final = -35.0
+"""So that what is louder than -26 dBov is always a voice, be it a steady tone."""
 _MARGIN: Final = 9.0
 """dB above the floor that count as voice."""
 _QUIETEST_VOICE: Final = -55.0
@@ -22,13 +20,14 @@ _QUIETEST_VOICE: Final = -55.0
 class Vad:
     """Voice activity of one source, fed with 20 ms frames.
 
-    `hangover` is for how many seconds a voice counts as speaking after its last loud frame, so that
-    soft endings and the gaps between words are not cut.
+    The noise is the quietest frame of the last 2 s. `hangover` is for how many seconds a voice
+    counts as speaking after its last loud frame, so that soft endings and the gaps between words
+    are not cut.
     """
 
     def __init__(self, *, hangover: float = 0.2) -> None:
         self._hangover = hangover
-        self._floor = _FIRST_FLOOR
+        self._levels: deque[float] = deque([_FIRST_FLOOR] * _WINDOW_FRAMES, _WINDOW_FRAMES)
         self._heard = False
         self.seconds = 0.0
         """Time given to `push` and `skip` so far."""
@@ -40,7 +39,7 @@ class Vad:
     @property
     def noise_dbov(self) -> float:
         """The level of the background as it is believed to be."""
-        return self._floor
+        return min(max(min(self._levels), _LOWEST_FLOOR), _HIGHEST_FLOOR)
 
     @property
     def speaking(self) -> bool:
@@ -50,8 +49,8 @@ class Vad:
     def push(self, pcm: bytes) -> bool:
         """Take the next frame; return whether it is loud enough to be voice."""
         loudness = level(pcm)
-        loud = loudness > max(self._floor + _MARGIN, _QUIETEST_VOICE)
-        self._follow(loudness)
+        self._levels.append(loudness)
+        loud = loudness > max(self.noise_dbov + _MARGIN, _QUIETEST_VOICE)
         self.seconds += FRAME_SECONDS
         if loud:
             self._heard = True
@@ -65,11 +64,3 @@ class Vad:
         """Let time pass in which nothing came at all: silence that says nothing about the noise."""
         self.seconds += seconds
         self.silence_seconds += seconds
-
-    def _follow(self, loudness: float) -> None:
-        if loudness < self._floor:
-            self._floor += (loudness - self._floor) * _FALL
-        else:
-            rise = (_RISE_SPEAKING if self.speaking else _RISE) * FRAME_SECONDS
-            self._floor = min(loudness, self._floor + rise)
-        self._floor = min(max(self._floor, _LOWEST_FLOOR), _HIGHEST_FLOOR)

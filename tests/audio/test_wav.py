@@ -1,0 +1,109 @@
+import io
+import struct
+import wave
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.audio.wav import Wav, parse_wav, serialize_wav
+from bridge.errors import RemoteProtocolError
+
+PCM = bytes(range(200)) * 4
+
+
+def riff(*chunks):
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def chunk(name, content, *, length=None):
+    size = len(content) if length is None else length
+    return name + struct.pack("<I", size) + content + b"\0" * (len(content) & 1)
+
+
+def pcm_format(*, tag=1, channels=1, rate=16000, bits=16, more=b""):
+    block = channels * bits // 8
+    head = struct.pack("<HHIIHH", tag, channels, rate, (rate * block) & 0xFFFFFFFF, block, bits)
+    return chunk(b"fmt ", head + more)
+
+
+def test_a_written_file_is_read_back():
+    wav = Wav(PCM, rate=8000, channels=2)
+    assert parse_wav(serialize_wav(wav)) == wav
+
+
+def test_pythons_own_reader_reads_what_is_written():
+    with wave.open(io.BytesIO(serialize_wav(Wav(PCM)))) as reader:
+        assert (reader.getframerate(), reader.getnchannels(), reader.getsampwidth()) == (
+            16000,
+            1,
+            2,
+        )
+        assert reader.readframes(reader.getnframes()) == PCM
+
+
+def test_pythons_own_files_are_read():
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(2)
+        writer.setsampwidth(2)
+        writer.setframerate(44100)
+        writer.writeframes(PCM)
+    assert parse_wav(file.getvalue()) == Wav(PCM, rate=44100, channels=2)
+
+
+def test_other_chunks_are_passed_over_with_their_padding():
+    data = riff(chunk(b"LIST", b"odd"), pcm_format(), chunk(b"note", b"x"), chunk(b"data", PCM))
+    assert parse_wav(data).pcm == PCM
+
+
+def test_the_extensible_format_is_read():
+    more = struct.pack("<HHI", 22, 16, 4) + bytes.fromhex("0100000000001000800000aa00389b71")
+    data = riff(pcm_format(tag=0xFFFE, more=more), chunk(b"data", PCM))
+    assert parse_wav(data).pcm == PCM
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF, 5000])
+def test_samples_of_unknown_or_too_great_length_end_with_the_file(length):
+    assert parse_wav(riff(pcm_format(), chunk(b"data", PCM, length=length))).pcm == PCM
+
+
+def test_half_a_sample_at_the_end_is_left_out():
+    assert parse_wav(riff(pcm_format(channels=2), chunk(b"data", PCM + b"abc"))).pcm == PCM
+
+
+def test_a_file_knows_how_long_it_plays():
+    assert Wav(bytes(64000)).seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"RIFF",
+        b"OggS" + bytes(100),
+        riff(),
+        riff(pcm_format()),
+        riff(chunk(b"data", PCM)),
+        riff(chunk(b"fmt ", b"short"), chunk(b"data", PCM)),
+        riff(pcm_format(bits=8), chunk(b"data", PCM)),
+        riff(pcm_format(tag=3, bits=32), chunk(b"data", PCM)),
+        riff(pcm_format(tag=0xFFFE), chunk(b"data", PCM)),
+        riff(pcm_format(channels=0), chunk(b"data", PCM)),
+        riff(pcm_format(rate=0), chunk(b"data", PCM)),
+        riff(chunk(b"LIST", b"", length=0xFFFFFFFF)),
+    ],
+)
+def test_anything_else_is_refused(data):
+    with pytest.raises(RemoteProtocolError, match="WAV"):
+        parse_wav(data)
+
+
+@given(st.binary(max_size=200), st.integers(0, 60))
+def test_garbage_is_read_or_refused_and_nothing_else(garbage, position):
+    good = serialize_wav(Wav(PCM))
+    data = good[:position] + garbage + good[position + len(garbage) :]
+    with suppress(RemoteProtocolError):
+        assert len(parse_wav(data).pcm) <= len(data)
