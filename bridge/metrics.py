@@ -27,15 +27,20 @@ DISCARD_REASONS: Final = (
     "empty",
     "oversized",
     "unknown_source",
+    "unknown_kind",
     "bad_stun",
+    "too_many_addresses",
+    "dtls_overflow",
+    "early_media",
     "bad_srtp",
     "replayed",
-    "dtls_overflow",
+    "too_many_sources",
     "bad_rtp",
     "bad_rtcp",
+    "unsendable",
     OTHER,
 )
-"""Why a datagram changed nothing: the keys of `LegStatistics.discarded`."""
+"""Why a datagram changed nothing: the keys of `LegStatistics.discarded` (see `rtc.guard`)."""
 
 SETUP_OUTCOMES: Final = ("connected", "refused", "failed", "timeout", "canceled", OTHER)
 """How setting up a leg can turn out; `refused` = the offer was answered with an error."""
@@ -49,6 +54,7 @@ FAILURE_REASONS: Final = (
     "no_pair",
     "handshake",
     "fingerprint",
+    "srtp_profile",
     "closed",
     "consent_lost",
     OTHER,

@@ -13,6 +13,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.metrics import DISCARD_REASONS, QUEUES, UNMATCHED, Metrics
+from bridge.rtc import guard
 
 
 @pytest.fixture
@@ -128,6 +129,10 @@ def test_counters_are_there_before_anything_happened(metrics):
         assert ("bridge_datagrams_discarded_total", ("reason", reason)) in series
     for queue in QUEUES:
         assert ("bridge_drops_total", ("queue", queue)) in series
+
+
+def test_every_reason_for_which_a_datagram_is_discarded_is_told_apart():
+    assert set(guard.DISCARD_REASONS) <= set(DISCARD_REASONS)
 
 
 def test_a_thousand_calls_add_no_series(metrics):
