@@ -2,7 +2,7 @@
 
 A peer outlives what is below it. A new ICE user fragment restarts ICE under the same keys; the
 same fragment renegotiates; another fingerprint is a reloaded page, which gets a transport and
-streams of its own while source, sink and figures of the peer go on.
+streams of its own while the session, its figures and its place on the bus go on.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from bridge.audio.frame import Frame, Push
 from bridge.audio.opus import Opus
 from bridge.call.model import LegStatistics
 from bridge.errors import InvalidState, NegotiationFailed
@@ -43,18 +42,16 @@ class Timings:
 
 
 class Peer:
-    """The other end of a WebRTC connection, from its first offer to its end; source and sink.
+    """The other end of a WebRTC connection, from its first offer to its end.
 
     Args:
         config: What all peers of the node share.
         certificates: The node's.
         opus: The loaded library.
         on_digit: Told each digit that the peer sends.
+        on_restart: Told how each ICE restart ended: whether the peer is on its new path.
         clock: Monotonic seconds.
     """
-
-    timed = True
-    steady = False
 
     def __init__(
         self,
@@ -62,16 +59,15 @@ class Peer:
         config: PeerConfig,
         certificates: Certificates,
         opus: Opus,
-        on_digit: Callable[[str], None] | None = None,
+        on_digit: Callable[[str], None],
+        on_restart: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._certificates = certificates
         self._opus = opus
-        self.on_digit = on_digit
-        """Told each digit that the peer sends; may be set later."""
-        self.on_restart: Callable[[bool], None] | None = None
-        """Told how each ICE restart ended: whether the peer is on its new path."""
+        self._on_digit = on_digit
+        self._on_restart = on_restart
         self._clock = clock
         self._discarded = no_discards()
         self._session: RtpSession | None = None
@@ -108,40 +104,6 @@ class Peer:
         discarded = {reason: count for reason, count in self._discarded.items() if count}
         return dataclasses.replace(self.session.statistics(), discarded=discarded)
 
-    def attach(self, push: Push | None) -> None:
-        """Set where the peer's frames go, synchronously as they are decoded."""
-        self.session.attach(push)
-
-    def pull(self) -> bytes | None:
-        """Give nothing: frames come by themselves."""
-        return None
-
-    def push(self, frame: Frame, now: float) -> None:
-        """Send a frame to the peer."""
-        self.session.push(frame, now)
-
-    def send_digits(self, digits: str) -> bool:
-        """Queue digits for `pulse` to send; False when the peer takes none."""
-        return self.session.send_digits(digits)
-
-    @property
-    def needs_pulse(self) -> bool:
-        """Whether `pulse` has work: to be called every 20 ms as long as it does."""
-        return self.session.needs_pulse
-
-    def pulse(self, now: float) -> bool:
-        """Send the next packet of a digit and play what was held back; whether there is more."""
-        self.session.pulse(now)
-        return self.session.needs_pulse
-
-    def report(self, now: float) -> None:
-        """Send an RTCP report; to be called about once a second."""
-        self.session.report(now, datetime.now(UTC).timestamp())
-
-    def last_received(self) -> float | None:
-        """When the last RTP packet came, in monotonic seconds; None before the first."""
-        return self.session.last_received()
-
     async def accept(self, offer_sdp: str) -> str:
         """Answer the first offer; `connect` must follow at once.
 
@@ -162,7 +124,8 @@ class Peer:
                 cname=self._cname,
                 transmit=self._transmit,
                 transmit_rtcp=self._transmit_rtcp,
-                on_digit=self._digit_received,
+                on_digit=self._on_digit,
+                wake=self._wake,
             )
             return self._answer(offer)
 
@@ -243,7 +206,7 @@ class Peer:
                 rtp=self._rtp_received,
                 rtcp=self._rtcp_received,
                 lost=self._transport_lost,
-                restarted=self._restarted,
+                restarted=self._on_restart,
             ),
             discarded=self._discarded,
             clock=self._clock,
@@ -325,19 +288,15 @@ class Peer:
             self._reason = reason
             self._over.set()
 
+    def _wake(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds, lambda: self.session.pulse(self._clock()))
+
     def _rtp_received(self, packet: bytes, now: float) -> None:
         self.session.receive_rtp(packet, now)
 
     def _rtcp_received(self, packet: bytes, now: float) -> None:
         self.session.receive_rtcp(packet, now)
-
-    def _digit_received(self, digit: str) -> None:
-        if self.on_digit is not None:
-            self.on_digit(digit)
-
-    def _restarted(self, well: bool) -> None:  # noqa: FBT001 - a callback
-        if self.on_restart is not None:
-            self.on_restart(well)
 
     def _transmit(self, packet: bytes) -> None:
         if self._serving is None or not self._serving.send_rtp(packet):
