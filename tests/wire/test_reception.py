@@ -1,0 +1,166 @@
+"""Reception statistics (bridge.wire.reception)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.wire.reception import ReceptionStatistics
+from bridge.wire.rtcp import SenderReport, ntp_time
+from bridge.wire.rtp import RtpPacket
+
+
+def heard(*sequences: int) -> ReceptionStatistics:
+    statistics = ReceptionStatistics(ssrc=9)
+    hear(statistics, *sequences)
+    return statistics
+
+
+def hear(statistics: ReceptionStatistics, *sequences: int) -> None:
+    for sequence in sequences:
+        packet = RtpPacket(111, False, sequence % 65_536, sequence * 960 % 2**32, 9, b"")
+        statistics.received(packet, sequence * 0.02)
+
+
+def test_a_stream_without_loss_has_lost_nothing() -> None:
+    statistics = heard(*range(100, 200))
+    block = statistics.report_block(5.0)
+    assert (statistics.packets, statistics.lost) == (100, 0)
+    assert (block.ssrc, block.packets_lost, block.fraction_lost) == (9, 0, 0)
+    assert block.highest_sequence == 199
+
+
+def test_missing_packets_are_lost() -> None:
+    statistics = heard(1, 2, 5, 6)
+    assert statistics.lost == 2
+    block = statistics.report_block(5.0)
+    assert (block.packets_lost, block.fraction_lost) == (2, 2 * 256 // 6)
+
+
+def test_the_fraction_covers_the_time_since_the_last_block() -> None:
+    statistics = heard(1, 2, 5, 6)
+    statistics.report_block(1.0)
+    hear(statistics, 7, 8, 10)
+    second = statistics.report_block(2.0)
+    assert (second.packets_lost, second.fraction_lost) == (3, 64)
+    assert statistics.report_block(3.0).fraction_lost == 0
+
+
+def test_a_late_packet_is_not_lost_any_more() -> None:
+    statistics = heard(1, 2, 4, 5)
+    assert statistics.lost == 1
+    hear(statistics, 3)
+    assert (statistics.lost, statistics.reordered, statistics.duplicates) == (0, 1, 0)
+    assert statistics.highest_sequence == 5
+
+
+def test_a_duplicate_makes_up_for_no_loss() -> None:
+    statistics = heard(1, 2, 2, 4, 2)
+    assert (statistics.lost, statistics.duplicates, statistics.packets) == (1, 2, 5)
+
+
+def test_duplicates_count_as_received_in_a_report_block() -> None:
+    statistics = heard(1, 2, 2, 2)
+    assert statistics.report_block(1.0).packets_lost == -2  # RFC 3550 §6.4.1
+
+
+def test_a_packet_from_before_the_first_one_is_not_expected() -> None:
+    statistics = heard(10, 9, 11)
+    assert (statistics.lost, statistics.reordered) == (0, 1)
+
+
+def test_the_sequence_is_extended_over_its_wraps() -> None:
+    statistics = heard(*range(65_500, 65_600), *range(65_601, 65_700))
+    assert statistics.highest_sequence == 65_699
+    assert statistics.lost == 1
+    assert statistics.report_block(1.0).highest_sequence == 65_699
+
+
+def test_reordering_over_the_wrap_is_no_jump() -> None:
+    statistics = heard(65_534, 65_536, 65_535, 65_537)
+    assert (statistics.lost, statistics.reordered, statistics.highest_sequence) == (0, 1, 65_537)
+
+
+def test_one_stray_packet_from_far_away_changes_nothing() -> None:
+    statistics = heard(1, 2, 40_000, 3, 4)
+    assert (statistics.lost, statistics.highest_sequence) == (0, 4)
+
+
+def test_two_packets_in_a_row_from_far_away_are_a_restart() -> None:
+    statistics = heard(1, 2, 4, 40_000, 40_001, 40_003)
+    assert statistics.highest_sequence == 40_003
+    assert statistics.lost == 2  # one before the restart, one after it
+    assert statistics.report_block(1.0).packets_lost == 1
+
+
+def test_a_long_loss_within_the_window_is_a_loss() -> None:
+    statistics = heard(1, 2, 3000)
+    assert statistics.lost == 2997
+
+
+def test_packets_in_even_time_have_no_jitter() -> None:
+    assert heard(*range(50)).jitter_seconds == pytest.approx(0, abs=1e-9)
+
+
+def test_jitter_follows_the_formula_of_the_standard() -> None:
+    statistics = ReceptionStatistics(ssrc=9)
+    for sequence, arrival in enumerate([0.0, 0.025, 0.04, 0.07]):
+        statistics.received(RtpPacket(111, False, sequence, sequence * 960, 9, b""), arrival)
+    expected = 0.0
+    for deviation in (0.005, 0.005, 0.010):
+        expected += (deviation - expected) / 16
+    assert statistics.jitter_seconds == pytest.approx(expected)
+    assert statistics.report_block(1.0).jitter == int(expected * 48_000)
+
+
+def test_a_wrap_of_the_timestamp_is_no_jitter() -> None:
+    statistics = ReceptionStatistics(ssrc=9)
+    for sequence in range(10):
+        timestamp = (2**32 - 3000 + sequence * 960) % 2**32
+        statistics.received(RtpPacket(111, False, sequence, timestamp, 9, b""), sequence * 0.02)
+    assert statistics.jitter_seconds == pytest.approx(0, abs=1e-9)
+
+
+def test_a_jump_of_the_source_s_clock_is_no_jitter() -> None:
+    statistics = ReceptionStatistics(ssrc=9)
+    for sequence, timestamp in enumerate([0, 960, 2_000_000_000, 2_000_000_960]):
+        statistics.received(RtpPacket(111, False, sequence, timestamp, 9, b""), sequence * 0.02)
+    assert statistics.jitter_seconds == pytest.approx(0, abs=1e-9)
+
+
+def test_late_packets_do_not_count_for_jitter() -> None:
+    statistics = heard(1, 2, 4, 5)
+    statistics.received(RtpPacket(111, False, 3, 3 * 960, 9, b""), 0.5)
+    assert statistics.jitter_seconds == pytest.approx(0, abs=1e-9)
+
+
+def test_the_last_sender_report_is_echoed_with_its_delay() -> None:
+    statistics = heard(1)
+    assert statistics.report_block(1.0).last_report == 0
+    statistics.sender_report(SenderReport(9, ntp_time(1000.0), 0, 0, 0), 10.0)
+    block = statistics.report_block(10.5)
+    assert block.last_report == (ntp_time(1000.0) >> 16) & 0xFFFF_FFFF
+    assert block.delay == 32_768
+
+
+def test_before_the_first_packet_the_block_is_empty() -> None:
+    block = ReceptionStatistics(ssrc=9).report_block(1.0)
+    assert (block.packets_lost, block.fraction_lost, block.highest_sequence) == (0, 0, 0)
+
+
+@given(
+    start=st.integers(0, 65_535),
+    lost=st.sets(st.integers(1, 298)),
+    swapped=st.sets(st.integers(0, 299)),
+    doubled=st.sets(st.integers(0, 299)),
+)
+def test_loss_is_exact_whatever_the_order(
+    start: int, lost: set[int], swapped: set[int], doubled: set[int]
+) -> None:
+    order: list[int] = []
+    for number in sorted(set(range(300)) - lost, key=lambda n: n + 2.5 * (n in swapped and n > 0)):
+        order.extend([number] * (1 + (number in doubled)))
+    statistics = heard(*(start + number for number in order))
+    assert statistics.lost == len(lost)
+    assert statistics.packets == len(order)
+    assert statistics.duplicates == len(doubled - lost)
+    assert statistics.highest_sequence == start + 299
