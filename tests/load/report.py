@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tests.load.measure import Run, Window, percentile
 
@@ -175,10 +175,13 @@ def markdown(table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str
     return "\n".join(parts)
 
 
-def as_json(table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]) -> object:
-    """Make the report as a JSON object."""
+def as_json(table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]) -> dict[str, Any]:
+    """Make the report as a JSON object; a figure that nothing was measured for is null."""
     return {
-        "rows": [asdict(row) for row in table],
+        "rows": [
+            {name: None if figure != figure else figure for name, figure in asdict(row).items()}
+            for row in table
+        ],
         "targets": [asdict(one) for one in found],
         "notes": list(notes),
     }

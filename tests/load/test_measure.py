@@ -1,0 +1,100 @@
+"""The numbers of the bench, from packets whose delay is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.load.measure import (
+    HeardOnset,
+    Run,
+    Window,
+    from_json,
+    growth,
+    heard_onsets,
+    match,
+    rate,
+    to_json,
+)
+from tests.load.signal import BURST_FRAMES, PERIOD_FRAMES, make_loop, make_sound
+from tests.support.light_peer import Arrival, Departure
+from tests.support.opus_packets import FRAME
+from tests.support.speech_compare import level_db
+
+
+def arrivals(packets, *, first=65_530, delay=0.005):
+    return [
+        Arrival(number * 0.02 + delay, (first + number) & 0xFFFF, number * 960, False, 111, 1, one)
+        for number, one in enumerate(packets)
+    ]
+
+
+def test_every_burst_of_the_loop_is_heard_in_the_packet_that_carries_it():
+    loop = make_loop(seconds=4)
+    onsets = heard_onsets(arrivals(loop.packets))
+    sent = [number * 0.02 for number in range(len(loop.packets)) if loop.is_onset(number)]
+    assert len(sent) == 4
+    assert [onset.time for onset in onsets] == pytest.approx([time + 0.005 for time in sent])
+    assert all(0.0025 <= onset.offset <= 0.01 for onset in onsets)
+
+
+def test_packets_that_came_in_another_order_are_decoded_in_theirs():
+    loop = make_loop(seconds=3)
+    came = arrivals(loop.packets)
+    came[7], came[8] = came[8], came[7]
+    assert len(heard_onsets(came)) == 3
+
+
+def test_the_loop_is_loud_in_its_bursts_and_quiet_between_them():
+    sound = make_sound(seconds=1, seed=3)
+    begin = (PERIOD_FRAMES - BURST_FRAMES) * FRAME
+    assert level_db(sound[:begin]) < -70
+    assert level_db(sound[begin : begin + FRAME]) > -25
+
+
+def test_the_loop_goes_round():
+    loop = make_loop(seconds=2)
+    assert loop.payload(0) == loop.payload(100)
+    assert [number for number in range(150) if loop.is_onset(number)] == [20, 70, 120]
+
+
+def test_an_onset_is_paired_with_the_first_one_heard_after_it():
+    sent = [Departure(1.0, 0, 0), Departure(2.0, 0, 0), Departure(3.0, 0, 0)]
+    heard = [HeardOnset(0.99, 0.0), HeardOnset(1.01, 0.0), HeardOnset(2.2, 0.0)]
+    pairs = match(sent, heard)
+    assert [time for time, _ in pairs] == [1.0, 2.0]
+    assert [delay for _, delay in pairs] == pytest.approx([0.01, 0.2])
+
+
+def test_a_steady_stream_has_fifty_packets_a_second_wherever_the_window_lies():
+    came = arrivals([b""] * 700)
+    assert rate(came, 1.0, 11.0) == pytest.approx(50.0)
+    assert rate(came, 1.013, 11.013) == pytest.approx(50.0)
+
+
+def test_a_gap_in_the_middle_lowers_the_rate():
+    came = arrivals([b""] * 700)
+    assert rate(came[:200] + came[250:], 1.0, 11.0) == pytest.approx(45.0, abs=0.1)
+
+
+def test_a_stream_that_stops_before_the_end_is_not_taken_for_a_steady_one():
+    came = arrivals([b""] * 300)
+    assert rate(came, 1.0, 11.0) == pytest.approx(25.0, abs=0.2)
+
+
+def test_a_delay_that_grows_is_told_from_one_that_stays():
+    steady = [(second * 0.1, 0.01) for second in range(100)]
+    growing = [(second * 0.1, 0.01 + second * 0.001) for second in range(100)]
+    assert growth(steady, 0.0, 10.0) == 0.0
+    assert growth(growing, 0.0, 10.0) > 0.05
+    assert math.isnan(growth([], 0.0, 10.0))
+
+
+def test_a_run_survives_its_journey_as_json():
+    window = Window(0.05, 10.0, 0.5, [0.01], 0.0, [50.0], 1, [0.009], 12.0, 0.001)
+    run = Run("bridge", 24, [0.01], [0.05], 1e5, [window])
+    assert from_json(to_json(run)) == run
+
+
+def test_the_made_voice_is_the_same_for_the_same_seed():
+    assert np.array_equal(make_sound(seconds=1, seed=5), make_sound(seconds=1, seed=5))
