@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -23,10 +24,10 @@ from bridge.call.machine import CallLimits
 from bridge.call.model import LegId, LineName
 from bridge.errors import Unreachable
 from bridge.legs.base import Leg
-from bridge.legs.simulator import SimulatedContact, refuse
+from bridge.legs.simulator import SimulatedContact, parse_speech, refuse
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
-from bridge.net.turn import ice_configuration
+from bridge.net.turn import IceConfiguration, ice_configuration
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager, ManagerLimits
 from bridge.node.tasks import Tasks
@@ -113,7 +114,7 @@ def build(settings: Settings) -> Bridge:
     clock = Clock(asyncio.get_running_loop())
     simulator = SimulatorProvider(
         frozenset(lines),
-        speech=SPEECH.read_bytes(),
+        speech=parse_speech(SPEECH.read_bytes()),
         ring_seconds=settings.simulator.ring_seconds,
     )
     limits = settings.limits
@@ -141,9 +142,8 @@ def build(settings: Settings) -> Bridge:
         cors_origins=frozenset(settings.http.cors_origins),
         web_root=WEB_ROOT,
     )
-    application[ICE_CONFIGURATION] = lambda user: ice_configuration(
-        settings.rtc.stun_urls, settings.turn, user=user, now_unix=datetime.now(UTC).timestamp()
-    )
+    configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
+    application[ICE_CONFIGURATION] = configuration
     background = Tasks()
     background.spawn(_pulse(manager, metrics, clock), name="pulse")
     return Bridge(application, manager, background)
@@ -157,6 +157,11 @@ def default_address() -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
+
+
+def _ice_configuration(settings: Settings, user: str) -> IceConfiguration:
+    now = datetime.now(UTC).timestamp()
+    return ice_configuration(settings.rtc.stun_urls, settings.turn, user=user, now_unix=now)
 
 
 def _lines(settings: Settings) -> dict[LineName, list[str]]:
@@ -178,8 +183,11 @@ def _webrtc_legs(
         probe_private=settings.rtc.probe_private,
     )
 
+    def peer(on_digit: Callable[[str], None]) -> Peer:
+        return Peer(config=config, certificates=certificates, opus=library, on_digit=on_digit)
+
     def make(leg_id: LegId) -> WebRtcLeg:
-        return WebRtcLeg(leg_id, Peer(config, certificates=certificates, opus=library), metrics)
+        return WebRtcLeg(leg_id, peer=peer, observer=metrics)
 
     return make
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from bridge.api.auth import Keys
 from bridge.metrics import Metrics
+from bridge.net.turn import IceConfiguration
 from bridge.node.manager import Manager
 from bridge.rtc.ports import PortPool
 
@@ -30,5 +30,5 @@ KEYS = web.AppKey("keys", Keys)
 PORTS = web.AppKey("ports", PortPool)
 METRICS = web.AppKey("metrics", Metrics)
 SITE = web.AppKey("site", Site)
-ICE_CONFIGURATION: web.AppKey[Callable[[str], dict[str, Any]]] = web.AppKey("ice_configuration")
+ICE_CONFIGURATION: web.AppKey[Callable[[str], IceConfiguration]] = web.AppKey("ice_configuration")
 """Makes the answer of `/call/webrtc/config` for a user, fresh credentials included."""

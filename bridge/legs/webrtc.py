@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
+from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
 from bridge.call.bus import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
@@ -43,24 +45,36 @@ class WebRtcLeg:
 
     kind = LegKind.WEBRTC
 
-    def __init__(self, leg_id: LegId, peer: Peer, observer: SetupObserver) -> None:
+    def __init__(
+        self,
+        leg_id: LegId,
+        *,
+        peer: Callable[[Callable[[str], None]], Peer],
+        observer: SetupObserver,
+    ) -> None:
+        """Make a leg.
+
+        Args:
+            leg_id: unique within the call.
+            peer: makes the leg's peer, given who is told each digit it sends.
+            observer: hears how set-up goes.
+        """
         self.leg_id = leg_id
-        self._peer = peer
+        self._peer = peer(self._digit)
         self._observer = observer
         self._emit: Callable[[events.LegEvent], None] | None = None
         self._silent = False
         self._digits = asyncio.Event()
-        peer.on_digit = self._digit
 
     @property
     def source(self) -> Source:
-        """What the browser's microphone gives."""
-        return self._peer
+        """What the browser's microphone gives; there is one once `accept` has answered."""
+        return self._peer.session
 
     @property
     def sink(self) -> Sink:
-        """What the browser's speaker gets."""
-        return self._peer
+        """What the browser's speaker gets; there is one once `accept` has answered."""
+        return self._peer.session
 
     async def accept(self, offer: str) -> str:
         """Give the answer to the first offer; cancellation frees what was gathered.
@@ -106,8 +120,10 @@ class WebRtcLeg:
 
     def send_digits(self, digits: str) -> None:
         """Send DTMF as telephone-events; dropped when the peer did not negotiate them."""
-        self._peer.send_digits(digits)
-        self._digits.set()
+        if self._peer.session.send_digits(digits):
+            self._digits.set()
+        else:
+            log.warning("leg.digits_dropped", extra={"kind": self.kind})
 
     def statistics(self) -> LegStatistics:
         """The leg's figures until now."""
@@ -129,8 +145,9 @@ class WebRtcLeg:
             return False
         seconds = loop.time() - began
         self._observer.leg_setup(self.kind, "connected", seconds)
-        for stage, spent in self._peer.stage_seconds().items():
-            self._observer.setup_stage(stage, spent)
+        timings = self._peer.timings
+        self._observer.setup_stage("ice", timings.ice_seconds or 0.0)
+        self._observer.setup_stage("dtls", timings.dtls_seconds or 0.0)
         log.info("leg.connected", extra={"kind": self.kind, "seconds": round(seconds, 3)})
         return True
 
@@ -150,11 +167,13 @@ class WebRtcLeg:
         odd = False
         while True:
             await asyncio.sleep(PULSE_SECONDS)
-            now = loop.time()
+            session, now = self._peer.session, loop.time()
             odd = not odd
             if odd:
-                self._peer.report(now)
-            last = self._peer.last_received()
+                session.report(now, datetime.now(UTC).timestamp())
+            if session.needs_pulse:
+                session.pulse(now)
+            last = session.last_received()
             silent = last is not None and now - last >= SILENT_AFTER_SECONDS
             if silent != self._silent:
                 self._silent = silent
@@ -169,8 +188,9 @@ class WebRtcLeg:
             await self._digits.wait()
             self._digits.clear()
             due = loop.time()
-            while self._peer.pulse_digits(loop.time()):
-                due += 0.02
+            while self._peer.session.digits_pending:
+                self._peer.session.pulse(loop.time())
+                due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _digit(self, digit: str) -> None:

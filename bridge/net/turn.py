@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from bridge.settings import Turn
 
@@ -29,9 +29,16 @@ class TurnState(TypedDict):
     status: str
 
 
+class IceConfiguration(TypedDict):
+    """The answer of `/call/webrtc/config`."""
+
+    iceServers: list[IceServer]
+    turn: TurnState
+
+
 def ice_configuration(
     stun_urls: Sequence[str], turn: Turn, *, user: str, now_unix: float
-) -> dict[str, Any]:
+) -> IceConfiguration:
     """Return the answer of `/call/webrtc/config`; `user` ends up in coturn's log."""
     stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
     return {

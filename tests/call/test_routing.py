@@ -16,5 +16,5 @@ def test_mute_removes_a_leg_from_the_far_partys_row_only():
     muted = RoutedLeg(ANN.leg_id, Party.NEAR, muted=True)
     bob = RoutedLeg(LegId("bob"), Party.NEAR)
     table = routing_table([FAR, muted, bob])
-    assert table["far"] == {"bob"}
-    assert table["bob"] == {"far", "ann"}
+    assert table[FAR.leg_id] == {"bob"}
+    assert table[bob.leg_id] == {"far", "ann"}

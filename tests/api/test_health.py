@@ -1,0 +1,46 @@
+"""For operators."""
+
+import msgspec
+
+from bridge.settings import Http, Line
+from tests.support.inprocess import running, settings
+
+
+async def test_a_running_bridge_is_alive_and_ready(client):
+    assert (await client.get("/healthz")).status == 200
+    assert (await client.get("/readyz")).status == 200
+
+
+async def test_a_bridge_that_shuts_down_is_alive_but_not_ready(client):
+    await client.bridge.manager.aclose()
+    assert (await client.get("/healthz")).status == 200
+    assert (await client.get("/readyz")).status == 503
+    assert (await client.post("/call/dial", {"phone": "15550100001"})).status == 503
+
+
+async def test_metrics_count_live_calls_and_legs(client):
+    await client.dial("15550100003")
+    text = await (await client.get("/metrics")).text()
+    assert 'bridge_legs{kind="simulator"} 1.0' in text
+    assert 'bridge_calls_started_total{direction="outbound"} 1.0' in text
+
+
+async def test_metrics_on_loopback_need_no_key(client):
+    response = await client.get("/metrics", headers={})
+    assert response.status == 200
+    assert response.headers["Content-Type"].startswith("text/plain")
+
+
+async def test_metrics_beyond_loopback_need_a_key():
+    http = msgspec.structs.replace(Http(), host="0.0.0.0")
+    lines = {"main": Line(keys=["k"])}
+    async with running(settings(http=http, lines=lines)) as client:
+        assert (await client.get("/metrics", headers={})).status == 401
+        assert (await client.get("/metrics", headers={"token": "k"})).status == 200
+
+
+async def test_a_route_label_is_the_pattern_and_never_the_path(client):
+    await client.get("/call/00AB/quality")
+    text = await (await client.get("/metrics")).text()
+    assert "/call/{callId}/quality" in text
+    assert "00AB" not in text

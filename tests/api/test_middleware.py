@@ -1,0 +1,78 @@
+"""What every request passes."""
+
+import msgspec
+import pytest
+
+from bridge.settings import Http
+from tests.support.inprocess import running, settings
+
+ORIGIN = "https://shop.example"
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+
+
+async def test_an_unknown_path_is_a_404_in_the_envelope(client):
+    response = await client.get("/nothing")
+    assert response.status == 404
+    assert (await response.json())["success"] is False
+
+
+async def test_a_wrong_method_is_a_405_that_names_the_right_one(client):
+    response = await client.get("/call/dial")
+    assert response.status == 405
+    assert "POST" in response.headers["Allow"]
+
+
+async def test_a_body_over_the_limit_is_a_413(client):
+    response = await client.post("/call/dial", data=b" " * (256 * 1024 + 1))
+    assert response.status == 413
+    assert (await response.json())["code"] == 413
+
+
+async def test_every_answer_carries_a_request_id_of_its_own(client):
+    ids = {(await client.get("/healthz")).headers["X-Request-ID"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example"])
+async def test_on_loopback_a_foreign_host_name_is_refused(client, host):
+    response = await client.get("/healthz", headers={"Host": host})
+    assert response.status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:9", "[::1]:8080"])
+async def test_on_loopback_local_names_are_answered(client, host):
+    assert (await client.get("/healthz", headers={"Host": host})).status == 200
+
+
+async def test_a_preflight_allows_the_key_header_from_any_origin(client):
+    response = await client.http.options("/call/dial", headers=PREFLIGHT)
+    assert response.status == 204
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "token" in response.headers["Access-Control-Allow-Headers"]
+
+
+async def test_errors_are_readable_across_origins_too(client):
+    response = await client.get("/call/status", headers={"Origin": ORIGIN})
+    assert response.status == 401
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+async def test_an_allow_list_of_origins_shuts_out_the_others():
+    http = msgspec.structs.replace(Http(), cors_origins=["https://ours.example"])
+    async with running(settings(http=http)) as client:
+        refused = await client.http.options("/call/dial", headers=PREFLIGHT)
+        assert refused.status == 403
+        assert "Access-Control-Allow-Origin" not in refused.headers
+        allowed = PREFLIGHT | {"Origin": "https://ours.example"}
+        assert (await client.http.options("/call/dial", headers=allowed)).status == 204
+
+
+async def test_a_crash_is_a_500_without_details_and_is_logged(client, caplog, monkeypatch):
+    def crash(line: str) -> None:
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr(client.bridge.manager, "list", crash)
+    response = await client.get("/call/status")
+    assert response.status == 500
+    assert "secret" not in await response.text()
+    assert "request.crashed" in caplog.text

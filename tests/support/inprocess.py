@@ -1,0 +1,103 @@
+"""A whole bridge inside the test's own process, on loopback and ports of its own."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+
+from bridge.app import Bridge, build
+from bridge.settings import Limits, Rtc, Settings, Simulator
+from tests.support.signalling import HttpExchange
+
+KEY = {"token": "demo"}
+
+
+def settings(**changed: Any) -> Settings:
+    """Settings for a test: loopback media on free ports, contacts that ring for no time."""
+    first = free_udp_ports()
+    chosen: dict[str, Any] = {
+        "rtc": Rtc(bind=["127.0.0.1"], ports=f"{first}-{first + 39}"),
+        "simulator": Simulator(ring_seconds=0.0),
+        "limits": Limits(),
+    }
+    return Settings(**(chosen | changed))
+
+
+def free_udp_ports(count: int = 40) -> int:
+    """Find the first port of a range nobody uses now; tests running beside us look elsewhere."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        if first + count < 65536 and all(map(_free, range(first, first + count))):
+            return first
+
+
+def _free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class Client:
+    """A bridge to talk to: HTTP through aiohttp's test client, the objects behind it at hand."""
+
+    def __init__(self, bridge: Bridge, http: TestClient[Any, Any]) -> None:
+        self.bridge = bridge
+        self.http = http
+
+    async def get(self, path: str, **more: Any) -> ClientResponse:
+        return await self.http.get(path, **({"headers": KEY} | more))
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> ClientResponse:
+        sent = {"json": body} if body is not None else {}
+        return await self.http.post(path, **({"headers": KEY} | sent | more))
+
+    async def data(self, path: str, body: Any) -> Any:
+        """Post and give the payload of a success."""
+        response = await self.post(path, body)
+        assert response.status == 200, await response.text()
+        return (await response.json())["data"]
+
+    async def dial(self, phone: str) -> str:
+        return str((await self.data("/call/dial", {"phone": phone}))["callId"])
+
+    async def calls(self) -> list[dict[str, Any]]:
+        response = await self.get("/call/status")
+        listed: list[dict[str, Any]] = (await response.json())["data"]["calls"]
+        return listed
+
+    async def state(self, call_id: str) -> str:
+        """The call's state, `gone` when it is not listed."""
+        states = {call["callId"]: call["state"] for call in await self.calls()}
+        return str(states.get(call_id, "gone"))
+
+    async def quality(self, call_id: str) -> Any:
+        response = await self.get(f"/call/{call_id}/quality")
+        return (await response.json())["data"]
+
+    def exchange(self, call_id: str, **more: str) -> HttpExchange:
+        return HttpExchange(self.http.post, "", call_id=call_id, **more)
+
+
+@asynccontextmanager
+async def running(chosen: Settings | None = None) -> AsyncIterator[Client]:
+    """Run a bridge for the length of a `with`; nothing of it is left afterwards."""
+    bridge = build(chosen or settings())
+    async with TestClient(TestServer(bridge.application)) as http:
+        try:
+            yield Client(bridge, http)
+        finally:
+            await bridge.aclose()
+
+
+def with_limits(**limits: Any) -> Settings:
+    """Settings with other limits."""
+    return msgspec.structs.replace(settings(), limits=Limits(**limits))
