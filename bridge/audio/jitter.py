@@ -14,6 +14,9 @@ from bridge.audio.opus_packet import RTP_RATE, duration, frame_duration, has_fec
 HOLD_SECONDS: Final = 0.010
 """How long a packet waits for the one before it."""
 
+# A timer set to the hold may fire a little early.
+_TIMER_SLACK: Final = 0.002
+
 # Reordering is expected for this long after it was last seen.
 _REORDERING_SECONDS: Final = 10.0
 _HOLDABLE_LOSS: Final = 3
@@ -159,7 +162,7 @@ class Receiver:
 
     def pulse(self, now: float) -> Sequence[Step]:
         """Give up waiting when the held packet has waited long enough."""
-        if self._held is None or now - self._held_at < HOLD_SECONDS:
+        if self._held is None or now - self._held_at < HOLD_SECONDS - _TIMER_SLACK:
             return ()
         return self._release(now)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame, Push
 from bridge.audio.framer import Framer
-from bridge.audio.jitter import Action, Receiver, Step
+from bridge.audio.jitter import HOLD_SECONDS, Action, Receiver, Step
 from bridge.audio.level import QUIET, SILENT, level
 from bridge.audio.opus import Decoder, Opus
 from bridge.call.model import ReceivedAudio
@@ -53,6 +53,7 @@ class Incoming:
         "_stragglers",
         "_telephone_events",
         "_timeline",
+        "_wake",
         "last_received",
         "malformed",
         "push",
@@ -60,7 +61,9 @@ class Incoming:
         "unknown_payloads",
     )
 
-    def __init__(self, opus: Opus, *, on_digit: Callable[[str], None]) -> None:
+    def __init__(
+        self, opus: Opus, *, on_digit: Callable[[str], None], wake: Callable[[float], None]
+    ) -> None:
         self.push: Push | None = None
         """Where frames go; None: nobody listens."""
         self.reception: ReceptionStatistics | None = None
@@ -72,6 +75,7 @@ class Incoming:
         self.unknown_payloads = 0
         """Packets of a payload type that was not negotiated; dropped."""
         self._on_digit = on_digit
+        self._wake = wake
         self._decoder = Decoder(opus)
         self._receiver = Receiver()
         self._framer = Framer()
@@ -136,7 +140,10 @@ class Incoming:
         except RemoteProtocolError:
             self.malformed += 1
             return
-        self._play(steps, now)
+        if steps:
+            self._play(steps, now)
+        elif self._receiver.holding:
+            self._wake(HOLD_SECONDS)
 
     @property
     def holding(self) -> bool:

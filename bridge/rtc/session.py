@@ -63,6 +63,7 @@ class RtpSession:
         transmit: Callable[[bytes], None],
         transmit_rtcp: Callable[[bytes], None],
         on_digit: Callable[[str], None],
+        wake: Callable[[float], None],
     ) -> None:
         """Begin a session.
 
@@ -74,11 +75,12 @@ class RtpSession:
             transmit: Protects and sends an RTP packet; must not raise.
             transmit_rtcp: The same for RTCP.
             on_digit: Told each digit the peer sends, once; must not raise.
+            wake: Asked to call `pulse` after so many seconds: a packet is being held back.
         """
         self._opus = opus
         self._transmit = transmit
         self._transmit_rtcp = transmit_rtcp
-        self._incoming = Incoming(opus, on_digit=on_digit)
+        self._incoming = Incoming(opus, on_digit=on_digit, wake=wake)
         self._encoder = Encoder(opus, _encoder_settings(audio))
         self._stream = _stream(audio, start)
         self._reports = Reports(cname)
@@ -183,11 +185,14 @@ class RtpSession:
 
     @property
     def needs_pulse(self) -> bool:
-        """Whether `pulse` is to be called every 20 ms: for digits, or for a packet held back."""
+        """Whether `pulse` has work: digits, or a packet held back."""
         return self._digits.pending or self._incoming.holding
 
     def pulse(self, now: float) -> None:
-        """Send the next packet of a digit, and play a held packet that has waited long enough."""
+        """Send the next packet of a digit, and play a held packet that has waited long enough.
+
+        To be called every 20 ms while `digits_pending`, and when `wake` asks for it.
+        """
         self._incoming.pulse(now)
         packet = self._digits.next_packet(self._stream, now)
         if packet is not None:
