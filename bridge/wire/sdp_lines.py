@@ -75,14 +75,8 @@ class Description:
     session: Section
     media: tuple[Media, ...]
 
-    @property
-    def bundle(self) -> tuple[str, ...]:
-        """Mids of the first BUNDLE group, the tagged one first (RFC 9143 §7); empty without one."""
-        for group in self.session.all("group"):
-            semantics, *mids = group.value.split()[:_MOST_MEDIA_LINES] or [""]
-            if semantics == "BUNDLE":
-                return tuple(mids)
-        return ()
+    bundle: tuple[str, ...]
+    """Mids of the first BUNDLE group, the tagged one first (RFC 9143 §7); empty without one."""
 
 
 def is_token(text: str) -> bool:
@@ -121,7 +115,16 @@ def split_description(text: str) -> Description:
         raise SdpError("the SDP is empty")
     if len(media) > _MOST_MEDIA_LINES:
         raise SdpError("the SDP has too many media lines")
-    return Description(Section(tuple(session)), tuple(_parse_media(*head) for head in media))
+    head = Section(tuple(session))
+    return Description(head, tuple(_parse_media(*each) for each in media), _read_bundle(head))
+
+
+def _read_bundle(session: Section) -> tuple[str, ...]:
+    for group in session.all("group"):
+        semantics, *mids = group.value.split() or [""]
+        if semantics == "BUNDLE":
+            return tuple(mids)
+    return ()
 
 
 def _parse_media(head: str, number: int, attributes: list[Attribute]) -> Media:
