@@ -30,7 +30,7 @@ class Vad:
         self._levels: deque[float] = deque([_FIRST_FLOOR] * _WINDOW_FRAMES, _WINDOW_FRAMES)
         self._heard = False
         self.seconds = 0.0
-        """Time given to `push` and `skip` so far."""
+        """Time given to it so far."""
         self.speech_seconds = 0.0
         """Of these, the time in which the frame itself was loud."""
         self.silence_seconds = 0.0
@@ -59,8 +59,3 @@ class Vad:
         else:
             self.silence_seconds += FRAME_SECONDS
         return loud
-
-    def skip(self, seconds: float = FRAME_SECONDS) -> None:
-        """Let time pass in which nothing came at all: silence that says nothing about the noise."""
-        self.seconds += seconds
-        self.silence_seconds += seconds

@@ -88,14 +88,3 @@ def test_most_of_a_spoken_sentence_is_speech_and_the_pause_after_it_is_not():
     missed = sum(loud and not active for loud, active in zip(loudest, speaking, strict=True))
     assert missed == 0
     assert 0.6 < sum(speaking) / len(speaking) < 0.98
-
-
-def test_time_without_sound_counts_as_silence_and_teaches_nothing():
-    vad = Vad()
-    feed(vad, -45, 3.0)
-    floor = vad.noise_dbov
-    vad.push(noise(-20))
-    vad.skip(0.5)
-    assert vad.silence_seconds == pytest.approx(0.5)
-    assert vad.noise_dbov == pytest.approx(floor, abs=0.1)
-    assert not vad.speaking

@@ -1,0 +1,347 @@
+"""The simulated WhatsApp contacts: parties inside the process, each with one behaviour by number."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
+from bridge.audio.level import level
+from bridge.audio.vad import Vad
+from bridge.audio.wav import parse_wav
+from bridge.call.bus import Sink, Source
+from bridge.call.events import (
+    DigitReceived,
+    LegAnswered,
+    LegConnected,
+    LegEnded,
+    LegEvent,
+    LegRinging,
+)
+from bridge.call.model import (
+    EndReason,
+    LegId,
+    LegKind,
+    LegStatistics,
+    ReceivedAudio,
+    SentAudio,
+)
+from bridge.errors import RemoteProtocolError
+
+HANG_UP_SECONDS: Final = 3.0
+"""After how long the contact that hangs up does so."""
+REPEAT_SECONDS: Final = 0.7
+"""Silence after which a phrase counts as finished and is repeated."""
+
+_PAUSE_FRAMES: Final = round(1.5 / FRAME_SECONDS)
+_LEAD_FRAMES: Final = round(0.1 / FRAME_SECONDS)
+_PHRASE_FRAMES: Final = round(30 / FRAME_SECONDS)
+
+
+class Behaviour(StrEnum):
+    """What a contact does when it is rung."""
+
+    ECHO = "echo"
+    TALK = "talk"
+    NEVER_ANSWER = "never_answer"
+    BUSY = "busy"
+    REJECT = "reject"
+    UNREACHABLE = "unreachable"
+    HANG_UP = "hang_up"
+    SILENT = "silent"
+    REPEAT = "repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One entry of the simulator's telephone book."""
+
+    number: str
+    """Digits only."""
+    name: str
+    description: str
+    behaviour: Behaviour
+
+
+CONTACTS: Final[dict[str, Contact]] = {
+    contact.number: contact
+    for contact in (
+        Contact("15550100001", "Echo", "Sends back what you say.", Behaviour.ECHO),
+        Contact("15550100002", "Talker", "Answers and talks.", Behaviour.TALK),
+        Contact("15550100003", "Nobody home", "Never answers.", Behaviour.NEVER_ANSWER),
+        Contact("15550100004", "Busy", "Is on another call.", Behaviour.BUSY),
+        Contact("15550100005", "Not now", "Rejects the call.", Behaviour.REJECT),
+        Contact("15550100006", "Out of reach", "Cannot be reached.", Behaviour.UNREACHABLE),
+        Contact("15550100007", "In a hurry", "Hangs up after 3 s.", Behaviour.HANG_UP),
+        Contact("15550100008", "Silent", "Answers and says nothing.", Behaviour.SILENT),
+        Contact("15550100009", "Parrot", "Repeats every phrase.", Behaviour.REPEAT),
+    )
+}
+"""All contacts by number, in the order of their numbers."""
+
+_ANSWERING: Final = frozenset(
+    {Behaviour.ECHO, Behaviour.TALK, Behaviour.HANG_UP, Behaviour.SILENT, Behaviour.REPEAT}
+)
+
+
+def refuse(number: str) -> EndReason | None:
+    """Say why a number cannot even be rung; None when it can.
+
+    A number that is no contact's is as unreachable as the contact that is.
+    """
+    contact = CONTACTS.get(number)
+    if contact is None or contact.behaviour is Behaviour.UNREACHABLE:
+        return EndReason.UNREACHABLE
+    return None
+
+
+def parse_speech(data: bytes) -> bytes:
+    """Read the talking contact's recording, a WAV file: 16 kHz, mono; made up to whole frames.
+
+    Raises:
+        RemoteProtocolError: It is another kind of file.
+    """
+    wav = parse_wav(data)
+    if wav.rate != SAMPLE_RATE or wav.channels != 1 or not wav.pcm:
+        raise RemoteProtocolError("the recording must be mono at 16 kHz")
+    return wav.pcm + bytes(-len(wav.pcm) % FRAME_BYTES)
+
+
+class _Voice(Protocol):
+    """What an untimed contact does with what it hears, and what it says."""
+
+    def hear(self, pcm: bytes) -> None: ...
+
+    def say(self) -> bytes | None: ...
+
+
+class _Silent:
+    """Hears nothing and says nothing."""
+
+    def hear(self, pcm: bytes) -> None:
+        pass
+
+    def say(self) -> bytes | None:
+        return None
+
+
+class _Talker:
+    """Says its recording again and again, with a pause before it begins anew."""
+
+    def __init__(self, speech: bytes) -> None:
+        self._speech = speech
+        self._next = 0
+        self._length = len(speech) // FRAME_BYTES
+
+    def hear(self, pcm: bytes) -> None:
+        pass
+
+    def say(self) -> bytes | None:
+        number = self._next
+        self._next = (number + 1) % (self._length + _PAUSE_FRAMES)
+        if number >= self._length:
+            return None
+        return self._speech[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
+
+
+class _Parrot:
+    """Repeats each phrase once it is followed by silence, or has become 30 s long.
+
+    It listens while it speaks; at most 30 s wait to be said, the oldest go.
+    """
+
+    def __init__(self) -> None:
+        self._vad = Vad()
+        self._lead: deque[bytes] = deque(maxlen=_LEAD_FRAMES)
+        self._phrase: list[bytes] = []
+        self._spoken = 0
+        self._waiting: deque[bytes] = deque(maxlen=_PHRASE_FRAMES)
+
+    def hear(self, pcm: bytes) -> None:
+        loud = self._vad.push(pcm)
+        if not self._phrase and not loud:
+            self._lead.append(pcm)
+            return
+        if not self._phrase:
+            # The soft beginning of a word is not loud enough to be noticed, but belongs to it.
+            self._phrase.extend(self._lead)
+            self._lead.clear()
+        self._phrase.append(pcm)
+        if loud:
+            self._spoken = len(self._phrase)
+        finished = self._vad.silence_seconds >= REPEAT_SECONDS - FRAME_SECONDS / 2
+        if finished or len(self._phrase) >= _PHRASE_FRAMES:
+            self._waiting.extend(self._phrase[: self._spoken + _LEAD_FRAMES])
+            self._phrase.clear()
+
+    def say(self) -> bytes | None:
+        return self._waiting.popleft() if self._waiting else None
+
+
+class SimulatedContact:
+    """The leg of a contact; it is its own source and sink.
+
+    We ring it, or with `inbound` it rings us: then it waits for `answer` and behaves like its
+    number from there on. A contact that takes no calls, or a number that is no contact's, echoes
+    when it rings us itself. `speech` is what `parse_speech` gave; one frame counts as one packet in
+    the figures.
+    """
+
+    kind = LegKind.SIMULATOR
+
+    def __init__(
+        self,
+        leg_id: LegId,
+        number: str,
+        *,
+        inbound: bool,
+        ring_seconds: float,
+        speech: bytes,
+    ) -> None:
+        self.leg_id = leg_id
+        self._inbound = inbound
+        self._ring_seconds = ring_seconds
+        contact = CONTACTS.get(number)
+        behaviour = contact.behaviour if contact else Behaviour.UNREACHABLE
+        if inbound and behaviour not in _ANSWERING:
+            behaviour = Behaviour.ECHO
+        self._behaviour = behaviour
+        self._voice = _voice(behaviour, speech)
+        self._accepted = asyncio.Event()
+        self._emit: Callable[[LegEvent], None] | None = None
+        """Set while the contact is connected."""
+        self._push: Push | None = None
+        self._heard_frames = 0
+        self._heard = SILENCE
+        self._said_frames = 0
+        self._said = SILENCE
+        self.digits = ""
+        """The digits the contact was sent."""
+
+    @property
+    def source(self) -> Source:
+        """The contact itself."""
+        return self
+
+    @property
+    def sink(self) -> Sink:
+        """The contact itself."""
+        return self
+
+    @property
+    def timed(self) -> bool:
+        """The echo keeps its sender's timing; all others speak by the clock."""
+        return self._behaviour is Behaviour.ECHO
+
+    @property
+    def steady(self) -> bool:
+        """Only who must notice silence needs a frame every 20 ms."""
+        return self._behaviour is Behaviour.REPEAT
+
+    def attach(self, push: Push | None) -> None:
+        """Set where the echo goes."""
+        self._push = push
+
+    def pull(self) -> bytes | None:
+        """Give the next frame of what the contact says; None while it says nothing, or echoes."""
+        if self._emit is None or self.timed:
+            return None
+        pcm = self._voice.say()
+        self._said = pcm or SILENCE
+        self._said_frames += pcm is not None
+        return pcm
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Hear a frame; the echo says it in the same call."""
+        if self._emit is None:
+            return
+        self._heard = frame.pcm
+        self._heard_frames += 1
+        if not self.timed:
+            self._voice.hear(frame.pcm)
+        elif self._push is not None:
+            self._said = frame.pcm
+            self._said_frames += 1
+            self._push(frame, now)
+
+    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+        """Ring, talk, and leave; see `legs.base.Leg`."""
+        try:
+            reason = await self._live(emit)
+        finally:
+            self._emit = None
+            self._push = None
+        emit(LegEnded(self.leg_id, reason))
+
+    def answer(self) -> None:
+        """Take the call of a contact that rings us; does nothing for one that we ring."""
+        if self._inbound:
+            self._accepted.set()
+
+    def send_digits(self, digits: str) -> None:
+        """Remember the digits; the echo presses the same keys."""
+        if self._emit is None:
+            return
+        self.digits += digits
+        if self._behaviour is Behaviour.ECHO:
+            for digit in digits:
+                self._emit(DigitReceived(self.leg_id, digit))
+
+    def statistics(self) -> LegStatistics:
+        """Give the figures: `received` is what the contact says, `sent` what it hears."""
+        return LegStatistics(
+            received=ReceivedAudio(
+                packets=self._said_frames,
+                bytes=self._said_frames * FRAME_BYTES,
+                frames=self._said_frames,
+                level_dbov=level(self._said),
+            ),
+            sent=SentAudio(
+                packets=self._heard_frames,
+                bytes=self._heard_frames * FRAME_BYTES,
+                level_dbov=level(self._heard),
+            ),
+        )
+
+    async def _live(self, emit: Callable[[LegEvent], None]) -> EndReason:
+        """Ring and talk; return why the contact left."""
+        if self._inbound:
+            await self._accepted.wait()
+        elif reason := await self._ring(emit):
+            return reason
+        self._emit = emit
+        emit(LegConnected(self.leg_id))
+        if self._behaviour is not Behaviour.HANG_UP:
+            await _forever()
+        await asyncio.sleep(HANG_UP_SECONDS)
+        return EndReason.REMOTE_HANGUP
+
+    async def _ring(self, emit: Callable[[LegEvent], None]) -> EndReason | None:
+        """Ring the contact; return why it did not take the call, None when it did."""
+        if self._behaviour is Behaviour.UNREACHABLE:
+            return EndReason.UNREACHABLE
+        emit(LegRinging(self.leg_id))
+        if self._behaviour is Behaviour.NEVER_ANSWER:
+            await _forever()
+        await asyncio.sleep(self._ring_seconds)
+        if self._behaviour is Behaviour.BUSY:
+            return EndReason.BUSY
+        if self._behaviour is Behaviour.REJECT:
+            return EndReason.REJECTED
+        emit(LegAnswered(self.leg_id))
+        return None
+
+
+def _voice(behaviour: Behaviour, speech: bytes) -> _Voice:
+    if behaviour is Behaviour.TALK:
+        return _Talker(speech)
+    if behaviour is Behaviour.REPEAT:
+        return _Parrot()
+    return _Silent()
+
+
+async def _forever() -> None:
+    """Wait until cancelled."""
+    await asyncio.Event().wait()
