@@ -64,8 +64,8 @@ def test_duplicates_count_as_received_in_a_report_block() -> None:
 
 
 def test_a_packet_from_before_the_first_one_is_not_expected() -> None:
-    statistics = heard(10, 9, 11)
-    assert (statistics.lost, statistics.reordered) == (0, 1)
+    statistics = heard(10, 9, 12)
+    assert (statistics.lost, statistics.reordered) == (1, 1)
 
 
 def test_the_sequence_is_extended_over_its_wraps() -> None:
@@ -82,6 +82,11 @@ def test_reordering_over_the_wrap_is_no_jump() -> None:
 
 def test_one_stray_packet_from_far_away_changes_nothing() -> None:
     statistics = heard(1, 2, 40_000, 3, 4)
+    assert (statistics.lost, statistics.highest_sequence) == (0, 4)
+
+
+def test_two_stray_packets_with_others_between_change_nothing() -> None:
+    statistics = heard(1, 2, 40_000, 3, 40_001, 4)
     assert (statistics.lost, statistics.highest_sequence) == (0, 4)
 
 
