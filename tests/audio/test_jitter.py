@@ -34,8 +34,8 @@ class Source:
         self.sequence = sequence
         self.timestamp = timestamp
         self.samples = samples
-        self.played = []
-        self.timelines = []
+        self.played: list[Played] = []
+        self.timelines: list[object] = []
 
     def send(self, number, payload=CELT_20, *, now=None, ahead=0):
         """Deliver packet `number`, `ahead` samples (48 kHz) further on than its number says."""
@@ -111,7 +111,7 @@ def test_the_last_lost_frame_is_recovered_from_fec(source):
 
 def test_without_fec_in_the_packet_the_frame_is_concealed(source):
     source.send(0, SILK_20)
-    assert source.send(2, SILK_20)[0] == (CONCEAL, 320, 320)
+    assert source.send(2, SILK_20)[0].action is CONCEAL
 
 
 def test_a_pause_of_the_sender_is_not_a_loss(source):
@@ -148,12 +148,6 @@ def reordered(source):
     source.send(1)
     source.played.clear()
     return source
-
-
-def test_the_first_gap_is_not_waited_for(source):
-    source.send(0)
-    source.send(2)
-    assert not source.receiver.holding
 
 
 def test_after_reordering_a_gap_is_waited_for(source):
@@ -205,8 +199,7 @@ def test_reordering_is_forgotten_after_ten_seconds(source):
 
 
 def test_a_long_gap_is_not_waited_for(source):
-    reordered(source)
-    assert source.send(8) == [(DECODE, 2560, 320)]
+    assert reordered(source).send(8) == [(DECODE, 2560, 320)]
 
 
 def test_a_restart_drops_and_counts_what_was_held(source):
@@ -309,14 +302,10 @@ def test_a_skipped_packet_after_the_held_one_ends_the_wait(source):
 
 
 def test_an_old_skipped_packet_changes_nothing(source):
+    assert source.receiver.skip(source.sequence - 5, 0.0) == ()
     source.send(0)
-    source.receiver.skip(source.sequence - 5, 0.01)
+    assert source.receiver.skip(source.sequence - 5, 0.01) == ()
     assert source.send(1) == [(DECODE, 320, 320)]
-
-
-def test_skipping_before_the_first_packet_changes_nothing(source):
-    assert source.receiver.skip(5, 0.0) == ()
-    assert source.send(0) == [(DECODE, 0, 320)]
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff", b"\xff\x00"])
@@ -346,8 +335,8 @@ def test_whatever_arrives_time_goes_on(packets, sequence, timestamp):
     source = Source(sequence, timestamp)
     number, now = 0, 0.0
     sent = 0
-    ends = {}
-    timelines = []
+    ends: dict[int, int] = {}
+    timelines: list[object] = []
     decoded = 0
     for step_of_number, payload, ahead, pause, kind in packets:
         number += step_of_number

@@ -1,3 +1,5 @@
+from typing import Any
+
 import cffi
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ DECODER = Decoder(OPUS)
 # libopus 1.4 and later, thus the bundled one, can tell by itself; older ones cannot.
 FFI = cffi.FFI()
 FFI.cdef("int opus_packet_has_lbrr(const unsigned char *packet, int32_t size);")
-LIBRARY = FFI.dlopen(OPUS.path)
+LIBRARY: Any = FFI.dlopen(OPUS.path)
 
 
 def packets(settings: EncoderSettings) -> list[bytes]:
