@@ -51,12 +51,14 @@ SETUP_STAGES: Final = ("answer", "ice", "dtls", "total", OTHER)
 FAILURE_STAGES: Final = ("ice", "dtls", OTHER)
 FAILURE_REASONS: Final = (
     "timeout",
-    "no_pair",
+    "nothing_received",
+    "checks_unanswered",
+    "not_nominated",
     "handshake",
     "fingerprint",
     "srtp_profile",
-    "closed",
     "consent_lost",
+    "closed",
     OTHER,
 )
 """Why ICE or DTLS did not come up, or went down: the reasons of `NegotiationFailed`."""

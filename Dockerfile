@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# The bridge as an image. It wants host networking, or the media ports published one to one:
+#
+#   docker build -t bridge .
+#   docker run --network host -e BRIDGE_LINES__MAIN__KEYS='["a-long-random-key"]' bridge
+#
+# Without a key it does not start, and says so: it listens on every address.
+
+FROM python:3.11-slim-bookworm AS packages
+WORKDIR /app
+COPY requirements.lock .
+RUN python -m venv /app/.venv
+RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+RUN mkdir -p /app/data
+
+FROM python:3.11-slim-bookworm
+WORKDIR /app
+COPY --from=packages /app/.venv /app/.venv
+COPY --from=packages --chown=10001:10001 /app/data /app/data
+COPY LICENSE ./
+COPY bridge bridge
+COPY web web
+ENV PYTHONUNBUFFERED=1 \
+    BRIDGE_NODES=1 \
+    BRIDGE_HTTP__HOST=0.0.0.0 \
+    BRIDGE_HTTP__PORT=8080 \
+    BRIDGE_DATA__DIR=/app/data
+# A number, not a name: nothing has to be added to the image, and Kubernetes can tell it is not root.
+USER 10001:10001
+VOLUME /app/data
+EXPOSE 8080/tcp 20000-20999/udp
+STOPSIGNAL SIGTERM
+# With TLS switched on this needs https: override it.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['BRIDGE_HTTP__PORT'] + '/healthz', timeout=2)"]
+CMD ["/app/.venv/bin/python", "-m", "bridge"]
