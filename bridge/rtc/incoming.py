@@ -21,8 +21,8 @@ LEVEL_EVERY: Final = 5
 # Packets of the source before this one may still be on their way for so long.
 _STRAGGLER_SECONDS: Final = 2.0
 
-# With no packet for this long the level shown is that of silence.
-_STALE_SECONDS: Final = 1.0
+STALE_SECONDS: Final = 1.0
+"""With no packet for this long the level shown is that of silence."""
 
 _NO_SSRC: Final = -1
 
@@ -157,7 +157,7 @@ class Incoming:
     def age(self, now: float) -> None:
         """Let the level fall and silence grow while no packet comes."""
         last = self.last_received
-        if last is None or now - last < _STALE_SECONDS:
+        if last is None or now - last < STALE_SECONDS:
             return
         self._level = SILENT
         if self._quiet_since is None:

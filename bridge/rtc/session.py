@@ -14,7 +14,7 @@ from bridge.audio.rung import choose, parse_bitrate
 from bridge.call.model import LegStatistics, SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.digits import DigitSender
-from bridge.rtc.incoming import LEVEL_EVERY, Incoming
+from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS, Incoming
 from bridge.rtc.reports import Reports
 from bridge.wire.rtp import OutgoingStream
 from bridge.wire.sdp import RemoteAudio
@@ -164,6 +164,8 @@ class RtpSession:
             goodbye: Whether this is the last packet.
         """
         self._incoming.age(now)
+        if now - self._stream.last_time >= STALE_SECONDS:
+            self._level = SILENT
         self._transmit_rtcp(
             self._reports.compose(
                 self._stream, self._incoming.reception, now=now, wall=wall, goodbye=goodbye

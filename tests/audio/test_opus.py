@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, load
-from bridge.audio.rung import NORMAL, choose, parse_bitrate
+from bridge.audio.rung import NORMAL, choose
 from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
-from bridge.rtc.libopus import SYSTEM_NAME, candidates
+from bridge.rtc.libopus import candidates
 
 FEC = EncoderSettings(Application.VOIP, bitrate=32_000, complexity=5, fec=True, expected_loss=20)
 
@@ -43,16 +43,6 @@ def signal_to_noise(reference: np.ndarray, heard: np.ndarray) -> float:
 
 def test_the_library_names_its_version(opus):
     assert opus.version.startswith("libopus ")
-
-
-def test_the_bundled_library_is_tried_before_the_systems():
-    names = candidates()
-    assert "av.libs" in names[0]
-    assert names[-1] == SYSTEM_NAME
-
-
-def test_the_operators_choice_is_the_only_one_tried():
-    assert candidates("/opt/opus/libopus.so") == ("/opt/opus/libopus.so",)
 
 
 def test_a_missing_library_says_what_to_install():
@@ -187,28 +177,3 @@ def test_silence_with_dtx_shrinks_to_almost_nothing(opus):
     settings = EncoderSettings(Application.VOIP, bitrate=20_000, complexity=5, dtx=True)
     encoder = Encoder(opus, settings)
     assert min(len(encoder.encode(bytes(640))) for _ in range(50)) <= 2
-
-
-@pytest.mark.parametrize(
-    ("maximum", "application", "bitrate"),
-    [
-        (None, Application.LOW_DELAY, 40_000),
-        (510_000, Application.LOW_DELAY, 40_000),
-        (36_000, Application.LOW_DELAY, 36_000),
-        (32_000, Application.LOW_DELAY, 32_000),
-        (31_999, Application.VOIP, 31_999),
-        (20_000, Application.VOIP, 20_000),
-        (1, Application.VOIP, 6_000),
-    ],
-)
-def test_the_far_end_decides_how_much_it_gets(maximum, application, bitrate):
-    chosen = choose(maximum)
-    assert (chosen.application, chosen.bitrate) == (application, bitrate)
-
-
-@pytest.mark.parametrize(
-    ("text", "bitrate"),
-    [("20000", 20_000), ("", None), ("0", None), ("-5", None), ("many", None), ("9" * 5000, None)],
-)
-def test_a_bit_rate_that_makes_no_sense_is_none(text, bitrate):
-    assert parse_bitrate(text) == bitrate

@@ -50,6 +50,12 @@ def test_figures_of_what_is_sent(party):
     assert -40 < party.sent.level_dbov < -10
 
 
+def test_when_nothing_is_sent_any_more_the_level_falls(party):
+    party.say(10)
+    party.session.report(1.3, WALL)
+    assert party.sent.level_dbov == -127.0
+
+
 def test_a_frame_whose_time_was_sent_is_dropped(party):
     party.say(3)
     party.say(1, first=1)
