@@ -314,7 +314,7 @@ export class BridgeCall {
   async #build() {
     const { iceServers } = await this.api.request("GET", "/call/webrtc/config");
     if (this.#over()) return;
-    this.#pc?.close();
+    const old = this.#pc;
     const pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: this.policy, bundlePolicy: "max-bundle" });
     this.#pc = pc;
     this.#counters = null;
@@ -331,7 +331,11 @@ export class BridgeCall {
         setTimeout(() => pc === this.#pc && pc.connectionState === "disconnected" && this.reconnect(), PATIENCE);
       }
     };
-    await this.#negotiate(pc, {});
+    try {
+      await this.#negotiate(pc, {});
+    } finally {
+      old?.close(); // not earlier: the bridge takes the farewell of a connection for the leg's end
+    }
   }
 
   /** @param {RTCPeerConnection} pc @param {RTCOfferOptions} options */

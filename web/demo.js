@@ -38,7 +38,7 @@ const WARNINGS = {
  * @property {boolean} renewed  The microphone was reopened because it went silent.
  */
 
-const api = new BridgeApi({ key: sessionStorage.getItem("key") ?? "demo" });
+const api = new BridgeApi({ key: givenKey() ?? sessionStorage.getItem("key") ?? "demo" });
 /** @type {Conversation | null} */
 let current = null;
 /** The call that rings us. @type {import("./bridge.js").CallInfo | null} */
@@ -80,6 +80,15 @@ function tell(text, { news = false } = {}) {
   element("problem").classList.toggle("news", news);
   element("problem-text").textContent = text;
   element("problem").hidden = !text;
+}
+
+/** A key that came behind the # of the address, as on the QR code of `make run-lan`; it does not stay there. */
+function givenKey() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!key) return null;
+  sessionStorage.setItem("key", key);
+  history.replaceState(null, "", location.pathname + location.search);
+  return key;
 }
 
 function askForKey() {

@@ -1,0 +1,314 @@
+"""The page as people use it, in a real Chromium whose microphone is a speech file."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright, expect
+from pystoi import stoi
+
+from tests.browser.chromium import RATE, SPEECH, Visitor, launch, record
+from tests.browser.speech import find, lag, level, read
+from tests.support.server import Server, running, stop
+
+pytestmark = pytest.mark.browser
+
+ECHO, TALKER, HANGS_UP = "15550100001", "15550100002", "15550100007"
+TALK = Path(__file__).parents[2] / "bridge" / "legs" / "simulator_speech.wav"
+
+
+async def test_the_page_loads_without_a_complaint(visitor: Visitor):
+    await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+    await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+
+    assert visitor.complaints == []
+
+
+async def test_the_links_at_the_foot_lead_somewhere(visitor: Visitor):
+    links = await visitor.page.locator("footer a").all()
+
+    replies = [await visitor.page.request.get(await link.evaluate("a => a.href")) for link in links]
+
+    assert len(replies) >= 2
+    assert [reply.status for reply in replies] == [200] * len(replies)
+
+
+async def test_the_echo_of_a_voice_comes_back_soon_as_loud_and_intelligible(visitor: Visitor):
+    await visitor.call(ECHO)
+    await asyncio.sleep(3)  # the jitter buffer settles
+
+    heard = await record(visitor.page, 9)
+    late, alike = lag(heard.microphone, heard.received)
+    spoken = find(read(SPEECH), heard.received)
+
+    # Both ways through Opus, the bridge and Chromium's jitter buffer. Talk suffers from 400 ms
+    # on (ITU-T G.114); on an idle machine this takes about a quarter of that.
+    assert 0 < late / RATE < 0.4
+    assert alike > 0.8
+    # Nothing on the way may change the level: a step of 6 dB is a factor of two somewhere.
+    assert abs(level(heard.received) - level(heard.microphone)) < 3
+    # 1 is the file itself; one lost packet in twenty costs 0.03, and 0.9 is where words get lost.
+    assert stoi(spoken, heard.received, RATE) > 0.9
+    assert visitor.complaints == []
+
+
+@pytest.mark.pesq
+async def test_the_echo_of_a_voice_is_of_telephone_quality(visitor: Visitor):
+    from pesq import pesq
+
+    await visitor.call(ECHO)
+    await asyncio.sleep(3)
+
+    heard = await record(visitor.page, 9)
+    score = pesq(RATE, find(read(SPEECH), heard.received), heard.received, "wb")
+
+    # Twice coded by Opus at speech rates. 5 % of concealed loss brings a single coding to 2.2.
+    assert score > 2.2
+
+
+async def test_the_talking_contact_is_heard(visitor: Visitor):
+    await visitor.call(TALKER)
+    await asyncio.sleep(1)
+
+    heard = (await record(visitor.page, 9)).received
+    spoken = find(read(TALK), heard)
+
+    assert stoi(spoken, heard, RATE) > 0.85
+    await expect(visitor.see("meter-them-text")).to_have_text(re.compile(r"^-\d+ dB$|^silent$"))
+
+
+async def test_mute_stops_the_echo_and_unmute_brings_it_back(visitor: Visitor):
+    await visitor.call(ECHO)
+    mute = visitor.see("mute")
+    loud = level((await record(visitor.page, 3)).received)
+
+    await mute.click()
+    await expect(mute).to_have_attribute("aria-pressed", "true")
+    await asyncio.sleep(1)
+    silent = level((await record(visitor.page, 3)).received)
+    await mute.click()
+    await expect(mute).to_have_attribute("aria-pressed", "false")
+    await asyncio.sleep(1)
+    again = level((await record(visitor.page, 3)).received)
+
+    assert loud > -40
+    assert silent < -65
+    assert again > -40
+
+
+async def test_hanging_up_ends_the_call_on_the_bridge(visitor: Visitor, server: Server):
+    await visitor.call(ECHO)
+
+    await visitor.page.get_by_role("button", name="Hang up").click()
+
+    await expect(visitor.see("dialler")).to_be_visible()
+    await expect(visitor.see("problem")).to_be_hidden()
+    await asyncio.sleep(0.5)
+    assert server.get("/call/status")["calls"] == []
+    assert await visitor.page.evaluate("() => window.heard.microphones[0].readyState") == "ended"
+
+
+async def test_the_figures_of_a_call_appear(visitor: Visitor):
+    await visitor.call(ECHO)
+
+    await expect(visitor.see("mos-value")).to_have_text(re.compile(r"^[34]\.\d$"), timeout=10_000)
+    await expect(visitor.see("round-trip-value")).to_have_text(re.compile(r"^\d+ ms$"))
+    await expect(visitor.see("jitter-value")).to_have_text(re.compile(r"^\d+ ms$"))
+    await expect(visitor.see("loss-value")).to_have_text(re.compile(r"^\d+\.\d %$"))
+    await expect(visitor.see("verdict")).to_have_text(re.compile("[Gg]ood"))
+    await expect(visitor.see("duration")).to_have_text(re.compile(r"^0:0[1-9]$|^0:1\d$"))
+
+
+async def test_an_incoming_call_is_answered(visitor: Visitor):
+    await visitor.see("clean").uncheck()
+    await visitor.page.get_by_role("button", name="Talker").first.click()
+    await visitor.page.get_by_role("button", name="Let Talker ring me").click()
+
+    await expect(visitor.see("incoming-who")).to_have_text("Talker")
+    await visitor.page.get_by_role("button", name="Answer").click()
+    await visitor.connected()
+
+    assert level((await record(visitor.page, 4)).received) > -40
+
+
+async def test_an_incoming_call_is_declined(visitor: Visitor, server: Server):
+    call = server.post("/simulator/incoming", {"from": TALKER})["callId"]
+
+    await visitor.page.get_by_role("button", name="Decline").click()
+
+    await expect(visitor.see("incoming")).to_be_hidden()
+    await asyncio.sleep(0.5)
+    assert server.get(f"/call/{call}/quality")["endReason"] == "rejected"
+
+
+async def test_a_hang_up_on_the_other_side_is_told(visitor: Visitor):
+    await visitor.call(HANGS_UP)
+
+    await expect(visitor.see("problem-text")).to_have_text("They hung up.", timeout=15_000)
+    await expect(visitor.see("dialler")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("15550100004", "The line is busy."),
+        ("15550100005", "The call was rejected."),
+        ("15550100006", "The number cannot be reached."),
+    ],
+)
+async def test_a_call_that_fails_says_why(visitor: Visitor, number: str, words: str):
+    await visitor.see("number").fill(number)
+    await visitor.page.get_by_role("button", name="Call", exact=True).click()
+
+    await expect(visitor.see("problem-text")).to_have_text(words, timeout=15_000)
+
+
+async def test_keys_pressed_during_a_call_reach_the_bridge(visitor: Visitor):
+    await visitor.call(ECHO)
+    await visitor.page.get_by_role("button", name="Keypad").click()
+
+    async with visitor.page.expect_response("**/call/dtmf") as pending:
+        await visitor.page.get_by_role("button", name="Five").click()
+    reply = await pending.value
+
+    assert reply.ok
+    assert (reply.request.post_data_json or {})["digits"] == "5"
+    await expect(visitor.see("digits")).to_have_text("5")
+
+
+async def test_a_call_needs_no_mouse(visitor: Visitor, server: Server):
+    press = visitor.page.keyboard.press
+    await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+    await press("Tab")
+    await expect(visitor.see("number")).to_be_focused()
+    await press("Control+A")
+    await visitor.page.keyboard.type(ECHO)
+    await press("Enter")
+    await visitor.connected()
+
+    await visitor.see("hangup").focus()
+    await press("Enter")
+
+    await expect(visitor.see("dialler")).to_be_visible()
+    await expect(visitor.see("number")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "devices", "words"),
+    [
+        (("--use-fake-ui-for-media-stream=deny",), "", "The microphone was refused by the browser"),
+        ((), "=device-count=0", "No microphone was found"),
+    ],
+)
+async def test_a_missing_microphone_is_explained(server: Server, arguments, devices, words):
+    async with async_playwright() as playwright:
+        browser = await launch(playwright, microphone=SPEECH, more=arguments, fake_devices=devices)
+        async with Visitor.visit(browser, server) as visitor:
+            await visitor.see("number").fill(ECHO)
+            await visitor.page.get_by_role("button", name="Call", exact=True).click()
+
+            await expect(visitor.see("problem-text")).to_contain_text(words)
+            assert server.get("/call/status")["calls"] == []
+        await browser.close()
+
+
+async def test_an_insecure_origin_is_explained(tmp_path: Path):
+    """Beyond loopback and without TLS the browser gives no microphone."""
+    key = "a-key-for-this-test"
+    keys = {"LINES__MAIN__KEYS": f'["{key}"]', "HTTP__HOST": "0.0.0.0"}
+    with running(tmp_path / "bridge", key=key, **keys) as server:
+        async with async_playwright() as playwright:
+            named = "--host-resolver-rules=MAP bridge.test 127.0.0.1"
+            browser = await launch(playwright, microphone=SPEECH, more=(named,))
+            async with Visitor.visit(browser, server) as visitor:
+                await visitor.page.goto(f"http://bridge.test:{server.port}/#key={key}")
+
+                await expect(visitor.see("problem-text")).to_contain_text("not on a secure origin")
+                await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+            await browser.close()
+
+
+async def test_a_wrong_key_is_asked_for_again(browser: Browser, tmp_path: Path):
+    key = "a-key-for-this-test"
+    with running(tmp_path / "bridge", key=key, LINES__MAIN__KEYS=f'["{key}"]') as server:
+        async with Visitor.visit(browser, server) as visitor:
+            field = visitor.page.get_by_label("This bridge wants a key")
+            await field.fill("guessed")
+            await visitor.page.get_by_role("button", name="Use key").click()
+            await expect(field).to_be_visible()
+            await field.fill(key)
+            await visitor.page.get_by_role("button", name="Use key").click()
+
+            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+            await expect(field).to_be_hidden()
+
+
+async def test_a_key_behind_the_address_is_used_and_taken_away(browser: Browser, tmp_path: Path):
+    key = "a-key-for-this-test"
+    with running(tmp_path / "bridge", key=key, LINES__MAIN__KEYS=f'["{key}"]') as server:
+        async with Visitor.visit(browser, server, path=f"/#key={key}") as visitor:
+            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+            await expect(visitor.see("key-form")).to_be_hidden()
+
+            assert visitor.page.url == f"{server.url}/"
+
+
+async def test_a_bridge_that_is_gone_is_told(visitor: Visitor, server: Server):
+    await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+    stop(server)
+
+    await expect(visitor.see("bridge")).to_contain_text("cannot be reached", timeout=10_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, server: Server, scheme):
+    phone = {"width": 360, "height": 740}
+    async with Visitor.visit(browser, server, viewport=phone, color_scheme=scheme) as visitor:
+        await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+        widths = [await visitor.page.evaluate("document.documentElement.scrollWidth")]
+        await visitor.call(ECHO)
+        await visitor.page.get_by_role("button", name="Keypad").click()
+        widths.append(await visitor.page.evaluate("document.documentElement.scrollWidth"))
+
+        assert widths == [360, 360]
+
+
+# The contrast of each visible text with the first opaque colour behind it (WCAG 2.2, 1.4.3).
+CONTRASTS = """
+() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const bright = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((node) => node.checkVisibility() && !node.disabled
+      && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()))
+    .map((node) => {
+      const [a, b] = [bright(parse(getComputedStyle(node).color)), bright(behind(node))];
+      return { text: node.textContent.trim().slice(0, 30), contrast: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) };
+    });
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_can_be_read_in_light_and_dark(browser: Browser, server: Server, scheme):
+    async with Visitor.visit(browser, server, color_scheme=scheme) as visitor:
+        await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+        texts = await visitor.page.evaluate(CONTRASTS)
+        await visitor.call(ECHO)
+        await visitor.page.get_by_role("button", name="Keypad").click()
+        texts += await visitor.page.evaluate(CONTRASTS)
+
+        page = await visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert [text for text in texts if text["contrast"] < 4.5] == []
+        assert len(texts) > 40
+        assert (sum(map(int, re.findall(r"\d+", page))) < 300) == (scheme == "dark")
