@@ -6,6 +6,7 @@ address; a word outside a closed set is counted as `other`.
 
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -65,8 +66,8 @@ FAILURE_REASONS: Final = (
 
 RESTART_OUTCOMES: Final = ("started", "succeeded", "failed", OTHER)
 
-QUEUES: Final = ("sent_frames", "playout", "push", "datagrams", "digits", "events", OTHER)
-"""The bounded queues; `sent_frames` = frames whose time an outgoing stream had already sent."""
+QUEUES: Final = ("sent_frames", "playout", OTHER)
+"""`sent_frames` = frames whose time an outgoing stream had already sent."""
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 UNMATCHED: Final = "unmatched"
@@ -95,6 +96,7 @@ class Metrics:
         self._calls = _CallMetrics(registry)
         self._setup = _SetupMetrics(registry)
         self._legs = LegMetrics(registry)
+        self._bus_drops: WeakKeyDictionary[object, int] = WeakKeyDictionary()
         self._node = _NodeMetrics(registry)
 
     def render(self) -> tuple[bytes, str]:
@@ -165,18 +167,23 @@ class Metrics:
         """Take how late the event loop ran a timer."""
         self._node.loop_lag.observe(seconds)
 
-    def bus_delay(self, seconds: float) -> None:
-        """Take how long one frame took from arriving at its source to leaving its sink."""
-        self._node.bus_delay.observe(seconds)
+    def observe_bus(self, bus: object, *, delays: Iterable[float], dropped: int) -> None:
+        """Take the figures of one call's bus; to be called once a second and at its end.
+
+        Args:
+            bus: The bus itself; it is remembered no longer than it lives.
+            delays: Seconds, of each playout buffer in use.
+            dropped: Frames that its buffers have dropped since it began.
+        """
+        for seconds in delays:
+            self._node.bus_delay.observe(seconds)
+        self._node.drop("playout", dropped - self._bus_drops.get(bus, 0))
+        self._bus_drops[bus] = dropped
 
     def clock_ticks(self, *, late: int = 0, skipped: int = 0) -> None:
         """Count more ticks of the 20 ms clock that came late, or were left out to catch up."""
         self._node.late_ticks.inc(late)
         self._node.skipped_ticks.inc(skipped)
-
-    def dropped(self, queue: str, count: int = 1) -> None:
-        """Count what a full queue dropped (`QUEUES`)."""
-        self._node.drop(queue, count)
 
     def set_media_ports(self, *, used: int, free: int) -> None:
         """Set how many UDP ports of the media range are in use."""
@@ -260,7 +267,7 @@ class _NodeMetrics:
         )
         self.bus_delay = Histogram(
             "bridge_bus_delay_seconds",
-            "From a frame's arrival at its source to its leaving through a sink.",
+            "Delay of the bus's playout buffers; a direct route has none.",
             buckets=_BUS_SECONDS,
             registry=registry,
         )

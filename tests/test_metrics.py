@@ -75,12 +75,10 @@ def test_a_word_outside_a_closed_set_is_other(metrics):
     metrics.transport_failed("ice", "the moon was full")
     metrics.leg_setup(LegKind.WEBRTC, "what", 1.0)
     metrics.ice_restart("what")
-    metrics.dropped("what")
     metrics.http_request("BREW", UNMATCHED, 404, 0.001)
     assert value(metrics, "bridge_transport_failures_total", stage="ice", reason="other") == 1
     assert value(metrics, "bridge_leg_setups_total", kind="webrtc", outcome="other") == 1
     assert value(metrics, "bridge_ice_restarts_total", outcome="other") == 1
-    assert value(metrics, "bridge_drops_total", queue="other") == 1
     request = {"method": "other", "route": "unmatched", "status": "404"}
     assert value(metrics, "bridge_http_requests_total", **request) == 1
 
@@ -105,14 +103,25 @@ def test_what_legs_drop_and_discard_is_counted_once(metrics):
 
 def test_the_node_tells_its_lags_ticks_and_ports(metrics):
     metrics.loop_lag(0.002)
-    metrics.bus_delay(0.001)
     metrics.clock_ticks(late=2, skipped=1)
     metrics.set_media_ports(used=3, free=997)
     assert value(metrics, "bridge_event_loop_lag_seconds_sum") == 0.002
-    assert value(metrics, "bridge_bus_delay_seconds_count") == 1
     assert value(metrics, "bridge_clock_late_ticks_total") == 2
     assert value(metrics, "bridge_clock_skipped_ticks_total") == 1
     assert value(metrics, "bridge_media_ports", state="free") == 997
+
+
+def test_a_bus_tells_its_delays_and_what_is_new_of_what_it_dropped(metrics):
+    class Bus:
+        """Stands for any object."""
+
+    one, other = Bus(), Bus()
+    metrics.observe_bus(one, delays=[0.02, 0.06], dropped=2)
+    metrics.observe_bus(one, delays=[0.04], dropped=3)
+    metrics.observe_bus(other, delays=[], dropped=1)
+    assert value(metrics, "bridge_bus_delay_seconds_count") == 3
+    assert value(metrics, "bridge_bus_delay_seconds_sum") == pytest.approx(0.12)
+    assert value(metrics, "bridge_drops_total", queue="playout") == 4
 
 
 def test_requests_are_counted_by_the_pattern_of_their_route(metrics):

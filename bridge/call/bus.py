@@ -66,13 +66,23 @@ class Bus:
     def __init__(self) -> None:
         self._parties: dict[LegId, _Party] = {}
         self._pts = 0
-        self.retired_late = 0
-        """Frames that came too late for playout buffers that are gone by now."""
+        self._retired_late = 0
+        self._retired_dropped = 0
 
     @property
     def needs_clock(self) -> bool:
         """Whether any sink is served by `tick`."""
         return any(party.clocked for party in self._parties.values())
+
+    @property
+    def late(self) -> int:
+        """Frames that came too late for a playout buffer, of all there were."""
+        return self._retired_late + sum(playout.late for playout in self.playouts())
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a full playout buffer dropped, of all there were."""
+        return self._retired_dropped + sum(playout.dropped for playout in self.playouts())
 
     def join(self, leg_id: LegId, source: Source, sink: Sink) -> None:
         """Add a leg; it hears nobody until it is routed."""
@@ -83,6 +93,7 @@ class Bus:
         party = self._parties.pop(leg_id, None)
         if party is not None:
             party.source.attach(None)
+            self._retire(party)
             self.route({other: frozenset(row.hears) for other, row in self._parties.items()})
 
     def route(self, rows: Mapping[LegId, frozenset[LegId]]) -> None:
@@ -134,10 +145,16 @@ class Bus:
             if party.playout is None:
                 party.playout = Playout()
             takers.append(party.playout.push)
-        elif party.playout is not None:
-            self.retired_late += party.playout.late
-            party.playout = None
+        else:
+            self._retire(party)
         party.source.attach(_fan_out(takers))
+
+    def _retire(self, party: _Party) -> None:
+        """Give up a source's buffer and keep what it had counted."""
+        if party.playout is not None:
+            self._retired_late += party.playout.late
+            self._retired_dropped += party.playout.dropped
+            party.playout = None
 
 
 def _fan_out(takers: list[Push]) -> Push | None:

@@ -210,6 +210,8 @@ class Manager:
         """Report the legs' figures and forget calls that ended long ago; called once a second."""
         for runner in self._calls.values():
             self._metrics.observe_legs((leg.leg_id, leg.statistics()) for leg in runner.legs())
+            delays = [playout.delay_seconds for playout in runner.bus.playouts()]
+            self._metrics.observe_bus(runner.bus, delays=delays, dropped=runner.bus.dropped)
         while self._ended:
             oldest = next(iter(self._ended))
             if self._ended[oldest][1] > now:
@@ -269,6 +271,7 @@ class Manager:
         kept_until = self._loop.time() + self.limits.kept_seconds
         self._ended[runner.facts.call_id] = (record, kept_until)
         reason = record.reason or EndReason.FAILED
+        self._metrics.observe_bus(runner.bus, delays=(), dropped=runner.bus.dropped)
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")

@@ -147,3 +147,30 @@ def test_a_leg_may_leave_while_it_is_being_served():
     bus.tick(0.0)
     bus.tick(0.02)
     assert not bus.needs_clock
+
+
+def test_what_a_full_buffer_dropped_is_still_told_when_its_leg_has_left():
+    far, ann = Voice(), Voice(steady=True)
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    for _ in range(100):
+        far.speak(100)
+    dropped = bus.dropped
+    assert 0 < dropped < 100
+    bus.leave(FAR)
+    assert bus.playouts() == []
+    assert bus.dropped == dropped
+
+
+def test_late_frames_are_told_apart_from_dropped_ones():
+    far, ann = Voice(), Voice(steady=True)
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN))
+    first = far.speak(100)
+    for number in range(1, 20):
+        far.speak(100, now=number * 0.02)
+        bus.tick(number * 0.02)
+    assert far.to is not None
+    far.to(first, 0.4)
+    bus.route({})
+    assert (bus.late, bus.dropped) == (1, 0)
