@@ -33,6 +33,7 @@ from bridge.node.manager import Manager, ManagerLimits
 from bridge.node.tasks import Tasks
 from bridge.rtc import libopus
 from bridge.rtc.dtls import Certificates
+from bridge.rtc.ice import Limits
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
 from bridge.settings import DEMO_KEY, DEMO_LINE, Settings, is_loopback, port_range
@@ -102,8 +103,12 @@ class SimulatorProvider:
         )
 
 
-def build(settings: Settings) -> Bridge:
+def build(settings: Settings, *, patience: Limits | None = None) -> Bridge:
     """Make every object of a bridge; must be called within the running loop.
+
+    Args:
+        settings: what can be set.
+        patience: how long ICE, DTLS and a silent peer are waited for; the default is the product's.
 
     Raises:
         OpusMissing: there is no libopus.
@@ -120,7 +125,7 @@ def build(settings: Settings) -> Bridge:
     limits = settings.limits
     manager = Manager(
         dialer=simulator,
-        webrtc=_webrtc_legs(settings, ports, metrics),
+        webrtc=_webrtc_legs(settings, ports, metrics, patience or Limits()),
         clock=clock,
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
@@ -171,7 +176,7 @@ def _lines(settings: Settings) -> dict[LineName, list[str]]:
 
 
 def _webrtc_legs(
-    settings: Settings, ports: PortPool, metrics: Metrics
+    settings: Settings, ports: PortPool, metrics: Metrics, patience: Limits
 ) -> Callable[[LegId], WebRtcLeg]:
     library = opus.load(libopus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
@@ -181,6 +186,7 @@ def _webrtc_legs(
         external_address=settings.rtc.external_address,
         ports=ports,
         probe_private=settings.rtc.probe_private,
+        limits=patience,
     )
 
     def peer(on_digit: Callable[[str], None]) -> Peer:

@@ -91,7 +91,7 @@ class LimitExceeded(BridgeError):
 
     code = "limit_exceeded"
     status = 503
-    retry_after = 5
+    retry_after: int | None = 5
 
 
 class RateLimited(LimitExceeded):

@@ -114,7 +114,7 @@ class _Voice(Protocol):
 
     def hear(self, pcm: bytes) -> None: ...
 
-    def say(self) -> bytes | None: ...
+    def say(self) -> bytes: ...
 
 
 class _Silent:
@@ -123,8 +123,8 @@ class _Silent:
     def hear(self, pcm: bytes) -> None:
         pass
 
-    def say(self) -> bytes | None:
-        return None
+    def say(self) -> bytes:
+        return SILENCE
 
 
 class _Talker:
@@ -138,11 +138,11 @@ class _Talker:
     def hear(self, pcm: bytes) -> None:
         pass
 
-    def say(self) -> bytes | None:
+    def say(self) -> bytes:
         number = self._next
         self._next = (number + 1) % (self._length + _PAUSE_FRAMES)
         if number >= self._length:
-            return None
+            return SILENCE
         return self._speech[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
 
 
@@ -176,8 +176,8 @@ class _Parrot:
             self._waiting.extend(self._phrase[: self._spoken + _LEAD_FRAMES])
             self._phrase.clear()
 
-    def say(self) -> bytes | None:
-        return self._waiting.popleft() if self._waiting else None
+    def say(self) -> bytes:
+        return self._waiting.popleft() if self._waiting else SILENCE
 
 
 class SimulatedContact:
@@ -248,10 +248,9 @@ class SimulatedContact:
         """Give the next frame of what the contact says; None while it says nothing, or echoes."""
         if self._emit is None or self.timed:
             return None
-        pcm = self._voice.say()
-        self._said = pcm or SILENCE
-        self._said_frames += pcm is not None
-        return pcm
+        self._said = self._voice.say()
+        self._said_frames += 1
+        return self._said
 
     def push(self, frame: Frame, now: float) -> None:
         """Hear a frame; the echo says it in the same call."""

@@ -10,6 +10,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app import Bridge, build
+from bridge.rtc.ice import Limits as Patience
 from bridge.settings import Limits, Rtc, Settings, Simulator
 from tests.support.signalling import HttpExchange
 
@@ -88,9 +89,11 @@ class Client:
 
 
 @asynccontextmanager
-async def running(chosen: Settings | None = None) -> AsyncIterator[Client]:
+async def running(
+    chosen: Settings | None = None, *, patience: Patience | None = None
+) -> AsyncIterator[Client]:
     """Run a bridge for the length of a `with`; nothing of it is left afterwards."""
-    bridge = build(chosen or settings())
+    bridge = build(chosen or settings(), patience=patience)
     async with TestClient(TestServer(bridge.application)) as http:
         try:
             yield Client(bridge, http)
