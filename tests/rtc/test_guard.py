@@ -1,0 +1,93 @@
+"""Which addresses are heard, and which are probed."""
+
+import pytest
+
+from bridge.rtc.guard import MOST_ADDRESSES, Address, KnownAddresses, may_probe
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.1",
+        "172.16.3.4",
+        "192.168.1.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "::1",
+        "::",
+        "fe80::1",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "example.com",
+        "a1b2.local",
+        "",
+    ],
+)
+def test_what_is_not_a_public_address_is_not_probed(host):
+    assert not may_probe(host, 40_000, private=False)
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+def test_public_addresses_are_probed(host):
+    assert may_probe(host, 40_000, private=False)
+
+
+@pytest.mark.parametrize("port", [-1, 0, 53, 161, 1023, 65_536])
+def test_no_port_of_a_service_is_probed(port):
+    assert not may_probe("8.8.8.8", port, private=True)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.1", "fe80::1", "192.168.0.7"])
+def test_private_addresses_are_probed_where_that_is_wanted(host):
+    assert may_probe(host, 40_000, private=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["224.0.0.1", "ff02::1", "0.0.0.0", "::", "255.255.255.255", "host.local"],
+)
+def test_groups_and_names_are_never_probed(host):
+    assert not may_probe(host, 40_000, private=True)
+
+
+def full_table(forgotten):
+    known = KnownAddresses(forgotten.append)
+    for number in range(MOST_ADDRESSES):
+        assert known.admit(("192.0.2.1", number), keep=None, now=float(number))
+    return known
+
+
+def test_one_address_too_many_is_refused():
+    forgotten: list[Address] = []
+    known = full_table(forgotten)
+    assert not known.admit(("192.0.2.1", 99), keep=None, now=10.0)
+    assert ("192.0.2.1", 99) not in known.proved
+    assert not forgotten
+
+
+def test_a_known_address_is_admitted_although_the_table_is_full():
+    assert full_table([]).admit(("192.0.2.1", 3), keep=None, now=10.0)
+
+
+def test_an_address_long_unproved_makes_room():
+    forgotten: list[Address] = []
+    known = full_table(forgotten)
+    assert known.admit(("192.0.2.1", 99), keep=None, now=31.0)
+    assert forgotten == [("192.0.2.1", 0)]
+    assert len(known.proved) == MOST_ADDRESSES
+
+
+def test_the_address_in_use_is_never_given_up():
+    forgotten: list[Address] = []
+    known = full_table(forgotten)
+    assert known.admit(("192.0.2.1", 99), keep=("192.0.2.1", 0), now=60.0)
+    assert forgotten == [("192.0.2.1", 1)]

@@ -1,0 +1,290 @@
+"""What strangers send to a leg's port, and what its own peer must not get away with."""
+
+import asyncio
+import socket
+
+import pytest
+from aioice import stun
+
+from bridge.rtc.guard import MOST_ADDRESSES
+from bridge.rtc.ice import Limits
+from tests.support.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, speech, talk, value
+from tests.support.light_peer import LightPeer
+from tests.support.waiting import until
+
+CLIENT_HELLO_NULL = bytes.fromhex(
+    "16feff000000000000000000360100002a000000000000002a"
+    "fefd" + "11" * 32 + "00" + "00" + "00020000" + "0100"
+)
+DTLS = {
+    "ClientHello": CLIENT_HELLO_NULL,
+    "fatal alert": bytes.fromhex("15fefd00000000000000000002" + "0228"),
+    "close_notify": bytes.fromhex("15fefd00000000000000000002" + "0100"),
+    "garbage": b"\x16\xfe\xfd" + bytes(range(60)),
+}
+MEDIA = {
+    "rtp": b"\x80\x6f" + bytes(range(100)),
+    "short rtp": b"\x80",
+    "rtcp": b"\x80\xc8" + bytes(range(60)),
+}
+STUN = {
+    "truncated attribute": b"\x00\x01\x00\x08\x21\x12\xa4\x42"
+    + bytes(12)
+    + b"\x00\x24\x00\x04\x01",
+    "lying length": b"\x00\x01\xff\xff\x21\x12\xa4\x42" + bytes(12),
+    "short priority": (
+        b"\x00\x01\x00\x08\x21\x12\xa4\x42" + bytes(12) + b"\x00\x24\x00\x02\x01\x02\x00\x00"
+    ),
+    "no credentials": b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12),
+    "unknown method": b"\x00\x3f\x00\x00\x21\x12\xa4\x42" + bytes(12),
+    "one byte": b"\x00",
+    "bad utf-8": (
+        b"\x00\x01\x00\x08\x21\x12\xa4\x42" + bytes(12) + b"\x00\x06\x00\x04\xff\xfe\xfd\xfc"
+    ),
+    "response nobody awaits": b"\x01\x01\x00\x00\x21\x12\xa4\x42" + bytes(12),
+}
+SIZES = {"empty": b"", "oversized": b"\x80" * 1501, "huge": b"\x16" * 9000}
+ODD = {f"first byte {first}": bytes([first]) * 40 for first in (4, 19, 64, 127, 192, 255)}
+EVERYTHING = {**DTLS, **MEDIA, **STUN, **SIZES, **ODD}
+
+
+def port_of(answer):
+    fields = value(answer, "candidate").split()
+    return fields[4], int(fields[5])
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active"])
+async def test_strangers_before_and_during_set_up_change_nothing(setup, caplog):
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = (await browser.offer()).replace("a=setup:actpass", f"a=setup:{setup}")
+        answer = await bridge.exchange(offer)
+        with Stranger(port_of(answer)) as stranger:
+            stranger.spray(EVERYTHING.values(), times=3)
+
+            async def keep_spraying():
+                while True:
+                    stranger.spray(EVERYTHING.values())
+                    await asyncio.sleep(0.001)
+
+            spraying = asyncio.create_task(keep_spraying())
+            await browser.accept(answer)
+            await bridge.connected()
+            spraying.cancel()
+            await talk(browser)
+            assert stranger.received() == []
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+async def test_a_call_survives_what_a_stranger_sends(kind, caplog):
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        with Stranger(browser.remote_addresses[0]) as stranger:
+            before = sum(bridge.discarded.values())
+            sent = stranger.spray([EVERYTHING[kind]], times=5)
+            await talk(browser, 3)
+            await until(lambda: sum(bridge.discarded.values()) - before == sent)
+            assert stranger.received() == []
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("kinds", "reason"),
+    [
+        (DTLS, "unknown_source"),
+        (MEDIA, "unknown_source"),
+        (STUN, "bad_stun"),
+        ({"empty": b""}, "empty"),
+        ({"oversized": b"\x80" * 1501}, "oversized"),
+    ],
+)
+async def test_what_strangers_send_is_counted_by_reason(kinds, reason):
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        answer = await bridge.exchange(await browser.offer())
+        with Stranger(port_of(answer)) as stranger:
+            sent = stranger.spray(kinds.values(), times=5)
+            await until(lambda: bridge.discarded == {reason: sent})
+
+
+@pytest.mark.parametrize("kind", [*DTLS, *MEDIA, *STUN, *ODD])
+async def test_a_call_survives_forgeries_from_the_address_of_its_peer(kind):
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        for _ in range(5):
+            browser.send_datagram(EVERYTHING[kind])
+        await talk(browser, 3)
+
+
+async def test_a_replayed_packet_is_heard_once():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        browser.send(speech()[0])
+        packet = browser.protect(
+            b"\x80\x6f" + browser.sequence.to_bytes(2, "big") + bytes(4)
+            + browser.ssrc.to_bytes(4, "big") + speech()[1]
+        )  # fmt: skip
+        for _ in range(5):
+            browser.send_datagram(packet)
+        await until(lambda: bridge.discarded.get("replayed") == 4)
+        assert bridge.peer.statistics().received.packets == 2
+
+
+async def test_a_stolen_packet_from_another_address_is_not_heard():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        packet = browser.protect(
+            b"\x80\x6f" + browser.sequence.to_bytes(2, "big") + bytes(4)
+            + browser.ssrc.to_bytes(4, "big") + speech()[0]
+        )  # fmt: skip
+        with Stranger(browser.remote_addresses[0]) as thief:
+            thief.spray([packet])
+            await until(lambda: bridge.discarded.get("unknown_source") == 1)
+        assert bridge.peer.statistics().received.packets == 0
+
+
+async def test_checks_with_a_wrong_password_are_neither_answered_nor_followed():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer()
+        answer = await bridge.exchange(offer)
+        await browser.accept(answer)
+        await bridge.connected()
+        prober = await Prober.open(offer, answer)
+        before = bridge.discarded.get("bad_stun", 0)
+        for _ in range(3):
+            prober.check(nominate=True, password="wrong" * 5)
+        prober.check(nominate=True, USERNAME=f"{prober.remote[0]}:someone")
+        await until(lambda: bridge.discarded.get("bad_stun", 0) == before + 4)
+        await talk(browser, 3)
+        assert (prober.responses, prober.requests, prober.media) == ([], [], [])
+        prober.transport.close()
+
+
+async def test_only_so_many_addresses_are_heard():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer(candidates=False)
+        answer = await bridge.exchange(offer)
+        probers = [await Prober.open(offer, answer) for _ in range(MOST_ADDRESSES + 2)]
+        for prober in probers:
+            prober.check()
+        await until(lambda: bridge.discarded.get("too_many_addresses") == 2)
+        await until(lambda: sum(bool(one.responses) for one in probers) == MOST_ADDRESSES)
+        for prober in probers:
+            prober.transport.close()
+
+
+async def test_a_peer_may_move_to_another_address_without_a_restart():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer()
+        answer = await bridge.exchange(offer)
+        await browser.accept(answer)
+        await bridge.connected()
+        prober = await Prober.open(offer, answer)
+        prober.check(nominate=True)
+        await until(lambda: prober.requests and prober.responses)
+        await until(lambda: [browser.send(speech()[0])] and prober.media)
+        prober.transport.close()
+
+
+async def test_a_peer_may_move_to_an_address_that_did_not_answer_at_first():
+    async with BridgePeer(probe_private=True) as bridge, LightPeer() as browser:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.bind(("127.0.0.1", 0))
+            candidate = f"a=candidate:9 1 udp 2130706431 127.0.0.1 {sock.getsockname()[1]} typ host"
+            offer = await browser.offer()
+            answer = await bridge.exchange(f"{offer}{candidate}\r\n")
+            await browser.accept(answer)
+            await bridge.connected()
+            prober = await Prober.open(offer, answer, sock)
+            prober.check(nominate=True)
+            await until(lambda: [browser.send(speech()[0])] and prober.media)
+            prober.transport.close()
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_private_candidates_are_probed_only_where_that_is_wanted(private):
+    limits = Limits(ice=0.3)
+    async with BridgePeer(limits=limits, probe_private=private) as bridge, LightPeer() as browser:
+        with Stranger(("127.0.0.1", 9)) as listener:
+            port = listener.socket.getsockname()[1]
+            offer = await browser.offer(candidates=False)
+            await bridge.exchange(
+                f"{offer}a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
+            )
+            await asyncio.gather(bridge.connected(), return_exceptions=True)
+            assert bool(listener.received()) is private
+
+
+async def test_an_offer_of_many_candidates_probes_few():
+    limits = Limits(ice=1.5)
+    async with BridgePeer(limits=limits, probe_private=True) as bridge, LightPeer() as browser:
+        listeners = [Stranger(("127.0.0.1", 9)) for _ in range(50)]
+        ports = [one.socket.getsockname()[1] for one in listeners]
+        offer = await browser.offer(candidates=False)
+        lines = [
+            f"a=candidate:{number} 1 udp {1000 - number} 127.0.0.1 {port} typ host"
+            for number, port in enumerate(ports)
+        ]
+        await bridge.exchange(offer + "\r\n".join(lines) + "\r\n")
+        await asyncio.gather(bridge.connected(), return_exceptions=True)
+        heard = sum(bool(one.received()) for one in listeners)
+        for one in listeners:
+            one.socket.close()
+        assert 0 < heard <= 32
+
+
+async def test_early_dtls_is_bounded_and_the_newest_is_kept():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer(candidates=False)
+        answer = await bridge.exchange(offer)
+        prober = await Prober.open(offer, answer)
+        prober.check()
+        await until(lambda: prober.responses)
+        numbered = [b"\x16" + number.to_bytes(2, "big") for number in range(100)]
+        for record in numbered:
+            prober.transport.sendto(record, prober.target)
+        await until(lambda: bridge.discarded.get("dtls_overflow") == 36)
+        link = bridge.pending._link
+        assert [await link._recv() for _ in range(64)] == numbered[36:]
+        prober.transport.close()
+
+
+async def test_media_before_the_keys_is_counted():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer(candidates=False)
+        prober = await Prober.open(offer, await bridge.exchange(offer))
+        prober.check()
+        await until(lambda: prober.responses)
+        prober.transport.sendto(MEDIA["rtp"], prober.target)
+        await until(lambda: bridge.discarded == {"early_media": 1})
+        prober.transport.close()
+
+
+async def test_a_check_without_a_priority_is_not_genuine():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer(candidates=False)
+        prober = await Prober.open(offer, await bridge.exchange(offer))
+        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        request.attributes["USERNAME"] = f"{prober.remote[0]}:{prober.local[0]}"
+        request.add_message_integrity(prober.remote[1].encode())
+        prober.transport.sendto(bytes(request), prober.target)
+        await until(lambda: bridge.discarded == {"bad_stun": 1})
+        prober.transport.close()
+
+
+async def test_consent_checks_that_stay_unanswered_do_not_pile_up():
+    limits = Limits(consent=(0.01, 0.02))
+    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        seen: list[bytes] = []
+        browser.hear_with(lambda data, addr: seen.append(data))
+        await until(lambda: len(seen) >= 20)
+        path = bridge.serving._link.serving
+        assert path is not None
+        (waiting,) = path._protocols
+        assert len(waiting.transactions) == 8

@@ -1,0 +1,177 @@
+"""How a peer ends: from either side, by vanishing, from any state; and what is left behind."""
+
+import asyncio
+import os
+
+import pytest
+
+from bridge.errors import InvalidState, NegotiationFailed
+from bridge.rtc.ice import Limits
+from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk
+from tests.support.light_peer import LightPeer
+from tests.support.waiting import until
+
+RATE = 16_000
+SHORT = Limits(ice=0.4, dtls=0.4, setup=0.8)
+
+
+def open_sockets():
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+        except FileNotFoundError:
+            continue
+    return sum(link.startswith("socket:") for link in links)
+
+
+async def test_the_browser_hears_our_goodbye():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        await talk(browser)
+        await bridge.peer.aclose()
+        await browser.wait_closed()
+        assert await bridge.peer.wait_closed() == "local"
+    kinds = [packet[1] for packet in parts(browser.rtcp[-1])]
+    assert kinds[-1] == 203  # BYE
+
+
+def parts(compound):
+    while compound:
+        size = 4 + 4 * int.from_bytes(compound[2:4], "big")
+        yield compound[:size]
+        compound = compound[size:]
+
+
+async def test_the_goodbye_of_the_browser_ends_the_peer():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        await browser.close()
+        async with asyncio.timeout(5):
+            assert await bridge.peer.wait_closed() == "closed"
+
+
+async def test_a_browser_that_vanishes_ends_the_peer():
+    limits = Limits(silence=0.4, consent=(0.05, 0.1))
+    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        browser.leave()
+        async with asyncio.timeout(5):
+            assert await bridge.peer.wait_closed() == "consent_lost"
+
+
+async def test_a_restart_saves_a_peer_whose_old_path_has_died():
+    limits = Limits(silence=0.6, consent=(0.05, 0.1), linger=0.0)
+    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        browser.leave()
+
+        async def slowly(offer):
+            answer = await bridge.exchange(offer)
+            link = bridge.serving._link
+            await until(lambda: link._lost)
+            return answer
+
+        await browser.restart(slowly)
+        await talk(browser)
+
+
+async def test_a_silent_browser_lives_on_its_answers_to_our_checks():
+    limits = Limits(silence=1.0, consent=(0.05, 0.1))
+    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        browser.stop_asking()
+        await asyncio.sleep(1.5)
+        assert not bridge.peer._over.is_set()
+        await talk(browser)
+
+
+async def test_answers_that_take_longer_than_half_a_second_count():
+    limits = Limits(silence=1.5, consent=(0.1, 0.2))
+    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        browser.stop_asking()
+        loop = asyncio.get_running_loop()
+        at_once = browser.hear_with(lambda *data: loop.call_later(0.7, at_once, *data))
+        await asyncio.sleep(2.0)
+        assert not bridge.peer._over.is_set()
+        browser.hear_with(at_once)
+
+
+async def test_closing_frees_every_socket_task_and_port():
+    async with BridgePeer() as warm, LightPeer() as browser:
+        await browser.call(warm.exchange)
+    sockets, tasks = open_sockets(), len(asyncio.all_tasks())
+    for _ in range(5):
+        async with BridgePeer() as bridge, LightPeer() as browser:
+            await browser.call(bridge.exchange)
+            await bridge.connected()
+            await talk(browser, 2)
+        assert bridge.pool.free == 4
+    assert open_sockets() == sockets
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_closing_before_anything_has_happened_frees_everything():
+    async with BridgePeer() as bridge:
+        await bridge.peer.aclose()
+        await bridge.peer.aclose()
+        with pytest.raises(InvalidState):
+            await bridge.peer.connect()
+
+
+async def test_closing_an_answered_peer_frees_its_port():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await bridge.peer.accept(await browser.offer())
+        await bridge.peer.aclose()
+        assert bridge.pool.free == 4
+
+
+async def test_closing_while_connecting_fails_the_set_up():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await bridge.exchange(await browser.offer())
+        await asyncio.sleep(0)
+        await bridge.peer.aclose()
+        with pytest.raises(NegotiationFailed) as failed:
+            await bridge.connected()
+        assert failed.value.reason == "closed"
+        assert bridge.pool.free == 4
+
+
+async def test_a_cancelled_set_up_leaves_nothing_after_closing():
+    before = len(asyncio.all_tasks())
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        await bridge.exchange(await browser.offer())
+        await asyncio.sleep(0.05)
+        bridge.give_up()
+        with pytest.raises(asyncio.CancelledError):
+            await bridge.connected()
+        await bridge.peer.aclose()
+        assert bridge.pool.free == 4
+    assert len(asyncio.all_tasks()) == before
+
+
+async def test_closing_during_a_restart_and_a_reload_frees_all_ports():
+    async with BridgePeer() as bridge, RoamingPeer() as page, LightPeer() as reloaded:
+        await page.call(bridge.exchange)
+        await bridge.connected()
+        await bridge.exchange(await page.reoffer())
+        await bridge.exchange(await reloaded.offer())
+        assert bridge.pool.free == 1
+        await bridge.peer.aclose()
+        assert bridge.pool.free == 4
+
+
+async def test_a_closed_peer_takes_no_further_offer():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        offer = await browser.offer()
+        await bridge.peer.accept(offer)
+        await bridge.peer.aclose()
+        with pytest.raises(InvalidState):
+            await bridge.peer.reoffer(offer)

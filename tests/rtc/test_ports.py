@@ -1,0 +1,72 @@
+"""The pool of media ports."""
+
+import socket
+
+import pytest
+
+from bridge.errors import LegError, LimitExceeded
+from bridge.rtc.ports import PortPool
+from tests.support.machine import free_port
+
+
+def close_all(sockets):
+    for sock in sockets:
+        sock.close()
+
+
+def test_every_port_is_handed_out_once():
+    pool = PortPool(range(40_000, 40_010))
+    assert sorted(pool.take() for _ in range(10)) == list(range(40_000, 40_010))
+    with pytest.raises(LimitExceeded):
+        pool.take()
+
+
+def test_a_port_given_back_comes_last():
+    pool = PortPool(range(40_000, 40_003))
+    first = pool.take()
+    pool.give_back(first)
+    assert [pool.take() for _ in range(3)][-1] == first
+
+
+def test_a_port_given_back_twice_is_free_once():
+    pool = PortPool(range(40_000, 40_002))
+    port = pool.take()
+    pool.give_back(port)
+    pool.give_back(port)
+    assert pool.free == 2
+
+
+def test_ports_that_others_use_are_skipped():
+    taken, free = free_port(), free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", taken))
+        pool = PortPool([taken, free])
+        port, sockets = pool.open(("127.0.0.1",))
+        close_all(sockets)
+    assert port == free
+    assert pool.free == 1
+
+
+def test_one_socket_on_each_address_shares_the_port():
+    pool = PortPool([free_port()])
+    port, sockets = pool.open(("127.0.0.1", "127.0.0.2"))
+    names = [sock.getsockname() for sock in sockets]
+    close_all(sockets)
+    assert names == [("127.0.0.1", port), ("127.0.0.2", port)]
+
+
+def test_when_every_port_is_in_use_by_others_the_limit_is_reached():
+    taken = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", taken))
+        pool = PortPool([taken])
+        with pytest.raises(LimitExceeded):
+            pool.open(("127.0.0.1",))
+    assert pool.free == 1
+
+
+def test_an_address_of_another_machine_is_an_error_of_its_own():
+    pool = PortPool([free_port()])
+    with pytest.raises(LegError, match=r"198\.51\.100\.7"):
+        pool.open(("198.51.100.7",))
+    assert pool.free == 1
