@@ -1,0 +1,220 @@
+"""Tests of the house itself: what lies where, how large it is, and what must not be in it."""
+
+import ast
+import inspect
+import re
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bridge.api.routes import ROUTES
+from bridge.metrics import Metrics
+from bridge.settings import Settings
+
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+PURE = ("audio", "wire", "call")
+LONGEST = 400
+
+WITHOUT_A_TEST_FILE = {
+    "bridge/__main__.py": "run as a process by tests/deploy and tests/browser",
+    "bridge/app.py": "builds the bridge that every test of tests/api and tests/calls runs on",
+    "bridge/api/keys.py": "names only",
+    "bridge/api/routes.py": "a list; every route has its test in tests/api",
+    "bridge/audio/frame.py": "constants and two types",
+    "bridge/call/commands.py": "records without behaviour",
+    "bridge/call/events.py": "records without behaviour",
+    "bridge/call/model.py": "records without behaviour",
+    "bridge/errors.py": "a tree of classes without behaviour",
+    "bridge/legs/base.py": "a protocol",
+    "bridge/rtc/dtls.py": "has a peer at its other end: tests/rtc/test_peer*.py",
+    "bridge/rtc/ice.py": "as rtc/dtls.py, and tests/rtc/test_hostile_datagrams.py",
+    "bridge/rtc/link.py": "as rtc/ice.py",
+    "bridge/rtc/transport.py": "as rtc/ice.py",
+    "bridge/wire/sdp_lines.py": "the lower half of wire/sdp.py, tested through it",
+}
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base_classes", "stuff"}
+
+
+def modules(folder):
+    return sorted((PROJECT / folder).rglob("*.py"))
+
+
+def name(path):
+    return path.relative_to(PROJECT).as_posix()
+
+
+def tracked():
+    """Every file of the project that git knows, or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [PROJECT / path for path in listed.stdout.split("\0") if path]
+    return [path for path in paths if path.is_file()]
+
+
+# Shape
+
+
+def test_every_module_has_its_tests_under_the_same_path():
+    untested = []
+    for module in modules("bridge"):
+        beside = PROJECT / "tests" / module.relative_to(PROJECT / "bridge").parent
+        found = [*beside.glob(f"test_{module.stem}.py"), *beside.glob(f"test_{module.stem}_*.py")]
+        if not found and module.name != "__init__.py" and name(module) not in WITHOUT_A_TEST_FILE:
+            untested.append(name(module))
+    assert untested == []
+
+
+def test_the_list_of_modules_without_tests_is_not_out_of_date():
+    for path in WITHOUT_A_TEST_FILE:
+        module = PROJECT / path
+        assert module.exists(), path
+        beside = PROJECT / "tests" / module.relative_to(PROJECT / "bridge").parent
+        assert not (beside / f"test_{module.stem}.py").exists(), path
+
+
+def test_a_package_holds_words_about_itself_and_nothing_else():
+    for module in modules("bridge"):
+        if module.name == "__init__.py":
+            body = ast.parse(module.read_text()).body
+            extra = [node for node in body[1:] if not isinstance(node, ast.Assign)]
+            assert ast.get_docstring(ast.parse(module.read_text())), name(module)
+            assert extra == [], name(module)
+
+
+@pytest.mark.parametrize("folder", ["bridge", "tests"])
+def test_no_module_is_too_long_to_be_read(folder):
+    lengths = {name(module): len(module.read_text().splitlines()) for module in modules(folder)}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_file_names_say_what_is_inside():
+    assert [name(path) for path in tracked() if path.stem in VAGUE_NAMES] == []
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_nothing_waits_in_a_pure_package(package):
+    waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    waiting = [
+        f"{name(module)}:{node.lineno}"
+        for module in modules(f"bridge/{package}")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, waits)
+    ]
+    assert waiting == []
+
+
+def test_no_module_keeps_state():
+    containers = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+    found = []
+    for module in modules("bridge"):
+        tree = ast.parse(module.read_text())
+        found += [
+            f"{name(module)}:{node.lineno}"
+            for node in tree.body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            and isinstance(node.value, containers)
+            and not is_constant(node)
+        ]
+        found += [
+            f"{name(module)}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Global)
+        ]
+    assert found == []
+
+
+def is_constant(node):
+    """Whether a container that a module holds is named like a constant, and is not empty."""
+    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+    named = isinstance(target, ast.Name) and re.fullmatch(r"_?[A-Z0-9_]+|__all__", target.id)
+    return bool(named) and ast.unparse(node.value) not in {"[]", "{}"}
+
+
+def test_every_way_to_count_is_used():
+    calls = {
+        node.func.attr
+        for module in modules("bridge")
+        if module.stem not in {"metrics", "leg_metrics"}
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    methods = {method for method, _ in inspect.getmembers(Metrics, inspect.isfunction)}
+    assert sorted(method for method in methods - calls if not method.startswith("_")) == []
+
+
+# What must not be in it
+
+HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("yarnpkg", "com"),
+        ("deb", "debian", "org"),
+        ("crates", "io"),
+        ("proxy", "golang", "org"),
+    )
+]
+PLACES = [f"/{folder}/" for folder in ("work", "root", "home/user")]
+"""Written in parts, so that this file does not hold them."""
+
+
+@pytest.mark.parametrize("text", [*HOSTS, *PLACES])
+def test_no_file_names_a_package_registry_or_the_machine_it_was_written_on(text):
+    needle = re.compile(rb"(?<![\w.])" + re.escape(text.encode()))
+    assert [name(path) for path in tracked() if needle.search(path.read_bytes())] == []
+
+
+def test_no_file_is_large():
+    large = {name(path): path.stat().st_size for path in tracked()}
+    assert {path: size for path, size in large.items() if size > 1_000_000} == {}
+
+
+# What the README tells
+
+
+def readme():
+    assert README.exists(), "README.md is missing"
+    return README.read_text()
+
+
+def setting_names(settings):
+    for key, value in msgspec.to_builtins(settings).items():
+        if key != "lines":
+            if isinstance(value, dict):
+                yield from (f"{key}.{inner}" for inner in value)
+            else:
+                yield key
+
+
+def test_the_readme_tells_of_every_route():
+    text = readme()
+    paths = sorted({route.path for route in ROUTES} - {"/", "/web/{name}"})
+    assert [path for path in paths if path not in text] == []
+
+
+def test_the_readme_tells_of_every_setting():
+    text = readme()
+    assert [key for key in setting_names(Settings()) if f"`{key}`" not in text] == []
+
+
+def test_every_file_the_readme_links_to_exists():
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", readme())
+    assert [link for link in links if not (PROJECT / link).exists()] == []
+
+
+def test_the_readme_and_the_makefile_name_the_same_targets():
+    targets = set(re.findall(r"^([a-z-]+):.*##", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", readme()))
+    assert named <= targets
+    assert {"run", "run-lan", "test", "bench", "check"} <= named
