@@ -20,6 +20,7 @@ from tests.load import report, servers
 from tests.load.measure import Run, from_json
 
 BUILD = servers.ROOT / "build"
+LATE = 0.01
 TARGETS = ("bridge", "stock")
 
 
@@ -72,9 +73,14 @@ def measure(target: str, *, legs: int, seconds: float, losses: Sequence[float]) 
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
-        servers.pin(process.pid, generator_core)
-        output, _ = process.communicate(json.dumps(plan), timeout=120 + len(losses) * seconds * 3)
+        try:
+            servers.pin(process.pid, generator_core)
+            limit = 120 + len(losses) * seconds * 3
+            output, _ = process.communicate(json.dumps(plan), timeout=limit)
+        finally:
+            process.kill()
         if process.returncode:
             raise RuntimeError(f"the load generator failed with {process.returncode}")
         return from_json(json.loads(output))
@@ -83,7 +89,16 @@ def measure(target: str, *, legs: int, seconds: float, losses: Sequence[float]) 
 def _notes(table: Sequence[report.Row], repeats: int, seconds: float, *, pinned: bool) -> list[str]:
     late = max(row.generator_lateness for row in table)
     busy = max(row.generator_cpu for row in table)
+    warnings = (
+        []
+        if late < LATE
+        else [
+            f"**The generator was {1000 * late:.0f} ms late: something else used its core, and the "
+            "delays above are not the servers' own.**"
+        ]
+    )
     return [
+        *warnings,
         f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"{platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f} at the end",
         f"medians over {repeats} repeats of windows of {seconds:g} s; max is the worst of all",
