@@ -142,8 +142,13 @@ export class BridgeApi {
     const { status } = response;
     const code = CODES[status] ?? "bridge_error";
     const text = reply?.error || `The bridge replied with HTTP ${status}.`;
-    throw new BridgeError(code, code === "wrong_key" ? "The bridge does not accept this key." : text, { status });
+    throw new BridgeError(code, code === "wrong_key" ? "The bridge does not accept this key." : sentence(text), { status });
   }
+}
+
+/** @param {string} text  As programs write it. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 /**

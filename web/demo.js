@@ -503,6 +503,8 @@ navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices(
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Object.values(charts).forEach((chart) => chart.draw()));
 addEventListener("resize", () => Object.values(charts).forEach((chart) => chart.draw()));
 
+// Beyond the bridge's own machine the figures want a key, which a link cannot carry.
+element("metrics").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
 buildKeypad();
 for (const chart of Object.values(charts)) chart.clear();
 requestAnimationFrame(animate);

@@ -1,4 +1,4 @@
-"""The demo page and the browser library, as files."""
+"""The demo page, the browser library and the README, as files."""
 
 from aiohttp import web
 
@@ -29,3 +29,12 @@ async def file(request: web.Request) -> web.FileResponse:
     if name not in FILES:
         raise web.HTTPNotFound
     return web.FileResponse(request.app[SITE].web_root / name, headers=HEADERS)
+
+
+async def readme(request: web.Request) -> web.FileResponse:
+    """Serve the README, to be read as it is."""
+    kind = {"Content-Type": "text/plain; charset=utf-8"}
+    path = request.app[SITE].web_root.parent / "README.md"
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers=HEADERS | kind)

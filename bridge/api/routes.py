@@ -7,6 +7,7 @@ from bridge.api import calls, health, page, simulator, webrtc
 ROUTES = (
     web.get("/", page.index),
     web.get("/web/{name}", page.file),
+    web.get("/README.md", page.readme),
     web.get("/healthz", health.healthz),
     web.get("/readyz", health.readyz),
     web.get("/metrics", health.metrics),

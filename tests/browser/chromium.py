@@ -106,21 +106,19 @@ class Recording:
 
 
 async def launch(
-    playwright: Playwright, *, microphone: Path, more: tuple[str, ...] = (), fake_devices: str = ""
+    playwright: Playwright, *, microphone: Path | None, more: tuple[str, ...] = ()
 ) -> Browser:
     """Start Chromium with a file as its microphone.
 
     Args:
         playwright: Runs it.
-        microphone: WAV, repeated for ever.
+        microphone: WAV, repeated for ever; None for the machine's own devices.
         more: Further arguments; a later one wins over ours.
-        fake_devices: Configuration of the fake devices, such as "=device-count=0".
     """
-    sound = (
-        "--use-fake-ui-for-media-stream",
-        f"--use-fake-device-for-media-stream{fake_devices}",
-        f"--use-file-for-fake-audio-capture={microphone}",
-    )
+    sound = ["--use-fake-ui-for-media-stream"]
+    if microphone:
+        sound.append("--use-fake-device-for-media-stream")
+        sound.append(f"--use-file-for-fake-audio-capture={microphone}")
     return await playwright.chromium.launch(
         executable_path=shutil.which("chromium"), args=[*ARGUMENTS, *sound, *more]
     )

@@ -126,7 +126,7 @@ async def test_an_incoming_call_is_answered(visitor: Visitor):
     await visitor.page.get_by_role("button", name="Let Talker ring me").click()
 
     await expect(visitor.see("incoming-who")).to_have_text("Talker")
-    await visitor.page.get_by_role("button", name="Answer").click()
+    await visitor.page.get_by_role("button", name="Answer", exact=True).click()
     await visitor.connected()
 
     assert level((await record(visitor.page, 4)).received) > -40
@@ -154,14 +154,14 @@ async def test_a_hang_up_on_the_other_side_is_told(visitor: Visitor):
     [
         ("15550100004", "The line is busy."),
         ("15550100005", "The call was rejected."),
-        ("15550100006", "The number cannot be reached."),
+        ("15550100006", "The number cannot be reached"),
     ],
 )
 async def test_a_call_that_fails_says_why(visitor: Visitor, number: str, words: str):
     await visitor.see("number").fill(number)
     await visitor.page.get_by_role("button", name="Call", exact=True).click()
 
-    await expect(visitor.see("problem-text")).to_have_text(words, timeout=15_000)
+    await expect(visitor.see("problem-text")).to_contain_text(words, timeout=15_000)
 
 
 async def test_keys_pressed_during_a_call_reach_the_bridge(visitor: Visitor):
@@ -195,15 +195,19 @@ async def test_a_call_needs_no_mouse(visitor: Visitor, server: Server):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "devices", "words"),
+    ("microphone", "argument", "words"),
     [
-        (("--use-fake-ui-for-media-stream=deny",), "", "The microphone was refused by the browser"),
-        ((), "=device-count=0", "No microphone was found"),
+        (
+            SPEECH,
+            "--use-fake-ui-for-media-stream=deny",
+            "The microphone was refused by the browser",
+        ),
+        (None, "--disable-audio-input", "No microphone was found"),
     ],
 )
-async def test_a_missing_microphone_is_explained(server: Server, arguments, devices, words):
+async def test_a_missing_microphone_is_explained(server: Server, microphone, argument, words):
     async with async_playwright() as playwright:
-        browser = await launch(playwright, microphone=SPEECH, more=arguments, fake_devices=devices)
+        browser = await launch(playwright, microphone=microphone, more=(argument,))
         async with Visitor.visit(browser, server) as visitor:
             await visitor.see("number").fill(ECHO)
             await visitor.page.get_by_role("button", name="Call", exact=True).click()
