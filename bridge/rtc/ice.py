@@ -296,6 +296,7 @@ class IceConnection(Connection):
                 self._bound.popleft().close()
             if self._pool is not None:
                 self._pool.give_back(self._port)
+                self._pool = None
 
     def _is_for_us(self, username: str) -> bool:
         ours, _, theirs = username.partition(":")

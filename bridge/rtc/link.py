@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from bridge.errors import NegotiationFailed
+from bridge.errors import InvalidState, NegotiationFailed
 from bridge.rtc.ice import IceConnection, Limits
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp import RemoteAudio
@@ -83,6 +83,8 @@ class IceLink:
         try:
             await connection.open(self._bind, self._ports)
             await connection.meet(peer, probe_private=self._probe_private)
+            if self._closed:
+                raise InvalidState("closed")
         except BaseException:
             await self._close(connection)
             raise

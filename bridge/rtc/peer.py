@@ -7,6 +7,7 @@ streams of its own while the session, its figures and its place on the bus go on
 
 import asyncio
 import dataclasses
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from bridge.wire.sdp import (
 )
 
 __all__ = ["Peer", "PeerConfig", "Reoffer", "Timings"]
+
+log = logging.getLogger(__name__)
 
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
@@ -73,6 +76,7 @@ class Peer:
         self._session: RtpSession | None = None
         self._serving: Transport | None = None
         self._pending: Transport | None = None
+        self._open: list[Transport] = []
         self._pending_offer: RemoteAudio | None = None
         self._pending_start: StreamStart | None = None
         self._cname = secrets.token_hex(8)
@@ -81,6 +85,7 @@ class Peer:
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._up: asyncio.Future[None] | None = None
+        self._wakeup: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._reason = ""
         self._lost = ""
@@ -101,7 +106,8 @@ class Peer:
 
     def statistics(self) -> LegStatistics:
         """Give the peer's figures until now."""
-        discarded = {reason: count for reason, count in self._discarded.items() if count}
+        counts = self._discarded | {"bad_rtp": self.session.malformed}
+        discarded = {reason: count for reason, count in counts.items() if count}
         return dataclasses.replace(self.session.statistics(), discarded=discarded)
 
     async def accept(self, offer_sdp: str) -> str:
@@ -183,7 +189,8 @@ class Peer:
                 wall = datetime.now(UTC).timestamp()
                 self.session.report(self._clock(), wall, goodbye=True)
             self._end("local")
-        transports = [one for one in (self._serving, self._pending) if one is not None]
+        if self._wakeup is not None:
+            self._wakeup.cancel()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
@@ -192,8 +199,8 @@ class Peer:
                 await asyncio.wait(tasks)
         finally:
             self._fail(NegotiationFailed("closed", stage="ice", reason="closed"))
-            await _close_all(transports)
             self._serving = self._pending = None
+            await self._drop_all()
 
     async def _take_page(self, offer: RemoteAudio) -> None:
         """Open a transport for a page we have not met; it replaces one that is not up yet."""
@@ -211,17 +218,20 @@ class Peer:
             discarded=self._discarded,
             clock=self._clock,
         )
+        self._open.append(transport)
         try:
             await transport.prepare(offer)
+            if self._closed:
+                raise InvalidState("the peer is gone")
         except BaseException:
-            await transport.aclose()
+            await self._drop(transport)
             raise
         replaced, self._pending = self._pending, transport
         self._pending_offer = offer
         # The first page's stream begins with the session.
         self._pending_start = _new_start() if self._session else None
         if replaced is not None:
-            await replaced.aclose()
+            await self._drop(replaced)
 
     def _answer(self, offer: RemoteAudio) -> str:
         transport = self._pending or self._serving
@@ -250,13 +260,18 @@ class Peer:
         try:
             await transport.connect()
         except NegotiationFailed as error:
+            failure = error
+        except Exception:
+            log.exception("peer.setup_crashed")
+            failure = NegotiationFailed("internal error", stage="dtls", reason="internal")
+        else:
             if transport is self._pending:
-                self._pending = self._pending_start = None
-                self._fail(error)
-                await transport.aclose()
+                await self._adopt(transport)
             return
         if transport is self._pending:
-            await self._adopt(transport)
+            self._pending = self._pending_start = None
+            self._fail(failure)
+            await self._drop(transport)
 
     async def _adopt(self, transport: Transport) -> None:
         old, self._serving, self._pending = self._serving, transport, None
@@ -267,7 +282,21 @@ class Peer:
         if self._up is not None and not self._up.done():
             self._up.set_result(None)
         if old is not None:
-            await old.aclose()
+            await self._drop(old)
+
+    async def _drop(self, transport: Transport) -> None:
+        await transport.aclose()
+        if transport in self._open:
+            self._open.remove(transport)
+
+    async def _drop_all(self) -> None:
+        """Close one transport after the other, the rest also when one of them is cut short."""
+        for transport in [*self._open]:
+            try:
+                await self._drop(transport)
+            except asyncio.CancelledError:
+                await self._drop_all()
+                raise
 
     def _transport_lost(self, transport: Transport, reason: str) -> None:
         if transport is not self._serving:
@@ -289,8 +318,10 @@ class Peer:
             self._over.set()
 
     def _wake(self, seconds: float) -> None:
+        if self._wakeup is not None:
+            self._wakeup.cancel()
         loop = asyncio.get_running_loop()
-        loop.call_later(seconds, lambda: self.session.pulse(self._clock()))
+        self._wakeup = loop.call_later(seconds, lambda: self.session.pulse(self._clock()))
 
     def _rtp_received(self, packet: bytes, now: float) -> None:
         self.session.receive_rtp(packet, now)
@@ -311,14 +342,3 @@ def _new_start() -> StreamStart:
     return StreamStart(
         ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32)
     )
-
-
-async def _close_all(transports: list[Transport]) -> None:
-    """Close one after the other, the rest also when one of them is cut short."""
-    while transports:
-        transport = transports.pop()
-        try:
-            await transport.aclose()
-        finally:
-            if transports:
-                await _close_all(transports)

@@ -70,8 +70,6 @@ class Transport:
         self.certificate = certificate
         self.role = role
         self.fingerprint = fingerprint
-        self.credentials = ("", "")
-        """The peer's ICE user fragment and password of its last offer."""
         self.ice_seconds: float | None = None
         self.dtls_seconds: float | None = None
         self._config = config
@@ -96,6 +94,11 @@ class Transport:
             role=role,
             on_closed=lambda: handlers.lost(self, "closed"),
         )
+
+    @property
+    def credentials(self) -> tuple[str | None, str | None]:
+        """The peer's ICE user fragment and password, as the newest connection knows them."""
+        return self.local.remote_username, self.local.remote_password
 
     @property
     def local(self) -> IceConnection:
@@ -132,7 +135,6 @@ class Transport:
             LegError: an address cannot be bound.
         """
         await self._link.prepare(offer)
-        self.credentials = (offer.ufrag, offer.pwd)
         self._link.begin()
 
     async def connect(self) -> None:

@@ -175,3 +175,55 @@ async def test_a_closed_peer_takes_no_further_offer():
         await bridge.peer.aclose()
         with pytest.raises(InvalidState):
             await bridge.peer.reoffer(offer)
+
+
+async def test_closing_while_a_further_offer_is_being_answered_frees_its_port():
+    async with BridgePeer() as bridge, RoamingPeer() as page, LightPeer() as reloaded:
+        await page.call(bridge.exchange)
+        await bridge.connected()
+        for offer in (await page.reoffer(), await reloaded.offer()):
+            answering = asyncio.create_task(bridge.peer.reoffer(offer))
+            await asyncio.sleep(0)
+            await bridge.peer.aclose()
+            with pytest.raises(InvalidState):
+                await answering
+        assert bridge.pool.free == 4
+
+
+async def test_closing_while_the_first_offer_is_being_answered_frees_its_port():
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        answering = asyncio.create_task(bridge.peer.accept(await browser.offer()))
+        await asyncio.sleep(0)
+        await bridge.peer.aclose()
+        with pytest.raises(InvalidState):
+            await answering
+        assert bridge.pool.free == 4
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancelled_close_still_frees_everything(turns):
+    before = len(asyncio.all_tasks())
+    async with BridgePeer() as bridge, RoamingPeer() as page, LightPeer() as reloaded:
+        await page.call(bridge.exchange)
+        await bridge.connected()
+        await bridge.exchange(await page.reoffer())
+        await bridge.exchange(await reloaded.offer())
+        closing = asyncio.create_task(bridge.peer.aclose())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        if turns:
+            assert bridge.pool.free == 4
+    assert len(asyncio.all_tasks()) == before
+
+
+async def test_a_crash_during_set_up_fails_it_and_frees_its_port(monkeypatch, caplog):
+    async with BridgePeer() as bridge, LightPeer() as browser:
+        monkeypatch.setattr("bridge.rtc.dtls.Dtls._keys", lambda _: 1 // 0)
+        await browser.call(bridge.exchange)
+        with pytest.raises(NegotiationFailed) as failed:
+            await bridge.connected()
+        assert failed.value.reason == "internal"
+        await until(lambda: bridge.pool.free == 4)
+    assert [record.message for record in caplog.records] == ["peer.setup_crashed"]

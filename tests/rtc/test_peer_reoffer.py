@@ -72,6 +72,18 @@ async def test_a_failed_restart_leaves_the_old_path():
         await unused.link.close()
 
 
+async def test_after_a_failed_restart_the_old_credentials_are_the_known_ones():
+    async with BridgePeer(limits=Limits(ice=0.3)) as bridge, RoamingPeer() as browser:
+        offer = await browser.offer()
+        await browser.accept(await bridge.exchange(offer))
+        await bridge.connected()
+        failing = await browser.reoffer()
+        await bridge.exchange(failing)
+        await until(lambda: bridge.restarts == [False])
+        assert (await bridge.peer.reoffer(offer))[1] == "renegotiate"
+        assert (await bridge.peer.reoffer(failing))[1] == "restart"
+
+
 async def test_a_restart_that_finds_no_port_leaves_the_old_path():
     async with BridgePeer(ports=1) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
