@@ -119,6 +119,11 @@ class Receiver:
         """Whether a packet waits for the one before it, so that `pulse` has work."""
         return self._held is not None
 
+    @property
+    def held_since(self) -> float | None:
+        """When the packet that waits came (monotonic seconds); None when there is none."""
+        return None if self._held is None else self._held_at
+
     def receive(self, sequence: int, timestamp: int, payload: bytes, now: float) -> Sequence[Step]:
         """Take an audio packet and tell what to play now.
 

@@ -142,7 +142,7 @@ class Incoming:
             return
         if steps:
             self._play(steps, now)
-        elif self._receiver.holding:
+        elif self._receiver.held_since == now:
             self._wake(HOLD_SECONDS)
 
     @property

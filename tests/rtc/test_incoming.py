@@ -127,6 +127,13 @@ def test_a_packet_out_of_order_is_waited_for_once_that_has_been_seen(party):
     assert (received.late, received.reordered, received.concealed_frames) == (1, 2, 1)
 
 
+def test_a_duplicate_does_not_lengthen_the_wait(party):
+    for number in (0, 2, 1, 3, 5):
+        party.hear(number)
+    party.hear(5, now=0.105)
+    assert party.wakes == [0.01]
+
+
 def test_a_packet_that_never_comes_is_waited_for_no_longer_than_10_ms(party):
     for number in (0, 2, 1, 3, 5):
         party.hear(number)
