@@ -11,9 +11,6 @@ from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
 
-RATE = 16_000
-SHORT = Limits(ice=0.4, dtls=0.4, setup=0.8)
-
 
 def open_sockets():
     links = []
@@ -64,7 +61,7 @@ async def test_a_browser_that_vanishes_ends_the_peer():
 
 
 async def test_a_restart_saves_a_peer_whose_old_path_has_died():
-    limits = Limits(silence=0.6, consent=(0.05, 0.1), linger=0.0)
+    limits = Limits(silence=1.0, consent=(0.05, 0.1), linger=0.0)
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()

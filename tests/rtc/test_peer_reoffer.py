@@ -10,8 +10,7 @@ from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk, value
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
 
-RATE = 16_000
-SHORT = Limits(ice=0.4, dtls=0.4, setup=0.8)
+SHORT = Limits(ice=0.8, dtls=0.8, setup=1.6)
 
 
 async def test_sound_goes_on_through_an_ice_restart():
@@ -59,7 +58,7 @@ async def test_the_old_path_serves_until_the_new_one_is_nominated():
 
 
 async def test_a_failed_restart_leaves_the_old_path():
-    limits = Limits(ice=0.3)
+    limits = Limits(ice=0.8)
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -73,7 +72,7 @@ async def test_a_failed_restart_leaves_the_old_path():
 
 
 async def test_after_a_failed_restart_the_old_credentials_are_the_known_ones():
-    async with BridgePeer(limits=Limits(ice=0.3)) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(limits=Limits(ice=0.8)) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
         await browser.accept(await bridge.exchange(offer))
         await bridge.connected()
