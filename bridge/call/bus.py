@@ -88,16 +88,21 @@ class Bus:
         """Add a leg; it hears nobody until it is routed."""
         self._parties[leg_id] = _Party(source, sink)
 
-    def leave(self, leg_id: LegId) -> None:
+    def leave(self, leg_id: LegId, now: float) -> None:
         """Remove a leg and every route from it; does nothing when it is not there."""
         party = self._parties.pop(leg_id, None)
         if party is not None:
             party.source.attach(None)
             self._retire(party)
-            self.route({other: frozenset(row.hears) for other, row in self._parties.items()})
+            rows = {other: frozenset(row.hears) for other, row in self._parties.items()}
+            self.route(rows, now)
 
-    def route(self, rows: Mapping[LegId, frozenset[LegId]]) -> None:
-        """Replace the table: for each sink, the sources it hears; sinks not named hear nobody."""
+    def route(self, rows: Mapping[LegId, frozenset[LegId]], now: float) -> None:
+        """Replace the table: for each sink, the sources it hears; sinks not named hear nobody.
+
+        A source that no clocked sink hears any more gives up its buffer: what was still in it
+        leaves at once for the sink that now hears the source directly.
+        """
         for leg_id, party in self._parties.items():
             heard = rows.get(leg_id, frozenset())
             party.hears = tuple(source for source in self._parties if source in heard)
@@ -106,7 +111,7 @@ class Bus:
             party.clocked = clocked
         for leg_id, party in self._parties.items():
             if party.source.timed:
-                self._connect(leg_id, party)
+                self._connect(leg_id, party, now)
 
     def tick(self, now: float) -> None:
         """Serve every clocked sink one frame; called once every 20 ms."""
@@ -137,24 +142,30 @@ class Bus:
             return party.playout.pull(now)
         return None if party.source.timed else party.source.pull()
 
-    def _connect(self, leg_id: LegId, party: _Party) -> None:
+    def _connect(self, leg_id: LegId, party: _Party, now: float) -> None:
         """Point a timed source at all who hear it; a source that one sink hears meets it directly."""
         hearers = [other for other in self._parties.values() if leg_id in other.hears]
         takers: list[Push] = [other.sink.push for other in hearers if not other.clocked]
-        if any(other.clocked for other in hearers):
+        clocked = any(other.clocked for other in hearers)
+        if clocked:
             if party.playout is None:
                 party.playout = Playout()
             takers.append(party.playout.push)
-        else:
-            self._retire(party)
-        party.source.attach(_fan_out(takers))
+        push = _fan_out(takers)
+        if party.playout is not None and not clocked:
+            for frame in self._retire(party):
+                if push is not None:
+                    push(frame, now)
+        party.source.attach(push)
 
-    def _retire(self, party: _Party) -> None:
-        """Give up a source's buffer and keep what it had counted."""
-        if party.playout is not None:
-            self._retired_late += party.playout.late
-            self._retired_dropped += party.playout.dropped
-            party.playout = None
+    def _retire(self, party: _Party) -> list[Frame]:
+        """Give up a source's buffer; keep what it had counted and give what it still held."""
+        playout, party.playout = party.playout, None
+        if playout is None:
+            return []
+        self._retired_late += playout.late
+        self._retired_dropped += playout.dropped
+        return playout.drain()
 
 
 def _fan_out(takers: list[Push]) -> Push | None:

@@ -110,7 +110,7 @@ class CallRunner:
         try:
             self.dispatch(events.LegAdded(leg.leg_id, leg.kind, party))
         except Exception:
-            self.bus.leave(leg.leg_id)
+            self.bus.leave(leg.leg_id, self._loop.time())
             raise
         task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
         self._legs[leg.leg_id] = _Running(leg, party, task)
@@ -155,7 +155,7 @@ class CallRunner:
             case commands.EndLeg(leg_id, reason):
                 self._end_leg(leg_id, reason)
             case commands.RouteAudio(rows):
-                self.bus.route(rows)
+                self.bus.route(rows, self._loop.time())
                 self._follow_clock()
             case commands.ReportState(state):
                 log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
@@ -164,12 +164,14 @@ class CallRunner:
 
     def _end_leg(self, leg_id: LegId, reason: EndReason) -> None:
         running = self._legs.pop(leg_id, None)
-        self.bus.leave(leg_id)
+        self.bus.leave(leg_id, self._loop.time())
         self._follow_clock()
         if running is not None:
             # A leg that ended by itself is this very task: it returns, and is not cancelled.
             if running.task is not asyncio.current_task():
-                running.task.cancel()
+                # Not at once: a task cancelled before its first step never runs, and would leave
+                # behind what the leg holds already.
+                self._loop.call_soon(running.task.cancel)
             self._ended_legs.append(_figures(running))
             self._observer.leg_ended(running.leg, reason)
 

@@ -55,7 +55,7 @@ def all_hear_all(*names: LegId) -> dict[LegId, frozenset[LegId]]:
 def test_a_sink_that_hears_one_timed_source_is_served_in_the_same_call():
     far, ann = Voice(), Voice()
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
+    bus.route(all_hear_all(FAR, ANN), 0.0)
     frame = ann.speak(100)
     assert far.heard == [frame]
     assert not bus.needs_clock
@@ -72,7 +72,7 @@ def test_nobody_hears_a_leg_that_is_not_routed():
 def test_an_untimed_source_is_pulled_by_the_clock():
     far, ann = Voice(timed=False, says=pcm(7)), Voice()
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
+    bus.route(all_hear_all(FAR, ANN), 0.0)
     assert bus.needs_clock
     bus.tick(0.0)
     bus.tick(0.02)
@@ -83,7 +83,7 @@ def test_an_untimed_source_is_pulled_by_the_clock():
 def test_a_silent_untimed_source_sends_nothing():
     far, ann = Voice(timed=False), Voice()
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
+    bus.route(all_hear_all(FAR, ANN), 0.0)
     bus.tick(0.0)
     assert ann.heard == []
 
@@ -91,7 +91,7 @@ def test_a_silent_untimed_source_sends_nothing():
 def test_a_steady_sink_gets_silence_when_nobody_speaks():
     far, ann = Voice(timed=False), Voice(steady=True)
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
+    bus.route(all_hear_all(FAR, ANN), 0.0)
     bus.tick(0.0)
     assert [frame.pcm for frame in ann.heard] == [SILENCE]
 
@@ -99,7 +99,7 @@ def test_a_steady_sink_gets_silence_when_nobody_speaks():
 def test_a_sink_that_hears_several_gets_their_sum_once_a_tick():
     far, ann, bob = Voice(), Voice(), Voice()
     bus = bus_of(far=far, ann=ann, bob=bob)
-    bus.route(all_hear_all(FAR, ANN, BOB))
+    bus.route(all_hear_all(FAR, ANN, BOB), 0.0)
     for step in range(10):
         now = step * 0.02
         ann.speak(100, now)
@@ -112,7 +112,7 @@ def test_a_sink_that_hears_several_gets_their_sum_once_a_tick():
 def test_mixing_one_sink_leaves_the_direct_road_of_another():
     far, ann, bob = Voice(), Voice(), Voice()
     bus = bus_of(far=far, ann=ann, bob=bob)
-    bus.route({FAR: frozenset({ANN, BOB}), ANN: frozenset({FAR}), BOB: frozenset()})
+    bus.route({FAR: frozenset({ANN, BOB}), ANN: frozenset({FAR}), BOB: frozenset()}, 0.0)
     frame = far.speak(5)
     assert ann.heard == [frame]
     assert bus.needs_clock
@@ -121,8 +121,8 @@ def test_mixing_one_sink_leaves_the_direct_road_of_another():
 def test_a_leg_that_leaves_is_heard_no_more_and_the_clock_stops():
     far, ann, bob = Voice(), Voice(), Voice()
     bus = bus_of(far=far, ann=ann, bob=bob)
-    bus.route(all_hear_all(FAR, ANN, BOB))
-    bus.leave(BOB)
+    bus.route(all_hear_all(FAR, ANN, BOB), 0.0)
+    bus.leave(BOB, 0.0)
     bob.speak(9)
     frame = ann.speak(100)
     assert far.heard == [frame]
@@ -133,7 +133,7 @@ def test_each_turn_on_the_clock_is_a_timeline_of_its_own():
     far, ann, bob = Voice(timed=False, says=pcm(1)), Voice(), Voice()
     bus = bus_of(far=far, ann=ann, bob=bob)
     for rows in ({ANN: frozenset({FAR})}, {ANN: frozenset({BOB})}, {ANN: frozenset({FAR})}):
-        bus.route(rows)
+        bus.route(rows, 0.0)
         bus.tick(0.0)
     first, second = ann.heard
     assert first.timeline != second.timeline
@@ -142,8 +142,8 @@ def test_each_turn_on_the_clock_is_a_timeline_of_its_own():
 def test_a_leg_may_leave_while_it_is_being_served():
     far, ann = Voice(timed=False, says=pcm(1)), Voice()
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
-    ann.push = lambda frame, now: bus.leave(ANN)  # type: ignore[method-assign]
+    bus.route(all_hear_all(FAR, ANN), 0.0)
+    ann.push = lambda frame, now: bus.leave(ANN, 0.0)  # type: ignore[method-assign]
     bus.tick(0.0)
     bus.tick(0.02)
     assert not bus.needs_clock
@@ -152,12 +152,12 @@ def test_a_leg_may_leave_while_it_is_being_served():
 def test_what_a_full_buffer_dropped_is_still_told_when_its_leg_has_left():
     far, ann = Voice(), Voice(steady=True)
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
+    bus.route(all_hear_all(FAR, ANN), 0.0)
     for _ in range(100):
         far.speak(100)
     dropped = bus.dropped
     assert 0 < dropped < 100
-    bus.leave(FAR)
+    bus.leave(FAR, 2.0)
     assert bus.playouts() == []
     assert bus.dropped == dropped
 
@@ -165,12 +165,24 @@ def test_what_a_full_buffer_dropped_is_still_told_when_its_leg_has_left():
 def test_late_frames_are_told_apart_from_dropped_ones():
     far, ann = Voice(), Voice(steady=True)
     bus = bus_of(far=far, ann=ann)
-    bus.route(all_hear_all(FAR, ANN))
+    bus.route(all_hear_all(FAR, ANN), 0.0)
     first = far.speak(100)
     for number in range(1, 20):
         far.speak(100, now=number * 0.02)
         bus.tick(number * 0.02)
     assert far.to is not None
     far.to(first, 0.4)
-    bus.route({})
+    bus.route({}, 0.0)
     assert (bus.late, bus.dropped) == (1, 0)
+
+
+def test_frames_still_buffered_leave_at_once_when_the_sink_goes_back_to_arrival():
+    far, ann, bob = Voice(), Voice(), Voice()
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    bus.route(all_hear_all(FAR, ANN, BOB), 0.0)
+    first = ann.speak(100)
+    second = ann.speak(101)
+    bus.leave(BOB, 0.01)
+    assert far.heard == [first, second]
+    third = ann.speak(102)
+    assert far.heard == [first, second, third]
