@@ -14,6 +14,7 @@ ECHO, TALKS, HANGS_UP, SILENT, REPEATS = (f"1555010000{n}" for n in (1, 2, 7, 8,
 pytestmark = pytest.mark.call
 
 
+@pytest.mark.pesq
 async def test_the_echo_contact_is_heard_as_it_was_said():
     said = read_wav(SPEECH[0])[: 4 * RATE]
     async with running() as client, StockPeer(said) as peer:

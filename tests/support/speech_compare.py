@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pesq import pesq
 from pystoi import stoi
 from scipy.signal import chirp as sweep
 from scipy.signal import correlate
@@ -72,9 +71,13 @@ def overlap(said: Pcm, heard: Pcm, lag: int) -> tuple[NDArray[np.float64], NDArr
 def compare(said: Pcm, heard: Pcm) -> Comparison:
     """Align and compare; at least a second of speech must be shared.
 
+    Tests that use this are marked `pesq`: it has to be compiled, so it may be missing.
+
     Raises:
         ValueError: less than a second is shared.
     """
+    from pesq import pesq
+
     alignment = align(said, heard)
     left, right = overlap(said, heard, alignment.lag)
     if len(left) < RATE:

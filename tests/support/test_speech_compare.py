@@ -45,12 +45,14 @@ def test_another_sound_does_not_correlate():
     assert align(babble(2, seed=1), babble(2, seed=2)).correlation < 0.3
 
 
+@pytest.mark.pesq
 def test_half_the_amplitude_is_six_decibels_less():
     said = babble(2)
     found = compare(said, (said // 2).astype(np.int16))
     assert found.level_db == pytest.approx(-6.02, abs=0.1)
 
 
+@pytest.mark.pesq
 def test_what_went_through_opus_scores_lower_than_the_same_and_higher_than_noise():
     said = babble(3)
     same = compare(said, said)
@@ -62,6 +64,7 @@ def test_what_went_through_opus_scores_lower_than_the_same_and_higher_than_noise
     assert 0.95 < coded.stoi < same.stoi
 
 
+@pytest.mark.pesq
 def test_less_than_a_second_cannot_be_compared():
     with pytest.raises(ValueError, match="shared"):
         compare(babble(0.5), babble(0.5))

@@ -11,5 +11,5 @@ async def until(condition: Callable[[], object], *, timeout: float = 5.0) -> Non
         TimeoutError: it did not become true.
     """
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.001)
