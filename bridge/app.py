@@ -189,8 +189,14 @@ def _webrtc_legs(
         limits=patience,
     )
 
-    def peer(on_digit: Callable[[str], None]) -> Peer:
-        return Peer(config=config, certificates=certificates, opus=library, on_digit=on_digit)
+    def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:
+        return Peer(
+            config=config,
+            certificates=certificates,
+            opus=library,
+            on_digit=on_digit,
+            on_restart=on_restart,
+        )
 
     def make(leg_id: LegId) -> WebRtcLeg:
         return WebRtcLeg(leg_id, peer=peer, observer=metrics)

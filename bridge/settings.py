@@ -197,19 +197,24 @@ def check(settings: Settings) -> None:
         raise SettingsError("nodes: only 1 process is supported in this version")
     if bool(settings.http.tls_cert) != bool(settings.http.tls_key):
         raise SettingsError("http.tls_cert and http.tls_key: set both or neither")
-    for address in [*settings.rtc.bind, *filter(None, [settings.rtc.external_address])]:
-        _check_address(address)
+    _check_rtc(settings.rtc)
     _check_turn(settings.turn)
     _check_lines(settings)
 
 
-def _check_address(address: str) -> None:
-    try:
-        ip_address(address)
-    except ValueError:
-        raise SettingsError(
-            f'rtc.bind, rtc.external_address: "{address}" is not an IP address'
-        ) from None
+def _check_rtc(rtc: Rtc) -> None:
+    for address in [*rtc.bind, *filter(None, [rtc.external_address])]:
+        try:
+            everywhere = ip_address(address).is_unspecified
+        except ValueError:
+            raise SettingsError(
+                f'rtc.bind, rtc.external_address: "{address}" is not an IP address'
+            ) from None
+        if everywhere and not (address in rtc.bind and rtc.external_address):
+            raise SettingsError(
+                f"rtc.bind {address} needs rtc.external_address, or browsers are told to send "
+                "their media nowhere; or name one address of this machine"
+            )
 
 
 def _check_turn(turn: Turn) -> None:

@@ -221,3 +221,10 @@ def test_a_port_range_includes_both_ends():
 def test_a_port_range_that_is_none_is_refused(text):
     with pytest.raises(SettingsError, match=r"rtc\.ports"):
         port_range(text)
+
+
+def test_a_bind_to_every_address_needs_to_know_what_to_tell_browsers():
+    everywhere = {"BRIDGE_RTC__BIND": '["0.0.0.0"]'}
+    with pytest.raises(SettingsError, match=r"external_address"):
+        load(everywhere)
+    load(everywhere | {"BRIDGE_RTC__EXTERNAL_ADDRESS": "192.0.2.1"})

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 PULSE_SECONDS = 0.5
 SILENT_AFTER_SECONDS = 2.0
 """A leg that was sending and has sent nothing for this long is reported silent."""
+
+
+PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]], Peer]
 
 
 class SetupObserver(Protocol):
@@ -49,18 +52,19 @@ class WebRtcLeg:
         self,
         leg_id: LegId,
         *,
-        peer: Callable[[Callable[[str], None]], Peer],
+        peer: PeerFactory,
         observer: SetupObserver,
     ) -> None:
         """Make a leg.
 
         Args:
             leg_id: unique within the call.
-            peer: makes the leg's peer, given who is told each digit it sends.
+            peer: makes the leg's peer, given who is told each digit it sends and how an ICE
+                restart went.
             observer: hears how set-up goes.
         """
         self.leg_id = leg_id
-        self._peer = peer(self._digit)
+        self._peer = peer(self._digit, self._restarted)
         self._observer = observer
         self._emit: Callable[[events.LegEvent], None] | None = None
         self._silent = False
@@ -192,6 +196,9 @@ class WebRtcLeg:
                 self._peer.session.pulse(loop.time())
                 due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def _restarted(self, succeeded: bool) -> None:  # noqa: FBT001 - the peer's signature
+        self._observer.ice_restart("succeeded" if succeeded else "failed")
 
     def _digit(self, digit: str) -> None:
         if self._emit is not None:
