@@ -33,8 +33,10 @@ def cores() -> tuple[int | None, int | None]:
 
 
 @contextmanager
-def start(target: str, *, core: int | None) -> Iterator[Server]:
+def start(target: str, *, core: int | None, **more: str) -> Iterator[Server]:
     """Start `bridge` or `stock`, wait until it is ready, and stop it at the end.
+
+    `more` are environment variables for it.
 
     Raises:
         RuntimeError: it ended, or was not ready in 20 s; its output is in the message.
@@ -46,7 +48,7 @@ def start(target: str, *, core: int | None) -> Iterator[Server]:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
-                env=environment,
+                env=environment | more,
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,

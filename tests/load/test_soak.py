@@ -8,7 +8,7 @@ def samples(*, bytes_per_call=0, descriptors=0, threads=0, warm=0):
         Sample(
             calls=number * 25,
             seconds=float(number),
-            resident=50_000_000 + bytes_per_call * number * 25 - (warm if number < 5 else 0),
+            resident=50_000_000 + bytes_per_call * number * 25 - (warm if number < 20 else 0),
             descriptors=20 + descriptors * number,
             threads=3 + threads * number,
         )
