@@ -13,7 +13,8 @@ A far party whose media is already up when it answers goes from `connecting` to 
 same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
 browser answers by connecting. Three deadlines run beside the table: ringing, the call's length,
 and the time a call may be alone after its last near leg is gone. `ended` is final: every later
-event is ignored, so that both sides may hang up at once, twice and in any order.
+event is ignored, so that both sides may hang up at once, twice and in any order; but a leg that
+comes too late is refused, so that its owner frees it.
 """
 
 from collections.abc import Mapping
@@ -111,7 +112,7 @@ class CallMachine:
         """Take an event and answer with what is to be done, in order.
 
         Raises:
-            InvalidState: a request that the call's state does not allow.
+            InvalidState: a request, or a new leg, that the call's state does not allow.
             LegNotFound: a request that names a leg the call does not have.
         """
         if self.state is State.ENDED:
@@ -153,7 +154,8 @@ class CallMachine:
         return [leg for leg in self.legs.values() if leg.party is Party.NEAR]
 
     def _refuse(self, event: events.Event) -> list[Command]:
-        if isinstance(event, events.Request) and not isinstance(event, events.CloseRequested):
+        wanted = isinstance(event, events.LegAdded | events.Request)
+        if wanted and not isinstance(event, events.CloseRequested):
             raise InvalidState("the call has ended")
         return []
 

@@ -21,7 +21,7 @@ from bridge.call.model import (
     Party,
     State,
 )
-from bridge.errors import CallNotFound, InvalidState, LegNotFound, LimitExceeded
+from bridge.errors import BridgeError, CallNotFound, InvalidState, LegNotFound, LimitExceeded
 from bridge.legs.base import Leg
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
@@ -124,13 +124,14 @@ class Manager:
             CallNotFound, InvalidState, SdpError, LimitExceeded.
         """
         runner = self.live(line, call_id)
-        if len(runner.legs()) >= LEGS_PER_CALL:
-            raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")
+        _check_room(runner)
         leg = self._webrtc(_leg_id())
         answer = await leg.accept(sdp)
         try:
+            # Meanwhile the call may have ended, and others may have come.
+            _check_room(runner)
             runner.add_leg(leg, party)
-        except InvalidState:
+        except BridgeError:
             await leg.aclose()
             raise
         return leg.leg_id, answer
@@ -275,6 +276,11 @@ class Manager:
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
+
+
+def _check_room(runner: CallRunner) -> None:
+    if len(runner.legs()) >= LEGS_PER_CALL:
+        raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")
 
 
 def _call_id() -> CallId:

@@ -195,6 +195,14 @@ def test_an_ended_call_ignores_whatever_still_happens():
     assert machine.deadline() is None
 
 
+def test_an_ended_call_refuses_a_leg_that_comes_too_late():
+    machine = active()
+    machine.handle(events.HangupRequested(), 2)
+    with pytest.raises(InvalidState):
+        machine.handle(events.LegAdded(LegId("late"), LegKind.WEBRTC, Party.NEAR), 3)
+    assert LegId("late") not in machine.legs
+
+
 def test_an_ended_call_refuses_requests_but_for_closing_legs():
     machine = active()
     machine.handle(events.HangupRequested(), 2)

@@ -167,6 +167,25 @@ async def test_a_call_that_nobody_answers_ends_by_its_timer():
     assert far.cleaned or not far.running
 
 
+async def test_a_leg_that_is_ended_before_its_first_step_still_frees_what_it_holds():
+    runner = make(Observed())
+    far = FakeLeg("far")
+    runner.add_leg(far, Party.FAR)
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
+    assert far.cleaned
+
+
+async def test_a_call_that_has_ended_takes_no_leg():
+    observed = Observed()
+    runner = make(observed)
+    runner.dispatch(events.HangupRequested())
+    with pytest.raises(InvalidState):
+        runner.add_leg(FakeLeg("late"), Party.NEAR)
+    assert runner.legs() == []
+    assert observed.started == []
+
+
 async def test_a_leg_the_call_refuses_leaves_nothing_on_the_bus():
     runner, _far, _near = await active_call(Observed())
     second = FakeLeg("second")

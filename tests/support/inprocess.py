@@ -9,8 +9,10 @@ import msgspec
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from bridge.api.keys import PORTS
 from bridge.app import Bridge, build
 from bridge.rtc.ice import Limits as Patience
+from bridge.rtc.ports import PortPool
 from bridge.settings import Limits, Rtc, Settings, Simulator
 from tests.support.signalling import HttpExchange
 
@@ -53,6 +55,11 @@ class Client:
     def __init__(self, bridge: Bridge, http: TestClient[Any, Any]) -> None:
         self.bridge = bridge
         self.http = http
+
+    @property
+    def ports(self) -> PortPool:
+        """The bridge's UDP ports for media."""
+        return self.bridge.application[PORTS]
 
     async def get(self, path: str, **more: Any) -> ClientResponse:
         return await self.http.get(path, **({"headers": KEY} | more))
