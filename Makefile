@@ -12,7 +12,7 @@ PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requi
 RUN  := $(VENV)/.run
 DEV  := $(VENV)/.dev
 NODE := node_modules/.package-lock.json
-COMPILE := .venv-lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
            --generate-hashes --no-annotate --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
@@ -43,10 +43,9 @@ bench: $(DEV)  ## capacity and delay, against stock aiortc (BENCH="--legs 24")
 
 lock:  ## write the lock files anew from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
-	$(COMPILE) --upgrade -o requirements.lock
-	$(COMPILE) --upgrade -c requirements.lock --group dev -o requirements-dev.lock
-	$(COMPILE) --upgrade -c requirements-dev.lock --group dev --group pesq -o .venv-lock/pesq.lock
-	@awk '/^[a-zA-Z]/ { keep = /^pesq==/ } keep' .venv-lock/pesq.lock > requirements-pesq.lock
+	$(COMPILE) -o requirements.lock pyproject.toml
+	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
+	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
 	npm install --package-lock-only --ignore-scripts
 
 clean:  ## remove what make brought and the caches; the data folder stays
