@@ -1,6 +1,6 @@
 """Open and close many calls at a bridge and watch what it keeps: memory, descriptors, threads.
 
-    python -m tests.load.soak [--calls 4000] [--parallel 16] [--seconds 0.1]
+    python -m tests.load.soak [--calls 10000] [--parallel 24] [--seconds 0.1]
 
 Ends with 1 when memory still grows in the last third of the calls (before that the allocator finds
 its size), or when descriptors or threads are left.
@@ -121,8 +121,8 @@ def _line(sample: Sample) -> str:
 def main() -> int:
     """Soak, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.soak")
-    parser.add_argument("--calls", type=int, default=4000)
-    parser.add_argument("--parallel", type=int, default=16)
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--parallel", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=0.1, help="of talk in every call")
     options = parser.parse_args()
     server_core, generator_core = servers.cores()

@@ -16,3 +16,12 @@ def test_the_stock_echo_is_measured_with_and_without_loss():
     assert clean.cpu_per_leg > 0
     assert clean.rate > lossy.rate
     assert len(run.answers) == len(run.setups) == 2
+
+
+def test_the_bridge_is_measured_as_the_stock_echo_is():
+    run = measure("bridge", legs=2, seconds=2.0, losses=[0.0])
+    (clean,) = rows([run])
+    assert clean.heard > 0.5
+    assert clean.cpu_per_leg > 0
+    assert clean.rate > 0
+    assert len(run.answers) == len(run.setups) == 2
