@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.inprocess import running
-from tests.support.speech import SPEECH, TALKING
+from tests.support.voices import SPEECH, TALKING
 from tests.support.speech_compare import align, compare, level_db, tone
 from tests.support.stock_peer import RATE, StockPeer, read_wav
 from tests.support.waiting import until
