@@ -2,8 +2,8 @@
 
 Control: whatever happens becomes an event, `call.machine` answers with commands, `node.runner`
 performs them. Audio: leg -> source -> bus -> sink -> leg, and nothing on that road awaits.
-Imports go down only: api, node, legs, rtc and net, call, wire, audio, then errors, settings, log
-and metrics.
+Imports go down only: api, node, legs, rtc and net, metrics, call, wire, audio, then log, settings
+and errors.
 """
 
 __version__ = "0.1.0"
