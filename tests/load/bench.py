@@ -21,6 +21,9 @@ from tests.load.measure import Run, from_json
 
 BUILD = servers.ROOT / "build"
 LATE = 0.01
+"""Seconds; a generator later than this measures itself."""
+FULL = 95.0
+"""Percent of a core; a server above this is at its limit."""
 TARGETS = ("bridge", "stock")
 
 
@@ -97,6 +100,12 @@ def _notes(table: Sequence[report.Row], repeats: int, seconds: float, *, pinned:
             "delays above are not the servers' own.**"
         ]
     )
+    full = [row for row in table if row.cpu_per_leg * row.legs > FULL]
+    warnings += [
+        f"**{row.target} at {row.legs} legs and {row.loss:.0%} loss used its whole core and fell "
+        "behind: its CPU per leg is what it got, not what it would have needed.**"
+        for row in full
+    ]
     return [
         *warnings,
         f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
