@@ -28,6 +28,8 @@ def setup(level: str, style: Literal["text", "json"]) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("aioice", "aiortc", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It writes a request that it cannot read as it came, with the key that may be in it.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 class JsonFormatter(logging.Formatter):

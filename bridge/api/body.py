@@ -34,7 +34,7 @@ async def read_body(request: web.Request) -> "Body":
     """Read the body as a JSON object; nothing at all is `{}`.
 
     Raises:
-        InvalidRequest: not JSON, or not an object.
+        InvalidRequest: not JSON, not an object, or damaged on its way.
         PayloadTooLarge: over the application's limit.
         RequestTimeout: it took longer than `BODY_SECONDS`.
     """
@@ -45,11 +45,13 @@ async def read_body(request: web.Request) -> "Body":
         raise RequestTimeout("the request's body did not arrive in time") from None
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge("the request's body is too large") from error
+    except web.RequestPayloadError:
+        raise InvalidRequest("the body is not encoded as its headers say") from None
     if not raw.strip():
         return Body({})
     try:
         fields = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")

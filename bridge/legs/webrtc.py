@@ -10,7 +10,7 @@ from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
 from bridge.call.bus import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.errors import NegotiationFailed
+from bridge.errors import BridgeError, NegotiationFailed
 from bridge.rtc.peer import Peer
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class SetupObserver(Protocol):
     """Hears how set-ups went; `metrics.Metrics` is one."""
 
     def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
-        """A leg's set-up ended: `connected` or `failed`."""
+        """A leg's set-up ended (`metrics.SETUP_OUTCOMES`)."""
         ...
 
     def setup_stage(self, stage: str, seconds: float) -> None:
@@ -35,7 +35,7 @@ class SetupObserver(Protocol):
         ...
 
     def transport_failed(self, stage: str, reason: str) -> None:
-        """`ice` or `dtls` did not come up."""
+        """`ice` or `dtls` did not come up, or went down."""
         ...
 
     def ice_restart(self, outcome: str) -> None:
@@ -89,7 +89,11 @@ class WebRtcLeg:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer = await self._peer.accept(offer)
+        try:
+            answer = await self._peer.accept(offer)
+        except BridgeError:
+            self._observer.leg_setup(self.kind, "refused", loop.time() - began)
+            raise
         self._observer.setup_stage("answer", loop.time() - began)
         return answer
 
@@ -142,9 +146,13 @@ class WebRtcLeg:
         began = loop.time()
         try:
             await self._peer.connect()
+        except asyncio.CancelledError:
+            self._observer.leg_setup(self.kind, "canceled", loop.time() - began)
+            raise
         except NegotiationFailed as error:
+            outcome = "timeout" if error.reason == "timeout" else "failed"
             self._observer.transport_failed(error.stage, error.reason)
-            self._observer.leg_setup(self.kind, "failed", loop.time() - began)
+            self._observer.leg_setup(self.kind, outcome, loop.time() - began)
             log.warning("leg.not_connected", extra={"stage": error.stage, "reason": error.reason})
             return False
         seconds = loop.time() - began
@@ -163,7 +171,10 @@ class WebRtcLeg:
             pulses.cancel()
             digits.cancel()
         log.info("leg.closed", extra={"reason": reason})
-        return EndReason.REMOTE_HANGUP if reason == "closed" else EndReason.MEDIA_TIMEOUT
+        if reason == "closed":
+            return EndReason.REMOTE_HANGUP
+        self._observer.transport_failed("ice", reason)
+        return EndReason.MEDIA_TIMEOUT
 
     async def _pulse(self, emit: Callable[[events.LegEvent], None]) -> None:
         """Send reports and watch for silence."""

@@ -1,6 +1,7 @@
-"""Tests of how calls, legs and errors are written as JSON."""
+"""Rendering calls, their figures and errors."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -22,25 +23,36 @@ from bridge.call.model import (
     SentAudio,
     State,
 )
-from bridge.errors import CallNotFound, InvalidRequest, LimitExceeded
+from bridge.errors import InvalidRequest, InvalidState, LimitExceeded
+
+STARTED = datetime(2030, 1, 2, 3, 4, 5, 678_900, UTC)
+RECORD = CallRecord(
+    facts=CallFacts(CallId("00AB"), LineName("line"), "15550100001", STARTED),
+    direction=Direction.OUTBOUND,
+    state=State.ACTIVE,
+    reason=None,
+    seconds=12.34567,
+    legs=(),
+)
+HEARD = LegStatistics(
+    received=ReceivedAudio(
+        packets=95, bytes=9500, lost=5, frames=100, concealed_frames=4, fec_frames=1,
+        jitter_seconds=0.01234, level_dbov=-23.45,
+    ),
+    sent=SentAudio(packets=100, bytes=10_000, remote_loss_ratio=0.01234),
+    round_trip_seconds=0.04321,
+    discarded={"empty": 3},
+)  # fmt: skip
 
 
-def record(*legs, state=State.ACTIVE, peer="15550100001", reason=None):
-    started = datetime(2030, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
-    facts = CallFacts(CallId("00AB"), LineName("demo"), peer, started)
-    return CallRecord(facts, Direction.OUTBOUND, state, reason, 12.3456, legs)
+def leg(statistics=HEARD, kind=LegKind.WEBRTC):
+    figures = LegFigures(LegId("leg_1"), kind, Party.NEAR, statistics)
+    [shown] = render.quality(replace(RECORD, legs=(figures,)))["legs"]
+    return shown
 
 
-def leg(statistics, kind=LegKind.WEBRTC):
-    return LegFigures(LegId("leg_1"), kind, Party.NEAR, statistics)
-
-
-def body_of(response):
-    return json.loads(response.text)
-
-
-def test_a_call_is_listed_with_what_the_documents_name():
-    assert render.call(record()) == {
+def test_a_call_is_shown_as_the_status_lists_it():
+    assert render.call(RECORD) == {
         "callId": "00AB",
         "peer": "15550100001@s.whatsapp.net",
         "state": "active",
@@ -53,60 +65,60 @@ def test_a_call_is_listed_with_what_the_documents_name():
 
 @pytest.mark.parametrize(
     ("state", "word"),
-    [(State.INITIATED, "calling"), (State.RINGING, "ringing"), (State.HELD, "active")],
+    [
+        (State.INITIATED, "calling"),
+        (State.RINGING, "ringing"),
+        (State.CONNECTING, "connecting"),
+        (State.HELD, "active"),
+    ],
 )
-def test_states_have_the_words_of_the_native_api(state, word):
-    assert render.call(record(state=state))["state"] == word
+def test_states_have_their_native_words(state, word):
+    assert render.call(replace(RECORD, state=state))["state"] == word
 
 
-def test_a_peer_that_is_no_number_is_no_jid():
-    assert render.call(record(peer="webrtc"))["peer"] == "webrtc"
+def test_a_peer_that_is_no_number_is_shown_as_it_is():
+    browser = replace(RECORD, facts=replace(RECORD.facts, peer="webrtc"))
+    assert render.call(browser)["peer"] == "webrtc"
 
 
-def test_the_figures_of_an_ended_call_say_why_it_ended():
-    body = render.quality(record(state=State.ENDED, reason=EndReason.BUSY))
-    assert (body["state"], body["endReason"], body["seconds"]) == ("ended", "busy", 12.346)
-    assert body["legs"] == []
+def test_a_call_that_has_ended_says_why():
+    ended = render.quality(replace(RECORD, state=State.ENDED, reason=EndReason.BUSY))
+    assert (ended["state"], ended["endReason"], ended["seconds"]) == ("ended", "busy", 12.346)
 
 
-def test_losses_are_a_share_of_what_should_have_come():
-    received = ReceivedAudio(packets=95, lost=5, jitter_seconds=0.00234)
-    statistics = LegStatistics(received=received, round_trip_seconds=0.0301)
-    [one] = render.quality(record(leg(statistics)))["legs"]
-    assert one["received"]["lossRatio"] == 0.05
-    assert one["received"]["jitterMs"] == 2.34
-    assert one["roundTripMs"] == 30.1
-    assert 1 <= one["mos"] <= 4.5
+def test_a_leg_is_shown_in_milliseconds_and_ratios():
+    shown = leg()
+    assert shown["roundTripMs"] == 43.2
+    assert shown["received"]["jitterMs"] == 12.34
+    assert shown["received"]["lossRatio"] == 0.05
+    assert shown["received"]["levelDbov"] == -23.4
+    assert shown["received"]["concealedFrames"] == 4
+    assert shown["sent"]["remoteLossRatio"] == 0.0123
+    assert shown["discarded"] == {"empty": 3}
 
 
-def test_more_loss_is_a_lower_mos():
-    def mos(lost):
-        received = ReceivedAudio(packets=1000 - lost, lost=lost)
-        return render.quality(record(leg(LegStatistics(received=received))))["legs"][0]["mos"]
-
-    assert mos(0) > mos(30) > mos(150)
+def test_loss_makes_the_estimated_quality_worse():
+    clean = replace(HEARD, received=replace(HEARD.received, lost=0))
+    assert 1.0 < leg()["mos"] < leg(clean)["mos"] < 4.6
 
 
-def test_what_is_not_known_is_null():
-    [one] = render.quality(record(leg(LegStatistics())))["legs"]
-    assert (one["roundTripMs"], one["mos"]) == (None, None)
-    assert one["received"]["lossRatio"] == 0.0
+def test_there_is_no_estimate_of_what_has_not_been_heard_or_has_no_network():
+    assert leg(LegStatistics())["mos"] is None
+    assert leg(LegStatistics())["roundTripMs"] is None
+    assert leg(kind=LegKind.SIMULATOR)["mos"] is None
 
 
-def test_a_leg_without_rtp_has_no_mos():
-    statistics = LegStatistics(received=ReceivedAudio(packets=50), sent=SentAudio(packets=50))
-    [one] = render.quality(record(leg(statistics, LegKind.SIMULATOR)))["legs"]
-    assert one["mos"] is None
+def test_figures_are_json():
+    json.dumps(
+        render.quality(
+            replace(RECORD, legs=(LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD),))
+        )
+    )
 
 
-def test_discarded_datagrams_are_told_by_reason():
-    [one] = render.quality(record(leg(LegStatistics(discarded={"empty": 2}))))["legs"]
-    assert one["discarded"] == {"empty": 2}
-
-
-def test_success_wraps_the_payload_and_may_have_something_beside_it():
+def test_success_wraps_the_payload_and_may_say_more_beside_it():
     response = render.success({"callId": "00AB"}, call={"callID": "00AB"})
-    assert body_of(response) == {
+    assert json.loads(response.text) == {
         "code": 200,
         "data": {"callId": "00AB"},
         "success": True,
@@ -114,24 +126,21 @@ def test_success_wraps_the_payload_and_may_have_something_beside_it():
     }
 
 
-def test_an_error_has_its_status_its_words_and_the_field():
-    response = render.failure(InvalidRequest("missing phone in payload", field="phone"))
-    assert response.status == 400
-    assert body_of(response) == {
-        "code": 400,
-        "error": "missing phone in payload",
+def test_a_failure_has_code_and_words():
+    response = render.failure(InvalidState("the call has ended"))
+    assert response.status == 409
+    assert json.loads(response.text) == {
+        "code": 409,
+        "error": "the call has ended",
         "success": False,
-        "field": "phone",
     }
 
 
-def test_an_error_about_no_field_names_none():
-    response = render.failure(CallNotFound("there is no such call"))
-    assert response.status == 404
-    assert "field" not in body_of(response)
-    assert "Retry-After" not in response.headers
+def test_a_failure_names_the_field():
+    response = render.failure(InvalidRequest("missing sdp in payload", field="sdp"))
+    assert json.loads(response.text)["field"] == "sdp"
 
 
-def test_a_limit_says_when_to_come_back():
-    response = render.failure(LimitExceeded("too many calls"))
-    assert (response.status, response.headers["Retry-After"]) == (503, "5")
+def test_a_failure_that_will_pass_says_when_to_retry():
+    assert render.failure(LimitExceeded("full")).headers["Retry-After"] == "5"
+    assert "Retry-After" not in render.failure(InvalidState("ended")).headers
