@@ -1,12 +1,16 @@
 """Comparing sounds: how late, how loud, how alike."""
 
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from scipy.signal import correlate, resample_poly
 
 from tests.browser.chromium import RATE, Sound
+
+Judge: TypeAlias = Callable[[Sound, Sound], float]
 
 WINDOW = RATE // 50
 SILENCE = -100.0
@@ -29,20 +33,44 @@ def level(sound: Sound) -> float:
     return float(10 * np.log10(power)) if power > 1e-10 else SILENCE
 
 
-def lag(reference: Sound, sound: Sound) -> tuple[int, float]:
-    """By how many samples `sound` is later than `reference`, and how alike they then are (0 to 1)."""
+def lag(reference: Sound, sound: Sound) -> int:
+    """By how many samples `sound` is later than `reference`."""
     product = correlate(sound, reference, mode="full", method="fft")
-    best = int(np.argmax(np.abs(product)))
-    energy = np.sqrt(np.sum(np.square(sound)) * np.sum(np.square(reference)))
-    return best - (len(reference) - 1), float(abs(product[best]) / max(energy, 1e-12))
+    return int(np.argmax(np.abs(product))) - (len(reference) - 1)
 
 
-def find(looped: Sound, sound: Sound) -> Sound:
-    """Give the part of an endlessly repeated recording that `sound` is a copy of."""
-    times = len(sound) // len(looped) + 2
-    endless = np.tile(looped, times)
-    start, _ = lag(sound, endless)
-    return endless[max(0, start) :][: len(sound)]
+def delays(reference: Sound, sound: Sound) -> list[float]:
+    """By how many seconds `sound` is later, for each second in which the reference speaks."""
+    seconds = [
+        (reference[at : at + RATE], sound[at : at + 2 * RATE])
+        for at in range(0, len(reference) - 2 * RATE, RATE)
+    ]
+    return [lag(said, heard) / RATE for said, heard in seconds if level(said) > -40]
+
+
+def scores(judge: Judge, looped: Sound, sound: Sound, *, seconds: float) -> list[float]:
+    """Compare a sound, piece by piece, with the place in an endlessly repeated recording it is from.
+
+    By pieces because a jitter buffer stretches and shortens what it plays by some milliseconds,
+    which nobody hears but which shifts all that follows.
+
+    Args:
+        judge: Takes the original and the copy, and says how good the copy is.
+        looped: The recording.
+        sound: What was heard of it; pieces that are mostly pauses are left out.
+        seconds: Length of a piece.
+    """
+    endless = np.tile(looped, 3)
+    length = int(seconds * RATE)
+    judged = []
+    for at in range(0, len(sound) - length + 1, length):
+        piece = sound[at : at + length]
+        talking = [level(piece[i : i + WINDOW]) > -45 for i in range(0, length, WINDOW)]
+        if sum(talking) < len(talking) / 2:
+            continue
+        start = max(0, lag(piece, endless))
+        judged.append(float(judge(endless[start : start + length], piece)))
+    return judged
 
 
 def longest_gap(heard: Sound, reference: Sound, *, quiet: float = -55.0) -> float:
