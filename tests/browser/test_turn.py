@@ -115,7 +115,7 @@ async def test_a_credential_past_its_time_is_refused_and_the_page_says_why(
         await page.route("**/call/webrtc/config", linger)
         told = await page.evaluate(REFUSAL)
 
-    # Besides the refusal, Chromium reports (701) that it has no way from its IPv6 address.
+    # Chromium also tries from loopback, and reports (701) that TCP does not lead out of there.
     assert 401 in told.pop("refused")
     assert told == {
         "code": "no_relay",
