@@ -121,6 +121,7 @@ function wishes() {
 async function converse(peer, inbound, begin, accept = async () => {}) {
   if (current) return;
   tell("");
+  for (const chart of Object.values(charts)) chart.clear();
   /** @type {Conversation} */
   const call = { callId: "", peer, state: "calling", media: null, track: null, since: 0, inbound, renewed: false };
   current = call;
@@ -357,7 +358,7 @@ function showQuality(call, quality) {
   charts.roundTrip.add(scaled(roundTrip, 1000));
   charts.jitter.add(scaled(jitter, 1000), scaled(sentJitter, 1000));
   charts.loss.add(loss * 100, scaled(sentLoss, 100));
-  const [words, kind] = mos > 4 ? ["Very good", "good"] : mos > 3.6 ? ["Good", "good"] : mos > 3 ? ["Fair", "fair"] : ["Poor", "bad"];
+  const [words, kind] = mos === null ? ["Nothing to hear", ""] : mos > 4 ? ["Very good", "good"] : mos > 3.6 ? ["Good", "good"] : mos > 3 ? ["Fair", "fair"] : ["Poor", "bad"];
   verdict(relayed ? `${words}, relayed` : words, kind);
   const warning = call.since ? warnings[0] : undefined;
   element("hint").textContent = call.media?.muted ? "The others cannot hear you." : warning ? WARNINGS[warning] : "";
@@ -480,7 +481,6 @@ const when = (id, type, act) => element(id).addEventListener(type, act);
 when("dialler", "submit", (event) => {
   event.preventDefault();
   const number = element("number").value.replace(/\D/g, "");
-  for (const chart of Object.values(charts)) chart.clear();
   void converse(number, false, () => api.dial(number));
 });
 when("number", "input", markChosen);

@@ -7,14 +7,14 @@
  * @property {number | null} roundTrip  To the bridge and back.
  * @property {number | null} jitter  Of what we receive.
  * @property {number} loss  Of what we receive.
- * @property {number} concealed  Share of what was played that had to be invented.
+ * @property {number} concealed  Share of what was played that had to be invented, silence left out.
  * @property {number} delay  What the browser's jitter buffer adds.
  * @property {number | null} sentJitter  Of what we send, reported by the bridge.
  * @property {number | null} sentLoss  Of what we send, reported by the bridge.
  * @property {number | null} levelIn  Loudness of what we receive (root mean square); null where the browser does not tell.
  * @property {number | null} levelOut  Loudness of the microphone.
  * @property {number} packetsIn  Packets received in this second.
- * @property {number} mos  Estimated opinion score of what we hear, 1 (bad) to 4.5.
+ * @property {number | null} mos  Estimated opinion score of what we hear, 1 (bad) to 4.5; null when nothing arrives.
  * @property {boolean} relayed  The media goes through a TURN relay.
  * @property {Warning[]} warnings  What the person should be told about.
  */
@@ -36,7 +36,7 @@ export function count(report) {
   const [inbound, remote, source] = [of("inbound-rtp"), of("remote-inbound-rtp"), of("media-source")];
   return {
     received: inbound.packetsReceived ?? 0, lost: inbound.packetsLost ?? 0, jitter: inbound.jitter ?? null,
-    samples: inbound.totalSamplesReceived ?? 0, concealed: inbound.concealedSamples ?? 0,
+    samples: inbound.totalSamplesReceived ?? 0, concealed: (inbound.concealedSamples ?? 0) - (inbound.silentConcealedSamples ?? 0),
     buffered: inbound.jitterBufferDelay ?? 0, emitted: inbound.jitterBufferEmittedCount ?? 0,
     energyIn: inbound.totalAudioEnergy ?? null, timeIn: inbound.totalSamplesDuration ?? 0,
     energyOut: source.totalAudioEnergy ?? null, timeOut: source.totalSamplesDuration ?? 0,
@@ -68,7 +68,7 @@ export function compare(a, b) {
     sentJitter: b.sentJitter, sentLoss: b.sentLoss, packetsIn, relayed: b.relayed,
     levelIn: level(a.energyIn, b.energyIn, b.timeIn - a.timeIn),
     levelOut: level(a.energyOut, b.energyOut, b.timeOut - a.timeOut),
-    mos: opinionScore({ delay: (b.roundTrip ?? 0) / 2 + delay + 0.04, loss: Math.max(loss, concealed) }),
+    mos: packetsIn ? opinionScore({ delay: (b.roundTrip ?? 0) / 2 + delay + 0.04, loss: Math.max(loss, concealed) }) : null,
     warnings: [],
   };
 }

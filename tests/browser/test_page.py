@@ -112,6 +112,7 @@ async def test_mute_stops_the_echo_and_unmute_brings_it_back(visitor: Visitor):
     await expect(mute).to_have_attribute("aria-pressed", "true")
     await asyncio.sleep(1)
     silent = level((await record(visitor.page, 3)).received)
+    await expect(visitor.see("verdict")).not_to_have_text("Poor")  # silence is no damage
     await mute.click()
     await expect(mute).to_have_attribute("aria-pressed", "false")
     await asyncio.sleep(1)
@@ -151,6 +152,7 @@ async def test_an_incoming_call_is_answered(visitor: Visitor):
     await visitor.page.get_by_role("button", name="Let Talker ring me").click()
 
     await expect(visitor.see("incoming-who")).to_have_text("Talker")
+    await expect(visitor.see("answer")).to_be_in_viewport()
     await visitor.page.get_by_role("button", name="Answer", exact=True).click()
     await visitor.connected()
 
