@@ -187,6 +187,7 @@ def _webrtc_legs(
         ports=ports,
         probe_private=settings.rtc.probe_private,
         limits=patience,
+        relay=settings.media.relay,
     )
 
     def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:

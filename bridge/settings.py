@@ -78,6 +78,13 @@ class Rtc(Section, frozen=True):
     """Send checks to private, loopback and link-local candidates that a browser offers."""
 
 
+class Media(Section, frozen=True):
+    """How sound passes through the bridge."""
+
+    relay: bool = True
+    """Pass Opus packets on undecoded where nothing needs their sound."""
+
+
 class TurnServer(Section, frozen=True):
     """One TURN server with its own credentials, for `turn.servers`."""
 
@@ -133,6 +140,7 @@ class Settings(Section, frozen=True):
     simulator: Simulator = msgspec.field(default_factory=Simulator)
     limits: Limits = msgspec.field(default_factory=Limits)
     rtc: Rtc = msgspec.field(default_factory=Rtc)
+    media: Media = msgspec.field(default_factory=Media)
     turn: Turn = msgspec.field(default_factory=Turn)
     log: Log = msgspec.field(default_factory=Log)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)

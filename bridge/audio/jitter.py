@@ -87,6 +87,7 @@ class Receiver:
         "_timeline",
         "late",
         "reordered",
+        "skipped",
     )
 
     def __init__(self) -> None:
@@ -94,6 +95,8 @@ class Receiver:
         """Packets dropped: too late, twice, or far outside the sequence."""
         self.reordered = 0
         """Packets that came after one with a higher sequence number, in time or not."""
+        self.skipped = 0
+        """Packets of the sequence that were no audio; those that came out of order not counted."""
         self._missing: set[int] = set()
         self._held: _Packet | None = None
         self._reordering_until = float("-inf")
@@ -156,9 +159,27 @@ class Receiver:
         ahead = _signed16(sequence - self._next)
         if not 0 <= ahead <= _MAX_MISORDER:
             return ()
+        self.skipped += 1
+        return self._skip(sequence, now)
+
+    def place(self, timestamp: int) -> int:
+        """Tell where a packet lies on `timeline`, in samples at 48 kHz and whole bus samples.
+
+        Meant for packets that `receive` has taken; before the first one it means nothing.
+        """
+        position = self._position + _signed32(timestamp - self._expected)
+        return position - position % _RATIO
+
+    @property
+    def timeline(self) -> Hashable:
+        """What positions count on now."""
+        return self._timeline
+
+    def _skip(self, sequence: int, now: float) -> Sequence[Step]:
+        ahead = _signed16(sequence - self._next)
         if self._held is not None and ahead > _signed16(self._held.sequence - self._next):
             steps = self._release(now)
-            return [*steps, *self.skip(sequence, now)]
+            return [*steps, *self._skip(sequence, now)]
         self._note_missing(ahead)
         self._next = (sequence + 1) & 0xFFFF
         if self._held is not None and self._held.sequence == self._next:

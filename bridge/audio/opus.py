@@ -50,6 +50,7 @@ _SET_DTX = 4016
 _SET_SIGNAL = 4024
 _GET_LOOKAHEAD = 4027
 _RESET_STATE = 4028
+_SET_PREDICTION_DISABLED = 4042
 _SIGNAL_VOICE = 3001
 
 
@@ -233,6 +234,17 @@ class Encoder:
             raise LocalProtocolError(f"opus_encode: {self._opus.error(size)}")
         packet: bytes = self._view[:size]
         return packet
+
+    def encode_independent(self, pcm: bytes) -> bytes:
+        """Encode one frame as `encode`, so that it can be decoded without the one before it.
+
+        To be used when the far decoder has last heard another encoder.
+        """
+        self._set(_SET_PREDICTION_DISABLED, 1)
+        try:
+            return self.encode(pcm)
+        finally:
+            self._set(_SET_PREDICTION_DISABLED, 0)
 
     def _set(self, request: int, value: int) -> None:
         code = self._opus.lib.opus_encoder_ctl(self._handle, request, _ffi.cast("int32_t", value))

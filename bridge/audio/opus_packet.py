@@ -1,6 +1,7 @@
 """What the first bytes of an Opus packet say (RFC 6716 §3), read without decoding it."""
 
-from typing import Final
+from collections.abc import Hashable
+from typing import Final, NamedTuple
 
 from bridge.errors import RemoteProtocolError
 
@@ -15,6 +16,22 @@ _FIRST_CELT: Final = 16
 
 # By first byte; 0 where the second byte gives the number of frames.
 _DURATIONS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_SAMPLES[toc >> 3] for toc in range(256))
+
+
+class OpusPacket(NamedTuple):
+    """An Opus packet on its way from one RTP stream into another, undecoded."""
+
+    payload: bytes
+    samples: int
+    """Its length at 48 kHz."""
+    sequence: int
+    """16 bits, without gaps but for packets that were lost; what is no audio does not count."""
+    position: int
+    """Of its first sample at 48 kHz: three times the `pts` of the frame it would decode to."""
+    timeline: Hashable
+    """What `position` counts on, as `Frame.timeline`."""
+    level_dbov: float
+    """Recent level of its source."""
 
 
 def duration(payload: bytes) -> int:

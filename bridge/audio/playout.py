@@ -133,11 +133,9 @@ class Playout:
             return self._shortened(tick, delay)
         return self._play(delay)
 
-    def drain(self) -> list[Frame]:
-        """Give up all frames still held, in order, each with its own timestamp."""
-        frames = [frame for _, frame in self._queue]
-        self._queue.clear()
-        return frames
+    def held(self) -> list[Frame]:
+        """The frames not yet played, in order, each with its own timestamp."""
+        return [frame for _, frame in self._queue]
 
     def _place(self, frame: Frame, now: float) -> int:
         """Find the frame's place on the timeline that goes on through all those of the source."""

@@ -1,18 +1,43 @@
 """Where the audio of one call meets: sources, sinks, and who hears whom.
 
-A sink that hears exactly one timed source is served in the same call in which the frame arrives,
-with nothing between the two. Every other sink is served by `tick`, every 20 ms, from one playout
-buffer a timed source. The bus joins the two roads and does no arithmetic of its own.
+Each sink is served on one of three roads:
+
+* **relay**: it hears exactly one source, and both can pass Opus packets on as they are;
+* **arrival**: it hears exactly one timed source and gets its frames in the call in which they come;
+* **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source.
+
+A source decodes only when somebody takes its frames, so a sink on the clock, which may do nothing
+but listen, gets a decoded copy beside a relay. A packet that a sink cannot take moves that sink to
+frames, beginning with this very packet; so does a second source. It goes back to the relay once
+it has needed frames no more for 5 s. The bus joins the roads and does no arithmetic of its own.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame, Push
 from bridge.audio.mixer import mix
+from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.playout import Playout
-from bridge.call.model import LegId
+from bridge.call.model import LegId, Road
+
+RETURN_SECONDS: Final = 5.0
+"""For how long a sink must not have needed frames before packets are relayed to it again."""
+
+
+class Relay(Protocol):
+    """Where a source sends its packets undecoded."""
+
+    def __call__(self, packet: OpusPacket, now: float) -> None:
+        """Pass a packet on; may call the source's `attach`, when frames are needed from now on."""
+        ...
+
+    @property
+    def loss_ratio(self) -> float:
+        """The greatest share of packets that a far end of the relay reports lost, 0 to 1."""
+        ...
 
 
 class Source(Protocol):
@@ -23,12 +48,35 @@ class Source(Protocol):
         """Whether frames come by themselves, with the timing of RTP; else the clock pulls them."""
         ...
 
-    def attach(self, push: Push | None) -> None:
-        """Set where a timed source sends each frame as it arrives; None: nobody listens."""
+    @property
+    def relays(self) -> bool:
+        """Whether a timed source can send its packets undecoded."""
+        ...
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Set where a timed source sends what arrives.
+
+        Args:
+            push: takes each frame; None: nobody wants frames.
+            relay: takes each packet, before `push` takes its frames; None unless `relays`.
+        """
         ...
 
     def pull(self) -> bytes | None:
         """Give the next 640 bytes of an untimed source, called once every 20 ms; None is silence."""
+        ...
+
+
+class PacketSink(Protocol):
+    """Takes packets as they are."""
+
+    def take(self, packet: OpusPacket, now: float) -> bool:
+        """Take a packet; False when it does not fit and its frames are needed instead."""
+        ...
+
+    @property
+    def loss_ratio(self) -> float:
+        """The share of packets that the far end reports lost, 0 to 1."""
         ...
 
 
@@ -40,24 +88,35 @@ class Sink(Protocol):
         """Whether the sink must be fed by the clock even when it hears one source only."""
         ...
 
+    @property
+    def packets(self) -> PacketSink | None:
+        """Takes packets in place of frames; None when the sink cannot."""
+        ...
+
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame; never waits, never raises."""
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Party:
     """One leg on the bus."""
 
     source: Source
     sink: Sink
     hears: tuple[LegId, ...] = ()
-    clocked: bool = False
-    """Whether the sink is served by `tick`."""
+    road: Road = Road.PCM
+    relay_at: float = -math.inf
+    """When packets may be relayed to the sink again."""
     epoch: int = 0
     """Counts the sink's turns on the clock, so that each is a timeline of its own."""
     playout: Playout | None = field(default=None)
     """The source's buffer, while a clocked sink hears it."""
+
+    @property
+    def clocked(self) -> bool:
+        """Whether the sink is served by `tick`."""
+        return self.road is Road.CLOCK
 
 
 class Bus:
@@ -84,6 +143,11 @@ class Bus:
         """Frames that a full playout buffer dropped, of all there were."""
         return self._retired_dropped + sum(playout.dropped for playout in self.playouts())
 
+    def road(self, leg_id: LegId) -> Road | None:
+        """How a leg is served what it hears; None when it hears nobody."""
+        party = self._parties.get(leg_id)
+        return None if party is None or not party.hears else party.road
+
     def join(self, leg_id: LegId, source: Source, sink: Sink) -> None:
         """Add a leg; it hears nobody until it is routed."""
         self._parties[leg_id] = _Party(source, sink)
@@ -100,18 +164,26 @@ class Bus:
     def route(self, rows: Mapping[LegId, frozenset[LegId]], now: float) -> None:
         """Replace the table: for each sink, the sources it hears; sinks not named hear nobody.
 
-        A source that no clocked sink hears any more gives up its buffer: what was still in it
-        leaves at once for the sink that now hears the source directly.
+        A sink that comes back from the clock gets at once what the buffer of the source that it
+        now hears directly still held.
         """
+        returned: list[_Party] = []
         for leg_id, party in self._parties.items():
             heard = rows.get(leg_id, frozenset())
             party.hears = tuple(source for source in self._parties if source in heard)
-            clocked = self._wants_clock(party)
-            party.epoch += clocked and not party.clocked
-            party.clocked = clocked
+            before, party.road = party.road, self._choose_road(party)
+            if party.clocked:
+                party.epoch += before is not Road.CLOCK
+            elif before is Road.CLOCK:
+                party.road = Road.PCM
+                party.relay_at = now + RETURN_SECONDS
+                returned.append(party)
+            elif party.relay_at > now:
+                party.road = Road.PCM
         for leg_id, party in self._parties.items():
             if party.source.timed:
-                self._connect(leg_id, party, now)
+                self._hand_over(leg_id, party, returned, now)
+                self._connect(leg_id, party)
 
     def tick(self, now: float) -> None:
         """Serve every clocked sink one frame; called once every 20 ms."""
@@ -131,41 +203,89 @@ class Bus:
         """The buffers in use now, for their figures."""
         return [party.playout for party in self._parties.values() if party.playout is not None]
 
-    def _wants_clock(self, party: _Party) -> bool:
+    def _choose_road(self, party: _Party) -> Road:
+        """Choose the best road for a sink, whatever road it was on."""
+        if party.sink.steady:
+            return Road.CLOCK
         if not party.hears:
-            return party.sink.steady
-        alone = len(party.hears) == 1
-        return party.sink.steady or not (alone and self._parties[party.hears[0]].source.timed)
+            return Road.PCM
+        source = self._parties[party.hears[0]].source
+        if len(party.hears) > 1 or not source.timed:
+            return Road.CLOCK
+        return Road.RELAY if source.relays and party.sink.packets is not None else Road.PCM
 
     def _pull(self, party: _Party, now: float) -> bytes | None:
         if party.playout is not None:
             return party.playout.pull(now)
         return None if party.source.timed else party.source.pull()
 
-    def _connect(self, leg_id: LegId, party: _Party, now: float) -> None:
-        """Point a timed source at all who hear it; a source that one sink hears meets it directly."""
-        hearers = [other for other in self._parties.values() if leg_id in other.hears]
-        takers: list[Push] = [other.sink.push for other in hearers if not other.clocked]
-        clocked = any(other.clocked for other in hearers)
-        if clocked:
+    def _hearers(self, leg_id: LegId) -> list[_Party]:
+        return [other for other in self._parties.values() if leg_id in other.hears]
+
+    def _hand_over(self, leg_id: LegId, party: _Party, returned: list[_Party], now: float) -> None:
+        """Give what a source's buffer holds to the sinks that heard it by the clock until now."""
+        if party.playout is None:
+            return
+        hearers = self._hearers(leg_id)
+        for other in hearers:
+            if other in returned:
+                for frame in party.playout.held():
+                    other.sink.push(frame, now)
+        if not any(other.clocked for other in hearers):
+            self._retire(party)
+
+    def _connect(self, leg_id: LegId, party: _Party) -> None:
+        """Point a timed source at all who hear it, each by its road."""
+        hearers = self._hearers(leg_id)
+        takers: list[Push] = [other.sink.push for other in hearers if other.road is Road.PCM]
+        if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
             takers.append(party.playout.push)
-        push = _fan_out(takers)
-        if party.playout is not None and not clocked:
-            for frame in self._retire(party):
-                if push is not None:
-                    push(frame, now)
-        party.source.attach(push)
+        relayed = [other for other in hearers if self._choose_road(other) is Road.RELAY]
+        relay = _Relay(relayed, lambda: self._connect(leg_id, party)) if relayed else None
+        party.source.attach(_fan_out(takers), relay)
 
-    def _retire(self, party: _Party) -> list[Frame]:
-        """Give up a source's buffer; keep what it had counted and give what it still held."""
+    def _retire(self, party: _Party) -> None:
+        """Give up a source's buffer; keep what it had counted."""
         playout, party.playout = party.playout, None
-        if playout is None:
-            return []
-        self._retired_late += playout.late
-        self._retired_dropped += playout.dropped
-        return playout.drain()
+        if playout is not None:
+            self._retired_late += playout.late
+            self._retired_dropped += playout.dropped
+
+
+class _Relay:
+    """Passes the packets of one source on, and moves sinks between the relay and frames."""
+
+    __slots__ = ("_moved", "_sinks")
+
+    def __init__(self, parties: list[_Party], moved: Callable[[], None]) -> None:
+        self._sinks = [
+            (party, packets) for party in parties if (packets := party.sink.packets) is not None
+        ]
+        self._moved = moved
+
+    def __call__(self, packet: OpusPacket, now: float) -> None:
+        moved = False
+        for party, packets in self._sinks:
+            if party.relay_at > now:
+                continue
+            if packets.take(packet, now):
+                if party.road is not Road.RELAY:
+                    party.road = Road.RELAY
+                    moved = True
+            else:
+                party.relay_at = now + RETURN_SECONDS
+                if party.road is Road.RELAY:
+                    party.road = Road.PCM
+                    moved = True
+        if moved:
+            self._moved()
+
+    @property
+    def loss_ratio(self) -> float:
+        relayed = [packets for party, packets in self._sinks if party.road is Road.RELAY]
+        return max((packets.loss_ratio for packets in relayed), default=0.0)
 
 
 def _fan_out(takers: list[Push]) -> Push | None:

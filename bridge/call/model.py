@@ -61,6 +61,17 @@ class LegKind(StrEnum):
     SIMULATOR = "simulator"
 
 
+class Road(StrEnum):
+    """How a leg is served what it hears."""
+
+    RELAY = "relay"
+    """Packets are passed on undecoded."""
+    PCM = "pcm"
+    """Frames, each as it arrives."""
+    CLOCK = "clock"
+    """A frame every 20 ms."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceivedAudio:
     """What a leg has received so far; all counts are totals since the leg began."""
@@ -92,8 +103,10 @@ class SentAudio:
 
     packets: int = 0
     bytes: int = 0
+    relayed_packets: int = 0
+    """Of `packets`, those passed on undecoded."""
     dropped_frames: int = 0
-    """Frames not sent because their time had already been sent."""
+    """Frames and relayed packets not sent because their time or number had already been sent."""
     remote_lost: int = 0
     """Packets the peer says it never got."""
     remote_loss_ratio: float = 0.0
@@ -134,6 +147,8 @@ class LegFigures:
     kind: LegKind
     party: Party
     statistics: LegStatistics
+    road: Road | None = None
+    """How it is served now; None once it is gone."""
 
 
 @dataclass(frozen=True, slots=True)

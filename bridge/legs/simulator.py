@@ -11,7 +11,7 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE,
 from bridge.audio.level import level
 from bridge.audio.vad import Vad
 from bridge.audio.wav import parse_wav
-from bridge.call.bus import Sink, Source
+from bridge.call.bus import Relay, Sink, Source
 from bridge.call.events import (
     DigitReceived,
     LegAnswered,
@@ -190,6 +190,8 @@ class SimulatedContact:
     """
 
     kind = LegKind.SIMULATOR
+    relays = False
+    packets = None
 
     def __init__(
         self,
@@ -240,7 +242,7 @@ class SimulatedContact:
         """Only who must notice silence needs a frame every 20 ms."""
         return self._behaviour is Behaviour.REPEAT
 
-    def attach(self, push: Push | None) -> None:
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         """Set where the echo goes."""
         self._push = push
 

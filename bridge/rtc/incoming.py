@@ -1,6 +1,13 @@
-"""What one peer says: from its RTP packets to frames and digits."""
+"""What one peer says: from its RTP packets to frames and digits, or to packets passed on as they are.
 
+Nothing is decoded while only packets are wanted, but a few now and then for the meter. The last few
+are kept: the moment frames are wanted they are decoded first, unheard, since a cold decoder begins
+with a dip that can be heard for 80 ms.
+"""
+
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame, Push
@@ -8,6 +15,8 @@ from bridge.audio.framer import Framer
 from bridge.audio.jitter import HOLD_SECONDS, Action, Receiver, Step
 from bridge.audio.level import QUIET, SILENT, level
 from bridge.audio.opus import Decoder, Opus
+from bridge.audio.opus_packet import OpusPacket, duration
+from bridge.call.bus import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
 from bridge.wire.reception import ReceptionStatistics
@@ -17,6 +26,14 @@ from bridge.wire.telephone_event import DigitReceiver
 
 LEVEL_EVERY: Final = 5
 """Every so many frames the level is measured: ten times a second is enough for a meter."""
+
+WARMING_PACKETS: Final = 5
+"""So many packets make a cold decoder or encoder sound as if it had always run."""
+
+_METER_EVERY: Final = 20
+"""The last of so many packets is measured while nobody wants frames."""
+_METER_PACKETS: Final = 3
+"""So many are decoded for it: fewer, and the decoder is too cold to tell the level."""
 
 # Packets of the source before this one may still be on their way for so long.
 _STRAGGLER_SECONDS: Final = 2.0
@@ -48,11 +65,17 @@ class Incoming:
         "_quiet_since",
         "_receiver",
         "_receives",
+        "_relay",
+        "_relay_begins",
+        "_relayed",
+        "_renumbering",
         "_silent_seconds",
         "_ssrc",
         "_stragglers",
         "_telephone_events",
         "_timeline",
+        "_undecoded",
+        "_undecoded_count",
         "_wake",
         "last_received",
         "malformed",
@@ -65,7 +88,13 @@ class Incoming:
         self, opus: Opus, *, on_digit: Callable[[str], None], wake: Callable[[float], None]
     ) -> None:
         self.push: Push | None = None
-        """Where frames go; None: nobody listens."""
+        """Where frames go; None: nobody wants any."""
+        self._relay: Relay | None = None
+        self._relay_begins = False
+        self._relayed = 0  # number of the packet passed on last
+        self._renumbering = 0  # from the peer's numbers to those passed on
+        self._undecoded: deque[bytes] = deque(maxlen=WARMING_PACKETS)
+        self._undecoded_count = 0
         self.reception: ReceptionStatistics | None = None
         """Of the source; None before its first packet."""
         self.last_received: float | None = None
@@ -97,6 +126,19 @@ class Incoming:
         self._level = SILENT
         self._quiet_since: float | None = None
         self._silent_seconds = 0.0
+
+    def attach(self, push: Push | None, relay: Relay | None) -> None:
+        """Set where frames and undecoded packets go; a decoder that stood still is warmed."""
+        self.push = push
+        self._relay_begins = self._relay_begins or (self._relay is None and relay is not None)
+        self._relay = relay
+        if self._undecoded_count and (push is not None or relay is None):
+            self._warm()
+
+    @property
+    def relay_loss_ratio(self) -> float:
+        """The share of packets that the far end of the relay reports lost; 0 without a relay."""
+        return 0.0 if self._relay is None else self._relay.loss_ratio
 
     def adopt(self, audio: RemoteAudio) -> None:
         """Take over what was negotiated: payload types, and whether the peer sends."""
@@ -134,16 +176,8 @@ class Incoming:
             return
         if packet.payload_type != self._payload_type or not payload:
             self._receive_other(packet, now)
-            return
-        try:
-            steps = self._receiver.receive(packet.sequence, packet.timestamp, payload, now)
-        except RemoteProtocolError:
-            self.malformed += 1
-            return
-        if steps:
-            self._play(steps, now)
-        elif self._receiver.held_since == now:
-            self._wake(HOLD_SECONDS)
+        else:
+            self._receive_audio(packet, now)
 
     @property
     def holding(self) -> bool:
@@ -152,7 +186,7 @@ class Incoming:
 
     def pulse(self, now: float) -> None:
         """Play a held packet that has waited long enough."""
-        self._play(self._receiver.pulse(now), now)
+        self._decode(self._receiver.pulse(now), now)
 
     def age(self, now: float) -> None:
         """Let the level fall and silence grow while no packet comes."""
@@ -196,9 +230,24 @@ class Incoming:
         self._receiver.restart()
         self._digit_receiver = DigitReceiver()
 
+    def _receive_audio(self, packet: RtpPacket, now: float) -> None:
+        payload = packet.payload
+        try:
+            steps = self._receiver.receive(packet.sequence, packet.timestamp, payload, now)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        if self._relay is not None and self._pass_on(self._relay, packet, now):
+            self._leave_undecoded(payload, now)
+            return
+        if steps:
+            self._play(steps, now)
+        elif self._receiver.held_since == now:
+            self._wake(HOLD_SECONDS)
+
     def _receive_other(self, packet: RtpPacket, now: float) -> None:
         """Take a packet that is not audio, but counts in the sequence of the audio."""
-        self._play(self._receiver.skip(packet.sequence, now), now)
+        self._decode(self._receiver.skip(packet.sequence, now), now)
         if not packet.payload:
             return
         if packet.payload_type not in self._telephone_events:
@@ -212,12 +261,73 @@ class Incoming:
         if digit is not None:
             self._on_digit(digit)
 
+    def _pass_on(self, relay: Relay, packet: RtpPacket, now: float) -> bool:
+        """Give a packet to the relay; tell whether nobody wants its frames."""
+        receiver, payload = self._receiver, packet.payload
+        timeline = receiver.timeline
+        if timeline is not self._timeline:
+            self._begin_timeline(timeline)
+        sequence = packet.sequence - receiver.skipped + self._renumbering
+        if self._relay_begins:
+            # What came while nothing was passed on is no loss.
+            self._relay_begins = False
+            self._renumbering += self._relayed + 1 - sequence
+            sequence = self._relayed + 1
+        self._relayed = sequence & 0xFFFF
+        relay(
+            OpusPacket(
+                payload,
+                duration(payload),
+                self._relayed,
+                receiver.place(packet.timestamp),
+                timeline,
+                self._level,
+            ),
+            now,
+        )
+        return self.push is None and self._relay is not None
+
+    def _leave_undecoded(self, payload: bytes, now: float) -> None:
+        self._undecoded.append(payload)
+        self._undecoded_count += 1
+        place = self._undecoded_count % _METER_EVERY
+        if 0 < place <= _METER_EVERY - _METER_PACKETS:
+            return
+        try:
+            pcm = self._decoder.decode(payload)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        if place == 0:
+            self._measure(pcm, now)
+
+    def _warm(self) -> None:
+        """Decode the last packets unheard, so that the next one joins on to them."""
+        if self._undecoded_count > WARMING_PACKETS:
+            self._decoder.reset()
+        for payload in self._undecoded:
+            with suppress(RemoteProtocolError):
+                self._decoder.decode(payload)
+        self._framer.reset()
+        self._undecoded.clear()
+        self._undecoded_count = 0
+
+    def _begin_timeline(self, timeline: Hashable) -> None:
+        self._timeline = timeline
+        self._decoder.reset()
+        self._framer.reset()
+        self._undecoded.clear()
+        self._undecoded_count = 0
+
+    def _decode(self, steps: Iterable[Step], now: float) -> None:
+        """Play what is due, unless all of it went undecoded already."""
+        if self._relay is None or self.push is not None:
+            self._play(steps, now)
+
     def _play(self, steps: Iterable[Step], now: float) -> None:
         for step in steps:
             if step.timeline is not self._timeline:
-                self._timeline = step.timeline
-                self._decoder.reset()
-                self._framer.reset()
+                self._begin_timeline(step.timeline)
             pcm = self._sound(step)
             if len(pcm) == FRAME_BYTES and self._framer.empty:
                 self._give(pcm, step.pts, now)

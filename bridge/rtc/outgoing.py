@@ -1,18 +1,27 @@
-"""What one peer hears: from frames and digits to its RTP packets."""
+"""What one peer hears: from frames, packets passed on, and digits to its RTP packets."""
 
+from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Final, NamedTuple
 
-from bridge.audio.frame import Frame
+from bridge.audio.frame import FRAME_BYTES, Frame
 from bridge.audio.level import SILENT, level
-from bridge.audio.opus import Encoder, EncoderSettings, Opus
+from bridge.audio.opus import Decoder, Encoder, EncoderSettings, Opus
+from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.rung import choose, parse_bitrate
 from bridge.call.model import SentAudio
+from bridge.errors import RemoteProtocolError
 from bridge.rtc.digits import DigitSender
-from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS
+from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS, WARMING_PACKETS
 from bridge.rtc.reports import Reports
 from bridge.wire.rtp import OutgoingStream
-from bridge.wire.sdp import RemoteAudio
+from bridge.wire.sdp import ASKED_BITRATE, RemoteAudio
+
+_LONGEST_PAYLOAD: Final = 1275
+"""Bytes of a packet that is passed on; a longer one might not fit a datagram."""
+_LONGEST_MILLISECONDS: Final = 120
+_SAMPLES_PER_MILLISECOND: Final = 48
 
 
 class StreamStart(NamedTuple):
@@ -34,8 +43,11 @@ class Outgoing:
         "_dropped_before",
         "_encoder",
         "_level",
+        "_longest_samples",
         "_opus",
         "_packets_before",
+        "_relayed",
+        "_relayed_packets",
         "_sends",
         "_transmit",
         "stream",
@@ -54,6 +66,8 @@ class Outgoing:
         self._encoder = Encoder(opus, _encoder_settings(audio))
         self._digits = DigitSender()
         self._level = SILENT
+        self._relayed: deque[bytes] = deque(maxlen=WARMING_PACKETS)
+        self._relayed_packets = 0
         self._packets_before = 0
         self._bytes_before = 0
         self._dropped_before = 0
@@ -77,6 +91,7 @@ class Outgoing:
         self._dropped_before += before.dropped
         self.stream = _stream(audio, start)
         self._encoder = Encoder(self._opus, _encoder_settings(audio))
+        self._relayed.clear()
         self._adopt(audio)
 
     def push(self, frame: Frame, now: float) -> None:
@@ -87,11 +102,40 @@ class Outgoing:
         header = stream.stamp(frame.pts, frame.timeline, now)
         if header is None:
             return
-        payload = self._encoder.encode(frame.pcm)
+        if self._relayed:
+            self._warm()
+            payload = self._encoder.encode_independent(frame.pcm)
+        else:
+            payload = self._encoder.encode(frame.pcm)
         stream.octets += len(payload)
         if stream.packets % LEVEL_EVERY == 0:
             self._level = level(frame.pcm)
         self._transmit(header + payload)
+
+    def take(self, packet: OpusPacket, now: float) -> bool:
+        """Send a packet as it is; dropped as frames are by `push`.
+
+        Returns:
+            False when it does not fit what the peer asked for: too long, or from a source that may
+            send more bits than the peer takes.
+        """
+        if not self._sends or self._digits.pending:
+            return True
+        payload, samples = packet.payload, packet.samples
+        if samples > self._longest_samples or len(payload) > _LONGEST_PAYLOAD:
+            return False
+        stream = self.stream
+        header = stream.stamp_relayed(
+            packet.sequence, packet.position, packet.timeline, now, samples=samples
+        )
+        if header is None:
+            return True
+        self._transmit(header + payload)
+        stream.octets += len(payload)
+        self._relayed.append(payload)
+        self._relayed_packets += 1
+        self._level = packet.level_dbov
+        return True
 
     def send_digits(self, digits: str) -> bool:
         """Queue digits; False when the peer takes none or too many wait already."""
@@ -119,6 +163,7 @@ class Outgoing:
         return SentAudio(
             packets=self._packets_before + stream.packets,
             bytes=self._bytes_before + stream.octets,
+            relayed_packets=self._relayed_packets,
             dropped_frames=self._dropped_before + stream.dropped,
             remote_lost=reports.remote_lost,
             remote_loss_ratio=reports.remote_loss_ratio,
@@ -130,6 +175,21 @@ class Outgoing:
         # The direction is as the peer says it: "sendonly" is one that does not listen.
         self._sends = audio.direction in ("sendrecv", "recvonly")
         self._digits.use(audio.telephone_events if self._sends else {})
+        longest = min(audio.maxptime or _LONGEST_MILLISECONDS, _LONGEST_MILLISECONDS)
+        rate = _maximum_bitrate(audio)
+        # Other peers are asked for at most so many bits; one that takes less gets frames encoded.
+        fits = rate is None or rate >= ASKED_BITRATE
+        self._longest_samples = longest * _SAMPLES_PER_MILLISECOND if fits else 0
+
+    def _warm(self) -> None:
+        """Encode the last packets passed on, unsent, so that the next frame joins on to them."""
+        decoder = Decoder(self._opus)
+        for payload in self._relayed:
+            with suppress(RemoteProtocolError):
+                pcm = decoder.decode(payload)
+                for start in range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES):
+                    self._encoder.encode(pcm[start : start + FRAME_BYTES])
+        self._relayed.clear()
 
 
 def _stream(audio: RemoteAudio, start: StreamStart) -> OutgoingStream:
@@ -142,4 +202,8 @@ def _stream(audio: RemoteAudio, start: StreamStart) -> OutgoingStream:
 
 
 def _encoder_settings(audio: RemoteAudio) -> EncoderSettings:
-    return choose(parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", "")))
+    return choose(_maximum_bitrate(audio))
+
+
+def _maximum_bitrate(audio: RemoteAudio) -> int | None:
+    return parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", ""))

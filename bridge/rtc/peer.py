@@ -132,6 +132,7 @@ class Peer:
                 transmit_rtcp=self._transmit_rtcp,
                 on_digit=self._on_digit,
                 wake=self._wake,
+                relays=self._config.relay,
             )
             return self._answer(offer)
 

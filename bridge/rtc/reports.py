@@ -1,5 +1,6 @@
 """The RTCP of one session: what we tell the peer, and what it tells us."""
 
+from dataclasses import replace
 from typing import Final
 
 from bridge.wire.reception import ReceptionStatistics
@@ -55,6 +56,7 @@ class Reports:
         *,
         now: float,
         wall: float,
+        relay_loss_ratio: float = 0.0,
         goodbye: bool = False,
     ) -> bytes:
         """Write a compound packet: a report, our name, and on request a goodbye.
@@ -64,11 +66,17 @@ class Reports:
             reception: What we receive; None before the first packet.
             now: Monotonic seconds.
             wall: Unix time of the same moment.
+            relay_loss_ratio: What those report lost whom the source's packets are passed on to;
+                the source is told the greater loss, so that its encoder protects its packets.
             goodbye: Whether the stream ends here.
         """
         if self._wall_offset is None:
             self._wall_offset = wall - now
-        blocks = () if reception is None else (reception.report_block(now),)
+        blocks: tuple[ReportBlock, ...] = ()
+        if reception is not None:
+            block = reception.report_block(now)
+            beyond = min(255, int(relay_loss_ratio * 256))
+            blocks = (replace(block, fraction_lost=max(block.fraction_lost, beyond)),)
         packets: list[RtcpPacket] = []
         if stream.packets:
             packets.append(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from bridge.audio.frame import Frame, Push
 from bridge.audio.opus import Opus
+from bridge.audio.opus_packet import OpusPacket
+from bridge.call.bus import PacketSink, Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.incoming import Incoming
@@ -24,7 +26,14 @@ class RtpSession:
     timed = True
     steady = False
 
-    __slots__ = ("_incoming", "_malformed", "_outgoing", "_reports", "_transmit_rtcp")
+    __slots__ = (
+        "_incoming",
+        "_malformed",
+        "_outgoing",
+        "_reports",
+        "_transmit_rtcp",
+        "relays",
+    )
 
     def __init__(  # noqa: PLR0913  (all by keyword)
         self,
@@ -37,6 +46,7 @@ class RtpSession:
         transmit_rtcp: Callable[[bytes], None],
         on_digit: Callable[[str], None],
         wake: Callable[[float], None],
+        relays: bool = True,
     ) -> None:
         """Begin a session.
 
@@ -49,7 +59,9 @@ class RtpSession:
             transmit_rtcp: The same for RTCP.
             on_digit: Told each digit the peer sends, once; must not raise.
             wake: Asked to call `pulse` after so many seconds: a packet is being held back.
+            relays: Whether packets may pass between this session and another undecoded.
         """
+        self.relays = relays
         self._transmit_rtcp = transmit_rtcp
         self._incoming = Incoming(opus, on_digit=on_digit, wake=wake)
         self._incoming.adopt(audio)
@@ -77,9 +89,19 @@ class RtpSession:
         self._incoming.adopt(audio)
         self._reports.forget()
 
-    def attach(self, push: Push | None) -> None:
-        """Set where decoded frames go; they go there within `receive_rtp` and `pulse`."""
-        self._incoming.push = push
+    @property
+    def packets(self) -> PacketSink | None:
+        """The session itself, unless packets may not pass undecoded."""
+        return self if self.relays else None
+
+    @property
+    def loss_ratio(self) -> float:
+        """The share of our packets that the peer last reported lost, 0 to 1."""
+        return self._reports.remote_loss_ratio
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Set where frames and undecoded packets go, within `receive_rtp` and `pulse`."""
+        self._incoming.attach(push, relay)
 
     def pull(self) -> bytes | None:
         """Give nothing: frames come by themselves."""
@@ -88,6 +110,10 @@ class RtpSession:
     def push(self, frame: Frame, now: float) -> None:
         """Encode and send a frame; dropped while digits are sent or the peer wants no sound."""
         self._outgoing.push(frame, now)
+
+    def take(self, packet: OpusPacket, now: float) -> bool:
+        """Send another peer's packet as it is; False when it does not fit this peer."""
+        return self._outgoing.take(packet, now)
 
     def receive_rtp(self, data: bytes, now: float) -> None:
         """Take an unprotected RTP packet; one that makes no sense is counted and dropped."""
@@ -112,7 +138,12 @@ class RtpSession:
         self._outgoing.age(now)
         self._transmit_rtcp(
             self._reports.compose(
-                self._outgoing.stream, self._incoming.reception, now=now, wall=wall, goodbye=goodbye
+                self._outgoing.stream,
+                self._incoming.reception,
+                now=now,
+                wall=wall,
+                relay_loss_ratio=self._incoming.relay_loss_ratio,
+                goodbye=goodbye,
             )
         )
 

@@ -28,6 +28,8 @@ class PeerConfig:
     probe_private: bool = False
     """Whether to send checks to offered candidates that are not public addresses."""
     limits: Limits = field(default_factory=Limits)
+    relay: bool = True
+    """Whether packets may pass between two peers undecoded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ _TIMESTAMP_MASK: Final = 0xFFFF_FFFF
 _HALF_RANGE: Final = 1 << 31
 _LONGEST_ADVANCE: Final = _HALF_RANGE - PACKET_SAMPLES
 
+_LONGEST_LOSS: Final = 100
+"""A gap in a relayed source's sequence that is longer than this is no loss but a pause."""
+_WINDOW: Final = 64
+_ALL_SENT: Final = (1 << _WINDOW) - 1
+"""Which of the newest `_WINDOW` sequence numbers were sent, the newest in the lowest bit."""
+
 _HEADER: Final = Struct("!BBHII")
 _EXTENSION: Final = Struct("!HH")
 _pack_header = _HEADER.pack
@@ -92,6 +98,8 @@ class OutgoingStream:
         "_end",
         "_event",
         "_offset",
+        "_relayed",
+        "_sent",
         "_sequence",
         "_timeline",
         "_timestamp",
@@ -125,6 +133,8 @@ class OutgoingStream:
         self._timeline: Hashable = _NO_TIMELINE
         self._offset = 0  # RTP timestamp of position 0 of the current timeline
         self._event = False  # the last packet belonged to an event
+        self._relayed = 0  # the source's number of the newest relayed packet
+        self._sent = 0  # see _ALL_SENT; 0 while nothing is relayed
 
     @property
     def last_timestamp(self) -> int:
@@ -170,9 +180,62 @@ class OutgoingStream:
         self._timestamp = timestamp
         self._end = timestamp + samples
         self._event = False
+        self._sent = 0
         self.last_time = now
         self.packets += 1
         return _pack_header(0x80, kind, sequence & 0xFFFF, timestamp & 0xFFFF_FFFF, self.ssrc)
+
+    def stamp_relayed(
+        self, sequence: int, position: int, timeline: Hashable, now: float, *, samples: int
+    ) -> bytes | None:
+        """Give the header of a packet that is passed on as it came.
+
+        From one relayed packet to the next, the gaps and the order of the source's sequence are
+        kept; a packet that was overtaken gets the number that was left free for it. The first one
+        after anything else, or after a long gap, goes on with the next number. Timestamps and
+        marker are as in `stamp`.
+
+        Args:
+            sequence: The source's, 16 bits.
+            position: On the timeline, in samples at 48 kHz.
+            timeline: What `position` counts on, as in `stamp`.
+            now: Monotonic seconds.
+            samples: Length of the packet at 48 kHz.
+
+        Returns:
+            None, counted in `dropped`, when its number or its time has already been sent.
+        """
+        timestamp = position + self._offset
+        if timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
+            timestamp = self._resume_at(now)
+            self._timeline = timeline
+            self._offset = timestamp - position
+            ahead, kind = 1, self.payload_type | 0x80
+            self._sent = _ALL_SENT
+        else:
+            ahead = 1
+            if self._sent:
+                ahead = ((sequence - self._relayed + 0x8000) & _SEQUENCE_MASK) - 0x8000
+                if ahead <= 0 and timestamp < self._timestamp:
+                    return self._stamp_overtaken(-ahead, timestamp)
+            if timestamp < self._end:
+                self.dropped += 1
+                return None
+            if not 0 < ahead <= _LONGEST_LOSS:
+                ahead = 1
+            kind = self.payload_type
+            if ahead == 1 and timestamp != self._end:
+                kind |= 0x80
+        number = self._sequence + ahead - 1
+        self._sequence = number + 1
+        self._sent = ((self._sent or _ALL_SENT) << ahead | 1) & _ALL_SENT
+        self._relayed = sequence
+        self._timestamp = timestamp
+        self._end = timestamp + samples
+        self._event = False
+        self.last_time = now
+        self.packets += 1
+        return _pack_header(0x80, kind, number & 0xFFFF, timestamp & 0xFFFF_FFFF, self.ssrc)
 
     def stamp_event(
         self, payload_type: int, *, begin: bool, samples: int, now: float
@@ -200,6 +263,7 @@ class OutgoingStream:
         elif not self._event:
             return None
         self._end = max(self._end, self._timestamp + samples)
+        self._sent = 0
         sequence = self._sequence
         self._sequence = sequence + 1
         self.packets += 1
@@ -219,6 +283,26 @@ class OutgoingStream:
         """RTP timestamp that belongs to `now`, for sender reports (RFC 3550 §6.4.1)."""
         elapsed = round((now - self.last_time) * CLOCK_RATE) if self.packets else 0
         return (self._timestamp + elapsed) & _TIMESTAMP_MASK
+
+    def _stamp_overtaken(self, behind: int, timestamp: int) -> bytes | None:
+        """Give a relayed packet the number that was left free for it."""
+        if (
+            behind >= _WINDOW
+            or self._sent >> behind & 1
+            or self._timestamp - timestamp >= _HALF_RANGE
+        ):
+            self.dropped += 1
+            return None
+        self._sent |= 1 << behind
+        self.packets += 1
+        number = self._sequence - 1 - behind
+        return _pack_header(
+            0x80,
+            self.payload_type,
+            number & _SEQUENCE_MASK,
+            timestamp & _TIMESTAMP_MASK,
+            self.ssrc,
+        )
 
     def _resume_at(self, now: float) -> int:
         if not self.packets:

@@ -13,6 +13,7 @@ from bridge.wire.sdp_lines import Description, Media, Section, split_description
 from bridge.wire.sdp_transport import Candidate, read_transport, write_candidate
 
 __all__ = [
+    "ASKED_BITRATE",
     "Candidate",
     "LocalAudio",
     "OfferedLine",
@@ -25,9 +26,13 @@ __all__ = [
 
 _OPUS: Final = ("opus", 48_000, 2)
 _EVENT_RATES: Final = (8_000, 48_000)
+
+ASKED_BITRATE: Final = 40_000
+"""Bits a second that our answers ask peers not to exceed on average (RFC 7587 §6.1)."""
+
 _OPUS_PARAMETERS: Final = (
     "minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;"
-    "maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=40000"
+    f"maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate={ASKED_BITRATE}"
 )
 
 _ANSWER_DIRECTIONS: Final = {

@@ -316,7 +316,7 @@ def test_a_burst_is_bounded_and_the_oldest_go_first():
     for number in range(500):
         playout.push(loud(number), number * 0.02)
     assert playout.dropped == 500 - 9
-    assert [frame.pts // FRAME_SAMPLES for frame in playout.drain()] == list(range(491, 500))
+    assert [frame.pts // FRAME_SAMPLES for frame in playout.held()] == list(range(491, 500))
 
 
 def test_a_stall_of_300_ms_and_its_burst_cost_no_lasting_delay():
@@ -347,14 +347,13 @@ def test_packets_of_60_ms_play_without_a_hole():
     assert MADE_UP not in given[50:]
 
 
-def test_drained_frames_keep_their_own_timestamps():
+def test_frames_not_yet_played_keep_their_own_timestamps():
     playout = Playout()
     kept = [loud(number, timeline="t", shift=77) for number in range(3)]
     for number, frame in enumerate(kept):
         playout.push(frame, number * 0.02)
     playout.pull(0.05)
-    assert playout.drain() == kept[1:]
-    assert playout.drain() == []
+    assert playout.held() == kept[1:]
 
 
 @settings(max_examples=150, deadline=None)
@@ -380,6 +379,6 @@ def test_whatever_comes_every_frame_is_played_or_counted(steps, minimum):
             now += 0.02
         assert playout.delay_seconds < 1.5
     played = given_frames - playout.concealed - playout.inserted + playout.removed
-    left = len(playout.drain())
+    left = len(playout.held())
     assert left <= 9
     assert pushed == played + playout.late + playout.dropped + left

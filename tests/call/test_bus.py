@@ -1,55 +1,7 @@
 """The bus: who is served on arrival, who by the clock, and what they hear."""
 
-import numpy as np
-
-from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame, Push
-from bridge.call.bus import Bus
-from bridge.call.model import LegId
-
-FAR, ANN, BOB = LegId("far"), LegId("ann"), LegId("bob")
-
-
-class Voice:
-    """A source and sink for tests: timed or not, steady or not; keeps what it hears."""
-
-    def __init__(self, *, timed: bool = True, steady: bool = False, says: bytes | None = None):
-        self.timed = timed
-        self.steady = steady
-        self.says = says
-        self.to: Push | None = None
-        self.heard: list[Frame] = []
-        self._pts = 0
-
-    def attach(self, push: Push | None) -> None:
-        self.to = push
-
-    def pull(self) -> bytes | None:
-        return self.says
-
-    def push(self, frame: Frame, now: float) -> None:
-        self.heard.append(frame)
-
-    def speak(self, level: int, now: float = 0.0) -> Frame:
-        frame = Frame(pcm(level), self._pts, "voice")
-        self._pts += FRAME_SAMPLES
-        if self.to is not None:
-            self.to(frame, now)
-        return frame
-
-
-def pcm(level: int) -> bytes:
-    return np.full(FRAME_SAMPLES, level, dtype="<i2").tobytes()
-
-
-def bus_of(**voices: Voice) -> Bus:
-    bus = Bus()
-    for name, voice in voices.items():
-        bus.join(LegId(name), voice, voice)
-    return bus
-
-
-def all_hear_all(*names: LegId) -> dict[LegId, frozenset[LegId]]:
-    return {name: frozenset(names) - {name} for name in names}
+from bridge.audio.frame import FRAME_SAMPLES, SILENCE
+from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of, pcm
 
 
 def test_a_sink_that_hears_one_timed_source_is_served_in_the_same_call():

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.audio.frame import Frame, Push
+from bridge.call.bus import Relay
 from bridge.call.events import LegEvent
 from bridge.call.model import LegId, LegKind, LegStatistics, SentAudio
 
@@ -13,6 +14,8 @@ class FakeLeg:
 
     timed = True
     steady = False
+    relays = False
+    packets = None
 
     def __init__(self, name: str, kind: LegKind = LegKind.SIMULATOR) -> None:
         self.leg_id = LegId(name)
@@ -60,7 +63,7 @@ class FakeLeg:
     def statistics(self) -> LegStatistics:
         return LegStatistics(sent=SentAudio(packets=len(self.heard)))
 
-    def attach(self, push: Push | None) -> None:
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         self.to = push
 
     def pull(self) -> bytes | None:

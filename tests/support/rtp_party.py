@@ -1,5 +1,7 @@
 """An RTP session under test, with everything it gave collected, and packets to feed it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bridge.audio.frame import Frame
@@ -53,9 +55,11 @@ def voice(count: int) -> list[bytes]:
 VOICE = voice(100)
 
 
-def encoded(settings: EncoderSettings = NORMAL) -> list[bytes]:
+def encoded(
+    settings: EncoderSettings = NORMAL, frames: Sequence[bytes] = tuple(VOICE)
+) -> list[bytes]:
     encoder = Encoder(OPUS, settings)
-    return [encoder.encode(frame) for frame in VOICE]
+    return [encoder.encode(frame) for frame in frames]
 
 
 PAYLOADS = encoded()
@@ -77,7 +81,7 @@ def rtp(
 class Party:
     """A session, and what it transmitted, gave and asked for."""
 
-    def __init__(self, audio: RemoteAudio = AUDIO) -> None:
+    def __init__(self, audio: RemoteAudio = AUDIO, *, relays: bool = True) -> None:
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
         self.digits: list[str] = []
@@ -93,6 +97,7 @@ class Party:
             transmit_rtcp=self.rtcp.append,
             on_digit=self.digits.append,
             wake=self.wakes.append,
+            relays=relays,
         )
         self.session.attach(self._take)
 

@@ -1,0 +1,158 @@
+"""The bus: whose packets pass undecoded, and when frames are needed after all."""
+
+from bridge.call.bus import RETURN_SECONDS, Bus
+from bridge.call.model import LegId, Road
+from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
+
+EVE, TAP = LegId("eve"), LegId("tap")
+
+
+def relaying(**more: Voice) -> tuple[Bus, Voice, Voice]:
+    far, ann = Voice(relays=True), Voice(relays=True)
+    bus = bus_of(far=far, ann=ann, **more)
+    bus.route(all_hear_all(FAR, ANN), 0.0)
+    return bus, far, ann
+
+
+def test_packets_pass_undecoded_between_two_who_can():
+    bus, far, ann = relaying()
+    frame = ann.speak(100)
+    assert [packet.payload for packet in far.taken] == [frame.pcm]
+    assert ann.to is None
+    assert bus.road(FAR) is bus.road(ANN) is Road.RELAY
+    assert not bus.needs_clock
+
+
+def test_a_sink_that_cannot_take_packets_is_given_frames():
+    far, ann = Voice(relays=True), Voice()
+    bus = bus_of(far=far, ann=ann)
+    bus.route(all_hear_all(FAR, ANN), 0.0)
+    frame = far.speak(100)
+    assert ann.heard == [frame]
+    assert (far.relay, ann.relay) == (None, None)
+    assert bus.road(ANN) is Road.PCM
+
+
+def test_who_only_listens_by_the_clock_gets_a_decoded_copy():
+    bus, far, ann = relaying(bob=Voice(steady=True))
+    bus.route({FAR: frozenset({ANN}), BOB: frozenset({ANN})}, 0.0)
+    frame = ann.speak(100)
+    assert len(far.taken) == 1
+    assert far.heard == []
+    bus.tick(0.01)
+    assert bus._parties[BOB].sink.heard[0].pcm == frame.pcm
+    assert (bus.road(FAR), bus.road(BOB)) == (Road.RELAY, Road.CLOCK)
+
+
+def test_a_second_source_moves_a_sink_to_the_clock():
+    bus, far, ann = relaying(bob=Voice(relays=True))
+    bus.route(all_hear_all(FAR, ANN, BOB), 1.0)
+    ann.speak(100, 1.0)
+    assert far.taken == []
+    bus.tick(1.01)
+    assert len(far.heard) == 1
+    assert bus.road(FAR) is Road.CLOCK
+
+
+def test_a_packet_that_does_not_fit_is_given_as_a_frame():
+    bus, far, ann = relaying()
+    far.fits = False
+    frame = ann.speak(100)
+    assert far.heard == [frame]
+    assert bus.road(FAR) is Road.PCM
+
+
+def test_a_sink_that_refused_a_packet_is_asked_again_five_seconds_later():
+    _, far, ann = relaying()
+    far.fits = False
+    ann.speak(100, 1.0)
+    far.fits = True
+    ann.speak(100, 1.0 + RETURN_SECONDS - 0.1)
+    assert (len(far.heard), len(far.taken)) == (2, 0)
+    ann.speak(100, 1.0 + RETURN_SECONDS)
+    assert (len(far.heard), len(far.taken)) == (2, 1)
+    assert ann.to is None
+
+
+def test_a_sink_that_refuses_again_goes_on_with_frames():
+    bus, far, ann = relaying()
+    far.fits = False
+    ann.speak(100, 1.0)
+    frame = ann.speak(100, 7.0)
+    assert far.heard[-1] == frame
+    assert bus.road(FAR) is Road.PCM
+
+
+def test_one_sink_that_refuses_does_not_disturb_another():
+    far, ann, bob = Voice(relays=True), Voice(relays=True), Voice(relays=True)
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    bus.route({ANN: frozenset({FAR}), BOB: frozenset({FAR})}, 0.0)
+    bob.fits = False
+    far.speak(100)
+    far.speak(100)
+    assert (len(ann.taken), len(ann.heard)) == (2, 0)
+    assert (len(bob.taken), len(bob.heard)) == (0, 2)
+
+
+def test_after_a_mix_frames_go_on_for_five_seconds():
+    bus, far, ann = relaying(bob=Voice(relays=True))
+    bus.route(all_hear_all(FAR, ANN, BOB), 1.0)
+    bus.leave(BOB, 2.0)
+    ann.speak(100, 2.0)
+    ann.speak(100, 2.0 + RETURN_SECONDS - 0.1)
+    assert (len(far.heard), len(far.taken)) == (2, 0)
+    ann.speak(100, 2.0 + RETURN_SECONDS)
+    assert (len(far.heard), len(far.taken)) == (2, 1)
+
+
+def test_a_route_that_changes_nothing_for_a_sink_leaves_it_on_its_road():
+    bus, far, ann = relaying(bob=Voice(relays=True))
+    far.fits = False
+    ann.speak(100, 1.0)
+    bus.route(all_hear_all(FAR, ANN), 1.5)
+    far.fits = True
+    ann.speak(100, 2.0)
+    assert (len(far.heard), bus.road(ANN)) == (2, Road.RELAY)
+
+
+def test_a_muted_source_needs_no_frames_and_is_relayed_again_at_once():
+    bus, far, ann = relaying()
+    bus.route({ANN: frozenset({FAR})}, 1.0)
+    ann.speak(100, 1.0)
+    assert (ann.relay, bus.road(FAR)) == (None, None)
+    bus.route(all_hear_all(FAR, ANN), 2.0)
+    ann.speak(100, 2.0)
+    assert len(far.taken) == 1
+
+
+def test_the_source_learns_the_greatest_loss_behind_the_relay():
+    far, ann, bob = Voice(relays=True), Voice(relays=True), Voice(relays=True)
+    bus = bus_of(far=far, ann=ann, bob=bob)
+    bus.route({ANN: frozenset({FAR}), BOB: frozenset({FAR})}, 0.0)
+    ann.loss_ratio, bob.loss_ratio = 0.02, 0.1
+    assert far.relay is not None
+    assert far.relay.loss_ratio == 0.1
+    bob.fits = False
+    far.speak(100)
+    assert far.relay.loss_ratio == 0.02
+
+
+def test_the_buffer_of_a_source_is_given_only_to_who_comes_from_the_clock():
+    far, ann, bob, eve = Voice(), Voice(), Voice(), Voice()
+    bus = bus_of(far=far, ann=ann, bob=bob, eve=eve)
+    both = frozenset({ANN, BOB})
+    bus.route({FAR: both, EVE: frozenset({ANN})}, 0.0)
+    frame = ann.speak(100)
+    bus.route({FAR: frozenset({ANN}), EVE: frozenset({ANN})}, 0.01)
+    assert far.heard == eve.heard == [frame]
+
+
+def test_who_comes_from_the_clock_misses_nothing_that_another_still_waits_for():
+    far, ann, bob, tap = Voice(), Voice(), Voice(), Voice(steady=True)
+    bus = bus_of(far=far, ann=ann, bob=bob, tap=tap)
+    bus.route({FAR: frozenset({ANN, BOB}), TAP: frozenset({ANN})}, 0.0)
+    frame = ann.speak(100)
+    bus.route({FAR: frozenset({ANN}), TAP: frozenset({ANN})}, 0.01)
+    bus.tick(0.02)
+    assert far.heard == [frame]
+    assert tap.heard[0].pcm == frame.pcm

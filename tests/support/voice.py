@@ -1,0 +1,78 @@
+"""A party on the bus under test, whose sound is a number."""
+
+import numpy as np
+
+from bridge.audio.frame import FRAME_SAMPLES, Frame, Push
+from bridge.audio.opus_packet import OpusPacket
+from bridge.call.bus import Bus, PacketSink, Relay
+from bridge.call.model import LegId
+
+FAR, ANN, BOB = LegId("far"), LegId("ann"), LegId("bob")
+
+
+class Voice:
+    """A source and sink for tests: timed or not, steady or not; keeps what it hears."""
+
+    def __init__(
+        self,
+        *,
+        timed: bool = True,
+        steady: bool = False,
+        relays: bool = False,
+        says: bytes | None = None,
+    ):
+        self.timed = timed
+        self.steady = steady
+        self.says = says
+        self.relays = relays
+        self.to: Push | None = None
+        self.relay: Relay | None = None
+        self.heard: list[Frame] = []
+        self.taken: list[OpusPacket] = []
+        self.fits = True
+        self.loss_ratio = 0.0
+        self._pts = 0
+
+    @property
+    def packets(self) -> PacketSink | None:
+        return self if self.relays else None
+
+    def take(self, packet: OpusPacket, now: float) -> bool:
+        if self.fits:
+            self.taken.append(packet)
+        return self.fits
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        self.to = push
+        self.relay = relay
+
+    def pull(self) -> bytes | None:
+        return self.says
+
+    def push(self, frame: Frame, now: float) -> None:
+        self.heard.append(frame)
+
+    def speak(self, level: int, now: float = 0.0) -> Frame:
+        frame = Frame(pcm(level), self._pts, "voice")
+        if self.relay is not None:
+            packet = OpusPacket(frame.pcm, 960, len(self.taken), 3 * self._pts, "voice", 0.0)
+            self.relay(packet, now)
+        self._pts += FRAME_SAMPLES
+        if self.to is not None:
+            self.to(frame, now)
+        return frame
+
+
+def pcm(level: int) -> bytes:
+    return np.full(FRAME_SAMPLES, level, dtype="<i2").tobytes()
+
+
+def bus_of(**voices: Voice) -> Bus:
+    bus = Bus()
+    for name, voice in voices.items():
+        bus.join(LegId(name), voice, voice)
+    return bus
+
+
+def all_hear_all(*names: LegId) -> dict[LegId, frozenset[LegId]]:
+    return {name: frozenset(names) - {name} for name in names}
