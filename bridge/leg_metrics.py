@@ -135,6 +135,7 @@ class _Families:
             "legs_ended_total", "Connected legs over, by the most that was heard.", "heard"
         )
         self.packets = counter("rtp_packets_total", "RTP packets.", "direction")
+        self.relayed = counter("rtp_packets_relayed_total", "RTP packets passed on undecoded.")
         self.bytes = counter("rtp_payload_bytes_total", "Bytes of RTP payload.", "direction")
         self.lost = counter("rtp_packets_lost_total", "Packets that never came.")
         self.late = counter("rtp_packets_late_total", "Packets that came too late, or twice.")
@@ -176,6 +177,7 @@ class _Kind:
         self._sent = {
             "packets": families.packets.labels(kind, "tx"),
             "bytes": families.bytes.labels(kind, "tx"),
+            "relayed_packets": families.relayed.labels(kind),
             "remote_lost": families.remote_lost.labels(kind),
         }
         self._jitter = families.jitter.labels(kind)

@@ -80,6 +80,7 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
         "legID": leg.leg_id,
         "kind": leg.kind.value,
         "party": leg.party.value,
+        "road": leg.road.value if leg.road else None,
         "roundTripMs": None if trip is None else round(trip * 1000, 1),
         "mos": round(rated.mos, 2) if rtp and received.packets else None,
         "received": {
@@ -99,6 +100,7 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
         "sent": {
             "packets": sent.packets,
             "bytes": sent.bytes,
+            "relayedPackets": sent.relayed_packets,
             "droppedFrames": sent.dropped_frames,
             "remoteLost": sent.remote_lost,
             "remoteLossRatio": round(sent.remote_loss_ratio, 4),

@@ -148,7 +148,7 @@ class LegFigures:
     party: Party
     statistics: LegStatistics
     road: Road | None = None
-    """How it is served now; None once it is gone."""
+    """How it is served what it hears; None when it hears nobody, or is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class CallRunner:
             state=machine.state,
             reason=machine.reason,
             seconds=(machine.ended_at or self._loop.time()) - machine.started_at,
-            legs=(*self._ended_legs, *map(_figures, self._legs.values())),
+            legs=(*self._ended_legs, *map(self._figures, self._legs.values())),
         )
 
     def add_leg(self, leg: Leg, party: Party) -> None:
@@ -172,7 +172,7 @@ class CallRunner:
                 # Not at once: a task cancelled before its first step never runs, and would leave
                 # behind what the leg holds already.
                 self._loop.call_soon(running.task.cancel)
-            self._ended_legs.append(_figures(running))
+            self._ended_legs.append(self._figures(running))
             self._observer.leg_ended(running.leg, reason)
 
     def _end(self, reason: EndReason) -> None:
@@ -195,6 +195,11 @@ class CallRunner:
             self._observer.leg_connected(leg)
         self.dispatch(event)
 
+    def _figures(self, running: _Running) -> LegFigures:
+        leg = running.leg
+        road = self.bus.road(leg.leg_id)
+        return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics(), road)
+
     def _follow_clock(self) -> None:
         if self.bus.needs_clock != self._on_clock:
             self._on_clock = not self._on_clock
@@ -216,8 +221,3 @@ class CallRunner:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _figures(running: _Running) -> LegFigures:
-    leg = running.leg
-    return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics())
