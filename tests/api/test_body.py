@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiohttp.web import HTTPRequestEntityTooLarge, RequestPayloadError
@@ -13,16 +15,15 @@ from bridge.api.body import Body, RequestTimeout, read_body
 from bridge.errors import InvalidRequest, PayloadTooLarge
 
 
-class Upload:
+def upload(content: bytes | Exception) -> Any:
     """What `read_body` uses of a request."""
 
-    def __init__(self, content: bytes | Exception) -> None:
-        self._content = content
+    async def read() -> bytes:
+        if isinstance(content, Exception):
+            raise content
+        return content
 
-    async def read(self) -> bytes:
-        if isinstance(self._content, Exception):
-            raise self._content
-        return self._content
+    return SimpleNamespace(read=read)
 
 
 def refused(read, *arguments) -> InvalidRequest:
@@ -36,7 +37,7 @@ def refused(read, *arguments) -> InvalidRequest:
 
 @pytest.mark.parametrize("content", [b"", b"  \r\n", b"{}"])
 async def test_nothing_at_all_is_an_empty_object(content):
-    body = await read_body(Upload(content))
+    body = await read_body(upload(content))
     assert body.optional_text("phone") is None
 
 
@@ -57,35 +58,30 @@ async def test_nothing_at_all_is_an_empty_object(content):
 )
 async def test_what_is_no_json_object_is_refused(content):
     with pytest.raises(InvalidRequest):
-        await read_body(Upload(content))
+        await read_body(upload(content))
 
 
 async def test_a_body_that_never_comes_is_given_up(monkeypatch):
     monkeypatch.setattr(module, "BODY_SECONDS", 0.0)
 
-    class Slow(Upload):
-        async def read(self) -> bytes:
-            await asyncio.Event().wait()
-            return b""
-
     with pytest.raises(RequestTimeout):
-        await read_body(Slow(b""))
+        await read_body(cast("Any", SimpleNamespace(read=asyncio.Event().wait)))
 
 
 async def test_a_body_over_the_limit_is_too_large():
     with pytest.raises(PayloadTooLarge):
-        await read_body(Upload(HTTPRequestEntityTooLarge(max_size=1, actual_size=2)))
+        await read_body(upload(HTTPRequestEntityTooLarge(max_size=1, actual_size=2)))
 
 
 async def test_a_body_that_is_not_encoded_as_it_says_is_refused():
     with pytest.raises(InvalidRequest):
-        await read_body(Upload(RequestPayloadError("Can not decode content-encoding: gzip")))
+        await read_body(upload(RequestPayloadError("Can not decode content-encoding: gzip")))
 
 
 @given(st.binary(max_size=200))
 async def test_no_bytes_raise_anything_else(content):
     with suppress(InvalidRequest):
-        await read_body(Upload(content))
+        await read_body(upload(content))
 
 
 # Fields

@@ -52,6 +52,10 @@ def leg(statistics=HEARD, kind=LegKind.WEBRTC):
     return shown
 
 
+def body_of(response):
+    return json.loads(response.text)
+
+
 def test_a_call_is_shown_as_the_status_lists_it():
     assert render.call(RECORD) == {
         "callId": "00AB",
@@ -126,7 +130,7 @@ def test_figures_are_json():
 
 def test_success_wraps_the_payload_and_may_say_more_beside_it():
     response = render.success({"callId": "00AB"}, call={"callID": "00AB"})
-    assert json.loads(response.text) == {
+    assert body_of(response) == {
         "code": 200,
         "data": {"callId": "00AB"},
         "success": True,
@@ -137,7 +141,7 @@ def test_success_wraps_the_payload_and_may_say_more_beside_it():
 def test_a_failure_has_code_and_words():
     response = render.failure(InvalidState("the call has ended"))
     assert response.status == 409
-    assert json.loads(response.text) == {
+    assert body_of(response) == {
         "code": 409,
         "error": "the call has ended",
         "success": False,
@@ -146,7 +150,7 @@ def test_a_failure_has_code_and_words():
 
 def test_a_failure_names_the_field():
     response = render.failure(InvalidRequest("missing sdp in payload", field="sdp"))
-    assert json.loads(response.text)["field"] == "sdp"
+    assert body_of(response)["field"] == "sdp"
 
 
 def test_a_failure_that_will_pass_says_when_to_retry():

@@ -79,6 +79,8 @@ async def test_every_offer_of_a_real_client_is_answered_readably(client, name):
     assert [media.kind for media in answer.media] == [media.kind for media in offered.media]
     [accepted] = [media for media in answer.media if media.port]
     assert accepted.kind == "audio"
+    assert accepted.ice is not None
+    assert accepted.dtls is not None
     assert accepted.ice.usernameFragment
     assert [candidate.ip for candidate in accepted.ice_candidates] == ["127.0.0.1"]
     assert {one.algorithm for one in accepted.dtls.fingerprints} == {"sha-256"}
