@@ -7,7 +7,7 @@ from tests.support.stock_peer import Pcm, read_wav
 _FOLDER = Path(__file__).parent / "speech"
 
 SPEECH = sorted(_FOLDER.glob("*.wav"))
-"""Recordings of two voices."""
+"""Recordings of three voices."""
 
 TALKING = Path(__file__).parents[2] / "bridge" / "legs" / "simulator_speech.wav"
 """What the talking contact says."""
