@@ -1,44 +1,61 @@
-"""The command line: `python -m bridge` runs a node until it is told to stop."""
+"""The command line: `python -m bridge` runs the bridge until it is told to stop."""
 
 import argparse
-import asyncio
-import logging
 import os
-import signal
-import ssl
 import sys
 from pathlib import Path
 
-import uvloop
-from aiohttp import web
-
-from bridge import __version__, lan, log, settings
-from bridge.app import Bridge, build, default_address
-from bridge.errors import SettingsError, SetupError
-from bridge.settings import DEMO_KEY, Settings
-
-logger = logging.getLogger(__name__)
-
-IDLE_CONNECTION_SECONDS = 30.0
-"""How long a client may hold a connection without a request, or take to send its headers."""
-CLOSE_SECONDS = 5.0
+from bridge import __version__, log, settings, supervisor
+from bridge.errors import SetupError
+from bridge.settings import Settings
+from bridge.supervisor import CANNOT_START, NODE_FLAG, Seat
 
 
 def main() -> int:
     """Run the bridge; returns the process's exit code."""
     arguments = _arguments()
     try:
-        chosen = settings.load(os.environ, arguments.config)
-        log.setup(chosen.log.level, chosen.log.format)
-        if arguments.lan:
-            chosen = lan.on_lan(chosen, default_address())
-            sys.stdout.write(lan.invitation(chosen))
-            sys.stdout.flush()
-        uvloop.run(_serve(chosen))
+        if arguments.node:
+            _serve_seat(supervisor.read_seat())
+        else:
+            _serve(arguments)
     except SetupError as error:
         sys.stderr.write(f"bridge: {error}\n")
-        return 2
+        return CANNOT_START
     return 0
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    chosen = settings.load(os.environ, arguments.config)
+    log.setup(chosen.log.level, chosen.log.format)
+    if arguments.lan:
+        chosen = _on_lan(chosen)
+    if supervisor.count_of(chosen) > 1:
+        supervisor.run(chosen)
+        return
+    # Here, not above: a supervisor never needs what a node is made of.
+    from bridge import serve
+
+    serve.run(chosen)
+
+
+def _serve_seat(seat: Seat) -> None:
+    from bridge import serve
+
+    log.setup(seat.settings.log.level, seat.settings.log.format)
+    log.node.set(str(seat.index))
+    if seat.core is not None:
+        os.sched_setaffinity(0, {seat.core})
+    serve.run(seat.settings, seat)
+
+
+def _on_lan(chosen: Settings) -> Settings:
+    from bridge import app, lan
+
+    chosen = lan.on_lan(chosen, app.default_address())
+    sys.stdout.write(lan.invitation(chosen))
+    sys.stdout.flush()
+    return chosen
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,68 +71,9 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="serve HTTPS on the LAN address with a self-made certificate and show a QR code",
     )
+    parser.add_argument(NODE_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     return parser.parse_args()
-
-
-async def _serve(chosen: Settings) -> None:
-    bridge = build(chosen)
-    # The access log is off: paths may carry keys; the metrics count requests.
-    runner = web.AppRunner(
-        bridge.application,
-        access_log=None,
-        keepalive_timeout=IDLE_CONNECTION_SECONDS,
-        shutdown_timeout=CLOSE_SECONDS,
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, chosen.http.host, chosen.http.port, ssl_context=_tls(chosen))
-        try:
-            await site.start()
-        except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {chosen.http.host}:{chosen.http.port}: {error.strerror}; "
-                "choose another with BRIDGE_HTTP__HOST and BRIDGE_HTTP__PORT"
-            ) from error
-        _announce(chosen)
-        await _stop_signal()
-        logger.info("node.stopping")
-    finally:
-        await _close(bridge, runner)
-
-
-async def _close(bridge: Bridge, runner: web.AppRunner) -> None:
-    await bridge.aclose()
-    await runner.cleanup()
-
-
-async def _stop_signal() -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-
-
-def _tls(chosen: Settings) -> ssl.SSLContext | None:
-    if not chosen.http.tls_cert:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(chosen.http.tls_cert, chosen.http.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"http.tls_cert, http.tls_key: {error}") from error
-    return context
-
-
-def _announce(chosen: Settings) -> None:
-    scheme = "https" if chosen.http.tls_cert else "http"
-    host = f"[{chosen.http.host}]" if ":" in chosen.http.host else chosen.http.host
-    demo = {} if chosen.lines else {"demo_key": DEMO_KEY}
-    logger.info(
-        "node.ready",
-        extra={"url": f"{scheme}://{host}:{chosen.http.port}/", "pid": os.getpid(), **demo},
-    )
 
 
 if __name__ == "__main__":

@@ -13,8 +13,20 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge import __version__
+from bridge.api import forward, siblings
 from bridge.api.auth import Keys
-from bridge.api.keys import ICE_CONFIGURATION, KEYS, MANAGER, METRICS, PORTS, SITE, Site
+from bridge.api.keys import (
+    DIRECTORY,
+    ICE_CONFIGURATION,
+    KEYS,
+    MANAGER,
+    METRICS,
+    PORTS,
+    RATE,
+    SIBLINGS,
+    SITE,
+    Site,
+)
 from bridge.api.middleware import IN_ORDER
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
@@ -27,8 +39,11 @@ from bridge.legs.base import Leg
 from bridge.legs.simulator import SimulatedContact, parse_speech, refuse
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
+from bridge.net.directory import FOLDER
+from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
 from bridge.node.clock import Clock
+from bridge.node.directory import Shared
 from bridge.node.manager import Manager, ManagerLimits
 from bridge.node.tasks import Tasks
 from bridge.rtc import libopus
@@ -52,8 +67,16 @@ DOCUMENTATION_ADDRESS = "192.0.2.1"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Which of several nodes this one is."""
+
+    index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
-    """A built bridge: the web application, and what must be closed before it."""
+    """A built bridge: the web application, and what must be closed before and after it."""
 
     application: web.Application
     manager: Manager
@@ -63,6 +86,11 @@ class Bridge:
         """End all calls and stop the background work; the HTTP side may still answer meanwhile."""
         await self.manager.aclose()
         await self.background.aclose()
+
+    async def let_go(self) -> None:
+        """Let go of what is shared with other nodes; nothing may be asked of the bridge any more."""
+        if (directory := self.application.get(DIRECTORY)) is not None:
+            await directory.aclose()
 
 
 class SimulatorProvider:
@@ -103,12 +131,15 @@ class SimulatorProvider:
         )
 
 
-def build(settings: Settings, *, patience: Limits | None = None) -> Bridge:
+def build(
+    settings: Settings, *, patience: Limits | None = None, place: Place | None = None
+) -> Bridge:
     """Make every object of a bridge; must be called within the running loop.
 
     Args:
         settings: what can be set.
         patience: how long ICE, DTLS and a silent peer are waited for; the default is the product's.
+        place: which of several nodes this is; None for the only one.
 
     Raises:
         OpusMissing: there is no libopus.
@@ -123,6 +154,7 @@ def build(settings: Settings, *, patience: Limits | None = None) -> Bridge:
         ring_seconds=settings.simulator.ring_seconds,
     )
     limits = settings.limits
+    directory = _directory(settings, place) if place else None
     manager = Manager(
         dialer=simulator,
         webrtc=_webrtc_legs(settings, ports, metrics, patience or Limits()),
@@ -130,9 +162,9 @@ def build(settings: Settings, *, patience: Limits | None = None) -> Bridge:
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
         call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
+        directory=directory,
     )
-    application = web.Application(middlewares=IN_ORDER, client_max_size=BODY_BYTES)
-    application.add_routes(ROUTES)
+    application = _application(directory, limits.requests_per_minute)
     application[MANAGER] = manager
     application[METRICS] = metrics
     application[PORTS] = ports
@@ -140,7 +172,7 @@ def build(settings: Settings, *, patience: Limits | None = None) -> Bridge:
     application[KEYS] = Keys(
         lines,
         same_origin_only=set() if settings.lines else {DEMO_KEY},
-        rate=RateLimit(limits.requests_per_minute),
+        rate=RateLimit(0 if directory else limits.requests_per_minute),
     )
     application[SITE] = Site(
         loopback=is_loopback(settings.http.host),
@@ -149,6 +181,8 @@ def build(settings: Settings, *, patience: Limits | None = None) -> Bridge:
     )
     configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
     application[ICE_CONFIGURATION] = configuration
+    if directory:
+        _take_over(directory, manager)
     background = Tasks()
     background.spawn(_pulse(manager, metrics, clock), name="pulse")
     return Bridge(application, manager, background)
@@ -162,6 +196,43 @@ def default_address() -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
+
+
+def _directory(settings: Settings, place: Place) -> Shared:
+    limits = settings.limits
+    folder = Path(settings.data.dir) / FOLDER
+    return Shared(
+        folder,
+        Siblings(folder, own=place.index, count=place.count),
+        calls=limits.calls,
+        calls_per_line=limits.calls_per_line,
+        kept_seconds=limits.kept_seconds,
+    )
+
+
+def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
+    if directory is None:
+        alone = web.Application(middlewares=IN_ORDER, client_max_size=BODY_BYTES)
+        alone.add_routes(ROUTES)
+        return alone
+    application = web.Application(
+        middlewares=(*IN_ORDER, forward.settle, forward.spend, forward.pass_on),
+        client_max_size=BODY_BYTES,
+    )
+    application.add_routes((*ROUTES, *siblings.ROUTES))
+    application[DIRECTORY] = directory
+    application[SIBLINGS] = directory.siblings
+    application[RATE] = RateLimit(requests_per_minute)
+    return application
+
+
+def _take_over(directory: Shared, manager: Manager) -> None:
+    """Answer for the calls of this node's forerunner, if it had one."""
+    kept, cut_off = directory.take_over()
+    for record in kept:
+        manager.remember(record)
+    for record in cut_off:
+        manager.count_lost(record)
 
 
 def _ice_configuration(settings: Settings, user: str) -> IceConfiguration:
@@ -188,6 +259,7 @@ def _webrtc_legs(
         probe_private=settings.rtc.probe_private,
         limits=patience,
         relay=settings.media.relay,
+        red=settings.media.red,
     )
 
     def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:

@@ -11,6 +11,7 @@ BridgeError                code, status, retry_after
 │   ├── LocalProtocolError   500   we tried to send nonsense: a bug
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
 ├── LegError          502  Unreachable, NegotiationFailed
+├── NodeUnavailable   502
 ├── Unsupported       501
 └── SetupError             the start is refused: SettingsError, OpusMissing
 
@@ -154,6 +155,14 @@ class NegotiationFailed(LegError):
         super().__init__(message)
         self.stage = stage
         self.reason = reason
+
+
+class NodeUnavailable(BridgeError):
+    """The node that owns the call does not answer."""
+
+    code = "node_unavailable"
+    status = 502
+    retry_after: int | None = 1
 
 
 class Unsupported(BridgeError):

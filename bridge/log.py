@@ -16,6 +16,8 @@ from typing_extensions import override
 call_id: ContextVar[str] = ContextVar("call_id", default="")
 leg_id: ContextVar[str] = ContextVar("leg_id", default="")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+node: ContextVar[str] = ContextVar("node", default="")
+"""Which of several nodes this process is; set once, before its loop starts."""
 
 _MAX_FIELD = 1000
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime"}
@@ -61,7 +63,12 @@ class TextFormatter(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, str]:
-    context = {"call": call_id.get(), "leg": leg_id.get(), "request": request_id.get()}
+    context = {
+        "node": node.get(),
+        "call": call_id.get(),
+        "leg": leg_id.get(),
+        "request": request_id.get(),
+    }
     extra = {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
     return {key: _clean(str(value)) for key, value in (context | extra).items() if value != ""}
 

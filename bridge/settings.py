@@ -83,6 +83,8 @@ class Media(Section, frozen=True):
 
     relay: bool = True
     """Pass Opus packets on undecoded where nothing needs their sound."""
+    red: bool = False
+    """Ask browsers that offer it to send each packet twice (RFC 2198)."""
 
 
 class TurnServer(Section, frozen=True):
@@ -136,7 +138,7 @@ class Settings(Section, frozen=True):
     http: Http = msgspec.field(default_factory=Http)
     data: Data = msgspec.field(default_factory=Data)
     nodes: int = 1
-    """Processes; only 1 for now."""
+    """Processes, each with a loop, media ports and calls of its own; 0 = one per core."""
     simulator: Simulator = msgspec.field(default_factory=Simulator)
     limits: Limits = msgspec.field(default_factory=Limits)
     rtc: Rtc = msgspec.field(default_factory=Rtc)
@@ -147,6 +149,8 @@ class Settings(Section, frozen=True):
     """Without any, the line `demo` with the key `demo` exists, on loopback only."""
 
 
+MOST_NODES = 256
+"""A call id has one byte for its node."""
 DEMO_LINE = "demo"
 DEMO_KEY = "demo"
 
@@ -201,8 +205,8 @@ def check(settings: Settings) -> None:
         SettingsError: naming the key and what to do.
     """
     port_range(settings.rtc.ports)
-    if settings.nodes != 1:
-        raise SettingsError("nodes: only 1 process is supported in this version")
+    if not 0 <= settings.nodes <= MOST_NODES:
+        raise SettingsError(f"nodes: expected 0 (one per core) to {MOST_NODES}")
     if bool(settings.http.tls_cert) != bool(settings.http.tls_key):
         raise SettingsError("http.tls_cert and http.tls_key: set both or neither")
     _check_rtc(settings.rtc)

@@ -30,6 +30,25 @@ class RequestTimeout(BridgeError):
     status = 408
 
 
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body as it is.
+
+    Raises:
+        InvalidRequest: damaged on its way.
+        PayloadTooLarge: over the application's limit.
+        RequestTimeout: it took longer than `BODY_SECONDS`.
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise RequestTimeout("the request's body did not arrive in time") from None
+    except web.HTTPRequestEntityTooLarge as error:
+        raise PayloadTooLarge("the request's body is too large") from error
+    except web.RequestPayloadError:
+        raise InvalidRequest("the body is not encoded as its headers say") from None
+
+
 async def read_body(request: web.Request) -> "Body":
     """Read the body as a JSON object; nothing at all is `{}`.
 
@@ -38,15 +57,7 @@ async def read_body(request: web.Request) -> "Body":
         PayloadTooLarge: over the application's limit.
         RequestTimeout: it took longer than `BODY_SECONDS`.
     """
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError:
-        raise RequestTimeout("the request's body did not arrive in time") from None
-    except web.HTTPRequestEntityTooLarge as error:
-        raise PayloadTooLarge("the request's body is too large") from error
-    except web.RequestPayloadError:
-        raise InvalidRequest("the body is not encoded as its headers say") from None
+    raw = await read_bytes(request)
     if not raw.strip():
         return Body({})
     try:

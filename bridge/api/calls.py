@@ -16,9 +16,9 @@ async def dial(request: web.Request) -> web.Response:
     body = await read_body(request)
     channel = body.optional_text("channel")
     if channel == "webrtc":
-        runner = request.app[MANAGER].open(line)
+        runner = await request.app[MANAGER].open(line)
     elif channel in (None, "whatsapp"):
-        runner = request.app[MANAGER].dial(line, body.phone(*PHONE))
+        runner = await request.app[MANAGER].dial(line, body.phone(*PHONE))
     else:
         raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
     return render.success({"callId": runner.facts.call_id})
@@ -28,7 +28,8 @@ async def make(request: web.Request) -> web.Response:
     """Ring a number, in WaGo's words; its clients read `call` with or without the envelope."""
     line = request.app[KEYS].line(request)
     body = await read_body(request)
-    record = request.app[MANAGER].dial(line, body.phone("Phone", "phone")).record()
+    runner = await request.app[MANAGER].dial(line, body.phone("Phone", "phone"))
+    record = runner.record()
     call = {"callID": record.facts.call_id, **render.call(record)}
     return render.success({"call": call}, call=call)
 
@@ -36,7 +37,7 @@ async def make(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """List the line's live calls."""
     line = request.app[KEYS].line(request)
-    calls = [render.call(record) for record in request.app[MANAGER].list(line)]
+    calls = [render.call(record) for record in await request.app[MANAGER].list(line)]
     return render.success({"calls": calls})
 
 

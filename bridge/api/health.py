@@ -1,8 +1,11 @@
-"""For operators: is it alive, does it take calls, what are its figures."""
+"""For operators: is it alive, does it take calls."""
 
 from aiohttp import web
 
-from bridge.api.keys import KEYS, MANAGER, METRICS, PORTS, SITE
+from bridge.api.keys import MANAGER, SIBLINGS
+
+READY_PATH = "/node/ready"
+"""Where siblings tell each other that they take calls."""
 
 
 async def healthz(_request: web.Request) -> web.Response:
@@ -11,19 +14,15 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether new calls are taken: 503 while shutting down."""
-    draining = request.app[MANAGER].draining
-    status = "draining" if draining else "ready"
-    return web.json_response({"status": status}, status=503 if draining else 200)
+    """Say whether new calls are taken: 503 while shutting down, or while a node is missing."""
+    siblings = request.app.get(SIBLINGS)
+    status = "ready" if takes_calls(request.app) else "draining"
+    if status == "ready" and siblings is not None:
+        answers = await siblings.ask_all(READY_PATH)
+        status = "node_missing" if None in answers.values() else status
+    return web.json_response({"status": status}, status=200 if status == "ready" else 503)
 
 
-async def metrics(request: web.Request) -> web.Response:
-    """Give the metrics for Prometheus; beyond loopback a key is asked for."""
-    if not request.app[SITE].loopback:
-        request.app[KEYS].line(request)
-    manager, ports = request.app[MANAGER], request.app[PORTS]
-    figures = request.app[METRICS]
-    figures.set_calls(manager.states(), limit=manager.limits.calls)
-    figures.set_media_ports(used=ports.used, free=ports.free)
-    body, content_type = figures.render()
-    return web.Response(body=body, headers={"Content-Type": content_type})
+def takes_calls(app: web.Application) -> bool:
+    """Whether this node takes calls."""
+    return not app[MANAGER].draining

@@ -7,8 +7,11 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge.api.auth import Keys
+from bridge.api.rate import RateLimit
 from bridge.metrics import Metrics
+from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
+from bridge.node.directory import Shared
 from bridge.node.manager import Manager
 from bridge.rtc.ports import PortPool
 
@@ -32,3 +35,9 @@ METRICS = web.AppKey("metrics", Metrics)
 SITE = web.AppKey("site", Site)
 ICE_CONFIGURATION: web.AppKey[Callable[[str], IceConfiguration]] = web.AppKey("ice_configuration")
 """Makes the answer of `/call/webrtc/config` for a user, fresh credentials included."""
+
+# Of a bridge of several nodes only:
+DIRECTORY = web.AppKey("directory", Shared)
+SIBLINGS = web.AppKey("siblings", Siblings)
+RATE = web.AppKey("rate", RateLimit)
+"""What a key may ask, counted over all nodes."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeAlias
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+REQUEST_ID = "X-Request-ID"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
@@ -55,17 +57,22 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, in the log and in a header, and count it with its duration."""
-    identity = secrets.token_hex(8)
+    """Give the request an id, in the log and in a header, and count it with its duration.
+
+    One that a sibling passes on has its id, and is counted there.
+    """
+    passed_on = from_sibling(request)
+    identity = request.headers.get(REQUEST_ID, "") if passed_on else secrets.token_hex(8)
     log_request_id.set(identity)
     loop = asyncio.get_running_loop()
     began = loop.time()
     response = await handler(request)
     if not response.prepared:
-        response.headers["X-Request-ID"] = identity
-    request.app[METRICS].http_request(
-        request.method, _route(request), response.status, loop.time() - began
-    )
+        response.headers[REQUEST_ID] = identity
+    if not passed_on:
+        request.app[METRICS].http_request(
+            request.method, _route(request), response.status, loop.time() - began
+        )
     return response
 
 
@@ -92,13 +99,21 @@ async def allow_origins(request: web.Request, handler: Handler) -> web.StreamRes
     response = web.Response(status=204, headers=PREFLIGHT) if preflight else await handler(request)
     if not response.prepared:
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"
+        response.headers["Access-Control-Expose-Headers"] = f"{REQUEST_ID}, Retry-After"
         response.headers.add("Vary", "Origin")
     return response
 
 
 IN_ORDER = (identify, answer_errors, check_host, allow_origins, answer_errors)
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
+
+
+def from_sibling(request: web.Request) -> bool:
+    """Whether the request came over the siblings' socket (`net.siblings`)."""
+    if request.transport is None:
+        return False
+    carrier = request.transport.get_extra_info("socket")
+    return carrier is not None and carrier.family == socket.AF_UNIX
 
 
 def _route(request: web.Request) -> str:

@@ -10,16 +10,28 @@ class RateLimit:
         self._per_minute = per_minute
         self._spent: dict[bytes, tuple[float, float]] = {}
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self._per_minute > 0
+
     def spend(self, key: bytes, now: float) -> None:
         """Take one request from a key's bucket.
 
         Raises:
             RateLimited: the bucket is empty; says when to come again.
         """
-        if not self._per_minute:
-            return
-        left, at = self._spent.get(key, (float(self._per_minute), now))
-        left = min(float(self._per_minute), left + (now - at) * self._per_minute / 60)
+        if self.limited:
+            self._spent[key] = self.take(self._spent.get(key), now)
+
+    def take(self, bucket: tuple[float, float] | None, now: float) -> tuple[float, float]:
+        """Take one request from a bucket: what it held and when; gives what it holds now.
+
+        Raises:
+            RateLimited: the bucket is empty; says when to come again.
+        """
+        left, at = bucket or (float(self._per_minute), now)
+        left = min(float(self._per_minute), left + max(0.0, now - at) * self._per_minute / 60)
         if left < 1:
             wait = int((1 - left) * 60 / self._per_minute) + 1
             raise RateLimited(
@@ -27,4 +39,4 @@ class RateLimit:
                 "(limits.requests_per_minute)",
                 retry_after=wait,
             )
-        self._spent[key] = (left - 1, now)
+        return left - 1, now

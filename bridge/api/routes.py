@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bridge.api import calls, health, page, simulator, webrtc
+from bridge.api import calls, health, page, scrape, simulator, webrtc
 
 ROUTES = (
     web.get("/", page.index),
@@ -10,7 +10,7 @@ ROUTES = (
     web.get("/README.md", page.readme),
     web.get("/healthz", health.healthz),
     web.get("/readyz", health.readyz),
-    web.get("/metrics", health.metrics),
+    web.get("/metrics", scrape.metrics),
     web.post("/call/dial", calls.dial),
     web.post("/call/make", calls.make),
     web.get("/call/status", calls.status),

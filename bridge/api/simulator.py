@@ -46,5 +46,6 @@ async def incoming(request: web.Request) -> web.Response:
     simulator = request.app[SIMULATOR]
     if not simulator.has(line):
         raise InvalidState("this line's WhatsApp provider is not the simulator")
-    runner = request.app[MANAGER].receive(line, number, lambda leg: simulator.ring(number, leg))
+    manager = request.app[MANAGER]
+    runner = await manager.receive(line, number, lambda leg: simulator.ring(number, leg))
     return render.success({"callId": runner.facts.call_id})

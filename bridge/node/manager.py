@@ -26,6 +26,7 @@ from bridge.legs.base import Leg
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
 from bridge.node.clock import Clock
+from bridge.node.directory import Alone, Directory
 from bridge.node.runner import CallRunner
 from bridge.node.tasks import Tasks
 
@@ -60,7 +61,7 @@ class ManagerLimits:
 class Manager:
     """The call service that every face asks."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a node's calls are made of
         self,
         *,
         dialer: Dialer,
@@ -69,6 +70,7 @@ class Manager:
         metrics: Metrics,
         limits: ManagerLimits,
         call_limits: CallLimits,
+        directory: Directory | None = None,
     ) -> None:
         self._dialer = dialer
         self._webrtc = webrtc
@@ -76,13 +78,14 @@ class Manager:
         self._metrics = metrics
         self.limits = limits
         self._call_limits = call_limits
+        self._directory = directory or Alone()
         self._calls: dict[CallId, CallRunner] = {}
         self._ended: dict[CallId, tuple[CallRecord, float]] = {}
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
 
-    def dial(self, line: LineName, number: str) -> CallRunner:
+    async def dial(self, line: LineName, number: str) -> CallRunner:
         """Ring a number.
 
         Raises:
@@ -91,29 +94,29 @@ class Manager:
         """
         self._check_capacity(line)
         leg = self._dialer.dial(line, number, _leg_id())
-        runner = self._open(line, number, Direction.OUTBOUND)
+        runner = await self._open(line, number, Direction.OUTBOUND)
         runner.add_leg(leg, Party.FAR)
         return runner
 
-    def receive(self, line: LineName, number: str, far: Callable[[LegId], Leg]) -> CallRunner:
+    async def receive(self, line: LineName, number: str, far: Callable[[LegId], Leg]) -> CallRunner:
         """Take a call that rings us; `far` makes the ringing party's leg.
 
         Raises:
             LimitExceeded: no more calls are taken.
         """
         self._check_capacity(line)
-        runner = self._open(line, number, Direction.INBOUND)
+        runner = await self._open(line, number, Direction.INBOUND)
         runner.add_leg(far(_leg_id()), Party.FAR)
         return runner
 
-    def open(self, line: LineName) -> CallRunner:
+    async def open(self, line: LineName) -> CallRunner:
         """Open a call whose far party is a browser that has yet to come.
 
         Raises:
             LimitExceeded: no more calls are taken.
         """
         self._check_capacity(line)
-        return self._open(line, BROWSER, Direction.OUTBOUND, waits_for_far=True)
+        return await self._open(line, BROWSER, Direction.OUTBOUND, waits_for_far=True)
 
     async def offer(
         self, line: LineName, call_id: str, sdp: str, party: Party
@@ -192,9 +195,26 @@ class Manager:
             raise CallNotFound("there is no such call")
         return record
 
-    def list(self, line: LineName) -> list[CallRecord]:
-        """Give a line's live calls, oldest first."""
+    def list_own(self, line: LineName) -> list[CallRecord]:
+        """Give a line's live calls on this node, oldest first."""
         return [call.record() for call in self._calls.values() if call.facts.line == line]
+
+    async def list(self, line: LineName) -> list[CallRecord]:
+        """Give a line's live calls on all nodes, oldest first."""
+        calls = self.list_own(line) + await self._directory.elsewhere(line)
+        return sorted(calls, key=lambda record: record.facts.started_at)
+
+    def remember(self, record: CallRecord) -> None:
+        """Keep a call that has ended elsewhere as if it had ended here."""
+        kept_until = self._loop.time() + self.limits.kept_seconds
+        self._ended[record.facts.call_id] = (record, kept_until)
+
+    def count_lost(self, record: CallRecord) -> None:
+        """Count a call that this node's forerunner took with it when it was killed."""
+        self.remember(record)
+        self._metrics.call_started(record.direction)
+        self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
+        log.warning("call.lost", extra={"call": record.facts.call_id})
 
     def calls(self) -> Iterable[CallRunner]:
         """All live calls."""
@@ -248,10 +268,17 @@ class Manager:
         if self.limits.calls_per_line and of_line >= self.limits.calls_per_line:
             raise LimitExceeded("the line has all its calls (limits.calls_per_line)")
 
-    def _open(
+    async def _open(
         self, line: LineName, peer: str, direction: Direction, *, waits_for_far: bool = False
     ) -> CallRunner:
-        facts = CallFacts(_call_id(), line, peer, datetime.now(UTC))
+        facts = CallFacts(_call_id(self._directory.node), line, peer, datetime.now(UTC))
+        await self._directory.enter(facts, direction)
+        try:
+            # Meanwhile the bridge may have begun to shut down.
+            self._check_capacity(line)
+        except LimitExceeded:
+            self._directory.leave(facts.call_id)
+            raise
         machine = CallMachine(
             direction=direction,
             limits=self._call_limits,
@@ -269,9 +296,9 @@ class Manager:
     def _call_ended(self, runner: CallRunner) -> None:
         record = runner.record()
         del self._calls[runner.facts.call_id]
-        kept_until = self._loop.time() + self.limits.kept_seconds
-        self._ended[runner.facts.call_id] = (record, kept_until)
+        self.remember(record)
         reason = record.reason or EndReason.FAILED
+        self._directory.ended(runner.facts.call_id, reason)
         self._metrics.observe_bus(runner.bus, delays=(), dropped=runner.bus.dropped)
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
@@ -283,9 +310,9 @@ def _check_room(runner: CallRunner) -> None:
         raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")
 
 
-def _call_id() -> CallId:
+def _call_id(node: int) -> CallId:
     """A fresh id; the first byte names the node that owns the call."""
-    return CallId("00" + secrets.token_hex(15).upper())
+    return CallId(f"{node:02X}" + secrets.token_hex(15).upper())
 
 
 def _leg_id() -> LegId:

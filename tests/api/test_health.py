@@ -21,8 +21,8 @@ async def test_a_bridge_that_shuts_down_is_alive_but_not_ready(client):
 async def test_metrics_count_live_calls_and_legs(client):
     await client.dial("15550100003")
     text = await (await client.get("/metrics")).text()
-    assert 'bridge_legs{kind="simulator"} 1.0' in text
-    assert 'bridge_calls_started_total{direction="outbound"} 1.0' in text
+    assert 'bridge_legs{kind="simulator",node="0"} 1.0' in text
+    assert 'bridge_calls_started_total{direction="outbound",node="0"} 1.0' in text
 
 
 async def test_metrics_on_loopback_need_no_key(client):

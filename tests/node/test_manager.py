@@ -93,52 +93,52 @@ async def node():
     await made.manager.aclose()
 
 
-def dial(node: Node, line: LineName = ONE) -> str:
-    return node.manager.dial(line, NUMBER).facts.call_id
+async def dial(node: Node, line: LineName = ONE) -> str:
+    return (await node.manager.dial(line, NUMBER)).facts.call_id
 
 
 # Starting
 
 
 async def test_a_dialled_call_has_its_far_leg(node):
-    runner = node.manager.dial(ONE, NUMBER)
+    runner = await node.manager.dial(ONE, NUMBER)
     assert runner.legs() == node.legs
-    assert [record.facts for record in node.manager.list(ONE)] == [runner.facts]
+    assert [record.facts for record in await node.manager.list(ONE)] == [runner.facts]
     assert node.manager.states()[State.INITIATED] == 1
 
 
 async def test_an_unreachable_number_leaves_no_call(node):
     node.unreachable = True
     with pytest.raises(Unreachable):
-        dial(node)
+        await dial(node)
     assert list(node.manager.calls()) == []
     assert node.figure("bridge_calls_started_total") == 0
 
 
 async def test_a_call_that_rings_us_is_ringing(node):
-    node.manager.receive(ONE, NUMBER, node.leg)
+    await node.manager.receive(ONE, NUMBER, node.leg)
     assert node.manager.states()[State.RINGING] == 1
 
 
 async def test_there_are_no_more_calls_than_the_limit(node):
     for _ in range(3):
-        dial(node)
+        await dial(node)
     for start in (
         lambda: dial(node, TWO),
         lambda: node.manager.receive(ONE, NUMBER, node.leg),
         lambda: node.manager.open(ONE),
     ):
         with pytest.raises(LimitExceeded, match=r"limits\.calls"):
-            start()
+            await start()
     assert len(node.legs) == 3
 
 
 async def test_the_limit_of_a_line_is_its_own():
     node = Node(replace(LIMITS, calls_per_line=1))
-    dial(node)
+    await dial(node)
     with pytest.raises(LimitExceeded, match=r"limits\.calls_per_line"):
-        dial(node)
-    dial(node, TWO)
+        await dial(node)
+    await dial(node, TWO)
     await node.manager.aclose()
 
 
@@ -146,8 +146,8 @@ async def test_the_limit_of_a_line_is_its_own():
 
 
 async def test_a_line_sees_its_own_calls_only(node):
-    call_id = dial(node)
-    assert node.manager.list(TWO) == []
+    call_id = await dial(node)
+    assert await node.manager.list(TWO) == []
     for ask in (node.manager.live, node.manager.record):
         ask(ONE, call_id)
         with pytest.raises(CallNotFound):
@@ -161,9 +161,9 @@ async def test_a_line_sees_its_own_calls_only(node):
 
 
 async def test_an_ended_call_is_known_until_its_retention_is_over(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     node.manager.request(ONE, call_id, events.HangupRequested())
-    assert node.manager.list(ONE) == []
+    assert await node.manager.list(ONE) == []
     assert node.manager.record(ONE, call_id).reason is EndReason.CANCELED
     with pytest.raises(InvalidState):
         node.manager.live(ONE, call_id)
@@ -179,7 +179,7 @@ async def test_an_ended_call_is_known_until_its_retention_is_over(node):
 
 
 async def test_an_offer_adds_a_leg_to_the_call(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     leg_id, answer = await node.manager.offer(ONE, call_id, "offer", Party.NEAR)
     assert answer == "answer to offer"
     assert [leg.leg_id for leg in node.manager.live(ONE, call_id).legs()][1:] == [leg_id]
@@ -187,14 +187,14 @@ async def test_an_offer_adds_a_leg_to_the_call(node):
 
 
 async def test_a_bad_offer_adds_no_leg(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     with pytest.raises(SdpError):
         await node.manager.offer(ONE, call_id, "bad", Party.NEAR)
     assert len(node.manager.live(ONE, call_id).legs()) == 1
 
 
 async def test_a_call_that_ends_while_an_offer_is_answered_takes_no_leg(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     node.leave.clear()
     offering = asyncio.create_task(node.manager.offer(ONE, call_id, "offer", Party.NEAR))
     await until(lambda: node.browsers)
@@ -208,7 +208,7 @@ async def test_a_call_that_ends_while_an_offer_is_answered_takes_no_leg(node):
 
 
 async def test_offers_that_are_answered_together_do_not_pass_the_limit_of_legs(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     node.leave.clear()
     offers = [node.manager.offer(ONE, call_id, "offer", Party.NEAR) for _ in range(20)]
     answering = asyncio.gather(*offers, return_exceptions=True)
@@ -221,7 +221,7 @@ async def test_offers_that_are_answered_together_do_not_pass_the_limit_of_legs(n
 
 
 async def test_a_second_far_party_is_refused_and_freed(node):
-    call_id = node.manager.open(ONE).facts.call_id
+    call_id = (await node.manager.open(ONE)).facts.call_id
     await node.manager.offer(ONE, call_id, "offer", Party.FAR)
     with pytest.raises(InvalidState):
         await node.manager.offer(ONE, call_id, "offer", Party.FAR)
@@ -229,14 +229,14 @@ async def test_a_second_far_party_is_refused_and_freed(node):
 
 
 async def test_a_further_offer_needs_a_browsers_leg(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     for leg_id in ("leg_0", node.legs[0].leg_id):
         with pytest.raises(LegNotFound):
             await node.manager.reoffer(ONE, call_id, "offer", leg_id)
 
 
 async def test_closing_a_leg_that_is_gone_does_nothing(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     await node.manager.offer(ONE, call_id, "offer", Party.NEAR)
     for _ in range(2):
         node.manager.close(ONE, call_id, None)
@@ -249,18 +249,18 @@ async def test_closing_a_leg_that_is_gone_does_nothing(node):
 
 
 async def test_shutting_down_ends_every_call_and_takes_no_more(node):
-    ids = [dial(node), dial(node, TWO)]
+    ids = [await dial(node), await dial(node, TWO)]
     await until(lambda: all(leg.running for leg in node.legs))
     await node.manager.aclose()
     assert list(node.manager.calls()) == []
     assert all(leg.cancelled for leg in node.legs)
     assert node.manager.record(ONE, ids[0]).reason is EndReason.DRAINED
     with pytest.raises(LimitExceeded, match="shutting down"):
-        dial(node)
+        await dial(node)
 
 
 async def test_shutting_down_waits_for_a_leg_that_takes_its_time(node):
-    dial(node)
+    await dial(node)
     leg = node.legs[0]
     await until(lambda: leg.running)
     said = asyncio.Event()
@@ -274,14 +274,14 @@ async def test_shutting_down_waits_for_a_leg_that_takes_its_time(node):
 
     slow = FakeLeg("slow")
     slow.run = goodbye  # type: ignore[method-assign]
-    node.manager.receive(TWO, NUMBER, lambda leg_id: slow)
+    await node.manager.receive(TWO, NUMBER, lambda leg_id: slow)
     await asyncio.sleep(0)
     await node.manager.aclose()
     assert said.is_set()
 
 
 async def test_the_metrics_hear_of_every_call_and_leg(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     assert node.figure("bridge_legs") == 1
     node.manager.pulse(0.0)
     node.manager.request(ONE, call_id, events.HangupRequested())
@@ -291,7 +291,7 @@ async def test_the_metrics_hear_of_every_call_and_leg(node):
 
 
 async def test_the_figures_of_an_ended_call_stay_with_its_record(node):
-    call_id = dial(node)
+    call_id = await dial(node)
     await until(lambda: node.legs[0].running)
     node.legs[0].emit(events.LegEnded(node.legs[0].leg_id, EndReason.BUSY))
     record = node.manager.record(ONE, call_id)
@@ -300,4 +300,4 @@ async def test_the_figures_of_an_ended_call_stay_with_its_record(node):
 
 
 async def test_two_calls_never_share_an_id(node):
-    assert dial(node) != dial(node)
+    assert await dial(node) != await dial(node)

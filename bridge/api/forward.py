@@ -1,0 +1,268 @@
+"""Requests about a call that another node owns: passed on to it, once, as they are.
+
+Only a bridge of several nodes has these middlewares. A call's owner is read from its id, wherever the
+path or the body names it. Plain requests travel over kept connections; an upgrade (a WebSocket)
+becomes a tunnel of bytes that neither side has to understand. What arrives over the siblings' socket
+is never passed on again, so nothing travels in circles.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from bridge.api.body import CALL_ID, read_bytes
+from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
+from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
+from bridge.errors import BridgeError, NodeUnavailable
+from bridge.log import request_id as log_request_id
+from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
+from bridge.node.directory import owner_of
+from bridge.node.tasks import Tasks
+
+if TYPE_CHECKING:
+    from aiohttp.http_websocket import WebSocketReader
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 20.0
+"""How long the owner may take until it begins to answer."""
+OF_ONE_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""RFC 9110 section 7.6.1; an upgrade, which is for both hops, takes them along."""
+OURS = frozenset({"x-request-id", "origin", "content-length", "expect"})
+"""Not passed on: the request's origin is judged here, its length is written anew."""
+
+
+@web.middleware
+async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let no reply leave before all nodes can know what it tells."""
+    try:
+        return await handler(request)
+    finally:
+        await request.app[DIRECTORY].settled()
+
+
+@web.middleware
+async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count a request against its key's limit, which holds over all nodes."""
+    rate, key = request.app[RATE], request.app[KEYS].known(request)
+    if rate.limited and key is not None and not from_sibling(request):
+        await request.app[DIRECTORY].spend(key, rate.take)
+    return await handler(request)
+
+
+@web.middleware
+async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hand a request about another node's call to that node."""
+    siblings = request.app[SIBLINGS]
+    call_id = None if from_sibling(request) else await _call_id(request)
+    owner = owner_of(call_id) if call_id else None
+    if call_id is None or owner is None or owner == siblings.own:
+        return await handler(request)
+    if owner in siblings.others():
+        try:
+            if hdrs.UPGRADE in request.headers:
+                return await _tunnel(request, siblings.path(owner))
+            return await _relay(request, siblings, owner)
+        except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
+            log.warning("owner.silent", extra={"owner": owner, "error": type(error).__name__})
+    await _recall(request, call_id)
+    return await handler(request)
+
+
+def _authorised(request: web.Request) -> bool:
+    """Strangers are answered here, where they came; they cannot make two nodes work."""
+    try:
+        request.app[KEYS].line(request)
+    except BridgeError:
+        return False
+    return True
+
+
+async def _call_id(request: web.Request) -> str | None:
+    """Find the id of the call that a request is about, in any of its spellings."""
+    found = _named(request.match_info)
+    if (found or request.body_exists) and not _authorised(request):
+        return None
+    if found is None and request.body_exists:
+        try:
+            fields = msgspec.json.decode(await read_bytes(request))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        found = _named(fields) if isinstance(fields, dict) else None
+    return found
+
+
+def _named(fields: Mapping[str, Any]) -> str | None:
+    return next((fields[name] for name in CALL_ID if isinstance(fields.get(name), str)), None)
+
+
+async def _recall(request: web.Request, call_id: str) -> None:
+    """Learn of a call whose owner does not answer, so that it is answered for here.
+
+    Raises:
+        NodeUnavailable: the call may still live.
+    """
+    record = await request.app[DIRECTORY].find(call_id)
+    if record is None:
+        return
+    if record.reason is None:
+        raise NodeUnavailable("the node that has this call does not answer; try again")
+    request.app[MANAGER].remember(record)
+
+
+async def _relay(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:
+    body = await read_bytes(request) if request.body_exists else None
+    async with asyncio.timeout(ANSWER_SECONDS) as patience:
+        upstream = await siblings.send(
+            owner,
+            request.method,
+            request.rel_url.raw_path_qs,
+            headers=_passed(request, OF_ONE_HOP),
+            body=body,
+        )
+        async with upstream:
+            headers = CIMultiDict(
+                (name, value)
+                for name, value in upstream.headers.items()
+                if name.lower() not in OF_ONE_HOP
+            )
+            if upstream.content_length is not None and upstream.content_length <= KERNEL_BUFFER:
+                content = await upstream.read()
+                return web.Response(status=upstream.status, headers=headers, body=content)
+            patience.reschedule(None)
+            return await _stream(request, upstream, headers)
+
+
+async def _stream(
+    request: web.Request, upstream: aiohttp.ClientResponse, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=upstream.status, headers=headers)
+    await response.prepare(request)
+    try:
+        async for piece in upstream.content.iter_any():
+            await response.write(piece)
+    except (aiohttp.ClientError, OSError):
+        # Cut short: the end of the body must not look like one.
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _tunnel(request: web.Request, path: Path) -> web.StreamResponse:
+    """Pass an upgrade on; from its success on, bytes go both ways as they come."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        reader, writer = await asyncio.open_unix_connection(path, limit=KERNEL_BUFFER // 2)
+    try:
+        narrow(writer.transport)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            writer.write(_head(request))
+            status, headers = _read_head(await reader.readuntil(b"\r\n\r\n"))
+            if status != HTTPStatus.SWITCHING_PROTOCOLS:
+                length = int(headers.pop(hdrs.CONTENT_LENGTH, "0"))
+                content = await reader.readexactly(length)
+                return web.Response(status=status, headers=headers, body=content)
+        return await _pump(request, headers, reader, writer)
+    finally:
+        writer.close()
+
+
+async def _pump(
+    request: web.Request,
+    headers: CIMultiDict[str],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> web.StreamResponse:
+    if request.transport is None:
+        raise ConnectionResetError("the client has gone")
+    narrow(request.transport)
+    response = web.StreamResponse(status=101, headers=headers)
+    response.force_close()
+    await response.prepare(request)
+    tasks = Tasks()
+    upwards = _Upwards(request.transport, writer, tasks)
+    # aiohttp hands an upgraded connection's bytes to whatever has the methods of its own reader.
+    request.protocol.set_parser(cast("WebSocketReader", upwards))
+    request.protocol.keep_alive(False)  # noqa: FBT003 - aiohttp's signature
+    try:
+        # When one side is gone the other is closed, here and by who called us.
+        with suppress(OSError):
+            while data := await reader.read(KERNEL_BUFFER):
+                await response.write(data)
+    finally:
+        await tasks.aclose()
+    return response
+
+
+class _Upwards:
+    """Takes what a client sends after its upgrade to the owner, and holds the client up if need be."""
+
+    def __init__(
+        self, client: asyncio.Transport, owner: asyncio.StreamWriter, tasks: Tasks
+    ) -> None:
+        self._client = client
+        self._owner = owner
+        self._tasks = tasks
+        owner.transport.set_write_buffer_limits(high=KERNEL_BUFFER)
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take bytes; says that more may come, and that none is left over."""
+        self._owner.write(data)
+        full = self._owner.transport.get_write_buffer_size() > KERNEL_BUFFER
+        if full and not self._tasks:
+            self._client.pause_reading()
+            self._tasks.spawn(self._drain(), name="drain to the owner")
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """Close the owner's side: the client has gone."""
+        self._owner.close()
+
+    async def _drain(self) -> None:
+        with suppress(OSError):
+            await self._owner.drain()
+        if not self._client.is_closing():
+            self._client.resume_reading()
+
+
+def _passed(request: web.Request, left_out: frozenset[str]) -> CIMultiDict[str]:
+    """The request's headers as the owner gets them, with the id that the logs of both show."""
+    headers = CIMultiDict(
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower() not in left_out and name.lower() not in OURS
+    )
+    headers[REQUEST_ID] = log_request_id.get()
+    return headers
+
+
+def _head(request: web.Request) -> bytes:
+    lines = [f"{request.method} {request.raw_path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in _passed(request, frozenset()).items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+
+
+def _read_head(head: bytes) -> tuple[int, CIMultiDict[str]]:
+    first, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    pairs = (line.partition(":") for line in lines if line)
+    headers = CIMultiDict((name, value.strip()) for name, _, value in pairs)
+    return int(first.split()[1]), headers

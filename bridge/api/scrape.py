@@ -1,0 +1,67 @@
+"""The metrics of all nodes in one answer, whichever node is asked: each sample says its `node`."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from bridge.api.keys import KEYS, MANAGER, METRICS, PORTS, SIBLINGS, SITE
+
+METRICS_PATH = "/node/metrics"
+"""Where siblings give each other their metrics."""
+HEADER = "# HELP "
+UP = """# HELP bridge_node_up Whether the node answers.
+# TYPE bridge_node_up gauge
+bridge_node_up """
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Give the metrics for Prometheus; beyond loopback a key is asked for."""
+    if not request.app[SITE].loopback:
+        request.app[KEYS].line(request)
+    siblings = request.app.get(SIBLINGS)
+    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(request.app)}
+    if siblings is not None:
+        texts |= await siblings.ask_all(METRICS_PATH)
+    return web.Response(body=merge(texts), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def own(app: web.Application) -> bytes:
+    """Give this node's metrics."""
+    manager, ports, figures = app[MANAGER], app[PORTS], app[METRICS]
+    figures.set_calls(manager.states(), limit=manager.limits.calls)
+    figures.set_media_ports(used=ports.used, free=ports.free)
+    return figures.render()[0]
+
+
+def merge(texts: Mapping[int, bytes | None]) -> bytes:
+    """Join the nodes' texts into one: a metric's samples stand together, each with its node.
+
+    A node that did not answer has no text; that it is missing is a metric too.
+    """
+    families: dict[str, list[str]] = {}
+    for node, text in sorted(texts.items()):
+        up = f"{UP}{float(text is not None)}\n"
+        _add(families, (text or b"").decode() + up, f'node="{node}"')
+    return "".join(f"{line}\n" for lines in families.values() for line in lines).encode()
+
+
+def _add(families: dict[str, list[str]], text: str, label: str) -> None:
+    lines: list[str] = []
+    known = False
+    for line in text.splitlines():
+        if line.startswith(HEADER):
+            name = line.split(" ", 3)[2]
+            known = name in families
+            lines = families.setdefault(name, [])
+        if not line.startswith("#"):
+            lines.append(_labelled(line, label))
+        elif not known:
+            lines.append(line)
+
+
+def _labelled(sample: str, label: str) -> str:
+    series, _, value = sample.rpartition(" ")
+    if series.endswith("}"):
+        return f"{series[:-1]},{label}}} {value}"
+    return f"{series}{{{label}}} {value}"

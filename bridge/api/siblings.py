@@ -1,0 +1,41 @@
+"""What nodes ask each other, over their own sockets only (`net.siblings`)."""
+
+import msgspec
+from aiohttp import web
+
+from bridge.api import health, scrape
+from bridge.api.keys import MANAGER
+from bridge.api.middleware import from_sibling
+from bridge.call.model import LineName
+from bridge.node.directory import CALLS_PATH
+
+
+async def calls(request: web.Request) -> web.Response:
+    """List a line's calls on this node."""
+    _from_sibling_only(request)
+    records = request.app[MANAGER].list_own(LineName(request.query["line"]))
+    return web.Response(body=msgspec.json.encode(records), content_type="application/json")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Say whether this node takes calls."""
+    _from_sibling_only(request)
+    return web.Response(status=200 if health.takes_calls(request.app) else 503)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Give this node's metrics."""
+    _from_sibling_only(request)
+    return web.Response(body=scrape.own(request.app))
+
+
+ROUTES = (
+    web.get(CALLS_PATH, calls),
+    web.get(health.READY_PATH, ready),
+    web.get(scrape.METRICS_PATH, metrics),
+)
+
+
+def _from_sibling_only(request: web.Request) -> None:
+    if not from_sibling(request):
+        raise web.HTTPNotFound

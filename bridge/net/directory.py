@@ -1,0 +1,174 @@
+"""The file that all nodes share: which calls there are, who has them, and what each key has spent.
+
+One row a live call, written when it starts and when it ends; the row is what counts against the
+limits, so that they hold over all nodes, and what is left of a call whose process was killed. SQLite
+keeps it: two nodes that take the last free call at the same moment are put one after the other, and
+a killed process leaves nothing half-written. Nothing here is fast enough for the audio road, and
+nothing there needs it.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
+from bridge.errors import LimitExceeded
+
+FOLDER = "nodes"
+"""Below the data folder: this file, and the nodes' sockets."""
+FILE = "directory.sqlite3"
+BUSY_SECONDS = 5.0
+
+Spend: TypeAlias = Callable[[tuple[float, float] | None, float], tuple[float, float]]
+"""From what a bucket held and when, and the time now, to what it holds then; may refuse."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+    call_id TEXT PRIMARY KEY,
+    node INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    ended_at REAL,
+    reason TEXT,
+    told INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS live_calls ON calls (line) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS ended_calls ON calls (ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS buckets (
+    key BLOB PRIMARY KEY,
+    tokens REAL NOT NULL,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+_COLUMNS = "call_id, line, peer, direction, started_at, ended_at, reason"
+_Row: TypeAlias = tuple[str, str, str, str, float, float | None, str | None]
+
+
+class DirectoryFile:
+    """One process's hold of the file; every method waits for the disk, one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE
+        path.touch(mode=0o600)
+        # Isolation level None: transactions begin where this code says so, and nowhere else.
+        self._database = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing then; a power cut ends every call anyway.
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def enter(
+        self, facts: CallFacts, direction: Direction, node: int, *, calls: int, calls_per_line: int
+    ) -> None:
+        """Write a new call down, if the limits allow it; 0 calls a line is no limit.
+
+        Raises:
+            LimitExceeded: all nodes together have their calls.
+        """
+        with self._transaction():
+            if self._count("ended_at IS NULL") >= calls:
+                raise LimitExceeded(f"the bridge has its {calls} calls (limits.calls)")
+            of_line = self._count("ended_at IS NULL AND line = ?", facts.line)
+            if calls_per_line and of_line >= calls_per_line:
+                raise LimitExceeded("the line has all its calls (limits.calls_per_line)")
+            row = (facts.call_id, node, facts.line, facts.peer, direction)
+            self._database.execute(
+                "INSERT INTO calls (call_id, node, line, peer, direction, started_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (*row, facts.started_at.timestamp()),
+            )
+
+    def leave(self, call_id: CallId) -> None:
+        """Forget a call that never began."""
+        self._database.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+
+    def ended(self, call_id: CallId, reason: EndReason, *, kept_seconds: float) -> None:
+        """Write down that a call has ended, and drop those that ended too long ago."""
+        now = _now()
+        with self._transaction():
+            self._database.execute(
+                "UPDATE calls SET ended_at = ?, reason = ?, told = 1 "
+                "WHERE call_id = ? AND ended_at IS NULL",
+                (now, reason, call_id),
+            )
+            self._database.execute("DELETE FROM calls WHERE ended_at < ?", (now - kept_seconds,))
+
+    def lost(self, node: int | None = None) -> int:
+        """End the live calls of a node that is gone, or of all; returns how many there were."""
+        whose = "" if node is None else "AND node = ?"
+        return self._database.execute(
+            f"UPDATE calls SET ended_at = ?, reason = ? WHERE ended_at IS NULL {whose}",  # noqa: S608
+            (_now(), EndReason.NODE_LOST, *(() if node is None else (node,))),
+        ).rowcount
+
+    def take_over(self, node: int) -> tuple[list[CallRecord], list[CallRecord]]:
+        """Give a fresh node what its forerunner left: ended calls, and those to be told of yet.
+
+        The second list holds the calls that the forerunner's end cut off; it is given once.
+        """
+        self.lost(node)
+        with self._transaction():
+            kept = self._find("node = ? AND told", node)
+            cut_off = self._find("node = ? AND NOT told", node)
+            self._database.execute("UPDATE calls SET told = 1 WHERE node = ?", (node,))
+        return kept, cut_off
+
+    def find(self, call_id: str) -> CallRecord | None:
+        """Give what is known of a call; its state is `ended`, or else unknown and `initiated`."""
+        return next(iter(self._find("call_id = ?", call_id)), None)
+
+    def spend(self, key: bytes, spend: Spend) -> None:
+        """Take from a bucket; `spend` says how, and what it raises comes out of here."""
+        now = _now()
+        with self._transaction():
+            row = self._database.execute("SELECT tokens, at FROM buckets WHERE key = ?", (key,))
+            tokens, at = spend(row.fetchone(), now)
+            self._database.execute("REPLACE INTO buckets VALUES (?, ?, ?)", (key, tokens, at))
+
+    def _count(self, where: str, *values: str) -> int:
+        found = self._database.execute(f"SELECT count(*) FROM calls WHERE {where}", values)  # noqa: S608
+        return int(found.fetchone()[0])
+
+    def _find(self, where: str, *values: str | int) -> list[CallRecord]:
+        wanted = f"SELECT {_COLUMNS} FROM calls WHERE {where} ORDER BY ended_at"  # noqa: S608
+        return [_record(row) for row in self._database.execute(wanted, values)]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # Immediate: who reads in order to write waits here, not in the middle.
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+
+def _record(row: _Row) -> CallRecord:
+    call_id, line, peer, direction, started_at, ended_at, reason = row
+    began = datetime.fromtimestamp(started_at, UTC)
+    return CallRecord(
+        facts=CallFacts(CallId(call_id), LineName(line), peer, began),
+        direction=Direction(direction),
+        state=State.INITIATED if ended_at is None else State.ENDED,
+        reason=EndReason(reason) if reason else None,
+        seconds=max(0.0, (_now() if ended_at is None else ended_at) - started_at),
+        legs=(),
+    )
+
+
+def _now() -> float:
+    """Wall time: it goes on where the machine starts anew, and all processes share it."""
+    return datetime.now(UTC).timestamp()

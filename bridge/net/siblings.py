@@ -1,0 +1,141 @@
+"""The other nodes of this bridge, over Unix sockets in the data folder.
+
+Each node listens on `<data>/nodes/<index>.sock`, which its own user alone may open. Whoever asks
+there is a sibling: it has checked the request's origin and rate already, and a request that came
+that way is never passed on again.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from bridge.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+LONGEST_PATH = 103
+"""Bytes that every system takes in the address of a Unix socket."""
+NOT_MADE_UP = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+"""Headers that a request passed on has only where the client sent them."""
+BASE = "http://localhost"
+"""Any name would do for the connection; a node that listens on loopback answers to this one."""
+KERNEL_BUFFER = 64 * 1024
+"""Small, so that a reader that is stuck soon holds up who writes, whatever is in between."""
+CONNECT_SECONDS = 1.0
+ASK_SECONDS = 2.0
+
+
+class Siblings:
+    """This node's way to the others."""
+
+    def __init__(self, folder: Path, *, own: int, count: int) -> None:
+        """Make the way; must be called within the running loop.
+
+        Args:
+            folder: the folder with the nodes' sockets.
+            own: this node's index.
+            count: how many nodes there are, this one included.
+        """
+        self._folder = folder
+        self.own = own
+        self.count = count
+        self._sessions = {node: _session(self.path(node)) for node in self.others()}
+
+    def others(self) -> Iterable[int]:
+        """The other nodes' indexes."""
+        return (node for node in range(self.count) if node != self.own)
+
+    def path(self, node: int) -> Path:
+        """Where a node listens."""
+        return socket_path(self._folder, node)
+
+    async def send(
+        self, node: int, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None
+    ) -> aiohttp.ClientResponse:
+        """Send a client's request to a sibling as it is, and give the answer as it begins.
+
+        Raises:
+            aiohttp.ClientError, OSError: the sibling is not there, or not any more.
+        """
+        return await self._sessions[node].request(
+            method,
+            URL(f"{BASE}{target}", encoded=True),
+            headers=headers,
+            skip_auto_headers=NOT_MADE_UP,
+            data=body,
+            allow_redirects=False,
+        )
+
+    async def ask(self, node: int, path: str, **query: str) -> bytes | None:
+        """Get what a sibling has at a path; None when it does not answer with 200 in time."""
+        try:
+            async with (
+                asyncio.timeout(ASK_SECONDS),
+                self._sessions[node].get(f"{BASE}{path}", params=query) as response,
+            ):
+                response.raise_for_status()
+                return await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            log.warning("sibling.silent", extra={"sibling": node, "error": type(error).__name__})
+            return None
+
+    async def ask_all(self, path: str, **query: str) -> dict[int, bytes | None]:
+        """Ask every sibling at once."""
+        others = list(self.others())
+        answers = await asyncio.gather(*(self.ask(node, path, **query) for node in others))
+        return dict(zip(others, answers, strict=True))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for session in self._sessions.values():
+            await session.close()
+
+
+def socket_path(folder: Path, node: int) -> Path:
+    """Where a node listens for its siblings."""
+    return folder / f"{node}.sock"
+
+
+def listen(folder: Path, node: int) -> socket.socket:
+    """Open a node's socket for its siblings; takes the place of one that is left over.
+
+    Raises:
+        SettingsError: the path is longer than a socket's address may be.
+    """
+    path = socket_path(folder, node)
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise SettingsError(f"data.dir: {path} is too long for a socket; choose a shorter folder")
+    # Made under another name and then moved: nobody finds a socket that is not ready, or not 0600.
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(os.fspath(fresh))
+    fresh.chmod(0o600)
+    listener.listen(socket.SOMAXCONN)
+    fresh.rename(path)
+    return listener
+
+
+def narrow(transport: asyncio.BaseTransport) -> None:
+    """Make the kernel's buffers of a connection small."""
+    carrier = transport.get_extra_info("socket")
+    if carrier is not None:
+        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
+
+
+def _session(path: Path) -> aiohttp.ClientSession:
+    # Our own processes only: there is no address here that would have to be guarded.
+    return aiohttp.ClientSession(
+        connector=aiohttp.UnixConnector(os.fspath(path), limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        auto_decompress=False,
+    )

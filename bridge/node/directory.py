@@ -1,0 +1,195 @@
+"""What a node must know beyond its own calls: limits over all nodes, and the calls of the others.
+
+What belongs to a call lives in the node that owns it, and a call's id names its owner. Everything
+else that several nodes must agree on is in the shared file (`net.directory`). The siblings are asked
+only for what their calls are like right now.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName
+from bridge.net.directory import DirectoryFile, Spend
+from bridge.net.siblings import Siblings
+
+log = logging.getLogger(__name__)
+
+CALLS_PATH = "/node/calls"
+"""Where siblings list a line's calls to each other."""
+ID_DIGITS = 32
+
+Result = TypeVar("Result")
+
+
+def owner_of(call_id: str) -> int | None:
+    """Say which node owns a call: the first byte of its id; None for what is no call id."""
+    if len(call_id) != ID_DIGITS:
+        return None
+    try:
+        return bytes.fromhex(call_id)[0]
+    except ValueError:
+        return None
+
+
+class Directory(Protocol):
+    """What the call service asks of it."""
+
+    node: int
+    """This node's index."""
+
+    async def enter(self, facts: CallFacts, direction: Direction) -> None:
+        """Count a new call in.
+
+        Raises:
+            LimitExceeded: all nodes together have their calls.
+        """
+        ...
+
+    def leave(self, call_id: CallId) -> None:
+        """Count out a call that never began."""
+        ...
+
+    def ended(self, call_id: CallId, reason: EndReason) -> None:
+        """Count out a call that has ended."""
+        ...
+
+    async def elsewhere(self, line: LineName) -> list[CallRecord]:
+        """Give a line's live calls on the other nodes."""
+        ...
+
+
+class Alone:
+    """The directory of the only node there is: everything is in its memory already."""
+
+    node = 0
+
+    async def enter(self, facts: CallFacts, direction: Direction) -> None:
+        """Do nothing."""
+
+    def leave(self, call_id: CallId) -> None:
+        """Do nothing."""
+
+    def ended(self, call_id: CallId, reason: EndReason) -> None:
+        """Do nothing."""
+
+    async def elsewhere(self, line: LineName) -> list[CallRecord]:
+        """Give nothing."""
+        return []
+
+
+class Shared:
+    """The directory of one of several nodes.
+
+    A thread of its own waits for the disk, in the order of the calls made here; the loop goes on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        siblings: Siblings,
+        *,
+        calls: int,
+        calls_per_line: int,
+        kept_seconds: float,
+    ) -> None:
+        """Open the directory.
+
+        Args:
+            folder: where the shared file lies.
+            siblings: the other nodes.
+            calls: how many calls all nodes may have.
+            calls_per_line: how many a line may have; 0 = no limit of its own.
+            kept_seconds: how long an ended call stays known.
+        """
+        self.node = siblings.own
+        self._file = DirectoryFile(folder)
+        self.siblings = siblings
+        self._calls = calls
+        self._calls_per_line = calls_per_line
+        self._kept_seconds = kept_seconds
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
+        self._last: asyncio.Future[None] | None = None
+
+    def take_over(self) -> tuple[list[CallRecord], list[CallRecord]]:
+        """Give what this node's forerunner left (`DirectoryFile.take_over`); waits for the disk."""
+        return self._file.take_over(self.node)
+
+    async def enter(self, facts: CallFacts, direction: Direction) -> None:
+        """Count a new call in.
+
+        Raises:
+            LimitExceeded: all nodes together have their calls.
+        """
+        try:
+            await self._run(
+                lambda: self._file.enter(
+                    facts,
+                    direction,
+                    self.node,
+                    calls=self._calls,
+                    calls_per_line=self._calls_per_line,
+                )
+            )
+        except asyncio.CancelledError:
+            # The thread may write it all the same; what is asked of it next comes after that.
+            self.leave(facts.call_id)
+            raise
+
+    def leave(self, call_id: CallId) -> None:
+        """Count out a call that never began."""
+        self._write(lambda: self._file.leave(call_id))
+
+    def ended(self, call_id: CallId, reason: EndReason) -> None:
+        """Count out a call that has ended."""
+        self._write(lambda: self._file.ended(call_id, reason, kept_seconds=self._kept_seconds))
+
+    async def elsewhere(self, line: LineName) -> list[CallRecord]:
+        """Give a line's live calls on the other nodes; one that does not answer is left out."""
+        answers = await self.siblings.ask_all(CALLS_PATH, line=line)
+        return [
+            record
+            for answer in answers.values()
+            if answer is not None
+            for record in msgspec.json.decode(answer, type=list[CallRecord])
+        ]
+
+    async def find(self, call_id: str) -> CallRecord | None:
+        """Give what the file knows of a call (`DirectoryFile.find`)."""
+        return await self._run(lambda: self._file.find(call_id))
+
+    async def spend(self, key: bytes, spend: Spend) -> None:
+        """Take from the bucket that a key has over all nodes; raises what `spend` raises."""
+        # Keys are secrets: the file holds what tells them apart, and no more.
+        digest = hashlib.sha256(key).digest()
+        await self._run(lambda: self._file.spend(digest, spend))
+
+    async def settled(self) -> None:
+        """Wait until all that has happened so far is in the file."""
+        if self._last is not None and not self._last.done():
+            await asyncio.wait([self._last])
+
+    async def aclose(self) -> None:
+        """Write what is left, let go of the file and of the siblings."""
+        await self.settled()
+        await self.siblings.aclose()
+        self._thread.shutdown()
+        self._file.close()
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _write(self, work: Callable[[], None]) -> None:
+        self._last = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        self._last.add_done_callback(_log_failure)
+
+
+def _log_failure(write: asyncio.Future[None]) -> None:
+    if not write.cancelled() and (error := write.exception()) is not None:
+        log.error("directory.failed", exc_info=error)

@@ -1,0 +1,105 @@
+"""One node at work: its HTTP service, from the first request until all calls are ended."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import ssl
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from bridge.app import Bridge, Place, build
+from bridge.errors import SettingsError
+from bridge.net.directory import FOLDER
+from bridge.net.siblings import listen
+from bridge.settings import DEMO_KEY, Settings
+from bridge.supervisor import Seat, watch
+
+log = logging.getLogger(__name__)
+
+IDLE_CONNECTION_SECONDS = 30.0
+"""How long a client may hold a connection without a request, or take to send its headers."""
+CLOSE_SECONDS = 5.0
+
+
+def run(chosen: Settings, seat: Seat | None = None) -> None:
+    """Run a node until it is told to stop; `seat` says which of several it is.
+
+    Raises:
+        SetupError: it cannot start.
+    """
+    uvloop.run(_serve(chosen, seat))
+
+
+async def _serve(chosen: Settings, seat: Seat | None) -> None:
+    bridge = build(chosen, place=Place(seat.index, seat.count) if seat else None)
+    # The access log is off: paths may carry keys; the metrics count requests.
+    runner = web.AppRunner(
+        bridge.application,
+        access_log=None,
+        keepalive_timeout=IDLE_CONNECTION_SECONDS,
+        shutdown_timeout=CLOSE_SECONDS,
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, chosen, seat)
+        _announce(chosen)
+        await _told_to_stop(bridge, seat)
+        log.info("node.stopping")
+    finally:
+        await bridge.aclose()
+        await runner.cleanup()
+        await bridge.let_go()
+
+
+async def _listen(runner: web.AppRunner, chosen: Settings, seat: Seat | None) -> None:
+    tls = _tls(chosen)
+    if seat is not None:
+        inside = listen(Path(chosen.data.dir) / FOLDER, seat.index)
+        await web.SockSite(runner, inside).start()
+        for descriptor in seat.listeners:
+            listener = socket.socket(fileno=descriptor)
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+        return
+    site = web.TCPSite(runner, chosen.http.host, chosen.http.port, ssl_context=tls)
+    try:
+        await site.start()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {chosen.http.host}:{chosen.http.port}: {error.strerror}; "
+            "choose another with BRIDGE_HTTP__HOST and BRIDGE_HTTP__PORT"
+        ) from error
+
+
+async def _told_to_stop(bridge: Bridge, seat: Seat | None) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    if seat is not None:
+        bridge.background.spawn(watch(stopped), name="watch the supervisor")
+    await stopped.wait()
+
+
+def _tls(chosen: Settings) -> ssl.SSLContext | None:
+    if not chosen.http.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(chosen.http.tls_cert, chosen.http.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"http.tls_cert, http.tls_key: {error}") from error
+    return context
+
+
+def _announce(chosen: Settings) -> None:
+    scheme = "https" if chosen.http.tls_cert else "http"
+    host = f"[{chosen.http.host}]" if ":" in chosen.http.host else chosen.http.host
+    demo = {} if chosen.lines else {"demo_key": DEMO_KEY}
+    log.info(
+        "node.ready",
+        extra={"url": f"{scheme}://{host}:{chosen.http.port}/", "pid": os.getpid(), **demo},
+    )
