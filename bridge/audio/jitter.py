@@ -162,6 +162,12 @@ class Receiver:
         self.skipped += 1
         return self._skip(sequence, now)
 
+    def lacks(self, sequence: int) -> bool:
+        """Tell whether a packet before the next one is still missing and could be played."""
+        if self._next < 0 or (self._held is not None and self._held.sequence == sequence):
+            return False
+        return 0 <= _signed16(sequence - self._next) <= _MAX_MISORDER
+
     def place(self, timestamp: int) -> int:
         """Tell where a packet lies on `timeline`, in samples at 48 kHz and whole bus samples.
 

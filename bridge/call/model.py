@@ -86,7 +86,7 @@ class ReceivedAudio:
     reordered: int = 0
     concealed_frames: int = 0
     fec_frames: int = 0
-    """Lost frames recovered from in-band FEC; not counted in `concealed_frames`."""
+    """Lost frames recovered from in-band FEC or redundancy; not counted in `concealed_frames`."""
     frames: int = 0
     """20 ms frames given to the bus, concealed ones included."""
     jitter_seconds: float = 0.0

@@ -13,13 +13,15 @@ from typing import Final
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame, Push
 from bridge.audio.framer import Framer
 from bridge.audio.jitter import HOLD_SECONDS, Action, Receiver, Step
-from bridge.audio.level import QUIET, SILENT, level
 from bridge.audio.opus import Decoder, Opus
 from bridge.audio.opus_packet import OpusPacket, duration
 from bridge.call.bus import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
+from bridge.rtc.meter import Meter
+from bridge.wire.audio_level import read_level
 from bridge.wire.reception import ReceptionStatistics
+from bridge.wire.red import unwrap
 from bridge.wire.rtp import RtpPacket, parse_packet
 from bridge.wire.sdp import RemoteAudio
 from bridge.wire.telephone_event import DigitReceiver
@@ -42,6 +44,7 @@ STALE_SECONDS: Final = 1.0
 """With no packet for this long the level shown is that of silence."""
 
 _NO_SSRC: Final = -1
+_RATIO: Final = 3  # from 48 kHz to the bus
 
 
 class Incoming:
@@ -55,21 +58,22 @@ class Incoming:
         "_fec_samples",
         "_framer",
         "_frames",
-        "_level",
+        "_level_id",
+        "_levels_told",
         "_lost_before",
+        "_meter",
         "_on_digit",
         "_packets",
         "_payload_bytes",
         "_payload_type",
         "_previous_ssrc",
-        "_quiet_since",
         "_receiver",
         "_receives",
+        "_red_type",
         "_relay",
         "_relay_begins",
         "_relayed",
         "_renumbering",
-        "_silent_seconds",
         "_ssrc",
         "_stragglers",
         "_telephone_events",
@@ -111,6 +115,9 @@ class Incoming:
         self._digit_receiver = DigitReceiver()
         self._timeline: Hashable = None
         self._payload_type = -1
+        self._red_type = -1
+        self._level_id: int | None = None
+        self._levels_told = False
         self._telephone_events: frozenset[int] = frozenset()
         self._receives = False
         self._ssrc = _NO_SSRC
@@ -123,9 +130,7 @@ class Incoming:
         self._concealed_samples = 0
         self._fec_samples = 0
         self._lost_before = 0
-        self._level = SILENT
-        self._quiet_since: float | None = None
-        self._silent_seconds = 0.0
+        self._meter = Meter()
 
     def attach(self, push: Push | None, relay: Relay | None) -> None:
         """Set where frames and undecoded packets go; a decoder that stood still is warmed."""
@@ -143,6 +148,9 @@ class Incoming:
     def adopt(self, audio: RemoteAudio) -> None:
         """Take over what was negotiated: payload types, and whether the peer sends."""
         self._payload_type = audio.opus_payload_type
+        self._red_type = -1 if audio.red_payload_type is None else audio.red_payload_type
+        self._level_id = audio.audio_level_id
+        self._levels_told = False
         self._telephone_events = frozenset(audio.telephone_events)
         receives = audio.direction in ("sendrecv", "sendonly")
         if not receives:
@@ -174,10 +182,12 @@ class Incoming:
         reception.received(packet, now)
         if not self._receives:
             return
-        if packet.payload_type != self._payload_type or not payload:
-            self._receive_other(packet, now)
-        else:
+        if packet.payload_type == self._payload_type and payload:
             self._receive_audio(packet, now)
+        elif packet.payload_type == self._red_type:
+            self._receive_redundant(packet, now)
+        else:
+            self._receive_other(packet, now)
 
     @property
     def holding(self) -> bool:
@@ -193,10 +203,7 @@ class Incoming:
         last = self.last_received
         if last is None or now - last < STALE_SECONDS:
             return
-        self._level = SILENT
-        if self._quiet_since is None:
-            self._quiet_since = last
-        self._silent_seconds = now - self._quiet_since
+        self._meter.fall(last, now)
 
     def statistics(self) -> ReceivedAudio:
         """Give the figures until now."""
@@ -211,8 +218,8 @@ class Incoming:
             fec_frames=self._fec_samples // FRAME_SAMPLES,
             frames=self._frames,
             jitter_seconds=0.0 if reception is None else reception.jitter_seconds,
-            level_dbov=self._level,
-            silent_seconds=self._silent_seconds,
+            level_dbov=self._meter.level_dbov,
+            silent_seconds=self._meter.silent_seconds,
         )
 
     def _begin_source(self, ssrc: int, now: float) -> ReceptionStatistics:
@@ -238,7 +245,7 @@ class Incoming:
             self.malformed += 1
             return
         if self._relay is not None and self._pass_on(self._relay, packet, now):
-            self._leave_undecoded(payload, now)
+            self._leave_undecoded(packet, now)
             return
         if steps:
             self._play(steps, now)
@@ -261,6 +268,24 @@ class Incoming:
         if digit is not None:
             self._on_digit(digit)
 
+    def _receive_redundant(self, packet: RtpPacket, now: float) -> None:
+        """Take an audio packet, and those before it that were lost."""
+        try:
+            *repeated, newest = unwrap(packet)
+            for plain in repeated:
+                if plain.payload_type == self._payload_type and self._receiver.lacks(
+                    plain.sequence
+                ):
+                    self._fec_samples += duration(plain.payload) // _RATIO
+                    self._receive_audio(plain, now)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        if newest.payload_type == self._payload_type and newest.payload:
+            self._receive_audio(newest, now)
+        else:
+            self._receive_other(newest, now)
+
     def _pass_on(self, relay: Relay, packet: RtpPacket, now: float) -> bool:
         """Give a packet to the relay; tell whether nobody wants its frames."""
         receiver, payload = self._receiver, packet.payload
@@ -281,25 +306,31 @@ class Incoming:
                 self._relayed,
                 receiver.place(packet.timestamp),
                 timeline,
-                self._level,
+                self._meter.level_dbov,
             ),
             now,
         )
         return self.push is None and self._relay is not None
 
-    def _leave_undecoded(self, payload: bytes, now: float) -> None:
-        self._undecoded.append(payload)
-        self._undecoded_count += 1
-        place = self._undecoded_count % _METER_EVERY
-        if 0 < place <= _METER_EVERY - _METER_PACKETS:
+    def _leave_undecoded(self, packet: RtpPacket, now: float) -> None:
+        """Keep a packet that nobody wants to hear; its level is the peer's word, or measured."""
+        self._undecoded.append(packet.payload)
+        self._undecoded_count = count = self._undecoded_count + 1
+        if self._level_id is not None and count % LEVEL_EVERY == 0:
+            told = read_level(packet, self._level_id)
+            self._levels_told = told is not None
+            if told is not None:
+                self._meter.note(told, now)
+        place = count % _METER_EVERY
+        if self._levels_told or 0 < place <= _METER_EVERY - _METER_PACKETS:
             return
         try:
-            pcm = self._decoder.decode(payload)
+            pcm = self._decoder.decode(packet.payload)
         except RemoteProtocolError:
             self.malformed += 1
             return
         if place == 0:
-            self._measure(pcm, now)
+            self._meter.measure(pcm, now)
 
     def _warm(self) -> None:
         """Decode the last packets unheard, so that the next one joins on to them."""
@@ -352,14 +383,6 @@ class Incoming:
     def _give(self, pcm: bytes, pts: int, now: float) -> None:
         self._frames += 1
         if self._frames % LEVEL_EVERY == 0:
-            self._measure(pcm, now)
+            self._meter.measure(pcm, now)
         if self.push is not None:
             self.push(Frame(pcm, pts, self._timeline), now)
-
-    def _measure(self, pcm: bytes, now: float) -> None:
-        self._level = loudness = level(pcm)
-        if loudness >= QUIET:
-            self._quiet_since = None
-        elif self._quiet_since is None:
-            self._quiet_since = now
-        self._silent_seconds = 0.0 if self._quiet_since is None else now - self._quiet_since

@@ -118,7 +118,7 @@ class Peer:
             LimitExceeded: no port is free.
             LegError: a media address cannot be bound.
         """
-        offer = parse_offer(offer_sdp)
+        offer = parse_offer(offer_sdp, red=self._config.red)
         async with self._turn:
             if self._closed or self._session is not None:
                 raise InvalidState("the peer has been answered already")
@@ -133,6 +133,7 @@ class Peer:
                 on_digit=self._on_digit,
                 wake=self._wake,
                 relays=self._config.relay,
+                effort=self._config.effort,
             )
             return self._answer(offer)
 
@@ -156,7 +157,7 @@ class Peer:
             LimitExceeded: no port is free.
             InvalidState: the peer is gone.
         """
-        offer = parse_offer(offer_sdp)
+        offer = parse_offer(offer_sdp, red=self._config.red)
         async with self._turn:
             newest = self._pending or self._serving
             if newest is None or self._over.is_set():

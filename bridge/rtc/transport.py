@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from bridge.audio.rung import Effort
 from bridge.errors import NegotiationFailed
 from bridge.rtc.dtls import Certificate, Dtls
 from bridge.rtc.ice import IceConnection, Limits
@@ -30,6 +31,10 @@ class PeerConfig:
     limits: Limits = field(default_factory=Limits)
     relay: bool = True
     """Whether packets may pass between two peers undecoded."""
+    effort: Effort = field(default_factory=Effort)
+    """What encoding may cost."""
+    red: bool = False
+    """Whether peers are asked for redundant audio where they offer it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Text the bridge cannot work with raises `SdpError`, and nothing else does.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from bridge.errors import SdpError
@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _OPUS: Final = ("opus", 48_000, 2)
+_RED: Final = ("red", 48_000, 2)
+_AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 _EVENT_RATES: Final = (8_000, 48_000)
 
 ASKED_BITRATE: Final = 40_000
@@ -46,6 +48,8 @@ _ANSWER_DIRECTIONS: Final = {
 _PROTOCOL: Final = re.compile(r"(?:(?:UDP/TLS|TCP/DTLS|TCP/TLS)/)?RTP/S?AVPF?")
 _RTPMAP: Final = re.compile(r"([0-9]{1,3}) +([^/ ]+)/([0-9]{1,6})(?:/([0-9]{1,2}))?")
 _MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
+# What fits the one-byte form (RFC 8285 §4.2), from a peer that may send it.
+_EXTENSION: Final = re.compile(r"([1-9]|1[0-4])(?:/send(?:only|recv))? +([^ ]+)(?: .*)?")
 _SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
 
 _LARGEST_PAYLOAD_TYPE: Final = 127
@@ -99,6 +103,10 @@ class RemoteAudio:
     reduced_size_rtcp: bool
     lines: tuple[OfferedLine, ...]
     """All media lines, in order."""
+    audio_level_id: int | None = None
+    """Identifier of the audio-level header extension (RFC 6464), 1 to 14."""
+    red_payload_type: int | None = None
+    """Of redundant Opus (RFC 2198), when it is offered and wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +127,20 @@ class LocalAudio:
     setup: Literal["active", "passive"]
 
 
-def parse_offer(text: str) -> RemoteAudio:
+def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
     """Find the audio line to accept, the first one with Opus that is not rejected, and read it.
+
+    Args:
+        text: The description.
+        red: Whether redundant audio is wanted where it is offered.
 
     Raises:
         SdpError: There is none, or it cannot be worked with.
     """
     description = split_description(text)
-    return _read_audio(description, _choose_line(description))
+    index = _choose_line(description)
+    audio = _read_audio(description, index)
+    return replace(audio, red_payload_type=_find_red(description.media[index])) if red else audio
 
 
 def answer_direction(offered: str) -> str:
@@ -217,6 +231,7 @@ def _read_audio(description: Description, index: int) -> RemoteAudio:
             )
             for line in description.media
         ),
+        audio_level_id=_read_audio_level(media),
     )  # fmt: skip
 
 
@@ -254,6 +269,26 @@ def _read_codecs(media: Media) -> dict[int, tuple[str, int, int]]:
 
 def _find_opus(media: Media) -> int | None:
     return next((number for number, codec in _read_codecs(media).items() if codec == _OPUS), None)
+
+
+def _find_red(media: Media) -> int | None:
+    """Find RED whose blocks are all of the Opus that we accept."""
+    for number, codec in _read_codecs(media).items():
+        if codec == _RED:
+            texts = (each.value.partition(" ") for each in media.all("fmtp"))
+            blocks = {text.strip() for kind, _, text in texts if kind == str(number)}
+            opus = str(_find_opus(media))
+            if all(set(each.split("/")) == {opus} for each in blocks):
+                return number
+    return None
+
+
+def _read_audio_level(media: Media) -> int | None:
+    for attribute in media.all("extmap"):
+        match = _EXTENSION.fullmatch(attribute.value)
+        if match is not None and match[2] == _AUDIO_LEVEL:
+            return int(match[1])
+    return None
 
 
 def _read_parameters(media: Media, payload_type: int) -> dict[str, str]:
@@ -315,6 +350,11 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     yield "a=rtcp-mux"
     if remote.reduced_size_rtcp:
         yield "a=rtcp-rsize"
+    if remote.audio_level_id is not None:
+        yield f"a=extmap:{remote.audio_level_id} {_AUDIO_LEVEL}"
+    if remote.red_payload_type is not None:
+        yield f"a=rtpmap:{remote.red_payload_type} red/48000/2"
+        yield f"a=fmtp:{remote.red_payload_type} {opus}/{opus}"
     yield f"a=rtpmap:{opus} opus/48000/2"
     yield f"a=fmtp:{opus} {_OPUS_PARAMETERS}"
     for payload_type, rate in events.items():
@@ -334,6 +374,8 @@ def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     port, host = 9, "0.0.0.0"  # noqa: S104 - stands for "no address" (RFC 9429 §5.3.1)
     if local.candidates:
         port, host = local.candidates[0].port, local.candidates[0].host
-    formats = " ".join(map(str, (remote.opus_payload_type, *remote.telephone_events)))
+    # A browser sends redundancy only where it is the first choice.
+    red = () if remote.red_payload_type is None else (remote.red_payload_type,)
+    formats = " ".join(map(str, (*red, remote.opus_payload_type, *remote.telephone_events)))
     yield f"m=audio {port} {remote.protocol} {formats}"
     yield f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"

@@ -104,6 +104,7 @@ def test_a_chrome_offer_is_answered_line_by_line() -> None:
         "a=setup:active",
         "a=rtcp-mux",
         "a=rtcp-rsize",
+        "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
         "a=rtpmap:111 opus/48000/2",
         "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;"
         "maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=40000",
@@ -220,3 +221,17 @@ def test_whatever_is_accepted_gets_a_well_formed_answer(
     assert len(answer.media) == len(remote.lines)
     assert all(line[1:2] == "=" for line in text.split("\r\n")[:-1])
     assert not set(text) - set("\r\n") - set(map(chr, range(32, 127)))
+
+
+def test_redundancy_is_asked_for_before_plain_opus_when_it_is_wanted() -> None:
+    text = write_answer(parse_offer(offer("chrome"), red=True), LOCAL)
+    assert " 63 111 110 126\r\n" in text
+    assert "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n" in text
+    assert "red" not in write_answer(parse_offer(offer("chrome")), LOCAL)
+
+
+def test_an_audio_level_is_answered_with_its_own_number() -> None:
+    audio = audio_of(answered(offer("ios")))
+    [extension] = audio.rtp.headerExtensions
+    assert (extension.id, extension.uri.rpartition(":")[2]) == (14, "ssrc-audio-level")
+    assert audio_of(answered(offer("pion"))).rtp.headerExtensions == []

@@ -332,3 +332,34 @@ def test_any_text_raises_nothing_but_sdp_errors(text: str) -> None:
             parse_offer(candidate)
         except SdpError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("attribute", "identifier"),
+    [
+        ("1 urn:ietf:params:rtp-hdrext:ssrc-audio-level", 1),
+        ("14/sendrecv urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=on", 14),
+        ("3/sendonly urn:ietf:params:rtp-hdrext:ssrc-audio-level", 3),
+        ("3/recvonly urn:ietf:params:rtp-hdrext:ssrc-audio-level", None),
+        ("15 urn:ietf:params:rtp-hdrext:ssrc-audio-level", None),
+        ("0 urn:ietf:params:rtp-hdrext:ssrc-audio-level", None),
+        ("1 urn:ietf:params:rtp-hdrext:csrc-audio-level", None),
+        ("often", None),
+    ],
+)
+def test_the_audio_level_is_read_where_the_peer_sends_it(
+    attribute: str, identifier: int | None
+) -> None:
+    text = changed("minimal", "a=rtcp-mux", f"a=rtcp-mux\r\na=extmap:{attribute}")
+    assert parse_offer(text).audio_level_id == identifier
+
+
+@pytest.mark.parametrize(
+    ("blocks", "payload_type"), [("111/111", 63), ("111/111/111", 63), ("111/8", None)]
+)
+def test_redundancy_is_read_when_it_is_wanted_and_of_opus(
+    blocks: str, payload_type: int | None
+) -> None:
+    text = changed("chrome", "a=fmtp:63 111/111", f"a=fmtp:63 {blocks}")
+    assert parse_offer(text, red=True).red_payload_type == payload_type
+    assert parse_offer(text).red_payload_type is None
