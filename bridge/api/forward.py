@@ -1,8 +1,8 @@
 """Requests about a call that another node owns: passed on to it, once, as they are.
 
 Only a bridge of several nodes has these middlewares. A call's owner is read from its id, wherever the
-path or the body names it. Plain requests travel over kept connections; an upgrade (a WebSocket)
-becomes a tunnel of bytes that neither side has to understand. What arrives over the siblings' socket
+path or the body names it. Plain requests travel over kept connections; a WebSocket becomes
+a tunnel of bytes that neither side has to understand. What arrives over the siblings' socket
 is never passed on again, so nothing travels in circles.
 """
 
@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from bridge.api.body import CALL_ID, read_bytes
 from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
+from bridge.api.routes import STARTS_CALLS
 from bridge.errors import BridgeError, NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
@@ -74,19 +75,32 @@ async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hand a request about another node's call to that node."""
     siblings = request.app[SIBLINGS]
-    call_id = None if from_sibling(request) else await _call_id(request)
-    owner = owner_of(call_id) if call_id else None
-    if call_id is None or owner is None or owner == siblings.own:
+    if from_sibling(request):
+        return await handler(request)
+    call_id = await _call_id(request)
+    owner = owner_of(call_id) if call_id else await _place(request)
+    if owner is None or owner == siblings.own:
         return await handler(request)
     if owner in siblings.others():
         try:
-            if hdrs.UPGRADE in request.headers:
+            if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
                 return await _tunnel(request, siblings.path(owner))
             return await _relay(request, siblings, owner)
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
-            log.warning("owner.silent", extra={"owner": owner, "error": type(error).__name__})
-    await _recall(request, call_id)
+            siblings.note_silence(owner, error)
+            if call_id is None and not isinstance(error, aiohttp.ClientConnectorError):
+                # It may have begun the call: to begin another could ring somebody twice.
+                raise NodeUnavailable("the node that was given the call does not answer") from error
+    if call_id is not None:
+        await _recall(request, call_id)
     return await handler(request)
+
+
+async def _place(request: web.Request) -> int | None:
+    """Choose the node for a call that the request begins; None when it begins none."""
+    if request.match_info.handler in STARTS_CALLS and _authorised(request):
+        return await request.app[DIRECTORY].place()
+    return None
 
 
 def _authorised(request: web.Request) -> bool:
@@ -256,7 +270,7 @@ def _passed(request: web.Request, left_out: frozenset[str]) -> CIMultiDict[str]:
 
 
 def _head(request: web.Request) -> bytes:
-    lines = [f"{request.method} {request.raw_path} HTTP/1.1"]
+    lines = [f"{request.method} {request.rel_url.raw_path_qs} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in _passed(request, frozenset()).items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 

@@ -4,6 +4,9 @@ from aiohttp import web
 
 from bridge.api import calls, health, page, scrape, simulator, webrtc
 
+STARTS_CALLS = frozenset({calls.dial, calls.make, simulator.incoming})
+"""Handlers that begin a call: of several nodes, one that has few calls performs them."""
+
 ROUTES = (
     web.get("/", page.index),
     web.get("/web/{name}", page.file),

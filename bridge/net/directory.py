@@ -128,6 +128,11 @@ class DirectoryFile:
         """Give what is known of a call; its state is `ended`, or else unknown and `initiated`."""
         return next(iter(self._find("call_id = ?", call_id)), None)
 
+    def live_calls(self) -> dict[int, int]:
+        """Count the live calls of each node that has any."""
+        counts = "SELECT node, count(*) FROM calls WHERE ended_at IS NULL GROUP BY node"
+        return dict(self._database.execute(counts).fetchall())
+
     def spend(self, key: bytes, spend: Spend) -> None:
         """Take from a bucket; `spend` says how, and what it raises comes out of here."""
         now = _now()

@@ -30,6 +30,8 @@ KERNEL_BUFFER = 64 * 1024
 """Small, so that a reader that is stuck soon holds up who writes, whatever is in between."""
 CONNECT_SECONDS = 1.0
 ASK_SECONDS = 2.0
+SILENT_SECONDS = 5.0
+"""How long a sibling that did not answer gets no new calls from here."""
 
 
 class Siblings:
@@ -46,6 +48,7 @@ class Siblings:
         self._folder = folder
         self.own = own
         self.count = count
+        self._silent_until: dict[int, float] = {}
         self._sessions = {node: _session(self.path(node)) for node in self.others()}
 
     def others(self) -> Iterable[int]:
@@ -55,6 +58,17 @@ class Siblings:
     def path(self, node: int) -> Path:
         """Where a node listens."""
         return socket_path(self._folder, node)
+
+    def sound(self) -> list[int]:
+        """The other nodes' indexes, but for those that were silent lately."""
+        now = asyncio.get_running_loop().time()
+        return [node for node in self.others() if self._silent_until.get(node, 0.0) <= now]
+
+    def note_silence(self, node: int, error: Exception) -> None:
+        """Note that a sibling did not answer."""
+        now = asyncio.get_running_loop().time()
+        self._silent_until[node] = now + SILENT_SECONDS
+        log.warning("sibling.silent", extra={"sibling": node, "error": type(error).__name__})
 
     async def send(
         self, node: int, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None
@@ -83,7 +97,7 @@ class Siblings:
                 response.raise_for_status()
                 return await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            log.warning("sibling.silent", extra={"sibling": node, "error": type(error).__name__})
+            self.note_silence(node, error)
             return None
 
     async def ask_all(self, path: str, **query: str) -> dict[int, bytes | None]:

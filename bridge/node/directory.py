@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 CALLS_PATH = "/node/calls"
 """Where siblings list a line's calls to each other."""
 ID_DIGITS = 32
+FAR_FEWER = 8
+"""Calls that a node must be ahead of another before it lets that one have a new one."""
 
 Result = TypeVar("Result")
 
@@ -163,6 +165,16 @@ class Shared:
     async def find(self, call_id: str) -> CallRecord | None:
         """Give what the file knows of a call (`DirectoryFile.find`)."""
         return await self._run(lambda: self._file.find(call_id))
+
+    async def place(self) -> int:
+        """Say which node should have the next call: this one, unless another has far fewer.
+
+        Siblings that were silent lately are left out.
+        """
+        calls = await self._run(self._file.live_calls)
+        least = min(self.siblings.sound(), key=lambda node: calls.get(node, 0), default=self.node)
+        far_fewer = calls.get(self.node, 0) - calls.get(least, 0) >= FAR_FEWER
+        return least if far_fewer else self.node
 
     async def spend(self, key: bytes, spend: Spend) -> None:
         """Take from the bucket that a key has over all nodes; raises what `spend` raises."""
