@@ -67,12 +67,20 @@ class Keys:
 def same_origin(request: web.Request) -> bool:
     """Whether the request comes from a page of this very service, or from no page at all."""
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def _presented(request: web.Request) -> bytes | None:
     authorization = request.headers.get("Authorization", "")
     if authorization.lower().startswith(BEARER):
-        return authorization[len(BEARER) :].strip().encode()
+        return _bytes(authorization[len(BEARER) :].strip())
     token = request.headers.get("token")
-    return token.encode("utf-8", "surrogateescape") if token else None
+    return _bytes(token) if token else None
+
+
+def _bytes(header: str) -> bytes:
+    """Give a header as it was sent: what is not UTF-8 in it arrives as surrogates."""
+    return header.encode("utf-8", "surrogateescape")

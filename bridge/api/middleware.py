@@ -79,10 +79,8 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 @web.middleware
 async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """On loopback, answer to local names only: a page elsewhere may point its own name at us."""
-    if request.app[SITE].loopback:
-        name = urlsplit(f"//{request.host}").hostname
-        if name not in LOCAL_NAMES:
-            raise Forbidden("this bridge listens on loopback and answers to localhost only")
+    if request.app[SITE].loopback and _host_name(request) not in LOCAL_NAMES:
+        raise Forbidden("this bridge listens on loopback and answers to localhost only")
     return await handler(request)
 
 
@@ -114,6 +112,14 @@ def from_sibling(request: web.Request) -> bool:
         return False
     carrier = request.transport.get_extra_info("socket")
     return carrier is not None and carrier.family == socket.AF_UNIX
+
+
+def _host_name(request: web.Request) -> str | None:
+    """The Host header without its port; None when it is no name at all."""
+    try:
+        return urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        return None
 
 
 def _route(request: web.Request) -> str:

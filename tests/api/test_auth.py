@@ -1,5 +1,7 @@
 """Keys: whose they are, where they may come from, how often."""
 
+import asyncio
+
 import pytest
 
 from bridge.settings import Limits, Line
@@ -24,6 +26,16 @@ async def test_an_unreadable_key_is_a_401(client):
     assert (await client.get(STATUS, headers={"token": "caf\u00e9"})).status == 401
 
 
+@pytest.mark.parametrize("header", [b"token: \xff", b"Authorization: Bearer \xff"])
+async def test_a_key_that_is_not_even_text_is_a_401(client, header):
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.http.port)
+    writer.write(b"GET /call/status HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert b" 401 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"token": "demo"}, {"Authorization": "Bearer demo"}, {"Authorization": "bearer demo"}],
@@ -42,8 +54,9 @@ async def test_the_demo_key_works_for_our_own_page(client):
     assert (await client.get(STATUS, headers=headers)).status == 200
 
 
-async def test_the_demo_key_does_not_work_for_other_pages(client):
-    headers = {"token": "demo", "Origin": "https://evil.example"}
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://["])
+async def test_the_demo_key_does_not_work_for_other_pages(client, origin):
+    headers = {"token": "demo", "Origin": origin}
     assert (await client.get(STATUS, headers=headers)).status == 403
 
 

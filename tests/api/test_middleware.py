@@ -33,7 +33,9 @@ async def test_every_answer_carries_a_request_id_of_its_own(client):
     assert len(ids) == 3
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "["]
+)
 async def test_on_loopback_a_foreign_host_name_is_refused(client, host):
     response = await client.get("/healthz", headers={"Host": host})
     assert response.status == 403
