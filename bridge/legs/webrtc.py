@@ -69,6 +69,8 @@ class WebRtcLeg:
         self._emit: Callable[[events.LegEvent], None] | None = None
         self._silent = False
         self._digits = asyncio.Event()
+        self._offered_at = 0.0
+        """Of the first offer, by the loop's clock."""
 
     @property
     def source(self) -> Source:
@@ -88,7 +90,7 @@ class WebRtcLeg:
             LimitExceeded: every UDP port of `rtc.ports` is in use.
         """
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._offered_at = loop.time()
         try:
             answer = await self._peer.accept(offer)
         except BridgeError:
@@ -106,7 +108,7 @@ class WebRtcLeg:
         answer, kind = await self._peer.reoffer(offer)
         if kind == "restart":
             self._observer.ice_restart("started")
-        log.info("leg.reoffered", extra={"kind": kind})
+        log.info("leg.reoffered", extra={"leg": self.leg_id, "kind": kind})
         return answer
 
     async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
@@ -142,8 +144,7 @@ class WebRtcLeg:
         await self._peer.aclose()
 
     async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        loop, began = asyncio.get_running_loop(), self._offered_at
         try:
             await self._peer.connect()
         except asyncio.CancelledError:

@@ -1,15 +1,19 @@
 """The node's 20 ms clock: ticks in ten phases of 2 ms, so that calls do not all wake at once.
 
 It hands out ticks, not sleeps: a phase that is late catches up at most `MAX_CATCH_UP` ticks and
-counts what it skips beyond. A phase nobody is on stands still.
+counts what it skips beyond. A phase nobody is on stands still. A member that raises is logged and
+taken off: the calls that share its phase go on, and the log is not filled fifty times a second.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS
+
+log = logging.getLogger(__name__)
 
 PHASES = 10
 MAX_CATCH_UP = 3
@@ -66,7 +70,12 @@ class Clock:
         self.skipped_ticks += owed - run
         for _ in range(run):
             for tick in tuple(phase.members):
-                tick(now)
+                try:
+                    tick(now)
+                except Exception:
+                    log.exception("clock.member_failed")
+                    if tick in phase.members:
+                        phase.members.remove(tick)
         phase.due += owed * FRAME_SECONDS
         if phase.members:
             self._arm(phase)

@@ -21,7 +21,7 @@ from bridge.call.model import (
     Party,
     State,
 )
-from bridge.errors import BridgeError, CallNotFound, InvalidState, LegNotFound, LimitExceeded
+from bridge.errors import CallNotFound, InvalidState, LegNotFound, LimitExceeded
 from bridge.legs.base import Leg
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
@@ -33,6 +33,8 @@ from bridge.node.tasks import Tasks
 log = logging.getLogger(__name__)
 
 LEGS_PER_CALL = 16
+KEPT_CALLS = 20_000
+"""So many ended calls are remembered at most, however long they should be."""
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
 
@@ -129,12 +131,12 @@ class Manager:
         runner = self.live(line, call_id)
         _check_room(runner)
         leg = self._webrtc(_leg_id())
-        answer = await leg.accept(sdp)
         try:
+            answer = await leg.accept(sdp)
             # Meanwhile the call may have ended, and others may have come.
             _check_room(runner)
             runner.add_leg(leg, party)
-        except BridgeError:
+        except BaseException:
             await leg.aclose()
             raise
         return leg.leg_id, answer
@@ -235,7 +237,7 @@ class Manager:
             self._metrics.observe_bus(runner.bus, delays=delays, dropped=runner.bus.dropped)
         while self._ended:
             oldest = next(iter(self._ended))
-            if self._ended[oldest][1] > now:
+            if self._ended[oldest][1] > now and len(self._ended) <= KEPT_CALLS:
                 break
             del self._ended[oldest]
 
@@ -257,7 +259,7 @@ class Manager:
     def leg_ended(self, leg: Leg, reason: EndReason) -> None:
         """Count a leg out (`runner.LegObserver`)."""
         self._metrics.leg_ended(leg.leg_id, leg.statistics())
-        log.info("leg.ended", extra={"kind": leg.kind, "reason": reason})
+        log.info("leg.ended", extra={"leg": leg.leg_id, "kind": leg.kind, "reason": reason})
 
     def _check_capacity(self, line: LineName) -> None:
         if self.draining:

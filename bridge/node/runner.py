@@ -127,6 +127,7 @@ class CallRunner:
         if self._busy:
             return
         self._busy = True
+        named = log_call_id.set(self.facts.call_id)
         try:
             while self._events:
                 for command in self.machine.handle(self._events.popleft(), self._loop.time()):
@@ -134,6 +135,7 @@ class CallRunner:
         finally:
             self._busy = False
             self._arm()
+            log_call_id.reset(named)
 
     async def wait_cleaned(self) -> None:
         """Wait until an ended call has freed everything."""

@@ -110,3 +110,16 @@ def test_a_member_may_leave_during_its_tick(loop, clock):
     loop.run_until(100.99)
     assert len(ticks) == 1
     assert loop.pending() == []
+
+
+def test_a_member_that_fails_is_logged_once_and_those_beside_it_go_on(loop, clock, caplog):
+    ticks: list[float] = []
+
+    def fail(now: float) -> None:
+        raise RuntimeError("no frame")
+
+    for member in (fail, *(lambda now: None for _ in range(PHASES - 1)), ticks.append):
+        clock.join(member)
+    loop.run_until(100.99)
+    assert len(ticks) == 49
+    assert caplog.messages == ["clock.member_failed"]

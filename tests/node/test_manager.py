@@ -39,6 +39,8 @@ class Browser(FakeLeg):
         await self._leave.wait()
         if offer == "bad":
             raise SdpError("the offer has no audio line")
+        if offer == "crash":
+            raise RuntimeError("a bug")
         return f"answer to {offer}"
 
     async def aclose(self) -> None:
@@ -191,6 +193,13 @@ async def test_a_bad_offer_adds_no_leg(node):
     with pytest.raises(SdpError):
         await node.manager.offer(ONE, call_id, "bad", Party.NEAR)
     assert len(node.manager.live(ONE, call_id).legs()) == 1
+
+
+async def test_a_crash_while_an_offer_is_answered_frees_what_the_leg_took(node):
+    call_id = await dial(node)
+    with pytest.raises(RuntimeError):
+        await node.manager.offer(ONE, call_id, "crash", Party.NEAR)
+    assert node.browsers[0].closed
 
 
 async def test_a_call_that_ends_while_an_offer_is_answered_takes_no_leg(node):

@@ -19,6 +19,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.errors import InvalidState
+from bridge.log import call_id as log_call_id
 from bridge.node.clock import Clock
 from bridge.node.runner import CallRunner
 from tests.support.fake_leg import FakeLeg
@@ -210,4 +211,26 @@ async def test_a_failed_event_does_not_stop_the_next():
         runner.dispatch(events.AnswerRequested())
     runner.dispatch(events.HangupRequested())
     assert not runner.live
+    await runner.wait_cleaned()
+
+
+async def test_what_is_logged_of_a_call_names_it_whoever_asked():
+    named: list[tuple[str, str]] = []
+    logger = logging.getLogger("bridge.node.runner")
+    handler = logging.Handler()
+    handler.emit = lambda record: named.append(  # type: ignore[method-assign]
+        (record.getMessage(), log_call_id.get())
+    )
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        runner, _far, _near = await active_call(Observed())
+        named.clear()
+        runner.dispatch(events.HangupRequested())
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert named == [("call.state", FACTS.call_id)]
+    assert log_call_id.get() == ""
     await runner.wait_cleaned()
