@@ -209,6 +209,7 @@ def check(settings: Settings) -> None:
         raise SettingsError(f"nodes: expected 0 (one per core) to {MOST_NODES}")
     if bool(settings.http.tls_cert) != bool(settings.http.tls_key):
         raise SettingsError("http.tls_cert and http.tls_key: set both or neither")
+    _check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
     _check_rtc(settings.rtc)
     _check_turn(settings.turn)
     _check_lines(settings)
@@ -230,12 +231,23 @@ def _check_rtc(rtc: Rtc) -> None:
 
 
 def _check_turn(turn: Turn) -> None:
+    served = [url for server in turn.servers for url in server.urls]
+    _check_urls("turn.urls, turn.servers", [*turn.urls, *served], ("turn:", "turns:"))
+    if turn.ttl < 1:
+        raise SettingsError("turn.ttl: expected at least 1 second")
     if turn.mode == "shared_secret" and not (turn.urls and turn.secret):
         raise SettingsError("turn.mode shared_secret needs turn.urls and turn.secret")
     if turn.mode == "static" and not (turn.urls or turn.servers):
         raise SettingsError("turn.mode static needs turn.urls or turn.servers")
     if turn.mode == "static" and turn.urls and not (turn.username and turn.credential):
         raise SettingsError("turn.urls in mode static need turn.username and turn.credential")
+
+
+def _check_urls(name: str, urls: list[str], schemes: tuple[str, ...]) -> None:
+    """Refuse what a browser would refuse, which then could not even make its connection."""
+    for url in urls:
+        if not url.startswith(schemes):
+            raise SettingsError(f'{name}: "{url}" does not begin with {" or ".join(schemes)}')
 
 
 def _check_lines(settings: Settings) -> None:

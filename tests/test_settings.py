@@ -207,10 +207,26 @@ def test_keys_are_there_and_belong_to_one_line(keys):
         ('mode = "shared_secret"\nsecret = "s"', "turn.urls"),
         ('mode = "static"', "turn.servers"),
         ('mode = "static"\nurls = ["turn:a"]\nusername = "u"', "turn.credential"),
+        ('mode = "shared_secret"\nsecret = "s"\nurls = ["turn:a"]\nttl = 0', "turn.ttl"),
     ],
 )
 def test_a_half_filled_turn_slot_names_what_is_missing(written, turn, word):
     assert word in refusal(path=written(f"[turn]\n{turn}\n"))
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("rtc", "stun_urls", '["stun.example.com:3478"]'),
+        ("rtc", "stun_urls", '["turn:a"]'),
+        ("turn", "urls", '["https://turn.example.com"]'),
+        ("turn", "servers", '[{urls = ["stun:a"], username = "u", credential = "c"}]'),
+    ],
+)
+def test_an_address_that_browsers_would_refuse_is_refused(written, table, key, value):
+    said = refusal(path=written(f"[{table}]\n{key} = {value}\n"))
+    assert f"{table}.{key}" in said
+    assert "does not begin with" in said
 
 
 def test_a_port_range_includes_both_ends():
