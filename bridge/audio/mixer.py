@@ -1,7 +1,7 @@
 """Adding frames together: louder than full scale is clipped, never wrapped."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,6 @@ from bridge.audio.frame import SILENCE
 _LOWEST: Final = np.int32(-32768)
 _HIGHEST: Final = np.int32(32767)
 
-Key = TypeVar("Key")
-
 
 def mix(frames: Sequence[bytes]) -> bytes:
     """Mix frames of equal length (signed 16-bit); none at all is one frame of silence."""
@@ -21,14 +19,6 @@ def mix(frames: Sequence[bytes]) -> bytes:
     if len(frames) == 1:
         return frames[0]
     return _clip(_add(frames))
-
-
-def mix_minus(frames: Mapping[Key, bytes]) -> dict[Key, bytes]:
-    """Mix for each party what all the others say: the sum is formed once for everybody."""
-    if not frames:
-        return {}
-    everybody = _add(list(frames.values()))
-    return {key: _clip(everybody - np.frombuffer(own, np.int16)) for key, own in frames.items()}
 
 
 def _add(frames: Sequence[bytes]) -> NDArray[np.int32]:

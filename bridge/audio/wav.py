@@ -1,4 +1,4 @@
-"""WAV files of 16-bit PCM, in memory (Microsoft RIFF, WAVE_FORMAT_PCM and _EXTENSIBLE)."""
+"""Reading WAV files of 16-bit PCM, in memory (Microsoft RIFF, WAVE_FORMAT_PCM and _EXTENSIBLE)."""
 
 import struct
 from dataclasses import dataclass
@@ -23,11 +23,6 @@ class Wav:
     rate: int = SAMPLE_RATE
     channels: int = 1
 
-    @property
-    def seconds(self) -> float:
-        """How long it plays."""
-        return len(self.pcm) / (2 * self.channels * self.rate)
-
 
 def parse_wav(data: bytes) -> Wav:
     """Read a whole file; a data chunk of unknown or too great length ends where the file ends.
@@ -50,28 +45,6 @@ def parse_wav(data: bytes) -> Wav:
             wave_format = _parse_format(data[position : position + length])
         position += length + (length & 1)
     raise RemoteProtocolError("the WAV file holds no samples")
-
-
-def serialize_wav(wav: Wav) -> bytes:
-    """Write a file with the 44-byte header every program reads."""
-    block = 2 * wav.channels
-    header = struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF",
-        36 + len(wav.pcm),
-        b"WAVE",
-        b"fmt ",
-        16,
-        _PCM,
-        wav.channels,
-        wav.rate,
-        wav.rate * block,
-        block,
-        16,
-        b"data",
-        len(wav.pcm),
-    )
-    return header + wav.pcm
 
 
 def _parse_format(chunk: bytes) -> tuple[int, int]:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE
-from bridge.audio.mixer import mix, mix_minus
+from bridge.audio.mixer import mix
 
 samples = st.integers(-32768, 32767)
 
@@ -43,15 +43,3 @@ def test_mixing_leaves_the_frames_as_they_are():
     first, second = frame(10), frame(20)
     mix([first, second, first])
     assert (first, second) == (frame(10), frame(20))
-
-
-@given(st.lists(samples, min_size=1, max_size=6))
-def test_everybody_hears_all_but_themselves(values):
-    mixes = mix_minus({key: frame(each) for key, each in enumerate(values)})
-    for key, own in enumerate(values):
-        others = sum(values) - own
-        assert value(mixes[key]) == min(32767, max(-32768, others))
-
-
-def test_a_mix_for_nobody_is_empty():
-    assert mix_minus({}) == {}

@@ -6,13 +6,14 @@ import pytest
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SILENCE, Frame
 from bridge.audio.level import level
-from bridge.audio.wav import Wav, parse_wav, serialize_wav
+from bridge.audio.wav import parse_wav
 from bridge.call.events import DigitReceived, LegAnswered, LegConnected, LegEnded, LegRinging
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.errors import RemoteProtocolError
 from bridge.legs import simulator
 from bridge.legs.base import Leg
 from bridge.legs.simulator import CONTACTS, SimulatedContact, parse_speech, refuse
+from tests.support.wav import wav_file
 
 LEG = LegId("leg")
 ECHO, TALK, NEVER, BUSY, REJECT, UNREACHABLE, HANG_UP, SILENT, REPEAT = (
@@ -342,15 +343,14 @@ def test_the_shipped_recording_is_speech_of_about_ten_seconds():
 
 
 def test_a_recording_is_made_up_to_whole_frames():
-    pcm = parse_speech(serialize_wav(Wav(RECORDING + b"\1\2")))
+    pcm = parse_speech(wav_file(RECORDING + b"\1\2"))
     assert pcm == RECORDING + b"\1\2" + bytes(FRAME_BYTES - 2)
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", serialize_wav(Wav(RECORDING, rate=8000)), serialize_wav(Wav(RECORDING, channels=2)),
-     serialize_wav(Wav(b""))],
-)  # fmt: skip
+    [b"", wav_file(RECORDING, rate=8000), wav_file(RECORDING, channels=2), wav_file(b"")],
+)
 def test_a_recording_of_another_kind_is_refused(data):
     with pytest.raises(RemoteProtocolError):
         parse_speech(data)
