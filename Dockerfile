@@ -17,7 +17,7 @@ FROM python:3.11-slim-bookworm
 WORKDIR /app
 COPY --from=packages /app/.venv /app/.venv
 COPY --from=packages --chown=10001:10001 /app/data /app/data
-COPY LICENSE ./
+COPY LICENSE README.md ./
 COPY bridge bridge
 COPY web web
 ENV PYTHONUNBUFFERED=1 \
