@@ -202,17 +202,28 @@ class Encoder:
         self._view = _ffi.buffer(self._packet)
         self._encode = lib.opus_encode
         self.settings = settings
-        self._set(_SET_BITRATE, settings.bitrate)
-        self._set(_SET_COMPLEXITY, settings.complexity)
-        self._set(_SET_INBAND_FEC, int(settings.fec))
-        self._set(_SET_PACKET_LOSS_PERC, settings.expected_loss)
-        self._set(_SET_DTX, int(settings.dtx))
+        self.adjust(settings)
         if settings.application is Application.VOIP:
             self._set(_SET_SIGNAL, _SIGNAL_VOICE)
         answer = _ffi.new("int32_t *")
         lib.opus_encoder_ctl(self._handle, _GET_LOOKAHEAD, answer)
         self.lookahead: int = answer[0]
         """Samples at 16 kHz by which the decoded sound lags behind."""
+
+    def adjust(self, settings: EncoderSettings) -> None:
+        """Take other settings from the next frame on.
+
+        Raises:
+            LocalProtocolError: They name another application, which a living encoder cannot change.
+        """
+        if settings.application is not self.settings.application:
+            raise LocalProtocolError("another application needs another encoder")
+        self._set(_SET_BITRATE, settings.bitrate)
+        self._set(_SET_COMPLEXITY, settings.complexity)
+        self._set(_SET_INBAND_FEC, int(settings.fec))
+        self._set(_SET_PACKET_LOSS_PERC, settings.expected_loss)
+        self._set(_SET_DTX, int(settings.dtx))
+        self.settings = settings
 
     def encode(self, pcm: bytes) -> bytes:
         """Encode one frame.

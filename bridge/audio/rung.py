@@ -3,6 +3,7 @@
 `docs/encoder-rungs.md` has the measurements behind the choices.
 """
 
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final
 
@@ -14,9 +15,9 @@ class Rung(IntEnum):
 
     NORMAL = 0
     SPARING = 1
-    """SILK at the least complexity that still carries FEC."""
+    """SILK costs as little as it can; FEC where a far end needs it."""
     LEAST = 2
-    """SILK at its cheapest, and no FEC."""
+    """No FEC either."""
 
 
 class Effort:
@@ -28,18 +29,20 @@ class Effort:
         self.rung = Rung.NORMAL
 
 
-NORMAL: Final = EncoderSettings(application=Application.LOW_DELAY, bitrate=40_000, complexity=0)
+NORMAL: Final = EncoderSettings(application=Application.LOW_DELAY, bitrate=48_000, complexity=0)
 """CELT at its cheapest: the least delay and processor time, and good speech at this rate."""
 
-_COMPLEXITY: Final = {Rung.NORMAL: 5, Rung.SPARING: 2, Rung.LEAST: 0}
-"""Of SILK."""
-
-# Below this rate CELT at 16 kHz falls apart where SILK still sounds like speech.
-_LOW_DELAY_FLOOR: Final = 32_000
+# Below this rate CELT at 16 kHz sounds clearly worse than SILK.
+_LOW_DELAY_FLOOR: Final = 40_000
 _LOWEST: Final = 6_000
 
-PROTECTED_BITRATE: Final = 32_000
-"""Of SILK with FEC, for a far end that sets no limit: 8 kb/s more than good speech needs."""
+_FEC_BITRATE: Final = 8_000
+"""FEC gets these bits on top, so that what arrives sounds no worse for it."""
+
+# SILK at complexity 1 costs a third of 5, and at high rates hardly falls behind. Below the lower
+# rate it carries no FEC at all.
+_CHEAP_FEC_SOUNDS_WELL: Final = 48_000
+_CHEAP_FEC_EXISTS: Final = 24_000
 
 
 def choose(
@@ -54,20 +57,26 @@ def choose(
         expected_loss: Percent of packets that FEC is to make up for; 0 sends none. FEC exists in
             SILK alone (RFC 6716 §2.1.7), so it moves a far end from CELT to SILK.
     """
-    limit = NORMAL.bitrate if maximum_bitrate is None else max(maximum_bitrate, _LOWEST)
-    complexity = _COMPLEXITY[rung]
+    most = NORMAL.bitrate + _FEC_BITRATE
+    limit = most if maximum_bitrate is None else min(max(maximum_bitrate, _LOWEST), most)
     if expected_loss and rung < Rung.LEAST:
         return EncoderSettings(
             Application.VOIP,
-            bitrate=min(limit, PROTECTED_BITRATE),
-            complexity=complexity,
+            bitrate=limit,
+            complexity=_fec_complexity(limit, rung),
             fec=True,
             expected_loss=expected_loss,
         )
     if limit >= _LOW_DELAY_FLOOR:
-        bitrate = min(limit, NORMAL.bitrate)
-        return EncoderSettings(NORMAL.application, bitrate=bitrate, complexity=NORMAL.complexity)
+        return replace(NORMAL, bitrate=min(limit, NORMAL.bitrate))
+    complexity = 5 if rung is Rung.NORMAL else 1
     return EncoderSettings(Application.VOIP, bitrate=limit, complexity=complexity)
+
+
+def _fec_complexity(bitrate: int, rung: Rung) -> int:
+    if rung is Rung.NORMAL:
+        return 1 if bitrate >= _CHEAP_FEC_SOUNDS_WELL else 5
+    return 1 if bitrate >= _CHEAP_FEC_EXISTS else 2
 
 
 def parse_bitrate(value: str) -> int | None:

@@ -112,6 +112,8 @@ class SentAudio:
     remote_loss_ratio: float = 0.0
     """Of the peer's last report, 0 to 1."""
     remote_jitter_seconds: float = 0.0
+    fec: bool = False
+    """Whether in-band FEC is sent now."""
     level_dbov: float = -127.0
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from bridge.audio.frame import FRAME_BYTES, Frame
+from bridge.audio.encoding import Encoding
+from bridge.audio.frame import Frame
 from bridge.audio.level import SILENT, level
-from bridge.audio.opus import Decoder, Encoder, EncoderSettings, Opus
+from bridge.audio.opus import Decoder, EncoderSettings, Opus
 from bridge.audio.opus_packet import OpusPacket
-from bridge.audio.rung import choose, parse_bitrate
+from bridge.audio.protection import Protection
+from bridge.audio.rung import Effort, choose, parse_bitrate
 from bridge.call.model import SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.digits import DigitSender
@@ -41,11 +43,15 @@ class Outgoing:
         "_bytes_before",
         "_digits",
         "_dropped_before",
-        "_encoder",
+        "_effort",
+        "_encoding",
+        "_fec_wanted",
         "_level",
         "_longest_samples",
+        "_maximum_bitrate",
         "_opus",
         "_packets_before",
+        "_protection",
         "_relayed",
         "_relayed_packets",
         "_sends",
@@ -60,10 +66,12 @@ class Outgoing:
         audio: RemoteAudio,
         start: StreamStart,
         transmit: Callable[[bytes], None],
+        effort: Effort,
     ) -> None:
         self._opus = opus
         self._transmit = transmit
-        self._encoder = Encoder(opus, _encoder_settings(audio))
+        self._effort = effort
+        self._protection = Protection()
         self._digits = DigitSender()
         self._level = SILENT
         self._relayed: deque[bytes] = deque(maxlen=WARMING_PACKETS)
@@ -74,14 +82,13 @@ class Outgoing:
         self.stream = _stream(audio, start)
         """The one owner of the numbers in our packets."""
         self._adopt(audio)
+        self._encoding = Encoding(opus, self._settings())
 
     def renegotiate(self, audio: RemoteAudio) -> None:
         """Take over what was negotiated: direction, payload types, bit rate."""
-        settings = _encoder_settings(audio)
-        if settings != self._encoder.settings:
-            self._encoder = Encoder(self._opus, settings)
         self.stream.payload_type = audio.opus_payload_type
         self._adopt(audio)
+        self._encoding.adopt(self._settings())
 
     def renew(self, audio: RemoteAudio, start: StreamStart) -> None:
         """Begin a new stream, for another page in the peer's place; the totals go on."""
@@ -90,9 +97,10 @@ class Outgoing:
         self._bytes_before += before.octets
         self._dropped_before += before.dropped
         self.stream = _stream(audio, start)
-        self._encoder = Encoder(self._opus, _encoder_settings(audio))
         self._relayed.clear()
+        self._protection = Protection()
         self._adopt(audio)
+        self._encoding = Encoding(self._opus, self._settings())
 
     def push(self, frame: Frame, now: float) -> None:
         """Encode and send a frame; dropped while digits are sent or the peer wants no sound."""
@@ -103,10 +111,8 @@ class Outgoing:
         if header is None:
             return
         if self._relayed:
-            self._warm()
-            payload = self._encoder.encode_independent(frame.pcm)
-        else:
-            payload = self._encoder.encode(frame.pcm)
+            self._join()
+        payload = self._encoding.encode(frame.pcm)
         stream.octets += len(payload)
         if stream.packets % LEVEL_EVERY == 0:
             self._level = level(frame.pcm)
@@ -152,8 +158,14 @@ class Outgoing:
         if packet is not None:
             self._transmit(packet)
 
+    def hear_report(self, loss: float, now: float) -> None:
+        """Take what the peer reports about this stream: the share lost since its last report."""
+        self._protection.report(loss, now)
+        self._encoding.adopt(self._settings())
+
     def age(self, now: float) -> None:
-        """Let the level fall when nothing is sent."""
+        """Let the level fall when nothing is sent, and follow the node's rung."""
+        self._encoding.adopt(self._settings())
         if now - self.stream.last_time >= STALE_SECONDS:
             self._level = SILENT
 
@@ -168,6 +180,7 @@ class Outgoing:
             remote_lost=reports.remote_lost,
             remote_loss_ratio=reports.remote_loss_ratio,
             remote_jitter_seconds=reports.remote_jitter_seconds,
+            fec=self._encoding.settings.fec,
             level_dbov=self._level,
         )
 
@@ -176,19 +189,26 @@ class Outgoing:
         self._sends = audio.direction in ("sendrecv", "recvonly")
         self._digits.use(audio.telephone_events if self._sends else {})
         longest = min(audio.maxptime or _LONGEST_MILLISECONDS, _LONGEST_MILLISECONDS)
-        rate = _maximum_bitrate(audio)
+        rate = parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", ""))
+        self._maximum_bitrate = rate
+        # RFC 7587 §6.1: a peer that does not say so makes no use of FEC.
+        self._fec_wanted = audio.opus_parameters.get("useinbandfec") == "1"
         # Other peers are asked for at most so many bits; one that takes less gets frames encoded.
         fits = rate is None or rate >= ASKED_BITRATE
         self._longest_samples = longest * _SAMPLES_PER_MILLISECOND if fits else 0
 
-    def _warm(self) -> None:
-        """Encode the last packets passed on, unsent, so that the next frame joins on to them."""
+    def _settings(self) -> EncoderSettings:
+        expected = self._protection.expected_loss if self._fec_wanted else 0
+        return choose(self._maximum_bitrate, rung=self._effort.rung, expected_loss=expected)
+
+    def _join(self) -> None:
+        """Let the next frame join on to the packets that were passed on."""
         decoder = Decoder(self._opus)
+        before = []
         for payload in self._relayed:
             with suppress(RemoteProtocolError):
-                pcm = decoder.decode(payload)
-                for start in range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES):
-                    self._encoder.encode(pcm[start : start + FRAME_BYTES])
+                before.append(decoder.decode(payload))
+        self._encoding.join(before)
         self._relayed.clear()
 
 
@@ -199,11 +219,3 @@ def _stream(audio: RemoteAudio, start: StreamStart) -> OutgoingStream:
         sequence=start.sequence,
         timestamp=start.timestamp,
     )
-
-
-def _encoder_settings(audio: RemoteAudio) -> EncoderSettings:
-    return choose(_maximum_bitrate(audio))
-
-
-def _maximum_bitrate(audio: RemoteAudio) -> int | None:
-    return parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", ""))

@@ -98,7 +98,7 @@ class Reports:
 
     def receive(
         self, data: bytes, *, ssrc: int, reception: ReceptionStatistics | None, now: float
-    ) -> None:
+    ) -> bool:
         """Take a compound packet; goodbyes are ignored, only the transport ends a session.
 
         Args:
@@ -107,21 +107,27 @@ class Reports:
             reception: Of the source we hear; sender reports of others are passed over.
             now: Monotonic seconds.
 
+        Returns:
+            Whether the peer reported on our stream.
+
         Raises:
             RemoteProtocolError: The packet is malformed; nothing of it was used.
         """
+        about_us = False
         for packet in parse_compound(data):
             if not isinstance(packet, SenderReport | ReceiverReport):
                 continue
             for block in packet.blocks:
                 if block.ssrc == ssrc:
                     self._take(block, now)
+                    about_us = True
             if (
                 isinstance(packet, SenderReport)
                 and reception is not None
                 and packet.ssrc == reception.ssrc
             ):
                 reception.sender_report(packet, now)
+        return about_us
 
     def _take(self, block: ReportBlock, now: float) -> None:
         self.remote_lost = max(0, block.packets_lost)

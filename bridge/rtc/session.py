@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bridge.audio.frame import Frame, Push
 from bridge.audio.opus import Opus
 from bridge.audio.opus_packet import OpusPacket
+from bridge.audio.rung import Effort
 from bridge.call.bus import PacketSink, Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
@@ -47,6 +48,7 @@ class RtpSession:
         on_digit: Callable[[str], None],
         wake: Callable[[float], None],
         relays: bool = True,
+        effort: Effort | None = None,
     ) -> None:
         """Begin a session.
 
@@ -60,12 +62,15 @@ class RtpSession:
             on_digit: Told each digit the peer sends, once; must not raise.
             wake: Asked to call `pulse` after so many seconds: a packet is being held back.
             relays: Whether packets may pass between this session and another undecoded.
+            effort: What encoding may cost; None: whatever it wants.
         """
         self.relays = relays
         self._transmit_rtcp = transmit_rtcp
         self._incoming = Incoming(opus, on_digit=on_digit, wake=wake)
         self._incoming.adopt(audio)
-        self._outgoing = Outgoing(opus, audio=audio, start=start, transmit=transmit)
+        self._outgoing = Outgoing(
+            opus, audio=audio, start=start, transmit=transmit, effort=effort or Effort()
+        )
         self._reports = Reports(cname)
         self._malformed = 0
 
@@ -122,9 +127,14 @@ class RtpSession:
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Take an unprotected RTCP packet; one that makes no sense is counted and dropped."""
         try:
-            self._reports.receive(data, ssrc=self.ssrc, reception=self._incoming.reception, now=now)
+            about_us = self._reports.receive(
+                data, ssrc=self.ssrc, reception=self._incoming.reception, now=now
+            )
         except RemoteProtocolError:
             self._malformed += 1
+            return
+        if about_us:
+            self._outgoing.hear_report(self._reports.remote_loss_ratio, now)
 
     def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
         """Send an RTCP report; to be called about once a second, and with `goodbye` at the end.

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from bridge.audio.encoding import Encoding
+from bridge.audio.frame import FRAME_BYTES
+from bridge.audio.opus import Decoder, Encoder, load
+from bridge.audio.opus_packet import has_fec
+from bridge.audio.rung import NORMAL, choose
+from bridge.rtc.libopus import candidates
+from tests.support.voices import words
+
+PROTECTED = choose(None, expected_loss=10)
+LITTLE = choose(20_000)
+
+
+@pytest.fixture(scope="module")
+def opus():
+    return load(candidates())
+
+
+@pytest.fixture(scope="module")
+def speech():
+    data = words(seconds=6.0).tobytes()
+    return [data[at : at + FRAME_BYTES] for at in range(0, len(data), FRAME_BYTES)]
+
+
+def power(pcm):
+    return float(np.mean(np.frombuffer(pcm, np.int16).astype(float) ** 2)) + 1.0
+
+
+LOUD = 200_000.0
+
+
+def places(speech):
+    """Where somebody is in the middle of a word."""
+    return [
+        at for at in range(30, len(speech) - 6, 7) if min(map(power, speech[at : at + 4])) > LOUD
+    ]
+
+
+def levels(opus, speech, before, after, *, at):
+    """How loud the four frames from `at` on are heard, when the settings change there."""
+    encoding, decoder = Encoding(opus, before), Decoder(opus)
+    heard = []
+    for number, pcm in enumerate(speech[: at + 4]):
+        if number == at:
+            encoding.adopt(after)
+        heard.append(power(decoder.decode(encoding.encode(pcm))))
+    return np.array(heard[at:])
+
+
+def test_the_settings_asked_for_are_used(opus):
+    encoding = Encoding(opus, NORMAL)
+    for settings in (PROTECTED, LITTLE, NORMAL):
+        encoding.adopt(settings)
+        assert encoding.settings == settings
+
+
+def test_the_same_settings_change_nothing(opus, speech):
+    encoding, plain = Encoding(opus, LITTLE), Encoder(opus, LITTLE)
+    for pcm in speech[:50]:
+        encoding.adopt(LITTLE)
+        assert encoding.encode(pcm) == plain.encode(pcm)
+
+
+def test_fec_that_is_switched_on_is_in_the_packets(opus, speech):
+    encoding = Encoding(opus, NORMAL)
+    before = [has_fec(encoding.encode(pcm)) for pcm in speech]
+    encoding.adopt(PROTECTED)
+    after = [has_fec(encoding.encode(pcm)) for pcm in speech]
+    assert sum(before) == 0
+    assert sum(after) > 0.6 * len(speech)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(NORMAL, PROTECTED), (PROTECTED, NORMAL), (NORMAL, LITTLE), (LITTLE, PROTECTED)],
+)
+def test_a_change_is_not_heard_as_a_dip(opus, speech, before, after):
+    found = places(speech)
+    assert len(found) > 20
+    dips = [
+        10
+        * np.log10(
+            levels(opus, speech, before, after, at=at) / levels(opus, speech, after, after, at=at)
+        )
+        for at in found
+    ]
+    assert np.abs(np.mean(dips, axis=0)).max() < 0.5
+
+
+def test_frames_join_on_to_what_another_encoder_sent(opus, speech):
+    dips = []
+    for at in places(speech):
+        other, decoder, encoding = Encoder(opus, NORMAL), Decoder(opus), Encoding(opus, LITTLE)
+        for pcm in speech[:at]:
+            decoder.decode(other.encode(pcm))
+        encoding.join([b"".join(speech[at - 5 : at - 1]), speech[at - 1]])
+        heard = [power(decoder.decode(encoding.encode(pcm))) for pcm in speech[at : at + 4]]
+        expected = levels(opus, speech, LITTLE, LITTLE, at=at)
+        dips.append(10 * np.log10(np.array(heard) / expected))
+    assert np.abs(np.mean(dips, axis=0)).max() < 0.5
