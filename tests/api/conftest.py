@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.inprocess import running
+from tests.support.two_nodes import nodes as nodes
 
 
 @pytest.fixture

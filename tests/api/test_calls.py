@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.inprocess import running, with_limits
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 ECHO, NEVER, BUSY, UNREACHABLE = "15550100001", "15550100003", "15550100004", "15550100006"
 
 

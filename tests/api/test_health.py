@@ -1,9 +1,12 @@
 """For operators."""
 
 import msgspec
+import pytest
 
 from bridge.settings import Http, Line
 from tests.support.inprocess import running, settings
+
+pytestmark = pytest.mark.usefixtures("nodes")
 
 
 async def test_a_running_bridge_is_alive_and_ready(client):

@@ -1,5 +1,9 @@
 """The simulated contacts over HTTP."""
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("nodes")
+
 
 async def test_all_nine_contacts_are_listed_with_a_description(client):
     body = await (await client.get("/simulator/contacts")).json()

@@ -11,6 +11,8 @@ from tests.support.inprocess import free_udp_ports, running, settings
 from tests.support.offers import ANSWERABLE, REFUSED, offer
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 ECHO, SILENT, NEVER = "15550100001", "15550100008", "15550100003"
 OFFER = offer("minimal")
 

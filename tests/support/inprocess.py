@@ -100,12 +100,23 @@ async def running(
     chosen: Settings | None = None, *, patience: Patience | None = None
 ) -> AsyncIterator[Client]:
     """Run a bridge for the length of a `with`; nothing of it is left afterwards."""
-    bridge = build(chosen or settings(), patience=patience)
+    async with run(chosen or settings(), patience) as client:
+        yield client
+
+
+@asynccontextmanager
+async def one_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
+    """Run a bridge as it is by default."""
+    bridge = build(chosen, patience=patience)
     async with TestClient(TestServer(bridge.application)) as http:
         try:
             yield Client(bridge, http)
         finally:
             await bridge.aclose()
+
+
+run = one_node
+"""How `running` does it; the fixture `nodes` puts `two_nodes.wrong_node` here."""
 
 
 def with_limits(**limits: Any) -> Settings:

@@ -1,0 +1,99 @@
+"""Two nodes of one bridge in the test's own process, joined as two processes would be."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from bridge.api.routes import ROUTES, STARTS_CALLS
+from bridge.app import Bridge, Place, build
+from bridge.net.directory import FOLDER
+from bridge.net.siblings import listen
+from bridge.rtc.ice import Limits as Patience
+from bridge.settings import Data, Rtc, Settings
+from tests.support import inprocess
+from tests.support.inprocess import Client, free_udp_ports, settings
+
+STARTS = {route.path for route in ROUTES if route.handler in STARTS_CALLS}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One of the nodes, and HTTP to it."""
+
+    bridge: Bridge
+    http: TestClient[Any, Any]
+
+
+@pytest.fixture(params=["one_node", "wrong_node"])
+def nodes(request, monkeypatch):
+    """Let a test that runs a bridge do so twice: alone, and asking the node that has no calls."""
+    if request.param == "wrong_node":
+        monkeypatch.setattr(inprocess, "run", wrong_node)
+    return request.param
+
+
+@asynccontextmanager
+async def two_nodes(
+    chosen: Settings | None = None, patience: Patience | None = None, *, routes: Any = ()
+) -> AsyncIterator[tuple[Node, Node]]:
+    """Run two nodes for the length of a `with`; nothing of them is left afterwards.
+
+    Args:
+        chosen: what can be set; the data folder and the second node's media ports are made up.
+        patience: how long peers are waited for.
+        routes: more routes that both nodes have.
+    """
+    async with AsyncExitStack() as stack:
+        # Not pytest's folder: its path is too long for a socket.
+        folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
+        (Path(folder) / FOLDER).mkdir()
+        own = msgspec.structs.replace(chosen or settings(), data=Data(dir=folder))
+        first = await _run(stack, own, Place(0, 2), patience, routes)
+        more = free_udp_ports()
+        rtc = Rtc(bind=["127.0.0.1"], ports=f"{more}-{more + 39}")
+        other = msgspec.structs.replace(own, rtc=rtc)
+        yield first, await _run(stack, other, Place(1, 2), patience, routes)
+
+
+@asynccontextmanager
+async def wrong_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
+    """Run two nodes of which the first has all calls and the second is asked about them."""
+    async with two_nodes(chosen, patience) as (first, second):
+        asked: Any = _Wrong(first.http, second.http)
+        yield Client(first.bridge, asked)
+
+
+class _Wrong:
+    """Asks the second node, but for what starts a call."""
+
+    def __init__(self, first: TestClient[Any, Any], second: TestClient[Any, Any]) -> None:
+        self._first = first
+        self._second = second
+
+    def post(self, path: str, **more: Any) -> Any:
+        return (self._first if path in STARTS else self._second).post(path, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._second, name)
+
+
+async def _run(
+    stack: AsyncExitStack, chosen: Settings, place: Place, patience: Patience | None, routes: Any
+) -> Node:
+    bridge = build(chosen, patience=patience, place=place)
+    bridge.application.add_routes(routes)
+    stack.push_async_callback(bridge.let_go)
+    http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
+    stack.push_async_callback(bridge.aclose)
+    runner = http.server.runner
+    assert runner is not None
+    await web.SockSite(runner, listen(Path(chosen.data.dir) / FOLDER, place.index)).start()
+    return Node(bridge, http)
