@@ -52,8 +52,9 @@ def _serve_seat(seat: Seat) -> None:
 def _on_lan(chosen: Settings) -> Settings:
     from bridge import app, lan
 
-    chosen = lan.on_lan(chosen, app.default_address())
-    sys.stdout.write(lan.invitation(chosen))
+    address = app.default_address()
+    chosen = lan.on_lan(chosen, address)
+    sys.stdout.write(lan.invitation(chosen, address))
     sys.stdout.flush()
     return chosen
 

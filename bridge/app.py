@@ -286,6 +286,9 @@ async def _pulse(manager: Manager, metrics: Metrics, clock: Clock) -> None:
             due = loop.time() + LAG_PROBE_SECONDS
             await asyncio.sleep(LAG_PROBE_SECONDS)
             metrics.loop_lag(max(0.0, loop.time() - due))
-        manager.pulse(loop.time())
+        try:
+            manager.pulse(loop.time())
+        except Exception:  # the next pulse must come whatever this one met
+            log.exception("pulse.failed")
         metrics.clock_ticks(late=clock.late_ticks - late, skipped=clock.skipped_ticks - skipped)
         late, skipped = clock.late_ticks, clock.skipped_ticks

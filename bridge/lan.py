@@ -40,10 +40,12 @@ def on_lan(settings: Settings, address: str) -> Settings:
     return msgspec.structs.replace(settings, http=http, lines=lines)
 
 
-def invitation(settings: Settings) -> str:
-    """Write the page's address, with the key behind the #, as text and as a QR code."""
+def invitation(settings: Settings, address: str) -> str:
+    """Write the page's LAN address, with the key behind the #, as text and as a QR code."""
     key = next(iter(settings.lines.values())).keys[0]
-    url = f"https://{settings.http.host}:{settings.http.port}/#key={key}"
+    everywhere = settings.http.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    host = address if everywhere else settings.http.host
+    url = f"https://{f'[{host}]' if ':' in host else host}:{settings.http.port}/#key={key}"
     code = segno.make(url, error="l")
     drawing = "\n".join(_rows([[bool(dot) for dot in row] for row in code.matrix_iter(border=2)]))
     return (

@@ -281,13 +281,14 @@ def _place(tree: dict[str, Any], name: str, text: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise SettingsError(f"{name}: {part} is a value, not a section")
-    table[key] = _value(name, text)
+    table[key] = _value(text)
 
 
-def _value(name: str, text: str) -> object:
+def _value(text: str) -> object:
+    """Read a list or table from JSON; what only looks like one, such as a secret, stays text."""
     if not text.startswith(("[", "{")):
         return text
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise SettingsError(f"{name}: not valid JSON: {error}") from error
+    except msgspec.DecodeError:
+        return text

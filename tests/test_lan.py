@@ -48,6 +48,17 @@ def test_configured_keys_and_certificates_stay(tmp_path):
 
 def test_the_invitation_shows_the_address_as_text_and_code(tmp_path):
     chosen = on_lan(at(tmp_path), ADDRESS)
-    text = invitation(chosen)
+    text = invitation(chosen, ADDRESS)
     assert f"https://{ADDRESS}:8080/#key=" in text
     assert "▄" in text
+
+
+def test_the_invitation_of_a_bridge_that_listens_everywhere_names_the_lan_address(tmp_path):
+    http = msgspec.structs.replace(Settings().http, host="0.0.0.0")
+    chosen = on_lan(at(tmp_path, http=http), ADDRESS)
+    assert f"https://{ADDRESS}:8080/#key=" in invitation(chosen, ADDRESS)
+
+
+def test_an_ipv6_address_stands_in_brackets(tmp_path):
+    chosen = on_lan(at(tmp_path), "2001:db8::7")
+    assert "https://[2001:db8::7]:8080/#key=" in invitation(chosen, "2001:db8::7")

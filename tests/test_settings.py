@@ -138,7 +138,7 @@ def test_other_variables_are_left_alone():
         ({"BRIDGE_HTPP__PORT": "9000"}, ["htpp"]),
         ({"BRIDGE_HTTP__PORT": "many"}, ["int", "$.http.port"]),
         ({"BRIDGE_RTC__BIND": "10.0.0.7"}, ["array", "$.rtc.bind"]),
-        ({"BRIDGE_RTC__BIND": '["10.0.0.7"'}, ["BRIDGE_RTC__BIND", "JSON"]),
+        ({"BRIDGE_RTC__BIND": '["10.0.0.7"'}, ["rtc.bind", "array"]),
         ({"BRIDGE_NODES__X": "1"}, ["nodes"]),
         ({"BRIDGE_TURN__MODE": "magic"}, ["magic", "$.turn.mode"]),
         ({"BRIDGE_NODES": "-1"}, ["nodes"]),
@@ -245,3 +245,12 @@ def test_a_bind_to_every_address_needs_to_know_what_to_tell_browsers():
     with pytest.raises(SettingsError, match=r"external_address"):
         load(everywhere)
     load(everywhere | {"BRIDGE_RTC__EXTERNAL_ADDRESS": "192.0.2.1"})
+
+
+def test_a_secret_that_begins_like_json_stays_text():
+    environment = {
+        "BRIDGE_TURN__MODE": "shared_secret",
+        "BRIDGE_TURN__URLS": '["turn:t.example"]',
+        "BRIDGE_TURN__SECRET": "[not json",
+    }
+    assert load(environment).turn.secret == "[not json"

@@ -265,7 +265,7 @@ class CallMachine:
         rang_out = now >= self.started_at + self._limits.ring_seconds
         if self.state in UNANSWERED and rang_out:
             return self._end(EndReason.NO_ANSWER, now)
-        return self._end(EndReason.HANGUP, now)
+        return self._end(self._hangup_reason(EndReason.HANGUP), now)
 
     def _hangup_reason(self, wanted: EndReason) -> EndReason:
         if wanted is not EndReason.HANGUP or self.state not in UNANSWERED:

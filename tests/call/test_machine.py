@@ -232,6 +232,13 @@ def test_a_call_left_alone_ends_after_a_while():
     assert ended(machine, events.TimePassed(), 130) is EndReason.HANGUP
 
 
+def test_a_ringing_call_left_alone_is_canceled():
+    machine = outbound()
+    join(machine, ANN)
+    machine.handle(events.LegEnded(ANN, EndReason.REMOTE_HANGUP), 2)
+    assert ended(machine, events.TimePassed(), 32) is EndReason.CANCELED
+
+
 def test_a_call_that_never_had_a_near_leg_is_not_alone():
     assert active().deadline() == 3600
 
