@@ -257,6 +257,36 @@ async def test_closing_a_leg_that_is_gone_does_nothing(node):
 # The end
 
 
+RINGING, ANSWERED, CONNECTED = events.LegRinging, events.LegAnswered, events.LegConnected
+EVERY_STATE = [
+    ((), State.INITIATED, EndReason.CANCELED),
+    ((RINGING,), State.RINGING, EndReason.CANCELED),
+    ((RINGING, ANSWERED), State.CONNECTING, EndReason.HANGUP),
+    ((RINGING, ANSWERED, CONNECTED), State.ACTIVE, EndReason.HANGUP),
+    ((CONNECTED, ANSWERED), State.ACTIVE, EndReason.HANGUP),
+]
+
+
+@pytest.mark.parametrize(("steps", "state", "reason"), EVERY_STATE)
+@pytest.mark.parametrize("theirs", [False, True])
+async def test_either_side_may_hang_up_in_every_state(node, steps, state, reason, theirs):
+    call_id = await dial(node)
+    leg = node.legs[0]
+    await until(lambda: leg.running)
+    for step in steps:
+        leg.emit(step(leg.leg_id))
+    assert node.manager.states()[state] == 1
+    if theirs:
+        leg.emit(events.LegEnded(leg.leg_id, EndReason.REMOTE_HANGUP))
+        leg.finish()
+    else:
+        node.manager.request(ONE, call_id, events.HangupRequested())
+    assert node.manager.record(ONE, call_id).reason is (
+        EndReason.REMOTE_HANGUP if theirs else reason
+    )
+    await until(lambda: leg.cleaned)
+
+
 async def test_shutting_down_ends_every_call_and_takes_no_more(node):
     ids = [await dial(node), await dial(node, TWO)]
     await until(lambda: all(leg.running for leg in node.legs))
