@@ -11,6 +11,9 @@ SILENT: Final = -127.0
 QUIET: Final = -60.0
 """dBov under which a party counts as silent."""
 
+_LOUD: Final = -30.0
+"""dBov under which nobody looks for clipping: a voice that clips is louder."""
+
 _FULL_SCALE_POWER: Final = 32768.0 * 32768.0
 
 
@@ -21,3 +24,16 @@ def level(pcm: bytes) -> float:
     if power <= 0.0:
         return SILENT
     return max(SILENT, 10.0 * math.log10(power / (_FULL_SCALE_POWER * len(samples))))
+
+
+def clips(pcm: bytes, loudness: float) -> bool:
+    """Tell whether 16-bit samples reach full scale.
+
+    Args:
+        pcm: Samples.
+        loudness: Their `level`; quiet ones are not looked through.
+    """
+    if loudness < _LOUD:
+        return False
+    samples = np.frombuffer(pcm, np.int16)
+    return bool(samples.max() == 32767 or samples.min() == -32768)

@@ -6,6 +6,9 @@ The E-model (ITU-T G.107) with factors for Opus as used in practice: no official
 import math
 from typing import Final, NamedTuple
 
+CODEC_DELAY_SECONDS: Final = 0.06
+"""What capture, packet and playback of a browser add to the network."""
+
 _BEST_RATING: Final = 93.2
 _ROBUSTNESS_WITH_FEC: Final = 20.0
 _ROBUSTNESS_WITHOUT_FEC: Final = 10.0

@@ -95,6 +95,14 @@ class ReceivedAudio:
     """Recent level: 0 is full scale, -127 digital silence."""
     silent_seconds: float = 0.0
     """Since when the level has been under -60 dBov."""
+    noted_levels: int = 0
+    """How often the level was measured or told."""
+    quiet_levels: int = 0
+    """Of those, how often it was under -60 dBov."""
+    measured_frames: int = 0
+    """Frames whose samples were looked at, about ten a second."""
+    clipped_frames: int = 0
+    """Of those, the ones that reach full scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,14 @@ class SentAudio:
     fec: bool = False
     """Whether in-band FEC is sent now."""
     level_dbov: float = -127.0
+    noted_levels: int = 0
+    """How often the level was measured or told."""
+    quiet_levels: int = 0
+    """Of those, how often it was under -60 dBov."""
+    measured_frames: int = 0
+    """Frames whose samples were looked at, about ten a second."""
+    clipped_frames: int = 0
+    """Of those, the ones that reach full scale."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,10 @@ class Incoming:
             jitter_seconds=0.0 if reception is None else reception.jitter_seconds,
             level_dbov=self._meter.level_dbov,
             silent_seconds=self._meter.silent_seconds,
+            noted_levels=self._meter.noted,
+            quiet_levels=self._meter.quiet,
+            measured_frames=self._meter.measured,
+            clipped_frames=self._meter.clipped,
         )
 
     def _begin_source(self, ssrc: int, now: float) -> ReceptionStatistics:

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from bridge.audio.encoding import Encoding
 from bridge.audio.frame import Frame
-from bridge.audio.level import SILENT, level
 from bridge.audio.opus import Decoder, EncoderSettings, Opus
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.protection import Protection
@@ -16,6 +15,7 @@ from bridge.call.model import SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.digits import DigitSender
 from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS, WARMING_PACKETS
+from bridge.rtc.meter import Meter
 from bridge.rtc.reports import Reports
 from bridge.wire.rtp import OutgoingStream
 from bridge.wire.sdp import ASKED_BITRATE, RemoteAudio
@@ -46,9 +46,9 @@ class Outgoing:
         "_effort",
         "_encoding",
         "_fec_wanted",
-        "_level",
         "_longest_samples",
         "_maximum_bitrate",
+        "_meter",
         "_opus",
         "_packets_before",
         "_protection",
@@ -73,7 +73,7 @@ class Outgoing:
         self._effort = effort
         self._protection = Protection()
         self._digits = DigitSender()
-        self._level = SILENT
+        self._meter = Meter()
         self._relayed: deque[bytes] = deque(maxlen=WARMING_PACKETS)
         self._relayed_packets = 0
         self._packets_before = 0
@@ -115,7 +115,7 @@ class Outgoing:
         payload = self._encoding.encode(frame.pcm)
         stream.octets += len(payload)
         if stream.packets % LEVEL_EVERY == 0:
-            self._level = level(frame.pcm)
+            self._meter.measure(frame.pcm, now)
         self._transmit(header + payload)
 
     def take(self, packet: OpusPacket, now: float) -> bool:
@@ -140,7 +140,8 @@ class Outgoing:
         stream.octets += len(payload)
         self._relayed.append(payload)
         self._relayed_packets += 1
-        self._level = packet.level_dbov
+        if self._relayed_packets % LEVEL_EVERY == 0:
+            self._meter.note(packet.level_dbov, now)
         return True
 
     def send_digits(self, digits: str) -> bool:
@@ -167,7 +168,7 @@ class Outgoing:
         """Let the level fall when nothing is sent, and follow the node's rung."""
         self._encoding.adopt(self._settings())
         if now - self.stream.last_time >= STALE_SECONDS:
-            self._level = SILENT
+            self._meter.fall(self.stream.last_time, now)
 
     def statistics(self, reports: Reports) -> SentAudio:
         """Give the figures until now, with what the peer reported about them."""
@@ -181,7 +182,11 @@ class Outgoing:
             remote_loss_ratio=reports.remote_loss_ratio,
             remote_jitter_seconds=reports.remote_jitter_seconds,
             fec=self._encoding.settings.fec,
-            level_dbov=self._level,
+            level_dbov=self._meter.level_dbov,
+            noted_levels=self._meter.noted,
+            quiet_levels=self._meter.quiet,
+            measured_frames=self._meter.measured,
+            clipped_frames=self._meter.clipped,
         )
 
     def _adopt(self, audio: RemoteAudio) -> None:

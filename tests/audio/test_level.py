@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.frame import SILENCE
-from bridge.audio.level import SILENT, level
+from bridge.audio.level import SILENT, clips, level
 
 
 def tone(amplitude: float) -> bytes:
@@ -28,3 +28,10 @@ def test_a_tenth_of_the_amplitude_is_twenty_decibels_less():
 
 def test_the_faintest_sound_is_above_the_floor():
     assert level(bytes([1, 0]) + bytes(638)) > SILENT
+
+
+@pytest.mark.parametrize(("amplitude", "expected"), [(40_000, True), (32_700, False), (300, False)])
+def test_only_sound_that_reaches_full_scale_clips(amplitude, expected):
+    wave = np.clip(amplitude * np.sin(2 * np.pi * np.arange(320) / 16), -32768, 32767)
+    pcm = wave.astype(np.int16).tobytes()
+    assert clips(pcm, level(pcm)) is expected

@@ -34,3 +34,12 @@ def test_silence_counts_from_the_last_packet_when_none_comes_any_more(meter):
     meter.note(-20.0, 1.0)
     meter.fall(1.0, 4.0)
     assert (meter.level_dbov, meter.silent_seconds) == (-127.0, 3.0)
+
+
+def test_it_counts_what_it_looked_at(meter):
+    clipping = np.tile(np.array([-32768, 32767], np.int16), 160).tobytes()
+    for pcm in (LOUD, clipping, bytes(640)):
+        meter.measure(pcm, 1.0)
+    meter.note(-80.0, 2.0)
+    assert (meter.measured, meter.clipped) == (3, 1)
+    assert (meter.noted, meter.quiet) == (4, 2)
