@@ -8,8 +8,10 @@ Each sink is served on one of three roads:
 
 A source decodes only when somebody takes its frames, so a sink on the clock, which may do nothing
 but listen, gets a decoded copy beside a relay. A packet that a sink cannot take moves that sink to
-frames, beginning with this very packet; so does a second source. It goes back to the relay once
-it has needed frames no more for 5 s. The bus joins the roads and does no arithmetic of its own.
+frames, beginning with this very packet; so does a second source. It goes back to the relay in the
+first pause of speech after it has needed frames no more for 5 s: a far decoder that has last heard
+our encoder may begin the source's own packets too quietly. The bus joins the roads and does no
+arithmetic of its own.
 """
 
 import math
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame, Push
+from bridge.audio.level import QUIET
 from bridge.audio.mixer import mix
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.playout import Playout
@@ -25,6 +28,9 @@ from bridge.call.model import LegId, Road
 
 RETURN_SECONDS: Final = 5.0
 """For how long a sink must not have needed frames before packets are relayed to it again."""
+
+PAUSE_SECONDS: Final = 2.0
+"""For how much longer a pause of speech is waited for."""
 
 
 class Relay(Protocol):
@@ -268,7 +274,9 @@ class _Relay:
     def __call__(self, packet: OpusPacket, now: float) -> None:
         moved = False
         for party, packets in self._sinks:
-            if party.relay_at > now:
+            if party.relay_at > now or (
+                party.road is not Road.RELAY and self._speaks(packet, party, now)
+            ):
                 continue
             if packets.take(packet, now):
                 if party.road is not Road.RELAY:
@@ -281,6 +289,11 @@ class _Relay:
                     moved = True
         if moved:
             self._moved()
+
+    @staticmethod
+    def _speaks(packet: OpusPacket, party: _Party, now: float) -> bool:
+        """Whether it is better to wait for a pause before packets are relayed again."""
+        return packet.level_dbov >= QUIET and now < party.relay_at + PAUSE_SECONDS
 
     @property
     def loss_ratio(self) -> float:

@@ -1,6 +1,6 @@
 """The bus: whose packets pass undecoded, and when frames are needed after all."""
 
-from bridge.call.bus import RETURN_SECONDS, Bus
+from bridge.call.bus import PAUSE_SECONDS, RETURN_SECONDS, Bus
 from bridge.call.model import LegId, Road
 from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
 
@@ -103,6 +103,26 @@ def test_after_a_mix_frames_go_on_for_five_seconds():
     assert (len(far.heard), len(far.taken)) == (2, 0)
     ann.speak(100, 2.0 + RETURN_SECONDS)
     assert (len(far.heard), len(far.taken)) == (2, 1)
+
+
+def test_a_sink_goes_back_to_the_relay_in_a_pause_of_speech():
+    bus, far, ann = relaying(bob=Voice(relays=True))
+    bus.route(all_hear_all(FAR, ANN, BOB), 1.0)
+    bus.leave(BOB, 2.0)
+    due = 2.0 + RETURN_SECONDS
+    ann.speak(100, due + 0.5, dbov=-20)
+    assert far.taken == []
+    ann.speak(100, due + 0.6, dbov=-70)
+    ann.speak(100, due + 0.7, dbov=-20)
+    assert (len(far.heard), len(far.taken)) == (1, 2)
+
+
+def test_a_pause_of_speech_is_not_waited_for_long():
+    bus, far, ann = relaying(bob=Voice(relays=True))
+    bus.route(all_hear_all(FAR, ANN, BOB), 1.0)
+    bus.leave(BOB, 2.0)
+    ann.speak(100, 2.0 + RETURN_SECONDS + PAUSE_SECONDS, dbov=-20)
+    assert len(far.taken) == 1
 
 
 def test_a_route_that_changes_nothing_for_a_sink_leaves_it_on_its_road():

@@ -52,10 +52,10 @@ class Voice:
     def push(self, frame: Frame, now: float) -> None:
         self.heard.append(frame)
 
-    def speak(self, level: int, now: float = 0.0) -> Frame:
+    def speak(self, level: int, now: float = 0.0, *, dbov: float = -127.0) -> Frame:
         frame = Frame(pcm(level), self._pts, "voice")
         if self.relay is not None:
-            packet = OpusPacket(frame.pcm, 960, len(self.taken), 3 * self._pts, "voice", 0.0)
+            packet = OpusPacket(frame.pcm, 960, len(self.taken), 3 * self._pts, "voice", dbov)
             self.relay(packet, now)
         self._pts += FRAME_SAMPLES
         if self.to is not None:
