@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOOKS = 5
+LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 20.0
 """How long the owner may take until it begins to answer."""
 OF_ONE_HOP = frozenset(
@@ -136,12 +138,16 @@ async def _recall(request: web.Request, call_id: str) -> None:
     Raises:
         NodeUnavailable: the call may still live.
     """
-    record = await request.app[DIRECTORY].find(call_id)
-    if record is None:
-        return
-    if record.reason is None:
-        raise NodeUnavailable("the node that has this call does not answer; try again")
-    request.app[MANAGER].remember(record)
+    for _ in range(LOOKS):
+        record = await request.app[DIRECTORY].find(call_id)
+        if record is None:
+            return
+        if record.reason is not None:
+            request.app[MANAGER].remember(record)
+            return
+        # Of a node that was killed, the supervisor writes its calls' end down in a moment.
+        await asyncio.sleep(LOOK_SECONDS)
+    raise NodeUnavailable("the node that has this call does not answer; try again")
 
 
 async def _relay(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:
