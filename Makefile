@@ -17,7 +17,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web bench lock clean
+.PHONY: help run run-lan test test-tools check check-web bench rungs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check: $(DEV) check-web  ## formatting, lint, types, import rules
 
 bench: $(DEV)  ## capacity and delay, against stock aiortc (BENCH="--legs 24")
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
+
+rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
+	@exec $(BIN)/python -m tests.load.rungs $(ARGS)
 
 lock:  ## write the lock files anew from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }

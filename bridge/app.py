@@ -32,6 +32,7 @@ from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
 from bridge.api.simulator import SIMULATOR
 from bridge.audio import opus
+from bridge.audio.rung import Effort
 from bridge.call.machine import CallLimits
 from bridge.call.model import LegId, LineName
 from bridge.errors import Unreachable
@@ -44,6 +45,7 @@ from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
 from bridge.node.clock import Clock
 from bridge.node.directory import Shared
+from bridge.node.load import Load
 from bridge.node.manager import Manager, ManagerLimits
 from bridge.node.tasks import Tasks
 from bridge.rtc import libopus
@@ -155,14 +157,17 @@ def build(
     )
     limits = settings.limits
     directory = _directory(settings, place) if place else None
+    effort = Effort()
+    load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
     manager = Manager(
         dialer=simulator,
-        webrtc=_webrtc_legs(settings, ports, metrics, patience or Limits()),
+        webrtc=_webrtc_legs(settings, ports, metrics, effort=effort, patience=patience or Limits()),
         clock=clock,
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
         call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
         directory=directory,
+        overloaded=lambda: load.refusing,
     )
     application = _application(directory, limits.requests_per_minute)
     application[MANAGER] = manager
@@ -184,7 +189,7 @@ def build(
     if directory:
         _take_over(directory, manager)
     background = Tasks()
-    background.spawn(_pulse(manager, metrics, clock), name="pulse")
+    background.spawn(_pulse(manager, metrics, clock, load), name="pulse")
     return Bridge(application, manager, background)
 
 
@@ -247,7 +252,7 @@ def _lines(settings: Settings) -> dict[LineName, list[str]]:
 
 
 def _webrtc_legs(
-    settings: Settings, ports: PortPool, metrics: Metrics, patience: Limits
+    settings: Settings, ports: PortPool, metrics: Metrics, *, effort: Effort, patience: Limits
 ) -> Callable[[LegId], WebRtcLeg]:
     library = opus.load(libopus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
@@ -260,6 +265,7 @@ def _webrtc_legs(
         limits=patience,
         relay=settings.media.relay,
         red=settings.media.red,
+        effort=effort,
     )
 
     def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:
@@ -277,7 +283,7 @@ def _webrtc_legs(
     return make
 
 
-async def _pulse(manager: Manager, metrics: Metrics, clock: Clock) -> None:
+async def _pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) -> None:
     """Measure the loop's lag ten times a second, take the figures of all legs once a second."""
     loop = asyncio.get_running_loop()
     late = skipped = 0
@@ -285,7 +291,8 @@ async def _pulse(manager: Manager, metrics: Metrics, clock: Clock) -> None:
         for _ in range(PROBES_PER_PULSE):
             due = loop.time() + LAG_PROBE_SECONDS
             await asyncio.sleep(LAG_PROBE_SECONDS)
-            metrics.loop_lag(max(0.0, loop.time() - due))
+            load.probe(max(0.0, loop.time() - due))
+        load.look(loop.time())
         try:
             manager.pulse(loop.time())
         except Exception:  # the next pulse must come whatever this one met

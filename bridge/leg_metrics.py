@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.call.timeline import Sample
 
 SILENCE_DBOV: Final = -60.0
 """Below this a leg says nothing (`ReceivedAudio.silent_seconds`)."""
@@ -23,6 +24,8 @@ HEARD: Final = ("audio", "silence", "nothing")
 _JITTER_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
 _ROUND_TRIP_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1, 2)
 _LOSS_RATIO = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1)
+_SHARE = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+_MOS = (1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.1, 4.2, 4.3, 4.5)
 _LEVEL_DBOV = (-120, -90, -70, -60, -50, -40, -35, -30, -25, -20, -15, -10, -6, -3, 0)
 
 _NOTHING = LegStatistics()
@@ -61,6 +64,10 @@ class LegMetrics:
             stalled=record.idle_looks >= STALLED_LOOKS and record.heard != "nothing",
         )
         return before
+
+    def observe_quality(self, kind: LegKind, sample: Sample) -> None:
+        """Take one second of a leg's quality."""
+        self._kinds[kind].rate(sample)
 
     def ended(self, leg: Hashable, report: LegStatistics) -> LegStatistics | None:
         """Take a leg's last report and forget it; returns the one before it, as `observe`."""
@@ -149,6 +156,20 @@ class _Families:
             "round_trip_seconds", "From the far end's last report.", _ROUND_TRIP_SECONDS
         )
         self.level = histogram("level_dbov", "Level of the audio.", _LEVEL_DBOV, "direction")
+        self.mos = histogram(
+            "mos", "Of one second, by the E-model; tx is what the leg hears.", _MOS, "direction"
+        )
+        self.concealed_share = histogram(
+            "concealed_ratio", "Frames made up for lost ones, of the last second.", _SHARE
+        )
+        self.recovered_share = histogram(
+            "recovered_ratio", "Frames got back from FEC, of the last second.", _SHARE
+        )
+        self.clipped = histogram(
+            "clipped_ratio", "Frames that reach full scale.", _SHARE, "direction"
+        )
+        self.quiet = histogram("silent_ratio", "Time without sound.", _SHARE, "direction")
+        self.protected = histogram("fec_sent_ratio", "Time in which in-band FEC was sent.", (0, 1))
         self.remote_lost = counter("remote_packets_lost_total", "As the far end reports.")
         self.remote_loss = histogram("remote_loss_ratio", "As the far end reports.", _LOSS_RATIO)
         self.remote_jitter = histogram(
@@ -185,6 +206,17 @@ class _Kind:
         self._round_trip = families.round_trip.labels(kind)
         self._level_rx = families.level.labels(kind, "rx")
         self._level_tx = families.level.labels(kind, "tx")
+        self._rates = {
+            "mos": families.mos.labels(kind, "rx"),
+            "concealed": families.concealed_share.labels(kind),
+            "recovered": families.recovered_share.labels(kind),
+            "clipped": families.clipped.labels(kind, "rx"),
+            "silent": families.quiet.labels(kind, "rx"),
+            "sent_fec": families.protected.labels(kind),
+            "sent_mos": families.mos.labels(kind, "tx"),
+            "sent_clipped": families.clipped.labels(kind, "tx"),
+            "sent_silent": families.quiet.labels(kind, "tx"),
+        }
         self._remote_loss = families.remote_loss.labels(kind)
         self._remote_jitter = families.remote_jitter.labels(kind)
 
@@ -208,6 +240,12 @@ class _Kind:
             self._round_trip.observe(after.round_trip_seconds)
             self._remote_loss.observe(after.sent.remote_loss_ratio)
             self._remote_jitter.observe(after.sent.remote_jitter_seconds)
+
+    def rate(self, sample: Sample) -> None:
+        """Take what can be told of the last second."""
+        for name, histogram in self._rates.items():
+            if (value := getattr(sample, name)) is not None:
+                histogram.observe(value)
 
     def judge(self, leg: _Leg, *, silent: bool, stalled: bool) -> None:
         """Keep count of the legs that are silent or stalled."""

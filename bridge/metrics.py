@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, State
+from bridge.call.timeline import Sample
 from bridge.leg_metrics import LegMetrics
 
 OTHER: Final = "other"
@@ -65,6 +66,9 @@ FAILURE_REASONS: Final = (
 """Why ICE or DTLS did not come up, or went down: the reasons of `NegotiationFailed`."""
 
 RESTART_OUTCOMES: Final = ("started", "succeeded", "failed", OTHER)
+
+REFUSALS: Final = ("calls", "line", "overload", "draining", OTHER)
+"""Why a new call is refused: `calls` and `line` are limits, `overload` a node with too much to do."""
 
 QUEUES: Final = ("sent_frames", "playout", OTHER)
 """`sent_frames` = frames whose time an outgoing stream had already sent."""
@@ -114,6 +118,10 @@ class Metrics:
         self._calls.ended.labels(direction.value, reason.value).inc()
         self._calls.duration.observe(seconds)
 
+    def call_refused(self, reason: str) -> None:
+        """Count a new call that was refused (`REFUSALS`)."""
+        self._calls.refused.labels(_closed(reason, REFUSALS)).inc()
+
     def set_calls(self, calls: Mapping[State, int], *, limit: int) -> None:
         """Set how many calls are in each state, and how many the node may carry."""
         for state in _LIVE_STATES:
@@ -134,6 +142,10 @@ class Metrics:
         """Take the figures of live legs; to be called once a second for each leg."""
         for leg, report in legs:
             self._node.count(self._legs.observe(leg, report), report)
+
+    def observe_quality(self, kind: LegKind, sample: Sample) -> None:
+        """Take one second of a leg's quality."""
+        self._legs.observe_quality(kind, sample)
 
     def leg_ended(self, leg: Hashable, report: LegStatistics) -> None:
         """Take a leg's last figures and forget it; a leg that is not alive is ignored."""
@@ -166,6 +178,10 @@ class Metrics:
     def loop_lag(self, seconds: float) -> None:
         """Take how late the event loop ran a timer."""
         self._node.loop_lag.observe(seconds)
+
+    def set_encoder_rung(self, rung: int) -> None:
+        """Set how far encoders have stepped down (`audio.rung.Rung`)."""
+        self._node.rung.set(rung)
 
     def observe_bus(self, bus: object, *, delays: Iterable[float], dropped: int) -> None:
         """Take the figures of one call's bus; to be called once a second and at its end.
@@ -215,6 +231,11 @@ class _CallMetrics:
             buckets=_CALL_SECONDS,
             registry=registry,
         )
+        self.refused = Counter(
+            "bridge_calls_refused_total", "New calls refused.", ["reason"], registry=registry
+        )
+        for reason in REFUSALS:
+            self.refused.labels(reason)
         for state in _LIVE_STATES:
             self.now.labels(state.value)
         for direction in Direction:
@@ -263,6 +284,11 @@ class _NodeMetrics:
             "bridge_event_loop_lag_seconds",
             "How late the event loop runs a timer.",
             buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        self.rung = Gauge(
+            "bridge_encoder_rung",
+            "How far encoders have stepped down under load; 0 is normal.",
             registry=registry,
         )
         self.bus_delay = Histogram(

@@ -59,6 +59,8 @@ class Limits(Section, frozen=True):
     call_seconds: float = 14400.0
     alone_seconds: float = 60.0
     """A call whose last near leg is gone ends after this long, if it ever had one."""
+    overload_seconds: float = 5.0
+    """After so long of overload new calls are refused; 0 = never."""
     kept_seconds: float = 3600.0
     """How long an ended call stays known (409 instead of 404, its quality figures)."""
 

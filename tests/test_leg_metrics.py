@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.call.timeline import Sample
 from bridge.leg_metrics import LegMetrics
 
 WEBRTC = {"kind": "webrtc"}
@@ -171,3 +172,15 @@ def test_a_leg_that_is_not_followed_is_ignored(legs):
     legs.connected("a")
     assert legs.observe("a", report(1)) is None
     assert legs.ended("a", report(1)) is None
+
+
+def test_a_second_of_quality_is_told_by_direction(legs, registry):
+    sample = Sample(mos=4.0, sent_mos=3.0, concealed=0.02, clipped=0.1, sent_silent=1.0)
+    legs.observe_quality(LegKind.WEBRTC, sample)
+    for direction, mos in (("rx", 4.0), ("tx", 3.0)):
+        labels = WEBRTC | {"direction": direction}
+        assert registry.get_sample_value("bridge_mos_sum", labels) == mos
+    assert registry.get_sample_value("bridge_concealed_ratio_sum", WEBRTC) == 0.02
+    assert registry.get_sample_value("bridge_recovered_ratio_count", WEBRTC) == 0
+    clips = WEBRTC | {"direction": "tx"}
+    assert registry.get_sample_value("bridge_clipped_ratio_count", clips) == 0

@@ -1,5 +1,7 @@
 """Call control, the native API: dial, answer, hang up, mute, digits, status, quality."""
 
+import math
+
 from aiohttp import web
 
 from bridge.api import render
@@ -71,10 +73,23 @@ async def dtmf(request: web.Request) -> web.Response:
 
 
 async def quality(request: web.Request) -> web.Response:
-    """Give a call's figures, live or for a while after its end."""
+    """Give a call's figures, live or for a while after its end; `?since=` cuts the timeline."""
     line = request.app[KEYS].line(request)
-    record = request.app[MANAGER].record(line, request.match_info["callId"])
-    return render.success(render.quality(record))
+    manager = request.app[MANAGER]
+    record = manager.record(line, request.match_info["callId"])
+    timelines = manager.quality.legs(record.facts.call_id)
+    return render.success(render.quality(record, timelines, since=_since(request)))
+
+
+def _since(request: web.Request) -> float:
+    text = request.query.get("since", "0")
+    try:
+        since = float(text)
+    except ValueError:
+        since = math.nan
+    if not 0.0 <= since < math.inf:
+        raise InvalidRequest("since: expected a second of the call", field="since")
+    return since
 
 
 async def _ask(request: web.Request, wanted: events.Request) -> web.Response:

@@ -1,19 +1,41 @@
 """The native envelope, and calls and legs as JSON."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
-from bridge.audio.quality import estimate
+from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
 from bridge.call.model import CallRecord, LegFigures, LegKind, State
+from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
+from bridge.node.quality import LegQuality
 
 STATE_WORDS = {State.INITIATED: "calling", State.HELD: "active"}
 """Where the native word differs from ours."""
 
-CODEC_DELAY_SECONDS = 0.06
-"""What capture, packet and playback of a browser add to the network, for the estimate of MOS."""
+RECEIVED_COLUMNS = {
+    "lossRatio": ("loss", 1, 4),
+    "jitterMs": ("jitter", 1000, 1),
+    "playoutDelayMs": ("playout_delay", 1000, 1),
+    "concealedRatio": ("concealed", 1, 4),
+    "fecRatio": ("recovered", 1, 4),
+    "levelDbov": ("level", 1, 1),
+    "clippedRatio": ("clipped", 1, 2),
+    "silentRatio": ("silent", 1, 2),
+    "mos": ("mos", 1, 2),
+}
+SENT_COLUMNS = {
+    "remoteLossRatio": ("sent_loss", 1, 4),
+    "remoteJitterMs": ("sent_jitter", 1000, 1),
+    "fecSentRatio": ("sent_fec", 1, 2),
+    "levelDbov": ("sent_level", 1, 1),
+    "clippedRatio": ("sent_clipped", 1, 2),
+    "silentRatio": ("sent_silent", 1, 2),
+    "mos": ("sent_mos", 1, 2),
+}
+"""Columns of a timeline: the sample's field, units of the column to one of its own, digits kept."""
 
 
 def success(data: dict[str, Any], **beside: object) -> web.Response:
@@ -55,15 +77,45 @@ def call(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def quality(record: CallRecord) -> dict[str, Any]:
-    """A call's figures, leg by leg."""
+def quality(
+    record: CallRecord, timelines: Iterable[LegQuality] = (), *, since: float = 0.0
+) -> dict[str, Any]:
+    """A call's figures, leg by leg, and how they went.
+
+    Args:
+        record: The call.
+        timelines: Of its legs.
+        since: Second of the call before which nothing of the timelines is wanted.
+    """
     return {
         "callId": record.facts.call_id,
         "state": record.state.value,
         "endReason": record.reason.value if record.reason else None,
         "seconds": round(record.seconds, 3),
         "legs": [_leg(leg) for leg in record.legs],
+        "timeline": [_timeline(leg, since) for leg in timelines],
     }
+
+
+def _timeline(leg: LegQuality, since: float) -> dict[str, Any]:
+    """A leg's timeline, column by column: row `n` is about `seconds[n]` from second `at[n]` on."""
+    rows = leg.timeline.rows(since)
+    samples = [sample for _, _, sample in rows]
+    return {
+        "legID": leg.leg_id,
+        "kind": leg.kind.value,
+        "party": leg.party.value,
+        "at": [round(at, 1) for at, _, _ in rows],
+        "seconds": [seconds for _, seconds, _ in rows],
+        "roundTripMs": _column(samples, "round_trip", 1000, 1),
+        "received": {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
+        "sent": {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
+    }
+
+
+def _column(samples: list[Sample], field: str, units: int, digits: int) -> list[float | None]:
+    values = [getattr(sample, field) for sample in samples]
+    return [None if value is None else round(value * units, digits) for value in values]
 
 
 def _leg(leg: LegFigures) -> dict[str, Any]:
@@ -105,6 +157,7 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
             "remoteLost": sent.remote_lost,
             "remoteLossRatio": round(sent.remote_loss_ratio, 4),
             "remoteJitterMs": round(sent.remote_jitter_seconds * 1000, 2),
+            "fec": sent.fec,
             "levelDbov": round(sent.level_dbov, 1),
         },
         "discarded": dict(figures.discarded),

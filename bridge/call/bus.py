@@ -209,6 +209,14 @@ class Bus:
         """The buffers in use now, for their figures."""
         return [party.playout for party in self._parties.values() if party.playout is not None]
 
+    def delays(self) -> dict[LegId, float]:
+        """Seconds that each source's buffer holds its sound back, where it has one."""
+        return {
+            leg_id: party.playout.delay_seconds
+            for leg_id, party in self._parties.items()
+            if party.playout is not None
+        }
+
     def _choose_road(self, party: _Party) -> Road:
         """Choose the best road for a sink, whatever road it was on."""
         if party.sink.steady:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from bridge.call import events
 from bridge.call.machine import CallLimits, CallMachine
@@ -27,6 +27,7 @@ from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
 from bridge.node.clock import Clock
 from bridge.node.directory import Alone, Directory
+from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
 from bridge.node.tasks import Tasks
 
@@ -73,6 +74,7 @@ class Manager:
         limits: ManagerLimits,
         call_limits: CallLimits,
         directory: Directory | None = None,
+        overloaded: Callable[[], bool] = lambda: False,
     ) -> None:
         self._dialer = dialer
         self._webrtc = webrtc
@@ -81,6 +83,9 @@ class Manager:
         self.limits = limits
         self._call_limits = call_limits
         self._directory = directory or Alone()
+        self._overloaded = overloaded
+        self.quality = QualityLog(metrics)
+        """How the quality of the calls went."""
         self._calls: dict[CallId, CallRunner] = {}
         self._ended: dict[CallId, tuple[CallRecord, float]] = {}
         self._tasks = Tasks()
@@ -232,14 +237,17 @@ class Manager:
     def pulse(self, now: float) -> None:
         """Report the legs' figures and forget calls that ended long ago; called once a second."""
         for runner in self._calls.values():
-            self._metrics.observe_legs((leg.leg_id, leg.statistics()) for leg in runner.legs())
-            delays = [playout.delay_seconds for playout in runner.bus.playouts()]
+            figures = runner.figures()
+            self._metrics.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
+            self.quality.observe(runner, figures, now)
+            delays = runner.bus.delays().values()
             self._metrics.observe_bus(runner.bus, delays=delays, dropped=runner.bus.dropped)
         while self._ended:
             oldest = next(iter(self._ended))
             if self._ended[oldest][1] > now and len(self._ended) <= KEPT_CALLS:
                 break
             del self._ended[oldest]
+            self.quality.forget(oldest)
 
     async def aclose(self) -> None:
         """Take no more calls, end those there are as `drained`, and wait until all is freed."""
@@ -263,12 +271,18 @@ class Manager:
 
     def _check_capacity(self, line: LineName) -> None:
         if self.draining:
-            raise LimitExceeded("the bridge is shutting down and takes no new calls")
+            self._refuse("draining", "the bridge is shutting down and takes no new calls")
         if len(self._calls) >= self.limits.calls:
-            raise LimitExceeded(f"the bridge has its {self.limits.calls} calls (limits.calls)")
+            self._refuse("calls", f"the bridge has its {self.limits.calls} calls (limits.calls)")
+        if self._overloaded():
+            self._refuse("overload", "the bridge has too much to do to take new calls")
         of_line = sum(1 for runner in self._calls.values() if runner.facts.line == line)
         if self.limits.calls_per_line and of_line >= self.limits.calls_per_line:
-            raise LimitExceeded("the line has all its calls (limits.calls_per_line)")
+            self._refuse("line", "the line has all its calls (limits.calls_per_line)")
+
+    def _refuse(self, reason: str, message: str) -> NoReturn:
+        self._metrics.call_refused(reason)
+        raise LimitExceeded(message)
 
     async def _open(
         self, line: LineName, peer: str, direction: Direction, *, waits_for_far: bool = False

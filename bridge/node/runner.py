@@ -100,6 +100,10 @@ class CallRunner:
             legs=(*self._ended_legs, *map(self._figures, self._legs.values())),
         )
 
+    def figures(self) -> list[LegFigures]:
+        """The figures of the legs that are here now."""
+        return [self._figures(running) for running in self._legs.values()]
+
     def add_leg(self, leg: Leg, party: Party) -> None:
         """Give the call a leg and start it.
 

@@ -91,6 +91,7 @@ def _how(target: str, port: int, folder: str) -> tuple[list[str], dict[str, str]
         "BRIDGE_HTTP__HOST": "127.0.0.1",
         "BRIDGE_HTTP__PORT": str(port),
         "BRIDGE_DATA__DIR": folder,
+        "BRIDGE_LIMITS__OVERLOAD_SECONDS": "0",  # what it cannot carry is to be seen, not refused
         "BRIDGE_LOG__LEVEL": "warning",
         "BRIDGE_RTC__BIND": '["127.0.0.1"]',
         "BRIDGE_RTC__STUN_URLS": "[]",

@@ -25,7 +25,7 @@ def settings(**changed: Any) -> Settings:
     chosen: dict[str, Any] = {
         "rtc": Rtc(bind=["127.0.0.1"], ports=f"{first}-{first + 39}"),
         "simulator": Simulator(ring_seconds=0.0),
-        "limits": Limits(),
+        "limits": Limits(overload_seconds=0.0),
     }
     return Settings(**(chosen | changed))
 
@@ -121,4 +121,6 @@ run = one_node
 
 def with_limits(**limits: Any) -> Settings:
     """Settings with other limits."""
-    return msgspec.structs.replace(settings(), limits=Limits(**limits))
+    return msgspec.structs.replace(
+        settings(), limits=Limits(**({"overload_seconds": 0.0} | limits))
+    )

@@ -1,0 +1,72 @@
+"""How the quality of every call of this node went, while it is known."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bridge.call.model import CallId, LegFigures, LegId, LegKind, LegStatistics, Party
+from bridge.call.sample import take_sample
+from bridge.call.timeline import Timeline
+from bridge.metrics import Metrics
+from bridge.node.runner import CallRunner
+
+RATED = frozenset({LegKind.WEBRTC})
+"""Kinds of leg whose sound goes through a network as RTP."""
+
+KEPT_LEGS = 32
+"""How many legs of a call are remembered; the oldest that are gone make room."""
+
+
+@dataclass(slots=True)
+class LegQuality:
+    """One leg's timeline, and what it last reported."""
+
+    leg_id: LegId
+    kind: LegKind
+    party: Party
+    last: LegStatistics
+    last_at: float
+    timeline: Timeline = field(default_factory=Timeline)
+
+
+class QualityLog:
+    """The timelines of live and ended calls, by call and leg."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._calls: dict[CallId, dict[LegId, LegQuality]] = {}
+
+    def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
+        """Take the figures of a call's legs; to be called once a second.
+
+        Args:
+            runner: The call.
+            figures: Of the legs it has now. A leg is sampled from its second time on.
+            now: The loop's time.
+        """
+        legs = self._calls.setdefault(runner.facts.call_id, {})
+        delays = runner.bus.delays()
+        for leg in figures:
+            known = legs.get(leg.leg_id)
+            if known is None:
+                if len(legs) >= KEPT_LEGS:
+                    del legs[next(iter(legs))]
+                legs[leg.leg_id] = LegQuality(leg.leg_id, leg.kind, leg.party, leg.statistics, now)
+                continue
+            sample = take_sample(
+                known.last,
+                leg.statistics,
+                seconds=now - known.last_at,
+                playout_delay=delays.get(leg.leg_id),
+                rated=leg.kind in RATED,
+            )
+            known.timeline.add(sample, known.last_at - runner.machine.started_at)
+            known.last, known.last_at = leg.statistics, now
+            self._metrics.observe_quality(leg.kind, sample)
+
+    def legs(self, call_id: CallId) -> tuple[LegQuality, ...]:
+        """Give what is known of a call's legs, those that are gone included."""
+        return tuple(self._calls.get(call_id, {}).values())
+
+    def forget(self, call_id: CallId) -> None:
+        """Forget a call."""
+        self._calls.pop(call_id, None)

@@ -1,0 +1,92 @@
+import logging
+
+import pytest
+
+from bridge.audio.rung import Effort, Rung
+from bridge.metrics import Metrics
+from bridge.node.load import Load
+
+
+class Node:
+    """A load that is told how busy the processor was."""
+
+    def __init__(self, patience=5.0):
+        self.metrics = Metrics(version="0")
+        self.effort = Effort()
+        self.now = 100.0
+        self.used = 7.0
+        self.load = Load(
+            effort=self.effort,
+            metrics=self.metrics,
+            patience=patience,
+            processor=lambda: self.used,
+        )
+        self.load.look(self.now)
+
+    def seconds(self, count, *, cpu=0.1, lags=(0.0,)):
+        for _ in range(count):
+            for lag in lags:
+                self.load.probe(lag)
+            self.now += 1.0
+            self.used += cpu
+            self.load.look(self.now)
+
+    def rung_shown(self):
+        lines = self.metrics.render()[0].decode().splitlines()
+        return next(line for line in lines if line.startswith("bridge_encoder_rung "))
+
+
+@pytest.fixture
+def node():
+    return Node()
+
+
+def test_an_idle_node_takes_calls_on_the_normal_rung(node):
+    node.seconds(30)
+    assert not node.load.refusing
+    assert node.effort.rung is Rung.NORMAL
+    assert node.rung_shown() == "bridge_encoder_rung 0.0"
+
+
+def test_a_busy_processor_lowers_the_rung_of_all_encoders(node):
+    node.seconds(4, cpu=0.85)
+    assert node.effort.rung is Rung.SPARING
+    assert node.rung_shown() == "bridge_encoder_rung 1.0"
+
+
+@pytest.mark.parametrize("busy", [{"cpu": 0.95}, {"lags": (0.0, 0.05, 0.0)}])
+def test_lasting_overload_refuses_calls_until_it_is_over(node, busy):
+    node.seconds(6, **busy)
+    assert node.load.refusing
+    node.seconds(4)
+    assert not node.load.refusing
+
+
+def test_a_late_timer_counts_in_its_own_second_only(node):
+    node.seconds(1, lags=(0.5,))
+    node.seconds(10)
+    assert node.effort.rung is Rung.NORMAL
+
+
+def test_what_the_process_had_used_before_does_not_count():
+    node = Node()
+    node.used += 1_000.0
+    fresh = Load(
+        effort=node.effort, metrics=node.metrics, patience=5.0, processor=lambda: node.used
+    )
+    fresh.look(200.0)
+    fresh.look(201.0)
+    assert not fresh.refusing
+
+
+def test_without_patience_nothing_is_refused():
+    node = Node(patience=0.0)
+    node.seconds(60, cpu=1.0)
+    assert not node.load.refusing
+
+
+def test_a_change_is_logged_once(node, caplog):
+    with caplog.at_level(logging.WARNING):
+        node.seconds(30, cpu=0.85)
+    assert [record.message for record in caplog.records] == ["node.load", "node.load"]
+    assert caplog.records[-1].rung == "least"  # type: ignore[attr-defined]

@@ -1,0 +1,96 @@
+"""New calls while the node has too much to do, and what is kept of the quality of ended ones."""
+
+import asyncio
+
+import pytest
+
+from bridge.call.machine import CallLimits
+from bridge.call.model import LineName
+from bridge.errors import LimitExceeded
+from bridge.metrics import Metrics
+from bridge.node.clock import Clock
+from bridge.node.manager import Manager, ManagerLimits
+from tests.support.fake_leg import FakeLeg
+
+LINE, NUMBER = LineName("one"), "15550100001"
+
+
+class Node:
+    """A manager whose load the test decides."""
+
+    def __init__(self):
+        self.busy = False
+        self.metrics = Metrics(version="0")
+        self.manager = Manager(
+            dialer=self,
+            webrtc=None,  # type: ignore[arg-type]  # no browser comes
+            clock=Clock(asyncio.get_running_loop()),
+            metrics=self.metrics,
+            limits=ManagerLimits(calls=9, calls_per_line=0, kept_seconds=60.0),
+            call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
+            overloaded=lambda: self.busy,
+        )
+
+    def dial(self, line, number, leg_id):
+        return FakeLeg(leg_id)
+
+    def refused(self, reason):
+        name = f'bridge_calls_refused_total{{reason="{reason}"}} '
+        lines = self.metrics.render()[0].decode().splitlines()
+        return next(float(line[len(name) :]) for line in lines if line.startswith(name))
+
+
+@pytest.fixture
+async def node():
+    made = Node()
+    yield made
+    made.busy = False
+    await made.manager.aclose()
+
+
+async def test_an_overloaded_node_takes_no_new_calls_and_says_when_to_try_again(node):
+    node.busy = True
+    for ask in (
+        lambda: node.manager.dial(LINE, NUMBER),
+        lambda: node.manager.receive(LINE, NUMBER, FakeLeg),
+        lambda: node.manager.open(LINE),
+    ):
+        with pytest.raises(LimitExceeded, match="too much to do") as refused:
+            await ask()
+        assert (refused.value.status, refused.value.retry_after) == (503, 5)
+    assert node.refused("overload") == 3
+
+
+async def test_an_overloaded_node_keeps_the_calls_it_has(node):
+    runner = await node.manager.dial(LINE, NUMBER)
+    node.busy = True
+    node.manager.pulse(asyncio.get_running_loop().time())
+    assert runner.live
+
+
+async def test_a_node_that_is_no_longer_overloaded_takes_calls_again(node):
+    node.busy = True
+    with pytest.raises(LimitExceeded):
+        await node.manager.dial(LINE, NUMBER)
+    node.busy = False
+    assert (await node.manager.dial(LINE, NUMBER)).live
+
+
+async def test_refusals_are_counted_by_their_reason(node):
+    node.manager.draining = True
+    with pytest.raises(LimitExceeded):
+        await node.manager.dial(LINE, NUMBER)
+    assert (node.refused("draining"), node.refused("overload")) == (1, 0)
+
+
+async def test_the_quality_of_a_call_is_kept_as_long_as_the_call_is(node):
+    runner = await node.manager.dial(LINE, NUMBER)
+    call_id, now = runner.facts.call_id, asyncio.get_running_loop().time()
+    node.manager.pulse(now)
+    node.manager.pulse(now + 1.0)
+    assert [len(leg.timeline) for leg in node.manager.quality.legs(call_id)] == [1]
+    await node.manager.aclose()
+    node.manager.pulse(now + 2.0)
+    assert len(node.manager.quality.legs(call_id)) == 1
+    node.manager.pulse(now + 3600.0)
+    assert node.manager.quality.legs(call_id) == ()
