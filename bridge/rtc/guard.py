@@ -6,7 +6,7 @@ probed when they are public addresses, so that an offer cannot make the bridge s
 """
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
 Address: TypeAlias = tuple[str, int]
@@ -21,7 +21,20 @@ MOST_SOURCES: Final = 16
 """How many SSRCs a peer may use within one DTLS association."""
 _FORGET_SECONDS: Final = 30.0
 _LOWEST_PROBED_PORT: Final = 1024
-_NAT64: Final = IPv6Network("64:ff9b::/96")
+# The IPv4 address is in the last 32 bits: NAT64, IPv4-compatible, IPv4-translated.
+_EMBEDDING: Final = (
+    IPv6Network("64:ff9b::/96"),
+    IPv6Network("::/96"),
+    IPv6Network("::ffff:0:0:0/96"),
+)
+# Not public either, though Python 3.11 knows nothing of it: protocol assignments, NAT64 of one's
+# own network, site-local, documentation.
+_NOT_PUBLIC: Final = (
+    IPv4Network("192.0.0.0/24"),
+    IPv6Network("64:ff9b:1::/48"),
+    IPv6Network("fec0::/10"),
+    IPv6Network("3fff::/20"),
+)
 
 DISCARD_REASONS: Final = (
     "empty",
@@ -92,13 +105,13 @@ def may_probe(host: str, port: int, *, private: bool) -> bool:
         return False
     if address.is_multicast or address.is_unspecified or host == "255.255.255.255":
         return False
-    return private or address.is_global
+    return private or (address.is_global and not any(address in one for one in _NOT_PUBLIC))
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Give the IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64), else itself."""
+    """Give the IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64 ...), else itself."""
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in network for network in _EMBEDDING):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address

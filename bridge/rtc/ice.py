@@ -31,6 +31,8 @@ _UFRAG_LENGTH: Final = 8
 _PASSWORD_LENGTH: Final = 24
 _CONSENT_CHECKS_KEPT: Final = 8
 _HIGHEST_PREFERENCE: Final = 65535
+_ROLE_CONFLICT: Final = 487
+_MOST_CONFLICTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Owner(Protocol):
     """What a connection reports to."""
 
     heard_at: float
-    """When anything authenticated came last (monotonic seconds)."""
+    """When anything came last that only a living peer sends (monotonic seconds)."""
     discarded: dict[str, int]
     on_media: Callable[[bytes], None]
 
@@ -106,11 +108,12 @@ class MediaSocket(StunProtocol):
             return
         if not self._connection.is_genuine(message, self.transactions):
             self._discarded["bad_stun"] += 1
-        elif not self._connection.admit(sender):
+        elif not self._connection.admit(sender, alive=message.message_class != stun.Class.REQUEST):
             self._discarded["too_many_addresses"] += 1
         elif message.message_class == stun.Class.REQUEST:
             self._connection.request_received(message, sender, self)
         else:
+            self._connection.limit_conflicts(message)
             self.transactions[message.transaction_id].response_received(message, sender)
 
 
@@ -148,6 +151,7 @@ class IceConnection(Connection):
         """Where to send: the socket and address of the nominated pair, replaced when it changes."""
         self.checked = False
         """Whether a genuine check of the peer's has come."""
+        self._conflicts = 0
         self._limits = limits
         self._clock = clock
         self._pool: PortPool | None = None
@@ -207,15 +211,31 @@ class IceConnection(Connection):
             and message.check_message_integrity(self.remote_password.encode())
         )
 
-    def admit(self, sender: Address) -> bool:
-        """Note that a genuine message came from an address; False when it is one too many."""
+    def admit(self, sender: Address, *, alive: bool) -> bool:
+        """Note that a genuine message came from an address; False when it is one too many.
+
+        Args:
+            sender: Where it came from.
+            alive: Whether it proves that the peer lives: a request may be one overheard before.
+        """
         now = self._clock()
         keep = self.route[1] if self.route else None
         if not self.known.admit(sender, keep=keep, now=now):
             return False
         self.checked = True
-        self.owner.heard_at = now
+        if alive:
+            self.owner.heard_at = now
         return True
+
+    def limit_conflicts(self, message: stun.Message) -> None:
+        """Turn a claim of conflicting roles into a plain refusal when it is one of too many.
+
+        aioice answers each claim with another check at once, inside the one before.
+        """
+        if message.error_code == _ROLE_CONFLICT:
+            self._conflicts += 1
+            if self._conflicts > _MOST_CONFLICTS:
+                message.attributes["ERROR-CODE"] = (400, "")
 
     def failure(self) -> str:
         """Say why no pair has been nominated."""
