@@ -16,7 +16,7 @@ from bridge.legs.webrtc import WebRtcLeg
 from bridge.node.runner import CallRunner
 from bridge.rtc.ice import Limits as Patience
 from tests.support import server
-from tests.support.bridge_peer import RoamingPeer, speech, talk
+from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
 from tests.support.inprocess import running, with_limits
 from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
@@ -370,7 +370,7 @@ async def test_a_process_that_is_told_to_stop_says_goodbye_and_exits_with_0(tmp_
         call_id = await asyncio.to_thread(bridge.post, "/call/dial", {"phone": ECHO})
         async with aiohttp.ClientSession() as http, LightPeer() as browser:
             await browser.call(HttpExchange(http.post, bridge.url, call_id=call_id["callId"]))
-            await talk(browser, 3)
+            await talk_until_heard(browser)
             bridge.process.send_signal(signal.SIGTERM)
             await browser.wait_closed()
         assert await asyncio.to_thread(bridge.process.wait, 8) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.log import JsonFormatter
 from tests.support import server
-from tests.support.bridge_peer import talk, value
+from tests.support.bridge_peer import talk_until_heard, value
 from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
 from tests.support.signalling import HttpExchange, SignallingError
@@ -71,7 +71,7 @@ async def a_whole_call(bridge) -> list[str]:
         ]
         secrets += [value(text, "fingerprint").split()[1] for text in (sdp, answer)]
         await browser.accept(answer)
-        await talk(browser, 3)
+        await talk_until_heard(browser)
         await post("/call/dtmf", {"callId": call_id, "digits": DIGITS})
         await browser.send_digit("7")
         again = await exchange(sdp)

@@ -51,6 +51,17 @@ async def talk(browser: LightPeer, packets: int = 10) -> None:
     await until(lambda: len(browser.arrivals) >= before + packets)
 
 
+async def talk_until_heard(browser: LightPeer, packets: int = 3) -> None:
+    """Go on talking until something comes back: a bridge elsewhere may not be ready at once.
+
+    Raises:
+        TimeoutError: nothing came.
+    """
+    async with asyncio.timeout(10):
+        while len(browser.arrivals) < packets:
+            await browser.speak(speech())
+
+
 def value(description: str, name: str) -> str:
     """Give the value of the first `a=name:` line."""
     prefix = f"a={name}:"
