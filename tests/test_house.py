@@ -23,6 +23,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/app.py": "builds the bridge that every test of tests/api and tests/calls runs on",
     "bridge/api/keys.py": "names only",
     "bridge/api/routes.py": "a list; every route has its test in tests/api",
+    "bridge/serve.py": "run as a process by tests/test_supervisor.py, tests/deploy and tests/browser",
     "bridge/audio/frame.py": "constants and two types",
     "bridge/call/commands.py": "records without behaviour",
     "bridge/call/events.py": "records without behaviour",

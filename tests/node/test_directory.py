@@ -1,0 +1,89 @@
+"""What a node knows beyond its own calls."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName
+from bridge.errors import LimitExceeded
+from bridge.net.directory import DirectoryFile
+from bridge.net.siblings import Siblings
+from bridge.node.directory import FAR_FEWER, Alone, Shared, owner_of
+
+
+def facts(name: str) -> CallFacts:
+    return CallFacts(CallId(name), LineName("one"), "15550100001", datetime.now(UTC))
+
+
+@pytest.fixture
+async def directory(tmp_path):
+    siblings = Siblings(tmp_path, own=1, count=2)
+    made = Shared(tmp_path, siblings, calls=100, calls_per_line=0, kept_seconds=60.0)
+    yield made
+    await made.aclose()
+
+
+@pytest.mark.parametrize(
+    ("call_id", "owner"),
+    [
+        ("00" + 30 * "F", 0),
+        ("FF" + 30 * "0", 255),
+        ("0a" + 30 * "0", 10),
+        ("", None),
+        ("00", None),
+        (32 * "Z", None),
+        (33 * "0", None),
+    ],
+)
+def test_a_call_id_names_its_node(call_id, owner):
+    assert owner_of(call_id) == owner
+
+
+async def test_the_only_node_has_nobody_to_ask():
+    alone = Alone()
+    await alone.enter(facts("a"), Direction.INBOUND)
+    alone.ended(CallId("a"), EndReason.HANGUP)
+    assert await alone.elsewhere(LineName("one")) == []
+
+
+async def test_what_is_settled_is_in_the_file(directory, tmp_path):
+    await directory.enter(facts("a"), Direction.INBOUND)
+    directory.ended(CallId("a"), EndReason.BUSY)
+    await directory.settled()
+    file = DirectoryFile(tmp_path)
+    record = file.find("a")
+    file.close()
+    assert record is not None
+    assert record.reason is EndReason.BUSY
+
+
+async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
+    entering = asyncio.ensure_future(directory.enter(facts("a"), Direction.INBOUND))
+    await asyncio.sleep(0)
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    await directory.settled()
+    assert await directory.find("a") is None
+
+
+async def test_a_refusal_of_the_file_reaches_who_asked(tmp_path):
+    siblings = Siblings(tmp_path, own=0, count=1)
+    full = Shared(tmp_path, siblings, calls=0, calls_per_line=0, kept_seconds=60.0)
+    with pytest.raises(LimitExceeded):
+        await full.enter(facts("a"), Direction.INBOUND)
+    await full.aclose()
+
+
+async def test_a_call_goes_to_a_node_with_far_fewer_calls_while_that_answers(directory):
+    for number in range(FAR_FEWER):
+        assert await directory.place() == 1
+        await directory.enter(facts(f"{number}"), Direction.INBOUND)
+    assert await directory.place() == 0
+    directory.siblings.note_silence(0, TimeoutError())
+    assert await directory.place() == 1
+
+
+async def test_a_sibling_that_does_not_answer_has_no_calls_to_list(directory):
+    assert await directory.elsewhere(LineName("one")) == []
