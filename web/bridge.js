@@ -91,9 +91,13 @@ export class BridgeApi {
     await this.request("POST", "/call/dtmf", { callId, digits });
   }
 
-  /** @param {string} callId  @returns {Promise<any>} what the bridge measured, leg by leg */
-  async quality(callId) {
-    return this.request("GET", `/call/${encodeURIComponent(callId)}/quality`);
+  /**
+   * @param {string} callId
+   * @param {number} [since]  Second of the call; what its timeline has before it is left out.
+   * @returns {Promise<any>} what the bridge measured, leg by leg, and under `timeline` second by second
+   */
+  async quality(callId, since = 0) {
+    return this.request("GET", `/call/${encodeURIComponent(callId)}/quality?since=${since}`);
   }
 
   /** @returns {Promise<Contact[]>}  Empty when the bridge does not simulate contacts. */

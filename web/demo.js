@@ -5,6 +5,7 @@ import { Chart, Meter, element } from "./draw.js";
 
 const WATCH_IDLE = 1_500; // ms between looks for a call that rings us
 const WATCH_BUSY = 700; // ms between looks at our call
+const ASK_EVERY = 3; // seconds between questions how the bridge hears us
 
 /** @type {Record<string, string>} */
 const STATES = {
@@ -35,6 +36,9 @@ const WARNINGS = {
  * @property {MediaStreamTrack | null} track
  * @property {number} since  When it became active, ms; 0 before.
  * @property {boolean} inbound
+ * @property {number} looks  At its quality so far.
+ * @property {number | null} opinion  What the bridge thinks of our sound: 1 (bad) to 4.5.
+ * @property {number} asked  Up to which second of the call it has told so.
  * @property {boolean} renewed  The microphone was reopened because it went silent.
  */
 
@@ -123,7 +127,7 @@ async function converse(peer, inbound, begin, accept = async () => {}) {
   tell("");
   for (const chart of Object.values(charts)) chart.clear();
   /** @type {Conversation} */
-  const call = { callId: "", peer, state: "calling", media: null, track: null, since: 0, inbound, renewed: false };
+  const call = { callId: "", peer, state: "calling", media: null, track: null, since: 0, inbound, looks: 0, opinion: null, asked: 0, renewed: false };
   current = call;
   show();
   try {
@@ -354,7 +358,8 @@ function verdict(words, kind) {
 function showQuality(call, quality) {
   const { mos, roundTrip, jitter, loss, sentJitter, sentLoss, relayed, warnings } = quality;
   const scaled = (/** @type {number | null} */ value, /** @type {number} */ by) => (value === null ? null : value * by);
-  charts.mos.add(mos);
+  charts.mos.add(mos, call.opinion);
+  if (call.looks++ % ASK_EVERY === 0) void askBridge(call);
   charts.roundTrip.add(scaled(roundTrip, 1000));
   charts.jitter.add(scaled(jitter, 1000), scaled(sentJitter, 1000));
   charts.loss.add(loss * 100, scaled(sentLoss, 100));
@@ -366,6 +371,14 @@ function showQuality(call, quality) {
     call.renewed = true; // phones give a dead microphone after another call has taken it
     void changeMicrophone();
   }
+}
+
+/** Ask what the bridge thinks of our sound; without an answer nothing is drawn. @param {Conversation} call */
+async function askBridge(call) {
+  const { timeline = [] } = await api.quality(call.callId, call.asked).catch(() => ({}));
+  const ours = timeline.find((/** @type {any} */ leg) => leg.legID === call.media?.legId);
+  call.opinion = ours?.received.mos.at(-1) ?? null;
+  call.asked = ours?.at.at(-1) ?? call.asked;
 }
 
 function animate(/** @type {number} */ now) {

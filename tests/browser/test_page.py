@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, Request, async_playwright, expect
 from pystoi import stoi
 
 from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, launch, record
@@ -78,6 +78,17 @@ async def test_the_echo_of_a_voice_can_be_understood(visitor: Visitor):
 
     # 1 is the file itself; two codings by Opus leave 0.98 or more, the loss of a tenth 0.93.
     assert score > 0.95
+
+
+async def test_the_page_follows_what_the_bridge_hears_of_us(visitor: Visitor):
+    await visitor.call(ECHO)
+
+    # It goes on from the second up to which the bridge has told about our leg.
+    def goes_on(request: Request) -> bool:
+        _, _, since = request.url.partition("/quality?since=")
+        return bool(since) and float(since) > 0
+
+    await visitor.page.wait_for_event("request", goes_on, timeout=20_000)
 
 
 @pytest.mark.pesq

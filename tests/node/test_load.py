@@ -89,4 +89,4 @@ def test_a_change_is_logged_once(node, caplog):
     with caplog.at_level(logging.WARNING):
         node.seconds(30, cpu=0.85)
     assert [record.message for record in caplog.records] == ["node.load", "node.load"]
-    assert caplog.records[-1].rung == "least"  # type: ignore[attr-defined]
+    assert caplog.records[-1].rung == "least"

@@ -23,7 +23,7 @@ class Talk:
 
     def __init__(self, audio=WANTS_FEC):
         self.effort = Effort()
-        self.sent = []
+        self.sent: list[bytes] = []
         self.now = 0.0
         self.frame = 0
         self.session = RtpSession(
