@@ -22,8 +22,8 @@ _REORDERING_SECONDS: Final = 10.0
 _HOLDABLE_LOSS: Final = 3
 
 # Longer losses are not made up: concealment has faded to silence by then.
-_CONCEALED_PACKETS: Final = 3
-_CONCEALED_SAMPLES: Final = 2880
+_CONCEALED_PACKETS: Final = 5
+_CONCEALED_SAMPLES: Final = 4800
 
 # RFC 3550 appendix A.1: a sequence number outside these is a restarted sender, if a second one
 # confirms it.

@@ -96,8 +96,14 @@ def test_short_losses_are_concealed_when_the_next_packet_comes(source, lost):
 
 def test_a_long_loss_is_left_out(source):
     source.send(0)
-    assert source.send(5) == [(DECODE, 1600, 320)]
+    assert source.send(7) == [(DECODE, 2240, 320)]
     assert len(source.timelines) == 1
+
+
+def test_a_burst_of_five_lost_packets_is_made_up(source):
+    source.send(0)
+    steps = source.send(6)
+    assert [step.action for step in steps] == [CONCEAL] * 5 + [DECODE]
 
 
 def test_the_last_lost_frame_is_recovered_from_fec(source):
@@ -199,7 +205,7 @@ def test_reordering_is_forgotten_after_ten_seconds(source):
 
 
 def test_a_long_gap_is_not_waited_for(source):
-    assert reordered(source).send(8) == [(DECODE, 2560, 320)]
+    assert reordered(source).send(9) == [(DECODE, 2880, 320)]
 
 
 def test_a_restart_drops_and_counts_what_was_held(source):
