@@ -37,6 +37,7 @@ DISCARD_REASONS: Final = (
     "bad_srtp",
     "replayed",
     "too_many_sources",
+    "too_many_packets",
     "bad_rtp",
     "bad_rtcp",
     "unsendable",

@@ -19,6 +19,8 @@ MOST_CANDIDATES: Final = 32
 """How many candidates of its peer a leg looks at."""
 MOST_SOURCES: Final = 16
 """How many SSRCs a peer may use within one DTLS association."""
+MOST_PACKETS: Final = 500
+"""How many packets of its peer a leg looks into in a second: ten seconds' worth after a stall."""
 _FORGET_SECONDS: Final = 30.0
 _LOWEST_PROBED_PORT: Final = 1024
 # The IPv4 address is in the last 32 bits: NAT64, IPv4-compatible, IPv4-translated.
@@ -48,6 +50,7 @@ DISCARD_REASONS: Final = (
     "bad_srtp",
     "replayed",
     "too_many_sources",
+    "too_many_packets",  # authentic, but more in a second than anyone speaks
     "unsendable",  # an outgoing packet while there is no path or no key, or one already sent
 )
 

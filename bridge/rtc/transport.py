@@ -8,6 +8,7 @@ from typing import Final, Literal
 from bridge.audio.rung import Effort
 from bridge.errors import NegotiationFailed
 from bridge.rtc.dtls import Certificate, Dtls
+from bridge.rtc.guard import MOST_PACKETS
 from bridge.rtc.ice import IceConnection, Limits
 from bridge.rtc.link import IceLink
 from bridge.rtc.ports import PortPool
@@ -84,6 +85,8 @@ class Transport:
         self._discarded = discarded
         self._clock = clock
         self._srtp: Srtp | None = None
+        self._second_ends = 0.0
+        self._allowed = 0
         self._link = IceLink(
             bind=config.bind,
             ports=config.ports,
@@ -196,6 +199,12 @@ class Transport:
             self._discarded[plain.value] += 1
             return
         now = self._link.heard_at = self._clock()
+        if now >= self._second_ends:
+            self._second_ends, self._allowed = now + 1.0, MOST_PACKETS
+        self._allowed -= 1
+        if self._allowed < 0:
+            self._discarded["too_many_packets"] += 1
+            return
         if is_rtcp:
             self._handlers.rtcp(plain, now)
         else:
