@@ -1,60 +1,23 @@
-from typing import NamedTuple
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.jitter import Action, Receiver
 from bridge.errors import RemoteProtocolError
-
-# First bytes of Opus packets. CELT has no FEC; the second SILK packet has its LBRR bit set.
-CELT_20 = bytes([23 << 3])
-CELT_10 = bytes([22 << 3])
-CELT_5 = bytes([21 << 3])
-CELT_2_5 = bytes([20 << 3])
-SILK_20 = bytes([9 << 3, 0x80])
-SILK_20_FEC = bytes([9 << 3, 0xC0])
-SILK_40 = bytes([10 << 3, 0x80])
-SILK_60 = bytes([11 << 3, 0x80])
-
-DECODE, CONCEAL, RECOVER = Action.DECODE, Action.CONCEAL, Action.RECOVER
-
-
-class Played(NamedTuple):
-    action: Action
-    pts: int
-    samples: int
-
-
-class Source:
-    """Feeds a receiver with numbered packets 20 ms apart, beginning anywhere."""
-
-    def __init__(self, sequence: int = 1000, timestamp: int = 50_000, samples: int = 960) -> None:
-        self.receiver = Receiver()
-        self.sequence = sequence
-        self.timestamp = timestamp
-        self.samples = samples
-        self.played: list[Played] = []
-        self.timelines: list[object] = []
-
-    def send(self, number, payload=CELT_20, *, now=None, ahead=0):
-        """Deliver packet `number`, `ahead` samples (48 kHz) further on than its number says."""
-        return self.take(
-            self.receiver.receive(
-                (self.sequence + number) & 0xFFFF,
-                (self.timestamp + number * self.samples + ahead) & 0xFFFFFFFF,
-                payload,
-                number * self.samples / 48_000 if now is None else now,
-            )
-        )
-
-    def take(self, steps):
-        for step in steps:
-            if not self.timelines or self.timelines[-1] is not step.timeline:
-                self.timelines.append(step.timeline)
-        played = [Played(step.action, step.pts, step.samples) for step in steps]
-        self.played += played
-        return played
+from tests.support.opus_source import (
+    CELT_2_5,
+    CELT_5,
+    CELT_10,
+    CELT_20,
+    CONCEAL,
+    DECODE,
+    RECOVER,
+    SILK_20,
+    SILK_20_FEC,
+    SILK_40,
+    SILK_60,
+    Source,
+    reordered,
+)
 
 
 @pytest.fixture
@@ -145,67 +108,6 @@ def test_a_late_packet_is_dropped_and_counted(source):
     source.send(2)
     assert source.send(1) == []
     assert (source.receiver.late, source.receiver.reordered) == (1, 1)
-
-
-def reordered(source):
-    """Make the receiver see reordering once; packets 0 to 2 are played."""
-    source.send(0)
-    source.send(2)
-    source.send(1)
-    source.played.clear()
-    return source
-
-
-def test_after_reordering_a_gap_is_waited_for(source):
-    reordered(source)
-    assert source.send(4, now=0.080) == []
-    assert source.receiver.holding
-    assert source.send(3, now=0.082) == [(DECODE, 960, 320), (DECODE, 1280, 320)]
-    assert not source.receiver.holding
-    assert source.receiver.reordered == 2
-
-
-def test_the_wait_ends_with_the_next_packet(source):
-    reordered(source)
-    source.send(4, now=0.080)
-    assert source.send(5, now=0.088) == [
-        (CONCEAL, 960, 320),
-        (DECODE, 1280, 320),
-        (DECODE, 1600, 320),
-    ]
-
-
-def test_the_wait_ends_after_10_ms(source):
-    reordered(source)
-    source.send(4, now=0.080)
-    assert source.take(source.receiver.pulse(0.087)) == []
-    assert source.take(source.receiver.pulse(0.090)) == [(CONCEAL, 960, 320), (DECODE, 1280, 320)]
-    assert source.receiver.pulse(0.2) == ()
-
-
-def test_a_duplicate_of_the_held_packet_is_dropped(source):
-    reordered(source)
-    source.send(4, now=0.080)
-    assert source.send(4, now=0.081) == []
-    assert source.receiver.holding
-    assert source.receiver.late == 2
-
-
-def test_a_missing_packet_that_leaves_another_hole_ends_the_wait(source):
-    reordered(source)
-    source.send(5, now=0.100)
-    assert [step.action for step in source.send(4, now=0.102)] == [CONCEAL, DECODE, DECODE]
-
-
-def test_reordering_is_forgotten_after_ten_seconds(source):
-    reordered(source)
-    for number in range(3, 510):
-        source.send(number)
-    assert source.send(511) != []
-
-
-def test_a_long_gap_is_not_waited_for(source):
-    assert reordered(source).send(9) == [(DECODE, 2880, 320)]
 
 
 def test_a_restart_drops_and_counts_what_was_held(source):
