@@ -94,6 +94,11 @@ class LimitExceeded(BridgeError):
     status = 503
     retry_after: int | None = 5
 
+    def __init__(self, message: str, *, limit: str = "other") -> None:
+        super().__init__(message)
+        self.limit = limit
+        """Which one, in the words of `metrics.REFUSALS`."""
+
 
 class RateLimited(LimitExceeded):
     """Too many requests with one key."""

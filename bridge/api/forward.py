@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PIECE = 16 * 1024
+"""Bytes of a tunnel that are held here at once, in each direction and step."""
 LOOKS = 5
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 20.0
@@ -78,6 +80,8 @@ async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hand a request about another node's call to that node."""
     siblings = request.app[SIBLINGS]
     if from_sibling(request):
+        if _upgrades(request) and request.transport is not None:
+            narrow(request.transport)
         return await handler(request)
     call_id = await _call_id(request)
     owner = owner_of(call_id) if call_id else await _place(request)
@@ -85,7 +89,7 @@ async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if owner in siblings.others():
         try:
-            if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+            if _upgrades(request):
                 return await _tunnel(request, siblings.path(owner))
             return await _relay(request, siblings, owner)
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
@@ -98,10 +102,14 @@ async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
+def _upgrades(request: web.Request) -> bool:
+    return request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+
+
 async def _place(request: web.Request) -> int | None:
     """Choose the node for a call that the request begins; None when it begins none."""
     if request.match_info.handler in STARTS_CALLS and _authorised(request):
-        return await request.app[DIRECTORY].place()
+        return await request.app[DIRECTORY].place(overloaded=request.app[MANAGER].overloaded)
     return None
 
 
@@ -191,7 +199,7 @@ async def _stream(
 async def _tunnel(request: web.Request, path: Path) -> web.StreamResponse:
     """Pass an upgrade on; from its success on, bytes go both ways as they come."""
     async with asyncio.timeout(CONNECT_SECONDS):
-        reader, writer = await asyncio.open_unix_connection(path, limit=KERNEL_BUFFER // 2)
+        reader, writer = await asyncio.open_unix_connection(path, limit=PIECE)
     try:
         narrow(writer.transport)
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -215,6 +223,7 @@ async def _pump(
     if request.transport is None:
         raise ConnectionResetError("the client has gone")
     narrow(request.transport)
+    request.transport.set_write_buffer_limits(high=PIECE)
     response = web.StreamResponse(status=101, headers=headers)
     response.force_close()
     await response.prepare(request)
@@ -226,7 +235,7 @@ async def _pump(
     try:
         # When one side is gone the other is closed, here and by who called us.
         with suppress(OSError):
-            while data := await reader.read(KERNEL_BUFFER):
+            while data := await reader.read(PIECE):
                 await response.write(data)
     finally:
         await tasks.aclose()
@@ -242,12 +251,12 @@ class _Upwards:
         self._client = client
         self._owner = owner
         self._tasks = tasks
-        owner.transport.set_write_buffer_limits(high=KERNEL_BUFFER)
+        owner.transport.set_write_buffer_limits(high=PIECE)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Take bytes; says that more may come, and that none is left over."""
         self._owner.write(data)
-        full = self._owner.transport.get_write_buffer_size() > KERNEL_BUFFER
+        full = self._owner.transport.get_write_buffer_size() > PIECE
         if full and not self._tasks:
             self._client.pause_reading()
             self._tasks.spawn(self._drain(), name="drain to the owner")

@@ -78,10 +78,14 @@ class DirectoryFile:
         """
         with self._transaction():
             if self._count("ended_at IS NULL") >= calls:
-                raise LimitExceeded(f"the bridge has its {calls} calls (limits.calls)")
+                raise LimitExceeded(
+                    f"the bridge has its {calls} calls (limits.calls)", limit="calls"
+                )
             of_line = self._count("ended_at IS NULL AND line = ?", facts.line)
             if calls_per_line and of_line >= calls_per_line:
-                raise LimitExceeded("the line has all its calls (limits.calls_per_line)")
+                raise LimitExceeded(
+                    "the line has all its calls (limits.calls_per_line)", limit="line"
+                )
             row = (facts.call_id, node, facts.line, facts.peer, direction)
             self._database.execute(
                 "INSERT INTO calls (call_id, node, line, peer, direction, started_at) "

@@ -166,15 +166,15 @@ class Shared:
         """Give what the file knows of a call (`DirectoryFile.find`)."""
         return await self._run(lambda: self._file.find(call_id))
 
-    async def place(self) -> int:
+    async def place(self, *, overloaded: bool) -> int:
         """Say which node should have the next call: this one, unless another has far fewer.
 
-        Siblings that were silent lately are left out.
+        One that is overloaded prefers any other. Siblings that were silent lately are left out.
         """
         calls = await self._run(self._file.live_calls)
         least = min(self.siblings.sound(), key=lambda node: calls.get(node, 0), default=self.node)
         far_fewer = calls.get(self.node, 0) - calls.get(least, 0) >= FAR_FEWER
-        return least if far_fewer else self.node
+        return least if far_fewer or overloaded else self.node
 
     async def spend(self, key: bytes, spend: Spend) -> None:
         """Take from the bucket that a key has over all nodes; raises what `spend` raises."""

@@ -223,6 +223,11 @@ class Manager:
         self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
         log.warning("call.lost", extra={"call": record.facts.call_id})
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether this node has too much to do to take new calls."""
+        return self._overloaded()
+
     def calls(self) -> Iterable[CallRunner]:
         """All live calls."""
         return self._calls.values()
@@ -288,7 +293,11 @@ class Manager:
         self, line: LineName, peer: str, direction: Direction, *, waits_for_far: bool = False
     ) -> CallRunner:
         facts = CallFacts(_call_id(self._directory.node), line, peer, datetime.now(UTC))
-        await self._directory.enter(facts, direction)
+        try:
+            await self._directory.enter(facts, direction)
+        except LimitExceeded as error:
+            self._metrics.call_refused(error.limit)
+            raise
         try:
             # Meanwhile the bridge may have begun to shut down.
             self._check_capacity(line)

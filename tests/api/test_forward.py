@@ -1,6 +1,8 @@
 """Requests about a call that another node owns."""
 
 import asyncio
+import socket as sockets
+from contextlib import suppress
 
 import aiohttp
 import msgspec
@@ -11,6 +13,7 @@ from yarl import URL
 from bridge.api.keys import DIRECTORY
 from bridge.api.middleware import from_sibling
 from bridge.net.directory import FOLDER
+from bridge.net.siblings import KERNEL_BUFFER
 from bridge.node.directory import FAR_FEWER
 from bridge.settings import Http, Limits
 from tests.support.inprocess import KEY, settings, with_limits
@@ -20,6 +23,7 @@ from tests.support.waiting import until
 ECHO, NEVER = "15550100001", "15550100003"
 SECOND = "01" + 15 * "AB"
 """The id of a call that the second node might have."""
+PIECE = bytes(4096)
 LARGE = bytes(range(256)) * 4096
 
 
@@ -28,11 +32,13 @@ class Owner:
 
     def __init__(self) -> None:
         self.requests: list[web.Request] = []
+        self.sent = 0
         self.go_on = asyncio.Event()
         self.socket_closed = asyncio.Event()
         path = "/call/{call_id}/test"
         self.routes = [
             web.get(f"{path}/socket", self.socket),
+            web.get(f"{path}/flood", self.flood),
             web.get(f"{path}/refused", self.refused),
             web.get(f"{path}/large", self.large),
             web.get(f"{path}/pieces", self.pieces),
@@ -54,6 +60,15 @@ class Owner:
                 await socket.send_bytes(message.data)
         finally:
             self.socket_closed.set()
+        return socket
+
+    async def flood(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await socket.send_bytes(PIECE)
+                self.sent += len(PIECE)
         return socket
 
     async def refused(self, request: web.Request) -> web.Response:
@@ -263,6 +278,30 @@ async def test_a_client_that_vanishes_closes_the_owners_socket(nodes, owner):
         await owner.socket_closed.wait()
 
 
+async def test_little_is_under_way_to_a_reader_that_is_stuck(nodes, owner):
+    reader = sockets.socket()
+    reader.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    reader.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(reader, ("127.0.0.1", nodes[0].http.port))
+    head = [
+        f"GET /call/{SECOND}/test/flood HTTP/1.1",
+        "Host: localhost",
+        f"token: {KEY['token']}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    with reader:
+        await loop.sock_sendall(reader, ("\r\n".join(head) + "\r\n\r\n").encode())
+        before = -1
+        while owner.sent != before or not before:
+            before = owner.sent
+            await asyncio.sleep(0.2)
+    assert 0 < before < 6 * KERNEL_BUFFER
+
+
 async def test_an_owners_refusal_of_a_socket_reaches_the_client(nodes):
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await nodes[0].http.ws_connect(f"/call/{SECOND}/test/refused", headers=KEY)
@@ -278,6 +317,9 @@ async def test_the_limit_of_calls_holds_over_all_nodes():
         await dial(second)
         for node in (first, second):
             assert (await post(node, "/call/dial", {"phone": NEVER})).status == 503
+        text = await (await first.http.get("/metrics")).text()
+        for index in (0, 1):
+            assert f'bridge_calls_refused_total{{reason="calls",node="{index}"}} 1.0' in text
         # Through the wrong node, and used up by the right one at once.
         await data(second, "/call/hangup", {"callId": call_id})
         await dial(second)

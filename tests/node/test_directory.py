@@ -78,12 +78,16 @@ async def test_a_refusal_of_the_file_reaches_who_asked(tmp_path):
 
 async def test_a_call_goes_to_a_node_with_far_fewer_calls_while_that_answers(directory):
     for number in range(FAR_FEWER):
-        assert await directory.place() == 1
+        assert await directory.place(overloaded=False) == 1
         await directory.enter(facts(f"{number}"), Direction.INBOUND)
-    assert await directory.place() == 0
+    assert await directory.place(overloaded=False) == 0
     directory.siblings.note_silence(0, TimeoutError())
-    assert await directory.place() == 1
+    assert await directory.place(overloaded=False) == 1
 
 
 async def test_a_sibling_that_does_not_answer_has_no_calls_to_list(directory):
     assert await directory.elsewhere(LineName("one")) == []
+
+
+async def test_an_overloaded_node_gives_its_new_calls_away(directory):
+    assert await directory.place(overloaded=True) == 0
