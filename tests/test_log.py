@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from bridge.log import JsonFormatter, TextFormatter, call_id, leg_id
+from bridge.log import JsonFormatter, TextFormatter, call_id, leg_id, node
 
 
 def record(message="leg.ended", *, error=None, **extra):
@@ -37,6 +37,13 @@ def test_a_json_line_has_time_level_event_and_what_was_given():
 def test_ids_come_from_the_context_without_being_passed(within_a_call):
     assert as_json(record())["call"] == "00AB"
     assert "call=00AB leg=leg_1 kind=webrtc" in TextFormatter().format(record(kind="webrtc"))
+
+
+def test_of_several_nodes_each_line_says_which():
+    token = node.set("1")
+    assert as_json(record())["node"] == "1"
+    node.reset(token)
+    assert "node" not in as_json(record())
 
 
 def test_outside_a_call_there_are_no_empty_ids():
