@@ -32,6 +32,9 @@ from bridge.errors import RemoteProtocolError
 
 HANG_UP_SECONDS: Final = 3.0
 """After how long the contact that hangs up does so."""
+MOST_DIGITS: Final = 1000
+"""So many of the digits that a contact was sent are remembered."""
+
 REPEAT_SECONDS: Final = 0.7
 """Silence after which a phrase counts as finished and is repeated."""
 
@@ -220,7 +223,7 @@ class SimulatedContact:
         self._said_frames = 0
         self._said = SILENCE
         self.digits = ""
-        """The digits the contact was sent."""
+        """The last digits the contact was sent, at most `MOST_DIGITS`."""
 
     @property
     def source(self) -> Source:
@@ -285,7 +288,7 @@ class SimulatedContact:
         """Remember the digits; the echo presses the same keys."""
         if self._emit is None:
             return
-        self.digits += digits
+        self.digits = (self.digits + digits)[-MOST_DIGITS:]
         if self._behaviour is Behaviour.ECHO:
             for digit in digits:
                 self._emit(DigitReceived(self.leg_id, digit))

@@ -69,6 +69,7 @@ class WebRtcLeg:
         self._emit: Callable[[events.LegEvent], None] | None = None
         self._silent = False
         self._digits = asyncio.Event()
+        self._digits_dropped = False
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
 
@@ -129,10 +130,12 @@ class WebRtcLeg:
         """Do nothing: a browser never rings us."""
 
     def send_digits(self, digits: str) -> None:
-        """Send DTMF as telephone-events; dropped when the peer did not negotiate them."""
+        """Send DTMF as telephone-events; dropped when the peer takes none, or no more of them."""
         if self._peer.session.send_digits(digits):
             self._digits.set()
-        else:
+        elif not self._digits_dropped:
+            # Once: the party at the other end may press a key with every packet.
+            self._digits_dropped = True
             log.warning("leg.digits_dropped", extra={"kind": self.kind})
 
     def statistics(self) -> LegStatistics:
