@@ -101,7 +101,8 @@ class Metrics:
         self._calls = _CallMetrics(registry)
         self._setup = _SetupMetrics(registry)
         self._legs = LegMetrics(registry)
-        self._bus_drops: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+        # Frames dropped and concealed, as last told.
+        self._bus_counts: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
         self._node = _NodeMetrics(registry)
 
     def render(self) -> tuple[bytes, str]:
@@ -184,18 +185,23 @@ class Metrics:
         """Set how far encoders have stepped down (`audio.rung.Rung`)."""
         self._node.rung.set(rung)
 
-    def observe_bus(self, bus: object, *, delays: Iterable[float], dropped: int) -> None:
+    def observe_bus(
+        self, bus: object, *, delays: Iterable[float], dropped: int, concealed: int
+    ) -> None:
         """Take the figures of one call's bus; to be called once a second and at its end.
 
         Args:
             bus: The bus itself; it is remembered no longer than it lives.
             delays: Seconds, of each playout buffer in use.
             dropped: Frames that its buffers have dropped since it began.
+            concealed: Frames that its buffers have made up since it began.
         """
         for seconds in delays:
             self._node.bus_delay.observe(seconds)
-        self._node.drop("playout", dropped - self._bus_drops.get(bus, 0))
-        self._bus_drops[bus] = dropped
+        before = self._bus_counts.get(bus, (0, 0))
+        self._node.drop("playout", dropped - before[0])
+        self._node.concealed.inc(concealed - before[1])
+        self._bus_counts[bus] = (dropped, concealed)
 
     def clock_ticks(self, *, late: int = 0, skipped: int = 0) -> None:
         """Count more ticks of the 20 ms clock that came late, or were left out to catch up."""
@@ -296,6 +302,11 @@ class _NodeMetrics:
             "bridge_bus_delay_seconds",
             "Delay of the bus's playout buffers; a direct route has none.",
             buckets=_BUS_SECONDS,
+            registry=registry,
+        )
+        self.concealed = Counter(
+            "bridge_bus_frames_concealed_total",
+            "Frames that playout buffers made up because none had come in time.",
             registry=registry,
         )
         self.late_ticks = Counter(

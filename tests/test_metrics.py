@@ -111,17 +111,18 @@ def test_the_node_tells_its_lags_ticks_and_ports(metrics):
     assert value(metrics, "bridge_media_ports", state="free") == 997
 
 
-def test_a_bus_tells_its_delays_and_what_is_new_of_what_it_dropped(metrics):
+def test_a_bus_tells_its_delays_and_what_is_new_of_what_it_dropped_and_concealed(metrics):
     class Bus:
         """Stands for any object."""
 
     one, other = Bus(), Bus()
-    metrics.observe_bus(one, delays=[0.02, 0.06], dropped=2)
-    metrics.observe_bus(one, delays=[0.04], dropped=3)
-    metrics.observe_bus(other, delays=[], dropped=1)
+    metrics.observe_bus(one, delays=[0.02, 0.06], dropped=2, concealed=5)
+    metrics.observe_bus(one, delays=[0.04], dropped=3, concealed=5)
+    metrics.observe_bus(other, delays=[], dropped=1, concealed=2)
     assert value(metrics, "bridge_bus_delay_seconds_count") == 3
     assert value(metrics, "bridge_bus_delay_seconds_sum") == pytest.approx(0.12)
     assert value(metrics, "bridge_drops_total", queue="playout") == 4
+    assert value(metrics, "bridge_bus_frames_concealed_total") == 7
 
 
 def test_requests_are_counted_by_the_pattern_of_their_route(metrics):

@@ -133,6 +133,7 @@ class Bus:
         self._pts = 0
         self._retired_late = 0
         self._retired_dropped = 0
+        self._retired_concealed = 0
 
     @property
     def needs_clock(self) -> bool:
@@ -148,6 +149,11 @@ class Bus:
     def dropped(self) -> int:
         """Frames that a full playout buffer dropped, of all there were."""
         return self._retired_dropped + sum(playout.dropped for playout in self.playouts())
+
+    @property
+    def concealed(self) -> int:
+        """Frames that playout buffers made up because none had come in time, of all there were."""
+        return self._retired_concealed + sum(playout.concealed for playout in self.playouts())
 
     def road(self, leg_id: LegId) -> Road | None:
         """How a leg is served what it hears; None when it hears nobody."""
@@ -266,6 +272,7 @@ class Bus:
         if playout is not None:
             self._retired_late += playout.late
             self._retired_dropped += playout.dropped
+            self._retired_concealed += playout.concealed
 
 
 class _Relay:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
 from bridge.call import events
+from bridge.call.bus import Bus
 from bridge.call.machine import CallLimits, CallMachine
 from bridge.call.model import (
     CallFacts,
@@ -245,8 +246,7 @@ class Manager:
             figures = runner.figures()
             self._metrics.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
             self.quality.observe(runner, figures, now)
-            delays = runner.bus.delays().values()
-            self._metrics.observe_bus(runner.bus, delays=delays, dropped=runner.bus.dropped)
+            self._observe_bus(runner.bus, runner.bus.delays().values())
         while self._ended:
             oldest = next(iter(self._ended))
             if self._ended[oldest][1] > now and len(self._ended) <= KEPT_CALLS:
@@ -318,13 +318,16 @@ class Manager:
         log.info("call.started", extra={"call": facts.call_id, "direction": direction})
         return runner
 
+    def _observe_bus(self, bus: Bus, delays: Iterable[float]) -> None:
+        self._metrics.observe_bus(bus, delays=delays, dropped=bus.dropped, concealed=bus.concealed)
+
     def _call_ended(self, runner: CallRunner) -> None:
         record = runner.record()
         del self._calls[runner.facts.call_id]
         self.remember(record)
         reason = record.reason or EndReason.FAILED
         self._directory.ended(runner.facts.call_id, reason)
-        self._metrics.observe_bus(runner.bus, delays=(), dropped=runner.bus.dropped)
+        self._observe_bus(runner.bus, ())
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
