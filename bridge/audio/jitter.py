@@ -84,10 +84,10 @@ class Receiver:
         "_reordering_until",
         "_restart",
         "_samples",
-        "_timeline",
         "late",
         "reordered",
         "skipped",
+        "timeline",
     )
 
     def __init__(self) -> None:
@@ -108,7 +108,8 @@ class Receiver:
             self.late += 1
             self._held = None
         self._held_at = 0.0
-        self._timeline: Hashable = object()
+        self.timeline: Hashable = object()
+        """What positions count on now."""
         self._next = -1
         self._expected = 0
         self._position = 0
@@ -140,17 +141,32 @@ class Receiver:
             RemoteProtocolError: `payload` is no Opus packet; it counts as lost.
         """
         samples = duration(payload)
-        if sequence == self._next and timestamp == self._expected and self._held is None:
-            position = self._position
-            self._next = (sequence + 1) & 0xFFFF
-            self._expected = (timestamp + samples) & 0xFFFFFFFF
-            self._position = position + samples
-            self._samples = samples
-            self._arrival = now
-            return (
-                Step(Action.DECODE, payload, position // _RATIO, samples // _RATIO, self._timeline),
-            )
+        position = self.follow(sequence, timestamp, samples, now)
+        if position is not None:
+            return (Step(Action.DECODE, payload, position, samples // _RATIO, self.timeline),)
         return self._sort(_Packet(sequence, timestamp, payload, samples), now)
+
+    def follow(self, sequence: int, timestamp: int, samples: int, now: float) -> int | None:
+        """Take an audio packet if it is the one expected: to be decoded now, on this timeline.
+
+        Args:
+            sequence: 16 bits, as in the packet.
+            timestamp: 32 bits at 48 kHz, as in the packet.
+            samples: Length of the packet at 48 kHz.
+            now: Monotonic seconds.
+
+        Returns:
+            Its position on the timeline at 16 kHz; None, and nothing is done, for any other packet.
+        """
+        if sequence != self._next or timestamp != self._expected or self._held is not None:
+            return None
+        position = self._position
+        self._next = (sequence + 1) & 0xFFFF
+        self._expected = (timestamp + samples) & 0xFFFFFFFF
+        self._position = position + samples
+        self._samples = samples
+        self._arrival = now
+        return position // _RATIO
 
     def skip(self, sequence: int, now: float) -> Sequence[Step]:
         """Take note of a packet of the same sequence that is not audio (a telephone event)."""
@@ -175,11 +191,6 @@ class Receiver:
         """
         position = self._position + _signed32(timestamp - self._expected)
         return position - position % _RATIO
-
-    @property
-    def timeline(self) -> Hashable:
-        """What positions count on now."""
-        return self._timeline
 
     def _skip(self, sequence: int, now: float) -> Sequence[Step]:
         ahead = _signed16(sequence - self._next)
@@ -242,7 +253,7 @@ class Receiver:
         steps: list[Step] = []
         if gap < 0 or gap > (now - self._arrival + _MAX_LEAP_SECONDS) * RTP_RATE:
             if self._position:
-                self._timeline = object()
+                self.timeline = object()
                 self._position = 0
         elif self._concealable(packet, lost=lost, gap=gap):
             steps = self._make_up(packet, gap)
@@ -280,7 +291,7 @@ class Receiver:
     def _step(self, action: Action, payload: bytes, samples: int) -> Step:
         position = self._position
         self._position = position + samples
-        return Step(action, payload, position // _RATIO, samples // _RATIO, self._timeline)
+        return Step(action, payload, position // _RATIO, samples // _RATIO, self.timeline)
 
     def _stray(self, packet: _Packet, now: float) -> Sequence[Step]:
         """Drop a packet far outside the sequence, unless it follows another such packet."""

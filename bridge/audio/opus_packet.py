@@ -34,6 +34,11 @@ class OpusPacket(NamedTuple):
     """Recent level of its source."""
 
 
+def duration_of_one(payload: bytes) -> int:
+    """Tell how long a non-empty packet lasts, at 48 kHz; 0 where its first byte does not say."""
+    return _DURATIONS[payload[0]]
+
+
 def duration(payload: bytes) -> int:
     """Tell how long a packet lasts, in samples at 48 kHz: 120 to 5760.
 

@@ -1,41 +1,29 @@
 """What one peer says: from its RTP packets to frames and digits, or to packets passed on as they are.
 
-Nothing is decoded while only packets are wanted, but a few now and then for the meter. The last few
-are kept: the moment frames are wanted they are decoded first, unheard, since a cold decoder begins
-with a dip that can be heard for 80 ms.
+Nothing is decoded while only packets are wanted, but a few now and then for the meter.
 """
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame, Push
 from bridge.audio.framer import Framer
 from bridge.audio.jitter import HOLD_SECONDS, Action, Receiver, Step
 from bridge.audio.opus import Decoder, Opus
-from bridge.audio.opus_packet import OpusPacket, duration
+from bridge.audio.opus_packet import OpusPacket, duration, duration_of_one
 from bridge.call.bus import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.meter import Meter
-from bridge.wire.audio_level import read_level
+from bridge.rtc.undecoded import Undecoded
 from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.red import unwrap
-from bridge.wire.rtp import RtpPacket, parse_packet
+from bridge.wire.rtp import HEADER_BYTES, PLAIN, RtpPacket, parse_packet, read_plain
 from bridge.wire.sdp import RemoteAudio
 from bridge.wire.telephone_event import DigitReceiver
 
-LEVEL_EVERY: Final = 5
-"""Every so many frames the level is measured: ten times a second is enough for a meter."""
-
-WARMING_PACKETS: Final = 5
-"""So many packets make a cold decoder or encoder sound as if it had always run."""
-
-_METER_EVERY: Final = 20
-"""The last of so many packets is measured while nobody wants frames."""
-_METER_PACKETS: Final = 3
-"""So many are decoded for it: fewer, and the decoder is too cold to tell the level."""
+LEVEL_EVERY: Final = 25
+"""Every so many frames the level is measured: twice a second, since it costs as much as decoding."""
 
 # Packets of the source before this one may still be on their way for so long.
 _STRAGGLER_SECONDS: Final = 2.0
@@ -58,8 +46,6 @@ class Incoming:
         "_fec_samples",
         "_framer",
         "_frames",
-        "_level_id",
-        "_levels_told",
         "_lost_before",
         "_meter",
         "_on_digit",
@@ -79,7 +65,6 @@ class Incoming:
         "_telephone_events",
         "_timeline",
         "_undecoded",
-        "_undecoded_count",
         "_wake",
         "last_received",
         "malformed",
@@ -97,8 +82,6 @@ class Incoming:
         self._relay_begins = False
         self._relayed = 0  # number of the packet passed on last
         self._renumbering = 0  # from the peer's numbers to those passed on
-        self._undecoded: deque[bytes] = deque(maxlen=WARMING_PACKETS)
-        self._undecoded_count = 0
         self.reception: ReceptionStatistics | None = None
         """Of the source; None before its first packet."""
         self.last_received: float | None = None
@@ -116,8 +99,6 @@ class Incoming:
         self._timeline: Hashable = None
         self._payload_type = -1
         self._red_type = -1
-        self._level_id: int | None = None
-        self._levels_told = False
         self._telephone_events: frozenset[int] = frozenset()
         self._receives = False
         self._ssrc = _NO_SSRC
@@ -131,14 +112,15 @@ class Incoming:
         self._fec_samples = 0
         self._lost_before = 0
         self._meter = Meter()
+        self._undecoded = Undecoded(self._decoder, self._meter)
 
     def attach(self, push: Push | None, relay: Relay | None) -> None:
         """Set where frames and undecoded packets go; a decoder that stood still is warmed."""
         self.push = push
         self._relay_begins = self._relay_begins or (self._relay is None and relay is not None)
         self._relay = relay
-        if self._undecoded_count and (push is not None or relay is None):
-            self._warm()
+        if (push is not None or relay is None) and self._undecoded.warm():
+            self._framer.reset()
 
     @property
     def relay_loss_ratio(self) -> float:
@@ -149,8 +131,7 @@ class Incoming:
         """Take over what was negotiated: payload types, and whether the peer sends."""
         self._payload_type = audio.opus_payload_type
         self._red_type = -1 if audio.red_payload_type is None else audio.red_payload_type
-        self._level_id = audio.audio_level_id
-        self._levels_told = False
+        self._undecoded.expect_levels(audio.audio_level_id)
         self._telephone_events = frozenset(audio.telephone_events)
         receives = audio.direction in ("sendrecv", "sendonly")
         if not receives:
@@ -164,6 +145,8 @@ class Incoming:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take an unprotected RTP packet; one that makes no sense is counted and dropped."""
+        if self._relay is None and len(data) > HEADER_BYTES and self._receive_next(data, now):
+            return
         try:
             packet = parse_packet(data)
         except RemoteProtocolError:
@@ -188,6 +171,47 @@ class Incoming:
             self._receive_redundant(packet, now)
         else:
             self._receive_other(packet, now)
+
+    def _receive_next(self, data: bytes, now: float) -> bool:
+        """Take the packet expected next of the source, a plain one: what nearly all packets are.
+
+        It does what the rest of `receive` does, with the fewest calls; False, and nothing is done,
+        for any other packet.
+        """
+        flags, kind, sequence, timestamp, ssrc = read_plain(data)
+        reception = self.reception
+        if (
+            flags != PLAIN
+            or ssrc != self._ssrc
+            or kind & 0x7F != self._payload_type
+            or reception is None
+            or not self._receives
+            or self._receiver.timeline is not self._timeline
+        ):
+            return False
+        payload = data[HEADER_BYTES:]
+        samples = duration_of_one(payload)
+        if not samples:
+            return False
+        pts = self._receiver.follow(sequence, timestamp, samples, now)
+        if pts is None:
+            return False
+        reception.count(sequence, timestamp, now)
+        self._packets += 1
+        self._payload_bytes += len(payload)
+        self.last_received = now
+        try:
+            pcm = self._decoder.decode(payload)
+        except RemoteProtocolError:
+            self.malformed += 1
+            self._concealed_samples += samples // _RATIO
+            pcm = self._decoder.conceal(samples // _RATIO)
+        if len(pcm) == FRAME_BYTES and self._framer.empty:
+            self._give(pcm, pts, now)
+        else:
+            for whole, position in self._framer.add(pcm, pts):
+                self._give(whole, position, now)
+        return True
 
     @property
     def holding(self) -> bool:
@@ -249,7 +273,10 @@ class Incoming:
             self.malformed += 1
             return
         if self._relay is not None and self._pass_on(self._relay, packet, now):
-            self._leave_undecoded(packet, now)
+            try:
+                self._undecoded.keep(packet, now)
+            except RemoteProtocolError:
+                self.malformed += 1
             return
         if steps:
             self._play(steps, now)
@@ -316,43 +343,11 @@ class Incoming:
         )
         return self.push is None and self._relay is not None
 
-    def _leave_undecoded(self, packet: RtpPacket, now: float) -> None:
-        """Keep a packet that nobody wants to hear; its level is the peer's word, or measured."""
-        self._undecoded.append(packet.payload)
-        self._undecoded_count = count = self._undecoded_count + 1
-        if self._level_id is not None and count % LEVEL_EVERY == 0:
-            told = read_level(packet, self._level_id)
-            self._levels_told = told is not None
-            if told is not None:
-                self._meter.note(told, now)
-        place = count % _METER_EVERY
-        if self._levels_told or 0 < place <= _METER_EVERY - _METER_PACKETS:
-            return
-        try:
-            pcm = self._decoder.decode(packet.payload)
-        except RemoteProtocolError:
-            self.malformed += 1
-            return
-        if place == 0:
-            self._meter.measure(pcm, now)
-
-    def _warm(self) -> None:
-        """Decode the last packets unheard, so that the next one joins on to them."""
-        if self._undecoded_count > WARMING_PACKETS:
-            self._decoder.reset()
-        for payload in self._undecoded:
-            with suppress(RemoteProtocolError):
-                self._decoder.decode(payload)
-        self._framer.reset()
-        self._undecoded.clear()
-        self._undecoded_count = 0
-
     def _begin_timeline(self, timeline: Hashable) -> None:
         self._timeline = timeline
         self._decoder.reset()
         self._framer.reset()
-        self._undecoded.clear()
-        self._undecoded_count = 0
+        self._undecoded.forget()
 
     def _decode(self, steps: Iterable[Step], now: float) -> None:
         """Play what is due, unless all of it went undecoded already."""
@@ -386,7 +381,7 @@ class Incoming:
 
     def _give(self, pcm: bytes, pts: int, now: float) -> None:
         self._frames += 1
-        if self._frames % LEVEL_EVERY == 0:
+        if self._frames % LEVEL_EVERY == 1:
             self._meter.measure(pcm, now)
         if self.push is not None:
             self.push(Frame(pcm, pts, self._timeline), now)

@@ -14,9 +14,10 @@ from bridge.audio.rung import Effort, choose, parse_bitrate
 from bridge.call.model import SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.digits import DigitSender
-from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS, WARMING_PACKETS
+from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS
 from bridge.rtc.meter import Meter
 from bridge.rtc.reports import Reports
+from bridge.rtc.undecoded import TOLD_EVERY, WARMING_PACKETS
 from bridge.wire.rtp import OutgoingStream
 from bridge.wire.sdp import ASKED_BITRATE, RemoteAudio
 
@@ -55,8 +56,8 @@ class Outgoing:
         "_relayed",
         "_relayed_packets",
         "_sends",
-        "_transmit",
         "stream",
+        "transmit",
     )
 
     def __init__(
@@ -69,7 +70,8 @@ class Outgoing:
         effort: Effort,
     ) -> None:
         self._opus = opus
-        self._transmit = transmit
+        self.transmit = transmit
+        """Protects and sends a packet; must not raise."""
         self._effort = effort
         self._protection = Protection()
         self._digits = DigitSender()
@@ -114,9 +116,9 @@ class Outgoing:
             self._join()
         payload = self._encoding.encode(frame.pcm)
         stream.octets += len(payload)
-        if stream.packets % LEVEL_EVERY == 0:
+        if stream.packets % LEVEL_EVERY == 1:
             self._meter.measure(frame.pcm, now)
-        self._transmit(header + payload)
+        self.transmit(header + payload)
 
     def take(self, packet: OpusPacket, now: float) -> bool:
         """Send a packet as it is; dropped as frames are by `push`.
@@ -136,11 +138,11 @@ class Outgoing:
         )
         if header is None:
             return True
-        self._transmit(header + payload)
+        self.transmit(header + payload)
         stream.octets += len(payload)
         self._relayed.append(payload)
         self._relayed_packets += 1
-        if self._relayed_packets % LEVEL_EVERY == 0:
+        if self._relayed_packets % TOLD_EVERY == 1:
             self._meter.note(packet.level_dbov, now)
         return True
 
@@ -157,7 +159,7 @@ class Outgoing:
         """Send the next packet of a digit, if it is time for one."""
         packet = self._digits.next_packet(self.stream, now)
         if packet is not None:
-            self._transmit(packet)
+            self.transmit(packet)
 
     def hear_report(self, loss: float, now: float) -> None:
         """Take what the peer reports about this stream: the share lost since its last report."""

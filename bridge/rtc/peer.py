@@ -122,19 +122,20 @@ class Peer:
         async with self._turn:
             if self._closed or self._session is not None:
                 raise InvalidState("the peer has been answered already")
-            await self._take_page(offer)
-            self._session = RtpSession(
+            session = RtpSession(
                 opus=self._opus,
                 audio=offer,
                 start=_new_start(),
                 cname=self._cname,
-                transmit=self._transmit,
-                transmit_rtcp=self._transmit_rtcp,
+                transmit=self._drop_packet,
+                transmit_rtcp=self._drop_packet,
                 on_digit=self._on_digit,
                 wake=self._wake,
                 relays=self._config.relay,
                 effort=self._config.effort,
             )
+            await self._take_page(offer, session)
+            self._session = session
             return self._answer(offer)
 
     async def connect(self) -> None:
@@ -164,7 +165,7 @@ class Peer:
                 raise InvalidState("the peer is gone")
             kind: Reoffer = "reload"
             if offer.fingerprint != newest.fingerprint:
-                await self._take_page(offer)
+                await self._take_page(offer, self.session)
                 if self._up is not None and self._pending is not None:
                     self._begin(self._pending)
                 return self._answer(offer), kind
@@ -204,7 +205,7 @@ class Peer:
             self._serving = self._pending = None
             await self._drop_all()
 
-    async def _take_page(self, offer: RemoteAudio) -> None:
+    async def _take_page(self, offer: RemoteAudio, session: RtpSession) -> None:
         """Open a transport for a page we have not met; it replaces one that is not up yet."""
         transport = Transport(
             config=self._config,
@@ -212,8 +213,8 @@ class Peer:
             role="client" if answer_setup(offer.setup) == "active" else "server",
             fingerprint=offer.fingerprint,
             handlers=Handlers(
-                rtp=self._rtp_received,
-                rtcp=self._rtcp_received,
+                rtp=session.receive_rtp,
+                rtcp=session.receive_rtcp,
                 lost=self._transport_lost,
                 restarted=self._on_restart,
             ),
@@ -280,6 +281,7 @@ class Peer:
         start, self._pending_start = self._pending_start, None
         if start is not None and self._pending_offer is not None:
             self.session.renew(self._pending_offer, start)
+        self.session.carry_over(transport.send_rtp, transport.send_rtcp)
         self._lost = ""
         if self._up is not None and not self._up.done():
             self._up.set_result(None)
@@ -325,19 +327,9 @@ class Peer:
         loop = asyncio.get_running_loop()
         self._wakeup = loop.call_later(seconds, lambda: self.session.pulse(self._clock()))
 
-    def _rtp_received(self, packet: bytes, now: float) -> None:
-        self.session.receive_rtp(packet, now)
-
-    def _rtcp_received(self, packet: bytes, now: float) -> None:
-        self.session.receive_rtcp(packet, now)
-
-    def _transmit(self, packet: bytes) -> None:
-        if self._serving is None or not self._serving.send_rtp(packet):
-            self._discarded["unsendable"] += 1
-
-    def _transmit_rtcp(self, packet: bytes) -> None:
-        if self._serving is None or not self._serving.send_rtcp(packet):
-            self._discarded["unsendable"] += 1
+    def _drop_packet(self, _packet: bytes) -> None:
+        """Take what is sent before there is a transport."""
+        self._discarded["unsendable"] += 1
 
 
 def _new_start() -> StreamStart:

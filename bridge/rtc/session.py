@@ -5,8 +5,9 @@ is queued but one packet out of order and the digits to send, and nothing waits.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-from bridge.audio.frame import Frame, Push
+from bridge.audio.frame import Push
 from bridge.audio.opus import Opus
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.rung import Effort
@@ -19,6 +20,9 @@ from bridge.rtc.reports import Reports
 from bridge.wire.sdp import RemoteAudio
 
 __all__ = ["RtpSession", "StreamStart"]
+
+Take: TypeAlias = Callable[[OpusPacket, float], bool]
+"""Takes a packet as it is; False when its frames are needed instead."""
 
 
 class RtpSession:
@@ -33,7 +37,10 @@ class RtpSession:
         "_outgoing",
         "_reports",
         "_transmit_rtcp",
+        "push",
+        "receive_rtp",
         "relays",
+        "take",
     )
 
     def __init__(  # noqa: PLR0913  (all by keyword)
@@ -73,6 +80,20 @@ class RtpSession:
         )
         self._reports = Reports(cname)
         self._malformed = 0
+        # What is called for every packet goes straight to the half that does it.
+        self.receive_rtp: Callable[[bytes, float], None] = self._incoming.receive
+        """Takes an unprotected RTP packet; one that makes no sense is counted and dropped."""
+        self.push: Push = self._outgoing.push
+        """Encodes and sends a frame; dropped while digits are sent or the peer wants no sound."""
+        self.take: Take = self._outgoing.take
+        """Sends another peer's packet as it is; False when it does not fit this peer."""
+
+    def carry_over(
+        self, transmit: Callable[[bytes], None], transmit_rtcp: Callable[[bytes], None]
+    ) -> None:
+        """Send by another road from now on; neither may raise."""
+        self._outgoing.transmit = transmit
+        self._transmit_rtcp = transmit_rtcp
 
     @property
     def ssrc(self) -> int:
@@ -111,18 +132,6 @@ class RtpSession:
     def pull(self) -> bytes | None:
         """Give nothing: frames come by themselves."""
         return None
-
-    def push(self, frame: Frame, now: float) -> None:
-        """Encode and send a frame; dropped while digits are sent or the peer wants no sound."""
-        self._outgoing.push(frame, now)
-
-    def take(self, packet: OpusPacket, now: float) -> bool:
-        """Send another peer's packet as it is; False when it does not fit this peer."""
-        return self._outgoing.take(packet, now)
-
-    def receive_rtp(self, data: bytes, now: float) -> None:
-        """Take an unprotected RTP packet; one that makes no sense is counted and dropped."""
-        self._incoming.receive(data, now)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Take an unprotected RTCP packet; one that makes no sense is counted and dropped."""

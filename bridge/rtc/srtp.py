@@ -22,6 +22,10 @@ _LARGEST_PLAIN: Final = 1350
 _OK: Final = 0
 _REPLAYED: Final = (9, 10)
 
+# Bound once: looking a function up in the library costs as much as calling it.
+_protect = lib.srtp_protect
+_unprotect = lib.srtp_unprotect
+
 
 class Refusal(Enum):
     """Why a received packet was not accepted; the value is the discard reason."""
@@ -72,7 +76,16 @@ class Srtp:
         Raises:
             LocalProtocolError: longer than a datagram can be.
         """
-        return self._protect(lib.srtp_protect, packet)
+        size = len(packet)
+        if size > _LARGEST_PLAIN:
+            raise LocalProtocolError(f"a packet of {size} bytes does not fit a datagram")
+        view, length = self._view, self._length
+        view[0:size] = packet
+        length[0] = size
+        if _protect(self._send, self._buffer, length) != _OK:
+            return None
+        protected: bytes = view[0 : length[0]]
+        return protected
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
         """Protect a compound RTCP packet.
@@ -80,19 +93,31 @@ class Srtp:
         Raises:
             LocalProtocolError: longer than a datagram can be.
         """
-        return self._protect(lib.srtp_protect_rtcp, packet)
+        size = len(packet)
+        if size > _LARGEST_PLAIN:
+            raise LocalProtocolError(f"a report of {size} bytes does not fit a datagram")
+        self._view[0:size] = packet
+        self._length[0] = size
+        if lib.srtp_protect_rtcp(self._send, self._buffer, self._length) != _OK:
+            return None
+        protected: bytes = self._view[0 : self._length[0]]
+        return protected
 
     def unprotect(self, packet: bytes) -> bytes | Refusal:
         """Verify and decrypt an RTP packet of at most 1500 bytes."""
-        if packet[8:12] != self._source and not self._known(packet[8:12]):
+        source = packet[8:12]
+        if source != self._source and not self._known(source):
             return Refusal.TOO_MANY_SOURCES
         size = len(packet)
-        self._view[0:size] = packet
-        self._length[0] = size
-        status = lib.srtp_unprotect(self._receive, self._buffer, self._length)
+        view, length = self._view, self._length
+        view[0:size] = packet
+        length[0] = size
+        status = _unprotect(self._receive, self._buffer, length)
         if status == _OK:
-            self._remember(packet[8:12])
-            plain: bytes = self._view[0 : self._length[0]]
+            if source != self._source:
+                self._source = source
+                self._sources.add(source)
+            plain: bytes = view[0 : length[0]]
             return plain
         return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
 
@@ -110,25 +135,9 @@ class Srtp:
             return plain
         return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
 
-    def _protect(self, function: object, packet: bytes) -> bytes | None:
-        size = len(packet)
-        if size > _LARGEST_PLAIN:
-            raise LocalProtocolError(f"a packet of {size} bytes does not fit a datagram")
-        self._view[0:size] = packet
-        self._length[0] = size
-        if function(self._send, self._buffer, self._length) != _OK:  # type: ignore[operator]
-            return None
-        protected: bytes = self._view[0 : self._length[0]]
-        return protected
-
     def _known(self, source: bytes) -> bool:
         # libsrtp keeps state for every SSRC it has seen authenticated.
         return source in self._sources or len(self._sources) < MOST_SOURCES
-
-    def _remember(self, source: bytes) -> None:
-        if source != self._source:
-            self._source = source
-            self._sources.add(source)
 
 
 def _session(profile: int, key: bytes, direction: int) -> Session:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from bridge.audio.rung import Effort
 from bridge.errors import NegotiationFailed
@@ -12,8 +12,10 @@ from bridge.rtc.guard import MOST_PACKETS
 from bridge.rtc.ice import IceConnection, Limits
 from bridge.rtc.link import IceLink
 from bridge.rtc.ports import PortPool
-from bridge.rtc.srtp import Refusal, Srtp
 from bridge.wire.sdp import Candidate, RemoteAudio
+
+if TYPE_CHECKING:
+    from bridge.rtc.srtp import Srtp
 
 _SHORTEST_PACKET: Final = 12
 
@@ -81,7 +83,8 @@ class Transport:
         self.ice_seconds: float | None = None
         self.dtls_seconds: float | None = None
         self._config = config
-        self._handlers = handlers
+        self._receive_rtp = handlers.rtp
+        self._receive_rtcp = handlers.rtcp
         self._discarded = discarded
         self._clock = clock
         self._srtp: Srtp | None = None
@@ -168,17 +171,19 @@ class Transport:
                 f"{stage.upper()} did not finish in time", stage=stage, reason="timeout"
             ) from None
 
-    def send_rtp(self, packet: bytes) -> bool:
-        """Protect and send an RTP packet; False when it cannot be sent."""
+    def send_rtp(self, packet: bytes) -> None:
+        """Protect and send an RTP packet; one that cannot be sent is counted as `unsendable`."""
         srtp = self._srtp
         protected = None if srtp is None else srtp.protect(packet)
-        return protected is not None and self._link.send(protected)
+        if protected is None or not self._link.send(protected):
+            self._discarded["unsendable"] += 1
 
-    def send_rtcp(self, packet: bytes) -> bool:
-        """Protect and send a compound RTCP packet; False when it cannot be sent."""
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send a compound RTCP packet; one that cannot be sent is counted likewise."""
         srtp = self._srtp
         protected = None if srtp is None else srtp.protect_rtcp(packet)
-        return protected is not None and self._link.send(protected)
+        if protected is None or not self._link.send(protected):
+            self._discarded["unsendable"] += 1
 
     async def aclose(self) -> None:
         """Send close_notify, close every socket, give every port back; safe to repeat."""
@@ -195,7 +200,7 @@ class Transport:
             return
         is_rtcp = 191 < data[1] < 224  # RFC 5761 §4
         plain = srtp.unprotect_rtcp(data) if is_rtcp else srtp.unprotect(data)
-        if isinstance(plain, Refusal):
+        if not isinstance(plain, bytes):
             self._discarded[plain.value] += 1
             return
         now = self._link.heard_at = self._clock()
@@ -206,6 +211,6 @@ class Transport:
             self._discarded["too_many_packets"] += 1
             return
         if is_rtcp:
-            self._handlers.rtcp(plain, now)
+            self._receive_rtcp(plain, now)
         else:
-            self._handlers.rtp(plain, now)
+            self._receive_rtp(plain, now)

@@ -79,8 +79,11 @@ class ReceptionStatistics:
 
     def received(self, packet: RtpPacket, now: float) -> None:
         """Count a packet that arrived at `now` (monotonic seconds)."""
+        self.count(packet.sequence, packet.timestamp, now)
+
+    def count(self, sequence: int, timestamp: int, now: float) -> None:
+        """Count a packet by its numbers, as `received` does."""
         self.packets += 1
-        sequence = packet.sequence
         ahead = (sequence - self._highest) & 0xFFFF
         if self._highest < 0:
             self._begin(sequence)
@@ -101,7 +104,7 @@ class ReceptionStatistics:
         self._bad_sequence = -1
         self._received += 1
         self._distinct += 1
-        self._measure_jitter(packet.timestamp, now)
+        self._measure_jitter(timestamp, now)
 
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Remember the source's report, for the round trip it will compute."""

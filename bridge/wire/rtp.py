@@ -14,6 +14,9 @@ PACKET_SAMPLES: Final = 960
 
 HEADER_BYTES: Final = 12
 
+PLAIN: Final = 0x80
+"""First byte of a packet without padding, extension and CSRCs."""
+
 _TIMESTAMPS_PER_SAMPLE: Final = 3  # 48 kHz over the bus' 16 kHz
 _SEQUENCE_MASK: Final = 0xFFFF
 _TIMESTAMP_MASK: Final = 0xFFFF_FFFF
@@ -53,6 +56,17 @@ class RtpPacket(NamedTuple):
 def is_rtcp(data: bytes) -> bool:
     """Tell RTCP from RTP where both share a port (RFC 5761 §4)."""
     return len(data) > 1 and 192 <= data[1] <= 223
+
+
+def read_plain(data: bytes) -> tuple[int, int, int, int, int]:
+    """Read the header of a packet: first byte, second byte, sequence, timestamp, SSRC.
+
+    Where the first byte is `PLAIN` the payload begins at `HEADER_BYTES`, with nothing to strip.
+
+    Raises:
+        struct.error: shorter than a header.
+    """
+    return _unpack_header(data)
 
 
 def parse_packet(data: bytes) -> RtpPacket:

@@ -11,7 +11,7 @@ from bridge.audio.rung import NORMAL
 from bridge.call.bus import PAUSE_SECONDS, RETURN_SECONDS, Bus
 from bridge.call.model import LegId, Road
 from bridge.rtc.session import StreamStart
-from bridge.wire.rtcp import ReceiverReport, ReportBlock, parse_compound, serialize
+from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
 from tests.support.rtp_party import (
     AUDIO,
     EVENT_TYPE,
@@ -347,13 +347,20 @@ def test_our_digits_come_before_packets_passed_on():
     assert pair.times()[-3:] == [9, 10, 11]
 
 
+def blocks(compound: bytes) -> tuple[ReportBlock, ...]:
+    """Give the report blocks of a compound packet."""
+    first = parse_compound(compound)[0]
+    assert isinstance(first, SenderReport | ReceiverReport)
+    return first.blocks
+
+
 def test_a_source_is_told_the_greater_loss_so_that_it_protects_its_packets():
     pair = Pair()
     pair.say(0)
     told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
     pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (told,))]), 0.5)
     pair.ann.session.report(1.0, WALL)
-    [block] = parse_compound(pair.ann.rtcp[0])[0].blocks
+    [block] = blocks(pair.ann.rtcp[0])
     assert (block.fraction_lost, block.packets_lost) == (25, 0)
 
 
@@ -363,7 +370,7 @@ def test_a_source_whose_frames_are_encoded_anew_is_told_its_own_loss():
     told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
     pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (told,))]), 0.5)
     pair.ann.session.report(1.0, WALL)
-    [block] = parse_compound(pair.ann.rtcp[0])[0].blocks
+    [block] = blocks(pair.ann.rtcp[0])
     assert block.fraction_lost == 0
 
 

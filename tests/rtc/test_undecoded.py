@@ -1,0 +1,64 @@
+"""Packets that nobody wants to hear."""
+
+import pytest
+
+from bridge.audio.level import SILENT
+from bridge.audio.opus import Decoder
+from bridge.errors import RemoteProtocolError
+from bridge.rtc.meter import Meter
+from bridge.rtc.undecoded import Undecoded
+from bridge.wire.rtp import RtpPacket
+from tests.support.rtp_party import OPUS, PAYLOADS
+
+# RFC 6464 in the one-byte form of RFC 8285: id 1, one byte, -20 dBov without voice activity.
+TOLD_20 = {"extension_profile": 0xBEDE, "extension": bytes([0x10, 20, 0, 0])}
+
+
+def packet(number: int, **more) -> RtpPacket:
+    return RtpPacket(111, False, number, number * 960, 7, PAYLOADS[number], **more)
+
+
+@pytest.fixture
+def meter():
+    return Meter()
+
+
+@pytest.fixture
+def undecoded(meter):
+    return Undecoded(Decoder(OPUS), meter)
+
+
+def test_there_is_nothing_to_warm_with_before_a_packet_was_kept(undecoded):
+    assert not undecoded.warm()
+    undecoded.keep(packet(0), 0.0)
+    assert undecoded.warm()
+    assert not undecoded.warm()
+
+
+def test_what_was_forgotten_warms_nothing(undecoded):
+    undecoded.keep(packet(0), 0.0)
+    undecoded.forget()
+    assert not undecoded.warm()
+
+
+def test_one_packet_in_twenty_is_measured(undecoded, meter):
+    for number in range(60):
+        undecoded.keep(packet(number), number * 0.02)
+    assert meter.measured == 3
+    assert meter.level_dbov > SILENT
+
+
+def test_the_level_that_the_peer_tells_spares_decoding(undecoded, meter):
+    undecoded.expect_levels(1)
+    for number in range(60):
+        undecoded.keep(packet(number, **TOLD_20), number * 0.02)
+    assert meter.measured == 0
+    assert meter.level_dbov == -20
+
+
+def test_what_libopus_refuses_is_told(undecoded):
+    broken = RtpPacket(111, False, 0, 0, 7, b"\xff\xff\xff")
+    for number in range(17):  # of the first twenty these are not decoded
+        undecoded.keep(packet(number), 0.0)
+    with pytest.raises(RemoteProtocolError):
+        undecoded.keep(broken, 0.0)
