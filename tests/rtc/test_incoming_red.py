@@ -63,7 +63,7 @@ def test_a_packet_that_comes_after_its_repetition_is_late(party):
 
 
 def test_repetitions_are_passed_on_as_packets_of_their_own(party):
-    sent: list[bytes] = []
+    sent: list[OpusPacket] = []
     party.session.attach(None, Collector(sent))
     hear(party, 0, 1, 3, 4)
     assert [packet.payload for packet in sent] == PAYLOADS[:5]
