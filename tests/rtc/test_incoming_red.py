@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from bridge.audio.opus_packet import OpusPacket
 from tests.support.rtp_party import AUDIO, OPUS_TYPE, PAYLOADS, Party, rtp
 
 RED_TYPE = 63
