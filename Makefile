@@ -17,7 +17,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web bench rungs lock clean
+.PHONY: help run run-lan test test-tools check check-web bench soak rungs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,11 @@ check: $(DEV) check-web  ## formatting, lint, types, import rules
 	$(BIN)/mypy bridge tests
 	$(BIN)/lint-imports
 
-bench: $(DEV)  ## capacity and delay, against stock aiortc (BENCH="--legs 24")
+bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay")
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
+
+soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
+	@exec $(BIN)/python -m tests.load.soak $(ARGS)
 
 rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
 	@exec $(BIN)/python -m tests.load.rungs $(ARGS)

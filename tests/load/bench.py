@@ -1,124 +1,152 @@
-"""`make bench`: the bridge against a stock aiortc echo server, under the same load, in one run.
+"""`make bench`: the bridge, a stock aiortc server and Janus under the same load, in one run.
 
-The server under test has one core, the load generator another. Every repeat starts both servers
-anew, one after the other; the table shows medians over the repeats. Written to `build/bench.md`
-and `build/bench.json` as well.
+The server under test has one core, the load generator another. Every repeat starts each server
+anew, one after the other; the tables show medians over the repeats. Written to `build/bench.md`
+and `build/bench.json` as well; ends with 1 when a target was missed.
 
-    python -m tests.load.bench [--quick] [--legs 4,24,48] [--repeats 3] [--only bridge]
+    python -m tests.load.bench [--quick] [--only echo,janus,relay] [--legs 4,24] [--repeats 3]
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.load import report, servers
-from tests.load.measure import Run, from_json
+from tests.load import janus, jobs, report, servers, targets
+from tests.load.measure import Run
+from tests.load.rows import Row, rows
+from tests.load.speech import Heard
+from tests.load.targets import Results
 
 BUILD = servers.ROOT / "build"
 LATE = 0.01
 """Seconds; a generator later than this measures itself."""
 FULL = 95.0
 """Percent of a core; a server above this is at its limit."""
-TARGETS = ("bridge", "stock")
+_CHILD_SECONDS = 120.0
 
 
 def main() -> int:
     """Measure, print, write; 0 when every target was met."""
     options = _options()
-    server_core, generator_core = servers.cores()
-    runs: list[Run] = []
-    for legs in options.legs:
-        for repeat in range(options.repeats):
-            for target in options.only or TARGETS:
-                print(
-                    f"{target}, {legs} legs, repeat {repeat + 1}/{options.repeats}", file=sys.stderr
-                )
-                runs.append(
-                    measure(target, legs=legs, seconds=options.seconds, losses=options.loss)
-                )
-    table = report.rows(runs)
-    found = report.verdicts(table)
-    notes = _notes(table, options.repeats, options.seconds, pinned=server_core is not None)
-    text = report.markdown(table, found, notes)
-    print(f"\n{text}")
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "bench.md").write_text(text)
-    content = json.dumps(report.as_json(table, found, notes), indent=2)
+    begun = time.monotonic()
+    results = Results()
+    wanted = [one for one in options.only if not _missing(one, results)]
+    plan = jobs.jobs(wanted, legs=options.legs, seconds=options.seconds, quick=options.quick)
+    for repeat in range(options.repeats):
+        for job in plan:
+            if not (job.once and repeat):
+                _say(f"[{time.monotonic() - begun:4.0f} s] {job.target}, repeat {repeat + 1}")
+                results.runs.append(jobs.perform(job))
+    _others(wanted, results)
+    table = rows([run for run in results.runs if run.windows])
+    found = targets.verdicts(results, table)
+    seconds = time.monotonic() - begun
+    notes = _notes(results, table, repeats=options.repeats, window=options.seconds, took=seconds)
+    _write(report.markdown(results, table, found, notes))
+    content = json.dumps(report.as_json(results, table, found, notes), indent=2)
     (BUILD / "bench.json").write_text(content + "\n")
-    print(f"server on core {server_core}, generator on core {generator_core}")
     return 0 if all(one.met for one in found) else 1
 
 
-def measure(target: str, *, legs: int, seconds: float, losses: Sequence[float]) -> Run:
-    """Start a server and a generator, and bring what was measured.
+def _missing(section: str, results: Results) -> bool:
+    """Tell whether a section cannot be measured here, and remember why."""
+    reason = ""
+    if section == "janus":
+        _install()
+        reason = janus.missing()
+    if section == "nodes" and servers.cores()[0] is None:
+        reason = "two nodes need two cores"
+    if reason:
+        results.skipped.append(f"{section}: {reason}")
+        _say(f"SKIPPED {section}: {reason}")
+    return bool(reason)
 
-    Raises:
-        RuntimeError: either of them failed.
-    """
+
+def _install() -> None:
+    """Let the installer of the tests' tools bring Janus, where it may."""
+    script = servers.ROOT / ".ci" / "install-test-tools"
+    subprocess.run(["sh", script, sys.executable, "janus"], check=False, stdout=sys.stderr)
+
+
+def _others(wanted: Sequence[str], results: Results) -> None:
+    """Measure what needs no growing load: requests to the wrong node, speech under loss."""
+    core, generator_core = servers.cores()
+    if "nodes" in wanted:
+        _say("requests to the right node and to the wrong one")
+        with servers.start("bridge", core=None, BRIDGE_NODES="2") as server:
+            plan = {"url": server.url}
+            results.crossing = jobs.child(
+                "tests.load.crossing", plan, core=None, seconds=_CHILD_SECONDS
+            )
+    if "loss" in wanted and importlib.util.find_spec("pesq") is None:
+        results.skipped.append("PESQ: pesq is not installed")
+    elif "loss" in wanted:
+        _say("speech under loss")
+        with servers.start("bridge", core=core) as server:
+            speech = {"url": server.url, "losses": list(jobs.LOSSES)}
+            found = jobs.child(
+                "tests.load.speech", speech, core=generator_core, seconds=_CHILD_SECONDS
+            )
+        results.speech = [Heard(**one) for one in found]
+
+
+def _write(text: str) -> None:
+    print(f"\n{text}")
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "bench.md").write_text(text)
+
+
+def _notes(
+    results: Results, table: Sequence[Row], *, repeats: int, window: float, took: float
+) -> list[str]:
     server_core, generator_core = servers.cores()
-    with servers.start(target, core=server_core) as server:
-        plan = {
-            "target": target,
-            "url": server.url,
-            "pid": server.pid,
-            "legs": legs,
-            "seconds": seconds,
-            "losses": list(losses),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.load.generator"],
-            cwd=servers.ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            servers.pin(process.pid, generator_core)
-            limit = 120 + len(losses) * seconds * 3
-            output, _ = process.communicate(json.dumps(plan), timeout=limit)
-        finally:
-            process.kill()
-        if process.returncode:
-            raise RuntimeError(f"the load generator failed with {process.returncode}")
-        return from_json(json.loads(output))
+    pinned = f"server on core {server_core}, generator on core {generator_core}"
+    steady = [run for run in results.runs if not run.target.endswith(" capacity")]
+    late = targets.late(steady)
+    return [
+        *_warnings(steady, table),
+        f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()} "
+        f"({platform.python_compiler()}), {platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f} at the end; {took:.0f} s",
+        f"medians over {repeats} repeats of windows of {window:g} s; max is the worst of all",
+        pinned if server_core is not None else "one core only: nothing was pinned",
+        "one node and two nodes: nothing is pinned, the generator shares the cores with them",
+        "stock aiortc only where it does not use its whole core; above, its figures mean nothing",
+        "Janus AudioBridge: rooms of two legs, mixed at 16 kHz, no recording; its other leg hears",
+        f"generator: at most {targets.busy(steady):.0f} % of its core, packets sent at most "
+        f"{1000 * late:.1f} ms late (99th percentile of a window)",
+        "delay: from sending the packet that carries an onset to receiving the packet in which it "
+        "is heard; with jitter, from when the packet set out; look-ahead: how far into that "
+        "packet, the sender's encoder and the server's together",
+        "loss: the generator leaves packets out, each by itself; nothing is lost on the way back",
+        "MB/leg: what each leg added since the row with fewer legs; packets/s counts to 2 packets "
+        "a window",
+        f"extrapolated: {targets.BUSY:.0f} % of a core shared out at the CPU per leg that was "
+        "measured with most calls",
+    ]
 
 
-def _notes(table: Sequence[report.Row], repeats: int, seconds: float, *, pinned: bool) -> list[str]:
-    late = max(row.generator_lateness for row in table)
-    busy = max(row.generator_cpu for row in table)
-    warnings = (
-        []
-        if late < LATE
-        else [
+def _warnings(runs: Sequence[Run], table: Sequence[Row]) -> list[str]:
+    late = targets.late(runs)
+    found = []
+    if late > LATE:
+        found.append(
             f"**The generator was {1000 * late:.0f} ms late: something else used its core, and the "
             "delays above are not the servers' own.**"
-        ]
-    )
-    full = [row for row in table if row.cpu_per_leg * row.legs > FULL]
-    warnings += [
-        f"**{row.target} at {row.legs} legs and {row.loss:.0%} loss used its whole core and fell "
-        "behind: its CPU per leg is what it got, not what it would have needed.**"
-        for row in full
+        )
+    found += [
+        f"**{row.target} at {row.legs} legs used its whole core and fell behind: its CPU per leg "
+        "is what it got, not what it would have needed.**"
+        for row in table
+        if row.cpu_per_leg * row.legs > FULL
     ]
-    return [
-        *warnings,
-        f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f} at the end",
-        f"medians over {repeats} repeats of windows of {seconds:g} s; max is the worst of all",
-        "server and generator on a core each" if pinned else "one core only: nothing was pinned",
-        f"generator: at most {busy:.0f} % of its core, packets sent at most {1000 * late:.1f} ms "
-        "late (99th percentile)",
-        "echo delay: from sending the packet that carries an onset to receiving the packet in "
-        "which it is heard; look-ahead: how far into that packet, both encoders together",
-        "loss: the generator leaves packets out, each by itself; nothing is lost on the way back",
-        "packets/s on the worst leg counts to 2 packets a window",
-    ]
+    return found
 
 
 def _processor() -> str:
@@ -130,27 +158,36 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--legs", type=_numbers, default=[24], help="e.g. 4,24,48")
+    sections = ",".join(jobs.SECTIONS)
+    parser.add_argument("--only", type=_sections, default=list(jobs.SECTIONS), help=sections)
+    parser.add_argument("--legs", type=_numbers, default=[], help="e.g. 4,24,48,96")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each window")
-    parser.add_argument("--loss", type=_shares, default=[0.0, 0.05], help="e.g. 0,0.05")
-    parser.add_argument("--only", choices=TARGETS, action="append", help="one server only")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each window")
     parser.add_argument("--quick", action="store_true", help="one repeat of short windows")
     options = parser.parse_args()
     if options.quick:
-        options.repeats, options.seconds = 1, 5.0
+        options.repeats, options.seconds = 1, 3.0
+    options.legs = options.legs or ([4, 24] if options.quick else [4, 24, 48, 96])
     return options
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    return sorted(int(part) for part in text.split(","))
 
 
-def _shares(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
+def _sections(text: str) -> list[str]:
+    chosen = text.split(",")
+    unknown = sorted(set(chosen) - set(jobs.SECTIONS))
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such section: {', '.join(unknown)}")
+    return chosen
 
 
 if __name__ == "__main__":

@@ -9,22 +9,41 @@ import gc
 import json
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import aiohttp
 import uvloop
 from aiortc import RTCCertificate
 
-from tests.load import measure
+from tests.load import measure, scrape
+from tests.load.callers import Caller, caller
 from tests.load.measure import Run, Window
-from tests.load.signal import PERIOD_FRAMES, Loop, make_loop
+from tests.load.signal import Loop, make_loop
+from tests.load.talker import FRAME_SECONDS, Talker
 from tests.support.impairment import Impairment
-from tests.support.light_peer import Departure, LightPeer
-from tests.support.signalling import HttpExchange, StockExchange
+from tests.support.light_peer import LightPeer
+from tests.support.machine import own_address
 
-ECHO_CONTACT = "15550100001"
-FRAME_SECONDS = 0.02
+_DECODED_TALKERS = 24
+"""Delays are looked for on so many legs; all are counted."""
+_LATE = 0.01
+_FULL = 0.92
+"""Of a core: beyond this a generator is not to be trusted, and it takes on no more legs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One window of a plan."""
+
+    legs: int
+    what: str = ""
+    loss: float = 0.0
+    jitter: float = 0.0
+    """Seconds."""
+    settle: float = 2.0
+    """Seconds before the window, under the same conditions."""
+    seconds: float = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,199 +51,195 @@ class Plan:
     """What a generator is to do."""
 
     target: str
-    """`bridge` or `stock`."""
+    """What the run is called."""
+    kind: str
+    """Of the calls: `stock`, `janus`, `echo`, `pair`, `trio`."""
     url: str
     pid: int
-    """Of the server, whose processor time and memory are read."""
-    legs: int
-    seconds: float
-    """Of each window."""
-    losses: list[float]
-    """One window for each."""
-    settle: float = 2.0
-    """Seconds before each window."""
-    key: str = "demo"
+    """Of the server, whose processor time and memory are read, with those it started."""
+    steps: list[Step]
+    """Legs never get fewer."""
+    nodes: int = 1
+    stop_at_lag: float = 0.0
+    """Seconds; once the server's 99th percentile is above, no more steps. 0: all steps."""
+
+    def json(self) -> dict[str, Any]:
+        """Make a JSON object of the plan."""
+        return asdict(self)
 
 
-class Offering(Protocol):
-    """An exchange that knows how long the last answer took."""
+@dataclass(slots=True)
+class _Load:
+    """What a run has open."""
 
-    seconds: float
-
-    async def __call__(self, offer: str) -> str:
-        """Take the offer, bring the answer."""
-        ...
-
-
-class Caller:
-    """Makes and ends calls at one kind of server."""
-
-    def __init__(self, plan: Plan, session: aiohttp.ClientSession) -> None:
-        self._plan = plan
-        self._session = session
-        self._headers = {"token": plan.key}
-
-    async def dial(self) -> tuple[Offering, str]:
-        """Make a call to the echo; returns how to join it, and its id."""
-        if self._plan.target == "stock":
-            return StockExchange(self._session.post, self._plan.url), ""
-        reply = await self._post("/call/dial", {"phone": ECHO_CONTACT})
-        call_id = reply["data"]["callId"]
-        exchange = HttpExchange(
-            self._session.post, self._plan.url, call_id=call_id, key=self._plan.key
-        )
-        return exchange, call_id
-
-    async def hang_up(self, call_id: str) -> None:
-        """End a call."""
-        if call_id:
-            await self._post("/call/hangup", {"callId": call_id})
-
-    async def _post(self, path: str, body: dict[str, str]) -> Any:
-        async with self._session.post(
-            self._plan.url + path, json=body, headers=self._headers
-        ) as response:
-            if response.status != 200:
-                raise ConnectionError(f"{path}: {response.status} {await response.text()}")
-            return await response.json(content_type=None)
-
-
-class Talker:
-    """One leg: sends a packet every 20 ms and notes when."""
-
-    def __init__(self, number: int, peer: LightPeer, loop: Loop) -> None:
-        self.number = number
-        self.peer = peer
-        self.call_id = ""
-        self.onsets: list[Departure] = []
-        self.lateness: list[float] = []
-        self.loss = Impairment()
-        self._loop = loop
-        self._sent = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._begun = 0.0
-        self._first = number * 7 % PERIOD_FRAMES
-
-    def start(self) -> None:
-        """Begin to talk."""
-        self._begun = asyncio.get_running_loop().time()
-        self._tick()
-
-    def stop(self) -> None:
-        """Fall silent."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def begin_window(self, loss: float) -> None:
-        """Forget what was measured and lose this share of the packets from now on."""
-        self.loss = Impairment(seed=self.number, loss=loss)
-        self.onsets.clear()
-        self.lateness.clear()
-        self.peer.arrivals.clear()
-
-    def _tick(self) -> None:
-        clock = asyncio.get_running_loop()
-        due = self._begun + self._sent * FRAME_SECONDS
-        self.lateness.append(clock.time() - due)
-        frame = self._first + self._sent
-        if self.loss.loss and not self.loss.decide(self._sent):
-            self.peer.skip()
-        else:
-            departure = self.peer.send(self._loop.payload(frame))
-            if self._loop.is_onset(frame):
-                self.onsets.append(departure)
-        self._sent += 1
-        self._timer = clock.call_at(due + FRAME_SECONDS, self._tick)
+    plan: Plan
+    calls: Caller
+    session: aiohttp.ClientSession
+    result: Run
+    loop: Loop
+    quiet: Loop
+    host: str
+    """Address of the peers."""
+    certificate: RTCCertificate = field(default_factory=RTCCertificate.generateCertificate)
+    talkers: list[Talker] = field(default_factory=list)
 
 
 async def run(plan: Plan) -> Run:
     """Open the legs, measure every window, close the legs."""
-    loop = make_loop()
-    certificate = RTCCertificate.generateCertificate()
-    result = Run(target=plan.target, legs=plan.legs)
-    async with aiohttp.ClientSession() as session:
-        caller = Caller(plan, session)
-        await _warm(caller, certificate, loop)
-        memory = measure.resident_bytes(plan.pid)
-        talkers: list[Talker] = []
+    result = Run(target=plan.target)
+    async with (
+        aiohttp.ClientSession() as session,
+        caller(session, plan.url, kind=plan.kind, nodes=plan.nodes) as calls,
+    ):
+        # Janus takes no calls on loopback.
+        host = own_address() if plan.kind == "janus" else "127.0.0.1"
+        load = _Load(plan, calls, session, result, make_loop(), make_loop(quiet=True), host)
+        await _warm(load)
         try:
-            for number in range(plan.legs):
-                talkers.append(await _join(number, caller, certificate, loop, result))
-                await asyncio.sleep(FRAME_SECONDS * 1.37)
-            gc.collect()
-            gc.freeze()
-            gc.disable()
-            for loss in plan.losses:
-                result.windows.append(await _measure(plan, talkers, loss))
-            held = measure.resident_bytes(plan.pid) - memory
-            result.memory_per_leg = held / plan.legs
+            for step in plan.steps:
+                await _grow(load, step.legs)
+                window = await _measure(load, step)
+                result.windows.append(window)
+                if _at_limit(plan, window):
+                    break
         finally:
-            await _leave(caller, talkers)
+            await _leave(load)
     return result
 
 
-async def _warm(caller: Caller, certificate: RTCCertificate, loop: Loop) -> None:
+def _at_limit(plan: Plan, window: Window) -> bool:
+    """Tell whether server or generator could not do more."""
+    lag = scrape.quantile(dict(window.lag), 0.99)
+    tired = window.lateness > _LATE or window.generator_cpu > 100 * _FULL
+    return bool(plan.stop_at_lag) and (lag >= plan.stop_at_lag or tired)
+
+
+async def _warm(load: _Load) -> None:
     """Hold one call for a moment, so that what is loaded once is not counted as a leg's."""
-    result = Run(target="", legs=1)
-    talker = await _join(0, caller, certificate, loop, result)
+    await _join(load)
     await asyncio.sleep(0.5)
-    await _leave(caller, [talker])
+    await _leave(load)
+    load.result.answers.clear()
+    load.result.setups.clear()
     await asyncio.sleep(0.5)
 
 
-async def _join(
-    number: int, caller: Caller, certificate: RTCCertificate, loop: Loop, result: Run
-) -> Talker:
-    exchange, call_id = await caller.dial()
-    peer = LightPeer(certificate=certificate, ssrc=0x1000 + number)
-    offer = await peer.offer()
-    begun = time.monotonic()
-    answer = await exchange(offer)
-    result.answers.append(exchange.seconds)
-    await peer.accept(answer)
-    result.setups.append(time.monotonic() - begun)
-    talker = Talker(number, peer, loop)
-    talker.call_id = call_id
-    talker.start()
-    return talker
+async def _grow(load: _Load, legs: int) -> None:
+    gc.enable()
+    gc.unfreeze()
+    while len(load.talkers) < legs:
+        await _join(load)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
-async def _leave(caller: Caller, talkers: list[Talker]) -> None:
-    for talker in talkers:
+async def _join(load: _Load) -> None:
+    """Make one more call and let all its legs talk."""
+    call = await load.calls.call()
+    joined: list[Talker] = []
+    for exchange, talks in zip(call.seats, call.talks, strict=True):
+        number = len(load.talkers) + len(joined)
+        peer = LightPeer(host=load.host, certificate=load.certificate, ssrc=0x1000 + number)
+        offer = await peer.offer()
+        begun = time.monotonic()
+        answer = await exchange(offer)
+        load.result.answers.append(exchange.seconds)
+        await peer.accept(answer)
+        load.result.setups.append(time.monotonic() - begun)
+        joined.append(Talker(number, peer, load.loop if talks else load.quiet))
+        joined[-1].start()
+        # No two legs send at the same moment.
+        await asyncio.sleep(FRAME_SECONDS * 1.37)
+    for talker, heard in zip(joined, call.hears, strict=True):
+        talker.hears = None if heard is None else joined[heard]
+    joined[0].end = call.end
+    load.talkers += joined
+
+
+async def _leave(load: _Load) -> None:
+    for talker in load.talkers:
         talker.stop()
+    for talker in load.talkers:
+        if talker.end is not None:
+            await talker.end()
         await talker.peer.close()
-        await caller.hang_up(talker.call_id)
+    load.talkers.clear()
 
 
-async def _measure(plan: Plan, talkers: list[Talker], loss: float) -> Window:
-    _say(f"{plan.target}: {plan.legs} legs, {loss:.0%} loss, {plan.seconds:g} s")
+async def _measure(load: _Load, step: Step) -> Window:
+    plan, talkers = load.plan, load.talkers
+    _say(f"{plan.target}: {len(talkers)} legs, {step.what or 'clean'}, {step.seconds:g} s")
     for talker in talkers:
-        talker.begin_window(loss)
-    await asyncio.sleep(plan.settle)
+        talker.begin_window(Impairment(seed=talker.number, loss=step.loss, jitter=step.jitter))
+    await asyncio.sleep(step.settle)
     for talker in talkers:
         talker.lateness.clear()
-    begin, server, own = time.monotonic(), measure.cpu_seconds(plan.pid), time.process_time()
-    await asyncio.sleep(plan.seconds)
-    end, server = time.monotonic(), measure.cpu_seconds(plan.pid) - server
+    pids = measure.family(plan.pid)
+    before = await _scrape(load)
+    begin, server, own = time.monotonic(), measure.cpu_seconds(pids), time.process_time()
+    await asyncio.sleep(step.seconds)
+    end, server = time.monotonic(), measure.cpu_seconds(pids) - server
     own = time.process_time() - own
     lateness = [late for talker in talkers for late in talker.lateness]
+    after = await _scrape(load)
+    resident = measure.resident_bytes(pids)
     await asyncio.sleep(0.5)
-    spent = end - begin
-    heard = [measure.heard_onsets(talker.peer.arrivals) for talker in talkers]
-    sent = [[one for one in t.onsets if begin <= one.time < end] for t in talkers]
-    pairs = [pair for s, h in zip(sent, heard, strict=True) for pair in measure.match(s, h)]
-    return Window(
-        loss=loss,
-        seconds=spent,
-        cpu_per_leg=100 * server / spent / plan.legs,
-        delays=[delay for _, delay in pairs],
-        growth=measure.growth(pairs, begin, end),
+    window = Window(
+        legs=len(talkers),
+        what=step.what,
+        seconds=end - begin,
+        cpu_per_leg=100 * server / (end - begin) / len(talkers),
         rates=[measure.rate(talker.peer.arrivals, begin, end) for talker in talkers],
-        onsets_sent=sum(len(one) for one in sent),
-        offsets=[onset.offset for one in heard for onset in one],
-        generator_cpu=100 * own / spent,
+        resident=resident,
+        generator_cpu=100 * own / (end - begin),
         lateness=measure.percentile(lateness, 99),
     )
+    _listen(window, talkers, begin, end)
+    _read(window, before, after)
+    return window
+
+
+async def _scrape(load: _Load) -> str:
+    """Ask a bridge for its metrics; other servers have none."""
+    if load.plan.kind in ("stock", "janus"):
+        return ""
+    async with load.session.get(f"{load.plan.url}/metrics") as response:
+        return await response.text()
+
+
+def _listen(window: Window, talkers: list[Talker], begin: float, end: float) -> None:
+    """Find the onsets that were sent where they were heard."""
+    pairs: list[tuple[float, float]] = []
+    for talker in [one for one in talkers if one.hears is not None][:_DECODED_TALKERS]:
+        assert talker.hears is not None
+        sent = [one for one in talker.hears.onsets if begin <= one.time < end]
+        heard = measure.heard_onsets(talker.peer.arrivals)
+        pairs += measure.match(sent, heard)
+        window.onsets_sent += len(sent)
+        window.offsets += [onset.offset for onset in heard]
+    window.delays = [delay for _, delay in pairs]
+    window.growth = measure.growth(pairs, begin, end)
+
+
+def _read(window: Window, before: str, after: str) -> None:
+    """Take from two scrapes what happened between them."""
+    if not after:
+        return
+    old, new = scrape.parse(before), scrape.parse(after)
+
+    def grown(name: str, **labels: str) -> float:
+        return scrape.total(new, name, **labels) - scrape.total(old, name, **labels)
+
+    lag = scrape.growth(scrape.buckets(old, scrape.LAG), scrape.buckets(new, scrape.LAG))
+    window.lag = sorted(lag.items())
+    window.rungs = sorted(scrape.values(old, scrape.RUNG) | scrape.values(new, scrape.RUNG))
+    packets = grown(scrape.PACKETS, kind="webrtc", direction="tx")
+    if packets:
+        window.relayed = grown(scrape.RELAYED, kind="webrtc") / packets
+    frames = grown(scrape.FRAMES, kind="webrtc")
+    if frames:
+        window.concealed = grown(scrape.CONCEALED) / frames
 
 
 def _say(text: str) -> None:
@@ -233,7 +248,8 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Do what standard input says."""
-    plan = Plan(**json.load(sys.stdin))
+    tree = json.load(sys.stdin)
+    plan = Plan(**tree | {"steps": [Step(**step) for step in tree["steps"]]})
     result = uvloop.run(run(plan))
     json.dump(measure.to_json(result), sys.stdout)
 

@@ -1,5 +1,6 @@
 """What the numbers of a load run are, computed from the packets that went and came."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,40 +29,49 @@ class HeardOnset:
     """Seconds of the packet before the sound: the look-ahead of both encoders together."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Window:
     """One stretch of measured time."""
 
-    loss: float
-    seconds: float
-    cpu_per_leg: float
+    legs: int
+    what: str = ""
+    """What was done to the network; empty when nothing was."""
+    seconds: float = 0.0
+    cpu_per_leg: float = 0.0
     """Share of one core, in percent."""
-    delays: list[float]
-    """Echo delay of every onset, seconds."""
-    growth: float
+    delays: list[float] = field(default_factory=list)
+    """Delay of every onset at who hears it, seconds."""
+    growth: float = 0.0
     """Median delay of the last third less that of the first third, seconds."""
-    rates: list[float]
-    """Packets a second that came back, one for each leg."""
-    onsets_sent: int
-    offsets: list[float]
-    generator_cpu: float
+    rates: list[float] = field(default_factory=list)
+    """Packets a second that came, one for each leg."""
+    onsets_sent: int = 0
+    offsets: list[float] = field(default_factory=list)
+    resident: int = 0
+    """Bytes that the server holds at the end."""
+    generator_cpu: float = 0.0
     """Percent of a core that the generator itself used."""
-    lateness: float
+    lateness: float = 0.0
     """99th percentile of how late the generator sent its packets, seconds."""
+    lag: list[tuple[float, float]] = field(default_factory=list)
+    """Event-loop lag of the server: cumulative counts by upper bound; empty when it tells none."""
+    rungs: list[float] = field(default_factory=list)
+    """Encoder rungs that the server named, each once."""
+    relayed: float = math.nan
+    """Share of the packets it sent that it passed on undecoded; NaN when it does not tell."""
+    concealed: float = math.nan
+    """Share of the frames that it made up for clocked listeners; NaN when it does not tell."""
 
 
 @dataclass(slots=True)
 class Run:
-    """One server under one load."""
+    """One server under a load that may grow."""
 
     target: str
-    legs: int
     answers: list[float] = field(default_factory=list)
     """Seconds from posting an offer to having its answer."""
     setups: list[float] = field(default_factory=list)
     """Seconds from posting an offer to having keys for media."""
-    memory_per_leg: float = 0.0
-    """Bytes."""
     windows: list[Window] = field(default_factory=list)
 
 
@@ -73,6 +83,8 @@ def to_json(run: Run) -> dict[str, Any]:
 def from_json(tree: dict[str, Any]) -> Run:
     """Read what `to_json` made."""
     windows = [Window(**window) for window in tree.pop("windows")]
+    for window in windows:
+        window.lag = [(bound, count) for bound, count in window.lag]
     return Run(**tree, windows=windows)
 
 
@@ -136,15 +148,27 @@ def percentile(values: Sequence[float], share: float) -> float:
     return float(np.percentile(values, share)) if values else float("nan")
 
 
-def cpu_seconds(pid: int) -> float:
-    """Read the processor time a process has used, all its threads, user and system."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+def family(pid: int) -> list[int]:
+    """List a process and all that it has started, directly or not."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            found += [int(child) for child in task.read_text().split()]
+    return found
 
 
-def resident_bytes(pid: int) -> int:
-    """Read the memory a process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """Read the processor time that the living threads of processes have used, user and system."""
+    nanoseconds = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
+
+
+def resident_bytes(pids: Sequence[int]) -> int:
+    """Read the memory that processes hold."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

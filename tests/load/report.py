@@ -1,207 +1,163 @@
-"""From measured runs to the table: medians over the repeats, ratios, targets met or missed."""
+"""The report of the bench: tables in Markdown, and everything as JSON."""
 
-import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
-from tests.load.measure import Run, Window, percentile
+from tests.load.rows import Row, find
+from tests.load.targets import Capacity, Results, Verdict, capacity, spread
 
-CPU_RATIO = 0.30
-DELAY_P95 = 0.015
-ANSWER_P95 = 0.020
-MEMORY_PER_LEG = 1_000_000
-FRAMES = 50.0
-EXTRA_DELAY_AT_LOSS = 0.020
-GROWTH = 0.005
-
-Figures: TypeAlias = "dict[tuple[str, int, float], Row]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: medians over the repeats."""
-
-    target: str
-    legs: int
-    loss: float
-    cpu_per_leg: float
-    """Percent of a core."""
-    delay_p50: float
-    delay_p95: float
-    delay_max: float
-    """The worst of all repeats; all delays in seconds."""
-    growth: float
-    rate: float
-    """Packets a second on the worst leg of the median repeat."""
-    seconds: float
-    """Length of a window."""
-    answer_p95: float
-    setup_p95: float
-    memory_per_leg: float
-    """Bytes."""
-    heard: float
-    """Share of the onsets sent that were heard."""
-    offset: float
-    """Look-ahead of both encoders, seconds."""
-    generator_cpu: float
-    generator_lateness: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One target."""
-
-    what: str
-    target: str
-    measured: str
-    met: bool
-
-
-def rows(runs: Sequence[Run]) -> list[Row]:
-    """Sum up the runs, one row for each server, number of legs and loss."""
-    keys = dict.fromkeys((r.target, r.legs, w.loss) for r in runs for w in r.windows)
-    return [_row(runs, *key) for key in keys]
-
-
-def _row(runs: Sequence[Run], target: str, legs: int, loss: float) -> Row:
-    mine = [run for run in runs if (run.target, run.legs) == (target, legs)]
-    windows = [window for run in mine for window in run.windows if window.loss == loss]
-
-    def middle(figure: Callable[[Window], float]) -> float:
-        return statistics.median(figure(window) for window in windows)
-
-    return Row(
-        target=target,
-        legs=legs,
-        loss=loss,
-        cpu_per_leg=middle(lambda w: w.cpu_per_leg),
-        delay_p50=middle(lambda w: percentile(w.delays, 50)),
-        delay_p95=middle(lambda w: percentile(w.delays, 95)),
-        delay_max=max(percentile(w.delays, 100) for w in windows),
-        growth=middle(lambda w: w.growth),
-        rate=middle(lambda w: min(w.rates)),
-        seconds=middle(lambda w: w.seconds),
-        answer_p95=statistics.median(percentile(run.answers, 95) for run in mine),
-        setup_p95=statistics.median(percentile(run.setups, 95) for run in mine),
-        memory_per_leg=statistics.median(run.memory_per_leg for run in mine),
-        heard=middle(lambda w: len(w.delays) / w.onsets_sent if w.onsets_sent else 0.0),
-        offset=middle(lambda w: percentile(w.offsets, 50)),
-        generator_cpu=middle(lambda w: w.generator_cpu),
-        generator_lateness=middle(lambda w: w.lateness),
-    )
-
-
-def verdicts(table: Sequence[Row]) -> list[Verdict]:
-    """Hold the bridge's rows against the targets."""
-    found: list[Verdict] = []
-    figures: Figures = {(row.target, row.legs, row.loss): row for row in table}
-    for row in table:
-        if row.target == "bridge":
-            clean = figures.get(("bridge", row.legs, 0.0))
-            found += _clean(row, figures) if row.loss == 0 else _lossy(row, clean)
-    return found
-
-
-def _clean(row: Row, figures: Figures) -> list[Verdict]:
-    where = f"{row.legs} legs"
-    found = []
-    stock = figures.get(("stock", row.legs, row.loss))
-    if stock is not None:
-        ratio = row.cpu_per_leg / stock.cpu_per_leg if stock.cpu_per_leg else math.inf
-        found.append(
-            Verdict(
-                f"{where}: CPU per leg, bridge/stock",
-                f"<= {CPU_RATIO:.2f}",
-                f"{ratio:.2f}",
-                ratio <= CPU_RATIO,
-            )
-        )
-    memory = row.memory_per_leg
-    return [
-        *found,
-        _at_most(f"{where}: echo delay p95", DELAY_P95, row.delay_p95),
-        _rate(where, row),
-        _at_most(f"{where}: offer answered p95", ANSWER_P95, row.answer_p95),
-        Verdict(
-            f"{where}: memory per leg",
-            f"<= {MEMORY_PER_LEG / 1e6:.1f} MB",
-            f"{memory / 1e6:.2f} MB",
-            memory <= MEMORY_PER_LEG,
-        ),
-    ]
-
-
-def _lossy(row: Row, clean: Row | None) -> list[Verdict]:
-    where = f"{row.legs} legs, {row.loss:.0%} loss"
-    found = [_rate(where, row), _at_most(f"{where}: growth of the delay", GROWTH, row.growth)]
-    if clean is not None:
-        extra = row.delay_p95 - clean.delay_p95
-        found.append(_at_most(f"{where}: p95 above that without loss", EXTRA_DELAY_AT_LOSS, extra))
-    return found
-
-
-def _at_most(what: str, limit: float, value: float) -> Verdict:
-    return Verdict(what, f"<= {1000 * limit:.0f} ms", f"{1000 * value:.1f} ms", value <= limit)
-
-
-def _rate(where: str, row: Row) -> Verdict:
-    # One packet more or less at each edge of the window is not a packet lost.
-    enough = FRAMES - 2 / row.seconds
-    return Verdict(
-        f"{where}: packets/s on the worst leg", f"{FRAMES:.1f}", f"{row.rate:.1f}",
-        row.rate >= enough,
-    )  # fmt: skip
-
+TITLES = {
+    "echo": "bridge, echo",
+    "pcm": "bridge, two legs through PCM",
+    "relay": "bridge, two legs relayed",
+    "stock": "stock aiortc, echo",
+    "janus": "Janus AudioBridge, two legs",
+    "one node": "bridge, echo, one node, unpinned",
+    "two nodes": "bridge, echo, two nodes, unpinned",
+    "loss": "bridge, echo",
+    "mix": "bridge, three legs mixed",
+    "pcm capacity": "bridge, two legs through PCM",
+    "relay capacity": "bridge, two legs relayed",
+}
 
 _HEADS = (
-    "server", "legs", "loss", "CPU/leg %", "delay p50 ms", "p95", "max", "growth",
-    "packets/s worst", "answer p95 ms", "set-up p95 ms", "MB/leg", "onsets heard %",
-    "look-ahead ms",
+    "server", "legs", "network", "CPU/leg %", "least to most", "/ Janus", "/ stock",
+    "delay p50 ms", "p95", "max", "look-ahead ms", "packets/s worst", "MB/leg",
+    "answer p95 ms", "lag p99 ms", "rung", "relayed %",
 )  # fmt: skip
 
 
-def markdown(table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]) -> str:
+def markdown(
+    results: Results, table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]
+) -> str:
     """Write the report."""
-    parts = [_table(_HEADS, [_cells(row) for row in table])]
+    parts = [_table(_HEADS, [_cells(row, table) for row in table])] if table else []
+    carried = [one for run in results.runs if (one := _capacity(run.target, results)) is not None]
+    if carried:
+        parts.append(_table(_CAPACITY_HEADS, [_capacity_cells(one) for one in carried]))
+    if results.crossing:
+        parts.append(_table(("request to", "p50 ms", "p95 ms"), _crossing(results)))
+    if results.speech:
+        parts.append(_table(_SPEECH_HEADS, _speech(results)))
     if found:
-        marks = [
-            (one.what, one.target, one.measured, "met" if one.met else "**missed**")
-            for one in found
-        ]
-        parts.append(_table(("target", "reach", "measured", ""), marks))
-    parts.append("\n".join(f"- {note}" for note in notes) + "\n")
+        parts.append(_table(("target", "reach", "measured", "", "beyond"), _marks(found)))
+    missed = [one.what for one in found if not one.met]
+    told = f"**Missed: {'; '.join(missed)}.**" if missed else "Every target was met."
+    parts.append(f"{told if found else 'Nothing was judged.'}\n")
+    lines = [*(f"not measured: {one}" for one in results.skipped), *notes]
+    parts.append("\n".join(f"- {line}" for line in lines) + "\n")
     return "\n".join(parts)
 
 
-def as_json(table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]) -> dict[str, Any]:
+def as_json(
+    results: Results, table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]
+) -> dict[str, Any]:
     """Make the report as a JSON object; a figure that nothing was measured for is null."""
-    return {
-        "rows": [
-            {name: None if figure != figure else figure for name, figure in asdict(row).items()}
-            for row in table
-        ],
+    carried = [_capacity(run.target, results) for run in results.runs]
+    tree = {
+        "rows": [asdict(row) for row in table],
+        "capacity": [asdict(one) for one in carried if one is not None],
+        "crossing": results.crossing,
+        "speech": [asdict(one) for one in results.speech],
         "targets": [asdict(one) for one in found],
+        "skipped": results.skipped,
         "notes": list(notes),
     }
+    cleaned: dict[str, Any] = _without_nan(tree)
+    return cleaned
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    times = (row.delay_p50, row.delay_p95, row.delay_max, row.growth)
+def _without_nan(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _without_nan(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_without_nan(value) for value in tree]
+    return None if isinstance(tree, float) and tree != tree else tree
+
+
+def _cells(row: Row, table: Sequence[Row]) -> tuple[str, ...]:
+    janus = find(table, "janus", row.legs) if not row.what else None
+    stock = find(table, "stock", row.legs) if not row.what else None
     return (
-        row.target,
+        TITLES.get(row.target, row.target),
         str(row.legs),
-        f"{row.loss:.0%}",
-        f"{row.cpu_per_leg:.2f}",
-        *(f"{1000 * each:.1f}" for each in times),
+        row.what or "clean",
+        f"{row.cpu_per_leg:.3f}",
+        f"{row.cpu_least:.3f} to {row.cpu_most:.3f}",
+        _ratio(row, janus),
+        _ratio(row, stock),
+        *(_number(1000 * each) for each in (row.delay_p50, row.delay_p95, row.delay_max)),
+        _number(1000 * row.offset),
         f"{row.rate:.1f}",
-        f"{1000 * row.answer_p95:.1f}",
-        f"{1000 * row.setup_p95:.0f}",
-        f"{row.memory_per_leg / 1e6:.2f}",
-        f"{100 * row.heard:.0f}",
-        f"{1000 * row.offset:.1f}",
+        _number(row.memory_per_leg / 1e6, 2),
+        _number(1000 * row.answer_p95),
+        _number(1000 * row.lag_p99),
+        "/".join(f"{rung:.0f}" for rung in row.rungs),
+        _number(100 * row.relayed, 0),
     )
+
+
+def _ratio(row: Row, other: Row | None) -> str:
+    return f"{row.cpu_per_leg / other.cpu_per_leg:.2f}" if other and other is not row else ""
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return "" if value != value else f"{value:.{digits}f}"
+
+
+_CAPACITY_HEADS = (
+    "calls of two legs on a core", "calls", "measured up to", "lag p99 there ms", "CPU/leg % there",
+)  # fmt: skip
+
+
+def _capacity(target: str, results: Results) -> Capacity | None:
+    run = next(run for run in results.runs if run.target == target)
+    return capacity(run) if target.endswith(" capacity") else None
+
+
+def _capacity_cells(one: Capacity) -> tuple[str, ...]:
+    return (
+        TITLES.get(one.road, one.road),
+        f"{one.calls}, extrapolated" if one.extrapolated else str(one.calls),
+        str(one.measured),
+        f"{1000 * one.lag_p99:.1f}",
+        f"{one.cpu_per_leg:.3f}",
+    )
+
+
+def _crossing(results: Results) -> list[tuple[str, ...]]:
+    return [
+        (f"the {place} node", *(f"{1000 * value:.2f}" for value in spread(seconds)))
+        for place, seconds in results.crossing.items()
+    ]
+
+
+_SPEECH_HEADS = ("voice", "loss", "packets lost", "PESQ bridge", "PESQ libopus alone", "difference")
+
+
+def _speech(results: Results) -> list[tuple[str, ...]]:
+    lines = [
+        (
+            one.voice,
+            f"{one.loss:.0%}",
+            f"{one.lost} of {one.packets}",
+            f"{one.bridge:.2f}",
+            f"{one.libopus:.2f}",
+            f"{one.bridge - one.libopus:+.2f}",
+        )
+        for one in results.speech
+    ]
+    middle = statistics.median(one.bridge - one.libopus for one in results.speech)
+    return [*lines, ("median of all", "", "", "", "", f"{middle:+.2f}")]
+
+
+def _marks(found: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    return [
+        (one.what, one.target, one.measured, "met" if one.met else "**missed**", one.aim)
+        for one in found
+    ]
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

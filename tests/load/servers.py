@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.load import janus
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
 PRIORITY = -15
@@ -32,9 +34,20 @@ def cores() -> tuple[int | None, int | None]:
     return (usable[0], usable[-1]) if len(usable) > 1 else (None, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How a server is started."""
+
+    command: list[str]
+    environment: dict[str, str]
+    url: str
+    ready: str = ""
+    """URL that answers 200 once it is ready; empty: ready once its port takes connections."""
+
+
 @contextmanager
 def start(target: str, *, core: int | None, **more: str) -> Iterator[Server]:
-    """Start `bridge` or `stock`, wait until it is ready, and stop it at the end.
+    """Start `bridge`, `stock` or `janus`, wait until it is ready, and stop it at the end.
 
     `more` are environment variables for it.
 
@@ -43,12 +56,12 @@ def start(target: str, *, core: int | None, **more: str) -> Iterator[Server]:
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         port = free_port()
-        command, environment = _how(target, port, folder)
+        recipe = _how(target, port, Path(folder))
         log = Path(folder) / "output"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command,
-                env=environment | more,
+                recipe.command,
+                env=recipe.environment | more,
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,
@@ -56,8 +69,8 @@ def start(target: str, *, core: int | None, **more: str) -> Iterator[Server]:
             )
         try:
             pin(process.pid, core)
-            _wait_ready(f"http://127.0.0.1:{port}/readyz", process, log)
-            yield Server(f"http://127.0.0.1:{port}", process.pid)
+            _wait_ready(recipe.ready, port, process, log)
+            yield Server(recipe.url, process.pid)
         finally:
             _stop(process)
 
@@ -83,31 +96,43 @@ def free_port() -> int:
         return port
 
 
-def _how(target: str, port: int, folder: str) -> tuple[list[str], dict[str, str]]:
+def _how(target: str, port: int, folder: Path) -> _Recipe:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
+    url = f"http://127.0.0.1:{port}"
+    if target == "janus":
+        command = janus.configure(folder, port)
+        return _Recipe(command, inherited, f"ws://127.0.0.1:{port}")
     if target == "stock":
-        return [sys.executable, "-m", "tests.load.stock_echo", "--port", str(port)], inherited
-    return [sys.executable, "-m", "bridge"], inherited | {
+        command = [sys.executable, "-m", "tests.load.stock_echo", "--port", str(port)]
+        return _Recipe(command, inherited, url, f"{url}/readyz")
+    environment = inherited | {
         "BRIDGE_HTTP__HOST": "127.0.0.1",
         "BRIDGE_HTTP__PORT": str(port),
-        "BRIDGE_DATA__DIR": folder,
+        "BRIDGE_DATA__DIR": str(folder),
+        "BRIDGE_LIMITS__CALLS": "2000",
         "BRIDGE_LIMITS__OVERLOAD_SECONDS": "0",  # what it cannot carry is to be seen, not refused
         "BRIDGE_LOG__LEVEL": "warning",
         "BRIDGE_RTC__BIND": '["127.0.0.1"]',
+        "BRIDGE_RTC__PORTS": "20000-29999",
         "BRIDGE_RTC__STUN_URLS": "[]",
         "BRIDGE_SIMULATOR__RING_SECONDS": "0",
     }
+    return _Recipe([sys.executable, "-m", "bridge"], environment, url, f"{url}/readyz")
 
 
-def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_ready(url: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
+            if not url:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
             with urllib.request.urlopen(url, timeout=1) as response:
                 if response.status == 200:
                     return
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     raise RuntimeError(f"the server did not get ready:\n{log.read_text(errors='replace')}")
 
 

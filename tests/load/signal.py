@@ -26,9 +26,15 @@ class Loop:
         return number % len(self.packets) % PERIOD_FRAMES == PERIOD_FRAMES - BURST_FRAMES
 
 
-def make_loop(*, seconds: int = 10, bitrate: int = 24_000, seed: int = 1) -> Loop:
-    """Make a loop as a browser would send it: wideband, 24 kb/s, no DTX."""
-    return Loop(tuple(encode(make_sound(seconds=seconds, seed=seed), bitrate=bitrate)))
+def make_loop(
+    *, seconds: int = 10, bitrate: int = 24_000, seed: int = 1, quiet: bool = False
+) -> Loop:
+    """Make a loop as a browser would send it: wideband, 24 kb/s, no DTX; `quiet`: no bursts."""
+    sound = make_sound(seconds=seconds, seed=seed)
+    if quiet:
+        begin = (PERIOD_FRAMES - BURST_FRAMES) * FRAME
+        sound = np.tile(sound[:begin], -(-len(sound) // begin))[: len(sound)]
+    return Loop(tuple(encode(sound, bitrate=bitrate)))
 
 
 def make_sound(*, seconds: int, seed: int) -> Pcm:

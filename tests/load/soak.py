@@ -1,16 +1,18 @@
-"""Open and close many calls at a bridge and watch what it keeps: memory, descriptors, threads.
+"""Open and close calls at a bridge for a while and watch what it keeps: memory, descriptors, threads.
 
-    python -m tests.load.soak [--calls 10000] [--parallel 24] [--seconds 0.1]
+    python -m tests.load.soak [--minutes 30] [--calls 0] [--parallel 24] [--seconds 0.1]
 
-Ends with 1 when memory still grows in the last third of the calls (before that the allocator finds
-its size), or when descriptors or threads are left.
+Ends with 1 when memory still grows in the last third of the time (before that the allocator finds
+its size), or when descriptors or threads are left. A leak of a kilobyte a call shows within
+minutes; to tell less than a megabyte an hour from none takes half an hour.
 """
 
 import argparse
 import asyncio
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +22,12 @@ import uvloop
 from aiortc import RTCCertificate
 
 from tests.load import measure, servers
-from tests.load.generator import Caller, Plan
+from tests.load.callers import Bridge
 from tests.load.signal import Loop, make_loop
 from tests.support.light_peer import LightPeer
 
-BYTES_PER_CALL = 500.0
-"""Growth that is taken for a leak."""
+BYTES_PER_HOUR = 1e6
+"""Growth that is taken for a leak, once it is certain."""
 SAMPLES = 40
 
 
@@ -40,33 +42,54 @@ class Sample:
     threads: int
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How memory grows with time; both in bytes an hour."""
+
+    slope: float
+    uncertainty: float
+    """Two standard errors of the slope."""
+
+    @property
+    def certain(self) -> float:
+        """What it grows by at least."""
+        return max(0.0, self.slope - self.uncertainty)
+
+
 def look(pid: int, *, calls: int, begun: float) -> Sample:
     """Look at a process."""
     process = Path(f"/proc/{pid}")
     return Sample(
         calls=calls,
         seconds=time.monotonic() - begun,
-        resident=measure.resident_bytes(pid),
+        resident=measure.resident_bytes([pid]),
         descriptors=len(list((process / "fd").iterdir())),
         threads=len(list((process / "task").iterdir())),
     )
 
 
-def growth_per_call(samples: Sequence[Sample]) -> float:
-    """Fit a line through the memory of the last third: bytes kept for each call."""
-    later = samples[2 * len(samples) // 3 :]
-    if len(later) < 2:
-        return 0.0
-    calls = [sample.calls for sample in later]
-    return float(np.polyfit(calls, [sample.resident for sample in later], 1)[0])
+def growth(samples: Sequence[Sample]) -> Growth:
+    """Fit a line through the memory of the last third of the time."""
+    begin = samples[0].seconds + (samples[-1].seconds - samples[0].seconds) * 2 / 3
+    later = [sample for sample in samples if sample.seconds >= begin]
+    if len(later) < 4:
+        return Growth(0.0, math.inf)
+    hours = np.array([sample.seconds / 3600 for sample in later])
+    held = np.array([float(sample.resident) for sample in later])
+    slope, start = (float(one) for one in np.polyfit(hours, held, 1))
+    spread = float(np.sum(np.square(hours - hours.mean())))
+    error = float(np.sum(np.square(held - start - slope * hours))) / (len(later) - 2)
+    return Growth(slope, 2 * math.sqrt(error / spread))
 
 
 def verdict(samples: Sequence[Sample]) -> list[str]:
     """Name what is left behind; nothing when all is well."""
     first, last = samples[0], samples[-1]
     found = []
-    if growth_per_call(samples) > BYTES_PER_CALL:
-        found.append(f"memory grows by {growth_per_call(samples):.0f} bytes a call")
+    if growth(samples).certain > BYTES_PER_HOUR:
+        calls = 3600 * (last.calls - first.calls) / (last.seconds - first.seconds)
+        slope = growth(samples).slope
+        found.append(f"memory grows by {slope / 1e6:.1f} MB/h, {slope / calls:.0f} bytes a call")
     if last.descriptors > first.descriptors + 2:
         found.append(f"{last.descriptors - first.descriptors} descriptors are left open")
     if last.threads > first.threads + 2:
@@ -74,41 +97,58 @@ def verdict(samples: Sequence[Sample]) -> list[str]:
     return found
 
 
-async def one_call(caller: Caller, certificate: RTCCertificate, loop: Loop, seconds: float) -> None:
+async def one_call(bridge: Bridge, certificate: RTCCertificate, loop: Loop, seconds: float) -> None:
     """Make a call, talk for a moment, hang up."""
-    exchange, call_id = await caller.dial()
+    call = await bridge.call()
     async with LightPeer(certificate=certificate, keep=False) as peer:
-        await peer.call(exchange)
+        await peer.call(call.seats[0])
         await peer.speak(loop.payload(number) for number in range(round(seconds * 50)))
-    await caller.hang_up(call_id)
+    await call.end()
 
 
 async def soak(
-    server: servers.Server, *, calls: int, parallel: int, seconds: float
+    server: servers.Server, *, calls: int, minutes: float, parallel: int, seconds: float
 ) -> list[Sample]:
-    """Make the calls, `parallel` at a time; looks at the server while no call is open."""
-    plan = Plan(target="bridge", url=server.url, pid=server.pid, legs=0, seconds=0, losses=[])
+    """Make calls, `parallel` at a time, for so long or so many; the first to be reached ends it.
+
+    The server is looked at while no call is open.
+    """
     certificate, loop = RTCCertificate.generateCertificate(), make_loop(seconds=2)
     begun = time.monotonic()
     samples: list[Sample] = []
     async with aiohttp.ClientSession() as session:
-        caller = Caller(plan, session)
-        round_size = max(parallel, calls // SAMPLES)
-        for done in range(0, calls, round_size):
-            until = min(done + round_size, calls)
-            waiting = iter(range(done, until))
-
-            async def worker(waiting=waiting) -> None:
-                for _ in waiting:
-                    await one_call(caller, certificate, loop, seconds)
-
-            async with asyncio.TaskGroup() as group:
-                for _ in range(parallel):
-                    group.create_task(worker())
+        bridge = Bridge(session, server.url, kind="echo")
+        done = 0
+        while done < calls and time.monotonic() - begun < 60 * minutes:
+            stop = len(samples) + 1
+            done += await _round(
+                lambda: one_call(bridge, certificate, loop, seconds),
+                parallel=parallel,
+                most=max(parallel, min(math.ceil(calls / SAMPLES), calls - done)),
+                until=begun + 60 * minutes * stop / SAMPLES,
+            )
             await asyncio.sleep(0.5)
-            samples.append(look(server.pid, calls=until, begun=begun))
+            samples.append(look(server.pid, calls=done, begun=begun))
             print(_line(samples[-1]), flush=True)
     return samples
+
+
+async def _round(
+    make: Callable[[], Awaitable[None]], *, parallel: int, most: int, until: float
+) -> int:
+    """Make calls for so long, or so many; returns how many."""
+    made = 0
+
+    async def worker() -> None:
+        nonlocal made
+        while made < most and (made < parallel or time.monotonic() < until):
+            made += 1
+            await make()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(parallel):
+            group.create_task(worker())
+    return made
 
 
 def _line(sample: Sample) -> str:
@@ -121,7 +161,10 @@ def _line(sample: Sample) -> str:
 def main() -> int:
     """Soak, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.soak")
-    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument(
+        "--calls", type=int, default=0, help="at most; 0 = as many as there is time"
+    )
     parser.add_argument("--parallel", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=0.1, help="of talk in every call")
     options = parser.parse_args()
@@ -130,10 +173,19 @@ def main() -> int:
     with servers.start("bridge", core=server_core, BRIDGE_LIMITS__KEPT_SECONDS="1") as server:
         servers.pin(0, generator_core)
         samples = uvloop.run(
-            soak(server, calls=options.calls, parallel=options.parallel, seconds=options.seconds)
+            soak(
+                server,
+                calls=options.calls or sys.maxsize,
+                minutes=options.minutes,
+                parallel=options.parallel,
+                seconds=options.seconds,
+            )
         )
-    minutes = (samples[-1].seconds - samples[0].seconds) / 60
-    print(f"{growth_per_call(samples):.0f} bytes a call in the last third, {minutes:.1f} minutes")
+    grows = growth(samples)
+    print(
+        f"{grows.slope / 1e6:+.2f} MB/h in the last third, give or take "
+        f"{grows.uncertainty / 1e6:.2f}; target: under {BYTES_PER_HOUR / 1e6:.0f}"
+    )
     found = verdict(samples)
     print("\n".join(found) or "nothing is left behind")
     return 1 if found else 0

@@ -1,6 +1,10 @@
 """The numbers of the bench, from packets whose delay is known."""
 
+import json
 import math
+import os
+import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,11 +13,14 @@ from tests.load.measure import (
     HeardOnset,
     Run,
     Window,
+    cpu_seconds,
+    family,
     from_json,
     growth,
     heard_onsets,
     match,
     rate,
+    resident_bytes,
     to_json,
 )
 from tests.load.signal import BURST_FRAMES, PERIOD_FRAMES, make_loop, make_sound
@@ -91,10 +98,29 @@ def test_a_delay_that_grows_is_told_from_one_that_stays():
 
 
 def test_a_run_survives_its_journey_as_json():
-    window = Window(0.05, 10.0, 0.5, [0.01], 0.0, [50.0], 1, [0.009], 12.0, 0.001)
-    run = Run("bridge", 24, [0.01], [0.05], 1e5, [window])
-    assert from_json(to_json(run)) == run
+    window = Window(legs=24, delays=[0.01], lag=[(0.005, 9.0), (math.inf, 10.0)], relayed=0.5)
+    window.concealed = 0.0
+    run = Run("bridge", [0.01], [0.05], [window])
+    assert from_json(json.loads(json.dumps(to_json(run)))) == run
 
 
 def test_the_made_voice_is_the_same_for_the_same_seed():
     assert np.array_equal(make_sound(seconds=1, seed=5), make_sound(seconds=1, seed=5))
+
+
+def test_a_quiet_loop_has_no_onset_in_it():
+    loop = make_loop(seconds=3, quiet=True)
+    assert len(loop.packets) == 150
+    assert heard_onsets(arrivals(loop.packets)) == []
+
+
+def test_what_a_process_has_started_belongs_to_it():
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        pids = family(shell.pid)
+        assert resident_bytes(pids) > resident_bytes(pids[:1]) > 0
+        assert cpu_seconds(pids) >= cpu_seconds(pids[:1]) > 0
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGKILL)
+    assert len(pids) == 2

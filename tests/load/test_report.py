@@ -1,93 +1,94 @@
-"""The table of the bench: medians, ratios, targets."""
+"""The report of the bench."""
 
-import pytest
+import json
+import math
 
 from tests.load.measure import Run, Window
-from tests.load.report import as_json, markdown, rows, verdicts
+from tests.load.report import as_json, markdown
+from tests.load.rows import rows
+from tests.load.speech import Heard
+from tests.load.targets import Results, verdicts
+
+LAG = [(0.001, 100.0), (math.inf, 100.0)]
 
 
-def make_run(target, *, cpu, delay=0.005, rate=50.0, loss=0.0, growth=0.0, answer=0.01, memory=5e5):
+def run(target, legs=24, *, cpu=0.5, delays=(0.005,)):
     window = Window(
-        loss=loss,
+        legs=legs,
         seconds=10.0,
         cpu_per_leg=cpu,
-        delays=[delay] * 100,
-        growth=growth,
-        rates=[50.0, rate],
-        onsets_sent=100,
+        delays=list(delays),
+        rates=[50.0],
+        onsets_sent=1,
         offsets=[0.009],
-        generator_cpu=10.0,
-        lateness=0.001,
+        lag=LAG,
+        rungs=[0.0],
     )
-    return Run(target, 24, [answer] * 24, [0.05] * 24, memory, [window])
+    return Run(target, [0.01] * legs, [0.05] * legs, [window])
 
 
-def missed(runs):
-    return [one.what for one in verdicts(rows(runs)) if not one.met]
+def everything():
+    heard = Heard(voice="a", loss=0.05, lost=20, packets=400, bridge=2.6, libopus=2.7)
+    runs = [run("echo"), run("stock", cpu=3.0), run("janus", cpu=1.25), run("pcm capacity", 160)]
+    return Results(
+        runs=runs, speech=[heard], crossing={"right": [0.001], "wrong": [0.003]}, skipped=["x: y"]
+    )
 
 
-def test_a_row_is_the_median_of_its_repeats():
-    (row,) = rows([make_run("bridge", cpu=cpu) for cpu in (0.9, 0.5, 0.6)])
-    assert row.cpu_per_leg == 0.6
+def written(results):
+    table = rows(results.runs)
+    return markdown(results, table, verdicts(results, table), ["a note"])
 
 
-def test_the_worst_leg_counts():
-    (row,) = rows([make_run("bridge", cpu=0.5, rate=43.0)])
-    assert row.rate == 43.0
+def test_every_server_stands_beside_what_it_is_compared_with():
+    line = next(one for one in written(everything()).splitlines() if "bridge, echo" in one)
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[:7] == ["bridge, echo", "24", "clean", "0.500", "0.500 to 0.500", "0.40", "0.17"]
 
 
-def test_a_bridge_that_reaches_everything_misses_nothing():
-    assert missed([make_run("bridge", cpu=0.8), make_run("stock", cpu=3.0, delay=0.1)]) == []
+def test_a_server_is_not_compared_with_itself():
+    line = next(one for one in written(everything()).splitlines() if "Janus AudioBridge," in one)
+    assert line.split("|")[6].strip() == ""
 
 
-@pytest.mark.parametrize(
-    ("figures", "what"),
-    [
-        ({"cpu": 1.0}, "24 legs: CPU per leg, bridge/stock"),
-        ({"cpu": 0.5, "delay": 0.016}, "24 legs: echo delay p95"),
-        ({"cpu": 0.5, "rate": 49.7}, "24 legs: packets/s on the worst leg"),
-        ({"cpu": 0.5, "answer": 0.021}, "24 legs: offer answered p95"),
-        ({"cpu": 0.5, "memory": 1.1e6}, "24 legs: memory per leg"),
-    ],
-)
-def test_each_target_can_be_missed_by_itself(figures, what):
-    assert missed([make_run("bridge", **figures), make_run("stock", cpu=3.0)]) == [what]
+def test_a_capacity_that_was_not_reached_is_marked():
+    assert "| 90, extrapolated |" in written(everything())
 
 
-@pytest.mark.parametrize(
-    ("figures", "what"),
-    [
-        ({"growth": 0.006}, "24 legs, 5% loss: growth of the delay"),
-        ({"delay": 0.026}, "24 legs, 5% loss: p95 above that without loss"),
-        ({"rate": 48.0}, "24 legs, 5% loss: packets/s on the worst leg"),
-    ],
-)
-def test_each_target_under_loss_can_be_missed_by_itself(figures, what):
-    clean = make_run("bridge", cpu=0.5)
-    assert missed([clean, make_run("bridge", cpu=0.5, loss=0.05, **figures)]) == [what]
+def test_what_was_missed_is_said_plainly():
+    text = written(everything())
+    assert "**Missed: " in text
+    assert "request to the wrong node" in text.partition("**Missed: ")[2].partition("**")[0]
+    assert "| **missed** |" in text
 
 
-def test_a_delay_that_was_never_heard_meets_no_target():
-    run = make_run("bridge", cpu=0.5)
-    run.windows[0].delays = []
-    assert "24 legs: echo delay p95" in missed([run])
+def test_what_was_not_measured_is_named():
+    assert "- not measured: x: y" in written(everything())
+    assert "- a note" in written(everything())
+
+
+def test_voices_are_listed_with_their_median():
+    text = written(everything())
+    assert "| 20 of 400" in text
+    assert "median of all" in text
+
+
+def test_a_run_that_misses_nothing_says_so():
+    assert "Every target was met." in written(Results(runs=[run("echo")]))
 
 
 def test_a_figure_without_measurements_is_null_in_json():
-    run = make_run("bridge", cpu=0.5)
-    run.windows[0].delays = []
-    assert as_json(rows([run]), [], [])["rows"][0]["delay_p95"] is None
+    results = Results(runs=[run("echo", delays=())])
+    table = rows(results.runs)
+    tree = json.loads(json.dumps(as_json(results, table, [], []), allow_nan=False))
+    assert tree["rows"][0]["delay_p95"] is None
 
 
-def test_stock_is_not_judged():
-    assert verdicts(rows([make_run("stock", cpu=3.0, delay=0.3)])) == []
-
-
-def test_the_report_has_a_line_for_every_server_and_every_target():
-    table = rows([make_run("bridge", cpu=0.5), make_run("stock", cpu=3.0)])
-    found = verdicts(table)
-    text = markdown(table, found, ["a note"])
-    assert text.count("| bridge |") == text.count("| stock  |") == 1
-    assert text.count("| met") == len(found) == 5
-    assert "- a note" in text
-    assert as_json(table, found, ["a note"])["notes"] == ["a note"]
+def test_json_holds_all_there_is():
+    results = everything()
+    table = rows(results.runs)
+    tree = as_json(results, table, verdicts(results, table), ["a note"])
+    assert len(tree["rows"]) == 4
+    assert len(tree["capacity"]) == len(tree["speech"]) == 1
+    assert tree["skipped"] == ["x: y"]
+    assert tree["notes"] == ["a note"]

@@ -1,0 +1,160 @@
+"""Ways of making a call at each kind of server, all alike for the load generator."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+
+from tests.load import janus
+from tests.support.signalling import HttpExchange, StockExchange
+
+ECHO_CONTACT = "15550100001"
+KEY = "demo"
+_MOST_TRIES = 50
+
+
+class Offering(Protocol):
+    """An exchange that knows how long the last answer took."""
+
+    seconds: float
+
+    async def __call__(self, offer: str) -> str:
+        """Take the offer, bring the answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call whose legs have yet to join."""
+
+    seats: Sequence[Offering]
+    """Where the legs join, in this order."""
+    hears: Sequence[int | None]
+    """For each leg, whose bursts it hears: the number of a seat; None: they are not looked for."""
+    talks: Sequence[bool]
+    """For each leg, whether it says the bursts, or next to nothing."""
+    end: Callable[[], Awaitable[None]]
+
+
+class Caller(Protocol):
+    """Makes calls."""
+
+    async def call(self) -> Call:
+        """Make the next call."""
+        ...
+
+
+class StockEcho:
+    """Calls to the stock echo server."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def call(self) -> Call:
+        """Make the next call."""
+        return Call([StockExchange(self._session.post, self._url)], [0], [True], _nothing)
+
+
+class Bridge:
+    """Calls at a bridge, by what is on the far side.
+
+    Args:
+        session: For requests.
+        url: Of the bridge.
+        kind: `echo`, the contact that echoes; `pair`, a far party in a browser; `trio`, the same
+            with a third leg that is quiet, so that everyone hears a mix.
+        nodes: Calls are spread evenly over so many nodes.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, *, kind: str, nodes: int = 1
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._kind = kind
+        self._nodes = nodes
+        self._calls = 0
+
+    async def call(self) -> Call:
+        """Make the next call."""
+        body = {"phone": ECHO_CONTACT} if self._kind == "echo" else {"channel": "webrtc"}
+        call_id = await self._dial(body, self._calls % self._nodes)
+        self._calls += 1
+
+        async def end() -> None:
+            await self._post("/call/hangup", {"callId": call_id})
+
+        if self._kind == "echo":
+            return Call([self._seat(call_id)], [0], [True], end)
+        seats = [self._seat(call_id), self._seat(call_id, party="far")]
+        if self._kind == "pair":
+            return Call(seats, [1, 0], [True, True], end)
+        third = [*seats, self._seat(call_id)]
+        return Call(third, [1, 0, None], [True, True, False], end)
+
+    async def _dial(self, body: dict[str, str], node: int) -> str:
+        """Make a call on a node: whichever takes the connection has it, so try until it is."""
+        for _ in range(_MOST_TRIES):
+            reply = await self._post("/call/dial", body)
+            call_id: str = reply["data"]["callId"]
+            if self._nodes == 1 or node_of(call_id) == node:
+                return call_id
+            await self._post("/call/hangup", {"callId": call_id})
+        raise ConnectionError(f"node {node} takes no connection")
+
+    def _seat(self, call_id: str, **more: str) -> HttpExchange:
+        return HttpExchange(self._session.post, self._url, call_id=call_id, key=KEY, **more)
+
+    async def _post(self, path: str, body: dict[str, str]) -> Any:
+        # With several nodes a connection is not to stay with the one that took it.
+        headers = {"token": KEY} | ({"Connection": "close"} if self._nodes > 1 else {})
+        async with self._session.post(self._url + path, json=body, headers=headers) as response:
+            if response.status != 200:
+                raise ConnectionError(f"{path}: {response.status} {await response.text()}")
+            return await response.json(content_type=None)
+
+
+class JanusRooms:
+    """Calls at Janus: a room of two legs each."""
+
+    def __init__(self, api: janus.Api) -> None:
+        self._api = api
+        self._rooms = 0
+
+    async def call(self) -> Call:
+        """Make the next call."""
+        self._rooms += 1
+        room = self._rooms
+        handles = await janus.make_room(self._api, room)
+
+        async def end() -> None:
+            await janus.close_room(self._api, room, handles)
+
+        seats = [janus.JanusExchange(self._api, handle, room) for handle in handles]
+        return Call(seats, [1, 0], [True, True], end)
+
+
+def node_of(call_id: str) -> int:
+    """Tell which node owns a call: its number leads the id."""
+    return int(call_id[:2], 16)
+
+
+@asynccontextmanager
+async def caller(
+    session: aiohttp.ClientSession, url: str, *, kind: str, nodes: int = 1
+) -> AsyncIterator[Caller]:
+    """Make the caller for a kind of call: `stock`, `janus`, or one of `Bridge`."""
+    if kind == "stock":
+        yield StockEcho(session, url)
+    elif kind == "janus":
+        async with janus.connect(session, url) as api:
+            yield JanusRooms(api)
+    else:
+        yield Bridge(session, url, kind=kind, nodes=nodes)
+
+
+async def _nothing() -> None:
+    pass

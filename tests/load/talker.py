@@ -1,0 +1,84 @@
+"""One leg of the load: says the bursts on time, through a network that may be bad."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.load.signal import PERIOD_FRAMES, Loop
+from tests.support.impairment import Impairment, Schedule
+from tests.support.light_peer import Departure, LightPeer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+FRAME_SECONDS = 0.02
+
+
+class Talker:
+    """Sends a packet every 20 ms and notes when.
+
+    Args:
+        number: Among all legs; each begins elsewhere in the loop.
+        peer: Connected.
+        loop: What it says.
+    """
+
+    def __init__(self, number: int, peer: LightPeer, loop: Loop) -> None:
+        self.number = number
+        self.peer = peer
+        self.hears: Talker | None = None
+        """Whose bursts come here."""
+        self.end: Callable[[], Awaitable[None]] | None = None
+        """Ends the call, for one leg of each."""
+        self.onsets: list[Departure] = []
+        """When the packets with an onset were sent; with jitter, when they were to be sent."""
+        self.lateness: list[float] = []
+        self._loop = loop
+        self._network = Impairment()
+        self._schedule = Schedule(self._network)
+        self._sent = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun = 0.0
+        self._first = number * 7 % PERIOD_FRAMES
+
+    def start(self) -> None:
+        """Begin to talk."""
+        self._begun = asyncio.get_running_loop().time()
+        self._tick()
+
+    def stop(self) -> None:
+        """Fall silent."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def begin_window(self, network: Impairment) -> None:
+        """Forget what was measured; what is sent goes through this network from now on."""
+        self._network = network
+        self._schedule = Schedule(network)
+        self.onsets.clear()
+        self.lateness.clear()
+        self.peer.arrivals.clear()
+
+    def _tick(self) -> None:
+        clock = asyncio.get_running_loop()
+        due = self._begun + self._sent * FRAME_SECONDS
+        now = clock.time()
+        self.lateness.append(now - due)
+        frame = self._first + self._sent
+        if self._network.jitter:
+            self._send_later(clock, frame, now)
+        elif self._network.loss and not self._network.decide(self._sent):
+            self.peer.skip()
+        else:
+            departure = self.peer.send(self._loop.payload(frame))
+            if self._loop.is_onset(frame):
+                self.onsets.append(departure)
+        self._sent += 1
+        self._timer = clock.call_at(due + FRAME_SECONDS, self._tick)
+
+    def _send_later(self, clock: asyncio.AbstractEventLoop, frame: int, now: float) -> None:
+        """Send a packet when the network lets it through; in order, as the timers keep theirs."""
+        payload = self._loop.payload(frame)
+        if self._loop.is_onset(frame):
+            self.onsets.append(Departure(now, -1, -1))
+        for moment in self._schedule.due(now):
+            clock.call_at(moment, self.peer.send, payload)

@@ -1,0 +1,281 @@
+"""Numbers to reach, and whether they were."""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.load import scrape
+from tests.load.jobs import LAG, LOSSES
+from tests.load.measure import Run, Window, percentile
+from tests.load.rows import Row, find
+from tests.load.speech import Heard
+
+PCM_TO_JANUS, PCM_TO_STOCK, RELAY_TO_JANUS = 0.45, 0.18, 0.20
+AIMS = {PCM_TO_JANUS: 0.35, PCM_TO_STOCK: 0.15, RELAY_TO_JANUS: 0.15}
+"""What is aimed at beyond what is required."""
+PCM_DELAY, RELAY_DELAY, MIX_DELAY = 0.005, 0.002, 0.120
+CALLS = {"pcm": 90, "relay": 250}
+RISE = 1.05
+"""Ratio up to which CPU per leg counts as not rising: runs differ by as much."""
+NODES = 1.10
+CROSSING = 0.001
+FRAMES = 50.0
+AFTER_LOSS = 0.020
+PESQ = 0.15
+MEMORY_PER_LEG = 700_000
+ANSWER_P95 = 0.020
+BUSY = 90.0
+"""Percent of a core up to which CPU per leg is extrapolated to a number of calls."""
+_TIRED = 0.010
+"""Seconds; a generator later than this (99th percentile) is at its own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One target."""
+
+    what: str
+    target: str
+    measured: str
+    met: bool
+    aim: str = ""
+    """How it stands with what is aimed at beyond; empty when nothing is."""
+
+
+@dataclass(slots=True)
+class Results:
+    """All that a run of the bench has measured."""
+
+    runs: list[Run] = field(default_factory=list)
+    speech: list[Heard] = field(default_factory=list)
+    crossing: dict[str, list[float]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    """What was not measured, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many two-leg calls a core carries."""
+
+    road: str
+    calls: int
+    extrapolated: bool
+    measured: int
+    """Calls up to which it was measured."""
+    lag_p99: float
+    """There."""
+    cpu_per_leg: float
+
+
+def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
+    """Hold everything measured against its target; what was not measured is not judged."""
+    return [
+        *_costs(table),
+        *_delays(table),
+        *_capacities(results.runs),
+        *_nodes(table, results.crossing),
+        *_growth(table),
+        *_losses(table),
+        *_speech(results.speech),
+        *_jitter(table),
+        *_memory(table),
+        *_rungs(table),
+    ]
+
+
+def _costs(table: Sequence[Row]) -> Iterator[Verdict]:
+    for row in table:
+        if row.what or row.target not in ("echo", "pcm", "relay"):
+            continue
+        janus = find(table, "janus", row.legs)
+        stock = find(table, "stock", row.legs)
+        if row.target == "relay":
+            yield from _ratio(row, janus, RELAY_TO_JANUS)
+        else:
+            yield from _ratio(row, janus, PCM_TO_JANUS)
+            yield from _ratio(row, stock, PCM_TO_STOCK)
+
+
+def _ratio(row: Row, other: Row | None, limit: float) -> Iterator[Verdict]:
+    if other is None:
+        return
+    ratio = row.cpu_per_leg / other.cpu_per_leg if other.cpu_per_leg else math.inf
+    aim = AIMS[limit]
+    yield Verdict(
+        f"{row.legs} legs: CPU per leg, {row.target} / {other.target}",
+        f"<= {limit:.2f}",
+        f"{ratio:.2f}",
+        ratio <= limit,
+        f"aim {aim:.2f} {'met' if ratio <= aim else 'missed'}",
+    )
+
+
+def _delays(table: Sequence[Row]) -> Iterator[Verdict]:
+    limits = {"echo": PCM_DELAY, "pcm": PCM_DELAY, "relay": RELAY_DELAY}
+    for row in table:
+        if row.what or row.target not in limits:
+            continue
+        where = f"{row.legs} legs: {row.target}"
+        yield at_most(f"{where}, delay p95", limits[row.target], row.delay_p95)
+        yield _rate(where, row)
+        if row.target == "echo":
+            yield at_most(f"{where}, offer answered p95", ANSWER_P95, row.answer_p95)
+
+
+def capacity(run: Run) -> Capacity | None:
+    """Tell from a load that grew how many calls a core carries; None when nothing was measured."""
+    able = [window for window in run.windows if lag(window) < LAG]
+    if not able:
+        return None
+    best = max(able, key=lambda window: window.legs)
+    road = run.target.removesuffix(" capacity")
+    calls, cost = best.legs // 2, best.cpu_per_leg
+    last = run.windows[-1]
+    if lag(last) >= LAG and last.lateness < _TIRED:
+        return Capacity(road, calls, False, calls, lag(best), cost)
+    more = int(BUSY / (2 * cost)) if cost else calls
+    return Capacity(road, max(calls, more), more > calls, calls, lag(best), cost)
+
+
+def lag(window: Window) -> float:
+    """Give the 99th percentile of the server's event-loop lag; infinite when it told none."""
+    found = scrape.quantile(dict(window.lag), 0.99)
+    return math.inf if math.isnan(found) else found
+
+
+def _capacities(runs: Sequence[Run]) -> Iterator[Verdict]:
+    for run in runs:
+        if not run.target.endswith(" capacity"):
+            continue
+        found, road = capacity(run), run.target.removesuffix(" capacity")
+        calls = found.calls if found else 0
+        told = f"{calls}, extrapolated" if found and found.extrapolated else str(calls)
+        yield Verdict(
+            f"two-leg calls on a core, {road}, lag p99 < 5 ms",
+            f">= {CALLS[road]}",
+            told,
+            calls >= CALLS[road],
+        )
+
+
+def _nodes(table: Sequence[Row], crossing: Mapping[str, Sequence[float]]) -> Iterator[Verdict]:
+    for two in table:
+        one = find(table, "one node", two.legs)
+        if two.target == "two nodes" and one is not None:
+            ratio = two.cpu_per_leg / one.cpu_per_leg
+            yield Verdict(
+                f"{two.legs} legs: CPU per leg, two nodes / one",
+                f"<= {NODES:.2f}",
+                f"{ratio:.2f}",
+                ratio <= NODES,
+            )
+    if crossing:
+        extra = statistics.median(crossing["wrong"]) - statistics.median(crossing["right"])
+        yield at_most("request to the wrong node, more than to the right one", CROSSING, extra)
+
+
+def _growth(table: Sequence[Row]) -> Iterator[Verdict]:
+    echo = sorted((row for row in table if row.target == "echo"), key=lambda row: row.legs)
+    if len(echo) < 2:
+        return
+    rises = [
+        later.cpu_per_leg / earlier.cpu_per_leg
+        for index, later in enumerate(echo)
+        for earlier in echo[:index]
+    ]
+    legs = ", ".join(str(row.legs) for row in echo)
+    yield Verdict(
+        f"CPU per leg at {legs} legs does not rise",
+        f"<= {RISE:.2f}",
+        f"{max(rises):.2f} at most",
+        max(rises) <= RISE,
+    )
+
+
+def _losses(table: Sequence[Row]) -> Iterator[Verdict]:
+    calm = next((row for row in table if row.target == "loss" and not row.what), None)
+    if calm is None:
+        return
+    for loss in LOSSES:
+        during = find(table, "loss", calm.legs, f"{loss:.0%} loss")
+        after = find(table, "loss", calm.legs, f"after {loss:.0%} loss")
+        if during is not None:
+            yield _rate(f"{loss:.0%} loss", during)
+        if after is not None:
+            extra = after.delay_p95 - calm.delay_p95
+            yield at_most(f"2 s after {loss:.0%} loss: delay above before", AFTER_LOSS, extra)
+
+
+def _speech(heard: Sequence[Heard]) -> Iterator[Verdict]:
+    for loss in dict.fromkeys(one.loss for one in heard):
+        worst = min(one.bridge - one.libopus for one in heard if one.loss == loss)
+        yield Verdict(
+            f"{loss:.0%} loss: PESQ, bridge less libopus alone, worst voice",
+            f">= {-PESQ:.2f}",
+            f"{worst:+.2f}",
+            worst >= -PESQ,
+        )
+
+
+def _jitter(table: Sequence[Row]) -> Iterator[Verdict]:
+    for row in table:
+        if row.target == "mix" and row.what:
+            yield at_most(f"{row.what}: delay p95 of a mix", MIX_DELAY, row.delay_p95)
+            if not math.isnan(row.concealed):
+                yield Verdict(
+                    f"{row.what}: frames concealed",
+                    "< 1 %",
+                    f"{row.concealed:.2%}",
+                    row.concealed < 0.01,
+                )
+
+
+def _memory(table: Sequence[Row]) -> Iterator[Verdict]:
+    row = find(table, "echo", 48)
+    if row is not None and not math.isnan(row.memory_per_leg):
+        yield Verdict(
+            "memory per leg, 24 to 48 legs",
+            f"<= {MEMORY_PER_LEG / 1e6:.1f} MB",
+            f"{row.memory_per_leg / 1e6:.2f} MB",
+            row.memory_per_leg <= MEMORY_PER_LEG,
+        )
+
+
+def _rungs(table: Sequence[Row]) -> Iterator[Verdict]:
+    # What a core cannot carry is to step down; everything else is measured on one rung.
+    rungs = {rung for row in table if "capacity" not in row.target for rung in row.rungs}
+    if rungs:
+        told = ", ".join(f"{rung:.0f}" for rung in sorted(rungs))
+        yield Verdict("encoder rung does not change", "one", told, len(rungs) == 1)
+
+
+def at_most(what: str, limit: float, value: float) -> Verdict:
+    """Judge a time."""
+    return Verdict(what, f"<= {1000 * limit:.0f} ms", f"{1000 * value:.1f} ms", value <= limit)
+
+
+def _rate(where: str, row: Row) -> Verdict:
+    # One packet more or less at each edge of the window is not a packet lost.
+    enough = FRAMES - 2 / row.seconds
+    return Verdict(
+        f"{where}, packets/s on the worst leg",
+        f"{FRAMES:.1f}",
+        f"{row.rate:.1f}",
+        row.rate >= enough,
+    )
+
+
+def late(runs: Sequence[Run]) -> float:
+    """Give how late generators were at most, seconds (99th percentile of a window)."""
+    return max((window.lateness for run in runs for window in run.windows), default=0.0)
+
+
+def busy(runs: Sequence[Run]) -> float:
+    """Give how much of its core a generator used at most, percent."""
+    return max((window.generator_cpu for run in runs for window in run.windows), default=0.0)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Give median and 95th percentile."""
+    return percentile(values, 50), percentile(values, 95)

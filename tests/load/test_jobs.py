@@ -1,0 +1,53 @@
+"""What the bench runs."""
+
+import pytest
+
+from tests.load.jobs import LOSSES, SECTIONS, jobs
+
+
+def targets(*sections, quick=False):
+    return [one.target for one in jobs(sections, legs=[4, 24, 48], seconds=6.0, quick=quick)]
+
+
+@pytest.mark.parametrize(
+    ("section", "runs"),
+    [
+        ("echo", ["echo", "stock"]),
+        ("janus", ["janus"]),
+        ("relay", ["pcm", "relay"]),
+        ("capacity", ["pcm capacity", "relay capacity"]),
+        ("nodes", ["one node", "two nodes"]),
+        ("loss", ["loss"]),
+        ("jitter", ["mix"]),
+    ],
+)
+def test_a_section_has_its_servers(section, runs):
+    assert targets(section) == runs
+
+
+def test_every_section_is_known():
+    assert len(targets(*SECTIONS)) == 11
+
+
+def test_the_stock_server_is_not_driven_beyond_its_core():
+    stock = jobs(["echo"], legs=[4, 24, 48, 96], seconds=6.0)[1]
+    assert [step.legs for step in stock.steps] == [24]
+
+
+def test_janus_is_measured_with_as_many_legs_as_it_is_compared_at():
+    (janus,) = jobs(["janus"], legs=[4, 24, 48, 96], seconds=6.0)
+    assert [step.legs for step in janus.steps] == [24, 48]
+
+
+def test_every_spell_of_loss_is_followed_by_a_clean_window():
+    (job,) = jobs(["loss"], legs=[24], seconds=6.0)
+    assert [step.loss for step in job.steps] == [
+        0.0,
+        *(loss for spell in LOSSES for loss in (spell, 0.0)),
+    ]
+    assert all(step.settle >= 2.0 for step in job.steps if step.what.startswith("after"))
+
+
+def test_a_quick_run_takes_one_step_of_a_growing_load():
+    pcm, relay = jobs(["capacity"], legs=[24], seconds=3.0, quick=True)
+    assert len(pcm.steps) == len(relay.steps) == 1
