@@ -169,7 +169,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=_sections, default=list(jobs.SECTIONS), help=sections)
     parser.add_argument("--legs", type=_numbers, default=[], help="e.g. 4,24,48,96")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each window")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each window")
     parser.add_argument("--quick", action="store_true", help="one repeat of short windows")
     options = parser.parse_args()
     if options.quick:
