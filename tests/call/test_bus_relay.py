@@ -34,13 +34,14 @@ def test_a_sink_that_cannot_take_packets_is_given_frames():
 
 
 def test_who_only_listens_by_the_clock_gets_a_decoded_copy():
-    bus, far, ann = relaying(bob=Voice(steady=True))
+    bob = Voice(steady=True)
+    bus, far, ann = relaying(bob=bob)
     bus.route({FAR: frozenset({ANN}), BOB: frozenset({ANN})}, 0.0)
     frame = ann.speak(100)
     assert len(far.taken) == 1
     assert far.heard == []
     bus.tick(0.01)
-    assert bus._parties[BOB].sink.heard[0].pcm == frame.pcm
+    assert bob.heard[0].pcm == frame.pcm
     assert (bus.road(FAR), bus.road(BOB)) == (Road.RELAY, Road.CLOCK)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame
 from bridge.wire.rtp import OutgoingStream
@@ -21,6 +22,7 @@ class Listener(Voice):
         self.stream = OutgoingStream(ssrc=1, payload_type=111, sequence=0, timestamp=0)
         self.stamps: list[int] = []
 
+    @override
     def push(self, frame: Frame, now: float) -> None:
         super().push(frame, now)
         if self.stream.stamp(frame.pts, frame.timeline, now) is not None:
