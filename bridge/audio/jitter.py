@@ -143,7 +143,8 @@ class Receiver:
         samples = duration(payload)
         position = self.follow(sequence, timestamp, samples, now)
         if position is not None:
-            return (Step(Action.DECODE, payload, position, samples // _RATIO, self.timeline),)
+            pts = position // _RATIO
+            return (Step(Action.DECODE, payload, pts, samples // _RATIO, self.timeline),)
         return self._sort(_Packet(sequence, timestamp, payload, samples), now)
 
     def follow(self, sequence: int, timestamp: int, samples: int, now: float) -> int | None:
@@ -156,7 +157,7 @@ class Receiver:
             now: Monotonic seconds.
 
         Returns:
-            Its position on the timeline at 16 kHz; None, and nothing is done, for any other packet.
+            Its position on the timeline at 48 kHz; None, and nothing is done, for any other packet.
         """
         if sequence != self._next or timestamp != self._expected or self._held is not None:
             return None
@@ -166,7 +167,7 @@ class Receiver:
         self._position = position + samples
         self._samples = samples
         self._arrival = now
-        return position // _RATIO
+        return position
 
     def skip(self, sequence: int, now: float) -> Sequence[Step]:
         """Take note of a packet of the same sequence that is not audio (a telephone event)."""

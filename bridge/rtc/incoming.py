@@ -145,7 +145,7 @@ class Incoming:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take an unprotected RTP packet; one that makes no sense is counted and dropped."""
-        if self._relay is None and len(data) > HEADER_BYTES and self._receive_next(data, now):
+        if len(data) > HEADER_BYTES and self._receive_next(data, now):
             return
         try:
             packet = parse_packet(data)
@@ -173,45 +173,60 @@ class Incoming:
             self._receive_other(packet, now)
 
     def _receive_next(self, data: bytes, now: float) -> bool:
-        """Take the packet expected next of the source, a plain one: what nearly all packets are.
+        """Take the packet expected next, as `receive` would but with the fewest calls.
 
-        It does what the rest of `receive` does, with the fewest calls; False, and nothing is done,
-        for any other packet.
+        False, and nothing is done, for any other packet; nearly all are of this kind.
         """
         flags, kind, sequence, timestamp, ssrc = read_plain(data)
-        reception = self.reception
+        reception, relay, timeline = self.reception, self._relay, self._timeline
         if (
             flags != PLAIN
             or ssrc != self._ssrc
             or kind & 0x7F != self._payload_type
             or reception is None
             or not self._receives
-            or self._receiver.timeline is not self._timeline
+            or self._receiver.timeline is not timeline
+            or (relay is not None and (self._relay_begins or self.push is not None))
         ):
             return False
         payload = data[HEADER_BYTES:]
         samples = duration_of_one(payload)
-        if not samples:
-            return False
-        pts = self._receiver.follow(sequence, timestamp, samples, now)
-        if pts is None:
+        position = self._receiver.follow(sequence, timestamp, samples, now) if samples else None
+        if position is None:
             return False
         reception.count(sequence, timestamp, now)
         self._packets += 1
         self._payload_bytes += len(payload)
         self.last_received = now
+        if relay is not None:
+            number = (sequence - self._receiver.skipped + self._renumbering) & 0xFFFF
+            self._relayed = number
+            place, loudness = position - position % _RATIO, self._meter.level_dbov
+            relay(OpusPacket(payload, samples, number, place, timeline, loudness), now)
+            if self.push is None and self._relay is not None:
+                self._keep(payload, now)
+                return True
+        self._play_next(payload, position // _RATIO, samples // _RATIO, now)
+        return True
+
+    def _play_next(self, payload: bytes, pts: int, samples: int, now: float) -> None:
         try:
             pcm = self._decoder.decode(payload)
         except RemoteProtocolError:
             self.malformed += 1
-            self._concealed_samples += samples // _RATIO
-            pcm = self._decoder.conceal(samples // _RATIO)
+            self._concealed_samples += samples
+            pcm = self._decoder.conceal(samples)
         if len(pcm) == FRAME_BYTES and self._framer.empty:
             self._give(pcm, pts, now)
-        else:
-            for whole, position in self._framer.add(pcm, pts):
-                self._give(whole, position, now)
-        return True
+            return
+        for whole, position in self._framer.add(pcm, pts):
+            self._give(whole, position, now)
+
+    def _keep(self, payload: bytes, now: float, packet: RtpPacket | None = None) -> None:
+        try:
+            self._undecoded.keep(payload, now, packet)
+        except RemoteProtocolError:
+            self.malformed += 1
 
     @property
     def holding(self) -> bool:
@@ -273,10 +288,7 @@ class Incoming:
             self.malformed += 1
             return
         if self._relay is not None and self._pass_on(self._relay, packet, now):
-            try:
-                self._undecoded.keep(packet, now)
-            except RemoteProtocolError:
-                self.malformed += 1
+            self._keep(packet.payload, now, packet)
             return
         if steps:
             self._play(steps, now)

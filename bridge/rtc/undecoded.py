@@ -19,7 +19,7 @@ WARMING_PACKETS: Final = 5
 
 TOLD_EVERY: Final = 5
 """Every so many packets the level that somebody else tells is taken."""
-_METER_EVERY: Final = 20
+_METER_EVERY: Final = 50
 """The last of so many packets is measured where the peer tells no level."""
 _METER_PACKETS: Final = 3
 """So many are decoded for it: fewer, and the decoder is too cold to tell the level."""
@@ -60,22 +60,27 @@ class Undecoded:
         self.forget()
         return True
 
-    def keep(self, packet: RtpPacket, now: float) -> None:
-        """Keep a packet; its level is the peer's word, or measured now and then.
+    def keep(self, payload: bytes, now: float, packet: RtpPacket | None = None) -> None:
+        """Keep a packet's payload; its level is the peer's word, or measured now and then.
+
+        Args:
+            payload: An Opus packet.
+            now: Monotonic seconds.
+            packet: What it came in, where that may hold the peer's word.
 
         Raises:
             RemoteProtocolError: it was decoded for its level, and libopus refused it.
         """
-        self._kept.append(packet.payload)
+        self._kept.append(payload)
         self._count = count = self._count + 1
         if self._level_id is not None and count % TOLD_EVERY == 0:
-            told = read_level(packet, self._level_id)
+            told = None if packet is None else read_level(packet, self._level_id)
             self._told = told is not None
             if told is not None:
                 self._meter.note(told, now)
         place = count % _METER_EVERY
         if self._told or 0 < place <= _METER_EVERY - _METER_PACKETS:
             return
-        pcm = self._decoder.decode(packet.payload)
+        pcm = self._decoder.decode(payload)
         if place == 0:
             self._meter.measure(pcm, now)

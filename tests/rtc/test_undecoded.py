@@ -30,35 +30,35 @@ def undecoded(meter):
 
 def test_there_is_nothing_to_warm_with_before_a_packet_was_kept(undecoded):
     assert not undecoded.warm()
-    undecoded.keep(packet(0), 0.0)
+    undecoded.keep(PAYLOADS[0], 0.0)
     assert undecoded.warm()
     assert not undecoded.warm()
 
 
 def test_what_was_forgotten_warms_nothing(undecoded):
-    undecoded.keep(packet(0), 0.0)
+    undecoded.keep(PAYLOADS[0], 0.0)
     undecoded.forget()
     assert not undecoded.warm()
 
 
-def test_one_packet_in_twenty_is_measured(undecoded, meter):
-    for number in range(60):
-        undecoded.keep(packet(number), number * 0.02)
-    assert meter.measured == 3
+def test_one_packet_in_fifty_is_measured(undecoded, meter):
+    for number in range(100):
+        undecoded.keep(PAYLOADS[number], number * 0.02)
+    assert meter.measured == 2
     assert meter.level_dbov > SILENT
 
 
 def test_the_level_that_the_peer_tells_spares_decoding(undecoded, meter):
     undecoded.expect_levels(1)
     for number in range(60):
-        undecoded.keep(packet(number, **TOLD_20), number * 0.02)
+        told = packet(number, **TOLD_20)
+        undecoded.keep(told.payload, number * 0.02, told)
     assert meter.measured == 0
     assert meter.level_dbov == -20
 
 
 def test_what_libopus_refuses_is_told(undecoded):
-    broken = RtpPacket(111, False, 0, 0, 7, b"\xff\xff\xff")
-    for number in range(17):  # of the first twenty these are not decoded
-        undecoded.keep(packet(number), 0.0)
+    for number in range(47):  # of the first fifty these are not decoded
+        undecoded.keep(PAYLOADS[number], 0.0)
     with pytest.raises(RemoteProtocolError):
-        undecoded.keep(broken, 0.0)
+        undecoded.keep(b"\xff\xff\xff", 0.0)
