@@ -1,102 +1,18 @@
 """Requests about a call that another node owns."""
 
-import asyncio
-import socket as sockets
-from contextlib import suppress
-
 import aiohttp
 import msgspec
 import pytest
-from aiohttp import web
 from yarl import URL
 
 from bridge.api.keys import DIRECTORY
-from bridge.api.middleware import from_sibling
 from bridge.net.directory import FOLDER
-from bridge.net.siblings import KERNEL_BUFFER
 from bridge.node.directory import FAR_FEWER
 from bridge.settings import Http, Limits
+from tests.support.forwarding import LARGE, NEVER, SECOND, Owner, data, dial, listed, post
 from tests.support.inprocess import KEY, settings, with_limits
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until
-
-ECHO, NEVER = "15550100001", "15550100003"
-SECOND = "01" + 15 * "AB"
-"""The id of a call that the second node might have."""
-PIECE = bytes(4096)
-LARGE = bytes(range(256)) * 4096
-
-
-class Owner:
-    """Routes of both nodes, such as later faces have them; it remembers what reached them."""
-
-    def __init__(self) -> None:
-        self.requests: list[web.Request] = []
-        self.sent = 0
-        self.go_on = asyncio.Event()
-        self.socket_closed = asyncio.Event()
-        path = "/call/{call_id}/test"
-        self.routes = [
-            web.get(f"{path}/socket", self.socket),
-            web.get(f"{path}/flood", self.flood),
-            web.get(f"{path}/refused", self.refused),
-            web.get(f"{path}/large", self.large),
-            web.get(f"{path}/pieces", self.pieces),
-            web.get(f"{path}/torn", self.torn),
-            web.get(f"{path}/hangs", self.hangs),
-            web.put("/test", self.told),
-        ]
-
-    async def told(self, request: web.Request) -> web.Response:
-        await request.read()
-        self.requests.append(request)
-        return web.json_response({"passed on": from_sibling(request)}, headers={"X-Told": "yes"})
-
-    async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=0)
-        await socket.prepare(request)
-        try:
-            async for message in socket:
-                await socket.send_bytes(message.data)
-        finally:
-            self.socket_closed.set()
-        return socket
-
-    async def flood(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        with suppress(ConnectionError):
-            while True:
-                await socket.send_bytes(PIECE)
-                self.sent += len(PIECE)
-        return socket
-
-    async def refused(self, request: web.Request) -> web.Response:
-        return web.json_response({"error": "not now"}, status=409)
-
-    async def large(self, request: web.Request) -> web.Response:
-        return web.Response(body=LARGE)
-
-    async def pieces(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"one")
-        await self.go_on.wait()
-        await response.write(b"two")
-        return response
-
-    async def torn(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"one")
-        assert request.transport is not None
-        request.transport.abort()
-        return response
-
-    async def hangs(self, request: web.Request) -> web.Response:
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
 
 
 @pytest.fixture
@@ -108,25 +24,6 @@ async def owner():
 async def nodes(owner):
     async with two_nodes(routes=owner.routes) as both:
         yield both
-
-
-async def post(node, path, body, **more):
-    return await node.http.post(path, json=body, headers=KEY | more)
-
-
-async def data(node, path, body):
-    response = await post(node, path, body)
-    assert response.status == 200, await response.text()
-    return (await response.json())["data"]
-
-
-async def dial(node, number=NEVER) -> str:
-    return str((await data(node, "/call/dial", {"phone": number}))["callId"])
-
-
-async def listed(node) -> list[str]:
-    body = await (await node.http.get("/call/status", headers=KEY)).json()
-    return [call["callId"] for call in body["data"]["calls"]]
 
 
 # Whose call it is
@@ -235,77 +132,6 @@ async def test_an_answer_that_is_cut_short_is_seen_to_be(nodes):
     async with nodes[0].http.get(f"/call/{SECOND}/test/torn", headers=KEY) as response:
         with pytest.raises(aiohttp.ClientError):
             await response.read()
-
-
-# Sockets
-
-
-async def test_a_socket_is_passed_on_in_both_directions(nodes):
-    async with nodes[0].http.ws_connect(f"/call/{SECOND}/test/socket", headers=KEY) as socket:
-        for message in (b"one", b"", LARGE):
-            await socket.send_bytes(message)
-            assert await socket.receive_bytes() == message
-
-
-async def test_a_flood_through_a_socket_arrives_whole_and_in_order(nodes):
-    async with nodes[0].http.ws_connect(
-        f"/call/{SECOND}/test/socket", headers=KEY, max_msg_size=0
-    ) as socket:
-
-        async def send() -> None:
-            for number in range(40):
-                await socket.send_bytes(bytes([number]) + LARGE[:250_000])
-
-        async with asyncio.TaskGroup() as both:
-            both.create_task(send())
-            heard = [(await socket.receive_bytes())[0] for _ in range(40)]
-    assert heard == list(range(40))
-
-
-async def test_a_client_that_closes_its_socket_closes_the_owners(nodes, owner):
-    async with nodes[0].http.ws_connect(f"/call/{SECOND}/test/socket", headers=KEY) as socket:
-        await socket.send_bytes(b"one")
-    async with asyncio.timeout(5):
-        await owner.socket_closed.wait()
-
-
-async def test_a_client_that_vanishes_closes_the_owners_socket(nodes, owner):
-    socket = await nodes[0].http.ws_connect(f"/call/{SECOND}/test/socket", headers=KEY)
-    connection = socket._response.connection
-    assert connection is not None
-    connection.transport.abort()
-    async with asyncio.timeout(5):
-        await owner.socket_closed.wait()
-
-
-async def test_little_is_under_way_to_a_reader_that_is_stuck(nodes, owner):
-    reader = sockets.socket()
-    reader.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-    reader.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(reader, ("127.0.0.1", nodes[0].http.port))
-    head = [
-        f"GET /call/{SECOND}/test/flood HTTP/1.1",
-        "Host: localhost",
-        f"token: {KEY['token']}",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ]
-    with reader:
-        await loop.sock_sendall(reader, ("\r\n".join(head) + "\r\n\r\n").encode())
-        before = -1
-        while owner.sent != before or not before:
-            before = owner.sent
-            await asyncio.sleep(0.2)
-    assert 0 < before < 6 * KERNEL_BUFFER
-
-
-async def test_an_owners_refusal_of_a_socket_reaches_the_client(nodes):
-    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await nodes[0].http.ws_connect(f"/call/{SECOND}/test/refused", headers=KEY)
-    assert caught.value.status == 409
 
 
 # What holds over all nodes
