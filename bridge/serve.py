@@ -16,6 +16,7 @@ from bridge.app import Bridge, Place, build
 from bridge.errors import SettingsError
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen
+from bridge.node.manager import Manager
 from bridge.settings import DEMO_KEY, Settings
 from bridge.supervisor import Seat, watch
 
@@ -25,6 +26,8 @@ IDLE_CONNECTION_SECONDS = 30.0
 """How long a client may hold a connection without a request, or take to send its headers."""
 CLOSE_SECONDS = 5.0
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
+SWEEP_SECONDS = 1.0
+SWEPT_LEGS = 64
 
 
 def run(chosen: Settings, seat: Seat | None = None) -> None:
@@ -47,6 +50,7 @@ async def _serve(chosen: Settings, seat: Seat | None) -> None:
     )
     await runner.setup()
     _spare_the_collector()
+    bridge.background.spawn(_sweep(bridge.manager), name="sweep")
     try:
         await _listen(runner, chosen, seat)
         _announce(chosen)
@@ -61,11 +65,22 @@ async def _serve(chosen: Settings, seat: Seat | None) -> None:
 def _spare_the_collector() -> None:
     """Keep the cyclic collector from walking, in the middle of calls, what lives to the end.
 
-    The media path makes tuples that reference counting frees; only calls that end leave cycles.
+    The media path makes tuples that reference counting frees; only legs that end leave cycles, and
+    `_sweep` collects those.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+async def _sweep(manager: Manager) -> None:
+    """Collect what ended legs left, once there were enough of them to be worth the pause."""
+    swept = manager.legs_ended
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        if manager.legs_ended - swept >= SWEPT_LEGS:
+            swept = manager.legs_ended
+            gc.collect()
 
 
 async def _listen(runner: web.AppRunner, chosen: Settings, seat: Seat | None) -> None:

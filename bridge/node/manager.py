@@ -92,6 +92,8 @@ class Manager:
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
+        self.legs_ended = 0
+        """How many legs there have been and are no more."""
 
     async def dial(self, line: LineName, number: str) -> CallRunner:
         """Ring a number.
@@ -271,6 +273,7 @@ class Manager:
 
     def leg_ended(self, leg: Leg, reason: EndReason) -> None:
         """Count a leg out (`runner.LegObserver`)."""
+        self.legs_ended += 1
         self._metrics.leg_ended(leg.leg_id, leg.statistics())
         log.info("leg.ended", extra={"leg": leg.leg_id, "kind": leg.kind, "reason": reason})
 
