@@ -12,7 +12,6 @@ BridgeError                code, status, retry_after
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
 ├── LegError          502  Unreachable, NegotiationFailed
 ├── NodeUnavailable   502
-├── Unsupported       501
 └── SetupError             the start is refused: SettingsError, OpusMissing
 
 `code` is stable snake_case for programs, the message is for people and never holds a secret, a
@@ -168,13 +167,6 @@ class NodeUnavailable(BridgeError):
     code = "node_unavailable"
     status = 502
     retry_after: int | None = 1
-
-
-class Unsupported(BridgeError):
-    """The interface documents this, the bridge does not do it (yet)."""
-
-    code = "not_implemented"
-    status = 501
 
 
 class SetupError(BridgeError):
