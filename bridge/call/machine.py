@@ -67,6 +67,7 @@ class LegRecord:
     party: Party
     connected: bool = False
     muted: bool = False
+    silent: bool = False
 
 
 class CallMachine:
@@ -172,8 +173,14 @@ class CallMachine:
         leg = self.legs.get(event.leg_id)
         if leg is None:
             return []
-        if isinstance(event, events.LegConnected):
-            leg = self.legs[event.leg_id] = replace(leg, connected=True)
+        match event:
+            case events.LegConnected():
+                leg = replace(leg, connected=True)
+            case events.LegSilent() | events.LegResumed():
+                leg = replace(leg, silent=isinstance(event, events.LegSilent))
+            case _:
+                pass
+        self.legs[event.leg_id] = leg
         if leg.party is not Party.FAR:
             return []
         comes_by_connecting = leg.kind is LegKind.WEBRTC and self.state in UNANSWERED
