@@ -216,6 +216,10 @@ class Incoming:
             self.malformed += 1
             self._concealed_samples += samples
             pcm = self._decoder.conceal(samples)
+        self._frame(pcm, pts, now)
+
+    def _frame(self, pcm: bytes, pts: int, now: float) -> None:
+        """Give sound of any length as frames."""
         if len(pcm) == FRAME_BYTES and self._framer.empty:
             self._give(pcm, pts, now)
             return
@@ -370,12 +374,7 @@ class Incoming:
         for step in steps:
             if step.timeline is not self._timeline:
                 self._begin_timeline(step.timeline)
-            pcm = self._sound(step)
-            if len(pcm) == FRAME_BYTES and self._framer.empty:
-                self._give(pcm, step.pts, now)
-                continue
-            for whole, position in self._framer.add(pcm, step.pts):
-                self._give(whole, position, now)
+            self._frame(self._sound(step), step.pts, now)
 
     def _sound(self, step: Step) -> bytes:
         action = step.action
