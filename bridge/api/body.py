@@ -9,11 +9,14 @@ import msgspec
 from aiohttp import web
 
 from bridge.errors import BridgeError, InvalidRequest, PayloadTooLarge
+from bridge.wire.call_id import native
 
 BODY_SECONDS = 10.0
 """A body that takes longer to arrive is refused."""
 
 CALL_ID = ("callId", "callID", "CallID", "call_id")
+NAMES_CALL = (*CALL_ID, "uuid", "roomName")
+"""All names under which a path or a body says which call it is about."""
 LEG_ID = ("legID", "legId", "LegID", "leg_id")
 PHONE = ("phone", "Phone")
 
@@ -69,6 +72,20 @@ async def read_body(request: web.Request) -> "Body":
     return Body(fields)
 
 
+def call_in_path(request: web.Request) -> str:
+    """Give the id of the call that the path names, native whatever form it came in.
+
+    What is no call id is given as it is: no call has it.
+    """
+    text = named_call(request.match_info) or ""
+    return native(text) or text
+
+
+def named_call(fields: Mapping[str, Any]) -> str | None:
+    """Give a call's id as it is spelt in a path or body; None where none is named."""
+    return next((fields[name] for name in NAMES_CALL if isinstance(fields.get(name), str)), None)
+
+
 class Body:
     """The fields of a request; every reader takes all spellings of a field's name."""
 
@@ -102,8 +119,9 @@ class Body:
         return value
 
     def call_id(self) -> str:
-        """Give the id of the call that the request is about."""
-        return self.text(*CALL_ID)
+        """Give the id of the call that the request is about, native whatever form it came in."""
+        text = self.text(*CALL_ID)
+        return native(text) or text
 
     def leg_id(self) -> str | None:
         """Give the id of the leg, if the request names one."""

@@ -5,7 +5,7 @@ import math
 from aiohttp import web
 
 from bridge.api import render
-from bridge.api.body import PHONE, read_body
+from bridge.api.body import PHONE, call_in_path, read_body
 from bridge.api.keys import KEYS, MANAGER
 from bridge.call import events
 from bridge.call.model import LegId
@@ -76,7 +76,7 @@ async def quality(request: web.Request) -> web.Response:
     """Give a call's figures, live or for a while after its end; `?since=` cuts the timeline."""
     line = request.app[KEYS].line(request)
     manager = request.app[MANAGER]
-    record = manager.record(line, request.match_info["callId"])
+    record = manager.record(line, call_in_path(request))
     timelines = manager.quality.legs(record.facts.call_id)
     return render.success(render.quality(record, timelines, since=_since(request)))
 

@@ -8,18 +8,17 @@ is never passed on again, so nothing travels in circles.
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from bridge.api.body import CALL_ID, read_bytes
+from bridge.api.body import named_call, read_bytes
 from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
 from bridge.api.routes import STARTS_CALLS
@@ -28,6 +27,7 @@ from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
 from bridge.node.directory import owner_of
 from bridge.node.tasks import Tasks
+from bridge.wire.call_id import native
 
 if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
@@ -123,8 +123,8 @@ def _authorised(request: web.Request) -> bool:
 
 
 async def _call_id(request: web.Request) -> str | None:
-    """Find the id of the call that a request is about, in any of its spellings."""
-    found = _named(request.match_info)
+    """Find the id of the call that a request is about; native, if it is an id in any form."""
+    found = named_call(request.match_info)
     if (found or request.body_exists) and not _authorised(request):
         return None
     if found is None and request.body_exists:
@@ -132,12 +132,8 @@ async def _call_id(request: web.Request) -> str | None:
             fields = msgspec.json.decode(await read_bytes(request))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        found = _named(fields) if isinstance(fields, dict) else None
-    return found
-
-
-def _named(fields: Mapping[str, Any]) -> str | None:
-    return next((fields[name] for name in CALL_ID if isinstance(fields.get(name), str)), None)
+        found = named_call(fields) if isinstance(fields, dict) else None
+    return (native(found) or found) if found else None
 
 
 async def _recall(request: web.Request, call_id: str) -> None:

@@ -18,12 +18,12 @@ import msgspec
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName
 from bridge.net.directory import DirectoryFile, Spend
 from bridge.net.siblings import Siblings
+from bridge.wire.call_id import native
 
 log = logging.getLogger(__name__)
 
 CALLS_PATH = "/node/calls"
 """Where siblings list a line's calls to each other."""
-ID_DIGITS = 32
 FAR_FEWER = 8
 """Calls that a node must be ahead of another before it lets that one have a new one."""
 
@@ -31,13 +31,9 @@ Result = TypeVar("Result")
 
 
 def owner_of(call_id: str) -> int | None:
-    """Say which node owns a call: the first byte of its id; None for what is no call id."""
-    if len(call_id) != ID_DIGITS:
-        return None
-    try:
-        return bytes.fromhex(call_id)[0]
-    except ValueError:
-        return None
+    """Say which node owns a call: the first byte of its id, in any form; None for no call id."""
+    known = native(call_id)
+    return int(known[:2], 16) if known else None
 
 
 class Directory(Protocol):

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.api import body as module
-from bridge.api.body import Body, RequestTimeout, read_body
+from bridge.api.body import Body, RequestTimeout, call_in_path, read_body
 from bridge.errors import InvalidRequest, PayloadTooLarge
+from bridge.wire.call_id import chirp, wavix
 
 
 def upload(content: bytes | Exception) -> Any:
@@ -90,6 +91,25 @@ async def test_no_bytes_raise_anything_else(content):
 @pytest.mark.parametrize("name", ["callId", "callID", "CallID", "call_id"])
 def test_a_call_id_is_read_in_every_spelling(name):
     assert Body({name: "00AB"}).call_id() == "00AB"
+
+
+NATIVE = "01A1B2C3D4E5F60718293A4B5C6D7E8F"
+FORMS = [NATIVE, chirp(NATIVE), chirp(NATIVE, test=True), wavix(NATIVE)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_call_id_is_read_in_every_form(form):
+    assert Body({"callId": form}).call_id() == NATIVE
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["callId", "call_id", "uuid"])
+def test_a_call_id_in_a_path_is_read_in_every_form(form, name):
+    assert call_in_path(cast("Any", SimpleNamespace(match_info={name: form}))) == NATIVE
+
+
+def test_a_path_that_names_no_call_names_one_that_nobody_has():
+    assert call_in_path(cast("Any", SimpleNamespace(match_info={}))) == ""
 
 
 @pytest.mark.parametrize("name", ["legID", "legId", "LegID", "leg_id"])

@@ -9,6 +9,7 @@ from bridge.api.keys import DIRECTORY
 from bridge.net.directory import FOLDER
 from bridge.node.directory import FAR_FEWER
 from bridge.settings import Http, Limits
+from bridge.wire.call_id import chirp, wavix
 from tests.support.forwarding import LARGE, NEVER, SECOND, Owner, data, dial, listed, post
 from tests.support.inprocess import KEY, settings, with_limits
 from tests.support.two_nodes import two_nodes
@@ -52,6 +53,16 @@ async def test_a_request_that_names_the_call_in_its_path_reaches_its_node(nodes)
     call_id = await dial(second)
     response = await first.http.get(f"/call/{call_id}/quality", headers=KEY)
     assert (await response.json())["data"]["state"] == "ringing"
+
+
+@pytest.mark.parametrize("form", [chirp, wavix])
+async def test_a_call_is_found_on_its_node_by_every_form_of_its_id(nodes, form):
+    first, second = nodes
+    call_id = form(await dial(second))
+    response = await first.http.get(f"/call/{call_id}/quality", headers=KEY)
+    assert (await response.json())["data"]["state"] == "ringing"
+    await data(first, "/call/hangup", {"callId": call_id})
+    assert list(second.bridge.manager.calls()) == []
 
 
 async def test_what_is_passed_on_arrives_as_it_was_sent(nodes, owner):

@@ -10,6 +10,7 @@ from bridge.errors import LimitExceeded
 from bridge.net.directory import DirectoryFile
 from bridge.net.siblings import Siblings
 from bridge.node.directory import FAR_FEWER, Alone, Shared, owner_of
+from bridge.wire.call_id import chirp, wavix
 
 
 def facts(name: str) -> CallFacts:
@@ -30,6 +31,9 @@ async def directory(tmp_path):
         ("00" + 30 * "F", 0),
         ("FF" + 30 * "0", 255),
         ("0a" + 30 * "0", 10),
+        (chirp("0A" + 30 * "F"), 10),
+        (chirp("FF" + 30 * "F", test=True), 255),
+        (wavix("01" + 30 * "F"), 1),
         ("", None),
         ("00", None),
         (32 * "Z", None),
