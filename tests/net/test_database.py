@@ -1,0 +1,202 @@
+"""The database: what it confirms stays, whatever happens to the process."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import sqlite3
+import threading
+
+import pytest
+
+from bridge.errors import DatabaseFailed
+from bridge.net import database as database_module
+from bridge.net.database import Database
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY);"
+
+
+class Counted:
+    def __init__(self):
+        self.failures = 0
+
+    def database_failed(self):
+        self.failures += 1
+
+
+@pytest.fixture
+def observer():
+    return Counted()
+
+
+@pytest.fixture
+async def database(tmp_path, observer):
+    opened = Database(tmp_path / "deep" / "bridge.sqlite3", observer=observer)
+    opened.create(SCHEMA)
+    yield opened
+    await opened.aclose()
+
+
+def put(word):
+    return lambda connection: connection.execute("INSERT INTO words VALUES (?)", (word,)) and None
+
+
+def all_words(connection):
+    return [word for (word,) in connection.execute("SELECT word FROM words ORDER BY rowid")]
+
+
+def on_disk(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return all_words(connection)
+
+
+async def test_what_run_confirms_is_read_by_another_connection(database, tmp_path):
+    await database.run(put("a"))
+    assert on_disk(tmp_path / "deep" / "bridge.sqlite3") == ["a"]
+
+
+async def test_run_gives_what_the_work_gives_and_raises_what_it_raises(database):
+    assert await database.run(lambda _: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        await database.run(lambda _: 1 // 0)
+
+
+async def test_works_are_done_in_the_order_they_were_asked_for(database):
+    for word in "abc":
+        database.post(put(word))
+    assert await database.run(all_words) == ["a", "b", "c"]
+
+
+async def test_settled_waits_for_everything_that_was_posted(database, tmp_path):
+    for number in range(500):
+        database.post(put(str(number)))
+    await database.settled()
+    assert len(on_disk(tmp_path / "deep" / "bridge.sqlite3")) == 500
+
+
+async def test_works_that_wait_together_are_committed_together(database):
+    held, begun = threading.Event(), threading.Event()
+    commits = []
+
+    def hold(connection):
+        connection.set_trace_callback(commits.append)
+        begun.set()
+        held.wait(10)
+
+    database.post(hold)
+    await asyncio.to_thread(begun.wait, 10)
+    for number in range(100):
+        database.post(put(str(number)))
+    held.set()
+    await database.settled()
+    assert commits.count("BEGIN IMMEDIATE") <= 2
+    assert len(await database.run(all_words)) == 100
+
+
+async def test_a_failing_work_undoes_itself_and_stops_no_other(database, observer):
+    def half(connection):
+        connection.execute("INSERT INTO words VALUES ('half')")
+        raise ValueError("in the middle")
+
+    database.post(put("before"))
+    database.post(half)
+    database.post(put("after"))
+    assert await database.run(all_words) == ["before", "after"]
+    assert observer.failures == 1
+
+
+async def test_a_failure_that_somebody_waits_for_is_theirs_and_not_counted(database, observer):
+    await database.run(put("a"))
+    with pytest.raises(sqlite3.IntegrityError):
+        await database.run(put("a"))
+    assert observer.failures == 0
+
+
+async def test_a_group_that_cannot_be_committed_fails_as_a_whole(database, observer):
+    with pytest.raises(DatabaseFailed):
+        await database.run(lambda connection: connection.execute("ROLLBACK"))
+    await database.run(put("a"))
+    assert await database.run(all_words) == ["a"]
+
+
+async def test_a_full_queue_drops_and_counts(database, observer, monkeypatch):
+    monkeypatch.setattr(database_module, "MOST_WAITING", 0)
+    database.post(put("a"))
+    with pytest.raises(DatabaseFailed):
+        await database.run(put("b"))
+    assert observer.failures == 1
+
+
+async def test_closing_does_what_was_posted_before_and_takes_nothing_after(
+    database, observer, tmp_path
+):
+    database.post(put("a"))
+    await database.aclose()
+    database.post(put("b"))
+    await database.settled()
+    assert on_disk(tmp_path / "deep" / "bridge.sqlite3") == ["a"]
+    assert observer.failures == 1
+
+
+async def test_a_cancelled_run_does_not_disturb_those_after_it(database):
+    held = threading.Event()
+    database.post(lambda _: held.wait(10) and None)
+    waiting = asyncio.get_running_loop().create_task(database.run(put("a")))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    held.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await database.run(put("b"))
+    assert "b" in await database.run(all_words)
+
+
+async def test_only_its_owner_can_read_the_file(database, tmp_path):
+    await database.run(put("a"))
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "deep").iterdir()}
+    assert modes == {0o600}
+
+
+def write_for_ever(path, confirmed):
+    async def write():
+        database = Database(path)
+        database.create(SCHEMA)
+        number = 0
+        while True:
+            for _ in range(5):
+                database.post(put(f"{os.getpid()}-{number}"))
+                number += 1
+            if number % 2:
+                await database.run(put(f"{os.getpid()}-run-{number}"))
+            else:
+                await database.settled()
+            os.write(confirmed, f"{os.getpid()}-{number - 1}\n".encode())
+
+    asyncio.run(write())
+
+
+def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path):
+    path = tmp_path / "bridge.sqlite3"
+    fork = multiprocessing.get_context("fork")
+    reading, writing = os.pipe()
+    processes = [fork.Process(target=write_for_ever, args=(path, writing)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    os.close(writing)
+    told = b""
+    while told.count(b"\n") < 40 or len({line.split(b"-")[0] for line in told.split()}) < 2:
+        told += os.read(reading, 4096)
+    for process in processes:
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(10)
+    while more := os.read(reading, 65536):
+        told += more
+    os.close(reading)
+    kept = set(on_disk(path))
+    last = {}
+    for line in told.decode().split():
+        process, number = line.split("-")
+        last[process] = int(number)
+    for process, number in last.items():
+        assert {f"{process}-{n}" for n in range(number + 1)} <= kept
