@@ -2,7 +2,9 @@
 
 import asyncio
 import hmac
+import re
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -12,6 +14,9 @@ from bridge.call.model import LineName
 from bridge.errors import Forbidden, Unauthorized
 
 BEARER = "bearer "
+
+WAVIX_PATHS: Final = re.compile(r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/streams/")
+"""Where the Wavix face answers, and a key may stand in the query as `appid`."""
 
 
 class Keys:
@@ -78,7 +83,10 @@ def _presented(request: web.Request) -> bytes | None:
     if authorization.lower().startswith(BEARER):
         return _bytes(authorization[len(BEARER) :].strip())
     token = request.headers.get("token")
-    return _bytes(token) if token else None
+    if token:
+        return _bytes(token)
+    appid = request.query.get("appid") if WAVIX_PATHS.match(request.path) else None
+    return _bytes(appid) if appid else None
 
 
 def _bytes(header: str) -> bytes:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bridge.api import render
 from bridge.api.auth import same_origin
+from bridge.api.envelope import envelope
 from bridge.api.keys import METRICS, SITE
 from bridge.errors import BridgeError, Forbidden
 from bridge.log import request_id as log_request_id
@@ -33,26 +33,27 @@ PREFLIGHT = {
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what a handler raises into the native envelope; unknown errors are logged, not shown."""
+    """Turn what a handler raises into its face's envelope; unknown errors are logged, not shown."""
+    failure = envelope(request.path)
     try:
         return await handler(request)
     except BridgeError as error:
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("request.failed", extra={"code": error.code, "route": _route(request)})
-        return render.failure(error)
+        return failure(error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         known = BridgeError(_explain(request, error))
         known.status = error.status
-        answer = render.failure(known)
+        answer = failure(known)
         answer.headers.update({k: v for k, v in error.headers.items() if k == "Allow"})
         return answer
     except asyncio.CancelledError:
         raise
     except Exception:
         log.exception("request.crashed", extra={"route": _route(request)})
-        return render.failure(BridgeError("internal error; the log has the details"))
+        return failure(BridgeError("internal error; the log has the details"))
 
 
 @web.middleware

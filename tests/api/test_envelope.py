@@ -1,0 +1,33 @@
+"""Errors in the words of the face that was asked."""
+
+import pytest
+
+from bridge.api import render
+from bridge.api.envelope import envelope
+from bridge.api.faces import wavix_words
+from bridge.errors import BridgeError
+
+NATIVE = ["/call/dial", "/v1/caller", "/healthz", "/", "/x/v1/call"]
+WAVIX = ["/v1/call", "/v1/call/", "/v1/call/1/streams", "/v1/calls/1/streams/2"]
+
+
+@pytest.mark.parametrize("path", NATIVE)
+def test_a_path_that_no_face_claims_speaks_natively(path):
+    assert envelope(path) is render.failure
+
+
+@pytest.mark.parametrize("path", WAVIX)
+def test_the_paths_of_wavix_speak_its_words(path):
+    assert envelope(path) is wavix_words.failure
+
+
+def test_an_error_keeps_its_status_in_every_envelope():
+    error = BridgeError("no")
+    error.status = 418
+    assert {envelope(path)(error).status for path in (*NATIVE, *WAVIX)} == {418}
+
+
+async def test_an_unknown_path_of_a_face_is_a_404_in_its_envelope(client):
+    response = await client.get("/v1/call/1/nothing")
+    assert response.status == 404
+    assert set(await response.json()) == {"success", "message"}
