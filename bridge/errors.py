@@ -6,12 +6,14 @@ BridgeError                code, status, retry_after
 ├── NotFound          404  CallNotFound, LegNotFound
 ├── InvalidState      409
 ├── PayloadTooLarge   413
+├── AddressBlocked    422
 ├── LimitExceeded     503  (429 for a rate)
 ├── ProtocolError
 │   ├── LocalProtocolError   500   we tried to send nonsense: a bug
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
 ├── LegError          502  Unreachable, NegotiationFailed
 ├── NodeUnavailable   502
+├── DatabaseFailed    503
 └── SetupError             the start is refused: SettingsError, OpusMissing
 
 `code` is stable snake_case for programs, the message is for people and never holds a secret, a
@@ -84,6 +86,13 @@ class PayloadTooLarge(BridgeError):
 
     code = "payload_too_large"
     status = 413
+
+
+class AddressBlocked(BridgeError):
+    """A customer's URL leads where it may not (`net.guard`)."""
+
+    code = "address_blocked"
+    status = 422
 
 
 class LimitExceeded(BridgeError):
@@ -166,6 +175,14 @@ class NodeUnavailable(BridgeError):
 
     code = "node_unavailable"
     status = 502
+    retry_after: int | None = 1
+
+
+class DatabaseFailed(BridgeError):
+    """The database could not keep what was to be kept."""
+
+    code = "database_failed"
+    status = 503
     retry_after: int | None = 1
 
 

@@ -213,6 +213,10 @@ class Metrics:
         self._node.ports.labels("used").set(used)
         self._node.ports.labels("free").set(free)
 
+    def database_failed(self) -> None:
+        """Count what the database was to keep and could not."""
+        self._node.database_failures.inc()
+
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request; `route` is the pattern that took it, or `UNMATCHED`."""
         method = _closed(method, METHODS)
@@ -338,6 +342,11 @@ class _NodeMetrics:
             "Time to answer an HTTP request.",
             ["method", "route"],
             buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        self.database_failures = Counter(
+            "bridge_database_failures_total",
+            "What the database was to keep and could not.",
             registry=registry,
         )
         for queue in QUEUES:

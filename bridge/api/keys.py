@@ -9,6 +9,9 @@ from aiohttp import web
 from bridge.api.auth import Keys
 from bridge.api.rate import RateLimit
 from bridge.metrics import Metrics
+from bridge.net.database import Database
+from bridge.net.guard import Guard
+from bridge.net.http import Http
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
 from bridge.node.directory import Shared
@@ -28,10 +31,13 @@ class Site:
     """The folder with the demo page and the client library."""
 
 
+GUARD = web.AppKey("guard", Guard)
+HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
 KEYS = web.AppKey("keys", Keys)
 PORTS = web.AppKey("ports", PortPool)
 METRICS = web.AppKey("metrics", Metrics)
+DATABASE = web.AppKey("database", Database)
 SITE = web.AppKey("site", Site)
 ICE_CONFIGURATION: web.AppKey[Callable[[str], IceConfiguration]] = web.AppKey("ice_configuration")
 """Makes the answer of `/call/webrtc/config` for a user, fresh credentials included."""

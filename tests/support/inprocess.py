@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from bridge.api.keys import PORTS
 from bridge.app import Bridge, build
 from bridge.rtc.ice import Limits as Patience
 from bridge.rtc.ports import PortPool
-from bridge.settings import Limits, Rtc, Settings, Simulator
+from bridge.settings import Data, Limits, Rtc, Settings, Simulator
 from tests.support.signalling import HttpExchange
 
 KEY = {"token": "demo"}
@@ -107,12 +108,15 @@ async def running(
 @asynccontextmanager
 async def one_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
     """Run a bridge as it is by default."""
-    bridge = build(chosen, patience=patience)
-    async with TestClient(TestServer(bridge.application)) as http:
-        try:
-            yield Client(bridge, http)
-        finally:
-            await bridge.aclose()
+    async with AsyncExitStack() as stack:
+        if chosen.data == Data():
+            folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
+            chosen = msgspec.structs.replace(chosen, data=Data(dir=folder))
+        bridge = build(chosen, patience=patience)
+        stack.push_async_callback(bridge.let_go)
+        http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
+        stack.push_async_callback(bridge.aclose)
+        yield Client(bridge, http)
 
 
 run = one_node
