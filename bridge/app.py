@@ -16,7 +16,10 @@ from bridge import __version__
 from bridge.api import forward, siblings
 from bridge.api.auth import Keys
 from bridge.api.keys import (
+    DATABASE,
     DIRECTORY,
+    GUARD,
+    HTTP,
     ICE_CONFIGURATION,
     KEYS,
     MANAGER,
@@ -37,23 +40,29 @@ from bridge.call.machine import CallLimits
 from bridge.call.model import LegId, LineName
 from bridge.errors import Unreachable
 from bridge.legs.base import Leg
+from bridge.legs.dial import DialOrder
 from bridge.legs.simulator import SimulatedContact, parse_speech, refuse
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
+from bridge.net import database as storage
+from bridge.net.database import Database
 from bridge.net.directory import FOLDER
+from bridge.net.guard import Guard
+from bridge.net.http import Http
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
+from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import Shared
 from bridge.node.load import Load
-from bridge.node.manager import Manager, ManagerLimits
+from bridge.node.manager import Manager
 from bridge.node.tasks import Tasks
 from bridge.rtc import libopus
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Limits
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
-from bridge.settings import DEMO_KEY, DEMO_LINE, Settings, is_loopback, port_range
+from bridge.settings import DEMO_KEY, DEMO_LINE, Settings, is_loopback, networks, port_range
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +102,7 @@ class Bridge:
         """Let go of what is shared with other nodes; nothing may be asked of the bridge any more."""
         if (directory := self.application.get(DIRECTORY)) is not None:
             await directory.aclose()
+        await self.application[DATABASE].aclose()
 
 
 class SimulatorProvider:
@@ -107,7 +117,7 @@ class SimulatorProvider:
         """Whether the line's provider is the simulator."""
         return line in self._lines
 
-    def dial(self, line: LineName, number: str, leg_id: LegId) -> Leg:
+    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
         """Give a leg that rings the number (`node.manager.Dialer`).
 
         Raises:
@@ -170,6 +180,8 @@ def build(
         overloaded=lambda: load.refusing,
     )
     application = _application(directory, limits.requests_per_minute)
+    application[DATABASE] = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
+    _reach_out(application, settings)
     application[MANAGER] = manager
     application[METRICS] = metrics
     application[PORTS] = ports
@@ -191,6 +203,18 @@ def build(
     background = Tasks()
     background.spawn(_pulse(manager, metrics, clock, load), name="pulse")
     return Bridge(application, manager, background)
+
+
+def _reach_out(application: web.Application, settings: Settings) -> None:
+    """Give the application its way to other servers."""
+    allow = networks(settings.net.allow)
+    application[GUARD] = Guard(allow=allow, require_tls=settings.net.require_tls)
+    application[HTTP] = http = Http(application[GUARD])
+
+    async def close(_: web.Application) -> None:
+        await http.aclose()
+
+    application.on_cleanup.append(close)
 
 
 def default_address() -> str:

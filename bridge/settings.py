@@ -4,9 +4,10 @@ An unknown key or a wrong type stops the start and names the key. Only `app` rea
 other object is handed the values it needs. `deploy/bridge.example.toml` lists them all.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,10 +121,38 @@ class Log(Section, frozen=True):
     format: Literal["text", "json"] = "text"
 
 
+class Net(Section, frozen=True):
+    """Where the bridge may connect to for its customers."""
+
+    allow: list[str] = msgspec.field(default_factory=list)
+    """Networks that customers' URLs may reach although they are not public, on any port."""
+    require_tls: bool = False
+    """Refuse customers' URLs that are plain `http` or `ws`, outside `allow`."""
+
+
 class WhatsApp(Section, frozen=True):
     """Where a line's WhatsApp calls come from."""
 
-    provider: Literal["simulator"] = "simulator"
+    provider: Literal["simulator", "cloud", "gateway"] = "simulator"
+    phone_number_id: str = ""
+    """`cloud`: Meta's id of the number, which is not the number itself."""
+    access_token: str = ""
+    app_secret: str = ""
+    """`cloud`: signs Meta's webhooks."""
+    verify_token: str = ""
+    """`cloud`: any text, given to Meta along with the webhook's address."""
+    base_url: str = "https://graph.facebook.com"
+    version: str = "v24.0"
+    """`cloud`: of the Graph API."""
+    pre_accept: bool = True
+    """`cloud`: connect the media of a call that rings us before anybody answers."""
+    dialect: Literal["zuckzapgo", "wadial"] = "zuckzapgo"
+    """`gateway`: how the engine speaks."""
+    url: str = ""
+    """`gateway`: where the engine's API is."""
+    token: str = ""
+    session: str = ""
+    """`gateway`, dialect `wadial`: the engine's session."""
 
 
 class Line(Section, frozen=True):
@@ -146,11 +175,17 @@ class Settings(Section, frozen=True):
     rtc: Rtc = msgspec.field(default_factory=Rtc)
     media: Media = msgspec.field(default_factory=Media)
     turn: Turn = msgspec.field(default_factory=Turn)
+    net: Net = msgspec.field(default_factory=Net)
     log: Log = msgspec.field(default_factory=Log)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
     """Without any, the line `demo` with the key `demo` exists, on loopback only."""
 
 
+_NEEDED = {
+    "simulator": (),
+    "cloud": ("phone_number_id", "access_token", "app_secret", "verify_token"),
+    "gateway": ("url", "token"),
+}
 MOST_NODES = 256
 """A call id has one byte for its node."""
 DEMO_LINE = "demo"
@@ -200,6 +235,21 @@ def port_range(text: str) -> range:
     return range(int(first), int(last) + 1)
 
 
+def networks(texts: list[str]) -> list[IPv4Network | IPv6Network]:
+    """Read the networks of `net.allow`.
+
+    Raises:
+        SettingsError: one is no network.
+    """
+    found = []
+    for text in texts:
+        try:
+            found.append(ip_network(text))
+        except ValueError as error:
+            raise SettingsError(f"net.allow: {error}") from None
+    return found
+
+
 def check(settings: Settings) -> None:
     """Refuse what cannot work together.
 
@@ -214,7 +264,10 @@ def check(settings: Settings) -> None:
     _check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
     _check_rtc(settings.rtc)
     _check_turn(settings.turn)
+    networks(settings.net.allow)
     _check_lines(settings)
+    for name, line in settings.lines.items():
+        _check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
 
 
 def _check_rtc(rtc: Rtc) -> None:
@@ -265,6 +318,22 @@ def _check_lines(settings: Settings) -> None:
             if not key or key in seen:
                 raise SettingsError(f"lines.{name}.keys: a key is empty or used twice")
             seen.add(key)
+
+
+def _check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
+    needed = list(_NEEDED[whatsapp.provider])
+    if whatsapp.provider == "gateway" and whatsapp.dialect == "wadial":
+        needed.append("session")
+    for key in needed:
+        if not getattr(whatsapp, key):
+            raise SettingsError(f'{section}.{key}: needed with provider = "{whatsapp.provider}"')
+    if whatsapp.phone_number_id and not re.fullmatch("[0-9]+", whatsapp.phone_number_id):
+        raise SettingsError(f"{section}.phone_number_id: expected Meta's id, which is digits only")
+    if not re.fullmatch(r"v[0-9]+\.[0-9]+", whatsapp.version):
+        raise SettingsError(f'{section}.version: expected a version such as "v24.0"')
+    for key, url in (("base_url", whatsapp.base_url), ("url", whatsapp.url)):
+        if url and not url.startswith(("https://", "http://")):
+            raise SettingsError(f"{section}.{key}: expected a URL with http or https")
 
 
 def _read(path: Path) -> dict[str, Any]:

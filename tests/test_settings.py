@@ -254,3 +254,45 @@ def test_a_secret_that_begins_like_json_stays_text():
         "BRIDGE_TURN__SECRET": "[not json",
     }
     assert load(environment).turn.secret == "[not json"
+
+
+CLOUD = {
+    "PROVIDER": "cloud",
+    "PHONE_NUMBER_ID": "900800700600500",
+    "ACCESS_TOKEN": "t",
+    "APP_SECRET": "s",
+    "VERIFY_TOKEN": "v",
+}
+GATEWAY = {"PROVIDER": "gateway", "URL": "https://engine.example.com", "TOKEN": "t"}
+
+
+def whatsapp(values):
+    found = {f"BRIDGE_LINES__A__WHATSAPP__{key}": value for key, value in values.items()}
+    return found | {"BRIDGE_LINES__A__KEYS": '["k"]'}
+
+
+@pytest.mark.parametrize("values", [CLOUD, GATEWAY, {"PROVIDER": "simulator"}])
+def test_a_line_has_a_provider(values):
+    line = load(whatsapp(values)).lines["a"]
+    assert line.whatsapp.provider == values["PROVIDER"]
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        *(({**CLOUD, key: ""}, key.lower()) for key in list(CLOUD)[1:]),
+        *(({**GATEWAY, key: ""}, key.lower()) for key in list(GATEWAY)[1:]),
+        ({**GATEWAY, "DIALECT": "wadial"}, "session"),
+        ({**CLOUD, "PHONE_NUMBER_ID": "+15550109000"}, "phone_number_id"),
+        ({**CLOUD, "VERSION": "24"}, "version"),
+        ({**CLOUD, "BASE_URL": "graph.facebook.com"}, "base_url"),
+        ({**GATEWAY, "URL": "ftp://engine"}, "url"),
+    ],
+)
+def test_a_provider_that_is_not_filled_in_names_the_key(values, key):
+    assert f"lines.a.whatsapp.{key}" in refusal(whatsapp(values))
+
+
+def test_a_network_that_is_none_names_the_key():
+    assert "net.allow" in refusal({"BRIDGE_NET__ALLOW": '["10.0.0.0/33"]'})
+    assert "net.allow" in refusal({"BRIDGE_NET__ALLOW": '["10.0.0.1/8"]'})

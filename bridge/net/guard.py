@@ -1,0 +1,229 @@
+"""Which addresses customers' URLs may reach: nothing of our own network, unless the operator says so.
+
+A name is judged by the addresses it has at the moment of connecting (`GuardedResolver`), so an
+answer that changes after a check gains nothing. The networks are those of the IANA special-purpose
+address registries (RFC 6890), and of clouds whose metadata services have public addresses.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Final, TypeAlias
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from typing_extensions import override
+from yarl import URL
+
+from bridge.errors import AddressBlocked, InvalidRequest
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+RESOLVE_SECONDS: Final = 5.0
+LONGEST_URL: Final = 2048
+ENCRYPTED: Final = frozenset({"https", "wss"})
+
+_CLOSED: Final = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carrier-grade NAT; Alibaba's metadata service too
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's platform service
+        "169.254.0.0/16",  # link-local, and most clouds' metadata services
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",  # multicast, reserved, broadcast
+        "2001::/23",  # Teredo and other protocol assignments
+        "2001:db8::/32",
+        "3fff::/20",
+    )
+)
+_GLOBAL_IPV6: Final = ip_network("2000::/3")
+"""All the rest of IPv6 is local, multicast or not given out."""
+_NAT64: Final = ip_network("64:ff9b::/96")
+_6TO4: Final = ip_network("2002::/16")
+
+
+class Guard:
+    """Judges URLs and addresses by the settings `net.allow` and `net.require_tls`."""
+
+    def __init__(self, *, allow: Sequence[Network], require_tls: bool) -> None:
+        """Make a guard.
+
+        Args:
+            allow: networks that may be reached although they are closed to customers' URLs; on any
+                port, with or without TLS.
+            require_tls: refuse plain `http` and `ws` elsewhere.
+        """
+        self._allow = tuple(allow)
+        self._require_tls = require_tls
+
+    async def check(self, url: str, *, schemes: Sequence[str] = ("https", "http")) -> None:
+        """Judge a URL now; a session of `Http.guarded` judges it again when it connects.
+
+        A name without any address passes: to connect to it fails by itself.
+
+        Raises:
+            InvalidRequest: it is no URL with one of the schemes.
+            AddressBlocked: it leads where customers' URLs may not.
+        """
+        parsed = parse(url, schemes=schemes)
+        host = host_of(parsed)
+        literal = read_address(host)
+        addresses = [literal] if literal else await resolve(host)
+        if addresses and not any(self.permits(address) for address in addresses):
+            raise blocked()
+        trusted = any(self.allows(address) for address in addresses)
+        if self._require_tls and parsed.scheme not in ENCRYPTED and not trusted:
+            raise AddressBlocked(
+                "the URL must be encrypted: https or wss (setting net.require_tls)"
+            )
+
+    def permits(self, address: Address) -> bool:
+        """Whether an address may be reached."""
+        return self.allows(address) or is_public(address)
+
+    def allows(self, address: Address) -> bool:
+        """Whether an address lies in one of the operator's networks."""
+        address = _plain(address)
+        return any(
+            address in network for network in self._allow if network.version == address.version
+        )
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves names for a connector, and gives it only the addresses that may be reached."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Give the addresses to connect to (`aiohttp.abc.AbstractResolver`).
+
+        Raises:
+            OSError: the name has no address.
+            AddressBlocked: it has, but none that may be reached.
+        """
+        found = await resolve(host)
+        if not found:
+            raise OSError(None, "the name has no address")
+        permitted = [address for address in found if self._guard.permits(address)]
+        if not permitted:
+            raise blocked()
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address),
+                port=port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in permitted
+        ]
+
+    @override
+    async def close(self) -> None:
+        """Let go of nothing: names are resolved by the loop."""
+
+
+def parse(url: str, *, schemes: Sequence[str]) -> URL:
+    """Read a URL.
+
+    Raises:
+        InvalidRequest: it is none, is too long, or has another scheme.
+    """
+    if len(url) > LONGEST_URL or any(ord(letter) <= 0x20 for letter in url) or "\\" in url:
+        raise InvalidRequest(f"expected a URL of at most {LONGEST_URL} characters without spaces")
+    try:
+        parsed = URL(url)
+        host, _ = parsed.host, parsed.port
+    except ValueError:
+        raise InvalidRequest("this is not a URL") from None
+    if parsed.scheme not in schemes or not host:
+        raise InvalidRequest(f"expected a URL that begins with {' or '.join(schemes)}")
+    return parsed
+
+
+def host_of(url: URL) -> str:
+    """Give the host of a URL as it is connected to; "" when there is none."""
+    return (url.host or "").rstrip(".")
+
+
+def read_address(host: str) -> Address | None:
+    """Read an address in any spelling that a resolver would take; None for a name.
+
+    IPv4 in the forms of `inet_aton`: fewer parts, octal, hexadecimal, one number.
+    """
+    try:
+        return ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the open internet; one within another is judged by itself."""
+    address = _plain(address)
+    if isinstance(address, IPv6Address):
+        inner = _embedded(address)
+        if inner is not None:
+            return is_public(inner)
+        if address not in _GLOBAL_IPV6:
+            return False
+    return not any(address in network for network in _CLOSED if network.version == address.version)
+
+
+async def resolve(host: str) -> list[Address]:
+    """Give all addresses of a name; none when it has none, or in 5 s no answer came."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return []
+    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def blocked() -> AddressBlocked:
+    """Give the refusal of an address; it does not say which one a name had."""
+    return AddressBlocked(
+        "the URL leads to a private or reserved address; "
+        "the operator can open networks with the setting net.allow"
+    )
+
+
+def _plain(address: Address) -> Address:
+    """Take an IPv4 address out of its IPv6 spelling (`::ffff:1.2.3.4`)."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that NAT64 (RFC 6052) or 6to4 (RFC 3056) would carry this one to."""
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.sixtofour if address in _6TO4 else None

@@ -1,0 +1,122 @@
+"""Outgoing HTTP: what the guarded session refuses, and when."""
+
+from ipaddress import ip_address, ip_network
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.errors import AddressBlocked
+from bridge.net import guard as module
+from bridge.net.guard import Guard
+from bridge.net.http import Http
+
+
+async def answer(request: web.Request) -> web.Response:
+    return web.Response(text="here")
+
+
+async def redirect(request: web.Request) -> web.Response:
+    raise web.HTTPFound(request.query["to"])
+
+
+async def socket(request: web.Request) -> web.WebSocketResponse:
+    response = web.WebSocketResponse()
+    await response.prepare(request)
+    await response.send_str("here")
+    await response.close()
+    return response
+
+
+@pytest.fixture
+async def server():
+    application = web.Application()
+    application.add_routes(
+        [web.get("/", answer), web.get("/redirect", redirect), web.get("/socket", socket)]
+    )
+    async with TestServer(application) as running:
+        yield running
+
+
+@pytest.fixture
+async def make():
+    made: list[Http] = []
+
+    def build(*allow: str, require_tls: bool = False) -> Http:
+        networks = [ip_network(text) for text in allow]
+        made.append(Http(Guard(allow=networks, require_tls=require_tls)))
+        return made[-1]
+
+    yield build
+    for http in made:
+        await http.aclose()
+
+
+async def test_the_guarded_session_refuses_an_address_in_the_url(server, make):
+    with pytest.raises(AddressBlocked):
+        await make().guarded().get(server.make_url("/"))
+
+
+async def test_the_guarded_session_refuses_a_name_of_a_closed_address(server, make):
+    with pytest.raises(AddressBlocked):
+        await make().guarded().get(f"http://localhost:{server.port}/")
+
+
+async def test_the_guarded_session_reaches_the_operators_networks(server, make):
+    async with make("127.0.0.0/8").guarded().get(server.make_url("/")) as response:
+        assert await response.text() == "here"
+
+
+async def test_an_answer_that_changes_after_the_check_gains_nothing(server, make, monkeypatch):
+    answers = [["93.184.215.14"], ["127.0.0.1"]]
+
+    async def rebinding(host: str):
+        return [ip_address(text) for text in answers.pop(0)]
+
+    monkeypatch.setattr(module, "resolve", rebinding)
+    with pytest.raises(AddressBlocked):
+        await make().guarded().get(f"http://rebinding.example:{server.port}/")
+    assert answers == []
+
+
+async def test_a_redirect_is_judged_anew(server, make):
+    guarded = make("127.0.0.0/8").guarded()
+    inside = server.make_url("/redirect").with_query(to="/")
+    async with guarded.get(inside) as response:
+        assert await response.text() == "here"
+    with pytest.raises(AddressBlocked):
+        await guarded.get(server.make_url("/redirect").with_query(to="http://10.0.0.1/"))
+
+
+async def test_a_redirect_to_a_name_is_judged_anew(server, make, monkeypatch):
+    async def inside(host: str):
+        return [ip_address("10.0.0.1")]
+
+    monkeypatch.setattr(module, "resolve", inside)
+    to = "https://inside.example/"
+    with pytest.raises(AddressBlocked):
+        await make("127.0.0.0/8").guarded().get(server.make_url("/redirect").with_query(to=to))
+
+
+async def test_a_web_socket_is_judged_too(server, make):
+    url = f"ws://127.0.0.1:{server.port}/socket"
+    with pytest.raises(AddressBlocked):
+        await make().guarded().ws_connect(url)
+    async with make("127.0.0.0/8").guarded().ws_connect(url) as opened:
+        assert (await opened.receive()).data == "here"
+
+
+async def test_plain_http_can_be_forbidden(make):
+    with pytest.raises(AddressBlocked, match=r"net\.require_tls"):
+        await make(require_tls=True).guarded().get("http://93.184.215.14/")
+
+
+async def test_the_trusted_session_goes_where_the_operator_says(server, make):
+    async with make().trusted().get(server.make_url("/")) as response:
+        assert await response.text() == "here"
+
+
+async def test_a_name_that_has_no_address_is_an_error_of_the_client(make):
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await make().guarded().get("https://nowhere.invalid/")
