@@ -1,0 +1,133 @@
+"""Bring sound from one sample rate to another while it comes in."""
+
+import math
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+CROSSINGS: Final = 32
+"""Zero crossings of the filter on each side of its middle, at the lower of both rates."""
+CUTOFF: Final = 0.46
+"""Where the filter has lost half of the amplitude, as a share of the lower rate."""
+KAISER_BETA: Final = 7.5
+"""More than 75 dB of what would be folded back into the sound is taken away."""
+BLOCK: Final = 512
+"""So many samples are made at once: the working memory stays small however long a piece is."""
+
+_Floats: TypeAlias = NDArray[np.float32]
+
+
+class Resampler:
+    """A polyphase filter (windowed sinc) for one stream of mono 16-bit sound.
+
+    For every piece it gives at once all samples whose time has come, so whole frames stay whole
+    frames; nothing is lost at the start. The sound comes out later by `delay_seconds`.
+    """
+
+    __slots__ = (
+        "_coefficients",
+        "_down",
+        "_history",
+        "_middle",
+        "_next",
+        "_taps",
+        "_up",
+        "delay_seconds",
+    )
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        """Make a resampler.
+
+        Args:
+            source_rate: Samples a second of what comes.
+            target_rate: Samples a second of what is given.
+        """
+        divisor = math.gcd(source_rate, target_rate)
+        self._up = target_rate // divisor
+        self._down = source_rate // divisor
+        same = self._up == self._down
+        self._coefficients = np.ones((1, 1), np.float32) if same else _design(self._up, self._down)
+        self._taps = self._coefficients.shape[1]
+        self._history: _Floats = np.zeros(self._taps - 1, np.float32)
+        self._next = 0
+        """Place of the next sample to be made, in `1 / up` samples after the first that is new."""
+        self._middle = 0 if same else CROSSINGS * max(self._up, self._down)
+        """Place of the filter's middle, counted as `_next` is."""
+        self.delay_seconds = self._middle / (self._up * source_rate)
+        """How much later the sound comes out."""
+
+    def process(self, pcm: bytes) -> bytes:
+        """Take a piece of any length and give what can be made of it.
+
+        Args:
+            pcm: Whole samples, signed 16-bit little-endian.
+        """
+        if self._up == self._down or not pcm:
+            return pcm
+        return b"".join(self._blocks(np.frombuffer(pcm, "<i2").astype(np.float32)))
+
+    def flush(self) -> bytes:
+        """Give the end of the sound, which the filter still holds; a new sound may begin then."""
+        rest = self.process(bytes(2 * -(-self._middle // self._up)))
+        self._history = np.zeros(self._taps - 1, np.float32)
+        self._next = 0
+        return rest
+
+    def align(self) -> None:
+        """Leave out the filter's delay, at the start of a sound: nothing comes out later then.
+
+        The first samples are only made when so much more sound is there; `flush` gives the last.
+        """
+        self._next = self._middle
+
+    def _blocks(self, sound: _Floats) -> Iterator[bytes]:
+        known = np.concatenate((self._history, sound))
+        end = len(sound) * self._up
+        first = self._next
+        while first < end:
+            last = min(end, first + BLOCK * self._down)
+            places = np.arange(first, last, self._down)
+            yield self._make(known, places)
+            first = int(places[-1]) + self._down
+        self._next = first - end
+        self._history = known[len(sound) :]
+
+    def _make(self, known: _Floats, places: NDArray[np.int64]) -> bytes:
+        windows = np.lib.stride_tricks.sliding_window_view(known, self._taps)
+        made = np.einsum(
+            "ij,ij->i", windows[places // self._up], self._coefficients[places % self._up]
+        )
+        return np.clip(np.rint(made), -32768, 32767).astype("<i2").tobytes()
+
+
+def resample(pcm: bytes, source_rate: int, target_rate: int) -> bytes:
+    """Bring a whole sound to another rate; no later and no longer than it was.
+
+    Args:
+        pcm: Whole samples, signed 16-bit little-endian.
+        source_rate: Samples a second.
+        target_rate: Samples a second wanted.
+    """
+    if source_rate == target_rate:
+        return pcm
+    resampler = Resampler(source_rate, target_rate)
+    resampler.align()
+    made = resampler.process(pcm) + resampler.flush()
+    return made[: 2 * -(-len(pcm) // 2 * target_rate // source_rate)]
+
+
+def _design(up: int, down: int) -> _Floats:
+    """Give the filter, one row a phase, each row backwards: as a window of the sound lies."""
+    slower = max(up, down)
+    half = CROSSINGS * slower
+    moments = np.arange(-half, half + 1) / slower
+    prototype = np.sinc(2 * CUTOFF * moments) * np.kaiser(2 * half + 1, KAISER_BETA)
+    taps = -(-len(prototype) // up)
+    padded = np.zeros(taps * up)
+    padded[: len(prototype)] = prototype
+    phases = padded.reshape(taps, up).T
+    # Each phase by itself leaves a steady sound as loud as it was: else it would hum.
+    phases = phases / phases.sum(axis=1, keepdims=True)
+    return np.ascontiguousarray(phases[:, ::-1]).astype(np.float32)
