@@ -1,0 +1,205 @@
+"""The messages of a media stream to a customer's WebSocket: JSON text, sound as base64 inside.
+
+Source: Wavix, "Call media streaming". That page leaves open what the payload is and from which number
+things are counted; after the vendor's own client it is signed 16-bit little-endian mono PCM, 24 kHz
+unless the customer asks for another rate, 20 ms a message. `media_format` in `start` is our addition.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+FRAME_MS: Final = 20
+DEFAULT_RATE: Final = 24_000
+RATES: Final = (8_000, 16_000, 24_000)
+LONGEST_MARK: Final = 256
+"""Characters of a mark's name."""
+
+
+class StreamType(StrEnum):
+    """Whether the customer may answer."""
+
+    ONEWAY = "oneway"
+    TWOWAY = "twoway"
+
+
+class Channel(StrEnum):
+    """What of a call is streamed: `inbound` is heard from the far party, `outbound` sent to it."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    BOTH = "both"
+    """The two, each in messages of its own; never a message's `track`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What stays true of a stream from its start to its end."""
+
+    stream_id: str
+    """A lower-case UUID."""
+    call_id: str
+    """In the form that is shown to the customer."""
+    type: StreamType
+    channel: Channel
+    rate: int = DEFAULT_RATE
+    """Samples a second, both ways."""
+
+    @property
+    def tracks(self) -> tuple[Channel, ...]:
+        """The tracks that are sent; a two-way stream gets the inbound one whatever was asked for."""
+        if self.type is StreamType.TWOWAY:
+            return (Channel.INBOUND,)
+        if self.channel is Channel.BOTH:
+            return (Channel.INBOUND, Channel.OUTBOUND)
+        return (self.channel,)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Sound to play into the call: s16le mono at the stream's rate, any length."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A name to send back once all sound before it has been played."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """All sound that waits is to be dropped, and all marks that wait are sent back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A message that changes nothing, and why (`IGNORED_REASONS`)."""
+
+    reason: str
+
+
+IGNORED_REASONS: Final = ("malformed", "unknown_event", "other_stream", "oneway")
+"""`oneway` = anything that a customer sends on a stream that only listens."""
+
+Heard: TypeAlias = Media | Mark | Clear | Ignored
+
+
+class StreamWriter:
+    """Writes a stream's messages and counts them.
+
+    `sequence_number` counts all messages but `connected`, `chunk` the `media` messages of one
+    track, both from 1.
+    """
+
+    def __init__(self, facts: StreamFacts) -> None:
+        self._facts = facts
+        self._sequence = 0
+        self._chunks = dict.fromkeys(facts.tracks, 0)
+
+    def connected(self, at: datetime) -> bytes:
+        """Write the very first message."""
+        return msgspec.json.encode({"event": "connected", "event_time": moment(at)})
+
+    def start(self, at: datetime) -> bytes:
+        """Write what the stream is, before any sound of it."""
+        facts = self._facts
+        return self._message(
+            "start",
+            at,
+            stream_type=facts.type.value,
+            channel=(facts.tracks[0] if len(facts.tracks) == 1 else Channel.BOTH).value,
+            media_format={
+                "encoding": "s16le",
+                "sample_rate": facts.rate,
+                "channels": 1,
+                "frame_ms": FRAME_MS,
+            },
+        )
+
+    def media(self, pcm: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:
+        """Write 20 ms of a track; `timestamp` is in milliseconds since the stream's start."""
+        self._chunks[track] += 1
+        media = {
+            "payload": base64.b64encode(pcm).decode("ascii"),
+            "track": track.value,
+            "timestamp": timestamp,
+            "chunk": self._chunks[track],
+        }
+        return self._message("media", at, media=media)
+
+    def mark(self, name: str, at: datetime) -> bytes:
+        """Write that everything before a mark has been played, or dropped."""
+        return self._message("mark", at, mark={"name": name})
+
+    def stop(self, at: datetime) -> bytes:
+        """Write the last message."""
+        return self._message("stop", at)
+
+    def _message(self, event: str, at: datetime, **more: object) -> bytes:
+        self._sequence += 1
+        message: dict[str, Any] = {
+            "event": event,
+            "event_time": moment(at),
+            "call_id": self._facts.call_id,
+            "stream_id": self._facts.stream_id,
+            "sequence_number": self._sequence,
+        }
+        return msgspec.json.encode(message | more)
+
+
+def read_message(text: str | bytes, facts: StreamFacts) -> Heard:
+    """Read what a customer sent; never raises.
+
+    A message without `stream_id` is about the stream of the connection it came on.
+    """
+    try:
+        message = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return Ignored("malformed")
+    if not isinstance(message, dict) or not isinstance(message.get("event"), str):
+        return Ignored("malformed")
+    if message.get("stream_id") not in (None, facts.stream_id):
+        return Ignored("other_stream")
+    if facts.type is StreamType.ONEWAY:
+        return Ignored("oneway")
+    match message["event"]:
+        case "media":
+            return _read_media(message.get("media"))
+        case "mark":
+            return _read_mark(message.get("mark"))
+        case "clear":
+            return Clear()
+        case _:
+            return Ignored("unknown_event")
+
+
+def moment(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _read_media(media: object) -> Heard:
+    payload = media.get("payload") if isinstance(media, dict) else None
+    if not isinstance(payload, str):
+        return Ignored("malformed")
+    try:
+        pcm = base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        return Ignored("malformed")
+    # Half a sample would turn all that follows into noise.
+    return Ignored("malformed") if len(pcm) % 2 else Media(pcm)
+
+
+def _read_mark(mark: object) -> Heard:
+    name = mark.get("name") if isinstance(mark, dict) else None
+    if not isinstance(name, str) or len(name) > LONGEST_MARK:
+        return Ignored("malformed")
+    return Mark(name)
