@@ -30,6 +30,8 @@ WITHOUT_A_TEST_FILE = {
     "bridge/call/model.py": "records without behaviour",
     "bridge/errors.py": "a tree of classes without behaviour",
     "bridge/legs/base.py": "a protocol",
+    "bridge/legs/dial.py": "a protocol",
+    "bridge/call/notices.py": "a record without behaviour",
     "bridge/rtc/ice.py": "tests/rtc/test_peer*.py and test_hostile_datagrams.py go through it",
     "bridge/rtc/link.py": "as rtc/ice.py",
     "bridge/rtc/transport.py": "as rtc/ice.py",

@@ -1,11 +1,13 @@
 """The metrics of all nodes in one answer, whichever node is asked: each sample says its `node`."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.api.keys import KEYS, MANAGER, METRICS, PORTS, SIBLINGS, SITE
+from bridge.call.model import State
 
 METRICS_PATH = "/node/metrics"
 """Where siblings give each other their metrics."""
@@ -29,7 +31,8 @@ async def metrics(request: web.Request) -> web.Response:
 def own(app: web.Application) -> bytes:
     """Give this node's metrics."""
     manager, ports, figures = app[MANAGER], app[PORTS], app[METRICS]
-    figures.set_calls(manager.states(), limit=manager.limits.calls)
+    states = dict.fromkeys(State, 0) | Counter(call.machine.state for call in manager.calls())
+    figures.set_calls(states, limit=manager.limits.calls)
     figures.set_media_ports(used=ports.used, free=ports.free)
     return figures.render()[0]
 

@@ -1,9 +1,11 @@
 """What happened to a call, in the past tense; `machine.CallMachine.handle` takes these."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bridge.call.model import EndReason, LegId, LegKind, Party
+from bridge.call.routing import Heard, Hears
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,10 @@ class LegAdded:
     leg_id: LegId
     kind: LegKind
     party: Party
+    hears: Hears = Hears.OTHERS
+    heard: Heard = Heard.ALL
+    replaces: bool = False
+    """Whether the other near legs leave once this one is connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,16 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """A leg tells what happened to it, for those who listen to the call; changes nothing."""
+
+    leg_id: LegId
+    type: str
+    """Such as `playback.started`."""
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class LegEnded:
     """The leg is over by itself: the party left, or its connection failed."""
 
@@ -80,7 +96,7 @@ class HangupRequested:
 
 @dataclass(frozen=True, slots=True)
 class CloseRequested:
-    """Our side ends legs of the call, never the call itself; None means all WebRTC legs."""
+    """Our side ends a near leg or a service, or a browser; None means all WebRTC legs."""
 
     leg_id: LegId | None = None
 
@@ -91,6 +107,13 @@ class MuteRequested:
 
     muted: bool
     leg_id: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequested:
+    """Our side holds the call, or takes it up again."""
+
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +129,21 @@ class TimePassed:
 
 
 LegEvent: TypeAlias = (
-    LegRinging | LegAnswered | LegConnected | LegSilent | LegResumed | DigitReceived | LegEnded
+    LegRinging
+    | LegAnswered
+    | LegConnected
+    | LegSilent
+    | LegResumed
+    | DigitReceived
+    | Noted
+    | LegEnded
 )
 Request: TypeAlias = (
-    AnswerRequested | HangupRequested | CloseRequested | MuteRequested | DigitsRequested
+    AnswerRequested
+    | HangupRequested
+    | CloseRequested
+    | MuteRequested
+    | HoldRequested
+    | DigitsRequested
 )
 Event: TypeAlias = LegAdded | LegEvent | Request | TimePassed

@@ -7,7 +7,11 @@ legs. Only the far party and our own requests move the state:
     LegRinging                           ringing     -            -            -
     LegAnswered, AnswerRequested         connecting  connecting   -            -
     LegConnected                         -           -            active       -
+    HoldRequested                        -           -            -            held
     LegEnded, HangupRequested            ended       ended        ended        ended
+
+A held call is as an active one, but for what the far party hears, and becomes active again when
+that is asked for.
 
 A far party whose media is already up when it answers goes from `connecting` to `active` in the
 same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
@@ -31,7 +35,7 @@ from bridge.call.commands import (
     SendDigits,
 )
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import RoutedLeg, routing_table
+from bridge.call.routing import Heard, Hears, RoutedLeg, routing_table
 from bridge.errors import InvalidState, LegNotFound
 
 TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
@@ -65,9 +69,17 @@ class LegRecord:
     leg_id: LegId
     kind: LegKind
     party: Party
+    hears: Hears = Hears.OTHERS
+    heard: Heard = Heard.ALL
+    replaces: bool = False
     connected: bool = False
     muted: bool = False
     silent: bool = False
+
+    @property
+    def keeps_company(self) -> bool:
+        """Whether a call with this leg is not alone; a recorder is nobody."""
+        return self.party is not Party.FAR and self.kind is not LegKind.RECORDER
 
 
 class CallMachine:
@@ -94,7 +106,7 @@ class CallMachine:
         self.started_at = now
         self._limits = limits
         self._muted = False
-        self._had_near = False
+        self._had_company = False
         self._alone_since: float | None = None
 
     def deadline(self) -> float | None:
@@ -126,6 +138,8 @@ class CallMachine:
                 return self._lose(event, now)
             case events.DigitReceived():
                 return self._digit(event)
+            case events.Noted():
+                return []
             case events.TimePassed():
                 return self._time_passed(now)
             case _:
@@ -139,10 +153,17 @@ class CallMachine:
                 return self._close(request.leg_id, now)
             case events.MuteRequested():
                 return self._mute(request)
+            case events.HoldRequested():
+                return self._hold(request)
             case events.DigitsRequested():
                 return self._send_digits(request.digits)
             case events.AnswerRequested():
                 return self._answer(request, now)
+
+    @property
+    def muted(self) -> bool:
+        """Whether all near legs are muted, those to come too."""
+        return self._muted
 
     @property
     def far(self) -> LegRecord | None:
@@ -162,10 +183,18 @@ class CallMachine:
     def _add(self, event: events.LegAdded) -> list[Command]:
         if event.party is Party.FAR and self.far is not None:
             raise InvalidState("the call already has its far party")
-        muted = event.party is Party.NEAR and self._muted
-        self.legs[event.leg_id] = LegRecord(event.leg_id, event.kind, event.party, muted=muted)
-        if event.party is Party.NEAR:
-            self._had_near = True
+        leg = LegRecord(
+            event.leg_id,
+            event.kind,
+            event.party,
+            event.hears,
+            event.heard,
+            replaces=event.replaces,
+            muted=event.party is Party.NEAR and self._muted,
+        )
+        self.legs[event.leg_id] = leg
+        if leg.keeps_company:
+            self._had_company = True
             self._alone_since = None
         return [self._routes()]
 
@@ -182,11 +211,17 @@ class CallMachine:
                 pass
         self.legs[event.leg_id] = leg
         if leg.party is not Party.FAR:
-            return []
+            return self._replace(leg, now) if leg.replaces and leg.connected else []
         comes_by_connecting = leg.kind is LegKind.WEBRTC and self.state in UNANSWERED
         if isinstance(event, events.LegConnected) and comes_by_connecting:
             return self._move(State.CONNECTING, now)
         return self._follow_table(event, now)
+
+    def _replace(self, leg: LegRecord, now: float) -> list[Command]:
+        self.legs[leg.leg_id] = replace(leg, replaces=False)
+        others = [other for other in self.near() if other.leg_id != leg.leg_id]
+        dropped = [self._drop(other, EndReason.HANGUP, now)[0] for other in others]
+        return [*dropped, self._routes()]
 
     def _follow_table(self, event: events.Event, now: float) -> list[Command]:
         state = TRANSITIONS.get(self.state, {}).get(type(event))
@@ -217,16 +252,13 @@ class CallMachine:
 
     def _drop(self, leg: LegRecord, reason: EndReason, now: float) -> list[Command]:
         del self.legs[leg.leg_id]
-        if self._had_near and not self.near():
+        company = any(other.keeps_company for other in self.legs.values())
+        if self._had_company and not company and self._alone_since is None:
             self._alone_since = now
         return [EndLeg(leg.leg_id, reason)]
 
     def _close(self, leg_id: LegId | None, now: float) -> list[Command]:
-        chosen = [
-            leg
-            for leg in self.legs.values()
-            if leg.kind is LegKind.WEBRTC and leg_id in (None, leg.leg_id)
-        ]
+        chosen = [leg for leg in self.legs.values() if _closable(leg, leg_id)]
         if any(leg.party is Party.FAR for leg in chosen):
             return self._end(self._far_reason(EndReason.REMOTE_HANGUP), now)
         if not chosen:
@@ -245,6 +277,15 @@ class CallMachine:
         for leg in chosen:
             self.legs[leg.leg_id] = replace(leg, muted=event.muted)
         return [self._routes()]
+
+    def _hold(self, request: events.HoldRequested) -> list[Command]:
+        state = State.HELD if request.held else State.ACTIVE
+        if self.state not in (State.ACTIVE, State.HELD):
+            raise InvalidState(f"only an active call can be held; this one is {self.state}")
+        if self.state is state:
+            return []
+        self.state = state
+        return [ReportState(state), self._routes()]
 
     def _digit(self, event: events.DigitReceived) -> list[Command]:
         leg, far = self.legs.get(event.leg_id), self.far
@@ -289,9 +330,16 @@ class CallMachine:
         return RouteAudio(
             routing_table(
                 [
-                    RoutedLeg(leg.leg_id, leg.party, muted=leg.muted)
+                    RoutedLeg(leg.leg_id, leg.party, leg.muted, leg.hears, leg.heard)
                     for leg in self.legs.values()
                     if answered or leg.party is Party.NEAR
-                ]
+                ],
+                held=self.state is State.HELD,
             )
         )
+
+
+def _closable(leg: LegRecord, leg_id: LegId | None) -> bool:
+    if leg_id is None:
+        return leg.kind is LegKind.WEBRTC
+    return leg.leg_id == leg_id and (leg.kind is LegKind.WEBRTC or leg.party is not Party.FAR)

@@ -1,9 +1,10 @@
 """The nouns of a call: ids, states, end reasons, parties, and the figures a leg reports."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType
 
 CallId = NewType("CallId", str)
 """32 upper-case hexadecimal digits; the first two name the node that owns the call."""
@@ -48,10 +49,12 @@ class Direction(StrEnum):
 
 
 class Party(StrEnum):
-    """Which side of the call a leg is: one far party, any number of near ones."""
+    """Which side of the call a leg is: one far party, any number of near ones, and services."""
 
     FAR = "far"
     NEAR = "near"
+    SERVICE = "service"
+    """What the bridge itself adds to a call: playback, recorder, stream, agent."""
 
 
 class LegKind(StrEnum):
@@ -59,6 +62,13 @@ class LegKind(StrEnum):
 
     WEBRTC = "webrtc"
     SIMULATOR = "simulator"
+    WHATSAPP = "whatsapp"
+    GATEWAY = "gateway"
+    SOCKET = "socket"
+    STREAM = "stream"
+    PLAYBACK = "playback"
+    RECORDER = "recorder"
+    AGENT = "agent"
 
 
 class Road(StrEnum):
@@ -146,6 +156,28 @@ class LegStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Parties:
+    """Who rang whom, in the words of who asked for the call; empty where nobody said."""
+
+    from_: str = ""
+    to: str = ""
+    from_channel: str = ""
+    """`whatsapp`, `webrtc` or `pstn`."""
+    to_channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails:
+    """What a call carries from its beginning for those who asked for it, or for its provider."""
+
+    parties: Parties = field(default_factory=Parties)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tag: str = ""
+    callback_url: str = ""
+    """Where this call's events are sent besides the line's webhooks; empty for nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallFacts:
     """What stays true of a call from its start to its end."""
 
@@ -155,6 +187,7 @@ class CallFacts:
     """Digits of the far party's number, or an identifier; never logged."""
     started_at: datetime
     """With zone UTC."""
+    details: CallDetails = field(default_factory=CallDetails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +213,12 @@ class CallRecord:
     seconds: float
     """How long it has lasted."""
     legs: tuple[LegFigures, ...]
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    muted: bool = False
+    """Whether the far party hears none of the near ones."""
+
+    @property
+    def transports(self) -> frozenset[LegKind]:
+        """The kinds of all legs that the call has or had."""
+        return frozenset(leg.kind for leg in self.legs)

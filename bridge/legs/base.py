@@ -48,6 +48,10 @@ class Leg(Protocol):
         """Send DTMF digits (0-9, *, #, A-D) to the party, one after the other."""
         ...
 
+    async def aclose(self) -> None:
+        """Free a leg that was made and never run; hangs up what was begun to reach its party."""
+        ...
+
     def statistics(self) -> LegStatistics:
         """The leg's figures until now."""
         ...

@@ -279,6 +279,9 @@ class SimulatedContact:
             self._push = None
         emit(LegEnded(self.leg_id, reason))
 
+    async def aclose(self) -> None:
+        """Do nothing: a contact that was never run holds nothing."""
+
     def answer(self) -> None:
         """Take the call of a contact that rings us; does nothing for one that we ring."""
         if self._inbound:

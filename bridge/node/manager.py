@@ -4,14 +4,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn, Protocol
+from typing import Any
 
 from bridge.call import events
 from bridge.call.bus import Bus
 from bridge.call.machine import CallLimits, CallMachine
 from bridge.call.model import (
+    CallDetails,
     CallFacts,
     CallId,
     CallRecord,
@@ -22,44 +22,25 @@ from bridge.call.model import (
     Party,
     State,
 )
+from bridge.call.notices import CallEvent
+from bridge.call.routing import Heard, Hears
 from bridge.errors import CallNotFound, InvalidState, LegNotFound, LimitExceeded
 from bridge.legs.base import Leg
+from bridge.legs.dial import Dialer, DialOrder
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
+from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
 from bridge.node.directory import Alone, Directory
+from bridge.node.ended import EndedCalls
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
 from bridge.node.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-LEGS_PER_CALL = 16
-KEPT_CALLS = 20_000
-"""So many ended calls are remembered at most, however long they should be."""
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
-
-
-class Dialer(Protocol):
-    """Makes the leg that reaches a number over a line's provider."""
-
-    def dial(self, line: LineName, number: str, leg_id: LegId) -> Leg:
-        """Give a leg that rings the number.
-
-        Raises:
-            Unreachable: it is known at once that the number cannot be reached.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerLimits:
-    """How many calls, and how long an ended one stays known."""
-
-    calls: int
-    calls_per_line: int
-    kept_seconds: float
 
 
 class Manager:
@@ -76,6 +57,7 @@ class Manager:
         call_limits: CallLimits,
         directory: Directory | None = None,
         overloaded: Callable[[], bool] = lambda: False,
+        publish: Callable[[CallEvent], None] = lambda event: None,
     ) -> None:
         self._dialer = dialer
         self._webrtc = webrtc
@@ -85,48 +67,108 @@ class Manager:
         self._call_limits = call_limits
         self._directory = directory or Alone()
         self._overloaded = overloaded
+        self._publish = publish
         self.quality = QualityLog(metrics)
         """How the quality of the calls went."""
         self._calls: dict[CallId, CallRunner] = {}
-        self._ended: dict[CallId, tuple[CallRecord, float]] = {}
+        self._ended = EndedCalls(limits.kept_seconds)
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
         self.legs_ended = 0
         """How many legs there have been and are no more."""
 
-    async def dial(self, line: LineName, number: str) -> CallRunner:
+    async def dial(
+        self, line: LineName, number: str, details: CallDetails | None = None
+    ) -> CallRunner:
         """Ring a number.
 
         Raises:
             LimitExceeded: no more calls are taken.
-            Unreachable: it is known at once that the number cannot be reached; no call is left.
+            BridgeError: the line's provider does not ring the number; no call is left.
         """
-        self._check_capacity(line)
-        leg = self._dialer.dial(line, number, _leg_id())
-        runner = await self._open(line, number, Direction.OUTBOUND)
-        runner.add_leg(leg, Party.FAR)
-        return runner
+        facts = await self._enter(line, number, Direction.OUTBOUND, details)
+        order = DialOrder(facts.call_id, facts.details)
+        try:
+            leg = await self._dialer.dial(line, number, _leg_id(), order)
+        except BaseException:
+            self._directory.leave(facts.call_id)
+            raise
+        try:
+            return self._begin(facts, Direction.OUTBOUND, leg)
+        except BaseException:
+            await leg.aclose()
+            raise
 
-    async def receive(self, line: LineName, number: str, far: Callable[[LegId], Leg]) -> CallRunner:
+    async def receive(
+        self,
+        line: LineName,
+        number: str,
+        far: Callable[[LegId], Leg],
+        details: CallDetails | None = None,
+    ) -> CallRunner:
         """Take a call that rings us; `far` makes the ringing party's leg.
 
         Raises:
             LimitExceeded: no more calls are taken.
         """
-        self._check_capacity(line)
-        runner = await self._open(line, number, Direction.INBOUND)
-        runner.add_leg(far(_leg_id()), Party.FAR)
-        return runner
+        facts = await self._enter(line, number, Direction.INBOUND, details)
+        return self._begin(facts, Direction.INBOUND, far(_leg_id()))
 
-    async def open(self, line: LineName) -> CallRunner:
+    async def open(
+        self, line: LineName, details: CallDetails | None = None, *, peer: str = BROWSER
+    ) -> CallRunner:
         """Open a call whose far party is a browser that has yet to come.
 
         Raises:
             LimitExceeded: no more calls are taken.
         """
-        self._check_capacity(line)
-        return await self._open(line, BROWSER, Direction.OUTBOUND, waits_for_far=True)
+        facts = await self._enter(line, peer, Direction.OUTBOUND, details)
+        return self._begin(facts, Direction.OUTBOUND, None)
+
+    async def invite(
+        self, line: LineName, call_id: str, number: str, *, replaces: bool = False
+    ) -> LegId:
+        """Ring a number and let it join a live call as a near party.
+
+        With `replaces` the other near legs leave once it is connected.
+
+        Raises:
+            CallNotFound, InvalidState, LimitExceeded.
+            BridgeError: the line's provider does not ring the number.
+        """
+        runner = self.live(line, call_id)
+        check_room(len(runner.legs()))
+        order = DialOrder(runner.facts.call_id, runner.facts.details)
+        leg = await self._dialer.dial(line, number, _leg_id(), order)
+        try:
+            check_room(len(runner.legs()))
+            runner.add_leg(leg, Party.NEAR, replaces=replaces)
+        except BaseException:
+            await leg.aclose()
+            raise
+        return leg.leg_id
+
+    def attach(
+        self,
+        line: LineName,
+        call_id: str,
+        make: Callable[[LegId], Leg],
+        party: Party,
+        *,
+        hears: Hears,
+        heard: Heard,
+    ) -> LegId:
+        """Give a live call a leg that needs no negotiation: a socket, a stream, a playback.
+
+        Raises:
+            CallNotFound, InvalidState, LimitExceeded.
+        """
+        runner = self.live(line, call_id)
+        check_room(len(runner.legs()))
+        leg = make(_leg_id())
+        runner.add_leg(leg, party, hears=hears, heard=heard)
+        return leg.leg_id
 
     async def offer(
         self, line: LineName, call_id: str, sdp: str, party: Party
@@ -137,12 +179,12 @@ class Manager:
             CallNotFound, InvalidState, SdpError, LimitExceeded.
         """
         runner = self.live(line, call_id)
-        _check_room(runner)
+        check_room(len(runner.legs()))
         leg = self._webrtc(_leg_id())
         try:
             answer = await leg.accept(sdp)
             # Meanwhile the call may have ended, and others may have come.
-            _check_room(runner)
+            check_room(len(runner.legs()))
             runner.add_leg(leg, party)
         except BaseException:
             await leg.aclose()
@@ -169,6 +211,8 @@ class Manager:
         runner = self._calls.get(CallId(call_id))
         if runner is None or runner.facts.line != line:
             self.record(line, call_id)
+            return
+        if leg_id is not None and not isinstance(runner.leg(LegId(leg_id)), WebRtcLeg):
             return
         runner.dispatch(events.CloseRequested(LegId(leg_id) if leg_id else None))
 
@@ -200,10 +244,14 @@ class Manager:
             CallNotFound: this line never had such a call, or it ended too long ago.
         """
         runner = self._calls.get(CallId(call_id))
-        record = runner.record() if runner else self._ended.get(CallId(call_id), (None, 0))[0]
+        record = runner.record() if runner else self._ended.get(CallId(call_id))
         if record is None or record.facts.line != line:
             raise CallNotFound("there is no such call")
         return record
+
+    def ended(self, line: LineName) -> list[CallRecord]:
+        """Give a line's ended calls that this node still knows, the last to end last."""
+        return self._ended.of(line)
 
     def list_own(self, line: LineName) -> list[CallRecord]:
         """Give a line's live calls on this node, oldest first."""
@@ -216,8 +264,7 @@ class Manager:
 
     def remember(self, record: CallRecord) -> None:
         """Keep a call that has ended elsewhere as if it had ended here."""
-        kept_until = self._loop.time() + self.limits.kept_seconds
-        self._ended[record.facts.call_id] = (record, kept_until)
+        self._ended.keep(record, self._loop.time())
 
     def count_lost(self, record: CallRecord) -> None:
         """Count a call that this node's forerunner took with it when it was killed."""
@@ -235,13 +282,6 @@ class Manager:
         """All live calls."""
         return self._calls.values()
 
-    def states(self) -> Mapping[State, int]:
-        """How many live calls are in each state."""
-        counts = dict.fromkeys(State, 0)
-        for runner in self._calls.values():
-            counts[runner.machine.state] += 1
-        return counts
-
     def pulse(self, now: float) -> None:
         """Report the legs' figures and forget calls that ended long ago; called once a second."""
         for runner in self._calls.values():
@@ -249,12 +289,8 @@ class Manager:
             self._metrics.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
             self.quality.observe(runner, figures, now)
             self._observe_bus(runner.bus, runner.bus.delays().values())
-        while self._ended:
-            oldest = next(iter(self._ended))
-            if self._ended[oldest][1] > now and len(self._ended) <= KEPT_CALLS:
-                break
-            del self._ended[oldest]
-            self.quality.forget(oldest)
+        for call_id in self._ended.forget(now):
+            self.quality.forget(call_id)
 
     async def aclose(self) -> None:
         """Take no more calls, end those there are as `drained`, and wait until all is freed."""
@@ -262,6 +298,12 @@ class Manager:
         for runner in list(self._calls.values()):
             runner.dispatch(events.HangupRequested(EndReason.DRAINED))
         await self._tasks.wait()
+
+    def happened(self, runner: CallRunner, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell those who listen what happened to a call (`runner.LegObserver`)."""
+        at = datetime.now(UTC)
+        record = runner.record()
+        self._publish(CallEvent(kind, record.facts.line, record.facts.call_id, at, record, data))
 
     def leg_started(self, leg: Leg) -> None:
         """Count a leg in (`runner.LegObserver`)."""
@@ -278,32 +320,39 @@ class Manager:
         log.info("leg.ended", extra={"leg": leg.leg_id, "kind": leg.kind, "reason": reason})
 
     def _check_capacity(self, line: LineName) -> None:
-        if self.draining:
-            self._refuse("draining", "the bridge is shutting down and takes no new calls")
-        if len(self._calls) >= self.limits.calls:
-            self._refuse("calls", f"the bridge has its {self.limits.calls} calls (limits.calls)")
-        if self._overloaded():
-            self._refuse("overload", "the bridge has too much to do to take new calls")
-        of_line = sum(1 for runner in self._calls.values() if runner.facts.line == line)
-        if self.limits.calls_per_line and of_line >= self.limits.calls_per_line:
-            self._refuse("line", "the line has all its calls (limits.calls_per_line)")
+        try:
+            if self.draining:
+                raise LimitExceeded(
+                    "the bridge is shutting down and takes no new calls", limit="draining"
+                )
+            check_capacity(self.limits, line, (run.facts.line for run in self._calls.values()))
+            if self._overloaded():
+                raise LimitExceeded(
+                    "the bridge has too much to do to take new calls", limit="overload"
+                )
+        except LimitExceeded as error:
+            self._metrics.call_refused(error.limit)
+            raise
 
-    def _refuse(self, reason: str, message: str) -> NoReturn:
-        self._metrics.call_refused(reason)
-        raise LimitExceeded(message)
-
-    async def _open(
-        self, line: LineName, peer: str, direction: Direction, *, waits_for_far: bool = False
-    ) -> CallRunner:
-        facts = CallFacts(_call_id(self._directory.node), line, peer, datetime.now(UTC))
+    async def _enter(
+        self, line: LineName, peer: str, direction: Direction, details: CallDetails | None
+    ) -> CallFacts:
+        """Count a call in that is to be, over all nodes."""
+        self._check_capacity(line)
+        call_id = _call_id(self._directory.node)
+        facts = CallFacts(call_id, line, peer, datetime.now(UTC), details or CallDetails())
         try:
             await self._directory.enter(facts, direction)
         except LimitExceeded as error:
             self._metrics.call_refused(error.limit)
             raise
+        return facts
+
+    def _begin(self, facts: CallFacts, direction: Direction, far: Leg | None) -> CallRunner:
+        """Make a call that was counted in; without a far party it waits for one in a browser."""
         try:
             # Meanwhile the bridge may have begun to shut down.
-            self._check_capacity(line)
+            self._check_capacity(facts.line)
         except LimitExceeded:
             self._directory.leave(facts.call_id)
             raise
@@ -311,7 +360,7 @@ class Manager:
             direction=direction,
             limits=self._call_limits,
             now=self._loop.time(),
-            waits_for_far=waits_for_far,
+            waits_for_far=far is None,
         )
         runner = CallRunner(
             facts, machine, clock=self._clock, observer=self, on_ended=self._call_ended
@@ -319,6 +368,11 @@ class Manager:
         self._calls[facts.call_id] = runner
         self._metrics.call_started(direction)
         log.info("call.started", extra={"call": facts.call_id, "direction": direction})
+        self.happened(runner, "call.initiated", {})
+        if machine.state is State.RINGING:
+            self.happened(runner, "call.ringing", {})
+        if far is not None:
+            runner.add_leg(far, Party.FAR)
         return runner
 
     def _observe_bus(self, bus: Bus, delays: Iterable[float]) -> None:
@@ -333,12 +387,8 @@ class Manager:
         self._observe_bus(runner.bus, ())
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
+        self.happened(runner, "call.ended", {"reason": reason})
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
-
-
-def _check_room(runner: CallRunner) -> None:
-    if len(runner.legs()) >= LEGS_PER_CALL:
-        raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")
 
 
 def _call_id(node: int) -> CallId:

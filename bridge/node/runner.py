@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from bridge.call import commands, events
 from bridge.call.bus import Bus
-from bridge.call.machine import CallMachine
+from bridge.call.machine import UNANSWERED, CallMachine
 from bridge.call.model import CallFacts, CallRecord, EndReason, LegFigures, LegId, Party, State
+from bridge.call.routing import Heard, Hears
 from bridge.legs.base import Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
@@ -36,6 +38,10 @@ class LegObserver(Protocol):
 
     def leg_ended(self, leg: Leg, reason: EndReason) -> None:
         """A leg is over; its figures are final."""
+        ...
+
+    def happened(self, runner: "CallRunner", kind: str, data: Mapping[str, Any]) -> None:
+        """Something happened to a call that others may want to hear of (`call.notices`)."""
         ...
 
 
@@ -72,6 +78,7 @@ class CallRunner:
         self._busy = False
         self._on_clock = False
         self._timer: asyncio.TimerHandle | None = None
+        self._reported = machine.state
         self._arm()
 
     @property
@@ -98,27 +105,47 @@ class CallRunner:
             reason=machine.reason,
             seconds=(machine.ended_at or self._loop.time()) - machine.started_at,
             legs=(*self._ended_legs, *map(self._figures, self._legs.values())),
+            answered_at=self._moment(machine.answered_at),
+            ended_at=self._moment(machine.ended_at),
+            muted=machine.muted,
         )
 
     def figures(self) -> list[LegFigures]:
         """The figures of the legs that are here now."""
         return [self._figures(running) for running in self._legs.values()]
 
-    def add_leg(self, leg: Leg, party: Party) -> None:
+    def add_leg(
+        self,
+        leg: Leg,
+        party: Party,
+        *,
+        hears: Hears = Hears.OTHERS,
+        heard: Heard = Heard.ALL,
+        replaces: bool = False,
+    ) -> None:
         """Give the call a leg and start it.
+
+        Args:
+            leg: the leg.
+            party: which side of the call it is.
+            hears: whom it hears; of no account for the far party.
+            heard: who hears it.
+            replaces: whether the other near legs leave once it is connected.
 
         Raises:
             InvalidState: the call has ended, or has its far party already.
         """
         self.bus.join(leg.leg_id, leg.source, leg.sink)
+        added = events.LegAdded(leg.leg_id, leg.kind, party, hears, heard, replaces)
         try:
-            self.dispatch(events.LegAdded(leg.leg_id, leg.kind, party))
+            self.dispatch(added)
         except Exception:
             self.bus.leave(leg.leg_id, self._loop.time())
             raise
         task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
         self._legs[leg.leg_id] = _Running(leg, party, task)
         self._observer.leg_started(leg)
+        self._tell("leg.joined", {"legID": leg.leg_id, "kind": leg.kind, "party": party})
 
     def dispatch(self, event: events.Event) -> None:
         """Take an event, or a request, and do what the machine says; never waits.
@@ -134,8 +161,10 @@ class CallRunner:
         named = log_call_id.set(self.facts.call_id)
         try:
             while self._events:
-                for command in self.machine.handle(self._events.popleft(), self._loop.time()):
+                happened = self._events.popleft()
+                for command in self.machine.handle(happened, self._loop.time()):
                     self._perform(command)
+                self._tell_of(happened)
         finally:
             self._busy = False
             self._arm()
@@ -164,7 +193,7 @@ class CallRunner:
                 self.bus.route(rows, self._loop.time())
                 self._follow_clock()
             case commands.ReportState(state):
-                log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
+                self._report(state)
             case commands.EndCall(reason):
                 self._end(reason)
 
@@ -180,6 +209,8 @@ class CallRunner:
                 self._loop.call_soon(running.task.cancel)
             self._ended_legs.append(self._figures(running))
             self._observer.leg_ended(running.leg, reason)
+            left = {"legID": leg_id, "kind": running.leg.kind, "reason": reason}
+            self._tell("leg.left", left)
 
     def _end(self, reason: EndReason) -> None:
         for leg_id in list(self._legs):
@@ -205,6 +236,45 @@ class CallRunner:
         leg = running.leg
         road = self.bus.road(leg.leg_id)
         return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics(), road)
+
+    def _report(self, state: State) -> None:
+        log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
+        before, self._reported = self._reported, state
+        if self.machine.answered_at is not None and before in UNANSWERED:
+            self._tell("call.answered", {})
+        if before is State.HELD and state is State.ACTIVE:
+            self._tell("call.resumed", {})
+        elif state is not State.ENDED:  # told once all legs have left
+            self._tell(f"call.{state}", {})
+
+    def _tell_of(self, event: events.Event) -> None:
+        """Tell of what changed no state; of a leg that is gone, only what it notes itself."""
+        leg_id = getattr(event, "leg_id", None)
+        if leg_id is not None and leg_id not in self._legs and not isinstance(event, events.Noted):
+            return
+        match event:
+            case events.LegConnected(leg_id):
+                self._tell("leg.connected", {"legID": leg_id})
+            case events.LegSilent(leg_id):
+                self._tell("leg.silent", {"legID": leg_id})
+            case events.LegResumed(leg_id):
+                self._tell("leg.resumed", {"legID": leg_id})
+            case events.DigitReceived(leg_id, digit):
+                self._tell("digit.received", {"legID": leg_id, "digit": digit})
+            case events.MuteRequested(muted, leg_id):
+                self._tell("call.muted", {"legID": leg_id, "muted": muted})
+            case events.Noted(leg_id, kind, data):
+                self._tell(kind, {"legID": leg_id, **data})
+            case _:
+                pass
+
+    def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
+        self._observer.happened(self, kind, data)
+
+    def _moment(self, at: float | None) -> datetime | None:
+        if at is None:
+            return None
+        return self.facts.started_at + timedelta(seconds=at - self.machine.started_at)
 
     def _follow_clock(self) -> None:
         if self.bus.needs_clock != self._on_clock:

@@ -16,9 +16,11 @@ from bridge.errors import (
     SdpError,
     Unreachable,
 )
+from bridge.legs.dial import DialOrder
 from bridge.metrics import Metrics
+from bridge.node.capacity import LEGS_PER_CALL, ManagerLimits
 from bridge.node.clock import Clock
-from bridge.node.manager import LEGS_PER_CALL, Manager, ManagerLimits
+from bridge.node.manager import Manager
 from tests.support.fake_leg import FakeLeg
 from tests.support.waiting import until
 
@@ -66,7 +68,7 @@ class Node:
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
         )
 
-    def dial(self, line: LineName, number: str, leg_id: LegId) -> FakeLeg:
+    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> FakeLeg:
         if self.unreachable:
             raise Unreachable("the number cannot be reached")
         return self.leg(leg_id)
@@ -106,7 +108,7 @@ async def test_a_dialled_call_has_its_far_leg(node):
     runner = await node.manager.dial(ONE, NUMBER)
     assert runner.legs() == node.legs
     assert [record.facts for record in await node.manager.list(ONE)] == [runner.facts]
-    assert node.manager.states()[State.INITIATED] == 1
+    assert [call.machine.state for call in node.manager.calls()].count(State.INITIATED) == 1
 
 
 async def test_an_unreachable_number_leaves_no_call(node):
@@ -119,7 +121,7 @@ async def test_an_unreachable_number_leaves_no_call(node):
 
 async def test_a_call_that_rings_us_is_ringing(node):
     await node.manager.receive(ONE, NUMBER, node.leg)
-    assert node.manager.states()[State.RINGING] == 1
+    assert [call.machine.state for call in node.manager.calls()].count(State.RINGING) == 1
 
 
 async def test_there_are_no_more_calls_than_the_limit(node):
@@ -275,7 +277,7 @@ async def test_either_side_may_hang_up_in_every_state(node, steps, state, reason
     await until(lambda: leg.running)
     for step in steps:
         leg.emit(step(leg.leg_id))
-    assert node.manager.states()[state] == 1
+    assert [call.machine.state for call in node.manager.calls()].count(state) == 1
     if theirs:
         leg.emit(events.LegEnded(leg.leg_id, EndReason.REMOTE_HANGUP))
         leg.finish()

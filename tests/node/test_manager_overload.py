@@ -8,8 +8,9 @@ from bridge.call.machine import CallLimits
 from bridge.call.model import LineName
 from bridge.errors import LimitExceeded
 from bridge.metrics import Metrics
+from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
-from bridge.node.manager import Manager, ManagerLimits
+from bridge.node.manager import Manager
 from tests.support.fake_leg import FakeLeg
 
 LINE, NUMBER = LineName("one"), "15550100001"
@@ -31,7 +32,7 @@ class Node:
             overloaded=lambda: self.busy,
         )
 
-    def dial(self, line, number, leg_id):
+    async def dial(self, line, number, leg_id, order):
         return FakeLeg(leg_id)
 
     def refused(self, reason):

@@ -34,6 +34,9 @@ class Observer:
     def leg_ended(self, leg, reason):
         pass
 
+    def happened(self, runner, kind, data):
+        pass
+
 
 class Call:
     """A call whose legs report whatever the test says, and the log that listens."""

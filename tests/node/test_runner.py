@@ -35,6 +35,7 @@ class Observed:
         self.connected: list[str] = []
         self.ended: dict[str, EndReason] = {}
         self.calls_ended = 0
+        self.told: list[str] = []
 
     def leg_started(self, leg) -> None:
         self.started.append(leg.leg_id)
@@ -44,6 +45,9 @@ class Observed:
 
     def leg_ended(self, leg, reason) -> None:
         self.ended[leg.leg_id] = reason
+
+    def happened(self, runner, kind, data) -> None:
+        self.told.append(kind)
 
     def call_ended(self, runner) -> None:
         self.calls_ended += 1
@@ -233,4 +237,39 @@ async def test_what_is_logged_of_a_call_names_it_whoever_asked():
         logger.setLevel(level)
     assert named == [("call.state", FACTS.call_id)]
     assert log_call_id.get() == ""
+    await runner.wait_cleaned()
+
+
+async def test_what_happens_to_a_call_is_told_in_order():
+    observed = Observed()
+    runner, _far, near = await active_call(observed)
+    near.emit(events.Noted(near.leg_id, "playback.started", {"id": "1"}))
+    runner.dispatch(events.HoldRequested(held=True))
+    runner.dispatch(events.HoldRequested(held=False))
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
+    assert observed.told == [
+        "leg.joined",
+        "leg.joined",
+        "call.answered",
+        "call.connecting",
+        "call.active",
+        "leg.connected",
+        "leg.connected",
+        "playback.started",
+        "call.held",
+        "call.resumed",
+        "leg.left",
+        "leg.left",
+    ]
+
+
+async def test_a_leg_that_is_gone_is_told_of_no_more():
+    observed = Observed()
+    runner, far, near = await active_call(observed)
+    runner.dispatch(events.HangupRequested())
+    told = len(observed.told)
+    near.emit(events.LegConnected(near.leg_id))
+    far.emit(events.DigitReceived(far.leg_id, "1"))
+    assert len(observed.told) == told
     await runner.wait_cleaned()

@@ -54,6 +54,9 @@ class FakeLeg:
     def finish(self) -> None:
         self._over.set()
 
+    async def aclose(self) -> None:
+        self.cleaned = True
+
     def answer(self) -> None:
         self.answered = True
 

@@ -1,0 +1,48 @@
+"""How many calls a node takes, and how many legs a call."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.call.model import LineName
+from bridge.errors import LimitExceeded
+
+LEGS_PER_CALL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerLimits:
+    """How many calls, and how long an ended one stays known."""
+
+    calls: int
+    calls_per_line: int
+    kept_seconds: float
+
+
+def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineName]) -> None:
+    """See whether a line may have one more call.
+
+    Args:
+        limits: the limits.
+        line: whose call it would be.
+        live: the line of each live call.
+
+    Raises:
+        LimitExceeded: with the limit that is reached.
+    """
+    lines = list(live)
+    if len(lines) >= limits.calls:
+        raise LimitExceeded(
+            f"the bridge has its {limits.calls} calls (limits.calls)", limit="calls"
+        )
+    if limits.calls_per_line and lines.count(line) >= limits.calls_per_line:
+        raise LimitExceeded("the line has all its calls (limits.calls_per_line)", limit="line")
+
+
+def check_room(legs: int) -> None:
+    """See whether a call that has so many legs may have one more.
+
+    Raises:
+        LimitExceeded: it has all it may have.
+    """
+    if legs >= LEGS_PER_CALL:
+        raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")

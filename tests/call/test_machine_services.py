@@ -1,0 +1,101 @@
+"""What a call does besides talking: hold, transfer, and the services that the bridge adds."""
+
+import pytest
+
+from bridge.call import commands, events
+from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.routing import Heard, Hears
+from bridge.errors import InvalidState
+
+FAR, ANN, BOB, TAP = LegId("far"), LegId("ann"), LegId("bob"), LegId("tap")
+LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
+
+
+def active() -> CallMachine:
+    machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
+    machine.handle(events.LegAnswered(FAR), 1)
+    machine.handle(events.LegConnected(FAR), 1)
+    return machine
+
+
+def add(machine, leg, kind, *, party=Party.SERVICE, **what):
+    machine.handle(events.LegAdded(leg, kind, party, **what), 1)
+
+
+def rows(machine, event):
+    routes = [c for c in machine.handle(event, 2) if isinstance(c, commands.RouteAudio)]
+    return dict(routes[-1].rows)
+
+
+def test_a_held_call_is_taken_up_again():
+    machine = active()
+    assert commands.ReportState(State.HELD) in machine.handle(events.HoldRequested(held=True), 2)
+    assert commands.ReportState(State.ACTIVE) in machine.handle(events.HoldRequested(held=False), 3)
+
+
+def test_holding_twice_changes_nothing():
+    machine = active()
+    machine.handle(events.HoldRequested(held=True), 2)
+    assert machine.handle(events.HoldRequested(held=True), 3) == []
+
+
+def test_a_ringing_call_cannot_be_held():
+    machine = CallMachine(direction=Direction.INBOUND, limits=LIMITS, now=0)
+    with pytest.raises(InvalidState, match="only an active call"):
+        machine.handle(events.HoldRequested(held=True), 1)
+
+
+def test_hold_silences_the_near_party_towards_the_far_one():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    assert rows(machine, events.HoldRequested(held=True))[FAR] == frozenset()
+    assert rows(machine, events.HoldRequested(held=False))[FAR] == {ANN}
+
+
+def test_a_held_call_ends_when_its_far_party_goes():
+    machine = active()
+    machine.handle(events.HoldRequested(held=True), 2)
+    done = machine.handle(events.LegEnded(FAR, EndReason.REMOTE_HANGUP), 3)
+    assert commands.EndCall(EndReason.REMOTE_HANGUP) in done
+
+
+def test_a_call_with_a_recorder_alone_is_alone():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    add(machine, TAP, LegKind.RECORDER, hears=Hears.INBOUND, heard=Heard.NOBODY)
+    machine.handle(events.LegEnded(ANN, EndReason.HANGUP), 10)
+    assert machine.deadline() == 40
+
+
+def test_a_call_with_a_playback_is_not_alone():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    add(machine, TAP, LegKind.PLAYBACK, hears=Hears.NOBODY, heard=Heard.FAR)
+    machine.handle(events.LegEnded(ANN, EndReason.HANGUP), 10)
+    assert machine.deadline() == 3600
+    machine.handle(events.LegEnded(TAP, EndReason.HANGUP), 20)
+    assert machine.deadline() == 50
+
+
+def test_a_service_is_closed_by_its_name_and_not_with_all_browsers():
+    machine = active()
+    add(machine, TAP, LegKind.PLAYBACK, heard=Heard.FAR)
+    assert machine.handle(events.CloseRequested(), 2) == []
+    assert commands.EndLeg(TAP, EndReason.HANGUP) in machine.handle(events.CloseRequested(TAP), 2)
+
+
+def test_a_far_party_that_is_no_browser_is_not_closed_by_its_name():
+    machine = active()
+    assert machine.handle(events.CloseRequested(FAR), 2) == []
+
+
+def test_who_replaces_the_near_parties_does_so_once_connected():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    add(machine, BOB, LegKind.SIMULATOR, party=Party.NEAR, replaces=True)
+    assert ANN in machine.legs
+    done = machine.handle(events.LegConnected(BOB), 3)
+    assert commands.EndLeg(ANN, EndReason.HANGUP) in done
+    assert [leg.leg_id for leg in machine.near()] == [BOB]
