@@ -99,7 +99,8 @@ class Resampler:
         made = np.einsum(
             "ij,ij->i", windows[places // self._up], self._coefficients[places % self._up]
         )
-        return np.clip(np.rint(made), -32768, 32767).astype("<i2").tobytes()
+        whole: bytes = np.clip(np.rint(made), -32768, 32767).astype("<i2").tobytes()
+        return whole
 
 
 def resample(pcm: bytes, source_rate: int, target_rate: int) -> bytes:
