@@ -4,7 +4,7 @@ BridgeError                code, status, retry_after
 ├── InvalidRequest    400  field
 ├── Unauthorized      401  · Forbidden 403
 ├── NotFound          404  CallNotFound, LegNotFound
-├── InvalidState      409
+├── InvalidState      409  EngineOff
 ├── PayloadTooLarge   413
 ├── AddressBlocked    422
 ├── LimitExceeded     503  (429 for a rate)
@@ -12,7 +12,9 @@ BridgeError                code, status, retry_after
 │   ├── LocalProtocolError   500   we tried to send nonsense: a bug
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
 ├── LegError          502  Unreachable, NegotiationFailed
+│   └── WhatsAppError    502  meta_code: WhatsAppRefused 4xx, PermissionRequired 403
 ├── NodeUnavailable   502
+├── Unsupported       501
 ├── DatabaseFailed    503
 └── SetupError             the start is refused: SettingsError, OpusMissing
 
@@ -79,6 +81,12 @@ class InvalidState(BridgeError):
 
     code = "invalid_state"
     status = 409
+
+
+class EngineOff(InvalidState):
+    """The line makes and takes no calls now: they are switched off, or it is not connected."""
+
+    code = "engine_off"
 
 
 class PayloadTooLarge(BridgeError):
@@ -168,6 +176,40 @@ class NegotiationFailed(LegError):
         super().__init__(message)
         self.stage = stage
         self.reason = reason
+
+
+class Unsupported(BridgeError):
+    """What is asked for is known, and not to be had here."""
+
+    code = "unsupported"
+    status = 501
+
+
+class WhatsAppError(LegError):
+    """Meta did not do what was asked: its own failure, no answer, or an answer without sense."""
+
+    code = "whatsapp_failed"
+
+    def __init__(self, message: str, *, meta_code: int = 0, details: str = "") -> None:
+        super().__init__(f"{message} (Meta code {meta_code})" if meta_code else message)
+        self.meta_code = meta_code
+        """0 where Meta gave none."""
+        self.data = {"metaCode": meta_code, "details": details} if meta_code else {}
+        """For programs; `details` are Meta's own words."""
+
+
+class WhatsAppRefused(WhatsAppError):
+    """Meta refused what was asked; asking again changes nothing, unless `retry_after` is set."""
+
+    code = "whatsapp_refused"
+    status = 400
+
+
+class PermissionRequired(WhatsAppRefused):
+    """The person has not allowed this number to call."""
+
+    code = "call_permission_required"
+    status = 403
 
 
 class NodeUnavailable(BridgeError):

@@ -49,6 +49,8 @@ def failure(error: BridgeError) -> web.Response:
     field = getattr(error, "field", None)
     if field:
         body["field"] = field
+    if data := getattr(error, "data", None):
+        body["data"] = data
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response(body, status=error.status, headers=headers)
 

@@ -1,0 +1,107 @@
+"""Meta's error codes in plain words, and which answer of ours each becomes.
+
+Source: WhatsApp Business Platform, Calling API, "Troubleshooting"; Graph API, "Handling errors".
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
+
+NO_PERMISSION: Final = 138006
+NOT_NOW: Final = 409
+TOO_MUCH: Final = 429
+BAD: Final = 400
+RETRY_SECONDS: Final = 60
+
+_REFUSALS: Final[Mapping[int, tuple[int, str]]] = {
+    3: (NOT_NOW, "the app has no right to call; add whatsapp_business_messaging to the token"),
+    4: (TOO_MUCH, "the app has asked Meta too often"),
+    10: (NOT_NOW, "the access token lacks a right; add whatsapp_business_messaging"),
+    100: (BAD, "Meta does not accept a part of the request"),
+    190: (NOT_NOW, "the line's access token has expired or is wrong"),
+    200: (NOT_NOW, "the access token has no right to this number"),
+    368: (NOT_NOW, "Meta has blocked the account for a violation of its policy"),
+    613: (TOO_MUCH, "call permissions were asked for too often"),
+    80007: (TOO_MUCH, "the business account has asked Meta too often"),
+    130429: (TOO_MUCH, "the number has asked Meta too often"),
+    130497: (NOT_NOW, "this number may not call people in that country"),
+    131009: (BAD, "calls are not supported in the recipient's country"),
+    131030: (BAD, "the recipient is not on the test number's list of allowed recipients"),
+    131031: (NOT_NOW, "Meta has locked the business account"),
+    131044: (NOT_NOW, "the business account has no valid payment method"),
+    131047: (BAD, "the person wrote more than 24 hours ago; ask with a template"),
+    131055: (NOT_NOW, "the number is in SIP mode, which turns calls over the Graph API off"),
+    131056: (TOO_MUCH, "this person was written to too often"),
+    138000: (
+        NOT_NOW,
+        "calling is not enabled for the number; run: python -m bridge whatsapp enable",
+    ),
+    138001: (BAD, "the recipient cannot be called"),
+    138002: (TOO_MUCH, "the number has all the calls that it may have at once"),
+    138003: (NOT_NOW, "there is a call with this person already"),
+    138005: (TOO_MUCH, "the number has begun too many calls today"),
+    138009: (TOO_MUCH, "this person was asked for permission too often (once a day, twice a week)"),
+    138012: (TOO_MUCH, "this person was called too often in the last 24 hours"),
+    138013: (NOT_NOW, "this number may not call out; Meta bars business numbers of some countries"),
+    138014: (NOT_NOW, "Meta has paused calls of this number for their low quality"),
+    138015: (NOT_NOW, "calling cannot be enabled before the messaging limit is at least 2000"),
+    138017: (NOT_NOW, "this person has permitted calls for good already"),
+    138018: (NOT_NOW, "calling cannot be enabled before the app subscribes to the field calls"),
+}
+_FAILURES: Final[Mapping[int, str]] = {
+    1: "Meta has an unknown error",
+    2: "Meta's service is not available for the moment",
+    131000: "something went wrong at Meta",
+    138004: "Meta could not connect the call",
+    138007: "Meta did not get or apply a session description in time",
+}
+
+
+def error_of(status: int, answer: object, *, retry_after: int | None = None) -> WhatsAppError:
+    """Give the error that an answer of Meta's means; its words never hold what was sent.
+
+    Args:
+        status: of the answer; a 2xx is one that makes no sense.
+        answer: the decoded body, whatever it is.
+        retry_after: seconds, where Meta said so.
+    """
+    error = _object(_object(answer).get("error"))
+    code = error.get("code")
+    code = code if isinstance(code, int) and not isinstance(code, bool) else 0
+    data = _object(error.get("error_data"))
+    details = str(data.get("details") or error.get("message") or "")[:500]
+    if code == NO_PERMISSION:
+        return PermissionRequired(
+            "the person has not permitted calls; ask with POST /call/permission",
+            meta_code=code,
+            details=details,
+        )
+    if code in _REFUSALS:
+        own_status, words = _REFUSALS[code]
+        return _refused(words, code, details, status=own_status, retry_after=retry_after)
+    if not BAD <= status < HTTPStatus.INTERNAL_SERVER_ERROR or code in _FAILURES:
+        words = _FAILURES.get(code, f"Meta answers {status}, which makes no sense here")
+        return WhatsAppError(words, meta_code=code, details=details)
+    # Meta's 401 is about the line's token, not about the key of who asks us.
+    own_status = NOT_NOW if status == HTTPStatus.UNAUTHORIZED else status
+    words = f"Meta refuses with {status}"
+    return _refused(words, code, details, status=own_status, retry_after=retry_after)
+
+
+def _refused(
+    words: str, code: int, details: str, *, status: int, retry_after: int | None
+) -> WhatsAppRefused:
+    # Meta explains only a bad parameter in words worth passing on; others may hold a number.
+    if code == 100 and details:
+        words = f"{words}: {details}"
+    refused = WhatsAppRefused(words, meta_code=code, details=details)
+    refused.status = status
+    if status == TOO_MUCH:
+        refused.retry_after = retry_after or RETRY_SECONDS
+    return refused
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
