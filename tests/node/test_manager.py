@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from typing_extensions import override
 
 from bridge.call import events
 from bridge.call.machine import CallLimits
@@ -45,6 +46,7 @@ class Browser(FakeLeg):
             raise RuntimeError("a bug")
         return f"answer to {offer}"
 
+    @override
     async def aclose(self) -> None:
         self.closed = True
 
