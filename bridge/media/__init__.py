@@ -1,0 +1,1 @@
+"""Sound that is no party's: playback, recordings, and streams to customers' servers."""

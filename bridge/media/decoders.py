@@ -1,0 +1,132 @@
+"""The processes that decode strangers' files, one a file, and one kept warm for the next."""
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from bridge.errors import InvalidRequest, LimitExceeded
+from bridge.media import decode
+
+MOST_DECODERS: Final = 64
+START_SECONDS: Final = 10.0
+"""Within which a file must have given its first sound."""
+KERNEL_BYTES: Final = 64 * 1024
+"""Two seconds of sound that the pipe may hold, whatever the length of the file."""
+
+
+class InvalidMedia(InvalidRequest):
+    """What was to be played cannot be."""
+
+    code = "invalid_media"
+
+
+class Decoding:
+    """A file being decoded; `aclose` must be called."""
+
+    def __init__(self, process: asyncio.subprocess.Process, duration: float | None) -> None:
+        self._process = process
+        self.duration = duration
+        """Seconds, as the file claims."""
+
+    async def read(self, size: int) -> bytes:
+        """Give up to `size` bytes of 16 kHz mono 16-bit PCM; less is the end of the file."""
+        try:
+            return await _stdout(self._process).readexactly(size)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+
+    async def aclose(self) -> None:
+        """Kill the process, however far it is; idempotent."""
+        await _kill(self._process)
+
+
+class Decoders:
+    """Starts the processes; at most `MOST_DECODERS` at once."""
+
+    def __init__(self) -> None:
+        self._spare: asyncio.subprocess.Process | None = None
+        self._running: set[asyncio.subprocess.Process] = set()
+
+    async def warm(self) -> None:
+        """Have a process ready for the next file, which then starts at once."""
+        if self._spare is None or self._spare.returncode is not None:
+            self._spare = await _start()
+
+    async def open(self, path: Path) -> Decoding:
+        """Begin to decode a file; returns once its first sound is there.
+
+        Raises:
+            InvalidMedia: it is no sound that can be played.
+            LimitExceeded: too many are being decoded already.
+        """
+        self._running = {process for process in self._running if process.returncode is None}
+        if len(self._running) >= MOST_DECODERS:
+            raise LimitExceeded(f"{MOST_DECODERS} files are being decoded already")
+        process, self._spare = self._spare, None
+        if process is None or process.returncode is not None:
+            process = await _start()
+        self._running.add(process)
+        try:
+            duration = await _begin(process, path)
+        except BaseException:
+            await _kill(process)
+            raise
+        await self.warm()
+        return Decoding(process, duration)
+
+    async def aclose(self) -> None:
+        """Kill all that run."""
+        if self._spare is not None:
+            self._running.add(self._spare)
+        for process in self._running:
+            await _kill(process)
+
+
+async def _start() -> asyncio.subprocess.Process:
+    # Isolated and without our environment: it holds secrets.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        decode.__file__,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+        limit=KERNEL_BYTES,
+    )
+
+
+async def _begin(process: asyncio.subprocess.Process, path: Path) -> float | None:
+    if process.stdin is None:
+        raise RuntimeError("the process was started without its input")
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            process.stdin.write(json.dumps({"path": str(path)}).encode() + b"\n")
+            await process.stdin.drain()
+            line = await _stdout(process).readline()
+    except TimeoutError:
+        raise InvalidMedia("the file took too long to give its first sound") from None
+    except OSError:
+        line = b""
+    answer = json.loads(line) if line else {"error": "the file cannot be decoded"}
+    if "error" in answer:
+        raise InvalidMedia(answer["error"])
+    duration = answer["duration"]
+    return None if duration is None else float(duration)
+
+
+def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    if process.stdout is None:
+        raise RuntimeError("the process was started without its output")
+    return process.stdout
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    await process.wait()
