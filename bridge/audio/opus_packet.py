@@ -10,6 +10,9 @@ RTP_RATE: Final = 48_000
 
 _LONGEST: Final = 5760
 
+_LONGEST_DTX: Final = 2
+"""Bytes; what an encoder gives for a frame that need not be sent is no longer."""
+
 # Frame sizes in samples at 48 kHz by configuration number: SILK 0-11, hybrid 12-15, CELT 16-31.
 _FRAME_SAMPLES: Final = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 _FIRST_CELT: Final = 16
@@ -56,6 +59,11 @@ def duration(payload: bytes) -> int:
     if not 0 < samples <= _LONGEST:
         raise RemoteProtocolError("Opus packet of an impossible length")
     return samples
+
+
+def is_plain(payload: bytes) -> bool:
+    """Tell whether a packet holds exactly one mono frame of 20 ms, with sound in it (no DTX)."""
+    return len(payload) > _LONGEST_DTX and payload[0] & 7 == 0 and duration_of_one(payload) == 960
 
 
 def frame_duration(payload: bytes) -> int:

@@ -130,7 +130,7 @@ class IceConnection(Connection):
 
     Args:
         owner: Takes what arrives.
-        controlling: False when we answer, unless the peer is ice-lite.
+        controlling: True when we offer, or the peer is ice-lite.
         limits: For consent.
         clock: Monotonic seconds.
     """

@@ -69,20 +69,25 @@ class IceLink:
         """The connection that the last answer described."""
         return self._pending or self.serving
 
-    async def prepare(self, peer: RemoteAudio) -> IceConnection:
+    async def prepare(self, peer: RemoteAudio | None) -> IceConnection:
         """Open a connection for an offer's credentials; it does nothing until `connect` or `begin`.
+
+        Args:
+            peer: What was offered to us; None when we offer: `meet` must then come before `connect`.
 
         Raises:
             LimitExceeded: no port is free.
             LegError: an address cannot be bound.
         """
+        controlling = peer is None or peer.ice_lite
         connection = IceConnection(
-            self, controlling=peer.ice_lite, limits=self._limits, clock=self._clock
+            self, controlling=controlling, limits=self._limits, clock=self._clock
         )
         self._open.append(connection)
         try:
             await connection.open(self._bind, self._ports)
-            await connection.meet(peer, probe_private=self._probe_private)
+            if peer is not None:
+                await connection.meet(peer, probe_private=self._probe_private)
             if self._closed:
                 raise InvalidState("closed")
         except BaseException:
@@ -92,6 +97,11 @@ class IceLink:
         if replaced is not None:
             await self._close(replaced)
         return connection
+
+    async def meet(self, peer: RemoteAudio) -> None:
+        """Learn what answers the offer that described the newest connection."""
+        if self._pending is not None:
+            await self._pending.meet(peer, probe_private=self._probe_private)
 
     async def connect(self) -> None:
         """Wait until ICE has chosen a pair for the first time, on whichever connection is newest.

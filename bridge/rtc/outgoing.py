@@ -6,14 +6,16 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from bridge.audio.encoding import Encoding
-from bridge.audio.frame import Frame
+from bridge.audio.frame import SILENCE, Frame
 from bridge.audio.opus import Decoder, EncoderSettings, Opus
-from bridge.audio.opus_packet import OpusPacket
+from bridge.audio.opus_packet import OpusPacket, is_plain
 from bridge.audio.protection import Protection
 from bridge.audio.rung import Effort, choose, parse_bitrate
+from bridge.audio.silence import SilencePackets
 from bridge.call.model import SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.digits import DigitSender
+from bridge.rtc.filler import Filler
 from bridge.rtc.incoming import LEVEL_EVERY, STALE_SECONDS
 from bridge.rtc.meter import Meter
 from bridge.rtc.reports import Reports
@@ -41,12 +43,14 @@ class Outgoing:
     """Sends one stream at a time; digits take precedence over sound."""
 
     __slots__ = (
+        "_audio",
         "_bytes_before",
         "_digits",
         "_dropped_before",
         "_effort",
         "_encoding",
         "_fec_wanted",
+        "_filler",
         "_longest_samples",
         "_maximum_bitrate",
         "_meter",
@@ -56,6 +60,8 @@ class Outgoing:
         "_relayed",
         "_relayed_packets",
         "_sends",
+        "_silence",
+        "open",
         "stream",
         "transmit",
     )
@@ -68,8 +74,13 @@ class Outgoing:
         start: StreamStart,
         transmit: Callable[[bytes], None],
         effort: Effort,
+        silence: SilencePackets | None = None,
     ) -> None:
         self._opus = opus
+        self._silence = silence
+        self._filler = Filler()
+        self.open = silence is None
+        """Whether anything may be sent: with `silence`, once `open_gate` has been called."""
         self.transmit = transmit
         """Protects and sends a packet; must not raise."""
         self._effort = effort
@@ -125,12 +136,15 @@ class Outgoing:
 
         Returns:
             False when it does not fit what the peer asked for: too long, or from a source that may
-            send more bits than the peer takes.
+            send more bits than the peer takes; or when it is no single mono frame of 20 ms where
+            silence is sent for want of those.
         """
         if not self._sends or self._digits.pending:
             return True
         payload, samples = packet.payload, packet.samples
         if samples > self._longest_samples or len(payload) > _LONGEST_PAYLOAD:
+            return False
+        if self._silence is not None and not is_plain(payload):
             return False
         stream = self.stream
         header = stream.stamp_relayed(
@@ -145,6 +159,28 @@ class Outgoing:
         if self._relayed_packets % TOLD_EVERY == 1:
             self._meter.note(packet.level_dbov, now)
         return True
+
+    def open_gate(self, now: float) -> None:
+        """Allow sending, and begin with silence; does nothing when it is allowed already."""
+        if not self.open:
+            self.open = True
+            self._adopt(self._audio)
+            self.fill(now)
+
+    def fill(self, now: float) -> None:
+        """Send the silence that is due where there is nothing else to send."""
+        silence, stream = self._silence, self.stream
+        if silence is None or not self._sends or self._digits.pending:
+            return
+        payload = silence.packet(self._encoding.settings.application)
+        for position in self._filler.due(stream.packets, stream.last_time, now):
+            if self._filler.begins:
+                self._relayed.clear()
+                self._encoding.join((SILENCE,))
+            header = stream.stamp(position, self._filler.timeline, now)
+            if header is not None:
+                stream.octets += len(payload)
+                self.transmit(header + payload)
 
     def send_digits(self, digits: str) -> bool:
         """Queue digits; False when the peer takes none or too many wait already."""
@@ -192,8 +228,9 @@ class Outgoing:
         )
 
     def _adopt(self, audio: RemoteAudio) -> None:
+        self._audio = audio
         # The direction is as the peer says it: "sendonly" is one that does not listen.
-        self._sends = audio.direction in ("sendrecv", "recvonly")
+        self._sends = self.open and audio.direction in ("sendrecv", "recvonly")
         self._digits.use(audio.telephone_events if self._sends else {})
         longest = min(audio.maxptime or _LONGEST_MILLISECONDS, _LONGEST_MILLISECONDS)
         rate = parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", ""))

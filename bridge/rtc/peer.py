@@ -1,4 +1,4 @@
-"""One WebRTC peer that we answer: its descriptions, its transport, its RTP session.
+"""One WebRTC peer: its descriptions, its transport, its RTP session.
 
 A peer outlives what is below it. A new ICE user fragment restarts ICE under the same keys; the
 same fragment renegotiates; another fingerprint is a reloaded page, which gets a transport and
@@ -21,18 +21,20 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.guard import no_discards
 from bridge.rtc.session import RtpSession, StreamStart
 from bridge.rtc.transport import Handlers, PeerConfig, Transport
-from bridge.wire.sdp import (
-    LocalAudio,
-    RemoteAudio,
-    answer_setup,
-    parse_offer,
-    write_answer,
+from bridge.wire.sdp import LocalAudio, RemoteAudio, parse_offer, write_answer
+from bridge.wire.sdp_offer import (
+    EXPECTED,
+    parse_answer,
+    parse_plain_offer,
+    write_offer,
+    write_plain_answer,
 )
 
 __all__ = ["Peer", "PeerConfig", "Reoffer", "Timings"]
 
 log = logging.getLogger(__name__)
 
+Setup: TypeAlias = Literal["active", "passive", "actpass"]
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
 
@@ -45,7 +47,9 @@ class Timings:
 
 
 class Peer:
-    """The other end of a WebRTC connection, from its first offer to its end.
+    """The other end of a WebRTC connection, from the first offer to its end.
+
+    Either it offers (`accept`, and later `reoffer`), or we do (`offer`, `take_answer`).
 
     Args:
         config: What all peers of the node share.
@@ -93,7 +97,10 @@ class Peer:
 
     @property
     def session(self) -> RtpSession:
-        """The RTP session, the same for the peer's whole life; there is one once it was accepted."""
+        """The RTP session, the same for the peer's whole life.
+
+        There is one after `accept`, and already after `meet` or `offer`.
+        """
         assert self._session is not None
         return self._session
 
@@ -110,6 +117,14 @@ class Peer:
         discarded = {reason: count for reason, count in counts.items() if count}
         return dataclasses.replace(self.session.statistics(), discarded=discarded)
 
+    def meet(self, offer_sdp: str) -> None:
+        """Begin the session with a peer whose offer will be answered by `accept`.
+
+        Raises:
+            SdpError: the offer cannot be worked with.
+        """
+        self._session = self._begin_session(self._read(offer_sdp))
+
     async def accept(self, offer_sdp: str) -> str:
         """Answer the first offer; `connect` must follow at once.
 
@@ -118,25 +133,44 @@ class Peer:
             LimitExceeded: no port is free.
             LegError: a media address cannot be bound.
         """
-        offer = parse_offer(offer_sdp, red=self._config.red)
+        offer = self._read(offer_sdp)
         async with self._turn:
-            if self._closed or self._session is not None:
+            if self._closed or self._session_version:
                 raise InvalidState("the peer has been answered already")
-            session = RtpSession(
-                opus=self._opus,
-                audio=offer,
-                start=_new_start(),
-                cname=self._cname,
-                transmit=self._drop_packet,
-                transmit_rtcp=self._drop_packet,
-                on_digit=self._on_digit,
-                wake=self._wake,
-                relays=self._config.relay,
-                effort=self._config.effort,
-            )
+            session = self._session or self._begin_session(offer)
             await self._take_page(offer, session)
             self._session = session
             return self._answer(offer)
+
+    async def offer(self) -> str:
+        """Write an offer; when its answer has come, `take_answer` and `connect` must follow.
+
+        Raises:
+            LimitExceeded: no port is free.
+            LegError: a media address cannot be bound.
+        """
+        async with self._turn:
+            if self._closed or self._session_version:
+                raise InvalidState("the peer has been described already")
+            session = self._begin_session(EXPECTED)
+            transport = await self._open_transport(None, session)
+            self._session, self._pending = session, transport
+            return write_offer(self._describe(transport, setup="actpass"))
+
+    async def take_answer(self, answer_sdp: str) -> None:
+        """Learn who answers our offer, and what was negotiated.
+
+        Raises:
+            SdpError: the answer cannot be worked with.
+            InvalidState: there is no offer to answer.
+        """
+        answer = parse_answer(answer_sdp)
+        async with self._turn:
+            transport = self._pending
+            if transport is None or transport.fingerprint:
+                raise InvalidState("there is no offer to answer")
+            await transport.meet(answer)
+            self.session.renegotiate(answer)
 
     async def connect(self) -> None:
         """Bring up ICE and DTLS with the newest page; returns when media can flow.
@@ -158,7 +192,7 @@ class Peer:
             LimitExceeded: no port is free.
             InvalidState: the peer is gone.
         """
-        offer = parse_offer(offer_sdp, red=self._config.red)
+        offer = self._read(offer_sdp)
         async with self._turn:
             newest = self._pending or self._serving
             if newest is None or self._over.is_set():
@@ -207,11 +241,18 @@ class Peer:
 
     async def _take_page(self, offer: RemoteAudio, session: RtpSession) -> None:
         """Open a transport for a page we have not met; it replaces one that is not up yet."""
+        transport = await self._open_transport(offer, session)
+        replaced, self._pending = self._pending, transport
+        self._pending_offer = offer
+        # The first page's stream begins with the session.
+        self._pending_start = _new_start() if self._session_version else None
+        if replaced is not None:
+            await self._drop(replaced)
+
+    async def _open_transport(self, offer: RemoteAudio | None, session: RtpSession) -> Transport:
         transport = Transport(
             config=self._config,
             certificate=self._certificates.current(self._clock()),
-            role="client" if answer_setup(offer.setup) == "active" else "server",
-            fingerprint=offer.fingerprint,
             handlers=Handlers(
                 rtp=session.receive_rtp,
                 rtcp=session.receive_rtcp,
@@ -229,18 +270,38 @@ class Peer:
         except BaseException:
             await self._drop(transport)
             raise
-        replaced, self._pending = self._pending, transport
-        self._pending_offer = offer
-        # The first page's stream begins with the session.
-        self._pending_start = _new_start() if self._session else None
-        if replaced is not None:
-            await self._drop(replaced)
+        return transport
+
+    def _begin_session(self, audio: RemoteAudio) -> RtpSession:
+        return RtpSession(
+            opus=self._opus,
+            audio=audio,
+            start=_new_start(),
+            cname=self._cname,
+            transmit=self._drop_packet,
+            transmit_rtcp=self._drop_packet,
+            on_digit=self._on_digit,
+            wake=self._wake,
+            relays=self._config.relay,
+            effort=self._config.effort,
+            silence=self._config.silence,
+        )
+
+    def _read(self, offer_sdp: str) -> RemoteAudio:
+        if self._config.silence is not None:
+            return parse_plain_offer(offer_sdp)
+        return parse_offer(offer_sdp, red=self._config.red)
 
     def _answer(self, offer: RemoteAudio) -> str:
         transport = self._pending or self._serving
         assert transport is not None
+        setup: Setup = "active" if transport.role == "client" else "passive"
+        write = write_answer if self._config.silence is None else write_plain_answer
+        return write(offer, self._describe(transport, setup=setup))
+
+    def _describe(self, transport: Transport, *, setup: Setup) -> LocalAudio:
         self._session_version += 1
-        local = LocalAudio(
+        return LocalAudio(
             ufrag=transport.local.local_username,
             pwd=transport.local.local_password,
             fingerprint=transport.certificate.fingerprint,
@@ -249,9 +310,8 @@ class Peer:
             cname=self._cname,
             session_id=self._session_id,
             session_version=self._session_version,
-            setup="active" if transport.role == "client" else "passive",
+            setup=setup,
         )
-        return write_answer(offer, local)
 
     def _begin(self, transport: Transport) -> None:
         # Ends with `aclose`; no task group can span the calls that start and stop it.

@@ -11,6 +11,7 @@ from bridge.audio.frame import Push
 from bridge.audio.opus import Opus
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.rung import Effort
+from bridge.audio.silence import SilencePackets
 from bridge.call.bus import PacketSink, Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
@@ -56,6 +57,7 @@ class RtpSession:
         wake: Callable[[float], None],
         relays: bool = True,
         effort: Effort | None = None,
+        silence: SilencePackets | None = None,
     ) -> None:
         """Begin a session.
 
@@ -70,13 +72,20 @@ class RtpSession:
             wake: Asked to call `pulse` after so many seconds: a packet is being held back.
             relays: Whether packets may pass between this session and another undecoded.
             effort: What encoding may cost; None: whatever it wants.
+            silence: For a peer that is to be sent nothing before `open_gate`, and then packets
+                without a pause; None: one that is sent what there is.
         """
         self.relays = relays
         self._transmit_rtcp = transmit_rtcp
         self._incoming = Incoming(opus, on_digit=on_digit, wake=wake)
         self._incoming.adopt(audio)
         self._outgoing = Outgoing(
-            opus, audio=audio, start=start, transmit=transmit, effort=effort or Effort()
+            opus,
+            audio=audio,
+            start=start,
+            transmit=transmit,
+            effort=effort or Effort(),
+            silence=silence,
         )
         self._reports = Reports(cname)
         self._malformed = 0
@@ -148,6 +157,8 @@ class RtpSession:
     def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
         """Send an RTCP report; to be called about once a second, and with `goodbye` at the end.
 
+        Nothing is sent before the gate of a session with `silence` is open.
+
         Args:
             now: Monotonic seconds.
             wall: Unix time of the same moment.
@@ -155,6 +166,8 @@ class RtpSession:
         """
         self._incoming.age(now)
         self._outgoing.age(now)
+        if not self._outgoing.open:
+            return
         self._transmit_rtcp(
             self._reports.compose(
                 self._outgoing.stream,
@@ -191,6 +204,18 @@ class RtpSession:
         """
         self._incoming.pulse(now)
         self._outgoing.pulse(now)
+
+    def open_gate(self, now: float) -> None:
+        """Allow a session with `silence` to send, and send the first packet; safe to repeat."""
+        self._outgoing.open_gate(now)
+
+    def beat(self, now: float) -> None:
+        """Send the silence that is due, after what `pulse` sends.
+
+        To be called every 20 ms once the gate is open; late calls are made up for.
+        """
+        self.pulse(now)
+        self._outgoing.fill(now)
 
     def last_received(self) -> float | None:
         """When the last RTP packet came, in monotonic seconds; None before the first."""

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from bridge.audio.opus import Opus
 from bridge.audio.rung import Effort
+from bridge.audio.silence import SilencePackets
 from bridge.errors import NegotiationFailed
 from bridge.rtc.dtls import Certificate, Dtls
 from bridge.rtc.guard import MOST_PACKETS
 from bridge.rtc.ice import IceConnection, Limits
 from bridge.rtc.link import IceLink
 from bridge.rtc.ports import PortPool
-from bridge.wire.sdp import Candidate, RemoteAudio
+from bridge.wire.sdp import Candidate, RemoteAudio, answer_setup
 
 if TYPE_CHECKING:
     from bridge.rtc.srtp import Srtp
@@ -38,6 +40,13 @@ class PeerConfig:
     """What encoding may cost."""
     red: bool = False
     """Whether peers are asked for redundant audio where they offer it."""
+    silence: SilencePackets | None = None
+    """For peers that are to be sent sound without a pause, once `RtpSession.open_gate` allows any,
+    and described to in the plain form of `wire.sdp_offer`; None: peers are browsers."""
+
+    def for_whatsapp(self, opus: Opus) -> "PeerConfig":
+        """Give the same for WhatsApp's media servers, whose candidates come by signed messages."""
+        return replace(self, silence=SilencePackets(opus), probe_private=True, red=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +68,25 @@ class Transport:
     Args:
         config: Addresses, ports, limits.
         certificate: Ours.
-        role: In DTLS.
-        fingerprint: SHA-256 of the peer's certificate.
         handlers: Where packets go.
         discarded: Counts by discard reason, written to.
         clock: Monotonic seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - keyword only, given in one place
+    def __init__(
         self,
         *,
         config: PeerConfig,
         certificate: Certificate,
-        role: Literal["client", "server"],
-        fingerprint: str,
         handlers: Handlers,
         discarded: dict[str, int],
         clock: Callable[[], float],
     ) -> None:
         self.certificate = certificate
-        self.role = role
-        self.fingerprint = fingerprint
+        self.role: Literal["client", "server"] = "client"
+        """In DTLS, once the peer is known."""
+        self.fingerprint = ""
+        """SHA-256 of the peer's certificate, likewise."""
         self.ice_seconds: float | None = None
         self.dtls_seconds: float | None = None
         self._config = config
@@ -101,12 +108,8 @@ class Transport:
             on_lost=lambda: handlers.lost(self, "consent_lost"),
             on_restarted=handlers.restarted,
         )
-        self._dtls = Dtls(
-            self._link,
-            certificate,
-            role=role,
-            on_closed=lambda: handlers.lost(self, "closed"),
-        )
+        self._dtls: Dtls | None = None
+        self._on_closed = lambda: handlers.lost(self, "closed")
 
     @property
     def credentials(self) -> tuple[str | None, str | None]:
@@ -140,15 +143,25 @@ class Transport:
             )
         return tuple(found.values())
 
-    async def prepare(self, offer: RemoteAudio) -> None:
+    async def prepare(self, offer: RemoteAudio | None) -> None:
         """Open a port for an offer; when ICE was up already this is an ICE restart, and it begins.
+
+        Args:
+            offer: The peer's; None when we offer: `meet` must then come before `connect`.
 
         Raises:
             LimitExceeded: no port is free.
             LegError: an address cannot be bound.
         """
         await self._link.prepare(offer)
+        if offer is not None:
+            self._expect(offer)
         self._link.begin()
+
+    async def meet(self, answer: RemoteAudio) -> None:
+        """Learn what the peer answers to our offer."""
+        await self._link.meet(answer)
+        self._expect(answer)
 
     async def connect(self) -> None:
         """Bring up ICE, then DTLS.
@@ -156,7 +169,8 @@ class Transport:
         Raises:
             NegotiationFailed: either failed or took too long.
         """
-        limits = self._config.limits
+        dtls, limits = self._dtls, self._config.limits
+        assert dtls is not None, "nobody is met yet"
         stage, begun = "ice", self._clock()
         try:
             async with asyncio.timeout(limits.setup):
@@ -164,7 +178,7 @@ class Transport:
                 self.ice_seconds = self._clock() - begun
                 stage, begun = "dtls", self._clock()
                 async with asyncio.timeout(limits.dtls):
-                    self._srtp = await self._dtls.connect(self.fingerprint)
+                    self._srtp = await dtls.connect(self.fingerprint)
                 self.dtls_seconds = self._clock() - begun
         except TimeoutError:
             raise NegotiationFailed(
@@ -189,9 +203,19 @@ class Transport:
         """Send close_notify, close every socket, give every port back; safe to repeat."""
         self._srtp = None
         try:
-            await self._dtls.aclose()
+            if self._dtls is not None:
+                await self._dtls.aclose()
         finally:
             await self._link.aclose()
+
+    def _expect(self, peer: RemoteAudio) -> None:
+        """Prepare the handshake; an ICE restart keeps the association that there is."""
+        if self._dtls is None:
+            self.role = "client" if answer_setup(peer.setup) == "active" else "server"
+            self.fingerprint = peer.fingerprint
+            self._dtls = Dtls(
+                self._link, self.certificate, role=self.role, on_closed=self._on_closed
+            )
 
     def _media_received(self, data: bytes) -> None:
         srtp = self._srtp

@@ -21,6 +21,7 @@ __all__ = [
     "answer_direction",
     "answer_setup",
     "parse_offer",
+    "reject_line",
     "write_answer",
 ]
 
@@ -124,7 +125,7 @@ class LocalAudio:
     session_id: int
     session_version: int
     """To be raised by one for every further description of the session."""
-    setup: Literal["active", "passive"]
+    setup: Literal["active", "passive", "actpass"]
 
 
 def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
@@ -166,7 +167,7 @@ def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
         lines.append(f"a=group:BUNDLE {accepted.mid}")
     lines.append("a=msid-semantic:WMS *")
     for index, line in enumerate(remote.lines):
-        lines.extend(_accept_audio(remote, local) if index == remote.index else _reject_line(line))
+        lines.extend(_accept_audio(remote, local) if index == remote.index else reject_line(line))
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -180,13 +181,13 @@ def _choose_line(description: Description) -> int:
             return index
         problem = problem or (trouble, media.line)
     if problem is None:
-        raise SdpError("the offer has no audio line")
+        raise SdpError("there is no audio line")
     raise SdpError(problem[0], line=problem[1])
 
 
 def _trouble_with(media: Media) -> str | None:
     if media.port == 0 and not media.has("bundle-only"):
-        return "the offer's audio line is rejected (port 0)"
+        return "the audio line is rejected (port 0)"
     if not _PROTOCOL.fullmatch(media.protocol):
         return "the audio line's protocol is not RTP over DTLS"
     if _find_opus(media) is None:
@@ -328,7 +329,8 @@ def _read_milliseconds(media: Media, name: str) -> int | None:
     return int(match[1])
 
 
-def _reject_line(line: OfferedLine) -> Iterator[str]:
+def reject_line(line: OfferedLine) -> Iterator[str]:
+    """Write the lines that reject a media line of an offer (RFC 3264 §6)."""
     yield f"m={line.kind} 0 {line.protocol} {line.formats[0]}"
     yield "c=IN IP4 0.0.0.0"
     if line.mid:
