@@ -14,7 +14,8 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import forward, siblings
-from bridge.api.auth import Keys
+from bridge.api.auth import Keys, Tickets
+from bridge.api.faces.chirp_parties import APPS, App
 from bridge.api.keys import (
     DATABASE,
     DIRECTORY,
@@ -28,6 +29,7 @@ from bridge.api.keys import (
     RATE,
     SIBLINGS,
     SITE,
+    TICKETS,
     Site,
 )
 from bridge.api.middleware import IN_ORDER
@@ -45,10 +47,12 @@ from bridge.legs.simulator import SimulatedContact, parse_speech, refuse
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics import Metrics
 from bridge.net import database as storage
+from bridge.net import secret
 from bridge.net.database import Database
 from bridge.net.directory import FOLDER
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.net.secret import shared_secret
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
 from bridge.node.capacity import ManagerLimits
@@ -62,7 +66,15 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Limits
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
-from bridge.settings import DEMO_KEY, DEMO_LINE, Settings, is_loopback, networks, port_range
+from bridge.settings import (
+    DEMO_KEY,
+    DEMO_LINE,
+    DEMO_NUMBER,
+    Settings,
+    is_loopback,
+    networks,
+    port_range,
+)
 
 log = logging.getLogger(__name__)
 
@@ -186,11 +198,14 @@ def build(
     application[METRICS] = metrics
     application[PORTS] = ports
     application[SIMULATOR] = simulator
+    application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
     application[KEYS] = Keys(
         lines,
         same_origin_only=set() if settings.lines else {DEMO_KEY},
         rate=RateLimit(0 if directory else limits.requests_per_minute),
+        tickets=application[TICKETS],
     )
+    application[APPS] = _apps(settings)
     application[SITE] = Site(
         loopback=is_loopback(settings.http.host),
         cors_origins=frozenset(settings.http.cors_origins),
@@ -273,6 +288,18 @@ def _lines(settings: Settings) -> dict[LineName, list[str]]:
     if not settings.lines:
         return {LineName(DEMO_LINE): [DEMO_KEY]}
     return {LineName(name): line.keys for name, line in settings.lines.items()}
+
+
+def _apps(settings: Settings) -> dict[LineName, App]:
+    if not settings.lines:
+        return {LineName(DEMO_LINE): App((f"+{DEMO_NUMBER}",), official=False)}
+    return {
+        LineName(name): App(
+            tuple(f"+{number.removeprefix('+')}" for number in line.numbers),
+            official=line.whatsapp.provider == "cloud",
+        )
+        for name, line in settings.lines.items()
+    }
 
 
 def _webrtc_legs(

@@ -1,9 +1,11 @@
-"""Who asks: a key in a header, to the line that it belongs to."""
+"""Who asks: a key, to the line that it belongs to, or a ticket, to the one call that it opens."""
 
 import asyncio
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ from aiohttp import web
 from bridge.api.rate import RateLimit
 from bridge.call.model import LineName
 from bridge.errors import Forbidden, Unauthorized
+from bridge.wire.call_id import native
+from bridge.wire.ticket import Ticket, read, sign
 
 BEARER = "bearer "
 
@@ -19,8 +23,51 @@ WAVIX_PATHS: Final = re.compile(r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/streams/")
 """Where the Wavix face answers, and a key may stand in the query as `appid`."""
 
 
+class Tickets:
+    """Makes and reads the tickets of all calls."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def issue(self, line: LineName, call_id: str, seconds: int) -> tuple[str, datetime]:
+        """Make a ticket for a call of the line; gives it with the moment at which it runs out."""
+        expires = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
+        ticket = Ticket(line, native(call_id) or call_id, int(expires.timestamp()))
+        return sign(ticket, self._secret), expires
+
+    def read(self, credential: bytes) -> Ticket | None:
+        """Read a ticket; None for what is none of ours.
+
+        Raises:
+            Unauthorized: it has run out.
+        """
+        ticket = read(credential.decode(errors="replace"), self._secret)
+        if ticket is not None and ticket.expires <= datetime.now(UTC).timestamp():
+            raise Unauthorized("this ticket has run out; ask for another one")
+        return ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request's key or ticket opens."""
+
+    line: LineName
+    call_id: str | None
+    """Of a ticket: the one call, in its native form; None for all calls of the line."""
+
+    def to(self, call_id: str) -> LineName:
+        """Give the line, for a request about this call, in any form of its id.
+
+        Raises:
+            Forbidden: the ticket is for another call.
+        """
+        if self.call_id is not None and (native(call_id) or call_id) != self.call_id:
+            raise Forbidden("this ticket is for another call")
+        return self.line
+
+
 class Keys:
-    """Every line's keys, compared in constant time."""
+    """Every line's keys, compared in constant time, and the tickets of its calls."""
 
     def __init__(
         self,
@@ -28,45 +75,99 @@ class Keys:
         *,
         same_origin_only: set[str],
         rate: RateLimit,
+        tickets: Tickets,
     ) -> None:
         """Take the keys.
 
         Args:
             lines: the keys of each line.
             same_origin_only: keys that pages of other origins may not use (the demo key).
-            rate: how often one key may ask.
+            rate: how often one key may ask; the tickets of a line's calls count as one key.
+            tickets: reads the tickets.
         """
         self._rate = rate
+        self._tickets = tickets
         self._lines = {key.encode(): name for name, keys in lines.items() for key in keys}
         self._same_origin_only = {key.encode() for key in same_origin_only}
 
-    def line(self, request: web.Request) -> LineName:
+    def line(self, request: web.Request, *, query: bool = False) -> LineName:
         """Find the line that the request's key belongs to.
+
+        Args:
+            request: what is asked.
+            query: The key may stand in the query as `token`: on WebSockets and event streams only,
+                whose clients in browsers can set no header.
 
         Raises:
             Unauthorized: no key, or an unknown one.
-            Forbidden: a same-origin key used from another origin's page.
+            Forbidden: a same-origin key used from another origin's page, or a ticket.
             RateLimited: too many requests with this key.
         """
-        key = _presented(request)
-        if key is None:
-            raise Unauthorized("send your key in the header `token` or `Authorization: Bearer`")
+        key = _presented(request, query=query)
+        line = self._line(request, key)
+        if line is None:
+            if self._ticket(key) is None:
+                raise Unauthorized("this key is not known")
+            raise Forbidden("a ticket opens the media of its call and nothing else; send a key")
+        self._rate.spend(key, asyncio.get_running_loop().time())
+        return line
+
+    def access(self, request: web.Request, *, query: bool = False) -> Access:
+        """Find what the request's key or ticket opens; for routes about a call's media.
+
+        Raises:
+            Unauthorized: no key or ticket, an unknown one, or a ticket that has run out.
+            Forbidden: a same-origin key used from another origin's page.
+            RateLimited: too many requests with this key, or with the tickets of this line.
+        """
+        key = _presented(request, query=query)
+        ticket = None if self._line(request, key) else self._ticket(key)
+        if ticket is None:
+            return Access(self.line(request, query=query), None)
+        line = LineName(ticket.line)
+        self._rate.spend(_bucket(line), asyncio.get_running_loop().time())
+        return Access(line, ticket.call_id)
+
+    def line_of_call(self, request: web.Request, call_id: str, *, query: bool = False) -> LineName:
+        """Find the line of a request about a call's media, as `access` does.
+
+        Raises:
+            Unauthorized, Forbidden, RateLimited: as `access`; also a ticket for another call.
+        """
+        return self.access(request, query=query).to(call_id)
+
+    def admits(self, request: web.Request) -> bool:
+        """Whether the request has a key or ticket of ours at all, wherever it may stand."""
+        try:
+            key = _presented(request, query=True)
+            return bool(self._line(request, key) or self._ticket(key))
+        except (Unauthorized, Forbidden):
+            return False
+
+    def known(self, request: web.Request) -> bytes | None:
+        """Give what the request is counted under, if its key or ticket is one of ours."""
+        try:
+            key = _presented(request, query=True)
+            if any(hmac.compare_digest(ours, key) for ours in self._lines):
+                return key
+            ticket = self._ticket(key)
+        except Unauthorized:
+            return None
+        return _bucket(LineName(ticket.line)) if ticket else None
+
+    def _line(self, request: web.Request, key: bytes) -> LineName | None:
         found: LineName | None = None
         for known, name in self._lines.items():
             if hmac.compare_digest(known, key):
                 found = name
-        if found is None:
-            raise Unauthorized("this key is not known")
-        if key in self._same_origin_only and not same_origin(request):
+        if found and key in self._same_origin_only and not same_origin(request):
             raise Forbidden("the demo key works for this bridge's own page only; configure a key")
-        self._rate.spend(key, asyncio.get_running_loop().time())
         return found
 
-    def known(self, request: web.Request) -> bytes | None:
-        """Give the request's key if it is one of ours."""
-        key = _presented(request)
-        known = key is not None and any(hmac.compare_digest(ours, key) for ours in self._lines)
-        return key if known else None
+    def _ticket(self, key: bytes) -> Ticket | None:
+        ticket = self._tickets.read(key)
+        # The line may have been taken out of the settings since.
+        return ticket if ticket and ticket.line in self._lines.values() else None
 
 
 def same_origin(request: web.Request) -> bool:
@@ -78,15 +179,21 @@ def same_origin(request: web.Request) -> bool:
         return False
 
 
-def _presented(request: web.Request) -> bytes | None:
+def _presented(request: web.Request, *, query: bool) -> bytes:
     authorization = request.headers.get("Authorization", "")
     if authorization.lower().startswith(BEARER):
         return _bytes(authorization[len(BEARER) :].strip())
-    token = request.headers.get("token")
-    if token:
-        return _bytes(token)
-    appid = request.query.get("appid") if WAVIX_PATHS.match(request.path) else None
-    return _bytes(appid) if appid else None
+    found = request.headers.get("token") or (request.query.get("token") if query else None)
+    if not found and WAVIX_PATHS.match(request.path):
+        found = request.query.get("appid")
+    if not found:
+        raise Unauthorized("send your key in the header `token` or `Authorization: Bearer`")
+    return _bytes(found)
+
+
+def _bucket(line: LineName) -> bytes:
+    """Under what the tickets of a line's calls are counted; no key holds a line break."""
+    return b"tickets\n" + line.encode()
 
 
 def _bytes(header: str) -> bytes:

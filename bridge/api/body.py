@@ -23,7 +23,7 @@ PHONE = ("phone", "Phone")
 _PHONE = re.compile(r"\+?([1-9][0-9]{5,14})(?:@s\.whatsapp\.net)?")
 _DIGITS = re.compile(r"[0-9*#A-Da-d]{1,64}")
 
-Value = TypeVar("Value", str, bool)
+Value = TypeVar("Value", str, bool, dict[str, Any])
 
 
 class RequestTimeout(BridgeError):
@@ -116,6 +116,23 @@ class Body:
         value = self._read(bool, "true or false", *names)
         if value is None:
             raise InvalidRequest(f"missing {names[0]} in payload", field=names[0])
+        return value
+
+    def optional_object(self, *names: str) -> dict[str, Any] | None:
+        """Give an object, or None where it is missing or null."""
+        return self._read(dict, "an object", *names)
+
+    def number(self, *names: str, default: int, least: int, most: int) -> int:
+        """Give a whole number, or the default where it is missing or null.
+
+        Raises:
+            InvalidRequest: naming the field and its bounds.
+        """
+        value = next((self._fields[n] for n in names if self._fields.get(n) is not None), default)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise InvalidRequest(
+                f"{names[0]}: expected a whole number from {least} to {most}", field=names[0]
+            )
         return value
 
     def call_id(self) -> str:

@@ -74,9 +74,10 @@ async def dtmf(request: web.Request) -> web.Response:
 
 async def quality(request: web.Request) -> web.Response:
     """Give a call's figures, live or for a while after its end; `?since=` cuts the timeline."""
-    line = request.app[KEYS].line(request)
+    call_id = call_in_path(request)
+    line = request.app[KEYS].line_of_call(request, call_id)
     manager = request.app[MANAGER]
-    record = manager.record(line, call_in_path(request))
+    record = manager.record(line, call_id)
     timelines = manager.quality.legs(record.facts.call_id)
     return render.success(render.quality(record, timelines, since=_since(request)))
 

@@ -22,7 +22,7 @@ from bridge.api.body import named_call, read_bytes
 from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
 from bridge.api.routes import STARTS_CALLS
-from bridge.errors import BridgeError, NodeUnavailable
+from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
 from bridge.node.directory import owner_of
@@ -115,11 +115,7 @@ async def _place(request: web.Request) -> int | None:
 
 def _authorised(request: web.Request) -> bool:
     """Strangers are answered here, where they came; they cannot make two nodes work."""
-    try:
-        request.app[KEYS].line(request)
-    except BridgeError:
-        return False
-    return True
+    return request.app[KEYS].admits(request)
 
 
 async def _call_id(request: web.Request) -> str | None:

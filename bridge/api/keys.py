@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bridge.api.auth import Keys
+from bridge.api.auth import Keys, Tickets
 from bridge.api.rate import RateLimit
 from bridge.metrics import Metrics
 from bridge.net.database import Database
@@ -35,6 +35,7 @@ GUARD = web.AppKey("guard", Guard)
 HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
 KEYS = web.AppKey("keys", Keys)
+TICKETS = web.AppKey("tickets", Tickets)
 PORTS = web.AppKey("ports", PortPool)
 METRICS = web.AppKey("metrics", Metrics)
 DATABASE = web.AppKey("database", Database)

@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
-from bridge.api import calls, health, page, scrape, simulator, webrtc
+from bridge.api import calls, health, page, scrape, simulator, tickets, webrtc
+from bridge.api.faces import chirp, wadial
 
-STARTS_CALLS = frozenset({calls.dial, calls.make, simulator.incoming})
+STARTS_CALLS = frozenset({calls.dial, calls.make, simulator.incoming, wadial.start, chirp.create})
 """Handlers that begin a call: of several nodes, one that has few calls performs them."""
 
 ROUTES = (
@@ -22,9 +23,12 @@ ROUTES = (
     web.post("/call/mute", calls.mute),
     web.post("/call/dtmf", calls.dtmf),
     web.get("/call/{callId}/quality", calls.quality),
+    web.post("/call/{callId}/ticket", tickets.ticket),
     web.get("/call/webrtc/config", webrtc.config),
     web.post("/call/webrtc/offer", webrtc.offer),
     web.post("/call/webrtc/close", webrtc.close),
     web.get("/simulator/contacts", simulator.contacts),
     web.post("/simulator/incoming", simulator.incoming),
+    *wadial.ROUTES,
+    *chirp.ROUTES,
 )

@@ -10,15 +10,16 @@ from bridge.errors import InvalidRequest
 
 async def config(request: web.Request) -> web.Response:
     """Tell a browser which STUN and TURN servers to use."""
-    line = request.app[KEYS].line(request)
+    line = request.app[KEYS].access(request).line
     return web.json_response(request.app[ICE_CONFIGURATION](line))
 
 
 async def offer(request: web.Request) -> web.Response:
     """Answer a browser's offer: a new leg, or with `legID` a change to the one it has."""
-    line = request.app[KEYS].line(request)
+    access = request.app[KEYS].access(request)
     body = await read_body(request)
     call_id = body.call_id()
+    line = access.to(call_id)
     kind = body.optional_text("type")
     if kind not in (None, "offer"):
         raise InvalidRequest('type: expected "offer"', field="type")
@@ -38,9 +39,10 @@ async def offer(request: web.Request) -> web.Response:
 
 async def close(request: web.Request) -> web.Response:
     """End the call's WebRTC legs, or one; a leg or call that is over already is no error."""
-    line = request.app[KEYS].line(request)
+    access = request.app[KEYS].access(request)
     body = await read_body(request)
     call_id = body.call_id()
+    line = access.to(call_id)
     request.app[MANAGER].close(line, call_id, body.leg_id())
     return web.json_response({"callID": call_id, "closed": True})
 

@@ -1,0 +1,63 @@
+"""Tickets: what is signed is read, and nothing else is."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.wire.ticket import LONGEST, PREFIX, Ticket, read, sign
+
+SECRET = bytes(range(32))
+TICKET = Ticket(line="sales", call_id="00" + 30 * "A", expires=1_800_000_000)
+
+
+@given(
+    line=st.text(max_size=40).filter(lambda text: text.isprintable()),
+    expires=st.integers(min_value=0, max_value=2**40),
+    secret=st.binary(min_size=16, max_size=64),
+)
+def test_what_was_signed_is_read_again(line, expires, secret):
+    ticket = Ticket(line, TICKET.call_id, expires)
+    assert read(sign(ticket, secret), secret) == ticket
+
+
+def test_a_ticket_fits_into_a_url_as_it_is():
+    assert set(sign(TICKET, SECRET)) <= set(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+    )
+
+
+def test_another_secret_reads_nothing():
+    assert read(sign(TICKET, SECRET), bytes(32)) is None
+
+
+@given(st.data())
+def test_a_changed_character_makes_it_worthless_or_changes_nothing(data):
+    text = sign(TICKET, SECRET)
+    place = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.sampled_from("AZaz09-_.="))
+    changed = text[:place] + other + text[place + 1 :]
+    # The last character of base64 has bits that say nothing.
+    assert read(changed, SECRET) in (None, TICKET)
+
+
+def test_a_signature_is_for_its_own_words_only():
+    said, signature = sign(TICKET, SECRET).split(".")
+    other, _ = sign(replace(TICKET, line="support"), SECRET).split(".")
+    assert read(f"{said}.{signature}", SECRET) == TICKET
+    assert read(f"{other}.{signature}", SECRET) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", PREFIX, f"{PREFIX}.", f"{PREFIX}a.b", f"{PREFIX}é.é", "demo", PREFIX + LONGEST * "A"],
+)
+def test_what_is_no_ticket_is_none(text):
+    assert read(text, SECRET) is None
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_it_fail(text):
+    assert read(text, SECRET) is None
+    assert read(PREFIX + text, SECRET) is None
