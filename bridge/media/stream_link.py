@@ -1,0 +1,132 @@
+"""The connection of a stream: dialling, writing without piling up, listening, saying goodbye."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import aiohttp
+from aiohttp import WSMsgType
+
+from bridge.audio.frame import FRAME_SECONDS
+from bridge.call.model import EndReason
+from bridge.errors import AddressBlocked, BridgeError
+from bridge.net.http import Http
+from bridge.net.websocket import has_room, narrow, transport_of
+from bridge.wire.media_stream import Channel, StreamFacts, StreamWriter
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 10.0
+"""From the dialling to the end of the WebSocket's handshake."""
+FAREWELL_SECONDS: Final = 0.8
+LARGEST_MESSAGE: Final = 4 * 1024 * 1024
+"""Bytes of one message from the customer: more than a minute of sound at 24 kHz."""
+KERNEL_SECONDS: Final = 0.2
+"""Sound of one track that the kernel is to hold; it takes twice of what it is told."""
+ENVELOPE_BYTES: Final = 400
+"""What a `media` message has beside its payload, at most."""
+
+GONE: Final = (OSError, aiohttp.ClientError)
+"""What sending to somebody who has gone raises."""
+
+
+class OverError(Exception):
+    """The stream is over; `word` says why to the customer, `reason` to the call."""
+
+    def __init__(self, word: str, reason: EndReason) -> None:
+        super().__init__(word)
+        self.word = word
+        self.reason = reason
+
+
+class StreamLink:
+    """One connected stream."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, facts: StreamFacts) -> None:
+        self._ws = ws
+        self._writer = StreamWriter(facts)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether all that was written has left for the kernel."""
+        return has_room(self._ws)
+
+    async def greet(self) -> None:
+        """Say what the stream is."""
+        await self._write(self._writer.connected(_now()))
+        await self._write(self._writer.start(_now()))
+
+    async def media(self, pcm: bytes, *, track: Channel, timestamp: int) -> None:
+        """Send 20 ms of a track."""
+        await self._write(self._writer.media(pcm, _now(), track=track, timestamp=timestamp))
+
+    async def mark(self, name: str) -> None:
+        """Send a mark back."""
+        await self._write(self._writer.mark(name, _now()))
+
+    async def listen(self, take: Callable[[str | bytes], Awaitable[None]]) -> None:
+        """Give every message to `take`, a binary one as bytes, until the customer has enough.
+
+        Raises:
+            OverError: always.
+        """
+        while True:
+            message = await self._ws.receive()
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                raise OverError("closed", EndReason.REMOTE_HANGUP)
+            await take(message.data)
+
+    async def part(self) -> None:
+        """Say that the stream stops and close; what does not leave in time is thrown away."""
+        with suppress(*GONE, TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                if not self._ws.closed and self.has_room:
+                    await self._write(self._writer.stop(_now()))
+                    await self._ws.close()
+        if (transport := transport_of(self._ws)) is not None:
+            transport.abort()
+        with suppress(*GONE):
+            await self._ws.close()
+
+    async def _write(self, message: bytes) -> None:
+        await self._ws.send_frame(message, WSMsgType.TEXT)
+
+
+async def connect(http: Http, url: str, facts: StreamFacts) -> StreamLink:
+    """Dial a customer's WebSocket; nothing is said yet.
+
+    Raises:
+        OverError: it cannot be reached, or may not be.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            ws = await http.guarded().ws_connect(
+                url,
+                max_msg_size=LARGEST_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=FAREWELL_SECONDS),
+            )
+    except AddressBlocked as error:
+        raise OverError("blocked", EndReason.UNREACHABLE) from error
+    except (*GONE, TimeoutError, ValueError, BridgeError) as error:
+        log.info("stream.unreachable", extra={"error": type(error).__name__})
+        raise OverError("unreachable", EndReason.UNREACHABLE) from error
+    payload = facts.rate * FRAME_SECONDS * 2 * 4 / 3
+    frames = KERNEL_SECONDS / FRAME_SECONDS * len(facts.tracks)
+    narrow(ws, round(frames * (payload + ENVELOPE_BYTES)))
+    return StreamLink(ws, facts)
+
+
+def why(error: BaseException) -> OverError:
+    """Say why a stream is over; what is no way for it to end is raised again."""
+    if isinstance(error, OverError):
+        return error
+    if isinstance(error, GONE):
+        return OverError("closed", EndReason.REMOTE_HANGUP)
+    raise error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
