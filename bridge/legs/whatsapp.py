@@ -214,8 +214,8 @@ class WhatsAppLeg:
         return self._peer.statistics()
 
     async def aclose(self) -> None:
-        """Free a leg that was never run; Meta is told nothing."""
-        await self._peer.aclose()
+        """Free a leg that was never run; Meta is told, where it knows of the call."""
+        await asyncio.gather(self._part(), self._peer.aclose())
 
     async def _signal(self) -> None:
         """Exchange descriptions, and find out when the call is accepted."""

@@ -1,0 +1,140 @@
+"""What is remembered of WhatsApp calls beyond the process: which are live, and who permits them."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from bridge.call.model import LineName
+from bridge.net.database import Database
+from bridge.wire.whatsapp import PermissionReplied
+
+KEPT_SECONDS: Final = 86400.0
+"""A webhook that comes again so long after the call's end is still known to be an old one."""
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS whatsapp_calls (
+    wacid TEXT PRIMARY KEY,
+    line TEXT NOT NULL,
+    node INTEGER NOT NULL,
+    began_at REAL NOT NULL,
+    ended_at REAL
+);
+CREATE INDEX IF NOT EXISTS whatsapp_calls_ended ON whatsapp_calls (ended_at);
+CREATE TABLE IF NOT EXISTS whatsapp_permissions (
+    line TEXT NOT NULL,
+    person TEXT NOT NULL,
+    granted INTEGER NOT NULL,
+    permanent INTEGER NOT NULL,
+    at REAL NOT NULL,
+    expires_at REAL,
+    PRIMARY KEY (line, person)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What somebody last answered to the question whether we may call."""
+
+    granted: bool
+    permanent: bool
+    at: float
+    expires_at: float | None
+
+
+class WhatsAppStore:
+    """One node's view of the tables."""
+
+    def __init__(self, database: Database, *, node: int) -> None:
+        """Make the view, and the tables where they are missing; waits for the disk.
+
+        Args:
+            database: the bridge's.
+            node: this node's index.
+        """
+        database.create(SCHEMA)
+        self._database = database
+        self._node = node
+
+    async def claim(self, wacid: str, line: LineName) -> bool:
+        """Write down that this node has a call; False when one of the nodes had it before."""
+        row = (wacid, line, self._node, _now())
+
+        def insert(connection: sqlite3.Connection) -> bool:
+            connection.execute(
+                "DELETE FROM whatsapp_calls WHERE ended_at < ?", (_now() - KEPT_SECONDS,)
+            )
+            added = connection.execute(
+                "INSERT OR IGNORE INTO whatsapp_calls (wacid, line, node, began_at) "
+                "VALUES (?, ?, ?, ?)",
+                row,
+            )
+            return added.rowcount == 1
+
+        return await self._database.run(insert)
+
+    def ended(self, wacid: str) -> None:
+        """Write down that Meta knows of a call's end."""
+        self._database.post(
+            lambda connection: _run(
+                connection,
+                "UPDATE whatsapp_calls SET ended_at = ? WHERE wacid = ? AND ended_at IS NULL",
+                (_now(), wacid),
+            )
+        )
+
+    async def left_over(self, *, nodes: int) -> list[tuple[str, LineName]]:
+        """Give the calls that this node's forerunner left live, by id and line.
+
+        The first node answers for those of nodes that do not exist any more.
+        """
+        first = nodes if self._node == 0 else 1 << 30
+
+        def find(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
+            found = connection.execute(
+                "SELECT wacid, line FROM whatsapp_calls "
+                "WHERE ended_at IS NULL AND (node = ? OR node >= ?)",
+                (self._node, first),
+            )
+            return [(wacid, LineName(line)) for wacid, line in found]
+
+        return await self._database.run(find)
+
+    def remember(self, line: LineName, reply: PermissionReplied) -> None:
+        """Keep what somebody answered, unless a later answer is known."""
+        row = (line, reply.person, reply.granted, reply.permanent, reply.at, reply.expires_at)
+        self._database.post(
+            lambda connection: _run(
+                connection,
+                "INSERT INTO whatsapp_permissions VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET granted = excluded.granted, "
+                "permanent = excluded.permanent, at = excluded.at, "
+                "expires_at = excluded.expires_at WHERE excluded.at >= at",
+                row,
+            )
+        )
+
+    async def reply(self, line: LineName, person: str) -> Reply | None:
+        """Give what somebody last answered; None when nothing is known."""
+
+        def find(connection: sqlite3.Connection) -> Reply | None:
+            row = connection.execute(
+                "SELECT granted, permanent, at, expires_at FROM whatsapp_permissions "
+                "WHERE line = ? AND person = ?",
+                (line, person),
+            ).fetchone()
+            return Reply(bool(row[0]), bool(row[1]), row[2], row[3]) if row else None
+
+        return await self._database.run(find)
+
+
+def _run(
+    connection: sqlite3.Connection, statement: str, values: tuple[str | float | None, ...]
+) -> None:
+    connection.execute(statement, values)
+
+
+def _now() -> float:
+    """Wall time: it goes on where the process starts anew, and all processes share it."""
+    return datetime.now(UTC).timestamp()
