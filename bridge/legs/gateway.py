@@ -1,0 +1,307 @@
+"""A party on a WhatsApp engine that speaks to us by REST and a PCM socket."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Final, Protocol
+
+import aiohttp
+from aiohttp import WSMsgType
+
+from bridge.call.bus import Sink, Source
+from bridge.call.events import (
+    LegAnswered,
+    LegConnected,
+    LegEnded,
+    LegEvent,
+    LegResumed,
+    LegRinging,
+    LegSilent,
+)
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.errors import BridgeError, CallNotFound
+from bridge.legs.gateway_media import GatewayMedia
+from bridge.net.gateway import Engine
+from bridge.wire.gateway import Backlog, Complained, EngineCall, Moved, Phase, Ready
+
+log = logging.getLogger(__name__)
+
+GOODBYE_SECONDS: Final = 0.6
+"""How long a hang-up may take before the leg is let go; the follower then goes on trying."""
+PULSE_SECONDS: Final = 0.5
+SILENT_AFTER_SECONDS: Final = 2.0
+LIVED_SECONDS: Final = 1.0
+"""A socket that was open for less counts as one that did not open."""
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
+_LONGEST_PAUSE: Final = 1.5
+
+_WANTED: Final = {"reject": EndReason.REJECTED, "terminate": EndReason.REMOTE_HANGUP}
+"""What the engine's events say about the end of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long what may come back is waited for, in seconds."""
+
+    socket: float = 20.0
+    """How long an answered call may be without its socket."""
+    no_answer: float = 25.0
+    """A call that vanishes unanswered after so long was not answered; earlier it was rejected."""
+
+
+class Follower(Protocol):
+    """Looks again and again which calls the engine has, and tells the legs of them."""
+
+    def follow(self, call_id: str, leg: "GatewayLeg") -> None:
+        """Tell the leg about its call from now on (`GatewayLeg.observe`)."""
+        ...
+
+    def forget(self, call_id: str, *, unwanted: bool) -> None:
+        """Tell nobody any more; `unwanted`: and hang it up for as long as the engine has it."""
+        ...
+
+    def look(self) -> None:
+        """Look at once instead of at the next turn."""
+        ...
+
+
+class GatewayLeg:
+    """A call on an engine as a leg.
+
+    We have dialled it, or with `inbound` it rings us and waits for `answer`. `run` opens the call's
+    socket, again and again while the call lives. The engine has no DTMF: digits are dropped.
+    """
+
+    kind = LegKind.GATEWAY
+
+    def __init__(
+        self,
+        leg_id: LegId,
+        *,
+        engine: Engine,
+        follower: Follower,
+        call_id: str,
+        inbound: bool,
+        patience: Patience | None = None,
+    ) -> None:
+        self.leg_id = leg_id
+        self._engine = engine
+        self._follower = follower
+        self._call_id = call_id
+        self._inbound = inbound
+        self._patience = patience or Patience()
+        self._loop = asyncio.get_running_loop()
+        self._media = GatewayMedia(engine.media)
+        self._began = self._loop.time()
+        self._over: asyncio.Future[EndReason] = self._loop.create_future()
+        self._accepted = asyncio.Event()
+        self._answered_at: float | None = None
+        self._emit: Callable[[LegEvent], None] | None = None
+        self._rang = False
+        self._connected = False
+        self._gone = False
+        """Whether the engine itself has ended the call."""
+        self._told: EndReason | None = None
+        self._digits_dropped = False
+        follower.follow(call_id, self)
+
+    @property
+    def source(self) -> Source:
+        """What the far party says."""
+        return self._media
+
+    @property
+    def sink(self) -> Sink:
+        """What the far party hears."""
+        return self._media
+
+    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+        """Connect, live, and hang up; see `legs.base.Leg`."""
+        self._emit = emit
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = (
+                    group.create_task(self._talk(), name=f"media {self.leg_id}"),
+                    group.create_task(self._watch_silence(), name=f"silence {self.leg_id}"),
+                )
+                reason = await self._over
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._emit = None
+            await self.aclose()
+        log.info("leg.closed", extra={"reason": reason})
+        emit(LegEnded(self.leg_id, reason))
+
+    def answer(self) -> None:
+        """Take the call that rings us; does nothing for one that we ring."""
+        if self._inbound:
+            self._accepted.set()
+
+    def send_digits(self, digits: str) -> None:
+        """Drop the digits: neither dialect has a way to send them."""
+        if not self._digits_dropped:
+            self._digits_dropped = True
+            log.warning("leg.digits_dropped", extra={"kind": self.kind})
+
+    def statistics(self) -> LegStatistics:
+        """The leg's figures until now."""
+        return self._media.statistics()
+
+    async def aclose(self) -> None:
+        """Hang up, within `GOODBYE_SECONDS`; also frees a leg that was never run."""
+        self._follower.forget(self._call_id, unwanted=not self._gone)
+        if self._gone:
+            return
+        self._gone = True
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._engine.hangup(self._call_id)
+        except CallNotFound:
+            pass
+        except (BridgeError, TimeoutError) as error:
+            log.warning("leg.hangup_failed", extra={"error": type(error).__name__})
+
+    def observe(self, call: EngineCall | None) -> None:
+        """Take how the call stands on the engine; None when it is there no more."""
+        self._move(Phase.ENDED if call is None else call.phase)
+
+    def hint(self, word: str) -> None:
+        """Take the last word of an event's type, such as `terminate`.
+
+        It moves nothing: events are not signed. It only names the reason of an end that is seen.
+        """
+        self._told = _WANTED.get(word, self._told)
+
+    def _move(self, phase: Phase) -> None:
+        if phase is Phase.ENDED:
+            self._gone = True
+            self._finish(self._reason())
+        elif self._emit is None:
+            # Before `run` there is nobody to tell; the list will say it again.
+            return
+        elif phase is Phase.ACTIVE:
+            self._pick_up()
+        elif phase in (Phase.RINGING, Phase.CONNECTING) and not (self._inbound or self._rang):
+            self._rang = True
+            self._tell(LegRinging(self.leg_id))
+
+    def _pick_up(self) -> None:
+        if self._inbound:
+            if not self._accepted.is_set():
+                # Somebody else has taken it, whose call it is now.
+                self._gone = True
+                self._finish(EndReason.REMOTE_HANGUP)
+        elif self._answered_at is None:
+            self._answered_at = self._loop.time()
+            self._tell(LegAnswered(self.leg_id))
+
+    def _reason(self) -> EndReason:
+        if self._answered_at is not None or self._inbound:
+            return EndReason.REMOTE_HANGUP
+        if self._told is not None:
+            return EndReason.REJECTED
+        rang = self._loop.time() - self._began
+        return EndReason.NO_ANSWER if rang >= self._patience.no_answer else EndReason.REJECTED
+
+    def _tell(self, event: LegEvent) -> None:
+        if self._emit is not None:
+            self._emit(event)
+
+    def _finish(self, reason: EndReason) -> None:
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    async def _talk(self) -> None:
+        """Answer the call that rings us, and keep a socket open."""
+        if self._inbound and not await self._accept():
+            return
+        lost = self._loop.time()
+        pauses = chain(_PAUSES, repeat(_LONGEST_PAUSE))
+        while True:
+            opened = self._loop.time()
+            try:
+                async with self._engine.socket(self._call_id) as socket:
+                    await self._carry(socket)
+            except BridgeError as error:
+                log.info("leg.socket_refused", extra={"code": error.code})
+            if self._loop.time() - opened >= LIVED_SECONDS:
+                lost = self._loop.time()
+                pauses = chain(_PAUSES, repeat(_LONGEST_PAUSE))
+                log.info("leg.socket_lost")
+            # Perhaps because the call is over: then the list says so at once.
+            self._follower.look()
+            if self._answered_at is None:
+                lost = self._loop.time()
+            elif self._loop.time() - lost >= self._patience.socket:
+                log.warning("leg.socket_given_up")
+                self._finish(EndReason.MEDIA_TIMEOUT)
+                return
+            await asyncio.sleep(next(pauses))
+
+    async def _accept(self) -> bool:
+        await self._accepted.wait()
+        try:
+            await self._engine.answer(self._call_id)
+        except BridgeError as error:
+            self._gone = isinstance(error, CallNotFound)
+            log.warning("leg.answer_refused", extra={"code": error.code})
+            self._finish(EndReason.REMOTE_HANGUP if self._gone else EndReason.FAILED)
+            return False
+        self._answered_at = self._loop.time()
+        return True
+
+    async def _carry(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Carry sound both ways until the socket closes."""
+        if not self._connected:
+            self._connected = True
+            log.info("leg.connected", extra={"kind": self.kind})
+            self._tell(LegConnected(self.leg_id))
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(self._send(socket), name=f"send {self.leg_id}")
+            async for message in socket:
+                if message.type is WSMsgType.BINARY:
+                    self._hear(message.data)
+                elif message.type is WSMsgType.TEXT:
+                    self._read(message.data)
+            sending.cancel()
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        try:
+            await self._media.send(socket)
+        except (aiohttp.ClientError, OSError) as error:
+            # Whoever reads the socket sees its end too.
+            log.info("leg.send_failed", extra={"error": type(error).__name__})
+
+    def _hear(self, data: bytes) -> None:
+        if self._media.last_received is None and self._answered_at is None:
+            # Sound means that somebody has answered; the list says so before the next turn.
+            self._follower.look()
+        self._media.receive(data)
+
+    def _read(self, text: str) -> None:
+        match self._engine.read(text):
+            case Backlog() as backlog:
+                self._media.note_backlog(backlog)
+            case Moved(phase):
+                self._move(phase)
+            case Complained(code):
+                log.warning("leg.engine_complains", extra={"code": code[:40]})
+            case Ready(fits=False):
+                log.error("leg.wrong_format")
+                self._finish(EndReason.FAILED)
+            case _:
+                pass
+
+    async def _watch_silence(self) -> None:
+        """Report when the engine sends no more sound, and when it does again."""
+        silent = False
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            last = self._media.last_received
+            now_silent = last is not None and self._loop.time() - last >= SILENT_AFTER_SECONDS
+            if now_silent != silent:
+                silent = now_silent
+                self._tell((LegSilent if silent else LegResumed)(self.leg_id))
