@@ -21,7 +21,8 @@ from prometheus_client import (
 
 from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, State
 from bridge.call.timeline import Sample
-from bridge.leg_metrics import LegMetrics
+from bridge.event_metrics import EventMetrics
+from bridge.leg_metrics import LegMetrics, SocketMetrics
 
 OTHER: Final = "other"
 
@@ -41,9 +42,10 @@ DISCARD_REASONS: Final = (
     "bad_rtp",
     "bad_rtcp",
     "unsendable",
+    "bad_message",
     OTHER,
 )
-"""Why a datagram changed nothing: the keys of `LegStatistics.discarded` (see `rtc.guard`)."""
+"""Why a datagram, or a stream's message, changed nothing: the keys of `LegStatistics.discarded`."""
 
 SETUP_OUTCOMES: Final = ("connected", "refused", "failed", "timeout", "canceled", OTHER)
 """How setting up a leg can turn out; `refused` = the offer was answered with an error."""
@@ -104,6 +106,10 @@ class Metrics:
         # Frames dropped and concealed, as last told.
         self._bus_counts: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
         self._node = _NodeMetrics(registry)
+        self.events = EventMetrics(registry)
+        """Who listens to events, and how they are delivered."""
+        self.sockets = SocketMetrics(registry)
+        """What media sockets lose."""
 
     def render(self) -> tuple[bytes, str]:
         """Return the answer to a scrape: its body and its content type."""

@@ -1,19 +1,19 @@
 """What media sockets carry: raw sound in several encodings and rates, and WADial's messages.
 
 Inside, sound is 16-bit at 16 kHz. A sample of a float socket is the bus's divided by 32768; what
-comes is multiplied by 32767, rounded and clamped, and what is no number is silence. µ-law is that
-of ITU-T G.711. WADial's messages: docs.wadial.com/api-reference/calls/media-websocket.
+comes is multiplied by 32767, rounded and clamped, and what is no number is silence.
+WADial's messages: docs.wadial.com/api-reference/calls/media-websocket.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bridge.audio import mulaw
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE
 from bridge.audio.paced import PAUSE_SECONDS, RESUME_SECONDS, Watermarks
 from bridge.audio.resample import Resampler
@@ -23,13 +23,13 @@ SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
 FRAME_MILLISECONDS: Final = (20, 40, 60, 80, 100)
 BUFFER_EVERY_SECONDS: Final = 0.2
 """How often WADial's clients are told how much waits, while anything does."""
+PIECE_SECONDS: Final = 0.5
+"""So much of a long message is read at once."""
 INVALID_FRAME: Final = "invalid_pcm_frame"
 """WADial's code for a message that does not consist of whole samples."""
 
-_BIAS: Final = 132
-_CLIP: Final = 32635
-
-_Shorts: TypeAlias = NDArray[np.int16]
+MOST_TEXT: Final = 4096
+"""So many characters of a client's text are looked at."""
 
 
 class Encoding(StrEnum):
@@ -50,6 +50,11 @@ class Encoding(StrEnum):
         return b"\xff" if self is Encoding.MULAW else bytes(self.sample_bytes)
 
 
+_WADIAL_ENCODINGS: Final = {
+    Encoding.S16LE: "Int16LE",
+    Encoding.F32LE: "Float32LE",
+    Encoding.MULAW: "MuLaw",
+}
 _SAMPLE_BYTES: Final = {Encoding.S16LE: 2, Encoding.F32LE: 4, Encoding.MULAW: 1}
 
 
@@ -95,8 +100,7 @@ def decode(encoding: Encoding, data: bytes) -> bytes:
             floats[~np.isfinite(floats)] = 0.0
             return np.rint(np.clip(floats, -1.0, 1.0) * 32767).astype("<i2").tobytes()
         case Encoding.MULAW:
-            values: bytes = _MULAW_VALUES[np.frombuffer(data, np.uint8)].tobytes()
-            return values
+            return mulaw.decode(data)
 
 
 def encode(encoding: Encoding, pcm: bytes) -> bytes:
@@ -112,7 +116,7 @@ def encode(encoding: Encoding, pcm: bytes) -> bytes:
         case Encoding.F32LE:
             return (np.frombuffer(pcm, "<i2") / np.float32(32768)).astype("<f4").tobytes()
         case Encoding.MULAW:
-            return _MULAW_BYTES[np.frombuffer(pcm, "<u2")].tobytes()
+            return mulaw.encode(pcm)
 
 
 class Incoming:
@@ -137,8 +141,18 @@ class Incoming:
         """Give the sound of a message; empty for an empty one.
 
         Raises:
+            RemoteProtocolError: as `pieces`.
+        """
+        return b"".join(self.pieces(message))
+
+    def pieces(self, message: bytes) -> Iterator[bytes]:
+        """Give the sound of a message bit by bit: a long one takes a while to be made.
+
+        All of it must be taken before the next message comes.
+
+        Raises:
             RemoteProtocolError: It does not consist of whole samples, and is not filled up; no
-                part of it is taken.
+                part of it is taken. Raised at once.
         """
         encoding = self._format.encoding
         size = encoding.sample_bytes
@@ -148,7 +162,13 @@ class Incoming:
             message += missing * encoding.silence
         elif len(message) % size:
             raise RemoteProtocolError(f"a frame's length must be a multiple of {size} bytes")
-        return self._resampler.process(decode(encoding, message))
+        step = round(self._format.second_bytes * PIECE_SECONDS)
+        return (
+            self._sound(message[begin : begin + step]) for begin in range(0, len(message), step)
+        )
+
+    def _sound(self, data: bytes) -> bytes:
+        return self._resampler.process(decode(self._format.encoding, data))
 
 
 class Outgoing:
@@ -177,20 +197,20 @@ class Outgoing:
 class WadialMessages:
     """What WADial's clients are told in text about their call and their queue."""
 
-    __slots__ = ("_call", "_due", "_marks", "_told_empty")
+    __slots__ = ("_due", "_marks", "_media", "_told_empty")
 
-    def __init__(self) -> None:
+    def __init__(self, media: MediaFormat = WADIAL) -> None:
+        self._media = media
         self._marks = Watermarks()
         self._due = 0.0
         self._told_empty = True
-        self._call: Mapping[str, Any] = {}
 
     def opening(self) -> str:
         """Say how the sound is written, once at the beginning."""
         media = {
             "direction": "bidirectional",
-            "encoding": "Float32LE",
-            "sampleRate": WADIAL.sample_rate,
+            "encoding": _WADIAL_ENCODINGS[self._media.encoding],
+            "sampleRate": self._media.sample_rate,
             "channels": 1,
         }
         return _text("ready", media=media)
@@ -217,52 +237,37 @@ class WadialMessages:
             resumeMs=round(RESUME_SECONDS * 1000),
         )
 
-    def call(self, call: Mapping[str, Any]) -> str | None:
-        """Tell how the call stands, if that is news.
+    @staticmethod
+    def call(call: Mapping[str, Any]) -> str:
+        """Tell how the call stands.
 
         Args:
             call: With `callId` and `state` at least.
         """
-        if call == self._call:
-            return None
-        self._call = dict(call)
-        return _text("call_state", call=self._call)
+        return _text("call_state", call=dict(call))
 
-    def refusal(self, error: RemoteProtocolError) -> str:
+    @staticmethod
+    def clears(text: str) -> bool:
+        """Whether a client's text empties its queue: `{"type":"clear"}`.
+
+        Our definition: WADial documents no text from clients. Any other text is ignored.
+        """
+        try:
+            message = json.loads(text[:MOST_TEXT])
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(message, dict) and message.get("type") == "clear"
+
+    @staticmethod
+    def refusal(error: RemoteProtocolError) -> str:
         """Say that a message was not understood; the socket stays."""
         return _text("error", code=INVALID_FRAME, message=str(error))
 
-    def farewell(self) -> str:
+    @staticmethod
+    def farewell() -> str:
         """Say that the call is over, once at the end."""
         return _text("ended")
 
 
 def _text(kind: str, **more: object) -> str:
     return json.dumps({"type": kind, **more}, separators=(",", ":"))
-
-
-def _mulaw_values() -> _Shorts:
-    """The sample of each of the 256 codes (ITU-T G.711 table 2a, scaled to 16 bits)."""
-    codes = ~np.arange(256, dtype=np.uint8)
-    magnitudes = (((codes & 0x0F).astype(np.int32) << 3) + _BIAS) << ((codes & 0x70) >> 4)
-    values = (magnitudes - _BIAS) * np.where(codes & 0x80, -1, 1)
-    return _fixed(values.astype("<i2"))
-
-
-def _mulaw_bytes() -> NDArray[np.uint8]:
-    """The code of each of the 65 536 samples, by the sample's bits."""
-    samples = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
-    magnitudes = np.minimum(np.abs(samples), _CLIP) + _BIAS
-    exponents = np.floor(np.log2(magnitudes)).astype(np.int32) - 7
-    mantissas = (magnitudes >> (exponents + 3)) & 0x0F
-    signs = np.where(samples < 0, 0x80, 0)
-    return _fixed((~(signs | exponents << 4 | mantissas) & 0xFF).astype(np.uint8))
-
-
-def _fixed(table: NDArray[Any]) -> NDArray[Any]:
-    table.flags.writeable = False
-    return table
-
-
-_MULAW_VALUES: Final = _mulaw_values()
-_MULAW_BYTES: Final = _mulaw_bytes()

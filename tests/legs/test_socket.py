@@ -1,0 +1,242 @@
+"""A WebSocket as a leg: pacing, slow readers, ends."""
+
+import asyncio
+
+import pytest
+
+from bridge.audio.frame import SILENCE, Frame
+from bridge.call.events import LegConnected, LegEnded
+from bridge.call.model import EndReason, LegId
+from bridge.legs import socket
+from bridge.legs.socket import SocketLeg
+from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, MediaFormat, WadialMessages
+from tests.support.waiting import until
+
+SECOND = 32_000
+LOUD = b"\1\2" * 320
+
+
+class FakeWire:
+    """Takes messages while it is open, one at a time while it is stuck."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes | str] = []
+        self.pings: list[bytes] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.closed = self.aborted = False
+        self.fails: OSError | None = None
+
+    async def send(self, message):
+        await self.open.wait()
+        if self.fails:
+            raise self.fails
+        self.sent.append(message)
+
+    async def ping(self, payload):
+        self.pings.append(payload)
+
+    async def close(self):
+        await self.open.wait()
+        self.closed = True
+
+    def abort(self):
+        self.aborted = True
+
+
+class Losses:
+    """A `SocketObserver`."""
+
+    def __init__(self) -> None:
+        self.seconds = {"in": 0.0, "out": 0.0}
+        self.cut_offs = 0
+
+    def dropped(self, direction, seconds):
+        self.seconds[direction] += seconds
+
+    def cut_off(self):
+        self.cut_offs += 1
+
+
+class Texts:
+    """Says a word at each occasion."""
+
+    def opening(self):
+        return ["hello"]
+
+    def tick(self, buffered_seconds, now):
+        return []
+
+    def clears(self, text):
+        return WadialMessages.clears(text)
+
+    def refusal(self, error):
+        return ["what?"]
+
+    def farewell(self):
+        return ["bye"]
+
+
+def leg_with(media=ZUCKZAPGO, **more):
+    wire, losses = FakeWire(), Losses()
+    return SocketLeg(LegId("leg"), wire, media=media, observer=losses, **more), wire, losses
+
+
+def tick(leg, count=1, pcm=SILENCE, *, pulls=True):
+    """Do what the clock does; gives what the leg said."""
+    said = []
+    for number in range(count):
+        said.append(leg.pull() if pulls else None)
+        leg.push(Frame(pcm, number * 320, "clock"), number * 0.02)
+    return said
+
+
+class Running:
+    """Runs a leg for the length of a `with`."""
+
+    def __init__(self, leg) -> None:
+        self.leg, self.events = leg, []
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self.leg.run(self.events.append))
+        await until(lambda: self.events)
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+async def test_three_frames_of_the_clock_are_one_message_of_60_ms():
+    leg, wire, _ = leg_with()
+    async with Running(leg) as run:
+        tick(leg, 6, LOUD)
+        await until(lambda: len(wire.sent) == 2)
+        assert wire.sent == [LOUD * 3, LOUD * 3]
+        assert run.events == [LegConnected(LegId("leg"))]
+
+
+async def test_what_the_party_sends_is_played_frame_by_frame():
+    leg, _, _ = leg_with()
+    await leg.hear(LOUD * 3)
+    assert tick(leg, 4) == [LOUD, LOUD, LOUD, None]
+
+
+async def test_a_burst_of_30_s_is_kept_whole_and_played_in_its_time():
+    leg, _, losses = leg_with()
+    await leg.hear(LOUD * 1500)
+    assert leg.buffered_seconds == 30.0
+    assert tick(leg, 1500) == [LOUD] * 1500
+    assert losses.seconds["in"] == 0.0
+
+
+async def test_above_a_minute_the_oldest_is_dropped_and_counted():
+    leg, _, losses = leg_with()
+    for _ in range(62):
+        await leg.hear(bytes(SECOND))
+    assert losses.seconds["in"] == pytest.approx(2.0)
+
+
+async def test_after_clear_nothing_more_is_played():
+    leg, _, _ = leg_with(texts=Texts())
+    await leg.hear(LOUD * 1500)
+    tick(leg, 2)
+    leg.read('{"type":"clear"}')
+    assert tick(leg, 2) == [None, None]
+
+
+async def test_the_sound_of_a_party_that_nobody_hears_passes_as_time_does():
+    leg, _, _ = leg_with()
+    await leg.hear(LOUD * 30)
+    tick(leg, 15, pulls=False)
+    assert leg.buffered_seconds == pytest.approx(0.3)
+    tick(leg, 5)
+    assert leg.buffered_seconds == pytest.approx(0.2)
+
+
+async def test_a_message_that_is_not_whole_samples_is_answered_and_changes_nothing():
+    leg, wire, _ = leg_with(WADIAL, texts=Texts())
+    async with Running(leg):
+        await leg.hear(b"\0" * 1281)
+        await leg.hear(bytes(1280))
+        await until(lambda: wire.sent == ["hello", "what?"])
+        assert tick(leg, 2) == [SILENCE, None]
+
+
+async def test_a_cancelled_leg_says_goodbye_and_closes():
+    leg, wire, _ = leg_with(texts=Texts())
+    async with Running(leg) as run:
+        await until(lambda: wire.sent)
+    assert wire.sent == ["hello", "bye"]
+    assert wire.closed
+    assert run.events == [LegConnected(LegId("leg"))]
+
+
+async def test_a_cancelled_leg_whose_reader_is_stuck_is_gone_all_the_same(monkeypatch):
+    monkeypatch.setattr(socket, "GOODBYE_SECONDS", 0.01)
+    leg, wire, _ = leg_with()
+    async with Running(leg):
+        wire.open.clear()
+        tick(leg, 3)
+    assert wire.aborted
+
+
+async def test_a_party_that_leaves_ends_its_leg():
+    leg, wire, _ = leg_with()
+    async with Running(leg) as run:
+        leg.leave()
+        await run.task
+    assert run.events[-1] == LegEnded(LegId("leg"), EndReason.REMOTE_HANGUP)
+    assert not wire.closed
+
+
+async def test_a_connection_that_is_lost_ends_the_leg():
+    leg, wire, _ = leg_with()
+    async with Running(leg) as run:
+        wire.fails = ConnectionResetError()
+        tick(leg, 3)
+        await run.task
+    assert run.events[-1] == LegEnded(LegId("leg"), EndReason.REMOTE_HANGUP)
+
+
+async def test_a_stuck_reader_is_cut_off_and_counted(monkeypatch):
+    monkeypatch.setattr(socket, "STUCK_SECONDS", 0.01)
+    leg, wire, losses = leg_with()
+    async with Running(leg) as run:
+        wire.open.clear()
+        tick(leg, 3)
+        await run.task
+    assert wire.aborted
+    assert losses.cut_offs == 1
+    assert run.events[-1] == LegEnded(LegId("leg"), EndReason.MEDIA_TIMEOUT)
+
+
+async def test_a_slow_reader_loses_the_oldest_and_every_second_of_it_is_counted():
+    leg, wire, losses = leg_with()
+    async with Running(leg):
+        wire.open.clear()
+        await asyncio.sleep(0)
+        for number in range(300):
+            tick(leg, 1, bytes([number // 3, 0]) * 320)
+            await asyncio.sleep(0)
+        wire.open.set()
+        await until(lambda: len(wire.sent) >= 14)
+    kept = [message[0] for message in wire.sent]
+    assert kept == [0, *range(87, 100)]
+    assert losses.seconds["out"] == pytest.approx(86 * 0.06)
+
+
+async def test_the_figures_count_messages_and_frames():
+    leg, wire, _ = leg_with(MediaFormat())
+    async with Running(leg):
+        await leg.hear(LOUD)
+        tick(leg, 2, LOUD)
+        await until(lambda: len(wire.sent) == 2)
+        figures = leg.statistics()
+    assert (figures.received.packets, figures.received.bytes, figures.received.frames) == (
+        1,
+        640,
+        1,
+    )
+    assert (figures.sent.packets, figures.sent.bytes) == (2, 1280)
+    assert figures.sent.level_dbov > -60
