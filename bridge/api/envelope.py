@@ -8,13 +8,15 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.auth import WAVIX_PATHS
-from bridge.api.faces import wavix_words
+from bridge.api.faces import chirp_words, wadial_words, wavix_words
 from bridge.errors import BridgeError
 
 Envelope: TypeAlias = Callable[[BridgeError], web.Response]
 
 ENVELOPES: Final[tuple[tuple[re.Pattern[str], Envelope], ...]] = (
     (WAVIX_PATHS, wavix_words.failure),
+    (re.compile(r"/v1/"), chirp_words.failure),
+    (re.compile(r"/api/v1/"), wadial_words.failure),
 )
 """Paths and who tells the errors there; the first pattern that matches from the beginning counts."""
 

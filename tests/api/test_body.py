@@ -93,6 +93,16 @@ def test_a_call_id_is_read_in_every_spelling(name):
     assert Body({name: "00AB"}).call_id() == "00AB"
 
 
+def test_an_object_is_read_as_it_is():
+    assert Body({"metadata": {"a": [1]}}).optional_object("metadata") == {"a": [1]}
+    assert Body({"metadata": None}).optional_object("metadata") is None
+
+
+@pytest.mark.parametrize("value", ["", "text", 1, True, []])
+def test_what_is_no_object_is_refused(value):
+    assert refused(Body({"metadata": value}).optional_object, "metadata").field == "metadata"
+
+
 NATIVE = "01A1B2C3D4E5F60718293A4B5C6D7E8F"
 FORMS = [NATIVE, chirp(NATIVE), chirp(NATIVE, test=True), wavix(NATIVE)]
 

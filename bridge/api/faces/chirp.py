@@ -1,0 +1,107 @@
+"""The Chirp face, `/v1/calls`: calls between channels, their list, and tickets for browsers."""
+
+import math
+
+from aiohttp import web
+
+from bridge.api.body import call_in_path, read_body
+from bridge.api.faces import chirp_commands, chirp_words
+from bridge.api.faces.chirp_parties import APPS, read_metadata, read_parties
+from bridge.api.faces.chirp_words import WEBRTC
+from bridge.api.keys import KEYS, MANAGER, TICKETS
+from bridge.call.model import CallDetails, CallRecord, LineName, Parties, Party
+from bridge.errors import InvalidRequest
+from bridge.wire.call_id import native
+
+CALLS = "/v1/calls"
+CALL = CALLS + "/{callId}"
+
+MOST_LISTED = 100
+LISTED = 20
+SHORTEST_TTL = 60
+TTL = 3600
+LONGEST_TTL = 86400
+
+
+async def create(request: web.Request) -> web.Response:
+    """Call somebody: over WhatsApp at once, in a browser as soon as that one comes."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    parties = read_parties(body, request.app[APPS][line])
+    details = CallDetails(parties=parties, metadata=read_metadata(body))
+    manager = request.app[MANAGER]
+    if parties.to_channel == WEBRTC:
+        runner = await manager.open(line, details, peer=parties.to)
+    else:
+        runner = await manager.dial(line, parties.to.removeprefix("+"), details)
+    return web.json_response(_shown(request, line, runner.record()))
+
+
+async def list_calls(request: web.Request) -> web.Response:
+    """List the line's calls, live ones and those that ended lately, newest first."""
+    line = request.app[KEYS].line(request)
+    limit = _whole(request, "limit", default=LISTED, least=1, most=MOST_LISTED)
+    offset = _whole(request, "offset", default=0, least=0, most=None)
+    manager = request.app[MANAGER]
+    known = [*manager.ended(line), *await manager.list(line)]
+    known.sort(key=lambda record: record.facts.started_at, reverse=True)
+    page = [_shown(request, line, record) for record in known[offset : offset + limit]]
+    return web.json_response({"data": page, "totalCount": len(known)})
+
+
+async def call(request: web.Request) -> web.Response:
+    """Give one call, live or ended."""
+    line = request.app[KEYS].line(request)
+    record = request.app[MANAGER].record(line, call_in_path(request))
+    return web.json_response(_shown(request, line, record))
+
+
+async def token(request: web.Request) -> web.Response:
+    """Give a ticket with which a browser joins a call by the name of its room.
+
+    `callId` and `party` are our definition: what the browser says in `/call/webrtc/offer`.
+    """
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    room = body.text("roomName")
+    identity = body.text("participantIdentity")
+    body.optional_text("participantName")
+    seconds = body.number("ttl", default=TTL, least=SHORTEST_TTL, most=LONGEST_TTL)
+    runner = request.app[MANAGER].live(line, native(room) or room)
+    text, expires = request.app[TICKETS].issue(line, runner.facts.call_id, seconds)
+    return web.json_response(
+        {
+            "token": text,
+            "expiresAt": int(expires.timestamp()),
+            "callId": runner.facts.call_id,
+            "party": _party(runner.facts.details.parties, identity).value,
+        }
+    )
+
+
+ROUTES = (
+    web.post(CALLS, create),
+    web.get(CALLS, list_calls),
+    web.post(CALLS + "/token", token),
+    web.get(CALL, call),
+    web.post(CALL + "/commands", chirp_commands.command),
+)
+
+
+def _party(parties: Parties, identity: str) -> Party:
+    called = parties.to_channel == WEBRTC and parties.to == identity
+    return Party.FAR if called else Party.NEAR
+
+
+def _shown(request: web.Request, line: LineName, record: CallRecord) -> dict[str, object]:
+    number = request.app[APPS][line].number
+    return chirp_words.call(record, number, test=chirp_commands.of_test_key(request))
+
+
+def _whole(request: web.Request, name: str, *, default: int, least: int, most: int | None) -> int:
+    text = request.query.get(name, str(default))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+    if not least <= number <= (math.inf if most is None else most):
+        wanted = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise InvalidRequest(f"{name}: expected a whole number {wanted}", field=name)
+    return number

@@ -1,0 +1,165 @@
+"""The commands of the Chirp face: one route, a word for what is wanted, and its parameters."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from bridge.api.body import Body, call_in_path, read_body
+from bridge.api.faces.chirp_parties import APPS, App, check_route, read_address, read_channel
+from bridge.api.faces.chirp_words import WEBRTC, WHATSAPP
+from bridge.api.keys import GUARD, KEYS, MANAGER
+from bridge.call import events
+from bridge.call.model import Direction, LegId, LineName, State
+from bridge.errors import InvalidRequest, InvalidState, Unsupported
+from bridge.net.guard import Guard
+from bridge.node.manager import Manager
+from bridge.wire.call_id import chirp
+
+TEST_KEY: Final = b"sk_test_"
+LONGEST_REASON: Final = 500
+ACCEPTED: Final = "accepted"
+QUEUED: Final = "queued"
+
+TO_COME: Final = frozenset(
+    {
+        "start_recording",
+        "stop_recording",
+        "send_to_voicemail",
+        "play_audio",
+        "stop_audio",
+        "add_participant",
+        "remove_participant",
+    }
+)
+"""Commands that are known, but not performed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command, the call it is for, and who performs it."""
+
+    line: LineName
+    call_id: str
+    body: Body
+    manager: Manager
+    app: App
+    guard: Guard
+
+    def request(self, wanted: events.Request) -> None:
+        """Ask something of the call."""
+        self.manager.request(self.line, self.call_id, wanted)
+
+
+async def command(request: web.Request) -> web.Response:
+    """Perform a command of a live call."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    kind = body.text("type")
+    if kind not in COMMANDS and kind not in TO_COME:
+        raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
+    manager = request.app[MANAGER]
+    call_id = manager.live(line, call_in_path(request)).facts.call_id
+    if kind in TO_COME:
+        raise Unsupported(f"this bridge does not perform {kind} yet")
+    asked = Asked(line, call_id, body, manager, request.app[APPS][line], request.app[GUARD])
+    more = await COMMANDS[kind](asked)
+    shown = chirp(call_id, test=of_test_key(request))
+    return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
+
+
+def of_test_key(request: web.Request) -> bool:
+    """Whether a test key asks, which is shown ids of its own."""
+    key = request.app[KEYS].known(request)
+    return key is not None and key.startswith(TEST_KEY)
+
+
+More: TypeAlias = Mapping[str, str]
+"""What the answer says besides, or instead."""
+
+
+async def _answer(asked: Asked) -> More:
+    asked.request(events.AnswerRequested())
+    return {}
+
+
+async def _reject(asked: Asked) -> More:
+    reason = asked.body.optional_text("reason") or ""
+    if len(reason) > LONGEST_REASON:
+        raise InvalidRequest(
+            f"reason: at most {LONGEST_REASON} characters are taken", field="reason"
+        )
+    record = asked.manager.record(asked.line, asked.call_id)
+    if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
+        raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
+    asked.request(events.HangupRequested())
+    return {}
+
+
+async def _hang_up(asked: Asked) -> More:
+    asked.request(events.HangupRequested())
+    return {}
+
+
+async def _hold(asked: Asked) -> More:
+    url = asked.body.optional_text("musicUrl")
+    if url:
+        await asked.guard.check(url)
+    asked.request(events.HoldRequested(held=True))
+    # Held all the same: a caller who is put aside must not hear what is said meanwhile.
+    return {"warning": "musicUrl is not played yet; the other party hears silence"} if url else {}
+
+
+async def _unhold(asked: Asked) -> More:
+    asked.request(events.HoldRequested(held=False))
+    return {}
+
+
+async def _mute(asked: Asked) -> More:
+    asked.request(events.MuteRequested(muted=True, leg_id=_participant(asked.body)))
+    return {}
+
+
+async def _unmute(asked: Asked) -> More:
+    asked.request(events.MuteRequested(muted=False, leg_id=_participant(asked.body)))
+    return {}
+
+
+async def _send_digits(asked: Asked) -> More:
+    asked.request(events.DigitsRequested(asked.body.dtmf()))
+    return {}
+
+
+async def _transfer(asked: Asked) -> More:
+    """Ring the new party; once it is connected it takes the place of all near parties."""
+    channel = read_channel(asked.body, "toChannel")
+    to = read_address(asked.body, "to", channel)
+    if channel == WEBRTC:
+        raise Unsupported(
+            "a transfer to a browser is not performed yet: give that browser a token for the "
+            "call's room, and close the other browsers' legs when it has come"
+        )
+    parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
+    check_route(asked.app, channel, parties.from_channel or WHATSAPP, parties.to_channel)
+    await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"), replaces=True)
+    return {"status": QUEUED}
+
+
+def _participant(body: Body) -> LegId | None:
+    """The near leg that is meant; None for all of them."""
+    named = body.optional_text("participantId")
+    return LegId(named) if named else None
+
+
+COMMANDS: Final[Mapping[str, Callable[[Asked], Awaitable[More]]]] = {
+    "answer": _answer,
+    "reject": _reject,
+    "hangup": _hang_up,
+    "hold": _hold,
+    "unhold": _unhold,
+    "mute": _mute,
+    "unmute": _unmute,
+    "transfer": _transfer,
+    "send_dtmf": _send_digits,
+}

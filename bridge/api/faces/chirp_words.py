@@ -1,0 +1,119 @@
+"""How the Chirp face speaks: its bare errors, its call object and its words for states and ends."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge.api import render
+from bridge.call.model import CallRecord, Direction, EndReason, LegKind, Parties, State
+from bridge.errors import BridgeError
+from bridge.wire import call_id
+
+WEBRTC: Final = "webrtc"
+WHATSAPP: Final = "whatsapp"
+PSTN: Final = "pstn"
+CHANNELS: Final = (PSTN, WEBRTC, WHATSAPP)
+
+STATUS_WORDS: Final = {
+    State.INITIATED: "initiated",
+    State.RINGING: "ringing",
+    State.CONNECTING: "ringing",
+    State.ACTIVE: "in_progress",
+    State.HELD: "in_progress",
+}
+END_WORDS: Final = {
+    EndReason.HANGUP: "completed",
+    EndReason.REMOTE_HANGUP: "completed",
+    EndReason.BUSY: "busy",
+    EndReason.NO_ANSWER: "no_answer",
+    EndReason.CANCELED: "canceled",
+    EndReason.REJECTED: "failed",
+    EndReason.UNREACHABLE: "failed",
+    EndReason.FAILED: "failed",
+}
+"""The status of a call that ended so; any other end completed it if it had been answered."""
+
+
+def failure(error: BridgeError) -> web.Response:
+    """Render an error; our definition beyond `error`: the field that was wrong."""
+    body: dict[str, Any] = {"error": str(error)}
+    field = getattr(error, "field", None)
+    if field:
+        body["field"] = field
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+    return web.json_response(body, status=error.status, headers=headers)
+
+
+def status(record: CallRecord) -> str:
+    """Chirp's word for where a call stands, or how it ended."""
+    if record.reason is None:
+        return STATUS_WORDS.get(record.state, "failed")
+    completed = "completed" if record.answered_at else "failed"
+    return END_WORDS.get(record.reason, completed)
+
+
+def end_reason(record: CallRecord) -> str | None:
+    """Chirp's word for why a call ended; None while it lives."""
+    ours = record.reason
+    return EndReason.HANGUP.value if ours is EndReason.REMOTE_HANGUP else ours and ours.value
+
+
+def call(record: CallRecord, number: str = "", *, test: bool = False) -> dict[str, Any]:
+    """The full call object.
+
+    Args:
+        record: the call.
+        number: of our side, where nobody said whom the call is from or to; with `+`.
+        test: whether a test key asks, which is shown ids of its own.
+    """
+    facts = record.facts
+    who = parties(record, number)
+    began = render.moment(facts.started_at)
+    return {
+        "id": call_id.chirp(facts.call_id, test=test),
+        "appId": facts.line,
+        "direction": record.direction.value,
+        "status": status(record),
+        "fromAddress": who.from_,
+        "toAddress": who.to,
+        "fromChannel": who.from_channel,
+        "toChannel": who.to_channel,
+        "duration": _duration(record),
+        "endReason": end_reason(record),
+        "metadata": dict(facts.details.metadata) or None,
+        "held": record.state is State.HELD,
+        "livekitRoomName": _room(record, who),
+        "startedAt": None if record.state is State.INITIATED else began,
+        "answeredAt": render.moment(record.answered_at) if record.answered_at else None,
+        "endedAt": render.moment(record.ended_at) if record.ended_at else None,
+        "createdAt": began,
+    }
+
+
+def parties(record: CallRecord, number: str = "") -> Parties:
+    """Who rang whom; what nobody said follows from the far party and our own number."""
+    said = record.facts.details.parties
+    peer = record.facts.peer
+    far, channel = (f"+{peer}", WHATSAPP) if peer.isdigit() else (peer, WEBRTC)
+    if record.direction is Direction.INBOUND:
+        known = Parties(far, number, channel, WHATSAPP)
+    else:
+        known = Parties(number, far, WHATSAPP, channel)
+    return Parties(
+        said.from_ or known.from_,
+        said.to or known.to,
+        said.from_channel or known.from_channel,
+        said.to_channel or known.to_channel,
+    )
+
+
+def _room(record: CallRecord, who: Parties) -> str | None:
+    browsers = WEBRTC in (who.from_channel, who.to_channel) or LegKind.WEBRTC in record.transports
+    return call_id.room(record.facts.call_id) if browsers else None
+
+
+def _duration(record: CallRecord) -> int | None:
+    if record.ended_at is None:
+        return None
+    talked = record.ended_at - (record.answered_at or record.ended_at)
+    return round(talked.total_seconds())
