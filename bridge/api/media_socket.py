@@ -1,0 +1,253 @@
+"""The media sockets: the raw sound of a call over a WebSocket, as two vendors document it."""
+
+import asyncio
+import socket
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from bridge.api.body import call_in_path
+from bridge.api.faces.wadial_words import snapshot
+from bridge.api.keys import KEYS, LINES, MANAGER, METRICS
+from bridge.call.model import LegId, Party, State
+from bridge.call.routing import Heard, Hears
+from bridge.errors import (
+    BridgeError,
+    CallNotFound,
+    InvalidRequest,
+    InvalidState,
+    NotFound,
+    RemoteProtocolError,
+)
+from bridge.legs.socket import KERNEL_SECONDS, SocketLeg, Texts
+from bridge.node.runner import CallRunner
+from bridge.wire.media_socket import (
+    FRAME_MILLISECONDS,
+    SAMPLE_RATES,
+    WADIAL,
+    ZUCKZAPGO,
+    Encoding,
+    MediaFormat,
+    WadialMessages,
+)
+
+MESSAGE_BYTES: Final = 12 * 1024 * 1024
+"""A minute in the widest form fits into one message."""
+CLOSE_SECONDS: Final = 0.5
+"""How long a party is waited for that should answer our close."""
+LEAST_KERNEL_BYTES: Final = 4096
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Carry a call's sound as ZuckZapGo does: s16le at 16 kHz, 60 ms a message.
+
+    Text is ignored; each message is filled up to a whole frame.
+    """
+    runner = _live_call(request)
+    media = _media(request, ZUCKZAPGO)
+    return await _serve(request, runner, media, texts=None)
+
+
+async def wadial(request: web.Request) -> web.StreamResponse:
+    """Carry a call's sound as WADial does: f32le at 16 kHz, JSON text beside it."""
+    runner = _live_call(request)
+    if request.match_info["sessionId"] != runner.facts.line:
+        raise NotFound("there is no such session")
+    media = _media(request, WADIAL)
+    return await _serve(request, runner, media, texts=_WadialTexts(runner, media))
+
+
+ROUTES: Final = (
+    web.get("/call/{callId}/stream", stream),
+    web.get("/api/v1/sessions/{sessionId}/calls/{callId}/media", wadial),
+)
+
+
+def _live_call(request: web.Request) -> CallRunner:
+    """Find the live call that the path names, for whoever has its line's key or its ticket.
+
+    Raises:
+        Unauthorized, Forbidden, RateLimited: the key or ticket.
+        EngineOff: the line makes no calls now.
+        CallNotFound: the line never had such a call, or it has ended.
+    """
+    call_id = call_in_path(request)
+    line = request.app[KEYS].line_of_call(request, call_id, query=True)
+    request.app[LINES].check_on(line)
+    try:
+        return request.app[MANAGER].live(line, call_id)
+    except InvalidState as error:
+        raise CallNotFound("the call has ended") from error
+
+
+def _media(request: web.Request, default: MediaFormat) -> MediaFormat:
+    """Read the form of the sound from the query; what is not there is the route's own.
+
+    Raises:
+        InvalidRequest: a form that there is not.
+    """
+    query = request.query
+    return MediaFormat(
+        Encoding(_choice(query.get("encoding"), default.encoding, tuple(Encoding), "encoding")),
+        int(_choice(query.get("sampleRate"), default.sample_rate, SAMPLE_RATES, "sampleRate")),
+        int(
+            _choice(query.get("frameMs"), default.frame_milliseconds, FRAME_MILLISECONDS, "frameMs")
+        ),
+    )
+
+
+def _choice(given: str | None, default: object, choices: tuple[Any, ...], field: str) -> str:
+    names = [str(choice) for choice in choices]
+    if given is not None and given not in names:
+        raise InvalidRequest(f"{field}: expected one of {', '.join(names)}", field=field)
+    return str(default) if given is None else given
+
+
+async def _serve(
+    request: web.Request, runner: CallRunner, media: MediaFormat, *, texts: Texts | None
+) -> web.StreamResponse:
+    ws = web.WebSocketResponse(
+        timeout=CLOSE_SECONDS,
+        autoping=False,
+        compress=False,
+        max_msg_size=MESSAGE_BYTES,
+        writer_limit=0,
+    )
+    if not ws.can_prepare(request).ok:
+        raise InvalidRequest("this is a WebSocket: send an upgrade")
+    await ws.prepare(request)
+    _narrow(request, media)
+    wire = _ServerWire(request, ws)
+    legs: list[SocketLeg] = []
+
+    def make(leg_id: LegId) -> SocketLeg:
+        leg = SocketLeg(
+            leg_id,
+            wire,
+            media=media,
+            observer=request.app[METRICS].sockets,
+            pads=texts is None,
+            texts=texts,
+        )
+        legs.append(leg)
+        return leg
+
+    facts = runner.facts
+    try:
+        request.app[MANAGER].attach(
+            facts.line, facts.call_id, make, Party.NEAR, hears=Hears.INBOUND, heard=Heard.ALL
+        )
+    except BridgeError:
+        # Between our answer and now the call has ended, or others have taken its last places.
+        await ws.close()
+        return ws
+    await wire.read(legs[0])
+    return ws
+
+
+def _narrow(request: web.Request, media: MediaFormat) -> None:
+    """Let little of what is sent wait in the kernel, and nothing in the process."""
+    if request.transport is None:
+        return
+    request.transport.set_write_buffer_limits(high=0)
+    carrier = request.transport.get_extra_info("socket")
+    if carrier is not None:
+        size = max(LEAST_KERNEL_BYTES, round(media.second_bytes * KERNEL_SECONDS))
+        carrier.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+
+class _ServerWire:
+    """A WebSocket that was opened to us (`legs.socket.Wire`); who reads it also closes it."""
+
+    def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        self._request = request
+        self._ws = ws
+        self._reading: asyncio.Timeout | None = None
+        self._read = asyncio.Event()
+
+    async def read(self, leg: SocketLeg) -> None:
+        """Give the leg what comes, until the party has gone or `close` is called."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                await self._pass_on(leg)
+        except TimeoutError:
+            await self._ws.close()
+        finally:
+            self._reading = None
+            leg.leave()
+            self._read.set()
+
+    async def send(self, message: bytes | str) -> None:
+        """Send a message (`legs.socket.Wire`)."""
+        if isinstance(message, str):
+            await self._ws.send_str(message)
+        else:
+            await self._ws.send_bytes(message)
+
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping (`legs.socket.Wire`)."""
+        await self._ws.ping(payload)
+
+    async def close(self) -> None:
+        """Stop reading and close with 1000 (`legs.socket.Wire`)."""
+        if self._reading is not None:
+            self._reading.reschedule(0.0)
+            await self._read.wait()
+
+    def abort(self) -> None:
+        """Drop the connection at once (`legs.socket.Wire`)."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _pass_on(self, leg: SocketLeg) -> None:
+        while True:
+            message = await self._ws.receive()
+            match message.type:
+                case WSMsgType.BINARY:
+                    await leg.hear(message.data)
+                case WSMsgType.PING:
+                    await self._ws.pong(message.data)
+                case WSMsgType.PONG:
+                    leg.confirm(bytes(message.data))
+                case WSMsgType.TEXT:
+                    leg.read(message.data)
+                case _:
+                    return
+
+
+class _WadialTexts:
+    """WADial's texts about one call (`legs.socket.Texts`)."""
+
+    def __init__(self, runner: CallRunner, media: MediaFormat) -> None:
+        self._runner = runner
+        self._messages = WadialMessages(media)
+        self._known: tuple[State, bool] | None = None
+
+    def opening(self) -> list[str]:
+        """Say how the sound is written, then how the call stands."""
+        return [self._messages.opening(), *self._call()]
+
+    def tick(self, buffered_seconds: float, now: float) -> list[str]:
+        """Say what has changed."""
+        report = self._messages.queue(buffered_seconds, now)
+        return [*self._call(), report] if report else self._call()
+
+    def clears(self, text: str) -> bool:
+        """Whether the party wants its queue emptied."""
+        return WadialMessages.clears(text)
+
+    def refusal(self, error: RemoteProtocolError) -> list[str]:
+        """Say what was wrong."""
+        return [self._messages.refusal(error)]
+
+    def farewell(self) -> list[str]:
+        """Say that it is over."""
+        return [*self._call(), self._messages.farewell()]
+
+    def _call(self) -> list[str]:
+        machine = self._runner.machine
+        known = (machine.state, machine.muted)
+        if known == self._known:
+            return []
+        self._known = known
+        return [self._messages.call(snapshot(self._runner.record()))]
