@@ -14,6 +14,11 @@ from bridge.wire.call_id import native
 BODY_SECONDS = 10.0
 """A body that takes longer to arrive is refused."""
 
+BODY_BYTES = 256 * 1024
+LARGE_BODIES = {"/call/play": 16 * 1024 * 1024}
+"""Routes that carry sound in JSON, and how large their bodies may be: 12 MB in base64."""
+MOST_BYTES = max(BODY_BYTES, *LARGE_BODIES.values())
+
 CALL_ID = ("callId", "callID", "CallID", "call_id")
 NAMES_CALL = (*CALL_ID, "uuid", "roomName")
 """All names under which a path or a body says which call it is about."""
@@ -38,18 +43,24 @@ async def read_bytes(request: web.Request) -> bytes:
 
     Raises:
         InvalidRequest: damaged on its way.
-        PayloadTooLarge: over the application's limit.
+        PayloadTooLarge: over the route's limit.
         RequestTimeout: it took longer than `BODY_SECONDS`.
     """
+    most = LARGE_BODIES.get(request.path, BODY_BYTES)
+    if (request.content_length or 0) > most:
+        raise PayloadTooLarge("the request's body is too large")
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
+            body = await request.read()
     except TimeoutError:
         raise RequestTimeout("the request's body did not arrive in time") from None
     except web.HTTPRequestEntityTooLarge as error:
         raise PayloadTooLarge("the request's body is too large") from error
     except web.RequestPayloadError:
         raise InvalidRequest("the body is not encoded as its headers say") from None
+    if len(body) > most:
+        raise PayloadTooLarge("the request's body is too large")
+    return body
 
 
 async def read_body(request: web.Request) -> "Body":
@@ -113,14 +124,32 @@ class Body:
         Raises:
             InvalidRequest: naming the field.
         """
-        value = self._read(bool, "true or false", *names)
+        value = self.optional_flag(*names)
         if value is None:
             raise InvalidRequest(f"missing {names[0]} in payload", field=names[0])
         return value
 
+    def optional_flag(self, *names: str) -> bool | None:
+        """Give a boolean, or None where it is missing or null."""
+        return self._read(bool, "true or false", *names)
+
     def optional_object(self, *names: str) -> dict[str, Any] | None:
         """Give an object, or None where it is missing or null."""
         return self._read(dict, "an object", *names)
+
+    def texts(self, name: str, *, most: int) -> list[str] | None:
+        """Give a list of strings, or None where it is missing or null.
+
+        Raises:
+            InvalidRequest: naming the field.
+        """
+        value = self._fields.get(name)
+        if value is None:
+            return None
+        fits = isinstance(value, list) and len(value) <= most
+        if not fits or not all(isinstance(text, str) and len(text) <= most for text in value):
+            raise InvalidRequest(f"{name}: expected a list of at most {most} words", field=name)
+        return value
 
     def number(self, *names: str, default: int, least: int, most: int) -> int:
         """Give a whole number, or the default where it is missing or null.

@@ -10,6 +10,7 @@ from bridge.audio.frame import FRAME_BYTES, Frame, Push
 from bridge.call import events
 from bridge.call.bus import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
+from bridge.errors import BridgeError
 from bridge.media.decoders import Decoding
 
 AHEAD_FRAMES: Final = 50
@@ -41,6 +42,7 @@ class PlaybackLeg:
         *,
         first: Decoding,
         again: Callable[[], Awaitable[Decoding]],
+        release: Callable[[], None],
         options: PlaybackOptions,
     ) -> None:
         """Make a playback.
@@ -49,11 +51,13 @@ class PlaybackLeg:
             leg_id: also the playback's id.
             first: the file, opened; the leg closes it.
             again: opens the file anew, for a repeat.
+            release: called once when the file is needed no more.
             options: how it is played.
         """
         self.leg_id = leg_id
         self._decoding = first
         self._again = again
+        self._release = release
         self._options = options
         self._frames: deque[bytes] = deque()
         self._room = asyncio.Event()
@@ -113,10 +117,10 @@ class PlaybackLeg:
             while self._frames:
                 self._empty.clear()
                 await self._empty.wait()
-        except OSError:
+        except (OSError, BridgeError):
             failed = True
         finally:
-            await self._decoding.aclose()
+            await self.aclose()
         self._note("playback.completed", status="failed" if failed else "completed")
         emit(events.LegEnded(self.leg_id, EndReason.FAILED if failed else EndReason.HANGUP))
 
@@ -128,7 +132,9 @@ class PlaybackLeg:
                 await self._room.wait()
 
     async def aclose(self) -> None:
-        """Let go of the file of a playback that was never run."""
+        """Let go of the file; idempotent."""
+        release, self._release = self._release, _nothing
+        release()
         await self._decoding.aclose()
 
     def note_stopped(self) -> None:
@@ -157,3 +163,7 @@ class PlaybackLeg:
                     self.leg_id, kind, {"playbackId": self.leg_id, "seconds": seconds, **data}
                 )
             )
+
+
+def _nothing() -> None:
+    """Release nothing a second time."""

@@ -1,0 +1,90 @@
+"""Playing into a call, the native verbs, which ZuckZapGo's and WaGo's clients share."""
+
+from aiohttp import web
+
+from bridge.api import render
+from bridge.api.body import Body, read_body
+from bridge.api.keys import ASSETS, KEYS, PLAYBACKS, SOUNDS
+from bridge.call.model import LineName
+from bridge.call.routing import Heard
+from bridge.errors import InvalidRequest
+from bridge.media.playback import MOST_REPEATS, PlaybackOptions
+from bridge.media.sounds import Sound
+
+MOST_DELAY_MS = 10_000
+SOURCES = ("audioUrl", "audioBase64", "assetId", "AudioFile")
+"""What is played; a request names exactly one."""
+
+
+async def play(request: web.Request) -> web.Response:
+    """Play a URL, base64, an asset or a file of the media folder into a call."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id = body.call_id()
+    options = PlaybackOptions(
+        delay_seconds=body.number("delayMs", default=0, least=0, most=MOST_DELAY_MS) / 1000,
+        repeats=body.number("repeat", default=1, least=1, most=MOST_REPEATS),
+    )
+    heard = _heard(body.optional_text("hear"))
+    sound = await _sound(request, line, body)
+    playback = await request.app[PLAYBACKS].play(line, call_id, sound, options, heard=heard)
+    return render.success({"ok": True, "status": "queued", "playbackId": playback})
+
+
+async def stop(request: web.Request) -> web.Response:
+    """Stop a playback, or all of a call."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id, playback = body.call_id(), body.optional_text("playbackId")
+    return render.success({"stopped": request.app[PLAYBACKS].stop(line, call_id, playback)})
+
+
+async def pause(request: web.Request) -> web.Response:
+    """Let a playback, or all of a call, stand still."""
+    return await _pause(request, paused=True)
+
+
+async def resume(request: web.Request) -> web.Response:
+    """Let a playback, or all of a call, go on."""
+    return await _pause(request, paused=False)
+
+
+ROUTES = (
+    web.post("/call/play", play),
+    web.post("/call/play/stop", stop),
+    web.post("/call/play/pause", pause),
+    web.post("/call/play/resume", resume),
+)
+
+
+async def _pause(request: web.Request, *, paused: bool) -> web.Response:
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id, playback = body.call_id(), body.optional_text("playbackId")
+    chosen = request.app[PLAYBACKS].pause(line, call_id, playback, paused=paused)
+    return render.success({"paused" if paused else "resumed": chosen})
+
+
+async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
+    named = {name: text for name in SOURCES if (text := body.optional_text(name))}
+    if len(named) != 1:
+        raise InvalidRequest(f"expected exactly one of {', '.join(SOURCES)}", field=SOURCES[0])
+    [(name, text)] = named.items()
+    sounds = request.app[SOUNDS]
+    match name:
+        case "audioUrl":
+            return await sounds.url(text, name)
+        case "audioBase64":
+            return sounds.content(text, name)
+        case "assetId":
+            return await request.app[ASSETS].find(line, text)
+        case _:
+            return sounds.file(text)
+
+
+def _heard(text: str | None) -> Heard:
+    if text in (None, "far"):
+        return Heard.FAR
+    if text == "all":
+        return Heard.ALL
+    raise InvalidRequest('hear: expected "far" or "all"', field="hear")

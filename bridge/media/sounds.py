@@ -1,0 +1,131 @@
+"""Where the sound that is played comes from: the media folder, a URL, the request itself."""
+
+import asyncio
+import base64
+import binascii
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
+from bridge.media.decoders import InvalidMedia
+from bridge.net.http import Http
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+FETCH_SECONDS: Final = 15.0
+PIECE: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A file to be played, and what is done when it is needed no more."""
+
+    path: Path
+    release: Callable[[], None] = lambda: None
+
+
+class Sounds:
+    """Finds, fetches and keeps for a while what is to be played."""
+
+    def __init__(self, *, root: Path, spool: Path, http: Http, urls: bool) -> None:
+        """Make it.
+
+        Args:
+            root: the only folder that server files are played from.
+            spool: where fetched and sent files lie while they are played; emptied now.
+            http: reaches customers' URLs, through the address guard.
+            urls: whether URLs are played at all.
+        """
+        self._root = root
+        self._spool = spool
+        self._http = http
+        self._urls = urls
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def file(self, name: str) -> Sound:
+        """Find a file of the media folder.
+
+        Raises:
+            InvalidRequest: the name leads out of the folder.
+            NotFound: there is no such file.
+        """
+        root = self._root.resolve()
+        try:
+            path = (root / name).resolve()
+            inside = path.is_relative_to(root)
+            found = inside and path.is_file()
+        except (OSError, ValueError):
+            inside, found, path = "\0" not in name, False, root
+        if not inside:
+            raise InvalidRequest("the file lies outside media.root", field="AudioFile")
+        if not found:
+            raise NotFound("there is no such file below media.root")
+        return Sound(path)
+
+    def content(self, text: str, field: str) -> Sound:
+        """Keep what a request carries in base64, with or without a `data:` prefix.
+
+        Raises:
+            InvalidRequest: it is not base64, or empty.
+            PayloadTooLarge: it is over `MOST_BYTES`.
+        """
+        encoded = text.partition(",")[2] if text.startswith("data:") else text
+        try:
+            data = base64.b64decode(encoded)  # line breaks and the like are passed over
+        except (binascii.Error, ValueError):
+            raise InvalidRequest(f"{field}: expected base64", field=field) from None
+        if not data:
+            raise InvalidRequest(f"{field}: there is nothing in it", field=field)
+        if len(data) > MOST_BYTES:
+            raise PayloadTooLarge("the sound is over 32 MB")
+        sound = self._empty()
+        sound.path.write_bytes(data)
+        return sound
+
+    async def url(self, url: str, field: str) -> Sound:
+        """Fetch a customer's URL.
+
+        Raises:
+            AddressBlocked: the address guard does not let it be reached.
+            InvalidRequest: URLs are switched off, or it is none.
+            InvalidMedia: it does not answer with a file in time.
+            PayloadTooLarge: the file is over `MOST_BYTES`.
+        """
+        if not self._urls:
+            raise InvalidRequest("playing URLs is switched off (media.urls)", field=field)
+        if not url.lower().startswith(("http://", "https://")):
+            raise InvalidRequest(f"{field}: expected an http or https URL", field=field)
+        sound = self._empty()
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                await self._fetch(url, sound.path)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            sound.release()
+            if isinstance(error, aiohttp.InvalidURL):
+                raise InvalidRequest(f"{field}: expected a URL", field=field) from None
+            raise InvalidMedia("the URL did not give a file in time") from None
+        except BaseException:
+            sound.release()
+            raise
+        return sound
+
+    async def _fetch(self, url: str, path: Path) -> None:
+        async with self._http.guarded().get(url, max_redirects=3) as answer:
+            if answer.status != 200:
+                raise InvalidMedia(f"the URL answers {answer.status}")
+            size = 0
+            with path.open("wb") as file:
+                async for piece in answer.content.iter_chunked(PIECE):
+                    size += len(piece)
+                    if size > MOST_BYTES:
+                        raise PayloadTooLarge("the URL's file is over 32 MB")
+                    file.write(piece)
+
+    def _empty(self) -> Sound:
+        with tempfile.NamedTemporaryFile(dir=self._spool, delete=False) as file:
+            path = Path(file.name)
+        return Sound(path, lambda: path.unlink(missing_ok=True))

@@ -1,0 +1,105 @@
+"""Playing into calls: opens the sound, gives the call a playback, and finds it again."""
+
+from functools import partial
+
+from bridge.call import events
+from bridge.call.model import LegId, LineName, Party
+from bridge.call.routing import Heard, Hears
+from bridge.errors import NotFound
+from bridge.media.decoders import Decoders
+from bridge.media.playback import PlaybackLeg, PlaybackOptions
+from bridge.media.sounds import Sound
+from bridge.node.manager import Manager
+
+
+class Playbacks:
+    """What all faces ask to play."""
+
+    def __init__(self, manager: Manager, decoders: Decoders) -> None:
+        self._manager = manager
+        self._decoders = decoders
+
+    async def play(
+        self,
+        line: LineName,
+        call_id: str,
+        sound: Sound,
+        options: PlaybackOptions | None = None,
+        *,
+        heard: Heard = Heard.FAR,
+    ) -> LegId:
+        """Play a sound into a live call; returns once its first frame is decoded.
+
+        The sound is released when it has been played, or cannot be.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such live call.
+            InvalidMedia: the sound cannot be played.
+            LimitExceeded: the call has all its legs, or too much is played already.
+        """
+        try:
+            self._manager.live(line, call_id)
+            first = await self._decoders.open(sound.path)
+        except BaseException:
+            sound.release()
+            raise
+        made: list[PlaybackLeg] = []
+
+        def make(leg_id: LegId) -> PlaybackLeg:
+            leg = PlaybackLeg(
+                leg_id,
+                first=first,
+                again=partial(self._decoders.open, sound.path),
+                release=sound.release,
+                options=options or PlaybackOptions(),
+            )
+            made.append(leg)
+            return leg
+
+        try:
+            return self._manager.attach(
+                line, call_id, make, Party.SERVICE, hears=Hears.NOBODY, heard=heard
+            )
+        except BaseException:
+            sound.release()
+            await first.aclose()
+            raise
+
+    def stop(self, line: LineName, call_id: str, playback_id: str | None = None) -> int:
+        """Stop a playback of a call, or all; returns how many there were.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such live call.
+            NotFound: the call has no such playback.
+        """
+        chosen = self._find(line, call_id, playback_id)
+        runner = self._manager.live(line, call_id)
+        for leg in chosen:
+            leg.note_stopped()
+            runner.dispatch(events.CloseRequested(leg.leg_id))
+        return len(chosen)
+
+    def pause(
+        self, line: LineName, call_id: str, playback_id: str | None = None, *, paused: bool
+    ) -> int:
+        """Let a playback, or all of a call, stand still or go on; returns how many.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such live call.
+            NotFound: the call has no such playback.
+        """
+        chosen = self._find(line, call_id, playback_id)
+        for leg in chosen:
+            leg.paused = paused
+        return len(chosen)
+
+    def _find(self, line: LineName, call_id: str, playback_id: str | None) -> list[PlaybackLeg]:
+        legs = self._manager.live(line, call_id).legs()
+        chosen = [
+            leg
+            for leg in legs
+            if isinstance(leg, PlaybackLeg) and playback_id in (None, leg.leg_id)
+        ]
+        if playback_id is not None and not chosen:
+            raise NotFound("the call has no such playback")
+        return chosen
