@@ -18,7 +18,6 @@ from tests.support.voices import words
 from tests.support.waiting import until
 from tests.support.whatsapp_call import ANSWERED, CONNECTED, LEG, WACID, call, ended, say
 
-
 # They ring us
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from bridge.audio.frame import Frame
 from bridge.audio.opus import Encoder, EncoderSettings, load
 from bridge.audio.rung import NORMAL
+from bridge.audio.silence import SilencePackets
 from bridge.call.model import ReceivedAudio, SentAudio
 from bridge.rtc.libopus import candidates
 from bridge.rtc.session import RtpSession, StreamStart
@@ -81,7 +82,13 @@ def rtp(
 class Party:
     """A session, and what it transmitted, gave and asked for."""
 
-    def __init__(self, audio: RemoteAudio = AUDIO, *, relays: bool = True) -> None:
+    def __init__(
+        self,
+        audio: RemoteAudio = AUDIO,
+        *,
+        relays: bool = True,
+        silence: SilencePackets | None = None,
+    ) -> None:
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
         self.digits: list[str] = []
@@ -98,6 +105,7 @@ class Party:
             on_digit=self.digits.append,
             wake=self.wakes.append,
             relays=relays,
+            silence=silence,
         )
         self.session.attach(self._take)
 

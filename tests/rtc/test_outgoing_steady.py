@@ -1,0 +1,248 @@
+"""A session that must not pause: its gate, its silence, and what may be passed on to it."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.audio.frame import Frame
+from bridge.audio.opus import Application, Decoder, EncoderSettings
+from bridge.audio.opus_packet import OpusPacket, is_plain
+from bridge.audio.silence import SilencePackets
+from bridge.wire.sdp_offer import EXPECTED
+from tests.support.opus_source import CELT_10, CELT_20, SILK_40, SILK_60
+from tests.support.rtp_party import (
+    AUDIO,
+    OPUS,
+    OURS,
+    PAYLOADS,
+    VOICE,
+    WALL,
+    Party,
+    correlation,
+    encoded,
+)
+
+SILENT = SilencePackets(OPUS)
+META = dataclasses.replace(
+    AUDIO,
+    opus_parameters={"maxaveragebitrate": "20000", "useinbandfec": "1"},
+    telephone_events={126: 8000},
+)
+QUIET_SILK = SILENT.packet(Application.VOIP)
+QUIET_CELT = SILENT.packet(Application.LOW_DELAY)
+SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)
+
+
+def steady(audio=META, *, opened=True):
+    party = Party(audio, silence=SILENT)
+    if opened:
+        party.session.open_gate(0.0)
+    return party
+
+
+def beat(party, first, last):
+    for number in range(first, last):
+        party.session.beat(0.02 * number)
+
+
+def speak(party, number, *, timeline="line"):
+    frame = Frame(VOICE[number % len(VOICE)], 320 * number, timeline)
+    party.session.push(frame, 0.02 * number)
+
+
+def relay(payload, number=0, *, samples=960):
+    return OpusPacket(payload, samples, number, 960 * number, "relayed", -20.0)
+
+
+# The gate
+
+
+def test_before_the_gate_opens_nothing_is_sent_at_all():
+    party = steady(opened=False)
+    speak(party, 0)
+    assert party.session.take(relay(PAYLOADS[0]), 0.0)
+    assert not party.session.send_digits("1")
+    beat(party, 0, 20)
+    party.session.report(1.0, WALL)
+    party.session.report(1.0, WALL, goodbye=True)
+    assert party.rtp == party.rtcp == []
+
+
+def test_the_first_packet_leaves_as_the_gate_opens():
+    party = steady(opened=False)
+    party.session.open_gate(5.0)
+    party.session.open_gate(5.0)
+    (packet,) = party.packets
+    assert (packet.payload, packet.marker, packet.ssrc) == (QUIET_SILK, True, OURS)
+
+
+def test_a_party_that_has_not_answered_yet_is_sent_nothing_even_then():
+    party = steady(EXPECTED)
+    beat(party, 0, 5)
+    assert party.rtp == []
+    party.session.renegotiate(META)
+    party.session.beat(0.2)
+    assert len(party.rtp) == 1
+
+
+def test_digits_are_taken_once_the_gate_is_open():
+    party = steady()
+    assert party.session.send_digits("1")
+
+
+# Silence
+
+
+def test_there_are_fifty_packets_a_second_though_nobody_speaks():
+    party = steady()
+    beat(party, 1, 500)
+    packets = party.packets
+    assert len(packets) == 500
+    assert {packet.payload for packet in packets} == {QUIET_SILK}
+    assert [packet.sequence - 30_000 for packet in packets] == list(range(500))
+    assert [packet.timestamp - 5000 for packet in packets] == [960 * n for n in range(500)]
+    assert [packet.marker for packet in packets] == [True] + [False] * 499
+
+
+def test_speech_takes_the_place_of_silence():
+    party = steady()
+    for number in range(1, 50):
+        speak(party, number)
+        party.session.beat(0.02 * number + 0.003)
+    assert len(party.packets) == 50
+    assert QUIET_SILK not in [packet.payload for packet in party.packets[1:]]
+
+
+def test_a_pause_of_speech_is_filled_60_ms_after_its_last_packet():
+    party = steady()
+    for number in range(1, 11):
+        speak(party, number)
+        party.session.beat(0.02 * number)
+    beat(party, 11, 60)
+    silence = [packet for packet in party.packets[11:] if packet.payload == QUIET_SILK]
+    assert len(silence) == 60 - 13
+    assert silence[0].timestamp - party.packets[10].timestamp == 3 * 960
+    assert silence[0].marker
+
+
+def test_speech_after_silence_goes_on_in_time_and_is_marked():
+    party = steady()
+    beat(party, 1, 100)
+    speak(party, 100)
+    last, first = party.packets[-2:]
+    assert first.marker
+    assert first.timestamp - last.timestamp == 960
+    assert first.sequence - last.sequence == 1
+
+
+def test_speech_after_silence_is_heard_as_it_was_said():
+    party = steady()
+    beat(party, 1, 40)
+    for number in range(40, 100):
+        speak(party, number)
+    decoder = Decoder(OPUS)
+    heard = [decoder.decode(packet.payload) for packet in party.packets][40:]
+    said = b"".join(VOICE[40:100])
+    lag = 2 * 104  # bytes: SILK looks 6.5 ms ahead
+    assert correlation([said[:-lag]], [b"".join(heard)[lag:]]) > 0.8
+
+
+def test_digits_are_not_interrupted_by_silence():
+    party = steady()
+    party.session.send_digits("12")
+    beat(party, 1, 17)
+    kinds = [packet.payload_type for packet in party.packets[1:]]
+    assert kinds
+    assert set(kinds) == {126}
+    beat(party, 17, 40)
+    assert party.packets[-1].payload == QUIET_SILK
+
+
+def test_a_party_that_takes_more_bits_is_sent_the_other_coders_silence():
+    party = steady(AUDIO)
+    assert [packet.payload for packet in party.packets] == [QUIET_CELT]
+
+
+def test_a_session_without_silence_sends_only_what_there_is():
+    party = Party()
+    party.session.open_gate(0.0)
+    beat(party, 0, 50)
+    assert party.rtp == []
+
+
+# What is passed on
+
+
+def test_a_party_that_takes_few_bits_gets_frames_encoded():
+    assert not steady(META).session.take(relay(PAYLOADS[0]), 0.0)
+
+
+@pytest.mark.parametrize("payload", [PAYLOADS[0], encoded(SILK)[3], CELT_20 + b"sound"])
+def test_single_mono_frames_of_20_ms_are_passed_on(payload):
+    party = steady(AUDIO)
+    assert is_plain(payload)
+    assert party.session.take(relay(payload), 0.0)
+    assert party.packets[-1].payload == payload
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        CELT_10 + b"sound",
+        SILK_40 + b"sound",
+        SILK_60 + b"sound",
+        bytes([CELT_20[0] | 4]) + b"stereo",
+        bytes([CELT_10[0] | 1]) + b"two frames",
+        bytes([CELT_20[0] | 3, 1]) + b"counted",
+        CELT_20,  # DTX
+        CELT_20 + b"\0",
+    ],
+)
+def test_nothing_else_is(payload):
+    party = steady(AUDIO)
+    assert not is_plain(payload)
+    assert not party.session.take(relay(payload), 0.0)
+    assert len(party.packets) == 1
+
+
+def test_silence_follows_packets_passed_on_and_they_follow_it():
+    party = steady(AUDIO)
+    for number in range(1, 10):
+        party.session.take(relay(PAYLOADS[number], number), 0.02 * number)
+    beat(party, 10, 30)
+    party.session.take(relay(PAYLOADS[30], 30), 0.6)
+    assert party.packets[-1].payload == PAYLOADS[30]
+    assert party.packets[-2].payload == QUIET_CELT
+    assert party.packets[-1].sequence - party.packets[0].sequence == len(party.packets) - 1
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["beat", "speak", "relay", "digit", "lost"]),
+        st.floats(0.0, 0.2),
+    ),
+    max_size=80,
+)
+
+
+@given(STEPS)
+def test_no_number_is_ever_given_twice_and_time_never_goes_back(steps):
+    party, now, place = steady(AUDIO), 0.0, 0
+    for kind, pause in steps:
+        now += pause
+        place += max(1, round(pause * 50))
+        if kind == "speak":
+            party.session.push(Frame(VOICE[place % 100], 320 * place, "line"), now)
+        elif kind == "relay":
+            party.session.take(relay(PAYLOADS[place % 100], place & 0xFFFF), now)
+        elif kind == "digit":
+            party.session.send_digits("5")
+        elif kind == "beat":
+            party.session.beat(now)
+    numbers = [packet.sequence for packet in party.packets]
+    assert len(set(numbers)) == len(numbers)
+    times = [packet.timestamp for packet in party.packets]
+    assert times == sorted(times)
+    assert {packet.ssrc for packet in party.packets} == {OURS}
