@@ -32,6 +32,16 @@ async def test_hanging_up_terminates_and_says_goodbye(inbound):
         assert not any(isinstance(event, events.LegEnded) for event in one.events)
 
 
+async def test_hanging_up_while_meta_takes_the_accept_terminates():
+    async with call() as one:
+        one.meta.slow.add("accept")
+        await one.ring_us()
+        one.leg.answer()
+        await until(lambda: "accept" in one.meta.actions)
+        await one.hang_up()
+        assert one.meta.asked[-1] == ("terminate", WACID)
+
+
 async def test_hanging_up_while_we_ring_the_user_terminates():
     async with call() as one:
         await one.ring_them()
