@@ -47,7 +47,9 @@ class Observer(Protocol):
 class _Work:
     perform: Callable[[sqlite3.Connection], Any]
     tell: Callable[[Any, BaseException | None], None] | None
-    """Called in the loop once the outcome is certain; None where nobody waits for it."""
+    """Called in the loop once the outcome is certain."""
+    waited: bool
+    """Whether whoever asked learns of a failure; else it is logged and counted."""
 
 
 class Database:
@@ -96,13 +98,30 @@ class Database:
             else:
                 outcome.set_result(result)
 
-        if not self._enqueue(_Work(work, tell)):
+        if not self._enqueue(_Work(work, tell, waited=True)):
             raise DatabaseFailed("the database takes no more work")
         return await outcome
 
-    def post(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Have `work` run in turn, as `run` does, without waiting; a failure is logged and counted."""
-        if not self._enqueue(_Work(work, None)):
+    def post(
+        self,
+        work: Callable[[sqlite3.Connection], None],
+        *,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Have `work` run in turn, as `run` does, without waiting; a failure is logged and counted.
+
+        Args:
+            work: what is to be done.
+            then: called in the loop once it is on disk; not at all when it failed.
+        """
+
+        def tell(_: object, error: BaseException | None) -> None:
+            if error is None and then is not None:
+                then()
+
+        if then is not None:
+            self._loop = asyncio.get_running_loop()
+        if not self._enqueue(_Work(work, tell if then is not None else None, waited=False)):
             self._failed(DatabaseFailed("the database takes no more work"))
 
     async def settled(self) -> None:
@@ -159,7 +178,7 @@ class Database:
             failure.__cause__ = error
             outcomes = [_Outcome(work, None, failure) for work in group]
         for outcome in outcomes:
-            if outcome.error is not None and outcome.work.tell is None:
+            if outcome.error is not None and not outcome.work.waited:
                 self._failed(outcome.error)
         return outcomes
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import signal
 import sqlite3
 import threading
 
@@ -66,6 +65,17 @@ async def test_works_are_done_in_the_order_they_were_asked_for(database):
     for word in "abc":
         database.post(put(word))
     assert await database.run(all_words) == ["a", "b", "c"]
+
+
+async def test_who_posts_can_be_told_once_it_is_on_disk(database, observer, tmp_path):
+    seen = []
+    path = tmp_path / "deep" / "bridge.sqlite3"
+    database.post(put("a"), then=lambda: seen.append(on_disk(path)))
+    database.post(put("a"), then=lambda: seen.append("never"))
+    await database.settled()
+    await database.run(all_words)
+    assert seen == [["a"]]
+    assert observer.failures == 1
 
 
 async def test_settled_waits_for_everything_that_was_posted(database, tmp_path):
@@ -141,7 +151,7 @@ async def test_closing_does_what_was_posted_before_and_takes_nothing_after(
 
 async def test_a_cancelled_run_does_not_disturb_those_after_it(database):
     held = threading.Event()
-    database.post(lambda _: held.wait(10) and None)
+    database.post(lambda _: None if held.wait(10) else None)
     waiting = asyncio.get_running_loop().create_task(database.run(put("a")))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -188,15 +198,12 @@ def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path):
     while told.count(b"\n") < 40 or len({line.split(b"-")[0] for line in told.split()}) < 2:
         told += os.read(reading, 4096)
     for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join(10)
     while more := os.read(reading, 65536):
         told += more
     os.close(reading)
     kept = set(on_disk(path))
-    last = {}
     for line in told.decode().split():
-        process, number = line.split("-")
-        last[process] = int(number)
-    for process, number in last.items():
-        assert {f"{process}-{n}" for n in range(number + 1)} <= kept
+        name, number = line.split("-")
+        assert {f"{name}-{n}" for n in range(int(number) + 1)} <= kept

@@ -1,0 +1,177 @@
+"""Event streams (server-sent events), of a line and of one call, and replies that wait for events.
+
+Each event is one `data:` line of JSON with the event's number as its id; none is named, so that
+`onmessage` hears all. A client that was cut off sends `Last-Event-ID` and misses nothing that is
+still kept. https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from aiohttp import web
+
+from bridge.api import webrtc
+from bridge.api.body import call_in_path
+from bridge.api.keys import (
+    DATABASE,
+    DIRECTORY,
+    EVENTS,
+    HTTP,
+    KEYS,
+    MANAGER,
+    METRICS,
+    WEBHOOKS,
+)
+from bridge.api.middleware import Handler, allow_page
+from bridge.call.model import CallRecord, LineName
+from bridge.errors import InvalidRequest, NotFound
+from bridge.net.event_store import Numbered
+from bridge.net.webhooks import Webhooks
+from bridge.node.tasks import Tasks
+from bridge.settings import Events as Keeping
+from bridge.wire import webhook_wadial
+from bridge.wire.notice import Notice
+from bridge.wire.webhook import native
+
+HEARTBEAT_SECONDS: Final = 15.0
+STUCK_SECONDS: Final = 10.0
+"""A reader that takes nothing for so long is cut off; it may come back with `Last-Event-ID`."""
+AFTERWARDS_SECONDS: Final = 5.0
+"""How long a call's stream stays after the call's end without anything more to tell."""
+WRITE_BUFFER: Final = 64 * 1024
+LAST_EVENT_ID: Final = "Last-Event-ID"
+ENDED: Final = "call.ended"
+HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+Words: TypeAlias = Callable[[Notice], dict[str, Any]]
+
+
+async def of_line(request: web.Request) -> web.StreamResponse:
+    """Stream what happens on the key's line."""
+    line = request.app[KEYS].line(request, query=True)
+    return await _stream(request, line, native)
+
+
+async def of_session(request: web.Request) -> web.StreamResponse:
+    """Stream what happens on a session, in WADial's words."""
+    line = request.app[KEYS].line(request, query=True)
+    if request.match_info["sessionId"] != line:
+        raise NotFound("there is no such session")
+    return await _stream(request, line, webhook_wadial.body)
+
+
+async def of_call(request: web.Request) -> web.StreamResponse:
+    """Stream what happens to one call, from its beginning on, until a while after its end."""
+    line = request.app[KEYS].line(request, query=True)
+    record = request.app[MANAGER].record(line, call_in_path(request))
+    return await _stream(request, line, native, record)
+
+
+@web.middleware
+async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let no reply leave before what it tells is on disk, and can be known to all nodes."""
+    try:
+        return await handler(request)
+    finally:
+        if request.match_info.handler is not webrtc.offer:  # it tells of no end, and is urgent
+            await request.app[EVENTS].settled()
+        if (directory := request.app.get(DIRECTORY)) is not None:
+            await directory.settled()
+
+
+def tell(
+    application: web.Application,
+    background: Tasks,
+    *,
+    node: int,
+    keeping: Keeping,
+) -> None:
+    """Start to tell listeners and webhooks what happens."""
+    observer = application[METRICS].events
+    webhooks = Webhooks(application[DATABASE], application[HTTP], node=node, observer=observer)
+    application[WEBHOOKS] = webhooks
+    events = application[EVENTS]
+    events.follow(webhooks.wake)
+    background.spawn(events.run(keeping), name="events")
+    background.spawn(webhooks.run(), name="webhooks")
+
+
+async def _stream(
+    request: web.Request, line: LineName, words: Words, call: CallRecord | None = None
+) -> web.StreamResponse:
+    events, after = request.app[EVENTS], _last_event_id(request)
+    call_id = call.facts.call_id if call else None
+    if after is None:
+        after = 0 if call else await events.last()
+    if call and call.reason and not await events.read(after, line, call_id):
+        return web.Response(status=204)  # a browser asks no more then
+    response = web.StreamResponse(headers=HEADERS)
+    allow_page(request, response)
+    await response.prepare(request)
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
+    idle = AFTERWARDS_SECONDS if call else HEARTBEAT_SECONDS
+    found = events.listen(line, call_id=call_id, after=after, idle=idle)
+    async with contextlib.aclosing(found):
+        try:
+            await _send(response, found, words, one_call=call is not None)
+        except TimeoutError:
+            request.app[METRICS].events.event_stream_cut()
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass  # the reader has gone
+    return response
+
+
+async def _send(
+    response: web.StreamResponse,
+    found: AsyncIterator[Numbered | None],
+    words: Words,
+    *,
+    one_call: bool,
+) -> None:
+    """Write events until there are no more; of one call until nothing comes after its end.
+
+    Raises:
+        TimeoutError: the reader is stuck.
+        ConnectionError: the reader has gone.
+    """
+    ended = False
+    await _write(response, b"retry: 2000\n\n")
+    async for item in found:
+        if item is not None:
+            number, notice = item
+            ended = ended or notice.type == ENDED
+            told = msgspec.json.encode(words(notice))
+            await _write(response, b"id: %d\ndata: %b\n\n" % (number, told))
+        elif ended and one_call:
+            return
+        else:
+            await _write(response, b": nothing new\n\n")
+
+
+async def _write(response: web.StreamResponse, piece: bytes) -> None:
+    async with asyncio.timeout(STUCK_SECONDS):
+        await response.write(piece)
+
+
+def _last_event_id(request: web.Request) -> int | None:
+    """The number of the last event that the client has; None when it has none.
+
+    Raises:
+        InvalidRequest: it is no number that we gave.
+    """
+    text = request.headers.get(LAST_EVENT_ID) or request.query.get("lastEventId", "")
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 18:
+        raise InvalidRequest(f"{LAST_EVENT_ID}: expected the id of an event", field=LAST_EVENT_ID)
+    return int(text)

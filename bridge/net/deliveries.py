@@ -1,0 +1,239 @@
+"""The table of what has still to be delivered, and of what was given up; all within works.
+
+A lane is what one receiver is told of one call: of its waiting deliveries only the first has a
+`due` time, so the order holds and the others cost nothing until it is their turn.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Final
+
+import msgspec
+
+from bridge.net import endpoints
+from bridge.net.endpoints import Endpoint
+from bridge.wire.notice import Notice
+from bridge.wire.webhook import Style, wants
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    event INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    style TEXT NOT NULL,
+    url TEXT NOT NULL,
+    first_at REAL NOT NULL,
+    due REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    dead_at REAL
+);
+CREATE INDEX IF NOT EXISTS due_deliveries ON deliveries (node, receiver, due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS lanes ON deliveries (lane, seq) WHERE dead_at IS NULL;
+CREATE INDEX IF NOT EXISTS dead_deliveries ON deliveries (line, seq) WHERE dead_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS delivered_events ON deliveries (event);
+"""
+CALLBACK: Final = "callback "
+"""Stands before the URL in the name of a receiver that is a call's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One delivery that is due."""
+
+    seq: int
+    lane: str
+    receiver: str
+    style: Style
+    url: str
+    """Where a call's own callback goes; empty for an endpoint."""
+    first_at: float
+    attempts: int
+    notice: Notice
+    endpoint: Endpoint | None
+    """None for a callback, and for an endpoint that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """One delivery that was given up."""
+
+    seq: int
+    endpoint: str
+    url: str
+    attempts: int
+    error: str
+    dead_at: float
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Where a call's own events go, besides the line's endpoints."""
+
+    url: str
+    style: Style
+
+
+def add(
+    connection: Connection,
+    event: int,
+    notice: Notice,
+    *,
+    node: int,
+    callback: Callback | None,
+) -> None:
+    """Let an event wait for each endpoint that wants it, and for the call's own callback."""
+    receivers = [
+        (endpoint.id, endpoint.style, "")
+        for endpoint in endpoints.of_line(connection, notice.line)
+        if endpoint.active and wants(endpoint.events, endpoint.style, notice)
+    ]
+    if callback is not None and wants((), callback.style, notice):
+        receivers.append((CALLBACK + callback.url, callback.style, callback.url))
+    call_id = notice.call.id if notice.call else ""
+    for receiver, style, url in receivers:
+        lane = f"{receiver} {style} {call_id}"
+        at = notice.at.timestamp()
+        _wait(connection, (event, node, notice.line, receiver, lane, style.value, url, at))
+
+
+def adopt(connection: Connection, *, count: int) -> None:
+    """Give node 0 the deliveries of nodes that there are no more."""
+    connection.execute("UPDATE deliveries SET node = 0 WHERE node >= ?", (count,))
+
+
+def due(
+    connection: Connection, *, node: int, now: float, each: int, busy: Iterable[str]
+) -> tuple[list[Job], float | None]:
+    """Give deliveries that are due, and when the next one will be.
+
+    Args:
+        connection: of the work.
+        node: whose deliveries.
+        now: in seconds of wall time.
+        each: how many each receiver gets at most, those in `busy` included.
+        busy: lanes whose first delivery is on its way.
+    """
+    taken = frozenset(busy)
+    receivers = connection.execute(
+        "SELECT DISTINCT receiver FROM deliveries WHERE node = ? AND due <= ?", (node, now)
+    ).fetchall()
+    jobs = []
+    for (receiver,) in receivers:
+        endpoint = endpoints.find(connection, receiver)
+        rows = connection.execute(
+            "SELECT d.seq, d.lane, d.style, d.url, d.first_at, d.attempts, e.body "
+            "FROM deliveries d JOIN events e ON e.seq = d.event "
+            "WHERE d.node = ? AND d.receiver = ? AND d.due <= ? ORDER BY d.due, d.seq LIMIT ?",
+            (node, receiver, now, each),
+        )
+        for seq, lane, style, url, first_at, attempts, body in rows:
+            if lane not in taken:
+                notice = msgspec.json.decode(body, type=Notice)
+                place = (seq, lane, receiver, Style(style), url, first_at, attempts)
+                jobs.append(Job(*place, notice, endpoint))
+    later = connection.execute(
+        "SELECT min(due) FROM deliveries WHERE node = ? AND due > ?", (node, now)
+    ).fetchone()
+    return jobs, later[0]
+
+
+def waiting(connection: Connection, node: int) -> int:
+    """Count what a node has still to deliver."""
+    row = connection.execute(
+        "SELECT count(*) FROM deliveries WHERE node = ? AND dead_at IS NULL", (node,)
+    ).fetchone()
+    return int(row[0])
+
+
+def delivered(connection: Connection, job: Job, now: float) -> None:
+    """Strike a delivery out; it is the next one's turn."""
+    connection.execute("DELETE FROM deliveries WHERE seq = ?", (job.seq,))
+    _advance(connection, job.lane, now)
+
+
+def postpone(connection: Connection, job: Job, *, due_at: float, error: str) -> None:
+    """Write down that an attempt failed, and when the next one is."""
+    connection.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, due = ?, error = ? WHERE seq = ?",
+        (due_at, error, job.seq),
+    )
+
+
+def give_up(connection: Connection, job: Job, *, error: str, now: float) -> None:
+    """Put a delivery on the list of dead ones; it is the next one's turn."""
+    connection.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, due = NULL, error = ?, dead_at = ? "
+        "WHERE seq = ?",
+        (error, now, job.seq),
+    )
+    _advance(connection, job.lane, now)
+
+
+def dead(connection: Connection, line: str, *, after: int, limit: int) -> list[Dead]:
+    """Give a line's dead deliveries after a number, oldest first."""
+    rows = connection.execute(
+        "SELECT d.seq, d.receiver, d.url, d.attempts, d.error, d.dead_at, e.body "
+        "FROM deliveries d JOIN events e ON e.seq = d.event "
+        "WHERE d.line = ? AND d.dead_at IS NOT NULL AND d.seq > ? ORDER BY d.seq LIMIT ?",
+        (line, after, limit),
+    )
+    return [
+        Dead(seq, receiver, url, attempts, error, dead_at, msgspec.json.decode(body, type=Notice))
+        for seq, receiver, url, attempts, error, dead_at, body in rows
+    ]
+
+
+def replay(
+    connection: Connection,
+    line: str,
+    *,
+    node: int,
+    now: float,
+    numbers: Sequence[int] | None,
+) -> int:
+    """Let a line's dead deliveries, or some of them, wait again behind those that do.
+
+    Those of endpoints that are gone stay dead. Returns how many wait again.
+    """
+    rows = connection.execute(
+        "SELECT seq, event, receiver, lane, style, url FROM deliveries "
+        "WHERE line = ? AND dead_at IS NOT NULL ORDER BY seq",
+        (line,),
+    ).fetchall()
+    known = {endpoint.id for endpoint in endpoints.of_line(connection, line)}
+    chosen = [
+        row
+        for row in rows
+        if (numbers is None or row[0] in numbers) and (row[5] or row[2] in known)
+    ]
+    for seq, event, receiver, lane, style, url in chosen:
+        connection.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
+        _wait(connection, (event, node, line, receiver, lane, style, url, now))
+    return len(chosen)
+
+
+def _wait(connection: Connection, row: tuple[object, ...]) -> None:
+    """Put a delivery at the end of its lane; one alone there is due at once."""
+    lane, now = row[4], row[7]
+    before = connection.execute(
+        "SELECT 1 FROM deliveries WHERE lane = ? AND dead_at IS NULL LIMIT 1", (lane,)
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO deliveries (event, node, line, receiver, lane, style, url, first_at, due) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, None if before else now),
+    )
+
+
+def _advance(connection: Connection, lane: str, now: float) -> None:
+    connection.execute(
+        "UPDATE deliveries SET due = ? WHERE seq = "
+        "(SELECT min(seq) FROM deliveries WHERE lane = ? AND dead_at IS NULL) AND due IS NULL",
+        (now, lane),
+    )

@@ -1,0 +1,113 @@
+"""The endpoints that customers registered for webhooks; every function runs within a work."""
+
+import sqlite3
+from typing import Any, Final
+
+import msgspec
+
+from bridge.errors import LimitExceeded, NotFound
+from bridge.wire.webhook import Format, Receiver, Style
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS endpoints (
+    id TEXT PRIMARY KEY,
+    line TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS endpoints_of_line ON endpoints (line, created_at);
+"""
+PER_LINE: Final = 50
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a line's events are sent."""
+
+    id: str
+    line: str
+    url: str
+    style: Style
+    created_at: float
+    events: tuple[str, ...] = ()
+    """Names of events, see `wire.webhook.wants`; empty for all."""
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    """Sent with each delivery."""
+    format: Format = Format.JSON
+    secret: str = ""
+    """Signs deliveries; empty for none."""
+    token: str = ""
+    """The key it was registered with, which WaGo's form repeats; empty elsewhere."""
+    test: bool = False
+    active: bool = True
+
+    def receiver(self) -> Receiver:
+        """What deliveries to it depend on."""
+        return Receiver(self.style, self.format, self.token, self.test)
+
+
+def put(connection: sqlite3.Connection, endpoint: Endpoint) -> None:
+    """Add an endpoint, or change the one that has its id.
+
+    Raises:
+        LimitExceeded: the line has all it may have.
+    """
+    known = {other.id for other in of_line(connection, endpoint.line)}
+    if len(known) >= PER_LINE and endpoint.id not in known:
+        raise LimitExceeded(f"the line has {PER_LINE} webhooks already; delete some first")
+    connection.execute(
+        "INSERT INTO endpoints VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = ?4",
+        (endpoint.id, endpoint.line, endpoint.created_at, msgspec.json.encode(endpoint)),
+    )
+
+
+def change(
+    connection: sqlite3.Connection,
+    line: str,
+    endpoint_id: str,
+    **changes: Any,  # noqa: ANN401
+) -> Endpoint:
+    """Change fields of a line's endpoint.
+
+    Raises:
+        NotFound: the line has no such endpoint.
+    """
+    changed = msgspec.structs.replace(get(connection, line, endpoint_id), **changes)
+    put(connection, changed)
+    return changed
+
+
+def get(connection: sqlite3.Connection, line: str, endpoint_id: str) -> Endpoint:
+    """Give a line's endpoint.
+
+    Raises:
+        NotFound: the line has no such endpoint.
+    """
+    found = find(connection, endpoint_id)
+    if found is None or found.line != line:
+        raise NotFound("there is no such webhook")
+    return found
+
+
+def find(connection: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
+    """Give an endpoint, whosever it is."""
+    row = connection.execute("SELECT body FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
+    return msgspec.json.decode(row[0], type=Endpoint) if row else None
+
+
+def of_line(connection: sqlite3.Connection, line: str) -> list[Endpoint]:
+    """Give a line's endpoints, oldest first."""
+    rows = connection.execute(
+        "SELECT body FROM endpoints WHERE line = ? ORDER BY created_at, id", (line,)
+    )
+    return [msgspec.json.decode(body, type=Endpoint) for (body,) in rows]
+
+
+def delete(connection: sqlite3.Connection, line: str, endpoint_id: str) -> None:
+    """Remove a line's endpoint, and what was still to be delivered to it.
+
+    Raises:
+        NotFound: the line has no such endpoint.
+    """
+    get(connection, line, endpoint_id)
+    connection.execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
+    connection.execute("DELETE FROM deliveries WHERE receiver = ?", (endpoint_id,))

@@ -1,0 +1,116 @@
+"""The tables of events and of calls that have not ended; every function runs within a work.
+
+An event is written in one transaction with what has to be delivered because of it.
+"""
+
+import sqlite3
+from typing import Final, TypeAlias
+
+import msgspec
+
+from bridge.net import deliveries
+from bridge.net.deliveries import Callback
+from bridge.wire.notice import Notice
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    line TEXT NOT NULL,
+    call_id TEXT,
+    at REAL NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_of_line ON events (line, seq);
+CREATE INDEX IF NOT EXISTS events_of_call ON events (call_id, seq) WHERE call_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS old_events ON events (at);
+CREATE TABLE IF NOT EXISTS open_calls (
+    call_id TEXT PRIMARY KEY,
+    node INTEGER NOT NULL,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
+ENDED: Final = "call.ended"
+PAGE: Final = 200
+
+Numbered: TypeAlias = tuple[int, Notice]
+"""An event and its place in the order of all events."""
+
+
+def insert(
+    connection: sqlite3.Connection, notice: Notice, *, node: int, callback: Callback | None
+) -> None:
+    """Write an event down, with a delivery for each endpoint that wants it."""
+    call_id = notice.call.id if notice.call else None
+    at, body = notice.at.timestamp(), msgspec.json.encode(notice)
+    event = connection.execute(
+        "INSERT INTO events (line, call_id, at, body) VALUES (?, ?, ?, ?)",
+        (notice.line, call_id, at, body),
+    ).lastrowid
+    if event is None:
+        raise sqlite3.DatabaseError("the event got no number")
+    _follow_call(connection, notice, body, node)
+    deliveries.add(connection, event, notice, node=node, callback=callback)
+
+
+def read(
+    connection: sqlite3.Connection,
+    *,
+    after: int,
+    line: str | None = None,
+    call_id: str | None = None,
+    limit: int = PAGE,
+) -> list[Numbered]:
+    """Give events after a number, oldest first, of all lines or one, of all its calls or one."""
+    conditions, values = ["seq > ?"], [after]
+    wanted: list[object] = list(values)
+    for column, value in (("line", line), ("call_id", call_id)):
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            wanted.append(value)
+    rows = connection.execute(
+        f"SELECT seq, body FROM events WHERE {' AND '.join(conditions)} "  # noqa: S608
+        "ORDER BY seq LIMIT ?",
+        (*wanted, limit),
+    )
+    return [(seq, msgspec.json.decode(body, type=Notice)) for seq, body in rows]
+
+
+def last(connection: sqlite3.Connection) -> int:
+    """Give the number of the last event there ever was."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[Notice]:
+    """Give the last event of each call that a node's forerunner left without an end.
+
+    Node 0 answers for nodes that there are no more, too.
+    """
+    others = "OR node >= ?" if node == 0 else ""
+    values = (node, count) if node == 0 else (node,)
+    rows = connection.execute(
+        f"SELECT body FROM open_calls WHERE node = ? {others}",  # noqa: S608
+        values,
+    )
+    return [msgspec.json.decode(body, type=Notice) for (body,) in rows.fetchall()]
+
+
+def forget(connection: sqlite3.Connection, *, events_before: float, dead_before: float) -> None:
+    """Drop what is too old: dead deliveries, and events that nothing has to be told of."""
+    connection.execute("DELETE FROM deliveries WHERE dead_at < ?", (dead_before,))
+    connection.execute(
+        "DELETE FROM events WHERE at < ? "
+        "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.seq)",
+        (events_before,),
+    )
+
+
+def _follow_call(connection: sqlite3.Connection, notice: Notice, body: bytes, node: int) -> None:
+    """Keep the last event of each call that has not ended, for who comes after a crash."""
+    if notice.call is None:
+        return
+    if notice.type == ENDED:
+        connection.execute("DELETE FROM open_calls WHERE call_id = ?", (notice.call.id,))
+    elif not notice.call.reason:
+        connection.execute("REPLACE INTO open_calls VALUES (?, ?, ?)", (notice.call.id, node, body))

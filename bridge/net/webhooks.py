@@ -1,0 +1,222 @@
+"""Delivers what waits in the table of deliveries: in order for each call, again until it is taken.
+
+An attempt counts when it is answered with 2xx within 10 s; redirects are not followed. Failed ones
+are repeated with growing pauses for 75 h and then put on the list of dead ones. A delivery is struck
+out after its answer, so one that was taken just before a crash comes twice, with the same id.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from sqlite3 import Connection
+from typing import Final, Protocol
+
+import aiohttp
+
+from bridge.errors import AddressBlocked, BridgeError
+from bridge.net import deliveries
+from bridge.net.database import Database
+from bridge.net.deliveries import Job
+from bridge.net.http import Http
+from bridge.wire.webhook import Receiver, render, signed
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 10.0
+TRIED_SECONDS: Final = 75 * 3600.0
+"""Since the event; then it is dead."""
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 900.0
+SPREAD: Final = 0.1
+"""Pauses are up to this share longer, so that receivers are not met by all at once."""
+AT_ONCE: Final = 8
+"""Requests to one receiver."""
+LOOK_SECONDS: Final = 5.0
+"""How often the table is looked at without a reason."""
+INACTIVE: Final = "the webhook is not active"
+READ_BYTES: Final = 64 * 1024
+"""Of an answer; what is longer costs the connection."""
+
+
+class Observer(Protocol):
+    """Who counts deliveries."""
+
+    def webhook_attempt(self, outcome: str) -> None:
+        """Count an attempt: `delivered`, `failed`, or `dead` when it was the last one."""
+        ...
+
+    def set_webhooks_waiting(self, count: int) -> None:
+        """Set how many deliveries wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long pauses are, and when a delivery is given up."""
+
+    first_pause: float = FIRST_PAUSE
+    longest_pause: float = LONGEST_PAUSE
+    tried_seconds: float = TRIED_SECONDS
+    answer_seconds: float = ANSWER_SECONDS
+
+    def pause(self, attempts: int) -> float:
+        """Seconds before the next attempt, after so many that failed."""
+        pause = self.first_pause * 2.0 ** min(attempts - 1, 30)
+        spread = 1.0 + SPREAD * secrets.randbelow(1000) / 1000
+        return min(pause, self.longest_pause) * spread
+
+
+class Webhooks:
+    """The deliveries of one node."""
+
+    def __init__(
+        self,
+        database: Database,
+        http: Http,
+        *,
+        node: int,
+        observer: Observer,
+        patience: Patience | None = None,
+    ) -> None:
+        """Make it; `run` does the work.
+
+        Args:
+            database: keeps the table.
+            http: reaches customers.
+            node: whose deliveries these are.
+            observer: counts.
+            patience: the default is the product's.
+        """
+        self._database = database
+        self._http = http
+        self.node = node
+        self._observer = observer
+        self._patience = patience or Patience()
+        self._woken = asyncio.Event()
+        self._lanes: set[str] = set()
+        self._of_receiver: Counter[str] = Counter()
+
+    def wake(self) -> None:
+        """Look at the table now: something may be due."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is on its way then stays in the table."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._woken.clear()
+                pause = LOOK_SECONDS
+                try:
+                    pause = await self._look(group)
+                except BridgeError:
+                    log.exception("webhooks.look_failed")
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+
+    async def _look(self, group: asyncio.TaskGroup) -> float:
+        """Start what is due; gives the seconds until more may be."""
+        now, busy = _now(), frozenset(self._lanes)
+
+        def work(connection: Connection) -> tuple[list[Job], float | None, int]:
+            found, later = deliveries.due(
+                connection, node=self.node, now=now, each=AT_ONCE + len(busy), busy=busy
+            )
+            return found, later, deliveries.waiting(connection, self.node)
+
+        jobs, later, waiting = await self._database.run(work)
+        self._observer.set_webhooks_waiting(waiting)
+        for job in jobs:
+            if self._of_receiver[job.receiver] < AT_ONCE and job.lane not in self._lanes:
+                self._lanes.add(job.lane)
+                self._of_receiver[job.receiver] += 1
+                group.create_task(self._deliver(job), name=f"webhook {job.seq}")
+        return LOOK_SECONDS if later is None else min(LOOK_SECONDS, max(0.0, later - _now()))
+
+    async def _deliver(self, job: Job) -> None:
+        try:
+            error = await self._attempt(job)
+            now = _now()
+            if error is None:
+                self._observer.webhook_attempt("delivered")
+                self._write(lambda connection: deliveries.delivered(connection, job, now))
+            elif job.endpoint is None and not job.url:
+                self._write(lambda connection: deliveries.delivered(connection, job, now))
+            elif now - job.first_at >= self._patience.tried_seconds or error == INACTIVE:
+                self._observer.webhook_attempt("dead")
+                log.warning("webhook.dead", extra={"error": error, "attempts": job.attempts + 1})
+                self._write(
+                    lambda connection: deliveries.give_up(connection, job, error=error, now=now)
+                )
+            else:
+                self._observer.webhook_attempt("failed")
+                due_at = now + self._patience.pause(job.attempts + 1)
+                self._write(
+                    lambda connection: deliveries.postpone(
+                        connection, job, due_at=due_at, error=error
+                    )
+                )
+        finally:
+            # Whoever looks next sees what was written: works are done in their order.
+            self._lanes.discard(job.lane)
+            self._of_receiver[job.receiver] -= 1
+            if not self._of_receiver[job.receiver]:
+                del self._of_receiver[job.receiver]
+            self._woken.set()
+
+    async def _attempt(self, job: Job) -> str | None:
+        """Send it once; gives what went wrong, in words that hold no secret."""
+        endpoint = job.endpoint
+        if endpoint is None and not job.url:
+            return INACTIVE
+        if endpoint is not None and not endpoint.active:
+            return INACTIVE
+        receiver = endpoint.receiver() if endpoint else Receiver(job.style)
+        try:
+            return await self._post(job, receiver)
+        except TimeoutError:
+            return "no answer in time"
+        except AddressBlocked as error:
+            return str(error)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return type(error).__name__
+        except Exception:  # one delivery must not end all others
+            log.exception("webhook.crashed")
+            return "internal error"
+
+    async def _post(self, job: Job, receiver: Receiver) -> str | None:
+        delivery = render(job.notice, receiver)
+        if delivery is None:
+            return None
+        secret = job.endpoint.secret if job.endpoint else ""
+        custom = job.endpoint.headers if job.endpoint else {}
+        headers = signed(
+            delivery, receiver.style, secret=secret, identity=job.notice.id, now=_now()
+        )
+        async with (
+            asyncio.timeout(self._patience.answer_seconds),
+            self._http.guarded().post(
+                job.endpoint.url if job.endpoint else job.url,
+                data=delivery.body,
+                headers={**custom, **headers},
+                allow_redirects=False,
+            ) as response,
+        ):
+            await response.content.read(READ_BYTES)
+            if not response.content.at_eof():
+                response.close()
+            return None if 200 <= response.status < 300 else f"answered {response.status}"
+
+    def _write(self, work: Callable[[Connection], None]) -> None:
+        self._database.post(work)
+
+
+def _now() -> float:
+    """Wall time: pauses go on while no process runs."""
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,281 @@
+"""The log of events: written down first, told afterwards, to whoever listens on any node.
+
+An event exists once its row is on disk. Listeners get pages out of the log until they have caught
+up, and then what comes, in the order of its numbers, which is that of the whole bridge: one reader
+a node hands on what it finds behind the last number, whichever node wrote it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
+from sqlite3 import Connection
+from typing import Final, Protocol
+
+import msgspec
+
+from bridge.call.model import EndReason, LineName, State
+from bridge.call.notices import CallEvent, notice_of
+from bridge.net import deliveries, endpoints, event_store
+from bridge.net.database import Database
+from bridge.net.deliveries import Callback
+from bridge.net.event_store import Numbered
+from bridge.settings import Events as Keeping
+from bridge.wire.notice import Notice
+from bridge.wire.webhook import Style
+
+log = logging.getLogger(__name__)
+
+HELD: Final = 256
+"""Events kept for one listener; one that is further behind reads the log again."""
+POLL_SECONDS: Final = 0.25
+"""How often other nodes' events are looked for, while somebody listens."""
+SWEEP_SECONDS: Final = 600.0
+ENDED: Final = "call.ended"
+
+
+class Observer(Protocol):
+    """Who counts listeners."""
+
+    def set_event_listeners(self, count: int) -> None:
+        """Set how many there are."""
+        ...
+
+
+class EventLog:
+    """All events of a bridge, as one node sees them."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        node: int = 0,
+        nodes: int = 1,
+        observer: Observer,
+    ) -> None:
+        """Open the log, and tell of calls that this node's forerunner left without an end.
+
+        Args:
+            database: keeps it.
+            node: this node's index.
+            nodes: how many there are.
+            observer: counts.
+        """
+        for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
+            database.create(schema)
+        self._database = database
+        self.node = node
+        self.nodes = nodes
+        self._observer = observer
+        self._followers: list[Callable[[], None]] = []
+        self._closed = False
+        self._seen = 0
+        """Number of the last event that listeners were handed."""
+        self._listeners: set[_Listener] = set()
+        self._written = asyncio.Event()
+        database.post(self._take_over, then=self._tell)
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Have somebody called whenever events of this node are on disk."""
+        self._followers.append(follower)
+
+    def publish(self, event: CallEvent) -> None:
+        """Write an event down without waiting; those who listen hear it once it is on disk."""
+        try:
+            notice = notice_of(event, f"evt_{secrets.token_hex(12)}")
+            # What cannot be written must not take others with it.
+            msgspec.json.encode(notice)
+        except (TypeError, ValueError):
+            log.exception("event.unwritable", extra={"type": event.type})
+            return
+        callback = _callback(event)
+
+        def work(connection: Connection) -> None:
+            event_store.insert(connection, notice, node=self.node, callback=callback)
+
+        self._database.post(work, then=self._tell)
+
+    async def settled(self) -> None:
+        """Wait until all that was published before is on disk."""
+        await self._database.settled()
+
+    async def last(self) -> int:
+        """Give the number of the last event."""
+        return await self._database.run(event_store.last)
+
+    async def listen(
+        self, line: LineName, *, call_id: str | None = None, after: int, idle: float
+    ) -> AsyncGenerator[Numbered | None, None]:
+        """Give a line's events behind a number, or those of one of its calls, until the bridge ends.
+
+        None says that nothing came for `idle` seconds.
+        """
+        listener = _Listener(line, call_id)
+        newest = await self.last()
+        if not self._listeners:
+            self._seen = newest
+        self._listeners.add(listener)
+        self._observer.set_event_listeners(len(self._listeners))
+        self._written.set()
+        try:
+            while not self._closed:
+                for number, notice in await self._next(listener, after):
+                    if number > after:
+                        after = number
+                        yield number, notice
+                if not listener.waits:
+                    continue
+                try:
+                    async with asyncio.timeout(0 if self._closed else idle):
+                        await listener.woken.wait()
+                except TimeoutError:
+                    yield None
+        finally:
+            self._listeners.discard(listener)
+            self._observer.set_event_listeners(len(self._listeners))
+
+    async def run(self, keeping: Keeping) -> None:
+        """Hand events to listeners, and drop old ones, until cancelled."""
+        try:
+            await self._run(keeping)
+        finally:
+            self._closed = True
+            for listener in self._listeners:
+                listener.woken.set()
+
+    async def _run(self, keeping: Keeping) -> None:
+        loop = asyncio.get_running_loop()
+        swept = -SWEEP_SECONDS
+        while True:
+            if loop.time() - swept >= SWEEP_SECONDS:
+                swept = loop.time()
+                self._forget(keeping)
+            alone = self.nodes == 1 or not self._listeners
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_SECONDS if alone else POLL_SECONDS):
+                    await self._written.wait()
+            self._written.clear()
+            if self._listeners:
+                await self._hand_on()
+
+    def _tell(self) -> None:
+        self._written.set()
+        for follower in self._followers:
+            follower()
+
+    async def _next(self, listener: "_Listener", after: int) -> list[Numbered]:
+        if not listener.lags:
+            return listener.take()
+        # From here on it is handed what comes; what is in both is told apart by its number.
+        listener.lags = False
+        page = await self.read(after, listener.line, listener.call_id)
+        if len(page) == event_store.PAGE:
+            listener.lag()
+        return page
+
+    async def _hand_on(self) -> None:
+        try:
+            while page := await self.read(self._seen):
+                self._seen = page[-1][0]
+                for listener in self._listeners:
+                    listener.put(page)
+        except Exception:  # the next event must come whatever this one met
+            log.exception("events.unread")
+
+    async def read(
+        self, after: int, line: LineName | None = None, call_id: str | None = None
+    ) -> list[Numbered]:
+        """Give a page of events behind a number: of all lines, of one, or of one of its calls."""
+        return await self._database.run(
+            lambda connection: event_store.read(connection, after=after, line=line, call_id=call_id)
+        )
+
+    def _forget(self, keeping: Keeping) -> None:
+        now = _now().timestamp()
+        before, dead_before = now - keeping.kept_seconds, now - keeping.dead_seconds
+        self._database.post(
+            lambda connection: event_store.forget(
+                connection, events_before=before, dead_before=dead_before
+            )
+        )
+
+    def _take_over(self, connection: Connection) -> None:
+        if self.node == 0:
+            deliveries.adopt(connection, count=self.nodes)
+        for last in event_store.cut_off(connection, node=self.node, count=self.nodes):
+            if last.call is not None:
+                notice = _node_lost(last)
+                event_store.insert(connection, notice, node=self.node, callback=None)
+
+
+class _Listener:
+    """What one listener has still to be given."""
+
+    def __init__(self, line: LineName, call_id: str | None) -> None:
+        self.line = line
+        self.call_id = call_id
+        self.lags = True
+        """It reads from the log, and is handed nothing."""
+        self.woken = asyncio.Event()
+        self._held: deque[Numbered] = deque()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is nothing to give it now."""
+        return not self.lags and not self._held
+
+    def put(self, page: list[Numbered]) -> None:
+        """Hold events that are for it; too many, and it has to read them from the log."""
+        for number, notice in page:
+            if self.lags or not self._is_for_us(notice):
+                continue
+            self._held.append((number, notice))
+            if len(self._held) > HELD:
+                self.lag()
+        if not self.waits:
+            self.woken.set()
+
+    def lag(self) -> None:
+        """Hold nothing more: the log has it."""
+        self.lags = True
+        self._held.clear()
+
+    def take(self) -> list[Numbered]:
+        """Give what is held."""
+        self.woken.clear()
+        held = list(self._held)
+        self._held.clear()
+        return held
+
+    def _is_for_us(self, notice: Notice) -> bool:
+        if notice.line != self.line:
+            return False
+        return self.call_id is None or (notice.call is not None and notice.call.id == self.call_id)
+
+
+def _callback(event: CallEvent) -> Callback | None:
+    url = event.record.facts.details.callback_url if event.record else ""
+    return Callback(url, Style.WAVIX) if url else None
+
+
+def _node_lost(last: Notice) -> Notice:
+    """The end of a call that nobody lived to tell."""
+    now = _now()
+    call = last.call
+    if call is None:
+        raise ValueError("an end needs a call")
+    seconds = max(0.0, (now - call.started_at).total_seconds())
+    reason = EndReason.NODE_LOST.value
+    ended = msgspec.structs.replace(
+        call, state=State.ENDED.value, reason=reason, ended_at=now, seconds=seconds
+    )
+    identity = f"evt_{call.id.lower()}_lost"
+    data = {"reason": reason}
+    return Notice(id=identity, type=ENDED, line=last.line, at=now, call=ended, data=data)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,60 @@
+"""What happened on a line, as it is kept on disk and told to the world; every face tells it anew."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call as it stood when something happened to it."""
+
+    id: str
+    """The native form."""
+    direction: str
+    state: str
+    peer: str
+    started_at: datetime
+    reason: str = ""
+    from_: str = msgspec.field(default="", name="from")
+    to: str = ""
+    from_channel: str = ""
+    to_channel: str = ""
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    tag: str = ""
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float = 0.0
+    muted: bool = False
+    browser: bool = False
+    """Whether it has or had a WebRTC leg."""
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event; `id` is its own for ever, so that receivers know one that comes twice."""
+
+    id: str
+    type: str
+    """In our words, such as `call.ended`."""
+    line: str
+    at: datetime
+    """With zone UTC."""
+    call: Call | None = None
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def moment(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds; None for a moment that has not come."""
+    if at is None:
+        return None
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def number(party: str) -> str:
+    """A party as E.164 writes it, with `+`; what is no number stays as it is."""
+    return f"+{party}" if party.isdigit() else party
+
+
+def jid(peer: str) -> str:
+    """A peer as WhatsApp writes it."""
+    return f"{peer}@s.whatsapp.net" if peer.isdigit() else peer

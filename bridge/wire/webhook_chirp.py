@@ -1,0 +1,88 @@
+"""Chirp's webhooks: `{event, eventId, timestamp, data: {call, app}}`, events `calls.*`.
+
+https://docs.buildwithchirp.com/calling/webhooks-setup. The names of ringing, of no answer and of
+participants are ours; an end without an answer that has no event of its own is `calls.failed`.
+"""
+
+from typing import Any, Final
+
+from bridge.wire import call_id
+from bridge.wire.notice import Call, Notice, moment, number
+
+NAMES: Final = {
+    "call.initiated": "calls.initiated",
+    "call.ringing": "calls.ringing",
+    "call.answered": "calls.answered",
+    "leg.joined": "calls.participant.joined",
+    "leg.left": "calls.participant.left",
+    "recording.ready": "calls.recording.completed",
+    "transcript": "calls.transcript",
+}
+ENDED: Final = "call.ended"
+ONCE: Final = frozenset({"call.initiated", "call.ringing", "call.answered", ENDED})
+"""What happens to a call once at most, so that its name is enough to tell it apart."""
+COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
+IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
+END_WORDS: Final = {"remote_hangup": "hangup"}
+PARTICIPANTS: Final = frozenset({"leg.joined", "leg.left"})
+
+
+def name(notice: Notice) -> str | None:
+    """The event's name; None for what Chirp does not tell."""
+    if notice.call is None:
+        return None
+    if notice.type == ENDED:
+        return _end(notice.call)
+    return NAMES.get(notice.type)
+
+
+def body(notice: Notice, *, test: bool) -> dict[str, Any]:
+    """The event, to be sent.
+
+    Raises:
+        ValueError: it is one that has no name.
+    """
+    event, call = name(notice), notice.call
+    if event is None or call is None:
+        raise ValueError("Chirp has no such event")
+    identity = call_id.chirp(call.id, test=test)
+    event_id = f"evt_{identity}_{event}"
+    data: dict[str, Any] = {"call": _call(call, identity), "app": {"id": notice.line}}
+    if notice.type in PARTICIPANTS:
+        data["participant"] = notice.data
+    elif notice.type == "recording.ready":
+        data["recording"] = notice.data
+    elif notice.type not in ONCE:
+        data |= notice.data
+    return {
+        "event": event,
+        "eventId": event_id if notice.type in ONCE else f"{event_id}_{notice.id}",
+        "timestamp": moment(notice.at),
+        "data": data,
+    }
+
+
+def _call(call: Call, identity: str) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "direction": call.direction,
+        "from": number(call.from_),
+        "to": number(call.to),
+        "fromChannel": call.from_channel,
+        "toChannel": call.to_channel,
+        "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,
+        "metadata": call.metadata or None,
+        "endReason": END_WORDS.get(call.reason, call.reason) or None,
+        "duration": round(call.seconds) if call.reason else None,
+    }
+
+
+def _joins_by_room(call: Call) -> bool:
+    return call.browser or "webrtc" in (call.from_channel, call.to_channel)
+
+
+def _end(call: Call) -> str:
+    if call.reason == "no_answer":
+        return "calls.no_answer"
+    answered = call.answered_at is not None and call.reason in IF_ANSWERED
+    return "calls.completed" if answered or call.reason in COMPLETED else "calls.failed"

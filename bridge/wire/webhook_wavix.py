@@ -1,0 +1,116 @@
+"""Wavix's callbacks: the call object with an `event_type`, and what is sent after a call.
+
+https://docs.wavix.com/api-reference/call-webhooks/create-a-call-webhook.
+"""
+
+from typing import Any, Final
+
+from bridge.wire import call_id
+from bridge.wire.notice import Call, Notice, moment, number
+
+EVENT_TYPES: Final = {
+    "call.initiated": "call_setup",
+    "call.ringing": "ringing",
+    "call.answered": "answered",
+    "playback.started": "on_call_event",
+    "playback.completed": "on_call_event",
+    "digits.started": "on_call_event",
+    "digits.collected": "on_call_event",
+    "digits.failed": "on_call_event",
+}
+ENDS: Final = {"busy": "busy", "canceled": "cancelled", "rejected": "rejected"}
+DISPOSITIONS: Final = {
+    "hangup": "answered",
+    "remote_hangup": "answered",
+    "busy": "busy",
+    "no_answer": "noanswer",
+    "canceled": "noanswer",
+}
+IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
+
+
+def name(notice: Notice) -> str | None:
+    """The event's type; None for what Wavix does not tell."""
+    if notice.call is None:
+        return None
+    if notice.type == "call.ended":
+        return ENDS.get(notice.call.reason, "completed")
+    return EVENT_TYPES.get(notice.type)
+
+
+def body(notice: Notice) -> dict[str, Any]:
+    """The call object of a callback.
+
+    Raises:
+        ValueError: it is about no call.
+    """
+    call = _call_of(notice)
+    identity = call_id.wavix(call.id)
+    return {
+        "uuid": identity,
+        "id": identity,
+        "direction": call.direction,
+        "event_type": name(notice),
+        "event_time": moment(notice.at),
+        "event_payload": _payload(notice),
+        "from": number(call.from_),
+        "to": number(call.to),
+        "call_started": moment(call.started_at),
+        "call_answered": moment(call.answered_at),
+        "call_completed": moment(call.ended_at),
+        "machine_detected": False,
+        "tag": call.tag or None,
+    }
+
+
+def post_call_name(notice: Notice) -> str | None:
+    """The only event after a call."""
+    return "post-call" if notice.call is not None and notice.type == "call.ended" else None
+
+
+def post_call(notice: Notice) -> dict[str, Any]:
+    """What is sent once a call is over; it costs nothing here.
+
+    Raises:
+        ValueError: it is about no call.
+    """
+    call = _call_of(notice)
+    talked = 0.0
+    if call.answered_at is not None and call.ended_at is not None:
+        talked = (call.ended_at - call.answered_at).total_seconds()
+    return {
+        "uuid": call_id.wavix(call.id),
+        "direction": call.direction,
+        "destination": number(call.to),
+        "duration": round(talked),
+        "charge": "0.0",
+        "date": moment(call.started_at),
+        "disposition": _disposition(call),
+        "from": number(call.from_),
+        "to": number(call.to),
+        "per_minute": "0.0",
+    }
+
+
+def _call_of(notice: Notice) -> Call:
+    if notice.call is None:
+        raise ValueError("Wavix tells of calls only")
+    return notice.call
+
+
+def _payload(notice: Notice) -> dict[str, Any] | None:
+    if EVENT_TYPES.get(notice.type) != "on_call_event":
+        return None
+    kind, _, status = notice.type.partition(".")
+    data = notice.data
+    if kind == "playback":
+        content = {"status": status, "playback_id": data.get("playbackId")}
+        return {"type": "audio", "payload": content}
+    word = "completed" if status == "collected" else status
+    return {"type": "collect", "payload": {"digits": data.get("digits"), "status": word}}
+
+
+def _disposition(call: Call) -> str:
+    if call.reason in IF_ANSWERED and call.answered_at is not None:
+        return "answered"
+    return DISPOSITIONS.get(call.reason, "failed")
