@@ -7,8 +7,8 @@ from typing import Final
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, Frame
 from bridge.wire.media_stream import Channel
 
-HELD_SECONDS: Final = 1.4
-"""Sound of one track that waits here at most; with what the kernel holds it stays under 2 s."""
+HELD_SECONDS: Final = 0.8
+"""Sound of one track that waits here at most; with what is under way it stays at 2 s."""
 MOST_MARKS: Final = 1000
 """Marks that wait to be sent at most; of more the oldest are dropped, and counted."""
 CUT_OFF_SECONDS: Final = 10.0
@@ -47,16 +47,18 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._frames) + len(self._marks)
 
-    def push(self, track: Channel, frame: Frame, now: float) -> None:
-        """Take a frame; in a full outbox the oldest is dropped."""
+    def push(self, track: Channel, frame: Frame, now: float) -> bool:
+        """Take a frame; False when for its sake the oldest was dropped."""
         if self._first is None:
             self._first = frame.pts
         timestamp = (frame.pts - self._first) * 1000 // SAMPLE_RATE
         self._frames.append(Waiting(track, frame.pcm, timestamp))
-        if len(self._frames) > self._most:
-            self.dropped[self._frames.popleft().track] += 1
-            if self._behind_since is None:
-                self._behind_since = now
+        if len(self._frames) <= self._most:
+            return True
+        self.dropped[self._frames.popleft().track] += 1
+        if self._behind_since is None:
+            self._behind_since = now
+        return False
 
     def mark(self, name: str) -> None:
         """Take the name of a mark that is to be sent back."""

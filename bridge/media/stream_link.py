@@ -29,6 +29,11 @@ KERNEL_SECONDS: Final = 0.2
 ENVELOPE_BYTES: Final = 400
 """What a `media` message has beside its payload, at most."""
 
+PING_FRAMES: Final = 12
+"""After so many frames of a track a ping tells how far the customer has read."""
+WINDOW_SECONDS: Final = 1.2
+"""Sound that may be under way to the customer, in all kernels and buffers on the road."""
+
 GONE: Final = (OSError, aiohttp.ClientError)
 """What sending to somebody who has gone raises."""
 
@@ -43,15 +48,28 @@ class OverError(Exception):
 
 
 class StreamLink:
-    """One connected stream."""
+    """One connected stream.
+
+    Who answers pings is never sent more than he reads. A server that answers none, against RFC 6455
+    section 5.5.2, is held up by the kernels alone.
+    """
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, facts: StreamFacts) -> None:
         self._ws = ws
         self._writer = StreamWriter(facts)
+        self._tracks = len(facts.tracks)
+        self._sent = 0
+        """Frames, of all tracks."""
+        self._read: int | None = None
+        """Of those, how many the customer has read for certain; None before the first pong."""
 
     @property
     def has_room(self) -> bool:
-        """Whether all that was written has left for the kernel."""
+        """Whether a frame sent now would not have to wait long."""
+        if self._read is not None:
+            window = WINDOW_SECONDS / FRAME_SECONDS * self._tracks
+            if self._sent - self._read >= window:
+                return False
         return has_room(self._ws)
 
     async def greet(self) -> None:
@@ -62,6 +80,9 @@ class StreamLink:
     async def media(self, pcm: bytes, *, track: Channel, timestamp: int) -> None:
         """Send 20 ms of a track."""
         await self._write(self._writer.media(pcm, _now(), track=track, timestamp=timestamp))
+        self._sent += 1
+        if self._sent % (PING_FRAMES * self._tracks) == 0:
+            await self._ws.ping(self._sent.to_bytes(8))
 
     async def mark(self, name: str) -> None:
         """Send a mark back."""
@@ -75,15 +96,26 @@ class StreamLink:
         """
         while True:
             message = await self._ws.receive()
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                raise OverError("closed", EndReason.REMOTE_HANGUP)
-            await take(message.data)
+            match message.type:
+                case WSMsgType.TEXT | WSMsgType.BINARY:
+                    await take(message.data)
+                case WSMsgType.PING:
+                    await self._ws.pong(message.data)
+                case WSMsgType.PONG:
+                    self._confirm(message.data)
+                case _:
+                    raise OverError("closed", EndReason.REMOTE_HANGUP)
+
+    def _confirm(self, payload: bytes) -> None:
+        read = int.from_bytes(payload)
+        if len(payload) == 8 and (self._read or 0) <= read <= self._sent:
+            self._read = read
 
     async def part(self) -> None:
         """Say that the stream stops and close; what does not leave in time is thrown away."""
         with suppress(*GONE, TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
-                if not self._ws.closed and self.has_room:
+                if not self._ws.closed and has_room(self._ws):
                     await self._write(self._writer.stop(_now()))
                     await self._ws.close()
         if (transport := transport_of(self._ws)) is not None:
@@ -106,6 +138,7 @@ async def connect(http: Http, url: str, facts: StreamFacts) -> StreamLink:
             ws = await http.guarded().ws_connect(
                 url,
                 max_msg_size=LARGEST_MESSAGE,
+                autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=FAREWELL_SECONDS),
             )
     except AddressBlocked as error:

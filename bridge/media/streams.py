@@ -6,9 +6,9 @@ row of the routing table.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame, Push
+from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.audio.paced import PacedQueue
 from bridge.audio.resample import Resampler
@@ -31,6 +31,18 @@ from bridge.wire.media_stream import (
 
 PIECE_SECONDS: Final = 1.0
 """Of a long sound so much is worked on before others have their turn."""
+
+
+class Losses(Protocol):
+    """Who counts what is lost (`metrics.Metrics.sockets`)."""
+
+    def dropped(self, direction: str, seconds: float) -> None:
+        """Count sound that was too much: `in` from the customer, `out` for him."""
+        ...
+
+    def cut_off(self) -> None:
+        """Count a customer who took nothing any more."""
+        ...
 
 
 class Ear:
@@ -58,7 +70,9 @@ class StreamLeg:
     timed = False
     relays = False
 
-    def __init__(self, leg_id: LegId, facts: StreamFacts, url: str, *, http: Http) -> None:
+    def __init__(
+        self, leg_id: LegId, facts: StreamFacts, url: str, *, http: Http, losses: Losses
+    ) -> None:
         """Make a stream that is not connected yet.
 
         Args:
@@ -66,6 +80,7 @@ class StreamLeg:
             facts: what the stream is.
             url: where the customer listens.
             http: whose guarded session dials.
+            losses: counts the sound that is lost.
         """
         self.leg_id = leg_id
         self.facts = facts
@@ -73,6 +88,7 @@ class StreamLeg:
         """Set when the stream has ended."""
         self._url = url
         self._http = http
+        self._losses = losses
         self._outbox = Outbox(facts.tracks)
         self._down = {track: Resampler(16_000, facts.rate) for track in facts.tracks}
         self._up = Resampler(facts.rate, 16_000)
@@ -144,8 +160,6 @@ class StreamLeg:
 
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the customer plays, `sent` the first track."""
-        dropped = round(self._queue.dropped_bytes / FRAME_BYTES)
-        bad = sum(self._ignored.values())
         return LegStatistics(
             received=ReceivedAudio(
                 packets=self._received_messages,
@@ -154,7 +168,7 @@ class StreamLeg:
                 level_dbov=level(self._said),
             ),
             sent=self.sent(self.facts.tracks[0]),
-            discarded={"bad_message": bad, "overflow": dropped},
+            discarded={"bad_message": sum(self._ignored.values())},
         )
 
     def sent(self, track: Channel) -> SentAudio:
@@ -209,7 +223,10 @@ class StreamLeg:
         for begin in range(0, len(pcm), size):
             if begin:
                 await asyncio.sleep(0)
+            before = self._queue.dropped_seconds
             self._queue.add(self._up.process(pcm[begin : begin + size]))
+            if (dropped := self._queue.dropped_seconds - before) > 0:
+                self._losses.dropped("in", dropped)
 
     async def _send(self, link: StreamLink) -> None:
         while True:
@@ -223,11 +240,13 @@ class StreamLeg:
                 await link.media(pcm, track=waiting.track, timestamp=waiting.timestamp)
                 self._sent[waiting.track] += 1
             if self._outbox.hopeless(self._loop.time()):
+                self._losses.cut_off()
                 raise OverError("slow", EndReason.FAILED)
 
     def _heard(self, track: Channel, frame: Frame, now: float) -> None:
         if self._live:
-            self._outbox.push(track, frame, now)
+            if not self._outbox.push(track, frame, now):
+                self._losses.dropped("out", FRAME_SECONDS)
             self._wake.set()
 
     def _tell_marks(self, names: list[str]) -> None:

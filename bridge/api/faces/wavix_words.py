@@ -1,10 +1,39 @@
 """How the Wavix face speaks: its envelopes, its call object and its words for states."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.errors import BridgeError, Unauthorized
+from bridge.call.model import CallRecord, State
+from bridge.call.notices import CallEvent, notice_of
+from bridge.errors import BridgeError, InvalidRequest, Unauthorized
+from bridge.wire import webhook_wavix
+
+LAST_EVENTS: Final = {
+    State.INITIATED: "call.initiated",
+    State.RINGING: "call.ringing",
+    State.ENDED: "call.ended",
+}
+"""What a call in each state was told last; in all other states that it was answered."""
+
+
+class WrongFields(InvalidRequest):
+    """Several fields are wrong, each for a reason of its own."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("the request's fields are not valid: " + ", ".join(errors))
+        self.errors = dict(errors)
+
+
+def call_object(record: CallRecord) -> dict[str, Any]:
+    """Give the call object, as it was last sent to the call's callback."""
+    at = record.ended_at or record.answered_at or record.facts.started_at
+    event = LAST_EVENTS.get(record.state, "call.answered")
+    facts = record.facts
+    return webhook_wavix.body(
+        notice_of(CallEvent(event, facts.line, facts.call_id, at, record), "")
+    )
 
 
 def success(**fields: object) -> web.Response:
@@ -16,7 +45,9 @@ def failure(error: BridgeError) -> web.Response:
     """Render an error: a wrong field by its name in `errors`, a missing key with `error: true`."""
     body: dict[str, Any] = {"success": False, "message": str(error)}
     field = getattr(error, "field", None)
-    if field:
+    if isinstance(error, WrongFields):
+        body["errors"] = error.errors
+    elif field:
         body["errors"] = {field: str(error)}
     if type(error) is Unauthorized:
         body["error"] = True

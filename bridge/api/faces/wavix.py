@@ -1,0 +1,188 @@
+"""The Wavix face, `/v1/call`: calls, and media streams to the customer's WebSocket."""
+
+from typing import Final
+
+from aiohttp import web
+
+from bridge.api.body import Body, call_in_path, read_body
+from bridge.api.faces.chirp_parties import APPS
+from bridge.api.faces.wavix_words import WrongFields, call_object, success
+from bridge.api.keys import GUARD, KEYS, MANAGER, STREAMS
+from bridge.call import events
+from bridge.call.model import CallDetails, LineName, Parties
+from bridge.errors import InvalidRequest
+from bridge.node.streams import StreamOrder
+from bridge.wire import call_id as forms
+from bridge.wire.media_stream import DEFAULT_RATE, RATES, Channel, StreamType
+
+CALLS = "/v1/call"
+CALL = CALLS + "/{call_id}"
+STREAM_FIELDS: Final = ("stream_url", "stream_type", "stream_channel")
+LONGEST_TAG: Final = 1024
+
+
+async def create(request: web.Request) -> web.Response:
+    """Ring a number."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    number = body.phone("to")
+    parties = Parties(from_=_caller(request, line, body), to=_shown(body, number))
+    callback = body.optional_text("callback_url", "status_callback") or ""
+    if callback:
+        await _check_url(request, callback)
+    tag = body.optional_text("tag") or ""
+    if len(tag) > LONGEST_TAG:
+        raise InvalidRequest(f"tag: expected at most {LONGEST_TAG} characters", field="tag")
+    details = CallDetails(parties, tag=tag, callback_url=callback)
+    runner = await request.app[MANAGER].dial(line, number, details)
+    return success(**call_object(runner.record()))
+
+
+async def list_calls(request: web.Request) -> web.Response:
+    """List the calls that have not ended, oldest first."""
+    line = request.app[KEYS].line(request)
+    calls = [call_object(record) for record in await request.app[MANAGER].list(line)]
+    return success(calls=calls)
+
+
+async def call(request: web.Request) -> web.Response:
+    """Give one call; an ended one for as long as it is known."""
+    line = request.app[KEYS].line(request)
+    record = request.app[MANAGER].record(line, call_in_path(request))
+    return success(call=call_object(record))
+
+
+async def end(request: web.Request) -> web.Response:
+    """End a call in any state."""
+    line = request.app[KEYS].line(request)
+    request.app[MANAGER].request(line, call_in_path(request), events.HangupRequested())
+    return success()
+
+
+async def answer(request: web.Request) -> web.Response:
+    """Accept a call that rings us; with a stream's fields in the body its streaming begins too."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    wanted = any(body.optional_text(name) for name in STREAM_FIELDS)
+    order = _order(body) if wanted else None
+    call_id = call_in_path(request)
+    # Nobody is to be answered whose stream cannot begin.
+    if order is not None:
+        request.app[MANAGER].live(line, call_id)
+        await _check_stream(request, order)
+    request.app[MANAGER].request(line, call_id, events.AnswerRequested())
+    return success() if order is None else await _start(request, line, call_id, order)
+
+
+async def start_stream(request: web.Request) -> web.Response:
+    """Begin to stream an answered call."""
+    line = request.app[KEYS].line(request)
+    order = _order(await read_body(request))
+    return await _start(request, line, call_in_path(request), order)
+
+
+async def stop_stream(request: web.Request) -> web.Response:
+    """Stop a stream of a call."""
+    line = request.app[KEYS].line(request)
+    stream_id = request.match_info["stream_id"]
+    request.app[STREAMS].stop(line, call_in_path(request), stream_id)
+    return success()
+
+
+async def _start(
+    request: web.Request, line: LineName, call_id: str, order: StreamOrder
+) -> web.Response:
+    try:
+        stream_id = await request.app[STREAMS].start(
+            line, call_id, order, shown_id=forms.wavix(call_id)
+        )
+    except InvalidRequest as error:
+        raise InvalidRequest(f"stream_url: {error}", field="stream_url") from None
+    return success(stream_id=stream_id)
+
+
+async def _check_stream(request: web.Request, order: StreamOrder) -> None:
+    try:
+        await request.app[STREAMS].check(order)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"stream_url: {error}", field="stream_url") from None
+
+
+async def _check_url(request: web.Request, url: str) -> None:
+    try:
+        await request.app[GUARD].check(url)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"callback_url: {error}", field="callback_url") from None
+
+
+def _caller(request: web.Request, line: LineName, body: Body) -> str:
+    """Give the caller's number as it was sent; a line that has numbers may show only these."""
+    number = body.phone("from")
+    app = request.app[APPS].get(line)
+    if app is not None and app.numbers and f"+{number}" not in app.numbers:
+        raise InvalidRequest(
+            "from: this number does not belong to your account (lines.NAME.numbers)", field="from"
+        )
+    return _shown(body, number, "from")
+
+
+def _shown(body: Body, number: str, name: str = "to") -> str:
+    """Give a number with its + where it came with one."""
+    try:
+        plus = (body.optional_text(name) or "").startswith("+")
+    except InvalidRequest:
+        plus = False
+    return f"+{number}" if plus else number
+
+
+def _order(body: Body) -> StreamOrder:
+    """Read what is to be streamed.
+
+    Raises:
+        WrongFields: naming everything that is missing or wrong.
+    """
+    wrong: dict[str, str] = {}
+    url = _word(body, "stream_url", wrong)
+    kind = _word(body, "stream_type", wrong)
+    channel = _word(body, "stream_channel", wrong)
+    if url and not url.startswith(("ws://", "wss://")):
+        wrong["stream_url"] = "must be a WebSocket URL that begins with ws:// or wss://"
+    if kind and kind not in list(StreamType):
+        wrong["stream_type"] = "must be oneway or twoway"
+    if channel and channel not in list(Channel):
+        wrong["stream_channel"] = "must be inbound, outbound or both"
+    encoding = body.optional_text("stream_encoding")
+    if encoding not in (None, "s16le"):
+        wrong["stream_encoding"] = "must be s16le"
+    rate = body.number("stream_sample_rate", default=DEFAULT_RATE, least=1, most=48_000)
+    if rate not in RATES:
+        wrong["stream_sample_rate"] = "must be 8000, 16000 or 24000"
+    if wrong:
+        raise WrongFields(wrong)
+    return StreamOrder(url, StreamType(kind), Channel(channel), rate)
+
+
+def _word(body: Body, name: str, wrong: dict[str, str]) -> str:
+    try:
+        return body.text(name)
+    except InvalidRequest as error:
+        wrong[name] = str(error)
+        return ""
+
+
+_STOPS: Final = (
+    CALL + "/streams/{stream_id}",
+    CALLS + "/answer/{call_id}/streams/{stream_id}",
+    "/v1/calls/{call_id}/streams/{stream_id}",
+)
+"""The vendor's documents name three."""
+
+ROUTES = (
+    web.post(CALLS, create),
+    web.get(CALLS, list_calls),
+    web.get(CALL, call),
+    web.delete(CALL, end),
+    web.post(CALL + "/answer", answer),
+    web.post(CALL + "/streams", start_stream),
+    *(web.delete(path, stop_stream) for path in _STOPS),
+)

@@ -1,0 +1,116 @@
+"""Streams to customers' WebSockets: starts them on a call, within its limits, and stops them."""
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from bridge.call import events
+from bridge.call.machine import UNANSWERED
+from bridge.call.model import LegId, LineName, Party
+from bridge.call.routing import Heard, Hears
+from bridge.errors import InvalidState, NotFound, TooManyStreams
+from bridge.media.streams import Losses, StreamLeg, TrackLeg
+from bridge.net.guard import Guard
+from bridge.net.http import Http
+from bridge.node.manager import Manager
+from bridge.node.runner import CallRunner
+from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+
+MOST: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
+"""Streams of a call at once, by type."""
+SCHEMES: Final = ("ws", "wss")
+
+_HEARS: Final = {Channel.INBOUND: Hears.INBOUND, Channel.OUTBOUND: Hears.OUTBOUND}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOrder:
+    """What a customer asks for."""
+
+    url: str
+    type: StreamType
+    channel: Channel
+    rate: int
+    """Samples a second."""
+
+
+class Streams:
+    """What all faces ask to stream."""
+
+    def __init__(self, manager: Manager, *, http: Http, guard: Guard, losses: Losses) -> None:
+        self._manager = manager
+        self._http = http
+        self._guard = guard
+        self._losses = losses
+
+    async def check(self, order: StreamOrder) -> None:
+        """Judge where a stream would go, before anything is done for it.
+
+        Raises:
+            InvalidRequest: it is no `ws` or `wss` URL.
+            AddressBlocked: it leads where customers' URLs may not.
+        """
+        await self._guard.check(order.url, schemes=SCHEMES)
+
+    async def start(self, line: LineName, call_id: str, order: StreamOrder, shown_id: str) -> str:
+        """Begin to dial the customer; gives the stream's id without waiting for the connection.
+
+        Args:
+            line: whose call it is.
+            call_id: the call, in its native form.
+            order: what is asked for.
+            shown_id: the call's id as the customer is told it.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such call that has been answered.
+            InvalidRequest, AddressBlocked: the URL will not do.
+            TooManyStreams, LimitExceeded: the call has all it may have.
+        """
+        self._check_call(self._manager.live(line, call_id), order.type)
+        await self.check(order)
+        # Meanwhile the call may have ended, and other streams may have come.
+        self._check_call(self._manager.live(line, call_id), order.type)
+        facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.rate)
+        leg = StreamLeg(
+            LegId(facts.stream_id), facts, order.url, http=self._http, losses=self._losses
+        )
+        twoway = order.type is StreamType.TWOWAY
+        attach = partial(self._manager.attach, line, call_id, party=Party.SERVICE)
+        attach(
+            make=lambda _: leg,
+            hears=_HEARS[facts.tracks[0]],
+            heard=Heard.ALL if twoway else Heard.NOBODY,
+        )
+        for track in facts.tracks[1:]:
+            attach(
+                make=partial(TrackLeg, stream=leg, track=track),
+                hears=_HEARS[track],
+                heard=Heard.NOBODY,
+            )
+        return facts.stream_id
+
+    def stop(self, line: LineName, call_id: str, stream_id: str) -> None:
+        """End a stream; it says goodbye to the customer by itself.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such live call.
+            NotFound: the call has no such stream.
+        """
+        runner = self._manager.live(line, call_id)
+        leg = runner.leg(LegId(stream_id.lower()))
+        if not isinstance(leg, StreamLeg):
+            raise NotFound("the call has no such stream")
+        runner.dispatch(events.CloseRequested(leg.leg_id))
+
+    @staticmethod
+    def _check_call(runner: CallRunner, wanted: StreamType) -> None:
+        if runner.machine.state in UNANSWERED:
+            raise InvalidState("a stream needs an answered call; this one still rings")
+        kept = [
+            leg for leg in runner.legs() if isinstance(leg, StreamLeg) and leg.facts.type is wanted
+        ]
+        if len(kept) >= MOST[wanted]:
+            raise TooManyStreams(
+                f"the call has its {MOST[wanted]} {wanted.value} stream(s) already"
+            )
