@@ -1,0 +1,283 @@
+"""What receivers are told, in each vendor's words."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
+
+import msgspec
+import pytest
+
+from bridge.wire.notice import Call, Notice
+from bridge.wire.webhook import Format, Receiver, Style, native, render, signed, wants
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
+CALL = Call(
+    id="00" + "AB" * 15,
+    direction="outbound",
+    state="active",
+    peer="15550100001",
+    started_at=AT,
+    to="15550100001",
+    from_="15550109000",
+    from_channel="whatsapp",
+    to_channel="whatsapp",
+    metadata={"order": 7},
+    tag="spring",
+)
+LATER = AT + timedelta(seconds=62)
+
+
+def notice(kind, call=CALL, data=None, **changes):
+    call = msgspec.structs.replace(call, **changes) if call else None
+    return Notice(id="evt_1", type=kind, line="sales", at=AT, call=call, data=data or {})
+
+
+def over(reason, *, answered=True, **changes):
+    moments = {"answered_at": AT + timedelta(seconds=2) if answered else None, "ended_at": LATER}
+    told = moments | {"state": "ended", "reason": reason} | changes
+    return notice("call.ended", data={"reason": reason}, **told)
+
+
+def told(event, style, **receiver):
+    delivery = render(event, Receiver(style, **receiver))
+    return None if delivery is None else msgspec.json.decode(delivery.body)
+
+
+# Ours
+
+
+def test_our_own_form_holds_the_event_the_call_and_the_data():
+    body = told(over("hangup"), Style.NATIVE)
+    assert body["id"] == "evt_1"
+    assert body["type"] == "call.ended"
+    assert body["createdAt"] == "2026-01-02T03:04:05.678Z"
+    assert body["callId"] == CALL.id
+    assert body["call"]["peer"] == "15550100001@s.whatsapp.net"
+    assert body["call"]["endReason"] == "hangup"
+    assert body["call"]["endedAt"] == "2026-01-02T03:05:07.678Z"
+    assert body["call"]["metadata"] == {"order": 7}
+    assert body["call"]["tag"] == "spring"
+    assert body["data"] == {"reason": "hangup"}
+
+
+def test_what_happened_to_no_call_names_none():
+    assert native(notice("line.connected", call=None)) == {
+        "id": "evt_1",
+        "type": "line.connected",
+        "createdAt": "2026-01-02T03:04:05.678Z",
+        "data": {},
+    }
+
+
+# WADial
+
+
+def test_wadial_is_told_as_its_guide_shows():
+    delivery = render(over("no_answer"), Receiver(Style.WADIAL))
+    assert delivery is not None
+    body = msgspec.json.decode(delivery.body)
+    assert body.keys() == {"id", "type", "createdAt", "sessionId", "data"}
+    assert (body["sessionId"], body["type"]) == ("sales", "call.ended")
+    assert body["data"]["callId"] == CALL.id
+    assert body["data"]["direction"] == "outgoing"
+    assert body["data"]["state"] == "ended"
+    assert body["data"]["reason"] == "no_answer"
+    assert delivery.headers == {"wadial-event-id": "evt_1", "wadial-event-type": "call.ended"}
+
+
+def test_wadial_hears_of_a_recording_under_its_documented_name():
+    data = {"recordingId": "r1", "kind": "mixed", "durationMs": 120000}
+    body = told(notice("recording.ready", data=data), Style.WADIAL)
+    assert body["type"] == "call.recording.ready"
+    assert body["data"] == {"callId": CALL.id, **data}
+
+
+# Chirp
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (notice("call.initiated"), "calls.initiated"),
+        (notice("call.ringing"), "calls.ringing"),
+        (notice("call.answered"), "calls.answered"),
+        (over("hangup"), "calls.completed"),
+        (over("remote_hangup"), "calls.completed"),
+        (over("no_answer", answered=False), "calls.no_answer"),
+        (over("busy", answered=False), "calls.failed"),
+        (over("node_lost"), "calls.completed"),
+        (over("node_lost", answered=False), "calls.failed"),
+        (notice("leg.joined"), "calls.participant.joined"),
+        (notice("leg.left"), "calls.participant.left"),
+        (notice("recording.ready"), "calls.recording.completed"),
+    ],
+)
+def test_chirps_events_have_its_names(event, name):
+    assert told(event, Style.CHIRP)["event"] == name
+
+
+def test_chirp_hears_nothing_of_what_it_has_no_name_for():
+    assert told(notice("leg.silent"), Style.CHIRP) is None
+    assert told(notice("line.connected", call=None), Style.CHIRP) is None
+
+
+def test_chirps_event_ids_follow_its_pattern_and_stay_apart():
+    ringing = told(notice("call.ringing"), Style.CHIRP)
+    identity = ringing["data"]["call"]["id"]
+    assert ringing["eventId"] == f"evt_{identity}_calls.ringing"
+    joined = told(notice("leg.joined"), Style.CHIRP)
+    assert joined["eventId"] == f"evt_{identity}_calls.participant.joined_evt_1"
+
+
+def test_chirp_is_told_who_rang_whom():
+    call = told(notice("call.ringing"), Style.CHIRP)["data"]["call"]
+    assert (call["from"], call["to"]) == ("+15550109000", "+15550100001")
+    assert (call["fromChannel"], call["toChannel"]) == ("whatsapp", "whatsapp")
+    assert call["livekitRoomName"] is None
+    assert call["metadata"] == {"order": 7}
+
+
+def test_a_browser_gives_chirps_call_a_room():
+    call = told(notice("call.ringing", browser=True), Style.CHIRP)["data"]["call"]
+    assert call["livekitRoomName"].startswith("room_")
+
+
+def test_a_test_keys_endpoint_is_told_test_ids():
+    call = told(notice("call.ringing"), Style.CHIRP, test=True)["data"]["call"]
+    assert call["id"].startswith("call_test_")
+
+
+# ZuckZapGo and WaGo
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (notice("call.ringing", direction="inbound"), "v1.call.offer"),
+        (notice("call.initiated"), "v1.call.offer_notice"),
+        (notice("call.ringing"), "v1.call.preaccept"),
+        (notice("call.answered"), "v1.call.accept"),
+        (notice("call.active"), "v1.call.transport"),
+        (over("hangup"), "v1.call.terminate"),
+        (over("rejected", answered=False), "v1.call.reject"),
+        (over("busy", answered=False), "v1.call.reject"),
+        (notice("transcript"), "v1.call.transcript"),
+    ],
+)
+def test_zuckzapgos_events_have_its_names(event, name):
+    assert told(event, Style.ZUCKZAPGO)["type"] == name
+
+
+def test_an_inbound_call_is_offered_once():
+    assert told(notice("call.initiated", direction="inbound"), Style.ZUCKZAPGO) is None
+
+
+def test_zuckzapgo_is_told_beside_and_under_v1():
+    body = told(over("hangup"), Style.ZUCKZAPGO)
+    assert body["event"]["callId"] == body["v1"]["callId"] == CALL.id
+    assert body["event"]["reason"] == "hangup"
+    assert body["v1"]["id"] == "evt_1"
+
+
+def test_wago_gets_a_form_with_its_token_and_json():
+    delivery = render(
+        notice("call.ringing", direction="inbound"), Receiver(Style.WAGO, Format.FORM, "key")
+    )
+    assert delivery is not None
+    assert delivery.content_type == "application/x-www-form-urlencoded"
+    fields = parse_qs(delivery.body.decode(), strict_parsing=True)
+    assert fields["token"] == ["key"]
+    body = msgspec.json.decode(fields["jsonData"][0])
+    assert (body["type"], body["event"]["Type"]) == ("Call", "v1.call.offer")
+    assert body["event"]["CallID"] == CALL.id
+
+
+# Wavix
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (notice("call.initiated"), "call_setup"),
+        (notice("call.ringing"), "ringing"),
+        (notice("call.answered"), "answered"),
+        (over("hangup"), "completed"),
+        (over("busy", answered=False), "busy"),
+        (over("canceled", answered=False), "cancelled"),
+        (over("rejected", answered=False), "rejected"),
+        (over("no_answer", answered=False), "completed"),
+    ],
+)
+def test_wavixs_callbacks_have_its_event_types(event, kind):
+    assert told(event, Style.WAVIX)["event_type"] == kind
+
+
+def test_wavix_is_told_the_whole_call_object():
+    body = told(over("hangup"), Style.WAVIX)
+    assert body["uuid"] == body["id"] == "00ababab-abab-abab-abab-abababababab"
+    assert (body["from"], body["to"]) == ("+15550109000", "+15550100001")
+    assert body["call_started"] == "2026-01-02T03:04:05.678Z"
+    assert body["call_completed"] == "2026-01-02T03:05:07.678Z"
+    assert body["tag"] == "spring"
+    assert body["event_payload"] is None
+
+
+def test_wavix_is_told_of_playback_while_a_call_is_on():
+    body = told(notice("playback.completed", data={"playbackId": "p1"}), Style.WAVIX)
+    assert body["event_type"] == "on_call_event"
+    assert body["event_payload"] == {
+        "type": "audio",
+        "payload": {"status": "completed", "playback_id": "p1"},
+    }
+
+
+def test_wavix_is_told_after_a_call_what_it_was():
+    body = told(over("hangup"), Style.WAVIX_POST_CALL)
+    assert (body["disposition"], body["duration"]) == ("answered", 60)
+    assert told(over("no_answer", answered=False), Style.WAVIX_POST_CALL)["disposition"] == (
+        "noanswer"
+    )
+    assert told(notice("call.ringing"), Style.WAVIX_POST_CALL) is None
+
+
+# Filters and signatures
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        ([], True),
+        (["All"], True),
+        (["Call"], True),
+        (["calls.completed"], True),
+        (["calls.*"], True),
+        (["call.ended"], True),
+        (["calls.failed"], False),
+        (["messages.*"], False),
+    ],
+)
+def test_a_filter_knows_the_vendors_names_and_ours(filters, wanted):
+    assert wants(filters, Style.CHIRP, over("hangup")) is wanted
+
+
+def test_no_filter_wants_what_the_vendor_has_no_name_for():
+    assert not wants(["*"], Style.CHIRP, notice("leg.silent"))
+
+
+@pytest.mark.parametrize("style", list(Style))
+def test_every_style_is_signed_twice_and_the_id_stays(style):
+    delivery = render(over("hangup"), Receiver(style))
+    assert delivery is not None
+    headers = signed(delivery, style, secret="whsec_AAAA", identity="evt_1", now=5)
+    own = "wadial-signature" if style is Style.WADIAL else "bridge-signature"
+    assert headers[own].startswith("t=5,v1=")
+    assert headers["webhook-signature"].startswith("v1,")
+    assert headers["webhook-id"] == "evt_1"
+
+
+def test_without_a_secret_there_is_no_signature_but_an_id():
+    delivery = render(over("hangup"), Receiver(Style.WAVIX))
+    assert delivery is not None
+    assert signed(delivery, Style.WAVIX, secret="", identity="evt_1", now=5) == {
+        "Content-Type": "application/json",
+        "webhook-id": "evt_1",
+    }
