@@ -36,6 +36,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/playback.py": "tests/api/test_playback.py goes through it",
     "bridge/api/faces/wadial_audio.py": "tests/api/test_playback.py goes through it",
     "bridge/legs/base.py": "a protocol",
+    "bridge/legs/setup.py": "every set-up of tests/legs/test_webrtc.py and test_whatsapp.py is one",
     "bridge/legs/dial.py": "a protocol",
     "bridge/call/notices.py": "a record without behaviour",
     "bridge/rtc/ice.py": "tests/rtc/test_peer*.py and test_hostile_datagrams.py go through it",

@@ -4,14 +4,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
 from bridge.call.bus import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.errors import BridgeError, NegotiationFailed
-from bridge.rtc.peer import Peer
+from bridge.errors import BridgeError
+from bridge.legs import setup
+from bridge.legs.setup import PeerFactory
+
+__all__ = ["PeerFactory", "SetupObserver", "WebRtcLeg"]
 
 log = logging.getLogger(__name__)
 
@@ -20,23 +23,8 @@ SILENT_AFTER_SECONDS = 2.0
 """A leg that was sending and has sent nothing for this long is reported silent."""
 
 
-PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]], Peer]
-
-
-class SetupObserver(Protocol):
-    """Hears how set-ups went; `metrics.Metrics` is one."""
-
-    def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
-        """A leg's set-up ended (`metrics.SETUP_OUTCOMES`)."""
-        ...
-
-    def setup_stage(self, stage: str, seconds: float) -> None:
-        """`answer`, `ice` or `dtls` is done."""
-        ...
-
-    def transport_failed(self, stage: str, reason: str) -> None:
-        """`ice` or `dtls` did not come up, or went down."""
-        ...
+class SetupObserver(setup.SetupObserver, Protocol):
+    """Hears how set-ups and ICE restarts went; `metrics.Metrics` is one."""
 
     def ice_restart(self, outcome: str) -> None:
         """A leg changes its network: `started`, `succeeded` or `failed`."""
@@ -116,7 +104,9 @@ class WebRtcLeg:
         """Connect and live until the peer is gone (`legs.base.Leg.run`)."""
         self._emit = emit
         try:
-            if await self._connect():
+            if await setup.connect(
+                self._peer, self._observer, kind=self.kind, began=self._offered_at
+            ):
                 emit(events.LegConnected(self.leg_id))
                 reason = await self._live(emit)
                 emit(events.LegEnded(self.leg_id, reason))
@@ -145,27 +135,6 @@ class WebRtcLeg:
     async def aclose(self) -> None:
         """Free a leg that was never run."""
         await self._peer.aclose()
-
-    async def _connect(self) -> bool:
-        loop, began = asyncio.get_running_loop(), self._offered_at
-        try:
-            await self._peer.connect()
-        except asyncio.CancelledError:
-            self._observer.leg_setup(self.kind, "canceled", loop.time() - began)
-            raise
-        except NegotiationFailed as error:
-            outcome = "timeout" if error.reason == "timeout" else "failed"
-            self._observer.transport_failed(error.stage, error.reason)
-            self._observer.leg_setup(self.kind, outcome, loop.time() - began)
-            log.warning("leg.not_connected", extra={"stage": error.stage, "reason": error.reason})
-            return False
-        seconds = loop.time() - began
-        self._observer.leg_setup(self.kind, "connected", seconds)
-        timings = self._peer.timings
-        self._observer.setup_stage("ice", timings.ice_seconds or 0.0)
-        self._observer.setup_stage("dtls", timings.dtls_seconds or 0.0)
-        log.info("leg.connected", extra={"kind": self.kind, "seconds": round(seconds, 3)})
-        return True
 
     async def _live(self, emit: Callable[[events.LegEvent], None]) -> EndReason:
         async with asyncio.TaskGroup() as group:

@@ -10,14 +10,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
 from bridge.call.bus import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.errors import BridgeError, NegotiationFailed
-from bridge.rtc.peer import Peer
+from bridge.errors import BridgeError
+from bridge.legs.setup import PeerFactory, SetupObserver, connect
+
+__all__ = ["PeerFactory", "Ring", "SetupObserver", "Signalling", "WhatsAppLeg"]
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,6 @@ SILENT_AFTER_SECONDS = 2.0
 _BEATS_PER_REPORT: Final = 50
 _BEATS_PER_LOOK: Final = 25
 _MOST_LATE_SECONDS: Final = 3 * FRAME_SECONDS
-
-PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]], Peer]
 
 
 class Signalling(Protocol):
@@ -50,22 +50,6 @@ class Signalling(Protocol):
 
     async def terminate(self, call_id: str) -> None:
         """End a call; goes on by itself when its waiter is cancelled."""
-        ...
-
-
-class SetupObserver(Protocol):
-    """Hears how set-ups went; `metrics.Metrics` is one."""
-
-    def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
-        """A leg's set-up ended (`metrics.SETUP_OUTCOMES`)."""
-        ...
-
-    def setup_stage(self, stage: str, seconds: float) -> None:
-        """`answer`, `ice` or `dtls` is done."""
-        ...
-
-    def transport_failed(self, stage: str, reason: str) -> None:
-        """`ice` or `dtls` did not come up, or went down."""
         ...
 
 
@@ -250,7 +234,8 @@ class WhatsAppLeg:
     async def _carry(self) -> None:
         """Bring up the media road once both sides know each other, and watch it until it is gone."""
         await self._known.wait()
-        if not await self._connect():
+        began = asyncio.get_running_loop().time()
+        if not await connect(self._peer, self._observer, kind=self.kind, began=began):
             self._end(EndReason.FAILED)
             return
         async with asyncio.TaskGroup() as group:
@@ -263,28 +248,6 @@ class WhatsAppLeg:
         else:
             self._observer.transport_failed("ice", reason)
             self._end(EndReason.MEDIA_TIMEOUT)
-
-    async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            await self._peer.connect()
-        except asyncio.CancelledError:
-            self._observer.leg_setup(self.kind, "canceled", loop.time() - began)
-            raise
-        except NegotiationFailed as error:
-            outcome = "timeout" if error.reason == "timeout" else "failed"
-            self._observer.transport_failed(error.stage, error.reason)
-            self._observer.leg_setup(self.kind, outcome, loop.time() - began)
-            log.warning("leg.not_connected", extra={"stage": error.stage, "reason": error.reason})
-            return False
-        seconds = loop.time() - began
-        self._observer.leg_setup(self.kind, "connected", seconds)
-        timings = self._peer.timings
-        self._observer.setup_stage("ice", timings.ice_seconds or 0.0)
-        self._observer.setup_stage("dtls", timings.dtls_seconds or 0.0)
-        log.info("leg.connected", extra={"kind": self.kind, "seconds": round(seconds, 3)})
-        return True
 
     async def _talk(self) -> None:
         """Send without a pause from the moment it is allowed, report, and watch for silence."""
