@@ -15,20 +15,30 @@ from aiohttp import web
 from bridge import __version__
 from bridge.api import forward, siblings
 from bridge.api.auth import Keys, Tickets
+from bridge.api.body import MOST_BYTES
+from bridge.api.events import settle, tell
 from bridge.api.faces.chirp_parties import APPS, App
+from bridge.api.gateway import GATEWAY
 from bridge.api.keys import (
+    ASSETS,
     DATABASE,
     DIRECTORY,
+    EVENTS,
     GUARD,
     HTTP,
     ICE_CONFIGURATION,
     KEYS,
+    LINES,
     MANAGER,
     METRICS,
+    PLAYBACKS,
     PORTS,
     RATE,
+    RECORDINGS,
     SIBLINGS,
     SITE,
+    SOUNDS,
+    STREAMS,
     TICKETS,
     Site,
 )
@@ -36,20 +46,27 @@ from bridge.api.middleware import IN_ORDER
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
 from bridge.api.simulator import SIMULATOR
+from bridge.api.whatsapp import WHATSAPP
 from bridge.audio import opus
 from bridge.audio.rung import Effort
 from bridge.call.machine import CallLimits
 from bridge.call.model import LegId, LineName
+from bridge.call.notices import CallEvent
 from bridge.errors import Unreachable
 from bridge.legs.base import Leg
 from bridge.legs.dial import DialOrder
 from bridge.legs.simulator import SimulatedContact, parse_speech, refuse
-from bridge.legs.webrtc import WebRtcLeg
+from bridge.legs.webrtc import PeerFactory, WebRtcLeg
+from bridge.media.archive import Archive
+from bridge.media.assets import Assets
+from bridge.media.decoders import Decoders
+from bridge.media.sounds import Sounds
 from bridge.metrics import Metrics
 from bridge.net import database as storage
 from bridge.net import secret
 from bridge.net.database import Database
 from bridge.net.directory import FOLDER
+from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.net.secret import shared_secret
@@ -57,9 +74,17 @@ from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
+from bridge.node.cloud_lines import cloud_provider
 from bridge.node.directory import Shared
+from bridge.node.engine import Engine
+from bridge.node.events import EventLog
+from bridge.node.gateway import GatewayProvider
 from bridge.node.load import Load
 from bridge.node.manager import Manager
+from bridge.node.playback import Playbacks
+from bridge.node.providers import Providers
+from bridge.node.recording import Recordings
+from bridge.node.streams import Streams
 from bridge.node.tasks import Tasks
 from bridge.rtc import libopus
 from bridge.rtc.dtls import Certificates
@@ -71,6 +96,7 @@ from bridge.settings import (
     DEMO_LINE,
     DEMO_NUMBER,
     Settings,
+    WhatsApp,
     is_loopback,
     networks,
     port_range,
@@ -81,7 +107,6 @@ log = logging.getLogger(__name__)
 WEB_ROOT = Path(__file__).parent.parent / "web"
 SPEECH = Path(__file__).parent / "legs" / "simulator_speech.wav"
 
-BODY_BYTES = 256 * 1024
 LAG_PROBE_SECONDS = 0.1
 PROBES_PER_PULSE = 10
 
@@ -108,6 +133,7 @@ class Bridge:
     async def aclose(self) -> None:
         """End all calls and stop the background work; the HTTP side may still answer meanwhile."""
         await self.manager.aclose()
+        await self.application[RECORDINGS].aclose()
         await self.background.aclose()
 
     async def let_go(self) -> None:
@@ -173,29 +199,54 @@ def build(
     ports = PortPool(port_range(settings.rtc.ports))
     clock = Clock(asyncio.get_running_loop())
     simulator = SimulatorProvider(
-        frozenset(lines),
+        frozenset(_lines_of(settings, "simulator")) if settings.lines else frozenset(lines),
         speech=parse_speech(SPEECH.read_bytes()),
         ring_seconds=settings.simulator.ring_seconds,
     )
+    providers = Providers([simulator])
     limits = settings.limits
     directory = _directory(settings, place) if place else None
     effort = Effort()
     load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
+    database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
+    events = EventLog(
+        database,
+        node=place.index if place else 0,
+        nodes=place.count if place else 1,
+        observer=metrics.events,
+    )
+    listeners: list[Callable[[CallEvent], None]] = [events.publish]
+    engine = Engine(
+        database,
+        providers,
+        {LineName(name): line.numbers for name, line in settings.lines.items()},
+        publish=partial(_tell_all, listeners),
+        siblings=directory.siblings if directory else None,
+    )
+    peers = _peers(settings, ports, effort=effort, patience=patience or Limits())
     manager = Manager(
-        dialer=simulator,
-        webrtc=_webrtc_legs(settings, ports, metrics, effort=effort, patience=patience or Limits()),
+        dialer=engine,
+        webrtc=lambda leg_id: WebRtcLeg(leg_id, peer=peers.browser, observer=metrics),
         clock=clock,
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
         call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
         directory=directory,
         overloaded=lambda: load.refusing,
+        publish=engine.happened,
     )
+    engine.serve(manager)
     application = _application(directory, limits.requests_per_minute)
-    application[DATABASE] = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
+    application[DATABASE] = database
+    application[LINES] = engine.lines
+    application.on_startup.append(lambda app: app[LINES].reload())
+    application[EVENTS] = events
     _reach_out(application, settings)
     application[MANAGER] = manager
     application[METRICS] = metrics
+    _play(application, settings)
+    application[RECORDINGS] = _recordings(application, settings)
+    listeners.append(application[RECORDINGS].happened)
     application[PORTS] = ports
     application[SIMULATOR] = simulator
     application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
@@ -213,10 +264,16 @@ def build(
     )
     configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
     application[ICE_CONFIGURATION] = configuration
+    background = Tasks()
+    application[GATEWAY] = gateways = _gateways(settings, application[HTTP])
+    providers.add(gateways)
+    _speak_to_meta(application, settings, providers, peers.whatsapp)
+    gateways.start(manager, background, takes_rings=place is None or place.index == 0)
     if directory:
         _take_over(directory, manager)
-    background = Tasks()
+        background.spawn(engine.lines.follow(), name="follow the lines")
     background.spawn(_pulse(manager, metrics, clock, load), name="pulse")
+    tell(application, background, node=events.node, keeping=settings.events)
     return Bridge(application, manager, background)
 
 
@@ -230,6 +287,74 @@ def _reach_out(application: web.Application, settings: Settings) -> None:
         await http.aclose()
 
     application.on_cleanup.append(close)
+
+
+def _speak_to_meta(
+    application: web.Application, settings: Settings, providers: Providers, peer: PeerFactory
+) -> None:
+    """Give the application the lines of Meta's Cloud API."""
+    directory = application.get(DIRECTORY)
+    metrics = application[METRICS]
+    application[WHATSAPP] = cloud = cloud_provider(
+        _lines_of(settings, "cloud"),
+        http=application[HTTP],
+        database=application[DATABASE],
+        node=directory.node if directory else 0,
+        peer=peer,
+        observer=metrics,
+        count=metrics.whatsapp.whatsapp_event,
+    )
+    providers.add(cloud)
+    nodes = directory.siblings.count if directory else 1
+    application.on_startup.append(lambda _: cloud.recover(nodes=nodes))
+
+    async def close(_: web.Application) -> None:
+        await cloud.aclose()
+
+    application.on_shutdown.append(close)
+
+
+def _play(application: web.Application, settings: Settings) -> None:
+    """Give the application what it plays, and how."""
+    data = Path(settings.data.dir)
+    decoders = Decoders()
+    application[SOUNDS] = Sounds(
+        root=Path(settings.media.root) if settings.media.root else data / "files",
+        spool=data / "spool",
+        http=application[HTTP],
+        urls=settings.media.urls,
+    )
+    application[ASSETS] = Assets(application[DATABASE], data / "assets", decoders)
+    application[STREAMS] = Streams(
+        application[MANAGER],
+        http=application[HTTP],
+        guard=application[GUARD],
+        losses=application[METRICS].sockets,
+    )
+    application[PLAYBACKS] = Playbacks(application[MANAGER], decoders)
+
+    async def close(_: web.Application) -> None:
+        await decoders.aclose()
+
+    application.on_cleanup.append(close)
+
+
+def _recordings(application: web.Application, settings: Settings) -> Recordings:
+    data = Path(settings.data.dir)
+    lines, events = application[LINES], application[EVENTS]
+    return Recordings(
+        application[MANAGER],
+        Archive(application[DATABASE], data, kept_days=settings.recording.kept_days),
+        root=Path(settings.media.root) if settings.media.root else data / "files",
+        publish=events.publish,
+        automatic=lambda line: lines.config(line).record,
+        node=events.node,
+    )
+
+
+def _tell_all(listeners: list[Callable[[CallEvent], None]], event: CallEvent) -> None:
+    for listen in listeners:
+        listen(event)
 
 
 def default_address() -> str:
@@ -256,12 +381,12 @@ def _directory(settings: Settings, place: Place) -> Shared:
 
 def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
     if directory is None:
-        alone = web.Application(middlewares=IN_ORDER, client_max_size=BODY_BYTES)
+        alone = web.Application(middlewares=(*IN_ORDER, settle), client_max_size=MOST_BYTES)
         alone.add_routes(ROUTES)
         return alone
     application = web.Application(
-        middlewares=(*IN_ORDER, forward.settle, forward.spend, forward.pass_on),
-        client_max_size=BODY_BYTES,
+        middlewares=(*IN_ORDER, settle, forward.spend, forward.pass_on),
+        client_max_size=MOST_BYTES,
     )
     application.add_routes((*ROUTES, *siblings.ROUTES))
     application[DIRECTORY] = directory
@@ -302,9 +427,15 @@ def _apps(settings: Settings) -> dict[LineName, App]:
     }
 
 
-def _webrtc_legs(
-    settings: Settings, ports: PortPool, metrics: Metrics, *, effort: Effort, patience: Limits
-) -> Callable[[LegId], WebRtcLeg]:
+@dataclass(frozen=True, slots=True)
+class _Peers:
+    """Makes peers."""
+
+    browser: PeerFactory
+    whatsapp: PeerFactory
+
+
+def _peers(settings: Settings, ports: PortPool, *, effort: Effort, patience: Limits) -> _Peers:
     library = opus.load(libopus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
     certificates = Certificates()
@@ -319,19 +450,43 @@ def _webrtc_legs(
         effort=effort,
     )
 
-    def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:
-        return Peer(
-            config=config,
-            certificates=certificates,
-            opus=library,
-            on_digit=on_digit,
-            on_restart=on_restart,
-        )
+    def factory(config: PeerConfig) -> PeerFactory:
+        def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:
+            return Peer(
+                config=config,
+                certificates=certificates,
+                opus=library,
+                on_digit=on_digit,
+                on_restart=on_restart,
+            )
 
-    def make(leg_id: LegId) -> WebRtcLeg:
-        return WebRtcLeg(leg_id, peer=peer, observer=metrics)
+        return peer
 
-    return make
+    return _Peers(factory(config), factory(config.for_whatsapp(library)))
+
+
+def _lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
+    """The lines whose WhatsApp calls come from a provider, and how it is reached."""
+    return {
+        LineName(name): line.whatsapp
+        for name, line in settings.lines.items()
+        if line.whatsapp.provider == provider
+    }
+
+
+def _gateways(settings: Settings, http: Http) -> GatewayProvider:
+    return GatewayProvider(
+        {
+            name: gateway_engine(
+                http,
+                dialect=whatsapp.dialect,
+                url=whatsapp.url,
+                token=whatsapp.token,
+                session=whatsapp.session,
+            )
+            for name, whatsapp in _lines_of(settings, "gateway").items()
+        }
+    )
 
 
 async def _pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) -> None:

@@ -88,6 +88,26 @@ class Media(Section, frozen=True):
     """Pass Opus packets on undecoded where nothing needs their sound."""
     red: bool = False
     """Ask browsers that offer it to send each packet twice (RFC 2198)."""
+    root: str = ""
+    """The only folder that server files are played from; empty = `files` below the data folder."""
+    urls: bool = True
+    """Play sound from customers' URLs."""
+
+
+class Events(Section, frozen=True):
+    """What happens to calls, as it is kept and told."""
+
+    kept_seconds: float = 259200.0
+    """How long events can be read again (`Last-Event-ID`)."""
+    dead_seconds: float = 2592000.0
+    """How long webhooks that nobody took can be replayed."""
+
+
+class Recording(Section, frozen=True):
+    """What is recorded of calls."""
+
+    kept_days: float = 30.0
+    """After so many days a recording is deleted."""
 
 
 class TurnServer(Section, frozen=True):
@@ -174,6 +194,8 @@ class Settings(Section, frozen=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     rtc: Rtc = msgspec.field(default_factory=Rtc)
     media: Media = msgspec.field(default_factory=Media)
+    recording: Recording = msgspec.field(default_factory=Recording)
+    events: Events = msgspec.field(default_factory=Events)
     turn: Turn = msgspec.field(default_factory=Turn)
     net: Net = msgspec.field(default_factory=Net)
     log: Log = msgspec.field(default_factory=Log)
@@ -190,6 +212,8 @@ MOST_NODES = 256
 """A call id has one byte for its node."""
 DEMO_LINE = "demo"
 DEMO_KEY = "demo"
+DEMO_NUMBER = "15550109000"
+"""What the demo line calls from, where a face wants to know."""
 
 
 def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:

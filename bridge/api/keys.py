@@ -8,14 +8,22 @@ from aiohttp import web
 
 from bridge.api.auth import Keys, Tickets
 from bridge.api.rate import RateLimit
+from bridge.media.assets import Assets
+from bridge.media.sounds import Sounds
 from bridge.metrics import Metrics
 from bridge.net.database import Database
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
+from bridge.net.webhooks import Webhooks
 from bridge.node.directory import Shared
+from bridge.node.events import EventLog
+from bridge.node.lines import Lines
 from bridge.node.manager import Manager
+from bridge.node.playback import Playbacks
+from bridge.node.recording import Recordings
+from bridge.node.streams import Streams
 from bridge.rtc.ports import PortPool
 
 
@@ -31,6 +39,11 @@ class Site:
     """The folder with the demo page and the client library."""
 
 
+ASSETS = web.AppKey("assets", Assets)
+SOUNDS = web.AppKey("sounds", Sounds)
+RECORDINGS = web.AppKey("recordings", Recordings)
+PLAYBACKS = web.AppKey("playbacks", Playbacks)
+STREAMS = web.AppKey("streams", Streams)
 GUARD = web.AppKey("guard", Guard)
 HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
@@ -38,7 +51,10 @@ KEYS = web.AppKey("keys", Keys)
 TICKETS = web.AppKey("tickets", Tickets)
 PORTS = web.AppKey("ports", PortPool)
 METRICS = web.AppKey("metrics", Metrics)
+EVENTS = web.AppKey("events", EventLog)
+WEBHOOKS = web.AppKey("webhooks", Webhooks)
 DATABASE = web.AppKey("database", Database)
+LINES = web.AppKey("lines", Lines)
 SITE = web.AppKey("site", Site)
 ICE_CONFIGURATION: web.AppKey[Callable[[str], IceConfiguration]] = web.AppKey("ice_configuration")
 """Makes the answer of `/call/webrtc/config` for a user, fresh credentials included."""

@@ -2,10 +2,28 @@
 
 from aiohttp import web
 
-from bridge.api import calls, health, page, scrape, simulator, tickets, webrtc
-from bridge.api.faces import chirp, wadial
+from bridge.api import (
+    calls,
+    events,
+    gateway,
+    health,
+    lines,
+    media_socket,
+    page,
+    playback,
+    recording,
+    scrape,
+    simulator,
+    tickets,
+    webhooks,
+    webrtc,
+    whatsapp,
+)
+from bridge.api.faces import chirp, wadial, wadial_audio, wago, wavix, zuckzapgo
 
-STARTS_CALLS = frozenset({calls.dial, calls.make, simulator.incoming, wadial.start, chirp.create})
+STARTS_CALLS = frozenset(
+    {calls.dial, wago.make, simulator.incoming, wadial.start, chirp.create, wavix.create}
+)
 """Handlers that begin a call: of several nodes, one that has few calls performs them."""
 
 ROUTES = (
@@ -16,19 +34,32 @@ ROUTES = (
     web.get("/readyz", health.readyz),
     web.get("/metrics", scrape.metrics),
     web.post("/call/dial", calls.dial),
-    web.post("/call/make", calls.make),
+    *wago.ROUTES,
+    *zuckzapgo.ROUTES,
     web.get("/call/status", calls.status),
     web.post("/call/answer", calls.answer),
     web.post("/call/hangup", calls.hangup),
     web.post("/call/mute", calls.mute),
     web.post("/call/dtmf", calls.dtmf),
     web.get("/call/{callId}/quality", calls.quality),
+    web.get("/call/{callId}/events", events.of_call),
+    web.get("/events", events.of_line),
+    web.get("/api/v1/sessions/{sessionId}/events", events.of_session),
+    *lines.ROUTES,
     web.post("/call/{callId}/ticket", tickets.ticket),
     web.get("/call/webrtc/config", webrtc.config),
     web.post("/call/webrtc/offer", webrtc.offer),
     web.post("/call/webrtc/close", webrtc.close),
     web.get("/simulator/contacts", simulator.contacts),
     web.post("/simulator/incoming", simulator.incoming),
+    *gateway.ROUTES,
+    *whatsapp.ROUTES,
+    *playback.ROUTES,
+    *recording.ROUTES,
+    *webhooks.ROUTES,
+    *media_socket.ROUTES,
     *wadial.ROUTES,
+    *wadial_audio.ROUTES,
     *chirp.ROUTES,
+    *wavix.ROUTES,
 )

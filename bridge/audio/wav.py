@@ -1,4 +1,7 @@
-"""Reading WAV files of 16-bit PCM, in memory (Microsoft RIFF, WAVE_FORMAT_PCM and _EXTENSIBLE)."""
+"""WAV files of 16-bit PCM: reading whole ones, and the head of one that is being written.
+
+Microsoft RIFF, WAVE_FORMAT_PCM and _EXTENSIBLE.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -45,6 +48,18 @@ def parse_wav(data: bytes) -> Wav:
             wave_format = _parse_format(data[position : position + length])
         position += length + (length & 1)
     raise RemoteProtocolError("the WAV file holds no samples")
+
+
+def header(pcm_bytes: int) -> bytes:
+    """Give the 44 bytes before so many bytes of 16 kHz mono sound.
+
+    A file longer than 4 GB says as much as its fields can.
+    """
+    most = 0xFFFFFFFF
+    length = min(pcm_bytes, most - 36)
+    riff = struct.pack("<4sI4s", b"RIFF", length + 36, b"WAVE")
+    sound = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, SAMPLE_RATE, SAMPLE_RATE * 2, 2, 16)
+    return riff + sound + struct.pack("<4sI", b"data", length)
 
 
 def _parse_format(chunk: bytes) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.wav import Wav, parse_wav
+from bridge.audio.wav import Wav, header, parse_wav
 from bridge.errors import RemoteProtocolError
 from tests.support.wav import wav_file
 
@@ -81,3 +81,14 @@ def test_garbage_is_read_or_refused_and_nothing_else(garbage, position):
     data = good[:position] + garbage + good[position + len(garbage) :]
     with suppress(RemoteProtocolError):
         assert len(parse_wav(data).pcm) <= len(data)
+
+
+def test_a_header_we_write_is_read_back():
+    pcm = bytes(range(200)) * 2
+    wav = parse_wav(header(len(pcm)) + pcm)
+    assert (wav.pcm, wav.rate, wav.channels) == (pcm, 16000, 1)
+    assert len(header(0)) == 44
+
+
+def test_the_header_of_a_file_beyond_4_gb_says_as_much_as_it_can():
+    assert len(header(1 << 40)) == 44

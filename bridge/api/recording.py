@@ -1,0 +1,129 @@
+"""Recording, the native verbs, which ZuckZapGo's and WaGo's clients share, and the files themselves."""
+
+from typing import Any
+
+from aiohttp import web
+
+from bridge.api import render
+from bridge.api.body import call_in_path, read_body
+from bridge.api.keys import KEYS, MANAGER, RECORDINGS
+from bridge.errors import InvalidRequest, NotFound
+from bridge.media.archive import Recording
+
+
+async def record(request: web.Request) -> web.Response:
+    """Record what the far party says into a file of the media folder (WaGo)."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    call_id = body.call_id()
+    native = request.app[MANAGER].live(line, call_id).facts.call_id
+    path = body.optional_text("Path", "path") or f"files/calls/{native}.wav"
+    recordings = request.app[RECORDINGS]
+    [track] = await recordings.start(line, call_id, kinds=("inbound",), path=path)
+    where = {"details": "recording", "callID": native, "path": track.key}
+    return render.success(
+        {"ok": True, "path": track.key, "recordingId": track.recording_id}, **where
+    )
+
+
+async def start(request: web.Request) -> web.Response:
+    """Record a call: what each side says, and both mixed."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    tracks = await request.app[RECORDINGS].start(line, body.call_id())
+    return render.success({"ok": True, "recordings": [_recording(track) for track in tracks]})
+
+
+async def stop(request: web.Request) -> web.Response:
+    """End a recording; `mediaKey` is where the inbound track lies, empty when it could not be kept."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    tracks = await request.app[RECORDINGS].stop(line, body.call_id())
+    first = next((track for track in tracks if track.kind == "inbound"), tracks[0])
+    kept = first.status == "completed"
+    return render.success(
+        {
+            "ok": True,
+            "mediaKey": first.key if kept else "",
+            "status": first.status,
+            "recordings": [_recording(track) for track in tracks],
+        }
+    )
+
+
+async def pause(request: web.Request) -> web.Response:
+    """Write silence for a while."""
+    return await _pause(request, paused=True)
+
+
+async def resume(request: web.Request) -> web.Response:
+    """Write what is heard again."""
+    return await _pause(request, paused=False)
+
+
+async def of_call(request: web.Request) -> web.Response:
+    """List a call's recordings."""
+    line = request.app[KEYS].line(request)
+    found = await request.app[RECORDINGS].archive.of_call(
+        line, request.app[MANAGER].record(line, call_in_path(request)).facts.call_id
+    )
+    return render.success({"recordings": [_recording(track) for track in found]})
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """Give a recording's file."""
+    recording = await _find(request)
+    path = request.app[RECORDINGS].archive.path(recording)
+    if recording.status != "completed" or not path.is_file():
+        raise NotFound("the recording has no file")
+    return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "private"})
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Delete a recording for good."""
+    recording = await _find(request)
+    if recording.status == "recording":
+        raise InvalidRequest("the recording goes on; stop it first")
+    await request.app[RECORDINGS].archive.delete(recording)
+    return render.success({"ok": True})
+
+
+ROUTES = (
+    web.post("/call/record", record),
+    web.post("/call/record/start", start),
+    web.post("/call/record/stop", stop),
+    web.post("/call/record/pause", pause),
+    web.post("/call/record/resume", resume),
+    web.get("/call/{callId}/recordings", of_call),
+    web.get("/recordings/{recordingId}", download),
+    web.delete("/recordings/{recordingId}", delete),
+)
+
+
+async def _pause(request: web.Request, *, paused: bool) -> web.Response:
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    request.app[RECORDINGS].pause(line, body.call_id(), paused=paused)
+    return render.success({"ok": True, "paused": paused})
+
+
+async def _find(request: web.Request) -> Recording:
+    line = request.app[KEYS].line(request)
+    return await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
+
+
+def _recording(track: Recording) -> dict[str, Any]:
+    return {
+        "recordingId": track.recording_id,
+        "callId": track.call_id,
+        "kind": track.kind,
+        "status": track.status,
+        "mediaKey": "" if track.status == "failed" else track.key,
+        "contentType": "audio/wav",
+        "durationMs": round(track.seconds * 1000),
+        "sizeBytes": track.size_bytes,
+        "startedAt": track.started_at,
+        "endedAt": track.ended_at,
+        "expiresAt": track.expires_at,
+        "url": f"/recordings/{track.recording_id}",
+    }

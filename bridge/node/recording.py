@@ -1,0 +1,255 @@
+"""Recording calls: starts and stops tracks, and tells when their files can be had."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bridge.call import events
+from bridge.call.model import CallId, LegId, LineName, Party
+from bridge.call.notices import CallEvent
+from bridge.call.routing import Heard, Hears
+from bridge.errors import BridgeError, InvalidRequest, InvalidState
+from bridge.media.archive import Archive, Recording
+from bridge.media.recording import RecorderLeg
+from bridge.node.manager import Manager
+from bridge.node.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": Hears.BOTH}
+"""What can be recorded, and what the tap for it hears."""
+SWEEP_SECONDS: Final = 600.0
+THREADS: Final = 2
+
+
+@dataclass(slots=True)
+class _Track:
+    recording: Recording
+    leg: RecorderLeg
+    over: asyncio.Future[Recording] = field(default_factory=asyncio.Future)
+
+
+class Recordings:
+    """The recordings of this node's calls."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        archive: Archive,
+        *,
+        root: Path,
+        publish: Callable[[CallEvent], None],
+        automatic: Callable[[LineName], bool],
+        node: int = 0,
+    ) -> None:
+        """Make it, and finish what this node's forerunner left.
+
+        Args:
+            manager: has the calls.
+            archive: keeps what is recorded.
+            root: the folder that paths chosen by callers lie in.
+            publish: hears when a recording is ready.
+            automatic: whether a line's calls are recorded without being asked for.
+            node: this node's index.
+        """
+        self.archive = archive
+        self._manager = manager
+        self._root = root
+        self._publish = publish
+        self._automatic = automatic
+        self._tracks: dict[CallId, list[_Track]] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
+        self._tasks = Tasks()
+        self._sweeper = Tasks()
+        self._sweeper.spawn(self._keep_house(node), name="recordings")
+
+    def happened(self, event: CallEvent) -> None:
+        """Record the calls of lines that want it, from the answer on."""
+        if event.type == "call.answered" and event.call_id and self._automatic(event.line):
+            self._tasks.spawn(
+                self._start_quietly(event.line, event.call_id), name=f"record {event.call_id}"
+            )
+
+    def active(self, call_id: CallId) -> bool:
+        """Whether a call is being recorded now."""
+        return call_id in self._tracks
+
+    async def start(
+        self,
+        line: LineName,
+        call_id: str,
+        *,
+        kinds: Sequence[str] = tuple(KINDS),
+        path: str | None = None,
+    ) -> list[Recording]:
+        """Record a live call; one that is recorded already goes on as it is.
+
+        Args:
+            line: whose call.
+            call_id: which.
+            kinds: of `KINDS`.
+            path: where the inbound track shall lie, below the media folder; None for the archive.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such live call.
+            InvalidRequest: the path leads out of the media folder, or is taken.
+            LimitExceeded: the call has all its legs.
+        """
+        runner = self._manager.live(line, call_id)
+        call = runner.facts.call_id
+        if call not in self._tracks:
+            self._tracks[call] = []
+            try:
+                for kind in kinds:
+                    await self._track(line, call, kind, path if kind == "inbound" else None)
+            except BaseException:
+                if not self._tracks[call]:
+                    del self._tracks[call]
+                raise
+            self._tell("recording.started", line, call, {})
+        return [track.recording for track in self._tracks[call]]
+
+    async def stop(self, line: LineName, call_id: str) -> list[Recording]:
+        """End a call's recording; returns once the files are written.
+
+        Raises:
+            CallNotFound: the line never had such a call.
+            InvalidState: it is not being recorded.
+        """
+        record = self._manager.record(line, call_id)
+        tracks = self._tracks.get(record.facts.call_id)
+        if not tracks:
+            raise InvalidState("the call is not being recorded")
+        for track in list(tracks):
+            self._close(line, record.facts.call_id, track.leg.leg_id)
+        self._tell("recording.stopped", line, record.facts.call_id, {})
+        return list(await asyncio.gather(*(track.over for track in list(tracks))))
+
+    def pause(self, line: LineName, call_id: str, *, paused: bool) -> None:
+        """Write silence in place of what is heard, or what is heard again.
+
+        Raises:
+            CallNotFound, InvalidState: there is no such call, or it is not being recorded.
+        """
+        call = self._manager.live(line, call_id).facts.call_id
+        tracks = self._tracks.get(call)
+        if not tracks:
+            raise InvalidState("the call is not being recorded")
+        for track in tracks:
+            track.leg.paused = paused
+        self._tell("recording.paused" if paused else "recording.resumed", line, call, {})
+
+    async def aclose(self) -> None:
+        """Wait until all files are written; the calls have ended."""
+        await self._sweeper.aclose()
+        await self._tasks.wait()
+        self._threads.shutdown()
+
+    async def _track(self, line: LineName, call: CallId, kind: str, path: str | None) -> None:
+        key = self._confine(path) if path is not None else None
+        recording = await self.archive.begin(line, call, kind, key)
+        made: list[RecorderLeg] = []
+
+        def make(leg_id: LegId) -> RecorderLeg:
+            where = self.archive.path(recording)
+            leg = RecorderLeg(leg_id, where, threads=self._threads, on_over=self._over)
+            made.append(leg)
+            self._tracks[call].append(_Track(recording, leg))
+            return leg
+
+        try:
+            self._manager.attach(
+                line, call, make, Party.SERVICE, hears=KINDS[kind], heard=Heard.NOBODY
+            )
+        except BaseException:
+            self._tracks[call] = [t for t in self._tracks[call] if t.leg not in made]
+            await self.archive.delete(recording)
+            raise
+
+    def _confine(self, path: str) -> str:
+        root = self._root.resolve()
+        chosen = (root / path.removeprefix("files/")).resolve()
+        if not chosen.is_relative_to(root) or chosen == root:
+            raise InvalidRequest("the path lies outside media.root", field="Path")
+        if chosen.exists():
+            raise InvalidRequest("there is a file with this path already", field="Path")
+        folder = self.archive.folder.resolve()
+        inside = chosen.is_relative_to(folder)
+        return str(chosen.relative_to(folder) if inside else chosen)
+
+    def _close(self, line: LineName, call: CallId, leg_id: LegId) -> None:
+        try:
+            self._manager.request(line, call, events.CloseRequested(leg_id))
+        except BridgeError:
+            return  # the call has just ended, and its recording with it
+
+    def _over(self, leg: RecorderLeg) -> None:
+        self._tasks.spawn(self._conclude(leg), name=f"recorded {leg.leg_id}")
+
+    async def _conclude(self, leg: RecorderLeg) -> None:
+        for call, tracks in list(self._tracks.items()):
+            for track in tracks:
+                if track.leg is leg:
+                    tracks.remove(track)
+                    if not tracks:
+                        del self._tracks[call]
+                    await self._finish(track)
+                    return
+
+    async def _finish(self, track: _Track) -> None:
+        size = track.leg.written_bytes + 44 if track.leg.written_bytes else 0
+        try:
+            recording = await self.archive.finish(
+                track.recording.recording_id,
+                seconds=track.leg.seconds,
+                size_bytes=size,
+                failed=track.leg.failed,
+            )
+        except BaseException as error:
+            if not track.over.done():
+                track.over.set_exception(error)
+                track.over.exception()  # nobody need wait for it
+            raise
+        if not track.over.done():
+            track.over.set_result(recording)
+        self._report(recording)
+
+    def _report(self, recording: Recording) -> None:
+        kind = "recording.failed" if recording.status == "failed" else "recording.ready"
+        data = {
+            "recordingId": recording.recording_id,
+            "kind": recording.kind,
+            "contentType": "audio/wav",
+            "durationMs": round(recording.seconds * 1000),
+            "sizeBytes": recording.size_bytes,
+            "expiresAt": recording.expires_at,
+            "mediaKey": "" if recording.status == "failed" else recording.key,
+        }
+        self._tell(kind, recording.line, recording.call_id, data)
+
+    def _tell(self, kind: str, line: LineName, call: CallId, data: dict[str, object]) -> None:
+        try:
+            record = self._manager.record(line, call)
+        except BridgeError:
+            record = None
+        self._publish(CallEvent(kind, line, call, datetime.now(UTC), record, data))
+
+    async def _start_quietly(self, line: LineName, call_id: CallId) -> None:
+        try:
+            await self.start(line, call_id)
+        except (BridgeError, OSError):
+            log.warning("recording.failed", extra={"call": call_id})
+            self._tell("recording.failed", line, call_id, {})
+
+    async def _keep_house(self, node: int) -> None:
+        """Finish what was cut off once, then delete what is old, again and again."""
+        for recording in await self.archive.cut_off(node):
+            self._report(recording)
+        while True:
+            await self.archive.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
