@@ -1,0 +1,247 @@
+"""Whole calls streamed to a customer's server: what is said is heard, both ways."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from bridge.settings import Net
+from tests.support.inprocess import running, settings
+from tests.support.speech_compare import align
+from tests.support.stock_peer import read_wav
+from tests.support.stream_customer import CHUNK, RATE, customer_server
+from tests.support.voices import TALKING
+from tests.support.waiting import until
+
+ECHO, TALKS, SILENT = "15550100001", "15550100002", "15550100008"
+
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
+
+
+@pytest.fixture
+async def client():
+    async with running(settings(net=Net(allow=["127.0.0.0/8"]))) as client:
+        yield client
+
+
+@pytest.fixture
+async def server():
+    async with customer_server() as server:
+        yield server
+
+
+async def stream(client, server, to=ECHO, kind="twoway", channel="inbound", **more):
+    """Ring a contact and stream the call; gives the call's id."""
+    body = {"from": "15550109000", "to": to}
+    async with client.http.post("/v1/call?appid=demo", json=body) as response:
+        call_id = (await response.json())["uuid"]
+    await add(client, call_id, server.url, kind, channel, **more)
+    return call_id
+
+
+async def add(client, call_id, url, kind, channel, **more):
+    body = {"stream_url": url, "stream_type": kind, "stream_channel": channel, **more}
+    path = f"/v1/call/{call_id}/streams?appid=demo"
+    async with asyncio.timeout(5):
+        while True:
+            async with client.http.post(path, json=body) as response:
+                if response.status == 200:
+                    return (await response.json())["stream_id"]
+                assert response.status == 409, await response.text()  # it still rings
+
+
+async def hang_up(client, call_id):
+    async with client.http.delete(f"/v1/call/{call_id}?appid=demo") as response:
+        assert response.status == 200
+
+
+def tone(seconds: float, hertz: float = 440.0, rate: int = RATE) -> bytes:
+    moments = np.arange(round(seconds * rate)) / rate
+    return (np.sin(2 * np.pi * hertz * moments) * 8000).astype("<i2").tobytes()
+
+
+def loud(customer) -> list[bool]:
+    """Which 20 ms of the inbound track are loud."""
+    sound = customer.sound()
+    frames = sound[: len(sound) // 480 * 480].reshape(-1, 480).astype(float)
+    return list(np.sqrt((frames**2).mean(axis=1)) > 500)
+
+
+async def test_a_stream_begins_with_connected_start_and_then_sound(client, server):
+    await stream(client, server, TALKS)
+    customer = await server.customer()
+    await until(lambda: len(customer.messages) > 30)
+    events = [message["event"] for message in customer.messages]
+    assert events == ["connected", "start"] + ["media"] * (len(events) - 2)
+    numbers = [message["sequence_number"] for message in customer.messages[1:]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    media = [message["media"] for message in customer.of("media")]
+    assert [part["chunk"] for part in media] == list(range(1, len(media) + 1))
+    assert [part["timestamp"] for part in media] == [20 * n for n in range(len(media))]
+    assert len(customer.sound()) == 480 * len(media)
+
+
+async def test_what_the_contact_says_reaches_the_customer(client, server):
+    await stream(client, server, TALKS, kind="oneway")
+    customer = await server.customer()
+    await until(lambda: len(customer.of("media")) > 150)
+    heard = customer.sound().astype(float)
+    at_16k = np.interp(np.arange(0, len(heard), 1.5), np.arange(len(heard)), heard)
+    said = read_wav(TALKING)[:24_000]
+    assert align(said, at_16k.astype(np.int16)).correlation > 0.9
+
+
+async def test_what_the_customer_plays_is_heard_by_the_contact(client, server):
+    await stream(client, server, ECHO)
+    customer = await server.customer()
+    await until(lambda: customer.of("media"))
+    await customer.play(tone(1.0))
+    await until(lambda: sum(loud(customer)) >= 48)
+    sound = customer.sound().astype(float)
+    [places] = np.nonzero(np.abs(sound) > 4000)
+    middle = sound[places[0] : places[0] + RATE // 2]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert np.argmax(spectrum) * RATE / len(middle) == pytest.approx(440, abs=3)
+
+
+async def test_the_rate_is_the_one_that_was_asked_for(client, server):
+    await stream(client, server, ECHO, stream_sample_rate=8_000)
+    customer = await server.customer()
+    await until(lambda: len(customer.of("media")) > 5)
+    assert customer.of("start")[0]["media_format"]["sample_rate"] == 8_000
+    assert len(customer.sound()) == 160 * len(customer.of("media"))
+
+
+async def test_both_tracks_come_apart(client, server):
+    call_id = await stream(client, server, TALKS)
+    speaker = await server.customer()
+    await add(client, call_id, server.url, "oneway", "both")
+    listener = await server.customer(1)
+    await until(lambda: listener.of("media"))
+    await speaker.play(tone(1.0, 1000))
+    await until(lambda: len(listener.sound("outbound")) > 1.2 * RATE)
+    assert listener.of("start")[0]["channel"] == "both"
+    outbound = listener.sound("outbound").astype(float)
+    spectrum = np.abs(np.fft.rfft(outbound * np.hanning(len(outbound))))
+    assert np.argmax(spectrum) * RATE / len(outbound) == pytest.approx(1000, abs=5)
+    assert len(listener.sound("inbound")) == pytest.approx(len(outbound), abs=960)
+
+
+# Marks and clear
+
+
+async def test_a_mark_returns_at_once_when_nothing_waits(client, server):
+    await stream(client, server, SILENT)
+    customer = await server.customer()
+    await until(lambda: customer.of("start"))
+    await customer.say("mark", mark={"name": "empty"})
+    await until(lambda: customer.of("mark"))
+    assert customer.of("mark")[0]["mark"] == {"name": "empty"}
+
+
+async def test_a_mark_returns_when_the_sound_before_it_has_been_played(client, server):
+    await stream(client, server, SILENT)
+    customer = await server.customer()
+    await until(lambda: customer.of("media"))
+    began = asyncio.get_running_loop().time()
+    await customer.play(tone(1.0))
+    await customer.say("mark", mark={"name": "end"})
+    await until(lambda: customer.of("mark"))
+    arrived = customer.arrived[customer.messages.index(customer.of("mark")[0])]
+    assert 0.95 < arrived - began < 1.5
+
+
+async def test_clear_silences_a_long_sound_and_returns_its_marks(client, server):
+    await stream(client, server, ECHO)
+    customer = await server.customer()
+    await until(lambda: customer.of("media"))
+    await customer.play(tone(30.0))
+    for name in ("first", "second"):
+        await customer.say("mark", mark={"name": name})
+    await until(lambda: sum(loud(customer)) > 20)
+    before = len(customer.of("media"))
+    await customer.say("clear")
+    await until(lambda: len(customer.of("mark")) == 2)
+    await until(lambda: len(customer.of("media")) > before + 25)
+    assert [mark["mark"]["name"] for mark in customer.of("mark")] == ["first", "second"]
+    # Two frames until the sound stops, and two more on the way to the echo and back.
+    assert not any(loud(customer)[before + 5 :])
+
+
+async def test_thirty_seconds_at_once_are_kept_and_paced(client, server):
+    await stream(client, server, SILENT)
+    customer = await server.customer()
+    await until(lambda: customer.of("media"))
+    await customer.play(tone(30.0))
+    [runner] = client.bridge.manager.calls() if hasattr(client, "bridge") else [None]
+    await until(lambda: len(customer.of("media")) > 50)
+    assert not customer.closed.is_set()
+    if runner is not None:
+        [leg] = [leg for leg in runner.legs() if leg.kind == "stream"]
+        received = leg.statistics().received
+        assert received.bytes == 30 * 50 * CHUNK
+        assert 20 < received.frames < 150
+
+
+# Ends, nonsense, slowness
+
+
+async def test_the_stream_stops_with_the_call(client, server):
+    call_id = await stream(client, server)
+    customer = await server.customer()
+    await until(lambda: customer.of("media"))
+    await hang_up(client, call_id)
+    async with asyncio.timeout(2):
+        await customer.closed.wait()
+    assert customer.messages[-1]["event"] == "stop"
+    assert len(customer.of("stop")) == 1
+
+
+async def test_a_customer_that_leaves_ends_the_stream_and_not_the_call(client, server):
+    call_id = await stream(client, server)
+    customer = await server.customer()
+    await until(lambda: customer.of("start"))
+    await customer.close()
+    second = await add(client, call_id, server.url, "oneway", "inbound")
+    again = await server.customer(1)
+    await until(lambda: again.of("start"))
+    assert again.of("start")[0]["stream_id"] == second
+
+
+async def test_nonsense_is_ignored_and_the_stream_stays(client, server):
+    await stream(client, server, SILENT)
+    customer = await server.customer()
+    await until(lambda: customer.of("start"))
+    for nonsense in ("", "{", "[]", '{"event": "dance"}', b"\x00\x01", '{"event": "media"}'):
+        await customer.send_raw(nonsense)
+    await customer.say("clear", stream_id="another")
+    await customer.say("mark", mark={"name": "still here"})
+    await until(lambda: customer.of("mark"))
+    assert not customer.closed.is_set()
+
+
+async def test_a_reader_that_was_stuck_hears_nothing_older_than_two_seconds(client, server):
+    await stream(client, server, TALKS)
+    customer = await server.customer()
+    await until(lambda: len(customer.of("media")) > 60)
+    customer.reads.clear()
+    await asyncio.sleep(5)
+    known = len(customer.messages)
+    customer.reads.set()
+    loop = asyncio.get_running_loop()
+    woke = loop.time()
+    first = customer.arrived[2]
+    await until(lambda: len(customer.messages) > known + 300)
+    waited = [
+        message["media"]["timestamp"] / 1000
+        for message, at in zip(customer.messages[known:], customer.arrived[known:], strict=True)
+        if message["event"] == "media" and at < woke + 0.05
+    ]
+    # The frame that it read last before it was stuck, one the library held, and then what is new.
+    stale = [age for age in (woke - first - moment for moment in waited) if age > 2.2]
+    held = [gap for gap in np.diff(waited) if gap > 0.1]
+    assert len(held) == 1
+    assert max(held) > 2.0
+    after = waited[int(np.argmax(np.diff(waited))) + 1]
+    assert woke - first - after < 1.2
+    assert len(stale) < 80
