@@ -58,8 +58,8 @@ class Directory(Protocol):
         """Count out a call that has ended."""
         ...
 
-    async def elsewhere(self, line: LineName) -> list[CallRecord]:
-        """Give a line's live calls on the other nodes."""
+    async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
+        """Give a line's live calls on the other nodes, or those that have ended there."""
         ...
 
 
@@ -77,7 +77,7 @@ class Alone:
     def ended(self, call_id: CallId, reason: EndReason) -> None:
         """Do nothing."""
 
-    async def elsewhere(self, line: LineName) -> list[CallRecord]:
+    async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
         """Give nothing."""
         return []
 
@@ -148,9 +148,13 @@ class Shared:
         """Count out a call that has ended."""
         self._write(lambda: self._file.ended(call_id, reason, kept_seconds=self._kept_seconds))
 
-    async def elsewhere(self, line: LineName) -> list[CallRecord]:
-        """Give a line's live calls on the other nodes; one that does not answer is left out."""
-        answers = await self.siblings.ask_all(CALLS_PATH, line=line)
+    async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
+        """Give a line's live calls on the other nodes, or those that have ended there.
+
+        A node that does not answer is left out.
+        """
+        which = {"ended": "1"} if ended else {}
+        answers = await self.siblings.ask_all(CALLS_PATH, line=line, **which)
         return [
             record
             for answer in answers.values()

@@ -257,9 +257,10 @@ class Manager:
         """Give a line's live calls on this node, oldest first."""
         return [call.record() for call in self._calls.values() if call.facts.line == line]
 
-    async def list(self, line: LineName) -> list[CallRecord]:
-        """Give a line's live calls on all nodes, oldest first."""
-        calls = self.list_own(line) + await self._directory.elsewhere(line)
+    async def list(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
+        """Give a line's live calls on all nodes, or those that have ended, oldest first."""
+        own = self.ended(line) if ended else self.list_own(line)
+        calls = own + await self._directory.elsewhere(line, ended=ended)
         return sorted(calls, key=lambda record: record.facts.started_at)
 
     def remember(self, record: CallRecord) -> None:
@@ -301,8 +302,7 @@ class Manager:
 
     def happened(self, runner: CallRunner, kind: str, data: Mapping[str, Any]) -> None:
         """Tell those who listen what happened to a call (`runner.LegObserver`)."""
-        at = datetime.now(UTC)
-        record = runner.record()
+        record, at = runner.record(), datetime.now(UTC)
         self._publish(CallEvent(kind, record.facts.line, record.facts.call_id, at, record, data))
 
     def leg_started(self, leg: Leg) -> None:

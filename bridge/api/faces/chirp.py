@@ -8,7 +8,8 @@ from bridge.api.body import call_in_path, read_body
 from bridge.api.faces import chirp_commands, chirp_words
 from bridge.api.faces.chirp_parties import APPS, read_metadata, read_parties
 from bridge.api.faces.chirp_words import WEBRTC
-from bridge.api.keys import KEYS, MANAGER, TICKETS
+from bridge.api.keys import KEYS, LINES, MANAGER, TICKETS
+from bridge.api.listing import known_calls
 from bridge.call.model import CallDetails, CallRecord, LineName, Parties, Party
 from bridge.errors import InvalidRequest
 from bridge.wire.call_id import native
@@ -31,6 +32,7 @@ async def create(request: web.Request) -> web.Response:
     details = CallDetails(parties=parties, metadata=read_metadata(body))
     manager = request.app[MANAGER]
     if parties.to_channel == WEBRTC:
+        request.app[LINES].check_on(line)
         runner = await manager.open(line, details, peer=parties.to)
     else:
         runner = await manager.dial(line, parties.to.removeprefix("+"), details)
@@ -42,9 +44,7 @@ async def list_calls(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     limit = _whole(request, "limit", default=LISTED, least=1, most=MOST_LISTED)
     offset = _whole(request, "offset", default=0, least=0, most=None)
-    manager = request.app[MANAGER]
-    known = [*manager.ended(line), *await manager.list(line)]
-    known.sort(key=lambda record: record.facts.started_at, reverse=True)
+    known = (await known_calls(request.app[MANAGER], line))[::-1]
     page = [_shown(request, line, record) for record in known[offset : offset + limit]]
     return web.json_response({"data": page, "totalCount": len(known)})
 

@@ -7,13 +7,14 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
-from bridge.api.faces.chirp_parties import APPS, App, check_route, read_address, read_channel
+from bridge.api.faces.chirp_parties import APPS, check_route, read_address, read_channel
 from bridge.api.faces.chirp_words import WEBRTC, WHATSAPP
-from bridge.api.keys import GUARD, KEYS, MANAGER
+from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, SOUNDS
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
-from bridge.errors import InvalidRequest, InvalidState, Unsupported
-from bridge.net.guard import Guard
+from bridge.call.routing import Heard
+from bridge.errors import BridgeError, InvalidRequest, InvalidState, Unsupported
+from bridge.media.playback import MOST_REPEATS, PlaybackOptions
 from bridge.node.manager import Manager
 from bridge.wire.call_id import chirp
 
@@ -21,6 +22,7 @@ TEST_KEY: Final = b"sk_test_"
 LONGEST_REASON: Final = 500
 ACCEPTED: Final = "accepted"
 QUEUED: Final = "queued"
+HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
 
 TO_COME: Final = frozenset(
     {
@@ -43,9 +45,12 @@ class Asked:
     line: LineName
     call_id: str
     body: Body
-    manager: Manager
-    app: App
-    guard: Guard
+    services: web.Application
+
+    @property
+    def manager(self) -> Manager:
+        """The call service."""
+        return self.services[MANAGER]
 
     def request(self, wanted: events.Request) -> None:
         """Ask something of the call."""
@@ -59,12 +64,10 @@ async def command(request: web.Request) -> web.Response:
     kind = body.text("type")
     if kind not in COMMANDS and kind not in TO_COME:
         raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
-    manager = request.app[MANAGER]
-    call_id = manager.live(line, call_in_path(request)).facts.call_id
+    call_id = request.app[MANAGER].live(line, call_in_path(request)).facts.call_id
     if kind in TO_COME:
         raise Unsupported(f"this bridge does not perform {kind} yet")
-    asked = Asked(line, call_id, body, manager, request.app[APPS][line], request.app[GUARD])
-    more = await COMMANDS[kind](asked)
+    more = await COMMANDS[kind](Asked(line, call_id, body, request.app))
     shown = chirp(call_id, test=of_test_key(request))
     return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
 
@@ -103,17 +106,34 @@ async def _hang_up(asked: Asked) -> More:
 
 
 async def _hold(asked: Asked) -> More:
+    """Hold the call; the music is fetched first, so that one that cannot be had changes nothing."""
     url = asked.body.optional_text("musicUrl")
-    if url:
-        await asked.guard.check(url)
-    asked.request(events.HoldRequested(held=True))
-    # Held all the same: a caller who is put aside must not hear what is said meanwhile.
-    return {"warning": "musicUrl is not played yet; the other party hears silence"} if url else {}
+    if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
+        asked.request(events.HoldRequested(held=True))
+        return {}
+    music = await asked.services[SOUNDS].url(url, "musicUrl")
+    try:
+        asked.request(events.HoldRequested(held=True))
+    except BridgeError:
+        music.release()
+        raise
+    _end_music(asked)
+    options = PlaybackOptions(repeats=MOST_REPEATS)
+    playbacks = asked.services[PLAYBACKS]
+    await playbacks.play(asked.line, asked.call_id, music, options, heard=Heard.HELD)
+    return {}
 
 
 async def _unhold(asked: Asked) -> More:
     asked.request(events.HoldRequested(held=False))
+    _end_music(asked)
     return {}
+
+
+def _end_music(asked: Asked) -> None:
+    legs = asked.manager.live(asked.line, asked.call_id).machine.legs.values()
+    for music in [leg.leg_id for leg in legs if leg.heard is Heard.HELD]:
+        asked.request(events.CloseRequested(music))
 
 
 async def _mute(asked: Asked) -> More:
@@ -141,7 +161,12 @@ async def _transfer(asked: Asked) -> More:
             "call's room, and close the other browsers' legs when it has come"
         )
     parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
-    check_route(asked.app, channel, parties.from_channel or WHATSAPP, parties.to_channel)
+    check_route(
+        asked.services[APPS][asked.line],
+        channel,
+        parties.from_channel or WHATSAPP,
+        parties.to_channel,
+    )
     await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"), replaces=True)
     return {"status": QUEUED}
 

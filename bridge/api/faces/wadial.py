@@ -4,7 +4,8 @@ from aiohttp import web
 
 from bridge.api.body import call_in_path, read_body
 from bridge.api.faces.wadial_words import snapshot, success
-from bridge.api.keys import KEYS, MANAGER
+from bridge.api.keys import KEYS, LINES, MANAGER
+from bridge.api.listing import known_calls
 from bridge.call import events
 from bridge.call.model import Direction, LineName, State
 from bridge.errors import InvalidState, NotFound
@@ -21,23 +22,24 @@ async def create_session(request: web.Request) -> web.Response:
     body = await read_body(request)
     name = body.optional_text("displayName")
     body.optional_text("deviceBrowser")
-    return success(_session_of(line, name))
+    return success(_session_of(request, line, name))
 
 
 async def list_sessions(request: web.Request) -> web.Response:
     """List the key's only session."""
-    return success([_session_of(request.app[KEYS].line(request))])
+    return success([_session_of(request, request.app[KEYS].line(request))])
 
 
 async def session(request: web.Request) -> web.Response:
     """Say how a session stands."""
-    return success(_session_of(line_of(request)))
+    return success(_session_of(request, line_of(request)))
 
 
 async def connect(request: web.Request) -> web.Response:
     """Connect a session; one that is connected takes its settings anew."""
     line = line_of(request)
-    return success(_session_of(line))
+    await request.app[LINES].connect(line)
+    return success(_session_of(request, line))
 
 
 async def start(request: web.Request) -> web.Response:
@@ -50,10 +52,7 @@ async def start(request: web.Request) -> web.Response:
 
 async def list_calls(request: web.Request) -> web.Response:
     """List the session's calls, live ones and those that ended lately, oldest first."""
-    line = line_of(request)
-    manager = request.app[MANAGER]
-    known = [*manager.ended(line), *await manager.list(line)]
-    known.sort(key=lambda record: record.facts.started_at)
+    known = await known_calls(request.app[MANAGER], line_of(request))
     return success([snapshot(record) for record in known])
 
 
@@ -122,12 +121,16 @@ def _ask(request: web.Request, wanted: events.Request) -> web.Response:
     return success(snapshot(manager.record(line, call_id)))
 
 
-def _session_of(line: LineName, display_name: str | None = None) -> dict[str, object]:
+def _session_of(
+    request: web.Request, line: LineName, display_name: str | None = None
+) -> dict[str, object]:
+    connected = request.app[LINES].session(line).connected
+    word = "connected" if connected else "disconnected"
     return {
         "sessionId": line,
         "displayName": display_name or line,
-        "status": "connected",
+        "status": word,
         "paired": True,
-        "connected": True,
-        "connectionState": "connected",
+        "connected": connected,
+        "connectionState": word,
     }

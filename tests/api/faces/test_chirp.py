@@ -365,6 +365,13 @@ async def test_over_the_limit_of_calls_is_a_503_and_of_requests_a_429():
     assert (status, set(body)) == (429, {"error"})
 
 
+@pytest.mark.parametrize("body", [to_whatsapp(), to_browser()])
+async def test_a_line_that_is_not_connected_is_a_409(bridge, chirp, body):
+    await bridge.post("/session/disconnect", headers={"token": SALES})
+    status, answer = await chirp.post("/v1/calls", body)
+    assert (status, set(answer)) == (409, {"error"})
+
+
 # Isolation
 
 

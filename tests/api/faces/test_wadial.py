@@ -230,6 +230,15 @@ async def test_over_the_limit_of_calls_is_a_503():
         assert (status, body["error"]["code"]) == (503, "limit_exceeded")
 
 
+async def test_a_session_that_is_not_connected_is_a_409_until_it_is(bridge, wadial):
+    await bridge.post("/session/disconnect", headers={"token": SALES})
+    assert (await wadial.get("/api/v1/sessions/sales"))[1]["data"]["connected"] is False
+    status, body = await wadial.post(CALLS, {"to": ECHO})
+    assert (status, body["error"]["code"]) == (409, "engine_off")
+    await wadial.post("/api/v1/sessions/sales/connect")
+    await started(wadial)
+
+
 # Isolation
 
 

@@ -1,0 +1,13 @@
+"""The calls that a line has and lately had, for faces whose vendors list both."""
+
+from bridge.call.model import CallRecord, LineName
+from bridge.node.manager import Manager
+
+
+async def known_calls(manager: Manager, line: LineName) -> list[CallRecord]:
+    """Give a line's calls on all nodes, live ones and ended ones, oldest first."""
+    live = await manager.list(line)
+    # A call that ends between the two is in both: what is asked for last is right.
+    found = [*live, *await manager.list(line, ended=True)]
+    calls = {record.facts.call_id: record for record in found}
+    return sorted(calls.values(), key=lambda record: record.facts.started_at)
