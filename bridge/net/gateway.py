@@ -174,6 +174,13 @@ class WaDial:
         return f"{self._calls}/{quote(call_id, safe='')}"
 
 
+def engine(http: Http, *, dialect: str, url: str, token: str, session: str) -> Engine:
+    """Make the client of a line's engine, as the settings of `lines.NAME.whatsapp` name it."""
+    if dialect == "wadial":
+        return WaDial(http, url=url, token=token, name=session)
+    return ZuckZapGo(http, url=url, token=token)
+
+
 class _Rest:
     """Requests to one engine, and what their failures mean."""
 

@@ -42,24 +42,25 @@ Take = Callable[[EngineCall], Awaitable[None]]
 class _Followed:
     leg: GatewayLeg
     since: float
-    seen: bool = False
+    listed: bool
+    """Whether the engine has ever listed its call."""
 
 
 class EngineFollower:
     """Looks which calls an engine has, for its legs and for rings (`legs.gateway.Follower`)."""
 
     def __init__(
-        self, engine: Engine, *, look_seconds: float = LOOK_SECONDS, take: Take | None = None
+        self, engine: Engine, *, look_seconds: float | None = None, take: Take | None = None
     ) -> None:
         """Make a follower; `run` then looks.
 
         Args:
             engine: whose calls they are.
-            look_seconds: between two looks.
+            look_seconds: between two looks; None for `LOOK_SECONDS`.
             take: takes a call that rings us; None: rings are left alone.
         """
         self._engine = engine
-        self._look_seconds = look_seconds
+        self._look_seconds = look_seconds or LOOK_SECONDS
         self.take = take
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, _Followed] = {}
@@ -70,7 +71,8 @@ class EngineFollower:
 
     def follow(self, call_id: str, leg: GatewayLeg) -> None:
         """Tell the leg about its call from now on."""
-        self._legs[call_id] = _Followed(leg, self._loop.time())
+        listed = call_id in self._offered
+        self._legs[call_id] = _Followed(leg, self._loop.time(), listed)
         self._wake.set()
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
@@ -121,8 +123,8 @@ class EngineFollower:
         listed = {call.call_id: call for call in await self._engine.calls()}
         for call_id, followed in list(self._legs.items()):
             call = listed.get(call_id)
-            followed.seen = followed.seen or call is not None
-            fresh = not followed.seen and began - followed.since < UNLISTED_SECONDS
+            followed.listed = followed.listed or call is not None
+            fresh = not followed.listed and began - followed.since < UNLISTED_SECONDS
             if call is not None or not (fresh or followed.since >= began):
                 followed.leg.observe(call)
         await self._end_unwanted(listed, began)
@@ -157,7 +159,7 @@ class GatewayProvider:
         self,
         engines: Mapping[LineName, Engine],
         *,
-        look_seconds: float = LOOK_SECONDS,
+        look_seconds: float | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._engines = engines
