@@ -26,7 +26,7 @@ async def create(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     number = body.phone("to")
-    parties = Parties(from_=_caller(request, line, body), to=_shown(body, number))
+    parties = Parties(from_=_caller(request, line, body), to=f"+{number}")
     callback = body.optional_text("callback_url", "status_callback") or ""
     if callback:
         await _check_url(request, callback)
@@ -116,23 +116,14 @@ async def _check_url(request: web.Request, url: str) -> None:
 
 
 def _caller(request: web.Request, line: LineName, body: Body) -> str:
-    """Give the caller's number as it was sent; a line that has numbers may show only these."""
+    """Give the caller's number in E.164; a line that has numbers may show only these."""
     number = body.phone("from")
     app = request.app[APPS].get(line)
     if app is not None and app.numbers and f"+{number}" not in app.numbers:
         raise InvalidRequest(
             "from: this number does not belong to your account (lines.NAME.numbers)", field="from"
         )
-    return _shown(body, number, "from")
-
-
-def _shown(body: Body, number: str, name: str = "to") -> str:
-    """Give a number with its + where it came with one."""
-    try:
-        plus = (body.optional_text(name) or "").startswith("+")
-    except InvalidRequest:
-        plus = False
-    return f"+{number}" if plus else number
+    return f"+{number}"
 
 
 def _order(body: Body) -> StreamOrder:

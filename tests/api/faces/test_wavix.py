@@ -68,7 +68,7 @@ async def test_a_call_is_made_and_has_every_documented_field(client):
     assert call["uuid"] == call["id"] == str(uuid.UUID(call["uuid"]))
     assert (call["direction"], call["from"], call["to"]) == (
         "outbound",
-        "15550109000",
+        "+15550109000",
         "+15550100001",
     )
     assert (call["tag"], call["machine_detected"]) == ("order 7", False)
@@ -114,7 +114,11 @@ async def test_an_incoming_call_is_seen_and_answered(client):
     native = (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
     _, body = await ask(client, "GET", "/v1/call")
     [call] = body["calls"]
-    assert (call["direction"], call["event_type"], call["from"]) == ("inbound", "ringing", ECHO)
+    assert (call["direction"], call["event_type"], call["from"]) == (
+        "inbound",
+        "ringing",
+        f"+{ECHO}",
+    )
     assert await ask(client, "POST", f"/v1/call/{call['id']}/answer") == (200, {"success": True})
     assert (await reached(client, native, "answered"))["id"] == call["id"]
 

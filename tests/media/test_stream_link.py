@@ -1,0 +1,79 @@
+"""The connection of a stream."""
+
+import asyncio
+from ipaddress import ip_network
+
+import pytest
+
+from bridge.call.model import EndReason
+from bridge.media.stream_link import PING_FRAMES, WINDOW_SECONDS, OverError, connect, why
+from bridge.net.guard import Guard
+from bridge.net.http import Http
+from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+from tests.support.stream_customer import customer_server
+from tests.support.waiting import until
+
+FACTS = StreamFacts("stream", "call", StreamType.TWOWAY, Channel.INBOUND)
+
+
+@pytest.fixture
+async def http():
+    http = Http(Guard(allow=[ip_network("127.0.0.0/8")], require_tls=False))
+    yield http
+    await http.aclose()
+
+
+async def test_a_reader_that_reads_leaves_room(http):
+    async with customer_server() as server:
+        link = await connect(http, server.url, FACTS)
+        await link.greet()
+        customer = await server.customer()
+        listening = asyncio.get_running_loop().create_task(link.listen(ignore))
+        for number in range(round(WINDOW_SECONDS * 50) + 2 * PING_FRAMES):
+            await link.media(bytes(960), track=Channel.INBOUND, timestamp=number)
+            await until(lambda: link.has_room)
+        await until(lambda: len(customer.of("media")) > 60)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await link.part()
+
+
+async def test_parting_says_stop_and_closes(http):
+    async with customer_server() as server:
+        link = await connect(http, server.url, FACTS)
+        await link.greet()
+        await link.part()
+        customer = await server.customer()
+        await until(customer.closed.is_set)
+        assert [message["event"] for message in customer.messages] == [
+            "connected",
+            "start",
+            "stop",
+        ]
+
+
+async def test_a_customer_who_closes_ends_it(http):
+    async with customer_server() as server:
+        link = await connect(http, server.url, FACTS)
+        await (await server.customer()).close()
+        with pytest.raises(OverError, match="closed"):
+            await link.listen(ignore)
+        await link.part()
+
+
+async def test_an_address_that_is_none_is_unreachable(http):
+    with pytest.raises(OverError, match="unreachable"):
+        await connect(http, "ws://127.0.0.1:9/", FACTS)
+
+
+def test_a_broken_connection_is_an_end_like_any_other():
+    assert why(ConnectionResetError()).reason is EndReason.REMOTE_HANGUP
+
+
+def test_what_is_no_end_is_raised_again():
+    with pytest.raises(KeyError):
+        why(KeyError())
+
+
+async def ignore(message: str | bytes) -> None:
+    pass

@@ -1,0 +1,38 @@
+"""Streams of calls: the ways to them that no face goes."""
+
+import pytest
+
+from bridge.api.keys import STREAMS
+from bridge.call.model import LineName
+from bridge.errors import AddressBlocked, InvalidRequest, NotFound
+from bridge.node.streams import StreamOrder
+from bridge.wire.media_stream import Channel, StreamType
+from tests.support.inprocess import running
+
+LINE, SILENT = LineName("demo"), "15550100008"
+
+
+def order(url: str) -> StreamOrder:
+    return StreamOrder(url, StreamType.TWOWAY, Channel.INBOUND, 24_000)
+
+
+@pytest.mark.parametrize("url", ["", "http://example.com/", "ws://", "example.com"])
+async def test_only_a_websockets_url_will_do(url):
+    async with running() as client:
+        with pytest.raises(InvalidRequest):
+            await client.bridge.application[STREAMS].check(order(url))
+
+
+async def test_our_own_network_is_closed_by_default():
+    async with running() as client:
+        with pytest.raises(AddressBlocked):
+            await client.bridge.application[STREAMS].check(order("ws://127.0.0.1:9/"))
+
+
+async def test_a_leg_that_is_no_stream_cannot_be_stopped_as_one():
+    async with running() as client:
+        call_id = await client.dial(SILENT)
+        [runner] = client.bridge.manager.calls()
+        [far] = runner.legs()
+        with pytest.raises(NotFound):
+            client.bridge.application[STREAMS].stop(LINE, call_id, far.leg_id)
