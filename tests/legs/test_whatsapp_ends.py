@@ -125,6 +125,7 @@ async def test_silence_of_the_user_is_noticed(monkeypatch):
     monkeypatch.setattr(whatsapp, "SILENT_AFTER_SECONDS", 0.3)
     async with call() as one:
         await one.talk()
+        await until(lambda: one.leg.statistics().received.packets)
         one.media.mute()
         await until(one.has(events.LegSilent(LEG)))
         one.media.mute(muted=False)
