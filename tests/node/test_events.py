@@ -1,0 +1,209 @@
+"""The log of events: told once written, to listeners of every node, and complete after a crash."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.call.model import (
+    CallDetails,
+    CallFacts,
+    CallId,
+    CallRecord,
+    Direction,
+    EndReason,
+    LineName,
+    Parties,
+    State,
+)
+from bridge.call.notices import CallEvent
+from bridge.net import event_store
+from bridge.net.database import Database
+from bridge.node import events as events_module
+from bridge.node.events import EventLog
+from bridge.settings import Events as Keeping
+
+SALES, OTHER = LineName("sales"), LineName("other")
+
+
+class Counted:
+    def __init__(self):
+        self.listeners = 0
+
+    def set_event_listeners(self, count):
+        self.listeners = count
+
+
+def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, **data):
+    now = datetime.now(UTC)
+    details = CallDetails(parties=Parties(from_="+15550109000"), metadata={"order": 7})
+    facts = CallFacts(CallId(call), line, "15550100001", now, details)
+    state = State.ENDED if reason else State.ACTIVE
+    record = CallRecord(facts, Direction.OUTBOUND, state, reason, 1.0, ())
+    return CallEvent(kind, line, CallId(call), now, record, data)
+
+
+@pytest.fixture
+async def open_log(tmp_path):
+    """Opens logs over one file; each is a node."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(*, node=0, nodes=1):
+            database = Database(tmp_path / "bridge.sqlite3")
+            stack.push_async_callback(database.aclose)
+            log = EventLog(database, node=node, nodes=nodes, observer=Counted())
+            running = asyncio.get_running_loop().create_task(log.run(Keeping()))
+
+            async def stop():
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+            stack.push_async_callback(stop)
+            return log
+
+        yield start
+
+
+async def hear(log, count, *, line=SALES, call_id=None, after=0):
+    heard = []
+    async with (
+        asyncio.timeout(10),
+        contextlib.aclosing(log.listen(line, call_id=call_id, after=after, idle=60)) as found,
+    ):
+        async for item in found:
+            if item is not None:
+                heard.append(item)
+            if len(heard) == count:
+                break
+    return heard
+
+
+async def test_what_is_heard_is_what_was_published_in_its_order(open_log):
+    log = await open_log()
+    for kind in ("call.initiated", "call.ringing", "call.ended"):
+        log.publish(event(kind))
+    heard = await hear(log, 3)
+    assert [notice.type for _, notice in heard] == ["call.initiated", "call.ringing", "call.ended"]
+    assert heard[0][1].call.metadata == {"order": 7}
+    assert (heard[0][1].call.from_, heard[0][1].call.to) == ("+15550109000", "15550100001")
+    assert len({notice.id for _, notice in heard}) == 3
+
+
+async def test_settled_means_that_it_is_on_disk(open_log):
+    log, reader = await open_log(), await open_log()
+    log.publish(event("call.initiated"))
+    await log.settled()
+    assert len(await reader.read(0, SALES)) == 1
+
+
+async def test_a_listener_hears_of_its_line_and_call_only(open_log):
+    log = await open_log()
+    log.publish(event("call.initiated", line=OTHER))
+    log.publish(event("call.initiated", call="00" + "CD" * 15))
+    log.publish(event("call.ended"))
+    [(_, notice)] = await hear(log, 1, call_id="00" + "AB" * 15)
+    assert notice.type == "call.ended"
+
+
+async def test_a_listener_hears_what_other_nodes_write(open_log):
+    first, second = await open_log(node=0, nodes=2), await open_log(node=1, nodes=2)
+    hearing = asyncio.get_running_loop().create_task(hear(first, 2))
+    await asyncio.sleep(0)
+    second.publish(event("call.initiated"))
+    await second.settled()
+    first.publish(event("call.ringing"))
+    heard = await hearing
+    assert [notice.type for _, notice in heard] == ["call.initiated", "call.ringing"]
+
+
+async def test_a_listener_that_falls_behind_misses_nothing(open_log, monkeypatch):
+    monkeypatch.setattr(events_module, "HELD", 2)
+    log = await open_log()
+    found = log.listen(SALES, after=0, idle=60)
+    log.publish(event("call.initiated", number=0))
+    _, first = await anext(found)
+    numbers = [first.data["number"]]
+    for number in range(1, 20):
+        log.publish(event("digit.received", number=number))
+    await log.settled()
+    async with asyncio.timeout(10):
+        while len(numbers) < 20:
+            _, notice = await anext(found)
+            numbers.append(notice.data["number"])
+    await found.aclose()
+    assert numbers == list(range(20))
+
+
+async def test_more_than_a_page_is_read_page_by_page(open_log, monkeypatch):
+    log = await open_log()
+    for number in range(event_store.PAGE + 5):
+        log.publish(event("digit.received", number=number))
+    heard = await hear(log, event_store.PAGE + 5)
+    assert [notice.data["number"] for _, notice in heard] == list(range(event_store.PAGE + 5))
+
+
+async def test_bytes_never_get_into_an_event(open_log):
+    log = await open_log()
+    log.publish(event("recording.ready", sound=b"\0\0", track="mixed"))
+    [(_, notice)] = await hear(log, 1)
+    assert notice.data == {"track": "mixed"}
+
+
+async def test_what_cannot_be_written_stops_nothing(open_log):
+    log = await open_log()
+    log.publish(event("broken", thing=object()))
+    log.publish(event("call.ended"))
+    [(_, notice)] = await hear(log, 1)
+    assert notice.type == "call.ended"
+
+
+async def test_calls_without_an_end_are_ended_by_the_next_life_of_their_node(open_log):
+    log = await open_log()
+    log.publish(event("call.initiated"))
+    log.publish(event("call.initiated", call="00" + "CD" * 15))
+    log.publish(event("call.ended", call="00" + "CD" * 15, reason=EndReason.HANGUP))
+    await log.settled()
+    again = await open_log()
+    await again.settled()
+    lost = (await again.read(0, SALES))[-1][1]
+    assert (lost.type, lost.call.id, lost.call.reason) == (
+        "call.ended",
+        "00" + "AB" * 15,
+        "node_lost",
+    )
+    third = await open_log()
+    await third.settled()
+    assert len(await third.read(0, SALES)) == 4
+
+
+async def test_a_node_leaves_the_calls_of_others_alone(open_log):
+    log = await open_log(node=1, nodes=2)
+    log.publish(event("call.initiated"))
+    await log.settled()
+    other = await open_log(node=0, nodes=2)
+    await other.settled()
+    assert len(await other.read(0, SALES)) == 1
+    alone = await open_log(node=0, nodes=1)
+    await alone.settled()
+    assert len(await alone.read(0, SALES)) == 2
+
+
+async def test_old_events_are_dropped_unless_somebody_has_still_to_be_told(open_log):
+    log = await open_log()
+    log.publish(event("call.initiated"))
+    log.publish(event("call.ended"))
+    await log.settled()
+    database = log._database
+    await database.run(
+        lambda c: (
+            c.execute(
+                "INSERT INTO deliveries (event, node, line, receiver, lane, style, url, first_at) "
+                "VALUES (1, 0, 'sales', 'wh', 'l', 'native', '', 0)"
+            )
+            and None
+        )
+    )
+    far = datetime.now(UTC).timestamp() + 60
+    await database.run(lambda c: event_store.forget(c, events_before=far, dead_before=0.0))
+    assert [number for number, _ in await log.read(0)] == [1]
