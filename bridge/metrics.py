@@ -23,6 +23,7 @@ from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, Stat
 from bridge.call.timeline import Sample
 from bridge.event_metrics import EventMetrics
 from bridge.leg_metrics import LegMetrics, SocketMetrics
+from bridge.whatsapp_metrics import WhatsAppMetrics
 
 OTHER: Final = "other"
 
@@ -103,6 +104,8 @@ class Metrics:
         self._calls = _CallMetrics(registry)
         self._setup = _SetupMetrics(registry)
         self._legs = LegMetrics(registry)
+        self.whatsapp = WhatsAppMetrics(registry)
+        """What is counted of Meta's webhooks."""
         # Frames dropped and concealed, as last told.
         self._bus_counts: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
         self._node = _NodeMetrics(registry)

@@ -98,7 +98,7 @@ class CloudProvider:
             lines: by name.
             legs: makes the legs.
             store: what outlives the process.
-            count: counts webhooks' events by what became of them (`metrics.WEBHOOK_OUTCOMES`).
+            count: counts webhooks' events by what became of them (`whatsapp_metrics.WEBHOOK_OUTCOMES`).
         """
         self.lines = lines
         self._by_number = {line.phone_number_id: name for name, line in lines.items()}
@@ -132,27 +132,31 @@ class CloudProvider:
         # Shielded: once Meta is asked to ring somebody, the call's id must not get lost.
         failed: list[BridgeError] = []
         work = self._connect(line, leg, number, _Order(offer, _opaque(order), failed))
-        asked = self._spawn(work, name=f"connect {leg_id}")
+        asked = self.spawn(work, name=f"connect {leg_id}")
         try:
             await asyncio.shield(asked)
         except asyncio.CancelledError:
-            asked.add_done_callback(lambda _: self._spawn(leg.aclose(), name=f"abandon {leg_id}"))
+            asked.add_done_callback(lambda _: self.spawn(leg.aclose(), name=f"abandon {leg_id}"))
             raise
         if failed:
             await leg.aclose()
             raise failed[0]
         return leg
 
-    async def take(
+    def take(
         self, events: Iterable[WebhookEvent], manager: Receiver, *, numbers: frozenset[str]
-    ) -> None:
-        """Act on what a webhook tells.
+    ) -> bool:
+        """Act on what a webhook tells, without waiting.
 
         Args:
             events: of one delivery.
             manager: takes the calls that ring us.
             numbers: ids of the numbers that its signature speaks for.
+
+        Returns:
+            Whether any of it is about a call that this node does not know.
         """
+        strange = False
         for event in events:
             line = self._by_number.get(event.phone_number_id)
             if line is None or event.phone_number_id not in numbers:
@@ -161,7 +165,8 @@ class CloudProvider:
                 self._count("duplicate")
             else:
                 self._count("taken")
-                self._act(line, event, manager)
+                strange |= not self._act(line, event, manager)
+        return strange
 
     async def permission(self, line: LineName, number: str) -> tuple[Permission, Reply | None]:
         """Ask Meta whether somebody may be called, and give what they last answered besides.
@@ -189,7 +194,7 @@ class CloudProvider:
         for wacid, line in await self._store.left_over(nodes=nodes):
             if line in self.lines and wacid not in self._live:
                 log.info("whatsapp.recovered", extra={"wacid": mask(wacid)})
-                self._spawn(self._say_goodbye(line, wacid, "terminate"), name="recover")
+                self.spawn(self._say_goodbye(line, wacid, "terminate"), name="recover")
 
     async def aclose(self) -> None:
         """Wait for the last goodbyes to reach Meta."""
@@ -204,7 +209,7 @@ class CloudProvider:
         """End a call at Meta's (`reject` or `terminate`); goes on when the waiter is cancelled."""
         self._forget(wacid)
         work = self._say_goodbye(line, wacid, action)
-        await asyncio.shield(self._spawn(work, name=f"{action} {mask(wacid)}"))
+        await asyncio.shield(self.spawn(work, name=f"{action} {mask(wacid)}"))
 
     def _line(self, line: LineName) -> CloudLine:
         try:
@@ -212,7 +217,8 @@ class CloudProvider:
         except KeyError:
             raise InvalidState("this line's WhatsApp provider is not Meta's Cloud API") from None
 
-    def _spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]":
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> "asyncio.Task[None]":
+        """Start work that the provider's end waits for."""
         return self._tasks.spawn(work, name=name)
 
     async def _connect(
@@ -228,16 +234,19 @@ class CloudProvider:
             return
         self._replay(leg.wacid)
 
-    def _act(self, line: LineName, event: WebhookEvent, manager: Receiver) -> None:
+    def _act(self, line: LineName, event: WebhookEvent, manager: Receiver) -> bool:
+        """Act on an event; False when it is about a call that is not known here."""
         if isinstance(event, PermissionReplied):
             self._store.remember(line, event)
             log.info("whatsapp.permission", extra={"granted": event.granted})
         elif isinstance(event, Connected) and event.inbound:
-            self._spawn(self._ring(line, event, manager), name=f"ring {mask(event.wacid)}")
+            self.spawn(self._ring(line, event, manager), name=f"ring {mask(event.wacid)}")
         elif (live := self._live.get(event.wacid)) is not None:
             self._tell(live, event)
         else:
             self._inbox.hold(event.wacid, event)
+            return False
+        return True
 
     async def _ring(self, line: LineName, event: Connected, manager: Receiver) -> None:
         """Let a call that rings us ring the line."""

@@ -1,0 +1,156 @@
+"""Meta's webhook, and the permission to call somebody."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from bridge.api import render
+from bridge.api.body import PHONE, Body, read_body
+from bridge.api.keys import KEYS, MANAGER, SIBLINGS
+from bridge.api.middleware import from_sibling
+from bridge.errors import Forbidden, NotFound, PayloadTooLarge, Unauthorized
+from bridge.net.siblings import Siblings
+from bridge.node.whatsapp import CloudProvider
+from bridge.wire.whatsapp import SIGNATURE_HEADER, challenge, is_signed, parse
+
+log = logging.getLogger(__name__)
+
+WHATSAPP: web.AppKey[CloudProvider] = web.AppKey("whatsapp", CloudProvider)
+NODE_PATH: Final = "/node/whatsapp"
+"""Where nodes give each other webhooks about calls that they do not have."""
+LONGEST_WEBHOOK: Final = 4 * 1024 * 1024
+"""Meta sends up to a thousand events at once."""
+LONGEST_TEXT: Final = 1024
+
+
+async def verify(request: web.Request) -> web.Response:
+    """Prove to Meta that this address is ours."""
+    answer = next(
+        (
+            answer
+            for line in _provider(request).lines.values()
+            if (answer := challenge(request.query, line.verify_token)) is not None
+        ),
+        None,
+    )
+    if answer is None:
+        raise Forbidden("the verify token is not that of any line (whatsapp.verify_token)")
+    log.info("whatsapp.webhook_verified")
+    return web.Response(text=answer)
+
+
+async def webhook(request: web.Request) -> web.Response:
+    """Take what Meta tells: answer at once, work after."""
+    body, numbers = await _signed(request)
+    elsewhere = _provider(request).take(parse(body), request.app[MANAGER], numbers=numbers)
+    siblings = request.app.get(SIBLINGS)
+    if elsewhere and siblings is not None:
+        # Only the node that has a call knows it by Meta's id.
+        work = _pass_on(siblings, body, request.headers[SIGNATURE_HEADER])
+        _provider(request).spawn(work, name="pass a webhook on")
+    return web.Response(text="ok")
+
+
+async def sibling_webhook(request: web.Request) -> web.Response:
+    """Take what Meta told another node."""
+    if not from_sibling(request):
+        raise web.HTTPNotFound
+    body, numbers = await _signed(request)
+    _provider(request).take(parse(body), request.app[MANAGER], numbers=numbers)
+    return web.Response()
+
+
+async def permission(request: web.Request) -> web.Response:
+    """Say whether somebody may be called: what Meta says, and what they last answered."""
+    line = request.app[KEYS].line(request)
+    number = Body(dict(request.query)).phone(*PHONE)
+    found, reply = await _provider(request).permission(line, number)
+    told: dict[str, Any] = {
+        "status": found.status,
+        "expiresAt": _moment(found.expires_at),
+        "mayCall": found.may_call,
+        "mayAsk": found.may_ask,
+        "lastReply": None,
+    }
+    if reply is not None:
+        told["lastReply"] = {
+            "granted": reply.granted,
+            "permanent": reply.permanent,
+            "at": _moment(reply.at),
+            "expiresAt": _moment(reply.expires_at),
+        }
+    return render.success({"permission": told})
+
+
+async def ask_permission(request: web.Request) -> web.Response:
+    """Ask somebody to permit calls, in words of the caller's or with a template."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    message = await _provider(request).ask_permission(
+        line,
+        body.phone(*PHONE),
+        text=(body.optional_text("text") or "")[:LONGEST_TEXT],
+        template=body.optional_object("template"),
+    )
+    return render.success({"messageId": message})
+
+
+ROUTES = (
+    web.get("/whatsapp/webhook", verify),
+    web.post("/whatsapp/webhook", webhook),
+    web.get("/call/permission", permission),
+    web.post("/call/permission", ask_permission),
+)
+NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)
+
+
+def _provider(request: web.Request) -> CloudProvider:
+    return request.app[WHATSAPP]
+
+
+async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
+    """Read a body, and give the numbers whose app has signed it.
+
+    Raises:
+        NotFound: no line is Meta's.
+        Unauthorized: it is signed by nobody we know.
+    """
+    lines = _provider(request).lines
+    if not lines:
+        raise NotFound('no line has whatsapp.provider = "cloud"')
+    body = await _read(request)
+    header = request.headers.get(SIGNATURE_HEADER, "")
+    secrets = {line.app_secret for line in lines.values()}
+    signers = {secret for secret in secrets if is_signed(body, header, secret)}
+    if not signers:
+        log.warning("whatsapp.bad_signature")
+        raise Unauthorized("the signature is not that of any line (whatsapp.app_secret)")
+    numbers = (line.phone_number_id for line in lines.values() if line.app_secret in signers)
+    return body, frozenset(numbers)
+
+
+async def _read(request: web.Request) -> bytes:
+    pieces = bytearray()
+    async for piece in request.content.iter_any():
+        pieces += piece
+        if len(pieces) > LONGEST_WEBHOOK:
+            raise PayloadTooLarge("the webhook is too large")
+    return bytes(pieces)
+
+
+async def _pass_on(siblings: Siblings, body: bytes, signature: str) -> None:
+    for node in siblings.others():
+        try:
+            response = await siblings.send(
+                node, "POST", NODE_PATH, headers={SIGNATURE_HEADER: signature}, body=body
+            )
+            response.release()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            siblings.note_silence(node, error)
+
+
+def _moment(unix: float | None) -> str | None:
+    return render.moment(datetime.fromtimestamp(unix, UTC)) if unix else None
