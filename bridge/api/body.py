@@ -25,7 +25,9 @@ NAMES_CALL = (*CALL_ID, "uuid", "roomName")
 LEG_ID = ("legID", "legId", "LegID", "leg_id")
 PHONE = ("phone", "Phone")
 
-_PHONE = re.compile(r"\+?([1-9][0-9]{5,14})(?:@s\.whatsapp\.net)?")
+_PHONE = re.compile(r"\+?([1-9][0-9]{5,14})(?:(?::[0-9]+)?@s\.whatsapp\.net)?")
+_LID = re.compile(r"[1-9][0-9]{5,19}@lid")
+"""A party that hides its number from us."""
 _DIGITS = re.compile(r"[0-9*#A-Da-d]{1,64}")
 
 Value = TypeVar("Value", str, bool, dict[str, Any])
@@ -137,6 +139,20 @@ class Body:
         """Give an object, or None where it is missing or null."""
         return self._read(dict, "an object", *names)
 
+    def has(self, *names: str) -> bool:
+        """Whether one of the fields is there, and not null."""
+        return any(self._fields.get(name) is not None for name in names)
+
+    def optional_list(self, *names: str) -> list[Any] | None:
+        """Give a list, or None where it is missing or null."""
+        for name in names:
+            value = self._fields.get(name)
+            if value is not None and not isinstance(value, list):
+                raise InvalidRequest(f"{name}: expected a list", field=name)
+            if value is not None:
+                return value
+        return None
+
     def texts(self, name: str, *, most: int) -> list[str] | None:
         """Give a list of strings, or None where it is missing or null.
 
@@ -183,6 +199,18 @@ class Body:
             if isinstance(self._fields.get(name), int) and not isinstance(self._fields[name], bool):
                 return self._digits(str(self._fields[name]), name)
         return self._digits(self.text(*names), names[0])
+
+    def peer(self, *names: str) -> str:
+        """Give whom to ring over WhatsApp: a number as `phone` does, or a hidden one as `digits@lid`.
+
+        Raises:
+            InvalidRequest: missing, malformed, or a group.
+        """
+        text = next((t for n in names if isinstance(t := self._fields.get(n), str)), "").strip()
+        if text.endswith("@g.us"):
+            raise InvalidRequest(f"{names[0]}: a group cannot be rung", field=names[0])
+        hidden = _LID.fullmatch(text)
+        return text if hidden else self.phone(*names)
 
     def dtmf(self) -> str:
         """Give the DTMF digits, upper-case.

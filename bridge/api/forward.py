@@ -58,15 +58,6 @@ OURS = frozenset({"x-request-id", "origin", "content-length", "expect"})
 
 
 @web.middleware
-async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let no reply leave before all nodes can know what it tells."""
-    try:
-        return await handler(request)
-    finally:
-        await request.app[DIRECTORY].settled()
-
-
-@web.middleware
 async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request against its key's limit, which holds over all nodes."""
     rate, key = request.app[RATE], request.app[KEYS].known(request)
@@ -123,7 +114,7 @@ async def _call_id(request: web.Request) -> str | None:
     found = named_call(request.match_info)
     if (found or request.body_exists) and not _authorised(request):
         return None
-    if found is None and request.body_exists:
+    if found is None and request.body_exists and not request.content_type.startswith("multipart/"):
         try:
             fields = msgspec.json.decode(await read_bytes(request))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -97,14 +97,21 @@ async def allow_origins(request: web.Request, handler: Handler) -> web.StreamRes
     preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     response = web.Response(status=204, headers=PREFLIGHT) if preflight else await handler(request)
     if not response.prepared:
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = f"{REQUEST_ID}, Retry-After"
-        response.headers.add("Vary", "Origin")
+        allow_page(request, response)
     return response
 
 
 IN_ORDER = (identify, answer_errors, check_host, allow_origins, answer_errors)
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
+
+
+def allow_page(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the page that asks read a response which `allow_origins` has let it ask for."""
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = f"{REQUEST_ID}, Retry-After"
+        response.headers.add("Vary", "Origin")
 
 
 def from_sibling(request: web.Request) -> bool:

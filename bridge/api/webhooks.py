@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from sqlite3 import Connection
 from typing import Any, Final
 
 from aiohttp import web
@@ -78,11 +79,13 @@ async def get_slots(request: web.Request) -> web.Response:
 async def delete_slots(request: web.Request) -> web.Response:
     """Forget the URLs, and what was still to be delivered to them."""
     line = request.app[KEYS].line(request)
-    for endpoint in await _slots(request, line):
-        chosen = endpoint.id
-        await request.app[DATABASE].run(
-            lambda connection, chosen=chosen: endpoints.delete(connection, line, chosen)
-        )
+    found = await _slots(request, line)
+
+    def delete(connection: Connection) -> None:
+        for endpoint in found:
+            endpoints.delete(connection, line, endpoint.id)
+
+    await request.app[DATABASE].run(delete)
     return render.success({"details": "webhook deleted", "webhook": ""})
 
 

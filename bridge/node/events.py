@@ -121,15 +121,17 @@ class EventLog:
         self._observer.set_event_listeners(len(self._listeners))
         self._written.set()
         try:
-            while not self._closed:
+            while True:
                 for number, notice in await self._next(listener, after):
                     if number > after:
                         after = number
                         yield number, notice
                 if not listener.waits:
                     continue
+                if self._closed:
+                    return
                 try:
-                    async with asyncio.timeout(0 if self._closed else idle):
+                    async with asyncio.timeout(idle):
                         await listener.woken.wait()
                 except TimeoutError:
                     yield None

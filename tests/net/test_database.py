@@ -87,7 +87,7 @@ async def test_settled_waits_for_everything_that_was_posted(database, tmp_path):
 
 async def test_works_that_wait_together_are_committed_together(database):
     held, begun = threading.Event(), threading.Event()
-    commits = []
+    commits: list[str] = []
 
     def hold(connection):
         connection.set_trace_callback(commits.append)

@@ -91,7 +91,7 @@ async def test_what_is_heard_is_what_was_published_in_its_order(open_log):
 
 
 async def test_settled_means_that_it_is_on_disk(open_log):
-    log, reader = await open_log(), await open_log()
+    log, reader = await open_log(node=0, nodes=2), await open_log(node=1, nodes=2)
     log.publish(event("call.initiated"))
     await log.settled()
     assert len(await reader.read(0, SALES)) == 1
