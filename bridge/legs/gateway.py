@@ -58,6 +58,10 @@ class Follower(Protocol):
         """Tell the leg about its call from now on (`GatewayLeg.observe`)."""
         ...
 
+    def saw(self, call_id: str) -> None:
+        """Note that the engine knows the call, whether it has listed it or not."""
+        ...
+
     def forget(self, call_id: str, *, unwanted: bool) -> None:
         """Tell nobody any more; `unwanted`: and hang it up for as long as the engine has it."""
         ...
@@ -257,6 +261,7 @@ class GatewayLeg:
         """Carry sound both ways until the socket closes."""
         if not self._connected:
             self._connected = True
+            self._follower.saw(self._call_id)
             log.info("leg.connected", extra={"kind": self.kind})
             self._tell(LegConnected(self.leg_id))
         async with asyncio.TaskGroup() as group:

@@ -43,7 +43,7 @@ class _Followed:
     leg: GatewayLeg
     since: float
     listed: bool
-    """Whether the engine has ever listed its call."""
+    """Whether the engine has listed its call, or shown by other means that it knows it."""
 
 
 class EngineFollower:
@@ -74,6 +74,12 @@ class EngineFollower:
         listed = call_id in self._offered
         self._legs[call_id] = _Followed(leg, self._loop.time(), listed)
         self._wake.set()
+
+    def saw(self, call_id: str) -> None:
+        """Note that the engine knows the call, whether it has listed it or not."""
+        if (followed := self._legs.get(call_id)) is not None:
+            followed.since = self._loop.time()
+            followed.listed = True
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
         """Tell nobody any more; `unwanted`: and hang it up for as long as the engine has it."""

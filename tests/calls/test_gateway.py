@@ -181,7 +181,7 @@ async def test_a_call_whose_socket_breaks_goes_on_over_a_new_one(dialect):
 )
 async def test_a_refused_dial_leaves_no_call(dialect, status, expected):
     told = "calls engine not enabled for 15550107001"
-    async with bridged(dialect, refuse={"dial": (status, told)}) as (engine, client):
+    async with bridged(dialect, refuse={"dial": (status, told)}) as (_, client):
         response = await client.post("/call/dial", {"phone": NUMBER})
         words = (await response.json())["error"]
         assert response.status == expected

@@ -1,0 +1,35 @@
+from bridge.settings import Line, WhatsApp
+from tests.support.gateway_double import TOKEN, ZuckZapGoDouble
+from tests.support.inprocess import running, settings
+from tests.support.waiting import until
+
+EVENT = {"event": "v1.call.offer"}
+
+
+async def test_an_event_makes_the_bridge_ask_the_engine():
+    async with ZuckZapGoDouble() as engine:
+        whatsapp = WhatsApp(provider="gateway", url=engine.url, token=TOKEN)
+        lines = {"main": Line(keys=["demo"], whatsapp=whatsapp)}
+        async with running(settings(lines=lines)) as client:
+            await until(lambda: len(engine.requests) == 1)
+            for more in ({}, {"headers": {}, "params": {"token": "demo"}}):
+                before = len(engine.requests)
+                response = await client.post("/gateway/webhook", EVENT, **more)
+                assert response.status == 200
+                await until(lambda: len(engine.requests) > before)  # noqa: B023 - awaited here
+
+
+async def test_an_event_without_the_lines_key_is_refused():
+    async with running() as client:
+        for more in ({"headers": {}}, {"headers": {"token": "wrong"}}):
+            assert (await client.post("/gateway/webhook", EVENT, **more)).status == 401
+
+
+async def test_an_event_of_a_line_without_an_engine_is_refused():
+    async with running() as client:
+        assert (await client.post("/gateway/webhook", EVENT)).status == 409
+
+
+async def test_an_event_that_is_no_json_is_refused():
+    async with running() as client:
+        assert (await client.post("/gateway/webhook", data=b"hello")).status == 400

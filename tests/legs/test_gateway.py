@@ -1,0 +1,279 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import WSMessage, WSMsgType
+
+from bridge.call.events import LegAnswered, LegConnected, LegEnded, LegRinging
+from bridge.call.model import EndReason, LegId, LegKind
+from bridge.errors import CallNotFound, LegError
+from bridge.legs import gateway
+from bridge.legs.gateway import GatewayLeg, Patience
+from bridge.wire.gateway import EngineCall, Phase, read_message
+from bridge.wire.media_socket import WADIAL
+from tests.support.waiting import until
+
+LEG = LegId("leg")
+
+
+class Socket:
+    """A socket whose messages the test makes; None closes it."""
+
+    def __init__(self):
+        self.messages = asyncio.Queue()
+
+    def say(self, text):
+        self.messages.put_nowait(WSMessage(WSMsgType.TEXT, text, None))
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        message = await self.messages.get()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    async def send_bytes(self, data):
+        pass
+
+
+class Engine:
+    """An engine that does at once what the test says."""
+
+    media = WADIAL
+
+    def __init__(self):
+        self.asked = []
+        self.sockets = []
+        self.refuses_socket = False
+        self.answer_fails = None
+        self.hangup_fails = None
+
+    async def answer(self, call_id):
+        self.asked.append(("answer", call_id))
+        if self.answer_fails:
+            raise self.answer_fails
+
+    async def hangup(self, call_id):
+        self.asked.append(("hangup", call_id))
+        if self.hangup_fails:
+            raise self.hangup_fails
+
+    @asynccontextmanager
+    async def socket(self, call_id):
+        if self.refuses_socket:
+            raise CallNotFound("no")
+        socket = Socket()
+        self.sockets.append(socket)
+        yield socket
+
+    def read(self, text):
+        return read_message(text)
+
+
+class Follower:
+    """Remembers what it was asked."""
+
+    def __init__(self):
+        self.followed = {}
+        self.forgotten = []
+        self.looks = 0
+        self.seen = False
+
+    def follow(self, call_id, leg):
+        self.followed[call_id] = leg
+
+    def saw(self, call_id):
+        self.seen = True
+
+    def forget(self, call_id, *, unwanted):
+        self.followed.pop(call_id, None)
+        self.forgotten.append((call_id, unwanted))
+
+    def look(self):
+        self.looks += 1
+
+
+class Life:
+    """A leg at work."""
+
+    def __init__(self, *, inbound=False, patience=None, engine=None):
+        self.engine = engine or Engine()
+        self.follower = Follower()
+        self.events = []
+        self.leg = GatewayLeg(
+            LEG,
+            engine=self.engine,
+            follower=self.follower,
+            call_id="CA1",
+            inbound=inbound,
+            patience=patience,
+        )
+
+    async def __aenter__(self):
+        self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))
+        await settle()
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    def list(self, phase, *, inbound=False):
+        self.leg.observe(EngineCall("CA1", "15550107001", inbound, phase))
+
+
+async def settle():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(gateway, "_PAUSES", (0.001,))
+    monkeypatch.setattr(gateway, "_LONGEST_PAUSE", 0.001)
+
+
+async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():
+    async with Life() as life:
+        assert life.leg.kind is LegKind.GATEWAY
+        life.list(Phase.CALLING)
+        assert life.events == [LegConnected(LEG)]
+        for phase in (Phase.RINGING, Phase.RINGING, Phase.ACTIVE, Phase.ACTIVE):
+            life.list(phase)
+        assert life.events == [LegConnected(LEG), LegRinging(LEG), LegAnswered(LEG)]
+        assert life.follower.seen
+
+
+async def test_a_call_that_rings_us_is_answered_when_we_say_so():
+    async with Life(inbound=True) as life:
+        life.list(Phase.RINGING, inbound=True)
+        await settle()
+        assert (life.engine.asked, life.events) == ([], [])
+        life.leg.answer()
+        await settle()
+        assert life.engine.asked == [("answer", "CA1")]
+        assert life.events == [LegConnected(LEG)]
+
+
+async def test_a_ring_that_somebody_else_takes_ends_without_hanging_up_their_call():
+    async with Life(inbound=True) as life:
+        life.list(Phase.ACTIVE, inbound=True)
+        await life.task
+        assert life.events == [LegEnded(LEG, EndReason.REMOTE_HANGUP)]
+        assert life.engine.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CallNotFound("gone"), EndReason.REMOTE_HANGUP),
+        (LegError("down"), EndReason.FAILED),
+    ],
+)
+async def test_a_ring_that_cannot_be_answered_ends(error, reason):
+    engine = Engine()
+    engine.answer_fails = error
+    async with Life(inbound=True, engine=engine) as life:
+        life.leg.answer()
+        await life.task
+        assert life.events == [LegEnded(LEG, reason)]
+
+
+@pytest.mark.parametrize(
+    ("phases", "hint", "waited", "reason"),
+    [
+        ((Phase.ACTIVE,), "", False, EndReason.REMOTE_HANGUP),
+        ((Phase.RINGING,), "", False, EndReason.REJECTED),
+        ((Phase.RINGING,), "reject", True, EndReason.REJECTED),
+        ((Phase.RINGING,), "", True, EndReason.NO_ANSWER),
+    ],
+)
+async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, reason):
+    async with Life(patience=Patience(no_answer=0.0 if waited else 60.0)) as life:
+        for phase in phases:
+            life.list(phase)
+        life.leg.hint(hint)
+        life.leg.observe(None)
+        await life.task
+        assert life.events[-1] == LegEnded(LEG, reason)
+        assert life.engine.asked == []
+        assert life.follower.forgotten == [("CA1", False)]
+
+
+async def test_the_sockets_word_ends_the_call_too():
+    async with Life() as life:
+        life.list(Phase.ACTIVE)
+        life.engine.sockets[0].say('{"type":"ended"}')
+        await life.task
+        assert life.events[-1] == LegEnded(LEG, EndReason.REMOTE_HANGUP)
+
+
+async def test_the_socket_tells_of_the_answer():
+    async with Life() as life:
+        life.engine.sockets[0].say('{"type":"call_state","call":{"state":"active"}}')
+        await until(lambda: LegAnswered(LEG) in life.events)
+
+
+async def test_sound_in_another_format_ends_the_call():
+    async with Life() as life:
+        life.engine.sockets[0].say('{"type":"ready","media":{"sampleRate":48000}}')
+        await life.task
+        assert life.events[-1] == LegEnded(LEG, EndReason.FAILED)
+        assert life.engine.asked == [("hangup", "CA1")]
+
+
+async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
+    async with Life() as life:
+        life.list(Phase.ACTIVE)
+        life.engine.sockets[0].messages.put_nowait(None)
+        await until(lambda: len(life.engine.sockets) == 2)
+        assert life.follower.looks == 1
+        assert life.events == [LegConnected(LEG), LegAnswered(LEG)]
+
+
+async def test_an_answered_call_without_a_socket_is_given_up():
+    engine = Engine()
+    engine.refuses_socket = True
+    async with Life(engine=engine, patience=Patience(socket=0.05)) as life:
+        await settle()
+        assert not life.task.done()
+        life.list(Phase.ACTIVE)
+        await life.task
+        assert life.events == [LegAnswered(LEG), LegEnded(LEG, EndReason.MEDIA_TIMEOUT)]
+        assert engine.asked == [("hangup", "CA1")]
+
+
+async def test_cancellation_hangs_up_and_tells_nothing_more():
+    async with Life() as life:
+        life.list(Phase.ACTIVE)
+        before = list(life.events)
+        life.task.cancel()
+        await asyncio.gather(life.task, return_exceptions=True)
+        assert life.engine.asked == [("hangup", "CA1")]
+        assert life.follower.forgotten == [("CA1", True)]
+        assert life.events == before
+
+
+async def test_a_hangup_that_fails_is_left_to_the_follower():
+    engine = Engine()
+    engine.hangup_fails = LegError("down")
+    async with Life(engine=engine) as life:
+        life.task.cancel()
+        await asyncio.gather(life.task, return_exceptions=True)
+        assert life.task.cancelled()
+        assert life.follower.forgotten == [("CA1", True)]
+
+
+async def test_a_leg_that_never_ran_hangs_up_once():
+    life = Life()
+    await life.leg.aclose()
+    await life.leg.aclose()
+    assert life.engine.asked == [("hangup", "CA1")]
+
+
+async def test_digits_change_nothing():
+    async with Life() as life:
+        life.leg.send_digits("12#")
+        assert life.events == [LegConnected(LEG)]
