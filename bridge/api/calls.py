@@ -6,39 +6,30 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, call_in_path, read_body
-from bridge.api.keys import KEYS, MANAGER
+from bridge.api.keys import KEYS, LINES, MANAGER
 from bridge.call import events
-from bridge.call.model import LegId
+from bridge.call.model import LegId, LineName
 from bridge.errors import InvalidRequest
 
 
 async def dial(request: web.Request) -> web.Response:
     """Ring a number, or open a call for a far party in a browser (`"channel": "webrtc"`)."""
-    line = request.app[KEYS].line(request)
+    line = _on(request)
     body = await read_body(request)
+    body.optional_flag("video")
     channel = body.optional_text("channel")
     if channel == "webrtc":
         runner = await request.app[MANAGER].open(line)
     elif channel in (None, "whatsapp"):
-        runner = await request.app[MANAGER].dial(line, body.phone(*PHONE))
+        runner = await request.app[MANAGER].dial(line, body.peer(*PHONE))
     else:
         raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
-    return render.success({"callId": runner.facts.call_id})
-
-
-async def make(request: web.Request) -> web.Response:
-    """Ring a number, in WaGo's words; its clients read `call` with or without the envelope."""
-    line = request.app[KEYS].line(request)
-    body = await read_body(request)
-    runner = await request.app[MANAGER].dial(line, body.phone("Phone", "phone"))
-    record = runner.record()
-    call = {"callID": record.facts.call_id, **render.call(record)}
-    return render.success({"call": call}, call=call)
+    return render.success({"callId": runner.facts.call_id, "video": False})
 
 
 async def status(request: web.Request) -> web.Response:
     """List the line's live calls."""
-    line = request.app[KEYS].line(request)
+    line = _on(request)
     calls = [render.call(record) for record in await request.app[MANAGER].list(line)]
     return render.success({"calls": calls})
 
@@ -55,7 +46,7 @@ async def hangup(request: web.Request) -> web.Response:
 
 async def mute(request: web.Request) -> web.Response:
     """Take a near leg, or all of them, from what the far party hears; or give it back."""
-    line = request.app[KEYS].line(request)
+    line = _on(request)
     body = await read_body(request)
     call_id, leg_id, muted = body.call_id(), body.leg_id(), body.flag("muted", "Muted")
     wanted = events.MuteRequested(muted=muted, leg_id=LegId(leg_id) if leg_id else None)
@@ -65,7 +56,7 @@ async def mute(request: web.Request) -> web.Response:
 
 async def dtmf(request: web.Request) -> web.Response:
     """Send digits to the far party."""
-    line = request.app[KEYS].line(request)
+    line = _on(request)
     body = await read_body(request)
     call_id, digits = body.call_id(), body.dtmf()
     request.app[MANAGER].request(line, call_id, events.DigitsRequested(digits))
@@ -82,6 +73,13 @@ async def quality(request: web.Request) -> web.Response:
     return render.success(render.quality(record, timelines, since=_since(request)))
 
 
+def _on(request: web.Request) -> LineName:
+    """Find the line of a request that needs its engine."""
+    line = request.app[KEYS].line(request)
+    request.app[LINES].check_on(line)
+    return line
+
+
 def _since(request: web.Request) -> float:
     text = request.query.get("since", "0")
     try:
@@ -94,7 +92,7 @@ def _since(request: web.Request) -> float:
 
 
 async def _ask(request: web.Request, wanted: events.Request) -> web.Response:
-    line = request.app[KEYS].line(request)
+    line = _on(request)
     body = await read_body(request)
     request.app[MANAGER].request(line, body.call_id(), wanted)
     return render.success({"ok": True})

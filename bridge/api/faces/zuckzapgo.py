@@ -1,0 +1,107 @@
+"""ZuckZapGo's older call signalling: `call_id` with `call_from`, and bare answers.
+
+It moves calls but carries no sound; its newer routes are the native ones (`api.calls`). Two of its
+paths are WaGo's too: who sends `call_from` beside `call_id` speaks as ZuckZapGo's clients do. What is
+said of `call_from` is only repeated: a call's id names it well enough.
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+from bridge.api.body import Body, read_body
+from bridge.api.faces import wago
+from bridge.api.keys import KEYS, MANAGER
+from bridge.call import events
+from bridge.call.model import EndReason, LineName
+from bridge.errors import Unsupported
+from bridge.wire.call_id import native
+
+NOT_MADE_HERE: Final = "make_call_not_implemented"
+REASON: Final = "this signalling carries no sound; POST /call/dial makes calls"
+REJECT: Final = events.HangupRequested(EndReason.REJECTED)
+
+
+async def accept(request: web.Request) -> web.Response:
+    """Accept a call that rings us, in either vendor's words."""
+    line, body = await _asked(request)
+    if not _speaks_here(body):
+        return wago.accept(request, line, body)
+    return _perform(request, line, body, "accepted", events.AnswerRequested())
+
+
+async def preaccept(request: web.Request) -> web.Response:
+    """Say that a call that rings us has been noticed; it goes on ringing."""
+    line, body = await _asked(request)
+    return _perform(request, line, body, "preaccepted")
+
+
+async def reject(request: web.Request) -> web.Response:
+    """Decline a call that rings us, in either vendor's words."""
+    line, body = await _asked(request)
+    if not _speaks_here(body):
+        return wago.reject(request, line, body)
+    return _perform(request, line, body, "rejected", REJECT)
+
+
+async def reject_and_send(request: web.Request) -> web.Response:
+    """Decline a call that rings us; the message that came along is not sent, and the answer says so."""
+    line, body = await _asked(request)
+    return _perform(request, line, body, "rejected", REJECT, message_sent=False)
+
+
+async def terminate(request: web.Request) -> web.Response:
+    """End a call in any state."""
+    line, body = await _asked(request)
+    return _perform(request, line, body, "terminated", events.HangupRequested())
+
+
+async def initiate(request: web.Request) -> web.Response:
+    """Refuse to make a call, as the vendor does."""
+    request.app[KEYS].line(request)
+    status = Unsupported.status
+    said = {"code": status, "error": NOT_MADE_HERE, "reason": REASON, "success": False}
+    return web.json_response(said, status=status)
+
+
+ROUTES: Final = (
+    web.post("/call/accept", accept),
+    web.post("/call/preaccept", preaccept),
+    web.post("/call/reject", reject),
+    web.post("/call/reject/send", reject_and_send),
+    web.post("/call/terminate", terminate),
+    web.post("/call/initiate", initiate),
+)
+
+
+async def _asked(request: web.Request) -> tuple[LineName, Body]:
+    return wago.line_on(request), await read_body(request)
+
+
+def _speaks_here(body: Body) -> bool:
+    return body.has("call_id") and body.has("call_from")
+
+
+def _perform(
+    request: web.Request,
+    line: LineName,
+    body: Body,
+    action: str,
+    wanted: events.Request | None = None,
+    **said: object,
+) -> web.Response:
+    call_id, call_from = _call_id(body), body.text("call_from")
+    if action != "terminated":
+        wago.check_rings(request, line, call_id)
+    if wanted is not None:
+        request.app[MANAGER].request(line, call_id, wanted)
+    kind = body.optional_text("reject_type")
+    if kind and action == "rejected":
+        said["reject_type"] = kind
+    answer = {"success": True, "call_id": call_id, "call_from": call_from, "action": action}
+    return web.json_response(answer | said)
+
+
+def _call_id(body: Body) -> str:
+    text = body.text("call_id")
+    return native(text) or text

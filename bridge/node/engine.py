@@ -1,0 +1,102 @@
+"""The call engine of each line: keeps what happens to its calls to how the line is set.
+
+It stands between the call service and who reaches numbers, and hears what happens to calls, so that
+neither knows of the lines' settings: a line whose engine is off dials nobody and rejects who rings
+it, and its calls end when it is switched off; one that is on lets calls ring, or answers or rejects
+them at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from bridge.call import events
+from bridge.call.model import CallId, Direction, EndReason, LegId, LineName
+from bridge.call.notices import CallEvent
+from bridge.errors import BridgeError, EngineOff
+from bridge.legs.base import Leg
+from bridge.legs.dial import Dialer, DialOrder
+from bridge.net.database import Database
+from bridge.net.siblings import Siblings
+from bridge.node.lines import Lines, Welcome
+from bridge.node.manager import Manager
+
+log = logging.getLogger(__name__)
+
+REQUESTS: Mapping[Welcome, events.Request] = {
+    Welcome.ANSWER: events.AnswerRequested(),
+    Welcome.REJECT: events.HangupRequested(EndReason.REJECTED),
+}
+
+
+class Engine:
+    """The engines of all lines on this node."""
+
+    def __init__(
+        self,
+        database: Database,
+        dialer: Dialer,
+        numbers: Mapping[LineName, Sequence[str]],
+        *,
+        publish: Callable[[CallEvent], None] = lambda event: None,
+        siblings: Siblings | None = None,
+    ) -> None:
+        """Make the lines.
+
+        Args:
+            database: keeps how they are set.
+            dialer: reaches numbers over their providers.
+            numbers: their own numbers.
+            publish: hears all that happens, before anything is made of it here.
+            siblings: the other nodes.
+        """
+        self.lines = Lines(database, numbers, switched_off=self._end_calls, siblings=siblings)
+        self._dialer = dialer
+        self._publish = publish
+        self._manager: Manager | None = None
+
+    def serve(self, manager: Manager) -> None:
+        """Look after the calls of this manager from now on."""
+        self._manager = manager
+
+    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+        """Give a leg that rings the number (`legs.dial.Dialer`).
+
+        Raises:
+            EngineOff: the line makes no calls now.
+            BridgeError: as the provider of the line.
+        """
+        self.lines.check_on(line)
+        return await self._dialer.dial(line, number, leg_id, order)
+
+    def happened(self, event: CallEvent) -> None:
+        """Pass on what happened, and meet a call that begins to ring a line."""
+        self._publish(event)
+        record = event.record
+        if event.type != "call.ringing" or record is None or event.call_id is None:
+            return
+        if record.direction is not Direction.INBOUND:
+            return
+        wanted = REQUESTS.get(self._welcome(event.line))
+        if wanted is not None:
+            # Not at once: who reports this has yet to give the call its far party.
+            asyncio.get_running_loop().call_soon(self._ask, event.line, event.call_id, wanted)
+
+    def _welcome(self, line: LineName) -> Welcome:
+        try:
+            return self.lines.admit(line)
+        except EngineOff:
+            return Welcome.REJECT
+
+    def _ask(self, line: LineName, call_id: CallId, wanted: events.Request) -> None:
+        # The caller may have given up meanwhile.
+        with suppress(BridgeError):
+            if self._manager is not None:
+                self._manager.request(line, call_id, wanted)
+
+    def _end_calls(self, line: LineName) -> None:
+        runners = list(self._manager.calls()) if self._manager is not None else []
+        for runner in runners:
+            if runner.facts.line == line:
+                runner.dispatch(events.HangupRequested())
