@@ -7,7 +7,7 @@ BridgeError                code, status, retry_after
 ├── InvalidState      409  EngineOff
 ├── PayloadTooLarge   413
 ├── AddressBlocked    422
-├── LimitExceeded     503  (429 for a rate)
+├── LimitExceeded     503  (429 for a rate, and for a call's streams)
 ├── ProtocolError
 │   ├── LocalProtocolError   500   we tried to send nonsense: a bug
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
@@ -125,6 +125,14 @@ class RateLimited(LimitExceeded):
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyStreams(LimitExceeded):
+    """A call has all the streams that it may have."""
+
+    code = "too_many_streams"
+    status = 429
+    retry_after: int | None = None
 
 
 class ProtocolError(BridgeError):

@@ -103,11 +103,15 @@ async def test_a_closed_network_is_not_even_tried():
 
 async def test_a_server_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(stream_link, "CONNECT_SECONDS", 0.05)
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    silent = []
+    server = await asyncio.start_server(lambda _, w: silent.append(w), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with running(f"ws://127.0.0.1:{port}/") as run:
         await run.task
         assert run.events[-1] == LegEnded(LegId(STREAM), EndReason.UNREACHABLE)
+    for writer in silent:
+        writer.close()
+        await writer.wait_closed()
     server.close()
 
 
