@@ -1,3 +1,5 @@
+from typing import Any
+
 from bridge.settings import Line, WhatsApp
 from tests.support.gateway_double import TOKEN, ZuckZapGoDouble
 from tests.support.inprocess import running, settings
@@ -12,7 +14,8 @@ async def test_an_event_makes_the_bridge_ask_the_engine():
         lines = {"main": Line(keys=["demo"], whatsapp=whatsapp)}
         async with running(settings(lines=lines)) as client:
             await until(lambda: len(engine.requests) == 1)
-            for more in ({}, {"headers": {}, "params": {"token": "demo"}}):
+            ways: list[Any] = [{}, {"headers": {}, "params": {"token": "demo"}}]
+            for more in ways:
                 before = len(engine.requests)
                 response = await client.post("/gateway/webhook", EVENT, **more)
                 assert response.status == 200
@@ -21,8 +24,9 @@ async def test_an_event_makes_the_bridge_ask_the_engine():
 
 async def test_an_event_without_the_lines_key_is_refused():
     async with running() as client:
-        for more in ({"headers": {}}, {"headers": {"token": "wrong"}}):
-            assert (await client.post("/gateway/webhook", EVENT, **more)).status == 401
+        for key in ("", "wrong"):
+            headers = {"token": key} if key else {}
+            assert (await client.post("/gateway/webhook", EVENT, headers=headers)).status == 401
 
 
 async def test_an_event_of_a_line_without_an_engine_is_refused():

@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import WSMessage, WSMsgType
@@ -20,7 +21,7 @@ class Socket:
     """A socket whose messages the test makes; None closes it."""
 
     def __init__(self):
-        self.messages = asyncio.Queue()
+        self.messages: asyncio.Queue[Any] = asyncio.Queue()
 
     def say(self, text):
         self.messages.put_nowait(WSMessage(WSMsgType.TEXT, text, None))
@@ -99,12 +100,13 @@ class Life:
     """A leg at work."""
 
     def __init__(self, *, inbound=False, patience=None, engine=None):
-        self.engine = engine or Engine()
+        made: Any = engine or Engine()
+        self.engine = made
         self.follower = Follower()
         self.events = []
         self.leg = GatewayLeg(
             LEG,
-            engine=self.engine,
+            engine=made,
             follower=self.follower,
             call_id="CA1",
             inbound=inbound,

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,8 @@ def frame(number, level=1000):
 @pytest.fixture
 async def sending():
     """Media of ZuckZapGo's dialect with a socket."""
-    media, socket = GatewayMedia(ZUCKZAPGO), Socket()
+    media = GatewayMedia(ZUCKZAPGO)
+    socket: Any = Socket()
     task = asyncio.get_running_loop().create_task(media.send(socket))
     await settle()
     yield media, socket
@@ -56,7 +58,8 @@ async def test_three_frames_make_one_message_of_1920_bytes(sending):
 
 
 async def test_without_a_socket_nothing_is_kept_for_later():
-    media, socket = GatewayMedia(ZUCKZAPGO), Socket()
+    media = GatewayMedia(ZUCKZAPGO)
+    socket: Any = Socket()
     for number in range(7):
         media.push(frame(number), 0.0)
     task = asyncio.get_running_loop().create_task(media.send(socket))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+from typing_extensions import override
 
 TOKEN = "canary-engine-token-5b1d"
 SESSION = "019e-session"
@@ -210,25 +211,31 @@ class ZuckZapGoDouble(EngineDouble):
 
     dialect = "zuckzapgo"
 
+    @override
     def routes(self, application: web.Application) -> None:
         application.router.add_get("/call/status", self._status)
         for word in ("dial", "answer", "hangup"):
             application.router.add_post(f"/call/{word}", self._control)
         application.router.add_get("/call/{call_id}/stream", self._stream)
 
+    @override
     def authorised(self, request: web.Request) -> bool:
         return request.headers.get("token") == TOKEN
 
+    @override
     def encode(self, samples: Any) -> bytes:
         return bytes(samples.astype("<i2").tobytes())
 
+    @override
     def decode(self, data: bytes) -> Any:
         return np.frombuffer(data, "<i2")
 
+    @override
     def check_length(self, data: bytes) -> None:
         if len(data) != 1920:
             self.problems.append(f"a message of {len(data)} bytes")
 
+    @override
     def failure(self, status: int, words: str) -> web.Response:
         return web.json_response({"code": status, "error": words, "success": False}, status=status)
 
@@ -280,6 +287,7 @@ class WaDialDouble(EngineDouble):
         super().__init__()
         self.words = {"outbound": "outgoing", "inbound": "incoming", "calling": "initiating"}
 
+    @override
     def routes(self, application: web.Application) -> None:
         root = "/api/v1/sessions/" + SESSION + "/calls"
         application.router.add_get(root, self._list)
@@ -287,29 +295,36 @@ class WaDialDouble(EngineDouble):
         application.router.add_post(root + "/{call_id}/{word:accept|end|reject}", self._control)
         application.router.add_get(root + "/{call_id}/media", self._media)
 
+    @override
     def authorised(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {TOKEN}"
 
+    @override
     def encode(self, samples: Any) -> bytes:
         return struct.pack(f"<{len(samples)}f", *(sample / 32768 for sample in samples.tolist()))
 
+    @override
     def decode(self, data: bytes) -> Any:
         floats = np.array(struct.unpack(f"<{len(data) // 4}f", data))
         if floats.size and np.abs(floats).max() > 1.0:
             self.problems.append("a sample beyond full scale")
         return np.rint(floats * 32767).astype(np.int16)
 
+    @override
     def check_length(self, data: bytes) -> None:
         if len(data) % 4:
             self.problems.append(f"a message of {len(data)} bytes")
 
+    @override
     def failure(self, status: int, words: str) -> web.Response:
         return web.json_response({"error": {"code": "refused", "message": words}}, status=status)
 
+    @override
     async def greet(self, call: DoubleCall, socket: web.WebSocketResponse) -> None:
         media = {"direction": "bidirectional", "encoding": "Float32LE", "sampleRate": 16000}
         await socket.send_json({"type": "ready", "media": media | {"channels": 1}})
 
+    @override
     async def farewell(self, call: DoubleCall) -> None:
         await self.tell(call, {"type": "ended"})
 
