@@ -9,7 +9,7 @@ QUEUE_SECONDS: Final = 0.8
 WINDOW_SECONDS: Final = 1.2
 """How much sound may be under way to a reader, its own kernel included, as its pongs tell."""
 PING_SECONDS: Final = 0.24
-"""After how much sound a ping is sent."""
+"""After how much sound a ping is sent; the first one goes before all sound."""
 MOST_TEXTS: Final = 64
 """So many texts wait for a slow reader; of more, the oldest is dropped."""
 
@@ -24,7 +24,7 @@ class Outbound:
         self._sound: deque[bytes] = deque()
         self._waiting = 0
         self._sent = 0
-        self._pinged = 0
+        self._pinged: int | None = None
         self._confirmed: int | None = None
         """How much was sent before the last ping that came back; None before the first."""
         self._closed_since: float | None = None
@@ -66,7 +66,8 @@ class Outbound:
 
     def ping(self) -> bytes | None:
         """Give the payload of the ping that is due; None when none is."""
-        if self._sent - self._pinged < PING_SECONDS * self._second_bytes:
+        due = 0.0 if self._pinged is None else PING_SECONDS * self._second_bytes + self._pinged
+        if self._sent < due:
             return None
         self._pinged = self._sent
         return str(self._sent).encode()

@@ -304,6 +304,8 @@ class SocketLeg:
     async def _live(self) -> EndReason:
         loop = asyncio.get_running_loop()
         try:
+            async with asyncio.timeout(STUCK_SECONDS):
+                await self._ping()
             while not self._gone:
                 message = self._outbound.next()
                 if message is not None:
@@ -328,5 +330,8 @@ class SocketLeg:
         if isinstance(message, bytes):
             self._sent_messages += 1
             self._sent_bytes += len(message)
-            if (payload := self._outbound.ping()) is not None:
-                await self._wire.ping(payload)
+            await self._ping()
+
+    async def _ping(self) -> None:
+        if (payload := self._outbound.ping()) is not None:
+            await self._wire.ping(payload)

@@ -96,9 +96,10 @@ def decode(encoding: Encoding, data: bytes) -> bytes:
         case Encoding.S16LE:
             return data
         case Encoding.F32LE:
-            floats = np.frombuffer(data, "<f4").astype(np.float64)
-            floats[~np.isfinite(floats)] = 0.0
-            return np.rint(np.clip(floats, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+            floats = np.frombuffer(data, "<f4")
+            # Before anything is computed: some bit patterns are no numbers even to be copied.
+            floats = np.where(np.isfinite(floats), floats, np.float32(0))
+            return np.rint(np.clip(floats, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
         case Encoding.MULAW:
             return mulaw.decode(data)
 

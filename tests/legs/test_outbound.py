@@ -37,8 +37,9 @@ def test_a_reader_that_never_answers_a_ping_is_not_held_up():
         assert outbound.next() is not None
 
 
-def test_a_ping_follows_every_quarter_of_a_second_of_sound():
+def test_a_ping_goes_first_and_follows_every_quarter_of_a_second_of_sound():
     outbound, pings = Outbound(SECOND), []
+    assert outbound.ping() == b"0"
     for _ in range(50):
         outbound.add(bytes(640))
         outbound.next()

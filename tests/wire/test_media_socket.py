@@ -54,6 +54,10 @@ def test_floats_are_rounded_clamped_and_no_numbers_are_silence():
     assert shorts(decode(Encoding.F32LE, came)) == [32767, -32767, 32767, -32767, 0, 0, 0, 8192]
 
 
+def test_a_signalling_nan_is_silence():
+    assert shorts(decode(Encoding.F32LE, b"\1\0\x80\x7f\1\0\x80\xff")) == [0, 0]
+
+
 @pytest.mark.parametrize("encoding", Encoding)
 @pytest.mark.parametrize("rate", SAMPLE_RATES)
 @pytest.mark.parametrize("milliseconds", FRAME_MILLISECONDS)
