@@ -20,7 +20,11 @@ LONGEST = 400
 
 WITHOUT_A_TEST_FILE = {
     "bridge/__main__.py": "run as a process by tests/deploy and tests/browser",
-    "bridge/app.py": "builds the bridge that every test of tests/api and tests/calls runs on",
+    "bridge/app/lines.py": "as app/peers.py",
+    "bridge/app/peers.py": "builds the bridge that every test of tests/api and tests/calls runs on",
+    "bridge/app/services.py": "as app/peers.py",
+    "bridge/node/pulse.py": "runs in every test of tests/api and tests/calls",
+    "bridge/node/simulator.py": "tests/api/test_simulator.py goes through it",
     "bridge/api/keys.py": "names only",
     "bridge/api/routes.py": "a list; every route has its test in tests/api",
     "bridge/serve.py": "run as a process by tests/test_supervisor.py, tests/deploy and tests/browser",

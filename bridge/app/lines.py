@@ -1,0 +1,40 @@
+"""The lines, out of the settings."""
+
+from bridge.api.faces.chirp_parties import App
+from bridge.call.model import LineName
+from bridge.settings import (
+    DEMO_KEY,
+    DEMO_LINE,
+    DEMO_NUMBER,
+    Settings,
+    WhatsApp,
+)
+
+
+def keys_of(settings: Settings) -> dict[LineName, list[str]]:
+    """Give each line's keys; without any line there is the demo line."""
+    if not settings.lines:
+        return {LineName(DEMO_LINE): [DEMO_KEY]}
+    return {LineName(name): line.keys for name, line in settings.lines.items()}
+
+
+def apps_of(settings: Settings) -> dict[LineName, App]:
+    """Give what Chirp's clients call an app: each line's numbers, and whether Meta rules it."""
+    if not settings.lines:
+        return {LineName(DEMO_LINE): App((f"+{DEMO_NUMBER}",), official=False)}
+    return {
+        LineName(name): App(
+            tuple(f"+{number.removeprefix('+')}" for number in line.numbers),
+            official=line.whatsapp.provider == "cloud",
+        )
+        for name, line in settings.lines.items()
+    }
+
+
+def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
+    """The lines whose WhatsApp calls come from a provider, and how it is reached."""
+    return {
+        LineName(name): line.whatsapp
+        for name, line in settings.lines.items()
+        if line.whatsapp.provider == provider
+    }

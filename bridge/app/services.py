@@ -1,0 +1,132 @@
+"""What a bridge does beside carrying calls: each service made and put where handlers find it."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from bridge.api.keys import (
+    ASSETS,
+    DATABASE,
+    DIRECTORY,
+    EVENTS,
+    GUARD,
+    HTTP,
+    LINES,
+    MANAGER,
+    METRICS,
+    PLAYBACKS,
+    SOUNDS,
+    STREAMS,
+)
+from bridge.api.whatsapp import WHATSAPP
+from bridge.app.lines import lines_of
+from bridge.legs.webrtc import PeerFactory
+from bridge.media.archive import Archive
+from bridge.media.assets import Assets
+from bridge.media.decoders import Decoders
+from bridge.media.sounds import Sounds
+from bridge.net.gateway import engine as gateway_engine
+from bridge.net.guard import Guard
+from bridge.net.http import Http
+from bridge.node.cloud_lines import cloud_provider
+from bridge.node.gateway import GatewayProvider
+from bridge.node.playback import Playbacks
+from bridge.node.providers import Providers
+from bridge.node.recording import Recordings
+from bridge.node.streams import Streams
+from bridge.settings import (
+    Settings,
+    networks,
+)
+
+
+def reach_out(application: web.Application, settings: Settings) -> None:
+    """Give the application its way to other servers."""
+    allow = networks(settings.net.allow)
+    application[GUARD] = Guard(allow=allow, require_tls=settings.net.require_tls)
+    application[HTTP] = http = Http(application[GUARD])
+
+    async def close(_: web.Application) -> None:
+        await http.aclose()
+
+    application.on_cleanup.append(close)
+
+
+def speak_to_meta(
+    application: web.Application, settings: Settings, providers: Providers, peer: PeerFactory
+) -> None:
+    """Give the application the lines of Meta's Cloud API."""
+    directory = application.get(DIRECTORY)
+    metrics = application[METRICS]
+    application[WHATSAPP] = cloud = cloud_provider(
+        lines_of(settings, "cloud"),
+        http=application[HTTP],
+        database=application[DATABASE],
+        node=directory.node if directory else 0,
+        peer=peer,
+        observer=metrics,
+        count=metrics.whatsapp.whatsapp_event,
+    )
+    providers.add(cloud)
+    nodes = directory.siblings.count if directory else 1
+    application.on_startup.append(lambda _: cloud.recover(nodes=nodes))
+
+    async def close(_: web.Application) -> None:
+        await cloud.aclose()
+
+    application.on_shutdown.append(close)
+
+
+def play(application: web.Application, settings: Settings) -> None:
+    """Give the application what it plays, and how."""
+    data = Path(settings.data.dir)
+    decoders = Decoders()
+    application[SOUNDS] = Sounds(
+        root=Path(settings.media.root) if settings.media.root else data / "files",
+        spool=data / "spool",
+        http=application[HTTP],
+        urls=settings.media.urls,
+    )
+    application[ASSETS] = Assets(application[DATABASE], data / "assets", decoders)
+    application[STREAMS] = Streams(
+        application[MANAGER],
+        http=application[HTTP],
+        guard=application[GUARD],
+        losses=application[METRICS].sockets,
+    )
+    application[PLAYBACKS] = Playbacks(application[MANAGER], decoders)
+
+    async def close(_: web.Application) -> None:
+        await decoders.aclose()
+
+    application.on_cleanup.append(close)
+
+
+def recordings(application: web.Application, settings: Settings) -> Recordings:
+    """Make what records calls."""
+    data = Path(settings.data.dir)
+    lines, events = application[LINES], application[EVENTS]
+    return Recordings(
+        application[MANAGER],
+        Archive(application[DATABASE], data, kept_days=settings.recording.kept_days),
+        root=Path(settings.media.root) if settings.media.root else data / "files",
+        publish=events.publish,
+        automatic=lambda line: lines.config(line).record,
+        node=events.node,
+    )
+
+
+def gateway_lines(settings: Settings, http: Http) -> GatewayProvider:
+    """Make what reaches the lines that have a gateway engine."""
+    return GatewayProvider(
+        {
+            name: gateway_engine(
+                http,
+                dialect=whatsapp.dialect,
+                url=whatsapp.url,
+                token=whatsapp.token,
+                session=whatsapp.session,
+            )
+            for name, whatsapp in lines_of(settings, "gateway").items()
+        }
+    )

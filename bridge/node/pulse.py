@@ -1,0 +1,32 @@
+"""What a node does once a second: its lag, its load, the figures of all legs."""
+
+import asyncio
+import logging
+
+from bridge.metrics import Metrics
+from bridge.node.clock import Clock
+from bridge.node.load import Load
+from bridge.node.manager import Manager
+
+log = logging.getLogger(__name__)
+
+LAG_PROBE_SECONDS = 0.1
+PROBES_PER_PULSE = 10
+
+
+async def pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) -> None:
+    """Measure the loop's lag ten times a second, take the figures of all legs once a second."""
+    loop = asyncio.get_running_loop()
+    late = skipped = 0
+    while True:
+        for _ in range(PROBES_PER_PULSE):
+            due = loop.time() + LAG_PROBE_SECONDS
+            await asyncio.sleep(LAG_PROBE_SECONDS)
+            load.probe(max(0.0, loop.time() - due))
+        load.look(loop.time())
+        try:
+            manager.pulse(loop.time())
+        except Exception:  # the next pulse must come whatever this one met
+            log.exception("pulse.failed")
+        metrics.clock_ticks(late=clock.late_ticks - late, skipped=clock.skipped_ticks - skipped)
+        late, skipped = clock.late_ticks, clock.skipped_ticks
