@@ -1,0 +1,49 @@
+"""What is remembered of WhatsApp calls beyond the process."""
+
+import pytest
+
+from bridge.call.model import LineName
+from bridge.net.database import Database
+from bridge.net.whatsapp_store import WhatsAppStore
+from bridge.wire.whatsapp import PermissionReplied
+
+LINE = LineName("main")
+
+
+@pytest.fixture
+async def database(tmp_path):
+    made = Database(tmp_path / "bridge.sqlite3")
+    yield made
+    await made.aclose()
+
+
+def reply(at, *, granted):
+    return PermissionReplied("900", "15550102222", granted, False, at, None, f"wamid.{at}")
+
+
+async def test_a_call_is_claimed_once_by_one_node(database):
+    first, second = WhatsAppStore(database, node=0), WhatsAppStore(database, node=1)
+    assert await first.claim("a", LINE)
+    assert not await second.claim("a", LINE)
+    first.ended("a")
+    assert not await first.claim("a", LINE)
+
+
+async def test_what_a_forerunner_left_is_found_by_its_node(database):
+    nodes = [WhatsAppStore(database, node=node) for node in range(3)]
+    for node, store in enumerate(nodes):
+        await store.claim(f"of {node}", LINE)
+    await nodes[0].claim("over", LINE)
+    nodes[0].ended("over")
+    assert await nodes[1].left_over(nodes=3) == [("of 1", LINE)]
+    assert await nodes[0].left_over(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
+
+
+async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
+    store = WhatsAppStore(database, node=0)
+    assert await store.reply(LINE, "15550102222") is None
+    store.remember(LINE, reply(5.0, granted=True))
+    store.remember(LINE, reply(3.0, granted=False))
+    kept = await store.reply(LINE, "15550102222")
+    assert kept is not None
+    assert kept.granted
