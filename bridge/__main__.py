@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from bridge import __version__, log, settings, supervisor
+from bridge import __version__, log, settings, supervisor, whatsapp_command
 from bridge.errors import SetupError
 from bridge.settings import Settings
 from bridge.supervisor import CANNOT_START, NODE_FLAG, Seat
@@ -15,6 +15,8 @@ def main() -> int:
     """Run the bridge; returns the process's exit code."""
     arguments = _arguments()
     try:
+        if arguments.command == "whatsapp":
+            return _whatsapp(arguments)
         if arguments.node:
             _serve_seat(supervisor.read_seat())
         else:
@@ -37,6 +39,12 @@ def _serve(arguments: argparse.Namespace) -> None:
     from bridge import serve
 
     serve.run(chosen)
+
+
+def _whatsapp(arguments: argparse.Namespace) -> int:
+    chosen = settings.load(os.environ, arguments.config)
+    log.setup("error", chosen.log.format)
+    return whatsapp_command.run(chosen, arguments)
 
 
 def _serve_seat(seat: Seat) -> None:
@@ -74,6 +82,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(NODE_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
+    commands = parser.add_subparsers(dest="command")
+    whatsapp_command.add_arguments(
+        commands.add_parser("whatsapp", help="check and set a number of Meta's")
+    )
     return parser.parse_args()
 
 
