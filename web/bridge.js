@@ -12,6 +12,11 @@
  *     await api.hangup(call.callId);
  *     await call.close();
  *
+ * A page that should hold no key gets a ticket for its call from your server, which has the key:
+ *
+ *     const api = new BridgeApi({ baseUrl: "https://bridge.example", key: "" });
+ *     const call = new BridgeCall(api, callId, { ticket: () => askMyServer(callId) });
+ *
  * It touches no element of a page. Times are seconds, ratios and levels are 0 to 1.
  */
 
@@ -93,6 +98,15 @@ export class BridgeApi {
 
   /**
    * @param {string} callId
+   * @param {number} [seconds]  How long it is good for, 60 to 86400.
+   * @returns {Promise<string>} a ticket: it opens this call's media, events and figures, and nothing else
+   */
+  async ticket(callId, seconds = 600) {
+    return (await this.request("POST", `/call/${encodeURIComponent(callId)}/ticket`, { ttl: seconds })).ticket;
+  }
+
+  /**
+   * @param {string} callId
    * @param {number} [since]  Second of the call; what its timeline has before it is left out.
    * @returns {Promise<any>} what the bridge measured, leg by leg, and under `timeline` second by second
    */
@@ -121,10 +135,10 @@ export class BridgeApi {
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
-   * @param {{ keepalive?: boolean }} [options]  `keepalive`: the request outlives the page
+   * @param {{ keepalive?: boolean, key?: string }} [options]  `keepalive`: the request outlives the page; `key`: another key, or a ticket
    * @returns {Promise<any>}
    */
-  async request(method, path, body, { keepalive = false } = {}) {
+  async request(method, path, body, { keepalive = false, key = this.key } = {}) {
     /** @type {Response} */
     let response;
     /** @type {any} */
@@ -134,7 +148,7 @@ export class BridgeApi {
         method,
         keepalive,
         cache: "no-store",
-        headers: { token: this.key, ...(body && { "Content-Type": "application/json" }) },
+        headers: { token: key, ...(body && { "Content-Type": "application/json" }) },
         ...(body && { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(15_000),
       });
@@ -213,15 +227,20 @@ export class BridgeCall {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
   #silence = { microphone_silent: 0, nothing_received: 0, silence_received: 0 };
   #recovering = false;
+  /** @type {(() => Promise<string>) | undefined} */ #newTicket;
+  #ticket = "";
   #leave = () => void this.close({ keepalive: true });
   #online = () => void this.reconnect();
 
   /**
    * @param {BridgeApi} api
    * @param {string} callId
-   * @param {{ iceTransportPolicy?: RTCIceTransportPolicy }} [options]  "relay": through TURN only
+   * @param {object} [options]
+   * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
+   * @param {() => Promise<string>} [options.ticket]  Gets a ticket for this call, which is then used in place of the key; asked again when it has run out.
    */
-  constructor(api, callId, { iceTransportPolicy = "all" } = {}) {
+  constructor(api, callId, { iceTransportPolicy = "all", ticket } = {}) {
+    this.#newTicket = ticket;
     this.api = api;
     this.callId = callId;
     this.policy = iceTransportPolicy;
@@ -267,11 +286,11 @@ export class BridgeCall {
     this.#timer = setInterval(() => void this.#measure(), 1_000);
   }
 
-  /** Stop or resume sending the microphone: here at once, then on the bridge. @param {boolean} muted */
+  /** Stop or resume sending the microphone: here at once, then on the bridge, which wants a key for it. @param {boolean} muted */
   async setMuted(muted) {
     this.muted = muted;
     if (this.#track) this.#track.enabled = !muted;
-    if (this.legId) await this.api.request("POST", "/call/mute", { callId: this.callId, legID: this.legId, muted });
+    if (this.legId && this.api.key) await this.api.request("POST", "/call/mute", { callId: this.callId, legID: this.legId, muted });
   }
 
   /** Send another microphone from now on, without a gap in the call. @param {MediaStreamTrack} track */
@@ -316,12 +335,30 @@ export class BridgeCall {
     this.#change(state, error);
     if (!this.legId) return;
     const leg = { callID: this.callId, legID: this.legId };
-    await this.api.request("POST", "/call/webrtc/close", leg, { keepalive }).catch(() => {});
+    await this.#ask("POST", "/call/webrtc/close", leg, { keepalive }).catch(() => {});
+  }
+
+  /**
+   * Ask with this call's ticket, if it has one; a fresh one when that has run out.
+   *
+   * @param {string} method @param {string} path @param {object} [body] @param {{ keepalive?: boolean }} [options]
+   * @returns {Promise<any>}
+   */
+  async #ask(method, path, body, options = {}) {
+    if (!this.#newTicket) return this.api.request(method, path, body, options);
+    this.#ticket ||= await this.#newTicket(); // no waiting while the page is being left
+    try {
+      return await this.api.request(method, path, body, { ...options, key: this.#ticket });
+    } catch (error) {
+      if (!(error instanceof BridgeError && error.status === 401)) throw error;
+      this.#ticket = await this.#newTicket();
+      return this.api.request(method, path, body, { ...options, key: this.#ticket });
+    }
   }
 
   /** Open a connection; with a leg of old it takes that leg's place on the bridge. */
   async #build() {
-    const { iceServers } = await this.api.request("GET", "/call/webrtc/config");
+    const { iceServers } = await this.#ask("GET", "/call/webrtc/config");
     if (this.#over()) return;
     const old = this.#pc;
     const pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: this.policy, bundlePolicy: "max-bundle" });
@@ -353,7 +390,7 @@ export class BridgeCall {
     await gathered(pc, this.policy === "relay");
     const sdp = pc.localDescription?.sdp;
     const leg = this.legId ? { legID: this.legId } : {};
-    const answer = await this.api.request("POST", "/call/webrtc/offer", { callID: this.callId, type: "offer", sdp, ...leg });
+    const answer = await this.#ask("POST", "/call/webrtc/offer", { callID: this.callId, type: "offer", sdp, ...leg });
     this.legId = answer.legID;
     if (this.#over()) return void (await this.#end("closed"));
     await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });

@@ -157,7 +157,7 @@ async function converse(peer, inbound, begin, accept = async () => {}) {
 
 /** @param {Conversation} call */
 function attach(call) {
-  const media = new BridgeCall(api, call.callId);
+  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId) });
   media.on("state", ({ state, error }) => {
     if (current !== call) return;
     show();

@@ -162,10 +162,11 @@ class Body:
         value = self._fields.get(name)
         if value is None:
             return None
-        fits = isinstance(value, list) and len(value) <= most
-        if not fits or not all(isinstance(text, str) and len(text) <= most for text in value):
+        words = value if isinstance(value, list) and len(value) <= most else [None]
+        texts = [word for word in words if isinstance(word, str) and len(word) <= most]
+        if len(texts) < len(words):
             raise InvalidRequest(f"{name}: expected a list of at most {most} words", field=name)
-        return value
+        return texts
 
     def number(self, *names: str, default: int, least: int, most: int) -> int:
         """Give a whole number, or the default where it is missing or null.

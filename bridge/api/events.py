@@ -69,8 +69,9 @@ async def of_session(request: web.Request) -> web.StreamResponse:
 
 async def of_call(request: web.Request) -> web.StreamResponse:
     """Stream what happens to one call, from its beginning on, until a while after its end."""
-    line = request.app[KEYS].line(request, query=True)
-    record = request.app[MANAGER].record(line, call_in_path(request))
+    call_id = call_in_path(request)
+    line = request.app[KEYS].line_of_call(request, call_id, query=True)
+    record = request.app[MANAGER].record(line, call_id)
     return await _stream(request, line, native, record)
 
 

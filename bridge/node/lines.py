@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -227,9 +227,10 @@ class Lines:
             self._switched_off(line)
 
 
-def with_changes(config: LineConfig, **changes: object) -> LineConfig:
+def with_changes(config: LineConfig, **changes: bool | str | None) -> LineConfig:
     """Give a configuration with some of its fields changed; those that are None stay."""
-    return replace(config, **{name: value for name, value in changes.items() if value is not None})
+    kept: dict[str, Any] = {name: to for name, to in changes.items() if to is not None}
+    return replace(config, **kept)
 
 
 def _read_all(

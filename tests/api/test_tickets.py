@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from aiohttp import WSServerHandshakeError
 
 from bridge.api.keys import TICKETS
 from bridge.settings import Line
@@ -18,13 +19,14 @@ OFFER = offer(ANSWERABLE[0])
 TWO_LINES = {"sales": Line(keys=["sales-1"]), "support": Line(keys=["support-1"])}
 
 
-async def issue(client, call_id: str, **body) -> str:
-    return str((await client.data(f"/call/{call_id}/ticket", body))["ticket"])
+async def issue(client, call_id: str) -> str:
+    given = await client.data(f"/call/{call_id}/ticket", {})
+    return str(given["ticket"])
 
 
 @pytest.fixture
 async def call_id(client) -> str:
-    return await client.dial(NEVER)
+    return str(await client.dial(NEVER))
 
 
 @pytest.fixture
@@ -97,6 +99,29 @@ async def test_a_ticket_neither_starts_nor_steers_calls(client, call_id, ticket)
         assert (await client.post(path, body, headers=sent)).status == 403, path
     assert (await client.get("/call/status", headers=sent)).status == 403
     assert len(await client.calls()) == 1
+
+
+@pytest.mark.parametrize("where", ["query", "header"])
+async def test_a_ticket_opens_the_events_of_its_call_and_not_those_of_the_line(
+    client, call_id, ticket, where
+):
+    query = f"?token={ticket}" if where == "query" else ""
+    sent = {"headers": {} if query else {"token": ticket}}
+    async with client.http.get(f"/call/{call_id}/events{query}", **sent) as stream:
+        assert stream.status == 200
+        assert stream.content_type == "text/event-stream"
+    other = await client.dial(NEVER)
+    for path in (f"/call/{other}/events", "/events"):
+        assert (await client.http.get(path + query, **sent)).status == 403
+
+
+async def test_a_ticket_opens_the_media_socket_of_its_call(client, call_id, ticket):
+    async with client.http.ws_connect(f"/call/{call_id}/stream?token={ticket}") as socket:
+        assert not socket.closed
+    other = await client.dial(NEVER)
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await client.http.ws_connect(f"/call/{other}/stream?token={ticket}")
+    assert refused.value.status == 403
 
 
 async def test_a_ticket_in_the_query_does_not_count_where_headers_can_be_set(
