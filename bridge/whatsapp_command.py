@@ -120,7 +120,7 @@ class Check:
             found = await work()
         except (BridgeError, aiohttp.ClientError, OSError, TimeoutError) as error:
             self._failed += 1
-            _say(f"FAILED   {name}: {error or type(error).__name__}")
+            _say(f"FAILED   {name}: {str(error) or type(error).__name__}")
             return False
         _say(f"ok       {name}: {found}")
         return True

@@ -24,7 +24,7 @@ class World:
     client: Client
     graph: GraphDouble
 
-    async def call(self) -> dict:
+    async def call(self) -> dict[str, str]:
         await until_async(self.client.calls)
         return (await self.client.calls())[0]
 
