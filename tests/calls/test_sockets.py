@@ -1,0 +1,214 @@
+"""Whole calls at media sockets: what is said is heard, whoever is slow, fast or talks nonsense."""
+
+import asyncio
+import random
+import time
+
+import numpy as np
+import pytest
+from pystoi import stoi
+from websockets.asyncio.client import connect
+
+from tests.support.inprocess import running
+from tests.support.pcm_client import PcmClient, pcm_client, url_of
+from tests.support.speech_compare import RATE, align, overlap
+from tests.support.stock_peer import StockPeer
+from tests.support.voices import words
+from tests.support.waiting import until
+
+ECHO, SILENT = "15550100001", "15550100008"
+BEARER = {"Authorization": "Bearer demo"}
+
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
+
+
+def stream(call_id: str, more: str = "") -> str:
+    return f"/call/{call_id}/stream?token=demo{more}"
+
+
+def media(call_id: str) -> str:
+    return f"/api/v1/sessions/demo/calls/{call_id}/media"
+
+
+def clearness(said, heard) -> float:
+    """STOI of what was heard, 0 to 1."""
+    left, right = overlap(said, heard, align(said, heard).lag)
+    assert len(left) > RATE
+    return float(stoi(left, right, RATE, extended=False))
+
+
+def floats(speech) -> bytes:
+    return (speech / np.float32(32768)).astype("<f4").tobytes()
+
+
+async def test_speech_comes_back_from_the_echo_sample_by_sample():
+    said = words(0, 3.0)
+    async with running() as client:
+        async with pcm_client(client.http, stream(await client.dial(ECHO))) as socket:
+            await until(lambda: socket.sound)
+            await socket.send(said.astype("<i2").tobytes())
+            await until(lambda: len(socket.sound) > 65)
+        heard = socket.heard()
+    found = align(said, heard)
+    left, right = overlap(said, heard, found.lag)
+    assert len(left) == len(said)
+    assert np.array_equal(left, right)
+
+
+async def test_speech_comes_back_through_wadials_socket_within_one_bit():
+    said = words(1, 3.0)
+    async with running() as client:
+        path = media(await client.dial(ECHO))
+        async with pcm_client(client.http, path, additional_headers=BEARER) as socket:
+            await until(lambda: socket.sound)
+            await socket.send(floats(said))
+            await until(lambda: len(socket.sound) > 195)
+        heard = socket.heard_floats()
+    left, right = overlap(said, heard, align(said, heard).lag)
+    assert len(left) == len(said)
+    assert np.abs(left - right).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["&sampleRate=24000&frameMs=20", "&sampleRate=48000"])
+async def test_speech_comes_back_at_other_rates(form):
+    said = words(2, 3.0)
+    rate = int(form[12:17])
+    async with running() as client:
+        async with pcm_client(client.http, stream(await client.dial(ECHO), form)) as socket:
+            await until(lambda: socket.sound)
+            wide = np.repeat(said, rate // 8000)[:: 16000 // 8000]
+            await socket.send(wide.astype("<i2").tobytes())
+            await until(lambda: sum(map(len, socket.sound)) > 3.5 * 2 * rate)
+        heard = socket.heard()[:: rate // 8000].astype(np.int16)
+    assert align(said[::2], heard).correlation > 0.9
+
+
+async def test_a_softphone_at_a_socket_and_a_browser_hear_each_other():
+    near, far = words(0, 4.0), words(1, 4.0)
+    async with running() as client, StockPeer(far) as peer:
+        call_id = (await client.data("/call/dial", {"channel": "webrtc"}))["callId"]
+        async with pcm_client(client.http, stream(call_id)) as socket:
+            await peer.call(client.exchange(call_id, party="far"))
+            await socket.speak(near)
+            await peer.wait_heard(3.5)
+            await until(lambda: len(socket.sound) > 75)
+            heard_near, heard_far = socket.heard(), peer.heard()
+    assert clearness(far, heard_near) > 0.9
+    assert clearness(near, heard_far) > 0.9
+
+
+async def test_wadials_client_and_a_browser_hear_each_other():
+    near, far = words(2, 4.0), words(0, 4.0)
+    async with running() as client, StockPeer(far) as peer:
+        call_id = (await client.data("/call/dial", {"channel": "webrtc"}))["callId"]
+        path = media(call_id)
+        async with pcm_client(client.http, path, additional_headers=BEARER) as socket:
+            await peer.call(client.exchange(call_id, party="far"))
+            await socket.send(floats(near))
+            await peer.wait_heard(3.5)
+            await until(lambda: len(socket.sound) > 220)
+            heard_near, heard_far = socket.heard_floats(), peer.heard()
+    assert clearness(far, heard_near) > 0.9
+    assert clearness(near, heard_far) > 0.9
+
+
+async def test_a_burst_of_30_s_is_played_in_real_time_and_stops_soon_after_clear():
+    async with running() as client:
+        path = media(await client.dial(ECHO))
+        async with pcm_client(client.http, path, additional_headers=BEARER) as socket:
+            await until(lambda: socket.sound)
+            await socket.send(floats(np.full(30 * RATE, 1000, np.int16)))
+            began = time.monotonic()
+            await until(lambda: any(socket.sound[-1]))
+            count = len(socket.sound)
+            await until(lambda: len(socket.sound) >= count + 50)
+            assert time.monotonic() - began < 3.0
+            assert socket.of("buffer")[-1]["bufferedMs"] > 27_000
+            await socket.send('{"type":"clear"}')
+            at_clear = len(socket.sound)
+            await until(lambda: not any(socket.sound[-1]))
+            # There, through the queue of the echo's bus, and back.
+            assert len(socket.sound) - at_clear <= 12
+
+
+async def test_a_stuck_reader_gets_at_most_two_seconds_and_then_what_is_new():
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        async with (
+            pcm_client(client.http, stream(call_id)) as speaker,
+            connect(url_of(client.http, stream(call_id)), compression=None, max_queue=1) as ws,
+        ):
+            said_at = [0.0]
+            counting = asyncio.create_task(count_up(speaker, said_at))
+            while not any(await ws.recv()):
+                pass
+            await asyncio.sleep(5.0)
+            ages = [await age(ws, said_at) for _ in range(60)]
+            counting.cancel()
+    waited = [seconds for seconds in ages if seconds > 0.5]
+    assert max(ages) > 3.0
+    assert len(waited) * 0.06 <= 2.2
+    assert min(ages[:40]) < 1.5
+    assert max(ages[45:]) < 0.5
+
+
+async def count_up(speaker: PcmClient, said_at: list[float]) -> None:
+    """Say the numbers from 1 on, one every 60 ms, and note when."""
+    while True:
+        said_at.append(time.monotonic())
+        await speaker.send(np.full(960, len(said_at) - 1, "<i2").tobytes())
+        await asyncio.sleep(0.06)
+
+
+async def age(ws, said_at: list[float]) -> float:
+    """How long ago what comes next was said; silence is as old as what came before."""
+    while True:
+        number = int(np.frombuffer(await ws.recv(), "<i2")[-1])
+        if number:
+            return time.monotonic() - said_at[number]
+
+
+async def test_nonsense_ends_nothing_and_nothing_drifts():
+    said, dice = words(0, 2.0), random.Random(7)
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        async with (
+            pcm_client(client.http, stream(call_id)) as one,
+            pcm_client(client.http, media(call_id), additional_headers=BEARER) as other,
+        ):
+            for _ in range(200):
+                noise = dice.randbytes(dice.choice([0, 1, 3, 1919, 1921, 5000]))
+                await dice.choice([one, other]).send(noise)
+                await dice.choice([one, other]).send(noise.hex())
+            await other.send('{"type":"clear"}')
+            await until(lambda: any(b"".join(one.sound)))
+            await until(lambda: quiet(one), timeout=30)
+            began = len(one.sound)
+            await other.send(floats(said))
+            await until(lambda: len(one.sound) > began + 45)
+        heard = one.heard()[began * 960 :]
+    left, right = overlap(said, heard, align(said, heard).lag)
+    assert len(left) == len(said)
+    assert np.abs(left - right).max() <= 1
+
+
+def quiet(socket: PcmClient) -> bool:
+    """Whether the last second was silent."""
+    return len(socket.sound) > 20 and not any(b"".join(socket.sound[-17:]))
+
+
+async def test_a_muted_socket_is_not_heard_and_starts_again_with_what_is_said_then():
+    async with running() as client:
+        call_id = await client.dial(ECHO)
+        async with pcm_client(client.http, stream(call_id)) as socket:
+            await until(lambda: socket.sound)
+            await client.data("/call/mute", {"callId": call_id, "muted": True})
+            await socket.send(np.full(RATE, 500, "<i2").tobytes())
+            await asyncio.sleep(1.2)
+            await client.data("/call/mute", {"callId": call_id, "muted": False})
+            await socket.send(np.full(RATE // 2, 900, "<i2").tobytes())
+            await until(lambda: any(socket.sound[-1]))
+            await until(lambda: not any(socket.sound[-1]))
+        heard = set(socket.heard().tolist())
+    assert 500 not in heard
+    assert 900 in heard
