@@ -24,7 +24,7 @@ def upload(content: bytes | Exception) -> Any:
             raise content
         return content
 
-    return SimpleNamespace(read=read)
+    return SimpleNamespace(read=read, path="/call/dial", content_length=None)
 
 
 def refused(read, *arguments) -> InvalidRequest:
@@ -66,7 +66,9 @@ async def test_a_body_that_never_comes_is_given_up(monkeypatch):
     monkeypatch.setattr(module, "BODY_SECONDS", 0.0)
 
     with pytest.raises(RequestTimeout):
-        await read_body(cast("Any", SimpleNamespace(read=asyncio.Event().wait)))
+        await read_body(
+            cast("Any", SimpleNamespace(read=asyncio.Event().wait, path="/", content_length=None))
+        )
 
 
 async def test_a_body_over_the_limit_is_too_large():
@@ -202,3 +204,61 @@ def test_digits_are_upper_case(digits, read):
 @pytest.mark.parametrize("digits", ["", "x", "1 2", "1\n", "1" * 65, 5, None])
 def test_what_are_no_digits_is_refused(digits):
     assert refused(Body({"digits": digits}).dtmf).field == "digits"
+
+
+# Whole numbers, words, flags and peers
+
+
+def number(**fields) -> int:
+    return Body(fields).number("ttl", default=600, least=60, most=86400)
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [({}, 600), ({"ttl": None}, 600), ({"ttl": 60}, 60), ({"ttl": 86400}, 86400)],
+)
+def test_a_whole_number_is_read_or_its_default(fields, value):
+    assert number(**fields) == value
+
+
+@pytest.mark.parametrize("ttl", [59, 86401, "60", 60.0, True, [60]])
+def test_a_number_that_does_not_fit_is_refused(ttl):
+    assert refused(lambda: number(ttl=ttl)).field == "ttl"
+
+
+@pytest.mark.parametrize("value", [None, [], ["Call"], ["Call", "Message"]])
+def test_a_list_of_words_is_read_as_it_is(value):
+    assert Body({"Subscribe": value}).texts("Subscribe", most=4 + 3) == value
+
+
+@pytest.mark.parametrize("value", ["Call", [None], [1], ["12345678"], ["a"] * 8, {}])
+def test_what_is_no_list_of_words_is_refused(value):
+    assert refused(lambda: Body({"Subscribe": value}).texts("Subscribe", most=7)).field
+
+
+@pytest.mark.parametrize("value", [None, True, False])
+def test_a_flag_may_be_missing(value):
+    assert Body({"video": value}).optional_flag("video") is value
+
+
+def test_a_field_is_there_under_its_very_name_only():
+    body = Body({"call_id": "1", "callId": None})
+    assert (body.has("call_id"), body.has("callId"), body.has("callID")) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "peer"),
+    [
+        ("15550100001", "15550100001"),
+        ("15550100001:7@s.whatsapp.net", "15550100001"),
+        ("123456789012345@lid", "123456789012345@lid"),
+        (15550100001, "15550100001"),
+    ],
+)
+def test_a_peer_is_a_number_or_hides_it(text, peer):
+    assert Body({"phone": text}).peer("phone", "Phone") == peer
+
+
+@pytest.mark.parametrize("text", ["120363041@g.us", "abc@lid", "@lid", "", None])
+def test_a_group_or_nonsense_is_no_peer(text):
+    assert refused(lambda: Body({"phone": text}).peer("phone")).field == "phone"

@@ -243,6 +243,28 @@ async def test_a_closed_page_ends_its_leg_within_seconds(app: Page, server: Serv
     raise AssertionError("the leg was still there after 5 s")
 
 
+async def test_a_page_without_a_key_joins_with_a_ticket_and_gets_another_when_it_is_over(app: Page):
+    told = await app.evaluate(
+        """async () => {
+          const { BridgeApi, BridgeCall, openMicrophone } = await import("/web/bridge.js");
+          const server = new BridgeApi({ key: "demo" }); // stands for the customer's own server
+          const callId = await server.dial("15550100001");
+          const tickets = ["tk_over", await server.ticket(callId)];
+          const page = new BridgeApi({ key: "" });
+          let asked = 0;
+          const call = new BridgeCall(page, callId, { ticket: async () => tickets[asked++] });
+          await call.connect(await openMicrophone());
+          await call.setMuted(true);
+          const state = call.state;
+          const hangup = await new BridgeApi({ key: tickets[1] }).hangup(callId).catch(({ status }) => status);
+          await call.close();
+          return { state, asked, hangup };
+        }"""
+    )
+
+    assert told == {"state": "connected", "asked": 2, "hangup": 403}
+
+
 async def test_errors_have_a_word_for_programs_and_one_for_people(app: Page):
     told = await app.evaluate(
         """async () => {
