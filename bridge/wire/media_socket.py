@@ -99,7 +99,8 @@ def decode(encoding: Encoding, data: bytes) -> bytes:
             floats = np.frombuffer(data, "<f4")
             # Before anything is computed: some bit patterns are no numbers even to be copied.
             floats = np.where(np.isfinite(floats), floats, np.float32(0))
-            return np.rint(np.clip(floats, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+            rounded: bytes = np.rint(np.clip(floats, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+            return rounded
         case Encoding.MULAW:
             return mulaw.decode(data)
 

@@ -13,7 +13,8 @@ RATES += [(16000, 48000), (44100, 16000), (11025, 16000), (16000, 16000)]
 
 def sine(rate: int, hertz: float, seconds: float = 0.5) -> np.ndarray:
     moments = np.arange(round(rate * seconds)) / rate
-    return np.rint(12000 * np.sin(2 * np.pi * hertz * moments)).astype("<i2")
+    made: np.ndarray = np.rint(12000 * np.sin(2 * np.pi * hertz * moments)).astype("<i2")
+    return made
 
 
 def samples(pcm: bytes) -> np.ndarray:

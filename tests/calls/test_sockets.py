@@ -38,7 +38,8 @@ def clearness(said, heard) -> float:
 
 
 def floats(speech) -> bytes:
-    return (speech / np.float32(32768)).astype("<f4").tobytes()
+    sound: bytes = (speech / np.float32(32768)).astype("<f4").tobytes()
+    return sound
 
 
 async def test_speech_comes_back_from_the_echo_sample_by_sample():

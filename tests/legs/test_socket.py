@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.audio.frame import SILENCE, Frame
-from bridge.call.events import LegConnected, LegEnded
+from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId
 from bridge.legs import socket
 from bridge.legs.socket import SocketLeg
@@ -95,7 +95,8 @@ class Running:
     """Runs a leg for the length of a `with`."""
 
     def __init__(self, leg) -> None:
-        self.leg, self.events = leg, []
+        self.leg = leg
+        self.events: list[LegEvent] = []
 
     async def __aenter__(self):
         self.task = asyncio.create_task(self.leg.run(self.events.append))

@@ -56,7 +56,8 @@ class PcmClient:
     def heard_floats(self) -> Pcm:
         """All sound of an f32le socket."""
         floats = np.frombuffer(b"".join(self.sound), "<f4")
-        return np.rint(floats * 32768).astype(np.int16)
+        sound: Pcm = np.rint(floats * 32768).astype(np.int16)
+        return sound
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The texts of one type."""
