@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.call.model import LineName
 from bridge.settings import Line
 from tests.support.inprocess import KEY, running, settings
 from tests.support.two_nodes import two_nodes
@@ -269,5 +270,5 @@ async def test_what_one_node_is_told_holds_on_all_at_once_and_ends_their_calls()
         await first.http.post("/session/disconnect", json={}, headers=KEY)
         response = await second.http.post("/call/dial", json={"phone": NEVER}, headers=KEY)
         assert response.status == 409
-        record = second.bridge.manager.record("demo", call_id)
+        record = second.bridge.manager.record(LineName("demo"), call_id)
         assert record.state == "ended"
