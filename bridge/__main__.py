@@ -58,9 +58,10 @@ def _serve_seat(seat: Seat) -> None:
 
 
 def _on_lan(chosen: Settings) -> Settings:
-    from bridge import app, lan
+    from bridge import lan
+    from bridge.app.peers import default_address
 
-    address = app.default_address()
+    address = default_address()
     chosen = lan.on_lan(chosen, address)
     sys.stdout.write(lan.invitation(chosen, address))
     sys.stdout.flush()

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from bridge.app import Bridge, Place, build
+from bridge.app.build import Bridge, Place, build
 from bridge.errors import SettingsError
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen

@@ -20,9 +20,10 @@ LONGEST = 400
 
 WITHOUT_A_TEST_FILE = {
     "bridge/__main__.py": "run as a process by tests/deploy and tests/browser",
-    "bridge/app/lines.py": "as app/peers.py",
-    "bridge/app/peers.py": "builds the bridge that every test of tests/api and tests/calls runs on",
-    "bridge/app/services.py": "as app/peers.py",
+    "bridge/app/build.py": "builds the bridge that every test of tests/api and tests/calls runs on",
+    "bridge/app/lines.py": "as app/build.py",
+    "bridge/app/peers.py": "as app/build.py",
+    "bridge/app/services.py": "as app/build.py",
     "bridge/node/pulse.py": "runs in every test of tests/api and tests/calls",
     "bridge/node/simulator.py": "tests/api/test_simulator.py goes through it",
     "bridge/api/keys.py": "names only",

@@ -5,6 +5,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge.api.keys import (
+    AGENTS,
     ASSETS,
     DATABASE,
     DIRECTORY,
@@ -20,6 +21,7 @@ from bridge.api.keys import (
 )
 from bridge.api.whatsapp import WHATSAPP
 from bridge.app.lines import lines_of
+from bridge.call.model import LineName
 from bridge.legs.webrtc import PeerFactory
 from bridge.media.archive import Archive
 from bridge.media.assets import Assets
@@ -28,6 +30,7 @@ from bridge.media.sounds import Sounds
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.node.agent import Agents, build_agents
 from bridge.node.cloud_lines import cloud_provider
 from bridge.node.gateway import GatewayProvider
 from bridge.node.playback import Playbacks
@@ -35,6 +38,7 @@ from bridge.node.providers import Providers
 from bridge.node.recording import Recordings
 from bridge.node.streams import Streams
 from bridge.settings import (
+    DEMO_LINE,
     Settings,
     networks,
 )
@@ -114,6 +118,18 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
         automatic=lambda line: lines.config(line).record,
         node=events.node,
     )
+
+
+def talk(application: web.Application, settings: Settings) -> Agents:
+    """Give the application its agents."""
+    application[AGENTS] = agents = build_agents(
+        application[MANAGER],
+        application[LINES],
+        application[HTTP],
+        observer=application[METRICS].agents,
+        demo=None if settings.lines else LineName(DEMO_LINE),
+    )
+    return agents
 
 
 def gateway_lines(settings: Settings, http: Http) -> GatewayProvider:

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.keys import PORTS
-from bridge.app import Bridge, build
+from bridge.app.build import Bridge, build
 from bridge.rtc.ice import Limits as Patience
 from bridge.rtc.ports import PortPool
 from bridge.settings import Data, Limits, Rtc, Settings, Simulator

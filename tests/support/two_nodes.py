@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.routes import ROUTES, STARTS_CALLS
-from bridge.app import Bridge, Place, build
+from bridge.app.build import Bridge, Place, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen
 from bridge.rtc.ice import Limits as Patience

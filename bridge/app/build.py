@@ -1,0 +1,256 @@
+"""Every object of a bridge, made and joined to the others."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from aiohttp import web
+
+from bridge import __version__
+from bridge.api import forward, siblings
+from bridge.api.auth import Keys, Tickets
+from bridge.api.body import MOST_BYTES
+from bridge.api.events import settle, tell
+from bridge.api.faces.chirp_parties import APPS
+from bridge.api.gateway import GATEWAY
+from bridge.api.keys import (
+    DATABASE,
+    DIRECTORY,
+    EVENTS,
+    HTTP,
+    ICE_CONFIGURATION,
+    KEYS,
+    LINES,
+    MANAGER,
+    METRICS,
+    PORTS,
+    RATE,
+    RECORDINGS,
+    SIBLINGS,
+    SITE,
+    TICKETS,
+    Site,
+)
+from bridge.api.middleware import IN_ORDER
+from bridge.api.rate import RateLimit
+from bridge.api.routes import ROUTES
+from bridge.api.simulator import SIMULATOR
+from bridge.app.lines import apps_of, keys_of, lines_of
+from bridge.app.peers import make_peers
+from bridge.app.services import gateway_lines, play, reach_out, recordings, speak_to_meta, talk
+from bridge.audio.rung import Effort
+from bridge.call.machine import CallLimits
+from bridge.call.model import LineName
+from bridge.call.notices import CallEvent
+from bridge.legs.simulator import parse_speech
+from bridge.legs.webrtc import WebRtcLeg
+from bridge.metrics import Metrics
+from bridge.net import database as storage
+from bridge.net import secret
+from bridge.net.database import Database
+from bridge.net.directory import FOLDER
+from bridge.net.secret import shared_secret
+from bridge.net.siblings import Siblings
+from bridge.net.turn import IceConfiguration, ice_configuration
+from bridge.node.capacity import ManagerLimits
+from bridge.node.clock import Clock
+from bridge.node.directory import Shared
+from bridge.node.engine import Engine
+from bridge.node.events import EventLog
+from bridge.node.load import Load
+from bridge.node.manager import Manager
+from bridge.node.providers import Providers
+from bridge.node.pulse import pulse
+from bridge.node.simulator import SPEECH, SimulatorProvider
+from bridge.node.tasks import Tasks
+from bridge.rtc.ice import Limits
+from bridge.rtc.ports import PortPool
+from bridge.settings import DEMO_KEY, Settings, is_loopback, port_range
+
+WEB_ROOT = Path(__file__).parent.parent.parent / "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of several nodes this one is."""
+
+    index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A built bridge: the web application, and what must be closed before and after it."""
+
+    application: web.Application
+    manager: Manager
+    background: Tasks
+
+    async def aclose(self) -> None:
+        """End all calls and stop the background work; the HTTP side may still answer meanwhile."""
+        await self.manager.aclose()
+        await self.application[RECORDINGS].aclose()
+        await self.background.aclose()
+
+    async def let_go(self) -> None:
+        """Let go of what is shared with other nodes; nothing may be asked of the bridge any more."""
+        if (directory := self.application.get(DIRECTORY)) is not None:
+            await directory.aclose()
+        await self.application[DATABASE].aclose()
+
+
+def build(
+    settings: Settings, *, patience: Limits | None = None, place: Place | None = None
+) -> Bridge:
+    """Make every object of a bridge; must be called within the running loop.
+
+    Args:
+        settings: what can be set.
+        patience: how long ICE, DTLS and a silent peer are waited for; the default is the product's.
+        place: which of several nodes this is; None for the only one.
+
+    Raises:
+        OpusMissing: there is no libopus.
+    """
+    metrics = Metrics(version=__version__)
+    ports = PortPool(port_range(settings.rtc.ports))
+    clock = Clock(asyncio.get_running_loop())
+    simulator = SimulatorProvider(
+        frozenset(lines_of(settings, "simulator"))
+        if settings.lines
+        else frozenset(keys_of(settings)),
+        speech=parse_speech(SPEECH.read_bytes()),
+        ring_seconds=settings.simulator.ring_seconds,
+    )
+    providers = Providers([simulator])
+    limits = settings.limits
+    directory = _directory(settings, place) if place else None
+    effort = Effort()
+    load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
+    database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
+    events = EventLog(
+        database,
+        node=place.index if place else 0,
+        nodes=place.count if place else 1,
+        observer=metrics.events,
+    )
+    listeners: list[Callable[[CallEvent], None]] = [events.publish]
+    engine = Engine(
+        database,
+        providers,
+        {LineName(name): line.numbers for name, line in settings.lines.items()},
+        publish=partial(_tell_all, listeners),
+        siblings=directory.siblings if directory else None,
+    )
+    peers = make_peers(settings, ports, effort=effort, patience=patience or Limits())
+    manager = Manager(
+        dialer=engine,
+        webrtc=lambda leg_id: WebRtcLeg(leg_id, peer=peers.browser, observer=metrics),
+        clock=clock,
+        metrics=metrics,
+        limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
+        call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
+        directory=directory,
+        overloaded=lambda: load.refusing,
+        publish=engine.happened,
+    )
+    engine.serve(manager)
+    application = _application(directory, limits.requests_per_minute)
+    application[DATABASE] = database
+    _know_lines(application, engine)
+    application[EVENTS] = events
+    reach_out(application, settings)
+    application[MANAGER] = manager
+    application[METRICS] = metrics
+    play(application, settings)
+    application[RECORDINGS] = recordings(application, settings)
+    listeners += [application[RECORDINGS].happened, talk(application, settings).happened]
+    application[PORTS] = ports
+    application[SIMULATOR] = simulator
+    _admit(application, settings)
+    background = Tasks()
+    application[GATEWAY] = gateways = gateway_lines(settings, application[HTTP])
+    providers.add(gateways)
+    speak_to_meta(application, settings, providers, peers.whatsapp)
+    gateways.start(manager, background, takes_rings=place is None or place.index == 0)
+    if directory:
+        _take_over(directory, manager)
+        background.spawn(engine.lines.follow(), name="follow the lines")
+    background.spawn(pulse(manager, metrics, clock, load), name="pulse")
+    tell(application, background, node=events.node, keeping=settings.events)
+    return Bridge(application, manager, background)
+
+
+def _know_lines(application: web.Application, engine: Engine) -> None:
+    application[LINES] = engine.lines
+    application.on_startup.append(lambda app: app[LINES].reload())
+
+
+def _admit(application: web.Application, settings: Settings) -> None:
+    """Say who may ask, from where, and what browsers are told of the network."""
+    application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
+    application[KEYS] = Keys(
+        keys_of(settings),
+        same_origin_only=set() if settings.lines else {DEMO_KEY},
+        # Of several nodes, what a key has asked is counted over all (`forward.spend`).
+        rate=RateLimit(0 if DIRECTORY in application else settings.limits.requests_per_minute),
+        tickets=application[TICKETS],
+    )
+    application[APPS] = apps_of(settings)
+    application[SITE] = Site(
+        loopback=is_loopback(settings.http.host),
+        cors_origins=frozenset(settings.http.cors_origins),
+        web_root=WEB_ROOT,
+    )
+    configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
+    application[ICE_CONFIGURATION] = configuration
+
+
+def _tell_all(listeners: list[Callable[[CallEvent], None]], event: CallEvent) -> None:
+    for listen in listeners:
+        listen(event)
+
+
+def _directory(settings: Settings, place: Place) -> Shared:
+    limits = settings.limits
+    folder = Path(settings.data.dir) / FOLDER
+    return Shared(
+        folder,
+        Siblings(folder, own=place.index, count=place.count),
+        calls=limits.calls,
+        calls_per_line=limits.calls_per_line,
+        kept_seconds=limits.kept_seconds,
+    )
+
+
+def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
+    if directory is None:
+        alone = web.Application(middlewares=(*IN_ORDER, settle), client_max_size=MOST_BYTES)
+        alone.add_routes(ROUTES)
+        return alone
+    application = web.Application(
+        middlewares=(*IN_ORDER, settle, forward.spend, forward.pass_on),
+        client_max_size=MOST_BYTES,
+    )
+    application.add_routes((*ROUTES, *siblings.ROUTES))
+    application[DIRECTORY] = directory
+    application[SIBLINGS] = directory.siblings
+    application[RATE] = RateLimit(requests_per_minute)
+    return application
+
+
+def _take_over(directory: Shared, manager: Manager) -> None:
+    """Answer for the calls of this node's forerunner, if it had one."""
+    kept, cut_off = directory.take_over()
+    for record in kept:
+        manager.remember(record)
+    for record in cut_off:
+        manager.count_lost(record)
+
+
+def _ice_configuration(settings: Settings, user: str) -> IceConfiguration:
+    now = datetime.now(UTC).timestamp()
+    return ice_configuration(settings.rtc.stun_urls, settings.turn, user=user, now_unix=now)
