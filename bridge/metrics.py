@@ -19,6 +19,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from bridge.agent_metrics import AgentMetrics
 from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, State
 from bridge.call.timeline import Sample
 from bridge.event_metrics import EventMetrics
@@ -111,6 +112,8 @@ class Metrics:
         self._node = _NodeMetrics(registry)
         self.events = EventMetrics(registry)
         """Who listens to events, and how they are delivered."""
+        self.agents = AgentMetrics(registry)
+        """What is counted of voice agents."""
         self.sockets = SocketMetrics(registry)
         """What media sockets lose."""
 

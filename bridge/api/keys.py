@@ -17,6 +17,7 @@ from bridge.net.http import Http
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
 from bridge.net.webhooks import Webhooks
+from bridge.node.agent import Agents
 from bridge.node.directory import Shared
 from bridge.node.events import EventLog
 from bridge.node.lines import Lines
@@ -39,6 +40,7 @@ class Site:
     """The folder with the demo page and the client library."""
 
 
+AGENTS = web.AppKey("agents", Agents)
 ASSETS = web.AppKey("assets", Assets)
 SOUNDS = web.AppKey("sounds", Sounds)
 RECORDINGS = web.AppKey("recordings", Recordings)

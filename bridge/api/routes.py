@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from bridge.api import (
+    agent,
     calls,
     events,
     gateway,
@@ -56,6 +57,7 @@ ROUTES = (
     *whatsapp.ROUTES,
     *playback.ROUTES,
     *recording.ROUTES,
+    *agent.ROUTES,
     *webhooks.ROUTES,
     *media_socket.ROUTES,
     *wadial.ROUTES,

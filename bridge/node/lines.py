@@ -56,9 +56,12 @@ class Welcome(StrEnum):
 
 WELCOMES: Final = {
     InboundMode.WEBHOOK: Welcome.ANSWER,
+    InboundMode.BOT: Welcome.ANSWER,
+    InboundMode.IVR: Welcome.ANSWER,
+    InboundMode.AI: Welcome.ANSWER,
     InboundMode.REJECT: Welcome.REJECT,
 }
-"""All other modes let it ring: somebody else answers."""
+"""In the other mode it rings: somebody else answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,9 @@ async def test_what_is_set_comes_into_force_when_the_line_connects(lines):
         ("manual", Welcome.RING),
         ("webhook", Welcome.ANSWER),
         ("reject", Welcome.REJECT),
-        ("bot", Welcome.RING),
-        ("ivr", Welcome.RING),
-        ("ai", Welcome.RING),
+        ("bot", Welcome.ANSWER),
+        ("ivr", Welcome.ANSWER),
+        ("ai", Welcome.ANSWER),
     ],
 )
 async def test_each_mode_meets_a_call_in_its_way(lines, mode, welcome):

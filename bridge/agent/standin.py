@@ -1,0 +1,92 @@
+"""Providers that need no account, for demonstrations: nobody is understood, but all is heard.
+
+What hears only tells how long one spoke; what thinks has a few replies; what speaks is espeak-ng
+where it is installed, and tones elsewhere.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.agent.providers import Message, ProviderFailed, Providers, to_call_sound
+from bridge.agent.tones import tone
+from bridge.audio.frame import SAMPLE_RATE
+from bridge.errors import BridgeError
+
+SPEAK_SECONDS: Final = 10.0
+GREETING: Final = (
+    "Hello! This is a demonstration: I hear that you speak, but I understand no words. "
+    "Say something."
+)
+REPLIES: Final = (
+    "Thank you. {said} With a real provider, I would answer what you say.",
+    "{said} You can interrupt me whenever you like: I stop at once, and remember only what you heard.",
+    "{said} Set your own speech, language and voice providers, and I become a real agent.",
+)
+_STARTS: Final = "You spoke for "
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """All three steps, in this process and a child of it."""
+
+    espeak: str | None
+    """The program; None where there is none."""
+
+    async def transcribe(self, pcm: bytes) -> str:
+        """Tell how long it was."""
+        return f"{_STARTS}{len(pcm) / (2 * SAMPLE_RATE):.1f} seconds."
+
+    async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+        """Give the next of the replies."""
+        said = [message.content for message in messages if message.role == "user"]
+        yield REPLIES[(len(said) - 1) % len(REPLIES)].format(said=said[-1] if said else "")
+
+    async def speak(self, text: str) -> bytes:
+        """Speak, or give a tone a word.
+
+        Raises:
+            ProviderFailed: the program failed, or took too long.
+        """
+        if self.espeak is None:
+            pitches = tuple(300.0 + 20.0 * (len(word) % 12) for word in text.split())
+            return tone(pitches or (440.0,), each=0.16)
+        try:
+            return await to_call_sound(await _run(self.espeak, text))
+        except TimeoutError:
+            raise ProviderFailed("tts: it took too long", step="tts", reason="timeout") from None
+        except (BridgeError, OSError):
+            raise ProviderFailed("tts: espeak-ng failed", step="tts", reason="garbage") from None
+
+
+def stand_in() -> Providers:
+    """Give the stand-ins for all three."""
+    made = StandIn(shutil.which("espeak-ng"))
+    return Providers(made, made, made)
+
+
+async def _run(program: str, text: str) -> bytes:
+    # The text goes in as input: as an argument, all who list processes would read it.
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--stdin",
+        "--stdout",
+        "-v",
+        "en",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+    )
+    try:
+        async with asyncio.timeout(SPEAK_SECONDS):
+            sound, _ = await process.communicate(text.encode())
+        return sound
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

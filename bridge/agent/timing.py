@@ -1,0 +1,49 @@
+"""How long it takes an agent to be heard, and which step took it."""
+
+from collections.abc import Callable
+
+STEPS = ("stt", "llm", "tts")
+
+
+class Stopwatch:
+    """Times one turn of ours: each step until its first result, and all until the first sound."""
+
+    def __init__(self, step_took: Callable[[str, float], None]) -> None:
+        self._step_took = step_took
+        self._began: float | None = None
+        self._last = 0.0
+        self._laps: dict[str, float] = {}
+
+    def restart(self, now: float) -> None:
+        """Begin a turn: the caller has ended."""
+        self._began = self._last = now
+        self._laps.clear()
+
+    def lap(self, step: str, now: float, *, since: float | None = None) -> None:
+        """Note a step's first result; later ones of the turn are left out.
+
+        Args:
+            step: of `STEPS`.
+            now: monotonic seconds.
+            since: when it began; None for the end of the step before.
+        """
+        if step in self._laps:
+            return
+        self._laps[step] = now - (self._last if since is None else since)
+        self._last = now
+        self._step_took(step, self._laps[step])
+
+    def spoke(self, now: float) -> dict[str, int]:
+        """Note the first sound of the turn; gives the times in milliseconds, once a turn."""
+        if self._began is None:
+            return {}
+        total, self._began = now - self._began, None
+        if "stt" in self._laps:
+            self._step_took("total", total)
+        took = {f"{step}Ms": _ms(seconds) for step, seconds in self._laps.items()}
+        overhead = max(0.0, total - sum(self._laps.values()))
+        return took | {"firstAudioMs": _ms(total), "overheadMs": _ms(overhead)}
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
