@@ -1,5 +1,7 @@
 """What waits to be sent to a customer."""
 
+from typing import Any
+
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
 from bridge.media.outbox import CUT_OFF_SECONDS, HELD_SECONDS, MOST_MARKS, Outbox, Waiting
 from bridge.wire.media_stream import Channel
@@ -19,7 +21,7 @@ def filled(count: int, now: float = 0.0) -> Outbox:
     return outbox
 
 
-def taken(outbox: Outbox) -> list[Waiting | str]:
+def taken(outbox: Outbox) -> list[Any]:
     return [outbox.take() for _ in range(len(outbox))]
 
 

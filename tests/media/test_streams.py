@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ class Run:
         facts = StreamFacts(STREAM, "call", kind, channel)
         self.losses = Losses()
         self.leg = StreamLeg(LegId(STREAM), facts, url, http=http, losses=self.losses)
-        self.events = []
+        self.events: list[Any] = []
         self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))
 
     def told(self, kind: str) -> list[Noted]:
@@ -181,7 +182,7 @@ async def test_a_second_track_lives_as_long_as_its_stream():
         running(server.url, StreamType.ONEWAY, Channel.BOTH) as run,
     ):
         await run.connected()
-        events = []
+        events: list[Any] = []
         track = TrackLeg(LegId("track"), run.leg, Channel.OUTBOUND)
         task = asyncio.get_running_loop().create_task(track.run(events.append))
         track.sink.push(Frame(SILENCE, 0, "clock"), 0.0)

@@ -20,8 +20,8 @@ async def test_each_line_has_its_number_and_secrets(tmp_path):
         http=Http(Guard(allow=[], require_tls=False)),
         database=database,
         node=0,
-        peer=None,
-        observer=None,
+        peer=None,  # type: ignore[arg-type]
+        observer=None,  # type: ignore[arg-type]
         count=print,
     )
     assert provider.has(LineName("a"))

@@ -102,7 +102,7 @@ async def test_a_restart_changes_nothing(lines, database):
 
 
 async def test_another_node_sees_a_change_once_it_looks(lines, database):
-    ended = []
+    ended: list[LineName] = []
     other = Lines(database, {}, switched_off=ended.append)
     await lines.disconnect(SALES)
     other.check_on(SALES)

@@ -12,7 +12,7 @@ from bridge.wire.whatsapp import Status, StatusChanged, Terminated
 class Bench:
     def __init__(self):
         self.now = 0.0
-        self.counts = Counter()
+        self.counts: Counter[str] = Counter()
         self.inbox = Inbox(lambda: self.now, count=lambda word: self.counts.update([word]))
 
 

@@ -105,7 +105,7 @@ def test_positions_of_a_spell_only_grow(steps):
         if spoken:
             stream.speak(now, count=spoken)
         assert stream.beat(now) <= MOST_AT_ONCE
-    last = {}
+    last: dict[object, int] = {}
     for timeline, place in stream.silence:
         assert place > last.get(timeline, -1)
         last[timeline] = place

@@ -10,7 +10,7 @@ import numpy as np
 from aioice import stun
 from aiortc import RTCIceTransport
 from aiortc.sdp import SessionDescription
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from bridge.audio.opus import Opus, load
@@ -115,7 +115,7 @@ class BridgePeer:
         self.echo: Echo | None = None
         self.connecting: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "BridgePeer":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -211,10 +211,6 @@ class RoamingPeer(LightPeer):
     def __init__(self) -> None:
         super().__init__()
         self._left: list[RTCIceTransport] = []
-
-    @override
-    async def __aenter__(self) -> "RoamingPeer":
-        return self
 
     def leave(self) -> None:
         """Neither hear nor say anything on the present path from now on."""

@@ -122,9 +122,12 @@ def test_what_was_said_of_the_parties_is_told_again():
 
 def test_an_error_is_bare():
     answer = failure(CallNotFound("there is no such call"))
-    assert (answer.status, json.loads(answer.text)) == (404, {"error": "there is no such call"})
+    assert (answer.status, json.loads(answer.text or "")) == (
+        404,
+        {"error": "there is no such call"},
+    )
 
 
 def test_an_error_names_the_field_and_when_to_come_again():
-    assert json.loads(failure(InvalidRequest("missing to", field="to")).text)["field"] == "to"
+    assert json.loads(failure(InvalidRequest("missing to", field="to")).text or "")["field"] == "to"
     assert failure(LimitExceeded("full")).headers["Retry-After"] == "5"

@@ -55,12 +55,12 @@ def test_an_error_has_a_code_and_a_message():
     answer = failure(CallNotFound("there is no such call"))
     assert answer.status == 404
     told = {"code": "call_not_found", "message": "there is no such call"}
-    assert json.loads(answer.text) == {"error": told}
+    assert json.loads(answer.text or "") == {"error": told}
 
 
 def test_an_error_names_the_field_that_is_wrong():
     answer = failure(InvalidRequest("missing to", field="to"))
-    assert json.loads(answer.text)["error"]["field"] == "to"
+    assert json.loads(answer.text or "")["error"]["field"] == "to"
 
 
 def test_an_error_says_when_to_come_again():

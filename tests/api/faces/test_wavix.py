@@ -48,6 +48,7 @@ async def show(client, call_id):
 
 
 async def reached(client, call_id, event):
+    call = None
     for _ in range(2000):
         call = await show(client, call_id)
         if call["event_type"] == event:
@@ -178,7 +179,7 @@ async def test_appid_opens_no_other_face(client):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("DELETE", ""), ("POST", "/answer"), ("DELETE", f"/streams/{uuid.uuid4()}")],
+    [("GET", ""), ("DELETE", ""), ("POST", "/answer"), ("DELETE", "/streams/00000000-0000-4000-8000-000000000000")],
 )
 async def test_an_unknown_call_is_a_404(client, method, path):
     status, body = await ask(client, method, f"/v1/call/{uuid.uuid4()}{path}")
