@@ -151,7 +151,11 @@ async def test_closing_does_what_was_posted_before_and_takes_nothing_after(
 
 async def test_a_cancelled_run_does_not_disturb_those_after_it(database):
     held = threading.Event()
-    database.post(lambda _: None if held.wait(10) else None)
+
+    def hold(_):
+        held.wait(10)
+
+    database.post(hold)
     waiting = asyncio.get_running_loop().create_task(database.run(put("a")))
     await asyncio.sleep(0)
     waiting.cancel()

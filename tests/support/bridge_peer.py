@@ -4,13 +4,13 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from aioice import stun
 from aiortc import RTCIceTransport
 from aiortc.sdp import SessionDescription
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from bridge.audio.opus import Opus, load
