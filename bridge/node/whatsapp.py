@@ -157,7 +157,7 @@ class CloudProvider:
             Whether any of it is about a call that this node does not know.
         """
         strange = False
-        for event in events:
+        for event in _ends_last(events):
             line = self._by_number.get(event.phone_number_id)
             if line is None or event.phone_number_id not in numbers:
                 self._count("unknown_number")
@@ -318,7 +318,7 @@ class CloudProvider:
 
     def _replay(self, wacid: str) -> None:
         """Tell a leg what was held for it."""
-        for event in self._inbox.give(wacid):
+        for event in _ends_last(self._inbox.give(wacid)):
             if (live := self._live.get(wacid)) is not None:
                 self._tell(live, event)
 
@@ -362,6 +362,11 @@ class _LineSignalling:
 
     async def terminate(self, call_id: str) -> None:
         await self._provider.say_goodbye(self.line, call_id, "terminate")
+
+
+def _ends_last(events: Iterable[WebhookEvent]) -> list[WebhookEvent]:
+    """Put the ends last: why a call ends may be told after its end."""
+    return sorted(events, key=lambda event: isinstance(event, Terminated))
 
 
 def _reason(event: Terminated, *, inbound: bool) -> EndReason:
