@@ -4,13 +4,23 @@ from aiohttp import web
 
 from bridge.api.keys import SITE
 
-FILES = {"bridge.js", "quality.js", "demo.js", "draw.js", "style.css", "icon.svg"}
+FILES = {
+    "bridge.js",
+    "quality.js",
+    "demo.js",
+    "draw.js",
+    "style.css",
+    "icon.svg",
+    "docs.js",
+    "docs.css",
+}
 
 HEADERS = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 PAGE_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src *; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -31,10 +41,20 @@ async def file(request: web.Request) -> web.FileResponse:
     return web.FileResponse(request.app[SITE].web_root / name, headers=HEADERS)
 
 
+async def docs(request: web.Request) -> web.FileResponse:
+    """Serve the pages about the API."""
+    return web.FileResponse(request.app[SITE].web_root / "docs.html", headers=PAGE_HEADERS)
+
+
+async def llms(request: web.Request) -> web.FileResponse:
+    """Serve the guide for language models, to be read as it is."""
+    path = request.app[SITE].web_root / "llms.txt"
+    return web.FileResponse(path, headers=HEADERS | PLAIN)
+
+
 async def readme(request: web.Request) -> web.FileResponse:
     """Serve the README, to be read as it is."""
-    kind = {"Content-Type": "text/plain; charset=utf-8"}
     path = request.app[SITE].web_root.parent / "README.md"
     if not path.is_file():
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers=HEADERS | kind)
+    return web.FileResponse(path, headers=HEADERS | PLAIN)

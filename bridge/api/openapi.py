@@ -1,0 +1,165 @@
+"""The whole API as an OpenAPI 3.1 document, at `/openapi.json`.
+
+Sockets stand in it as requests that answer 101; what goes over them is told at `/docs`.
+https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+import re
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge import __version__
+from bridge.api import (
+    openapi_chirp,
+    openapi_native,
+    openapi_services,
+    openapi_vendors,
+    openapi_wadial,
+    openapi_wavix,
+)
+from bridge.api.auth import WAVIX_PATHS
+from bridge.api.openapi_words import JSON, SECURITY, Auth, Described, Operation, named
+
+PARTS: Final = (
+    openapi_native,
+    openapi_services,
+    openapi_vendors,
+    openapi_wadial,
+    openapi_chirp,
+    openapi_wavix,
+)
+OPERATIONS: Final[Described] = {
+    key: operation for part in PARTS for key, operation in part.OPERATIONS.items()
+}
+
+FACES: Final = {
+    "Native": "Call control. Successes are `{code, data, success}`.",
+    "WebRTC": "A browser's media, for the clients of every face. Successes are bare.",
+    "Lines": "How a line takes calls, and whether it does.",
+    "Playback": "Sound into calls.",
+    "Recording": "Sound out of calls, kept as WAV.",
+    "Agents": "Programs that talk.",
+    "Events and webhooks": "What happens, as it happens.",
+    "WaGo": "Call control in WaGo's words; payloads stand beside `data` too.",
+    "ZuckZapGo": "Its older signalling, and the PCM socket.",
+    "WADial": "Sessions and calls, `{data}`; a line is one session.",
+    "Chirp": "Calls between channels, bare bodies.",
+    "Wavix": "Calls and streams to your WebSocket, `{success, …}`.",
+    "WhatsApp and gateways": "What providers of WhatsApp calls tell, and permissions.",
+    "Service": "Pages, health, metrics, and the simulated contacts.",
+}
+STATUS_WORDS: Final = {
+    400: "malformed; names the field",
+    401: "no key, or a wrong one",
+    403: "not allowed with this key, from this origin, or at this host name",
+    404: "unknown, or another line's",
+    408: "the body did not arrive in time",
+    409: "not in this state, or the line's engine is off",
+    413: "too large",
+    422: "the address guard refuses the URL",
+    429: "too many requests with this key, or too many streams",
+    501: "known, and not to be had here",
+    502: "the other side, or the call's node, cannot be reached",
+    503: "a limit is reached, or the database failed; see Retry-After",
+}
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+
+
+async def openapi(_request: web.Request) -> web.Response:
+    """Give the document."""
+    return web.json_response(document(), headers={"Cache-Control": "no-cache"})
+
+
+ROUTES: Final = (web.get("/openapi.json", openapi),)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Make the document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "WebRTC media bridge",
+            "version": __version__,
+            "description": "Every vendor's face in one document; errors come in the words of the "
+            "path's face. The key goes into the header `token` or `Authorization: Bearer`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": about} for name, about in FACES.items()],
+        "paths": paths,
+        "components": {
+            "securitySchemes": SECURITY,
+            "schemas": {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()},
+        },
+    }
+
+
+def error_schema(path: str) -> str:
+    """Name the schema of the errors at a path."""
+    if WAVIX_PATHS.match(path):
+        return "WavixError"
+    if path.startswith("/v1/"):
+        return "ChirpError"
+    return "WadialError" if path.startswith("/api/v1/") else "NativeError"
+
+
+def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path}").rstrip("_"),
+        "tags": [operation.face],
+        "summary": operation.does,
+        "security": [] if operation.auth is Auth.NOBODY else _security(operation.auth),
+        "responses": _responses(path, operation),
+    }
+    if operation.about:
+        described["description"] = operation.about
+    if parameters := _parameters(path, operation):
+        described["parameters"] = parameters
+    if operation.takes is not None:
+        described["requestBody"] = {
+            "required": not operation.optional_body,
+            "content": {operation.takes_content: {"schema": operation.takes}},
+        }
+    return described
+
+
+def _security(auth: Auth) -> list[dict[str, list[str]]]:
+    return [{scheme: []} for scheme in auth.value]
+
+
+def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(path)
+    ]
+    for name, schema in (operation.query or {}).items():
+        found.append(
+            {
+                "name": name.removesuffix("?"),
+                "in": "query",
+                "required": not name.endswith("?"),
+                "schema": schema,
+            }
+        )
+    return found
+
+
+def _responses(path: str, operation: Operation) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "done"}
+    if operation.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        good["content"] = {operation.content: {"schema": operation.gives}}
+    else:
+        good["description"] = "the connection becomes a WebSocket"
+    errors = {JSON: {"schema": named(error_schema(path))}}
+    told = {
+        str(status): {"description": STATUS_WORDS[status], "content": errors}
+        for status in operation.statuses
+    }
+    return told | {str(operation.status): good}

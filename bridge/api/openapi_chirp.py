@@ -1,0 +1,167 @@
+"""The operations of the Chirp face, `/v1/calls` and `/v1/webhooks`."""
+
+from functools import partial
+from typing import Final
+
+from bridge.api.faces.chirp import CALL, CALLS
+from bridge.api.faces.chirp_commands import COMMANDS
+from bridge.api.openapi_words import (
+    ANYTHING,
+    COUNT,
+    EVENTS,
+    FLAG,
+    MOMENT,
+    TRUE,
+    URL,
+    Described,
+    Operation,
+    Schema,
+    many,
+    maybe,
+    named,
+    shape,
+    text,
+    whole,
+    words,
+)
+from bridge.api.openapi_words import CALL as OF_CALL
+
+CHIRP: Final = partial(Operation, face="Chirp")
+HOOKS: Final = "/v1/webhooks"
+CHANNEL: Final = words("pstn", "webrtc", "whatsapp", about="`pstn`, also when missing, answers 501")
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "ChirpError": shape({"error": text(), "field?": text()}),
+    "ChirpCall": shape(
+        {
+            "id": text("`call_…`; `call_test_…` for keys that begin with `sk_test_`"),
+            "appId": text("the line"),
+            "direction": words("inbound", "outbound"),
+            "status": words(
+                "initiated",
+                "ringing",
+                "in_progress",
+                "completed",
+                "failed",
+                "busy",
+                "no_answer",
+                "canceled",
+            ),
+            "fromAddress": text(),
+            "toAddress": text(),
+            "fromChannel": text(),
+            "toChannel": text(),
+            "duration": maybe(COUNT),
+            "endReason": maybe(text()),
+            "metadata": maybe(ANYTHING),
+            "held": FLAG,
+            "livekitRoomName": maybe(text()),
+            "startedAt": maybe(MOMENT),
+            "answeredAt": maybe(MOMENT),
+            "endedAt": maybe(MOMENT),
+            "createdAt": MOMENT,
+        }
+    ),
+    "ChirpWebhook": shape(
+        {
+            "id": text(),
+            "url": text(),
+            "events": EVENTS,
+            "active": FLAG,
+            "createdAt": MOMENT,
+            "headers": {"type": "object", "additionalProperties": text("`***`")},
+            "secret?": text("shown once, when it is made"),
+        }
+    ),
+}
+
+_HOOK: Final = named("ChirpWebhook")
+_DELETED: Final = shape({"id": text(), "deleted": TRUE})
+_PAGE: Final = {"limit?": whole(1, 100, 20), "offset?": COUNT}
+_HEADERS: Final[Schema] = {"type": "object", "additionalProperties": text(), "maxProperties": 20}
+
+OPERATIONS: Final[Described] = {
+    ("POST", CALLS): CHIRP(
+        does="Call somebody: over WhatsApp at once, in a browser as soon as that one comes.",
+        takes=shape(
+            {
+                "from": text("one of the line's numbers in E.164, or an identifier (webrtc)"),
+                "to": text("E.164 with `+` and digits only, or an identifier (webrtc)"),
+                "fromChannel?": CHANNEL,
+                "toChannel?": CHANNEL,
+                "metadata?": {**ANYTHING, "description": "up to 16 kB, found again at the call"},
+            }
+        ),
+        gives=named("ChirpCall"),
+        errors=(404, 409, 501, 502, 503),
+    ),
+    ("GET", CALLS): CHIRP(
+        does="List the line's calls, those too that ended lately, newest first.",
+        query=_PAGE,
+        gives=shape({"data": many(named("ChirpCall")), "totalCount": COUNT}),
+        errors=(400,),
+    ),
+    ("GET", CALL): CHIRP(does="Give one call.", gives=named("ChirpCall"), errors=(404, 502)),
+    ("POST", CALL + "/commands"): CHIRP(
+        does="Perform a command of a live call.",
+        takes=shape(
+            {
+                "type": text(f"one of {', '.join(COMMANDS)}; known ones to come answer 501"),
+                "reason?": text("of `reject`", maxLength=500),
+                "musicUrl?": {**URL, "description": "of `hold`"},
+                "participantId?": text("of `mute` and `unmute`: a legID; else all near legs"),
+                "digits?": text("of `send_dtmf`"),
+                "to?": text("of `transfer`"),
+                "toChannel?": CHANNEL,
+            }
+        ),
+        gives=shape({"callId": text(), "command": text(), "status": words("accepted", "queued")}),
+        errors=(*OF_CALL, 422, 501, 503),
+    ),
+    ("POST", CALLS + "/token"): CHIRP(
+        does="Give a ticket with which a browser joins a call by the name of its room.",
+        about="The browser sends `callId` and `party` of the answer to /call/webrtc/offer, with "
+        "`token` as its key.",
+        takes=shape(
+            {
+                "roomName": text("`livekitRoomName` of the call"),
+                "participantIdentity": text(),
+                "participantName?": text(),
+                "ttl?": whole(60, 86_400, 3600, about="seconds"),
+            }
+        ),
+        gives=shape(
+            {
+                "token": text(),
+                "expiresAt": {"type": "integer", "description": "seconds since 1970"},
+                "callId": text(),
+                "party": words("near", "far"),
+            }
+        ),
+        errors=OF_CALL,
+    ),
+    ("POST", HOOKS): CHIRP(
+        does="Register a webhook endpoint with headers of the customer's choice.",
+        takes=shape({"url": URL, "events?": EVENTS, "headers?": _HEADERS, "active?": FLAG}),
+        gives=_HOOK,
+        status=201,
+        errors=(422, 503),
+    ),
+    ("GET", HOOKS): CHIRP(
+        does="List the line's endpoints of this face.",
+        query=_PAGE,
+        gives=shape({"data": many(_HOOK), "totalCount": COUNT}),
+        errors=(400, 503),
+    ),
+    ("GET", HOOKS + "/{id}"): CHIRP(does="Give one endpoint.", gives=_HOOK, errors=(404, 503)),
+    ("PUT", HOOKS + "/{id}"): CHIRP(
+        does="Change what is named of an endpoint.",
+        takes=shape({"url?": URL, "events?": EVENTS, "headers?": _HEADERS, "active?": FLAG}),
+        optional_body=True,
+        gives=_HOOK,
+        errors=(404, 422, 503),
+    ),
+    ("DELETE", HOOKS + "/{id}"): CHIRP(
+        does="Remove an endpoint.", gives=_DELETED, errors=(404, 503)
+    ),
+}
