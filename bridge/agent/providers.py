@@ -135,10 +135,16 @@ class _Endpoint:
     seconds: float
 
     def is_openai(self, ending: str) -> bool:
-        return URL(self.url).path.rstrip("/").endswith(ending)
+        return self._parsed().path.rstrip("/").endswith(ending)
 
     def named(self, what: str, default: str) -> str:
-        return URL(self.url).query.get(what, default)
+        return self._parsed().query.get(what, default)
+
+    def _parsed(self) -> URL:
+        try:
+            return URL(self.url)
+        except ValueError:
+            return URL()  # asking it will fail
 
     async def whole(self, most: int, **request: Any) -> bytes:  # noqa: ANN401 - aiohttp's own
         """Post, and give the whole answer."""

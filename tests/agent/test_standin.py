@@ -1,0 +1,40 @@
+"""The stand-ins of the demonstration."""
+
+import sys
+
+import pytest
+
+from bridge.agent.providers import Message, ProviderFailed
+from bridge.agent.standin import REPLIES, StandIn, stand_in
+
+
+async def test_what_hears_tells_how_long_one_spoke():
+    assert await StandIn(None).transcribe(bytes(32000 * 2)) == "You spoke for 2.0 seconds."
+
+
+async def test_what_thinks_has_a_reply_for_each_turn():
+    told = []
+    for turns in range(1, len(REPLIES) + 2):
+        talk = [Message("user", "You spoke for 2.0 seconds.")] * turns
+        told += [piece async for piece in StandIn(None).reply("", talk)]
+    assert all("2.0 seconds" in reply for reply in told)
+    assert told[0] == told[-1]
+    assert len(set(told)) == len(REPLIES)
+
+
+async def test_without_a_program_each_word_is_a_tone():
+    two, four = [await StandIn(None).speak(text) for text in ("Good day.", "One two three four")]
+    assert 0 < 2 * len(two) == len(four)
+    assert any(two)
+
+
+async def test_a_program_that_gives_no_sound_is_a_failed_step():
+    with pytest.raises(ProviderFailed) as caught:
+        await StandIn("/bin/false").speak("Good day.")
+    assert caught.value.step == "tts"
+    with pytest.raises(ProviderFailed):
+        await StandIn(sys.executable + "-missing").speak("Good day.")
+
+
+async def test_the_stand_in_speaks_whatever_is_installed():
+    assert len(await stand_in().tts.speak("Good day.")) > 3200
