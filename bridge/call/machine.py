@@ -21,6 +21,7 @@ event is ignored, so that both sides may hang up at once, twice and in any order
 comes too late is refused, so that its owner frees it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -75,6 +76,8 @@ class LegRecord:
     connected: bool = False
     muted: bool = False
     silent: bool = False
+    due: float = math.inf
+    """Until when a party that we ring may take to connect, in monotonic seconds."""
 
     @property
     def keeps_company(self) -> bool:
@@ -118,7 +121,7 @@ class CallMachine:
             moments.append(self.started_at + self._limits.ring_seconds)
         if self._alone_since is not None:
             moments.append(self._alone_since + self._limits.alone_seconds)
-        return min(moments)
+        return min(moments + [leg.due for leg in self.legs.values()])
 
     def handle(self, event: events.Event, now: float) -> list[Command]:
         """Take an event and answer with what is to be done, in order.
@@ -191,6 +194,7 @@ class CallMachine:
             event.heard,
             replaces=event.replaces,
             muted=event.party is Party.NEAR and self._muted,
+            due=now + self._limits.ring_seconds if event.replaces else math.inf,
         )
         self.legs[event.leg_id] = leg
         if leg.keeps_company:
@@ -204,7 +208,7 @@ class CallMachine:
             return []
         match event:
             case events.LegConnected():
-                leg = replace(leg, connected=True)
+                leg = replace(leg, connected=True, due=math.inf)
             case events.LegSilent() | events.LegResumed():
                 leg = replace(leg, silent=isinstance(event, events.LegSilent))
             case _:
@@ -306,6 +310,9 @@ class CallMachine:
         rang_out = now >= self.started_at + self._limits.ring_seconds
         if self.state in UNANSWERED and rang_out:
             return self._end(EndReason.NO_ANSWER, now)
+        if late := [leg for leg in self.legs.values() if leg.due <= now]:
+            dropped = [self._drop(leg, EndReason.NO_ANSWER, now)[0] for leg in late]
+            return [*dropped, self._routes()]
         return self._end(self._hangup_reason(EndReason.HANGUP), now)
 
     def _hangup_reason(self, wanted: EndReason) -> EndReason:

@@ -99,3 +99,14 @@ def test_who_replaces_the_near_parties_does_so_once_connected():
     done = machine.handle(events.LegConnected(BOB), 3)
     assert commands.EndLeg(ANN, EndReason.HANGUP) in done
     assert [leg.leg_id for leg in machine.near()] == [BOB]
+
+
+def test_who_should_replace_the_near_parties_and_never_answers_is_let_go():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    add(machine, BOB, LegKind.SIMULATOR, party=Party.NEAR, replaces=True)
+    assert machine.deadline() == 61
+    done = machine.handle(events.TimePassed(), 61)
+    assert commands.EndLeg(BOB, EndReason.NO_ANSWER) in done
+    assert [leg.leg_id for leg in machine.near()] == [ANN]
+    assert machine.state is State.ACTIVE
