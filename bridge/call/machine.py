@@ -136,7 +136,7 @@ class CallMachine:
             return self._perform(event, now)
         match event:
             case events.LegAdded():
-                return self._add(event)
+                return self._add(event, now)
             case events.LegEnded():
                 return self._lose(event, now)
             case events.DigitReceived():
@@ -183,7 +183,7 @@ class CallMachine:
             raise InvalidState("the call has ended")
         return []
 
-    def _add(self, event: events.LegAdded) -> list[Command]:
+    def _add(self, event: events.LegAdded, now: float) -> list[Command]:
         if event.party is Party.FAR and self.far is not None:
             raise InvalidState("the call already has its far party")
         leg = LegRecord(
