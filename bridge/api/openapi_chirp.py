@@ -62,6 +62,21 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "createdAt": MOMENT,
         }
     ),
+    "ChirpRecording": shape(
+        {
+            "id": text(),
+            "callId": text(),
+            "status": text(),
+            "format": words("wav"),
+            "kind": text(),
+            "duration": maybe(COUNT),
+            "fileUrl": maybe(text("good for an hour, without a key")),
+            "fileSize": maybe(COUNT),
+            "startedAt": maybe(text()),
+            "endedAt": maybe(text()),
+            "createdAt": maybe(text()),
+        }
+    ),
     "ChirpWebhook": shape(
         {
             "id": text(),
@@ -111,6 +126,7 @@ OPERATIONS: Final[Described] = {
                 "musicUrl?": {**URL, "description": "of `hold`"},
                 "participantId?": text("of `mute` and `unmute`: a legID; else all near legs"),
                 "digits?": text("of `send_dtmf`"),
+                "format?": words("mp4", "ogg", "webm", "wav", about="it is WAV whatever is said"),
                 "to?": text("of `transfer`"),
                 "toChannel?": CHANNEL,
             }
@@ -139,6 +155,14 @@ OPERATIONS: Final[Described] = {
             }
         ),
         errors=OF_CALL,
+    ),
+    ("GET", CALL + "/recordings"): CHIRP(
+        does="List a call's recordings, also of a call that ended long ago.",
+        gives=shape({"data": many(named("ChirpRecording")), "totalCount": COUNT}),
+        errors=(404, 502, 503),
+    ),
+    ("GET", CALLS + "/recordings/{recordingId}"): CHIRP(
+        does="Give one recording.", gives=named("ChirpRecording"), errors=(404, 503)
     ),
     ("POST", HOOKS): CHIRP(
         does="Register a webhook endpoint with headers of the customer's choice.",

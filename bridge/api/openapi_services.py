@@ -170,6 +170,14 @@ RECORDING: Final[Described] = {
         content="audio/wav",
         errors=(404, 503),
     ),
+    ("GET", "/files/recordings/{recordingId}"): RECORD(
+        does="Give a recording's file to whoever has a signed link to it.",
+        about="The link comes from the faces, query and all; it needs no key and runs out.",
+        gives={},
+        content="audio/wav",
+        errors=(404, 503),
+        auth=Auth.NOBODY,
+    ),
     ("DELETE", "/recordings/{recordingId}"): RECORD(
         does="Delete a recording for good.", gives=OK, errors=(400, 404, 503)
     ),

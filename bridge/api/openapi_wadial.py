@@ -73,6 +73,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "createdAt": text(),
         }
     ),
+    "WadialRecording": shape(
+        {
+            "recordingId": text(),
+            "callId": text(),
+            "kind": text(),
+            "status": text(),
+            "contentType": text(),
+            "durationMs": COUNT,
+            "sizeBytes": COUNT,
+            "createdAt": maybe(text()),
+            "expiresAt": maybe(text()),
+        }
+    ),
     "WadialWebhook": shape(
         {
             "id": text(),
@@ -167,6 +180,14 @@ OPERATIONS: Final[Described] = {
         does="Stop all that is played into a call.",
         gives=_data(shape({"stopped": {}})),
         errors=OF_CALL,
+    ),
+    ("GET", CALL + "/recordings"): WADIAL(
+        does="List a call's recordings, also of a call that ended long ago.",
+        gives=_data(many(named("WadialRecording"))),
+        errors=(404, 502, 503),
+    ),
+    ("GET", CALL + "/recordings/{recordingId}"): WADIAL(
+        does="Give a recording's file.", gives={}, content="audio/wav", errors=(404, 502, 503)
     ),
     ("POST", ASSETS): WADIAL(
         does="Keep a sound of up to 32 MB.",

@@ -20,6 +20,7 @@ from bridge.api.openapi_words import (
     named,
     shape,
     text,
+    whole,
     words,
 )
 
@@ -103,6 +104,15 @@ OPERATIONS: Final[Described] = {
         takes=shape(_STREAM),
         gives=shape({"success": TRUE, "stream_id": text()}),
         errors=(*CALL, 422, 503),
+    ),
+    ("POST", ONE + "/play"): WAVIX(
+        does="Play a URL into a call; answers once its first frame is decoded.",
+        takes=shape({"audio_file": URL, "delay_before_playing?": whole(0, 10_000, 0)}),
+        gives=shape({"success": TRUE, "playback_id": text()}),
+        errors=(*CALL, 422, 503),
+    ),
+    ("DELETE", ONE + "/audio"): WAVIX(
+        does="Stop all that is played into a call.", gives=_SUCCESS, errors=CALL
     ),
     ("DELETE", ONE + "/streams/{stream_id}"): _STOP,
     ("DELETE", CALLS + "/answer/{call_id}/streams/{stream_id}"): _STOP,

@@ -1,6 +1,10 @@
 """The page and the library as files."""
 
+import re
+
 import pytest
+
+from bridge.api.routes import ROUTES
 
 
 async def test_the_page_is_served_at_the_root(client):
@@ -11,7 +15,17 @@ async def test_the_page_is_served_at_the_root(client):
 
 
 @pytest.mark.parametrize(
-    "name", ["bridge.js", "quality.js", "demo.js", "draw.js", "style.css", "icon.svg"]
+    "name",
+    [
+        "bridge.js",
+        "quality.js",
+        "demo.js",
+        "draw.js",
+        "style.css",
+        "icon.svg",
+        "docs.js",
+        "docs.css",
+    ],
 )
 async def test_the_pages_files_are_served(client, name):
     assert (await client.get(f"/web/{name}", headers={})).status == 200
@@ -26,3 +40,28 @@ async def test_the_readme_is_served_as_text(client):
     response = await client.get("/README.md", headers={})
     assert response.status == 200
     assert response.content_type == "text/plain"
+
+
+async def test_the_docs_bring_all_that_they_need(client):
+    response = await client.get("/docs", headers={})
+    assert response.status == 200
+    text = await response.text()
+    for address in re.findall(r'(?:href|src)="([^"#]+)"', text):
+        assert not address.startswith("http"), address
+        assert (await client.get(f"/{address}", headers={})).status == 200, address
+
+
+async def test_the_guide_for_language_models_names_routes_only(client):
+    response = await client.get("/llms.txt", headers={})
+    assert response.content_type == "text/plain"
+    named = set(re.findall(r"\b(GET|POST|PUT|DELETE) (/[\w/{}.-]*[\w}])", await response.text()))
+    assert named - {(route.method, route.path) for route in ROUTES} == set()
+    assert len(named) > 60
+
+
+@pytest.mark.parametrize("path", ["/docs", "/llms.txt"])
+async def test_every_socket_and_event_stream_is_told_of(client, path):
+    text = await (await client.get(path, headers={})).text()
+    ends = ("/stream", "/media", "/events")
+    streams = [route.path for route in ROUTES if route.path.endswith(ends)]
+    assert [told for told in streams if told not in text] == []

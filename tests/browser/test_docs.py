@@ -1,0 +1,25 @@
+"""The pages about the API in a real Chromium."""
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from bridge.api.openapi import FACES, OPERATIONS
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+
+
+async def test_every_operation_is_shown_under_its_face(browser: Browser, server: Server):
+    page = await browser.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"http://127.0.0.1:{server.port}/docs")
+    await expect(page.locator("#faces > section[id]")).to_have_count(len(FACES))
+    await expect(page.locator("#faces > section[id] > details")).to_have_count(len(OPERATIONS))
+    wadial = page.locator("#face-WADial details", has_text="/mute")
+    await wadial.locator("summary").click()
+    await expect(wadial.locator("table").first).to_be_visible()
+    await expect(wadial).to_contain_text("WadialError")
+    assert complaints == []
+    await page.close()
