@@ -345,4 +345,4 @@ PROVIDERS: Final[Described] = {
     ),
 }
 
-OPERATIONS: Final[Described] = CONTROLLED | WEBRTC | LINES | SERVICE | PROVIDERS
+OPERATIONS: Final[Described] = {**CONTROLLED, **WEBRTC, **LINES, **SERVICE, **PROVIDERS}

@@ -299,4 +299,4 @@ SOCKETS: Final[Described] = {
     )
 }
 
-OPERATIONS: Final[Described] = PLAYBACK | RECORDING | AGENTS | EVENT | SOCKETS
+OPERATIONS: Final[Described] = {**PLAYBACK, **RECORDING, **AGENTS, **EVENT, **SOCKETS}

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge import errors
@@ -62,7 +62,7 @@ def test_errors_are_described_in_the_words_of_the_paths_face(path):
     schema = DOCUMENT["components"]["schemas"][error_schema(path)]
     plain, wrong = errors.BridgeError("wrong"), errors.InvalidRequest("wrong", field="to")
     for error in (plain, wrong, errors.Unauthorized("no key")):
-        rendered = json.loads(envelope(path)(error).text)
+        rendered = json.loads(str(envelope(path)(error).text))
         check(rendered, schema)
         assert set(rendered) <= set(schema["properties"]), path
 
