@@ -179,7 +179,12 @@ class WhatsAppLeg:
             emit(events.LegEnded(self.leg_id, self._reason))
         finally:
             self._emit = None
-            await asyncio.gather(self._part(), self._peer.aclose())
+            # Not in tasks: a hang-up may cancel this one now, and tasks that have not begun yet
+            # would never free anything.
+            try:
+                await self._peer.aclose()
+            finally:
+                await self._part()
 
     def answer(self) -> None:
         """Accept the call that rings us; does nothing on a leg that rings the user."""
