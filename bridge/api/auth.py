@@ -14,6 +14,7 @@ from aiohttp import web
 from bridge.api.rate import RateLimit
 from bridge.call.model import LineName
 from bridge.errors import Forbidden, Unauthorized
+from bridge.wire import link
 from bridge.wire.call_id import native
 from bridge.wire.ticket import Ticket, read, sign
 
@@ -45,6 +46,20 @@ class Tickets:
         if ticket is not None and ticket.expires <= datetime.now(UTC).timestamp():
             raise Unauthorized("this ticket has run out; ask for another one")
         return ticket
+
+    def link(self, path: str, seconds: int) -> str:
+        """Make a link to a path of ours that needs no key, with its query."""
+        return link.sign(path, int(datetime.now(UTC).timestamp()) + seconds, self._secret)
+
+    def check_link(self, request: web.Request) -> None:
+        """Let a request pass whose link is signed and good.
+
+        Raises:
+            Forbidden: it is not signed for this path, or has run out.
+        """
+        now = datetime.now(UTC).timestamp()
+        if not link.opens(request.path, request.query, self._secret, now=now):
+            raise Forbidden("this link is not good, or no longer; ask for another one")
 
 
 @dataclass(frozen=True, slots=True)

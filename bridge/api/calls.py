@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, call_in_path, read_body
-from bridge.api.keys import KEYS, LINES, MANAGER
+from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.call import events
 from bridge.call.model import LegId, LineName
 from bridge.errors import InvalidRequest
@@ -30,7 +30,10 @@ async def dial(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """List the line's live calls."""
     line = _on(request)
-    calls = [render.call(record) for record in await request.app[MANAGER].list(line)]
+    live = await request.app[MANAGER].list(line)
+    ids = [record.facts.call_id for record in live]
+    recorded = await request.app[RECORDINGS].archive.recorded(line, ids) if ids else ()
+    calls = [render.call(record, recording=record.facts.call_id in recorded) for record in live]
     return render.success({"calls": calls})
 
 

@@ -6,9 +6,12 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import call_in_path, read_body
-from bridge.api.keys import KEYS, MANAGER, RECORDINGS
+from bridge.api.keys import KEYS, MANAGER, RECORDINGS, TICKETS
 from bridge.errors import InvalidRequest, NotFound
-from bridge.media.archive import Recording
+from bridge.media.archive import Archive, Recording
+
+FILES = "/files/recordings"
+"""Where signed links to recordings lead."""
 
 
 async def record(request: web.Request) -> web.Response:
@@ -73,10 +76,14 @@ async def of_call(request: web.Request) -> web.Response:
 async def download(request: web.Request) -> web.StreamResponse:
     """Give a recording's file."""
     recording = await _find(request)
-    path = request.app[RECORDINGS].archive.path(recording)
-    if recording.status != "completed" or not path.is_file():
-        raise NotFound("the recording has no file")
-    return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "private"})
+    return file(request.app[RECORDINGS].archive, recording)
+
+
+async def linked(request: web.Request) -> web.StreamResponse:
+    """Give a recording's file to whoever has a signed link to it."""
+    request.app[TICKETS].check_link(request)
+    archive = request.app[RECORDINGS].archive
+    return file(archive, await archive.signed(request.match_info["recordingId"]))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -97,7 +104,20 @@ ROUTES = (
     web.get("/call/{callId}/recordings", of_call),
     web.get("/recordings/{recordingId}", download),
     web.delete("/recordings/{recordingId}", delete),
+    web.get(FILES + "/{recordingId}", linked),
 )
+
+
+def file(archive: Archive, recording: Recording) -> web.FileResponse:
+    """Answer with a recording's file.
+
+    Raises:
+        NotFound: it goes on, or could not be kept.
+    """
+    path = archive.path(recording)
+    if recording.status != "completed" or not path.is_file():
+        raise NotFound("the recording has no file")
+    return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "private"})
 
 
 async def _pause(request: web.Request, *, paused: bool) -> web.Response:

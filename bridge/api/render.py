@@ -66,7 +66,7 @@ def peer(record: CallRecord) -> str:
     return f"{number}@s.whatsapp.net" if number.isdigit() else number
 
 
-def call(record: CallRecord) -> dict[str, Any]:
+def call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:
     """A call as `/call/status` lists it."""
     return {
         "callId": record.facts.call_id,
@@ -74,7 +74,7 @@ def call(record: CallRecord) -> dict[str, Any]:
         "state": STATE_WORDS.get(record.state, record.state.value),
         "direction": record.direction.value,
         "video": False,
-        "recording": False,
+        "recording": recording,
         "startedAt": moment(record.facts.started_at),
     }
 

@@ -21,7 +21,16 @@ from bridge.api import (
     webrtc,
     whatsapp,
 )
-from bridge.api.faces import chirp, wadial, wadial_audio, wago, wavix, zuckzapgo
+from bridge.api.faces import (
+    chirp,
+    chirp_recordings,
+    wadial,
+    wadial_audio,
+    wadial_recordings,
+    wago,
+    wavix,
+    zuckzapgo,
+)
 
 STARTS_CALLS = frozenset(
     {calls.dial, wago.make, simulator.incoming, wadial.start, chirp.create, wavix.create}
@@ -66,6 +75,8 @@ ROUTES = (
     *media_socket.ROUTES,
     *wadial.ROUTES,
     *wadial_audio.ROUTES,
+    *wadial_recordings.ROUTES,
     *chirp.ROUTES,
+    *chirp_recordings.ROUTES,
     *wavix.ROUTES,
 )

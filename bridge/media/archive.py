@@ -1,7 +1,9 @@
 """What was recorded: rows in the database, files in a folder by day, deleted when their time is up."""
 
+import json
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,6 +131,27 @@ class Archive:
         if not found:
             raise NotFound("there is no such recording")
         return found[0]
+
+    async def signed(self, recording_id: str) -> Recording:
+        """Give one recording of any line, to whoever has a signed link to it.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        found = await self._select("recording_id = ?", recording_id)
+        if not found:
+            raise NotFound("there is no such recording")
+        return found[0]
+
+    async def recorded(self, line: LineName, call_ids: Iterable[CallId]) -> set[CallId]:
+        """Say which of these calls are being recorded now, on whatever node."""
+        wanted = json.dumps(list(call_ids))
+        found = await self._select(
+            "line = ? AND status = 'recording' AND call_id IN (SELECT value FROM json_each(?))",
+            line,
+            wanted,
+        )
+        return {recording.call_id for recording in found}
 
     async def delete(self, recording: Recording) -> None:
         """Delete a recording, row and file."""

@@ -62,6 +62,7 @@ class RecorderLeg:
         self._on_over = on_over
         self._waiting: list[bytes] = []
         self._began: float | None = None
+        self._writing = asyncio.Lock()
 
     @property
     def source(self) -> Source:
@@ -134,6 +135,14 @@ class RecorderLeg:
         self._on_over(self)
 
     async def _write(self) -> None:
+        # A write that is under way when the track ends is finished and counted first.
+        await asyncio.shield(self._write_next())
+
+    async def _write_next(self) -> None:
+        async with self._writing:
+            await self._write_waiting()
+
+    async def _write_waiting(self) -> None:
         pcm, self._waiting = b"".join(self._waiting), []
         if not pcm and self.written_bytes:
             return

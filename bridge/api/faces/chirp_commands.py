@@ -9,7 +9,7 @@ from aiohttp import web
 from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.chirp_parties import APPS, check_route, read_address, read_channel
 from bridge.api.faces.chirp_words import WEBRTC, WHATSAPP
-from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, SOUNDS
+from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, RECORDINGS, SOUNDS
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
 from bridge.call.routing import Heard
@@ -24,10 +24,11 @@ ACCEPTED: Final = "accepted"
 QUEUED: Final = "queued"
 HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
 
+FORMATS: Final = ("mp4", "ogg", "webm", "wav")
+"""What a recording may be asked for as; it is WAV, and says so."""
+
 TO_COME: Final = frozenset(
     {
-        "start_recording",
-        "stop_recording",
         "send_to_voicemail",
         "play_audio",
         "stop_audio",
@@ -171,6 +172,20 @@ async def _transfer(asked: Asked) -> More:
     return {"status": QUEUED}
 
 
+async def _start_recording(asked: Asked) -> More:
+    """Record both sides mixed, as WAV whatever format is asked for."""
+    wanted = asked.body.optional_text("format")
+    if wanted not in (None, *FORMATS):
+        raise InvalidRequest(f"format: expected one of {', '.join(FORMATS)}", field="format")
+    await asked.services[RECORDINGS].start(asked.line, asked.call_id, kinds=("mixed",))
+    return {}
+
+
+async def _stop_recording(asked: Asked) -> More:
+    await asked.services[RECORDINGS].stop(asked.line, asked.call_id)
+    return {}
+
+
 def _participant(body: Body) -> LegId | None:
     """The near leg that is meant; None for all of them."""
     named = body.optional_text("participantId")
@@ -187,4 +202,6 @@ COMMANDS: Final[Mapping[str, Callable[[Asked], Awaitable[More]]]] = {
     "unmute": _unmute,
     "transfer": _transfer,
     "send_dtmf": _send_digits,
+    "start_recording": _start_recording,
+    "stop_recording": _stop_recording,
 }

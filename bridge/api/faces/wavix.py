@@ -7,10 +7,11 @@ from aiohttp import web
 from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.chirp_parties import APPS
 from bridge.api.faces.wavix_words import WrongFields, call_object, success
-from bridge.api.keys import GUARD, KEYS, MANAGER, STREAMS
+from bridge.api.keys import GUARD, KEYS, MANAGER, PLAYBACKS, SOUNDS, STREAMS
 from bridge.call import events
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import InvalidRequest
+from bridge.media.playback import PlaybackOptions
 from bridge.node.streams import StreamOrder
 from bridge.wire import call_id as forms
 from bridge.wire.media_stream import DEFAULT_RATE, RATES, Channel, StreamType
@@ -19,6 +20,7 @@ CALLS = "/v1/call"
 CALL = CALLS + "/{call_id}"
 STREAM_FIELDS: Final = ("stream_url", "stream_type", "stream_channel")
 LONGEST_TAG: Final = 1024
+LONGEST_DELAY_MS: Final = 10_000
 
 
 async def create(request: web.Request) -> web.Response:
@@ -86,6 +88,27 @@ async def stop_stream(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     stream_id = request.match_info["stream_id"]
     request.app[STREAMS].stop(line, call_in_path(request), stream_id)
+    return success()
+
+
+async def play(request: web.Request) -> web.Response:
+    """Play a URL into a call; returns once its first frame is decoded."""
+    line = request.app[KEYS].line(request)
+    body, call_id = await read_body(request), call_in_path(request)
+    url = body.text("audio_file")
+    delay = body.number("delay_before_playing", default=0, least=0, most=LONGEST_DELAY_MS)
+    request.app[MANAGER].live(line, call_id)
+    sound = await request.app[SOUNDS].url(url, "audio_file")
+    playback = await request.app[PLAYBACKS].play(
+        line, call_id, sound, PlaybackOptions(delay_seconds=delay / 1000)
+    )
+    return success(playback_id=playback)
+
+
+async def stop_audio(request: web.Request) -> web.Response:
+    """Stop all that is played into a call."""
+    line = request.app[KEYS].line(request)
+    request.app[PLAYBACKS].stop(line, call_in_path(request))
     return success()
 
 
@@ -175,5 +198,7 @@ ROUTES = (
     web.delete(CALL, end),
     web.post(CALL + "/answer", answer),
     web.post(CALL + "/streams", start_stream),
+    web.post(CALL + "/play", play),
+    web.delete(CALL + "/audio", stop_audio),
     *(web.delete(path, stop_stream) for path in _STOPS),
 )

@@ -261,7 +261,7 @@ async def test_a_malformed_command_is_a_400_that_names_the_field(chirp, body, fi
     assert (status, answer["field"]) == (400, field)
 
 
-@pytest.mark.parametrize("kind", ["start_recording", "stop_recording", "send_to_voicemail"])
+@pytest.mark.parametrize("kind", ["send_to_voicemail", "play_audio", "add_participant"])
 async def test_a_command_that_is_not_performed_yet_is_a_501(chirp, kind):
     status, body = await command(chirp, await answered(chirp), kind)
     assert (status, set(body)) == (501, {"error"})

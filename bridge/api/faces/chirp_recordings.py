@@ -1,0 +1,58 @@
+"""Chirp's recordings: of a call, and one by its id, each with a link to its file."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge.api.body import call_in_path
+from bridge.api.faces.chirp_commands import of_test_key
+from bridge.api.keys import KEYS, MANAGER, RECORDINGS, TICKETS
+from bridge.api.recording import FILES
+from bridge.call.model import CallId
+from bridge.media.archive import Recording
+from bridge.wire.call_id import chirp
+
+LINK_SECONDS: Final = 3600
+
+
+async def of_call(request: web.Request) -> web.Response:
+    """List a call's recordings, also of a call that ended long ago."""
+    line = request.app[KEYS].line(request)
+    call_id = call_in_path(request)
+    found = await request.app[RECORDINGS].archive.of_call(line, CallId(call_id))
+    if not found:
+        request.app[MANAGER].record(line, call_id)
+    data = [_shown(request, recording) for recording in found]
+    return web.json_response({"data": data, "totalCount": len(data)})
+
+
+async def recording(request: web.Request) -> web.Response:
+    """Give one recording."""
+    line = request.app[KEYS].line(request)
+    found = await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
+    return web.json_response(_shown(request, found))
+
+
+ROUTES = (
+    web.get("/v1/calls/{callId}/recordings", of_call),
+    web.get("/v1/calls/recordings/{recordingId}", recording),
+)
+
+
+def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
+    """Give the recording object; `kind` is our addition."""
+    kept = found.status == "completed"
+    link = request.app[TICKETS].link(f"{FILES}/{found.recording_id}", LINK_SECONDS)
+    return {
+        "id": found.recording_id,
+        "callId": chirp(found.call_id, test=of_test_key(request)),
+        "status": found.status,
+        "format": "wav",
+        "kind": found.kind,
+        "duration": round(found.seconds) if kept else None,
+        "fileUrl": f"{request.scheme}://{request.host}{link}" if kept else None,
+        "fileSize": found.size_bytes if kept else None,
+        "startedAt": found.started_at,
+        "endedAt": found.ended_at,
+        "createdAt": found.started_at,
+    }
