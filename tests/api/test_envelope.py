@@ -7,7 +7,7 @@ from bridge.api.envelope import envelope
 from bridge.api.faces import wavix_words
 from bridge.errors import BridgeError
 
-NATIVE = ["/call/dial", "/v1/caller", "/healthz", "/", "/x/v1/call"]
+NATIVE = ["/call/dial", "/healthz", "/", "/x/v1/call"]
 WAVIX = ["/v1/call", "/v1/call/", "/v1/call/1/streams", "/v1/calls/1/streams/2"]
 
 

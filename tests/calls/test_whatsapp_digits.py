@@ -57,70 +57,76 @@ def assert_sound(user: DoubleCall) -> None:
 
 @pytest.mark.parametrize("inbound", [True, False])
 async def test_digits_by_request_reach_the_user_while_a_stock_browser_talks(inbound):
-    async with world() as meta, StockPeer(tone(20, 440)) as browser:
-        async with talking(meta, browser, inbound=inbound) as (call_id, user):
-            await meta.client.data("/call/dtmf", {"callId": call_id, "digits": "12"})
-            await meta.client.data("/call/dtmf", {"callId": call_id, "digits": "*#aD"})
-            await until(lambda: user.media.digits == "12*#AD")
-            before = len(user.media.heard)
-            await until(lambda: len(user.media.heard) > before + 3200)
-            assert_sound(user)
+    async with (
+        world() as meta,
+        StockPeer(tone(20, 440)) as browser,
+        talking(meta, browser, inbound=inbound) as (call_id, user),
+    ):
+        await meta.client.data("/call/dtmf", {"callId": call_id, "digits": "12"})
+        await meta.client.data("/call/dtmf", {"callId": call_id, "digits": "*#aD"})
+        await until(lambda: user.media.digits == "12*#AD")
+        before = len(user.media.heard)
+        await until(lambda: len(user.media.heard) > before + 3200)
+        assert_sound(user)
 
 
 @pytest.mark.parametrize("clock", [8_000, 48_000])
 async def test_keys_pressed_in_a_browser_reach_the_user_once_each(clock):
-    async with world() as meta, LightPeer() as browser:
-        async with talking(meta, browser, inbound=True) as (_, user):
-            for digit in "1179#":
-                await browser.send_digit(digit, clock=clock)
-            await browser.speak(speech())
-            await until(lambda: user.media.digits == "1179#")
-            assert_sound(user)
+    async with (
+        world() as meta,
+        LightPeer() as browser,
+        talking(meta, browser, inbound=True) as (_, user),
+    ):
+        for digit in "1179#":
+            await browser.send_digit(digit, clock=clock)
+        await browser.speak(speech())
+        await until(lambda: user.media.digits == "1179#")
+        assert_sound(user)
 
 
 @pytest.mark.parametrize("inbound", [True, False])
 async def test_keys_that_the_user_presses_are_told_once_each_and_cost_no_sound(inbound):
-    async with world(speech=tone(20, 880)) as meta, StockPeer(tone(20, 440)) as browser:
-        async with (
-            talking(meta, browser, inbound=inbound) as (call_id, user),
-            listening(meta.client, "/events") as stream,
-        ):
-            for digit in "0255*":
-                await user.media.send_digit(digit)
-            told = [await stream.until_type("digit.received") for _ in range(5)]
-            assert "".join(event["data"]["digit"] for event in told) == "0255*"
-            assert {event["callId"] for event in told} == {call_id}
-            await asyncio.sleep(0.2)
-            await meta.client.data("/call/hangup", {"callId": call_id})
-            await stream.until_type("call.ended")
-            kinds = [event["type"] for event in stream.heard]
-            assert kinds.count("digit.received") == 5
-            # Nobody sends them back.
-            assert user.media.digits == ""
+    async with (
+        world(speech=tone(20, 880)) as meta,
+        StockPeer(tone(20, 440)) as browser,
+        talking(meta, browser, inbound=inbound) as (call_id, user),
+        listening(meta.client, "/events") as stream,
+    ):
+        for digit in "0255*":
+            await user.media.send_digit(digit)
+        told = [await stream.until_type("digit.received") for _ in range(5)]
+        assert "".join(event["data"]["digit"] for event in told) == "0255*"
+        assert {event["callId"] for event in told} == {call_id}
+        await asyncio.sleep(0.2)
+        await meta.client.data("/call/hangup", {"callId": call_id})
+        await stream.until_type("call.ended")
+        kinds = [event["type"] for event in stream.heard]
+        assert kinds.count("digit.received") == 5
+        # Nobody sends them back.
+        assert user.media.digits == ""
 
 
 async def test_both_sides_press_keys_at_once():
-    async with world(speech=tone(20, 880)) as meta, LightPeer() as browser:
-        async with (
-            talking(meta, browser, inbound=False) as (call_id, user),
-            listening(meta.client, "/events") as stream,
-        ):
+    async with (
+        world(speech=tone(20, 880)) as meta,
+        LightPeer() as browser,
+        talking(meta, browser, inbound=False) as (call_id, user),
+        listening(meta.client, "/events") as stream,
+    ):
 
-            async def press(send, digits: str) -> None:
-                for digit in digits:
-                    await send(digit)
+        async def press(send, digits: str) -> None:
+            for digit in digits:
+                await send(digit)
 
-            await asyncio.gather(
-                press(browser.send_digit, "123"), press(user.media.send_digit, "987")
-            )
-            await until(lambda: user.media.digits == "123")
-            heard: dict[str, str] = {}
-            for _ in range(6):
-                data = (await stream.until_type("digit.received"))["data"]
-                heard[data["legID"]] = heard.get(data["legID"], "") + data["digit"]
-            assert sorted(heard.values()) == ["123", "987"]
-            assert await meta.client.state(call_id) == "active"
-            assert_sound(user)
+        await asyncio.gather(press(browser.send_digit, "123"), press(user.media.send_digit, "987"))
+        await until(lambda: user.media.digits == "123")
+        heard: dict[str, str] = {}
+        for _ in range(6):
+            data = (await stream.until_type("digit.received"))["data"]
+            heard[data["legID"]] = heard.get(data["legID"], "") + data["digit"]
+        assert sorted(heard.values()) == ["123", "987"]
+        assert await meta.client.state(call_id) == "active"
+        assert_sound(user)
 
 
 async def test_no_digit_leaves_before_the_call_is_accepted():

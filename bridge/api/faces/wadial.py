@@ -82,6 +82,7 @@ async def end(request: web.Request) -> web.Response:
 
 async def mute(request: web.Request) -> web.Response:
     """Take our side from what the peer hears, or give it back."""
+    line_of(request)
     body = await read_body(request)
     return _ask(request, events.MuteRequested(muted=body.flag("muted")))
 

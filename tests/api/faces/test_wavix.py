@@ -179,7 +179,12 @@ async def test_appid_opens_no_other_face(client):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("DELETE", ""), ("POST", "/answer"), ("DELETE", "/streams/00000000-0000-4000-8000-000000000000")],
+    [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("POST", "/answer"),
+        ("DELETE", "/streams/00000000-0000-4000-8000-000000000000"),
+    ],
 )
 async def test_an_unknown_call_is_a_404(client, method, path):
     status, body = await ask(client, method, f"/v1/call/{uuid.uuid4()}{path}")
