@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from bridge.agent.session import AgentLeg
-from bridge.api.keys import EVENTS
 from bridge.settings import Net
 from tests.support.inprocess import KEY, running, settings
 from tests.support.provider_double import providing
@@ -21,7 +20,6 @@ async def line(mode, **more):
     chosen = msgspec.structs.replace(settings(), net=Net(allow=["127.0.0.0/8"]))
     async with providing() as double, running(chosen) as client:
         heard = []
-        publish = client.bridge.application[EVENTS].publish
         manager = client.bridge.manager
         told = manager._publish
 
@@ -30,7 +28,6 @@ async def line(mode, **more):
             told(event)
 
         manager._publish = listen
-        assert publish is not None
         body = double.config(mode, **more)
         response = await client.http.put("/call/config", json=body, headers=KEY)
         assert response.status == 200, await response.text()
@@ -51,12 +48,16 @@ def texts(client):
     ]
 
 
+def agent_tasks():
+    return [task for task in asyncio.all_tasks() if "agent" in task.get_name()]
+
+
 async def ring(client, number):
     return (await client.data("/simulator/incoming", {"from": number}))["callId"]
 
 
 async def ended(client):
-    await until(lambda: "call.ended" in types(client), timeout=15)
+    await until(lambda: "call.ended" in types(client), timeout=40)
 
 
 @pytest.mark.call
@@ -84,11 +85,63 @@ async def test_an_ivr_tells_what_the_caller_says_and_hangs_up():
 async def test_an_ai_answers_what_the_caller_says():
     async with line("ai") as (client, double):
         call_id = await ring(client, TALKS)
-        await until(lambda: double.count("llm") >= 1, timeout=15)
+        await until(lambda: double.count("llm") >= 1, timeout=40)
         asked = next(body for step, body in double.asked if step == "llm")
         assert asked["system"] == "Be brief."
         assert asked["messages"][-1] == {"role": "user", "content": "I would like a table."}
-        await until(lambda: "agent.replied" in types(client), timeout=10)
+        await until(lambda: "agent.replied" in types(client), timeout=20)
         await client.data("/call/hangup", {"callId": call_id})
         await ended(client)
-        assert not any(isinstance(leg, AgentLeg) for leg in asyncio.all_tasks())
+        assert agent_tasks() == []
+
+
+@pytest.mark.call
+@pytest.mark.parametrize(("step", "answer"), [("stt", {"no": "text"}), ("llm", 500)])
+async def test_a_step_that_fails_is_told_and_the_caller_hears_an_apology(step, answer):
+    async with line("ai", callGreeting="") as (client, double):
+        double.answers[step] = answer
+        await ring(client, TALKS)
+        await until(lambda: "agent.failed" in types(client), timeout=40)
+        await until(lambda: double.count("tts") >= 1, timeout=5)
+        failed = next(event.data for event in client.heard if event.type == "agent.failed")
+        assert failed["step"] == step
+
+
+@pytest.mark.call
+@pytest.mark.parametrize("step", ["stt", "llm", "tts"])
+async def test_a_caller_who_hangs_up_during_a_step_leaves_nothing_behind(step):
+    # The first speech is the greeting; nothing need be waited for.
+    greeting = "Good day." if step == "tts" else ""
+    async with line("ai", callGreeting=greeting) as (client, double):
+        double.answers[step] = "hang"
+        call_id = await ring(client, TALKS)
+        await until(double.entered[step].is_set, timeout=40)
+        assert agent_tasks() != []
+        await client.data("/call/hangup", {"callId": call_id})
+        await until(lambda: agent_tasks() == [])
+
+
+@pytest.mark.call
+async def test_the_demo_line_talks_without_any_provider():
+    async with running(settings()) as client:
+        call_id = (await client.data("/simulator/incoming", {"from": SILENT}))["callId"]
+        early = await client.post("/call/agent/start", {"callId": call_id})
+        assert early.status == 409
+        await until(lambda: client.bridge.manager.live("demo", call_id).legs())
+        await client.data("/call/answer", {"callId": call_id})
+        started = await client.data("/call/agent/start", {"callId": call_id})
+        assert started["mode"] == "ai"
+        again = await client.post("/call/agent/start", {"callId": call_id, "mode": "bot"})
+        assert again.status == 409
+        [agent] = [
+            leg
+            for leg in client.bridge.manager.live("demo", call_id).legs()
+            if isinstance(leg, AgentLeg)
+        ]
+        await until(lambda: agent.statistics().received.frames > 10, timeout=20)
+        assert await client.data("/call/agent/stop", {"callId": call_id}) == {"stopped": 1}
+        await until(lambda: agent_tasks() == [])
+        assert await client.data("/call/agent/stop", {"callId": call_id}) == {"stopped": 0}
+        assert (await client.calls())[0]["state"] == "active"
+        bad = await client.post("/call/agent/start", {"callId": call_id, "mode": "webhook"})
+        assert bad.status == 400
