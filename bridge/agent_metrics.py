@@ -43,6 +43,9 @@ class AgentMetrics:
         )
         for step in STEPS:
             self._seconds.labels(step)
+        for step in STEPS[:3]:
+            for reason in FAILURES:
+                self._failures.labels(step, reason)
 
     def step_took(self, step: str, seconds: float) -> None:
         """Take how long a step took (`STEPS`)."""

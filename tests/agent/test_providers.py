@@ -5,6 +5,7 @@ import ipaddress
 import json
 import struct
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ TALK = [Message("assistant", "Hello."), Message("user", "What time is it?")]
 async def asking(*, allow=LOOPBACK, seconds=5.0):
     http = Http(Guard(allow=allow, require_tls=False))
     async with providing() as double:
-        urls = tuple(f"{double.root}/{step}" for step in ("stt", "llm", "tts"))
+        urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
         patience = Patience(seconds, seconds, seconds)
         try:
             yield http_providers(http, urls, "s3cret", patience), double
@@ -48,9 +49,9 @@ async def openai(handle, *paths, seconds=5.0):
     application.router.add_post("/v1/{rest:.*}", handle)
     server = TestServer(application)
     await server.start_server()
-    urls = tuple(str(server.make_url(f"/v1{path}")) for path in paths)
+    stt, llm, tts = (str(server.make_url(f"/v1{path}")) for path in paths)
     try:
-        yield http_providers(http, urls, "k", Patience(seconds, seconds, seconds))
+        yield http_providers(http, (stt, llm, tts), "k", Patience(seconds, seconds, seconds))
     finally:
         await http.aclose()
         await server.close()
@@ -199,7 +200,7 @@ async def test_openai_replies_are_given_as_they_stream():
         asked = await request.json()
         assert asked["messages"][0] == {"role": "system", "content": "Be brief."}
         pieces = [{"choices": [{"delta": {"content": text}}]} for text in ("It is ", "ten.")]
-        last = {"choices": [{"delta": {}}]}
+        last: dict[str, Any] = {"choices": [{"delta": {}}]}
         lines = [f"data: {json.dumps(piece)}\n\n" for piece in (*pieces, last)]
         return web.Response(text="".join(lines) + "data: [DONE]\n\n")
 

@@ -74,6 +74,7 @@ class Talk:
     def __init__(self, leg, minds, counts):
         self.leg, self.minds, self.counts = leg, minds, counts
         self.events = []
+        self.task: asyncio.Task[None]
         self.hung_up = 0
 
     async def tick(self, frame=SILENCE, count=1):
@@ -116,7 +117,7 @@ class Talk:
 async def talking(mode=AgentMode.AI, *, greeting="Good day.", **script):
     minds, counts = Minds(), Counts()
     told = Script(mode, greeting=greeting, system_prompt="Be brief.", **script)
-    holder = []
+    holder: list[Talk] = []
 
     def hang_up():
         holder[0].hung_up += 1

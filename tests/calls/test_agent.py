@@ -7,12 +7,22 @@ import msgspec
 import pytest
 
 from bridge.agent.session import AgentLeg
+from bridge.call.model import LineName
 from bridge.settings import Net
-from tests.support.inprocess import KEY, running, settings
+from tests.support.inprocess import KEY, Client, running, settings
 from tests.support.provider_double import providing
 from tests.support.waiting import until
 
+DEMO = LineName("demo")
 TALKS, SILENT = "15550100002", "15550100008"
+
+
+class Line(Client):
+    """A bridge, and what has happened on it."""
+
+    def __init__(self, bridge, http, heard):
+        super().__init__(bridge, http)
+        self.heard = heard
 
 
 @asynccontextmanager
@@ -32,8 +42,7 @@ async def line(mode, **more):
         response = await client.http.put("/call/config", json=body, headers=KEY)
         assert response.status == 200, await response.text()
         await client.data("/session/connect", {})
-        client.heard = heard
-        yield client, double
+        yield Line(client.bridge, client.http, heard), double
 
 
 def types(client):
@@ -127,7 +136,7 @@ async def test_the_demo_line_talks_without_any_provider():
         call_id = (await client.data("/simulator/incoming", {"from": SILENT}))["callId"]
         early = await client.post("/call/agent/start", {"callId": call_id})
         assert early.status == 409
-        await until(lambda: client.bridge.manager.live("demo", call_id).legs())
+        await until(lambda: client.bridge.manager.live(DEMO, call_id).legs())
         await client.data("/call/answer", {"callId": call_id})
         started = await client.data("/call/agent/start", {"callId": call_id})
         assert started["mode"] == "ai"
@@ -135,7 +144,7 @@ async def test_the_demo_line_talks_without_any_provider():
         assert again.status == 409
         [agent] = [
             leg
-            for leg in client.bridge.manager.live("demo", call_id).legs()
+            for leg in client.bridge.manager.live(DEMO, call_id).legs()
             if isinstance(leg, AgentLeg)
         ]
         await until(lambda: agent.statistics().received.frames > 10, timeout=20)
