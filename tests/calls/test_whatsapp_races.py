@@ -5,6 +5,7 @@ import random
 import sqlite3
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def runner_of(meta: World, call: DoubleCall):
     return None
 
 
-def work() -> set[asyncio.Task]:
+def work() -> set[asyncio.Task[Any]]:
     """The tasks of the bridge's own code."""
     codes = {task: getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()}
     return {task for task, code in codes.items() if code and code.co_filename.startswith(OWN)}
@@ -67,7 +68,9 @@ async def never_told(meta: World) -> list[str]:
     return await database.run(find)
 
 
-async def assert_nothing_left(meta: World, before: set[asyncio.Task], *, ends: int = 1) -> None:
+async def assert_nothing_left(
+    meta: World, before: set[asyncio.Task[Any]], *, ends: int = 1
+) -> None:
     """No live call, no port, no task, and as many ends as calls."""
     assert await meta.client.calls() == []
     await until(lambda: meta.client.ports.used == 0)

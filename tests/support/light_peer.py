@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from struct import Struct
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 import aioice
 import pylibsrtp
@@ -104,7 +104,7 @@ class LightPeer:
         self.dtls.on("statechange", self._on_state)
         self._ice.on("statechange", self._on_state)
 
-    async def __aenter__(self) -> "LightPeer":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
