@@ -1,7 +1,6 @@
 """The native envelope, and calls and legs as JSON."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +10,7 @@ from bridge.call.model import CallRecord, LegFigures, LegKind, State
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
 from bridge.node.quality import LegQuality
+from bridge.wire.moment import moment
 
 STATE_WORDS = {State.INITIATED: "calling", State.HELD: "active"}
 """Where the native word differs from ours."""
@@ -53,11 +53,6 @@ def failure(error: BridgeError) -> web.Response:
         body["data"] = data
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response(body, status=error.status, headers=headers)
-
-
-def moment(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def peer(record: CallRecord) -> str:

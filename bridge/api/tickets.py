@@ -7,6 +7,7 @@ from aiohttp import web
 from bridge.api import render
 from bridge.api.body import call_in_path, read_body
 from bridge.api.keys import KEYS, MANAGER, TICKETS
+from bridge.wire.moment import moment
 
 TTL_SECONDS: Final = 600
 """How long a ticket is good for, unless it is asked for otherwise."""
@@ -21,4 +22,4 @@ async def ticket(request: web.Request) -> web.Response:
     seconds = body.number("ttl", default=TTL_SECONDS, least=SHORTEST, most=LONGEST)
     runner = request.app[MANAGER].live(line, call_in_path(request))
     text, expires = request.app[TICKETS].issue(line, runner.facts.call_id, seconds)
-    return render.success({"ticket": text, "expiresAt": render.moment(expires)})
+    return render.success({"ticket": text, "expiresAt": moment(expires)})

@@ -26,7 +26,7 @@ from bridge.errors import InvalidRequest
 from bridge.net import deliveries, endpoints
 from bridge.net.deliveries import Dead
 from bridge.net.endpoints import Endpoint
-from bridge.wire.notice import moment
+from bridge.wire.moment import moment
 from bridge.wire.signature import PREFIX
 from bridge.wire.webhook import Format, Style, native
 

@@ -14,6 +14,7 @@ from bridge.api.middleware import from_sibling
 from bridge.errors import Forbidden, NotFound, PayloadTooLarge, Unauthorized
 from bridge.net.siblings import Siblings
 from bridge.node.whatsapp import CloudProvider
+from bridge.wire.moment import moment
 from bridge.wire.whatsapp import SIGNATURE_HEADER, challenge, is_signed, parse
 
 log = logging.getLogger(__name__)
@@ -153,4 +154,4 @@ async def _pass_on(siblings: Siblings, body: bytes, signature: str) -> None:
 
 
 def _moment(unix: float | None) -> str | None:
-    return render.moment(datetime.fromtimestamp(unix, UTC)) if unix else None
+    return moment(datetime.fromtimestamp(unix, UTC)) if unix else None

@@ -13,6 +13,7 @@ from bridge.audio.wav import header
 from bridge.call.model import CallId, LineName
 from bridge.errors import NotFound
 from bridge.net.database import Database
+from bridge.wire.moment import moment
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS recordings (
@@ -188,11 +189,6 @@ class Archive:
         wanted = f"SELECT {_COLUMNS} FROM recordings WHERE {where} ORDER BY started_at, kind"  # noqa: S608
         rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
         return [Recording(*row) for row in rows]
-
-
-def moment(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _key(now: datetime, call_id: str, kind: str, recording_id: str, folder: Path) -> str:

@@ -13,6 +13,7 @@ from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import MOST_BYTES, Sound
 from bridge.net.database import Database
+from bridge.wire.moment import moment
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS assets (
@@ -68,7 +69,7 @@ class Assets:
             size = await _write(path, pieces)
             decoding = await self._decoders.open(path)
             await decoding.aclose()
-            created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            created = moment(datetime.now(UTC))
             asset = Asset(asset_id, filename, content_type, size, decoding.duration, created)
             await self._database.run(lambda db: _insert(db, line, asset))
         except BaseException:

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from bridge.wire.moment import moment
+
 FRAME_MS: Final = 20
 DEFAULT_RATE: Final = 24_000
 RATES: Final = (8_000, 16_000, 24_000)
@@ -179,11 +181,6 @@ def read_message(text: str | bytes, facts: StreamFacts) -> Heard:
             return Clear()
         case _:
             return Ignored("unknown_event")
-
-
-def moment(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _read_media(media: object) -> Heard:

@@ -43,13 +43,6 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-def moment(at: datetime | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds; None for a moment that has not come."""
-    if at is None:
-        return None
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def number(party: str) -> str:
     """A party as E.164 writes it, with `+`; what is no number stays as it is."""
     return f"+{party}" if party.isdigit() else party

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature, webhook_chirp, webhook_wadial, webhook_wavix, webhook_zuckzapgo
-from bridge.wire.notice import Call, Notice, jid, moment
+from bridge.wire.moment import moment
+from bridge.wire.notice import Call, Notice, jid
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"

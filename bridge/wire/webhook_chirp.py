@@ -7,7 +7,8 @@ participants are ours; an end without an answer that has no event of its own is 
 from typing import Any, Final
 
 from bridge.wire import call_id
-from bridge.wire.notice import Call, Notice, moment, number
+from bridge.wire.moment import moment
+from bridge.wire.notice import Call, Notice, number
 
 NAMES: Final = {
     "call.initiated": "calls.initiated",

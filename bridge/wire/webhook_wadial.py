@@ -7,7 +7,8 @@ documented; the other names are ours, spelt alike.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.wire.notice import Call, Notice, jid, moment
+from bridge.wire.moment import moment
+from bridge.wire.notice import Call, Notice, jid
 
 SIGNATURE: Final = "wadial-signature"
 STATE_WORDS: Final = {"initiated": "initiating", "held": "active"}

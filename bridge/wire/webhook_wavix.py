@@ -6,7 +6,8 @@ https://docs.wavix.com/api-reference/call-webhooks/create-a-call-webhook.
 from typing import Any, Final
 
 from bridge.wire import call_id
-from bridge.wire.notice import Call, Notice, moment, number
+from bridge.wire.moment import moment
+from bridge.wire.notice import Call, Notice, number
 
 EVENT_TYPES: Final = {
     "call.initiated": "call_setup",

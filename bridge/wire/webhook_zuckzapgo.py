@@ -7,7 +7,8 @@ are ours altogether.
 
 from typing import Any, Final
 
-from bridge.wire.notice import Call, Notice, jid, moment
+from bridge.wire.moment import moment
+from bridge.wire.notice import Call, Notice, jid
 
 NAMES: Final = {
     "call.ringing": "v1.call.preaccept",

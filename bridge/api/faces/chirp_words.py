@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.api import render
 from bridge.call.model import CallRecord, Direction, EndReason, LegKind, Parties, State
 from bridge.errors import BridgeError
 from bridge.wire import call_id
+from bridge.wire.moment import moment
 
 WEBRTC: Final = "webrtc"
 WHATSAPP: Final = "whatsapp"
@@ -68,7 +68,7 @@ def call(record: CallRecord, number: str = "", *, test: bool = False) -> dict[st
     """
     facts = record.facts
     who = parties(record, number)
-    began = render.moment(facts.started_at)
+    began = moment(facts.started_at)
     return {
         "id": call_id.chirp(facts.call_id, test=test),
         "appId": facts.line,
@@ -84,8 +84,8 @@ def call(record: CallRecord, number: str = "", *, test: bool = False) -> dict[st
         "held": record.state is State.HELD,
         "livekitRoomName": _room(record, who),
         "startedAt": None if record.state is State.INITIATED else began,
-        "answeredAt": render.moment(record.answered_at) if record.answered_at else None,
-        "endedAt": render.moment(record.ended_at) if record.ended_at else None,
+        "answeredAt": moment(record.answered_at),
+        "endedAt": moment(record.ended_at),
         "createdAt": began,
     }
 

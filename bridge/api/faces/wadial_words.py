@@ -7,6 +7,7 @@ from aiohttp import web
 from bridge.api import render
 from bridge.call.model import CallRecord, Direction, LegKind, State
 from bridge.errors import BridgeError
+from bridge.wire.moment import moment
 
 STATE_WORDS = {State.INITIATED: "initiating", State.HELD: "active"}
 """Where WADial's word differs from ours."""
@@ -32,7 +33,7 @@ def snapshot(record: CallRecord) -> dict[str, Any]:
     """A call as WADial shows it, live or ended."""
     facts = record.facts
     browser = LegKind.WEBRTC in record.transports
-    began = render.moment(facts.started_at)
+    began = moment(facts.started_at)
     return {
         "callId": facts.call_id,
         "sessionId": facts.line,
@@ -44,8 +45,8 @@ def snapshot(record: CallRecord) -> dict[str, Any]:
         "audioMuted": record.muted,
         "createdAt": began,
         "startedAt": began,
-        "answeredAt": render.moment(record.answered_at) if record.answered_at else None,
-        "endedAt": render.moment(record.ended_at) if record.ended_at else None,
+        "answeredAt": moment(record.answered_at),
+        "endedAt": moment(record.ended_at),
     }
 
 
