@@ -1,14 +1,11 @@
 """All calls of this node: who may start one, where each is, and what is left of the ended ones."""
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from bridge.call import events
-from bridge.call.bus import Bus
 from bridge.call.machine import CallLimits, CallMachine
 from bridge.call.model import (
     CallDetails,
@@ -33,11 +30,10 @@ from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
 from bridge.node.directory import Alone, Directory
 from bridge.node.ended import EndedCalls
+from bridge.node.observer import Observer
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
 from bridge.node.tasks import Tasks
-
-log = logging.getLogger(__name__)
 
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
@@ -62,21 +58,16 @@ class Manager:
         self._dialer = dialer
         self._webrtc = webrtc
         self._clock = clock
-        self._metrics = metrics
         self.limits = limits
         self._call_limits = call_limits
         self._directory = directory or Alone()
         self._overloaded = overloaded
-        self._publish = publish
-        self.quality = QualityLog(metrics)
-        """How the quality of the calls went."""
+        self._observer = Observer(metrics, publish)
         self._calls: dict[CallId, CallRunner] = {}
         self._ended = EndedCalls(limits.kept_seconds)
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
-        self.legs_ended = 0
-        """How many legs there have been and are no more."""
 
     async def dial(
         self, line: LineName, number: str, details: CallDetails | None = None
@@ -270,9 +261,17 @@ class Manager:
     def count_lost(self, record: CallRecord) -> None:
         """Count a call that this node's forerunner took with it when it was killed."""
         self.remember(record)
-        self._metrics.call_started(record.direction)
-        self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
-        log.warning("call.lost", extra={"call": record.facts.call_id})
+        self._observer.call_lost(record)
+
+    @property
+    def quality(self) -> QualityLog:
+        """How the quality of the calls went."""
+        return self._observer.quality
+
+    @property
+    def legs_ended(self) -> int:
+        """How many legs there have been and are no more."""
+        return self._observer.legs_ended
 
     @property
     def overloaded(self) -> bool:
@@ -285,11 +284,7 @@ class Manager:
 
     def pulse(self, now: float) -> None:
         """Report the legs' figures and forget calls that ended long ago; called once a second."""
-        for runner in self._calls.values():
-            figures = runner.figures()
-            self._metrics.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
-            self.quality.observe(runner, figures, now)
-            self._observe_bus(runner.bus, runner.bus.delays().values())
+        self._observer.figures(self._calls.values(), now)
         for call_id in self._ended.forget(now):
             self.quality.forget(call_id)
 
@@ -299,25 +294,6 @@ class Manager:
         for runner in list(self._calls.values()):
             runner.dispatch(events.HangupRequested(EndReason.DRAINED))
         await self._tasks.wait()
-
-    def happened(self, runner: CallRunner, kind: str, data: Mapping[str, Any]) -> None:
-        """Tell those who listen what happened to a call (`runner.LegObserver`)."""
-        record, at = runner.record(), datetime.now(UTC)
-        self._publish(CallEvent(kind, record.facts.line, record.facts.call_id, at, record, data))
-
-    def leg_started(self, leg: Leg) -> None:
-        """Count a leg in (`runner.LegObserver`)."""
-        self._metrics.leg_started(leg.leg_id, leg.kind)
-
-    def leg_connected(self, leg: Leg) -> None:
-        """Note that a leg's media is up (`runner.LegObserver`)."""
-        self._metrics.leg_connected(leg.leg_id)
-
-    def leg_ended(self, leg: Leg, reason: EndReason) -> None:
-        """Count a leg out (`runner.LegObserver`)."""
-        self.legs_ended += 1
-        self._metrics.leg_ended(leg.leg_id, leg.statistics())
-        log.info("leg.ended", extra={"leg": leg.leg_id, "kind": leg.kind, "reason": reason})
 
     def _check_capacity(self, line: LineName) -> None:
         try:
@@ -331,7 +307,7 @@ class Manager:
                     "the bridge has too much to do to take new calls", limit="overload"
                 )
         except LimitExceeded as error:
-            self._metrics.call_refused(error.limit)
+            self._observer.call_refused(error.limit)
             raise
 
     async def _enter(
@@ -344,7 +320,7 @@ class Manager:
         try:
             await self._directory.enter(facts, direction)
         except LimitExceeded as error:
-            self._metrics.call_refused(error.limit)
+            self._observer.call_refused(error.limit)
             raise
         return facts
 
@@ -363,20 +339,16 @@ class Manager:
             waits_for_far=far is None,
         )
         runner = CallRunner(
-            facts, machine, clock=self._clock, observer=self, on_ended=self._call_ended
+            facts, machine, clock=self._clock, observer=self._observer, on_ended=self._call_ended
         )
         self._calls[facts.call_id] = runner
-        self._metrics.call_started(direction)
-        log.info("call.started", extra={"call": facts.call_id, "direction": direction})
-        self.happened(runner, "call.initiated", {})
+        self._observer.call_started(runner.record())
+        self._observer.happened(runner, "call.initiated", {})
         if machine.state is State.RINGING:
-            self.happened(runner, "call.ringing", {})
+            self._observer.happened(runner, "call.ringing", {})
         if far is not None:
             runner.add_leg(far, Party.FAR)
         return runner
-
-    def _observe_bus(self, bus: Bus, delays: Iterable[float]) -> None:
-        self._metrics.observe_bus(bus, delays=delays, dropped=bus.dropped, concealed=bus.concealed)
 
     def _call_ended(self, runner: CallRunner) -> None:
         record = runner.record()
@@ -384,10 +356,7 @@ class Manager:
         self.remember(record)
         reason = record.reason or EndReason.FAILED
         self._directory.ended(runner.facts.call_id, reason)
-        self._observe_bus(runner.bus, ())
-        self._metrics.call_ended(record.direction, reason, record.seconds)
-        log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
-        self.happened(runner, "call.ended", {"reason": reason})
+        self._observer.call_ended(runner, reason)
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
 
 

@@ -26,7 +26,7 @@ KEPT_LEGS = 16
 
 
 class LegObserver(Protocol):
-    """Hears of legs as they come and go; `node.manager` passes it on to the metrics."""
+    """Hears of legs as they come and go; `node.observer` passes it on."""
 
     def leg_started(self, leg: Leg) -> None:
         """A leg joined a call."""
