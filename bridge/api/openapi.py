@@ -162,4 +162,7 @@ def _responses(path: str, operation: Operation) -> dict[str, Any]:
         str(status): {"description": STATUS_WORDS[status], "content": errors}
         for status in operation.statuses
     }
+    for status, schema in operation.also.items():
+        content = {} if schema is None else {"content": {JSON: {"schema": schema}}}
+        told[str(status)] = {"description": "see the description", **content}
     return told | {str(operation.status): good}

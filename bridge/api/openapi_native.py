@@ -281,6 +281,7 @@ SERVICE: Final[Described] = {
         does="Say whether new calls are taken.",
         gives=_STATUS,
         about="503 with the same body while shutting down, or while a node is missing.",
+        also={503: _STATUS},
     ),
     ("GET", "/metrics"): SITE(
         does="Give the metrics for Prometheus; beyond loopback a key is asked for.",

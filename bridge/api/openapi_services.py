@@ -42,6 +42,16 @@ FORM: Final = {
     "frameMs?": {"enum": [20, 40, 60, 80, 100]},
 }
 
+_SLOT_FIELDS: Final[dict[str, Schema]] = {
+    "webhook": text(),
+    "webhookurl": text(),
+    "style": words("wago", "zuckzapgo", "native"),
+    "format": words("json", "form"),
+    "events": EVENTS,
+    "subscribe": EVENTS,
+    "active": FLAG,
+}
+
 SCHEMAS: Final[dict[str, Schema]] = {
     "Recording": shape(
         {
@@ -59,18 +69,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "url": text(),
         }
     ),
-    "WebhookSlot": shape(
-        {
-            "webhook": text(),
-            "webhookurl": text(),
-            "style": words("wago", "zuckzapgo", "native"),
-            "format": words("json", "form"),
-            "events": EVENTS,
-            "subscribe": EVENTS,
-            "active": FLAG,
-            "secret?": text("shown once"),
-        }
-    ),
+    "WebhookSlot": shape(_SLOT_FIELDS),
 }
 
 _CALL_BODY: Final = shape({"callId": CALL_ID})
@@ -216,7 +215,7 @@ _SLOT: Final = TELL(
             "Active?": FLAG,
         }
     ),
-    gives=native({"webhook": text(), "style": text(), "events": EVENTS, "secret": text()}),
+    gives=native(_SLOT_FIELDS | {"secret": text()}),
     errors=(422, 503),
 )
 
@@ -237,16 +236,22 @@ EVENT: Final[Described] = {
         content="text/event-stream",
         auth=Auth.QUERY_TICKET,
         errors=(400, 404, 502, 503),
+        also={204: None},
     ),
     ("POST", "/webhook"): _SLOT,
     ("PUT", "/webhook"): _SLOT,
     ("GET", "/webhook"): TELL(
         does="Give the URLs that are registered.",
+        about="The first of them also beside the list, as both vendors' clients look for it.",
         gives=native(
             {
-                "webhook": text(),
+                "webhook": text("empty when there is none"),
                 "subscribe": EVENTS,
                 "active": FLAG,
+                "webhookurl?": text(),
+                "style?": text(),
+                "format?": text(),
+                "events?": EVENTS,
                 "webhooks": many(named("WebhookSlot")),
             }
         ),

@@ -97,7 +97,9 @@ OPERATIONS: Final[Described] = {
     ),
     ("POST", "/call/initiate"): ZUCKZAPGO(
         does="Refuse to make a call, as the vendor does.",
-        gives=shape({"success": FLAG}),
+        gives=shape(
+            {"code": {"const": 501}, "error": text(), "reason": text(), "success": {"const": False}}
+        ),
         status=501,
     ),
 }

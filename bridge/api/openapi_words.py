@@ -1,7 +1,7 @@
 """How operations are described: schemas in few words, and what all operations have in common."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -142,6 +142,8 @@ class Operation:
     takes_content: str = JSON
     about: str = ""
     """What the summary cannot say."""
+    also: Mapping[int, Schema | None] = field(default_factory=dict)
+    """Bodies of other statuses that are no errors in the face's envelope; None for no body."""
 
     @property
     def statuses(self) -> tuple[int, ...]:

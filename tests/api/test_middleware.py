@@ -78,3 +78,4 @@ async def test_a_crash_is_a_500_without_details_and_is_logged(client, caplog, mo
     assert response.status == 500
     assert "secret" not in await response.text()
     assert "request.crashed" in caplog.text
+    client.described.wrong.clear()  # that a crash is a 500 is not described

@@ -15,6 +15,7 @@ from bridge.app.build import Bridge, build
 from bridge.rtc.ice import Limits as Patience
 from bridge.rtc.ports import PortPool
 from bridge.settings import Data, Limits, Rtc, Settings, Simulator
+from tests.support.described import Described
 from tests.support.signalling import HttpExchange
 
 KEY = {"token": "demo"}
@@ -53,9 +54,12 @@ def _free(port: int) -> bool:
 class Client:
     """A bridge to talk to: HTTP through aiohttp's test client, the objects behind it at hand."""
 
-    def __init__(self, bridge: Bridge, http: TestClient[Any, Any]) -> None:
+    def __init__(
+        self, bridge: Bridge, http: TestClient[Any, Any], described: Described | None = None
+    ) -> None:
         self.bridge = bridge
         self.http = http
+        self.described = described
 
     @property
     def ports(self) -> PortPool:
@@ -113,10 +117,12 @@ async def one_node(chosen: Settings, patience: Patience | None) -> AsyncIterator
             folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
             chosen = msgspec.structs.replace(chosen, data=Data(dir=folder))
         bridge = build(chosen, patience=patience)
+        described = Described(bridge.application)
         stack.push_async_callback(bridge.let_go)
         http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
         stack.push_async_callback(bridge.aclose)
-        yield Client(bridge, http)
+        yield Client(bridge, http, described)
+        described.check()
 
 
 run = one_node

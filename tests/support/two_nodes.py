@@ -12,17 +12,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from bridge.api.routes import ROUTES, STARTS_CALLS
+from bridge.api.keys import DIRECTORY
 from bridge.app.build import Bridge, Place, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen
 from bridge.rtc.ice import Limits as Patience
 from bridge.settings import Data, Rtc, Settings
 from tests.support import inprocess
+from tests.support.described import Described
 from tests.support.inprocess import Client, free_udp_ports, settings
-
-STARTS = {route.path for route in ROUTES if route.handler in STARTS_CALLS}
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -65,24 +63,15 @@ async def two_nodes(
 
 @asynccontextmanager
 async def wrong_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
-    """Run two nodes of which the first has all calls and the second is asked about them."""
+    """Run two nodes of which the first has all calls and the second is asked for everything."""
     async with two_nodes(chosen, patience) as (first, second):
-        asked: Any = _Wrong(first.http, second.http)
-        yield Client(first.bridge, asked)
 
+        async def place(**_: object) -> int:
+            return first.bridge.application[DIRECTORY].node
 
-class _Wrong:
-    """Asks the second node, but for what starts a call."""
-
-    def __init__(self, first: TestClient[Any, Any], second: TestClient[Any, Any]) -> None:
-        self._first = first
-        self._second = second
-
-    def post(self, path: str, **more: Any) -> Any:
-        return (self._first if path in STARTS else self._second).post(path, **more)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._second, name)
+        # Begun by the second, every call would be its own as long as it has few.
+        vars(second.bridge.application[DIRECTORY])["place"] = place
+        yield Client(first.bridge, second.http)
 
 
 async def _run(
@@ -90,6 +79,7 @@ async def _run(
 ) -> Node:
     bridge = build(chosen, patience=patience, place=place)
     bridge.application.add_routes(routes)
+    stack.callback(Described(bridge.application).check)
     stack.push_async_callback(bridge.let_go)
     http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
     stack.push_async_callback(bridge.aclose)
