@@ -108,6 +108,8 @@ class Recording(Section, frozen=True):
 
     kept_days: float = 30.0
     """After so many days a recording is deleted."""
+    least_free_mb: float = 500.0
+    """Recordings stop, and new ones are refused, when the disk has less room than this."""
 
 
 class TurnServer(Section, frozen=True):
@@ -166,6 +168,11 @@ class WhatsApp(Section, frozen=True):
     """`cloud`: of the Graph API."""
     pre_accept: bool = True
     """`cloud`: connect the media of a call that rings us before anybody answers."""
+    recording_purpose: str = ""
+    """`cloud`: why Meta records the calls, as it announces it; empty: it does not."""
+    transcription_purpose: str = ""
+    """`cloud`: why Meta writes the calls down, likewise."""
+    announcement_language: str = "en_US"
     dialect: Literal["zuckzapgo", "wadial"] = "zuckzapgo"
     """`gateway`: how the engine speaks."""
     url: str = ""
@@ -355,6 +362,9 @@ def _check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
         raise SettingsError(f"{section}.phone_number_id: expected Meta's id, which is digits only")
     if not re.fullmatch(r"v[0-9]+\.[0-9]+", whatsapp.version):
         raise SettingsError(f'{section}.version: expected a version such as "v24.0"')
+    for key in ("recording_purpose", "transcription_purpose"):
+        if len(getattr(whatsapp, key)) > 250:
+            raise SettingsError(f"{section}.{key}: Meta takes 250 characters at most")
     for key, url in (("base_url", whatsapp.base_url), ("url", whatsapp.url)):
         if url and not url.startswith(("https://", "http://")):
             raise SettingsError(f"{section}.{key}: expected a URL with http or https")

@@ -4,9 +4,18 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-WEBHOOK_OUTCOMES: Final = ("taken", "duplicate", "late", "stale", "dropped", "unknown_number")
+WEBHOOK_OUTCOMES: Final = (
+    "taken",
+    "duplicate",
+    "late",
+    "stale",
+    "dropped",
+    "disowned",
+    "unknown_number",
+)
 """What became of an event: acted on or held; known already; about a call that is over; a ring too old
-to be answered; held for a call that never became known; about a number that is no line's."""
+to be answered; held for a call that never became known; about a call of ours that had failed here and
+rang all the same, so that it was ended; about a number that is no line's."""
 
 
 class WhatsAppMetrics:

@@ -42,6 +42,8 @@ class GraphAccess:
     access_token: str = field(repr=False)
     base_url: str = "https://graph.facebook.com"
     version: str = "v24.0"
+    announcements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """`recording` and `transcription` as Meta's `connect` and `accept` take them."""
 
 
 class Graph:
@@ -56,6 +58,8 @@ class Graph:
         """
         self._http = http
         self._number = f"{access.base_url.rstrip('/')}/{access.version}/{access.phone_number_id}"
+        self.announcements = access.announcements
+        """What Meta announces to the other party of each call."""
         self._headers = {"Authorization": f"Bearer {access.access_token}"}
         self._rest_until = 0.0
         """Meta wants to be asked nothing new before this moment of the loop's clock."""
@@ -72,7 +76,7 @@ class Graph:
             PermissionRequired, WhatsAppRefused, WhatsAppError.
         """
         self._check_rest()
-        body = _action("connect", sdp, "offer") | _recipient(number) | _opaque(opaque)
+        body = _action("connect", sdp, "offer") | _recipient(number) | self._extras(opaque)
         answer = await self._post("/calls", body, seconds=CONNECT_SECONDS)
         calls = answer.get("calls")
         first = calls[0] if isinstance(calls, list) and calls else None
@@ -95,7 +99,7 @@ class Graph:
         Raises:
             WhatsAppRefused, WhatsAppError.
         """
-        await self._act("accept", wacid, _action("accept", sdp, "answer") | _opaque(opaque))
+        await self._act("accept", wacid, _action("accept", sdp, "answer") | self._extras(opaque))
 
     async def reject(self, wacid: str) -> None:
         """Decline a call that rings us.
@@ -260,6 +264,10 @@ class Graph:
                 raise failure
             return answer
 
+    def _extras(self, opaque: str) -> dict[str, Any]:
+        given = {"biz_opaque_callback_data": opaque[:LONGEST_OPAQUE]} if opaque else {}
+        return {**given, **self.announcements}
+
     def _check_rest(self) -> None:
         """Ask Meta for nothing new while it wants to be left alone."""
         left = self._rest_until - asyncio.get_running_loop().time()
@@ -293,10 +301,6 @@ def _action(action: str, sdp: str, kind: str) -> dict[str, Any]:
 
 def _recipient(number: str) -> dict[str, str]:
     return {"to": number} if number.isdigit() else {"recipient": number}
-
-
-def _opaque(text: str) -> dict[str, str]:
-    return {"biz_opaque_callback_data": text[:LONGEST_OPAQUE]} if text else {}
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

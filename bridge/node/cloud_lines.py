@@ -8,7 +8,8 @@ from bridge.net.database import Database
 from bridge.net.graph import Graph, GraphAccess
 from bridge.net.http import Http
 from bridge.net.whatsapp_store import WhatsAppStore
-from bridge.node.whatsapp import CloudLine, CloudProvider
+from bridge.node.whatsapp import CloudProvider
+from bridge.node.whatsapp_live import CloudLine
 from bridge.settings import WhatsApp
 
 
@@ -19,8 +20,26 @@ def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
         access_token=whatsapp.access_token,
         base_url=whatsapp.base_url,
         version=whatsapp.version,
+        announcements=announcements(whatsapp),
     )
     return Graph(access, http)
+
+
+def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:
+    """Give what Meta is to announce to the other party, in its words: that it records, or writes down."""
+    purposes = {
+        "recording": whatsapp.recording_purpose,
+        "transcription": whatsapp.transcription_purpose,
+    }
+    return {
+        name: {
+            "status": "ENABLED",
+            "purpose": purpose,
+            "announcement_language": whatsapp.announcement_language,
+        }
+        for name, purpose in purposes.items()
+        if purpose
+    }
 
 
 def cloud_provider(  # noqa: PLR0913 - what a provider is made of

@@ -4,10 +4,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge.wire.whatsapp import Terminated, WebhookEvent, key_of
+from bridge.wire.whatsapp import CallNews, Terminated, WebhookEvent, key_of
 
-HELD_SECONDS: Final = 10.0
-"""How long an event waits for its call to become known."""
+HELD_SECONDS: Final = 30.0
+"""How long an event waits for its call to become known: Meta may take 20 to answer to `connect`."""
 HELD_CALLS: Final = 1000
 """Calls that events are held for at once; the oldest go."""
 HELD_EVENTS: Final = 8
@@ -27,7 +27,7 @@ class Inbox:
         """
         self._now = now
         self._count = count
-        self._held: OrderedDict[str, deque[tuple[WebhookEvent, float]]] = OrderedDict()
+        self._held: OrderedDict[str, deque[tuple[CallNews, float]]] = OrderedDict()
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def is_double(self, event: WebhookEvent) -> bool:
@@ -39,7 +39,7 @@ class Inbox:
         self._note((wacid, "over"))
         self._held.pop(wacid, None)
 
-    def hold(self, wacid: str, event: WebhookEvent) -> None:
+    def hold(self, wacid: str, event: CallNews) -> None:
         """Keep an event for a call that is not known yet."""
         self._drop_old()
         if (wacid, "over") in self._seen:
@@ -51,10 +51,15 @@ class Inbox:
             self._held.popitem(last=False)
             self._count("dropped")
 
-    def give(self, wacid: str) -> list[WebhookEvent]:
+    def give(self, wacid: str) -> list[CallNews]:
         """Give what waited for a call, which is known now."""
         self._drop_old()
         return [event for event, _ in self._held.pop(wacid, ())]
+
+    def held(self) -> list[CallNews]:
+        """Give all that waits, without taking it out."""
+        self._drop_old()
+        return [event for waiting in self._held.values() for event, _ in waiting]
 
     def is_over(self, wacid: str) -> bool:
         """Whether a call's end came before its beginning."""

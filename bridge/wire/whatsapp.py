@@ -90,6 +90,9 @@ class StatusChanged:
     phone_number_id: str
     at: float
     status: Status
+    person: str = ""
+    """Digits, or Meta's id where the number is not told."""
+    opaque: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,9 @@ class PermissionReplied:
     """Of the reply itself."""
 
 
-WebhookEvent: TypeAlias = Connected | Terminated | StatusChanged | PermissionReplied
+CallNews: TypeAlias = Connected | Terminated | StatusChanged
+"""What is about one call."""
+WebhookEvent: TypeAlias = CallNews | PermissionReplied
 
 
 def parse(body: bytes) -> list[WebhookEvent]:
@@ -176,8 +181,14 @@ def _calls(value: Mapping[str, Any]) -> Iterator[WebhookEvent]:
     for status in _objects(value, "statuses"):
         word = _text(status, "status").upper()
         if _text(status, "type") in {"", "call"} and _text(status, "id") and word in set(Status):
+            person = _text(status, "recipient_id") or _text(status, "recipient_user_id")
             yield StatusChanged(
-                _text(status, "id"), number_id, _number(status, "timestamp"), Status(word)
+                wacid=_text(status, "id"),
+                phone_number_id=number_id,
+                at=_number(status, "timestamp"),
+                status=Status(word),
+                person=person,
+                opaque=_text(status, "biz_opaque_callback_data"),
             )
 
 

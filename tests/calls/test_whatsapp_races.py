@@ -75,7 +75,7 @@ async def assert_nothing_left(
     assert await meta.client.calls() == []
     await until(lambda: meta.client.ports.used == 0)
     await until(lambda: work() <= before)
-    assert not meta.client.bridge.application[WHATSAPP]._live
+    assert not meta.client.bridge.application[WHATSAPP].calls
     assert await never_told(meta) == []
     text = await (await meta.client.get("/metrics")).text()
     told = [line for line in text.splitlines() if line.startswith("bridge_calls_ended_total")]

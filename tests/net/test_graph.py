@@ -158,3 +158,21 @@ async def test_nothing_secret_is_logged(double, graph, caplog):
     assert not any(word in text for word in (TOKEN, "wacid.SECRET", USER))
     assert TOKEN not in repr(GraphAccess(NUMBER_ID, TOKEN))
     assert mask("wacid.SECRET") == mask("wacid.SECRET")
+
+
+async def test_what_is_announced_goes_along_where_meta_takes_it(double, http):
+    said = {"recording": {"status": "ENABLED", "purpose": "p", "announcement_language": "en_US"}}
+    access = GraphAccess(NUMBER_ID, TOKEN, double.url, announcements=said)
+    number = Graph(access, http)
+    double.faults["connect"] = [(200, {"calls": [{"id": "wacid.A"}]})]
+    for action in ("pre_accept", "accept"):
+        double.faults[action] = [(200, {"success": True})]
+    await number.connect(USER, "v=0\r\n", opaque="job-42")
+    await number.pre_accept("wacid.A", "v=0\r\n")
+    await number.accept("wacid.A", "v=0\r\n", opaque="00ab")
+    bodies = {body["action"]: body for _, body in double.requests}
+    assert bodies["connect"]["recording"] == said["recording"]
+    assert bodies["accept"]["recording"] == said["recording"]
+    assert "recording" not in bodies["pre_accept"]
+    assert bodies["connect"]["biz_opaque_callback_data"] == "job-42"
+    assert bodies["accept"]["biz_opaque_callback_data"] == "00ab"

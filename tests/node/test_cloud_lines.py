@@ -4,7 +4,7 @@ from bridge.call.model import LineName
 from bridge.net.database import Database
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.node.cloud_lines import cloud_provider
+from bridge.node.cloud_lines import announcements, cloud_provider
 from bridge.settings import WhatsApp
 
 
@@ -29,3 +29,10 @@ async def test_each_line_has_its_number_and_secrets(tmp_path):
     assert provider.lines[LineName("a")].app_secret == "s"
     assert not provider.lines[LineName("a")].pre_accept
     await database.aclose()
+
+
+def test_what_meta_announces_needs_a_purpose():
+    assert announcements(WhatsApp()) == {}
+    said = WhatsApp(recording_purpose="training", announcement_language="pt_BR")
+    expected = {"status": "ENABLED", "purpose": "training", "announcement_language": "pt_BR"}
+    assert announcements(said) == {"recording": expected}

@@ -1,0 +1,211 @@
+"""The provider of Meta's lines between a Graph client, legs and a call service that are all fakes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from bridge.call.model import CallDetails, CallId, EndReason, LegId, LineName
+from bridge.errors import BridgeError
+from bridge.legs.dial import DialOrder
+from bridge.legs.whatsapp import Ring, Signalling
+from bridge.net.database import Database
+from bridge.net.whatsapp_store import WhatsAppStore
+from bridge.node.whatsapp import CloudProvider
+from bridge.node.whatsapp_live import CloudLine
+from bridge.wire.whatsapp import Caller, Connected, Status, StatusChanged, Terminated
+
+LINE, NUMBER_ID, USER = LineName("main"), "900", "15550102222"
+OURS = frozenset({NUMBER_ID})
+
+
+class FakeGraph:
+    """Notes what is asked, and answers or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.fails: dict[str, BridgeError] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        """By action: its answer waits for this."""
+        self.announcements: dict[str, dict[str, str]] = {}
+        self.next_id = "wacid.1"
+
+    async def connect(self, number: str, sdp: str, *, opaque: str = "") -> str:
+        await self._note("connect", number, opaque)
+        return self.next_id
+
+    async def pre_accept(self, wacid: str, sdp: str) -> None:
+        await self._note("pre_accept", wacid)
+
+    async def accept(self, wacid: str, sdp: str, *, opaque: str = "") -> None:
+        await self._note("accept", wacid, opaque)
+
+    async def reject(self, wacid: str) -> None:
+        await self._note("reject", wacid)
+
+    async def terminate(self, wacid: str) -> None:
+        await self._note("terminate", wacid)
+
+    async def _note(self, *words: str) -> None:
+        self.asked.append(words)
+        if (gate := self.gates.get(words[0])) is not None:
+            await gate.wait()
+        if (failure := self.fails.get(words[0])) is not None:
+            raise failure
+
+
+class FakeWhatsAppLeg:
+    """Notes what it is told."""
+
+    def __init__(self, leg_id: LegId, signalling: Signalling, ring: Ring | None) -> None:
+        self.leg_id = leg_id
+        self.signalling = signalling
+        self.ring = ring
+        self.wacid = "" if ring is None else ring.wacid
+        self.told: list[str] = []
+        self.closed = False
+
+    async def offer(self) -> str:
+        return "an offer"
+
+    def take_answer(self, sdp: str) -> None:
+        self.told.append(f"answer {sdp}")
+
+    def ringing(self) -> None:
+        self.told.append("ringing")
+
+    def accepted(self) -> None:
+        self.told.append("accepted")
+
+    def rejected(self) -> None:
+        self.told.append("rejected")
+
+    def terminated(self, reason: EndReason) -> None:
+        self.told.append(f"terminated {reason}")
+
+    async def aclose(self) -> None:
+        self.closed = True
+        if self.ring is not None:
+            await self.signalling.reject(self.wacid)
+        elif self.wacid:
+            await self.signalling.terminate(self.wacid)
+
+
+class FakeReceiver:
+    """A call service that takes calls, or fails."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[LineName, str, CallDetails]] = []
+        self.fails: BridgeError | None = None
+
+    async def receive(
+        self,
+        line: LineName,
+        number: str,
+        far: Callable[[LegId], Any],
+        details: CallDetails | None = None,
+    ) -> Any:
+        if self.fails is not None:
+            raise self.fails
+        assert details is not None
+        far(LegId("leg_9"))
+        self.taken.append((line, number, details))
+        return SimpleNamespace(facts=SimpleNamespace(call_id=f"call {len(self.taken)}"))
+
+
+class CloudBench:
+    """A provider, and everything about it."""
+
+    def __init__(self, database: Database, *, node: int = 0) -> None:
+        self.graph: Any = FakeGraph()
+        self.legs: list[FakeWhatsAppLeg] = []
+        self.counts: Counter[str] = Counter()
+        self.receiver = FakeReceiver()
+        self.database = database
+        self.store = WhatsAppStore(database, node=node)
+        self.leg_fails: BridgeError | None = None
+        line = CloudLine(NUMBER_ID, "secret", "verify", pre_accept=True, graph=self.graph)
+        self.provider = CloudProvider(
+            {LINE: line}, legs=self._leg, store=self.store, count=self._count
+        )
+
+    @property
+    def asked(self) -> list[tuple[str, ...]]:
+        """What Meta was asked."""
+        asked: list[tuple[str, ...]] = self.graph.asked
+        return asked
+
+    def take(self, *events: Any) -> bool:
+        """Let a webhook come."""
+        return self.provider.take(events, self.receiver, numbers=OURS)
+
+    async def dial(self, opaque: str = "", number: str = USER) -> Any:
+        """Ring somebody."""
+        metadata = {"biz_opaque_callback_data": opaque} if opaque else {}
+        order = DialOrder(CallId("00ab"), CallDetails(metadata=metadata))
+        return await self.provider.dial(LINE, number, LegId("leg_1"), order)
+
+    async def settled(self) -> None:
+        """Wait until nothing is being done any more."""
+        async with asyncio.timeout(5):
+            await self.provider.calls.tasks.wait()
+            await self.database.settled()
+
+    async def live_at_metas(self) -> list[str]:
+        """The calls whose end Meta does not know of, as written down."""
+        await self.database.settled()
+        return [wacid for wacid, _ in await self.store.left_over(nodes=1)]
+
+    def _leg(self, leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> Any:
+        if self.leg_fails is not None:
+            raise self.leg_fails
+        self.legs.append(FakeWhatsAppLeg(leg_id, signalling, ring))
+        return self.legs[-1]
+
+    def _count(self, outcome: str) -> None:
+        self.counts[outcome] += 1
+
+
+@asynccontextmanager
+async def cloud_bench(folder: Path) -> AsyncIterator[CloudBench]:
+    """A provider for the length of a `with`."""
+    database = Database(folder / "bridge.sqlite3")
+    bench = CloudBench(database)
+    try:
+        yield bench
+    finally:
+        await bench.provider.aclose()
+        await database.aclose()
+
+
+def now() -> float:
+    """The moment, as Meta writes it."""
+    return datetime.now(UTC).timestamp()
+
+
+def ring(wacid: str = "wacid.1", **more: Any) -> Connected:
+    """Somebody rings us."""
+    caller = Caller(number=USER, name="Nadia")
+    known: dict[str, Any] = {"at": now(), "inbound": True, "sdp": "their offer", "caller": caller}
+    return Connected(**({"wacid": wacid, "phone_number_id": NUMBER_ID} | known | more))
+
+
+def answer(wacid: str = "wacid.1", *, opaque: str = "", person: str = USER) -> Connected:
+    """Meta's media server answers our offer."""
+    return Connected(
+        wacid, NUMBER_ID, now(), False, "their answer", Caller(number=person), opaque=opaque
+    )
+
+
+def status(word: str, wacid: str = "wacid.1", *, opaque: str = "") -> StatusChanged:
+    """The person that we ring is one step further."""
+    return StatusChanged(wacid, NUMBER_ID, now(), Status(word), USER, opaque)
+
+
+def over(wacid: str = "wacid.1", *, answered: bool = False, failed: bool = False) -> Terminated:
+    """The call is over."""
+    return Terminated(wacid, NUMBER_ID, now(), failed, answered, 0.0, ())
