@@ -18,6 +18,8 @@ from bridge.audio.splice import CONCEALED_FRAMES, Concealment, lengthen, shorten
 _MEMORY_SECONDS: Final = 1.0
 """How far back arrivals are looked at: after this long a bad spell is forgotten."""
 _MEMORY_FRAMES: Final = 100
+_MEASURED_EVERY: Final = 5
+"""So many arrivals that are within what was found last are looked at together."""
 _SHARE: Final = 0.95
 _MARGIN: Final = 0.005
 _SLACK: Final = 0.002
@@ -55,8 +57,9 @@ class Playout:
 
         # What arrivals were like, and what follows from it.
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=_MEMORY_FRAMES)
-        self._measured = True
+        self._unmeasured = 0
         self._base = 0.0
+        self._spread = 0.0
         self._wanted = minimum
         self._held = minimum
 
@@ -90,16 +93,19 @@ class Playout:
     @property
     def target_seconds(self) -> float:
         """The delay aimed at, from `minimum` to `maximum`."""
-        self._measure()
+        if self._unmeasured:
+            self._measure()
         return self._wanted
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame as it arrives."""
         position = self._place(frame, now)
         self._last_arrival = now
-        self._last_transit = now - position / SAMPLE_RATE
-        self._arrivals.append((now, self._last_transit))
-        self._measured = False
+        self._last_transit = transit = now - position / SAMPLE_RATE
+        self._arrivals.append((now, transit))
+        # What asks for more delay, or less transit than was known, counts at once.
+        usual = 0.0 <= transit - self._base <= self._spread
+        self._unmeasured += 1 if usual else _MEASURED_EVERY
         if self._next is not None and position < self._next:
             self.late += 1
             return
@@ -116,7 +122,8 @@ class Playout:
         tick = self._nominal(now)
         if not self._queue:
             return self._fill()
-        self._measure()
+        if self._unmeasured >= _MEASURED_EVERY:
+            self._measure()
         position, frame = self._queue[0]
         delay = tick - self._base - position / SAMPLE_RATE
         short = delay < self._wanted - _SLACK
@@ -164,16 +171,15 @@ class Playout:
 
     def _measure(self) -> None:
         """Derive from the recent arrivals what delay is needed."""
-        if self._measured:
-            return
-        self._measured = True
+        self._unmeasured = 0
         arrivals = self._arrivals
         oldest = arrivals[-1][0] - _MEMORY_SECONDS
         while arrivals[0][0] < oldest:
             arrivals.popleft()
         transits = sorted([transit for _, transit in arrivals])
         self._base = transits[0]
-        spread = transits[min(len(transits) - 1, int(len(transits) * _SHARE))] - self._base
+        place = min(len(transits) - 1, int(len(transits) * _SHARE))
+        self._spread = spread = transits[place] - self._base
         self._wanted = min(max(spread + _MARGIN, self._minimum), self._maximum)
         # What was needed once within the second is kept until the second is over.
         self._held = max(self._wanted, min(transits[-1] - self._base, self._maximum))

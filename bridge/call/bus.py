@@ -131,6 +131,10 @@ class Bus:
     def __init__(self) -> None:
         self._parties: dict[LegId, _Party] = {}
         self._pts = 0
+        self._spoken: list[tuple[LegId, _Party]] = []
+        """Whom `tick` pulls."""
+        self._served: list[tuple[_Party, tuple[LegId, int]]] = []
+        """Whom it serves, and the timeline of each one's frames."""
         self._retired_late = 0
         self._retired_dropped = 0
         self._retired_concealed = 0
@@ -192,6 +196,7 @@ class Bus:
                 returned.append(party)
             elif party.relay_at > now:
                 party.road = Road.PCM
+        self._plan()
         for leg_id, party in self._parties.items():
             if party.source.timed:
                 self._hand_over(leg_id, party, returned, now)
@@ -200,16 +205,16 @@ class Bus:
     def tick(self, now: float) -> None:
         """Serve every clocked sink one frame; called once every 20 ms."""
         self._pts += FRAME_SAMPLES
-        heard = {
-            leg_id for party in self._parties.values() if party.clocked for leg_id in party.hears
-        }
-        spoken = {leg_id: self._pull(self._parties[leg_id], now) for leg_id in heard}
-        for leg_id, party in list(self._parties.items()):
-            if party.clocked:
-                frames = [pcm for source in party.hears if (pcm := spoken[source]) is not None]
-                if frames or party.sink.steady:
-                    pcm = mix(frames) if frames else SILENCE
-                    party.sink.push(Frame(pcm, self._pts, (leg_id, party.epoch)), now)
+        spoken = {leg_id: self._pull(party, now) for leg_id, party in self._spoken}
+        mixed: dict[tuple[LegId, ...], bytes | None] = {}
+        for party, timeline in self._served:
+            heard = party.hears
+            if heard not in mixed:
+                frames = [pcm for source in heard if (pcm := spoken[source]) is not None]
+                mixed[heard] = mix(frames) if frames else None
+            pcm = mixed[heard]
+            if pcm is not None or party.sink.steady:
+                party.sink.push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
 
     def playouts(self) -> list[Playout]:
         """The buffers in use now, for their figures."""
@@ -233,6 +238,13 @@ class Bus:
         if len(party.hears) > 1 or not source.timed:
             return Road.CLOCK
         return Road.RELAY if source.relays and party.sink.packets is not None else Road.PCM
+
+    def _plan(self) -> None:
+        """Set what `tick` does: it runs fifty times a second, and the table changes seldom."""
+        clocked = [(leg_id, party) for leg_id, party in self._parties.items() if party.clocked]
+        heard = dict.fromkeys(source for _, party in clocked for source in party.hears)
+        self._spoken = [(leg_id, self._parties[leg_id]) for leg_id in heard]
+        self._served = [(party, (leg_id, party.epoch)) for leg_id, party in clocked]
 
     def _pull(self, party: _Party, now: float) -> bytes | None:
         if party.playout is not None:
