@@ -127,6 +127,13 @@ class RateLimited(LimitExceeded):
         self.retry_after = retry_after
 
 
+class StorageFull(LimitExceeded):
+    """The disk has no room for what was to be kept."""
+
+    code = "storage_full"
+    retry_after: int | None = 60
+
+
 class TooManyStreams(LimitExceeded):
     """A call has all the streams that it may have."""
 

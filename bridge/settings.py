@@ -112,6 +112,47 @@ class Recording(Section, frozen=True):
     """Recordings stop, and new ones are refused, when the disk has less room than this."""
 
 
+class Agent(Section, frozen=True):
+    """How agents talk, and what is expected of their providers."""
+
+    voices: int = 32
+    """So many agents at a time tell voices from noises, 10 MB each; others take both for voices."""
+    end_seconds: float = 0.7
+    """Silence that ends an utterance."""
+    longest_seconds: float = 30.0
+    """An utterance that lasts longer is taken as it is."""
+    interrupting_dbov: float = -45.0
+    """How loud a caller must be to interrupt: what is softer may be our own sound, come back."""
+    silence_seconds: float = 10.0
+    """After so long a silent caller is asked."""
+    nudge: str = "Are you still there?"
+    nudges: int = 1
+    """How often; then the agent says `goodbye` and hangs up."""
+    goodbye: str = "Goodbye."
+    fallback: str = "I am sorry, something went wrong. Please say that again."
+    """Said where a provider failed."""
+    filler: str = "One moment, please."
+    """Said while a reply takes long; empty: a soft tone."""
+    filler_seconds: float = 2.5
+    """So long a reply may take until then; 0 = for ever."""
+    talk_seconds: float = 1800.0
+    """How long an agent talks at most."""
+    stt_seconds: float = 15.0
+    llm_seconds: float = 30.0
+    tts_seconds: float = 20.0
+    """How long each provider may be waited for, all of its answer."""
+    text_bytes: int = 1048576
+    sound_bytes: int = 16777216
+    """How long an answer may be."""
+    spoken_seconds: float = 120.0
+    """A sentence that takes longer to say is cut."""
+    stt_model: str = "whisper-1"
+    llm_model: str = "gpt-4o-mini"
+    tts_model: str = "tts-1"
+    voice: str = "alloy"
+    """What providers of OpenAI's kind are asked for where a URL's query does not say."""
+
+
 class TurnServer(Section, frozen=True):
     """One TURN server with its own credentials, for `turn.servers`."""
 
@@ -188,6 +229,8 @@ class Line(Section, frozen=True):
     keys: list[str]
     numbers: list[str] = msgspec.field(default_factory=list)
     whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
+    agent: Agent | None = None
+    """This line's, in place of all of `agent`; `voices` counts only there."""
 
 
 class Settings(Section, frozen=True):
@@ -203,6 +246,7 @@ class Settings(Section, frozen=True):
     media: Media = msgspec.field(default_factory=Media)
     recording: Recording = msgspec.field(default_factory=Recording)
     events: Events = msgspec.field(default_factory=Events)
+    agent: Agent = msgspec.field(default_factory=Agent)
     turn: Turn = msgspec.field(default_factory=Turn)
     net: Net = msgspec.field(default_factory=Net)
     log: Log = msgspec.field(default_factory=Log)
@@ -297,8 +341,10 @@ def check(settings: Settings) -> None:
     _check_turn(settings.turn)
     networks(settings.net.allow)
     _check_lines(settings)
+    _check_agent("agent", settings.agent)
     for name, line in settings.lines.items():
         _check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
+        _check_agent(f"lines.{name}.agent", line.agent or settings.agent)
 
 
 def _check_rtc(rtc: Rtc) -> None:
@@ -327,6 +373,19 @@ def _check_turn(turn: Turn) -> None:
         raise SettingsError("turn.mode static needs turn.urls or turn.servers")
     if turn.mode == "static" and turn.urls and not (turn.username and turn.credential):
         raise SettingsError("turn.urls in mode static need turn.username and turn.credential")
+
+
+def _check_agent(section: str, agent: Agent) -> None:
+    positive = ("end", "longest", "silence", "talk", "stt", "llm", "tts", "spoken")
+    for name in positive:
+        if not getattr(agent, f"{name}_seconds") > 0:
+            raise SettingsError(f"{section}.{name}_seconds: expected more than 0")
+    for key in ("voices", "nudges", "filler_seconds"):
+        if not getattr(agent, key) >= 0:
+            raise SettingsError(f"{section}.{key}: expected 0 or more")
+    for key in ("text_bytes", "sound_bytes"):
+        if getattr(agent, key) < 1:
+            raise SettingsError(f"{section}.{key}: expected at least 1")
 
 
 def _check_urls(name: str, urls: list[str], schemes: tuple[str, ...]) -> None:

@@ -22,7 +22,8 @@ async def record(request: web.Request) -> web.Response:
     native = request.app[MANAGER].live(line, call_id).facts.call_id
     path = body.optional_text("Path", "path") or f"files/calls/{native}.wav"
     recordings = request.app[RECORDINGS]
-    [track] = await recordings.start(line, call_id, kinds=("inbound",), path=path)
+    tracks = await recordings.start(line, call_id, kinds=("inbound",), path=path)
+    track = _inbound(tracks)
     where = {"details": "recording", "callID": native, "path": track.key}
     return render.success(
         {"ok": True, "path": track.key, "recordingId": track.recording_id}, **where
@@ -42,7 +43,7 @@ async def stop(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     tracks = await request.app[RECORDINGS].stop(line, body.call_id())
-    first = next((track for track in tracks if track.kind == "inbound"), tracks[0])
+    first = _inbound(tracks)
     kept = first.status == "completed"
     return render.success(
         {
@@ -118,6 +119,11 @@ def file(archive: Archive, recording: Recording) -> web.FileResponse:
     if recording.status != "completed" or not path.is_file():
         raise NotFound("the recording has no file")
     return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "private"})
+
+
+def _inbound(tracks: list[Recording]) -> Recording:
+    """The track that is shown where only one is; of a call recorded otherwise, another."""
+    return next((track for track in tracks if track.kind == "inbound"), tracks[0])
 
 
 async def _pause(request: web.Request, *, paused: bool) -> web.Response:

@@ -5,7 +5,6 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge.api.keys import (
-    AGENTS,
     ASSETS,
     DATABASE,
     DIRECTORY,
@@ -26,11 +25,11 @@ from bridge.legs.webrtc import PeerFactory
 from bridge.media.archive import Archive
 from bridge.media.assets import Assets
 from bridge.media.decoders import Decoders
+from bridge.media.room import Room
 from bridge.media.sounds import Sounds
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.node.agent import Agents, build_agents
 from bridge.node.cloud_lines import cloud_provider
 from bridge.node.gateway import GatewayProvider
 from bridge.node.playback import Playbacks
@@ -114,22 +113,11 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
         application[MANAGER],
         Archive(application[DATABASE], data, kept_days=settings.recording.kept_days),
         root=Path(settings.media.root) if settings.media.root else data / "files",
+        room=Room(data, int(settings.recording.least_free_mb * 1_000_000)),
         publish=events.publish,
         automatic=lambda line: lines.config(line).record,
         node=events.node,
     )
-
-
-def talk(application: web.Application, settings: Settings) -> Agents:
-    """Give the application its agents."""
-    application[AGENTS] = agents = build_agents(
-        application[MANAGER],
-        application[LINES],
-        application[HTTP],
-        observer=application[METRICS].agents,
-        demo=None if settings.lines else LineName(DEMO_LINE),
-    )
-    return agents
 
 
 def gateway_lines(settings: Settings, http: Http) -> GatewayProvider:

@@ -3,8 +3,8 @@
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -72,28 +72,21 @@ class Archive:
         return self.folder / recording.key
 
     async def begin(
-        self, line: LineName, call_id: CallId, kind: str, key: str | None = None
-    ) -> Recording:
-        """Write down that a track is being recorded; its folder exists afterwards."""
+        self, line: LineName, call_id: CallId, keys: Mapping[str, str | None]
+    ) -> list[Recording]:
+        """Write down which tracks are being recorded; their folders exist afterwards.
+
+        Args:
+            line: whose call.
+            call_id: which.
+            keys: by kind, the path below the storage folder that was chosen for it, if one was.
+        """
         now = datetime.now(UTC)
-        recording_id = f"rec_{secrets.token_hex(12)}"
-        chosen = key or _key(now, call_id, kind, recording_id, self.folder)
-        recording = Recording(
-            recording_id,
-            call_id,
-            line,
-            kind,
-            chosen,
-            "recording",
-            moment(now),
-            None,
-            0.0,
-            0,
-            moment(now + self._kept),
-        )
-        self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await self._database.run(lambda db: _insert(db, recording))
-        return recording
+        recordings = [self._fresh(now, line, call_id, kind, key) for kind, key in keys.items()]
+        for recording in recordings:
+            self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await self._database.run(lambda db: _insert(db, recordings))
+        return recordings
 
     async def finish(
         self, recording_id: str, *, seconds: float, size_bytes: int, failed: bool
@@ -185,6 +178,16 @@ class Archive:
             )
         return finished
 
+    def _fresh(
+        self, now: datetime, line: LineName, call_id: CallId, kind: str, key: str | None
+    ) -> Recording:
+        recording_id = f"rec_{secrets.token_hex(12)}"
+        chosen = key or _key(now, call_id, kind, recording_id, self.folder)
+        until = moment(now + self._kept)
+        return Recording(
+            recording_id, call_id, line, kind, chosen, "recording", moment(now), None, 0.0, 0, until
+        )
+
     async def _select(self, where: str, *values: str) -> list[Recording]:
         wanted = f"SELECT {_COLUMNS} FROM recordings WHERE {where} ORDER BY started_at, kind"  # noqa: S608
         rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
@@ -210,20 +213,8 @@ def _mend(path: Path) -> int:
     return size
 
 
-def _insert(db: sqlite3.Connection, recording: Recording) -> None:
-    db.execute(
+def _insert(db: sqlite3.Connection, recordings: Iterable[Recording]) -> None:
+    db.executemany(
         f"INSERT INTO recordings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        (
-            recording.recording_id,
-            recording.call_id,
-            recording.line,
-            recording.kind,
-            recording.key,
-            recording.status,
-            recording.started_at,
-            recording.ended_at,
-            recording.seconds,
-            recording.size_bytes,
-            recording.expires_at,
-        ),
+        [astuple(recording) for recording in recordings],
     )

@@ -1,11 +1,12 @@
 """A track of a call written to a WAV file as it is heard: a tap that the clock serves.
 
-Each frame lies in the file where the clock had it, so all tracks of a call share one time: what the
-clock skipped, and what is paused, is silence. The sound waits in memory for at most a second and is
-then written, head and all, by a thread; a process that is killed leaves a file that can be played.
+All tracks of a call are served by the same ticks, so they share one time; what the clock left out,
+and what is paused, is silence. The sound waits in memory for at most a second and is then written,
+head and all, by a thread; a process that is killed leaves a file that can be played.
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -13,14 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame, Push
+from bridge.audio.tape import Tape
 from bridge.audio.wav import header
 from bridge.call import events
 from bridge.call.bus import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
+from bridge.media.room import Room
 
 WRITE_SECONDS: Final = 0.5
-MOST_WAITING: Final = 500
-"""Frames in memory, 10 s of a disk that stands still; what comes beyond is lost, and noted."""
+DISK_FULL: Final = "disk_full"
+DISK_FAILED: Final = "disk_failed"
+DISK_SLOW: Final = "disk_slow"
+"""The disk stood still for so long that sound was lost."""
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RecorderLeg:
@@ -38,7 +44,8 @@ class RecorderLeg:
         path: Path,
         *,
         threads: Executor,
-        on_over: Callable[["RecorderLeg"], None],
+        room: Room,
+        on_over: Callable[[], None],
     ) -> None:
         """Make a track.
 
@@ -46,22 +53,23 @@ class RecorderLeg:
             leg_id: unique within the call.
             path: the file; it must not exist.
             threads: write it.
+            room: says whether the disk takes more.
             on_over: told when all is written, or writing has failed.
         """
         self.leg_id = leg_id
         self.path = path
         self.paused = False
         """Whether silence is written in place of what is heard."""
-        self.failed = False
-        """Whether the file could not be written; it ends where that began."""
-        self.frames = 0
-        """How long the track is by now, in frames."""
+        self.waits = False
+        """As `paused`, until all have been told that the call is recorded."""
+        self.failure = ""
+        """Why the file could not be written any further: a word of the three above."""
         self.written_bytes = 0
         """Of sound, in the file."""
+        self._tape = Tape()
         self._threads = threads
+        self._room = room
         self._on_over = on_over
-        self._waiting: list[bytes] = []
-        self._began: float | None = None
         self._writing = asyncio.Lock()
 
     @property
@@ -87,31 +95,17 @@ class RecorderLeg:
         return None
 
     def push(self, frame: Frame, now: float) -> None:
-        """Take a frame, and silence before it for what the clock has skipped."""
-        if self.failed:
-            return
-        if self._began is None:
-            self._began = now
-        behind = round((now - self._began) / FRAME_SECONDS) - self.frames
-        for _ in range(min(behind, MOST_WAITING - len(self._waiting))):
-            self._take(SILENCE)
-        self._take(SILENCE if self.paused else frame.pcm)
-
-    def _take(self, pcm: bytes) -> None:
-        if len(self._waiting) >= MOST_WAITING:
-            self.failed = True
-            return
-        self._waiting.append(pcm)
-        self.frames += 1
+        """Take a frame."""
+        if not self.failure:
+            self._tape.push(SILENCE if self.paused or self.waits else frame.pcm, now)
 
     async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
         """Write until cancelled, or until the disk takes no more; see `legs.base.Leg`."""
         emit(events.LegConnected(self.leg_id))
         try:
-            while not self.failed:
+            while not self.failure:
                 await asyncio.sleep(WRITE_SECONDS)
                 await self._write()
-            await self._write()
         finally:
             # What is heard until now belongs to the file, also when the call is over.
             await asyncio.shield(self._finish())
@@ -128,11 +122,13 @@ class RecorderLeg:
 
     def statistics(self) -> LegStatistics:
         """Give what was recorded as `sent`."""
-        return LegStatistics(sent=SentAudio(packets=self.frames, bytes=self.frames * FRAME_BYTES))
+        frames = self._tape.frames
+        return LegStatistics(sent=SentAudio(packets=frames, bytes=frames * FRAME_BYTES))
 
     async def _finish(self) -> None:
+        self._tape.finish()
         await self._write()
-        self._on_over(self)
+        self._on_over()
 
     async def _write(self) -> None:
         # A write that is under way when the track ends is finished and counted first.
@@ -143,27 +139,38 @@ class RecorderLeg:
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
-        pcm, self._waiting = b"".join(self._waiting), []
-        if not pcm and self.written_bytes:
+        pcm = self._tape.take()
+        if self.failure or (not pcm and self.written_bytes):
             return
         start = self.written_bytes
         try:
             await asyncio.get_running_loop().run_in_executor(
-                self._threads, _append, self.path, start, pcm
+                self._threads, _append, self.path, start, pcm, self._room
             )
-        except OSError:
-            self.failed = True
+        except OSError as error:
+            self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
             return
         self.written_bytes = start + len(pcm)
+        if self._tape.overrun:
+            self.failure = DISK_SLOW
 
 
-def _append(path: Path, start: int, pcm: bytes) -> None:
+def _append(path: Path, start: int, pcm: bytes, room: Room) -> None:
     """Write sound behind `start` bytes of it, then the head that counts it in."""
+    room.check()
     head = header(start + len(pcm))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        os.pwrite(descriptor, pcm, len(head) + start)
-        os.pwrite(descriptor, head, 0)
+        _write_all(descriptor, pcm, len(head) + start)
+        _write_all(descriptor, head, 0)
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, content: bytes, place: int) -> None:
+    """Write all of it; a disk that is almost full takes a part, and says so at the next try."""
+    left = memoryview(content)
+    while left:
+        written = os.pwrite(descriptor, left, place)
+        left, place = left[written:], place + written

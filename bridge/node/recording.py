@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,10 @@ from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
-from bridge.errors import BridgeError, InvalidRequest, InvalidState
-from bridge.media.archive import Archive, Recording
-from bridge.media.recording import RecorderLeg
+from bridge.errors import BridgeError, InvalidRequest, InvalidState, StorageFull
+from bridge.media.archive import HEAD_BYTES, Archive, Recording
+from bridge.media.recording import DISK_FULL, RecorderLeg
+from bridge.media.room import Room
 from bridge.node.manager import Manager
 from bridge.node.tasks import Tasks
 
@@ -23,11 +25,13 @@ log = logging.getLogger(__name__)
 
 KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": Hears.BOTH}
 """What can be recorded, and what the tap for it hears."""
+CUT_OFF: Final = "cut_off"
+"""Nothing was written yet when the process ended."""
 SWEEP_SECONDS: Final = 600.0
 THREADS: Final = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Track:
     recording: Recording
     leg: RecorderLeg
@@ -43,6 +47,7 @@ class Recordings:
         archive: Archive,
         *,
         root: Path,
+        room: Room,
         publish: Callable[[CallEvent], None],
         automatic: Callable[[LineName], bool],
         node: int = 0,
@@ -53,6 +58,7 @@ class Recordings:
             manager: has the calls.
             archive: keeps what is recorded.
             root: the folder that paths chosen by callers lie in.
+            room: what the disk has left; recordings stop before it is full.
             publish: hears when a recording is ready.
             automatic: whether a line's calls are recorded without being asked for.
             node: this node's index.
@@ -60,9 +66,11 @@ class Recordings:
         self.archive = archive
         self._manager = manager
         self._root = root
+        self._room = room
         self._publish = publish
         self._automatic = automatic
         self._tracks: dict[CallId, list[_Track]] = {}
+        self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
         self._sweeper = Tasks()
@@ -99,20 +107,14 @@ class Recordings:
             CallNotFound, InvalidState: there is no such live call.
             InvalidRequest: the path leads out of the media folder, or is taken.
             LimitExceeded: the call has all its legs.
+            StorageFull: the disk has no room.
         """
         runner = self._manager.live(line, call_id)
         call = runner.facts.call_id
-        if call not in self._tracks:
-            self._tracks[call] = []
-            try:
-                for kind in kinds:
-                    await self._track(line, call, kind, path if kind == "inbound" else None)
-            except BaseException:
-                if not self._tracks[call]:
-                    del self._tracks[call]
-                raise
-            self._tell("recording.started", line, call, {})
-        return [track.recording for track in self._tracks[call]]
+        async with self._starting:
+            if call not in self._tracks:
+                await self._begin(line, call, kinds, path)
+            return [track.recording for track in self._tracks[call]]
 
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
         """End a call's recording; returns once the files are written.
@@ -150,26 +152,63 @@ class Recordings:
         await self._tasks.wait()
         self._threads.shutdown()
 
-    async def _track(self, line: LineName, call: CallId, kind: str, path: str | None) -> None:
-        key = self._confine(path) if path is not None else None
-        recording = await self.archive.begin(line, call, kind, key)
-        made: list[RecorderLeg] = []
-
-        def make(leg_id: LegId) -> RecorderLeg:
-            where = self.archive.path(recording)
-            leg = RecorderLeg(leg_id, where, threads=self._threads, on_over=self._over)
-            made.append(leg)
-            self._tracks[call].append(_Track(recording, leg))
-            return leg
-
+    async def _begin(
+        self, line: LineName, call: CallId, kinds: Sequence[str], path: str | None
+    ) -> None:
+        self._check_room(line, call)
+        keys = dict.fromkeys(kinds)
+        if path is not None:
+            keys["inbound"] = self._confine(path)
+        recordings = await self.archive.begin(line, call, keys)
+        self._tracks[call] = []
         try:
-            self._manager.attach(
-                line, call, make, Party.SERVICE, hears=KINDS[kind], heard=Heard.NOBODY
-            )
-        except BaseException:
-            self._tracks[call] = [t for t in self._tracks[call] if t.leg not in made]
-            await self.archive.delete(recording)
-            raise
+            self._attach(recordings)
+        finally:
+            if not self._tracks[call]:
+                del self._tracks[call]
+        self._tell("recording.started", line, call, {})
+
+    def _check_room(self, line: LineName, call: CallId) -> None:
+        try:
+            self._room.check()
+        except OSError:
+            self._tell("recording.failed", line, call, {"reason": DISK_FULL})
+            raise StorageFull("the disk has no room for recordings") from None
+
+    def _attach(self, recordings: Sequence[Recording]) -> None:
+        """Begin all tracks within one tick of the clock, so that they share one time."""
+        for index, recording in enumerate(recordings):
+            try:
+                self._manager.attach(
+                    recording.line,
+                    recording.call_id,
+                    partial(self._track, recording),
+                    Party.SERVICE,
+                    hears=KINDS[recording.kind],
+                    heard=Heard.NOBODY,
+                )
+            except BaseException:
+                for unused in recordings[index:]:
+                    self._forget(unused)
+                raise
+
+    def _track(self, recording: Recording, leg_id: LegId) -> RecorderLeg:
+        leg = RecorderLeg(
+            leg_id,
+            self.archive.path(recording),
+            threads=self._threads,
+            room=self._room,
+            on_over=lambda: self._over(track),
+        )
+        track = _Track(recording, leg)
+        self._tracks[recording.call_id].append(track)
+        return leg
+
+    def _forget(self, recording: Recording) -> None:
+        """Undo what a recording that could not begin has left."""
+        tracks = self._tracks[recording.call_id]
+        tracks[:] = [track for track in tracks if track.recording is not recording]
+        self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
 
     def _confine(self, path: str) -> str:
         root = self._root.resolve()
@@ -188,27 +227,21 @@ class Recordings:
         except BridgeError:
             return  # the call has just ended, and its recording with it
 
-    def _over(self, leg: RecorderLeg) -> None:
-        self._tasks.spawn(self._conclude(leg), name=f"recorded {leg.leg_id}")
-
-    async def _conclude(self, leg: RecorderLeg) -> None:
-        for call, tracks in list(self._tracks.items()):
-            for track in tracks:
-                if track.leg is leg:
-                    tracks.remove(track)
-                    if not tracks:
-                        del self._tracks[call]
-                    await self._finish(track)
-                    return
+    def _over(self, track: _Track) -> None:
+        call = track.recording.call_id
+        self._tracks[call].remove(track)
+        if not self._tracks[call]:
+            del self._tracks[call]
+        self._tasks.spawn(self._finish(track), name=f"recorded {track.recording.recording_id}")
 
     async def _finish(self, track: _Track) -> None:
-        size = track.leg.written_bytes + 44 if track.leg.written_bytes else 0
+        size = track.leg.written_bytes + HEAD_BYTES if track.leg.written_bytes else 0
         try:
             recording = await self.archive.finish(
                 track.recording.recording_id,
                 seconds=track.leg.seconds,
                 size_bytes=size,
-                failed=track.leg.failed,
+                failed=bool(track.leg.failure),
             )
         except BaseException as error:
             if not track.over.done():
@@ -217,11 +250,11 @@ class Recordings:
             raise
         if not track.over.done():
             track.over.set_result(recording)
-        self._report(recording)
+        self._report(recording, track.leg.failure)
 
-    def _report(self, recording: Recording) -> None:
+    def _report(self, recording: Recording, reason: str) -> None:
         kind = "recording.failed" if recording.status == "failed" else "recording.ready"
-        data = {
+        data: dict[str, object] = {
             "recordingId": recording.recording_id,
             "kind": recording.kind,
             "contentType": "audio/wav",
@@ -230,6 +263,8 @@ class Recordings:
             "expiresAt": recording.expires_at,
             "mediaKey": "" if recording.status == "failed" else recording.key,
         }
+        if reason:
+            data["reason"] = reason
         self._tell(kind, recording.line, recording.call_id, data)
 
     def _tell(self, kind: str, line: LineName, call: CallId, data: dict[str, object]) -> None:
@@ -242,6 +277,8 @@ class Recordings:
     async def _start_quietly(self, line: LineName, call_id: CallId) -> None:
         try:
             await self.start(line, call_id)
+        except StorageFull:
+            pass  # told already
         except (BridgeError, OSError):
             log.warning("recording.failed", extra={"call": call_id})
             self._tell("recording.failed", line, call_id, {})
@@ -249,7 +286,7 @@ class Recordings:
     async def _keep_house(self, node: int) -> None:
         """Finish what was cut off once, then delete what is old, again and again."""
         for recording in await self.archive.cut_off(node):
-            self._report(recording)
+            self._report(recording, CUT_OFF if recording.status == "failed" else "")
         while True:
             await self.archive.sweep()
             await asyncio.sleep(SWEEP_SECONDS)

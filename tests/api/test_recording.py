@@ -11,7 +11,7 @@ from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId, LineName
 from bridge.settings import Data
 from tests.support.inprocess import KEY, running, settings
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 DEMO = LineName("demo")
 TALKS, SILENT = "15550100002", "15550100008"
@@ -67,10 +67,9 @@ async def test_the_end_of_the_call_ends_the_recording_and_leaves_the_files(tmp_p
         async def kept():
             answer = await client.get(f"/call/{call_id}/recordings")
             listed = (await answer.json())["data"]["recordings"]
-            return [track["status"] for track in listed]
+            return [track["status"] for track in listed] == ["completed"] * 3
 
-        while await kept() != ["completed"] * 3:
-            await asyncio.sleep(0.01)
+        await until_answer(kept)
 
 
 async def test_a_paused_recording_goes_on_in_silence(tmp_path):
@@ -139,15 +138,15 @@ async def test_what_a_killed_process_left_is_finished_at_the_next_start(tmp_path
         written = await archive.of_call(DEMO, CallId(call_id))
         torn = (tmp_path / written[0].key).read_bytes()
         await client.data("/call/record/stop", {"callId": call_id})
-        unfinished = await archive.begin(DEMO, CallId(call_id), "inbound", "recordings/torn.wav")
+        torn_key = {"inbound": "recordings/torn.wav"}
+        [unfinished] = await archive.begin(DEMO, CallId(call_id), torn_key)
         (tmp_path / "recordings/torn.wav").write_bytes(torn[:20] + bytes(24) + torn[44:])
     async with running(at(tmp_path)) as client:
 
-        async def status():
+        async def finished():
             answer = await client.get(f"/recordings/{unfinished.recording_id}")
-            return answer.status
+            return answer.status == 200
 
-        while await status() != 200:
-            await asyncio.sleep(0.01)
+        await until_answer(finished)
         answer = await client.get(f"/recordings/{unfinished.recording_id}")
         assert len(parse_wav(await answer.read()).pcm) == len(torn) - 44

@@ -1,7 +1,7 @@
 """Waiting for what cannot tell by itself that it has happened."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object], *, timeout: float = 5.0) -> None:
@@ -13,3 +13,14 @@ async def until(condition: Callable[[], object], *, timeout: float = 5.0) -> Non
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def until_answer(ask: Callable[[], Awaitable[object]], *, timeout: float = 5.0) -> None:
+    """Ask again and again, every 10 ms, until what comes back is true.
+
+    Raises:
+        TimeoutError: it did not become true.
+    """
+    async with asyncio.timeout(timeout):
+        while not await ask():
+            await asyncio.sleep(0.01)
