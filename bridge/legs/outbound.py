@@ -7,7 +7,11 @@ from typing import Final
 QUEUE_SECONDS: Final = 0.8
 """How much sound waits here for a slow reader; of more, the oldest is dropped, and counted."""
 WINDOW_SECONDS: Final = 1.2
-"""How much sound may be under way to a reader, its own kernel included, as its pongs tell."""
+"""How much sound may be under way to a reader, both kernels included, as its pongs tell.
+
+Nothing else tells it: a kernel acknowledges what nobody has read. A reader that answers no pings,
+against RFC 6455 section 5.5.2, gets so much and no more.
+"""
 PING_SECONDS: Final = 0.24
 """After how much sound a ping is sent; the first one goes before all sound."""
 MOST_TEXTS: Final = 64
@@ -17,26 +21,29 @@ MOST_TEXTS: Final = 64
 class Outbound:
     """What waits for a reader, and what is known of what is under way to it."""
 
-    def __init__(self, second_bytes: int) -> None:
-        """Make an empty queue; `second_bytes` is the size of one second of its sound."""
+    def __init__(self, second_bytes: int, message_bytes: int) -> None:
+        """Make an empty queue.
+
+        Args:
+            second_bytes: size of one second of its sound.
+            message_bytes: size of its messages of sound.
+        """
         self._second_bytes = second_bytes
+        self._most_under_way = WINDOW_SECONDS * second_bytes - message_bytes
         self._texts: deque[str] = deque(maxlen=MOST_TEXTS)
         self._sound: deque[bytes] = deque()
         self._waiting = 0
         self._sent = 0
         self._pinged: int | None = None
-        self._confirmed: int | None = None
-        """How much was sent before the last ping that came back; None before the first."""
+        self._confirmed = 0
+        """How much was sent before the last ping that came back."""
         self._closed_since: float | None = None
         """Since when the window has been full."""
 
     @property
     def full(self) -> bool:
         """Whether so much is under way that no more sound may be sent."""
-        return (
-            self._confirmed is not None
-            and self._sent - self._confirmed >= WINDOW_SECONDS * self._second_bytes
-        )
+        return self._sent - self._confirmed > self._most_under_way
 
     def say(self, text: str) -> None:
         """Take a text; it goes before all sound that waits."""
@@ -76,7 +83,7 @@ class Outbound:
         """Take the payload of a pong; what was never sent is ignored."""
         with suppress(ValueError):
             confirmed = int(payload)
-            if (self._confirmed or 0) <= confirmed <= self._sent:
+            if self._confirmed <= confirmed <= self._sent:
                 self._confirmed = confirmed
                 self._closed_since = None
 

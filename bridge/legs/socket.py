@@ -158,7 +158,7 @@ class SocketLeg:
         self._incoming = Incoming(media, pads=pads)
         self._long = round(media.second_bytes * PIECE_SECONDS)
         self._outgoing = Outgoing(media)
-        self._outbound = Outbound(media.second_bytes)
+        self._outbound = Outbound(media.second_bytes, media.frame_bytes)
         self._queue = PacedQueue()
         self._pulled = False
         self._gone = False

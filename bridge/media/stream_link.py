@@ -32,7 +32,11 @@ ENVELOPE_BYTES: Final = 400
 PING_FRAMES: Final = 12
 """After so many frames of a track a ping tells how far the customer has read."""
 WINDOW_SECONDS: Final = 1.2
-"""Sound that may be under way to the customer, in all kernels and buffers on the road."""
+"""Sound that may be under way to the customer, in all kernels and buffers on the road.
+
+His pongs alone tell: one who answers no pings, against RFC 6455 section 5.5.2, gets so much and no
+more.
+"""
 
 GONE: Final = (OSError, aiohttp.ClientError)
 """What sending to somebody who has gone raises."""
@@ -48,11 +52,7 @@ class OverError(Exception):
 
 
 class StreamLink:
-    """One connected stream.
-
-    Who answers pings is never sent more than he reads. A server that answers none, against RFC 6455
-    section 5.5.2, is held up by the kernels alone.
-    """
+    """One connected stream; nobody is sent more than he reads."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, facts: StreamFacts) -> None:
         self._ws = ws
@@ -60,17 +60,14 @@ class StreamLink:
         self._tracks = len(facts.tracks)
         self._sent = 0
         """Frames, of all tracks."""
-        self._read: int | None = None
-        """Of those, how many the customer has read for certain; None before the first pong."""
+        self._read = 0
+        """Of those, how many the customer has read for certain."""
 
     @property
     def has_room(self) -> bool:
         """Whether a frame sent now would not have to wait long."""
-        if self._read is not None:
-            window = WINDOW_SECONDS / FRAME_SECONDS * self._tracks
-            if self._sent - self._read >= window:
-                return False
-        return has_room(self._ws)
+        window = WINDOW_SECONDS / FRAME_SECONDS * self._tracks
+        return self._sent - self._read < window and has_room(self._ws)
 
     async def greet(self) -> None:
         """Say what the stream is."""
@@ -108,7 +105,7 @@ class StreamLink:
 
     def _confirm(self, payload: bytes) -> None:
         read = int.from_bytes(payload)
-        if len(payload) == 8 and (self._read or 0) <= read <= self._sent:
+        if len(payload) == 8 and self._read <= read <= self._sent:
             self._read = read
 
     async def part(self) -> None:

@@ -7,10 +7,9 @@ import time
 import numpy as np
 import pytest
 from pystoi import stoi
-from websockets.asyncio.client import connect
 
 from tests.support.inprocess import running
-from tests.support.pcm_client import PcmClient, pcm_client, url_of
+from tests.support.pcm_client import PcmClient, pcm_client
 from tests.support.speech_compare import RATE, align, overlap
 from tests.support.stock_peer import StockPeer
 from tests.support.voices import words
@@ -130,43 +129,6 @@ async def test_a_burst_of_30_s_is_played_in_real_time_and_stops_soon_after_clear
             await until(lambda: not any(socket.sound[-1]))
             # There, through the queue of the echo's bus, and back.
             assert len(socket.sound) - at_clear <= 12
-
-
-async def test_a_stuck_reader_gets_at_most_two_seconds_and_then_what_is_new():
-    async with running() as client:
-        call_id = await client.dial(ECHO)
-        async with (
-            pcm_client(client.http, stream(call_id)) as speaker,
-            connect(url_of(client.http, stream(call_id)), compression=None, max_queue=1) as ws,
-        ):
-            said_at = [0.0]
-            counting = asyncio.create_task(count_up(speaker, said_at))
-            while not any(await ws.recv()):
-                pass
-            await asyncio.sleep(5.0)
-            ages = [await age(ws, said_at) for _ in range(60)]
-            counting.cancel()
-    waited = [seconds for seconds in ages if seconds > 0.5]
-    assert max(ages) > 3.0
-    assert len(waited) * 0.06 <= 2.2
-    assert min(ages[:40]) < 1.5
-    assert max(ages[45:]) < 0.5
-
-
-async def count_up(speaker: PcmClient, said_at: list[float]) -> None:
-    """Say the numbers from 1 on, one every 60 ms, and note when."""
-    while True:
-        said_at.append(time.monotonic())
-        await speaker.send(np.full(960, len(said_at) - 1, "<i2").tobytes())
-        await asyncio.sleep(0.06)
-
-
-async def age(ws, said_at: list[float]) -> float:
-    """How long ago what comes next was said; silence is as old as what came before."""
-    while True:
-        number = int(np.frombuffer(await ws.recv(), "<i2")[-1])
-        if number:
-            return time.monotonic() - said_at[number]
 
 
 async def test_nonsense_ends_nothing_and_nothing_drifts():

@@ -15,7 +15,7 @@ SECOND = 32_000
 
 
 def test_a_reader_that_answers_pings_has_so_much_under_way_and_no_more():
-    outbound, message = Outbound(SECOND), bytes(640)
+    outbound, message = Outbound(SECOND, FRAME_BYTES), bytes(640)
     outbound.add(message)
     assert outbound.next() == message
     outbound.confirm(b"0")
@@ -30,15 +30,28 @@ def test_a_reader_that_answers_pings_has_so_much_under_way_and_no_more():
     assert outbound.next() == message
 
 
-def test_a_reader_that_never_answers_a_ping_is_not_held_up():
-    outbound = Outbound(SECOND)
+def test_a_reader_that_never_answers_a_ping_gets_no_more_than_the_window():
+    outbound, given = Outbound(SECOND, FRAME_BYTES), 0
     for _ in range(500):
         outbound.add(bytes(640))
-        assert outbound.next() is not None
+        given += outbound.next() is not None
+    assert given * 0.02 == pytest.approx(WINDOW_SECONDS)
+    assert outbound.stuck_seconds(1.0) == 0.0
+    assert outbound.stuck_seconds(11.0) == 10.0
+
+
+@pytest.mark.parametrize("milliseconds", [20, 60, 200])
+def test_however_long_messages_are_no_more_than_the_window_is_under_way(milliseconds):
+    size = SECOND * milliseconds // 1000
+    outbound, given = Outbound(SECOND, size), 0
+    for _ in range(200):
+        outbound.add(bytes(size))
+        given += outbound.next() is not None
+    assert given * milliseconds / 1000 == pytest.approx(WINDOW_SECONDS)
 
 
 def test_a_ping_goes_first_and_follows_every_quarter_of_a_second_of_sound():
-    outbound, pings = Outbound(SECOND), []
+    outbound, pings = Outbound(SECOND, FRAME_BYTES), []
     assert outbound.ping() == b"0"
     for _ in range(50):
         outbound.add(bytes(640))
@@ -51,7 +64,7 @@ def test_a_ping_goes_first_and_follows_every_quarter_of_a_second_of_sound():
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"-1", b"99999999", b"\xff", b"1" * 125])
 def test_pongs_that_nobody_asked_for_change_nothing(payload):
-    outbound = Outbound(SECOND)
+    outbound = Outbound(SECOND, FRAME_BYTES)
     outbound.add(bytes(640))
     outbound.next()
     outbound.confirm(payload)
@@ -59,8 +72,7 @@ def test_pongs_that_nobody_asked_for_change_nothing(payload):
 
 
 def test_a_full_window_is_stuck_from_when_it_is_seen_until_a_pong():
-    outbound = Outbound(100)
-    outbound.confirm(b"0")
+    outbound = Outbound(100, 50)
     for _ in range(3):
         outbound.add(bytes(50))
         outbound.next()
@@ -72,7 +84,7 @@ def test_a_full_window_is_stuck_from_when_it_is_seen_until_a_pong():
 
 
 def test_texts_go_first_and_only_so_many_wait():
-    outbound = Outbound(SECOND)
+    outbound = Outbound(SECOND, FRAME_BYTES)
     outbound.add(bytes(640))
     for number in range(MOST_TEXTS + 1):
         outbound.say(str(number))
@@ -82,6 +94,6 @@ def test_texts_go_first_and_only_so_many_wait():
 
 
 def test_no_more_waits_than_is_said():
-    outbound = Outbound(SECOND)
+    outbound = Outbound(SECOND, FRAME_BYTES)
     dropped = sum(outbound.add(bytes(FRAME_BYTES)) for _ in range(100))
     assert dropped == pytest.approx(2.0 - QUEUE_SECONDS)
