@@ -13,7 +13,7 @@ BridgeError                code, status, retry_after
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
 ├── LegError          502  Unreachable, NegotiationFailed
 │   └── WhatsAppError    502  meta_code: WhatsAppRefused 4xx, PermissionRequired 403
-├── NodeUnavailable   502
+├── NodeUnavailable   502  · StoreFailed 502
 ├── Unsupported       501
 ├── DatabaseFailed    503
 └── SetupError             the start is refused: SettingsError, OpusMissing
@@ -233,6 +233,18 @@ class NodeUnavailable(BridgeError):
     code = "node_unavailable"
     status = 502
     retry_after: int | None = 1
+
+
+class StoreFailed(BridgeError):
+    """The store of recordings did not do what was asked; `reason` is a word of a closed set."""
+
+    code = "store_failed"
+    status = 502
+    retry_after: int | None = 5
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DatabaseFailed(BridgeError):

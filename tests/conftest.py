@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from tests.support import s3
+
 NEEDS = {
     "browser": ("chromium", "apt-get install chromium"),
     "coturn": ("turnserver", "apt-get install coturn"),
@@ -17,6 +19,20 @@ NEEDS = {
 MODULES = {"pesq"}
 HEAVY = ("browser", "load")
 """These run one after the other: side by side they would spoil each other's sound."""
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """An S3 server for the tests of one worker; those of the group `s3` are all in one."""
+    with s3.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server):
+    """The S3 server, with nothing in its bucket."""
+    s3_server.empty()
+    return s3_server
 
 
 def missing(marker: str) -> str | None:

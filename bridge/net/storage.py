@@ -1,0 +1,163 @@
+"""An S3-compatible store: objects put, read, linked to and deleted.
+
+The requests are signed, sent and read by `obstore` (Rust), off the interpreter. The store's address
+is the operator's own, so it does not pass the address guard.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store
+
+from bridge.errors import NotFound, StoreFailed
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+REQUEST_SECONDS: Final = 120.0
+"""For one request, of which a large file takes several."""
+CONNECT_SECONDS: Final = 10.0
+PART_BYTES: Final = 5 * 1024 * 1024
+"""The least that S3 takes as one of several parts."""
+PARTS_AT_ONCE: Final = 2
+PIECE_BYTES: Final = 256 * 1024
+_RETRIES: Final = 1
+"""Within one try; whoever calls tries again later."""
+
+
+class Store(Protocol):
+    """What the recordings need of a store."""
+
+    async def put(self, key: str, path: Path, content_type: str) -> None:
+        """Store a file, in place of what has the key; it is there in full when this returns."""
+        ...
+
+    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Give the bytes from `start` up to, but not including, `end`."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; none is as good as deleted."""
+        ...
+
+    async def link(self, key: str, seconds: float) -> str:
+        """Give a URL that anyone may read an object by for a while."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who we are to a store, and where it is."""
+
+    bucket: str
+    region: str
+    endpoint: str = ""
+    """URL of the service; empty = Amazon's own of the region."""
+    access_key: str = ""
+    """Empty = found as Amazon's own tools find theirs: environment, role of the machine."""
+    secret_key: str = ""
+
+
+class Bucket:
+    """One bucket of an S3-compatible service."""
+
+    def __init__(self, account: Account, *, request_seconds: float = REQUEST_SECONDS) -> None:
+        config: "S3Config" = {
+            "region": account.region,
+            "disable_bulk_delete": True,  # not every store has it
+        }
+        if account.endpoint:
+            config["endpoint"] = account.endpoint
+        if account.access_key:
+            config["access_key_id"] = account.access_key
+            config["secret_access_key"] = account.secret_key
+        limit = timedelta(seconds=request_seconds)
+        self._store = S3Store(
+            account.bucket,
+            config=config,
+            client_options={
+                "allow_http": account.endpoint.startswith("http://"),
+                "timeout": limit,
+                "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            },
+            retry_config={"max_retries": _RETRIES, "retry_timeout": limit},
+        )
+
+    async def put(self, key: str, path: Path, content_type: str) -> None:
+        """Store a file, in place of what has the key; it is there in full when this returns.
+
+        Raises:
+            StoreFailed: it is not, or not certainly.
+            OSError: the file cannot be read.
+        """
+        size = path.stat().st_size
+        with _as_ours():
+            await obstore.put_async(
+                self._store,
+                key,
+                path,
+                attributes={"Content-Type": content_type},
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+            stored = (await obstore.head_async(self._store, key))["size"]
+        if stored != size:
+            raise StoreFailed("the store has another length than was sent", reason="other")
+
+    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Give the bytes from `start` up to, but not including, `end`.
+
+        Raises:
+            NotFound: there is no such object.
+            StoreFailed: it cannot be read, at the beginning or later on.
+        """
+        with _as_ours():
+            found = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        return _pieces(found)
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; none is as good as deleted.
+
+        Raises:
+            StoreFailed: it may still be there.
+        """
+        try:
+            with _as_ours():
+                await obstore.delete_async(self._store, key)
+        except NotFound:
+            pass
+
+    async def link(self, key: str, seconds: float) -> str:
+        """Give a URL that anyone may read an object by for a while.
+
+        Raises:
+            StoreFailed: our own keys cannot be had.
+        """
+        with _as_ours():
+            return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+
+
+async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
+    with _as_ours():
+        async for piece in found.stream(PIECE_BYTES):
+            yield bytes(piece)
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    """Raise what the store raises as errors of ours; their texts hold addresses, and go nowhere."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise NotFound("the store has no such object") from None
+    except (PermissionDeniedError, UnauthenticatedError):
+        raise StoreFailed("the store refuses our keys", reason="denied") from None
+    except BaseError as error:
+        reason = "timeout" if "kind: Timeout" in str(error) else "unreachable"
+        raise StoreFailed("the store does not answer as it should", reason=reason) from None
