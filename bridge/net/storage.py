@@ -68,7 +68,7 @@ class Bucket:
     """One bucket of an S3-compatible service."""
 
     def __init__(self, account: Account, *, request_seconds: float = REQUEST_SECONDS) -> None:
-        config: "S3Config" = {
+        config: S3Config = {
             "region": account.region,
             "disable_bulk_delete": True,  # not every store has it
         }
@@ -96,7 +96,7 @@ class Bucket:
             StoreFailed: it is not, or not certainly.
             OSError: the file cannot be read.
         """
-        size = path.stat().st_size
+        size = _size(path)
         with _as_ours():
             await obstore.put_async(
                 self._store,
@@ -141,6 +141,10 @@ class Bucket:
         """
         with _as_ours():
             return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
