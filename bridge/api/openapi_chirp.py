@@ -121,17 +121,29 @@ OPERATIONS: Final[Described] = {
         does="Perform a command of a live call.",
         takes=shape(
             {
-                "type": text(f"one of {', '.join(COMMANDS)}; known ones to come answer 501"),
+                "type": text(f"one of {', '.join(COMMANDS)}; `send_to_voicemail` answers 501"),
                 "reason?": text("of `reject`", maxLength=500),
                 "musicUrl?": {**URL, "description": "of `hold`"},
-                "participantId?": text("of `mute` and `unmute`: a legID; else all near legs"),
+                "participantId?": text(
+                    "a legID; of `mute` and `unmute`, which else mean all near legs, and of "
+                    "`remove_participant`"
+                ),
                 "digits?": text("of `send_dtmf`"),
                 "format?": words("mp4", "ogg", "webm", "wav", about="it is WAV whatever is said"),
-                "to?": text("of `transfer`"),
+                "to?": text("of `transfer` and `add_participant`"),
+                "audioUrl?": {**URL, "description": "of `play_audio`"},
                 "toChannel?": CHANNEL,
             }
         ),
-        gives=shape({"callId": text(), "command": text(), "status": words("accepted", "queued")}),
+        gives=shape(
+            {
+                "callId": text(),
+                "command": text(),
+                "status": words("accepted", "queued"),
+                "playbackId?": text("of `play_audio`"),
+                "participantId?": text("of `add_participant`"),
+            }
+        ),
         errors=(*OF_CALL, 422, 501, 503),
     ),
     ("POST", CALLS + "/token"): CHIRP(
@@ -151,7 +163,7 @@ OPERATIONS: Final[Described] = {
                 "token": text(),
                 "expiresAt": {"type": "integer", "description": "seconds since 1970"},
                 "callId": text(),
-                "party": words("near", "far"),
+                "party": words("near", "far", "transfer"),
             }
         ),
         errors=OF_CALL,

@@ -200,7 +200,12 @@ WEBRTC: Final[Described] = {
                 "sdp": text("the offer; candidates need not be in it"),
                 "type?": words("offer"),
                 "legID?": text("of the last answer, to change that leg"),
-                "party?": words("near", "far", about="whose side; `near` unless said"),
+                "party?": words(
+                    "near",
+                    "far",
+                    "transfer",
+                    about="whose side; `near` unless said; `transfer` is whom the call is given to",
+                ),
             }
         ),
         gives=shape(

@@ -1,11 +1,24 @@
 """WebRTC set-up: the configuration, the offer and its answer, the close. Bare bodies on success."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from aiohttp import web
 
 from bridge.api.body import read_body
 from bridge.api.keys import ICE_CONFIGURATION, KEYS, MANAGER
 from bridge.call.model import Party
 from bridge.errors import InvalidRequest
+
+NEAR: Final = "near"
+TRANSFER: Final = "transfer"
+"""The party that a call is being transferred to: once connected it is the only near one."""
+PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
+    NEAR: (Party.NEAR, False),
+    "far": (Party.FAR, False),
+    TRANSFER: (Party.NEAR, True),
+}
+"""What an offer may say of its sender: which party, and whether it takes the others' place."""
 
 
 async def config(request: web.Request) -> web.Response:
@@ -27,8 +40,8 @@ async def offer(request: web.Request) -> web.Response:
     manager = request.app[MANAGER]
     leg_id = body.leg_id()
     if leg_id is None:
-        party = _party(body.optional_text("party"))
-        leg_id, answer = await manager.offer(line, call_id, sdp, party)
+        party, replaces = PARTIES[_party(body.optional_text("party"))]
+        leg_id, answer = await manager.offer(line, call_id, sdp, party, replaces=replaces)
     else:
         answer = await manager.reoffer(line, call_id, sdp, leg_id)
     turn = request.app[ICE_CONFIGURATION](line)["turn"]
@@ -47,8 +60,7 @@ async def close(request: web.Request) -> web.Response:
     return web.json_response({"callID": call_id, "closed": True})
 
 
-def _party(text: str | None) -> Party:
-    try:
-        return Party(text or Party.NEAR)
-    except ValueError:
-        raise InvalidRequest('party: expected "near" or "far"', field="party") from None
+def _party(text: str | None) -> str:
+    if (text or NEAR) not in PARTIES:
+        raise InvalidRequest(f"party: expected one of {', '.join(PARTIES)}", field="party")
+    return text or NEAR

@@ -38,9 +38,10 @@ from bridge.api.middleware import IN_ORDER
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
 from bridge.api.simulator import SIMULATOR
+from bridge.app.agents import talk
 from bridge.app.lines import apps_of, keys_of, lines_of
 from bridge.app.peers import make_peers
-from bridge.app.services import gateway_lines, play, reach_out, recordings, speak_to_meta, talk
+from bridge.app.services import gateway_lines, play, reach_out, recordings, speak_to_meta
 from bridge.audio.rung import Effort
 from bridge.call.machine import CallLimits
 from bridge.call.model import LineName
@@ -140,20 +141,20 @@ def build(
     listeners: list[Callable[[CallEvent], None]] = [events.publish]
     engine = Engine(
         database,
-        providers,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
         publish=partial(_tell_all, listeners),
         siblings=directory.siblings if directory else None,
     )
     peers = make_peers(settings, ports, effort=effort, patience=patience or Limits())
     manager = Manager(
-        dialer=engine,
+        dialer=providers,
         webrtc=lambda leg_id: WebRtcLeg(leg_id, peer=peers.browser, observer=metrics),
         clock=clock,
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
         call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
         directory=directory,
+        check_on=engine.lines.check_on,
         overloaded=lambda: load.refusing,
         publish=engine.happened,
     )

@@ -45,10 +45,19 @@ class ReportState:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportMissed:
+    """A party that was asked to join has not come in time."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndCall:
     """Hang up every leg; the call is over."""
 
     reason: EndReason
 
 
-Command: TypeAlias = AnswerLeg | EndLeg | RouteAudio | SendDigits | ReportState | EndCall
+Command: TypeAlias = (
+    AnswerLeg | EndLeg | RouteAudio | SendDigits | ReportState | ReportMissed | EndCall
+)

@@ -124,6 +124,16 @@ class DigitsRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class InviteRequested:
+    """Our side asks a party in a browser to join, and to take the near legs' place once it has come.
+
+    The last one that was asked is waited for, as long as a call may ring.
+    """
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The machine's `deadline` is reached."""
 
@@ -145,5 +155,6 @@ Request: TypeAlias = (
     | MuteRequested
     | HoldRequested
     | DigitsRequested
+    | InviteRequested
 )
 Event: TypeAlias = LegAdded | LegEvent | Request | TimePassed

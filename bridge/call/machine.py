@@ -15,8 +15,8 @@ that is asked for.
 
 A far party whose media is already up when it answers goes from `connecting` to `active` in the
 same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
-browser answers by connecting. Three deadlines run beside the table: ringing, the call's length,
-and the time a call may be alone after its last near leg is gone. `ended` is final: every later
+browser answers by connecting. Deadlines run beside the table: ringing, the call's length, the time
+since its answer, and the time a call may be alone after its last near leg is gone. `ended` is final: every later
 event is ignored, so that both sides may hang up at once, twice and in any order; but a leg that
 comes too late is refused, so that its owner frees it.
 """
@@ -31,6 +31,7 @@ from bridge.call.commands import (
     Command,
     EndCall,
     EndLeg,
+    ReportMissed,
     ReportState,
     RouteAudio,
     SendDigits,
@@ -61,6 +62,16 @@ class CallLimits:
     ring_seconds: float
     call_seconds: float
     alone_seconds: float
+    talk_seconds: float = math.inf
+    """From the answer on; `call_seconds` is from the beginning on."""
+
+    def tightened(self, *, ring_seconds: float, talk_seconds: float) -> "CallLimits":
+        """Give these limits for a call that wants tighter ones; 0 wants none."""
+        return replace(
+            self,
+            ring_seconds=min(self.ring_seconds, ring_seconds or math.inf),
+            talk_seconds=min(self.talk_seconds, talk_seconds or math.inf),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ class CallMachine:
 
         Args:
             direction: who rang whom; a call that rings us begins `ringing`.
-            limits: the three time limits.
+            limits: the time limits.
             now: monotonic seconds.
             waits_for_far: the far party is a browser that has yet to come; the call rings for it.
         """
@@ -107,6 +118,9 @@ class CallMachine:
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.started_at = now
+        self.invited: str | None = None
+        """The party in a browser that is waited for, to take the near legs' place."""
+        self._invited_until = math.inf
         self._limits = limits
         self._muted = False
         self._had_company = False
@@ -121,6 +135,10 @@ class CallMachine:
             moments.append(self.started_at + self._limits.ring_seconds)
         if self._alone_since is not None:
             moments.append(self._alone_since + self._limits.alone_seconds)
+        if self.answered_at is not None:
+            moments.append(self.answered_at + self._limits.talk_seconds)
+        if self.invited is not None:
+            moments.append(self._invited_until)
         return min(moments + [leg.due for leg in self.legs.values()])
 
     def handle(self, event: events.Event, now: float) -> list[Command]:
@@ -162,6 +180,10 @@ class CallMachine:
                 return self._send_digits(request.digits)
             case events.AnswerRequested():
                 return self._answer(request, now)
+            case events.InviteRequested():
+                self.invited = request.identity
+                self._invited_until = now + self._limits.ring_seconds
+                return []
 
     @property
     def muted(self) -> bool:
@@ -186,6 +208,10 @@ class CallMachine:
     def _add(self, event: events.LegAdded, now: float) -> list[Command]:
         if event.party is Party.FAR and self.far is not None:
             raise InvalidState("the call already has its far party")
+        if event.replaces and event.kind is LegKind.WEBRTC:
+            if self.invited is None:
+                raise InvalidState("the call is not being transferred to a browser")
+            self.invited = None
         leg = LegRecord(
             event.leg_id,
             event.kind,
@@ -310,6 +336,9 @@ class CallMachine:
         rang_out = now >= self.started_at + self._limits.ring_seconds
         if self.state in UNANSWERED and rang_out:
             return self._end(EndReason.NO_ANSWER, now)
+        if self.invited is not None and self._invited_until <= now:
+            missed, self.invited = self.invited, None
+            return [ReportMissed(missed)]
         if late := [leg for leg in self.legs.values() if leg.due <= now]:
             dropped = [self._drop(leg, EndReason.NO_ANSWER, now)[0] for leg in late]
             return [*dropped, self._routes()]

@@ -175,6 +175,12 @@ class CallDetails:
     tag: str = ""
     callback_url: str = ""
     """Where this call's events are sent besides the line's webhooks; empty for nowhere."""
+    ring_seconds: float = 0.0
+    """How long it may ring, if that is less than the operator's limit; 0 for that limit."""
+    talk_seconds: float = 0.0
+    """How long it may last from its answer on; 0 for as long as the operator's limits allow."""
+    record: bool = False
+    """Whether it is recorded from its answer on, however the line is set."""
 
 
 @dataclass(frozen=True, slots=True)

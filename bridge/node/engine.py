@@ -1,9 +1,9 @@
 """The call engine of each line: keeps what happens to its calls to how the line is set.
 
-It stands between the call service and who reaches numbers, and hears what happens to calls, so that
-neither knows of the lines' settings: a line whose engine is off dials nobody and rejects who rings
-it, and its calls end when it is switched off; one that is on lets calls ring, or answers or rejects
-them at once.
+It hears what happens to calls, so that the call service knows nothing of the lines' settings: a line
+whose engine is off rejects who rings it (that it begins no calls itself is the service's to ask
+`Lines.check_on`), and its calls end when it is switched off; one that is on lets calls ring, or
+answers or rejects them at once.
 """
 
 import asyncio
@@ -12,11 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bridge.call import events
-from bridge.call.model import CallId, Direction, EndReason, LegId, LineName
+from bridge.call.model import CallId, Direction, EndReason, LineName
 from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError, EngineOff
-from bridge.legs.base import Leg
-from bridge.legs.dial import Dialer, DialOrder
 from bridge.net.database import Database
 from bridge.net.siblings import Siblings
 from bridge.node.lines import Lines, Welcome
@@ -36,7 +34,6 @@ class Engine:
     def __init__(
         self,
         database: Database,
-        dialer: Dialer,
         numbers: Mapping[LineName, Sequence[str]],
         *,
         publish: Callable[[CallEvent], None] = lambda event: None,
@@ -46,29 +43,17 @@ class Engine:
 
         Args:
             database: keeps how they are set.
-            dialer: reaches numbers over their providers.
             numbers: their own numbers.
             publish: hears all that happens, before anything is made of it here.
             siblings: the other nodes.
         """
         self.lines = Lines(database, numbers, switched_off=self._end_calls, siblings=siblings)
-        self._dialer = dialer
         self._publish = publish
         self._manager: Manager | None = None
 
     def serve(self, manager: Manager) -> None:
         """Look after the calls of this manager from now on."""
         self._manager = manager
-
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
-        """Give a leg that rings the number (`legs.dial.Dialer`).
-
-        Raises:
-            EngineOff: the line makes no calls now.
-            BridgeError: as the provider of the line.
-        """
-        self.lines.check_on(line)
-        return await self._dialer.dial(line, number, leg_id, order)
 
     def happened(self, event: CallEvent) -> None:
         """Pass on what happened, and meet a call that begins to ring a line."""

@@ -52,10 +52,26 @@ class Manager:
         limits: ManagerLimits,
         call_limits: CallLimits,
         directory: Directory | None = None,
+        check_on: Callable[[LineName], None] = lambda line: None,
         overloaded: Callable[[], bool] = lambda: False,
         publish: Callable[[CallEvent], None] = lambda event: None,
     ) -> None:
+        """Make it.
+
+        Args:
+            dialer: reaches numbers.
+            webrtc: makes the leg of a browser.
+            clock: paces the calls.
+            metrics: count them.
+            limits: how many calls there may be.
+            call_limits: how long each may last.
+            directory: knows the calls of all nodes; None for the only node.
+            check_on: raises `EngineOff` while a line makes no calls.
+            overloaded: whether this node has too much to do to take new calls.
+            publish: hears what happens to calls.
+        """
         self._dialer = dialer
+        self._check_on = check_on
         self._webrtc = webrtc
         self._clock = clock
         self.limits = limits
@@ -75,9 +91,11 @@ class Manager:
         """Ring a number.
 
         Raises:
+            EngineOff: the line makes no calls now.
             LimitExceeded: no more calls are taken.
             BridgeError: the line's provider does not ring the number; no call is left.
         """
+        self._check_on(line)
         facts = await self._enter(line, number, Direction.OUTBOUND, details)
         order = DialOrder(facts.call_id, facts.details)
         try:
@@ -112,8 +130,10 @@ class Manager:
         """Open a call whose far party is a browser that has yet to come.
 
         Raises:
+            EngineOff: the line makes no calls now.
             LimitExceeded: no more calls are taken.
         """
+        self._check_on(line)
         facts = await self._enter(line, peer, Direction.OUTBOUND, details)
         return self._begin(facts, Direction.OUTBOUND, None)
 
@@ -162,9 +182,11 @@ class Manager:
         return leg.leg_id
 
     async def offer(
-        self, line: LineName, call_id: str, sdp: str, party: Party
+        self, line: LineName, call_id: str, sdp: str, party: Party, *, replaces: bool = False
     ) -> tuple[LegId, str]:
         """Answer a browser's offer with a new leg.
+
+        With `replaces` it is the one that was asked to take the near legs' place.
 
         Raises:
             CallNotFound, InvalidState, SdpError, LimitExceeded.
@@ -176,7 +198,7 @@ class Manager:
             answer = await leg.accept(sdp)
             # Meanwhile the call may have ended, and others may have come.
             check_room(len(runner.legs()))
-            runner.add_leg(leg, party)
+            runner.add_leg(leg, party, replaces=replaces)
         except BaseException:
             await leg.aclose()
             raise
@@ -334,7 +356,9 @@ class Manager:
             raise
         machine = CallMachine(
             direction=direction,
-            limits=self._call_limits,
+            limits=self._call_limits.tightened(
+                ring_seconds=facts.details.ring_seconds, talk_seconds=facts.details.talk_seconds
+            ),
             now=self._loop.time(),
             waits_for_far=far is None,
         )

@@ -77,8 +77,13 @@ class Recordings:
         self._sweeper.spawn(self._keep_house(node), name="recordings")
 
     def happened(self, event: CallEvent) -> None:
-        """Record the calls of lines that want it, from the answer on."""
-        if event.type == "call.answered" and event.call_id and self._automatic(event.line):
+        """Record the calls that want it, or whose lines do, from the answer on."""
+        wanted = event.record is not None and event.record.facts.details.record
+        if (
+            event.type == "call.answered"
+            and event.call_id
+            and (wanted or self._automatic(event.line))
+        ):
             self._tasks.spawn(
                 self._start_quietly(event.line, event.call_id), name=f"record {event.call_id}"
             )
@@ -260,6 +265,8 @@ class Recordings:
             "contentType": "audio/wav",
             "durationMs": round(recording.seconds * 1000),
             "sizeBytes": recording.size_bytes,
+            "startedAt": recording.started_at,
+            "endedAt": recording.ended_at,
             "expiresAt": recording.expires_at,
             "mediaKey": "" if recording.status == "failed" else recording.key,
         }

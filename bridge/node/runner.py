@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -170,6 +170,10 @@ class CallRunner:
             self._arm()
             log_call_id.reset(named)
 
+    def tag(self, tag: str) -> None:
+        """Give the call another tag."""
+        self.facts = replace(self.facts, details=replace(self.facts.details, tag=tag))
+
     async def wait_cleaned(self) -> None:
         """Wait until an ended call has freed everything."""
         await self._tasks.wait()
@@ -194,6 +198,8 @@ class CallRunner:
                 self._follow_clock()
             case commands.ReportState(state):
                 self._report(state)
+            case commands.ReportMissed(identity):
+                self._tell("party.missed", {"identity": identity})
             case commands.EndCall(reason):
                 self._end(reason)
 
@@ -263,6 +269,8 @@ class CallRunner:
                 self._tell("digit.received", {"legID": leg_id, "digit": digit})
             case events.MuteRequested(muted, leg_id):
                 self._tell("call.muted", {"legID": leg_id, "muted": muted})
+            case events.InviteRequested(identity):
+                self._tell("party.invited", {"identity": identity, "channel": "webrtc"})
             case events.Noted(leg_id, kind, data):
                 self._tell(kind, {"legID": leg_id, **data})
             case _:

@@ -16,6 +16,8 @@ NAMES: Final = {
     "call.answered": "calls.answered",
     "leg.joined": "calls.participant.joined",
     "leg.left": "calls.participant.left",
+    "party.invited": "calls.participant.invited",
+    "party.missed": "calls.participant.missed",
     "recording.ready": "calls.recording.completed",
     "transcript": "calls.transcript",
 }
@@ -25,7 +27,7 @@ ONCE: Final = frozenset({"call.initiated", "call.ringing", "call.answered", ENDE
 COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
 IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 END_WORDS: Final = {"remote_hangup": "hangup"}
-PARTICIPANTS: Final = frozenset({"leg.joined", "leg.left"})
+PARTICIPANTS: Final = frozenset({"leg.joined", "leg.left", "party.invited", "party.missed"})
 
 
 def name(notice: Notice) -> str | None:
@@ -52,7 +54,7 @@ def body(notice: Notice, *, test: bool) -> dict[str, Any]:
     if notice.type in PARTICIPANTS:
         data["participant"] = notice.data
     elif notice.type == "recording.ready":
-        data["recording"] = notice.data
+        data["recording"] = _recording(notice.data, identity)
     elif notice.type not in ONCE:
         data |= notice.data
     return {
@@ -74,7 +76,31 @@ def _call(call: Call, identity: str) -> dict[str, Any]:
         "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,
         "metadata": call.metadata or None,
         "endReason": END_WORDS.get(call.reason, call.reason) or None,
-        "duration": round(call.seconds) if call.reason else None,
+        "duration": _talked(call),
+    }
+
+
+def _talked(call: Call) -> int | None:
+    """Seconds from the answer to the end; None until there is an end."""
+    if call.ended_at is None:
+        return None
+    return round((call.ended_at - (call.answered_at or call.ended_at)).total_seconds())
+
+
+def _recording(told: dict[str, Any], identity: str) -> dict[str, Any]:
+    """The recording object; the link to its file is given by `/v1/calls/recordings/{id}`."""
+    return {
+        "id": told.get("recordingId"),
+        "callId": identity,
+        "status": "completed",
+        "format": "wav",
+        "kind": told.get("kind"),
+        "duration": round(told.get("durationMs", 0) / 1000),
+        "fileUrl": None,
+        "fileSize": told.get("sizeBytes"),
+        "startedAt": told.get("startedAt"),
+        "endedAt": told.get("endedAt"),
+        "createdAt": told.get("startedAt"),
     }
 
 

@@ -54,6 +54,21 @@ def ended(machine: CallMachine, event: events.Event, now: float = 2) -> EndReaso
     return end.reason
 
 
+def test_a_call_may_be_told_to_ring_and_to_last_less_than_the_limits_allow():
+    limits = LIMITS.tightened(ring_seconds=10, talk_seconds=100)
+    machine = CallMachine(direction=Direction.OUTBOUND, limits=limits, now=0)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
+    assert machine.deadline() == 10
+    machine.handle(events.LegAnswered(FAR), 5)
+    machine.handle(events.LegConnected(FAR), 5)
+    assert machine.deadline() == 105
+    assert ended(machine, events.TimePassed(), 105) is EndReason.HANGUP
+
+
+def test_no_call_rings_or_lasts_longer_than_the_limits_allow():
+    assert LIMITS.tightened(ring_seconds=600, talk_seconds=0) == LIMITS
+
+
 def test_a_dialled_call_passes_through_its_states_in_order():
     machine = outbound()
     seen = [machine.state]

@@ -110,3 +110,33 @@ def test_who_should_replace_the_near_parties_and_never_answers_is_let_go():
     assert commands.EndLeg(BOB, EndReason.NO_ANSWER) in done
     assert [leg.leg_id for leg in machine.near()] == [ANN]
     assert machine.state is State.ACTIVE
+
+
+# A party in a browser that a call is given to
+
+
+def test_an_invited_browser_takes_the_near_legs_place_once_it_is_connected():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    assert machine.handle(events.InviteRequested("agent 7"), 2) == []
+    add(machine, BOB, LegKind.WEBRTC, party=Party.NEAR, replaces=True)
+    assert machine.invited is None
+    assert ANN in machine.legs
+    machine.handle(events.LegConnected(BOB), 4)
+    assert set(machine.legs) == {FAR, BOB}
+
+
+def test_nobody_takes_a_place_that_was_not_offered():
+    machine = active()
+    with pytest.raises(InvalidState, match="not being transferred"):
+        add(machine, BOB, LegKind.WEBRTC, party=Party.NEAR, replaces=True)
+
+
+def test_an_invited_browser_that_does_not_come_is_missed_and_the_call_goes_on():
+    machine = active()
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    machine.handle(events.InviteRequested("agent 7"), 2)
+    assert machine.deadline() == 62
+    assert machine.handle(events.TimePassed(), 62) == [commands.ReportMissed("agent 7")]
+    assert machine.invited is None
+    assert machine.state is State.ACTIVE

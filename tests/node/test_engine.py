@@ -1,44 +1,40 @@
-"""The engine: whom it lets a line dial. What becomes of calls is tested in tests/api/test_lines.py."""
+"""The engine: what becomes of calls of a line that is off. More of it is in tests/api/test_lines.py."""
 
 import pytest
 
-from bridge.call.model import CallId, LegId, LineName
-from bridge.errors import CallNotFound, EngineOff
-from bridge.legs.dial import DialOrder
-from bridge.net.database import Database
-from bridge.node.engine import Engine
-from bridge.node.lines import LineConfig
+from bridge.call.model import LineName
+from bridge.errors import EngineOff
+from tests.support.inprocess import running
+from tests.support.vendor import ECHO, SALES, Vendor, two_lines
 
-SALES, SUPPORT = LineName("sales"), LineName("support")
-
-
-class NoDialer:
-    """Reaches nobody, and says that it was asked."""
-
-    async def dial(self, line, number, leg_id, order):
-        raise CallNotFound("asked")
-
-
-@pytest.fixture
-async def engine(tmp_path):
-    database = Database(tmp_path / "bridge.sqlite3")
-    yield Engine(database, NoDialer(), {})
-    await database.aclose()
+LINE = LineName("sales")
+BROWSERS = {"from": "ann", "to": "bob", "fromChannel": "webrtc", "toChannel": "webrtc"}
+WHATSAPP = {"from": "ann", "to": f"+{ECHO}", "fromChannel": "webrtc", "toChannel": "whatsapp"}
+BEGINNINGS = [
+    ("/call/dial", {"phone": ECHO}),
+    ("/call/dial", {"channel": "webrtc"}),
+    ("/call/make", {"Phone": ECHO}),
+    ("/api/v1/sessions/sales/calls", {"to": ECHO}),
+    ("/v1/calls", BROWSERS),
+    ("/v1/calls", WHATSAPP),
+    ("/v1/call", {"from": "15550109000", "to": ECHO}),
+]
 
 
-async def dial(engine, line):
-    return await engine.dial(line, "15550100001", LegId("leg"), DialOrder(CallId("call")))
+@pytest.mark.parametrize(("path", "body"), BEGINNINGS)
+async def test_a_line_that_is_off_begins_no_call_in_any_face(path, body):
+    async with running(two_lines()) as client:
+        vendor = Vendor(client.http, SALES)
+        assert (await vendor.post("/session/disconnect", {}))[0] == 200
+        assert (await vendor.post(path, body))[0] == 409
+        assert list(client.bridge.manager.calls()) == []
 
 
-async def test_a_line_that_is_on_asks_its_provider(engine):
-    with pytest.raises(CallNotFound, match="asked"):
-        await dial(engine, SALES)
-
-
-async def test_a_line_that_is_off_dials_nobody(engine):
-    await engine.lines.put(SALES, LineConfig(calls_enabled=False))
-    await engine.lines.connect(SALES)
-    with pytest.raises(EngineOff):
-        await dial(engine, SALES)
-    with pytest.raises(CallNotFound, match="asked"):
-        await dial(engine, SUPPORT)
+async def test_the_call_service_asks_before_it_begins_a_call():
+    async with running(two_lines()) as client:
+        manager = client.bridge.manager
+        assert (await Vendor(client.http, SALES).post("/session/disconnect", {}))[0] == 200
+        with pytest.raises(EngineOff):
+            await manager.open(LINE)
+        with pytest.raises(EngineOff):
+            await manager.dial(LINE, ECHO)

@@ -8,10 +8,12 @@ from bridge.api.body import call_in_path, read_body
 from bridge.api.faces import chirp_commands, chirp_words
 from bridge.api.faces.chirp_parties import APPS, read_metadata, read_parties
 from bridge.api.faces.chirp_words import WEBRTC
-from bridge.api.keys import KEYS, LINES, MANAGER, TICKETS
+from bridge.api.keys import KEYS, MANAGER, TICKETS
 from bridge.api.listing import known_calls
-from bridge.call.model import CallDetails, CallRecord, LineName, Parties, Party
+from bridge.api.webrtc import TRANSFER
+from bridge.call.model import CallDetails, CallRecord, LineName, Party
 from bridge.errors import InvalidRequest
+from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 
 CALLS = "/v1/calls"
@@ -32,7 +34,6 @@ async def create(request: web.Request) -> web.Response:
     details = CallDetails(parties=parties, metadata=read_metadata(body))
     manager = request.app[MANAGER]
     if parties.to_channel == WEBRTC:
-        request.app[LINES].check_on(line)
         runner = await manager.open(line, details, peer=parties.to)
     else:
         runner = await manager.dial(line, parties.to.removeprefix("+"), details)
@@ -74,7 +75,7 @@ async def token(request: web.Request) -> web.Response:
             "token": text,
             "expiresAt": int(expires.timestamp()),
             "callId": runner.facts.call_id,
-            "party": _party(runner.facts.details.parties, identity).value,
+            "party": _party(runner, identity),
         }
     )
 
@@ -88,9 +89,13 @@ ROUTES = (
 )
 
 
-def _party(parties: Parties, identity: str) -> Party:
+def _party(runner: CallRunner, identity: str) -> str:
+    """Say as whom a browser is to join."""
+    if runner.machine.invited == identity:
+        return TRANSFER
+    parties = runner.facts.details.parties
     called = parties.to_channel == WEBRTC and parties.to == identity
-    return Party.FAR if called else Party.NEAR
+    return (Party.FAR if called else Party.NEAR).value
 
 
 def _shown(request: web.Request, line: LineName, record: CallRecord) -> dict[str, object]:

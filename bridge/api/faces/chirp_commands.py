@@ -13,7 +13,7 @@ from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, RECORDINGS, SOUNDS
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
 from bridge.call.routing import Heard
-from bridge.errors import BridgeError, InvalidRequest, InvalidState, Unsupported
+from bridge.errors import BridgeError, InvalidRequest, InvalidState, LegNotFound, Unsupported
 from bridge.media.playback import MOST_REPEATS, PlaybackOptions
 from bridge.node.manager import Manager
 from bridge.wire.call_id import chirp
@@ -27,16 +27,8 @@ HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
 FORMATS: Final = ("mp4", "ogg", "webm", "wav")
 """What a recording may be asked for as; it is WAV, and says so."""
 
-TO_COME: Final = frozenset(
-    {
-        "send_to_voicemail",
-        "play_audio",
-        "stop_audio",
-        "add_participant",
-        "remove_participant",
-    }
-)
-"""Commands that are known, but not performed yet."""
+NOT_HERE: Final = frozenset({"send_to_voicemail"})
+"""Commands that are known, and not to be had here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +55,11 @@ async def command(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     kind = body.text("type")
-    if kind not in COMMANDS and kind not in TO_COME:
+    if kind not in COMMANDS and kind not in NOT_HERE:
         raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
     call_id = request.app[MANAGER].live(line, call_in_path(request)).facts.call_id
-    if kind in TO_COME:
-        raise Unsupported(f"this bridge does not perform {kind} yet")
+    if kind in NOT_HERE:
+        raise Unsupported("this bridge keeps no voicemail; record the call instead")
     more = await COMMANDS[kind](Asked(line, call_id, body, request.app))
     shown = chirp(call_id, test=of_test_key(request))
     return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
@@ -157,10 +149,48 @@ async def _transfer(asked: Asked) -> More:
     channel = read_channel(asked.body, "toChannel")
     to = read_address(asked.body, "to", channel)
     if channel == WEBRTC:
-        raise Unsupported(
-            "a transfer to a browser is not performed yet: give that browser a token for the "
-            "call's room, and close the other browsers' legs when it has come"
+        asked.request(events.InviteRequested(to))
+        return {"status": QUEUED}
+    _check_joined(asked, channel)
+    await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"), replaces=True)
+    return {"status": QUEUED}
+
+
+async def _add_participant(asked: Asked) -> More:
+    """Ring one more party; one in a browser needs only a token."""
+    channel = read_channel(asked.body, "toChannel")
+    to = read_address(asked.body, "to", channel)
+    if channel == WEBRTC:
+        raise InvalidRequest(
+            "toChannel: a browser joins with a token of the call's room", field="toChannel"
         )
+    _check_joined(asked, channel)
+    leg_id = await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"))
+    return {"status": QUEUED, "participantId": leg_id}
+
+
+async def _remove_participant(asked: Asked) -> More:
+    leg_id = LegId(asked.body.text("participantId"))
+    runner = asked.manager.live(asked.line, asked.call_id)
+    if leg_id not in {leg.leg_id for leg in runner.machine.near()}:
+        raise LegNotFound("the call has no such participant of ours")
+    asked.request(events.CloseRequested(leg_id))
+    return {}
+
+
+async def _play_audio(asked: Asked) -> More:
+    sound = await asked.services[SOUNDS].url(asked.body.text("audioUrl"), "audioUrl")
+    playback = await asked.services[PLAYBACKS].play(asked.line, asked.call_id, sound)
+    return {"playbackId": playback}
+
+
+async def _stop_audio(asked: Asked) -> More:
+    asked.services[PLAYBACKS].stop(asked.line, asked.call_id)
+    return {}
+
+
+def _check_joined(asked: Asked, channel: str) -> None:
+    """See whether a party on a channel may join the call."""
     parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
     check_route(
         asked.services[APPS][asked.line],
@@ -168,8 +198,6 @@ async def _transfer(asked: Asked) -> More:
         parties.from_channel or WHATSAPP,
         parties.to_channel,
     )
-    await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"), replaces=True)
-    return {"status": QUEUED}
 
 
 async def _start_recording(asked: Asked) -> More:
@@ -202,6 +230,10 @@ COMMANDS: Final[Mapping[str, Callable[[Asked], Awaitable[More]]]] = {
     "unmute": _unmute,
     "transfer": _transfer,
     "send_dtmf": _send_digits,
+    "play_audio": _play_audio,
+    "stop_audio": _stop_audio,
+    "add_participant": _add_participant,
+    "remove_participant": _remove_participant,
     "start_recording": _start_recording,
     "stop_recording": _stop_recording,
 }
