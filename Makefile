@@ -17,7 +17,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web bench soak rungs lock clean
+.PHONY: help run run-lan test test-tools check check-web bench soak rungs vads lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 
 
 rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
 	@exec $(BIN)/python -m tests.load.rungs $(ARGS)
+
+vads: $(DEV)  ## what telling voices from noises costs and gives, into docs/voice-activity.md
+	@exec $(BIN)/python -m tests.load.vads $(ARGS)
 
 lock:  ## write the lock files anew from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }

@@ -41,6 +41,11 @@ class AgentMetrics:
             "Callers who spoke while an agent did.",
             registry=registry,
         )
+        self._fillers = Counter(
+            "bridge_agent_fillers_total",
+            "Replies that took so long that a filler was played.",
+            registry=registry,
+        )
         for step in STEPS:
             self._seconds.labels(step)
         for step in STEPS[:3]:
@@ -60,3 +65,7 @@ class AgentMetrics:
     def interrupted(self) -> None:
         """Count a caller who spoke while an agent did."""
         self._interruptions.inc()
+
+    def filled(self) -> None:
+        """Count a filler."""
+        self._fillers.inc()

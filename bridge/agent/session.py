@@ -7,73 +7,34 @@ provider does, the caller hears something.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from bridge.agent.filler import Filler
+from bridge.agent.mouth import Mouth
 from bridge.agent.providers import Message, ProviderFailed, Providers
+from bridge.agent.script import AgentMode, AgentObserver, Script
+from bridge.agent.spoken import Sentences
 from bridge.agent.timing import Stopwatch
 from bridge.agent.tones import tone
-from bridge.agent.turns import Moment, Said, Sentences, TurnLimits, Turns, heard, whole_frames
-from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
+from bridge.agent.turns import Moment, Turns
+from bridge.agent.voice import Voices
+from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.audio.level import level
-from bridge.audio.paced import PacedQueue
 from bridge.call import events
 from bridge.call.bus import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
 
 AHEAD_SECONDS: Final = 5.0
 """The next sentence is asked for when so little is left to be said."""
-QUEUE_SECONDS: Final = 300.0
 MOST_UNHEARD_BYTES: Final = 60 * 2 * SAMPLE_RATE
 """Of the caller's sound that waits to be made text of."""
 MOST_MESSAGES: Final = 200
 """Of the talk's history; the oldest go."""
 MOST_FAILURES: Final = 3
 """After so many in a row it gives up."""
-
-
-class AgentMode(StrEnum):
-    """What an agent does."""
-
-    BOT = "bot"
-    """Greets and hangs up."""
-    IVR = "ivr"
-    """Greets, makes text of one utterance, and hangs up."""
-    AI = "ai"
-    """Greets and talks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What an agent is told."""
-
-    mode: AgentMode
-    greeting: str = ""
-    system_prompt: str = ""
-    fallback: str = "I am sorry, something went wrong. Please say that again."
-    nudge: str = "Are you still there?"
-    goodbye: str = "Goodbye."
-    most_seconds: float = 1800.0
-    turns: TurnLimits = field(default_factory=TurnLimits)
-
-
-class AgentObserver(Protocol):
-    """Counts what agents do; `agent_metrics.AgentMetrics` is one."""
-
-    def step_took(self, step: str, seconds: float) -> None:
-        """A step gave its first: text (`stt`), sentence (`llm`), sound (`tts`); `total` = all."""
-        ...
-
-    def step_failed(self, step: str, reason: str) -> None:
-        """A provider did not do its step."""
-        ...
-
-    def interrupted(self) -> None:
-        """A caller spoke while an agent did."""
-        ...
 
 
 class AgentLeg:
@@ -91,6 +52,7 @@ class AgentLeg:
         script: Script,
         providers: Providers,
         *,
+        voices: Voices,
         observer: AgentObserver,
         hang_up: Callable[[], None],
     ) -> None:
@@ -100,29 +62,29 @@ class AgentLeg:
             leg_id: unique within the call.
             script: what it does.
             providers: hear, think and speak for it.
+            voices: lends what knows a voice from a noise.
             observer: counts.
             hang_up: called when it is done, just before the leg ends.
         """
         self.leg_id = leg_id
         self.script = script
-        self.history: list[Message] = []
+        self.history: deque[Message] = deque(maxlen=MOST_MESSAGES)
         """The talk, as far as it was heard."""
         self._providers = providers
+        self._voices = voices
         self._observer = observer
         self._hang_up = hang_up
-        self._turns = Turns(script.turns)
-        self._queue = PacedQueue(limit_seconds=QUEUE_SECONDS)
+        self._turns = Turns(script.manners.turns)
+        self._mouth = Mouth()
         self._watch = Stopwatch(observer.step_took)
-        self._moved = asyncio.Event()
-        """Set by every pull: what waits for the sound to be played looks again."""
         self._over = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._step: asyncio.Task[None] | None = None
+        self._filling: asyncio.Task[None] | None = None
         self._emit: Callable[[events.LegEvent], None] = _nothing
         self._unheard = b""
-        self._said: list[Said] = []
-        self._played = 0
-        """Frames of what is in `_said`."""
+        self._filler = Filler(script.manners, self._mouth, providers.tts, observer)
+        self._replying = False
         self._nudges = self._failures = 0
         self._taken = self._given = 0
         self._last_said = self._last_heard = SILENCE
@@ -140,21 +102,19 @@ class AgentLeg:
     @property
     def speaking(self) -> bool:
         """Whether it has something to say that is not said."""
-        return self._queue.buffered_seconds > 0
+        return self._mouth.speaking
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         """Do nothing: the clock pulls."""
 
     def pull(self) -> bytes | None:
         """Give the agent's next 20 ms; None while it says nothing."""
-        frame = self._queue.pull()
-        self._moved.set()
+        frame = self._mouth.pull()
         self._last_said = frame or SILENCE
         if frame is None:
             return None
         self._given += 1
-        self._played += 1
-        if self._played == 1 and (took := self._watch.spoke(_now())):
+        if self._mouth.begins and (took := self._watch.spoke(_now())):
             self._note("agent.replied", took)
         return frame
 
@@ -164,8 +124,13 @@ class AgentLeg:
         self._taken += 1
         if self._group is None or self._over.is_set() or self.script.mode is AgentMode.BOT:
             return
-        busy = self.speaking or (self._step is not None and not self._step.done())
-        match self._turns.push(frame.pcm, busy=busy, speaking=self.speaking):
+        working = self._step is not None and not self._step.done()
+        moment = self._turns.push(frame.pcm, busy=working or self.speaking, speaking=self.speaking)
+        match moment:
+            case Moment.NOTICED:
+                self._mouth.hold()
+            case Moment.DISMISSED:
+                self._mouth.release()
             case Moment.STARTED:
                 self._interrupt()
             case Moment.ENDED:
@@ -175,21 +140,29 @@ class AgentLeg:
                 self._begin(self._nudge())
             case None:
                 pass
+        filling = self._filling is not None and not self._filling.done()
+        if self._filler.is_due(replying=self._replying and not filling):
+            self._filling = self._group.create_task(
+                self._filler.play(), name=f"agent filler {self.leg_id}"
+            )
 
     async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
         """Talk until there is nothing more to say (`legs.base.Leg.run`)."""
         self._emit = emit
         emit(events.LegConnected(self.leg_id))
+        most = self.script.manners.most_seconds
         try:
-            async with asyncio.timeout(self.script.most_seconds), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(most), asyncio.TaskGroup() as group:
                 self._group = group
+                listening = group.create_task(self._listen(), name=f"agent ear {self.leg_id}")
                 self._begin(self._open())
                 await self._over.wait()
                 self._end_step()
+                listening.cancel()
         except TimeoutError:
             self._over.set()
-            self._queue.clear()
-            self._note("agent.timed_out", {"seconds": self.script.most_seconds})
+            self._mouth.hush()
+            self._note("agent.timed_out", {"seconds": most})
         except Exception:
             self._hang_up()
             raise
@@ -226,13 +199,22 @@ class AgentLeg:
 
     # What the caller's voice does
 
+    async def _listen(self) -> None:
+        """Know voices from noises while the talk lasts, where that can be known."""
+        if self.script.mode is AgentMode.BOT:
+            return
+        async with self._voices.lent() as judge:
+            if judge is not None:
+                self._turns.judge = judge
+                await self._over.wait()
+
     def _interrupt(self) -> None:
         self._nudges = 0
         self._end_step()
         if self.speaking:
-            self._queue.clear()
             self._observer.interrupted()
-            self._note("agent.interrupted", {"heardSeconds": self._played * FRAME_SECONDS})
+            self._note("agent.interrupted", {"heardSeconds": self._mouth.played_seconds})
+        self._mouth.hush()
         self._settle()
 
     def _begin(self, step: Coroutine[Any, Any, None]) -> None:
@@ -244,21 +226,19 @@ class AgentLeg:
         self._step = self._group.create_task(step, name=f"agent {self.leg_id}")
 
     def _end_step(self) -> None:
-        if self._step is not None:
-            self._step.cancel()
-            self._step = None
+        for task in (self._step, self._filling):
+            if task is not None:
+                task.cancel()
+        self._step = self._filling = None
+        self._replying = False
 
     def _settle(self) -> None:
         """Keep what was heard of what was said."""
-        text = heard(self._said, self._played * FRAME_SECONDS)
-        self._said.clear()
-        self._played = 0
-        if text:
+        if text := self._mouth.settle():
             self._remember("assistant", text)
 
     def _remember(self, role: str, text: str) -> None:
         self.history.append(Message(role, text))
-        del self.history[:-MOST_MESSAGES]
         self._note(
             "transcript", {"role": "agent" if role == "assistant" else "caller", "text": text}
         )
@@ -272,15 +252,19 @@ class AgentLeg:
             self._over.set()
 
     async def _answer(self) -> None:
-        await self._guarded(self._reply())
+        self._replying = True
+        try:
+            await self._guarded(self._reply())
+        finally:
+            self._replying = False
         if self.script.mode is AgentMode.IVR and any(said.role == "user" for said in self.history):
             self._over.set()
 
     async def _nudge(self) -> None:
         self._nudges += 1
-        gives_up = self._nudges > 1 or self.script.mode is AgentMode.IVR
-        text = self.script.goodbye if gives_up else self.script.nudge
-        await self._guarded(self._say(text))
+        manners = self.script.manners
+        gives_up = self._nudges > manners.nudges or self.script.mode is AgentMode.IVR
+        await self._guarded(self._say(manners.goodbye if gives_up else manners.nudge))
         if gives_up:
             self._over.set()
 
@@ -304,6 +288,8 @@ class AgentLeg:
         for sentence in sentences.finish():
             self._watch.lap("llm", _now())
             await self._speak(sentence)
+        if not self._mouth.has_sentences:
+            raise ProviderFailed("llm: its reply is empty", step="llm", reason="garbage")
         await self._spoken()
 
     async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
@@ -317,19 +303,23 @@ class AgentLeg:
     async def _apologise(self, error: ProviderFailed) -> None:
         self._failures += 1
         self._unheard = b""
-        self._observer.step_failed(error.step, error.reason)
+        self._fail(error)
         self._note("agent.failed", {"step": error.step, "reason": error.reason})
         try:
             if error.step == "tts":
                 raise error
-            await self._say(self.script.fallback)
+            await self._say(self.script.manners.fallback)
         except ProviderFailed as again:
             if again is not error:
-                self._observer.step_failed(again.step, again.reason)
-            self._queue.add(tone())
+                self._fail(again)
+            self._mouth.end(whole=False)
+            self._mouth.fill(tone())
             await self._spoken()
         if self._failures >= MOST_FAILURES or self.script.mode is not AgentMode.AI:
             self._over.set()
+
+    def _fail(self, error: ProviderFailed) -> None:
+        self._observer.step_failed(error.step, error.reason)
 
     async def _say(self, text: str) -> None:
         sentences = Sentences()
@@ -338,23 +328,21 @@ class AgentLeg:
         await self._spoken()
 
     async def _speak(self, sentence: str) -> None:
-        while self._queue.buffered_seconds > AHEAD_SECONDS:
-            await self._wait_for_pull()
-        began = _now()
-        pcm = whole_frames(await self._providers.tts.speak(sentence))
-        self._watch.lap("tts", _now(), since=began)
-        self._said.append(Said(sentence, len(pcm) / FRAME_BYTES * FRAME_SECONDS))
-        self._queue.add(pcm)
+        await self._mouth.below(AHEAD_SECONDS)
+        began, begun = _now(), False
+        async with aclosing(self._providers.tts.speak(sentence)) as sound:
+            async for pcm in sound:
+                if not begun:
+                    self._watch.lap("tts", _now(), since=began)
+                    self._mouth.begin(sentence)
+                    begun = True
+                self._mouth.add(pcm)
+        self._mouth.end()
 
     async def _spoken(self) -> None:
         """Wait until all is said, and keep it."""
-        while self.speaking:
-            await self._wait_for_pull()
+        await self._mouth.below(0)
         self._settle()
-
-    async def _wait_for_pull(self) -> None:
-        self._moved.clear()
-        await self._moved.wait()
 
     def _note(self, kind: str, data: dict[str, Any]) -> None:
         self._emit(events.Noted(self.leg_id, kind, {"agentId": self.leg_id, **data}))

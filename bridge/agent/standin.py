@@ -7,16 +7,18 @@ where it is installed, and tones elsewhere.
 import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.agent.providers import Message, ProviderFailed, Providers, to_call_sound
+from bridge.agent.providers import Message, ProviderFailed, Providers
+from bridge.agent.sound import call_sound
 from bridge.agent.tones import tone
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
 
 SPEAK_SECONDS: Final = 10.0
+MOST_SECONDS: Final = 60.0
 GREETING: Final = (
     "Hello! This is a demonstration: I hear that you speak, but I understand no words. "
     "Say something."
@@ -45,7 +47,7 @@ class StandIn:
         said = [message.content for message in messages if message.role == "user"]
         yield REPLIES[(len(said) - 1) % len(REPLIES)].format(said=said[-1] if said else "")
 
-    async def speak(self, text: str) -> bytes:
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Speak, or give a tone a word.
 
         Raises:
@@ -53,9 +55,15 @@ class StandIn:
         """
         if self.espeak is None:
             pitches = tuple(300.0 + 20.0 * (len(word) % 12) for word in text.split())
-            return tone(pitches or (440.0,), each=0.16)
+            yield tone(pitches or (440.0,), each=0.16)
+            return
         try:
-            return await to_call_sound(await _run(self.espeak, text))
+            async with (
+                aclosing(_run(self.espeak, text)) as pieces,
+                aclosing(call_sound(pieces, most_seconds=MOST_SECONDS)) as sound,
+            ):
+                async for pcm in sound:
+                    yield pcm
         except TimeoutError:
             raise ProviderFailed("tts: it took too long", step="tts", reason="timeout") from None
         except (BridgeError, OSError):
@@ -68,7 +76,7 @@ def stand_in() -> Providers:
     return Providers(made, made, made)
 
 
-async def _run(program: str, text: str) -> bytes:
+async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
     # The text goes in as input: as an argument, all who list processes would read it.
     process = await asyncio.create_subprocess_exec(
         program,
@@ -84,7 +92,7 @@ async def _run(program: str, text: str) -> bytes:
     try:
         async with asyncio.timeout(SPEAK_SECONDS):
             sound, _ = await process.communicate(text.encode())
-        return sound
+        yield sound
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

@@ -11,10 +11,16 @@ _EDGE_SECONDS: Final = 0.01
 TONE: Final = (440.0, 330.0)
 
 
-def tone(frequencies: tuple[float, ...] = TONE, *, each: float = 0.2) -> bytes:
-    """Give tones, one after the other, of `each` seconds, as 16 kHz samples."""
+def tone(frequencies: tuple[float, ...] = TONE, *, each: float = 0.2, loud: float = 1.0) -> bytes:
+    """Give tones, one after the other, of `each` seconds, as 16 kHz samples.
+
+    Args:
+        frequencies: in hertz.
+        each: seconds.
+        loud: share of the usual amplitude.
+    """
     time = np.arange(round(each * SAMPLE_RATE)) / SAMPLE_RATE
     # Without soft edges each would click.
     edges = np.minimum(1.0, np.minimum(time, time[::-1]) / _EDGE_SECONDS)
-    sounds = [_AMPLITUDE * edges * np.sin(2 * np.pi * pitch * time) for pitch in frequencies]
+    sounds = [loud * _AMPLITUDE * edges * np.sin(2 * np.pi * pitch * time) for pitch in frequencies]
     return b"".join(sound.astype("<i2").tobytes() for sound in sounds)

@@ -1,29 +1,37 @@
-"""Taking turns with a caller: when one begins to speak, when one has said it, what one has heard.
+"""Taking turns with a caller: when one begins to speak, and when one has said it.
 
-Pure, fed with 20 ms frames.
+Pure, fed with 20 ms frames. Two listen: energy, which is quick and takes any noise for a voice, and
+where there is one a judge, who knows voices and needs longer. What energy notices makes us pause;
+what the judge confirms makes us stop, and what it does not lets us go on. `docs/voice-activity.md`
+has the figures.
 """
 
-import re
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
-from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS
+from bridge.audio.frame import FRAME_SECONDS
 from bridge.audio.level import level
 from bridge.audio.vad import Vad
 
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
-LONGEST_SENTENCE: Final = 400
-"""Characters; what has no end before is cut at a word."""
+CALM_SECONDS: Final = 0.2
+"""So long it must be quiet until the next noise is a new one."""
+WARY_SECONDS: Final = 2.0
+"""After a noise that was no voice the next ones do not make us pause for so long."""
+MOST_WARY_SECONDS: Final = 32.0
+"""It doubles with every such noise up to this, until a voice comes: where one types, one types on."""
 
 
 class Moment(StrEnum):
     """What a frame of the caller's may bring."""
 
+    NOTICED = "noticed"
+    """Something is heard that may be a voice."""
+    DISMISSED = "dismissed"
+    """It was none."""
     STARTED = "started"
-    """The caller begins to speak."""
+    """The caller speaks."""
     ENDED = "ended"
     """The caller has said what there was to say; `Turns.take` gives it."""
     SILENT = "silent"
@@ -34,8 +42,12 @@ class Moment(StrEnum):
 class TurnLimits:
     """How turns are taken, in seconds."""
 
+    notice: float = 0.04
+    """So long a noise must last until it is noticed, and judged."""
     onset: float = 0.06
-    """So long a voice must last until it counts: less than it takes to annoy who interrupts."""
+    """So long it must last to count as a voice where nobody judges: a click is shorter."""
+    doubt: float = 0.3
+    """How long the judge may take over what was noticed."""
     end: float = 0.7
     """Silence that ends an utterance."""
     longest: float = 30.0
@@ -50,18 +62,56 @@ class TurnLimits:
     """How loud a voice must be to interrupt: what is softer may be our own, come back."""
 
 
+class Judge(Protocol):
+    """Knows a voice from a noise."""
+
+    def reset(self) -> None:
+        """Forget what was heard: what follows does not follow it."""
+        ...
+
+    def push(self, pcm: bytes) -> bool:
+        """Take the next 20 ms; give whether a voice is in what was heard last."""
+        ...
+
+
 class Turns:
     """The caller's side of a talk."""
 
-    def __init__(self, limits: TurnLimits | None = None) -> None:
+    def __init__(self, limits: TurnLimits | None = None, judge: Judge | None = None) -> None:
+        """Listen; without a judge every noise counts as a voice once it is noticed."""
         self._limits = limits or TurnLimits()
+        self._judge = judge
         self._vad = Vad()
-        self._before: deque[bytes] = deque(maxlen=_frames(self._limits.before + self._limits.onset))
+        self._before: deque[bytes] = deque(maxlen=self._kept)
         self._loud = 0
         self._quiet = 0
         self._idle = 0
+        self._doubted = 0
+        """Frames of the noise that is being judged; 0 while there is none."""
+        self._wary = 0
+        self._wariness = WARY_SECONDS
+        self._noticed = False
         self._utterance: list[bytes] | None = None
         self._taken = b""
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who knows a voice from a noise; may come later."""
+        return self._judge
+
+    @judge.setter
+    def judge(self, judge: Judge) -> None:
+        self._judge = judge
+        self._before = deque(self._before, maxlen=self._kept)
+
+    @property
+    def _kept(self) -> int:
+        doubt = self._limits.doubt if self._judge is not None else 0.0
+        return _frames(self._limits.before + self._needed + doubt)
+
+    @property
+    def _needed(self) -> float:
+        return self._limits.onset if self._judge is None else self._limits.notice
 
     @property
     def open(self) -> bool:
@@ -77,31 +127,71 @@ class Turns:
             speaking: whether we are heard now.
         """
         loud = self._vad.push(pcm)
-        if loud and speaking and not self.open:
-            loud = level(pcm) >= self._limits.interrupting_dbov
         if self._utterance is not None:
             return self._go_on(self._utterance, pcm, loud=loud)
+        if loud and speaking:
+            loud = level(pcm) >= self._limits.interrupting_dbov
         self._before.append(pcm)
-        self._loud = self._loud + 1 if loud else 0
-        if self._loud >= _frames(self._limits.onset):
-            self._utterance = list(self._before)
-            self._before.clear()
-            self._loud = self._quiet = self._idle = 0
-            return Moment.STARTED
-        self._idle = 0 if busy else self._idle + 1
-        if self._idle >= _frames(self._limits.silence):
-            self._idle = 0
-            return Moment.SILENT
-        return None
+        self._wary = max(0, self._wary - 1)
+        moment = self._weigh(pcm, loud=loud) if self._doubted else self._notice(loud=loud)
+        return moment or self._wait(busy=busy)
 
     def take(self) -> bytes:
         """Give the utterance that has ended, once."""
         taken, self._taken = self._taken, b""
         return taken
 
+    def _notice(self, *, loud: bool) -> Moment | None:
+        """Look whether a noise begins."""
+        self._loud = self._loud + 1 if loud else 0
+        if self._loud < max(1, _frames(self._needed)):
+            return None
+        self._loud = 0
+        if self._judge is None:
+            return self._start()
+        self._judge.reset()
+        recent = _frames(self._limits.before + self._needed)
+        judged = [self._judge.push(pcm) for pcm in list(self._before)[-recent:]]
+        if any(judged):
+            return self._start()
+        self._doubted, self._quiet = 1, 0
+        self._noticed = not self._wary
+        return Moment.NOTICED if self._noticed else None
+
+    def _weigh(self, pcm: bytes, *, loud: bool) -> Moment | None:
+        """Let a noise be judged, until it is a voice or over."""
+        if self._judge is not None and self._judge.push(pcm):
+            return self._start()
+        self._doubted += 1
+        self._quiet = 0 if loud else self._quiet + 1
+        if self._quiet >= _frames(CALM_SECONDS):
+            self._doubted = 0
+        if not self._noticed or 0 < self._doubted < _frames(self._limits.doubt):
+            return None
+        self._noticed = False
+        self._wary = _frames(self._wariness)
+        self._wariness = min(2 * self._wariness, MOST_WARY_SECONDS)
+        return Moment.DISMISSED
+
+    def _wait(self, *, busy: bool) -> Moment | None:
+        self._idle = 0 if busy else self._idle + 1
+        if self._idle < _frames(self._limits.silence):
+            return None
+        self._idle = 0
+        return Moment.SILENT
+
+    def _start(self) -> Moment:
+        self._utterance = list(self._before)
+        self._before.clear()
+        self._loud = self._quiet = self._idle = self._doubted = 0
+        self._noticed = False
+        self._wariness = WARY_SECONDS
+        return Moment.STARTED
+
     def _go_on(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> Moment | None:
         utterance.append(pcm)
-        self._quiet = 0 if loud else self._quiet + 1
+        voice = self._judge.push(pcm) if self._judge is not None else loud
+        self._quiet = 0 if voice else self._quiet + 1
         ended = self._quiet >= _frames(self._limits.end)
         if not ended and len(utterance) < _frames(self._limits.longest):
             return None
@@ -110,61 +200,6 @@ class Turns:
         self._utterance = None
         self._quiet = 0
         return Moment.ENDED
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A sentence of ours, and how long it takes to say it."""
-
-    text: str
-    seconds: float
-
-
-def heard(said: Iterable[Said], seconds: float) -> str:
-    """Give what was heard of several sentences when so many seconds of them were.
-
-    The one that was interrupted is cut behind the last word that was whole, taking all its
-    letters as equally long.
-    """
-    texts: list[str] = []
-    for sentence in said:
-        if seconds >= sentence.seconds - FRAME_SECONDS / 2:
-            texts.append(sentence.text)
-            seconds -= sentence.seconds
-            continue
-        share = max(0.0, seconds) / sentence.seconds
-        whole, _, _ = sentence.text[: int(len(sentence.text) * share) + 1].rpartition(" ")
-        if whole:
-            texts.append(whole + " …")
-        break
-    return " ".join(texts)
-
-
-class Sentences:
-    """Cuts a text that comes in pieces into sentences, each given as soon as it is whole."""
-
-    def __init__(self) -> None:
-        self._rest = ""
-
-    def add(self, piece: str) -> list[str]:
-        """Take a piece; give the sentences that are whole now."""
-        *whole, self._rest = _SENTENCE_END.split(self._rest + piece)
-        while len(self._rest) > LONGEST_SENTENCE:
-            cut = self._rest.rfind(" ", 1, LONGEST_SENTENCE)
-            cut = cut if cut > 0 else LONGEST_SENTENCE
-            whole.append(self._rest[:cut])
-            self._rest = self._rest[cut:].lstrip()
-        return [text.strip() for text in whole if text.strip()]
-
-    def finish(self) -> list[str]:
-        """Give what is left."""
-        rest, self._rest = self._rest.strip(), ""
-        return [rest] if rest else []
-
-
-def whole_frames(pcm: bytes) -> bytes:
-    """Fill sound up with silence to whole frames."""
-    return pcm + bytes(-len(pcm) % FRAME_BYTES)
 
 
 def _frames(seconds: float) -> int:

@@ -20,7 +20,6 @@ from bridge.api.keys import (
 )
 from bridge.api.whatsapp import WHATSAPP
 from bridge.app.lines import lines_of
-from bridge.call.model import LineName
 from bridge.legs.webrtc import PeerFactory
 from bridge.media.archive import Archive
 from bridge.media.assets import Assets
@@ -36,11 +35,7 @@ from bridge.node.playback import Playbacks
 from bridge.node.providers import Providers
 from bridge.node.recording import Recordings
 from bridge.node.streams import Streams
-from bridge.settings import (
-    DEMO_LINE,
-    Settings,
-    networks,
-)
+from bridge.settings import Settings, networks
 
 
 def reach_out(application: web.Application, settings: Settings) -> None:

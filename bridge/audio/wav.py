@@ -27,13 +27,44 @@ class Wav:
     channels: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the samples of a file."""
+
+    rate: int
+    channels: int
+    start: int
+    """Where the samples begin, in bytes."""
+    length: int | None
+    """How many bytes they are; None where the encoder did not know."""
+
+
 def parse_wav(data: bytes) -> Wav:
     """Read a whole file; a data chunk of unknown or too great length ends where the file ends.
 
     Raises:
         RemoteProtocolError: It is not a WAV file, or its samples are not 16-bit PCM.
     """
-    if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+    if len(data) < 12:
+        raise RemoteProtocolError("not a WAV file")
+    head = parse_head(data)
+    if head is None:
+        raise RemoteProtocolError("the WAV file holds no samples")
+    available = len(data) - head.start
+    length = available if head.length is None else min(head.length, available)
+    length -= length % (2 * head.channels)
+    return Wav(data[head.start : head.start + length], head.rate, head.channels)
+
+
+def parse_head(data: bytes) -> Head | None:
+    """Read what stands before the samples; None while more of it is to come.
+
+    Raises:
+        RemoteProtocolError: It is not a WAV file, or its samples are not 16-bit PCM.
+    """
+    if len(data) < 12:
+        return None
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise RemoteProtocolError("not a WAV file")
     wave_format: tuple[int, int] | None = None
     position = 12
@@ -43,11 +74,13 @@ def parse_wav(data: bytes) -> Wav:
         if name == b"data":
             if wave_format is None:
                 raise RemoteProtocolError("the WAV file has no format before its samples")
-            return _cut(data, position, length, wave_format)
+            return Head(*wave_format, position, None if length in _UNKNOWN_LENGTHS else length)
+        if name == b"fmt " and position + length > len(data):
+            return None
         if name == b"fmt ":
             wave_format = _parse_format(data[position : position + length])
         position += length + (length & 1)
-    raise RemoteProtocolError("the WAV file holds no samples")
+    return None
 
 
 def header(pcm_bytes: int) -> bytes:
@@ -74,12 +107,3 @@ def _parse_format(chunk: bytes) -> tuple[int, int]:
     if not 1 <= channels <= 8 or not 1000 <= rate <= 384_000:
         raise RemoteProtocolError(f"the WAV file has {channels} channels at {rate} Hz")
     return rate, channels
-
-
-def _cut(data: bytes, start: int, length: int, wave_format: tuple[int, int]) -> Wav:
-    rate, channels = wave_format
-    available = len(data) - start
-    if length in _UNKNOWN_LENGTHS or length > available:
-        length = available
-    length -= length % (2 * channels)
-    return Wav(data[start : start + length], rate, channels)

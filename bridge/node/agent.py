@@ -4,11 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.agent.providers import Providers, http_providers
-from bridge.agent.session import AgentLeg, AgentMode, AgentObserver, Script
+from bridge.agent.http_providers import http_providers
+from bridge.agent.providers import Models, ProviderLimits, Providers
+from bridge.agent.script import AgentMode, AgentObserver, Manners, Script
+from bridge.agent.session import AgentLeg
 from bridge.agent.standin import GREETING, stand_in
+from bridge.agent.voice import Voices
 from bridge.call import events
 from bridge.call.machine import UNANSWERED
 from bridge.call.model import CallId, Direction, LegId, LineName, Party
@@ -29,6 +33,24 @@ MODES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an agent plays."""
+
+    providers: Providers
+    greeting: str
+    manners: Manners
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWays:
+    """How the agents of a line talk, and what is expected of its providers."""
+
+    manners: Manners = field(default_factory=Manners)
+    limits: ProviderLimits = field(default_factory=ProviderLimits)
+    models: Models = field(default_factory=Models)
+
+
 class Agents:
     """The agents of this node's calls."""
 
@@ -37,8 +59,8 @@ class Agents:
         manager: Manager,
         lines: Lines,
         *,
-        providers: Callable[[LineName, LineConfig], Providers],
-        greeting: Callable[[LineName, LineConfig], str],
+        part: Callable[[LineName, LineConfig], Part],
+        voices: Voices,
         observer: AgentObserver,
     ) -> None:
         """Make it.
@@ -46,14 +68,14 @@ class Agents:
         Args:
             manager: has the calls.
             lines: say how each line is set.
-            providers: gives those of a line.
-            greeting: gives what is said first.
+            part: gives what a line's agents play.
+            voices: lends each what knows a voice from a noise.
             observer: counts what agents do.
         """
         self._manager = manager
         self._lines = lines
-        self._providers = providers
-        self._greeting = greeting
+        self._part = part
+        self._voices = voices
         self._observer = observer
 
     def happened(self, event: CallEvent) -> None:
@@ -85,9 +107,13 @@ class Agents:
         if _agents(runner):
             raise InvalidState("the call has an agent already")
         config = self._lines.config(line)
+        part = self._part(line, config)
         chosen = mode or MODES.get(config.mode, AgentMode.AI)
         script = Script(
-            chosen, greeting=self._greeting(line, config), system_prompt=config.system_prompt
+            chosen,
+            greeting=part.greeting,
+            system_prompt=config.system_prompt,
+            manners=part.manners,
         )
         made: list[AgentLeg] = []
 
@@ -95,7 +121,8 @@ class Agents:
             leg = AgentLeg(
                 leg_id,
                 script,
-                self._providers(line, config),
+                part.providers,
+                voices=self._voices,
                 observer=self._observer,
                 hang_up=lambda: _hang_up(runner),
             )
@@ -129,36 +156,34 @@ class Agents:
                 self._manager.request(line, call_id, events.HangupRequested())
 
 
-def build_agents(
-    manager: Manager, lines: Lines, http: Http, *, observer: AgentObserver, demo: LineName | None
-) -> Agents:
-    """Make the agents of a node.
+def casting(
+    http: Http, *, ways: Callable[[LineName], AgentWays], demo: LineName | None
+) -> Callable[[LineName, LineConfig], Part]:
+    """Make what gives agents their parts.
 
     Args:
-        manager: has the calls.
-        lines: say how each line is set.
         http: reaches the lines' providers.
-        observer: counts what agents do.
+        ways: gives how a line's agents talk.
         demo: the line whose missing providers are played by stand-ins.
     """
     demonstration = stand_in() if demo is not None else None
 
-    def providers(line: LineName, config: LineConfig) -> Providers:
-        urls = (config.stt_url, config.llm_url, config.tts_url)
-        real = http_providers(http, urls, config.provider_token)
+    def part(line: LineName, config: LineConfig) -> Part:
+        urls, way = (config.stt_url, config.llm_url, config.tts_url), ways(line)
+        real = http_providers(
+            http, urls, config.provider_token, limits=way.limits, models=way.models
+        )
         if line != demo or demonstration is None:
-            return real
-        return Providers(
+            return Part(real, config.greeting, way.manners)
+        providers = Providers(
             real.stt if config.stt_url else demonstration.stt,
             real.llm if config.llm_url else demonstration.llm,
             real.tts if config.tts_url else demonstration.tts,
         )
+        plays = not (config.greeting or config.stt_url)
+        return Part(providers, GREETING if plays else config.greeting, way.manners)
 
-    def greeting(line: LineName, config: LineConfig) -> str:
-        plays = line == demo and not (config.greeting or config.stt_url)
-        return GREETING if plays else config.greeting
-
-    return Agents(manager, lines, providers=providers, greeting=greeting, observer=observer)
+    return part
 
 
 def _agents(runner: CallRunner) -> list[AgentLeg]:

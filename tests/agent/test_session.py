@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from bridge.agent.providers import ProviderFailed, Providers
-from bridge.agent.session import AgentLeg, AgentMode, Script
+from bridge.agent.script import AgentMode, Manners, Script
+from bridge.agent.session import AgentLeg
 from bridge.agent.tones import tone
 from bridge.agent.turns import TurnLimits
+from bridge.agent.voice import Voices
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call import events
 from bridge.call.model import LegId
+from tests.support.waiting import until
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SPOKEN = (3000 * np.sin(np.arange(16000) * 0.1)).astype("<i2").tobytes()
@@ -26,14 +29,18 @@ class Minds:
         self.pieces = ["For how many? ", "We close", " at ten."]
         self.failing = set()
         self.waiting = set()
+        self.gates = {}
         self.asked = []
 
     async def _do(self, step, what):
         self.asked.append((step, what))
+        for gate in (self.gates.get(step), self.gates.get(what) if step == "tts" else None):
+            if gate is not None:
+                await gate.wait()
         if step in self.waiting:
             await asyncio.sleep(3600)
         if step in self.failing:
-            raise ProviderFailed("it failed", step=step, reason="status")
+            raise ProviderFailed("it failed", step=step.split()[0], reason="status")
 
     async def transcribe(self, pcm):
         await self._do("stt", len(pcm))
@@ -46,7 +53,9 @@ class Minds:
 
     async def speak(self, text):
         await self._do("tts", text)
-        return SPOKEN
+        yield SPOKEN[:8000]
+        await self._do("tts end", text)
+        yield SPOKEN[8000:]
 
     def spoken(self):
         return [what for step, what in self.asked if step == "tts"]
@@ -57,6 +66,7 @@ class Counts:
         self.failed = []
         self.steps = []
         self.interruptions = 0
+        self.fillers = 0
 
     def step_took(self, step, seconds):
         self.steps.append(step)
@@ -66,6 +76,9 @@ class Counts:
 
     def interrupted(self):
         self.interruptions += 1
+
+    def filled(self):
+        self.fillers += 1
 
 
 class Talk:
@@ -114,16 +127,21 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(mode=AgentMode.AI, *, greeting="Good day.", **script):
+async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **manners):
     minds, counts = Minds(), Counts()
-    told = Script(mode, greeting=greeting, system_prompt="Be brief.", **script)
+    told = Script(mode, greeting=greeting, system_prompt="Be brief.", manners=Manners(**manners))
     holder: list[Talk] = []
 
     def hang_up():
         holder[0].hung_up += 1
 
     leg = AgentLeg(
-        LegId("leg_1"), told, Providers(minds, minds, minds), observer=counts, hang_up=hang_up
+        LegId("leg_1"),
+        told,
+        Providers(minds, minds, minds),
+        voices=Voices(model and (lambda: model), most=1),
+        observer=counts,
+        hang_up=hang_up,
     )
     talk = Talk(leg, minds, counts)
     holder.append(talk)
@@ -221,7 +239,7 @@ async def test_a_noise_without_words_is_not_answered():
         await talk.quiet()
         await talk.say()
         await talk.quiet()
-        assert [step for step, _ in talk.minds.asked] == ["tts", "stt"]
+        assert [step for step, _ in talk.minds.asked] == ["tts", "tts end", "stt"]
 
 
 async def test_a_noise_while_a_reply_is_thought_of_does_not_lose_it():
@@ -241,7 +259,7 @@ async def test_a_failing_step_is_told_and_apologised_for():
             talk.minds.failing.add(step)
             await talk.say()
             await talk.quiet()
-            assert " ".join(talk.minds.spoken()) == talk.leg.script.fallback
+            assert " ".join(talk.minds.spoken()) == talk.leg.script.manners.fallback
             talk.minds.asked.clear()
             assert talk.told("agent.failed") == [
                 {"agentId": "leg_1", "step": step, "reason": "status"}
@@ -318,3 +336,188 @@ async def test_a_mistake_of_ours_hangs_up_rather_than_leave_the_caller_alone():
         await talk.tick(count=5)
         assert talk.task.done()
         assert talk.hung_up == 1
+
+
+# Sound that comes while it is made
+
+
+async def test_a_sentence_is_heard_while_the_rest_of_it_is_still_made():
+    async with talking(greeting="") as talk:
+        talk.minds.waiting.add("tts end")
+        await talk.tick(VOICE, 25)
+        said = [frame for frame in await talk.tick(count=60) if frame]
+        # What does not fill a frame waits for the rest no longer than one, then silence fills it.
+        assert b"".join(said) == SPOKEN[:8000] + bytes(320)
+
+
+async def test_a_sentence_whose_sound_breaks_off_is_remembered_as_far_as_it_was_heard():
+    async with talking(greeting="") as talk:
+        talk.minds.pieces = ["We have a table for two at the window at eight."]
+        talk.minds.failing.add("tts end")
+        await talk.say()
+        await talk.quiet()
+        assert talk.told("agent.failed")[0]["step"] == "tts"
+        assert talk.leg.history[-1].content == "We …"
+
+
+async def test_an_empty_reply_is_a_failure_and_no_silence():
+    async with talking(greeting="") as talk:
+        talk.minds.pieces = ["", " "]
+        await talk.say()
+        await talk.quiet()
+        assert talk.counts.failed == [("llm", "garbage")]
+        assert " ".join(talk.minds.spoken()) == talk.leg.script.manners.fallback
+
+
+# Fillers
+
+
+async def test_a_slow_reply_is_filled_with_words_once_and_then_with_tones():
+    async with talking(greeting="", filler="Wait.", filler_seconds=1.0) as talk:
+        talk.minds.waiting.add("llm")
+        await talk.say()
+        assert not any(await talk.tick(count=49))
+        await talk.quiet()
+        assert talk.minds.spoken() == ["Wait."]
+        said = [frame for frame in await talk.tick(count=80) if frame]
+        assert 0 < len(said) <= 20
+        assert talk.minds.spoken() == ["Wait."]
+        assert talk.counts.fillers == 2
+        assert talk.leg.history[-1].role == "user"
+
+
+async def test_without_words_the_filler_is_a_tone():
+    for failing in (set(), {"tts"}):
+        async with talking(
+            greeting="", filler="Wait." if failing else "", filler_seconds=1.0
+        ) as talk:
+            talk.minds.failing |= failing
+            talk.minds.waiting.add("llm")
+            await talk.say()
+            said = [frame for frame in await talk.tick(count=75) if frame]
+            assert len(said) == 20
+            assert talk.counts.fillers == 1
+
+
+async def test_the_reply_follows_the_filler_and_is_timed_without_it():
+    async with talking(greeting="", filler="Wait.", filler_seconds=1.0) as talk:
+        gate = asyncio.Event()
+        talk.minds.gates["llm"] = gate
+        await talk.say()
+        await talk.tick(count=55)
+        assert talk.told("agent.replied") == []
+        gate.set()
+        await talk.quiet()
+        assert talk.minds.spoken() == ["Wait.", "For how many?", "We close at ten."]
+        assert talk.leg.history[-1].content == "For how many? We close at ten."
+        assert len(talk.told("agent.replied")) == 1
+
+
+async def test_a_filler_that_comes_after_the_reply_is_not_heard():
+    async with talking(greeting="", filler="Wait.", filler_seconds=1.0) as talk:
+        gates = talk.minds.gates = {"llm": asyncio.Event(), "Wait.": asyncio.Event()}
+        await talk.say()
+        await talk.tick(count=55)
+        gates["llm"].set()
+        await talk.tick(count=5)
+        gates["Wait."].set()
+        await talk.quiet()
+        assert talk.counts.fillers == 0
+        assert talk.leg.history[-1].content == "For how many? We close at ten."
+
+
+async def test_who_interrupts_a_filler_is_answered_all_the_same():
+    async with talking(greeting="", filler="Wait.", filler_seconds=1.0) as talk:
+        talk.minds.waiting.add("llm")
+        await talk.say()
+        await talk.tick(count=60)
+        talk.minds.waiting.clear()
+        await talk.say()
+        await talk.quiet()
+        assert talk.leg.history[-1].content == "For how many? We close at ten."
+
+
+async def test_no_filler_is_played_where_none_is_wanted():
+    async with talking(greeting="", filler_seconds=0.0) as talk:
+        talk.minds.waiting.add("llm")
+        await talk.say()
+        assert not any(await talk.tick(count=500))
+
+
+# Voices and noises
+
+
+class Ears:
+    """A model that the test tells what it hears."""
+
+    def __init__(self):
+        self.voice = False
+
+    def reset(self):
+        pass
+
+    def process(self, data):
+        return float(self.voice)
+
+
+async def test_a_noise_pauses_the_agent_for_a_moment_and_loses_no_sample():
+    async with talking(model=Ears()) as talk:
+        await until(lambda: talk.leg._turns.judge is not None)
+        before = await talk.tick(count=10)
+        paused = await talk.tick(VOICE, 3)
+        rest = await talk.tick(VOICE, 60)
+        assert paused[2] is None
+        assert rest[:12] == [None] * 12
+        said = [frame for frame in before + paused + rest if frame]
+        assert b"".join(said) == (SPOKEN + bytes(-len(SPOKEN) % 640))[: 640 * len(said)]
+        assert len(said) == 50
+        assert talk.counts.interruptions == 0
+
+
+async def test_a_voice_stops_the_agent_as_soon_as_a_noise_pauses_it():
+    ears = Ears()
+    async with talking(model=ears) as talk:
+        await until(lambda: talk.leg._turns.judge is not None)
+        await talk.tick(count=10)
+        ears.voice = True
+        said = await talk.tick(VOICE, 10)
+        # The second loud frame decides; the frame of that tick had been given before.
+        assert said[2:] == [None] * 8
+        assert talk.counts.interruptions == 1
+
+
+async def test_a_voice_that_is_known_late_ends_what_was_paused():
+    ears = Ears()
+    async with talking(model=ears) as talk:
+        await until(lambda: talk.leg._turns.judge is not None)
+        await talk.tick(count=10)
+        await talk.tick(VOICE, 6)
+        ears.voice = True
+        await talk.tick(VOICE, 30)
+        assert talk.counts.interruptions == 1
+        [interrupted] = talk.told("agent.interrupted")
+        assert interrupted["heardSeconds"] == 0.24
+
+
+# Silence
+
+
+async def test_a_silent_caller_is_asked_as_often_as_is_set():
+    async with talking(greeting="", nudges=3, turns=TurnLimits(silence=1.0)) as talk:
+        for _ in range(4):
+            await talk.tick(count=51)
+            await talk.quiet()
+        await talk.over()
+        assert talk.minds.spoken() == ["Are you still there?"] * 3 + ["Goodbye."]
+
+
+async def test_a_caller_who_speaks_again_is_asked_anew():
+    async with talking(greeting="", turns=TurnLimits(silence=1.0)) as talk:
+        await talk.tick(count=51)
+        await talk.quiet()
+        await talk.say()
+        await talk.quiet()
+        await talk.tick(count=51)
+        await talk.quiet()
+        assert talk.minds.spoken()[-1] == "Are you still there?"
+        assert not talk.task.done()

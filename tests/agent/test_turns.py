@@ -1,18 +1,8 @@
 """Taking turns, frame by frame."""
 
 import numpy as np
-import pytest
 
-from bridge.agent.turns import (
-    LONGEST_SENTENCE,
-    Moment,
-    Said,
-    Sentences,
-    TurnLimits,
-    Turns,
-    heard,
-    whole_frames,
-)
+from bridge.agent.turns import Moment, TurnLimits, Turns
 from bridge.audio.frame import SILENCE
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
@@ -85,50 +75,3 @@ def test_our_own_turn_is_not_their_silence():
     turns = Turns(LIMITS)
     assert told(feed(turns, *[SILENCE] * 200, busy=True)) == []
     assert told(feed(turns, *[SILENCE] * 49)) == []
-
-
-SAID = [Said("Good day.", 1.0), Said("What can I do for you?", 2.0)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, ""),
-        (0.1, ""),
-        (0.7, "Good …"),
-        (1.0, "Good day."),
-        (2.0, "Good day. What can I …"),
-        (3.0, "Good day. What can I do for you?"),
-        (9.0, "Good day. What can I do for you?"),
-    ],
-)
-def test_what_was_heard_ends_with_the_last_whole_word(seconds, text):
-    assert heard(SAID, seconds) == text
-
-
-def test_a_text_in_pieces_becomes_sentences():
-    sentences = Sentences()
-    pieces = ["It is te", "n. Wh", "y do you a", "sk? At 3.5", " percent", "! ", "Bye"]
-    assert [whole for piece in pieces for whole in sentences.add(piece)] == [
-        "It is ten.",
-        "Why do you ask?",
-        "At 3.5 percent!",
-    ]
-    assert sentences.finish() == ["Bye"]
-    assert sentences.finish() == []
-
-
-def test_a_text_without_an_end_is_cut_at_words():
-    sentences = Sentences()
-    parts = sentences.add("word " * 200) + sentences.finish()
-    assert all(len(part) <= LONGEST_SENTENCE for part in parts)
-    assert " ".join(parts) == ("word " * 200).strip()
-
-
-def test_a_single_endless_word_is_cut_too():
-    assert [len(part) for part in Sentences().add("x" * 900)] == [LONGEST_SENTENCE] * 2
-
-
-def test_sound_is_filled_up_to_whole_frames():
-    assert len(whole_frames(bytes(642))) == 1280
-    assert whole_frames(VOICE) == VOICE

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.wav import Wav, header, parse_wav
+from bridge.audio.wav import Head, Wav, header, parse_head, parse_wav
 from bridge.errors import RemoteProtocolError
 from tests.support.wav import wav_file
 
@@ -73,6 +73,15 @@ def test_half_a_sample_at_the_end_is_left_out():
 def test_anything_else_is_refused(data):
     with pytest.raises(RemoteProtocolError, match="WAV"):
         parse_wav(data)
+
+
+def test_a_head_is_read_as_soon_as_it_is_whole():
+    data = wav_file(PCM, rate=8000)
+    assert [parse_head(data[:size]) for size in range(44)] == [None] * 44
+    assert parse_head(data[:44]) == Head(8000, 1, 44, len(PCM))
+    assert parse_head(riff(pcm_format(), chunk(b"data", b"", length=0xFFFFFFFF))) == Head(
+        16000, 1, 44, None
+    )
 
 
 @given(st.binary(max_size=200), st.integers(0, 60))

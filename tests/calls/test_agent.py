@@ -8,7 +8,7 @@ import pytest
 
 from bridge.agent.session import AgentLeg
 from bridge.call.model import LineName
-from bridge.settings import Net
+from bridge.settings import Agent, Net
 from tests.support.inprocess import KEY, Client, running, settings
 from tests.support.provider_double import providing
 from tests.support.waiting import until
@@ -27,17 +27,19 @@ class Line(Client):
 
 @asynccontextmanager
 async def line(mode, **more):
-    chosen = msgspec.structs.replace(settings(), net=Net(allow=["127.0.0.0/8"]))
+    chosen = msgspec.structs.replace(
+        settings(), net=Net(allow=["127.0.0.0/8"]), agent=Agent(end_seconds=0.2)
+    )
     async with providing() as double, running(chosen) as client:
         heard = []
-        manager = client.bridge.manager
-        told = manager._publish
+        observer = client.bridge.manager._observer
+        told = observer._publish
 
         def listen(event):
             heard.append(event)
             told(event)
 
-        manager._publish = listen
+        observer._publish = listen
         body = double.config(mode, **more)
         response = await client.http.put("/call/config", json=body, headers=KEY)
         assert response.status == 200, await response.text()

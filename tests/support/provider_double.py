@@ -58,6 +58,8 @@ class ProviderDouble:
         answer = self.answers[step]
         if answer == "hang":
             await asyncio.sleep(3600)
+        if isinstance(answer, web.HTTPException):
+            raise answer
         if isinstance(answer, int):
             return web.Response(status=answer, text="no")
         if isinstance(answer, bytes):

@@ -3,24 +3,16 @@
 import asyncio
 import ipaddress
 import json
-import struct
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import numpy as np
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.agent.providers import (
-    Message,
-    Patience,
-    ProviderFailed,
-    http_providers,
-    to_call_sound,
-)
+from bridge.agent.http_providers import http_providers
+from bridge.agent.providers import Message, Models, ProviderFailed, ProviderLimits
 from bridge.audio.wav import parse_wav
-from bridge.errors import RemoteProtocolError
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from tests.support.provider_double import providing, tone_wav
@@ -30,14 +22,17 @@ SOUND = bytes(6400)
 TALK = [Message("assistant", "Hello."), Message("user", "What time is it?")]
 
 
+def limits(seconds, most=1 << 24):
+    return ProviderLimits(seconds, seconds, seconds, text_bytes=most, sound_bytes=most)
+
+
 @asynccontextmanager
-async def asking(*, allow=LOOPBACK, seconds=5.0):
+async def asking(*, allow=LOOPBACK, seconds=5.0, most=1 << 24):
     http = Http(Guard(allow=allow, require_tls=False))
     async with providing() as double:
         urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
-        patience = Patience(seconds, seconds, seconds)
         try:
-            yield http_providers(http, urls, "s3cret", patience), double
+            yield http_providers(http, urls, "s3cret", limits=limits(seconds, most)), double
         finally:
             await http.aclose()
 
@@ -50,8 +45,9 @@ async def openai(handle, *paths, seconds=5.0):
     server = TestServer(application)
     await server.start_server()
     stt, llm, tts = (str(server.make_url(f"/v1{path}")) for path in paths)
+    models = Models(stt="ears", llm="mind", tts="mouth", voice="onyx")
     try:
-        yield http_providers(http, (stt, llm, tts), "k", Patience(seconds, seconds, seconds))
+        yield http_providers(http, (stt, llm, tts), "k", limits=limits(seconds), models=models)
     finally:
         await http.aclose()
         await server.close()
@@ -71,7 +67,7 @@ async def ask(providers, step):
         case "llm":
             return await whole(providers.llm.reply("Be brief.", TALK))
         case _:
-            return await providers.tts.speak("Good day.")
+            return b"".join(await whole(providers.tts.speak("Good day.")))
 
 
 async def test_speech_is_posted_as_a_wav_file_with_the_token():
@@ -107,7 +103,6 @@ async def test_a_text_is_posted_to_be_spoken():
         ({"error": "no"}, "garbage"),
         (b"<html>", "garbage"),
         (b"", "garbage"),
-        (bytes(17 * 1024 * 1024), "too_large"),
     ],
 )
 async def test_every_bad_answer_is_one_error(step, answer, reason):
@@ -117,6 +112,15 @@ async def test_every_bad_answer_is_one_error(step, answer, reason):
             await ask(providers, step)
         assert (caught.value.step, caught.value.reason) == (step, reason)
         assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("step", ["stt", "llm", "tts"])
+async def test_an_answer_that_is_too_much_is_the_same_error(step):
+    async with asking(most=100_000) as (providers, double):
+        double.answers[step] = b"\x01\x82" * 60_000
+        with pytest.raises(ProviderFailed) as caught:
+            await ask(providers, step)
+        assert (caught.value.step, caught.value.reason) == (step, "too_large")
 
 
 @pytest.mark.parametrize("step", ["stt", "llm", "tts"])
@@ -237,44 +241,109 @@ async def test_openai_is_asked_for_wav_in_the_voice_of_the_query():
         assert len(await ask(providers, "tts")) == 3200
 
 
-# Sound
+async def test_without_a_query_the_settings_name_models_and_voice():
+    asked = []
+
+    async def answer(request):
+        if request.path.endswith("transcriptions"):
+            asked.append((await request.post())["model"])
+            return web.json_response({"text": "yes"})
+        body = await request.json()
+        asked.append((body["model"], body.get("voice")))
+        if request.path.endswith("speech"):
+            return web.Response(body=tone_wav(0.1))
+        return web.json_response({"choices": [{"message": {"content": "Yes."}}]})
+
+    paths = ("/audio/transcriptions", "/chat/completions", "/audio/speech")
+    async with openai(answer, *paths) as providers:
+        for step in ("stt", "llm", "tts"):
+            await ask(providers, step)
+    assert asked == ["ears", ("mind", None), ("mouth", "onyx")]
 
 
-def wav(rate, channels, seconds=1.0):
-    count = round(rate * seconds)
-    sound = (6000 * np.sin(2 * np.pi * 400 * np.arange(count) / rate)).astype("<i2")
-    pcm = np.repeat(sound, channels).tobytes()
-    block = 2 * channels
-    form = struct.pack("<HHIIHH", 1, channels, rate, rate * block, block, 16)
-    chunks = b"fmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(pcm)) + pcm
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+async def test_a_stream_is_over_with_its_last_event_though_the_connection_stays():
+    let_go = asyncio.Event()
+
+    async def think(request):
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(
+            b'data: {"choices": [{"delta": {"content": "Yes."}}]}\n\ndata: [DONE]\n\n'
+        )
+        await let_go.wait()
+        return answer
+
+    async with openai(think, *PATHS) as providers:
+        assert await ask(providers, "llm") == ["Yes."]
+        let_go.set()
 
 
-@pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 44100, 48000, 22051])
-@pytest.mark.parametrize("channels", [1, 2])
-async def test_a_wav_file_of_any_rate_keeps_its_pitch_length_and_loudness(rate, channels):
-    made = np.frombuffer(await to_call_sound(wav(rate, channels)), "<i2")
-    assert abs(len(made) - 16000) <= 160
-    assert abs(np.argmax(np.abs(np.fft.rfft(made[:16000], 16000))) - 400) <= 1
-    assert abs(made[2000:14000].astype(float).std() - 6000 / np.sqrt(2)) < 60
+@pytest.mark.parametrize("chunked", ["wav", "raw"])
+async def test_speech_is_given_while_it_comes(chunked):
+    first_is_here = asyncio.Event()
+    whole_file = tone_wav(1.0)
+    body = whole_file if chunked == "wav" else whole_file[44:]
+
+    async def speak(request):
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(body[:8000])
+        async with asyncio.timeout(5):
+            await first_is_here.wait()
+        await answer.write(body[8000:])
+        return answer
+
+    async with openai(speak, *PATHS) as providers:
+        sound = b""
+        async for pcm in providers.tts.speak("Good day."):
+            sound += pcm
+            first_is_here.set()
+    assert sound == whole_file[44:]
 
 
-async def test_raw_samples_are_taken_as_they_are():
-    assert await to_call_sound(b"\x01\x02" * 50) == b"\x01\x02" * 50
+async def test_speech_that_breaks_off_gives_what_came_and_then_the_error():
+    async def speak(request):
+        answer = web.StreamResponse(headers={"Content-Length": "90000"})
+        await answer.prepare(request)
+        await answer.write(tone_wav(1.0)[:20000])
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
+    came = 0
+
+    async def take(sound):
+        nonlocal came
+        async for pcm in sound:
+            came += len(pcm)
+
+    async with openai(speak, *PATHS) as providers:
+        with pytest.raises(ProviderFailed) as caught:
+            await take(providers.tts.speak("Good day."))
+    assert caught.value.reason == "unreachable"
+    assert came > 10000
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"abc",
-        b'{"error": 1}',
-        b"<html></html>!",
-        b"RIFF",
-        wav(8000, 1, 0.0),
-        wav(8000, 1, 121),
-    ],
-)
-async def test_what_is_no_sound_is_refused(data):
-    with pytest.raises(RemoteProtocolError):
-        await to_call_sound(data)
+async def test_speech_that_drips_is_given_up_at_the_limit_of_the_whole():
+    async def drip(request):
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await answer.write(bytes(2))
+                await asyncio.sleep(0.01)
+        return answer
+
+    async with openai(drip, *PATHS, seconds=0.2) as providers:
+        with pytest.raises(ProviderFailed) as caught:
+            await whole(providers.tts.speak("Good day."))
+    assert caught.value.reason == "timeout"
+
+
+async def test_a_redirect_to_a_private_address_is_not_followed():
+    async with asking() as (providers, double):
+        for step in ("stt", "llm", "tts"):
+            double.answers[step] = web.HTTPTemporaryRedirect("http://10.0.0.1/admin")
+            with pytest.raises(ProviderFailed) as caught:
+                await ask(providers, step)
+            assert caught.value.reason == "status"

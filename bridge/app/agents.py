@@ -1,0 +1,62 @@
+"""The agents of a bridge, made from its settings."""
+
+from aiohttp import web
+
+from bridge.agent.providers import Models, ProviderLimits
+from bridge.agent.script import Manners
+from bridge.agent.turns import TurnLimits
+from bridge.agent.voice import Voices, silero
+from bridge.api.keys import AGENTS, HTTP, LINES, MANAGER, METRICS
+from bridge.call.model import LineName
+from bridge.node.agent import Agents, AgentWays, casting
+from bridge.settings import DEMO_LINE, Agent, Settings
+
+
+def talk(application: web.Application, settings: Settings) -> Agents:
+    """Give the application its agents."""
+    common = ways_of(settings.agent)
+    own = {
+        name: ways_of(line.agent) for name, line in settings.lines.items() if line.agent is not None
+    }
+    application[AGENTS] = agents = Agents(
+        application[MANAGER],
+        application[LINES],
+        part=casting(
+            application[HTTP],
+            ways=lambda line: own.get(line, common),
+            demo=None if settings.lines else LineName(DEMO_LINE),
+        ),
+        voices=Voices(silero(), most=settings.agent.voices),
+        observer=application[METRICS].agents,
+    )
+    return agents
+
+
+def ways_of(agent: Agent) -> AgentWays:
+    """Read how agents talk."""
+    return AgentWays(
+        Manners(
+            fallback=agent.fallback,
+            nudge=agent.nudge,
+            nudges=agent.nudges,
+            goodbye=agent.goodbye,
+            filler=agent.filler,
+            filler_seconds=agent.filler_seconds,
+            most_seconds=agent.talk_seconds,
+            turns=TurnLimits(
+                end=agent.end_seconds,
+                longest=agent.longest_seconds,
+                silence=agent.silence_seconds,
+                interrupting_dbov=agent.interrupting_dbov,
+            ),
+        ),
+        ProviderLimits(
+            stt_seconds=agent.stt_seconds,
+            llm_seconds=agent.llm_seconds,
+            tts_seconds=agent.tts_seconds,
+            text_bytes=agent.text_bytes,
+            sound_bytes=agent.sound_bytes,
+            spoken_seconds=agent.spoken_seconds,
+        ),
+        Models(agent.stt_model, agent.llm_model, agent.tts_model, agent.voice),
+    )
