@@ -220,6 +220,11 @@ class Metrics:
         self._node.late_ticks.inc(late)
         self._node.skipped_ticks.inc(skipped)
 
+    def forerunners(self, *, stuck: int, lost: int) -> None:
+        """Count this node's processes before this one: killed as stuck, gone for other reasons."""
+        self._node.restarts.labels("stuck").inc(stuck)
+        self._node.restarts.labels("lost").inc(lost)
+
     def set_media_ports(self, *, used: int, free: int) -> None:
         """Set how many UDP ports of the media range are in use."""
         self._node.ports.labels("used").set(used)
@@ -361,6 +366,14 @@ class _NodeMetrics:
             "What the database was to keep and could not.",
             registry=registry,
         )
+        self.restarts = Counter(
+            "bridge_node_restarts_total",
+            "How often the node was started anew.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in ("stuck", "lost"):
+            self.restarts.labels(reason)
         for queue in QUEUES:
             self.drops.labels(queue)
         for reason in DISCARD_REASONS:

@@ -12,8 +12,10 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
+from bridge.api.keys import METRICS
 from bridge.app.build import Bridge, Place, build
 from bridge.errors import SettingsError
+from bridge.heartbeat import beat
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen
 from bridge.node.manager import Manager
@@ -51,6 +53,9 @@ async def _serve(chosen: Settings, seat: Seat | None) -> None:
     await runner.setup()
     _spare_the_collector()
     bridge.background.spawn(_sweep(bridge.manager), name="sweep")
+    if seat is not None:
+        bridge.application[METRICS].forerunners(stuck=seat.stuck, lost=seat.lost)
+        bridge.background.spawn(beat(seat.pipe), name="beat")
     try:
         await _listen(runner, chosen, seat)
         _announce(chosen)

@@ -6,7 +6,8 @@ evenly, to a busy or dying node as well). The children are fresh interpreters, n
 this process, no loop, thread or lock in a library, is copied half-way, a restarted node is exactly like a
 first one, and this process never loads what a node is made of. What a node must know comes over its
 standard input; nothing secret stands on a command line. That pipe stays open: its end is how a
-node learns that its supervisor is gone, however it went, and that it has to stop.
+node learns that its supervisor is gone, however it went, and that it has to stop. Over a second pipe
+each node's loop beats; a node that lives but beats no more is killed and started anew.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from bridge.errors import SettingsError, SetupError
+from bridge.heartbeat import BEAT_SECONDS, Heartbeat, pipe, read
 from bridge.net.directory import FOLDER, DirectoryFile
 from bridge.settings import Settings, port_range
 
@@ -51,6 +53,12 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     core: int | None
     """The processor to stay on; None for any."""
     settings: Settings
+    pipe: int = -1
+    """File descriptor to beat on; -1 for none."""
+    stuck: int = 0
+    """How many of its forerunners were killed because they were stuck."""
+    lost: int = 0
+    """How many of them went for other reasons."""
 
 
 def count_of(settings: Settings) -> int:
@@ -139,39 +147,51 @@ class _Supervisor:
         delay = FIRST_DELAY
         while not self._stopping.is_set():
             began = loop.time()
-            code = await self._run_once(seat)
+            code, stuck = await self._run_once(seat)
             if self._stopping.is_set():
                 return
             calls = self._directory.lost(seat.index)
-            log.error("node.lost", extra={"node": seat.index, "code": code, "calls": calls})
+            log.error(
+                "node.lost",
+                extra={"node": seat.index, "code": code, "calls": calls, "stuck": stuck},
+            )
             if code == CANNOT_START:
                 self._refused = True
                 self._stopping.set()
                 return
+            seat = msgspec.structs.replace(
+                seat, stuck=seat.stuck + stuck, lost=seat.lost + (not stuck)
+            )
             delay = FIRST_DELAY if loop.time() - began > SOUND_SECONDS else delay
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._stopping.wait()
             delay = min(2 * delay, LONGEST_DELAY)
 
-    async def _run_once(self, seat: Seat) -> int:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bridge",
-            NODE_FLAG,
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=seat.listeners,
-        )
-        if process.stdin is None:  # It was asked for; this tells the type checker.
-            raise SetupError("a node has no standard input")
-        process.stdin.write(msgspec.json.encode(seat) + b"\n")
-        async with asyncio.TaskGroup() as both:
-            stopper = both.create_task(self._stop_when_asked(process))
-            code = await process.wait()
-            stopper.cancel()
-        process.stdin.close()
-        return code
+    async def _run_once(self, seat: Seat) -> tuple[int, bool]:
+        """Run a node until it ends; returns its exit code, and whether it was killed as stuck."""
+        with pipe() as (ours, theirs):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bridge",
+                NODE_FLAG,
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=(*seat.listeners, theirs),
+            )
+            if process.stdin is None:  # It was asked for; this tells the type checker.
+                raise SetupError("a node has no standard input")
+            told = msgspec.json.encode(msgspec.structs.replace(seat, pipe=theirs))
+            process.stdin.write(told + b"\n")
+            async with asyncio.TaskGroup() as watchers:
+                stopper = watchers.create_task(self._stop_when_asked(process))
+                killer = watchers.create_task(_kill_when_stuck(process, ours, seat.index))
+                code = await process.wait()
+                stopper.cancel()
+                stuck = killer.done()
+                killer.cancel()
+            process.stdin.close()
+        return code, stuck
 
     async def _stop_when_asked(self, process: asyncio.subprocess.Process) -> None:
         await self._stopping.wait()
@@ -180,6 +200,17 @@ class _Supervisor:
             await asyncio.sleep(STOP_SECONDS)
             log.error("node.killed", extra={"pid": process.pid})
             process.kill()
+
+
+async def _kill_when_stuck(process: asyncio.subprocess.Process, beats: int, node: int) -> None:
+    heartbeat = Heartbeat()
+    stuck = False
+    while not stuck:
+        await asyncio.sleep(BEAT_SECONDS)
+        stuck = heartbeat.look(beaten=read(beats))
+    log.error("node.stuck", extra={"node": node, "pid": process.pid})
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 def _listen(settings: Settings) -> list[socket.socket]:

@@ -147,6 +147,23 @@ def test_a_killed_node_ends_its_calls_alone_and_is_started_anew():
         assert "Traceback" not in server.log()
 
 
+def test_a_node_that_hangs_is_killed_and_started_anew_and_its_calls_are_lost():
+    with two_processes() as server:
+        kept, lost = call_on(server, 0), call_on(server, 1)
+        before = node_of(server, 1)
+        os.kill(before, signal.SIGSTOP)
+        until(lambda: "node.stuck" in server.log(), "the supervisor has noticed")
+        until(lambda: ready(server), "the node is there again")
+        assert not alive(before)
+        assert node_of(server, 1) != before
+        assert server.get(f"/call/{lost}/quality")["endReason"] == "node_lost"
+        assert server.get(f"/call/{kept}/quality")["endReason"] is None
+        text = server.text("/metrics")
+        assert 'bridge_node_restarts_total{reason="stuck",node="1"} 1.0' in text
+        assert 'bridge_node_restarts_total{reason="stuck",node="0"} 0.0' in text
+        assert "Traceback" not in server.log()
+
+
 def test_calls_of_a_killed_node_make_room_for_others():
     with two_processes(LIMITS__CALLS="30") as server:
         lost = call_on(server, 1)
