@@ -106,6 +106,18 @@ class Siblings:
         answers = await asyncio.gather(*(self.ask(node, path, **query) for node in others))
         return dict(zip(others, answers, strict=True))
 
+    async def tell_all(self, target: str, *, headers: Mapping[str, str], body: bytes) -> None:
+        """Post the same to every sibling; one that does not answer in time is left out."""
+        await asyncio.gather(*(self._tell(node, target, headers, body) for node in self.others()))
+
+    async def _tell(self, node: int, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                response = await self.send(node, "POST", target, headers=headers, body=body)
+                response.release()
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is one too
+            self.note_silence(node, error)
+
     async def aclose(self) -> None:
         """Close the connections."""
         for session in self._sessions.values():
