@@ -4,7 +4,6 @@ An unknown key or a wrong type stops the start and names the key. Only `app` rea
 other object is handed the values it needs. `deploy/bridge.example.toml` lists them all.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -14,13 +13,13 @@ from typing import Any, Literal
 import msgspec
 
 from bridge.errors import SettingsError
+from bridge.line_settings import Agent as Agent
+from bridge.line_settings import Line as Line
+from bridge.line_settings import Section, check_agent, check_whatsapp
+from bridge.line_settings import WhatsApp as WhatsApp
 
 PREFIX = "BRIDGE_"
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the settings file."""
 
 
 class Http(Section, frozen=True):
@@ -103,6 +102,20 @@ class Events(Section, frozen=True):
     """How long webhooks that nobody took can be replayed."""
 
 
+class S3(Section, frozen=True):
+    """An S3-compatible store that recordings are moved up to; without a bucket there is none."""
+
+    bucket: str = ""
+    endpoint: str = ""
+    """URL of the service; empty = Amazon's own of the region."""
+    region: str = "us-east-1"
+    access_key: str = ""
+    """Empty = found as Amazon's own tools find theirs: environment, role of the machine."""
+    secret_key: str = ""
+    redirect: bool = False
+    """Send who follows a signed link to the store, which then has to be reachable for them."""
+
+
 class Recording(Section, frozen=True):
     """What is recorded of calls."""
 
@@ -110,47 +123,11 @@ class Recording(Section, frozen=True):
     """After so many days a recording is deleted."""
     least_free_mb: float = 500.0
     """Recordings stop, and new ones are refused, when the disk has less room than this."""
-
-
-class Agent(Section, frozen=True):
-    """How agents talk, and what is expected of their providers."""
-
-    voices: int = 32
-    """So many agents at a time tell voices from noises, 10 MB each; others take both for voices."""
-    end_seconds: float = 0.7
-    """Silence that ends an utterance."""
-    longest_seconds: float = 30.0
-    """An utterance that lasts longer is taken as it is."""
-    interrupting_dbov: float = -45.0
-    """How loud a caller must be to interrupt: what is softer may be our own sound, come back."""
-    silence_seconds: float = 10.0
-    """After so long a silent caller is asked."""
-    nudge: str = "Are you still there?"
-    nudges: int = 1
-    """How often; then the agent says `goodbye` and hangs up."""
-    goodbye: str = "Goodbye."
-    fallback: str = "I am sorry, something went wrong. Please say that again."
-    """Said where a provider failed."""
-    filler: str = "One moment, please."
-    """Said while a reply takes long; empty: a soft tone."""
-    filler_seconds: float = 2.5
-    """So long a reply may take until then; 0 = for ever."""
-    talk_seconds: float = 1800.0
-    """How long an agent talks at most."""
-    stt_seconds: float = 15.0
-    llm_seconds: float = 30.0
-    tts_seconds: float = 20.0
-    """How long each provider may be waited for, all of its answer."""
-    text_bytes: int = 1048576
-    sound_bytes: int = 16777216
-    """How long an answer may be."""
-    spoken_seconds: float = 120.0
-    """A sentence that takes longer to say is cut."""
-    stt_model: str = "whisper-1"
-    llm_model: str = "gpt-4o-mini"
-    tts_model: str = "tts-1"
-    voice: str = "alloy"
-    """What providers of OpenAI's kind are asked for where a URL's query does not say."""
+    ogg: list[Literal["inbound", "outbound", "mixed"]] = msgspec.field(
+        default_factory=lambda: ["mixed"]
+    )
+    """Tracks that an Ogg/Opus copy is made of after the end."""
+    s3: S3 = msgspec.field(default_factory=S3)
 
 
 class TurnServer(Section, frozen=True):
@@ -193,46 +170,6 @@ class Net(Section, frozen=True):
     """Refuse customers' URLs that are plain `http` or `ws`, outside `allow`."""
 
 
-class WhatsApp(Section, frozen=True):
-    """Where a line's WhatsApp calls come from."""
-
-    provider: Literal["simulator", "cloud", "gateway"] = "simulator"
-    phone_number_id: str = ""
-    """`cloud`: Meta's id of the number, which is not the number itself."""
-    access_token: str = ""
-    app_secret: str = ""
-    """`cloud`: signs Meta's webhooks."""
-    verify_token: str = ""
-    """`cloud`: any text, given to Meta along with the webhook's address."""
-    base_url: str = "https://graph.facebook.com"
-    version: str = "v24.0"
-    """`cloud`: of the Graph API."""
-    pre_accept: bool = True
-    """`cloud`: connect the media of a call that rings us before anybody answers."""
-    recording_purpose: str = ""
-    """`cloud`: why Meta records the calls, as it announces it; empty: it does not."""
-    transcription_purpose: str = ""
-    """`cloud`: why Meta writes the calls down, likewise."""
-    announcement_language: str = "en_US"
-    dialect: Literal["zuckzapgo", "wadial"] = "zuckzapgo"
-    """`gateway`: how the engine speaks."""
-    url: str = ""
-    """`gateway`: where the engine's API is."""
-    token: str = ""
-    session: str = ""
-    """`gateway`, dialect `wadial`: the engine's session."""
-
-
-class Line(Section, frozen=True):
-    """One identity the bridge answers for."""
-
-    keys: list[str]
-    numbers: list[str] = msgspec.field(default_factory=list)
-    whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
-    agent: Agent | None = None
-    """This line's, in place of all of `agent`; `voices` counts only there."""
-
-
 class Settings(Section, frozen=True):
     """Everything that can be set."""
 
@@ -254,11 +191,6 @@ class Settings(Section, frozen=True):
     """Without any, the line `demo` with the key `demo` exists, on loopback only."""
 
 
-_NEEDED = {
-    "simulator": (),
-    "cloud": ("phone_number_id", "access_token", "app_secret", "verify_token"),
-    "gateway": ("url", "token"),
-}
 MOST_NODES = 256
 """A call id has one byte for its node."""
 DEMO_LINE = "demo"
@@ -339,12 +271,13 @@ def check(settings: Settings) -> None:
     _check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
     _check_rtc(settings.rtc)
     _check_turn(settings.turn)
+    _check_s3(settings.recording.s3)
     networks(settings.net.allow)
     _check_lines(settings)
-    _check_agent("agent", settings.agent)
+    check_agent("agent", settings.agent)
     for name, line in settings.lines.items():
-        _check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
-        _check_agent(f"lines.{name}.agent", line.agent or settings.agent)
+        check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
+        check_agent(f"lines.{name}.agent", line.agent or settings.agent)
 
 
 def _check_rtc(rtc: Rtc) -> None:
@@ -375,17 +308,13 @@ def _check_turn(turn: Turn) -> None:
         raise SettingsError("turn.urls in mode static need turn.username and turn.credential")
 
 
-def _check_agent(section: str, agent: Agent) -> None:
-    positive = ("end", "longest", "silence", "talk", "stt", "llm", "tts", "spoken")
-    for name in positive:
-        if not getattr(agent, f"{name}_seconds") > 0:
-            raise SettingsError(f"{section}.{name}_seconds: expected more than 0")
-    for key in ("voices", "nudges", "filler_seconds"):
-        if not getattr(agent, key) >= 0:
-            raise SettingsError(f"{section}.{key}: expected 0 or more")
-    for key in ("text_bytes", "sound_bytes"):
-        if getattr(agent, key) < 1:
-            raise SettingsError(f"{section}.{key}: expected at least 1")
+def _check_s3(s3: S3) -> None:
+    if s3.endpoint and not s3.endpoint.startswith(("https://", "http://")):
+        raise SettingsError("recording.s3.endpoint: expected a URL with http or https")
+    if bool(s3.access_key) != bool(s3.secret_key):
+        raise SettingsError("recording.s3.access_key and secret_key: set both or neither")
+    if not s3.bucket and (s3.endpoint or s3.access_key):
+        raise SettingsError("recording.s3.bucket: needed with the other keys of recording.s3")
 
 
 def _check_urls(name: str, urls: list[str], schemes: tuple[str, ...]) -> None:
@@ -408,25 +337,6 @@ def _check_lines(settings: Settings) -> None:
             if not key or key in seen:
                 raise SettingsError(f"lines.{name}.keys: a key is empty or used twice")
             seen.add(key)
-
-
-def _check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
-    needed = list(_NEEDED[whatsapp.provider])
-    if whatsapp.provider == "gateway" and whatsapp.dialect == "wadial":
-        needed.append("session")
-    for key in needed:
-        if not getattr(whatsapp, key):
-            raise SettingsError(f'{section}.{key}: needed with provider = "{whatsapp.provider}"')
-    if whatsapp.phone_number_id and not re.fullmatch("[0-9]+", whatsapp.phone_number_id):
-        raise SettingsError(f"{section}.phone_number_id: expected Meta's id, which is digits only")
-    if not re.fullmatch(r"v[0-9]+\.[0-9]+", whatsapp.version):
-        raise SettingsError(f'{section}.version: expected a version such as "v24.0"')
-    for key in ("recording_purpose", "transcription_purpose"):
-        if len(getattr(whatsapp, key)) > 250:
-            raise SettingsError(f"{section}.{key}: Meta takes 250 characters at most")
-    for key, url in (("base_url", whatsapp.base_url), ("url", whatsapp.url)):
-        if url and not url.startswith(("https://", "http://")):
-            raise SettingsError(f"{section}.{key}: expected a URL with http or https")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -45,6 +45,8 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/playback.py": "tests/api/test_playback.py goes through it",
     "bridge/api/faces/wadial_audio.py": "tests/api/test_playback.py goes through it",
     "bridge/agent_metrics.py": "tests/agent/test_session.py and tests/calls/test_agent.py go through it",
+    "bridge/line_settings.py": "tests/test_settings.py goes through it",
+    "bridge/agent/filler.py": "tests/agent/test_session_waits.py goes through it",
     "bridge/agent/endpoint.py": "tests/agent/test_http_providers.py goes through it",
     "bridge/agent/providers.py": "protocols and records without behaviour",
     "bridge/agent/script.py": "records without behaviour",
