@@ -136,7 +136,7 @@ async def test_a_call_that_ended_before_it_began_rings_nobody():
 
 async def test_webhooks_that_come_twice_ring_once():
     async with world() as meta:
-        meta.graph.duplicates = 3
+        meta.graph.webhooks.duplicates = 3
         await meta.graph.ring()
         await meta.call()
         assert len(await meta.client.calls()) == 1

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from bridge.call.model import CallDetails, CallId, EndReason, LegId, LineName
 from bridge.errors import BridgeError
@@ -121,7 +121,7 @@ class CloudBench:
     """A provider, and everything about it."""
 
     def __init__(self, database: Database, *, node: int = 0) -> None:
-        self.graph: Any = FakeGraph()
+        self.graph = cast("Any", FakeGraph())
         self.legs: list[FakeWhatsAppLeg] = []
         self.counts: Counter[str] = Counter()
         self.receiver = FakeReceiver()

@@ -5,66 +5,107 @@ Its media is a `MetaPeer` for each call. What Meta would punish is kept in `comp
 
 import asyncio
 import itertools
-import json
 import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.wire.whatsapp import SIGNATURE_HEADER, signature
+from tests.support.graph_webhooks import (
+    BUSINESS,
+    NUMBER_ID,
+    SECRET,
+    USER,
+    DoubleCall,
+    Webhooks,
+    change,
+    connect_value,
+    status_value,
+    terminate_value,
+)
 from tests.support.meta_peer import MetaPeer
 
-NUMBER_ID = "900800700600500"
-BUSINESS = "15550101000"
-USER = "15550102222"
-TOKEN, SECRET, VERIFY = "a-token", "an-app-secret", "a-verify-token"
+__all__ = [
+    "BUSINESS",
+    "NUMBER_ID",
+    "SECRET",
+    "TOKEN",
+    "USER",
+    "VERIFY",
+    "DoubleCall",
+    "GraphDouble",
+]
+
+TOKEN, VERIFY = "a-token", "a-verify-token"
+NO_MEDIA = 138021
+REFUSALS = {
+    "expired": (401, 190, "Error validating access token: it has expired"),
+    "sip": (400, 131055, "Method not allowed: SIP is enabled"),
+    "off": (401, 138000, "Calling is not enabled for this number"),
+    "broken": (500, 2, "Service temporarily unavailable"),
+}
+"""What each switch in `GraphDouble.broken` makes Meta answer."""
 
 
 @dataclass
-class DoubleCall:
-    """One call at Meta's: `RINGING`, `PRE`, `ACTIVE`, `ENDED`."""
+class Patience:
+    """How long Meta waits, in seconds."""
 
-    wacid: str
-    inbound: bool
-    media: MetaPeer
-    state: str = "RINGING"
-    pre_accepted: str = ""
-    actions: list[str] = field(default_factory=list)
-    user: str = USER
-    started: float = 0.0
-    opaque: str = ""
+    answer: float = 45.0
+    """For somebody to answer a call that rings the business."""
+    first_media: float = 20.0
+    """For the business's first packet."""
+    media: float = 30.0
+    """For its next one."""
 
 
 class GraphDouble:
     """The server; use as `async with GraphDouble() as graph`, then set `webhook`."""
 
-    def __init__(self, **media: Any) -> None:
-        self.webhook = ""
-        """Where signed events are posted."""
+    def __init__(
+        self,
+        *,
+        media: Callable[[], Any] | None = None,
+        patience: Patience | None = None,
+        **form: Any,
+    ) -> None:
+        """Make it.
+
+        Args:
+            media: makes the media of a call; None for a `MetaPeer`.
+            patience: how long it waits.
+            form: what `MetaPeer` takes.
+        """
+        self.webhooks = Webhooks()
         self.calls: dict[str, DoubleCall] = {}
         self.requests: list[tuple[str, Any]] = []
         """Path without the number's id, and body, of all that was asked."""
         self.complaints: list[str] = []
         self.faults: dict[str, list[tuple[int, Any]]] = {}
         """By action: answers to give instead, one for each time."""
+        self.broken: set[str] = set()
+        """Switches (`REFUSALS`) that make it refuse everything, until they are off."""
         self.slow_seconds: dict[str, float] = {}
         """By action: how long the answer takes, after the work is done."""
         self.early_answer = False
         """Send the connect webhook before the reply to `connect`."""
-        self.duplicates = 1
-        """How often each webhook is sent."""
+        self.reordered = False
+        """Tell that a telephone rings before the answer to our offer."""
+        self.no_media = False
+        """Media servers neither hear nor say anything."""
         self.permitted = True
         self.settings: dict[str, Any] = {"calling": {"status": "DISABLED"}}
-        self._media = media
+        self.patience = patience or Patience()
+        self._media = media or (lambda: MetaPeer(**form))
         self._numbers = itertools.count(1)
         self._stack = AsyncExitStack()
         self._posts: set[asyncio.Task[None]] = set()
         application = web.Application()
-        root = f"/{{version}}/{NUMBER_ID}"
+        root = "/{version:v[0-9]+.[0-9]+}/{number:[0-9]+}"
         application.add_routes(
             [
                 web.post(f"{root}/calls", self._calls),
@@ -80,9 +121,13 @@ class GraphDouble:
     async def __aenter__(self) -> "GraphDouble":
         await self._stack.enter_async_context(self._server)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        self._patrol = asyncio.create_task(self._watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._patrol.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._patrol
         for call in self.calls.values():
             self._inspect(call)
             await call.media.aclose()
@@ -95,6 +140,15 @@ class GraphDouble:
         return str(self._server.make_url("")).rstrip("/")
 
     @property
+    def webhook(self) -> str:
+        """Where signed events are posted."""
+        return self.webhooks.url
+
+    @webhook.setter
+    def webhook(self, url: str) -> None:
+        self.webhooks.url = url
+
+    @property
     def last(self) -> DoubleCall:
         return list(self.calls.values())[-1]
 
@@ -104,86 +158,97 @@ class GraphDouble:
 
     # The person
 
-    async def ring(self, *, end_first: bool = False, **more: Any) -> DoubleCall:
-        """Let somebody ring the business; the end may be told before the beginning."""
-        media = MetaPeer(**self._media)
-        call = self._begin(media, inbound=True)
+    async def ring(self, *, end_first: bool = False, user: str = USER, **more: Any) -> DoubleCall:
+        """Let somebody ring the business; the end may be told before the beginning.
+
+        Args:
+            end_first: tell the end before the beginning.
+            user: who rings.
+            more: fields of the webhook's call; None leaves one out.
+        """
+        call = self._begin(inbound=True, user=user)
         if end_first:
             await self.hang_up(call)
-        await self.tell(self.connect_event(call, await media.offer(), "offer", **more))
+        await self.tell(connect_value(call, await call.media.offer(), "offer", **more))
         return call
 
     async def pick_up(self, call: DoubleCall) -> None:
         """Let the person that we ring take the call."""
-        call.state = "ACTIVE"
-        call.started = time.time()
-        call.media.accepted()
+        self._answered(call)
         await self.tell_status(call, "ACCEPTED")
 
     async def hang_up(self, call: DoubleCall, **more: Any) -> None:
-        """Let the person end the call."""
+        """Let the person end the call, or Meta for a reason (`terminate_value`)."""
         call.state = "ENDED"
-        await self.tell(self.terminate_event(call, **more))
+        await self.tell(terminate_value(call, **more))
 
     # Webhooks
 
     async def tell_status(self, call: DoubleCall, status: str) -> None:
-        item = {"id": call.wacid, "type": "call", "status": status, "timestamp": _now()}
-        await self.tell({"statuses": [{**item, "recipient_id": call.user}]})
+        await self.tell(status_value(call, status))
 
-    async def tell(self, value: dict[str, Any], *, field: str = "calls") -> list[int]:
-        """Post a signed webhook, and give the statuses of the answers."""
-        metadata = {"display_phone_number": BUSINESS, "phone_number_id": NUMBER_ID}
-        whole = {"messaging_product": "whatsapp", "metadata": metadata, **value}
-        entry = {"id": "100200300400500", "changes": [{"field": field, "value": whole}]}
-        body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
-        headers = {SIGNATURE_HEADER: signature(body, SECRET), "Content-Type": "application/json"}
-        statuses = []
-        for _ in range(self.duplicates):
-            async with self._http.post(self.webhook, data=body, headers=headers) as answer:
-                statuses.append(answer.status)
-        return statuses
+    async def tell(self, *values: dict[str, Any], field: str = "calls") -> list[int]:
+        """Post one signed delivery of these values, and give the statuses of the answers."""
+        changes = [change(value, name=field) for value in values]
+        return await self.webhooks.post(self._http, *changes)
 
-    def connect_event(self, call: DoubleCall, sdp: str, kind: str, **more: Any) -> dict[str, Any]:
-        item = self._item(call, "connect") | {"session": {"sdp": sdp, "sdp_type": kind}} | more
-        contact = {"profile": {"name": "Nadia Ü"}, "wa_id": call.user}
-        return {"contacts": [contact], "calls": [item]}
-
-    def terminate_event(self, call: DoubleCall, **more: Any) -> dict[str, Any]:
-        item = self._item(call, "terminate") | {"status": "COMPLETED"} | more
-        if call.started:
-            end = int(time.time())
-            began = int(call.started)
-            item |= {"start_time": str(began), "end_time": str(end), "duration": end - began}
-        return {"calls": [item]}
-
-    def _item(self, call: DoubleCall, event: str) -> dict[str, Any]:
-        direction = "USER_INITIATED" if call.inbound else "BUSINESS_INITIATED"
-        ends = (call.user, BUSINESS) if call.inbound else (BUSINESS, call.user)
-        item = {"id": call.wacid, "event": event, "timestamp": _now(), "direction": direction}
-        item |= {"from": ends[0], "to": ends[1]}
-        return item | ({"biz_opaque_callback_data": call.opaque} if call.opaque else {})
-
-    def _begin(self, media: MetaPeer, *, inbound: bool) -> DoubleCall:
+    def _begin(self, *, inbound: bool, user: str) -> DoubleCall:
         wacid = f"wacid.EXAMPLE{next(self._numbers)}=="
-        call = self.calls[wacid] = DoubleCall(wacid, inbound, media)
+        media = self._media()
+        if self.no_media:
+            media.vanish()
+        call = self.calls[wacid] = DoubleCall(wacid, inbound, media, user=user)
         return call
 
+    def _answered(self, call: DoubleCall) -> None:
+        call.state, call.started, call.active_at = "ACTIVE", time.time(), time.monotonic()
+        call.media.accepted()
+
+    async def _watch(self) -> None:
+        """End the calls that Meta would have no more patience with."""
+        waits = self.patience
+        while True:
+            await asyncio.sleep(min(waits.answer, waits.first_media, waits.media) / 20)
+            now = time.monotonic()
+            for call in list(self.calls.values()):
+                await self._judge(call, now)
+
+    async def _judge(self, call: DoubleCall, now: float) -> None:
+        waits, last = self.patience, call.media.last_heard
+        if call.state == "ACTIVE" and last is None:
+            if now - call.active_at > waits.first_media:
+                await self._drop(call, "no packet came in time")
+        elif call.state == "ACTIVE":
+            if now - max(last, call.active_at) > waits.media:
+                await self._drop(call, "no packet came for too long")
+        elif call.state != "ENDED" and call.inbound and now - call.began > waits.answer:
+            await self.hang_up(call)
+
+    async def _drop(self, call: DoubleCall, complaint: str) -> None:
+        if not self.no_media:
+            self.complaints.append(complaint)
+        await self.hang_up(call, code=NO_MEDIA)
+
     def _inspect(self, call: DoubleCall) -> None:
-        self.complaints += call.media.complaints
-        if call.media.early_packets:
+        media = call.media
+        self.complaints += media.complaints
+        if media.early_packets:
             self.complaints.append("sound came before the call was accepted")
-        if len(call.media.ssrcs) > 1:
+        if len(media.ssrcs) > 1:
             self.complaints.append("more than one SSRC")
 
     # HTTP
 
     def _check(self, request: web.Request, name: str) -> web.Response | None:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return _error(401, 190, "Error validating access token: it has expired")
+            return _error(*REFUSALS["expired"])
+        if request.match_info["number"] != NUMBER_ID:
+            return _error(400, 100, "Unsupported request: the object does not exist")
         if faults := self.faults.get(name):
             status, answer = faults.pop(0)
             return web.json_response(answer, status=status)
+        for switch in sorted(self.broken):
+            return _error(*REFUSALS[switch])
         return None
 
     async def _calls(self, request: web.Request) -> web.Response:
@@ -207,22 +272,23 @@ class GraphDouble:
             return _error(400, 138003, "There is a call with this user")
         if detail := _wrong(body.get("session", {}), "offer"):
             return _error(400, 100, "Invalid parameter", detail)
-        call = self._begin(MetaPeer(**self._media), inbound=False)
-        call.user, call.opaque = body["to"], body.get("biz_opaque_callback_data", "")
+        call = self._begin(inbound=False, user=body["to"])
+        call.opaque = body.get("biz_opaque_callback_data", "")
         answer = await call.media.answer(body["session"]["sdp"])
-        event = self.connect_event(call, answer, "answer")
+        told = [connect_value(call, answer, "answer"), status_value(call, "RINGING")]
+        if self.reordered:
+            told.reverse()
         if self.early_answer:
-            await self.tell(event)
-            await self.tell_status(call, "RINGING")
+            for value in told:
+                await self.tell(value)
         else:
-            post = asyncio.create_task(self._tell_later(call, event))
-            self._posts.add(post)
+            self._posts.add(asyncio.create_task(self._tell_later(told)))
         return web.json_response({"messaging_product": "whatsapp", "calls": [{"id": call.wacid}]})
 
-    async def _tell_later(self, call: DoubleCall, event: dict[str, Any]) -> None:
+    async def _tell_later(self, values: list[dict[str, Any]]) -> None:
         await asyncio.sleep(0.05)
-        await self.tell(event)
-        await self.tell_status(call, "RINGING")
+        for value in values:
+            await self.tell(value)
 
     async def _act(self, action: str, body: dict[str, Any]) -> web.Response:
         call = self.calls.get(body.get("call_id", ""))
@@ -248,10 +314,10 @@ class GraphDouble:
             if not call.pre_accepted:
                 await call.media.take_answer(sdp)
             call.pre_accepted = sdp
-        call.state = {"pre_accept": "PRE", "accept": "ACTIVE"}.get(action, "ENDED")
+        call.state = "PRE" if action == "pre_accept" else "ENDED"
         if action == "accept":
-            call.started = time.time()
-            call.media.accepted()
+            call.opaque = body.get("biz_opaque_callback_data", "")
+            self._answered(call)
         return web.json_response({"messaging_product": "whatsapp", "success": True})
 
     async def _messages(self, request: web.Request) -> web.Response:
@@ -306,7 +372,3 @@ def _error(status: int, code: int, message: str, details: str = "") -> web.Respo
     if details:
         error["error_data"] = {"details": details}
     return web.json_response({"error": error}, status=status)
-
-
-def _now() -> str:
-    return str(int(time.time()))
