@@ -1,8 +1,10 @@
 """Taking turns, frame by frame."""
 
+from itertools import pairwise
+
 import numpy as np
 
-from bridge.agent.turns import Moment, TurnLimits, Turns
+from bridge.agent.turns import MOST_WARY_SECONDS, Moment, TurnLimits, Turns
 from bridge.audio.frame import SILENCE
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
@@ -75,3 +77,101 @@ def test_our_own_turn_is_not_their_silence():
     turns = Turns(LIMITS)
     assert told(feed(turns, *[SILENCE] * 200, busy=True)) == []
     assert told(feed(turns, *[SILENCE] * 49)) == []
+
+
+# With a judge
+
+
+class Ears:
+    def __init__(self, voice=False):
+        self.voice = voice
+        self.heard = 0
+
+    def reset(self):
+        self.heard = 0
+
+    def push(self, pcm):
+        self.heard += 1
+        return self.voice
+
+
+def test_a_noise_is_noticed_and_then_dismissed():
+    turns = Turns(judge=Ears())
+    feed(turns, *[SILENCE] * 50)
+    assert told(feed(turns, *[VOICE] * 60)) == [(1, Moment.NOTICED), (15, Moment.DISMISSED)]
+    assert not turns.open
+
+
+def test_a_noise_that_is_over_is_dismissed_at_once():
+    turns = Turns(judge=Ears())
+    feed(turns, *[SILENCE] * 50)
+    moments = told(feed(turns, *[VOICE] * 2, *[SILENCE] * 30))
+    assert moments == [(1, Moment.NOTICED), (11, Moment.DISMISSED)]
+
+
+def test_a_voice_that_is_known_at_once_starts_without_being_noticed():
+    turns = Turns(judge=Ears(voice=True))
+    feed(turns, *[SILENCE] * 50)
+    assert told(feed(turns, *[VOICE] * 5)) == [(1, Moment.STARTED)]
+
+
+def test_a_voice_that_is_known_late_starts_with_all_of_its_sound():
+    ears = Ears()
+    turns = Turns(judge=ears)
+    feed(turns, *[SILENCE] * 50, *[VOICE] * 10)
+    ears.voice = True
+    assert told(feed(turns, *[VOICE] * 20)) == [(0, Moment.STARTED)]
+    ears.voice = False
+    feed(turns, *[SILENCE] * 40)
+    assert turns.take().count(VOICE) == 30
+
+
+def test_a_voice_out_of_a_noise_that_was_dismissed_is_one_still():
+    ears = Ears()
+    turns = Turns(judge=ears)
+    feed(turns, *[SILENCE] * 50, *[VOICE] * 40)
+    ears.voice = True
+    assert told(feed(turns, *[VOICE] * 3)) == [(0, Moment.STARTED)]
+
+
+def test_noises_that_go_on_and_on_are_noticed_ever_more_rarely():
+    turns = Turns(judge=Ears())
+    moments = told(feed(turns, *([VOICE] * 5 + [SILENCE] * 20) * 160))
+    noticed = [index * 0.02 for index, moment in moments if moment is Moment.NOTICED]
+    waits = [later - earlier for earlier, later in pairwise(noticed)]
+    assert all(later > earlier for earlier, later in pairwise(waits))
+    assert waits[-1] <= MOST_WARY_SECONDS + 1
+    assert len(noticed) <= 6
+
+
+def test_what_was_noticed_is_always_dismissed_or_a_voice():
+    rng = np.random.default_rng(5)
+    ears = Ears()
+    turns = Turns(judge=ears)
+    paused = False
+    for _ in range(20_000):
+        ears.voice = bool(rng.random() < 0.02)
+        moment = turns.push(
+            VOICE if rng.random() < 0.4 else SILENCE, busy=False, speaking=bool(rng.random() < 0.5)
+        )
+        if moment is Moment.NOTICED:
+            assert not paused
+            paused = True
+        elif moment in (Moment.DISMISSED, Moment.STARTED):
+            paused = False
+        assert not (paused and turns.open)
+
+
+def test_noise_behind_a_voice_ends_the_utterance():
+    ears = Ears(voice=True)
+    turns = Turns(judge=ears)
+    feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
+    ears.voice = False
+    assert told(feed(turns, *[VOICE] * 36)) == [(34, Moment.ENDED)]
+
+
+def test_silence_costs_the_judge_nothing():
+    ears = Ears()
+    turns = Turns(judge=ears)
+    feed(turns, *[SILENCE] * 500)
+    assert ears.heard == 0

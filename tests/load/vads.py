@@ -197,6 +197,11 @@ def utterances(snr: int | None) -> Iterator[Utterance]:
                 break
 
 
+def onset(voice: Sound) -> float:
+    """Say when the first word begins."""
+    return _extent(voice)[0]
+
+
 def _extent(voice: Sound) -> tuple[float, float]:
     """Say when the first word begins and the last one ends."""
     frames = voice[: len(voice) // 160 * 160].reshape(-1, 160)
