@@ -8,7 +8,6 @@ and `build/bench.json` as well; ends with 1 when a target was missed.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -18,10 +17,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.load import janus, jobs, report, servers, targets
+from tests.load import janus, jobs, report, servers, services, targets
 from tests.load.measure import Run
 from tests.load.rows import Row, rows
-from tests.load.speech import Heard
 from tests.load.targets import Results
 
 BUILD = servers.ROOT / "build"
@@ -29,7 +27,6 @@ LATE = 0.01
 """Seconds; a generator later than this measures itself."""
 FULL = 95.0
 """Percent of a core; a server above this is at its limit."""
-_CHILD_SECONDS = 120.0
 
 
 def main() -> int:
@@ -42,9 +39,11 @@ def main() -> int:
     for repeat in range(options.repeats):
         for job in plan:
             if not (job.once and repeat):
-                _say(f"[{time.monotonic() - begun:4.0f} s] {job.target}, repeat {repeat + 1}")
+                services.say(
+                    f"[{time.monotonic() - begun:4.0f} s] {job.target}, repeat {repeat + 1}"
+                )
                 results.runs.append(jobs.perform(job))
-    _others(wanted, results)
+    services.measure(wanted, results, seconds=options.seconds, quick=options.quick)
     table = rows([run for run in results.runs if run.windows])
     found = targets.verdicts(results, table)
     seconds = time.monotonic() - begun
@@ -65,7 +64,7 @@ def _missing(section: str, results: Results) -> bool:
         reason = "two nodes need two cores"
     if reason:
         results.skipped.append(f"{section}: {reason}")
-        _say(f"SKIPPED {section}: {reason}")
+        services.say(f"SKIPPED {section}: {reason}")
     return bool(reason)
 
 
@@ -73,28 +72,6 @@ def _install() -> None:
     """Let the installer of the tests' tools bring Janus, where it may."""
     script = servers.ROOT / ".ci" / "install-test-tools"
     subprocess.run(["sh", script, sys.executable, "janus"], check=False, stdout=sys.stderr)
-
-
-def _others(wanted: Sequence[str], results: Results) -> None:
-    """Measure what needs no growing load: requests to the wrong node, speech under loss."""
-    core, generator_core = servers.cores()
-    if "nodes" in wanted:
-        _say("requests to the right node and to the wrong one")
-        with servers.start("bridge", core=None, BRIDGE_NODES="2") as server:
-            plan = {"url": server.url}
-            results.crossing = jobs.child(
-                "tests.load.crossing", plan, core=None, seconds=_CHILD_SECONDS
-            )
-    if "loss" in wanted and importlib.util.find_spec("pesq") is None:
-        results.skipped.append("PESQ: pesq is not installed")
-    elif "loss" in wanted:
-        _say("speech under loss")
-        with servers.start("bridge", core=core) as server:
-            speech = {"url": server.url, "losses": list(jobs.LOSSES)}
-            found = jobs.child(
-                "tests.load.speech", speech, core=generator_core, seconds=_CHILD_SECONDS
-            )
-        results.speech = [Heard(**one) for one in found]
 
 
 def _write(text: str) -> None:
@@ -158,17 +135,13 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     sections = ",".join(jobs.SECTIONS)
     parser.add_argument("--only", type=_sections, default=list(jobs.SECTIONS), help=sections)
     parser.add_argument("--legs", type=_numbers, default=[], help="e.g. 4,24,48,96")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each window")
     parser.add_argument("--quick", action="store_true", help="one repeat of short windows")
     options = parser.parse_args()

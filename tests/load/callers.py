@@ -36,6 +36,10 @@ class Call:
     talks: Sequence[bool]
     """For each leg, whether it says the bursts, or next to nothing."""
     end: Callable[[], Awaitable[None]]
+    record: Callable[[bool], Awaitable[None]]
+    """Lets it be recorded from now on, or no more."""
+    call_id: str = ""
+    """Where calls have one."""
 
 
 class Caller(Protocol):
@@ -55,7 +59,9 @@ class StockEcho:
 
     async def call(self) -> Call:
         """Make the next call."""
-        return Call([StockExchange(self._session.post, self._url)], [0], [True], _nothing)
+        return Call(
+            [StockExchange(self._session.post, self._url)], [0], [True], _nothing, _unrecorded
+        )
 
 
 class Bridge:
@@ -87,13 +93,17 @@ class Bridge:
         async def end() -> None:
             await self._post("/call/hangup", {"callId": call_id})
 
+        async def record(recorded: bool) -> None:
+            verb = "start" if recorded else "stop"
+            await self._post(f"/call/record/{verb}", {"callId": call_id})
+
         if self._kind == "echo":
-            return Call([self._seat(call_id)], [0], [True], end)
+            return Call([self._seat(call_id)], [0], [True], end, record, call_id)
         seats = [self._seat(call_id), self._seat(call_id, party="far")]
         if self._kind == "pair":
-            return Call(seats, [1, 0], [True, True], end)
+            return Call(seats, [1, 0], [True, True], end, record, call_id)
         third = [*seats, self._seat(call_id)]
-        return Call(third, [1, 0, None], [True, True, False], end)
+        return Call(third, [1, 0, None], [True, True, False], end, record, call_id)
 
     async def _dial(self, body: dict[str, str], node: int) -> str:
         """Make a call on a node: whichever takes the connection has it, so try until it is."""
@@ -134,7 +144,7 @@ class JanusRooms:
             await janus.close_room(self._api, room, handles)
 
         seats = [janus.JanusExchange(self._api, handle, room) for handle in handles]
-        return Call(seats, [1, 0], [True, True], end)
+        return Call(seats, [1, 0], [True, True], end, _unrecorded)
 
 
 def node_of(call_id: str) -> int:
@@ -158,3 +168,7 @@ async def caller(
 
 async def _nothing() -> None:
     pass
+
+
+async def _unrecorded(recorded: bool) -> None:
+    raise NotImplementedError("only a bridge records")

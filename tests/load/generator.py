@@ -17,7 +17,7 @@ import uvloop
 from aiortc import RTCCertificate
 
 from tests.load import measure, scrape
-from tests.load.callers import Caller, caller
+from tests.load.callers import Call, Caller, caller
 from tests.load.measure import Run, Window
 from tests.load.signal import Loop, make_loop
 from tests.load.talker import FRAME_SECONDS, Talker
@@ -41,6 +41,8 @@ class Step:
     loss: float = 0.0
     jitter: float = 0.0
     """Seconds."""
+    recorded: bool = False
+    """Whether every call is recorded, both sides and the mix."""
     settle: float = 2.0
     """Seconds before the window, under the same conditions."""
     seconds: float = 6.0
@@ -82,6 +84,8 @@ class _Load:
     """Address of the peers."""
     certificate: RTCCertificate = field(default_factory=RTCCertificate.generateCertificate)
     talkers: list[Talker] = field(default_factory=list)
+    open: list[Call] = field(default_factory=list)
+    recorded: bool = False
 
 
 async def run(plan: Plan) -> Run:
@@ -98,6 +102,7 @@ async def run(plan: Plan) -> Run:
         try:
             for step in plan.steps:
                 await _grow(load, step.legs)
+                await _record(load, recorded=step.recorded)
                 window = await _measure(load, step)
                 result.windows.append(window)
                 if _at_limit(plan, window):
@@ -153,18 +158,27 @@ async def _join(load: _Load) -> None:
         await asyncio.sleep(FRAME_SECONDS * 1.37)
     for talker, heard in zip(joined, call.hears, strict=True):
         talker.hears = None if heard is None else joined[heard]
-    joined[0].end = call.end
+    load.open.append(call)
     load.talkers += joined
+
+
+async def _record(load: _Load, *, recorded: bool) -> None:
+    """Let all calls be recorded from now on, or none."""
+    if recorded is not load.recorded:
+        load.recorded = recorded
+        for call in load.open:
+            await call.record(recorded)
 
 
 async def _leave(load: _Load) -> None:
     for talker in load.talkers:
         talker.stop()
+    for call in load.open:
+        await call.end()
     for talker in load.talkers:
-        if talker.end is not None:
-            await talker.end()
         await talker.peer.close()
     load.talkers.clear()
+    load.open.clear()
 
 
 async def _measure(load: _Load, step: Step) -> Window:

@@ -11,11 +11,18 @@ from tests.load import servers
 from tests.load.generator import Plan, Step
 from tests.load.measure import Run, from_json
 
-SECTIONS = ("echo", "janus", "relay", "capacity", "nodes", "loss", "jitter")
+SECTIONS = (
+    "echo", "janus", "relay", "capacity", "nodes", "loss", "jitter",
+    "recording", "sockets", "playback", "agent",
+)  # fmt: skip
 LOSSES = (0.01, 0.05, 0.10)
 JITTER = 0.030
 LAG = 0.005
 """Seconds of event-loop lag (99th percentile) up to which a server counts as able."""
+CAPACITY_SECONDS = 10.0
+"""What a core carries is told by windows of at least this length."""
+RECORDED_LEGS = 48
+RECORDED_TURNS = 3
 _PCM = {"BRIDGE_MEDIA__RELAY": "false"}
 _TWO = {"BRIDGE_NODES": "2"}
 
@@ -52,8 +59,9 @@ def jobs(
     """
     settle = 1.0 if quick else 1.5
 
-    def grow(*through: int) -> list[Step]:
-        return [Step(legs=number, seconds=seconds, settle=settle) for number in through]
+    def grow(*through: int, least: float = 0.0) -> list[Step]:
+        length = seconds if quick else max(seconds, least)
+        return [Step(legs=number, seconds=length, settle=settle) for number in through]
 
     middle = [number for number in legs if number in (24, 48)] or list(legs[:1])
     found: list[Job] = []
@@ -86,7 +94,25 @@ def jobs(
         calm = Step(legs=24, seconds=seconds)
         rough = Step(legs=24, seconds=2 * seconds, what="jitter 30 ms", jitter=JITTER)
         found.append(Job(target="mix", kind="trio", once=True, steps=[calm, rough]))
+    if "recording" in sections:
+        found += _recordings(seconds, turns=1 if quick else RECORDED_TURNS)
     return found
+
+
+def _recordings(seconds: float, *, turns: int) -> list[Job]:
+    """Make windows without and with recording in turn, of the same calls in the same process."""
+    plain = Step(legs=RECORDED_LEGS, seconds=seconds)
+    recorded = Step(legs=RECORDED_LEGS, seconds=seconds, what="recorded", recorded=True)
+    return [
+        Job(
+            target=f"{road} kept",
+            kind="pair",
+            environment=_PCM if road == "pcm" else {},
+            once=True,
+            steps=[plain, recorded] * turns,
+        )
+        for road in ("pcm", "relay")
+    ]
 
 
 def _capacity(grow: Any, *, quick: bool) -> list[Job]:
@@ -96,7 +122,7 @@ def _capacity(grow: Any, *, quick: bool) -> list[Job]:
             target=f"{target} capacity",
             kind="pair",
             environment=_PCM if target == "pcm" else {},
-            steps=grow(*(steps[:1] if quick else steps)),
+            steps=grow(*(steps[:1] if quick else steps), least=CAPACITY_SECONDS),
             once=True,
             stop_at_lag=LAG,
         )

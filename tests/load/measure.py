@@ -2,12 +2,13 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.support.light_peer import Arrival, Departure
 from tests.support.opus_packets import PacketDecoder
@@ -15,8 +16,9 @@ from tests.support.opus_packets import PacketDecoder
 QUIET_SECONDS = 0.1
 THRESHOLD_DB = -35.0
 LONGEST_DELAY = 0.9
-_BLOCK = 120
-"""2.5 ms at 48 kHz."""
+_BLOCK_SECONDS = 0.0025
+
+Sound: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +92,39 @@ def from_json(tree: dict[str, Any]) -> Run:
 
 def heard_onsets(arrivals: Sequence[Arrival]) -> list[HeardOnset]:
     """Decode one leg's packets and find those in which sound begins after 0.1 s of quiet."""
+    return onsets(sounds(arrivals), PacketDecoder.RATE)
+
+
+def sounds(arrivals: Sequence[Arrival]) -> Iterator[tuple[float, Sound]]:
+    """Decode one leg's packets: when each came, and its sound (-1 to 1, 48 kHz)."""
     decoder = PacketDecoder()
-    threshold = 10 ** (THRESHOLD_DB / 10)
-    needed = round(QUIET_SECONDS * PacketDecoder.RATE / _BLOCK)
-    found, quiet = [], 0
     for arrival in sorted(arrivals, key=lambda each: _unwrapped(each, arrivals[0])):
-        sound = decoder.decode(arrival.payload)
-        blocks = sound[: len(sound) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-        for index, power in enumerate(np.mean(np.square(blocks), axis=1)):
-            if power > threshold and quiet >= needed:
-                offset = index * _BLOCK / PacketDecoder.RATE
-                found.append(HeardOnset(arrival.time, offset))
-            quiet = 0 if power > threshold else quiet + 1
+        yield arrival.time, decoder.decode(arrival.payload)
+
+
+def onsets(pieces: Iterable[tuple[float, Sound]], sample_rate: int) -> list[HeardOnset]:
+    """Find the pieces of sound (-1 to 1) in which it begins after 0.1 s of quiet."""
+    size = round(_BLOCK_SECONDS * sample_rate)
+    needed = round(QUIET_SECONDS / _BLOCK_SECONDS)
+    found, quiet = [], 0
+    for time, sound in pieces:
+        for index, loud in enumerate(_loud(sound, size)):
+            if loud and quiet >= needed:
+                found.append(HeardOnset(time, index * _BLOCK_SECONDS))
+            quiet = 0 if loud else quiet + 1
     return found
+
+
+def loud_times(arrivals: Sequence[Arrival]) -> list[float]:
+    """Say when the packets came that hold sound."""
+    size = round(_BLOCK_SECONDS * PacketDecoder.RATE)
+    return [time for time, sound in sounds(arrivals) if _loud(sound, size).any()]
+
+
+def _loud(sound: Sound, size: int) -> NDArray[np.bool_]:
+    blocks = sound[: len(sound) // size * size].reshape(-1, size)
+    loud: NDArray[np.bool_] = np.mean(np.square(blocks), axis=1) > 10 ** (THRESHOLD_DB / 10)
+    return loud
 
 
 def match(sent: Sequence[Departure], heard: Sequence[HeardOnset]) -> list[tuple[float, float]]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tests.load import service_report
 from tests.load.rows import Row, find
-from tests.load.targets import Capacity, Results, Verdict, capacity, spread
+from tests.load.targets import Capacity, Results, capacity, spread
+from tests.load.verdict import Verdict
 
 TITLES = {
     "echo": "bridge, echo",
@@ -20,6 +22,8 @@ TITLES = {
     "mix": "bridge, three legs mixed",
     "pcm capacity": "bridge, two legs through PCM",
     "relay capacity": "bridge, two legs relayed",
+    "pcm kept": "bridge, two legs through PCM",
+    "relay kept": "bridge, two legs relayed",
 }
 
 _HEADS = (
@@ -41,13 +45,21 @@ def markdown(
         parts.append(_table(("request to", "p50 ms", "p95 ms"), _crossing(results)))
     if results.speech:
         parts.append(_table(_SPEECH_HEADS, _speech(results)))
+    if results.sockets:
+        parts.append(_table(service_report.SOCKET_HEADS, service_report.sockets(results.sockets)))
+    if lines := service_report.times(results.played, results.talked):
+        parts.append(_table(service_report.TIME_HEADS, lines))
     if found:
         parts.append(_table(("target", "reach", "measured", "", "beyond"), _marks(found)))
     missed = [one.what for one in found if not one.met]
-    told = f"**Missed: {'; '.join(missed)}.**" if missed else "Every target was met."
-    parts.append(f"{told if found else 'Nothing was judged.'}\n")
-    lines = [*(f"not measured: {one}" for one in results.skipped), *notes]
-    parts.append("\n".join(f"- {line}" for line in lines) + "\n")
+    verdict = f"**Missed: {'; '.join(missed)}.**" if missed else "Every target was met."
+    parts.append(f"{verdict if found else 'Nothing was judged.'}\n")
+    told = [
+        *(f"not measured: {one}" for one in results.skipped),
+        *notes,
+        *service_report.notes(results.played, results.talked),
+    ]
+    parts.append("\n".join(f"- {line}" for line in told) + "\n")
     return "\n".join(parts)
 
 
@@ -61,6 +73,9 @@ def as_json(
         "capacity": [asdict(one) for one in carried if one is not None],
         "crossing": results.crossing,
         "speech": [asdict(one) for one in results.speech],
+        "sockets": [asdict(one) for one in results.sockets],
+        "played": results.played and asdict(results.played),
+        "talked": results.talked and asdict(results.talked),
         "targets": [asdict(one) for one in found],
         "skipped": results.skipped,
         "notes": list(notes),

@@ -1,14 +1,10 @@
 """One leg of the load: says the bursts on time, through a network that may be bad."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from tests.load.signal import PERIOD_FRAMES, Loop
 from tests.support.impairment import Impairment, Schedule
 from tests.support.light_peer import Departure, LightPeer
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 FRAME_SECONDS = 0.02
 
@@ -27,8 +23,6 @@ class Talker:
         self.peer = peer
         self.hears: Talker | None = None
         """Whose bursts come here."""
-        self.end: Callable[[], Awaitable[None]] | None = None
-        """Ends the call, for one leg of each."""
         self.onsets: list[Departure] = []
         """When the packets with an onset were sent; with jitter, when they were to be sent."""
         self.lateness: list[float] = []

@@ -5,11 +5,15 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.load import scrape
+from tests.load import scrape, service_targets
 from tests.load.jobs import LAG, LOSSES
 from tests.load.measure import Run, Window, percentile
+from tests.load.playing import Played
 from tests.load.rows import Row, find
+from tests.load.sockets import SocketLoad
 from tests.load.speech import Heard
+from tests.load.talks import Talked
+from tests.load.verdict import Verdict, at_most
 
 PCM_TO_JANUS, PCM_TO_STOCK, RELAY_TO_JANUS = 0.45, 0.18, 0.20
 AIMS = {PCM_TO_JANUS: 0.35, PCM_TO_STOCK: 0.15, RELAY_TO_JANUS: 0.15}
@@ -31,18 +35,6 @@ _TIRED = 0.010
 """Seconds; a generator later than this (99th percentile) is at its own limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One target."""
-
-    what: str
-    target: str
-    measured: str
-    met: bool
-    aim: str = ""
-    """How it stands with what is aimed at beyond; empty when nothing is."""
-
-
 @dataclass(slots=True)
 class Results:
     """All that a run of the bench has measured."""
@@ -50,6 +42,9 @@ class Results:
     runs: list[Run] = field(default_factory=list)
     speech: list[Heard] = field(default_factory=list)
     crossing: dict[str, list[float]] = field(default_factory=dict)
+    sockets: list[SocketLoad] = field(default_factory=list)
+    played: Played | None = None
+    talked: Talked | None = None
     skipped: list[str] = field(default_factory=list)
     """What was not measured, and why."""
 
@@ -81,6 +76,10 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *_jitter(table),
         *_memory(table),
         *_rungs(table),
+        *service_targets.recording(table),
+        *service_targets.sockets(results.sockets),
+        *service_targets.playback(results.played),
+        *service_targets.agents(results.talked),
     ]
 
 
@@ -248,11 +247,6 @@ def _rungs(table: Sequence[Row]) -> Iterator[Verdict]:
     if rungs:
         told = ", ".join(f"{rung:.0f}" for rung in sorted(rungs))
         yield Verdict("encoder rung does not change", "one", told, len(rungs) == 1)
-
-
-def at_most(what: str, limit: float, value: float) -> Verdict:
-    """Judge a time."""
-    return Verdict(what, f"<= {1000 * limit:.0f} ms", f"{1000 * value:.1f} ms", value <= limit)
 
 
 def _rate(where: str, row: Row) -> Verdict:

@@ -7,7 +7,11 @@ import pytest
 from tests.load import janus, jobs, servers
 from tests.load.generator import Step
 from tests.load.jobs import Job, perform
+from tests.load.playing import Played
 from tests.load.rows import rows
+from tests.load.socket_programs import PROGRAMS
+from tests.load.sockets import SocketLoad
+from tests.load.talks import Talked
 
 pytestmark = pytest.mark.load
 
@@ -58,3 +62,46 @@ def test_requests_to_the_wrong_node_are_measured():
         found = jobs.child("tests.load.crossing", plan, core=None, seconds=60)
     assert len(found["right"]) == len(found["wrong"]) == 5
     assert all(seconds > 0 for seconds in found["wrong"])
+
+
+def child(module, environment=None, **plan):
+    with servers.start("bridge", core=None, **(environment or {})) as server:
+        whole = {"url": server.url, **plan}
+        if "talks" not in module:
+            whole["pid"] = server.pid
+        return jobs.child(f"tests.load.{module}", whole, core=None, seconds=60)
+
+
+LOCAL = {"BRIDGE_NET__ALLOW": '["127.0.0.0/8"]'}
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_media_sockets_are_measured(kind):
+    found = child("sockets", LOCAL, kind=kind, sockets=2, seconds=2.0, settle=1.0)
+    load = SocketLoad(**found)
+    assert load.sockets == 2
+    assert len(load.delays) > 0
+    assert load.rate > 0.5
+    assert load.cpu_per_socket > 0
+
+
+def test_playing_is_measured(tmp_path):
+    root = str(tmp_path)
+    played = Played(**child("playing", {"BRIDGE_MEDIA__ROOT": root}, root=root, starts=2))
+    assert len(played.starts) == played.asked == 2
+    assert len(played.hour_starts) == 5
+    assert played.hour_bytes > 0
+
+
+def test_agents_are_measured():
+    talked = Talked(**child("talks", LOCAL, calls=1, turns=2))
+    assert talked.turns == len(talked.own) == 2
+    assert len(talked.stops) > 0
+    assert min(talked.answers) > talked.end_seconds / 2
+
+
+def test_calls_are_recorded_while_they_are_measured():
+    steps = [Step(legs=2, what=what, recorded=bool(what), seconds=2.0) for what in ("", "recorded")]
+    plain, recorded = rows([perform(Job(target="kept", kind="pair", steps=steps))])
+    assert (plain.relayed, recorded.relayed) == (1.0, 1.0)
+    assert recorded.cpu_per_leg > 0

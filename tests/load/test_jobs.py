@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.load.jobs import LOSSES, SECTIONS, jobs
+from tests.load.jobs import LOSSES, RECORDED_TURNS, SECTIONS, jobs
 
 
 def targets(*sections, quick=False):
@@ -19,6 +19,7 @@ def targets(*sections, quick=False):
         ("nodes", ["one node", "two nodes"]),
         ("loss", ["loss"]),
         ("jitter", ["mix"]),
+        ("recording", ["pcm kept", "relay kept"]),
     ],
 )
 def test_a_section_has_its_servers(section, runs):
@@ -26,7 +27,7 @@ def test_a_section_has_its_servers(section, runs):
 
 
 def test_every_section_is_known():
-    assert len(targets(*SECTIONS)) == 11
+    assert len(targets(*SECTIONS)) == 13
 
 
 def test_the_stock_server_is_not_driven_beyond_its_core():
@@ -51,3 +52,14 @@ def test_every_spell_of_loss_is_followed_by_a_clean_window():
 def test_a_quick_run_takes_one_step_of_a_growing_load():
     pcm, relay = jobs(["capacity"], legs=[24], seconds=3.0, quick=True)
     assert len(pcm.steps) == len(relay.steps) == 1
+
+
+def test_calls_are_measured_unrecorded_and_recorded_in_turn():
+    for job in jobs(["recording"], legs=[24], seconds=5.0):
+        assert [step.recorded for step in job.steps] == [False, True] * RECORDED_TURNS
+        assert {step.legs for step in job.steps} == {48}
+
+
+def test_what_a_core_carries_is_told_by_long_windows():
+    pcm, relay = jobs(["capacity"], legs=[24], seconds=5.0)
+    assert {step.seconds for step in [*pcm.steps, *relay.steps]} == {10.0}

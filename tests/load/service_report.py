@@ -1,0 +1,79 @@
+"""The report's tables of media sockets, playback and agents."""
+
+from collections.abc import Sequence
+
+from tests.load.measure import percentile
+from tests.load.playing import Played
+from tests.load.socket_programs import PROGRAMS
+from tests.load.sockets import SocketLoad
+from tests.load.talks import Talked
+
+SOCKET_HEADS = (
+    "media sockets", "sockets", "CPU/socket %", "there and back p50 ms", "p95", "max",
+    "onsets heard", "messages, worst", "dropped s", "lag p99 ms", "generator CPU %", "late ms",
+)  # fmt: skip
+
+TIME_HEADS = ("time until", "times", "p50 ms", "p95", "max")
+
+
+def sockets(loads: Sequence[SocketLoad]) -> list[tuple[str, ...]]:
+    """Make the lines of the sockets' table."""
+    return [
+        (
+            f"{one.kind}: {PROGRAMS[one.kind].title}",
+            str(one.sockets),
+            f"{one.cpu_per_socket:.2f}",
+            *_times(one.delays),
+            f"{len(one.delays)} of {one.onsets_sent}",
+            f"{one.rate:.1%}",
+            f"{one.dropped_seconds:.2f}",
+            f"{1000 * one.lag_p99:.1f}",
+            f"{one.generator_cpu:.0f}",
+            f"{1000 * one.lateness:.1f}",
+        )
+        for one in loads
+    ]
+
+
+def times(played: Played | None, talked: Talked | None) -> list[tuple[str, ...]]:
+    """Make the lines of the table of what playback and agents take."""
+    found: list[tuple[str, list[float], int]] = []
+    if played is not None:
+        found += [
+            ("an asset that was asked for is heard", played.starts, played.asked),
+            ("its request is answered", played.replies, played.asked),
+            ("an hour of MP3 is heard", played.hour_starts, played.hour_asked),
+        ]
+    if talked is not None:
+        found += [
+            ("an agent that is spoken over is silent", talked.stops, talked.turns),
+            ("an agent answers, from its noticing the end", talked.own, talked.turns),
+            ("an agent answers, from the true end", talked.answers, talked.turns),
+        ]
+    return [(what, f"{len(values)} of {of}", *_times(values)) for what, values, of in found]
+
+
+def notes(played: Played | None, talked: Talked | None) -> list[str]:
+    """Say what the figures are."""
+    lines = []
+    if played is not None:
+        lines.append(
+            "playing: from posting the request to the packet in which the file is heard; an MP3 file "
+            f"begins with {1000 * played.hour_lead:.0f} ms of silence; while the hour plays, the processes "
+            f"that there were hold {played.hour_bytes / 1e6:.1f} MB more"
+        )
+    if talked is not None:
+        lines.append(
+            "agents: silent = from sending the packet in which a voice begins to the agent's last; "
+            f"the true end is followed by {talked.end_seconds:g} s of silence at most, which tell that it "
+            "was one (a setting); providers answer at once and their requests are counted in"
+        )
+    return lines
+
+
+def _times(values: Sequence[float]) -> tuple[str, ...]:
+    return tuple(_ms(percentile(values, share)) for share in (50, 95, 100))
+
+
+def _ms(seconds: float) -> str:
+    return "" if seconds != seconds else f"{1000 * seconds:.1f}"

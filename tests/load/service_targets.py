@@ -1,0 +1,86 @@
+"""Numbers to reach of recording, media sockets, playback and agents, and whether they were."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from tests.load.jobs import RECORDED_LEGS
+from tests.load.measure import percentile
+from tests.load.playing import Played
+from tests.load.rows import Row, find
+from tests.load.sockets import SocketLoad
+from tests.load.talks import Talked
+from tests.load.verdict import Verdict, at_most
+
+RECORDED_PCM = 1.15
+RECORDED_RELAY = 0.40
+SOCKET_CPU = 1.0
+"""Percent of a core for each socket, the echoing party of its call included."""
+SOCKET_DELAY = 0.150
+"""Two messages of up to 60 ms, and the steps of 20 ms on the way there and back."""
+START, HOUR_START = 0.100, 0.200
+HOUR_BYTES = 4_000_000
+STOP, OWN = 0.100, 0.150
+
+
+def recording(table: Sequence[Row]) -> Iterator[Verdict]:
+    """Judge what recording costs."""
+    plain = find(table, "pcm kept", RECORDED_LEGS)
+    calls = f"{RECORDED_LEGS // 2} two-leg calls"
+    for road, limit in (("pcm", RECORDED_PCM), ("relay", RECORDED_RELAY)):
+        recorded = find(table, f"{road} kept", RECORDED_LEGS, "recorded")
+        if recorded is None or plain is None:
+            continue
+        what = "recorded / unrecorded, PCM" if road == "pcm" else "relayed and recorded / PCM"
+        ratio = recorded.cpu_per_leg / plain.cpu_per_leg
+        yield Verdict(f"{calls}: CPU, {what}", f"<= {limit:.2f}", f"{ratio:.2f}", ratio <= limit)
+
+
+def sockets(loads: Sequence[SocketLoad]) -> Iterator[Verdict]:
+    """Judge what sockets cost, and how late and whole their sound is."""
+    for one in loads:
+        where = f"{one.sockets} sockets, {one.kind}"
+        yield Verdict(
+            f"{where}: CPU per socket",
+            f"<= {SOCKET_CPU:.1f} %",
+            f"{one.cpu_per_socket:.2f} %",
+            one.cpu_per_socket <= SOCKET_CPU,
+        )
+        delay = math.inf if len(one.delays) < one.onsets_sent else percentile(one.delays, 95)
+        yield at_most(f"{where}: there and back p95", SOCKET_DELAY, delay)
+        yield Verdict(
+            f"{where}: sound dropped",
+            "0 s",
+            f"{one.dropped_seconds:.2f} s",
+            one.dropped_seconds == 0,
+        )
+
+
+def playback(played: Played | None) -> Iterator[Verdict]:
+    """Judge how soon sound is heard that was asked for."""
+    if played is None:
+        return
+    start = _p95(played.starts, played.asked)
+    yield at_most("an asset is heard after, p95", START, start)
+    hour = _p95(played.hour_starts, played.hour_asked)
+    yield at_most("an hour of MP3 is heard after, p95", HOUR_START, hour)
+    yield Verdict(
+        "memory that the hour takes",
+        f"<= {HOUR_BYTES / 1e6:.0f} MB",
+        f"{played.hour_bytes / 1e6:.1f} MB",
+        played.hour_bytes <= HOUR_BYTES,
+    )
+
+
+def agents(talked: Talked | None) -> Iterator[Verdict]:
+    """Judge how soon agents stop and answer."""
+    if talked is None:
+        return
+    stop = _p95(talked.stops, talked.turns)
+    yield at_most("an agent that is spoken over is silent after, p95", STOP, stop)
+    own = _p95(talked.own, talked.turns)
+    yield at_most("an agent's own share of its answer's delay, p95", OWN, own)
+
+
+def _p95(values: Sequence[float], wanted: int) -> float:
+    """Give the 95th percentile; infinite when one in twenty is missing."""
+    return percentile(values, 95) if len(values) >= 0.95 * wanted and values else math.inf

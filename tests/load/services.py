@@ -1,0 +1,98 @@
+"""The sections of the bench that need no growing load: each is one server and one program beside."""
+
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from tests.load import jobs, servers
+from tests.load.playing import Played
+from tests.load.socket_programs import PROGRAMS
+from tests.load.sockets import SocketLoad
+from tests.load.speech import Heard
+from tests.load.talks import Talked
+from tests.load.targets import Results
+
+SOCKETS = 50
+STARTS = 24
+CALLERS, TURNS = 4, 7
+_LOCAL = '["127.0.0.0/8"]'
+"""Where the bench's own servers are, which the bridge is to reach."""
+_CHILD_SECONDS = 120.0
+
+
+def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: bool) -> None:
+    """Measure what is wanted of these sections."""
+    if "nodes" in wanted:
+        _crossing(results)
+    if "loss" in wanted:
+        _speech(results)
+    if "sockets" in wanted:
+        _sockets(results, seconds if quick else max(seconds, 10.0))
+    if "playback" in wanted:
+        _playback(results, starts=6 if quick else STARTS)
+    if "agent" in wanted:
+        _agent(results, turns=2 if quick else TURNS)
+
+
+def _crossing(results: Results) -> None:
+    say("requests to the right node and to the wrong one")
+    with servers.start("bridge", core=None, BRIDGE_NODES="2") as server:
+        plan = {"url": server.url}
+        results.crossing = jobs.child(
+            "tests.load.crossing", plan, core=None, seconds=_CHILD_SECONDS
+        )
+
+
+def _speech(results: Results) -> None:
+    if importlib.util.find_spec("pesq") is None:
+        results.skipped.append("PESQ: pesq is not installed")
+        return
+    say("speech under loss")
+    core, beside = servers.cores()
+    with servers.start("bridge", core=core) as server:
+        plan = {"url": server.url, "losses": list(jobs.LOSSES)}
+        found = jobs.child("tests.load.speech", plan, core=beside, seconds=_CHILD_SECONDS)
+    results.speech = [Heard(**one) for one in found]
+
+
+def _sockets(results: Results, seconds: float) -> None:
+    core, beside = servers.cores()
+    for kind in PROGRAMS:
+        say(f"{SOCKETS} media sockets, {kind}")
+        with servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server:
+            plan = {
+                "url": server.url,
+                "pid": server.pid,
+                "kind": kind,
+                "sockets": SOCKETS,
+                "seconds": seconds,
+            }
+            found = jobs.child("tests.load.sockets", plan, core=beside, seconds=_CHILD_SECONDS)
+        results.sockets.append(SocketLoad(**found))
+
+
+def _playback(results: Results, *, starts: int) -> None:
+    say("playing assets, and an hour")
+    core, beside = servers.cores()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as root,
+        servers.start("bridge", core=core, BRIDGE_MEDIA__ROOT=root) as server,
+    ):
+        plan = {"url": server.url, "pid": server.pid, "root": root, "starts": starts}
+        found = jobs.child("tests.load.playing", plan, core=beside, seconds=_CHILD_SECONDS)
+    results.played = Played(**found)
+
+
+def _agent(results: Results, *, turns: int) -> None:
+    say("agents that are spoken over")
+    core, beside = servers.cores()
+    with servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server:
+        plan = {"url": server.url, "calls": CALLERS, "turns": turns}
+        found = jobs.child("tests.load.talks", plan, core=beside, seconds=_CHILD_SECONDS)
+    results.talked = Talked(**found)
+
+
+def say(text: str) -> None:
+    """Tell whoever waits what is being done."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,27 @@
+"""The report's tables of sockets, playback and agents."""
+
+from tests.load.service_report import SOCKET_HEADS, TIME_HEADS, notes, sockets, times
+from tests.load.talks import Talked
+from tests.load.test_service_targets import load, played
+
+
+def test_a_line_of_sockets_has_a_cell_for_each_head():
+    (line,) = sockets([load()])
+    assert len(line) == len(SOCKET_HEADS)
+    assert line[2:4] == ("0.40", "100.0")
+
+
+def test_times_tell_how_many_there_were():
+    lines = times(played(), Talked(turns=20, stops=[0.05] * 19))
+    assert all(len(line) == len(TIME_HEADS) for line in lines)
+    assert lines[0][:3] == ("an asset that was asked for is heard", "20 of 20", "50.0")
+    assert lines[3][1] == "19 of 20"
+    assert lines[4][1:3] == ("0 of 20", "")
+
+
+def test_the_wait_for_the_end_of_speech_stands_beside_the_answers():
+    assert "0.7 s of silence" in notes(None, Talked(end_seconds=0.7))[0]
+
+
+def test_nothing_is_told_of_what_was_not_measured():
+    assert times(None, None) == notes(None, None) == []
