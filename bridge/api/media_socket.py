@@ -21,15 +21,14 @@ from bridge.errors import (
 )
 from bridge.legs.socket import KERNEL_SECONDS, SocketLeg, Texts
 from bridge.node.runner import CallRunner
-from bridge.wire.media_socket import (
-    FRAME_MILLISECONDS,
+from bridge.wire.media_format import (
+    LONGEST_FRAME_MS,
     SAMPLE_RATES,
-    WADIAL,
-    ZUCKZAPGO,
+    SHORTEST_FRAME_MS,
     Encoding,
     MediaFormat,
-    WadialMessages,
 )
+from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, WadialMessages
 
 MESSAGE_BYTES: Final = 12 * 1024 * 1024
 """A minute in the widest form fits into one message."""
@@ -90,9 +89,7 @@ def _media(request: web.Request, default: MediaFormat) -> MediaFormat:
     return MediaFormat(
         Encoding(_choice(query.get("encoding"), default.encoding, tuple(Encoding), "encoding")),
         int(_choice(query.get("sampleRate"), default.sample_rate, SAMPLE_RATES, "sampleRate")),
-        int(
-            _choice(query.get("frameMs"), default.frame_milliseconds, FRAME_MILLISECONDS, "frameMs")
-        ),
+        _frame(query.get("frameMs"), default.frame_milliseconds),
     )
 
 
@@ -101,6 +98,19 @@ def _choice(given: str | None, default: object, choices: tuple[Any, ...], field:
     if given is not None and given not in names:
         raise InvalidRequest(f"{field}: expected one of {', '.join(names)}", field=field)
     return str(default) if given is None else given
+
+
+def _frame(given: str | None, default: int) -> int:
+    if given is None:
+        return default
+    if given.isascii() and given.isdecimal() and len(given) <= 3:
+        milliseconds = int(given)
+        if SHORTEST_FRAME_MS <= milliseconds <= LONGEST_FRAME_MS:
+            return milliseconds
+    raise InvalidRequest(
+        f"frameMs: expected a number from {SHORTEST_FRAME_MS} to {LONGEST_FRAME_MS}",
+        field="frameMs",
+    )
 
 
 async def _serve(

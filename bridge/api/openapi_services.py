@@ -39,7 +39,7 @@ SOCKET: Final[Schema] = text("no body: the connection becomes a WebSocket")
 FORM: Final = {
     "encoding?": words("s16le", "f32le", "mulaw"),
     "sampleRate?": {"enum": [8000, 16000, 24000, 48000]},
-    "frameMs?": {"enum": [20, 40, 60, 80, 100]},
+    "frameMs?": whole(10, 200),
 }
 
 _SLOT_FIELDS: Final[dict[str, Schema]] = {
@@ -67,6 +67,17 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "endedAt": maybe(text()),
             "expiresAt": maybe(text()),
             "url": text(),
+            "files": many(
+                shape(
+                    {
+                        "format": words("wav", "ogg"),
+                        "contentType": text(),
+                        "sizeBytes": COUNT,
+                        "mediaKey": text(),
+                        "url": text(),
+                    }
+                )
+            ),
         }
     ),
     "WebhookSlot": shape(_SLOT_FIELDS),
@@ -164,17 +175,19 @@ RECORDING: Final[Described] = {
         errors=(404, 502, 503),
     ),
     ("GET", "/recordings/{recordingId}"): RECORD(
-        does="Give a recording's file.",
+        does="Give a recording's file, as WAV or, where there is one, as Ogg/Opus.",
+        query={"format?": words("wav", "ogg")},
         gives={},
         content="audio/wav",
-        errors=(404, 503),
+        errors=(400, 404, 502, 503),
     ),
     ("GET", "/files/recordings/{recordingId}"): RECORD(
         does="Give a recording's file to whoever has a signed link to it.",
-        about="The link comes from the faces, query and all; it needs no key and runs out.",
+        about="The link comes from the faces, query and all; it needs no key and runs out. "
+        "Where `recording.s3.redirect` is set it leads on to the store.",
         gives={},
         content="audio/wav",
-        errors=(404, 503),
+        errors=(404, 502, 503),
         auth=Auth.NOBODY,
     ),
     ("DELETE", "/recordings/{recordingId}"): RECORD(

@@ -62,8 +62,9 @@ _STREAM: Final = {
     "stream_url": text("ws:// or wss://, dialled by the bridge"),
     "stream_type": words("oneway", "twoway"),
     "stream_channel": words("inbound", "outbound", "both"),
-    "stream_encoding?": words("s16le"),
-    "stream_sample_rate?": {"enum": [8000, 16000, 24000], "default": 24000},
+    "stream_encoding?": {"enum": ["s16le", "f32le", "mulaw"], "default": "s16le"},
+    "stream_sample_rate?": {"enum": [8000, 16000, 24000, 48000], "default": 24000},
+    "stream_frame_ms?": whole(10, 200, 20),
 }
 _STOP: Final = WAVIX(does="Stop a stream of a call.", gives=_SUCCESS, errors=CALL)
 

@@ -12,7 +12,7 @@ from bridge.audio.playout import Playout
 from bridge.call.bus import Relay
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import Backlog
-from bridge.wire.media_socket import MediaFormat, Outgoing, decode
+from bridge.wire.media_format import MediaFormat, Outgoing, decode
 
 SHORTEST_DELAY: Final = 0.06
 LONGEST_DELAY: Final = 1.0

@@ -25,7 +25,7 @@ from bridge.call.model import (
 )
 from bridge.errors import RemoteProtocolError
 from bridge.legs.outbound import Outbound
-from bridge.wire.media_socket import PIECE_SECONDS, Incoming, MediaFormat, Outgoing
+from bridge.wire.media_format import PIECE_SECONDS, Incoming, MediaFormat, Outgoing
 
 KERNEL_SECONDS: Final = 0.5
 """How much sound our kernel may hold; it takes up to twice what it is told."""

@@ -10,7 +10,6 @@ from typing import Final
 import aiohttp
 from aiohttp import WSMsgType
 
-from bridge.audio.frame import FRAME_SECONDS
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
 from bridge.net.http import Http
@@ -22,21 +21,24 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS: Final = 10.0
 """From the dialling to the end of the WebSocket's handshake."""
 FAREWELL_SECONDS: Final = 0.8
-LARGEST_MESSAGE: Final = 4 * 1024 * 1024
-"""Bytes of one message from the customer: more than a minute of sound at 24 kHz."""
+MESSAGE_SECONDS: Final = 62.0
+"""Sound in one message from the customer, at most; a longer message ends the stream."""
 KERNEL_SECONDS: Final = 0.2
 """Sound of one track that the kernel is to hold; it takes twice of what it is told."""
 ENVELOPE_BYTES: Final = 400
 """What a `media` message has beside its payload, at most."""
 
-PING_FRAMES: Final = 12
-"""After so many frames of a track a ping tells how far the customer has read."""
+PING_SECONDS: Final = 0.24
+"""After so much sound of a track a ping tells how far the customer has read."""
 WINDOW_SECONDS: Final = 1.2
 """Sound that may be under way to the customer, in all kernels and buffers on the road.
 
 His pongs alone tell: one who answers no pings, against RFC 6455 section 5.5.2, gets so much and no
 more.
 """
+
+BASE64: Final = 4 / 3
+"""Characters of a byte."""
 
 GONE: Final = (OSError, aiohttp.ClientError)
 """What sending to somebody who has gone raises."""
@@ -58,27 +60,30 @@ class StreamLink:
         self._ws = ws
         self._writer = StreamWriter(facts)
         self._tracks = len(facts.tracks)
+        self._length = facts.media.frame_milliseconds
         self._sent = 0
-        """Frames, of all tracks."""
+        """Milliseconds of sound, of all tracks."""
+        self._pinged = 0
         self._read = 0
         """Of those, how many the customer has read for certain."""
 
     @property
     def has_room(self) -> bool:
         """Whether a frame sent now would not have to wait long."""
-        window = WINDOW_SECONDS / FRAME_SECONDS * self._tracks
-        return self._sent - self._read < window and has_room(self._ws)
+        window = WINDOW_SECONDS * 1000 * self._tracks
+        return self._sent + self._length - self._read <= window and has_room(self._ws)
 
     async def greet(self) -> None:
         """Say what the stream is."""
         await self._write(self._writer.connected(_now()))
         await self._write(self._writer.start(_now()))
 
-    async def media(self, pcm: bytes, *, track: Channel, timestamp: int) -> None:
-        """Send 20 ms of a track."""
-        await self._write(self._writer.media(pcm, _now(), track=track, timestamp=timestamp))
-        self._sent += 1
-        if self._sent % (PING_FRAMES * self._tracks) == 0:
+    async def media(self, data: bytes, *, track: Channel, timestamp: int) -> None:
+        """Send a frame of a track."""
+        await self._write(self._writer.media(data, _now(), track=track, timestamp=timestamp))
+        self._sent += self._length
+        if self._sent - self._pinged >= PING_SECONDS * 1000 * self._tracks:
+            self._pinged = self._sent
             await self._ws.ping(self._sent.to_bytes(8))
 
     async def mark(self, name: str) -> None:
@@ -134,7 +139,7 @@ async def connect(http: Http, url: str, facts: StreamFacts) -> StreamLink:
         async with asyncio.timeout(CONNECT_SECONDS):
             ws = await http.guarded().ws_connect(
                 url,
-                max_msg_size=LARGEST_MESSAGE,
+                max_msg_size=round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64),
                 autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=FAREWELL_SECONDS),
             )
@@ -143,9 +148,9 @@ async def connect(http: Http, url: str, facts: StreamFacts) -> StreamLink:
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         log.info("stream.unreachable", extra={"error": type(error).__name__})
         raise OverError("unreachable", EndReason.UNREACHABLE) from error
-    payload = facts.rate * FRAME_SECONDS * 2 * 4 / 3
-    frames = KERNEL_SECONDS / FRAME_SECONDS * len(facts.tracks)
-    narrow(ws, round(frames * (payload + ENVELOPE_BYTES)))
+    envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
+    second = facts.media.second_bytes * BASE64 + envelopes
+    narrow(ws, round(KERNEL_SECONDS * len(facts.tracks) * second))
     return StreamLink(ws, facts)
 
 

@@ -6,18 +6,18 @@ row of the routing table.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.audio.paced import PacedQueue
-from bridge.audio.resample import Resampler
 from bridge.call.bus import Relay, Sink, Source
 from bridge.call.events import LegConnected, LegEnded, LegEvent, Noted
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
-from bridge.media.outbox import Outbox
+from bridge.media.outbox import Outbox, Waiting
 from bridge.media.stream_link import GONE, OverError, StreamLink, connect, why
 from bridge.net.http import Http
+from bridge.wire.media_format import PIECE_SECONDS, Incoming, Outgoing
 from bridge.wire.media_stream import (
     IGNORED_REASONS,
     Channel,
@@ -28,9 +28,6 @@ from bridge.wire.media_stream import (
     StreamFacts,
     read_message,
 )
-
-PIECE_SECONDS: Final = 1.0
-"""Of a long sound so much is worked on before others have their turn."""
 
 
 class Losses(Protocol):
@@ -90,8 +87,9 @@ class StreamLeg:
         self._http = http
         self._losses = losses
         self._outbox = Outbox(facts.tracks)
-        self._down = {track: Resampler(16_000, facts.rate) for track in facts.tracks}
-        self._up = Resampler(facts.rate, 16_000)
+        self._outgoing = {track: Outgoing(facts.media) for track in facts.tracks}
+        self._incoming = Incoming(facts.media)
+        self._long = round(facts.media.second_bytes * PIECE_SECONDS)
         self._queue = PacedQueue()
         self._wake = asyncio.Event()
         self._live = False
@@ -175,7 +173,7 @@ class StreamLeg:
         """Give the figures of a track."""
         return SentAudio(
             packets=self._sent[track],
-            bytes=self._sent[track] * self.facts.rate // 25,
+            bytes=self._sent[track] * self.facts.media.frame_bytes,
             dropped_frames=self._outbox.dropped[track],
             level_dbov=level(self._ears[track].heard),
         )
@@ -206,8 +204,8 @@ class StreamLeg:
     async def _take(self, message: str | bytes) -> None:
         binary = isinstance(message, bytes)
         match Ignored("malformed") if binary else read_message(message, self.facts):
-            case Media(pcm):
-                await self._play(pcm)
+            case Media(data):
+                await self._play(data)
             case Mark(name):
                 self._queue.mark(name)
                 self._tell_marks(self._queue.reached())
@@ -216,17 +214,17 @@ class StreamLeg:
             case Ignored(reason):
                 self._ignored[reason] += 1
 
-    async def _play(self, pcm: bytes) -> None:
+    async def _play(self, data: bytes) -> None:
         self._received_messages += 1
-        self._received_bytes += len(pcm)
-        size = round(PIECE_SECONDS * self.facts.rate) * 2
-        for begin in range(0, len(pcm), size):
-            if begin:
-                await asyncio.sleep(0)
+        self._received_bytes += len(data)
+        for pcm in self._incoming.pieces(data):
             before = self._queue.dropped_seconds
-            self._queue.add(self._up.process(pcm[begin : begin + size]))
+            self._queue.add(pcm)
             if (dropped := self._queue.dropped_seconds - before) > 0:
                 self._losses.dropped("in", dropped)
+            if len(data) > self._long:
+                # A long sound takes a while: others have their turn in between.
+                await asyncio.sleep(0)
 
     async def _send(self, link: StreamLink) -> None:
         while True:
@@ -236,12 +234,20 @@ class StreamLeg:
                 if isinstance(waiting, str):
                     await link.mark(waiting)
                     continue
-                pcm = self._down[waiting.track].process(waiting.pcm)
-                await link.media(pcm, track=waiting.track, timestamp=waiting.timestamp)
-                self._sent[waiting.track] += 1
+                await self._send_sound(link, waiting)
             if self._outbox.hopeless(self._loop.time()):
                 self._losses.cut_off()
                 raise OverError("slow", EndReason.FAILED)
+
+    async def _send_sound(self, link: StreamLink, waiting: Waiting) -> None:
+        """Send the messages that are whole with this; each says when its first sample was heard."""
+        outgoing, length = self._outgoing[waiting.track], self.facts.media.frame_milliseconds
+        messages = outgoing.write(waiting.pcm)
+        end = waiting.timestamp + FRAME_SECONDS * 1000 - outgoing.rest_milliseconds
+        for left, message in zip(range(len(messages), 0, -1), messages, strict=True):
+            at = max(0, round(end - left * length))
+            await link.media(message, track=waiting.track, timestamp=at)
+            self._sent[waiting.track] += 1
 
     def _heard(self, track: Channel, frame: Frame, now: float) -> None:
         if self._live:

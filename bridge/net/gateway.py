@@ -26,7 +26,8 @@ from bridge.errors import (
 )
 from bridge.net.http import Http
 from bridge.wire.gateway import EngineCall, SocketMessage, read_call, read_calls, read_message
-from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, MediaFormat
+from bridge.wire.media_format import MediaFormat
+from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
 
 REQUEST_SECONDS: Final = 8.0
 DIAL_SECONDS: Final = 25.0

@@ -15,6 +15,7 @@ from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_stream import Channel, StreamFacts, StreamType
 
 MOST: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
@@ -31,8 +32,8 @@ class StreamOrder:
     url: str
     type: StreamType
     channel: Channel
-    rate: int
-    """Samples a second."""
+    media: MediaFormat
+    """What the sound is to look like."""
 
 
 class Streams:
@@ -71,7 +72,7 @@ class Streams:
         await self.check(order)
         # Meanwhile the call may have ended, and other streams may have come.
         self._check_call(self._manager.live(line, call_id), order.type)
-        facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.rate)
+        facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.media)
         leg = StreamLeg(
             LegId(facts.stream_id), facts, order.url, http=self._http, losses=self._losses
         )

@@ -1,8 +1,9 @@
 """The messages of a media stream to a customer's WebSocket: JSON text, sound as base64 inside.
 
 Source: Wavix, "Call media streaming". That page leaves open what the payload is and from which number
-things are counted; after the vendor's own client it is signed 16-bit little-endian mono PCM, 24 kHz
-unless the customer asks for another rate, 20 ms a message. `media_format` in `start` is our addition.
+things are counted; after the vendor's own client it is signed 16-bit little-endian mono PCM at
+24 kHz, 20 ms a message. That the customer may ask for another form, and `media_format` in `start`, are
+our additions.
 """
 
 import base64
@@ -14,11 +15,11 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from bridge.wire.media_format import Encoding, MediaFormat
 from bridge.wire.moment import moment
 
-FRAME_MS: Final = 20
-DEFAULT_RATE: Final = 24_000
-RATES: Final = (8_000, 16_000, 24_000)
+WAVIX: Final = MediaFormat(Encoding.S16LE, 24_000, 20)
+"""480 samples, 960 bytes."""
 LONGEST_MARK: Final = 256
 """Characters of a mark's name."""
 
@@ -49,8 +50,8 @@ class StreamFacts:
     """In the form that is shown to the customer."""
     type: StreamType
     channel: Channel
-    rate: int = DEFAULT_RATE
-    """Samples a second, both ways."""
+    media: MediaFormat = WAVIX
+    """What the sound looks like, both ways."""
 
     @property
     def tracks(self) -> tuple[Channel, ...]:
@@ -64,9 +65,9 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Sound to play into the call: s16le mono at the stream's rate, any length."""
+    """Sound to play into the call: whole samples in the stream's form, any length."""
 
-    pcm: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +120,18 @@ class StreamWriter:
             stream_type=facts.type.value,
             channel=(facts.tracks[0] if len(facts.tracks) == 1 else Channel.BOTH).value,
             media_format={
-                "encoding": "s16le",
-                "sample_rate": facts.rate,
+                "encoding": facts.media.encoding.value,
+                "sample_rate": facts.media.sample_rate,
                 "channels": 1,
-                "frame_ms": FRAME_MS,
+                "frame_ms": facts.media.frame_milliseconds,
             },
         )
 
-    def media(self, pcm: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:
-        """Write 20 ms of a track; `timestamp` is in milliseconds since the stream's start."""
+    def media(self, data: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:
+        """Write a frame of a track; `timestamp` is in milliseconds since the stream's start."""
         self._chunks[track] += 1
         media = {
-            "payload": base64.b64encode(pcm).decode("ascii"),
+            "payload": base64.b64encode(data).decode("ascii"),
             "track": track.value,
             "timestamp": timestamp,
             "chunk": self._chunks[track],
@@ -174,7 +175,7 @@ def read_message(text: str | bytes, facts: StreamFacts) -> Heard:
         return Ignored("oneway")
     match message["event"]:
         case "media":
-            return _read_media(message.get("media"))
+            return _read_media(message.get("media"), facts.media.encoding.sample_bytes)
         case "mark":
             return _read_mark(message.get("mark"))
         case "clear":
@@ -183,16 +184,16 @@ def read_message(text: str | bytes, facts: StreamFacts) -> Heard:
             return Ignored("unknown_event")
 
 
-def _read_media(media: object) -> Heard:
+def _read_media(media: object, sample_bytes: int) -> Heard:
     payload = media.get("payload") if isinstance(media, dict) else None
     if not isinstance(payload, str):
         return Ignored("malformed")
     try:
-        pcm = base64.b64decode(payload, validate=True)
+        data = base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):
         return Ignored("malformed")
     # Half a sample would turn all that follows into noise.
-    return Ignored("malformed") if len(pcm) % 2 else Media(pcm)
+    return Ignored("malformed") if len(data) % sample_bytes else Media(data)
 
 
 def _read_mark(mark: object) -> Heard:

@@ -98,7 +98,9 @@ async def test_a_request_without_an_upgrade_is_told_so(client):
     assert response.status == 400
 
 
-@pytest.mark.parametrize("query", ["&encoding=mp3", "&sampleRate=44100", "&frameMs=7", "&frameMs="])
+@pytest.mark.parametrize(
+    "query", ["&encoding=mp3", "&sampleRate=44100", "&frameMs=9", "&frameMs=", "&frameMs=201"]
+)
 async def test_a_form_that_there_is_not_is_refused(client, query):
     call_id = await client.dial(SILENT)
     assert await refusal(client, stream(call_id, more=query)) == 400
@@ -132,6 +134,7 @@ async def test_frames_come_every_60_ms(client):
     ("query", "size"),
     [
         ("&frameMs=20", 640),
+        ("&frameMs=35", 1120),
         ("&sampleRate=24000&frameMs=20", 960),
         ("&encoding=mulaw&sampleRate=8000&frameMs=20", 160),
         ("&encoding=f32le&sampleRate=48000", 48 * 60 * 4),
@@ -241,7 +244,10 @@ async def test_wadial_reports_its_queue_down_to_empty_and_then_no_more(client):
         count = len(socket.sound)
         await until(lambda: len(socket.sound) > count + 15)
     reports = socket.of("buffer")
-    levels = [report["bufferedMs"] for report in reports]
+    told = [report["bufferedMs"] for report in reports]
+    # A report may come while the message is still being read.
+    levels = told[told.index(max(told)) :]
+    assert len(told) - len(levels) <= 1
     assert levels == sorted(levels, reverse=True)
     assert levels[0] > 900
     assert levels.count(0) == 1
@@ -255,8 +261,7 @@ async def test_wadial_drops_what_waits_when_it_is_told_to(client):
     async with pcm_client(client.http, media(call_id), additional_headers=BEARER) as socket:
         await until(lambda: socket.sound)
         await socket.send(bytes(30 * 16_000 * 4))
-        await until(lambda: socket.of("buffer"))
-        assert socket.of("buffer")[0]["bufferedMs"] > 1000
+        await until(lambda: any(told["bufferedMs"] > 25_000 for told in socket.of("buffer")))
         await socket.send('{"type":"clear"}')
         await until(lambda: socket.of("buffer")[-1]["bufferedMs"] == 0, timeout=1.0)
 

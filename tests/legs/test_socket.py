@@ -9,7 +9,8 @@ from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId
 from bridge.legs import socket
 from bridge.legs.socket import SocketLeg
-from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, MediaFormat, WadialMessages
+from bridge.wire.media_format import MediaFormat
+from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, WadialMessages
 from tests.support.waiting import until
 
 SECOND = 32_000

@@ -6,10 +6,11 @@ from ipaddress import ip_network
 import pytest
 
 from bridge.call.model import EndReason
-from bridge.media.stream_link import PING_FRAMES, WINDOW_SECONDS, OverError, connect, why
+from bridge.media.stream_link import WINDOW_SECONDS, OverError, connect, why
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+from tests.support.raw_socket import TEXT, raw_server
 from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
 
@@ -29,12 +30,26 @@ async def test_a_reader_that_reads_leaves_room(http):
         await link.greet()
         customer = await server.customer()
         listening = asyncio.get_running_loop().create_task(link.listen(ignore))
-        for number in range(round(WINDOW_SECONDS * 50) + 2 * PING_FRAMES):
+        for number in range(round(WINDOW_SECONDS * 50) + 24):
             await link.media(bytes(960), track=Channel.INBOUND, timestamp=number)
             await until(lambda: link.has_room)
         await until(lambda: len(customer.of("media")) > 60)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+        await link.part()
+
+
+async def test_a_customer_that_never_answers_a_ping_gets_no_more_than_the_window(http):
+    async with raw_server() as server:
+        connecting = asyncio.get_running_loop().create_task(connect(http, server.url, FACTS))
+        customer = await server.accept()
+        link = await connecting
+        for number in range(round(WINDOW_SECONDS * 50)):
+            assert link.has_room
+            await link.media(bytes(960), track=Channel.INBOUND, timestamp=number)
+            while (await customer.frame())[0] != TEXT:
+                pass
+        assert not link.has_room
         await link.part()
 
 

@@ -1,10 +1,12 @@
 """A stream as a leg: what it hears, says, tells and counts."""
 
 import asyncio
+from base64 import b64decode
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
@@ -15,7 +17,8 @@ from bridge.media.outbox import HELD_SECONDS
 from bridge.media.streams import StreamLeg, TrackLeg
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+from bridge.wire.media_format import Encoding, MediaFormat
+from bridge.wire.media_stream import WAVIX, Channel, StreamFacts, StreamType
 from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
 
@@ -38,8 +41,10 @@ class Losses:
 class Run:
     """A leg at work."""
 
-    def __init__(self, url: str, http: Http, kind: StreamType, channel: Channel) -> None:
-        facts = StreamFacts(STREAM, "call", kind, channel)
+    def __init__(
+        self, url: str, http: Http, kind: StreamType, channel: Channel, media: MediaFormat
+    ) -> None:
+        facts = StreamFacts(STREAM, "call", kind, channel, media)
         self.losses = Losses()
         self.leg = StreamLeg(LegId(STREAM), facts, url, http=http, losses=self.losses)
         self.events: list[Any] = []
@@ -57,9 +62,9 @@ class Run:
 
 
 @asynccontextmanager
-async def running(url, kind=StreamType.TWOWAY, channel=Channel.INBOUND, allow=LOCAL):
+async def running(url, kind=StreamType.TWOWAY, channel=Channel.INBOUND, allow=LOCAL, media=WAVIX):
     http = Http(Guard(allow=allow, require_tls=False))
-    run = Run(url, http, kind, channel)
+    run = Run(url, http, kind, channel, media)
     try:
         yield run
     finally:
@@ -84,6 +89,32 @@ async def test_what_comes_before_the_connection_is_not_kept():
         customer = await server.customer()
         await until(lambda: len(customer.of("media")) == 3)
         assert run.leg.statistics().sent.packets == 3
+
+
+@pytest.mark.parametrize("milliseconds", [10, 30, 60, 200])
+async def test_each_message_says_when_its_sound_was_heard(milliseconds):
+    media = MediaFormat(Encoding.MULAW, 8_000, milliseconds)
+    async with customer_server() as server, running(server.url, media=media) as run:
+        await run.connected()
+        customer = await server.customer()
+        for number in range(31):
+            run.leg.sink.push(Frame(SILENCE, number * FRAME_SAMPLES, "clock"), 0.0)
+            await asyncio.sleep(0.002)
+        await until(lambda: len(customer.of("media")) >= 600 // milliseconds)
+        parts = [message["media"] for message in customer.of("media")][: 600 // milliseconds]
+        assert [part["timestamp"] for part in parts] == list(range(0, 600, milliseconds))
+        assert {len(b64decode(part["payload"])) for part in parts} == {8 * milliseconds}
+
+
+async def test_what_is_played_in_another_form_is_heard_as_it_was_meant():
+    media = MediaFormat(Encoding.F32LE, 16_000, 20)
+    async with customer_server() as server, running(server.url, media=media) as run:
+        await run.connected()
+        customer = await server.customer()
+        await customer.play(np.full(320, 0.25, "<f4").tobytes())
+        heard: list[bytes] = []
+        await until(lambda: heard.append(run.leg.pull()) or heard[-1])
+        assert heard[-1] == np.full(320, 8192, "<i2").tobytes()
 
 
 async def test_a_server_that_is_not_there_ends_the_stream():
@@ -141,6 +172,21 @@ async def test_what_is_played_is_pulled_frame_by_frame_and_its_mark_follows():
         await until(lambda: run.leg.pull() is None)
         await until(lambda: run.leg.pull() or customer.of("mark"))
         assert run.leg.statistics().received.frames >= 3
+
+
+async def test_after_clear_the_very_next_frame_is_silent_and_every_mark_returns():
+    async with customer_server() as server, running(server.url) as run:
+        await run.connected()
+        customer = await server.customer()
+        await customer.play(np.full(30 * 24_000, 9000, "<i2").tobytes())
+        for name in ("first", "second"):
+            await customer.say("mark", mark={"name": name})
+        await until(lambda: len(run.leg._queue._marks) == 2)
+        assert run.leg.pull() is not None
+        await customer.say("clear")
+        await until(lambda: len(customer.of("mark")) == 2)
+        assert run.leg.pull() is None
+        assert [mark["mark"]["name"] for mark in customer.of("mark")] == ["first", "second"]
 
 
 async def test_a_one_way_stream_hears_nothing_from_the_customer():

@@ -90,6 +90,18 @@ def compare(said: Pcm, heard: Pcm) -> Comparison:
     )
 
 
+def clearness(said: Pcm, heard: Pcm) -> float:
+    """Give the STOI of what was heard, 0 to 1; at least a second of speech must be shared.
+
+    Raises:
+        ValueError: less than a second is shared.
+    """
+    left, right = overlap(said, heard, align(said, heard).lag)
+    if len(left) < RATE:
+        raise ValueError(f"only {len(left) / RATE:.2f} s are shared")
+    return float(stoi(left, right, RATE, extended=False))
+
+
 def level_db(sound: NDArray[np.float64] | Pcm) -> float:
     """Measure the level in dB below full scale; digital silence is -120."""
     power = float(np.mean(np.square(sound.astype(np.float64)))) if len(sound) else 0.0

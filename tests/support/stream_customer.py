@@ -31,10 +31,14 @@ class Customer:
     def of(self, event: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["event"] == event]
 
-    def sound(self, track: str = "inbound") -> np.ndarray:
+    def data(self, track: str = "inbound") -> bytes:
+        """All sound of a track, as it is written."""
         chunks = [m["media"] for m in self.of("media") if m["media"]["track"] == track]
-        pcm = b"".join(base64.b64decode(chunk["payload"]) for chunk in chunks)
-        return np.frombuffer(pcm, "<i2")
+        return b"".join(base64.b64decode(chunk["payload"]) for chunk in chunks)
+
+    def sound(self, track: str = "inbound") -> np.ndarray:
+        """All sound of a track of an s16le stream."""
+        return np.frombuffer(self.data(track), "<i2")
 
     async def say(self, event: str, **more: Any) -> None:
         await self._connection.send(json.dumps({"event": event, **more}))

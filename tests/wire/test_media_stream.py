@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.wire.media_format import Encoding, MediaFormat
 from bridge.wire.media_stream import (
     LONGEST_MARK,
     Channel,
@@ -84,9 +85,15 @@ def test_both_channels_are_two_tracks():
     assert oneway(Channel.BOTH).tracks == (Channel.INBOUND, Channel.OUTBOUND)
 
 
-def test_the_start_tells_the_rate_that_was_asked_for():
-    start = said(StreamWriter(stream(rate=8_000)).start(AT))
-    assert start["media_format"]["sample_rate"] == 8_000
+def test_the_start_tells_the_form_that_was_asked_for():
+    media = MediaFormat(Encoding.MULAW, 8_000, 60)
+    start = said(StreamWriter(stream(media=media)).start(AT))
+    assert start["media_format"] == {
+        "encoding": "mulaw",
+        "sample_rate": 8_000,
+        "channels": 1,
+        "frame_ms": 60,
+    }
 
 
 def test_media_carries_sound_track_time_and_number():
@@ -145,6 +152,17 @@ def test_stop_is_the_last_message_and_counted():
 def test_media_is_heard_as_its_bytes():
     payload = base64.b64encode(b"\x01\x02\x03\x04").decode()
     assert read(event="media", media={"payload": payload}) == Media(b"\x01\x02\x03\x04")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "count", "whole"),
+    [("mulaw", 1, True), ("s16le", 1, False), ("f32le", 2, False), ("f32le", 4, True)],
+)
+def test_what_is_a_whole_sample_depends_on_the_form(encoding, count, whole):
+    facts = stream(media=MediaFormat(Encoding(encoding)))
+    payload = base64.b64encode(bytes(count)).decode()
+    heard = read(facts, event="media", media={"payload": payload})
+    assert heard == (Media(bytes(count)) if whole else Ignored("malformed"))
 
 
 def test_a_mark_is_heard_by_its_name():

@@ -14,7 +14,14 @@ from bridge.errors import InvalidRequest
 from bridge.media.playback import PlaybackOptions
 from bridge.node.streams import StreamOrder
 from bridge.wire import call_id as forms
-from bridge.wire.media_stream import DEFAULT_RATE, RATES, Channel, StreamType
+from bridge.wire.media_format import (
+    LONGEST_FRAME_MS,
+    SAMPLE_RATES,
+    SHORTEST_FRAME_MS,
+    Encoding,
+    MediaFormat,
+)
+from bridge.wire.media_stream import WAVIX, Channel, StreamType
 
 CALLS = "/v1/call"
 CALL = CALLS + "/{call_id}"
@@ -165,15 +172,34 @@ def _order(body: Body) -> StreamOrder:
         wrong["stream_type"] = "must be oneway or twoway"
     if channel and channel not in list(Channel):
         wrong["stream_channel"] = "must be inbound, outbound or both"
-    encoding = body.optional_text("stream_encoding")
-    if encoding not in (None, "s16le"):
-        wrong["stream_encoding"] = "must be s16le"
-    rate = body.number("stream_sample_rate", default=DEFAULT_RATE, least=1, most=48_000)
-    if rate not in RATES:
-        wrong["stream_sample_rate"] = "must be 8000, 16000 or 24000"
-    if wrong:
+    media = _media(body, wrong)
+    if media is None or wrong:
         raise WrongFields(wrong)
-    return StreamOrder(url, StreamType(kind), Channel(channel), rate)
+    return StreamOrder(url, StreamType(kind), Channel(channel), media)
+
+
+def _media(body: Body, wrong: dict[str, str]) -> MediaFormat | None:
+    """Read what the sound of a stream is to look like; None, and why in `wrong`, if that is not clear."""
+    encoding = body.optional_text("stream_encoding") or WAVIX.encoding
+    if encoding not in list(Encoding):
+        wrong["stream_encoding"] = f"must be one of {', '.join(Encoding)}"
+    rate = _whole(body, "stream_sample_rate", WAVIX.sample_rate, wrong)
+    if rate is not None and rate not in SAMPLE_RATES:
+        wrong["stream_sample_rate"] = f"must be one of {', '.join(map(str, SAMPLE_RATES))}"
+    length = _whole(body, "stream_frame_ms", WAVIX.frame_milliseconds, wrong)
+    if length is not None and not SHORTEST_FRAME_MS <= length <= LONGEST_FRAME_MS:
+        wrong["stream_frame_ms"] = f"must be from {SHORTEST_FRAME_MS} to {LONGEST_FRAME_MS}"
+    if wrong or rate is None or length is None:
+        return None
+    return MediaFormat(Encoding(encoding), rate, length)
+
+
+def _whole(body: Body, name: str, default: int, wrong: dict[str, str]) -> int | None:
+    try:
+        return body.number(name, default=default, least=1, most=1_000_000)
+    except InvalidRequest as error:
+        wrong[name] = str(error)
+        return None
 
 
 def _word(body: Body, name: str, wrong: dict[str, str]) -> str:

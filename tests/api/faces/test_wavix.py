@@ -230,6 +230,7 @@ async def test_every_wrong_field_of_a_stream_is_named_at_once(client):
         "stream_channel": "left",
         "stream_encoding": "mp3",
         "stream_sample_rate": 44_100,
+        "stream_frame_ms": 5,
     }
     status, answer = await ask(client, "POST", f"/v1/call/{uuid.uuid4()}/streams", body)
     assert status == 400
