@@ -6,6 +6,8 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, call_in_path, read_body
+from bridge.api.faces.chirp_parties import APPS, check_route
+from bridge.api.faces.chirp_words import PSTN, WHATSAPP
 from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.call import events
 from bridge.call.model import LegId, LineName
@@ -23,6 +25,8 @@ async def dial(request: web.Request) -> web.Response:
     elif channel in (None, "whatsapp"):
         runner = await request.app[MANAGER].dial(line, body.peer(*PHONE))
     else:
+        if channel == PSTN:
+            check_route(request.app[APPS][line], WHATSAPP, PSTN)
         raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
     return render.success({"callId": runner.facts.call_id, "video": False})
 

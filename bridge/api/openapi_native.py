@@ -126,7 +126,13 @@ CONTROLLED: Final[Described] = {
         takes=shape(
             {
                 "phone?": PHONE,
-                "channel?": words("whatsapp", "webrtc", about="`webrtc` rings nobody: no `phone`"),
+                "channel?": words(
+                    "whatsapp",
+                    "webrtc",
+                    "pstn",
+                    about="`webrtc` rings nobody: no `phone`; `pstn` answers 501, and 403 where "
+                    "the line is Meta's",
+                ),
                 "video?": FLAG,
             }
         ),

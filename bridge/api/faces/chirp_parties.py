@@ -108,7 +108,7 @@ def check_route(app: App, *channels: str) -> None:
         )
     raise Unsupported(
         "the channel pstn needs a SIP trunk, which this bridge does not have yet; "
-        "choose webrtc or whatsapp for fromChannel and toChannel"
+        "choose the channel webrtc or whatsapp"
     )
 
 
