@@ -7,6 +7,8 @@ import pytest
 from bridge.settings import Limits, Line
 from tests.support.inprocess import running, settings
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 STATUS = "/call/status"
 TWO_LINES = {"sales": Line(keys=["sales-1", "sales-2"]), "support": Line(keys=["support-1"])}
 

@@ -15,7 +15,7 @@ from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until
 
 SILENT = "15550100008"
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 
 def wav(seconds=0.5, level=8000):

@@ -15,7 +15,7 @@ from tests.support.waiting import until, until_answer
 
 DEMO = LineName("demo")
 TALKS, SILENT = "15550100002", "15550100008"
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 
 def at(folder, **more):

@@ -11,6 +11,8 @@ from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 URL = "http://127.0.0.1:9/hook"
 BLOCKED = "http://127.0.0.1:9/hook"
 OPEN = Net(allow=["127.0.0.0/8"])

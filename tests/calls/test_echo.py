@@ -11,7 +11,7 @@ from tests.support.waiting import until
 
 ECHO, TALKS, HANGS_UP, SILENT, REPEATS = (f"1555010000{n}" for n in (1, 2, 7, 8, 9))
 
-pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
+pytestmark = pytest.mark.call
 
 
 @pytest.mark.pesq

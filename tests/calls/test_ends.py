@@ -22,6 +22,7 @@ from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
 from tests.support.signalling import HttpExchange, SignallingError
 from tests.support.stock_peer import StockPeer
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 ECHO, NEVER, BUSY, REJECTS, SILENT = (f"1555010000{n}" for n in (1, 3, 4, 5, 8))
@@ -348,6 +349,7 @@ async def test_two_hundred_calls_leave_no_task_timer_socket_or_port_behind():
 # Shutting down
 
 
+@one_node_only  # the other node still takes calls
 async def test_a_bridge_that_shuts_down_says_it_is_not_ready_and_takes_no_calls():
     async with running() as client, LightPeer() as browser:
         call_id = await client.dial(ECHO)

@@ -12,6 +12,7 @@ from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving
 from tests.support.stock_peer import StockPeer
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 ECHO = "15550100001"
@@ -22,7 +23,6 @@ STATES = ["call.initiated", "call.ringing", "call.answered", "call.active", "cal
 pytestmark = pytest.mark.call
 
 
-@pytest.mark.usefixtures("nodes")
 async def test_a_call_is_told_in_the_same_order_by_stream_and_webhook():
     async with running(settings(net=OPEN)) as client, receiving() as receiver, StockPeer() as peer:
         await client.data("/webhook", {"url": receiver.url})
@@ -70,6 +70,7 @@ async def test_a_receiver_that_comes_up_later_gets_the_whole_call():
             assert [taken.json["type"] for taken in receiver.taken] == STATES
 
 
+@one_node_only  # it runs a process of its own
 async def test_nothing_that_was_confirmed_is_lost_when_the_bridge_is_killed(tmp_path):
     async with receiving() as receiver:
         receiver.answer = lambda taken: 503

@@ -13,11 +13,13 @@ from tests.support.hostile_datagrams import DTLS, EVERYTHING, MEDIA, port_of
 from tests.support.inprocess import running
 from tests.support.light_peer import LightPeer
 from tests.support.rtp_party import rtp
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 ECHO, SILENT = "15550100001", "15550100008"
 
-pytestmark = pytest.mark.call
+# Strangers send to the node that has the call, whichever is asked.
+pytestmark = [pytest.mark.call, one_node_only]
 
 
 async def connected(client, exchange):

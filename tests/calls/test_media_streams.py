@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 ECHO, TALKS, SILENT = "15550100001", "15550100002", "15550100008"
 
-pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
+pytestmark = pytest.mark.call
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from tests.support.impairment import Impairment, impaired_path, without_candidat
 from tests.support.inprocess import running
 from tests.support.light_peer import LightPeer
 from tests.support.speech_compare import tone
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 ECHO = "15550100001"
 SECOND = 50
 
-pytestmark = pytest.mark.call
+# The network is between a browser and the node that has the call.
+pytestmark = [pytest.mark.call, one_node_only]
 
 
 @cache

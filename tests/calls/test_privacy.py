@@ -15,6 +15,7 @@ from tests.support.bridge_peer import talk_until_heard, value
 from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
 from tests.support.signalling import HttpExchange, SignallingError
+from tests.support.two_nodes import one_node_only
 
 KEY = "canary-key-7f3a"
 WRONG_KEY = "canary-wrong-key-91c2"
@@ -22,7 +23,8 @@ NUMBER = "15550100001"
 UNREACHABLE = "15550109876"
 DIGITS = "4711#42"
 
-pytestmark = pytest.mark.call
+# The bridge is a process of its own.
+pytestmark = [pytest.mark.call, one_node_only]
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from tests.support.waiting import until
 ECHO, SILENT = "15550100001", "15550100008"
 BEARER = {"Authorization": "Bearer demo"}
 
-pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
+pytestmark = pytest.mark.call
 
 
 def stream(call_id: str, more: str = "") -> str:

@@ -153,14 +153,8 @@ async def test_readers_that_never_read_are_cut_off_and_counted(monkeypatch):
     monkeypatch.setattr(outbox, "CUT_OFF_SECONDS", 1.0)
     async with everybody() as (client, _speaker, readers):
         async with asyncio.timeout(10):
-            while await cut_offs(client) < len(readers):
+            while await client.total("bridge_socket_cut_offs_total") < len(readers):
                 await asyncio.sleep(0.1)
         for reader in readers:
             await reader.ws.ended()
-        assert await cut_offs(client) == len(readers)
-
-
-async def cut_offs(client) -> float:
-    text = await (await client.get("/metrics")).text()
-    [line] = [line for line in text.splitlines() if line.startswith("bridge_socket_cut_offs_total")]
-    return float(line.split()[-1])
+        assert await client.total("bridge_socket_cut_offs_total") == len(readers)

@@ -10,9 +10,10 @@ import pytest
 from bridge.api.keys import DATABASE
 from bridge.settings import Data, Line, WhatsApp
 from tests.support.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
-from tests.support.inprocess import Client, one_node, settings
+from tests.support.inprocess import Client, one_node, running, settings
 from tests.support.speech_compare import align, tone
 from tests.support.stock_peer import RATE, StockPeer, read_wav
+from tests.support.two_nodes import one_node_only
 from tests.support.voices import SPEECH
 from tests.support.waiting import until
 
@@ -48,8 +49,9 @@ async def world(*, speech=None, data: str | None = None, **more):
     async with GraphDouble(speech=speech, repeat=True) as graph:
         changed = {"data": Data(dir=data)} if data else {}
         chosen = settings(lines={"main": cloud_line(graph, **more)}, **changed)
-        async with one_node(chosen, None) as client:
+        async with running(chosen) as client:
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
+            graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
             yield World(client, graph)
     assert graph.complaints == []
 
@@ -150,6 +152,7 @@ async def test_declining_a_call_tells_meta():
         await until(lambda: meta.graph.actions()[-1] == "reject")
 
 
+@one_node_only  # the other bridge stands for the same one, started anew
 async def test_the_start_after_a_crash_tells_meta_of_the_calls_it_cut_off(tmp_path):
     async with world(data=str(tmp_path)) as meta:
         call = await meta.graph.ring()

@@ -11,7 +11,7 @@ from bridge.rtc.ice import Limits
 from tests.calls.test_whatsapp import World, cloud_line, is_state, until_async
 from tests.support.graph_double import USER, GraphDouble, Patience
 from tests.support.graph_webhooks import connect_value, status_value, terminate_value
-from tests.support.inprocess import one_node, settings
+from tests.support.inprocess import running, settings
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.call
@@ -24,9 +24,10 @@ OTHERS = ("15550103001", "15550103002", "15550103003")
 async def world(*, waits: Patience | None = None, limits: Limits | None = None):
     async with (
         GraphDouble(patience=waits) as graph,
-        one_node(settings(lines={"main": cloud_line(graph)}), limits) as client,
+        running(settings(lines={"main": cloud_line(graph)}), patience=limits) as client,
     ):
         graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
+        graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
         yield World(client, graph)
     assert graph.complaints == []
 

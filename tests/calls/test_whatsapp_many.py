@@ -12,8 +12,10 @@ import pytest
 from tests.support.graph_double import NUMBER_ID, SECRET, TOKEN, VERIFY, DoubleCall, GraphDouble
 from tests.support.light_meta import LightMeta
 from tests.support.server import free_media_ports, running
+from tests.support.two_nodes import one_node_only
 
-pytestmark = [pytest.mark.call, pytest.mark.load]
+# How many at once is a question to one node.
+pytestmark = [pytest.mark.call, pytest.mark.load, one_node_only]
 
 COUNT = 200
 SECONDS = 60.0

@@ -16,10 +16,11 @@ from tests.support import two_nodes as support
 from tests.support.graph_double import USER, DoubleCall, GraphDouble
 from tests.support.graph_webhooks import connect_value, terminate_value
 from tests.support.inprocess import Client, settings
-from tests.support.two_nodes import Node, two_nodes
+from tests.support.two_nodes import Node, one_node_only, two_nodes
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.call
+# They have two nodes of their own.
+pytestmark = [pytest.mark.call, one_node_only]
 
 
 @dataclass

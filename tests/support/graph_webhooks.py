@@ -41,6 +41,8 @@ class Webhooks:
 
     def __init__(self) -> None:
         self.url = ""
+        self.rings = ""
+        """Where those that begin a call are posted instead, if it is set."""
         self.duplicates = 1
         """How often each delivery is sent."""
         self.patience = 20.0
@@ -55,16 +57,17 @@ class Webhooks:
         entries = [{"id": "100200300400500", "changes": [change]} for change in changes]
         document = {"object": "whatsapp_business_account", "entry": entries}
         body = json.dumps(document, ensure_ascii=True).encode()
-        return [await self._deliver(http, body) for _ in range(self.duplicates)]
+        where = (any(map(_rings, changes)) and self.rings) or self.url
+        return [await self._deliver(http, where, body) for _ in range(self.duplicates)]
 
-    async def _deliver(self, http: aiohttp.ClientSession, body: bytes) -> int:
+    async def _deliver(self, http: aiohttp.ClientSession, where: str, body: bytes) -> int:
         headers = {SIGNATURE_HEADER: signature(body, SECRET), "Content-Type": "application/json"}
         status = 0
         for _ in range(1 + self.retries):
             try:
                 async with (
                     asyncio.timeout(self.patience),
-                    http.post(self.url, data=body, headers=headers) as answer,
+                    http.post(where, data=body, headers=headers) as answer,
                 ):
                     status = answer.status
             except (aiohttp.ClientError, TimeoutError):
@@ -74,6 +77,14 @@ class Webhooks:
                 break
             await asyncio.sleep(0.05)
         return status
+
+
+def _rings(change: dict[str, Any]) -> bool:
+    """Whether a user's offer is in it."""
+    calls = change["value"].get("calls", ())
+    return any(
+        "session" in call and call.get("direction") != "BUSINESS_INITIATED" for call in calls
+    )
 
 
 def change(value: dict[str, Any], *, name: str = "calls") -> dict[str, Any]:

@@ -55,11 +55,18 @@ class Client:
     """A bridge to talk to: HTTP through aiohttp's test client, the objects behind it at hand."""
 
     def __init__(
-        self, bridge: Bridge, http: TestClient[Any, Any], described: Described | None = None
+        self,
+        bridge: Bridge,
+        http: TestClient[Any, Any],
+        described: Described | None = None,
+        *,
+        owner: TestClient[Any, Any] | None = None,
     ) -> None:
         self.bridge = bridge
         self.http = http
         self.described = described
+        self.owner = owner or http
+        """For what begins a call without a request of ours; of two nodes, the one with the calls."""
 
     @property
     def ports(self) -> PortPool:
@@ -95,6 +102,13 @@ class Client:
     async def quality(self, call_id: str) -> Any:
         response = await self.get(f"/call/{call_id}/quality")
         return (await response.json())["data"]
+
+    async def total(self, metric: str) -> float:
+        """Add up all series of a metric, over all nodes."""
+        text = await (await self.get("/metrics")).text()
+        rows = [row for row in text.splitlines() if row.startswith(metric)]
+        assert rows, metric
+        return sum(float(row.split()[-1]) for row in rows)
 
     def exchange(self, call_id: str, **more: str) -> HttpExchange:
         return HttpExchange(self.http.post, "", call_id=call_id, **more)

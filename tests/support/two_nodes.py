@@ -22,6 +22,7 @@ from tests.support import inprocess
 from tests.support.described import Described
 from tests.support.inprocess import Client, free_udp_ports, settings
 
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One of the nodes, and HTTP to it."""
@@ -38,6 +39,10 @@ def nodes(request, monkeypatch):
     return request.param
 
 
+one_node_only = pytest.mark.parametrize("nodes", ["one_node"], indirect=True)
+"""For tests whose folder runs all twice, but that would tell nothing new: say why beside it."""
+
+
 @asynccontextmanager
 async def two_nodes(
     chosen: Settings | None = None, patience: Patience | None = None, *, routes: Any = ()
@@ -45,15 +50,14 @@ async def two_nodes(
     """Run two nodes for the length of a `with`; nothing of them is left afterwards.
 
     Args:
-        chosen: what can be set; the data folder and the second node's media ports are made up.
+        chosen: what can be set; the second node's media ports are made up.
         patience: how long peers are waited for.
         routes: more routes that both nodes have.
     """
     async with AsyncExitStack() as stack:
-        # Not pytest's folder: its path is too long for a socket.
-        folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
-        (Path(folder) / FOLDER).mkdir()
-        own = msgspec.structs.replace(chosen or settings(), data=Data(dir=folder))
+        chosen = chosen or settings()
+        short = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
+        own = msgspec.structs.replace(chosen, data=Data(dir=_data_folder(chosen, Path(short))))
         first = await _run(stack, own, Place(0, 2), patience, routes)
         more = free_udp_ports()
         rtc = Rtc(bind=["127.0.0.1"], ports=f"{more}-{more + 39}")
@@ -63,7 +67,7 @@ async def two_nodes(
 
 @asynccontextmanager
 async def wrong_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
-    """Run two nodes of which the first has all calls and the second is asked for everything."""
+    """Run two nodes: all calls are on the first, all requests go to the second."""
     async with two_nodes(chosen, patience) as (first, second):
 
         async def place(**_: object) -> int:
@@ -71,7 +75,19 @@ async def wrong_node(chosen: Settings, patience: Patience | None) -> AsyncIterat
 
         # Begun by the second, every call would be its own as long as it has few.
         vars(second.bridge.application[DIRECTORY])["place"] = place
-        yield Client(first.bridge, second.http)
+        yield Client(first.bridge, second.http, owner=first.http)
+
+
+def _data_folder(chosen: Settings, short: Path) -> str:
+    """Give a path for the data that is short enough for sockets; pytest's own folders are not."""
+    folder = short / "data"
+    if chosen.data == Data():
+        folder.mkdir()
+    else:
+        Path(chosen.data.dir).mkdir(parents=True, exist_ok=True)
+        folder.symlink_to(Path(chosen.data.dir).absolute())
+    (folder / FOLDER).mkdir(exist_ok=True)
+    return str(folder)
 
 
 async def _run(

@@ -27,6 +27,8 @@ from tests.support.vendor import (
 from tests.support.waiting import until
 from tests.support.wav import wav_file
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 ACTIVE_COMMANDS = ["hold", "unhold", "mute", "unmute"]
 BROWSERS = {
     "from": "webrtc-user-1",

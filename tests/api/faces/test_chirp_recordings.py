@@ -16,7 +16,7 @@ FIELDS = {
     "id", "callId", "status", "format", "kind", "duration", "fileUrl", "fileSize", "startedAt",
     "endedAt", "createdAt",
 }  # fmt: skip
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 
 @pytest.fixture

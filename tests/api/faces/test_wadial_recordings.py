@@ -14,7 +14,7 @@ CALLS = "/api/v1/sessions/demo/calls"
 DOCUMENTED = {
     "callId", "recordingId", "kind", "contentType", "durationMs", "sizeBytes", "expiresAt",
 }  # fmt: skip
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.support.speech_compare import tone
 from tests.support.waiting import until
 from tests.support.wav import wav_file
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 ECHO = "15550100001"
 
 
