@@ -24,6 +24,7 @@ from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, Stat
 from bridge.call.timeline import Sample
 from bridge.event_metrics import EventMetrics
 from bridge.leg_metrics import LegMetrics, SocketMetrics
+from bridge.recording_metrics import RecordingMetrics
 from bridge.whatsapp_metrics import WhatsAppMetrics
 
 OTHER: Final = "other"
@@ -114,6 +115,7 @@ class Metrics:
         """Who listens to events, and how they are delivered."""
         self.agents = AgentMetrics(registry)
         """What is counted of voice agents."""
+        self.recordings = RecordingMetrics(registry)
         self.sockets = SocketMetrics(registry)
         """What media sockets lose."""
 

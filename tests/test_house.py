@@ -24,6 +24,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/app/agents.py": "as app/build.py",
     "bridge/app/lines.py": "as app/build.py",
     "bridge/app/peers.py": "as app/build.py",
+    "bridge/app/recordings.py": "as app/build.py",
     "bridge/app/services.py": "as app/build.py",
     "bridge/node/pulse.py": "runs in every test of tests/api and tests/calls",
     "bridge/node/simulator.py": "tests/api/test_simulator.py goes through it",

@@ -72,6 +72,16 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "duration": maybe(COUNT),
             "fileUrl": maybe(text("good for an hour, without a key")),
             "fileSize": maybe(COUNT),
+            "files": many(
+                shape(
+                    {
+                        "format": words("wav", "ogg"),
+                        "contentType": text(),
+                        "fileUrl": text("good for an hour, without a key"),
+                        "fileSize": COUNT,
+                    }
+                )
+            ),
             "startedAt": maybe(text()),
             "endedAt": maybe(text()),
             "createdAt": maybe(text()),

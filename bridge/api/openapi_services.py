@@ -1,5 +1,6 @@
 """What is done in calls and told of them: playback, recording, agents, events, the PCM socket."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -85,6 +86,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 
 _CALL_BODY: Final = shape({"callId": CALL_ID})
 _PLAYBACK_BODY: Final = shape({"callId": CALL_ID, "playbackId?": text("one; else all")})
+_PARTS: Final[Mapping[int, Schema | None]] = {206: None, 416: None}
 _RECORDINGS: Final = many(named("Recording"))
 _LAST_EVENT: Final = {"lastEventId?": text("as the header `Last-Event-ID`", pattern="^[0-9]+$")}
 
@@ -180,6 +182,7 @@ RECORDING: Final[Described] = {
         gives={},
         content="audio/wav",
         errors=(400, 404, 502, 503),
+        also=_PARTS,
     ),
     ("GET", "/files/recordings/{recordingId}"): RECORD(
         does="Give a recording's file to whoever has a signed link to it.",
@@ -188,6 +191,7 @@ RECORDING: Final[Described] = {
         gives={},
         content="audio/wav",
         errors=(404, 502, 503),
+        also={**_PARTS, 302: None},
         auth=Auth.NOBODY,
     ),
     ("DELETE", "/recordings/{recordingId}"): RECORD(

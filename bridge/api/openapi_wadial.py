@@ -187,7 +187,11 @@ OPERATIONS: Final[Described] = {
         errors=(404, 502, 503),
     ),
     ("GET", CALL + "/recordings/{recordingId}"): WADIAL(
-        does="Give a recording's file.", gives={}, content="audio/wav", errors=(404, 502, 503)
+        does="Give a recording's file.",
+        gives={},
+        content="audio/wav",
+        errors=(404, 502, 503),
+        also={206: None, 416: None},
     ),
     ("POST", ASSETS): WADIAL(
         does="Keep a sound of up to 32 MB.",

@@ -1,17 +1,16 @@
-"""Recording, the native verbs, which ZuckZapGo's and WaGo's clients share, and the files themselves."""
+"""Recording, the native verbs, which ZuckZapGo's and WaGo's clients share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import call_in_path, read_body
-from bridge.api.keys import KEYS, MANAGER, RECORDINGS, TICKETS
-from bridge.errors import InvalidRequest, NotFound
-from bridge.media.archive import Archive, Recording
-
-FILES = "/files/recordings"
-"""Where signed links to recordings lead."""
+from bridge.api.keys import KEYS, MANAGER, RECORDINGS
+from bridge.errors import InvalidRequest
+from bridge.media.archive import Recording
+from bridge.media.files import CONTENT_TYPES, File
 
 
 async def record(request: web.Request) -> web.Response:
@@ -71,20 +70,9 @@ async def of_call(request: web.Request) -> web.Response:
     found = await request.app[RECORDINGS].archive.of_call(
         line, request.app[MANAGER].record(line, call_in_path(request)).facts.call_id
     )
-    return render.success({"recordings": [_recording(track) for track in found]})
-
-
-async def download(request: web.Request) -> web.StreamResponse:
-    """Give a recording's file."""
-    recording = await _find(request)
-    return file(request.app[RECORDINGS].archive, recording)
-
-
-async def linked(request: web.Request) -> web.StreamResponse:
-    """Give a recording's file to whoever has a signed link to it."""
-    request.app[TICKETS].check_link(request)
-    archive = request.app[RECORDINGS].archive
-    return file(archive, await archive.signed(request.match_info["recordingId"]))
+    files = request.app[RECORDINGS].archive.files
+    shown = [_recording(track, await files.of(track.recording_id)) for track in found]
+    return render.success({"recordings": shown})
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -93,6 +81,7 @@ async def delete(request: web.Request) -> web.Response:
     if recording.status == "recording":
         raise InvalidRequest("the recording goes on; stop it first")
     await request.app[RECORDINGS].archive.delete(recording)
+    request.app[RECORDINGS].keeper.wake()
     return render.success({"ok": True})
 
 
@@ -103,22 +92,8 @@ ROUTES = (
     web.post("/call/record/pause", pause),
     web.post("/call/record/resume", resume),
     web.get("/call/{callId}/recordings", of_call),
-    web.get("/recordings/{recordingId}", download),
     web.delete("/recordings/{recordingId}", delete),
-    web.get(FILES + "/{recordingId}", linked),
 )
-
-
-def file(archive: Archive, recording: Recording) -> web.FileResponse:
-    """Answer with a recording's file.
-
-    Raises:
-        NotFound: it goes on, or could not be kept.
-    """
-    path = archive.path(recording)
-    if recording.status != "completed" or not path.is_file():
-        raise NotFound("the recording has no file")
-    return web.FileResponse(path, headers={"Content-Type": "audio/wav", "Cache-Control": "private"})
 
 
 def _inbound(tracks: list[Recording]) -> Recording:
@@ -138,7 +113,7 @@ async def _find(request: web.Request) -> Recording:
     return await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
 
 
-def _recording(track: Recording) -> dict[str, Any]:
+def _recording(track: Recording, files: Sequence[File] = ()) -> dict[str, Any]:
     return {
         "recordingId": track.recording_id,
         "callId": track.call_id,
@@ -152,4 +127,15 @@ def _recording(track: Recording) -> dict[str, Any]:
         "endedAt": track.ended_at,
         "expiresAt": track.expires_at,
         "url": f"/recordings/{track.recording_id}",
+        "files": [_file(file) for file in files],
+    }
+
+
+def _file(file: File) -> dict[str, Any]:
+    return {
+        "format": file.format,
+        "contentType": CONTENT_TYPES[file.format],
+        "sizeBytes": file.size_bytes,
+        "mediaKey": file.key,
+        "url": f"/recordings/{file.recording_id}?format={file.format}",
     }

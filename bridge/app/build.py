@@ -41,7 +41,8 @@ from bridge.api.simulator import SIMULATOR
 from bridge.app.agents import talk
 from bridge.app.lines import apps_of, keys_of, lines_of
 from bridge.app.peers import make_peers
-from bridge.app.services import gateway_lines, play, reach_out, recordings, speak_to_meta
+from bridge.app.recordings import recordings
+from bridge.app.services import gateway_lines, play, reach_out, speak_to_meta
 from bridge.audio.rung import Effort
 from bridge.call.machine import CallLimits
 from bridge.call.model import LineName

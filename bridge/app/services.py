@@ -8,10 +8,8 @@ from bridge.api.keys import (
     ASSETS,
     DATABASE,
     DIRECTORY,
-    EVENTS,
     GUARD,
     HTTP,
-    LINES,
     MANAGER,
     METRICS,
     PLAYBACKS,
@@ -21,10 +19,8 @@ from bridge.api.keys import (
 from bridge.api.whatsapp import WHATSAPP
 from bridge.app.lines import lines_of
 from bridge.legs.webrtc import PeerFactory
-from bridge.media.archive import Archive
 from bridge.media.assets import Assets
 from bridge.media.decoders import Decoders
-from bridge.media.room import Room
 from bridge.media.sounds import Sounds
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard
@@ -33,7 +29,6 @@ from bridge.node.cloud_lines import cloud_provider
 from bridge.node.gateway import GatewayProvider
 from bridge.node.playback import Playbacks
 from bridge.node.providers import Providers
-from bridge.node.recording import Recordings
 from bridge.node.streams import Streams
 from bridge.settings import Settings, networks
 
@@ -98,21 +93,6 @@ def play(application: web.Application, settings: Settings) -> None:
         await decoders.aclose()
 
     application.on_cleanup.append(close)
-
-
-def recordings(application: web.Application, settings: Settings) -> Recordings:
-    """Make what records calls."""
-    data = Path(settings.data.dir)
-    lines, events = application[LINES], application[EVENTS]
-    return Recordings(
-        application[MANAGER],
-        Archive(application[DATABASE], data, kept_days=settings.recording.kept_days),
-        root=Path(settings.media.root) if settings.media.root else data / "files",
-        room=Room(data, int(settings.recording.least_free_mb * 1_000_000)),
-        publish=events.publish,
-        automatic=lambda line: lines.config(line).record,
-        node=events.node,
-    )
 
 
 def gateway_lines(settings: Settings, http: Http) -> GatewayProvider:

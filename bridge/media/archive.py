@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from bridge.audio.frame import SAMPLE_RATE
 from bridge.audio.wav import header
 from bridge.call.model import CallId, LineName
 from bridge.errors import NotFound
+from bridge.media import files
+from bridge.media.files import OGG, WAV, File, Files, Place
 from bridge.net.database import Database
 from bridge.wire.moment import moment
 
@@ -36,6 +39,9 @@ _COLUMNS: Final = (
     "expires_at"
 )
 HEAD_BYTES: Final = 44
+BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
+PREFIX: Final = "recordings/"
+"""Of all keys that we choose; a path that a caller chose stays where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +64,39 @@ class Recording:
     expires_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is kept, and for how long."""
+
+    kept_days: float
+    ogg: frozenset[str] = frozenset()
+    """The kinds that an Ogg/Opus copy is made of."""
+    stored: bool = False
+    """Whether there is a store that files are moved up to."""
+
+
 class Archive:
     """The recordings of all lines."""
 
-    def __init__(self, database: Database, folder: Path, *, kept_days: float) -> None:
+    def __init__(
+        self, database: Database, folder: Path, rules: Rules, *, node: int = 0, nodes: int = 1
+    ) -> None:
+        """Open it.
+
+        Args:
+            database: keeps the rows.
+            folder: what keys are below.
+            rules: what is kept, and for how long.
+            node: this node's index.
+            nodes: how many there are.
+        """
         self._database = database
         self.folder = folder
-        self._kept = timedelta(days=kept_days)
+        self._rules = rules
+        self._kept = timedelta(days=rules.kept_days)
+        self._node, self._nodes = node, nodes
         database.create(SCHEMA)
+        self.files = Files(database, node=node, nodes=nodes)
 
     def path(self, recording: Recording) -> Path:
         """Say where a recording's file lies."""
@@ -82,7 +113,11 @@ class Archive:
             keys: by kind, the path below the storage folder that was chosen for it, if one was.
         """
         now = datetime.now(UTC)
-        recordings = [self._fresh(now, line, call_id, kind, key) for kind, key in keys.items()]
+        taken = await self._database.run(lambda db: _taken(db, call_id))
+        recordings = [
+            self._fresh(now, line, call_id, kind, key or self._key(now, call_id, kind, taken))
+            for kind, key in keys.items()
+        ]
         for recording in recordings:
             self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         await self._database.run(lambda db: _insert(db, recordings))
@@ -92,24 +127,21 @@ class Archive:
         self, recording_id: str, *, seconds: float, size_bytes: int, failed: bool
     ) -> Recording:
         """Write down how a recording ended."""
-        values = (
-            "failed" if failed else "completed",
-            moment(datetime.now(UTC)),
-            seconds,
-            size_bytes,
-            recording_id,
-        )
-        await self._database.run(
-            lambda db: (
-                db.execute(
-                    "UPDATE recordings SET status = ?, ended_at = ?, seconds = ?, size_bytes = ? "
-                    "WHERE recording_id = ?",
-                    values,
-                ).rowcount
+        now = moment(datetime.now(UTC))
+        values = ("failed" if failed else "completed", now, seconds, size_bytes, recording_id)
+
+        def finished(db: sqlite3.Connection) -> Recording:
+            db.execute(
+                "UPDATE recordings SET status = ?, ended_at = ?, seconds = ?, size_bytes = ? "
+                "WHERE recording_id = ?",
+                values,
             )
-        )
-        [recording] = await self._select("recording_id = ?", recording_id)
-        return recording
+            wanted = f"SELECT {_COLUMNS} FROM recordings WHERE recording_id = ?"  # noqa: S608
+            recording = Recording(*db.execute(wanted, (recording_id,)).fetchone())
+            files.add(db, self._files_of(recording, now))
+            return recording
+
+        return await self._database.run(finished)
 
     async def of_call(self, line: LineName, call_id: CallId) -> list[Recording]:
         """Give a call's recordings."""
@@ -148,10 +180,15 @@ class Archive:
         return {recording.call_id for recording in found}
 
     async def delete(self, recording: Recording) -> None:
-        """Delete a recording, row and file."""
-        gone = "DELETE FROM recordings WHERE recording_id = ?"
-        await self._database.run(lambda db: db.execute(gone, (recording.recording_id,)).rowcount)
-        self.path(recording).unlink(missing_ok=True)
+        """Delete a recording, rows and files; what is in the store goes as soon as that allows."""
+
+        def gone(db: sqlite3.Connection) -> list[str]:
+            row = (recording.recording_id,)
+            db.execute("DELETE FROM recordings WHERE recording_id = ?", row)
+            return files.drop(db, recording.recording_id, stored=self._rules.stored)
+
+        for key in {recording.key, *await self._database.run(gone)}:
+            (self.folder / key).unlink(missing_ok=True)
 
     async def sweep(self) -> int:
         """Delete what has been kept long enough; returns how many."""
@@ -161,16 +198,19 @@ class Archive:
             await self.delete(recording)
         return len(old)
 
-    async def cut_off(self, node: int) -> list[Recording]:
-        """Finish what a node's forerunner was recording when it was killed.
+    async def cut_off(self) -> list[Recording]:
+        """Finish what this node's forerunner was recording when it was killed.
 
-        The file holds what was written up to a second before; its head already counts it.
+        The file holds what was written up to a second before; its head already counts it. The
+        first node sees to those of nodes that are no more, too.
         """
-        found = await self._select("status = 'recording' AND call_id LIKE ?", f"{node:02X}%")
+        own = f"{self._node:02X}"
+        beyond = f"{self._nodes:02X}" if self._node == 0 else "~"
+        where = "status = 'recording' AND (substr(call_id, 1, 2) = ? OR substr(call_id, 1, 2) >= ?)"
         finished = []
-        for recording in found:
+        for recording in await self._select(where, own, beyond):
             size = _mend(self.path(recording))
-            seconds = max(0, size - HEAD_BYTES) / 32000
+            seconds = max(0, size - HEAD_BYTES) / BYTES_PER_SECOND
             finished.append(
                 await self.finish(
                     recording.recording_id, seconds=seconds, size_bytes=size, failed=size == 0
@@ -178,28 +218,39 @@ class Archive:
             )
         return finished
 
+    def _files_of(self, recording: Recording, now: str) -> list[File]:
+        """Say which files a recording that has just ended has, and will have."""
+        if not recording.size_bytes:
+            return []
+        node = recording.call_id[:2]
+        place = Place.LOCAL if recording.key.startswith(PREFIX) else Place.KEPT
+        identity = recording.recording_id
+        found = [File(identity, WAV, recording.key, recording.size_bytes, place, now, node)]
+        if recording.kind in self._rules.ogg and place is Place.LOCAL:
+            key = recording.key.removesuffix(".wav") + ".ogg"
+            found.append(File(identity, OGG, key, 0, Place.WANTED, now, node))
+        return found
+
+    def _key(self, now: datetime, call_id: str, kind: str, taken: set[str]) -> str:
+        suffix = "" if kind == "inbound" else f".{kind}"
+        key = f"{PREFIX}{now:%Y/%m/%d}/{call_id}{suffix}.wav"
+        if key in taken or (self.folder / key).exists():
+            key = key.removesuffix(".wav") + f".{secrets.token_hex(4)}.wav"
+        return key
+
     def _fresh(
-        self, now: datetime, line: LineName, call_id: CallId, kind: str, key: str | None
+        self, now: datetime, line: LineName, call_id: CallId, kind: str, key: str
     ) -> Recording:
         recording_id = f"rec_{secrets.token_hex(12)}"
-        chosen = key or _key(now, call_id, kind, recording_id, self.folder)
         until = moment(now + self._kept)
         return Recording(
-            recording_id, call_id, line, kind, chosen, "recording", moment(now), None, 0.0, 0, until
+            recording_id, call_id, line, kind, key, "recording", moment(now), None, 0.0, 0, until
         )
 
     async def _select(self, where: str, *values: str) -> list[Recording]:
         wanted = f"SELECT {_COLUMNS} FROM recordings WHERE {where} ORDER BY started_at, kind"  # noqa: S608
         rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
         return [Recording(*row) for row in rows]
-
-
-def _key(now: datetime, call_id: str, kind: str, recording_id: str, folder: Path) -> str:
-    suffix = "" if kind == "inbound" else f".{kind}"
-    key = f"recordings/{now:%Y/%m/%d}/{call_id}{suffix}.wav"
-    if (folder / key).exists():
-        key = key.removesuffix(".wav") + f".{recording_id}.wav"
-    return key
 
 
 def _mend(path: Path) -> int:
@@ -211,6 +262,12 @@ def _mend(path: Path) -> int:
     except OSError:
         return 0
     return size
+
+
+def _taken(db: sqlite3.Connection, call_id: CallId) -> set[str]:
+    """The keys of a call's recordings, those included whose objects are still to be deleted."""
+    rows = db.execute("SELECT key FROM recordings WHERE call_id = ?", (call_id,))
+    return {key for (key,) in rows} | files.taken(db, call_id)
 
 
 def _insert(db: sqlite3.Connection, recordings: Iterable[Recording]) -> None:

@@ -26,7 +26,7 @@ CONNECT_SECONDS: Final = 10.0
 PART_BYTES: Final = 5 * 1024 * 1024
 """The least that S3 takes as one of several parts."""
 PARTS_AT_ONCE: Final = 2
-PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 1024 * 1024
 _RETRIES: Final = 1
 """Within one try; whoever calls tries again later."""
 
@@ -38,7 +38,7 @@ class Store(Protocol):
         """Store a file, in place of what has the key; it is there in full when this returns."""
         ...
 
-    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Give the bytes from `start` up to, but not including, `end`."""
         ...
 
@@ -97,29 +97,37 @@ class Bucket:
             OSError: the file cannot be read.
         """
         size = _size(path)
-        with _as_ours():
-            await obstore.put_async(
-                self._store,
-                key,
-                path,
-                attributes={"Content-Type": content_type},
-                chunk_size=PART_BYTES,
-                max_concurrency=PARTS_AT_ONCE,
-            )
-            stored = (await obstore.head_async(self._store, key))["size"]
+        try:
+            with _as_ours():
+                await obstore.put_async(
+                    self._store,
+                    key,
+                    path,
+                    attributes={"Content-Type": content_type},
+                    chunk_size=PART_BYTES,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+                stored = (await obstore.head_async(self._store, key))["size"]
+        except NotFound:
+            raise StoreFailed("the store has no such bucket", reason="missing") from None
         if stored != size:
             raise StoreFailed("the store has another length than was sent", reason="other")
 
     async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Give the bytes from `start` up to, but not including, `end`.
 
+        Each piece is a request of its own, so that a slow reader breaks no time limit.
+
         Raises:
             NotFound: there is no such object.
             StoreFailed: it cannot be read, at the beginning or later on.
         """
-        with _as_ours():
-            found = await obstore.get_async(self._store, key, options={"range": (start, end)})
-        return _pieces(found)
+        for place in range(start, end, PIECE_BYTES):
+            with _as_ours():
+                piece = await obstore.get_range_async(
+                    self._store, key, start=place, end=min(place + PIECE_BYTES, end)
+                )
+            yield bytes(piece)
 
     async def delete(self, key: str) -> None:
         """Delete an object; none is as good as deleted.
@@ -145,12 +153,6 @@ class Bucket:
 
 def _size(path: Path) -> int:
     return path.stat().st_size
-
-
-async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
-    with _as_ours():
-        async for piece in found.stream(PIECE_BYTES):
-            yield bytes(piece)
 
 
 @contextmanager

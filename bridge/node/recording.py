@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, StorageFull
+from bridge.media import keeper
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
+from bridge.media.files import CONTENT_TYPES, File, Place
+from bridge.media.keeper import Keeper
 from bridge.media.recording import DISK_FULL, RecorderLeg
 from bridge.media.room import Room
+from bridge.net.storage import Store
 from bridge.node.manager import Manager
 from bridge.node.tasks import Tasks
 
@@ -27,8 +31,29 @@ KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": H
 """What can be recorded, and what the tap for it hears."""
 CUT_OFF: Final = "cut_off"
 """Nothing was written yet when the process ended."""
-SWEEP_SECONDS: Final = 600.0
 THREADS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRules:
+    """What may be recorded, and where."""
+
+    root: Path
+    """The folder that paths chosen by callers lie in."""
+    room: Room
+    """What the disk has left; recordings stop before it is full."""
+    automatic: Callable[[LineName], bool]
+    """Whether a line's calls are recorded without being asked for."""
+    redirect: bool = False
+    """Whether who follows a signed link is sent to the store."""
+
+
+class Observer(keeper.Observer, Protocol):
+    """Who counts."""
+
+    def recording_ended(self, outcome: str) -> None:
+        """Count a track."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -45,36 +70,37 @@ class Recordings:
         self,
         manager: Manager,
         archive: Archive,
+        rules: RecordingRules,
         *,
-        root: Path,
-        room: Room,
+        store: Store | None,
         publish: Callable[[CallEvent], None],
-        automatic: Callable[[LineName], bool],
-        node: int = 0,
+        observer: Observer,
     ) -> None:
         """Make it, and finish what this node's forerunner left.
 
         Args:
             manager: has the calls.
             archive: keeps what is recorded.
-            root: the folder that paths chosen by callers lie in.
-            room: what the disk has left; recordings stop before it is full.
+            rules: what may be recorded, and where.
+            store: where files are moved up to; None = they stay in the folder.
             publish: hears when a recording is ready.
-            automatic: whether a line's calls are recorded without being asked for.
-            node: this node's index.
+            observer: counts.
         """
         self.archive = archive
         self._manager = manager
-        self._root = root
-        self._room = room
+        self.rules = rules
         self._publish = publish
-        self._automatic = automatic
+        self._observer = observer
         self._tracks: dict[CallId, list[_Track]] = {}
         self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
-        self._sweeper = Tasks()
-        self._sweeper.spawn(self._keep_house(node), name="recordings")
+        self.keeper = Keeper(
+            archive, store=store, room=rules.room, observer=observer, on_file=self._moved
+        )
+        """Looks after recordings that have ended."""
+        self._keeping = Tasks()
+        self._keeping.spawn(self._keep_house(), name="recordings")
 
     def happened(self, event: CallEvent) -> None:
         """Record the calls that want it, or whose lines do, from the answer on."""
@@ -82,7 +108,7 @@ class Recordings:
         if (
             event.type == "call.answered"
             and event.call_id
-            and (wanted or self._automatic(event.line))
+            and (wanted or self.rules.automatic(event.line))
         ):
             self._tasks.spawn(
                 self._start_quietly(event.line, event.call_id), name=f"record {event.call_id}"
@@ -153,7 +179,7 @@ class Recordings:
 
     async def aclose(self) -> None:
         """Wait until all files are written; the calls have ended."""
-        await self._sweeper.aclose()
+        await self._keeping.aclose()
         await self._tasks.wait()
         self._threads.shutdown()
 
@@ -175,7 +201,7 @@ class Recordings:
 
     def _check_room(self, line: LineName, call: CallId) -> None:
         try:
-            self._room.check()
+            self.rules.room.check()
         except OSError:
             self._tell("recording.failed", line, call, {"reason": DISK_FULL})
             raise StorageFull("the disk has no room for recordings") from None
@@ -202,7 +228,7 @@ class Recordings:
             leg_id,
             self.archive.path(recording),
             threads=self._threads,
-            room=self._room,
+            room=self.rules.room,
             on_over=lambda: self._over(track),
         )
         track = _Track(recording, leg)
@@ -216,7 +242,7 @@ class Recordings:
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
 
     def _confine(self, path: str) -> str:
-        root = self._root.resolve()
+        root = self.rules.root.resolve()
         chosen = (root / path.removeprefix("files/")).resolve()
         if not chosen.is_relative_to(root) or chosen == root:
             raise InvalidRequest("the path lies outside media.root", field="Path")
@@ -270,6 +296,8 @@ class Recordings:
             "expiresAt": recording.expires_at,
             "mediaKey": "" if recording.status == "failed" else recording.key,
         }
+        self._observer.recording_ended(recording.status)
+        self.keeper.wake()
         if reason:
             data["reason"] = reason
         self._tell(kind, recording.line, recording.call_id, data)
@@ -290,10 +318,20 @@ class Recordings:
             log.warning("recording.failed", extra={"call": call_id})
             self._tell("recording.failed", line, call_id, {})
 
-    async def _keep_house(self, node: int) -> None:
-        """Finish what was cut off once, then delete what is old, again and again."""
-        for recording in await self.archive.cut_off(node):
+    async def _keep_house(self) -> None:
+        """Finish what was cut off, then look after what there is."""
+        for recording in await self.archive.cut_off():
             self._report(recording, CUT_OFF if recording.status == "failed" else "")
-        while True:
-            await self.archive.sweep()
-            await asyncio.sleep(SWEEP_SECONDS)
+        await self.keeper.run()
+
+    def _moved(self, file: File, recording: Recording) -> None:
+        """Tell where a file can be had from now on."""
+        data = {
+            "recordingId": file.recording_id,
+            "kind": recording.kind,
+            "contentType": CONTENT_TYPES[file.format],
+            "sizeBytes": file.size_bytes,
+            "mediaKey": file.key,
+        }
+        kind = "recording.stored" if file.place == Place.STORE else "recording.copied"
+        self._tell(kind, recording.line, recording.call_id, data)

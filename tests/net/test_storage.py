@@ -1,12 +1,13 @@
 """The S3 client against a real S3 server: kept, read, linked to, deleted; and a server in trouble."""
 
+import asyncio
 import urllib.error
 import urllib.request
 
 import pytest
 
 from bridge.errors import NotFound, StoreFailed
-from bridge.net.storage import PART_BYTES, Account, Bucket
+from bridge.net.storage import PART_BYTES, PIECE_BYTES, Account, Bucket
 from tests.support import s3
 
 pytestmark = pytest.mark.xdist_group(s3.GROUP)
@@ -35,7 +36,7 @@ def fetch(link):
 
 
 async def read(bucket, key, start, end):
-    return b"".join([piece async for piece in await bucket.read(key, start, end)])
+    return b"".join([piece async for piece in bucket.read(key, start, end)])
 
 
 async def test_a_file_is_kept_with_its_type(bucket, server, tmp_path):
@@ -54,6 +55,14 @@ async def test_a_file_in_several_parts_is_kept_whole(bucket, server, tmp_path):
 async def test_a_part_of_an_object_is_read(bucket, tmp_path):
     await bucket.put("a.wav", file(tmp_path), "audio/wav")
     assert await read(bucket, "a.wav", 5, 8) == b"and"
+
+
+async def test_much_of_an_object_is_read_piece_by_piece(bucket, tmp_path):
+    content = bytes(range(256)) * 10_000
+    await bucket.put("a.wav", file(tmp_path, content), "audio/wav")
+    pieces = [piece async for piece in bucket.read("a.wav", 100, len(content) - 100)]
+    assert b"".join(pieces) == content[100:-100]
+    assert max(map(len, pieces)) == PIECE_BYTES
 
 
 async def test_a_link_needs_no_key_and_runs_out(bucket, tmp_path):
@@ -82,6 +91,19 @@ async def test_a_store_that_refuses_our_keys_is_denied(bucket, server, tmp_path)
         with pytest.raises(StoreFailed) as failure:
             await refused
         assert failure.value.reason == "denied"
+
+
+async def test_a_bucket_that_is_not_there_is_missing(server, tmp_path):
+    async def refuse(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        with pytest.raises(StoreFailed) as failure:
+            await Bucket(server.account(port=port)).put("a.wav", file(tmp_path), "audio/wav")
+    assert failure.value.reason == "missing"
 
 
 async def test_a_store_that_is_not_there_is_unreachable(server, tmp_path):

@@ -6,10 +6,11 @@ from aiohttp import web
 
 from bridge.api.body import call_in_path
 from bridge.api.faces.chirp_commands import of_test_key
-from bridge.api.keys import KEYS, MANAGER, RECORDINGS, TICKETS
-from bridge.api.recording import FILES
+from bridge.api.keys import KEYS, MANAGER, RECORDINGS
+from bridge.api.recording_files import link
 from bridge.call.model import CallId
 from bridge.media.archive import Recording
+from bridge.media.files import CONTENT_TYPES, WAV, File
 from bridge.wire.call_id import chirp
 
 LINK_SECONDS: Final = 3600
@@ -22,7 +23,7 @@ async def of_call(request: web.Request) -> web.Response:
     found = await request.app[RECORDINGS].archive.of_call(line, CallId(call_id))
     if not found:
         request.app[MANAGER].record(line, call_id)
-    data = [_shown(request, recording) for recording in found]
+    data = [await _shown(request, recording) for recording in found]
     return web.json_response({"data": data, "totalCount": len(data)})
 
 
@@ -30,7 +31,7 @@ async def recording(request: web.Request) -> web.Response:
     """Give one recording."""
     line = request.app[KEYS].line(request)
     found = await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
-    return web.json_response(_shown(request, found))
+    return web.json_response(await _shown(request, found))
 
 
 ROUTES = (
@@ -39,20 +40,31 @@ ROUTES = (
 )
 
 
-def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
-    """Give the recording object; `kind` is our addition."""
+async def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
+    """Give the recording object; `kind` and `files` are our additions."""
     kept = found.status == "completed"
-    link = request.app[TICKETS].link(f"{FILES}/{found.recording_id}", LINK_SECONDS)
+    files = await request.app[RECORDINGS].archive.files.of(found.recording_id) if kept else []
+    wav = next((file for file in files if file.format == WAV), None)
     return {
         "id": found.recording_id,
         "callId": chirp(found.call_id, test=of_test_key(request)),
         "status": found.status,
-        "format": "wav",
+        "format": WAV,
         "kind": found.kind,
         "duration": round(found.seconds) if kept else None,
-        "fileUrl": f"{request.scheme}://{request.host}{link}" if kept else None,
+        "fileUrl": link(request, wav, LINK_SECONDS) if wav else None,
         "fileSize": found.size_bytes if kept else None,
+        "files": [_file(request, file) for file in files],
         "startedAt": found.started_at,
         "endedAt": found.ended_at,
         "createdAt": found.started_at,
+    }
+
+
+def _file(request: web.Request, file: File) -> dict[str, Any]:
+    return {
+        "format": file.format,
+        "contentType": CONTENT_TYPES[file.format],
+        "fileUrl": link(request, file, LINK_SECONDS),
+        "fileSize": file.size_bytes,
     }

@@ -4,11 +4,11 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.api import recording as native
 from bridge.api.body import call_in_path
 from bridge.api.faces.wadial import CALL, line_of
 from bridge.api.faces.wadial_words import success
 from bridge.api.keys import MANAGER, RECORDINGS
+from bridge.api.recording_files import give
 from bridge.call.model import CallId
 from bridge.errors import NotFound
 from bridge.media.archive import Recording
@@ -28,11 +28,10 @@ async def of_call(request: web.Request) -> web.Response:
 async def download(request: web.Request) -> web.StreamResponse:
     """Give a recording's file."""
     line = line_of(request)
-    archive = request.app[RECORDINGS].archive
-    found = await archive.find(line, request.match_info["recordingId"])
+    found = await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
     if found.call_id != call_in_path(request):
         raise NotFound("the call has no such recording")
-    return native.file(archive, found)
+    return await give(request, found)
 
 
 ROUTES = (

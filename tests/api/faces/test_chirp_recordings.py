@@ -13,7 +13,7 @@ from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
 from tests.support.waiting import until
 
 FIELDS = {
-    "id", "callId", "status", "format", "kind", "duration", "fileUrl", "fileSize", "startedAt",
+    "id", "callId", "status", "format", "kind", "duration", "fileUrl", "fileSize", "files", "startedAt",
     "endedAt", "createdAt",
 }  # fmt: skip
 pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]

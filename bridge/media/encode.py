@@ -1,0 +1,87 @@
+"""A process of its own that makes an Ogg/Opus copy of a finished recording.
+
+It is run as a script, `encode.py SOURCE TARGET`, and imports nothing of the bridge. The copy is
+exactly as long as its source. Its exit code says whether the target is there, whole and on disk.
+"""
+
+import os
+import resource
+import sys
+
+import av
+import av.error
+from av.audio.resampler import AudioResampler
+
+MEMORY_BYTES = 1 << 30
+PROCESSOR_SECONDS = 1800
+FILE_BYTES = 2 << 30
+OPEN_FILES = 16
+BIT_RATE = 32_000
+"""More than wideband speech needs (RFC 6716, section 2.1.1), so that little effort does."""
+COMPLEXITY = "0"
+FRAME_MILLISECONDS = "60"
+NICENESS = 15
+
+
+def encode(source: str, target: str) -> None:
+    """Write the copy.
+
+    Raises:
+        av.error.FFmpegError, OSError: the source cannot be read, or the target not be written.
+    """
+    with av.open(source, format="wav") as wav, av.open(target, "w", format="ogg") as ogg:
+        sound = wav.streams.audio[0]
+        stream = ogg.add_stream(
+            "libopus",
+            rate=sound.rate,
+            layout="mono",
+            options={
+                "application": "voip",
+                "compression_level": COMPLEXITY,
+                "frame_duration": FRAME_MILLISECONDS,
+            },
+        )
+        stream.bit_rate = BIT_RATE
+        # The encoder takes frames of one size; the last may be shorter.
+        resampler = AudioResampler(
+            format=stream.codec_context.format,
+            layout="mono",
+            rate=sound.rate,
+            frame_size=stream.codec_context.frame_size,
+        )
+        for frame in wav.decode(sound):
+            for part in resampler.resample(frame):
+                ogg.mux(stream.encode(part))
+        for part in resampler.resample(None):
+            ogg.mux(stream.encode(part))
+        ogg.mux(stream.encode(None))
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def main() -> None:
+    """Limit this process, then encode."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICENESS)
+    av.logging.set_level(None)
+    source, target = sys.argv[1:]
+    try:
+        encode(source, target)
+        _sync(target)
+    except (av.error.FFmpegError, OSError, MemoryError, ValueError, IndexError):
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

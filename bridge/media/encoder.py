@@ -1,0 +1,45 @@
+"""Starts the processes that make Ogg/Opus copies, one after the other."""
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from bridge.media import encode
+
+
+async def encode_ogg(source: Path, target: Path) -> int:
+    """Make the copy; returns its bytes, 0 when it could not be made.
+
+    The target is there in full or not at all, also when this is cancelled or killed; a file that
+    was there is replaced.
+    """
+    part = target.with_name(target.name + ".part")
+    # Isolated and without our environment: it holds secrets.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        encode.__file__,
+        str(source),
+        str(part),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+    )
+    try:
+        if await process.wait() != 0:
+            return 0
+        return _put_in_place(part, target)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _put_in_place(part: Path, target: Path) -> int:
+    part.replace(target)
+    return target.stat().st_size

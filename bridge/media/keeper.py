@@ -1,0 +1,237 @@
+"""What is done with recordings that have ended: copied, moved up to the store, deleted in time.
+
+Everything that is to be done is a row, so that nothing is forgotten when the process is killed. A
+store that fails is tried again, less and less often; meanwhile the files wait on the disk.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, Protocol
+
+from bridge.errors import DatabaseFailed, StoreFailed
+from bridge.media.archive import Archive, Recording
+from bridge.media.encoder import encode_ogg
+from bridge.media.files import CONTENT_TYPES, File, Place
+from bridge.media.room import Room
+from bridge.net.storage import Store
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 600.0
+FIGURES_SECONDS: Final = 10.0
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 300.0
+"""Between two tries at a store that fails; each pause is twice as long as the one before."""
+LOOK_SECONDS: Final = 60.0
+"""How often is looked for what another node left to do."""
+
+
+class Observer(Protocol):
+    """Who counts."""
+
+    def upload(self, outcome: str) -> None:
+        """Count a try to move a file up, or to delete one there."""
+        ...
+
+    def copy(self, outcome: str) -> None:
+        """Count an Ogg/Opus copy."""
+        ...
+
+    def set_spool(
+        self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
+    ) -> None:
+        """Set what waits for the store."""
+        ...
+
+    def set_free_bytes(self, free: int) -> None:
+        """Set what the disk with the recordings has left."""
+        ...
+
+
+class Keeper:
+    """Looks after one node's recordings once they have ended."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        store: Store | None,
+        room: Room,
+        observer: Observer,
+        on_file: Callable[[File, Recording], None] = lambda file, recording: None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            archive: the recordings.
+            store: where files are moved up to; None = they stay in the folder.
+            room: what the disk has left.
+            observer: counts.
+            on_file: told of each file that can be had from now on, in the folder or in the store.
+        """
+        self._archive = archive
+        self._files = archive.files
+        self._store = store
+        self._room = room
+        self._observer = observer
+        self._on_file = on_file
+        self._copies = asyncio.Event()
+        self._moves = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once for what is to be done: a recording has ended, or was deleted."""
+        self._copies.set()
+        self._moves.set()
+
+    async def run(self) -> None:
+        """Do what is to be done, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_always(self._sweep), name="recordings sweep")
+            group.create_task(_always(self._measure), name="recordings figures")
+            group.create_task(_always(self._copy), name="recordings copies")
+            if self._store is not None:
+                move = partial(self._move, self._store)
+                group.create_task(_always(move), name="recordings upload")
+
+    def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
+        """Give a part of a file that lies in the store.
+
+        Raises:
+            NotFound, StoreFailed: it cannot be had.
+        """
+        return self._reachable().read(file.key, start, end)
+
+    async def link(self, file: File, seconds: float) -> str:
+        """Give a URL of the store's that anyone may read a file by for a while.
+
+        Raises:
+            StoreFailed: there is none.
+        """
+        return await self._reachable().link(file.key, seconds)
+
+    def _reachable(self) -> Store:
+        if self._store is None:
+            raise StoreFailed("the file lies in a store that is set no more", reason="other")
+        return self._store
+
+    async def _sweep(self) -> None:
+        while True:
+            if await self._archive.sweep():
+                self.wake()
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _measure(self) -> None:
+        while True:
+            self._observer.set_free_bytes(self._room.free_bytes())
+            if self._store is not None:
+                backlog = await self._files.backlog()
+                self._observer.set_spool(
+                    files=backlog.files,
+                    size_bytes=backlog.size_bytes,
+                    oldest_seconds=_age(backlog.oldest),
+                    deletions=backlog.deletions,
+                )
+            await asyncio.sleep(FIGURES_SECONDS)
+
+    async def _copy(self) -> None:
+        while True:
+            self._copies.clear()
+            while file := await self._files.next(Place.WANTED):
+                await self._make(file)
+            await _wait(self._copies, LOOK_SECONDS)
+
+    async def _make(self, file: File) -> None:
+        """Make an Ogg/Opus copy; the WAV it is made of is not moved up before."""
+        target = self._archive.folder / file.key
+        size = await encode_ogg(target.with_suffix(".wav"), target)
+        self._observer.copy("made" if size else "failed")
+        if not size:
+            log.warning("recording.copy_failed", extra={"recording": file.recording_id})
+        if not await self._moved(file, Place.LOCAL if size else Place.LOST, size):
+            target.unlink(missing_ok=True)  # the recording has been deleted meanwhile
+        self._moves.set()
+
+    async def _move(self, store: Store) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            self._moves.clear()
+            try:
+                while await self._delete_next(store) or await self._move_next(store):
+                    pause = FIRST_PAUSE
+            except StoreFailed as error:
+                self._observer.upload(error.reason)
+                log.warning("recording.store_failed", extra={"reason": error.reason})
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                await _wait(self._moves, LOOK_SECONDS)
+
+    async def _move_next(self, store: Store) -> bool:
+        """Move one file up; False when there is none."""
+        file = await self._files.next(Place.LOCAL)
+        if file is None:
+            return False
+        path = self._archive.folder / file.key
+        try:
+            await store.put(file.key, path, CONTENT_TYPES[file.format])
+        except OSError:
+            log.error("recording.file_lost", extra={"recording": file.recording_id})
+            await self._moved(file, Place.LOST, 0)
+            return True
+        except StoreFailed:
+            await self._files.failed(file)
+            raise
+        self._observer.upload("stored")
+        await self._moved(file, Place.STORE, file.size_bytes)
+        path.unlink(missing_ok=True)
+        return True
+
+    async def _moved(self, file: File, place: Place, size: int) -> bool:
+        """Write down where a file lies now; False when it has been deleted meanwhile."""
+        if not await self._files.move(file, place, size):
+            return False
+        if place is not Place.LOST:
+            recording = await self._archive.signed(file.recording_id)
+            self._on_file(replace(file, place=place, size_bytes=size), recording)
+        return True
+
+    async def _delete_next(self, store: Store) -> bool:
+        """Delete one object; False when there is none to be deleted."""
+        key = await self._files.next_deletion()
+        if key is None:
+            return False
+        try:
+            await store.delete(key)
+        except StoreFailed:
+            await self._files.deleted(key, done=False)
+            raise
+        await self._files.deleted(key, done=True)
+        return True
+
+
+async def _always(work: Callable[[], Awaitable[None]]) -> None:
+    """Do endless work, and begin anew a while after the database or the disk did not let it go on."""
+    while True:
+        try:
+            await work()
+        except (DatabaseFailed, OSError):
+            log.exception("recording.keeping_failed")
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _age(since: str | None) -> float:
+    if since is None:
+        return 0.0
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
