@@ -237,13 +237,15 @@ export class BridgeCall {
    * @param {string} callId
    * @param {object} [options]
    * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
+   * @param {"near" | "far"} [options.party]  "far": be the party that was called, in a call that waits for it (`/call/dial` with the channel webrtc)
    * @param {() => Promise<string>} [options.ticket]  Gets a ticket for this call, which is then used in place of the key; asked again when it has run out.
    */
-  constructor(api, callId, { iceTransportPolicy = "all", ticket } = {}) {
+  constructor(api, callId, { iceTransportPolicy = "all", party = "near", ticket } = {}) {
     this.#newTicket = ticket;
     this.api = api;
     this.callId = callId;
     this.policy = iceTransportPolicy;
+    this.party = party;
   }
 
   /**
@@ -389,7 +391,7 @@ export class BridgeCall {
     await pc.setLocalDescription(await pc.createOffer(options));
     await gathered(pc, this.policy === "relay");
     const sdp = pc.localDescription?.sdp;
-    const leg = this.legId ? { legID: this.legId } : {};
+    const leg = this.legId ? { legID: this.legId } : this.party === "far" ? { party: "far" } : {};
     const answer = await this.#ask("POST", "/call/webrtc/offer", { callID: this.callId, type: "offer", sdp, ...leg });
     this.legId = answer.legID;
     if (this.#over()) return void (await this.#end("closed"));

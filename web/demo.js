@@ -1,31 +1,13 @@
 /** The page: one telephone on top of bridge.js. */
 
+import { AGENT, Transcript, dialAgent, startAgent } from "./agent.js";
 import { BridgeApi, BridgeCall, BridgeError, openMicrophone } from "./bridge.js";
 import { Chart, Meter, element } from "./draw.js";
+import { ENDS, STATES, WARNINGS, clock } from "./words.js";
 
 const WATCH_IDLE = 1_500; // ms between looks for a call that rings us
 const WATCH_BUSY = 700; // ms between looks at our call
 const ASK_EVERY = 3; // seconds between questions how the bridge hears us
-
-/** @type {Record<string, string>} */
-const STATES = {
-  calling: "Calling …", initiated: "Calling …", ringing: "Ringing …", connecting: "Connecting …",
-  active: "Connected", held: "On hold",
-};
-/** @type {Record<string, string>} */
-const ENDS = {
-  hangup: "Call ended.", remote_hangup: "They hung up.", rejected: "The call was rejected.",
-  busy: "The line is busy.", no_answer: "Nobody answered.", canceled: "The caller gave up.",
-  unreachable: "The number cannot be reached.", failed: "The call failed.",
-  media_timeout: "The call ended: no sound came through any more.", node_lost: "The bridge was restarted, which ended the call.",
-  drained: "The bridge is being stopped, which ended the call.",
-};
-/** @type {Record<import("./quality.js").Warning, string>} */
-const WARNINGS = {
-  microphone_silent: "Your microphone gives only silence: is it switched off, or is another one in use?",
-  nothing_received: "Nothing arrives from the bridge at the moment.",
-  silence_received: "The other side sends only silence.",
-};
 
 /**
  * @typedef {object} Conversation
@@ -50,7 +32,8 @@ let ringing = null;
 /** Calls of others, or that the person has turned down here. @type {Set<string>} */
 const ignored = new Set();
 /** @type {Map<string, string>} */
-const names = new Map();
+const names = new Map([[AGENT, "Demo agent"]]);
+const transcript = new Transcript("transcript");
 /** @type {AudioContext | null} */
 let sound = null;
 
@@ -157,7 +140,8 @@ async function converse(peer, inbound, begin, accept = async () => {}) {
 
 /** @param {Conversation} call */
 function attach(call) {
-  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId) });
+  const party = call.peer === AGENT ? "far" : "near";
+  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId), party });
   media.on("state", ({ state, error }) => {
     if (current !== call) return;
     show();
@@ -218,6 +202,7 @@ function finish(text) {
   void call?.media?.close();
   meters.you.stop();
   meters.them.stop();
+  transcript.hide();
   element("sound").srcObject = null;
   if (text) tell(text, { news: true });
   show();
@@ -274,6 +259,18 @@ async function answer() {
   if (!ringing) return;
   const { callId, peer } = ringing;
   await converse(peer, true, async () => callId, (id) => api.answer(id));
+}
+
+/** Let the demonstration agent talk with us: to it we are the far party, as a caller on WhatsApp would be. */
+async function talkToAgent() {
+  await converse(AGENT, true, async () => {
+    const callId = await dialAgent(api);
+    await transcript.follow(api, callId).catch(complain);
+    return callId;
+  }, async (id) => {
+    await transcript.active;
+    await startAgent(api, id);
+  });
 }
 
 async function decline() {
@@ -341,13 +338,6 @@ function showIdle() {
   if (element("verdict").textContent !== "No call") verdict("No call", "");
 }
 
-/** @param {number} seconds */
-function clock(seconds) {
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
-  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
-  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
-}
-
 /** @param {string} words @param {string} kind */
 function verdict(words, kind) {
   element("verdict").textContent = words;
@@ -365,7 +355,8 @@ function showQuality(call, quality) {
   charts.loss.add(loss * 100, scaled(sentLoss, 100));
   const [words, kind] = mos === null ? ["Nothing to hear", ""] : mos > 4 ? ["Very good", "good"] : mos > 3.6 ? ["Good", "good"] : mos > 3 ? ["Fair", "fair"] : ["Poor", "bad"];
   verdict(relayed ? `${words}, relayed` : words, kind);
-  const warning = call.since ? warnings[0] : undefined;
+  const waits = call.peer === AGENT; // an agent that listens sends nothing
+  const warning = call.since ? warnings.find((word) => !waits || word === "microphone_silent") : undefined;
   element("hint").textContent = call.media?.muted ? "The others cannot hear you." : warning ? WARNINGS[warning] : "";
   if (warning === "microphone_silent" && !call.renewed) {
     call.renewed = true; // phones give a dead microphone after another call has taken it
@@ -412,7 +403,7 @@ async function changeSpeaker() {
 
 async function listContacts() {
   const contacts = await api.contacts();
-  element("contacts-box").hidden = contacts.length === 0;
+  element("contacts-box").hidden = element("agent-box").hidden = contacts.length === 0;
   element("contacts").replaceChildren(...contacts.map(({ number, name, description }) => {
     names.set(number, name);
     const button = document.createElement("button");
@@ -503,6 +494,7 @@ when("keypad-toggle", "click", toggleKeypad);
 when("answer", "click", answer);
 when("decline", "click", decline);
 when("ring-me", "click", ringMe);
+when("talk", "click", talkToAgent);
 when("key-form", "submit", useKey);
 when("problem-close", "click", () => tell(""));
 when("microphone", "change", () => void changeMicrophone());

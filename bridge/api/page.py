@@ -7,8 +7,12 @@ from bridge.api.keys import SITE
 FILES = {
     "bridge.js",
     "quality.js",
+    "pcm.js",
+    "pcm-worklet.js",
+    "agent.js",
     "demo.js",
     "draw.js",
+    "words.js",
     "style.css",
     "icon.svg",
     "docs.js",

