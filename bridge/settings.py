@@ -123,6 +123,11 @@ class Recording(Section, frozen=True):
     """After so many days a recording is deleted."""
     least_free_mb: float = 500.0
     """Recordings stop, and new ones are refused, when the disk has less room than this."""
+    consent: str = "none"
+    """What all hear before a recording begins: `none`, `beep`, or a sound file, below `media.root`
+    unless its path is absolute."""
+    exclusive: bool = False
+    """A call is recorded or streamed to a WebSocket, never both."""
     ogg: list[Literal["inbound", "outbound", "mixed"]] = msgspec.field(
         default_factory=lambda: ["mixed"]
     )

@@ -9,7 +9,7 @@ from aiohttp import WSMsgType, web
 from bridge.api.body import call_in_path
 from bridge.api.faces.wadial_words import snapshot
 from bridge.api.keys import KEYS, LINES, MANAGER, METRICS
-from bridge.call.model import LegId, Party, State
+from bridge.call.model import LegId, LegKind, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
@@ -125,6 +125,7 @@ async def _serve(
     )
     if not ws.can_prepare(request).ok:
         raise InvalidRequest("this is a WebSocket: send an upgrade")
+    runner.machine.check_kind(LegKind.SOCKET)
     await ws.prepare(request)
     _narrow(request, media)
     wire = _ServerWire(request, ws)

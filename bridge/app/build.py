@@ -153,7 +153,12 @@ def build(
         clock=clock,
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
-        call_limits=CallLimits(limits.ring_seconds, limits.call_seconds, limits.alone_seconds),
+        call_limits=CallLimits(
+            limits.ring_seconds,
+            limits.call_seconds,
+            limits.alone_seconds,
+            exclusive=settings.recording.exclusive,
+        ),
         directory=directory,
         check_on=engine.lines.check_on,
         overloaded=lambda: load.refusing,

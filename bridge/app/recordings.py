@@ -4,12 +4,17 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bridge.api.keys import DATABASE, EVENTS, LINES, MANAGER, METRICS
+from bridge.api.keys import DATABASE, EVENTS, LINES, MANAGER, METRICS, PLAYBACKS
+from bridge.errors import SettingsError
 from bridge.media.archive import Archive, Rules
 from bridge.media.room import Room
 from bridge.net.storage import Account, Bucket
+from bridge.node.announcement import Announcement, beep
 from bridge.node.recording import RecordingRules, Recordings
 from bridge.settings import Settings
+
+CONSENT_FILE = "consent.wav"
+"""The beep, below the data folder."""
 
 
 def recordings(application: web.Application, settings: Settings) -> Recordings:
@@ -23,18 +28,43 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
         node=events.node,
         nodes=events.nodes,
     )
+    manager, root = application[MANAGER], data / "files"
+    if settings.media.root:
+        root = Path(settings.media.root)
+    sound = _consent(wanted.consent, root, data)
     rules = RecordingRules(
-        root=Path(settings.media.root) if settings.media.root else data / "files",
+        root=root,
         room=Room(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
         redirect=s3.redirect,
+        announcement=Announcement(manager, application[PLAYBACKS], sound) if sound else None,
     )
     account = Account(s3.bucket, s3.region, s3.endpoint, s3.access_key, s3.secret_key)
     return Recordings(
-        application[MANAGER],
+        manager,
         archive,
         rules,
         store=Bucket(account) if s3.bucket else None,
         publish=events.publish,
         observer=application[METRICS].recordings,
     )
+
+
+def _consent(wanted: str, root: Path, data: Path) -> Path | None:
+    """Find what all hear before a recording begins.
+
+    Raises:
+        SettingsError: there is no such file.
+    """
+    if wanted == "none":
+        return None
+    if wanted == "beep":
+        path = data / CONSENT_FILE
+        path.write_bytes(beep())
+        return path
+    path = root / wanted
+    if not path.is_file():
+        raise SettingsError(
+            f'recording.consent: expected "none", "beep" or a sound file; there is none at {path}'
+        )
+    return path

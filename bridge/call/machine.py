@@ -53,6 +53,12 @@ TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
 }
 
 UNANSWERED = frozenset({State.INITIATED, State.RINGING})
+_CLASHING = {
+    LegKind.RECORDER: (LegKind.SOCKET, LegKind.STREAM),
+    LegKind.SOCKET: (LegKind.RECORDER,),
+    LegKind.STREAM: (LegKind.RECORDER,),
+}
+"""Kinds that a call has one or the other of, where `CallLimits.exclusive` is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class CallLimits:
     alone_seconds: float
     talk_seconds: float = math.inf
     """From the answer on; `call_seconds` is from the beginning on."""
+    exclusive: bool = False
+    """Whether a call is recorded or streamed, never both."""
 
     def tightened(self, *, ring_seconds: float, talk_seconds: float) -> "CallLimits":
         """Give these limits for a call that wants tighter ones; 0 wants none."""
@@ -205,6 +213,16 @@ class CallMachine:
             raise InvalidState("the call has ended")
         return []
 
+    def check_kind(self, kind: LegKind) -> None:
+        """Refuse a leg of a kind that the call cannot have beside those it has.
+
+        Raises:
+            InvalidState: the call is recorded and would be streamed, or the other way round.
+        """
+        clashing = _CLASHING.get(kind, ()) if self._limits.exclusive else ()
+        if any(leg.kind in clashing for leg in self.legs.values()):
+            raise InvalidState("a call is recorded or streamed, not both (recording.exclusive)")
+
     def _add(self, event: events.LegAdded, now: float) -> list[Command]:
         if event.party is Party.FAR and self.far is not None:
             raise InvalidState("the call already has its far party")
@@ -212,6 +230,7 @@ class CallMachine:
             if self.invited is None:
                 raise InvalidState("the call is not being transferred to a browser")
             self.invited = None
+        self.check_kind(event.kind)
         leg = LegRecord(
             event.leg_id,
             event.kind,

@@ -63,7 +63,7 @@ class RecorderLeg:
         self.waits = False
         """As `paused`, until all have been told that the call is recorded."""
         self.failure = ""
-        """Why the file could not be written any further: a word of the three above."""
+        """Why the file is not written any further: a word of the three above, or `give_up`'s."""
         self.written_bytes = 0
         """Of sound, in the file."""
         self._tape = Tape()
@@ -71,6 +71,10 @@ class RecorderLeg:
         self._room = room
         self._on_over = on_over
         self._writing = asyncio.Lock()
+
+    def give_up(self, reason: str) -> None:
+        """Write nothing any more; the track ends as one that failed."""
+        self.failure = self.failure or reason
 
     @property
     def source(self) -> Source:

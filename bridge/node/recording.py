@@ -5,30 +5,33 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, StorageFull
-from bridge.media import keeper
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
-from bridge.media.files import CONTENT_TYPES, File, Place
 from bridge.media.keeper import Keeper
 from bridge.media.recording import DISK_FULL, RecorderLeg
 from bridge.media.room import Room
 from bridge.net.storage import Store
+from bridge.node.announcement import Announcement
 from bridge.node.manager import Manager
+from bridge.node.recording_events import Observer, RecordingEvents
 from bridge.node.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": Hears.BOTH}
 """What can be recorded, and what the tap for it hears."""
+NOT_ANNOUNCED: Final = "not_announced"
+"""Nobody could be told that the call is recorded."""
+NOT_STARTED: Final = "not_started"
+"""A recording that nobody asked for could not begin: the call has all its legs, or has ended."""
 CUT_OFF: Final = "cut_off"
 """Nothing was written yet when the process ended."""
 THREADS: Final = 2
@@ -46,14 +49,8 @@ class RecordingRules:
     """Whether a line's calls are recorded without being asked for."""
     redirect: bool = False
     """Whether who follows a signed link is sent to the store."""
-
-
-class Observer(keeper.Observer, Protocol):
-    """Who counts."""
-
-    def recording_ended(self, outcome: str) -> None:
-        """Count a track."""
-        ...
+    announcement: Announcement | None = None
+    """What all hear before anything is recorded."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,14 +86,13 @@ class Recordings:
         self.archive = archive
         self._manager = manager
         self.rules = rules
-        self._publish = publish
-        self._observer = observer
+        self._events = RecordingEvents(manager, publish, observer)
         self._tracks: dict[CallId, list[_Track]] = {}
         self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
         self.keeper = Keeper(
-            archive, store=store, room=rules.room, observer=observer, on_file=self._moved
+            archive, store=store, room=rules.room, observer=observer, on_file=self._events.moved
         )
         """Looks after recordings that have ended."""
         self._keeping = Tasks()
@@ -104,6 +100,8 @@ class Recordings:
 
     def happened(self, event: CallEvent) -> None:
         """Record the calls that want it, or whose lines do, from the answer on."""
+        if self.rules.announcement is not None:
+            self.rules.announcement.happened(event)
         wanted = event.record is not None and event.record.facts.details.record
         if (
             event.type == "call.answered"
@@ -160,7 +158,7 @@ class Recordings:
             raise InvalidState("the call is not being recorded")
         for track in list(tracks):
             self._close(line, record.facts.call_id, track.leg.leg_id)
-        self._tell("recording.stopped", line, record.facts.call_id, {})
+        self._events.tell("recording.stopped", line, record.facts.call_id)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
     def pause(self, line: LineName, call_id: str, *, paused: bool) -> None:
@@ -175,7 +173,7 @@ class Recordings:
             raise InvalidState("the call is not being recorded")
         for track in tracks:
             track.leg.paused = paused
-        self._tell("recording.paused" if paused else "recording.resumed", line, call, {})
+        self._events.tell("recording.paused" if paused else "recording.resumed", line, call)
 
     async def aclose(self) -> None:
         """Wait until all files are written; the calls have ended."""
@@ -197,13 +195,32 @@ class Recordings:
         finally:
             if not self._tracks[call]:
                 del self._tracks[call]
-        self._tell("recording.started", line, call, {})
+        if self.rules.announcement is None:
+            self._events.tell("recording.started", line, call)
+        else:
+            announced = self._announce(self.rules.announcement, line, call)
+            self._tasks.spawn(announced, name=f"announce {call}")
+
+    async def _announce(self, announcement: Announcement, line: LineName, call: CallId) -> None:
+        """Let the tracks of a recording begin once all have heard that there is one."""
+        tracks = self._tracks[call]
+        try:
+            heard = await announcement.play(line, call)
+        except (BridgeError, OSError):
+            heard = False
+        for track in tracks:
+            if heard:
+                track.leg.waits = False
+            else:
+                track.leg.give_up(NOT_ANNOUNCED)
+        if heard and tracks:
+            self._events.tell("recording.started", line, call)
 
     def _check_room(self, line: LineName, call: CallId) -> None:
         try:
             self.rules.room.check()
         except OSError:
-            self._tell("recording.failed", line, call, {"reason": DISK_FULL})
+            self._events.tell("recording.failed", line, call, reason=DISK_FULL)
             raise StorageFull("the disk has no room for recordings") from None
 
     def _attach(self, recordings: Sequence[Recording]) -> None:
@@ -221,6 +238,8 @@ class Recordings:
             except BaseException:
                 for unused in recordings[index:]:
                     self._forget(unused)
+                for track in self._tracks[recording.call_id]:
+                    self._close(recording.line, recording.call_id, track.leg.leg_id)
                 raise
 
     def _track(self, recording: Recording, leg_id: LegId) -> RecorderLeg:
@@ -231,6 +250,7 @@ class Recordings:
             room=self.rules.room,
             on_over=lambda: self._over(track),
         )
+        leg.waits = self.rules.announcement is not None
         track = _Track(recording, leg)
         self._tracks[recording.call_id].append(track)
         return leg
@@ -281,33 +301,11 @@ class Recordings:
             raise
         if not track.over.done():
             track.over.set_result(recording)
-        self._report(recording, track.leg.failure)
+        self._ended(recording, track.leg.failure)
 
-    def _report(self, recording: Recording, reason: str) -> None:
-        kind = "recording.failed" if recording.status == "failed" else "recording.ready"
-        data: dict[str, object] = {
-            "recordingId": recording.recording_id,
-            "kind": recording.kind,
-            "contentType": "audio/wav",
-            "durationMs": round(recording.seconds * 1000),
-            "sizeBytes": recording.size_bytes,
-            "startedAt": recording.started_at,
-            "endedAt": recording.ended_at,
-            "expiresAt": recording.expires_at,
-            "mediaKey": "" if recording.status == "failed" else recording.key,
-        }
-        self._observer.recording_ended(recording.status)
+    def _ended(self, recording: Recording, reason: str) -> None:
+        self._events.ended(recording, reason)
         self.keeper.wake()
-        if reason:
-            data["reason"] = reason
-        self._tell(kind, recording.line, recording.call_id, data)
-
-    def _tell(self, kind: str, line: LineName, call: CallId, data: dict[str, object]) -> None:
-        try:
-            record = self._manager.record(line, call)
-        except BridgeError:
-            record = None
-        self._publish(CallEvent(kind, line, call, datetime.now(UTC), record, data))
 
     async def _start_quietly(self, line: LineName, call_id: CallId) -> None:
         try:
@@ -316,22 +314,10 @@ class Recordings:
             pass  # told already
         except (BridgeError, OSError):
             log.warning("recording.failed", extra={"call": call_id})
-            self._tell("recording.failed", line, call_id, {})
+            self._events.tell("recording.failed", line, call_id, reason=NOT_STARTED)
 
     async def _keep_house(self) -> None:
         """Finish what was cut off, then look after what there is."""
         for recording in await self.archive.cut_off():
-            self._report(recording, CUT_OFF if recording.status == "failed" else "")
+            self._ended(recording, CUT_OFF)
         await self.keeper.run()
-
-    def _moved(self, file: File, recording: Recording) -> None:
-        """Tell where a file can be had from now on."""
-        data = {
-            "recordingId": file.recording_id,
-            "kind": recording.kind,
-            "contentType": CONTENT_TYPES[file.format],
-            "sizeBytes": file.size_bytes,
-            "mediaKey": file.key,
-        }
-        kind = "recording.stored" if file.place == Place.STORE else "recording.copied"
-        self._tell(kind, recording.line, recording.call_id, data)

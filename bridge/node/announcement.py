@@ -1,0 +1,79 @@
+"""Telling everybody on a call that it is recorded: a beep or a sound file, heard to its end."""
+
+import asyncio
+import math
+import struct
+from pathlib import Path
+from typing import Final
+
+from bridge.audio.frame import SAMPLE_RATE
+from bridge.audio.wav import header
+from bridge.call.model import CallId, LineName, State
+from bridge.call.notices import CallEvent
+from bridge.call.routing import Heard
+from bridge.media.sounds import Sound
+from bridge.node.manager import Manager
+from bridge.node.playback import Playbacks
+
+BEEP_HERTZ: Final = 1400
+BEEP_SECONDS: Final = 0.2
+"""The tone of a recorder on the line (47 CFR 64.501 as it was: 1260 to 1540 Hz, 170 to 250 ms)."""
+BEEP_PEAK: Final = 8000
+UP: Final = ("call.active", "call.resumed")
+"""From these on everybody hears what is played to all."""
+
+
+class Announcement:
+    """One sound, played to all parties of a call before it is recorded."""
+
+    def __init__(self, manager: Manager, playbacks: Playbacks, path: Path) -> None:
+        self._manager = manager
+        self._playbacks = playbacks
+        self._path = path
+        self._up: dict[CallId, asyncio.Event] = {}
+        self._playing: dict[str, asyncio.Future[bool]] = {}
+
+    def happened(self, event: CallEvent) -> None:
+        """Hear that a call is up, or that a playback is over: heard, stopped, or cut off."""
+        if event.call_id in self._up and event.type in (*UP, "call.ended"):
+            self._up[event.call_id].set()
+        if event.type in ("playback.completed", "leg.left"):
+            over = self._playing.get(str(event.data.get("legID")))
+            if over is not None and not over.done():
+                over.set_result(event.data.get("status") == "completed")
+
+    async def play(self, line: LineName, call_id: CallId) -> bool:
+        """Play it once the call is up; whether it was heard to its end.
+
+        Raises:
+            BridgeError: it cannot be played, or the call has ended.
+        """
+        while self._manager.live(line, call_id).machine.state is not State.ACTIVE:
+            up = self._up.setdefault(call_id, asyncio.Event())
+            try:
+                await up.wait()
+            finally:
+                self._up.pop(call_id, None)
+        over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        playback = await self._playbacks.play(line, call_id, Sound(self._path), heard=Heard.ALL)
+        self._playing[playback] = over
+        try:
+            return await over
+        finally:
+            del self._playing[playback]
+
+
+def beep() -> bytes:
+    """Give the sound of the beep, as a WAV file."""
+    count = round(BEEP_SECONDS * SAMPLE_RATE)
+    edge = SAMPLE_RATE // 100
+    samples = [
+        round(
+            BEEP_PEAK
+            * min(1.0, place / edge, (count - place) / edge)
+            * math.sin(2 * math.pi * BEEP_HERTZ * place / SAMPLE_RATE)
+        )
+        for place in range(count)
+    ]
+    pcm = struct.pack(f"<{count}h", *samples)
+    return header(len(pcm)) + pcm
