@@ -17,7 +17,7 @@ from bridge.agent.mouth import Mouth
 from bridge.agent.providers import Message, ProviderFailed, Providers
 from bridge.agent.script import AgentMode, AgentObserver, Script
 from bridge.agent.spoken import Sentences
-from bridge.agent.timing import Stopwatch
+from bridge.agent.timing import Stopwatch, in_milliseconds
 from bridge.agent.tones import tone
 from bridge.agent.turns import Moment, Turns
 from bridge.agent.voice import Voices
@@ -25,7 +25,15 @@ from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.call import events
 from bridge.call.bus import Relay, Sink, Source
-from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.call.model import (
+    EndReason,
+    LegId,
+    LegKind,
+    LegStatistics,
+    ReceivedAudio,
+    ReplyTiming,
+    SentAudio,
+)
 
 AHEAD_SECONDS: Final = 5.0
 """The next sentence is asked for when so little is left to be said."""
@@ -33,6 +41,8 @@ MOST_UNHEARD_BYTES: Final = 60 * 2 * SAMPLE_RATE
 """Of the caller's sound that waits to be made text of."""
 MOST_MESSAGES: Final = 200
 """Of the talk's history; the oldest go."""
+MOST_REPLIES: Final = 100
+"""Of which it is told how long they took."""
 MOST_FAILURES: Final = 3
 """After so many in a row it gives up."""
 
@@ -77,6 +87,7 @@ class AgentLeg:
         self._turns = Turns(script.manners.turns)
         self._mouth = Mouth()
         self._watch = Stopwatch(observer.step_took)
+        self._replies: deque[ReplyTiming] = deque(maxlen=MOST_REPLIES)
         self._over = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._step: asyncio.Task[None] | None = None
@@ -114,8 +125,9 @@ class AgentLeg:
         if frame is None:
             return None
         self._given += 1
-        if self._mouth.begins and (took := self._watch.spoke(_now())):
-            self._note("agent.replied", took)
+        if self._mouth.begins and (timing := self._watch.spoke(_now())):
+            self._replies.append(timing)
+            self._note("agent.replied", in_milliseconds(timing))
         return frame
 
     def push(self, frame: Frame, now: float) -> None:
@@ -195,6 +207,7 @@ class AgentLeg:
                 bytes=self._taken * FRAME_BYTES,
                 level_dbov=level(self._last_heard),
             ),
+            replies=tuple(self._replies),
         )
 
     # What the caller's voice does

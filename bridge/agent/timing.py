@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from bridge.call.model import ReplyTiming
+
 STEPS = ("stt", "llm", "tts")
 
 
@@ -33,17 +35,18 @@ class Stopwatch:
         self._last = now
         self._step_took(step, self._laps[step])
 
-    def spoke(self, now: float) -> dict[str, int]:
-        """Note the first sound of the turn; gives the times in milliseconds, once a turn."""
+    def spoke(self, now: float) -> ReplyTiming | None:
+        """Note the first sound of the turn; gives how it was timed, once a turn."""
         if self._began is None:
-            return {}
+            return None
         total, self._began = now - self._began, None
         if "stt" in self._laps:
             self._step_took("total", total)
-        took = {f"{step}Ms": _ms(seconds) for step, seconds in self._laps.items()}
         overhead = max(0.0, total - sum(self._laps.values()))
-        return took | {"firstAudioMs": _ms(total), "overheadMs": _ms(overhead)}
+        return ReplyTiming(now, total, overhead, dict(self._laps))
 
 
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+def in_milliseconds(timing: ReplyTiming) -> dict[str, int]:
+    """Give a timing as events tell it."""
+    seconds = {**timing.steps, "firstAudio": timing.first_audio, "overhead": timing.overhead}
+    return {f"{name}Ms": round(took * 1000) for name, took in seconds.items()}

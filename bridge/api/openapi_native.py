@@ -81,6 +81,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "roundTripMs": many(maybe(NUMBER)),
             "received": ANYTHING,
             "sent": ANYTHING,
+            "replies?": many(
+                shape(
+                    {
+                        "at": NUMBER,
+                        "sttMs?": NUMBER,
+                        "llmMs?": NUMBER,
+                        "ttsMs?": NUMBER,
+                        "firstAudioMs": NUMBER,
+                        "overheadMs": NUMBER,
+                    },
+                    about="of an agent: how soon it was heard after its caller had spoken",
+                )
+            ),
         },
         about="columns: row n is about `seconds[n]` from second `at[n]` on",
     ),

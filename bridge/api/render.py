@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
-from bridge.call.model import CallRecord, LegFigures, LegKind, State
+from bridge.call.model import CallRecord, LegFigures, LegKind, ReplyTiming, State
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
 from bridge.node.quality import LegQuality
@@ -98,7 +98,7 @@ def _timeline(leg: LegQuality, since: float) -> dict[str, Any]:
     """A leg's timeline, column by column: row `n` is about `seconds[n]` from second `at[n]` on."""
     rows = leg.timeline.rows(since)
     samples = [sample for _, _, sample in rows]
-    return {
+    told: dict[str, Any] = {
         "legID": leg.leg_id,
         "kind": leg.kind.value,
         "party": leg.party.value,
@@ -108,6 +108,16 @@ def _timeline(leg: LegQuality, since: float) -> dict[str, Any]:
         "received": {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
         "sent": {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
     }
+    if leg.kind is LegKind.AGENT:
+        replies = [(reply.at - leg.began, reply) for reply in leg.last.replies]
+        told["replies"] = [_reply(at, reply) for at, reply in replies if at >= since]
+    return told
+
+
+def _reply(at: float, reply: ReplyTiming) -> dict[str, Any]:
+    steps = {f"{step}Ms": round(seconds * 1000) for step, seconds in reply.steps.items()}
+    total = {"firstAudioMs": reply.first_audio, "overheadMs": reply.overhead}
+    return {"at": round(at, 1), **steps, **{key: round(s * 1000) for key, s in total.items()}}
 
 
 def _column(samples: list[Sample], field: str, units: int, digits: int) -> list[float | None]:

@@ -144,6 +144,20 @@ class SentAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTiming:
+    """How soon an agent was heard after its caller had spoken, and which step took how long."""
+
+    at: float
+    """When it was heard; monotonic seconds."""
+    first_audio: float
+    """Seconds from the end of what the caller said."""
+    overhead: float
+    """Of these, the ones that no step took."""
+    steps: Mapping[str, float]
+    """Seconds until its first result, by step (`stt`, `llm`, `tts`), of those that were done."""
+
+
+@dataclass(frozen=True, slots=True)
 class LegStatistics:
     """An immutable record of a leg's figures."""
 
@@ -153,6 +167,8 @@ class LegStatistics:
     """From the peer's last receiver report; None before the first."""
     discarded: dict[str, int] = field(default_factory=dict)
     """Datagrams that changed nothing, by reason (`metrics.DISCARD_REASONS`)."""
+    replies: tuple[ReplyTiming, ...] = ()
+    """Of an agent: its latest."""
 
 
 @dataclass(frozen=True, slots=True)

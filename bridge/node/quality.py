@@ -25,6 +25,8 @@ class LegQuality:
     party: Party
     last: LegStatistics
     last_at: float
+    began: float
+    """When its call did; on the clock of `last_at`."""
     timeline: Timeline = field(default_factory=Timeline)
 
 
@@ -50,7 +52,9 @@ class QualityLog:
             if known is None:
                 if len(legs) >= KEPT_LEGS:
                     del legs[next(iter(legs))]
-                legs[leg.leg_id] = LegQuality(leg.leg_id, leg.kind, leg.party, leg.statistics, now)
+                legs[leg.leg_id] = LegQuality(
+                    leg.leg_id, leg.kind, leg.party, leg.statistics, now, runner.machine.started_at
+                )
                 continue
             sample = take_sample(
                 known.last,

@@ -10,7 +10,7 @@ from bridge.agent.session import AgentLeg
 from bridge.call.model import LineName
 from bridge.settings import Agent, Net
 from tests.support.inprocess import KEY, Client, running, settings
-from tests.support.provider_double import providing
+from tests.support.provider_double import providing, tone_wav
 from tests.support.waiting import until
 
 DEMO = LineName("demo")
@@ -26,9 +26,12 @@ class Line(Client):
 
 
 @asynccontextmanager
-async def line(mode, **more):
+async def line(mode, *, agent=None, **more):
+    """Give a bridge whose line is set so; `agent` is how agents talk."""
     chosen = msgspec.structs.replace(
-        settings(), net=Net(allow=["127.0.0.0/8"]), agent=Agent(end_seconds=0.2)
+        settings(),
+        net=Net(allow=["127.0.0.0/8"]),
+        agent=msgspec.structs.replace(Agent(end_seconds=0.2), **(agent or {})),
     )
     async with providing() as double, running(chosen) as client:
         heard = []
@@ -130,6 +133,73 @@ async def test_a_caller_who_hangs_up_during_a_step_leaves_nothing_behind(step):
         assert agent_tasks() != []
         await client.data("/call/hangup", {"callId": call_id})
         await until(lambda: agent_tasks() == [])
+
+
+@pytest.mark.call
+async def test_how_soon_an_agent_was_heard_is_told_in_the_calls_timeline():
+    async with line("ai", callGreeting="") as (client, _):
+        call_id = await ring(client, TALKS)
+        await until(lambda: "agent.replied" in types(client), timeout=40)
+
+        async def replies():
+            told = await client.get(f"/call/{call_id}/quality")
+            timeline = (await told.json())["data"]["timeline"]
+            return [leg["replies"] for leg in timeline if leg["kind"] == "agent"]
+
+        async with asyncio.timeout(10):
+            while not any(await replies()):
+                await asyncio.sleep(0.1)
+        [[first, *_]] = await replies()
+        assert {"at", "sttMs", "llmMs", "ttsMs", "firstAudioMs", "overheadMs"} == first.keys()
+        # Its own part: generous, since the machine may be busy with other tests.
+        assert first["overheadMs"] <= 150
+
+
+@pytest.mark.call
+async def test_a_caller_who_speaks_interrupts_the_greeting_and_is_answered():
+    async with line("ai", callGreeting="Welcome. " * 20) as (client, double):
+        double.answers["tts"] = tone_wav(3.0)
+        await ring(client, TALKS)
+        await until(lambda: "agent.interrupted" in types(client), timeout=20)
+        interrupted = next(e.data for e in client.heard if e.type == "agent.interrupted")
+        assert interrupted["heardSeconds"] < 3.0
+        await until(lambda: double.count("llm") >= 1, timeout=20)
+        asked = next(body for step, body in double.asked if step == "llm")
+        # What was said of the greeting is at most what had been heard of it.
+        greeted = [said for said in asked["messages"] if said["role"] == "assistant"]
+        words = sum(len(said["content"].split()) for said in greeted)
+        assert words <= 1 + interrupted["heardSeconds"]
+
+
+@pytest.mark.call
+async def test_a_provider_that_takes_too_long_is_apologised_for_after_a_filler():
+    ways = {"llm_seconds": 0.12, "filler_seconds": 0.04, "filler": "Wait.", "fallback": "Sorry."}
+    async with line("ai", agent=ways, callGreeting="") as (client, double):
+        double.answers["llm"] = "hang"
+        await ring(client, TALKS)
+        await until(lambda: ("tts", {"text": "Sorry."}) in double.asked, timeout=40)
+        spoken = [body["text"] for step, body in double.asked if step == "tts"]
+        assert spoken[0] == "Wait."
+        failed = next(event.data for event in client.heard if event.type == "agent.failed")
+        assert (failed["step"], failed["reason"]) == ("llm", "timeout")
+
+
+@pytest.mark.call
+async def test_a_caller_who_says_nothing_is_asked_and_then_left():
+    ways = {"silence_seconds": 0.5, "nudge": "Hello?", "nudges": 2, "goodbye": "Bye."}
+    async with line("ai", agent=ways, callGreeting="") as (client, _):
+        await ring(client, SILENT)
+        await ended(client)
+        assert texts(client) == [("agent", "Hello?"), ("agent", "Hello?"), ("agent", "Bye.")]
+
+
+@pytest.mark.call
+async def test_a_talk_ends_when_its_time_is_over():
+    async with line("ai", agent={"talk_seconds": 1.0}) as (client, _):
+        await ring(client, SILENT)
+        await ended(client)
+        assert "agent.timed_out" in types(client)
+        assert agent_tasks() == []
 
 
 @pytest.mark.call

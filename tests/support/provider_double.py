@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import numpy as np
 from aiohttp import web
@@ -20,7 +20,7 @@ def tone_wav(seconds: float = 0.4, *, amplitude: float = 8000.0) -> bytes:
 
 
 class ProviderDouble:
-    """What each step answers can be changed: an object (JSON), bytes, a status, or `hang`."""
+    """What each step answers can be changed: an object (JSON), bytes, a status, `hang`, `drip`."""
 
     def __init__(self) -> None:
         self.answers: dict[str, object] = {
@@ -58,6 +58,8 @@ class ProviderDouble:
         answer = self.answers[step]
         if answer == "hang":
             await asyncio.sleep(3600)
+        if answer == "drip":
+            return await self._drip(request)
         if isinstance(answer, web.HTTPException):
             raise answer
         if isinstance(answer, int):
@@ -65,6 +67,15 @@ class ProviderDouble:
         if isinstance(answer, bytes):
             return web.Response(body=answer, content_type="application/octet-stream")
         return web.json_response(answer)
+
+    async def _drip(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await answer.write(bytes(2))
+                await asyncio.sleep(0.01)
+        return answer
 
 
 @asynccontextmanager

@@ -1,0 +1,98 @@
+"""Two hundred talks, ended in every way, leave nothing behind."""
+
+import asyncio
+import gc
+import ipaddress
+import os
+from itertools import cycle
+
+from bridge.agent.http_providers import http_providers
+from bridge.agent.providers import ProviderLimits
+from bridge.agent.script import AgentMode, Manners, Script
+from bridge.agent.session import AgentLeg
+from bridge.agent.turns import TurnLimits
+from bridge.agent.voice import Voices, silero
+from bridge.audio.frame import SILENCE, Frame
+from bridge.call.model import LegId
+from bridge.net.guard import Guard
+from bridge.net.http import Http
+from tests.support.agent_talk import VOICE, Counts
+from tests.support.provider_double import ProviderDouble, providing
+
+CALLS = 200
+AT_ONCE = 20
+TURNS = TurnLimits(end=0.1, silence=0.6)
+MANNERS = Manners(filler_seconds=0.2, turns=TURNS)
+LIMITS = ProviderLimits(0.2, 0.2, 0.2, text_bytes=20_000, sound_bytes=40_000)
+
+FAULTS: tuple[tuple[str, object], ...] = (
+    ("", None),
+    ("stt", 500), ("llm", 500), ("tts", 500),
+    ("stt", "hang"), ("llm", "hang"), ("tts", "hang"),
+    ("stt", "drip"), ("llm", "drip"), ("tts", "drip"),
+    ("stt", b"\x00"), ("llm", b"{"), ("tts", b"<html>no</html>"),
+    ("stt", bytes(60_000)), ("llm", bytes(60_000)), ("tts", bytes(60_000)),
+)  # fmt: skip
+"""Which step does what instead of its work."""
+FRAMES = (1, 5, 12, 25, 40, 60, 90)
+"""After so many the caller hangs up: in the greeting, while it speaks, in each step, in fillers."""
+
+
+async def talk(
+    number: int, double: ProviderDouble, http: Http, voices: Voices, frames: int
+) -> None:
+    urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
+    leg = AgentLeg(
+        LegId(f"leg_{number}"),
+        Script(AgentMode.AI, greeting="Good day." if number % 2 else "", manners=MANNERS),
+        http_providers(http, urls, "", limits=LIMITS),
+        voices=voices,
+        observer=Counts(),
+        hang_up=lambda: None,
+    )
+    running = asyncio.get_running_loop().create_task(leg.run(lambda event: None))
+    for frame in range(frames):
+        leg.pull()
+        leg.push(Frame(VOICE if frame % 50 < 15 else SILENCE, 0, "t"), 0.0)
+        await asyncio.sleep(0.004)
+    if number % 3:
+        running.cancel()  # as the call's runner does
+    else:
+        leg._over.set()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def handles() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def settled(check, limit=5.0) -> None:
+    async with asyncio.timeout(limit):
+        while not check():
+            await asyncio.sleep(0.02)
+
+
+async def test_two_hundred_talks_leave_no_task_no_handle_and_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    guard = Guard(allow=[ipaddress.ip_network("127.0.0.0/8")], require_tls=False)
+    tasks, before = asyncio.all_tasks(), handles()
+    async with providing() as double:
+        http, voices = Http(guard), Voices(silero(), most=4)
+        work = cycle(FAULTS)
+        good = dict(double.answers)
+        for start in range(0, CALLS, AT_ONCE):
+            step, fault = next(work) if start else ("", None)
+            double.answers = {**good, **({step: fault} if step else {})}
+            talks = [
+                talk(number, double, http, voices, FRAMES[number % len(FRAMES)])
+                for number in range(start, start + AT_ONCE)
+            ]
+            await asyncio.gather(*talks)
+            left = {task for task in asyncio.all_tasks() - tasks if "agent" in task.get_name()}
+            assert left == set()
+        await http.aclose()
+    del voices
+    gc.collect()
+    await settled(lambda: len(asyncio.all_tasks() - tasks) <= 0)
+    await settled(lambda: handles() <= before)
+    assert os.listdir(tmp_path) == []
