@@ -52,6 +52,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/agent/endpoint.py": "tests/agent/test_http_providers.py goes through it",
     "bridge/agent/providers.py": "protocols and records without behaviour",
     "bridge/agent/script.py": "records without behaviour",
+    "bridge/node/digits.py": "tests/api/faces/test_wavix_audio.py goes through it",
     "bridge/node/agent.py": "tests/calls/test_agent.py goes through it",
     "bridge/api/agent.py": "tests/calls/test_agent.py goes through it",
     "bridge/legs/base.py": "a protocol",

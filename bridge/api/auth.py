@@ -20,7 +20,10 @@ from bridge.wire.ticket import Ticket, read, sign
 
 BEARER = "bearer "
 
-WAVIX_PATHS: Final = re.compile(r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/streams/")
+WAVIX_PATHS: Final = re.compile(
+    r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/(?:answer|streams|play|audio|collect)(?:/|\Z)"
+    r"|/v1/calls/webhooks\Z"
+)
 """Where the Wavix face answers, and a key may stand in the query as `appid`."""
 
 

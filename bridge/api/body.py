@@ -181,6 +181,14 @@ class Body:
             )
         return value
 
+    def seconds(self, *names: str, most: int) -> int:
+        """Give a whole number of seconds, or 0 where it is missing or null.
+
+        Raises:
+            InvalidRequest: naming the field and its bounds.
+        """
+        return self.number(*names, default=0, least=1, most=most) if self.has(*names) else 0
+
     def call_id(self) -> str:
         """Give the id of the call that the request is about, native whatever form it came in."""
         text = self.text(*CALL_ID)

@@ -18,6 +18,7 @@ from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
 from bridge.net.webhooks import Webhooks
 from bridge.node.agent import Agents
+from bridge.node.digits import Digits
 from bridge.node.directory import Shared
 from bridge.node.events import EventLog
 from bridge.node.lines import Lines
@@ -44,6 +45,7 @@ AGENTS = web.AppKey("agents", Agents)
 ASSETS = web.AppKey("assets", Assets)
 SOUNDS = web.AppKey("sounds", Sounds)
 RECORDINGS = web.AppKey("recordings", Recordings)
+DIGITS = web.AppKey("digits", Digits)
 PLAYBACKS = web.AppKey("playbacks", Playbacks)
 STREAMS = web.AppKey("streams", Streams)
 GUARD = web.AppKey("guard", Guard)

@@ -25,7 +25,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-ID"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "token, authorization, content-type",
     "Access-Control-Max-Age": "600",
 }

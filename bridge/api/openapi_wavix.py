@@ -27,6 +27,7 @@ from bridge.api.openapi_words import (
 WAVIX: Final = partial(Operation, face="Wavix", auth=Auth.APPID)
 CALLS: Final = "/v1/call"
 ONE: Final = CALLS + "/{call_id}"
+NEWER: Final = "/v1/calls/{call_id}"
 
 _FIELDS: Final = {
     "uuid": text(),
@@ -66,6 +67,89 @@ _STREAM: Final = {
     "stream_sample_rate?": {"enum": [8000, 16000, 24000, 48000], "default": 24000},
     "stream_frame_ms?": whole(10, 200, 20),
 }
+_UNUSED: Final[Schema] = {
+    "type": "boolean",
+    "description": "read and not performed: `machine_detected` is always false",
+}
+_DELAYS: Final = {
+    "delay_before_playing?": whole(0, 10_000, 0, about="milliseconds"),
+    "timeout_before_playing?": whole(0, 10_000, 0, about="the same"),
+}
+_PLAYED: Final = shape({"success": TRUE, "playback_id": text()})
+_ANSWER: Final = WAVIX(
+    does="Accept a call that rings us; with a stream's fields its streaming begins too.",
+    takes=shape(
+        {f"{name.removesuffix('?')}?": schema for name, schema in _STREAM.items()}
+        | {
+            "call_recording?": FLAG,
+            "recording?": FLAG,
+            "call_transcription?": {"type": "boolean", "description": "true answers 501"},
+        }
+    ),
+    optional_body=True,
+    gives=shape({"success": TRUE, "stream_id?": text()}),
+    errors=(*CALL, 422, 501, 503),
+)
+_START: Final = WAVIX(
+    does="Begin to stream an answered call: one two-way and five one-way streams at most.",
+    takes=shape(_STREAM),
+    gives=shape({"success": TRUE, "stream_id": text()}),
+    errors=(*CALL, 422, 503),
+)
+_PLAY: Final = WAVIX(
+    does="Play a URL into a call; answers once its first frame is decoded.",
+    takes=shape({"audio_file": URL, **_DELAYS}),
+    gives=_PLAYED,
+    errors=(*CALL, 422, 503),
+)
+_SILENCE: Final = WAVIX(does="Stop all that is played into a call.", gives=_SUCCESS, errors=CALL)
+_COLLECT: Final = WAVIX(
+    does="Collect digits of an answered call.",
+    about="What came of it is told as an `on_call_event` with `type` `collect`, to the line's "
+    "webhooks and to `callback_url`, else to the call's own callback. `say` needs a provider of "
+    "speech (PUT /call/config); its voice is the provider's.",
+    takes=shape(
+        {
+            "min_digits?": whole(1, 20, 1),
+            "max_digits?": whole(1, 20, 20),
+            "timeout?": whole(1, 60, 5, about="seconds that the next digit may take"),
+            "termination_character?": text("one of 0-9, *, #, A-D"),
+            "max_attempts?": whole(1, 10, 1),
+            "callback_url?": URL,
+            "audio?": shape({"url?": URL, "stop_on_keypress?": FLAG}),
+            "prompt?": shape(
+                {
+                    "play?": URL,
+                    "say?": shape({"text": text(), "voice?": text(), "language?": text()}),
+                    "stop_on_keypress?": FLAG,
+                }
+            ),
+        }
+    ),
+    optional_body=True,
+    gives=_SUCCESS,
+    errors=(*CALL, 422, 501, 503),
+)
+_TYPE: Final = words("on-call", "post-call")
+_HOOK: Final = WAVIX(
+    does="Register a URL for events during calls, or for what is told after them.",
+    about="One of each type. `secret`, which signs deliveries, is our addition and shown once.",
+    takes=shape({"url": URL, "event_type": _TYPE}),
+    gives=shape({"success": TRUE, "event_type": _TYPE, "url": text(), "secret": text()}),
+    status=201,
+    errors=(422, 503),
+)
+_HOOKS: Final = WAVIX(
+    does="List the URLs that are registered.",
+    gives=shape({"success": TRUE, "webhooks": many(shape({"event_type": _TYPE, "url": text()}))}),
+    errors=(503,),
+)
+_UNHOOK: Final = WAVIX(
+    does="Forget the URL of a type.",
+    query={"event_type": _TYPE},
+    gives=_SUCCESS,
+    errors=(400, 404, 503),
+)
 _STOP: Final = WAVIX(does="Stop a stream of a call.", gives=_SUCCESS, errors=CALL)
 
 OPERATIONS: Final[Described] = {
@@ -78,6 +162,12 @@ OPERATIONS: Final[Described] = {
                 "status_callback?": URL,
                 "callback_url?": URL,
                 "tag?": text(maxLength=1024),
+                "timeout?": whole(1, 86_400, about="seconds that it may ring"),
+                "max_duration?": whole(1, 86_400, about="seconds from the answer on"),
+                "call_recording?": FLAG,
+                "recording?": FLAG,
+                "machine_detection?": _UNUSED,
+                "voicemail_detection?": _UNUSED,
             }
         ),
         gives=shape({"success": TRUE, **_FIELDS}),
@@ -93,29 +183,57 @@ OPERATIONS: Final[Described] = {
         errors=(404, 502),
     ),
     ("DELETE", ONE): WAVIX(does="End a call in any state.", gives=_SUCCESS, errors=(*CALL, 503)),
-    ("POST", ONE + "/answer"): WAVIX(
-        does="Accept a call that rings us; with a stream's fields its streaming begins too.",
-        takes=shape({f"{name.removesuffix('?')}?": schema for name, schema in _STREAM.items()}),
-        optional_body=True,
-        gives=shape({"success": TRUE, "stream_id?": text()}),
-        errors=(*CALL, 422, 503),
+    ("PATCH", ONE): WAVIX(
+        does="Give a live call another tag.",
+        takes=shape({"tag": text(maxLength=1024)}),
+        gives=_SUCCESS,
+        errors=CALL,
     ),
-    ("POST", ONE + "/streams"): WAVIX(
-        does="Begin to stream an answered call: one two-way and five one-way streams at most.",
-        takes=shape(_STREAM),
-        gives=shape({"success": TRUE, "stream_id": text()}),
-        errors=(*CALL, 422, 503),
+    ("POST", ONE + "/transfer"): WAVIX(
+        does="Ring a number; once it is connected it takes the place of our side.",
+        about="`a_playback_audio` and `b_playback_audio` answer 501.",
+        takes=shape(
+            {
+                "to": PHONE,
+                "from?": PHONE,
+                "call_recording?": FLAG,
+                "dual_channel_recording?": FLAG,
+                "machine_detection?": _UNUSED,
+            }
+        ),
+        gives=_SUCCESS,
+        errors=(*CALL, 501, 503),
     ),
-    ("POST", ONE + "/play"): WAVIX(
-        does="Play a URL into a call; answers once its first frame is decoded.",
-        takes=shape({"audio_file": URL, "delay_before_playing?": whole(0, 10_000, 0)}),
-        gives=shape({"success": TRUE, "playback_id": text()}),
-        errors=(*CALL, 422, 503),
+    ("POST", ONE + "/tts"): WAVIX(
+        does="Speak a text into a call, in the voice of the line's provider.",
+        takes=shape(
+            {
+                "text": text(maxLength=4096),
+                "voice?": text("read, and not chosen"),
+                "max_repeat_count?": whole(1, 1000, 1),
+                **_DELAYS,
+            }
+        ),
+        gives=_PLAYED,
+        errors=(*CALL, 422, 501, 503),
     ),
-    ("DELETE", ONE + "/audio"): WAVIX(
-        does="Stop all that is played into a call.", gives=_SUCCESS, errors=CALL
-    ),
+    ("POST", ONE + "/answer"): _ANSWER,
+    ("POST", NEWER + "/answer"): _ANSWER,
+    ("POST", ONE + "/streams"): _START,
+    ("POST", NEWER + "/streams"): _START,
+    ("POST", ONE + "/play"): _PLAY,
+    ("POST", NEWER + "/play"): _PLAY,
+    ("DELETE", ONE + "/audio"): _SILENCE,
+    ("DELETE", NEWER + "/audio"): _SILENCE,
+    ("POST", ONE + "/collect"): _COLLECT,
+    ("POST", NEWER + "/collect"): _COLLECT,
+    ("POST", CALLS + "/webhooks"): _HOOK,
+    ("GET", CALLS + "/webhooks"): _HOOKS,
+    ("DELETE", CALLS + "/webhooks"): _UNHOOK,
+    ("POST", "/v1/calls/webhooks"): _HOOK,
+    ("GET", "/v1/calls/webhooks"): _HOOKS,
+    ("DELETE", "/v1/calls/webhooks"): _UNHOOK,
     ("DELETE", ONE + "/streams/{stream_id}"): _STOP,
     ("DELETE", CALLS + "/answer/{call_id}/streams/{stream_id}"): _STOP,
-    ("DELETE", "/v1/calls/{call_id}/streams/{stream_id}"): _STOP,
+    ("DELETE", NEWER + "/streams/{stream_id}"): _STOP,
 }

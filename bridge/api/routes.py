@@ -30,6 +30,8 @@ from bridge.api.faces import (
     wadial_recordings,
     wago,
     wavix,
+    wavix_audio,
+    wavix_hooks,
     zuckzapgo,
 )
 
@@ -80,5 +82,7 @@ ROUTES = (
     *wadial_recordings.ROUTES,
     *chirp.ROUTES,
     *chirp_recordings.ROUTES,
+    *wavix_hooks.ROUTES,
     *wavix.ROUTES,
+    *wavix_audio.ROUTES,
 )

@@ -1,13 +1,17 @@
 """Fields of requests about webhooks: event filters, headers, pages."""
 
+import base64
 import re
+import secrets
 from typing import Final
 
 from aiohttp import web
 
 from bridge.api.body import Body
 from bridge.errors import InvalidRequest
+from bridge.wire.signature import PREFIX
 
+SECRET_BYTES: Final = 24
 MOST_EVENTS: Final = 50
 MOST_HEADERS: Final = 20
 LONGEST_VALUE: Final = 1024
@@ -22,6 +26,11 @@ OURS: Final = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\x20-\x7E]*")
 _EVENT = re.compile(r"[A-Za-z0-9_.*-]{1,100}")
+
+
+def new_secret() -> str:
+    """Make the secret that signs an endpoint's deliveries."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def event_names(body: Body, *names: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@
 A URL is judged when it is registered and again whenever it is called.
 """
 
-import base64
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,17 +19,15 @@ from bridge.api.body import Body, read_body
 from bridge.api.faces import wadial_words
 from bridge.api.faces.chirp_commands import of_test_key
 from bridge.api.keys import DATABASE, GUARD, KEYS, WEBHOOKS
-from bridge.api.webhook_fields import active, event_names, extra_headers, numbers, page
+from bridge.api.webhook_fields import active, event_names, extra_headers, new_secret, numbers, page
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.net import deliveries, endpoints
 from bridge.net.deliveries import Dead
 from bridge.net.endpoints import Endpoint
 from bridge.wire.moment import moment
-from bridge.wire.signature import PREFIX
 from bridge.wire.webhook import Format, Style, native
 
-SECRET_BYTES: Final = 24
 SLOTS: Final[Mapping[str, Style]] = {
     "WebhookURL": Style.WAGO,
     "webhookurl": Style.ZUCKZAPGO,
@@ -59,7 +56,7 @@ async def set_slot(request: web.Request) -> web.Response:
         events=event_names(body, "events", "Subscribe", "subscribe"),
         headers=extra_headers(body),
         format=_format(body, Format.FORM if style is Style.WAGO else Format.JSON),
-        secret=_secret(),
+        secret=new_secret(),
         token=_token(request) if style is Style.WAGO or body.has("format") else "",
         active=active(body),
     )
@@ -213,7 +210,7 @@ async def _create(request: web.Request, style: Style) -> Endpoint:
         created_at=_now(),
         events=event_names(body, "events"),
         headers=extra_headers(body),
-        secret=_secret(),
+        secret=new_secret(),
         test=of_test_key(request),
         active=active(body),
     )
@@ -287,10 +284,6 @@ def _format(body: Body, default: Format) -> Format:
 
 def _slot(line: LineName, style: Style) -> str:
     return f"slot {style} {line}"
-
-
-def _secret() -> str:
-    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def _token(request: web.Request) -> str:

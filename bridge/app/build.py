@@ -42,7 +42,7 @@ from bridge.app.agents import talk
 from bridge.app.lines import apps_of, keys_of, lines_of
 from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
-from bridge.app.services import gateway_lines, play, reach_out, speak_to_meta
+from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
 from bridge.audio.rung import Effort
 from bridge.call.machine import CallLimits
 from bridge.call.model import LineName
@@ -174,7 +174,11 @@ def build(
     application[METRICS] = metrics
     play(application, settings)
     application[RECORDINGS] = recordings(application, settings)
-    listeners += [application[RECORDINGS].happened, talk(application, settings).happened]
+    listeners += [
+        application[RECORDINGS].happened,
+        talk(application, settings).happened,
+        collect(application).happened,
+    ]
     application[PORTS] = ports
     application[SIMULATOR] = simulator
     _admit(application, settings)

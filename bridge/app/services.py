@@ -7,7 +7,9 @@ from aiohttp import web
 from bridge.api.keys import (
     ASSETS,
     DATABASE,
+    DIGITS,
     DIRECTORY,
+    EVENTS,
     GUARD,
     HTTP,
     MANAGER,
@@ -26,6 +28,7 @@ from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.node.cloud_lines import cloud_provider
+from bridge.node.digits import Digits
 from bridge.node.gateway import GatewayProvider
 from bridge.node.playback import Playbacks
 from bridge.node.providers import Providers
@@ -93,6 +96,20 @@ def play(application: web.Application, settings: Settings) -> None:
         await decoders.aclose()
 
     application.on_cleanup.append(close)
+
+
+def collect(application: web.Application) -> Digits:
+    """Give the application what collects digits."""
+    digits = Digits(
+        application[MANAGER], application[PLAYBACKS], publish=application[EVENTS].publish
+    )
+    application[DIGITS] = digits
+
+    async def close(_: web.Application) -> None:
+        await digits.aclose()
+
+    application.on_cleanup.append(close)
+    return digits
 
 
 def gateway_lines(settings: Settings, http: Http) -> GatewayProvider:

@@ -129,4 +129,9 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
         process.kill()
     if process.stdin is not None:
         process.stdin.close()
+    # The loop notes the end of a process once its pipes are read to theirs, which it puts off while
+    # nobody takes what is there.
+    with suppress(RuntimeError):  # somebody reads already
+        while await _stdout(process).read(KERNEL_BYTES):
+            pass
     await process.wait()

@@ -82,6 +82,10 @@ class Sounds:
             raise InvalidRequest(f"{field}: there is nothing in it", field=field)
         if len(data) > MOST_BYTES:
             raise PayloadTooLarge("the sound is over 32 MB")
+        return self.kept(data)
+
+    def kept(self, data: bytes) -> Sound:
+        """Keep the bytes of a sound file until it has been played."""
         sound = self._empty()
         sound.path.write_bytes(data)
         return sound

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.agent.http_providers import http_providers
-from bridge.agent.providers import Models, ProviderLimits, Providers
+from bridge.agent.providers import Models, ProviderFailed, ProviderLimits, Providers
 from bridge.agent.script import AgentMode, AgentObserver, Manners, Script
 from bridge.agent.session import AgentLeg
 from bridge.agent.standin import GREETING, stand_in
@@ -18,7 +18,7 @@ from bridge.call.machine import UNANSWERED
 from bridge.call.model import CallId, Direction, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
-from bridge.errors import BridgeError, InvalidState
+from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.net.http import Http
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
@@ -133,6 +133,23 @@ class Agents:
             line, call_id, make, Party.SERVICE, hears=Hears.INBOUND, heard=Heard.ALL
         )
         return made[0]
+
+    async def speak(self, line: LineName, text: str) -> bytes:
+        """Give a text as 16 kHz samples, spoken by the line's own provider.
+
+        Raises:
+            Unsupported: the line has none.
+            ProviderFailed: it did not speak.
+        """
+        try:
+            tts = self._part(line, self._lines.config(line)).providers.tts
+            return b"".join([piece async for piece in tts.speak(text)])
+        except ProviderFailed as error:
+            if error.reason != "missing":
+                raise
+            raise Unsupported(
+                "speech needs a provider: set callTtsUrl (PUT /call/config), then reconnect"
+            ) from None
 
     def stop(self, line: LineName, call_id: str) -> int:
         """Take the agent out of a call, which goes on; returns how many there were.

@@ -1,5 +1,6 @@
 """Playing into calls over HTTP: what may be played, what is refused, and that it is heard."""
 
+import asyncio
 import base64
 import io
 import wave
@@ -124,6 +125,16 @@ async def test_a_playback_is_paused_resumed_and_stopped(tmp_path):
         assert await client.data("/call/play/stop", one) == {"stopped": 1}
         assert (await client.post("/call/play/stop", one)).status == 404
         assert await client.data("/call/play/stop", {"callId": call_id}) == {"stopped": 0}
+
+
+async def test_a_long_sound_that_is_stopped_is_let_go_of(tmp_path):
+    async with running(at(tmp_path)) as client:
+        call_id = await client.dial(SILENT)
+        sound = base64.b64encode(wav(20.0)).decode()
+        await client.data("/call/play", {"callId": call_id, "audioBase64": sound})
+        await asyncio.sleep(0.1)  # more of it is decoded than is wanted yet
+        assert await client.data("/call/play/stop", {"callId": call_id}) == {"stopped": 1}
+        await until(lambda: not [t for t in asyncio.all_tasks() if "playback" in t.get_name()])
 
 
 async def upload(client, content, field="audio"):

@@ -6,12 +6,19 @@ from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.chirp_parties import APPS
-from bridge.api.faces.wavix_words import WrongFields, call_object, success
-from bridge.api.keys import GUARD, KEYS, MANAGER, PLAYBACKS, SOUNDS, STREAMS
+from bridge.api.faces.wavix_words import (
+    CALL,
+    CALLS,
+    NEWER,
+    WrongFields,
+    call_object,
+    check_url,
+    success,
+)
+from bridge.api.keys import KEYS, MANAGER, RECORDINGS, STREAMS
 from bridge.call import events
 from bridge.call.model import CallDetails, LineName, Parties
-from bridge.errors import InvalidRequest
-from bridge.media.playback import PlaybackOptions
+from bridge.errors import InvalidRequest, Unsupported
 from bridge.node.streams import StreamOrder
 from bridge.wire import call_id as forms
 from bridge.wire.media_format import (
@@ -23,26 +30,30 @@ from bridge.wire.media_format import (
 )
 from bridge.wire.media_stream import WAVIX, Channel, StreamType
 
-CALLS = "/v1/call"
-CALL = CALLS + "/{call_id}"
 STREAM_FIELDS: Final = ("stream_url", "stream_type", "stream_channel")
 LONGEST_TAG: Final = 1024
-LONGEST_DELAY_MS: Final = 10_000
+LONGEST_SECONDS: Final = 86_400
+"""That a call may be asked to ring, or to last; the operator's limits hold all the same."""
+RECORD: Final = ("call_recording", "recording")
+DETECTIONS: Final = ("machine_detection", "voicemail_detection")
+"""Read and not performed: `machine_detected` is always false."""
 
 
 async def create(request: web.Request) -> web.Response:
-    """Ring a number."""
+    """Ring a number; `timeout` is how long it may ring, `max_duration` how long it may last."""
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     number = body.phone("to")
-    parties = Parties(from_=_caller(request, line, body), to=f"+{number}")
-    callback = body.optional_text("callback_url", "status_callback") or ""
-    if callback:
-        await _check_url(request, callback)
-    tag = body.optional_text("tag") or ""
-    if len(tag) > LONGEST_TAG:
-        raise InvalidRequest(f"tag: expected at most {LONGEST_TAG} characters", field="tag")
-    details = CallDetails(parties, tag=tag, callback_url=callback)
+    for name in DETECTIONS:
+        body.optional_flag(name)
+    details = CallDetails(
+        Parties(from_=_caller(request, line, body), to=f"+{number}"),
+        tag=_tag(body) or "",
+        callback_url=await check_url(request, body, "callback_url", "status_callback"),
+        ring_seconds=body.seconds("timeout", most=LONGEST_SECONDS),
+        talk_seconds=body.seconds("max_duration", most=LONGEST_SECONDS),
+        record=body.optional_flag(*RECORD) or False,
+    )
     runner = await request.app[MANAGER].dial(line, number, details)
     return success(**call_object(runner.record()))
 
@@ -61,6 +72,16 @@ async def call(request: web.Request) -> web.Response:
     return success(call=call_object(record))
 
 
+async def change(request: web.Request) -> web.Response:
+    """Give a live call another tag."""
+    line = request.app[KEYS].line(request)
+    tag = _tag(await read_body(request))
+    if tag is None:
+        raise InvalidRequest("missing tag in payload", field="tag")
+    request.app[MANAGER].live(line, call_in_path(request)).tag(tag)
+    return success()
+
+
 async def end(request: web.Request) -> web.Response:
     """End a call in any state."""
     line = request.app[KEYS].line(request)
@@ -74,12 +95,16 @@ async def answer(request: web.Request) -> web.Response:
     body = await read_body(request)
     wanted = any(body.optional_text(name) for name in STREAM_FIELDS)
     order = _order(body) if wanted else None
-    call_id = call_in_path(request)
+    call_id, recorded = call_in_path(request), body.optional_flag(*RECORD)
+    if body.optional_flag("call_transcription"):
+        raise Unsupported("calls are not transcribed here; record them, or stream them")
     # Nobody is to be answered whose stream cannot begin.
     if order is not None:
         request.app[MANAGER].live(line, call_id)
         await _check_stream(request, order)
     request.app[MANAGER].request(line, call_id, events.AnswerRequested())
+    if recorded:
+        await request.app[RECORDINGS].start(line, call_id)
     return success() if order is None else await _start(request, line, call_id, order)
 
 
@@ -98,24 +123,20 @@ async def stop_stream(request: web.Request) -> web.Response:
     return success()
 
 
-async def play(request: web.Request) -> web.Response:
-    """Play a URL into a call; returns once its first frame is decoded."""
+async def transfer(request: web.Request) -> web.Response:
+    """Ring a number; once it is connected it takes the place of all near parties."""
     line = request.app[KEYS].line(request)
     body, call_id = await read_body(request), call_in_path(request)
-    url = body.text("audio_file")
-    delay = body.number("delay_before_playing", default=0, least=0, most=LONGEST_DELAY_MS)
-    request.app[MANAGER].live(line, call_id)
-    sound = await request.app[SOUNDS].url(url, "audio_file")
-    playback = await request.app[PLAYBACKS].play(
-        line, call_id, sound, PlaybackOptions(delay_seconds=delay / 1000)
-    )
-    return success(playback_id=playback)
-
-
-async def stop_audio(request: web.Request) -> web.Response:
-    """Stop all that is played into a call."""
-    line = request.app[KEYS].line(request)
-    request.app[PLAYBACKS].stop(line, call_in_path(request))
+    number = body.phone("to")
+    if body.has("from"):
+        _caller(request, line, body)
+    for name in ("a_playback_audio", "b_playback_audio"):
+        if body.optional_text(name):
+            raise Unsupported(f"{name} is not played during a transfer; use /play")
+    recorded = body.optional_flag(*RECORD, "dual_channel_recording")
+    await request.app[MANAGER].invite(line, call_id, number, replaces=True)
+    if recorded:
+        await request.app[RECORDINGS].start(line, call_id)
     return success()
 
 
@@ -138,13 +159,6 @@ async def _check_stream(request: web.Request, order: StreamOrder) -> None:
         raise InvalidRequest(f"stream_url: {error}", field="stream_url") from None
 
 
-async def _check_url(request: web.Request, url: str) -> None:
-    try:
-        await request.app[GUARD].check(url)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"callback_url: {error}", field="callback_url") from None
-
-
 def _caller(request: web.Request, line: LineName, body: Body) -> str:
     """Give the caller's number in E.164; a line that has numbers may show only these."""
     number = body.phone("from")
@@ -154,6 +168,13 @@ def _caller(request: web.Request, line: LineName, body: Body) -> str:
             "from: this number does not belong to your account (lines.NAME.numbers)", field="from"
         )
     return f"+{number}"
+
+
+def _tag(body: Body) -> str | None:
+    tag = body.optional_text("tag")
+    if tag is not None and len(tag) > LONGEST_TAG:
+        raise InvalidRequest(f"tag: expected at most {LONGEST_TAG} characters", field="tag")
+    return tag
 
 
 def _order(body: Body) -> StreamOrder:
@@ -213,18 +234,18 @@ def _word(body: Body, name: str, wrong: dict[str, str]) -> str:
 _STOPS: Final = (
     CALL + "/streams/{stream_id}",
     CALLS + "/answer/{call_id}/streams/{stream_id}",
-    "/v1/calls/{call_id}/streams/{stream_id}",
+    NEWER + "/streams/{stream_id}",
 )
 """The vendor's documents name three."""
 
-ROUTES = (
+ROUTES: Final = (
     web.post(CALLS, create),
     web.get(CALLS, list_calls),
     web.get(CALL, call),
+    web.patch(CALL, change),
     web.delete(CALL, end),
-    web.post(CALL + "/answer", answer),
-    web.post(CALL + "/streams", start_stream),
-    web.post(CALL + "/play", play),
-    web.delete(CALL + "/audio", stop_audio),
+    web.post(CALL + "/transfer", transfer),
+    *(web.post(path + "/answer", answer) for path in (CALL, NEWER)),
+    *(web.post(path + "/streams", start_stream) for path in (CALL, NEWER)),
     *(web.delete(path, stop_stream) for path in _STOPS),
 )

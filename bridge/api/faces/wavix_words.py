@@ -5,10 +5,17 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bridge.api.body import Body
+from bridge.api.keys import GUARD
 from bridge.call.model import CallRecord, State
 from bridge.call.notices import CallEvent, notice_of
 from bridge.errors import BridgeError, InvalidRequest, Unauthorized
 from bridge.wire import webhook_wavix
+
+CALLS: Final = "/v1/call"
+CALL: Final = CALLS + "/{call_id}"
+NEWER: Final = "/v1/calls/{call_id}"
+"""Where the vendor's newer documents have a call; what is Chirp's as well is at `CALL` only."""
 
 LAST_EVENTS: Final = {
     State.INITIATED: "call.initiated",
@@ -34,6 +41,22 @@ def call_object(record: CallRecord) -> dict[str, Any]:
     return webhook_wavix.body(
         notice_of(CallEvent(event, facts.line, facts.call_id, at, record), "")
     )
+
+
+async def check_url(request: web.Request, body: Body, *names: str) -> str:
+    """Give an optional URL that the bridge is to call, once the guard has nothing against it.
+
+    Raises:
+        InvalidRequest: it is none.
+        AddressBlocked: it leads where it may not.
+    """
+    url = body.optional_text(*names) or ""
+    if url:
+        try:
+            await request.app[GUARD].check(url)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{names[0]}: {error}", field=names[0]) from None
+    return url
 
 
 def success(**fields: object) -> web.Response:

@@ -211,6 +211,99 @@ async def test_a_caller_id_that_is_not_the_lines_is_refused():
         assert "from" in answer["errors"]
 
 
+# How long, with what, to whom
+
+
+async def test_a_call_rings_no_longer_than_its_timeout(client):
+    call_id = (await create(client, NEVER, timeout=1))["id"]
+    [runner] = client.bridge.manager.calls()
+    assert runner.machine.deadline() == runner.machine.started_at + 1
+    await until(lambda: runner.machine.state == "ended")
+    assert (await show(client, call_id))["event_type"] == "completed"
+    assert runner.machine.reason == "no_answer"
+
+
+async def test_a_call_lasts_no_longer_than_its_maximum(client):
+    call_id = (await create(client, max_duration=1))["id"]
+    await reached(client, call_id, "answered")
+    [runner] = client.bridge.manager.calls()
+    assert runner.machine.deadline() == runner.machine.answered_at + 1
+    await until(lambda: runner.machine.state == "ended")
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_duration"])
+@pytest.mark.parametrize("value", [0, -1, "5", 1.5, 86_401])
+async def test_a_time_that_is_none_is_refused(client, name, value):
+    body = {"from": "15550109000", "to": ECHO, name: value}
+    status, answer = await ask(client, "POST", "/v1/call", body)
+    assert (status, list(answer["errors"])) == (400, [name])
+
+
+@pytest.mark.parametrize("name", ["call_recording", "recording"])
+async def test_a_call_is_recorded_when_it_is_asked_for(client, name):
+    call_id = await create(client, **{name: True})
+    await reached(client, call_id["id"], "answered")
+    [runner] = client.bridge.manager.calls()
+    await until(lambda: [leg.kind for leg in runner.legs()].count("recorder") == 3)
+
+
+async def test_an_answered_call_is_recorded_when_it_is_asked_for(client):
+    native = (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
+    body = {"call_recording": True}
+    assert (await ask(client, "POST", f"/v1/call/{native}/answer", body))[0] == 200
+    [runner] = client.bridge.manager.calls()
+    assert [leg.kind for leg in runner.legs()].count("recorder") == 3
+
+
+async def test_calls_are_not_transcribed(client):
+    native = (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
+    body = {"call_transcription": True}
+    status, answer = await ask(client, "POST", f"/v1/call/{native}/answer", body)
+    assert (status, answer["success"]) == (501, False)
+    assert (await show(client, native))["event_type"] == "ringing"
+
+
+async def test_a_live_call_gets_another_tag(client):
+    call_id = (await create(client, NEVER, tag="one"))["id"]
+    assert await ask(client, "PATCH", f"/v1/call/{call_id}", {"tag": "two"}) == (
+        200,
+        {"success": True},
+    )
+    assert (await show(client, call_id))["tag"] == "two"
+    status, answer = await ask(client, "PATCH", f"/v1/call/{call_id}", {})
+    assert (status, list(answer["errors"])) == (400, ["tag"])
+    await ask(client, "DELETE", f"/v1/call/{call_id}")
+    assert (await show(client, call_id))["tag"] == "two"
+    assert (await ask(client, "PATCH", f"/v1/call/{call_id}", {"tag": "x"}))[0] == 409
+
+
+async def test_a_call_is_transferred_to_a_number(client):
+    call_id = await answered(client)
+    body = {"from": "15550109000", "to": ECHO, "call_recording": True}
+    assert await ask(client, "POST", f"/v1/call/{call_id}/transfer", body) == (
+        200,
+        {"success": True},
+    )
+    [runner] = client.bridge.manager.calls()
+    await until(lambda: [leg.connected for leg in runner.machine.near()] == [True])
+    assert [leg.kind for leg in runner.legs()].count("recorder") == 3
+    body = {"from": "15550109000", "to": UNREACHABLE}
+    assert (await ask(client, "POST", f"/v1/call/{call_id}/transfer", body))[0] == 502
+    body = {"to": ECHO, "a_playback_audio": "http://x/a.wav"}
+    assert (await ask(client, "POST", f"/v1/call/{call_id}/transfer", body))[0] == 501
+
+
+@pytest.mark.parametrize("path", ["/v1/call", "/v1/calls"])
+async def test_both_generations_paths_of_a_call_are_known(client, path):
+    native = (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
+    assert await ask(client, "POST", f"{path}/{native}/answer") == (200, {"success": True})
+    for verb in ("play", "streams"):
+        status, answer = await ask(client, "POST", f"{path}/{native}/{verb}", {})
+        assert (status, answer["success"]) == (400, False)
+    assert (await ask(client, "DELETE", f"{path}/{native}/audio"))[0] == 200
+    assert (await ask(client, "POST", f"{path}/{native}/collect", {}))[0] == 200
+
+
 # Streams
 
 
