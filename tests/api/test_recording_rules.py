@@ -81,7 +81,7 @@ async def test_an_announcement_is_a_file_of_the_operators(tmp_path):
 
 
 async def test_a_start_without_the_file_of_the_announcement_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="recording.consent"):
+    with pytest.raises(SettingsError, match=r"recording\.consent"):
         build(at(tmp_path, consent="none.wav"))
 
 

@@ -1,0 +1,183 @@
+"""The rows of recordings: begun, finished, found, deleted, and taken over after a crash."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.audio.wav import header, parse_wav
+from bridge.call.model import CallId, LineName
+from bridge.errors import NotFound
+from bridge.media.archive import Archive, Rules
+from bridge.media.files import Place
+from bridge.net.database import Database
+
+SALES, OTHER = LineName("sales"), LineName("other")
+CALL, LATER = CallId("00" + "A" * 30), CallId("00" + "B" * 30)
+ELSEWHERE, BEYOND = CallId("01" + "A" * 30), CallId("05" + "A" * 30)
+KINDS = {"inbound": None, "outbound": None, "mixed": None}
+
+
+@pytest.fixture
+async def database(tmp_path):
+    database = Database(tmp_path / "test.sqlite3")
+    yield database
+    await database.aclose()
+
+
+def opened(database, folder, *, node=0, nodes=1, **rules):
+    return Archive(database, folder, Rules(**({"kept_days": 30.0} | rules)), node=node, nodes=nodes)
+
+
+@pytest.fixture
+def archive(database, tmp_path):
+    return opened(database, tmp_path)
+
+
+def write(archive, recording, seconds=1.0, content=None):
+    pcm = bytes(round(seconds * 32000))
+    archive.path(recording).write_bytes(header(len(pcm)) + pcm if content is None else content)
+
+
+async def finished(archive, recording, seconds=1.0):
+    write(archive, recording, seconds)
+    size = round(seconds * 32000) + 44
+    return await archive.finish(
+        recording.recording_id, seconds=seconds, size_bytes=size, failed=False
+    )
+
+
+async def test_a_recording_lies_by_day_under_its_calls_id(archive):
+    tracks = await archive.begin(SALES, CALL, KINDS)
+    day = f"{datetime.now(UTC):%Y/%m/%d}"
+    assert [track.key for track in tracks] == [
+        f"recordings/{day}/{CALL}.wav",
+        f"recordings/{day}/{CALL}.outbound.wav",
+        f"recordings/{day}/{CALL}.mixed.wav",
+    ]
+    assert all(archive.path(track).parent.is_dir() for track in tracks)
+    assert {track.status for track in tracks} == {"recording"}
+
+
+async def test_a_second_recording_of_a_call_has_files_of_its_own(archive):
+    first = await archive.begin(SALES, CALL, KINDS)
+    second = await archive.begin(SALES, CALL, KINDS)
+    assert not {track.key for track in first} & {track.key for track in second}
+
+
+async def test_a_key_is_not_used_again_while_its_object_is_still_to_be_deleted(database, tmp_path):
+    archive = opened(database, tmp_path, stored=True)
+    [first] = await archive.begin(SALES, CALL, {"mixed": None})
+    await archive.delete(await finished(archive, first))
+    [second] = await archive.begin(SALES, CALL, {"mixed": None})
+    assert second.key != first.key
+
+
+async def test_what_ended_is_found_by_its_call_and_by_its_id(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    ended = await finished(archive, begun, 2.0)
+    assert (ended.status, ended.seconds, ended.size_bytes) == ("completed", 2.0, 64_044)
+    assert ended.ended_at is not None
+    assert await archive.of_call(SALES, CALL) == [ended]
+    assert await archive.find(SALES, ended.recording_id) == ended
+
+
+async def test_another_lines_recording_is_not_found(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    assert await archive.of_call(OTHER, CALL) == []
+    with pytest.raises(NotFound):
+        await archive.find(OTHER, begun.recording_id)
+
+
+async def test_it_is_known_which_calls_are_being_recorded(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    assert await archive.recorded(SALES, [CALL, LATER]) == {CALL}
+    await finished(archive, begun)
+    assert await archive.recorded(SALES, [CALL, LATER]) == set()
+
+
+@pytest.mark.parametrize("kind", ["inbound", "mixed"])
+async def test_an_ogg_copy_is_wanted_of_the_kinds_that_are_set(database, tmp_path, kind):
+    archive = opened(database, tmp_path, ogg=frozenset({"mixed"}))
+    [begun] = await archive.begin(SALES, CALL, {kind: None})
+    await finished(archive, begun)
+    wanted = await archive.files.next(Place.WANTED)
+    assert (wanted is not None) == (kind == "mixed")
+    assert wanted is None or wanted.key == begun.key.replace(".wav", ".ogg")
+
+
+async def test_a_path_that_a_caller_chose_is_kept_where_it_is(database, tmp_path):
+    archive = opened(database, tmp_path, ogg=frozenset({"inbound"}), stored=True)
+    [begun] = await archive.begin(SALES, CALL, {"inbound": "files/calls/a.wav"})
+    await finished(archive, begun)
+    [file] = await archive.files.of(begun.recording_id)
+    assert (file.key, file.place) == ("files/calls/a.wav", Place.KEPT)
+    assert await archive.files.next(Place.WANTED) is None
+
+
+async def test_what_failed_before_anything_was_written_has_no_file(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    ended = await archive.finish(begun.recording_id, seconds=0, size_bytes=0, failed=True)
+    assert ended.status == "failed"
+    assert await archive.files.of(begun.recording_id) == []
+
+
+async def test_what_failed_later_keeps_what_was_written(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    await archive.finish(begun.recording_id, seconds=1, size_bytes=32_044, failed=True)
+    [file] = await archive.files.of(begun.recording_id)
+    assert file.size_bytes == 32_044
+
+
+async def test_what_is_deleted_is_gone_row_and_files(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    await archive.delete(await finished(archive, begun))
+    assert not archive.path(begun).exists()
+    assert await archive.files.of(begun.recording_id) == []
+    with pytest.raises(NotFound):
+        await archive.find(SALES, begun.recording_id)
+
+
+async def test_what_was_kept_long_enough_is_swept_and_the_rest_is_not(database, tmp_path):
+    old, new = opened(database, tmp_path, kept_days=-1.0), opened(database, tmp_path)
+    [over, going_on] = await old.begin(SALES, CALL, {"inbound": None, "mixed": None})
+    [kept] = await new.begin(SALES, LATER, {"mixed": None})
+    for track in (over, kept):
+        await finished(new, track)
+    assert await new.sweep() == 1
+    assert not new.path(over).exists()
+    assert new.path(kept).exists()
+    assert [track.recording_id for track in await new.of_call(SALES, CALL)] == [
+        going_on.recording_id
+    ]
+
+
+async def test_a_recording_is_kept_for_30_days_unless_it_is_set_otherwise(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    kept = datetime.fromisoformat(begun.expires_at) - datetime.fromisoformat(begun.started_at)
+    assert kept.days == 30
+
+
+async def test_what_a_killed_process_left_is_finished_with_a_head_that_counts_it(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    write(archive, begun, content=header(320) + bytes(64_000))
+    [found] = await archive.cut_off()
+    assert (found.status, found.seconds, found.size_bytes) == ("completed", 2.0, 64_044)
+    assert len(parse_wav(archive.path(found).read_bytes()).pcm) == 64_000
+    assert await archive.cut_off() == []
+
+
+async def test_what_was_killed_before_it_wrote_anything_has_failed(archive):
+    await archive.begin(SALES, CALL, {"mixed": None})
+    [found] = await archive.cut_off()
+    assert (found.status, found.size_bytes) == ("failed", 0)
+
+
+async def test_a_node_takes_over_from_itself_and_the_first_from_nodes_that_are_no_more(
+    database, tmp_path
+):
+    first = opened(database, tmp_path, node=0, nodes=2)
+    second = opened(database, tmp_path, node=1, nodes=2)
+    for call in (CALL, ELSEWHERE, BEYOND):
+        await first.begin(SALES, call, {"mixed": None})
+    assert {found.call_id for found in await second.cut_off()} == {ELSEWHERE}
+    assert {found.call_id for found in await first.cut_off()} == {CALL, BEYOND}
