@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,6 @@ from playwright.async_api import (
     Request,
     expect,
 )
-
-from tests.support.server import Server
 
 SPEECH = Path(__file__).parents[1] / "support" / "speech" / "female_us.wav"
 RATE = 16_000
@@ -131,6 +129,13 @@ async def record(page: Page, seconds: float) -> Recording:
     return Recording(microphone, received)
 
 
+class Site(Protocol):
+    """A bridge that serves the page, in a process of its own or in the test's."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @dataclass(slots=True)
 class Visitor:
     """A person at the page, and what went wrong before their eyes."""
@@ -142,7 +147,7 @@ class Visitor:
     @classmethod
     @asynccontextmanager
     async def visit(
-        cls, browser: Browser, server: Server, *, path: str = "/", **look: Any
+        cls, browser: Browser, server: Site, *, path: str = "/", **look: Any
     ) -> AsyncIterator["Visitor"]:
         """Open the page in a fresh window; `look` is Playwright's (viewport, color_scheme)."""
         context = await browser.new_context(bypass_csp=True, **look)
