@@ -4,7 +4,8 @@ Each sink is served on one of three roads:
 
 * **relay**: it hears exactly one source, and both can pass Opus packets on as they are;
 * **arrival**: it hears exactly one timed source and gets its frames in the call in which they come;
-* **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source.
+* **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source;
+  where all such sinks can wait (a recorder), `catch_up` does the same for many ticks in one go.
 
 A source decodes only when somebody takes its frames, so a sink on the clock, which may do nothing
 but listen, gets a decoded copy beside a relay. A packet that a sink cannot take moves that sink to
@@ -19,15 +20,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame, Push
+from bridge.audio.deferred import Deferred
+from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import QUIET
-from bridge.audio.mixer import mix
+from bridge.audio.mixer import mix, mix_many
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.playout import Playout
-from bridge.call.model import LegId, Road
+from bridge.call.model import LegId, Pace, Road
 
 RETURN_SECONDS: Final = 5.0
 """For how long a sink must not have needed frames before packets are relayed to it again."""
+
+LONGEST_CATCH_UP: Final = 2.0
+"""So many seconds are caught up with at once; what lies before is left out."""
 
 PAUSE_SECONDS: Final = 2.0
 """For how much longer a pause of speech is waited for."""
@@ -118,6 +123,10 @@ class _Party:
     """Counts the sink's turns on the clock, so that each is a timeline of its own."""
     playout: Playout | None = field(default=None)
     """The source's buffer, while a clocked sink hears it."""
+    deferred: Deferred = field(default_factory=Deferred)
+    """What comes for the buffer while the bus is served seldom."""
+    patient: bool = False
+    """Whether the sink can wait for what it hears."""
 
     @property
     def clocked(self) -> bool:
@@ -135,14 +144,20 @@ class Bus:
         """Whom `tick` pulls."""
         self._served: list[tuple[_Party, tuple[LegId, int]]] = []
         """Whom it serves, and the timeline of each one's frames."""
+        self._patient = False
+        """Whether all these can wait, and `catch_up` serves them."""
+        self._due = 0.0
+        """When the next tick is due then."""
         self._retired_late = 0
         self._retired_dropped = 0
         self._retired_concealed = 0
 
     @property
-    def needs_clock(self) -> bool:
-        """Whether any sink is served by `tick`."""
-        return any(party.clocked for party in self._parties.values())
+    def pace(self) -> Pace:
+        """How often, and by what, sinks are to be served."""
+        if not self._served:
+            return Pace.NEVER
+        return Pace.SELDOM if self._patient else Pace.EVERY_FRAME
 
     @property
     def late(self) -> int:
@@ -152,7 +167,8 @@ class Bus:
     @property
     def dropped(self) -> int:
         """Frames that a full playout buffer dropped, of all there were."""
-        return self._retired_dropped + sum(playout.dropped for playout in self.playouts())
+        deferred = sum(party.deferred.dropped for party in self._parties.values())
+        return self._retired_dropped + deferred + sum(p.dropped for p in self.playouts())
 
     @property
     def concealed(self) -> int:
@@ -164,12 +180,20 @@ class Bus:
         party = self._parties.get(leg_id)
         return None if party is None or not party.hears else party.road
 
-    def join(self, leg_id: LegId, source: Source, sink: Sink) -> None:
-        """Add a leg; it hears nobody until it is routed."""
-        self._parties[leg_id] = _Party(source, sink)
+    def join(self, leg_id: LegId, source: Source, sink: Sink, *, patient: bool = False) -> None:
+        """Add a leg; it hears nobody until it is routed.
+
+        Args:
+            leg_id: unique on the bus.
+            source: what it says.
+            sink: what it hears.
+            patient: whether it can wait for what it hears; `catch_up` gives that later.
+        """
+        self._parties[leg_id] = _Party(source, sink, patient=patient)
 
     def leave(self, leg_id: LegId, now: float) -> None:
         """Remove a leg and every route from it; does nothing when it is not there."""
+        self.catch_up(now)
         party = self._parties.pop(leg_id, None)
         if party is not None:
             party.source.attach(None)
@@ -183,6 +207,7 @@ class Bus:
         A sink that comes back from the clock gets at once what the buffer of the source that it
         now hears directly still held.
         """
+        self.catch_up(now)
         returned: list[_Party] = []
         for leg_id, party in self._parties.items():
             heard = rows.get(leg_id, frozenset())
@@ -196,7 +221,7 @@ class Bus:
                 returned.append(party)
             elif party.relay_at > now:
                 party.road = Road.PCM
-        self._plan()
+        self._plan(now)
         for leg_id, party in self._parties.items():
             if party.source.timed:
                 self._hand_over(leg_id, party, returned, now)
@@ -215,6 +240,25 @@ class Bus:
             pcm = mixed[heard]
             if pcm is not None or party.sink.steady:
                 party.sink.push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
+
+    def catch_up(self, now: float) -> None:
+        """Do in one go what `tick` would have done every 20 ms, where all who hear can wait."""
+        if not self._patient or self._due > now:
+            return
+        ticks = [max(self._due, now - LONGEST_CATCH_UP)]
+        while (due := ticks[-1] + FRAME_SECONDS) <= now:
+            ticks.append(due)
+        self._due = due
+        spoken = {
+            leg_id: party.deferred.pull(party.playout, ticks) for leg_id, party in self._spoken
+        }
+        for party, timeline in self._served:
+            frames = mix_many([spoken[source] for source in party.hears], len(ticks))
+            pts, push = self._pts, party.sink.push
+            for pcm, due in zip(frames, ticks, strict=True):
+                pts += FRAME_SAMPLES
+                push(Frame(pcm, pts, timeline), due)
+        self._pts += FRAME_SAMPLES * len(ticks)
 
     def playouts(self) -> list[Playout]:
         """The buffers in use now, for their figures."""
@@ -239,12 +283,25 @@ class Bus:
             return Road.CLOCK
         return Road.RELAY if source.relays and party.sink.packets is not None else Road.PCM
 
-    def _plan(self) -> None:
+    def _plan(self, now: float) -> None:
         """Set what `tick` does: it runs fifty times a second, and the table changes seldom."""
         clocked = [(leg_id, party) for leg_id, party in self._parties.items() if party.clocked]
         heard = dict.fromkeys(source for _, party in clocked for source in party.hears)
         self._spoken = [(leg_id, self._parties[leg_id]) for leg_id in heard]
         self._served = [(party, (leg_id, party.epoch)) for leg_id, party in clocked]
+        before, self._patient = (
+            self._patient,
+            bool(clocked)
+            and (
+                all(party.patient for _, party in clocked)
+                and all(party.source.timed for _, party in self._spoken)
+            ),
+        )
+        if self._patient and not before:
+            self._due = now + FRAME_SECONDS
+        elif before and not self._patient:
+            for party in self._parties.values():
+                party.deferred.release(party.playout, now)
 
     def _pull(self, party: _Party, now: float) -> bytes | None:
         if party.playout is not None:
@@ -273,7 +330,7 @@ class Bus:
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
-            takers.append(party.playout.push)
+            takers.append(party.deferred.push if self._patient else party.playout.push)
         relayed = [other for other in hearers if self._choose_road(other) is Road.RELAY]
         relay = _Relay(relayed, lambda: self._connect(leg_id, party)) if relayed else None
         party.source.attach(_fan_out(takers), relay)
@@ -281,6 +338,8 @@ class Bus:
     def _retire(self, party: _Party) -> None:
         """Give up a source's buffer; keep what it had counted."""
         playout, party.playout = party.playout, None
+        deferred, party.deferred = party.deferred, Deferred()
+        self._retired_dropped += deferred.dropped
         if playout is not None:
             self._retired_late += playout.late
             self._retired_dropped += playout.dropped

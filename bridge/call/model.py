@@ -82,6 +82,16 @@ class Road(StrEnum):
     """A frame every 20 ms."""
 
 
+class Pace(StrEnum):
+    """How often those are to be served who are not served as packets arrive."""
+
+    NEVER = "never"
+    """There are none."""
+    EVERY_FRAME = "every frame"
+    SELDOM = "seldom"
+    """All of them can wait for what they hear."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceivedAudio:
     """What a leg has received so far; all counts are totals since the leg began."""

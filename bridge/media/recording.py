@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +72,7 @@ class RecorderLeg:
         self._room = room
         self._on_over = on_over
         self._writing = asyncio.Lock()
+        self._ended = False
 
     def give_up(self, reason: str) -> None:
         """Write nothing any more; the track ends as one that failed."""
@@ -131,6 +133,7 @@ class RecorderLeg:
 
     async def _finish(self) -> None:
         self._tape.finish()
+        self._ended = True
         await self._write()
         self._on_over()
 
@@ -144,12 +147,12 @@ class RecorderLeg:
 
     async def _write_waiting(self) -> None:
         pcm = self._tape.take()
-        if self.failure or (not pcm and self.written_bytes):
+        if self.failure or not (pcm or self._ended or not self.written_bytes):
             return
         start = self.written_bytes
         try:
             await asyncio.get_running_loop().run_in_executor(
-                self._threads, _append, self.path, start, pcm, self._room
+                self._threads, partial(_append, sync=self._ended), self.path, start, pcm, self._room
             )
         except OSError as error:
             self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
@@ -159,15 +162,19 @@ class RecorderLeg:
             self.failure = DISK_SLOW
 
 
-def _append(path: Path, start: int, pcm: bytes, room: Room) -> None:
-    """Write sound behind `start` bytes of it, then the head that counts it in."""
+def _append(path: Path, start: int, pcm: bytes, room: Room, *, sync: bool) -> None:
+    """Write sound behind `start` bytes of it, then the head that counts it in.
+
+    Without `sync` it outlives the process, but not the machine: that costs too much to do all the time.
+    """
     room.check()
     head = header(start + len(pcm))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         _write_all(descriptor, pcm, len(head) + start)
         _write_all(descriptor, head, 0)
-        os.fdatasync(descriptor)
+        if sync:
+            os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 PHASES = 10
 MAX_CATCH_UP = 3
+SELDOM_SECONDS = 0.2
+"""Between two ticks of a member that can wait."""
 
 Tick: TypeAlias = Callable[[float], None]
 
@@ -24,6 +26,7 @@ Tick: TypeAlias = Callable[[float], None]
 @dataclass(slots=True, eq=False)
 class _Phase:
     offset: float
+    period: float = FRAME_SECONDS
     members: list[Tick] = field(default_factory=list)
     due: float = 0.0
     timer: asyncio.TimerHandle | None = None
@@ -35,23 +38,27 @@ class Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._phases = [_Phase(index * FRAME_SECONDS / PHASES) for index in range(PHASES)]
+        self._seldom = [
+            _Phase(index * SELDOM_SECONDS / PHASES, SELDOM_SECONDS) for index in range(PHASES)
+        ]
         self.late_ticks = 0
         """Ticks that ran more than one tick behind."""
         self.skipped_ticks = 0
         """Ticks that were never run, because the node was too far behind."""
 
-    def join(self, tick: Tick) -> None:
-        """Call `tick` from now on, in the emptiest phase."""
-        phase = min(self._phases, key=lambda candidate: len(candidate.members))
+    def join(self, tick: Tick, *, seldom: bool = False) -> None:
+        """Call `tick` from now on, in the emptiest phase; `seldom` every `SELDOM_SECONDS` only."""
+        phases = self._seldom if seldom else self._phases
+        phase = min(phases, key=lambda candidate: len(candidate.members))
         phase.members.append(tick)
         if phase.timer is None:
             now = self._loop.time()
-            phase.due = now - now % FRAME_SECONDS + FRAME_SECONDS + phase.offset
+            phase.due = now - now % phase.period + phase.period + phase.offset
             self._arm(phase)
 
     def leave(self, tick: Tick) -> None:
         """Call `tick` no more; does nothing when it is not on the clock."""
-        for phase in self._phases:
+        for phase in (*self._phases, *self._seldom):
             if tick in phase.members:
                 phase.members.remove(tick)
                 if not phase.members and phase.timer is not None:
@@ -64,7 +71,7 @@ class Clock:
 
     def _fire(self, phase: _Phase) -> None:
         now = self._loop.time()
-        owed = max(1, int((now - phase.due) / FRAME_SECONDS) + 1)
+        owed = max(1, int((now - phase.due) / phase.period) + 1)
         run = min(owed, MAX_CATCH_UP)
         self.late_ticks += run - 1
         self.skipped_ticks += owed - run
@@ -76,7 +83,7 @@ class Clock:
                     log.exception("clock.member_failed")
                     if tick in phase.members:
                         phase.members.remove(tick)
-        phase.due += owed * FRAME_SECONDS
+        phase.due += owed * phase.period
         if phase.members:
             self._arm(phase)
         else:

@@ -167,10 +167,12 @@ class Recordings:
         Raises:
             CallNotFound, InvalidState: there is no such call, or it is not being recorded.
         """
-        call = self._manager.live(line, call_id).facts.call_id
+        runner = self._manager.live(line, call_id)
+        call = runner.facts.call_id
         tracks = self._tracks.get(call)
         if not tracks:
             raise InvalidState("the call is not being recorded")
+        runner.catch_up()
         for track in tracks:
             track.leg.paused = paused
         self._events.tell("recording.paused" if paused else "recording.resumed", line, call)

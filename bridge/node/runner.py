@@ -11,7 +11,17 @@ from typing import Any, Protocol
 from bridge.call import commands, events
 from bridge.call.bus import Bus
 from bridge.call.machine import UNANSWERED, CallMachine
-from bridge.call.model import CallFacts, CallRecord, EndReason, LegFigures, LegId, Party, State
+from bridge.call.model import (
+    CallFacts,
+    CallRecord,
+    EndReason,
+    LegFigures,
+    LegId,
+    LegKind,
+    Pace,
+    Party,
+    State,
+)
 from bridge.call.routing import Heard, Hears
 from bridge.legs.base import Leg
 from bridge.log import call_id as log_call_id
@@ -76,7 +86,7 @@ class CallRunner:
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
-        self._on_clock = False
+        self._pace = Pace.NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._reported = machine.state
         self._arm()
@@ -135,7 +145,8 @@ class CallRunner:
         Raises:
             InvalidState: the call has ended, or has its far party already.
         """
-        self.bus.join(leg.leg_id, leg.source, leg.sink)
+        patient = leg.kind is LegKind.RECORDER
+        self.bus.join(leg.leg_id, leg.source, leg.sink, patient=patient)
         added = events.LegAdded(leg.leg_id, leg.kind, party, hears, heard, replaces)
         try:
             self.dispatch(added)
@@ -284,10 +295,21 @@ class CallRunner:
             return None
         return self.facts.started_at + timedelta(seconds=at - self.machine.started_at)
 
+    def catch_up(self) -> None:
+        """Give those who can wait for what they hear all of it until now."""
+        self.bus.catch_up(self._loop.time())
+
     def _follow_clock(self) -> None:
-        if self.bus.needs_clock != self._on_clock:
-            self._on_clock = not self._on_clock
-            (self._clock.join if self._on_clock else self._clock.leave)(self.bus.tick)
+        wanted = self.bus.pace
+        if wanted is self._pace:
+            return
+        if self._pace is not Pace.NEVER:
+            self._clock.leave(self.bus.catch_up if self._pace is Pace.SELDOM else self.bus.tick)
+        self._pace = wanted
+        if wanted is Pace.SELDOM:
+            self._clock.join(self.bus.catch_up, seldom=True)
+        elif wanted is Pace.EVERY_FRAME:
+            self._clock.join(self.bus.tick)
 
     def _arm(self) -> None:
         deadline = self.machine.deadline()

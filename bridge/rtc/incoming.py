@@ -186,7 +186,7 @@ class Incoming:
             or reception is None
             or not self._receives
             or self._receiver.timeline is not timeline
-            or (relay is not None and (self._relay_begins or self.push is not None))
+            or (relay is not None and self._relay_begins)
         ):
             return False
         payload = data[HEADER_BYTES:]

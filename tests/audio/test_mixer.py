@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE
-from bridge.audio.mixer import mix
+from bridge.audio.mixer import mix, mix_many
 
 samples = st.integers(-32768, 32767)
 
@@ -43,3 +43,18 @@ def test_mixing_leaves_the_frames_as_they_are():
     first, second = frame(10), frame(20)
     mix([first, second, first])
     assert (first, second) == (frame(10), frame(20))
+
+
+def test_many_frames_are_mixed_as_each_by_itself():
+    one, other = [frame(1), frame(30_000), frame(-5)], [frame(2), frame(30_000), frame(5)]
+    expected = [mix(list(pair)) for pair in zip(one, other, strict=True)]
+    assert mix_many([one, other], 3) == expected
+
+
+def test_many_frames_of_one_source_pass_untouched():
+    frames = [frame(1), frame(2)]
+    assert mix_many([frames], 2) is frames
+
+
+def test_many_frames_of_nobody_are_silence():
+    assert mix_many([], 2) == [SILENCE, SILENCE]

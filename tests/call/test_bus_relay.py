@@ -1,7 +1,7 @@
 """The bus: whose packets pass undecoded, and when frames are needed after all."""
 
 from bridge.call.bus import PAUSE_SECONDS, RETURN_SECONDS, Bus
-from bridge.call.model import LegId, Road
+from bridge.call.model import LegId, Pace, Road
 from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
 
 EVE, TAP = LegId("eve"), LegId("tap")
@@ -20,7 +20,7 @@ def test_packets_pass_undecoded_between_two_who_can():
     assert [packet.payload for packet in far.taken] == [frame.pcm]
     assert ann.to is None
     assert bus.road(FAR) is bus.road(ANN) is Road.RELAY
-    assert not bus.needs_clock
+    assert bus.pace is Pace.NEVER
 
 
 def test_a_sink_that_cannot_take_packets_is_given_frames():
