@@ -9,6 +9,7 @@ from aiohttp import WSMsgType, web
 from bridge.api.body import call_in_path
 from bridge.api.faces.wadial_words import snapshot
 from bridge.api.keys import KEYS, LINES, MANAGER, METRICS
+from bridge.audio.paced import LIMIT_SECONDS
 from bridge.call.model import LegId, LegKind, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
@@ -35,6 +36,7 @@ MESSAGE_BYTES: Final = 12 * 1024 * 1024
 CLOSE_SECONDS: Final = 0.5
 """How long a party is waited for that should answer our close."""
 LEAST_KERNEL_BYTES: Final = 4096
+LEAST_BUFFER_MS: Final = 40
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -44,7 +46,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """
     runner = _live_call(request)
     media = _media(request, ZUCKZAPGO)
-    return await _serve(request, runner, media, texts=None)
+    return await _serve(request, runner, media, most=_most(request), texts=None)
 
 
 async def wadial(request: web.Request) -> web.StreamResponse:
@@ -53,7 +55,8 @@ async def wadial(request: web.Request) -> web.StreamResponse:
     if request.match_info["sessionId"] != runner.facts.line:
         raise NotFound("there is no such session")
     media = _media(request, WADIAL)
-    return await _serve(request, runner, media, texts=_WadialTexts(runner, media))
+    texts = _WadialTexts(runner, media)
+    return await _serve(request, runner, media, most=_most(request), texts=texts)
 
 
 ROUTES: Final = (
@@ -89,8 +92,19 @@ def _media(request: web.Request, default: MediaFormat) -> MediaFormat:
     return MediaFormat(
         Encoding(_choice(query.get("encoding"), default.encoding, tuple(Encoding), "encoding")),
         int(_choice(query.get("sampleRate"), default.sample_rate, SAMPLE_RATES, "sampleRate")),
-        _frame(query.get("frameMs"), default.frame_milliseconds),
+        _number(request, "frameMs", SHORTEST_FRAME_MS, LONGEST_FRAME_MS)
+        or default.frame_milliseconds,
     )
+
+
+def _most(request: web.Request) -> float:
+    """Read how many seconds of the party's sound may wait to be played.
+
+    Raises:
+        InvalidRequest: not a time that there is.
+    """
+    milliseconds = _number(request, "bufferMs", LEAST_BUFFER_MS, round(LIMIT_SECONDS * 1000))
+    return LIMIT_SECONDS if milliseconds is None else milliseconds / 1000
 
 
 def _choice(given: str | None, default: object, choices: tuple[Any, ...], field: str) -> str:
@@ -100,21 +114,22 @@ def _choice(given: str | None, default: object, choices: tuple[Any, ...], field:
     return str(default) if given is None else given
 
 
-def _frame(given: str | None, default: int) -> int:
+def _number(request: web.Request, field: str, least: int, most: int) -> int | None:
+    given = request.query.get(field)
     if given is None:
-        return default
-    if given.isascii() and given.isdecimal() and len(given) <= 3:
-        milliseconds = int(given)
-        if SHORTEST_FRAME_MS <= milliseconds <= LONGEST_FRAME_MS:
-            return milliseconds
-    raise InvalidRequest(
-        f"frameMs: expected a number from {SHORTEST_FRAME_MS} to {LONGEST_FRAME_MS}",
-        field="frameMs",
-    )
+        return None
+    if given.isascii() and given.isdecimal() and len(given) <= 6 and least <= int(given) <= most:
+        return int(given)
+    raise InvalidRequest(f"{field}: expected a number from {least} to {most}", field=field)
 
 
 async def _serve(
-    request: web.Request, runner: CallRunner, media: MediaFormat, *, texts: Texts | None
+    request: web.Request,
+    runner: CallRunner,
+    media: MediaFormat,
+    *,
+    most: float,
+    texts: Texts | None,
 ) -> web.StreamResponse:
     ws = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
@@ -138,6 +153,7 @@ async def _serve(
             media=media,
             observer=request.app[METRICS].sockets,
             pads=texts is None,
+            limit_seconds=most,
             texts=texts,
         )
         legs.append(leg)

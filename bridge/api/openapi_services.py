@@ -41,6 +41,7 @@ FORM: Final = {
     "encoding?": words("s16le", "f32le", "mulaw"),
     "sampleRate?": {"enum": [8000, 16000, 24000, 48000]},
     "frameMs?": whole(10, 200),
+    "bufferMs?": whole(40, 60_000, 60_000),
 }
 
 _SLOT_FIELDS: Final[dict[str, Schema]] = {

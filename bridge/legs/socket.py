@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from bridge.audio.frame import SILENCE, Frame, Push
 from bridge.audio.level import level
-from bridge.audio.paced import PacedQueue
+from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
 from bridge.call.bus import Relay, Sink, Source
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import (
@@ -139,6 +139,7 @@ class SocketLeg:
         media: MediaFormat,
         observer: SocketObserver,
         pads: bool = False,
+        limit_seconds: float = LIMIT_SECONDS,
         texts: Texts | None = None,
     ) -> None:
         """Make a leg.
@@ -149,6 +150,7 @@ class SocketLeg:
             media: how its sound is written, both ways.
             observer: hears what is lost.
             pads: whether each message is filled up to a whole frame (`wire.media_socket`).
+            limit_seconds: how much of its sound waits to be played at most.
             texts: what is said beside the sound.
         """
         self.leg_id = leg_id
@@ -159,7 +161,7 @@ class SocketLeg:
         self._long = round(media.second_bytes * PIECE_SECONDS)
         self._outgoing = Outgoing(media)
         self._outbound = Outbound(media.second_bytes, media.frame_bytes)
-        self._queue = PacedQueue()
+        self._queue = PacedQueue(limit_seconds=limit_seconds)
         self._pulled = False
         self._gone = False
         self._wake = asyncio.Event()

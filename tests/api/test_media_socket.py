@@ -99,7 +99,15 @@ async def test_a_request_without_an_upgrade_is_told_so(client):
 
 
 @pytest.mark.parametrize(
-    "query", ["&encoding=mp3", "&sampleRate=44100", "&frameMs=9", "&frameMs=", "&frameMs=201"]
+    "query",
+    [
+        "&encoding=mp3",
+        "&sampleRate=44100",
+        "&frameMs=9",
+        "&frameMs=",
+        "&frameMs=201",
+        "&bufferMs=39",
+    ],
 )
 async def test_a_form_that_there_is_not_is_refused(client, query):
     call_id = await client.dial(SILENT)
@@ -145,6 +153,15 @@ async def test_a_route_gives_the_form_that_was_asked_for(client, query, size):
     async with pcm_client(client.http, stream(call_id, more=query)) as socket:
         await until(lambda: len(socket.sound) >= 3)
     assert {len(message) for message in socket.sound} == {size}
+
+
+async def test_of_a_live_microphone_only_as_much_waits_as_was_asked_for(client):
+    path = media(await client.dial(SILENT)) + "?bufferMs=200"
+    async with pcm_client(client.http, path, additional_headers=BEARER) as socket:
+        await until(lambda: socket.sound)
+        await socket.send(bytes(2 * 16_000 * 4))
+        await until(lambda: socket.of("buffer") and socket.of("buffer")[-1]["bufferedMs"] == 0)
+    assert max(told["bufferedMs"] for told in socket.of("buffer")) <= 200
 
 
 async def test_text_is_ignored(client):

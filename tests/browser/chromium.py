@@ -36,7 +36,8 @@ ARGUMENTS = (
     "--allow-loopback-in-peer-connection",
 )
 
-# Remembers the page's connections and microphones, which its modules keep to themselves.
+# Remembers the page's connections and microphones, which its modules keep to themselves; sound that
+# comes without a connection a test puts at `remote`.
 WATCH = """
 window.heard = { peers: [], microphones: [] };
 window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -65,8 +66,8 @@ async ({ seconds, rate }) => {
     numberOfInputs: 1, channelCount: 2, channelCountMode: "explicit", channelInterpretation: "discrete",
   });
   const merger = context.createChannelMerger(2);
-  const peer = window.heard.peers.at(-1);
-  const tracks = [window.heard.microphones.at(-1), peer.getReceivers()[0].track];
+  const remote = window.heard.remote ?? window.heard.peers.at(-1).getReceivers()[0].track;
+  const tracks = [window.heard.microphones.at(-1), remote];
   tracks.forEach((track, index) =>
     context.createMediaStreamSource(new MediaStream([track])).connect(merger, 0, index));
   merger.connect(recorder).connect(context.destination);

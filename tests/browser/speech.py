@@ -68,7 +68,7 @@ def scores(judge: Judge, looped: Sound, sound: Sound, *, seconds: float) -> list
         talking = [level(piece[i : i + WINDOW]) > -45 for i in range(0, length, WINDOW)]
         if sum(talking) < len(talking) / 2:
             continue
-        start = max(0, lag(piece, endless))
+        start = max(0, lag(piece, endless)) % len(looped)
         judged.append(float(judge(endless[start : start + length], piece)))
     return judged
 

@@ -1,0 +1,228 @@
+/**
+ * A browser at a media socket: an ES module for pages where WebRTC cannot pass, over one WebSocket.
+ *
+ *     import { BridgeApi, openMicrophone } from "./bridge.js";
+ *     import { PcmCall } from "./pcm.js";
+ *     const api = new BridgeApi({ baseUrl: "https://bridge.example", key: "" });
+ *     const call = new PcmCall(api, callId, { ticket: () => askMyServer(callId) });
+ *     audioElement.srcObject = call.remoteStream;
+ *     await call.connect(await openMicrophone());              // inside a click
+ *     …
+ *     await call.close();                                      // the call itself goes on
+ *
+ * Sound is 16 kHz, 16 bits, over TCP: prefer `BridgeCall` of `bridge.js` where UDP passes. What is late
+ * waits in a buffer of 60 ms, which grows to 180 ms where the network needs it; more than 1 s is dropped.
+ */
+
+import { BridgeError } from "./bridge.js";
+
+/**
+ * @typedef {"new" | "connecting" | "connected" | "reconnecting" | "closed" | "failed"} PcmState
+ *
+ * @typedef {object} PcmFigures  Of a second.
+ * @property {number} buffered  Seconds of what was received that wait to be played.
+ * @property {number} underruns  How often nothing was left to play, ever.
+ * @property {number} dropped  Seconds received that were thrown away because too much waited, ever.
+ * @property {number} notSent  Seconds of the microphone that the network did not take, ever.
+ * @property {number} levelIn  Peak of what was played, 0 to 1.
+ * @property {number} levelOut  Peak of the microphone, 0 to 1.
+ *
+ * @typedef {object} PcmEvents
+ * @property {{ state: PcmState, error?: BridgeError }} state
+ * @property {PcmFigures} figures  Once a second.
+ */
+
+const FRAME_MS = 20;
+const FRAME_SAMPLES = 320;
+const BUFFER_MS = 200; // of the microphone that the bridge keeps at most after the network has stood still
+const PREBUFFER = 0.06; // seconds
+const MOST_UNSENT = 16_000; // bytes: half a second that the network has not taken
+const OPEN_LIMIT = 10_000; // ms
+const BACKOFF = [0, 500, 1_000, 2_000, 4_000]; // ms before each attempt to come back
+
+/** One leg of a call over a WebSocket: this browser's sound to and from the bridge. */
+export class PcmCall {
+  /** @type {PcmState} */
+  state = "new";
+  muted = false;
+
+  /** @type {AudioContext} */ #context;
+  /** @type {MediaStreamAudioDestinationNode} */ #speaker;
+  /** @type {AudioWorkletNode | null} */ #node = null;
+  /** @type {MediaStreamAudioSourceNode | null} */ #microphone = null;
+  /** @type {MediaStreamTrack | null} */ #track = null;
+  /** @type {WebSocket | null} */ #socket = null;
+  /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
+  /** @type {() => Promise<string>} */ #credential;
+  #notSent = 0;
+
+  /**
+   * @param {import("./bridge.js").BridgeApi} api
+   * @param {string} callId
+   * @param {{ ticket?: () => Promise<string> }} [options]  `ticket`: gets a ticket for this call, used in place of the key.
+   */
+  constructor(api, callId, { ticket } = {}) {
+    this.api = api;
+    this.callId = callId;
+    this.#credential = ticket ?? (async () => api.key);
+    this.#context = new AudioContext({ latencyHint: "interactive" });
+    this.#speaker = new MediaStreamAudioDestinationNode(this.#context, { channelCount: 1 });
+  }
+
+  /** What the other party says; give it to an `<audio>` element. */
+  get remoteStream() {
+    return this.#speaker.stream;
+  }
+
+  /**
+   * Be told of something.
+   *
+   * @template {keyof PcmEvents} K
+   * @param {K} type
+   * @param {(detail: PcmEvents[K]) => void} listener
+   * @returns {() => void} stops it
+   */
+  on(type, listener) {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /**
+   * Join the call; resolves when the socket is open.
+   *
+   * @param {MediaStreamTrack | null} track  The microphone; null only listens. It stays the caller's to stop.
+   * @throws {BridgeError} insecure_origin, socket_refused, or what getting the ticket threw
+   */
+  async connect(track) {
+    this.#change("connecting");
+    try {
+      await this.#listen();
+      this.replaceTrack(track);
+      await this.#open();
+    } catch (error) {
+      if (this.#over()) throw new BridgeError("closed", "The call was closed while it was being connected.");
+      await this.#end("failed", /** @type {BridgeError} */ (error));
+      throw error;
+    }
+    this.#change("connected");
+  }
+
+  /** Send silence in place of the microphone, or the microphone again. @param {boolean} muted */
+  setMuted(muted) {
+    this.muted = muted;
+    if (this.#track) this.#track.enabled = !muted;
+  }
+
+  /** Send another microphone from now on, or none. @param {MediaStreamTrack | null} track */
+  replaceTrack(track) {
+    this.#microphone?.disconnect();
+    this.#microphone = null;
+    this.#track = track;
+    if (!track || !this.#node) return;
+    track.enabled = !this.muted;
+    this.#microphone = new MediaStreamAudioSourceNode(this.#context, { mediaStream: new MediaStream([track]) });
+    this.#microphone.connect(this.#node);
+  }
+
+  /** Leave the call; the call itself goes on. Never throws. */
+  async close() {
+    if (!this.#over()) await this.#end("closed");
+  }
+
+  #over() {
+    return this.state === "closed" || this.state === "failed";
+  }
+
+  /** @param {PcmState} state @param {BridgeError} [error] */
+  #change(state, error) {
+    if (this.state === state || this.#over()) return;
+    this.state = state;
+    this.#emit("state", error ? { state, error } : { state });
+  }
+
+  /** @template {keyof PcmEvents} K @param {K} type @param {PcmEvents[K]} detail */
+  #emit(type, detail) {
+    for (const listener of this.#listeners.get(type) ?? []) listener(detail);
+  }
+
+  /** @param {"closed" | "failed"} state @param {BridgeError} [error] */
+  async #end(state, error) {
+    this.#change(state, error);
+    this.#socket?.close(1000);
+    this.#microphone?.disconnect();
+    this.#node?.disconnect();
+    await this.#context.close().catch(() => {});
+  }
+
+  /** Start the audio thread's part. */
+  async #listen() {
+    const context = this.#context;
+    if (!context.audioWorklet) {
+      throw new BridgeError("insecure_origin", "This page is not on a secure origin, so the browser gives it no audio thread. Open it over https://.");
+    }
+    await context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
+    const node = new AudioWorkletNode(context, "bridge-pcm", {
+      numberOfInputs: 1, numberOfOutputs: 1, outputChannelCount: [1],
+      channelCount: 1, channelCountMode: "explicit", // a microphone of two channels is mixed down
+      processorOptions: { frameSamples: FRAME_SAMPLES, prebuffer: PREBUFFER },
+    });
+    node.port.onmessage = ({ data }) => (data instanceof Int16Array ? this.#send(data) : this.#emit("figures", { ...data, notSent: this.#notSent }));
+    node.connect(this.#speaker);
+    this.#node = node;
+    await context.resume();
+  }
+
+  /** @param {Int16Array} frame */
+  #send(frame) {
+    const socket = this.#socket;
+    if (socket?.readyState === WebSocket.OPEN && socket.bufferedAmount <= MOST_UNSENT) socket.send(/** @type {ArrayBuffer} */ (frame.buffer));
+    else if (this.state === "connected" || this.state === "reconnecting") this.#notSent += FRAME_MS / 1000;
+  }
+
+  async #open() {
+    const url = new URL(`${this.api.baseUrl}/call/${encodeURIComponent(this.callId)}/stream`, globalThis.location?.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    url.search = String(new URLSearchParams({ token: await this.#credential(), frameMs: String(FRAME_MS), bufferMs: String(BUFFER_MS) }));
+    if (this.#over()) throw new BridgeError("closed", "The call was closed.");
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    await new Promise((resolve, reject) => {
+      // A browser does not tell a page with which status it was refused.
+      const refused = () => {
+        clearTimeout(timer);
+        reject(new BridgeError("socket_refused", "The bridge did not open the socket: the call may have ended, or the ticket may have run out."));
+      };
+      const timer = setTimeout(() => (socket.close(), refused()), OPEN_LIMIT);
+      socket.onclose = refused;
+      socket.onopen = () => (clearTimeout(timer), resolve(undefined));
+    });
+    socket.onmessage = ({ data }) => {
+      const pcm = new Int16Array(data);
+      this.#node?.port.postMessage(pcm, [pcm.buffer]);
+    };
+    socket.onclose = ({ code }) => void this.#closed(socket, code);
+    if (this.#over()) socket.close(1000);
+  }
+
+  /** @param {WebSocket} socket @param {number} code */
+  async #closed(socket, code) {
+    if (socket !== this.#socket || this.#over()) return;
+    if (code === 1000) return void (await this.#end("closed")); // the call is over
+    this.#change("reconnecting");
+    /** @type {unknown} */
+    let last;
+    for (const wait of BACKOFF) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (this.#over()) return;
+      try {
+        await this.#open();
+        return this.#change("connected");
+      } catch (error) {
+        last = error;
+      }
+    }
+    await this.#end("failed", new BridgeError("connection_lost", "The connection to the bridge was lost and did not come back.", { cause: last }));
+  }
+}
