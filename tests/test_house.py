@@ -21,7 +21,6 @@ LONGEST = 400
 WITHOUT_A_TEST_FILE = {
     "bridge/__main__.py": "run as a process by tests/deploy and tests/browser",
     "bridge/app/build.py": "builds the bridge that every test of tests/api and tests/calls runs on",
-    "bridge/app/agents.py": "as app/build.py",
     "bridge/app/lines.py": "as app/build.py",
     "bridge/app/peers.py": "as app/build.py",
     "bridge/app/recordings.py": "as app/build.py",
@@ -39,7 +38,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/announcement.py": "tests/api/test_recording_rules.py goes through it",
     "bridge/node/recording_events.py": "tests/node/test_recording.py goes through it",
     "bridge/api/recording_files.py": "tests/api/test_recording_store.py goes through it",
-    "bridge/recording_metrics.py": "tests/media/test_keeper.py and tests/node/test_recording.py go through it",
     "bridge/media/assets.py": "tests/api/test_playback.py goes through it",
     "bridge/media/decoders.py": "tests/api/test_playback.py goes through it",
     "bridge/media/playback.py": "tests/api/test_playback.py goes through it",

@@ -296,3 +296,29 @@ def test_a_provider_that_is_not_filled_in_names_the_key(values, key):
 def test_a_network_that_is_none_names_the_key():
     assert "net.allow" in refusal({"BRIDGE_NET__ALLOW": '["10.0.0.0/33"]'})
     assert "net.allow" in refusal({"BRIDGE_NET__ALLOW": '["10.0.0.1/8"]'})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "end_seconds = 0",
+        "talk_seconds = -1.0",
+        "stt_seconds = nan",
+        "voices = -1",
+        "nudges = -1",
+        "filler_seconds = -0.1",
+        "sound_bytes = 0",
+    ],
+)
+@pytest.mark.parametrize("section", ["agent", "lines.sales.agent"])
+def test_an_agent_that_could_not_talk_is_refused(section, line, written):
+    text = f"[lines.sales]\nkeys = ['k']\n[{section}]\n{line}\n"
+    key = line.partition(" ")[0]
+    assert f"{section}.{key}: expected" in refusal(path=written(text))
+
+
+def test_a_line_can_have_an_agent_of_its_own(written):
+    text = "[lines.sales]\nkeys = ['k']\n[lines.sales.agent]\nnudge = 'Hallo?'\n"
+    agent = load({}, written(text)).lines["sales"].agent
+    assert agent is not None
+    assert agent.nudge == "Hallo?"

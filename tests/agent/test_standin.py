@@ -1,11 +1,14 @@
 """The stand-ins of the demonstration."""
 
+import asyncio
+import os
 import sys
 
 import pytest
 
 from bridge.agent.providers import Message, ProviderFailed
 from bridge.agent.standin import REPLIES, StandIn, stand_in
+from tests.support.waiting import until
 
 
 async def spoken(mouth, text):
@@ -42,3 +45,15 @@ async def test_a_program_that_gives_no_sound_is_a_failed_step():
 
 async def test_the_stand_in_speaks_whatever_is_installed():
     assert len(await spoken(stand_in().tts, "Good day.")) > 3200
+
+
+async def test_who_hears_no_more_ends_the_program(tmp_path):
+    program, left = tmp_path / "slow", tmp_path / "left"
+    program.write_text(f"#!/bin/sh\necho $$ > {left}\nexec sleep 60\n")
+    program.chmod(0o755)
+    speaking = asyncio.get_running_loop().create_task(spoken(StandIn(str(program)), "Good day."))
+    await until(lambda: left.exists() and left.read_text().strip())
+    speaking.cancel()
+    await asyncio.gather(speaking, return_exceptions=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(left.read_text()), 0)

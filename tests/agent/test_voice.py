@@ -53,7 +53,12 @@ def test_what_was_heard_is_forgotten():
 
 async def test_so_many_calls_have_a_judge_at_a_time():
     made = []
-    voices = Voices(lambda: made.append(Model()) or made[-1], most=2)
+
+    def make():
+        made.append(Model())
+        return made[-1]
+
+    voices = Voices(make, most=2)
     async with voices.lent() as one, voices.lent() as two, voices.lent() as three:
         assert one is not None
         assert two is not None
@@ -65,8 +70,14 @@ async def test_so_many_calls_have_a_judge_at_a_time():
 
 async def test_models_are_made_off_the_loop():
     threads = []
-    voices = Voices(lambda: threads.append(threading.current_thread()) or Model(), most=1)
+
+    def make():
+        threads.append(threading.current_thread())
+        return Model()
+
+    voices = Voices(make, most=1)
     async with voices.lent():
+        assert len(threads) == 1
         assert threads != [threading.main_thread()]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
         await started.close()
 
 
-PHONE = {"viewport": {"width": 390, "height": 844}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 
 
 async def talk(visitor: Visitor) -> None:
@@ -77,7 +78,7 @@ async def test_hanging_up_ends_the_talk_and_leaves_no_call(visitor: Visitor, ser
 
 @pytest.mark.parametrize("look", [{}, PHONE])
 async def test_nothing_overflows_the_page_before_or_during_the_talk(
-    browser: Browser, server: Server, look: dict[str, object]
+    browser: Browser, server: Server, look: dict[str, Any]
 ):
     async with Visitor.visit(browser, server, **look) as visitor:
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

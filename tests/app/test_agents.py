@@ -1,0 +1,39 @@
+"""How agents are set reaches them."""
+
+import msgspec
+import pytest
+
+from bridge.agent.providers import Models, ProviderLimits
+from bridge.agent.script import Manners
+from bridge.api.keys import AGENTS
+from bridge.app.agents import ways_of
+from bridge.line_settings import Agent, Line
+from bridge.node.agent import AgentWays
+from bridge.node.lines import LineConfig
+from tests.support.inprocess import running, settings
+
+FIELDS = [field for field in msgspec.structs.fields(Agent) if field.name != "voices"]
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_agents():
+    assert ways_of(Agent()) == AgentWays(Manners(), ProviderLimits(), Models())
+
+
+@pytest.mark.parametrize("name", [field.name for field in FIELDS])
+def test_every_setting_reaches_the_agents(name):
+    value = getattr(Agent(), name)
+    other = "another" if isinstance(value, str) else value + 1
+    assert ways_of(msgspec.structs.replace(Agent(), **{name: other})) != ways_of(Agent())
+
+
+async def test_a_line_with_settings_of_its_own_has_no_others():
+    lines = {
+        "own": Line(keys=["demo"], agent=Agent(nudge="Hallo?")),
+        "other": Line(keys=["other"]),
+    }
+    chosen = settings(lines=lines, agent=Agent(nudge="Anybody?", goodbye="Bye."))
+    async with running(chosen) as client:
+        part = client.bridge.application[AGENTS]._part
+        own, other = (part(name, LineConfig()).manners for name in ("own", "other"))
+    assert (own.nudge, own.goodbye) == ("Hallo?", "Goodbye.")
+    assert (other.nudge, other.goodbye) == ("Anybody?", "Bye.")
