@@ -226,7 +226,8 @@ class AgentLeg:
         self._end_step()
         if self.speaking:
             self._observer.interrupted()
-            self._note("agent.interrupted", {"heardSeconds": self._mouth.played_seconds})
+            heard = round(self._mouth.played_seconds, 2)
+            self._note("agent.interrupted", {"heardSeconds": heard})
         self._mouth.hush()
         self._settle()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from bridge.agent.turns import TurnLimits
 from tests.support.agent_talk import SPOKEN, VOICE, talking
 from tests.support.waiting import until
@@ -16,6 +18,33 @@ async def test_a_sentence_is_heard_while_the_rest_of_it_is_still_made():
         said = [frame for frame in await talk.tick(count=60) if frame]
         # What does not fill a frame waits for the rest no longer than one, then silence fills it.
         assert b"".join(said) == SPOKEN[:8000] + bytes(320)
+
+
+async def test_the_first_sentence_is_heard_while_the_model_still_writes():
+    async with talking(greeting="") as talk:
+        gate = talk.minds.gates["llm rest"] = asyncio.Event()
+        await talk.say()
+        await talk.quiet()
+        assert talk.minds.spoken() == ["For how many?"]
+        assert talk.leg.statistics().received.frames == 50
+        gate.set()
+        await talk.quiet()
+        assert talk.minds.spoken() == ["For how many?", "We close at ten."]
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 2, 7, 23, 44, 47, 60, 80])
+async def test_what_is_remembered_is_what_was_given_to_the_sample(ticks):
+    async with talking(greeting="One two three four. Five six seven eight.") as talk:
+        frames = await talk.tick(count=ticks)
+        frames += await talk.tick(VOICE, 10)
+        given = b"".join(frame for frame in frames if frame)
+        assert given == (SPOKEN + SPOKEN)[: len(given)]
+        heard = len(given) / 32000
+        assert talk.told("agent.interrupted") == [{"agentId": "leg_1", "heardSeconds": heard}]
+        words = " ".join(said.content for said in talk.leg.history).replace(" …", "").split()
+        # Eight words in two seconds: one more than fits may be counted, never two.
+        assert len(words) <= heard * 4 + 1
+        assert words == talk.leg.script.greeting.split()[: len(words)]
 
 
 async def test_a_sentence_whose_sound_breaks_off_is_remembered_as_far_as_it_was_heard():

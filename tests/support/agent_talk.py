@@ -44,7 +44,9 @@ class Minds:
 
     async def reply(self, system, messages):
         await self._do("llm", (system, [(said.role, said.content) for said in messages]))
-        for piece in self.pieces:
+        for number, piece in enumerate(self.pieces):
+            if number and "llm rest" in self.gates:
+                await self.gates["llm rest"].wait()
             yield piece
 
     async def speak(self, text):
