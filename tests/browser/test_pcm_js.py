@@ -111,7 +111,7 @@ async def test_a_party_on_webrtc_hears_what_a_page_says(app: Page, server: Serve
 
         async def heard() -> Sound:
             await asyncio.sleep(9.0)
-            return far.heard()[-8 * RATE :].astype(np.float32) / 32768
+            return far.heard()[-8 * RATE :].astype(np.float32) / np.float32(32768)
 
         best = await best_of_three(read(SPEECH), heard, [0.95, 3.5])
     assert best[0] > 0.95

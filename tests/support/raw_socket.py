@@ -71,6 +71,10 @@ class RawSocket:
         except OSError as error:
             raise Closed from error
 
+    def close(self) -> None:
+        """Let go of the connection without a word."""
+        self._carrier.close()
+
     async def ended(self) -> int | None:
         """Read on to the end; gives the code of the close frame, None when there was none.
 

@@ -196,4 +196,5 @@ def at_bus_rate_from(sound: Pcm, rate: int) -> Pcm:
 
 
 def whole(sound: np.ndarray) -> Pcm:
-    return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+    rounded: Pcm = np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+    return rounded
