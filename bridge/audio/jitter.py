@@ -169,6 +169,24 @@ class Receiver:
         self._arrival = now
         return position
 
+    def expected(self) -> tuple[int, int, int, int] | None:
+        """Tell of the packet that `follow` would take, supposing it is as long as the last one.
+
+        Returns:
+            Its sequence, timestamp, position and samples (at 48 kHz); None while there is none.
+        """
+        if self._next < 0 or self._held is not None:
+            return None
+        return self._next, self._expected, self._position, self._samples
+
+    def follow_run(self, packets: int, now: float) -> None:
+        """Take packets that came one after the other, each as `expected`, the last one at `now`."""
+        samples = packets * self._samples
+        self._next = (self._next + packets) & 0xFFFF
+        self._expected = (self._expected + samples) & 0xFFFFFFFF
+        self._position += samples
+        self._arrival = now
+
     def skip(self, sequence: int, now: float) -> Sequence[Step]:
         """Take note of a packet of the same sequence that is not audio (a telephone event)."""
         if self._next < 0:

@@ -17,8 +17,8 @@ _LONGEST_DTX: Final = 2
 _FRAME_SAMPLES: Final = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 _FIRST_CELT: Final = 16
 
-# By first byte; 0 where the second byte gives the number of frames.
-_DURATIONS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_SAMPLES[toc >> 3] for toc in range(256))
+DURATIONS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_SAMPLES[toc >> 3] for toc in range(256))
+"""How long a packet lasts at 48 kHz, by its first byte; 0 where only the second byte tells."""
 
 
 class OpusPacket(NamedTuple):
@@ -37,11 +37,6 @@ class OpusPacket(NamedTuple):
     """Recent level of its source."""
 
 
-def duration_of_one(payload: bytes) -> int:
-    """Tell how long a non-empty packet lasts, at 48 kHz; 0 where its first byte does not say."""
-    return _DURATIONS[payload[0]]
-
-
 def duration(payload: bytes) -> int:
     """Tell how long a packet lasts, in samples at 48 kHz: 120 to 5760.
 
@@ -50,7 +45,7 @@ def duration(payload: bytes) -> int:
     """
     if not payload:
         raise RemoteProtocolError("empty Opus packet")
-    samples = _DURATIONS[payload[0]]
+    samples = DURATIONS[payload[0]]
     if samples:
         return samples
     if len(payload) < 2:
@@ -63,7 +58,7 @@ def duration(payload: bytes) -> int:
 
 def is_plain(payload: bytes) -> bool:
     """Tell whether a packet holds exactly one mono frame of 20 ms, with sound in it (no DTX)."""
-    return len(payload) > _LONGEST_DTX and payload[0] & 7 == 0 and duration_of_one(payload) == 960
+    return len(payload) > _LONGEST_DTX and payload[0] & 7 == 0 and DURATIONS[payload[0]] == 960
 
 
 def frame_duration(payload: bytes) -> int:

@@ -6,19 +6,21 @@ Nothing is decoded while only packets are wanted, but a few now and then for the
 from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame, Push
+from bridge.audio.frame import FRAME_BYTES, Frame, Push
 from bridge.audio.framer import Framer
 from bridge.audio.jitter import HOLD_SECONDS, Action, Receiver, Step
 from bridge.audio.opus import Decoder, Opus
-from bridge.audio.opus_packet import OpusPacket, duration, duration_of_one
+from bridge.audio.opus_packet import OpusPacket, duration
 from bridge.call.bus import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
+from bridge.rtc.in_order import LONGEST_RUN, Expected, InOrder
 from bridge.rtc.meter import Meter
+from bridge.rtc.tally import Tally
 from bridge.rtc.undecoded import Undecoded
 from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.red import unwrap
-from bridge.wire.rtp import HEADER_BYTES, PLAIN, RtpPacket, parse_packet, read_plain
+from bridge.wire.rtp import EXTENDED, PACKET_SAMPLES, PLAIN, RtpPacket, parse_packet
 from bridge.wire.sdp import RemoteAudio
 from bridge.wire.telephone_event import DigitReceiver
 
@@ -38,41 +40,6 @@ _RATIO: Final = 3  # from 48 kHz to the bus
 class Incoming:
     """Receives one source at a time; the newest SSRC is the source."""
 
-    __slots__ = (
-        "_changed_at",
-        "_concealed_samples",
-        "_decoder",
-        "_digit_receiver",
-        "_fec_samples",
-        "_framer",
-        "_frames",
-        "_lost_before",
-        "_meter",
-        "_on_digit",
-        "_packets",
-        "_payload_bytes",
-        "_payload_type",
-        "_previous_ssrc",
-        "_receiver",
-        "_receives",
-        "_red_type",
-        "_relay",
-        "_relay_begins",
-        "_relayed",
-        "_renumbering",
-        "_ssrc",
-        "_stragglers",
-        "_telephone_events",
-        "_timeline",
-        "_undecoded",
-        "_wake",
-        "last_received",
-        "malformed",
-        "push",
-        "reception",
-        "unknown_payloads",
-    )
-
     def __init__(
         self, opus: Opus, *, on_digit: Callable[[str], None], wake: Callable[[float], None]
     ) -> None:
@@ -82,10 +49,8 @@ class Incoming:
         self._relay_begins = False
         self._relayed = 0  # number of the packet passed on last
         self._renumbering = 0  # from the peer's numbers to those passed on
-        self.reception: ReceptionStatistics | None = None
-        """Of the source; None before its first packet."""
-        self.last_received: float | None = None
-        """When the last readable packet came, in monotonic seconds."""
+        self._reception: ReceptionStatistics | None = None
+        self._last_received: float | None = None
         self.malformed = 0
         """Packets that could not be read, and Opus that libopus refused."""
         self.unknown_payloads = 0
@@ -104,23 +69,43 @@ class Incoming:
         self._ssrc = _NO_SSRC
         self._previous_ssrc = _NO_SSRC
         self._changed_at = 0.0
-        self._packets = 0
-        self._payload_bytes = 0
-        self._stragglers = 0
-        self._frames = 0
-        self._concealed_samples = 0
-        self._fec_samples = 0
-        self._lost_before = 0
+        self._tally = Tally()
         self._meter = Meter()
         self._undecoded = Undecoded(self._decoder, self._meter)
+        self._in_order = InOrder(
+            decoder=self._decoder,
+            meter=self._meter,
+            undecoded=self._undecoded,
+            otherwise=self._receive,
+            moved=self._receive_moved,
+            mend=self._mend,
+        )
+        self.receive = self._in_order.receive
+        """Takes an unprotected RTP packet and monotonic seconds.
+
+        A packet that makes no sense is counted and dropped.
+        """
 
     def attach(self, push: Push | None, relay: Relay | None) -> None:
         """Set where frames and undecoded packets go; a decoder that stood still is warmed."""
+        self._end_run()
         self.push = push
         self._relay_begins = self._relay_begins or (self._relay is None and relay is not None)
         self._relay = relay
         if (push is not None or relay is None) and self._undecoded.warm():
             self._framer.reset()
+
+    @property
+    def reception(self) -> ReceptionStatistics | None:
+        """Of the source; None before its first packet."""
+        self._catch_up()
+        return self._reception
+
+    @property
+    def last_received(self) -> float | None:
+        """When the last readable packet came, in monotonic seconds."""
+        arrivals = self._in_order.arrivals
+        return arrivals[-1] if arrivals else self._last_received
 
     @property
     def relay_loss_ratio(self) -> float:
@@ -129,6 +114,7 @@ class Incoming:
 
     def adopt(self, audio: RemoteAudio) -> None:
         """Take over what was negotiated: payload types, and whether the peer sends."""
+        self._end_run()
         self._payload_type = audio.opus_payload_type
         self._red_type = -1 if audio.red_payload_type is None else audio.red_payload_type
         self._undecoded.expect_levels(audio.audio_level_id)
@@ -140,26 +126,26 @@ class Incoming:
 
     def renew(self) -> None:
         """Forget the source: another page takes its place; the totals go on."""
+        self._end_run()
         self._leave_source()
         self._previous_ssrc = _NO_SSRC
 
-    def receive(self, data: bytes, now: float) -> None:
-        """Take an unprotected RTP packet; one that makes no sense is counted and dropped."""
-        if len(data) > HEADER_BYTES and self._receive_next(data, now):
-            return
+    def _receive(self, data: bytes, now: float) -> None:
+        """Take a packet that is not the one expected in the run, and see whether a run may begin."""
+        self._end_run()
         try:
             packet = parse_packet(data)
         except RemoteProtocolError:
             self.malformed += 1
             return
         payload = packet.payload
-        self._packets += 1
-        self._payload_bytes += len(payload)
-        self.last_received = now
-        reception = self.reception
+        self._tally.packets += 1
+        self._tally.octets += len(payload)
+        self._last_received = now
+        reception = self._reception
         if reception is None or packet.ssrc != self._ssrc:
             if packet.ssrc == self._previous_ssrc and now - self._changed_at < _STRAGGLER_SECONDS:
-                self._stragglers += 1
+                self._tally.stragglers += 1
                 return
             reception = self._begin_source(packet.ssrc, now)
         reception.received(packet, now)
@@ -167,56 +153,78 @@ class Incoming:
             return
         if packet.payload_type == self._payload_type and payload:
             self._receive_audio(packet, now)
+            self._begin_run(PLAIN | EXTENDED if data[0] & 0x10 else PLAIN)
         elif packet.payload_type == self._red_type:
             self._receive_redundant(packet, now)
         else:
             self._receive_other(packet, now)
 
-    def _receive_next(self, data: bytes, now: float) -> bool:
-        """Take the packet expected next, as `receive` would but with the fewest calls.
-
-        False, and nothing is done, for any other packet; nearly all are of this kind.
-        """
-        flags, kind, sequence, timestamp, ssrc = read_plain(data)
-        reception, relay, timeline = self.reception, self._relay, self._timeline
+    def _begin_run(self, form: int) -> None:
+        """Expect the next packet, if all is as it should be, and there are some to come like it."""
+        expected, relay, push = self._receiver.expected(), self._relay, self.push
         if (
-            flags != PLAIN
-            or ssrc != self._ssrc
-            or kind & 0x7F != self._payload_type
-            or reception is None
-            or not self._receives
-            or self._receiver.timeline is not timeline
-            or (relay is not None and self._relay_begins)
+            expected is None
+            or self._reception is None
+            or self._relay_begins
+            or self._receiver.timeline is not self._timeline
         ):
-            return False
-        payload = data[HEADER_BYTES:]
-        samples = duration_of_one(payload)
-        position = self._receiver.follow(sequence, timestamp, samples, now) if samples else None
-        if position is None:
-            return False
-        reception.count(sequence, timestamp, now)
-        self._packets += 1
-        self._payload_bytes += len(payload)
-        self.last_received = now
-        if relay is not None:
-            number = (sequence - self._receiver.skipped + self._renumbering) & 0xFFFF
-            self._relayed = number
-            place, loudness = position - position % _RATIO, self._meter.level_dbov
-            relay(OpusPacket(payload, samples, number, place, timeline, loudness), now)
-            if self.push is None and self._relay is not None:
-                self._keep(payload, now)
-                return True
-        self._play_next(payload, position // _RATIO, samples // _RATIO, now)
-        return True
+            return
+        sequence, timestamp, position, samples = expected
+        if push is not None:
+            usual = samples == PACKET_SAMPLES and self._framer.empty
+            packets = -self._tally.frames % LEVEL_EVERY if usual else 0
+        else:
+            packets = 0 if relay is None else self._undecoded.spare
+        if packets and self._reception.follows(sequence, timestamp):
+            run = Expected(
+                form=form | self._payload_type,
+                ssrc=self._ssrc,
+                sequence=sequence,
+                timestamp=timestamp,
+                samples=samples,
+                place=position - position % _RATIO,
+                timeline=self._timeline,
+                renumbering=self._renumbering - self._receiver.skipped,
+                packets=min(packets, LONGEST_RUN),
+            )
+            self._in_order.begin(run, push, relay)
 
-    def _play_next(self, payload: bytes, pts: int, samples: int, now: float) -> None:
+    def _end_run(self) -> None:
+        self._catch_up()
+        self._in_order.end()
+
+    def _catch_up(self) -> None:
+        """Make up for what a run has only written down; it may go on afterwards."""
+        if self._in_order.arrivals and self._reception is not None:
+            self._last_received = self._in_order.arrivals[-1]
+            packets = self._in_order.settle(self._receiver, self._reception, self._tally)
+            if self._relay is not None:
+                self._relayed = (self._relayed + packets) & 0xFFFF
+
+    def _receive_moved(self, packet: OpusPacket, sequence: int, timestamp: int, now: float) -> None:
+        """Take a packet of a run that was passed on, when its frames are wanted as well since."""
+        payload, samples = packet.payload, packet.samples
+        self._receiver.follow(sequence, timestamp, samples, now)
+        if self._reception is not None:
+            self._reception.count(sequence, timestamp, now)
+        self._tally.packets += 1
+        self._tally.octets += len(payload)
+        self._last_received = now
+        self._relayed = packet.sequence
+        if self.push is None and self._relay is not None:
+            self._keep(payload, now)
+            return
         try:
             pcm = self._decoder.decode(payload)
         except RemoteProtocolError:
-            self.malformed += 1
-            self._concealed_samples += samples
-            pcm = self._decoder.conceal(samples)
-        self._frame(pcm, pts, now)
+            pcm = self._mend(samples)
+        self._frame(pcm, packet.position // _RATIO, now)
+
+    def _mend(self, samples: int) -> bytes:
+        """Make up sound for a packet that libopus refused."""
+        self.malformed += 1
+        self._tally.concealed_samples += samples // _RATIO
+        return self._decoder.conceal(samples // _RATIO)
 
     def _frame(self, pcm: bytes, pts: int, now: float) -> None:
         """Give sound of any length as frames."""
@@ -250,37 +258,20 @@ class Incoming:
 
     def statistics(self) -> ReceivedAudio:
         """Give the figures until now."""
-        reception = self.reception
-        return ReceivedAudio(
-            packets=self._packets,
-            bytes=self._payload_bytes,
-            lost=self._lost_before + (0 if reception is None else reception.lost),
-            late=self._receiver.late + self._stragglers,
-            reordered=self._receiver.reordered,
-            concealed_frames=self._concealed_samples // FRAME_SAMPLES,
-            fec_frames=self._fec_samples // FRAME_SAMPLES,
-            frames=self._frames,
-            jitter_seconds=0.0 if reception is None else reception.jitter_seconds,
-            level_dbov=self._meter.level_dbov,
-            silent_seconds=self._meter.silent_seconds,
-            noted_levels=self._meter.noted,
-            quiet_levels=self._meter.quiet,
-            measured_frames=self._meter.measured,
-            clipped_frames=self._meter.clipped,
-        )
+        return self._tally.figures(self.reception, self._receiver, self._meter)
 
     def _begin_source(self, ssrc: int, now: float) -> ReceptionStatistics:
         self._leave_source()
         self._changed_at = now
         self._ssrc = ssrc
-        self.reception = reception = ReceptionStatistics(ssrc=ssrc)
+        self._reception = reception = ReceptionStatistics(ssrc=ssrc)
         return reception
 
     def _leave_source(self) -> None:
-        if self.reception is not None:
-            self._lost_before += self.reception.lost
+        if self._reception is not None:
+            self._tally.lost_before += self._reception.lost
             self._previous_ssrc = self._ssrc
-        self.reception = None
+        self._reception = None
         self._receiver.restart()
         self._digit_receiver = DigitReceiver()
 
@@ -323,7 +314,7 @@ class Incoming:
                 if plain.payload_type == self._payload_type and self._receiver.lacks(
                     plain.sequence
                 ):
-                    self._fec_samples += duration(plain.payload) // _RATIO
+                    self._tally.fec_samples += duration(plain.payload) // _RATIO
                     self._receive_audio(plain, now)
         except RemoteProtocolError:
             self.malformed += 1
@@ -383,16 +374,16 @@ class Incoming:
                 return self._decoder.decode(step.payload)
             if action is Action.RECOVER:
                 pcm = self._decoder.recover(step.payload, step.samples)
-                self._fec_samples += step.samples
+                self._tally.fec_samples += step.samples
                 return pcm
         except RemoteProtocolError:
             self.malformed += 1
-        self._concealed_samples += step.samples
+        self._tally.concealed_samples += step.samples
         return self._decoder.conceal(step.samples)
 
     def _give(self, pcm: bytes, pts: int, now: float) -> None:
-        self._frames += 1
-        if self._frames % LEVEL_EVERY == 1:
+        self._tally.frames += 1
+        if self._tally.frames % LEVEL_EVERY == 1:
             self._meter.measure(pcm, now)
         if self.push is not None:
             self.push(Frame(pcm, pts, self._timeline), now)

@@ -28,12 +28,13 @@ _METER_PACKETS: Final = 3
 class Undecoded:
     """What went undecoded since frames were wanted last."""
 
-    __slots__ = ("_count", "_decoder", "_kept", "_level_id", "_meter", "_told")
+    __slots__ = ("_count", "_decoder", "_level_id", "_meter", "_told", "kept")
 
     def __init__(self, decoder: Decoder, meter: Meter) -> None:
         self._decoder = decoder
         self._meter = meter
-        self._kept: deque[bytes] = deque(maxlen=WARMING_PACKETS)
+        self.kept: deque[bytes] = deque(maxlen=WARMING_PACKETS)
+        """The newest payloads; what is added here must be told by `kept_run`."""
         self._count = 0
         self._level_id: int | None = None
         self._told = False
@@ -45,7 +46,7 @@ class Undecoded:
 
     def forget(self) -> None:
         """Begin anew: what comes next does not join on to what was kept."""
-        self._kept.clear()
+        self.kept.clear()
         self._count = 0
 
     def warm(self) -> bool:
@@ -54,11 +55,24 @@ class Undecoded:
             return False
         if self._count > WARMING_PACKETS:
             self._decoder.reset()
-        for payload in self._kept:
+        for payload in self.kept:
             with suppress(RemoteProtocolError):
                 self._decoder.decode(payload)
         self.forget()
         return True
+
+    @property
+    def spare(self) -> int:
+        """How many of the next packets need nothing but to be kept."""
+        place = self._count % _METER_EVERY
+        unmeasured = _METER_EVERY if self._told else _METER_EVERY - _METER_PACKETS - place
+        if self._level_id is None:
+            return max(0, unmeasured)
+        return max(0, min(unmeasured, TOLD_EVERY - 1 - self._count % TOLD_EVERY))
+
+    def kept_run(self, packets: int) -> None:
+        """Take note of packets that were only kept, no more of them than could be spared."""
+        self._count += packets
 
     def keep(self, payload: bytes, now: float, packet: RtpPacket | None = None) -> None:
         """Keep a packet's payload; its level is the peer's word, or measured now and then.
@@ -71,7 +85,7 @@ class Undecoded:
         Raises:
             RemoteProtocolError: it was decoded for its level, and libopus refused it.
         """
-        self._kept.append(payload)
+        self.kept.append(payload)
         self._count = count = self._count + 1
         if self._level_id is not None and count % TOLD_EVERY == 0:
             told = None if packet is None else read_level(packet, self._level_id)

@@ -1,5 +1,6 @@
 """How well one RTP source is received (RFC 3550, appendices A.1, A.3 and A.8)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from bridge.wire.rtcp import ReportBlock, SenderReport, ntp_middle
@@ -105,6 +106,39 @@ class ReceptionStatistics:
         self._received += 1
         self._distinct += 1
         self._measure_jitter(timestamp, now)
+
+    def follows(self, sequence: int, timestamp: int) -> bool:
+        """Whether a packet with these numbers would be the next after the newest one."""
+        return (
+            sequence == (self._highest + 1) & 0xFFFF
+            and self._last_arrival is not None
+            and self._bad_sequence < 0
+            and 0 < (timestamp - self._last_timestamp) & 0xFFFF_FFFF < 1 << 31
+        )
+
+    def count_run(self, arrivals: Sequence[float], timestamp: int, samples: int) -> None:
+        """Count packets that came one after the other, as `count` would.
+
+        Args:
+            arrivals: When each came; the first one `follows`.
+            timestamp: Of the first.
+            samples: From the timestamp of one to that of the next.
+        """
+        packets = len(arrivals)
+        self.packets += packets
+        self._highest += packets
+        self._seen = (((self._seen + 1) << packets) - 1) & _HISTORY
+        self._received += packets
+        self._distinct += packets
+        self._measure_jitter(timestamp, arrivals[0])
+        self._last_timestamp = (timestamp + (packets - 1) * samples) & 0xFFFF_FFFF
+        rate, jitter, last = self._clock_rate, self._jitter, arrivals[0]
+        for arrival in arrivals[1:]:
+            deviation = abs((arrival - last) * rate - samples)
+            if deviation < _PLAUSIBLE_DEVIATION * rate:
+                jitter += (deviation - jitter) / 16
+            last = arrival
+        self._jitter, self._last_arrival = jitter, last
 
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Remember the source's report, for the round trip it will compute."""

@@ -14,8 +14,12 @@ PACKET_SAMPLES: Final = 960
 
 HEADER_BYTES: Final = 12
 
-PLAIN: Final = 0x80
-"""First byte of a packet without padding, extension and CSRCs."""
+PLAIN: Final = 0x8000
+"""Form of a packet with neither padding nor extension nor CSRCs, to which its type is added."""
+EXTENDED: Final = 0x1000
+"""Bit of the form that is set when an extension follows the header."""
+MARKER: Final = 0x80
+"""Bit of the form that is the marker."""
 
 _TIMESTAMPS_PER_SAMPLE: Final = 3  # 48 kHz over the bus' 16 kHz
 _SEQUENCE_MASK: Final = 0xFFFF
@@ -31,6 +35,11 @@ _ALL_SENT: Final = (1 << _WINDOW) - 1
 
 _HEADER: Final = Struct("!BBHII")
 _EXTENSION: Final = Struct("!HH")
+read_form: Final = Struct("!HHII").unpack_from
+"""Reads a header of at least `HEADER_BYTES`: form, sequence, timestamp, SSRC.
+
+The form is what the first two bytes say; where it is `PLAIN`, the payload begins after the header.
+"""
 _pack_header = _HEADER.pack
 _unpack_header = _HEADER.unpack_from
 
@@ -58,15 +67,15 @@ def is_rtcp(data: bytes) -> bool:
     return len(data) > 1 and 192 <= data[1] <= 223
 
 
-def read_plain(data: bytes) -> tuple[int, int, int, int, int]:
-    """Read the header of a packet: first byte, second byte, sequence, timestamp, SSRC.
+def after_extension(data: bytes) -> int:
+    """Tell where the payload of a packet begins whose form is `PLAIN` and `EXTENDED`.
 
-    Where the first byte is `PLAIN` the payload begins at `HEADER_BYTES`, with nothing to strip.
-
-    Raises:
-        struct.error: shorter than a header.
+    It may be beyond the end of a packet that is cut off.
     """
-    return _unpack_header(data)
+    if len(data) < HEADER_BYTES + 4:
+        return len(data)
+    words: int = _EXTENSION.unpack_from(data, HEADER_BYTES)[1]
+    return HEADER_BYTES + 4 + 4 * words
 
 
 def parse_packet(data: bytes) -> RtpPacket:
@@ -161,7 +170,7 @@ class OutgoingStream:
         return self._sequence & _SEQUENCE_MASK
 
     def stamp(
-        self, frame_pts: int, timeline: Hashable, now: float, *, samples: int = PACKET_SAMPLES
+        self, frame_pts: int, timeline: Hashable, now: float, samples: int = PACKET_SAMPLES
     ) -> bytes | None:
         """Give the 12-byte header of the next packet, which holds the frame at `frame_pts`.
 
@@ -179,16 +188,19 @@ class OutgoingStream:
             None, counted in `dropped`, when the frame's time has already been sent.
         """
         timestamp = frame_pts * _TIMESTAMPS_PER_SAMPLE + self._offset
-        if timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
-            timestamp = self._resume_at(now)
-            self._timeline = timeline
-            self._offset = timestamp - frame_pts * _TIMESTAMPS_PER_SAMPLE
-            kind = self.payload_type | 0x80
-        elif timestamp < self._end:
-            self.dropped += 1
-            return None
-        else:
-            kind = self.payload_type if timestamp == self._end else self.payload_type | 0x80
+        kind = self.payload_type
+        # Nearly every frame joins on to the last one: that is asked first.
+        if timestamp != self._end or timeline is not self._timeline:
+            if timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
+                timestamp = self._resume_at(now)
+                self._timeline = timeline
+                self._offset = timestamp - frame_pts * _TIMESTAMPS_PER_SAMPLE
+                kind |= 0x80
+            elif timestamp < self._end:
+                self.dropped += 1
+                return None
+            elif timestamp != self._end:
+                kind |= 0x80
         sequence = self._sequence
         self._sequence = sequence + 1
         self._timestamp = timestamp
@@ -200,7 +212,7 @@ class OutgoingStream:
         return _pack_header(0x80, kind, sequence & 0xFFFF, timestamp & 0xFFFF_FFFF, self.ssrc)
 
     def stamp_relayed(
-        self, sequence: int, position: int, timeline: Hashable, now: float, *, samples: int
+        self, sequence: int, position: int, timeline: Hashable, now: float, samples: int
     ) -> bytes | None:
         """Give the header of a packet that is passed on as it came.
 
@@ -220,14 +232,21 @@ class OutgoingStream:
             None, counted in `dropped`, when its number or its time has already been sent.
         """
         timestamp = position + self._offset
-        if timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
+        ahead, kind = 1, self.payload_type
+        if (
+            timestamp == self._end
+            and timeline is self._timeline
+            and self._sent == _ALL_SENT
+            and sequence == (self._relayed + 1) & 0xFFFF
+        ):
+            pass  # nearly every packet: it joins on to the last one, and none is missing
+        elif timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
             timestamp = self._resume_at(now)
             self._timeline = timeline
             self._offset = timestamp - position
-            ahead, kind = 1, self.payload_type | 0x80
+            kind |= 0x80
             self._sent = _ALL_SENT
         else:
-            ahead = 1
             if self._sent:
                 ahead = ((sequence - self._relayed + 0x8000) & _SEQUENCE_MASK) - 0x8000
                 if ahead <= 0 and timestamp < self._timestamp:
@@ -237,12 +256,11 @@ class OutgoingStream:
                 return None
             if not 0 < ahead <= _LONGEST_LOSS:
                 ahead = 1
-            kind = self.payload_type
             if ahead == 1 and timestamp != self._end:
                 kind |= 0x80
+            self._sent = ((self._sent or _ALL_SENT) << ahead | 1) & _ALL_SENT
         number = self._sequence + ahead - 1
         self._sequence = number + 1
-        self._sent = ((self._sent or _ALL_SENT) << ahead | 1) & _ALL_SENT
         self._relayed = sequence
         self._timestamp = timestamp
         self._end = timestamp + samples

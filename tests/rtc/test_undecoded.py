@@ -62,3 +62,22 @@ def test_what_libopus_refuses_is_told(undecoded):
         undecoded.keep(PAYLOADS[number], 0.0)
     with pytest.raises(RemoteProtocolError):
         undecoded.keep(b"\xff\xff\xff", 0.0)
+
+
+def test_packets_that_need_only_be_kept_can_be_told_together(undecoded, meter):
+    assert undecoded.spare == 47
+    undecoded.kept_run(47)
+    assert undecoded.spare == 0
+    for number in range(3):
+        undecoded.keep(PAYLOADS[number], 0.94 + number * 0.02)
+    assert meter.measured == 1
+    assert undecoded.spare == 47
+
+
+def test_a_told_level_is_looked_for_in_every_fifth_packet(undecoded, meter):
+    undecoded.expect_levels(1)
+    assert undecoded.spare == 4
+    undecoded.kept_run(4)
+    assert undecoded.spare == 0
+    undecoded.keep(PAYLOADS[4], 0.1, packet(4, **TOLD_20))
+    assert (meter.level_dbov, undecoded.spare) == (-20.0, 4)

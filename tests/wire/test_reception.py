@@ -169,3 +169,27 @@ def test_loss_is_exact_whatever_the_order(
     assert statistics.packets == len(order)
     assert statistics.duplicates == len(doubled - lost)
     assert statistics.highest_sequence == start + 299
+
+
+@given(st.lists(st.floats(0.0, 8.0), min_size=1, max_size=200), st.sampled_from([480, 960]))
+def test_a_run_counts_as_its_packets_one_by_one(gaps: list[float], samples: int) -> None:
+    together, single = heard(65_500), heard(65_500)
+    begun = 65_500 * 0.02
+    arrivals = [begun + sum(gaps[: index + 1]) for index in range(len(gaps))]
+    first = 65_501 * 960 % 2**32
+    assert together.follows(65_501, first)
+    together.count_run(arrivals, first, samples)
+    for index, arrival in enumerate(arrivals):
+        single.count((65_501 + index) & 0xFFFF, (first + index * samples) % 2**32, arrival)
+    assert together.report_block(9.0) == single.report_block(9.0)
+    assert together.jitter_seconds == single.jitter_seconds
+    hear(together, 65_501 + len(gaps) + 3)
+    hear(single, 65_501 + len(gaps) + 3)
+    assert (together.lost, together.packets) == (single.lost, single.packets)
+
+
+def test_only_the_very_next_packet_follows() -> None:
+    statistics = heard(65_534, 65_535)
+    assert statistics.follows(0, 65_536 * 960 % 2**32)
+    assert not statistics.follows(1, 65_537 * 960 % 2**32)
+    assert not ReceptionStatistics(ssrc=9).follows(0, 960)

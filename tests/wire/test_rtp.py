@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import RemoteProtocolError
-from bridge.wire.rtp import OutgoingStream, RtpPacket, is_rtcp, parse_packet
+from bridge.wire.rtp import OutgoingStream, RtpPacket, after_extension, is_rtcp, parse_packet
 
 SSRC = 0xDEADBEEF
 
@@ -297,3 +297,10 @@ def test_whatever_happens_the_numbers_only_go_on(
         sent += 1
         last, end, last_time = expected, expected + step.samples, now
     assert (outgoing.packets, outgoing.dropped) == (sent, dropped)
+
+
+def test_where_an_extension_ends() -> None:
+    header = bytes([0x90, 111]) + bytes(10)
+    assert after_extension(header + bytes([0xBE, 0xDE, 0, 2]) + bytes(8) + b"sound") == 24
+    assert after_extension(header + bytes([0xBE, 0xDE, 1, 0])) == 16 + 1024
+    assert after_extension(header + b"\xbe\xde") == 14
