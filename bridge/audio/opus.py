@@ -142,7 +142,8 @@ class Decoder:
         # An empty packet would be taken for a loss.
         if not payload:
             raise RemoteProtocolError("empty Opus packet")
-        samples = self._decode(self._handle, payload, len(payload), self._pcm, _LONGEST_SAMPLES, 0)
+        decode = self._decode  # a call of an attribute that is no method is slow
+        samples = decode(self._handle, payload, len(payload), self._pcm, _LONGEST_SAMPLES, 0)
         if samples < 0:
             raise RemoteProtocolError(f"Opus packet: {self._opus.error(samples)}")
         pcm: bytes = self._view[: 2 * samples]
@@ -240,7 +241,8 @@ class Encoder:
         # libopus would read past the end of anything shorter.
         if len(pcm) != FRAME_BYTES:
             raise LocalProtocolError(f"a frame has {FRAME_BYTES} bytes, not {len(pcm)}")
-        size = self._encode(self._handle, pcm, FRAME_SAMPLES, self._packet, _LONGEST_PACKET)
+        encode = self._encode  # as above
+        size = encode(self._handle, pcm, FRAME_SAMPLES, self._packet, _LONGEST_PACKET)
         if size < 0:
             raise LocalProtocolError(f"opus_encode: {self._opus.error(size)}")
         packet: bytes = self._view[:size]

@@ -37,6 +37,8 @@ LONGEST_CATCH_UP: Final = 2.0
 PAUSE_SECONDS: Final = 2.0
 """For how much longer a pause of speech is waited for."""
 
+_RELAY: Final = Road.RELAY  # looked up once: it is asked for with every packet
+
 
 class Relay(Protocol):
     """Where a source sends its packets undecoded."""
@@ -349,28 +351,29 @@ class Bus:
 class _Relay:
     """Passes the packets of one source on, and moves sinks between the relay and frames."""
 
-    __slots__ = ("_moved", "_sinks")
+    __slots__ = ("_moved", "_packets", "_sinks")
 
     def __init__(self, parties: list[_Party], moved: Callable[[], None]) -> None:
-        self._sinks = [
+        self._packets = [
             (party, packets) for party in parties if (packets := party.sink.packets) is not None
         ]
+        # Bound once: the calls below happen for every packet.
+        self._sinks = [(party, packets.take) for party, packets in self._packets]
         self._moved = moved
 
     def __call__(self, packet: OpusPacket, now: float) -> None:
         moved = False
-        for party, packets in self._sinks:
-            if party.relay_at > now or (
-                party.road is not Road.RELAY and self._speaks(packet, party, now)
-            ):
+        for party, take in self._sinks:
+            relayed = party.road is _RELAY
+            if not relayed and (party.relay_at > now or self._speaks(packet, party, now)):
                 continue
-            if packets.take(packet, now):
-                if party.road is not Road.RELAY:
+            if take(packet, now):
+                if not relayed:
                     party.road = Road.RELAY
                     moved = True
             else:
                 party.relay_at = now + RETURN_SECONDS
-                if party.road is Road.RELAY:
+                if relayed:
                     party.road = Road.PCM
                     moved = True
         if moved:
@@ -383,7 +386,7 @@ class _Relay:
 
     @property
     def loss_ratio(self) -> float:
-        relayed = [packets for party, packets in self._sinks if party.road is Road.RELAY]
+        relayed = [packets for party, packets in self._packets if party.road is Road.RELAY]
         return max((packets.loss_ratio for packets in relayed), default=0.0)
 
 

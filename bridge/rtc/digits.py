@@ -24,7 +24,15 @@ _SHORTEST_PULSE: Final = PACKET_SECONDS / 2
 class DigitSender:
     """A bounded queue of digits and the packets of the one that is being sent."""
 
-    __slots__ = ("_clock_rate", "_last", "_packets", "_payload_type", "_pulses", "_queue")
+    __slots__ = (
+        "_clock_rate",
+        "_last",
+        "_packets",
+        "_payload_type",
+        "_pulses",
+        "_queue",
+        "pending",
+    )
 
     def __init__(self) -> None:
         self._queue: deque[str] = deque()
@@ -33,11 +41,8 @@ class DigitSender:
         self._last = float("-inf")
         self._payload_type = -1
         self._clock_rate = CLOCK_RATE
-
-    @property
-    def pending(self) -> bool:
+        self.pending = False
         """Whether a digit is being sent or waits; `next_packet` is then to be called every 20 ms."""
-        return self._pulses > 0 or bool(self._queue)
 
     def use(self, telephone_events: Mapping[int, int]) -> None:
         """Take note of what the peer accepts.
@@ -54,6 +59,7 @@ class DigitSender:
             self._queue.clear()
             self._packets.clear()
             self._pulses = 0
+            self.pending = False
 
     def add(self, digits: str) -> bool:
         """Queue digits; characters that are none are left out.
@@ -66,6 +72,7 @@ class DigitSender:
         if self._payload_type < 0 or len(self._queue) + len(wanted) > QUEUE_LIMIT:
             return False
         self._queue.extend(wanted)
+        self.pending = self._pulses > 0 or bool(self._queue)
         return True
 
     def next_packet(self, stream: OutgoingStream, now: float) -> bytes | None:
@@ -80,6 +87,7 @@ class DigitSender:
             self._pulses = _PULSES_PER_DIGIT
         self._last = now
         self._pulses -= 1
+        self.pending = self._pulses > 0 or bool(self._queue)
         if not self._packets:
             return None
         packet = self._packets.popleft()

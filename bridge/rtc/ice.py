@@ -89,12 +89,13 @@ class MediaSocket(StunProtocol):
             return
         sender = addr if len(addr) == 2 else addr[:2]
         first = data[0]
-        if first < 4:
+        if 127 < first < 192 and sender in self._known:
+            take = self._on_media
+            take(data)
+        elif first < 4:
             self._stun_received(data, sender)
         elif sender not in self._known:
             self._discarded["unknown_source"] += 1
-        elif 127 < first < 192:
-            self._on_media(data)
         elif 19 < first < 64:
             self._on_dtls(data)
         else:

@@ -123,9 +123,11 @@ class IceLink:
 
     def send(self, data: bytes) -> bool:
         """Send a datagram on the serving connection's pair of the moment; False without one."""
-        if self.serving is None or self.serving.route is None:
+        serving = self.serving
+        route = None if serving is None else serving.route
+        if route is None:
             return False
-        transport, address = self.serving.route
+        transport, address = route
         transport.sendto(data, address)
         return True
 

@@ -119,17 +119,18 @@ class Outgoing:
         """Encode and send a frame; dropped while digits are sent or the peer wants no sound."""
         if not self._sends or self._digits.pending:
             return
-        stream = self.stream
+        stream, pcm = self.stream, frame.pcm
         header = stream.stamp(frame.pts, frame.timeline, now)
         if header is None:
             return
         if self._relayed:
             self._join()
-        payload = self._encoding.encode(frame.pcm)
+        payload = self._encoding.encode(pcm)
         stream.octets += len(payload)
         if stream.packets % LEVEL_EVERY == 1:
-            self._meter.measure(frame.pcm, now)
-        self.transmit(header + payload)
+            self._meter.measure(pcm, now)
+        transmit = self.transmit
+        transmit(header + payload)
 
     def take(self, packet: OpusPacket, now: float) -> bool:
         """Send a packet as it is; dropped as frames are by `push`.
@@ -141,23 +142,22 @@ class Outgoing:
         """
         if not self._sends or self._digits.pending:
             return True
-        payload, samples = packet.payload, packet.samples
+        payload, samples, sequence, position, timeline, level_dbov = packet
         if samples > self._longest_samples or len(payload) > _LONGEST_PAYLOAD:
             return False
         if self._silence is not None and not is_plain(payload):
             return False
         stream = self.stream
-        header = stream.stamp_relayed(
-            packet.sequence, packet.position, packet.timeline, now, samples=samples
-        )
+        header = stream.stamp_relayed(sequence, position, timeline, now, samples)
         if header is None:
             return True
-        self.transmit(header + payload)
+        transmit = self.transmit
+        transmit(header + payload)
         stream.octets += len(payload)
         self._relayed.append(payload)
-        self._relayed_packets += 1
-        if self._relayed_packets % TOLD_EVERY == 1:
-            self._meter.note(packet.level_dbov, now)
+        self._relayed_packets = count = self._relayed_packets + 1
+        if count % TOLD_EVERY == 1:
+            self._meter.note(level_dbov, now)
         return True
 
     def open_gate(self, now: float) -> None:

@@ -20,6 +20,13 @@ _BUFFER_BYTES: Final = 2048
 _LARGEST_PLAIN: Final = 1350
 # libsrtp's srtp_err_status_t (srtp.h): packet seen before, packet too old to tell.
 _OK: Final = 0
+# What authentication adds to an RTP packet, by profile (RFC 3711 §4.2, RFC 5764 §4.1.2, RFC 7714).
+_TAG_BYTES: Final = {
+    Policy.SRTP_PROFILE_AES128_CM_SHA1_80: 10,
+    Policy.SRTP_PROFILE_AES128_CM_SHA1_32: 4,
+    Policy.SRTP_PROFILE_AEAD_AES_128_GCM: 16,
+    Policy.SRTP_PROFILE_AEAD_AES_256_GCM: 16,
+}
 _REPLAYED: Final = (9, 10)
 
 # Bound once: looking a function up in the library costs as much as calling it.
@@ -56,6 +63,7 @@ class Srtp:
         "_send_session",
         "_source",
         "_sources",
+        "_tag",
         "_view",
     )
 
@@ -67,6 +75,7 @@ class Srtp:
         self._buffer = ffi.new("unsigned char[]", _BUFFER_BYTES)
         self._view = ffi.buffer(self._buffer)
         self._length = ffi.new("int *")
+        self._tag = _TAG_BYTES[profile]
         self._source = b""
         self._sources: set[bytes] = set()
 
@@ -80,11 +89,11 @@ class Srtp:
         if size > _LARGEST_PLAIN:
             raise LocalProtocolError(f"a packet of {size} bytes does not fit a datagram")
         view, length = self._view, self._length
-        view[0:size] = packet
+        view[:size] = packet
         length[0] = size
-        if _protect(self._send, self._buffer, length) != _OK:
+        if _protect(self._send, self._buffer, length):
             return None
-        protected: bytes = view[0 : length[0]]
+        protected: bytes = view[: size + self._tag]
         return protected
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
@@ -110,16 +119,16 @@ class Srtp:
             return Refusal.TOO_MANY_SOURCES
         size = len(packet)
         view, length = self._view, self._length
-        view[0:size] = packet
+        view[:size] = packet
         length[0] = size
         status = _unprotect(self._receive, self._buffer, length)
-        if status == _OK:
-            if source != self._source:
-                self._source = source
-                self._sources.add(source)
-            plain: bytes = view[0 : length[0]]
-            return plain
-        return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
+        if status:
+            return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
+        if source != self._source:
+            self._source = source
+            self._sources.add(source)
+        plain: bytes = view[: size - self._tag]
+        return plain
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | Refusal:
         """Verify and decrypt a compound RTCP packet of at most 1500 bytes."""

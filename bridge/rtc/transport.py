@@ -222,19 +222,20 @@ class Transport:
         if srtp is None or len(data) < _SHORTEST_PACKET:
             self._discarded["bad_srtp" if srtp else "early_media"] += 1
             return
-        is_rtcp = 191 < data[1] < 224  # RFC 5761 §4
-        plain = srtp.unprotect_rtcp(data) if is_rtcp else srtp.unprotect(data)
+        # What is called below is looked up first: a call of an attribute that is no method is slow.
+        if 191 < data[1] < 224:  # RFC 5761 §4
+            plain, receive = srtp.unprotect_rtcp(data), self._receive_rtcp
+        else:
+            plain, receive = srtp.unprotect(data), self._receive_rtp
         if not isinstance(plain, bytes):
             self._discarded[plain.value] += 1
             return
-        now = self._link.heard_at = self._clock()
+        clock = self._clock
+        self._link.heard_at = now = clock()
         if now >= self._second_ends:
             self._second_ends, self._allowed = now + 1.0, MOST_PACKETS
-        self._allowed -= 1
-        if self._allowed < 0:
+        self._allowed = allowed = self._allowed - 1
+        if allowed < 0:
             self._discarded["too_many_packets"] += 1
             return
-        if is_rtcp:
-            self._receive_rtcp(plain, now)
-        else:
-            self._receive_rtp(plain, now)
+        receive(plain, now)
