@@ -200,7 +200,8 @@ def test_the_path_may_be_left_out_of_the_address():
 
 async def udp(meta: World, *, ports: str, stun_url: str, bind: str = "127.0.0.1") -> str:
     rtc = Rtc(bind=[bind], ports=ports, stun_urls=[stun_url] if stun_url else [])
-    return (await check(meta, "", rtc=rtc)).hints()
+    report: Report = await check(meta, "", rtc=rtc)
+    return report.hints()
 
 
 async def test_where_udp_leaves_is_told(monkeypatch):

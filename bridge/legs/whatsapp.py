@@ -24,7 +24,7 @@ __all__ = ["PeerFactory", "Ring", "SetupObserver", "Signalling", "WhatsAppLeg"]
 log = logging.getLogger(__name__)
 
 GOODBYE_SECONDS: Final = 0.8
-"""How long the leg's end waits for Meta to take the goodbye."""
+"""How long the leg's end waits for Meta to take the goodbye, which goes on by itself after that."""
 SILENT_AFTER_SECONDS = 2.0
 """A leg that was sending and has sent nothing for this long is reported silent."""
 
@@ -290,9 +290,10 @@ class WhatsAppLeg:
         try:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._goodbye(self.wacid)
-        except (BridgeError, TimeoutError) as error:
-            code = error.code if isinstance(error, BridgeError) else "timeout"
-            log.warning("leg.goodbye_failed", extra={"kind": self.kind, "code": code})
+        except TimeoutError:
+            log.info("leg.goodbye_late", extra={"kind": self.kind})
+        except BridgeError as error:
+            log.warning("leg.goodbye_failed", extra={"kind": self.kind, "code": error.code})
 
     def _gone(self, reason: EndReason) -> None:
         self._parted = True

@@ -21,6 +21,12 @@ CREATE TABLE IF NOT EXISTS whatsapp_calls (
     ended_at REAL
 );
 CREATE INDEX IF NOT EXISTS whatsapp_calls_ended ON whatsapp_calls (ended_at);
+CREATE TABLE IF NOT EXISTS whatsapp_dials (
+    id INTEGER PRIMARY KEY,
+    opaque TEXT NOT NULL,
+    line TEXT NOT NULL,
+    node INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS whatsapp_permissions (
     line TEXT NOT NULL,
     person TEXT NOT NULL,
@@ -89,7 +95,7 @@ class WhatsAppStore:
 
         The first node answers for those of nodes that do not exist any more.
         """
-        first = nodes if self._node == 0 else 1 << 30
+        first = self._first_gone(nodes)
 
         def find(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
             found = connection.execute(
@@ -100,6 +106,42 @@ class WhatsAppStore:
             return [(wacid, LineName(line)) for wacid, line in found]
 
         return await self._database.run(find)
+
+    async def begin_dial(self, opaque: str, line: LineName) -> int:
+        """Write down that Meta is asked to ring somebody, until `end_dial`; gives the row's id.
+
+        Args:
+            opaque: what Meta gives back in the call's webhooks.
+            line: whose call it is.
+        """
+
+        def insert(connection: sqlite3.Connection) -> int:
+            added = connection.execute(
+                "INSERT INTO whatsapp_dials (opaque, line, node) VALUES (?, ?, ?)",
+                (opaque, line, self._node),
+            )
+            return added.lastrowid or 0
+
+        return await self._database.run(insert)
+
+    def end_dial(self, row: int) -> None:
+        """Write down that Meta has answered, or that this node knows that it did not."""
+        self._database.post(
+            lambda connection: _run(connection, "DELETE FROM whatsapp_dials WHERE id = ?", (row,))
+        )
+
+    async def dials_left(self, *, nodes: int) -> list[tuple[str, LineName]]:
+        """Give, once, what Meta gives back of the calls that this node's forerunner was dialling."""
+        values = (self._node, self._first_gone(nodes))
+
+        def take(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
+            found = connection.execute(
+                "DELETE FROM whatsapp_dials WHERE node = ? OR node >= ? RETURNING opaque, line",
+                values,
+            )
+            return [(opaque, LineName(line)) for opaque, line in found]
+
+        return await self._database.run(take)
 
     def remember(self, line: LineName, reply: PermissionReplied) -> None:
         """Keep what somebody answered, unless a later answer is known."""
@@ -127,6 +169,10 @@ class WhatsAppStore:
             return Reply(bool(row[0]), bool(row[1]), row[2], row[3]) if row else None
 
         return await self._database.run(find)
+
+    def _first_gone(self, nodes: int) -> int:
+        """The first index of the nodes that are no more and that this one answers for."""
+        return nodes if self._node == 0 else 1 << 30
 
 
 def _run(

@@ -109,7 +109,12 @@ class CloudProvider:
         return await self._line(line).graph.ask_permission(number, text=text, template=template)
 
     async def recover(self, *, nodes: int) -> None:
-        """Tell Meta of the end of the calls that this node's forerunner was cut off from."""
+        """Tell Meta of the end of the calls that this node's forerunner was cut off from.
+
+        Of those that it was dialling Meta's id is not known; they are ended when they turn up.
+        """
+        for opaque, line in await self.calls.store.dials_left(nodes=nodes):
+            self._dials.doubt(line, opaque)
         for wacid, line in await self.calls.store.left_over(nodes=nodes):
             if line in self.lines and wacid not in self.calls:
                 log.info("whatsapp.recovered", extra={"wacid": mask(wacid)})

@@ -21,6 +21,9 @@ DOUBT_SECONDS: Final = 120.0
 """How long a call may turn up whose `connect` failed without a clear answer."""
 DOUBTS_KEPT: Final = 1000
 
+NOBODY: Final = frozenset({"", "unknown"})
+"""What a person is called whom Meta does not name."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Dial:
@@ -28,6 +31,7 @@ class _Dial:
 
     line: LineName
     number: str
+    """Empty for a call of a process that is no more."""
     opaque: str
 
 
@@ -75,10 +79,17 @@ class Dials:
         except asyncio.CancelledError:
             asked.add_done_callback(lambda _: spawn(leg.aclose(), name=f"abandon {leg_id}"))
             raise
+        except Exception:
+            await leg.aclose()
+            raise
         if failed:
             await leg.aclose()
             raise failed[0]
         return leg
+
+    def doubt(self, line: LineName, opaque: str) -> None:
+        """End the call that Meta gives this back of, should there be one: nobody waits for it."""
+        self._doubts[_Dial(line, "", opaque)] = self._now() + DOUBT_SECONDS
 
     def disown(self, line: LineName, event: CallNews) -> bool:
         """End the call that an event is about, if it is one that nobody waits for any more."""
@@ -101,6 +112,8 @@ class Dials:
         calls, graph = self._calls, self._calls.lines[dial.line].graph
         # Where this is tried again in the same words, what turns up may be this call.
         doubted = self._doubts.pop(dial, 0.0)
+        # A process that is killed now leaves word for the next one.
+        row = await calls.store.begin_dial(dial.opaque, dial.line)
         self._asked.append(dial)
         try:
             leg.wacid = await graph.connect(dial.number, offer, opaque=dial.opaque)
@@ -112,6 +125,7 @@ class Dials:
             self._doubts[dial] = doubted if refused else self._now() + DOUBT_SECONDS
         finally:
             self._asked.remove(dial)
+            calls.store.end_dial(row)
         if failed:
             self._review(dial)
         else:
@@ -139,7 +153,7 @@ def _is_of(event: CallNews, person: str, dial: _Dial, line: LineName) -> bool:
     if dial.line != line or (opaque and opaque != dial.opaque):
         return False
     # Meta may leave one of both out, but not both.
-    return person == dial.number or (bool(opaque) and person in {"", "unknown"})
+    return person == dial.number or (bool(opaque) and (not dial.number or person in NOBODY))
 
 
 def _opaque(order: DialOrder) -> str:

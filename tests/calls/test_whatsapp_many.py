@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -29,13 +30,13 @@ class Bridge:
         self.url = server.url
         self._http = http
 
-    async def post(self, path: str, body: object) -> dict:
+    async def post(self, path: str, body: object) -> Any:
         headers = {"token": "many"}
         async with self._http.post(f"{self.url}{path}", json=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
             return (await answer.json())["data"]
 
-    async def calls(self) -> list[dict]:
+    async def calls(self) -> Any:
         async with self._http.get(f"{self.url}/call/status", headers={"token": "many"}) as answer:
             return (await answer.json())["data"]["calls"]
 
@@ -46,7 +47,7 @@ class Bridge:
         told = [line for line in lines if line.startswith("bridge_calls_ended_total")]
         return sum(float(line.split()[-1]) for line in told)
 
-    async def until(self, found) -> list[dict]:
+    async def until(self, found) -> Any:
         """Wait until the list of calls is as it should be."""
         while not found(calls := await self.calls()):
             await asyncio.sleep(0.1)
@@ -89,7 +90,8 @@ async def test_two_hundred_calls_ring_connect_and_end(tmp_path, record_property)
 
         async def dial(user: str) -> DoubleCall:
             await bridge.post("/call/dial", {"phone": user})
-            return next(call for call in graph.calls.values() if call.user == user)
+            calls: list[DoubleCall] = list(graph.calls.values())
+            return next(call for call in calls if call.user == user)
 
         users = await asyncio.gather(*(set_up(number) for number in range(COUNT)))
         listed = await bridge.until(lambda calls: len(calls) == COUNT)

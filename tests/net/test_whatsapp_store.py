@@ -39,6 +39,16 @@ async def test_what_a_forerunner_left_is_found_by_its_node(database):
     assert await nodes[0].left_over(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
 
 
+async def test_what_a_forerunner_was_dialling_is_given_once(database):
+    nodes = [WhatsAppStore(database, node=node) for node in range(3)]
+    rows = [await store.begin_dial(f"of {node}", LINE) for node, store in enumerate(nodes)]
+    nodes[0].end_dial(await nodes[0].begin_dial("done", LINE))
+    assert len(set(rows)) == 3
+    assert await nodes[1].dials_left(nodes=3) == [("of 1", LINE)]
+    assert await nodes[1].dials_left(nodes=3) == []
+    assert await nodes[0].dials_left(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
+
+
 async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
     store = WhatsAppStore(database, node=0)
     assert await store.reply(LINE, "15550102222") is None

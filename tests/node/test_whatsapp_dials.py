@@ -1,12 +1,14 @@
 """Calls of ours that ring WhatsApp users, and those that nobody waits for any more."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
 from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
+from bridge.net.whatsapp_store import WhatsAppStore
 from bridge.node import whatsapp_dials
-from tests.support.cloud_bench import LINE, USER, answer, cloud_bench, over, status
+from tests.support.cloud_bench import LINE, USER, CloudBench, answer, cloud_bench, over, status
 
 TIMEOUT = WhatsAppError("Meta did not answer in time")
 
@@ -205,3 +207,46 @@ async def test_what_is_in_doubt_is_bounded(bench, monkeypatch):
     assert not bench.take(answer("wacid.2"))
     await bench.settled()
     assert bench.asked[2:] == [("terminate", "wacid.2")]
+
+
+# What a process was dialling when it was killed
+
+
+async def killed_while_dialling(bench, opaque=""):
+    """Leave the database as a process leaves it that ends while Meta is asked."""
+    gate = bench.graph.gates["connect"] = asyncio.Event()
+    dialled = asyncio.create_task(bench.dial(opaque))
+    await being_asked(bench)
+    successor = CloudBench(bench.database)
+    await successor.provider.recover(nodes=1)
+    return successor, gate, dialled
+
+
+async def test_the_next_process_ends_what_the_last_was_dialling(bench):
+    successor, gate, dialled = await killed_while_dialling(bench)
+    assert not successor.take(status("RINGING", opaque="00ab"))
+    await successor.settled()
+    assert successor.asked == [("terminate", "wacid.1")]
+    assert successor.take(status("RINGING", "wacid.2", opaque="another's"))
+    assert successor.take(answer("wacid.3"))
+    gate.set()
+    await dialled
+
+
+async def test_what_is_dialled_in_peace_leaves_nothing_to_the_next_process(bench):
+    await bench.dial()
+    await dial_in_vain(bench, WhatsAppRefused("no", meta_code=100), opaque="job-42")
+    await dial_in_vain(bench, opaque="job-43")
+    await bench.settled()
+    assert await bench.store.dials_left(nodes=1) == []
+
+
+async def test_a_dial_that_cannot_be_written_down_rings_nobody(bench, monkeypatch):
+    async def full(*_):
+        raise sqlite3.OperationalError("disk full")
+
+    monkeypatch.setattr(WhatsAppStore, "begin_dial", full)
+    with pytest.raises(sqlite3.OperationalError):
+        await bench.dial()
+    assert bench.legs[0].closed
+    assert bench.asked == []

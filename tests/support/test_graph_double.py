@@ -1,6 +1,7 @@
 """The double of Meta's API punishes what Meta punishes."""
 
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,19 +22,19 @@ class Business:
         self.graph = graph
         self.token = TOKEN
         self.number = NUMBER_ID
-        self.told: list[dict] = []
+        self.told: list[dict[str, Any]] = []
         self.statuses: list[int] = []
         """What it answers to webhooks instead of 200, one for each."""
         self._http = http
 
-    async def ask(self, action: str, **body) -> tuple[int, dict]:
+    async def ask(self, action: str, **body) -> tuple[int, dict[str, Any]]:
         url = f"{self.graph.url}/v24.0/{self.number}/calls"
         sent = {"messaging_product": "whatsapp", "action": action, **body}
         headers = {"Authorization": f"Bearer {self.token}"}
         async with self._http.post(url, json=sent, headers=headers) as answer:
             return answer.status, await answer.json()
 
-    async def describe(self, action: str, sdp: str, **body) -> tuple[int, dict]:
+    async def describe(self, action: str, sdp: str, **body) -> tuple[int, dict[str, Any]]:
         kind = "offer" if action == "connect" else "answer"
         return await self.ask(action, session={"sdp": sdp, "sdp_type": kind}, **body)
 
@@ -59,7 +60,7 @@ async def business(**more):
             yield one
 
 
-def code(answer: tuple[int, dict]) -> tuple[int, int]:
+def code(answer: tuple[int, dict[str, Any]]) -> tuple[int, int]:
     return answer[0], answer[1]["error"]["code"]
 
 
@@ -89,7 +90,7 @@ async def meet(light: LightPeer, meta_sdp: str) -> None:
 
 
 def offer_of(one: Business) -> str:
-    return one.told[0]["entry"][0]["changes"][0]["value"]["calls"][0]["session"]["sdp"]
+    return str(one.told[0]["entry"][0]["changes"][0]["value"]["calls"][0]["session"]["sdp"])
 
 
 async def accepted(one: Business, light: LightPeer, sdp: str):
