@@ -226,7 +226,7 @@ class Archive:
         place = Place.LOCAL if recording.key.startswith(PREFIX) else Place.KEPT
         identity = recording.recording_id
         found = [File(identity, WAV, recording.key, recording.size_bytes, place, now, node)]
-        if recording.kind in self._rules.ogg and place is Place.LOCAL:
+        if recording.kind in self._rules.ogg and place is Place.LOCAL and recording.seconds:
             key = recording.key.removesuffix(".wav") + ".ogg"
             found.append(File(identity, OGG, key, 0, Place.WANTED, now, node))
         return found

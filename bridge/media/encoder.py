@@ -16,6 +16,8 @@ async def encode_ogg(source: Path, target: Path) -> int:
     was there is replaced.
     """
     part = target.with_name(target.name + ".part")
+    with suppress(FileNotFoundError):
+        os.unlink(part)  # whoever writes it still was left behind by a process that was killed
     # Isolated and without our environment: it holds secrets.
     process = await asyncio.create_subprocess_exec(
         sys.executable,

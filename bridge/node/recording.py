@@ -288,7 +288,8 @@ class Recordings:
         self._tasks.spawn(self._finish(track), name=f"recorded {track.recording.recording_id}")
 
     async def _finish(self, track: _Track) -> None:
-        size = track.leg.written_bytes + HEAD_BYTES if track.leg.written_bytes else 0
+        nothing = track.leg.failure and not track.leg.written_bytes
+        size = 0 if nothing else track.leg.written_bytes + HEAD_BYTES
         try:
             recording = await self.archive.finish(
                 track.recording.recording_id,

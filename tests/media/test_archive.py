@@ -105,6 +105,14 @@ async def test_an_ogg_copy_is_wanted_of_the_kinds_that_are_set(database, tmp_pat
     assert wanted is None or wanted.key == begun.key.replace(".wav", ".ogg")
 
 
+async def test_no_copy_is_wanted_of_what_has_no_sound(database, tmp_path):
+    archive = opened(database, tmp_path, ogg=frozenset({"mixed"}))
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    await finished(archive, begun, 0.0)
+    assert await archive.files.next(Place.WANTED) is None
+    assert len(await archive.files.of(begun.recording_id)) == 1
+
+
 async def test_a_path_that_a_caller_chose_is_kept_where_it_is(database, tmp_path):
     archive = opened(database, tmp_path, ogg=frozenset({"inbound"}), stored=True)
     [begun] = await archive.begin(SALES, CALL, {"inbound": "files/calls/a.wav"})

@@ -50,6 +50,15 @@ async def test_a_copy_sounds_like_its_source_at_the_same_time(tmp_path):
     assert np.corrcoef(sound[1000:30_000], shifted)[0, 1] > 0.98
 
 
+async def test_a_copy_that_was_begun_before_does_no_harm(tmp_path):
+    (tmp_path / "a.ogg.part").write_bytes(b"begun by a process that was killed")
+    with (tmp_path / "a.ogg.part").open("r+b") as orphan:
+        assert await encode_ogg(wav(tmp_path, hum(16_000)), tmp_path / "a.ogg") > 0
+        orphan.write(b"and still at it" * 1000)
+    assert len(decoded(tmp_path / "a.ogg")) == 48_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ogg", "a.wav"]
+
+
 @pytest.mark.parametrize("content", [b"", b"no sound at all", header(0), header(640)[:30]])
 async def test_what_cannot_be_copied_leaves_nothing_behind(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)

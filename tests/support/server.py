@@ -45,6 +45,10 @@ class Server:
         """Give a reply as it is."""
         return self._read("GET", path, None).decode()
 
+    def content(self, path: str) -> bytes:
+        """Give a reply as it is, byte by byte."""
+        return self._read("GET", path, None)
+
     def log(self) -> str:
         """What the bridge has written so far."""
         return (self.folder / "log.txt").read_text(errors="replace")
