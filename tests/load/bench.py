@@ -102,6 +102,8 @@ def _notes(
         "is heard; with jitter, from when the packet set out; look-ahead: how far into that "
         "packet, the sender's encoder and the server's together",
         "loss: the generator leaves packets out, each by itself; nothing is lost on the way back",
+        "recorded: both sides and the mix, as WAV, in turn with windows of the same calls unrecorded; "
+        "without the Ogg copies that another process may make afterwards",
         "MB/leg: what each leg added since the row with fewer legs; packets/s counts to 2 packets "
         "a window",
         f"extrapolated: {targets.BUSY:.0f} % of a core shared out at the CPU per leg that was "

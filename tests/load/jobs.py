@@ -24,6 +24,8 @@ CAPACITY_SECONDS = 10.0
 RECORDED_LEGS = 48
 RECORDED_TURNS = 3
 _PCM = {"BRIDGE_MEDIA__RELAY": "false"}
+_NO_COPIES = {"BRIDGE_RECORDING__OGG": "[]"}
+"""Of recordings: another process makes them later, of which the calls know nothing."""
 _TWO = {"BRIDGE_NODES": "2"}
 
 
@@ -107,7 +109,7 @@ def _recordings(seconds: float, *, turns: int) -> list[Job]:
         Job(
             target=f"{road} kept",
             kind="pair",
-            environment=_PCM if road == "pcm" else {},
+            environment=_NO_COPIES | (_PCM if road == "pcm" else {}),
             once=True,
             steps=[plain, recorded] * turns,
         )

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +18,8 @@ QUIET_SECONDS = 0.1
 THRESHOLD_DB = -35.0
 LONGEST_DELAY = 0.9
 _BLOCK_SECONDS = 0.0025
+_GONE = (FileNotFoundError, ProcessLookupError)
+"""What reading about a process raises that has just ended."""
 
 Sound: TypeAlias = NDArray[np.float64]
 
@@ -175,7 +178,8 @@ def family(pid: int) -> list[int]:
     found = [pid]
     for one in found:
         for task in Path(f"/proc/{one}/task").glob("*/children"):
-            found += [int(child) for child in task.read_text().split()]
+            with suppress(*_GONE):
+                found += [int(child) for child in task.read_text().split()]
     return found
 
 
@@ -183,14 +187,18 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     """Read the processor time that the living threads of processes have used, user and system."""
     nanoseconds = 0
     for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            nanoseconds += int((task / "schedstat").read_text().split()[0])
+        with suppress(*_GONE):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
     return nanoseconds / 1e9
 
 
 def resident_bytes(pids: Sequence[int]) -> int:
     """Read the memory that processes hold."""
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    pages = 0
+    for pid in pids:
+        with suppress(*_GONE):
+            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
