@@ -1,5 +1,6 @@
 """Meta's webhook, and the permission to call somebody."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,7 +13,7 @@ from bridge.api.body import PHONE, Body, read_body
 from bridge.api.keys import KEYS, MANAGER, SIBLINGS
 from bridge.api.middleware import from_sibling
 from bridge.errors import Forbidden, NotFound, PayloadTooLarge, Unauthorized
-from bridge.net.siblings import Siblings
+from bridge.net.siblings import ASK_SECONDS, Siblings
 from bridge.node.whatsapp import CloudProvider
 from bridge.wire.moment import moment
 from bridge.wire.whatsapp import SIGNATURE_HEADER, challenge, is_signed, parse
@@ -46,22 +47,25 @@ async def verify(request: web.Request) -> web.Response:
 async def webhook(request: web.Request) -> web.Response:
     """Take what Meta tells: answer at once, work after."""
     body, numbers = await _signed(request)
-    elsewhere = _provider(request).take(parse(body), request.app[MANAGER], numbers=numbers)
+    provider = _provider(request)
+    elsewhere = provider.take(parse(body), request.app[MANAGER], numbers=numbers)
     siblings = request.app.get(SIBLINGS)
     if elsewhere and siblings is not None:
         # Only the node that has a call knows it by Meta's id.
-        work = _pass_on(siblings, body, request.headers[SIGNATURE_HEADER])
-        _provider(request).spawn(work, name="pass a webhook on")
+        work = _pass_on(provider, siblings, body, request.headers[SIGNATURE_HEADER], elsewhere)
+        provider.spawn(work, name="pass a webhook on")
     return web.Response(text="ok")
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:
-    """Take what Meta told another node."""
+    """Take what Meta told another node; gives the ids of the calls that are not known here either."""
     if not from_sibling(request):
         raise web.HTTPNotFound
     body, numbers = await _signed(request)
-    _provider(request).take(parse(body), request.app[MANAGER], numbers=numbers)
-    return web.Response()
+    strange = _provider(request).take(
+        parse(body), request.app[MANAGER], numbers=numbers, passed_on=True
+    )
+    return web.json_response(sorted(strange))
 
 
 async def permission(request: web.Request) -> web.Response:
@@ -142,14 +146,24 @@ async def _read(request: web.Request) -> bytes:
     return bytes(pieces)
 
 
-async def _pass_on(siblings: Siblings, body: bytes, signature: str) -> None:
+async def _pass_on(
+    provider: CloudProvider,
+    siblings: Siblings,
+    body: bytes,
+    signature: str,
+    strange: frozenset[str],
+) -> None:
     for node in siblings.others():
         try:
-            response = await siblings.send(
-                node, "POST", NODE_PATH, headers={SIGNATURE_HEADER: signature}, body=body
-            )
-            response.release()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            async with (
+                asyncio.timeout(ASK_SECONDS),
+                await siblings.send(
+                    node, "POST", NODE_PATH, headers={SIGNATURE_HEADER: signature}, body=body
+                ) as response,
+            ):
+                response.raise_for_status()
+                provider.known_elsewhere(strange - frozenset(await response.json()))
+        except (aiohttp.ClientError, OSError) as error:
             siblings.note_silence(node, error)
 
 

@@ -19,7 +19,13 @@ from bridge.net.whatsapp_store import Reply, WhatsAppStore
 from bridge.node.whatsapp_dials import Dials
 from bridge.node.whatsapp_live import CloudLine, LiveCalls, MakeLeg, ends_last
 from bridge.node.whatsapp_rings import Receiver, Rings
-from bridge.wire.whatsapp import Connected, Permission, PermissionReplied, WebhookEvent
+from bridge.wire.whatsapp import (
+    CallNews,
+    Connected,
+    Permission,
+    PermissionReplied,
+    WebhookEvent,
+)
 
 log = logging.getLogger(__name__)
 
@@ -63,29 +69,45 @@ class CloudProvider:
         return await self._dials.dial(line, number, leg_id, order)
 
     def take(
-        self, events: Iterable[WebhookEvent], receiver: Receiver, *, numbers: frozenset[str]
-    ) -> bool:
+        self,
+        events: Iterable[WebhookEvent],
+        receiver: Receiver,
+        *,
+        numbers: frozenset[str],
+        passed_on: bool = False,
+    ) -> frozenset[str]:
         """Act on what a webhook tells, without waiting.
 
         Args:
             events: of one delivery.
             receiver: takes the calls that ring us.
             numbers: ids of the numbers that its signature speaks for.
+            passed_on: whether another node has it too, and counts what becomes of it.
 
         Returns:
-            Whether any of it is about a call that this node does not know.
+            Meta's ids of the calls that it is about and that this node does not know.
         """
-        strange = False
+        strange: set[str] = set()
         for event in ends_last(events):
             line = self._by_number.get(event.phone_number_id)
             if line is None or event.phone_number_id not in numbers:
-                self._count("unknown_number")
+                outcome = "unknown_number"
             elif self.calls.inbox.is_double(event):
-                self._count("duplicate")
+                outcome = "duplicate"
             else:
-                self._count("taken")
-                strange |= not self._act(line, event, receiver)
-        return strange
+                outcome = "taken"
+                unknown = self._act(line, event, receiver)
+                if unknown is not None:
+                    self.calls.inbox.hold(unknown.wacid, unknown, quietly=passed_on)
+                    strange.add(unknown.wacid)
+            if not passed_on:
+                self._count(outcome)
+        return frozenset(strange)
+
+    def known_elsewhere(self, wacids: Iterable[str]) -> None:
+        """Note that another node has these calls."""
+        for wacid in wacids:
+            self.calls.inbox.hush(wacid)
 
     async def permission(self, line: LineName, number: str) -> tuple[Permission, Reply | None]:
         """Ask Meta whether somebody may be called, and give what they last answered besides.
@@ -134,8 +156,8 @@ class CloudProvider:
         except KeyError:
             raise InvalidState("this line's WhatsApp provider is not Meta's Cloud API") from None
 
-    def _act(self, line: LineName, event: WebhookEvent, receiver: Receiver) -> bool:
-        """Act on an event; False when it is about a call that is not known here."""
+    def _act(self, line: LineName, event: WebhookEvent, receiver: Receiver) -> CallNews | None:
+        """Act on an event; gives it back when it is about a call that is not known here."""
         if isinstance(event, PermissionReplied):
             self.calls.store.remember(line, event)
             log.info("whatsapp.permission", extra={"granted": event.granted})
@@ -143,6 +165,5 @@ class CloudProvider:
             ring = self._rings.ring(line, event, receiver)
             self.spawn(ring, name=f"ring {mask(event.wacid)}")
         elif not self.calls.tell(event) and not self._dials.disown(line, event):
-            self.calls.inbox.hold(event.wacid, event)
-            return False
-        return True
+            return event
+        return None

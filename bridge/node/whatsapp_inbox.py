@@ -28,6 +28,8 @@ class Inbox:
         self._now = now
         self._count = count
         self._held: OrderedDict[str, deque[tuple[CallNews, float]]] = OrderedDict()
+        self._quiet: set[str] = set()
+        """Calls of `_held` whose loss is counted elsewhere, or nowhere."""
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def is_double(self, event: WebhookEvent) -> bool:
@@ -37,23 +39,37 @@ class Inbox:
     def close(self, wacid: str) -> None:
         """Hold nothing for a call from now on: it is over."""
         self._note((wacid, "over"))
+        self._quiet.discard(wacid)
         self._held.pop(wacid, None)
 
-    def hold(self, wacid: str, event: CallNews) -> None:
-        """Keep an event for a call that is not known yet."""
+    def hold(self, wacid: str, event: CallNews, *, quietly: bool = False) -> None:
+        """Keep an event for a call that is not known yet.
+
+        Args:
+            wacid: the call.
+            event: about it.
+            quietly: whether another node counts it if it is dropped.
+        """
         self._drop_old()
         if (wacid, "over") in self._seen:
             self._count("late")
             return
         waiting = self._held.setdefault(wacid, deque(maxlen=HELD_EVENTS))
         waiting.append((event, self._now() + HELD_SECONDS))
+        if quietly:
+            self.hush(wacid)
         if len(self._held) > HELD_CALLS:
-            self._held.popitem(last=False)
-            self._count("dropped")
+            self._drop(next(iter(self._held)))
+
+    def hush(self, wacid: str) -> None:
+        """Note that another node knows a call: what is held for it here is nobody's loss."""
+        if wacid in self._held:
+            self._quiet.add(wacid)
 
     def give(self, wacid: str) -> list[CallNews]:
         """Give what waited for a call, which is known now."""
         self._drop_old()
+        self._quiet.discard(wacid)
         return [event for event, _ in self._held.pop(wacid, ())]
 
     def held(self) -> list[CallNews]:
@@ -82,5 +98,11 @@ class Inbox:
             wacid, waiting = next(iter(self._held.items()))
             if waiting[0][1] > self._now():
                 return
-            del self._held[wacid]
+            self._drop(wacid)
+
+    def _drop(self, wacid: str) -> None:
+        del self._held[wacid]
+        if wacid in self._quiet:
+            self._quiet.remove(wacid)
+        else:
             self._count("dropped")

@@ -7,7 +7,7 @@ import pytest
 from bridge.call.model import LineName
 from bridge.errors import InvalidState
 from bridge.net.whatsapp_store import WhatsAppStore
-from bridge.node import whatsapp_live
+from bridge.node import whatsapp_inbox, whatsapp_live
 from bridge.wire.whatsapp import PermissionReplied
 from tests.support.cloud_bench import LINE, NUMBER_ID, OURS, USER, answer, cloud_bench, over, ring
 
@@ -43,9 +43,23 @@ async def test_a_signature_speaks_for_its_own_apps_numbers_only(bench):
 
 
 async def test_what_is_about_a_call_of_another_node_is_strange(bench):
-    assert bench.take(answer("wacid.theirs"))
-    assert bench.take(ring("wacid.ours"), over("wacid.theirs"))
-    assert not bench.take(reply())
+    assert bench.take(answer("wacid.theirs")) == {"wacid.theirs"}
+    assert bench.take(ring("wacid.ours"), over("wacid.theirs")) == {"wacid.theirs"}
+    assert bench.take(reply()) == frozenset()
+
+
+@pytest.mark.parametrize("passed_on", [False, True])
+async def test_what_another_node_has_is_lost_by_nobody(bench, monkeypatch, passed_on):
+    monkeypatch.setattr(whatsapp_inbox, "HELD_SECONDS", -1.0)
+    taken = bench.provider.take(
+        [answer("wacid.theirs")], bench.receiver, numbers=OURS, passed_on=passed_on
+    )
+    assert taken == {"wacid.theirs"}
+    if not passed_on:
+        bench.provider.known_elsewhere(taken)
+    bench.take(over("wacid.nobodys"))
+    bench.take(over("wacid.last"))
+    assert bench.counts == {"taken": 3 - passed_on, "dropped": 1}
 
 
 async def test_what_people_permit_is_remembered(bench):

@@ -73,3 +73,17 @@ def test_the_oldest_go_when_there_are_too_many(bench, monkeypatch):
     assert bench.inbox.give("c") == [ringing("c")]
     assert bench.counts == {"dropped": 1}
     assert not bench.inbox.is_double(ringing("a"))
+
+
+def test_what_another_node_counts_is_not_counted_here(bench):
+    bench.inbox.hold("a", ringing(), quietly=True)
+    bench.inbox.hold("b", ringing("b"))
+    bench.inbox.hush("b")
+    bench.inbox.hush("unknown")
+    bench.now = HELD_SECONDS + 1
+    assert bench.inbox.held() == []
+    assert bench.counts == {}
+    bench.inbox.hold("a", ringing())
+    bench.now *= 3
+    assert bench.inbox.give("a") == []
+    assert bench.counts == {"dropped": 1}

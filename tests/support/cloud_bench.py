@@ -139,7 +139,7 @@ class CloudBench:
         asked: list[tuple[str, ...]] = self.graph.asked
         return asked
 
-    def take(self, *events: Any) -> bool:
+    def take(self, *events: Any) -> frozenset[str]:
         """Let a webhook come."""
         return self.provider.take(events, self.receiver, numbers=OURS)
 
