@@ -19,6 +19,8 @@ CALM_SECONDS: Final = 0.2
 """So long it must be quiet until the next noise is a new one."""
 WARY_SECONDS: Final = 2.0
 """After a noise that was no voice the next ones do not make us pause for so long."""
+LAG_SECONDS: Final = 0.06
+"""So much later than energy a judge knows of a voice's end; where both agree, energy's counts."""
 MOST_WARY_SECONDS: Final = 32.0
 """It doubles with every such noise up to this, until a voice comes: where one types, one types on."""
 
@@ -85,6 +87,7 @@ class Turns:
         self._before: deque[bytes] = deque(maxlen=self._kept)
         self._loud = 0
         self._quiet = 0
+        self._hushed = 0
         self._idle = 0
         self._doubted = 0
         """Frames of the noise that is being judged; 0 while there is none."""
@@ -183,7 +186,7 @@ class Turns:
     def _start(self) -> Moment:
         self._utterance = list(self._before)
         self._before.clear()
-        self._loud = self._quiet = self._idle = self._doubted = 0
+        self._loud = self._quiet = self._hushed = self._idle = self._doubted = 0
         self._noticed = False
         self._wariness = WARY_SECONDS
         return Moment.STARTED
@@ -191,11 +194,14 @@ class Turns:
     def _go_on(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> Moment | None:
         utterance.append(pcm)
         voice = self._judge.push(pcm) if self._judge is not None else loud
+        self._hushed = 0 if loud else self._hushed + 1
         self._quiet = 0 if voice else self._quiet + 1
-        ended = self._quiet >= _frames(self._limits.end)
+        lag = _frames(LAG_SECONDS) if self._quiet else 0
+        quiet = max(self._quiet, min(self._hushed, self._quiet + lag))
+        ended = quiet >= _frames(self._limits.end)
         if not ended and len(utterance) < _frames(self._limits.longest):
             return None
-        spare = max(0, self._quiet - _frames(self._limits.after))
+        spare = max(0, quiet - _frames(self._limits.after))
         self._taken = b"".join(utterance[: len(utterance) - spare])
         self._utterance = None
         self._quiet = 0

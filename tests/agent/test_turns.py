@@ -170,6 +170,23 @@ def test_noise_behind_a_voice_ends_the_utterance():
     assert told(feed(turns, *[VOICE] * 36)) == [(34, Moment.ENDED)]
 
 
+def test_silence_behind_a_voice_counts_from_its_own_beginning():
+    ears = Ears(voice=True)
+    turns = Turns(judge=ears)
+    feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
+    moments = feed(turns, *[SILENCE] * 3)
+    ears.voice = False
+    moments += feed(turns, *[SILENCE] * 40)
+    assert told(moments) == [(34, Moment.ENDED)]
+
+
+def test_soft_words_that_only_the_judge_hears_end_nothing():
+    ears = Ears(voice=True)
+    turns = Turns(judge=ears)
+    feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
+    assert told(feed(turns, *[SILENCE] * 100)) == []
+
+
 def test_silence_costs_the_judge_nothing():
     ears = Ears()
     turns = Turns(judge=ears)
