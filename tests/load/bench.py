@@ -1,10 +1,11 @@
 """`make bench`: the bridge, a stock aiortc server and Janus under the same load, in one run.
 
 The server under test has one core, the load generator another. Every repeat starts each server
-anew, one after the other; the tables show medians over the repeats. Written to `build/bench.md`
-and `build/bench.json` as well; ends with 1 when a target was missed.
+anew, one after the other; the tables show medians over the repeats. Written to `build/bench.md`,
+`build/bench-readme.md` (the README's tables) and `build/bench.json` as well; ends with 1 when a
+target was missed.
 
-    python -m tests.load.bench [--quick] [--only echo,janus,relay] [--legs 4,24] [--repeats 3]
+    python -m tests.load.bench [--quick] [--only echo,janus,relay] [--legs 4,24] [--repeats 2] [--publish]
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.load import janus, jobs, report, servers, services, targets
+from tests.load import janus, jobs, published, report, servers, services, targets
 from tests.load.measure import Run
 from tests.load.rows import Row, rows
 from tests.load.targets import Results
@@ -49,6 +50,10 @@ def main() -> int:
     seconds = time.monotonic() - begun
     notes = _notes(results, table, repeats=options.repeats, window=options.seconds, took=seconds)
     _write(report.markdown(results, table, found, notes))
+    tables = published.markdown(results, table, found)
+    (BUILD / "bench-readme.md").write_text(tables)
+    if options.publish:
+        published.publish(servers.ROOT / "README.md", tables)
     content = json.dumps(report.as_json(results, table, found, notes), indent=2)
     (BUILD / "bench.json").write_text(content + "\n")
     return 0 if all(one.met for one in found) else 1
@@ -146,6 +151,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each window")
     parser.add_argument("--quick", action="store_true", help="one repeat of short windows")
+    parser.add_argument("--publish", action="store_true", help="put the tables into README.md")
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.seconds = 1, 3.0

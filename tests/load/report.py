@@ -37,20 +37,20 @@ def markdown(
     results: Results, table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]
 ) -> str:
     """Write the report."""
-    parts = [_table(_HEADS, [_cells(row, table) for row in table])] if table else []
+    parts = [ruled(_HEADS, [_cells(row, table) for row in table])] if table else []
     carried = [one for run in results.runs if (one := _capacity(run.target, results)) is not None]
     if carried:
-        parts.append(_table(_CAPACITY_HEADS, [_capacity_cells(one) for one in carried]))
+        parts.append(ruled(_CAPACITY_HEADS, [_capacity_cells(one) for one in carried]))
     if results.crossing:
-        parts.append(_table(("request to", "p50 ms", "p95 ms"), _crossing(results)))
+        parts.append(ruled(("request to", "p50 ms", "p95 ms"), _crossing(results)))
     if results.speech:
-        parts.append(_table(_SPEECH_HEADS, _speech(results)))
+        parts.append(ruled(_SPEECH_HEADS, _speech(results)))
     if results.sockets:
-        parts.append(_table(service_report.SOCKET_HEADS, service_report.sockets(results.sockets)))
+        parts.append(ruled(service_report.SOCKET_HEADS, service_report.sockets(results.sockets)))
     if lines := service_report.times(results.played, results.talked):
-        parts.append(_table(service_report.TIME_HEADS, lines))
+        parts.append(ruled(service_report.TIME_HEADS, lines))
     if found:
-        parts.append(_table(("target", "reach", "measured", "", "beyond"), _marks(found)))
+        parts.append(ruled(("target", "reach", "measured", "", "beyond"), _marks(found)))
     missed = [one.what for one in found if not one.met]
     verdict = f"**Missed: {'; '.join(missed)}.**" if missed else "Every target was met."
     parts.append(f"{verdict if found else 'Nothing was judged.'}\n")
@@ -175,7 +175,7 @@ def _marks(found: Sequence[Verdict]) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def ruled(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads))]
     ruled = [heads, ["-" * width for width in widths], *lines]
     return "".join(

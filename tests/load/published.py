@@ -1,0 +1,108 @@
+"""The bench's figures as the README shows them: fewer lines, each with all numbers of legs."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.load import service_report
+from tests.load.report import TITLES, ruled
+from tests.load.rows import Row
+from tests.load.targets import Results
+from tests.load.verdict import Verdict
+
+BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->\n"
+"""What stands between these in the README is written by the bench."""
+_LEGS = 24
+_SERVERS = ("echo", "pcm", "relay", "stock", "janus")
+_SERVER_HEADS = ("server, 24 legs", "CPU a leg", "delay p50 / p95", "packets/s, worst leg")
+_SOCKET_HEADS = ("50 media sockets, echoed", "CPU a socket", "there and back p50 / p95")
+_VARIANTS = (
+    re.compile(r"^(?P<one>\d+) legs: (?P<rest>.*)$"),
+    re.compile(r"^(?P<rest>\d+ sockets), (?P<one>\w+)(?P<more>: .*)$"),
+    re.compile(r"^(?P<rest>(?:2 s after )?)(?P<one>\d+%)(?P<more> loss.*)$"),
+)
+"""Targets that are judged for several numbers of legs, kinds of sockets, shares of loss."""
+
+
+def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict]) -> str:
+    """Write the README's tables."""
+    parts = []
+    if servers := [_server(row) for name in _SERVERS for row in rows if _is(row, name)]:
+        parts.append(ruled(_SERVER_HEADS, servers))
+    if results.sockets:
+        parts.append(ruled(_SOCKET_HEADS, [line[:1] + _socket(line) for line in _sockets(results)]))
+    if times := service_report.times(results.played, results.talked):
+        parts.append(ruled(service_report.TIME_HEADS, times))
+    if found:
+        parts.append(ruled(("what", "reach", "measured", ""), gathered(found)))
+    return "\n".join(parts)
+
+
+def gathered(found: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """Put what differs in the number of legs, or the like, into one line."""
+    groups: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
+    for verdict in found:
+        name, one = _split(verdict.what)
+        groups.setdefault((name, verdict.target), []).append((one, verdict))
+    return [_line(name, target, members) for (name, target), members in groups.items()]
+
+
+def publish(readme: Path, text: str) -> None:
+    """Put the tables into the README, in the place of those that are there.
+
+    Raises:
+        ValueError: it has no place for them.
+    """
+    whole = readme.read_text()
+    head, begin, rest = whole.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme.name} has no {BEGIN.strip()} … {END.strip()}")
+    readme.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+
+
+def _split(what: str) -> tuple[str, str]:
+    """Cut out what tells one of several like targets from the others: (the rest, that)."""
+    for pattern in _VARIANTS:
+        if match := pattern.match(what):
+            parts = match.groupdict()
+            if pattern is _VARIANTS[0]:
+                return f"{parts['rest']}, at {{}} legs", parts["one"]
+            return f"{parts['rest']}{{}}{parts['more']}".replace("s{}", "s, {}"), parts["one"]
+    return what, ""
+
+
+def _line(name: str, target: str, members: Sequence[tuple[str, Verdict]]) -> tuple[str, ...]:
+    several = " / ".join(one for one, _ in members)
+    met = all(verdict.met for _, verdict in members)
+    measured = " / ".join(
+        verdict.measured if verdict.met or len(members) == 1 else f"**{verdict.measured}**"
+        for _, verdict in members
+    )
+    return (
+        name.format(several) if "{}" in name else name,
+        target,
+        measured,
+        "met" if met else "**missed**",
+    )
+
+
+def _is(row: Row, name: str) -> bool:
+    return (row.target, row.legs, row.what) == (name, _LEGS, "")
+
+
+def _server(row: Row) -> tuple[str, ...]:
+    return (
+        TITLES[row.target],
+        f"{row.cpu_per_leg:.2f} % of a core",
+        f"{1000 * row.delay_p50:.1f} / {1000 * row.delay_p95:.1f} ms",
+        f"{row.rate:.1f}",
+    )
+
+
+def _sockets(results: Results) -> list[tuple[str, ...]]:
+    return service_report.sockets(results.sockets)
+
+
+def _socket(line: Sequence[str]) -> tuple[str, ...]:
+    return (f"{line[2]} % of a core", f"{line[3]} / {line[4]} ms")

@@ -1,0 +1,76 @@
+"""The bench's figures as the README shows them."""
+
+import pytest
+
+from tests.load.published import BEGIN, END, gathered, markdown, publish
+from tests.load.rows import rows
+from tests.load.targets import Results
+from tests.load.test_report import everything
+from tests.load.test_service_targets import load
+from tests.load.verdict import Verdict
+
+
+def verdict(what, measured, *, met=True, target="<= 5 ms"):
+    return Verdict(what, target, measured, met)
+
+
+def test_a_target_at_several_numbers_of_legs_is_one_line():
+    found = [
+        verdict("24 legs: echo, delay p95", "0.5 ms"),
+        verdict("48 legs: echo, delay p95", "1 ms"),
+    ]
+    assert gathered(found) == [
+        ("echo, delay p95, at 24 / 48 legs", "<= 5 ms", "0.5 ms / 1 ms", "met")
+    ]
+
+
+def test_the_one_that_missed_is_marked():
+    found = [verdict("24 legs: x", "1"), verdict("48 legs: x", "9", met=False)]
+    assert gathered(found)[0][2:] == ("1 / **9**", "**missed**")
+
+
+@pytest.mark.parametrize(
+    ("whats", "line"),
+    [
+        (("50 sockets, a: CPU", "50 sockets, b: CPU"), "50 sockets, a / b: CPU"),
+        (("1% loss, rate", "10% loss, rate"), "1% / 10% loss, rate"),
+        (("2 s after 1% loss: x", "2 s after 5% loss: x"), "2 s after 1% / 5% loss: x"),
+        (("memory",), "memory"),
+    ],
+)
+def test_like_targets_go_together(whats, line):
+    assert [one[0] for one in gathered([verdict(what, "1") for what in whats])] == [line]
+
+
+def test_targets_that_differ_in_what_is_to_be_reached_stay_apart():
+    found = [verdict("24 legs: x", "1"), verdict("48 legs: x", "1", target="<= 9 ms")]
+    assert len(gathered(found)) == 2
+
+
+def test_what_was_measured_is_there():
+    results = everything()
+    results.sockets = [load()]
+    text = markdown(results, rows(results.runs), [verdict("memory", "1 MB")])
+    assert "| bridge, echo " in text
+    assert "| 0.50 % of a core | 5.0 / 5.0 ms" in text
+    assert "| 0.40 % of a core | 100.0 / 100.0 ms" in text
+    assert "| memory | <= 5 ms | 1 MB     | met |" in text
+
+
+def test_nothing_measured_is_nothing_written():
+    assert markdown(Results(), [], []) == ""
+
+
+def test_tables_take_the_place_of_those_that_are_there(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    publish(readme, "new")
+    assert readme.read_text() == f"before\n{BEGIN}\nnew\n{END}after\n"
+
+
+def test_a_readme_without_a_place_for_tables_is_left_alone(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before")
+    with pytest.raises(ValueError, match="has no"):
+        publish(readme, "new")
+    assert readme.read_text() == "before"
