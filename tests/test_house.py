@@ -124,6 +124,16 @@ def test_the_list_of_modules_without_tests_is_not_out_of_date():
         assert not (beside / f"test_{module.stem}.py").exists(), path
 
 
+def test_every_test_of_a_face_that_runs_a_bridge_asks_the_wrong_one_of_two_nodes_too():
+    alone = [
+        name(module)
+        for module in modules("tests/api/faces")
+        if re.search(r"\brunning\(|\(client\b", text := module.read_text())
+        and 'usefixtures("nodes")' not in text
+    ]
+    assert alone == []
+
+
 def test_a_package_holds_words_about_itself_and_nothing_else():
     for module in modules("bridge"):
         if module.name == "__init__.py":

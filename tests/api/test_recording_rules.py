@@ -19,7 +19,7 @@ from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until
 
 TALKS, ECHOES = "15550100002", "15550100001"
-pytestmark = pytest.mark.call
+pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
 
 
 def at(folder, **recording):

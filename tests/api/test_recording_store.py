@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from bridge.api.keys import METRICS, RECORDINGS
+from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
 from bridge.settings import S3, Data, Recording
 from tests.support import s3
@@ -14,7 +14,11 @@ from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until, until_answer
 
 TALKS = "15550100002"
-pytestmark = [pytest.mark.call, pytest.mark.xdist_group(s3.GROUP)]
+pytestmark = [
+    pytest.mark.call,
+    pytest.mark.xdist_group(s3.GROUP),
+    pytest.mark.usefixtures("nodes"),
+]
 
 
 def at(folder, account, *, redirect=False, **more):
@@ -49,11 +53,12 @@ async def moved_up(client, folder, bucket, count=4):
     await until(lambda: len(bucket.objects()) == count and not local(folder), timeout=20)
 
 
-def counted(client, outcome):
-    body, _ = client.bridge.application[METRICS].render()
-    name = f'bridge_recording_uploads_total{{outcome="{outcome}"}}'
-    [line] = [line for line in body.decode().splitlines() if line.startswith(name)]
-    return float(line.rpartition(" ")[2])
+async def failed(client, outcome, times=1):
+    """Wait until the store has failed so often, asked by whichever node."""
+    series = f'bridge_recording_uploads_total{{outcome="{outcome}"'
+    async with asyncio.timeout(20):
+        while await client.total(series) < times:
+            await asyncio.sleep(0.02)
 
 
 async def test_what_is_recorded_is_moved_up_under_its_media_key(tmp_path, s3_bucket):
@@ -128,7 +133,7 @@ async def test_a_store_that_is_down_loses_nothing_and_gets_all_later(
         way.cut = True
         async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
             track = await recorded(client)
-            await until(lambda: counted(client, "unreachable") >= 2, timeout=20)
+            await failed(client, "unreachable", 2)
             answer = await client.get(track["url"])
             assert (answer.status, len(await answer.read())) == (200, track["sizeBytes"])
             assert s3_bucket.objects() == {}
@@ -149,7 +154,7 @@ async def test_what_waits_for_a_store_is_moved_up_after_the_next_start(tmp_path,
 async def test_a_store_that_denies_us_is_counted_and_the_files_stay(tmp_path, s3_bucket):
     async with running(at(tmp_path, s3_bucket.account(reader=True))) as client:
         track = await recorded(client)
-        await until(lambda: counted(client, "denied") >= 1, timeout=20)
+        await failed(client, "denied")
         assert (await client.get(track["url"])).status == 200
         assert len(local(tmp_path)) >= 3
 
@@ -179,16 +184,18 @@ async def test_what_is_deleted_while_the_store_is_down_is_deleted_there_later(
     tmp_path, s3_bucket, monkeypatch
 ):
     monkeypatch.setattr("bridge.media.keeper.FIRST_PAUSE", 0.05)
-    async with s3.road(s3_bucket.port) as way:
-        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
-            track = await recorded(client)
-            await moved_up(client, tmp_path, s3_bucket)
-            way.break_off()
-            assert (await client.http.delete(track["url"], headers=KEY)).status == 200
-            await until(lambda: counted(client, "unreachable") >= 1, timeout=20)
-            assert track["mediaKey"] in s3_bucket.objects()
-            way.cut = False
-            await until(lambda: track["mediaKey"] not in s3_bucket.objects(), timeout=20)
+    async with (
+        s3.road(s3_bucket.port) as way,
+        running(at(tmp_path, s3_bucket.account(port=way.port))) as client,
+    ):
+        track = await recorded(client)
+        await moved_up(client, tmp_path, s3_bucket)
+        way.break_off()
+        assert (await client.http.delete(track["url"], headers=KEY)).status == 200
+        await failed(client, "unreachable")
+        assert track["mediaKey"] in s3_bucket.objects()
+        way.cut = False
+        await until(lambda: track["mediaKey"] not in s3_bucket.objects(), timeout=20)
 
 
 async def test_retention_deletes_in_the_store(tmp_path, s3_bucket):

@@ -8,6 +8,8 @@ from tests.support.receiver import receiving
 from tests.support.vendor import ECHO, OTHER, SALES, two_lines
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 PATHS = ["/v1/call/webhooks", "/v1/calls/webhooks"]
 
 
