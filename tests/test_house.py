@@ -35,6 +35,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/call/events.py": "records without behaviour",
     "bridge/call/model.py": "records without behaviour",
     "bridge/errors.py": "a tree of classes without behaviour",
+    "bridge/media/encode.py": "run as a process by tests/media/test_encoder.py",
     "bridge/node/announcement.py": "tests/api/test_recording_rules.py goes through it",
     "bridge/node/recording_events.py": "tests/node/test_recording.py goes through it",
     "bridge/api/recording_files.py": "tests/api/test_recording_store.py goes through it",

@@ -31,6 +31,7 @@ import { compare, count } from "./quality.js";
  * @property {string} peer  The other party's number.
  * @property {string} state  initiated, ringing, connecting, active or held.
  * @property {"inbound" | "outbound"} direction  Inbound: they rang us.
+ * @property {boolean} [recording]  Whether it is being recorded, which people want to be shown.
  * @property {string | null} [startedAt]
  *
  * @typedef {{ number: string, name: string, description: string }} Contact

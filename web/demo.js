@@ -2,6 +2,7 @@
 
 import { AGENT, Transcript, dialAgent, startAgent } from "./agent.js";
 import { BridgeApi, BridgeCall, BridgeError, openMicrophone } from "./bridge.js";
+import { buildKeypad, changeSpeaker, listDevices, wishes } from "./devices.js";
 import { Chart, Meter, element } from "./draw.js";
 import { ENDS, STATES, WARNINGS, clock } from "./words.js";
 
@@ -86,16 +87,6 @@ function askForKey() {
 }
 
 /* ---- The call ----------------------------------------------------------------------------- */
-
-/** @returns {MediaTrackConstraints} */
-function wishes() {
-  const id = element("microphone").value;
-  const clean = element("clean").checked;
-  return {
-    echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean, channelCount: 1,
-    ...(id && { deviceId: { exact: id } }),
-  };
-}
 
 /**
  * Go through a call, from the microphone to the first sound; says what went wrong.
@@ -243,6 +234,7 @@ async function follow(call, calls) {
   const found = calls.find(({ callId }) => callId === call.callId);
   if (!found) return over(call);
   call.state = found.state;
+  element("recorded").hidden = !found.recording;
   if (found.state === "active") call.since ||= Date.now();
   ringback(call);
   show();
@@ -333,6 +325,7 @@ function show() {
 
 function showIdle() {
   for (const id of ["hint", "digits", "state"]) element(id).textContent = "";
+  element("recorded").hidden = true;
   element("keypad").hidden = true;
   element("keypad-toggle").ariaExpanded = "false";
   if (element("verdict").textContent !== "No call") verdict("No call", "");
@@ -381,25 +374,7 @@ function animate(/** @type {number} */ now) {
   requestAnimationFrame(animate);
 }
 
-/* ---- Devices, contacts, keys -------------------------------------------------------------- */
-
-async function listDevices() {
-  const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => null)) ?? [];
-  element("speaker-box").hidden = !("setSinkId" in HTMLMediaElement.prototype);
-  for (const [id, kind] of [["microphone", "audioinput"], ["speaker", "audiooutput"]]) {
-    const select = /** @type {HTMLSelectElement} */ (element(id ?? ""));
-    const chosen = select.value;
-    const found = devices.filter((device) => device.kind === kind && device.deviceId && device.deviceId !== "default");
-    const options = found.map(({ deviceId, label }) => new Option(label || `Unnamed ${id}`, deviceId));
-    select.replaceChildren(new Option(`Default ${id}`, ""), ...options);
-    if (found.some(({ deviceId }) => deviceId === chosen)) select.value = chosen;
-  }
-}
-
-async function changeSpeaker() {
-  await /** @type {any} */ (element("sound")).setSinkId(element("speaker").value)
-    .catch((/** @type {Error} */ error) => tell(`This speaker cannot be used: ${error.message}`));
-}
+/* ---- Contacts, keys -------------------------------------------------------------- */
 
 async function listContacts() {
   const contacts = await api.contacts();
@@ -432,15 +407,6 @@ function markChosen() {
     button.ariaPressed = String(button.dataset["number"] === digits);
   }
   element("ring-me").textContent = names.has(digits) ? `Let ${names.get(digits)} ring me` : "Let a contact ring me";
-}
-
-function buildKeypad() {
-  const words = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Star", "Zero", "Hash"];
-  element("keypad").append(...[..."123456789*0#"].map((digit, index) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit, ariaLabel: words[index] });
-    button.addEventListener("click", () => void press(digit));
-    return button;
-  }));
 }
 
 /** @param {string} digit */
@@ -499,7 +465,7 @@ when("key-form", "submit", useKey);
 when("problem-close", "click", () => tell(""));
 when("microphone", "change", () => void changeMicrophone());
 when("clean", "change", () => void changeMicrophone());
-when("speaker", "change", changeSpeaker);
+when("speaker", "change", () => changeSpeaker(tell));
 document.addEventListener("keydown", ({ key, target }) => {
   const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
   if (current?.since && !typing && /^[0-9*#]$/.test(key)) void press(key);
@@ -510,7 +476,7 @@ addEventListener("resize", () => Object.values(charts).forEach((chart) => chart.
 
 // Beyond the bridge's own machine the figures want a key, which a link cannot carry.
 element("metrics").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-buildKeypad();
+buildKeypad((digit) => void press(digit));
 for (const chart of Object.values(charts)) chart.clear();
 requestAnimationFrame(animate);
 void listDevices();

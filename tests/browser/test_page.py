@@ -317,6 +317,16 @@ async def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, server: Ser
 
 
 # The contrast of each visible text with the first opaque colour behind it (WCAG 2.2, 1.4.3).
+async def test_the_page_shows_that_a_call_is_recorded(visitor: Visitor, server: Server):
+    await visitor.call(TALKER)
+    await expect(visitor.see("recorded")).to_be_hidden()
+    [call] = server.get("/call/status")["calls"]
+    server.post("/call/record/start", {"callId": call["callId"]})
+    await expect(visitor.see("recorded")).to_have_text("● This call is recorded")
+    server.post("/call/record/stop", {"callId": call["callId"]})
+    await expect(visitor.see("recorded")).to_be_hidden()
+
+
 CONTRASTS = """
 () => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);
