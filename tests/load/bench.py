@@ -50,7 +50,8 @@ def main() -> int:
     seconds = time.monotonic() - begun
     notes = _notes(results, table, repeats=options.repeats, window=options.seconds, took=seconds)
     _write(report.markdown(results, table, found, notes))
-    tables = published.markdown(results, table, found)
+    about = _about(repeats=options.repeats, window=options.seconds, took=seconds)
+    tables = published.markdown(results, table, found, about=about)
     (BUILD / "bench-readme.md").write_text(tables)
     if options.publish:
         published.publish(servers.ROOT / "README.md", tables)
@@ -94,9 +95,8 @@ def _notes(
     late = targets.late(steady)
     return [
         *_warnings(steady, table),
-        f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()} "
-        f"({platform.python_compiler()}), {platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f} at the end; {took:.0f} s",
-        f"medians over {repeats} repeats of windows of {window:g} s; max is the worst of all",
+        _about(repeats=repeats, window=window, took=took),
+        "max is the worst of all repeats",
         pinned if server_core is not None else "one core only: nothing was pinned",
         "one node and two nodes: nothing is pinned, the generator shares the cores with them",
         "stock aiortc only where it does not use its whole core; above, its figures mean nothing",
@@ -114,6 +114,16 @@ def _notes(
         f"extrapolated: {targets.BUSY:.0f} % of a core shared out at the CPU per leg that was "
         "measured with most calls",
     ]
+
+
+def _about(*, repeats: int, window: float, took: float) -> str:
+    """Say where, when and how it was measured."""
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python "
+        f"{platform.python_version()} ({platform.python_compiler()}); {time.strftime('%Y-%m-%d')}, "
+        f"{took:.0f} s, load average {os.getloadavg()[0]:.1f} at the end; medians over {repeats} "
+        f"repeats of windows of {window:g} s"
+    )
 
 
 def _warnings(runs: Sequence[Run], table: Sequence[Row]) -> list[str]:

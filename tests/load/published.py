@@ -24,9 +24,9 @@ _VARIANTS = (
 """Targets that are judged for several numbers of legs, kinds of sockets, shares of loss."""
 
 
-def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict]) -> str:
-    """Write the README's tables."""
-    parts = []
+def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *, about: str) -> str:
+    """Write the README's tables, under a line that tells where they come from."""
+    parts = [f"{about}.\n"]
     if servers := [_server(row) for name in _SERVERS for row in rows if _is(row, name)]:
         parts.append(ruled(_SERVER_HEADS, servers))
     if results.sockets:

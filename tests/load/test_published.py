@@ -50,7 +50,8 @@ def test_targets_that_differ_in_what_is_to_be_reached_stay_apart():
 def test_what_was_measured_is_there():
     results = everything()
     results.sockets = [load()]
-    text = markdown(results, rows(results.runs), [verdict("memory", "1 MB")])
+    text = markdown(results, rows(results.runs), [verdict("memory", "1 MB")], about="a machine")
+    assert text.startswith("a machine.\n\n| server, 24 legs")
     assert "| bridge, echo " in text
     assert "| 0.50 % of a core | 5.0 / 5.0 ms" in text
     assert "| 0.40 % of a core | 100.0 / 100.0 ms" in text
@@ -58,7 +59,7 @@ def test_what_was_measured_is_there():
 
 
 def test_nothing_measured_is_nothing_written():
-    assert markdown(Results(), [], []) == ""
+    assert markdown(Results(), [], [], about="a machine") == "a machine.\n"
 
 
 def test_tables_take_the_place_of_those_that_are_there(tmp_path):
