@@ -20,7 +20,7 @@ from bridge.errors import (
     NotFound,
     RemoteProtocolError,
 )
-from bridge.legs.socket import KERNEL_SECONDS, SocketLeg, Texts
+from bridge.legs.socket import KERNEL_SECONDS, Intake, SocketLeg, Texts
 from bridge.node.runner import CallRunner
 from bridge.wire.media_format import (
     LONGEST_FRAME_MS,
@@ -152,8 +152,7 @@ async def _serve(
             wire,
             media=media,
             observer=request.app[METRICS].sockets,
-            pads=texts is None,
-            limit_seconds=most,
+            intake=Intake(pads=texts is None, limit_seconds=most),
             texts=texts,
         )
         legs.append(leg)

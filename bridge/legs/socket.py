@@ -8,6 +8,7 @@ time does: nothing of it is left when the party is heard again.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge.audio.frame import SILENCE, Frame, Push
@@ -118,6 +119,19 @@ class SocketObserver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is done with what a party sends."""
+
+    pads: bool = False
+    """Whether each message is filled up to a whole frame (`wire.media_format.Incoming`)."""
+    limit_seconds: float = LIMIT_SECONDS
+    """How much sound waits to be played at most."""
+
+
+AS_IT_COMES: Final = Intake()
+
+
 class SocketLeg:
     """A WebSocket as a leg; it is its own source and sink.
 
@@ -138,8 +152,7 @@ class SocketLeg:
         *,
         media: MediaFormat,
         observer: SocketObserver,
-        pads: bool = False,
-        limit_seconds: float = LIMIT_SECONDS,
+        intake: Intake = AS_IT_COMES,
         texts: Texts | None = None,
     ) -> None:
         """Make a leg.
@@ -149,19 +162,18 @@ class SocketLeg:
             wire: the WebSocket, opened.
             media: how its sound is written, both ways.
             observer: hears what is lost.
-            pads: whether each message is filled up to a whole frame (`wire.media_socket`).
-            limit_seconds: how much of its sound waits to be played at most.
+            intake: what is done with what it sends.
             texts: what is said beside the sound.
         """
         self.leg_id = leg_id
         self._wire = wire
         self._observer = observer
         self._texts = texts or NoTexts()
-        self._incoming = Incoming(media, pads=pads)
+        self._incoming = Incoming(media, pads=intake.pads)
         self._long = round(media.second_bytes * PIECE_SECONDS)
         self._outgoing = Outgoing(media)
         self._outbound = Outbound(media.second_bytes, media.frame_bytes)
-        self._queue = PacedQueue(limit_seconds=limit_seconds)
+        self._queue = PacedQueue(limit_seconds=intake.limit_seconds)
         self._pulled = False
         self._gone = False
         self._wake = asyncio.Event()

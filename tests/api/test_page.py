@@ -23,6 +23,7 @@ async def test_the_page_is_served_at_the_root(client):
         "pcm-worklet.js",
         "agent.js",
         "demo.js",
+        "devices.js",
         "draw.js",
         "words.js",
         "style.css",
@@ -58,7 +59,9 @@ async def test_the_docs_bring_all_that_they_need(client):
 async def test_the_guide_for_language_models_names_routes_only(client):
     response = await client.get("/llms.txt", headers={})
     assert response.content_type == "text/plain"
-    named = set(re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/[\w/{}.-]*[\w}])", await response.text()))
+    named = set(
+        re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/[\w/{}.-]*[\w}])", await response.text())
+    )
     assert named - {(route.method, route.path) for route in ROUTES} == set()
     assert len(named) > 60
 

@@ -17,6 +17,7 @@ from tests.support.raw_socket import (
     PONG,
     TEXT,
     Closed,
+    RawServer,
     RawSocket,
     frame_of,
     raw_client,
@@ -104,7 +105,7 @@ async def at_the_streams(client, call_id: str) -> None:
             await customer.write(harmless(dice, masked=False))
 
 
-async def dialled(client, server, call_id: str) -> RawSocket:
+async def dialled(client, server: RawServer, call_id: str) -> RawSocket:
     body = {"stream_url": server.url, "stream_type": "twoway", "stream_channel": "inbound"}
     async with asyncio.timeout(5):
         while True:
