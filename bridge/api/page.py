@@ -11,6 +11,7 @@ FILES = {
     "pcm-worklet.js",
     "agent.js",
     "demo.js",
+    "devices.js",
     "draw.js",
     "words.js",
     "style.css",

@@ -1,0 +1,42 @@
+/** What the person at the page talks, listens and types with: microphone, speaker, keypad. */
+
+import { element } from "./draw.js";
+
+/** @returns {MediaTrackConstraints} */
+export function wishes() {
+  const id = element("microphone").value;
+  const clean = element("clean").checked;
+  return {
+    echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean, channelCount: 1,
+    ...(id && { deviceId: { exact: id } }),
+  };
+}
+
+export async function listDevices() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => null)) ?? [];
+  element("speaker-box").hidden = !("setSinkId" in HTMLMediaElement.prototype);
+  for (const [id, kind] of [["microphone", "audioinput"], ["speaker", "audiooutput"]]) {
+    const select = /** @type {HTMLSelectElement} */ (element(id ?? ""));
+    const chosen = select.value;
+    const found = devices.filter((device) => device.kind === kind && device.deviceId && device.deviceId !== "default");
+    const options = found.map(({ deviceId, label }) => new Option(label || `Unnamed ${id}`, deviceId));
+    select.replaceChildren(new Option(`Default ${id}`, ""), ...options);
+    if (found.some(({ deviceId }) => deviceId === chosen)) select.value = chosen;
+  }
+}
+
+/** @param {(words: string) => void} complain */
+export async function changeSpeaker(complain) {
+  await /** @type {any} */ (element("sound")).setSinkId(element("speaker").value)
+    .catch((/** @type {Error} */ error) => complain(`This speaker cannot be used: ${error.message}`));
+}
+
+/** @param {(digit: string) => void} press */
+export function buildKeypad(press) {
+  const words = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Star", "Zero", "Hash"];
+  element("keypad").append(...[..."123456789*0#"].map((digit, index) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit, ariaLabel: words[index] });
+    button.addEventListener("click", () => press(digit));
+    return button;
+  }));
+}
