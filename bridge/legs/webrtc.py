@@ -19,6 +19,8 @@ __all__ = ["PeerFactory", "SetupObserver", "WebRtcLeg"]
 log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
+SLOT_SECONDS = 0.1
+"""Pulses happen at multiples of this: those of several legs in one waking, which costs a fraction."""
 SILENT_AFTER_SECONDS = 2.0
 """A leg that was sending and has sent nothing for this long is reported silent."""
 
@@ -154,7 +156,7 @@ class WebRtcLeg:
         loop = asyncio.get_running_loop()
         odd = False
         while True:
-            await asyncio.sleep(PULSE_SECONDS)
+            await asyncio.sleep(_until_pulse(loop.time()))
             session, now = self._peer.session, loop.time()
             odd = not odd
             if odd:
@@ -187,3 +189,9 @@ class WebRtcLeg:
     def _digit(self, digit: str) -> None:
         if self._emit is not None:
             self._emit(events.DigitReceived(self.leg_id, digit))
+
+
+def _until_pulse(now: float) -> float:
+    """Seconds to the slot that is nearest to the next pulse."""
+    slot = min(SLOT_SECONDS, PULSE_SECONDS)
+    return round((now + PULSE_SECONDS) / slot) * slot - now

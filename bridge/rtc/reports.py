@@ -76,7 +76,9 @@ class Reports:
         if reception is not None:
             block = reception.report_block(now)
             beyond = min(255, int(relay_loss_ratio * 256))
-            blocks = (replace(block, fraction_lost=max(block.fraction_lost, beyond)),)
+            if beyond > block.fraction_lost:
+                block = replace(block, fraction_lost=beyond)
+            blocks = (block,)
         packets: list[RtcpPacket] = []
         if stream.packets:
             packets.append(

@@ -265,3 +265,11 @@ async def test_a_restart_is_counted_from_its_beginning_to_its_end():
         await browser.restart(one.exchange)
         await until(lambda: len(one.observed.restarts) == 2)
         assert one.observed.restarts == ["started", "succeeded"]
+
+
+@pytest.mark.parametrize("now", [0.0, 0.04, 0.06, 17.301, 86_400.449])
+def test_legs_that_began_apart_pulse_together(now):
+    first = now + webrtc._until_pulse(now)
+    assert abs(first - now - webrtc.PULSE_SECONDS) <= webrtc.SLOT_SECONDS / 2 + 1e-6
+    assert round(first / webrtc.SLOT_SECONDS, 3) == round(first / webrtc.SLOT_SECONDS)
+    assert webrtc._until_pulse(first) == pytest.approx(webrtc.PULSE_SECONDS)
