@@ -15,6 +15,8 @@ KAISER_BETA: Final = 7.5
 """More than 75 dB of what would be folded back into the sound is taken away."""
 BLOCK: Final = 512
 """So many samples are made at once: the working memory stays small however long a piece is."""
+MOST_PHASES: Final = 8
+"""Up to so many, as between the rates of telephony, a whole round of them is made at once."""
 
 _Floats: TypeAlias = NDArray[np.float32]
 
@@ -30,8 +32,10 @@ class Resampler:
         "_coefficients",
         "_down",
         "_history",
+        "_matrices",
         "_middle",
         "_next",
+        "_spare",
         "_taps",
         "_up",
         "delay_seconds",
@@ -50,6 +54,11 @@ class Resampler:
         same = self._up == self._down
         self._coefficients = np.ones((1, 1), np.float32) if same else _design(self._up, self._down)
         self._taps = self._coefficients.shape[1]
+        few = range(self._up if max(self._up, self._down) <= MOST_PHASES else 0)
+        self._matrices = [_matrix(self._coefficients, self._down, phase) for phase in few]
+        """For each phase of a first sample; none where there would be too many."""
+        self._spare: _Floats = np.zeros(self._taps + 2 * self._down, np.float32)
+        """Behind what is known, so that the last window is whole."""
         self._history: _Floats = np.zeros(self._taps - 1, np.float32)
         self._next = 0
         """Place of the next sample to be made, in `1 / up` samples after the first that is new."""
@@ -83,24 +92,46 @@ class Resampler:
         self._next = self._middle
 
     def _blocks(self, sound: _Floats) -> Iterator[bytes]:
-        known = np.concatenate((self._history, sound))
+        known = np.concatenate((self._history, sound, self._spare))
         end = len(sound) * self._up
         first = self._next
         while first < end:
-            last = min(end, first + BLOCK * self._down)
-            places = np.arange(first, last, self._down)
-            yield self._make(known, places)
-            first = int(places[-1]) + self._down
+            count = min(BLOCK, -(-(end - first) // self._down))
+            yield self._make(known, first, count)
+            first += count * self._down
         self._next = first - end
-        self._history = known[len(sound) :]
+        self._history = known[len(sound) : len(known) - len(self._spare)]
 
-    def _make(self, known: _Floats, places: NDArray[np.int64]) -> bytes:
+    def _make(self, known: _Floats, first: int, count: int) -> bytes:
+        made = (
+            self._rounds(known, first, count) if self._matrices else self._each(known, first, count)
+        )
+        np.rint(made, out=made)
+        np.minimum(made, 32767.0, out=made)
+        np.maximum(made, -32768.0, out=made)
+        whole: bytes = made.astype("<i2").tobytes()
+        return whole
+
+    def _rounds(self, known: _Floats, first: int, count: int) -> _Floats:
+        """Make samples in rounds of all phases, each out of one window of what is known."""
+        begin, phase = divmod(first, self._up)
+        windows = np.lib.stride_tricks.as_strided(
+            known[begin:],
+            (-(-count // self._up), self._taps + self._down),
+            (self._down * known.itemsize, known.itemsize),
+            writeable=False,
+        )
+        made: _Floats = (windows @ self._matrices[phase]).reshape(-1)[:count]
+        return made
+
+    def _each(self, known: _Floats, first: int, count: int) -> _Floats:
+        """Make samples one by one."""
+        places = first + self._down * np.arange(count)
         windows = np.lib.stride_tricks.sliding_window_view(known, self._taps)
-        made = np.einsum(
+        made: _Floats = np.einsum(
             "ij,ij->i", windows[places // self._up], self._coefficients[places % self._up]
         )
-        whole: bytes = np.clip(np.rint(made), -32768, 32767).astype("<i2").tobytes()
-        return whole
+        return made
 
 
 def resample(pcm: bytes, source_rate: int, target_rate: int) -> bytes:
@@ -117,6 +148,22 @@ def resample(pcm: bytes, source_rate: int, target_rate: int) -> bytes:
     resampler.align()
     made = resampler.process(pcm) + resampler.flush()
     return made[: 2 * -(-len(pcm) // 2 * target_rate // source_rate)]
+
+
+def _matrix(coefficients: _Floats, down: int, first: int) -> _Floats:
+    """Arrange the filter for making as many samples as it has phases out of one window.
+
+    Args:
+        coefficients: One row a phase.
+        down: From one sample to the next, in phases.
+        first: The phase of the first sample.
+    """
+    up, taps = coefficients.shape
+    matrix = np.zeros((taps + down, up), np.float32)
+    for column in range(up):
+        begin, phase = divmod(first + column * down, up)
+        matrix[begin : begin + taps, column] = coefficients[phase]
+    return matrix
 
 
 def _design(up: int, down: int) -> _Floats:
