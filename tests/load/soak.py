@@ -3,7 +3,7 @@
     python -m tests.load.soak [--minutes 30] [--calls 0] [--parallel 24] [--seconds 0.1]
 
 Ends with 1 when memory still grows in the last third of the time (before that the allocator finds
-its size), or when descriptors or threads are left. A leak of a kilobyte a call shows within
+its size), when descriptors or threads are left, or when more than one call in a thousand failed. A leak of a kilobyte a call shows within
 minutes; to tell less than a megabyte an hour from none takes half an hour.
 """
 
@@ -29,6 +29,7 @@ from tests.support.light_peer import LightPeer
 BYTES_PER_HOUR = 1e6
 """Growth that is taken for a leak, once it is certain."""
 SAMPLES = 40
+MOST_FAILED = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Sample:
     resident: int
     descriptors: int
     threads: int
+    failed: int = 0
+    """Of the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Growth:
         return max(0.0, self.slope - self.uncertainty)
 
 
-def look(pid: int, *, calls: int, begun: float) -> Sample:
+def look(pid: int, *, calls: int, failed: int, begun: float) -> Sample:
     """Look at a process."""
     process = Path(f"/proc/{pid}")
     return Sample(
@@ -65,6 +68,7 @@ def look(pid: int, *, calls: int, begun: float) -> Sample:
         resident=measure.resident_bytes([pid]),
         descriptors=len(list((process / "fd").iterdir())),
         threads=len(list((process / "task").iterdir())),
+        failed=failed,
     )
 
 
@@ -94,16 +98,20 @@ def verdict(samples: Sequence[Sample]) -> list[str]:
         found.append(f"{last.descriptors - first.descriptors} descriptors are left open")
     if last.threads > first.threads + 2:
         found.append(f"{last.threads - first.threads} threads are left")
+    if last.failed > MOST_FAILED * last.calls:
+        found.append(f"{last.failed} of {last.calls} calls failed")
     return found
 
 
 async def one_call(bridge: Bridge, certificate: RTCCertificate, loop: Loop, seconds: float) -> None:
     """Make a call, talk for a moment, hang up."""
     call = await bridge.call()
-    async with LightPeer(certificate=certificate, keep=False) as peer:
-        await peer.call(call.seats[0])
-        await peer.speak(loop.payload(number) for number in range(round(seconds * 50)))
-    await call.end()
+    try:
+        async with LightPeer(certificate=certificate, keep=False) as peer:
+            await peer.call(call.seats[0])
+            await peer.speak(loop.payload(number) for number in range(round(seconds * 50)))
+    finally:
+        await call.end()
 
 
 async def soak(
@@ -118,43 +126,48 @@ async def soak(
     samples: list[Sample] = []
     async with aiohttp.ClientSession() as session:
         bridge = Bridge(session, server.url, kind="echo")
-        done = 0
+        done = failed = 0
         while done < calls and time.monotonic() - begun < 60 * minutes:
             stop = len(samples) + 1
-            done += await _round(
+            made, bad = await _round(
                 lambda: one_call(bridge, certificate, loop, seconds),
                 parallel=parallel,
                 most=max(parallel, min(math.ceil(calls / SAMPLES), calls - done)),
                 until=begun + 60 * minutes * stop / SAMPLES,
             )
+            done += made
+            failed += bad
             await asyncio.sleep(0.5)
-            samples.append(look(server.pid, calls=done, begun=begun))
+            samples.append(look(server.pid, calls=done, failed=failed, begun=begun))
             print(_line(samples[-1]), flush=True)
     return samples
 
 
 async def _round(
     make: Callable[[], Awaitable[None]], *, parallel: int, most: int, until: float
-) -> int:
-    """Make calls for so long, or so many; returns how many."""
-    made = 0
+) -> tuple[int, int]:
+    """Make calls for so long, or so many; returns how many, and how many of them failed."""
+    made = failed = 0
 
     async def worker() -> None:
-        nonlocal made
+        nonlocal made, failed
         while made < most and (made < parallel or time.monotonic() < until):
             made += 1
-            await make()
+            try:
+                await make()
+            except (TimeoutError, ConnectionError, aiohttp.ClientError):
+                failed += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(parallel):
             group.create_task(worker())
-    return made
+    return made, failed
 
 
 def _line(sample: Sample) -> str:
     return (
         f"{sample.calls:6} calls  {sample.seconds:6.1f} s  {sample.resident / 1e6:7.2f} MB  "
-        f"{sample.descriptors} descriptors  {sample.threads} threads"
+        f"{sample.descriptors} descriptors  {sample.threads} threads  {sample.failed} failed"
     )
 
 

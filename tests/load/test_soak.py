@@ -8,7 +8,9 @@ import pytest
 from tests.load.soak import Sample, growth, verdict
 
 
-def samples(*, bytes_per_hour=0.0, descriptors=0, threads=0, warm=0, noise=0.0, minutes=30):
+def samples(
+    *, bytes_per_hour=0.0, descriptors=0, threads=0, failed=0, warm=0, noise=0.0, minutes=30
+):
     source = np.random.default_rng(1)
     return [
         Sample(
@@ -20,6 +22,7 @@ def samples(*, bytes_per_hour=0.0, descriptors=0, threads=0, warm=0, noise=0.0, 
             - (warm if number < 20 else 0),
             descriptors=20 + descriptors * number,
             threads=3 + threads * number,
+            failed=failed * number,
         )
         for number in range(40)
     ]
@@ -57,3 +60,11 @@ def test_what_is_loaded_at_the_beginning_is_not_a_leak():
 def test_descriptors_and_threads_that_stay_are_told():
     assert verdict(samples(descriptors=1)) == ["39 descriptors are left open"]
     assert verdict(samples(threads=1)) == ["39 threads are left"]
+
+
+def test_a_rare_call_that_fails_ends_no_soak():
+    assert verdict(samples(failed=1)) == []
+
+
+def test_calls_that_fail_are_told():
+    assert verdict(samples(failed=2)) == ["78 of 39000 calls failed"]
