@@ -7,9 +7,11 @@ head and all, by a thread; a process that is killed leaves a file that can be pl
 
 import asyncio
 import errno
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,6 +32,18 @@ DISK_SLOW: Final = "disk_slow"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+@dataclass(slots=True)
+class Span:
+    """From when to when the tracks of one recording last, so that all are equally long.
+
+    Legs come and go one after the other, and what they hear comes in batches: without it one track
+    would have begun some frames before another.
+    """
+
+    began: float = math.inf
+    over: float = math.inf
+
+
 class RecorderLeg:
     """One track of one recording, as a service leg; it says nothing."""
 
@@ -44,6 +58,7 @@ class RecorderLeg:
         leg_id: LegId,
         path: Path,
         *,
+        span: Span,
         threads: Executor,
         room: Room,
         on_over: Callable[[], None],
@@ -53,6 +68,7 @@ class RecorderLeg:
         Args:
             leg_id: unique within the call.
             path: the file; it must not exist.
+            span: what is heard before it begins and after it is over is left out.
             threads: write it.
             room: says whether the disk takes more.
             on_over: told when all is written, or writing has failed.
@@ -67,6 +83,7 @@ class RecorderLeg:
         """Why the file is not written any further: a word of the three above, or `give_up`'s."""
         self.written_bytes = 0
         """Of sound, in the file."""
+        self._span = span
         self._tape = Tape()
         self._threads = threads
         self._room = room
@@ -102,7 +119,7 @@ class RecorderLeg:
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
-        if not self.failure:
+        if self._span.began <= now < self._span.over and not self.failure:
             self._tape.push(SILENCE if self.paused or self.waits else frame.pcm, now)
 
     async def run(self, emit: Callable[[events.LegEvent], None]) -> None:

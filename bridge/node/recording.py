@@ -16,7 +16,7 @@ from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, StorageFull
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.keeper import Keeper
-from bridge.media.recording import DISK_FULL, RecorderLeg
+from bridge.media.recording import DISK_FULL, RecorderLeg, Span
 from bridge.media.room import Room
 from bridge.net.storage import Store
 from bridge.node.announcement import Announcement
@@ -56,6 +56,7 @@ class RecordingRules:
 @dataclass(slots=True, eq=False)
 class _Track:
     recording: Recording
+    span: Span
     leg: RecorderLeg
     over: asyncio.Future[Recording] = field(default_factory=asyncio.Future)
 
@@ -156,6 +157,9 @@ class Recordings:
         tracks = self._tracks.get(record.facts.call_id)
         if not tracks:
             raise InvalidState("the call is not being recorded")
+        over = asyncio.get_running_loop().time()
+        for track in tracks:
+            track.span.over = over
         for track in list(tracks):
             self._close(line, record.facts.call_id, track.leg.leg_id)
         self._events.tell("recording.stopped", line, record.facts.call_id)
@@ -227,12 +231,13 @@ class Recordings:
 
     def _attach(self, recordings: Sequence[Recording]) -> None:
         """Begin all tracks within one tick of the clock, so that they share one time."""
+        span = Span()
         for index, recording in enumerate(recordings):
             try:
                 self._manager.attach(
                     recording.line,
                     recording.call_id,
-                    partial(self._track, recording),
+                    partial(self._track, recording, span),
                     Party.SERVICE,
                     hears=KINDS[recording.kind],
                     heard=Heard.NOBODY,
@@ -244,16 +249,19 @@ class Recordings:
                     self._close(recording.line, recording.call_id, track.leg.leg_id)
                 raise
 
-    def _track(self, recording: Recording, leg_id: LegId) -> RecorderLeg:
+        span.began = asyncio.get_running_loop().time()
+
+    def _track(self, recording: Recording, span: Span, leg_id: LegId) -> RecorderLeg:
         leg = RecorderLeg(
             leg_id,
             self.archive.path(recording),
+            span=span,
             threads=self._threads,
             room=self.rules.room,
             on_over=lambda: self._over(track),
         )
         leg.waits = self.rules.announcement is not None
-        track = _Track(recording, leg)
+        track = _Track(recording, span, leg)
         self._tracks[recording.call_id].append(track)
         return leg
 

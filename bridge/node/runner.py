@@ -214,9 +214,9 @@ class CallRunner:
             case commands.EndCall(reason):
                 self._end(reason)
 
-    def _end_leg(self, leg_id: LegId, reason: EndReason) -> None:
+    def _end_leg(self, leg_id: LegId, reason: EndReason, now: float | None = None) -> None:
         running = self._legs.pop(leg_id, None)
-        self.bus.leave(leg_id, self._loop.time())
+        self.bus.leave(leg_id, self._loop.time() if now is None else now)
         self._follow_clock()
         if running is not None:
             # A leg that ended by itself is this very task: it returns, and is not cancelled.
@@ -230,8 +230,9 @@ class CallRunner:
             self._tell("leg.left", left)
 
     def _end(self, reason: EndReason) -> None:
+        now = self._loop.time()  # one for all: what is recorded of them is equally long
         for leg_id in list(self._legs):
-            self._end_leg(leg_id, reason)
+            self._end_leg(leg_id, reason, now)
         self._disarm()
         self._on_ended(self)
 

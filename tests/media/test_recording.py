@@ -12,7 +12,7 @@ from bridge.audio.tape import MOST_WAITING
 from bridge.audio.wav import parse_wav
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
-from bridge.media.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg
+from bridge.media.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg, Span
 from bridge.media.room import Room
 from tests.support.waiting import until
 
@@ -59,12 +59,14 @@ class Track:
 
 
 @asynccontextmanager
-async def recording(path, threads, room=None):
+async def recording(path, threads, room=None, *, span=None):
     def over():
         track.over += 1
 
     room = room or Room(path.parent, 0)
-    leg = RecorderLeg(LegId("track"), path, threads=threads, room=room, on_over=over)
+    leg = RecorderLeg(
+        LegId("track"), path, span=span or Span(0.0), threads=threads, room=room, on_over=over
+    )
     track = Track(leg)
     task = asyncio.get_running_loop().create_task(leg.run(track.told.append))
     try:
@@ -97,6 +99,18 @@ async def test_a_track_that_heard_nothing_has_a_file_of_no_length(tmp_path, thre
         await until(lambda: track.told)
     assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == b""
     assert track.over == 1
+
+
+async def test_what_is_heard_before_and_after_the_recordings_span_is_left_out(tmp_path, threads):
+    span = Span()
+    async with recording(tmp_path / "a.wav", threads, span=span) as track:
+        track.hear(1)
+        span.began = 5.02
+        track.hear(3)
+        span.over = 5.07
+        track.hear(2)
+        await track.written(3)
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 3
 
 
 async def test_what_is_paused_is_silence_of_the_same_length(tmp_path, threads):
