@@ -236,11 +236,12 @@ class Metrics:
         """Count what the database was to keep and could not."""
         self._node.database_failures.inc()
 
-    def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answered request; `route` is the pattern that took it, or `UNMATCHED`."""
+    def http_request(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """Count a request by its route's pattern, or `UNMATCHED`; sockets and streams have no time."""
         method = _closed(method, METHODS)
         self._node.requests.labels(method, route, str(status)).inc()
-        self._node.request_seconds.labels(method, route).observe(seconds)
+        if seconds is not None:
+            self._node.request_seconds.labels(method, route).observe(seconds)
 
 
 class _CallMetrics:

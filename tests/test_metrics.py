@@ -131,6 +131,9 @@ def test_requests_are_counted_by_the_pattern_of_their_route(metrics):
     request = {"method": "POST", "route": "/call/dial"}
     assert value(metrics, "bridge_http_requests_total", status="200", **request) == 2
     assert value(metrics, "bridge_http_request_seconds_count", **request) == 2
+    metrics.http_request("POST", "/call/dial", 200, None)
+    assert value(metrics, "bridge_http_requests_total", status="200", **request) == 3
+    assert value(metrics, "bridge_http_request_seconds_count", **request) == 2
 
 
 def test_counters_are_there_before_anything_happened(metrics):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bridge.api.rate import RateLimit
+from bridge.api.rate import RATE_HEADERS, RateLimit
 from bridge.call.model import LineName
 from bridge.errors import Forbidden, Unauthorized
 from bridge.wire import link
@@ -127,7 +127,7 @@ class Keys:
             if self._ticket(key) is None:
                 raise Unauthorized("this key is not known")
             raise Forbidden("a ticket opens the media of its call and nothing else; send a key")
-        self._rate.spend(key, asyncio.get_running_loop().time())
+        self._spend(request, key)
         return line
 
     def access(self, request: web.Request, *, query: bool = False) -> Access:
@@ -143,7 +143,7 @@ class Keys:
         if ticket is None:
             return Access(self.line(request, query=query), None)
         line = LineName(ticket.line)
-        self._rate.spend(_bucket(line), asyncio.get_running_loop().time())
+        self._spend(request, _bucket(line))
         return Access(line, ticket.call_id)
 
     def line_of_call(self, request: web.Request, call_id: str, *, query: bool = False) -> LineName:
@@ -173,6 +173,15 @@ class Keys:
             return None
         return _bucket(LineName(ticket.line)) if ticket else None
 
+    def _spend(self, request: web.Request, key: bytes) -> None:
+        if not self._rate.limited:
+            return
+        left = 0.0
+        try:
+            left = self._rate.spend(key, asyncio.get_running_loop().time())
+        finally:
+            note_rate(request, self._rate, left)
+
     def _line(self, request: web.Request, key: bytes) -> LineName | None:
         found: LineName | None = None
         for known, name in self._lines.items():
@@ -186,6 +195,11 @@ class Keys:
         ticket = self._tickets.read(key)
         # The line may have been taken out of the settings since.
         return ticket if ticket and ticket.line in self._lines.values() else None
+
+
+def note_rate(request: web.Request, rate: RateLimit, left: float) -> None:
+    """Have the answer tell how much is left of what the key may ask."""
+    request[RATE_HEADERS] = rate.headers(left, datetime.now(UTC).timestamp())
 
 
 def same_origin(request: web.Request) -> bool:

@@ -9,6 +9,7 @@ from bridge.api.body import PHONE, call_in_path, read_body
 from bridge.api.faces.chirp_parties import APPS, check_route
 from bridge.api.faces.chirp_words import PSTN, WHATSAPP
 from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
+from bridge.api.listing import recorded_calls
 from bridge.call import events
 from bridge.call.model import LegId, LineName
 from bridge.errors import InvalidRequest
@@ -34,10 +35,8 @@ async def dial(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """List the line's live calls."""
     line = _on(request)
-    live = await request.app[MANAGER].list(line)
-    ids = [record.facts.call_id for record in live]
-    recorded = await request.app[RECORDINGS].archive.recorded(line, ids) if ids else ()
-    calls = [render.call(record, recording=record.facts.call_id in recorded) for record in live]
+    live = await recorded_calls(request.app[MANAGER], request.app[RECORDINGS], line)
+    calls = [render.call(record, recording=recording) for record, recording in live]
     return render.success({"calls": calls})
 
 

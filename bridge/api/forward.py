@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from bridge.api.auth import note_rate
 from bridge.api.body import named_call, read_bytes
 from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
@@ -62,7 +63,11 @@ async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request against its key's limit, which holds over all nodes."""
     rate, key = request.app[RATE], request.app[KEYS].known(request)
     if rate.limited and key is not None and not from_sibling(request):
-        await request.app[DIRECTORY].spend(key, rate.take)
+        left = 0.0
+        try:
+            left = await request.app[DIRECTORY].spend(key, rate.take)
+        finally:
+            note_rate(request, rate, left)
     return await handler(request)
 
 

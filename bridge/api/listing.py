@@ -2,6 +2,17 @@
 
 from bridge.call.model import CallRecord, LineName
 from bridge.node.manager import Manager
+from bridge.node.recording import Recordings
+
+
+async def recorded_calls(
+    manager: Manager, recordings: Recordings, line: LineName
+) -> list[tuple[CallRecord, bool]]:
+    """Give a line's live calls on all nodes, oldest first, and whether each is being recorded."""
+    live = await manager.list(line)
+    ids = [record.facts.call_id for record in live]
+    recorded = await recordings.archive.recorded(line, ids) if ids else ()
+    return [(record, record.facts.call_id in recorded) for record in live]
 
 
 async def known_calls(manager: Manager, line: LineName) -> list[CallRecord]:

@@ -14,6 +14,7 @@ from aiohttp import web
 from bridge.api.auth import same_origin
 from bridge.api.envelope import envelope
 from bridge.api.keys import METRICS, SITE
+from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.errors import BridgeError, Forbidden
 from bridge.log import request_id as log_request_id
 from bridge.metrics import UNMATCHED
@@ -23,7 +24,9 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = "X-Request-ID"
+EVENT_STREAM = "text/event-stream"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "token, authorization, content-type",
@@ -70,10 +73,10 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     response = await handler(request)
     if not response.prepared:
         response.headers[REQUEST_ID] = identity
+        response.headers.update(request.get(RATE_HEADERS, {}))
     if not passed_on:
-        request.app[METRICS].http_request(
-            request.method, _route(request), response.status, loop.time() - began
-        )
+        seconds = None if _lives_on(response) else loop.time() - began
+        request.app[METRICS].http_request(request.method, _route(request), response.status, seconds)
     return response
 
 
@@ -110,7 +113,7 @@ def allow_page(request: web.Request, response: web.StreamResponse) -> None:
     origin = request.headers.get("Origin")
     if origin is not None:
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = f"{REQUEST_ID}, Retry-After"
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED
         response.headers.add("Vary", "Origin")
 
 
@@ -120,6 +123,13 @@ def from_sibling(request: web.Request) -> bool:
         return False
     carrier = request.transport.get_extra_info("socket")
     return carrier is not None and carrier.family == socket.AF_UNIX
+
+
+def _lives_on(response: web.StreamResponse) -> bool:
+    """Whether the answer is a socket or an event stream, on this node or another."""
+    return response.status == HTTPStatus.SWITCHING_PROTOCOLS or (
+        response.content_type == EVENT_STREAM
+    )
 
 
 def _host_name(request: web.Request) -> str | None:

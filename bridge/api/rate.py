@@ -1,6 +1,16 @@
-"""How often one key may ask: a bucket a key that fills steadily."""
+"""How often one key may ask: a bucket a key that fills steadily, and the headers that tell of it."""
+
+from typing import Final
+
+from aiohttp import web
 
 from bridge.errors import RateLimited
+
+RATE_HEADERS: Final[web.RequestKey[dict[str, str]]] = web.RequestKey("rate_headers", dict)
+"""Under what a request keeps the headers that its answer gets."""
+LIMIT: Final = "X-RateLimit-Limit"
+REMAINING: Final = "X-RateLimit-Remaining"
+RESET: Final = "X-RateLimit-Reset"
 
 
 class RateLimit:
@@ -15,14 +25,31 @@ class RateLimit:
         """Whether there is a limit at all."""
         return self._per_minute > 0
 
-    def spend(self, key: bytes, now: float) -> None:
-        """Take one request from a key's bucket.
+    def spend(self, key: bytes, now: float) -> float:
+        """Take one request from a key's bucket; gives what is left in it.
 
         Raises:
             RateLimited: the bucket is empty; says when to come again.
         """
-        if self.limited:
-            self._spent[key] = self.take(self._spent.get(key), now)
+        if not self.limited:
+            return 0.0
+        self._spent[key] = self.take(self._spent.get(key), now)
+        return self._spent[key][0]
+
+    def headers(self, left: float, now_unix: float) -> dict[str, str]:
+        """Tell of a bucket that holds so much: the limit, what is left, and when it is full again.
+
+        Chirp's words (https://docs.buildwithchirp.com/api_reference/rate-limits); the moment is in
+        seconds since 1970. Nothing is told where there is no limit.
+        """
+        if not self.limited:
+            return {}
+        full_in = (self._per_minute - left) * 60 / self._per_minute
+        return {
+            LIMIT: str(self._per_minute),
+            REMAINING: str(int(left)),
+            RESET: str(int(now_unix + full_in) + 1),
+        }
 
     def take(self, bucket: tuple[float, float] | None, now: float) -> tuple[float, float]:
         """Take one request from a bucket: what it held and when; gives what it holds now.

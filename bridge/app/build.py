@@ -133,18 +133,19 @@ def build(
     effort = Effort()
     load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
-    events = EventLog(
-        database,
-        node=place.index if place else 0,
-        nodes=place.count if place else 1,
-        observer=metrics.events,
-    )
-    listeners: list[Callable[[CallEvent], None]] = [events.publish]
+    listeners: list[Callable[[CallEvent], None]] = []
     engine = Engine(
         database,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
         publish=partial(_tell_all, listeners),
         siblings=directory.siblings if directory else None,
+    )
+    events = EventLog(
+        database,
+        node=place.index if place else 0,
+        nodes=place.count if place else 1,
+        observer=metrics.events,
+        told_of_calls=engine.lines.told_of_calls,
     )
     peers = make_peers(settings, ports, effort=effort, patience=patience or Limits())
     manager = Manager(
@@ -175,6 +176,7 @@ def build(
     play(application, settings)
     application[RECORDINGS] = recordings(application, settings)
     listeners += [
+        events.publish,
         application[RECORDINGS].happened,
         talk(application, settings).happened,
         collect(application).happened,

@@ -86,12 +86,18 @@ def add(
     *,
     node: int,
     callback: Callback | None,
+    without: frozenset[Style] = frozenset(),
 ) -> None:
-    """Let an event wait for each endpoint that wants it, and for the call's own callback."""
+    """Let an event wait for each endpoint that wants it, and for the call's own callback.
+
+    Endpoints of the styles in `without` are left out.
+    """
     receivers = [
         (endpoint.id, endpoint.style, "")
         for endpoint in endpoints.of_line(connection, notice.line)
-        if endpoint.active and wants(endpoint.events, endpoint.style, notice)
+        if endpoint.active
+        and endpoint.style not in without
+        and wants(endpoint.events, endpoint.style, notice)
     ]
     if callback is not None and wants((), callback.style, notice):
         receivers.append((CALLBACK + callback.url, callback.style, callback.url))

@@ -137,13 +137,17 @@ class DirectoryFile:
         counts = "SELECT node, count(*) FROM calls WHERE ended_at IS NULL GROUP BY node"
         return dict(self._database.execute(counts).fetchall())
 
-    def spend(self, key: bytes, spend: Spend) -> None:
-        """Take from a bucket; `spend` says how, and what it raises comes out of here."""
+    def spend(self, key: bytes, spend: Spend) -> float:
+        """Take from a bucket, and give what is left in it.
+
+        `spend` says how, and what it raises comes out of here.
+        """
         now = _now()
         with self._transaction():
             row = self._database.execute("SELECT tokens, at FROM buckets WHERE key = ?", (key,))
             tokens, at = spend(row.fetchone(), now)
             self._database.execute("REPLACE INTO buckets VALUES (?, ?, ?)", (key, tokens, at))
+        return tokens
 
     def _count(self, where: str, *values: str) -> int:
         found = self._database.execute(f"SELECT count(*) FROM calls WHERE {where}", values)  # noqa: S608

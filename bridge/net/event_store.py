@@ -11,6 +11,7 @@ import msgspec
 from bridge.net import deliveries
 from bridge.net.deliveries import Callback
 from bridge.wire.notice import Notice
+from bridge.wire.webhook import Style
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -38,9 +39,14 @@ Numbered: TypeAlias = tuple[int, Notice]
 
 
 def insert(
-    connection: sqlite3.Connection, notice: Notice, *, node: int, callback: Callback | None
+    connection: sqlite3.Connection,
+    notice: Notice,
+    *,
+    node: int,
+    callback: Callback | None,
+    without: frozenset[Style] = frozenset(),
 ) -> None:
-    """Write an event down, with a delivery for each endpoint that wants it."""
+    """Write an event down, with a delivery for each endpoint that wants it (`deliveries.add`)."""
     call_id = notice.call.id if notice.call else None
     at, body = notice.at.timestamp(), msgspec.json.encode(notice)
     event = connection.execute(
@@ -50,7 +56,7 @@ def insert(
     if event is None:
         raise sqlite3.DatabaseError("the event got no number")
     _follow_call(connection, notice, body, node)
-    deliveries.add(connection, event, notice, node=node, callback=callback)
+    deliveries.add(connection, event, notice, node=node, callback=callback, without=without)
 
 
 def read(

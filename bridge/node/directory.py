@@ -176,11 +176,14 @@ class Shared:
         far_fewer = calls.get(self.node, 0) - calls.get(least, 0) >= FAR_FEWER
         return least if far_fewer or overloaded else self.node
 
-    async def spend(self, key: bytes, spend: Spend) -> None:
-        """Take from the bucket that a key has over all nodes; raises what `spend` raises."""
+    async def spend(self, key: bytes, spend: Spend) -> float:
+        """Take from the bucket that a key has over all nodes; gives what is left in it.
+
+        Raises what `spend` raises.
+        """
         # Keys are secrets: the file holds what tells them apart, and no more.
         digest = hashlib.sha256(key).digest()
-        await self._run(lambda: self._file.spend(digest, spend))
+        return await self._run(lambda: self._file.spend(digest, spend))
 
     async def settled(self) -> None:
         """Wait until all that has happened so far is in the file."""

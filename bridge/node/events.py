@@ -34,6 +34,8 @@ HELD: Final = 256
 POLL_SECONDS: Final = 0.25
 """How often other nodes' events are looked for, while somebody listens."""
 SWEEP_SECONDS: Final = 600.0
+SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
+"""Styles whose clients say what they are told of when they connect a line."""
 ENDED: Final = "call.ended"
 
 
@@ -55,6 +57,7 @@ class EventLog:
         node: int = 0,
         nodes: int = 1,
         observer: Observer,
+        told_of_calls: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
         """Open the log, and tell of calls that this node's forerunner left without an end.
 
@@ -63,6 +66,7 @@ class EventLog:
             node: this node's index.
             nodes: how many there are.
             observer: counts.
+            told_of_calls: whether a line's webhooks of the styles in `SUBSCRIBED` are told of calls.
         """
         for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
             database.create(schema)
@@ -70,6 +74,7 @@ class EventLog:
         self.node = node
         self.nodes = nodes
         self._observer = observer
+        self._told_of_calls = told_of_calls
         self._followers: list[Callable[[], None]] = []
         self._closed = False
         self._seen = 0
@@ -92,9 +97,12 @@ class EventLog:
             log.exception("event.unwritable", extra={"type": event.type})
             return
         callback = _callback(event)
+        without = frozenset() if self._told_of_calls(event.line) else SUBSCRIBED
 
         def work(connection: Connection) -> None:
-            event_store.insert(connection, notice, node=self.node, callback=callback)
+            event_store.insert(
+                connection, notice, node=self.node, callback=callback, without=without
+            )
 
         self._database.post(work, then=self._tell)
 

@@ -27,6 +27,9 @@ LINES_PATH: Final = "/node/lines"
 FOLLOW_SECONDS: Final = 5.0
 """How often a node looks by itself; it may have been away when it was told."""
 
+CALL_SUBSCRIPTIONS: Final = frozenset({"call", "all"})
+"""Either of these among a line's subscriptions asks for the events of calls."""
+
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS lines (line TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;"
 )
@@ -144,6 +147,14 @@ class Lines:
         entry = self._entry(line)
         number = next(iter(self._numbers.get(line, ())), "").removeprefix("+")
         return Session(entry.connected, number, entry.subscribed)
+
+    def told_of_calls(self, line: LineName) -> bool:
+        """Whether WaGo's and ZuckZapGo's webhooks of the line are told of calls.
+
+        They are not when the line was connected with a list of subscriptions without `Call`.
+        """
+        subscribed = {word.lower() for word in self._entry(line).subscribed}
+        return not subscribed or bool(subscribed & CALL_SUBSCRIPTIONS)
 
     def check_on(self, line: LineName) -> None:
         """See whether the line makes and takes calls now.

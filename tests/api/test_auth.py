@@ -9,6 +9,7 @@ from tests.support.inprocess import running, settings
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
+REMAINING = "X-RateLimit-Remaining"
 STATUS = "/call/status"
 TWO_LINES = {"sales": Line(keys=["sales-1", "sales-2"]), "support": Line(keys=["support-1"])}
 
@@ -93,3 +94,20 @@ async def test_too_many_requests_with_one_key_are_a_429_and_others_go_on():
         ]
         assert statuses == [200, 200, 200, 429]
         assert (await client.get(STATUS, headers={"token": "support-1"})).status == 200
+
+
+async def test_answers_tell_how_much_more_may_be_asked():
+    chosen = settings(lines=TWO_LINES, limits=Limits(requests_per_minute=2))
+    async with running(chosen) as client:
+        answers = [await client.get(STATUS, headers={"token": "sales-1"}) for _ in range(3)]
+        told = [
+            (answer.status, answer.headers["X-RateLimit-Limit"], answer.headers[REMAINING])
+            for answer in answers
+        ]
+        assert told == [(200, "2", "1"), (200, "2", "0"), (429, "2", "0")]
+        assert int(answers[2].headers["X-RateLimit-Reset"]) > 1_700_000_000
+        assert int(answers[2].headers["Retry-After"]) > 0
+
+
+async def test_where_there_is_no_limit_nothing_is_told_of_one(client):
+    assert REMAINING not in (await client.get(STATUS)).headers

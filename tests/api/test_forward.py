@@ -177,6 +177,7 @@ async def test_the_limit_of_a_key_holds_over_all_nodes_and_counts_a_request_once
             response = await node.http.get("/call/status", headers=KEY)
             assert response.status == 429
             assert int(response.headers["Retry-After"]) > 0
+            assert response.headers["X-RateLimit-Remaining"] == "0"
 
 
 async def test_a_node_with_far_fewer_calls_gets_the_next_one(nodes):

@@ -1,10 +1,13 @@
 """What every request passes."""
 
+import asyncio
+
 import msgspec
 import pytest
+from aiohttp import WSMsgType
 
 from bridge.settings import Http
-from tests.support.inprocess import running, settings
+from tests.support.inprocess import KEY, running, settings
 
 ORIGIN = "https://shop.example"
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
@@ -79,3 +82,25 @@ async def test_a_crash_is_a_500_without_details_and_is_logged(client, caplog, mo
     assert "secret" not in await response.text()
     assert "request.crashed" in caplog.text
     client.described.wrong.clear()  # that a crash is a 500 is not described
+
+
+async def test_event_streams_and_sockets_are_counted_and_not_timed(client, monkeypatch):
+    monkeypatch.setattr("bridge.api.events.AFTERWARDS_SECONDS", 0.05)
+    call_id = await client.dial("15550100003")
+    async with client.http.ws_connect(f"/call/{call_id}/stream?token={KEY['token']}") as socket:
+        await client.data("/call/hangup", {"callId": call_id})
+        async with asyncio.timeout(10):
+            assert (await socket.receive()).type is WSMsgType.CLOSE
+    async with (
+        client.http.get(f"/call/{call_id}/events", headers=KEY) as stream,
+        asyncio.timeout(10),
+    ):
+        assert "call.ended" in await stream.text()
+    lines = (await (await client.get("/metrics")).text()).splitlines()
+    counted = "\n".join(line for line in lines if line.startswith("bridge_http_requests_total"))
+    assert 'route="/call/{callId}/events"' in counted
+    assert 'route="/call/{callId}/stream"' in counted
+    timed = "\n".join(line for line in lines if line.startswith("bridge_http_request_seconds"))
+    assert 'route="/call/dial"' in timed
+    assert "/events" not in timed
+    assert "/stream" not in timed

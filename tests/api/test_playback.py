@@ -127,6 +127,15 @@ async def test_a_playback_is_paused_resumed_and_stopped(tmp_path):
         assert await client.data("/call/play/stop", {"callId": call_id}) == {"stopped": 0}
 
 
+@pytest.mark.parametrize("head", [b'name="\x00"', b'name="a\r\nb"', b'name="' + b"x" * 9000 + b'"'])
+async def test_a_damaged_upload_is_a_400(tmp_path, head):
+    body = b"--xx\r\nContent-Disposition: form-data; " + head + b"\r\n\r\nno\r\n--xx--\r\n"
+    headers = {**KEY, "Content-Type": "multipart/form-data; boundary=xx"}
+    async with running(at(tmp_path)) as client:
+        response = await client.http.post("/api/v1/call-audio-assets", data=body, headers=headers)
+        assert response.status == 400, await response.text()
+
+
 async def test_a_long_sound_that_is_stopped_is_let_go_of(tmp_path):
     async with running(at(tmp_path)) as client:
         call_id = await client.dial(SILENT)

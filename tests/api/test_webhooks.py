@@ -72,6 +72,24 @@ async def test_deleting_forgets_the_url(client):
     assert (listed["webhook"], listed["webhooks"]) == ("", [])
 
 
+@pytest.mark.parametrize(
+    ("subscribed", "told"),
+    [(["Message"], False), (["Message", "Call"], True), (["All"], True), ([], True)],
+)
+async def test_a_line_is_told_of_calls_when_it_subscribed_to_them(client, subscribed, told):
+    async with receiving() as ours, receiving() as vendor:
+        await client.data("/webhook", {"url": ours.url})
+        await client.data("/webhook", {"webhookurl": vendor.url})
+        await client.data("/session/connect", {"Subscribe": subscribed, "Immediate": True})
+        call_id = await client.dial("15550100003")
+        await client.data("/call/hangup", {"callId": call_id})
+        await until(lambda: "call.ended" in [taken.json["type"] for taken in ours.taken])
+        if told:
+            await until(lambda: "v1.call.terminate" in [t.json["type"] for t in vendor.taken])
+        else:
+            assert vendor.taken == []
+
+
 # WADial
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from bridge.api.body import BODY_SECONDS, RequestTimeout, call_in_path, read_body
 from bridge.api.faces.wadial import CALL, line_of
@@ -34,7 +35,7 @@ async def upload(request: web.Request) -> web.Response:
             )
     except TimeoutError:
         raise RequestTimeout("the upload did not arrive in time") from None
-    except ValueError:
+    except (ValueError, HttpProcessingError):
         raise InvalidRequest("the multipart body is damaged", field="audio") from None
     return success(_asset(asset))
 

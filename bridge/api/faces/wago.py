@@ -10,7 +10,8 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import CALL_ID, Body, read_body
-from bridge.api.keys import KEYS, LINES, MANAGER
+from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
+from bridge.api.listing import recorded_calls
 from bridge.call import events
 from bridge.call.model import CallRecord, Direction, EndReason, LineName, State
 from bridge.errors import InvalidState
@@ -51,7 +52,8 @@ async def end(request: web.Request) -> web.Response:
 async def list_calls(request: web.Request) -> web.Response:
     """List the line's live calls."""
     line = line_on(request)
-    return _success(calls=[_call(record) for record in await request.app[MANAGER].list(line)])
+    live = await recorded_calls(request.app[MANAGER], request.app[RECORDINGS], line)
+    return _success(calls=[_call(record, recording=recording) for record, recording in live])
 
 
 def line_on(request: web.Request) -> LineName:
@@ -89,8 +91,8 @@ def _call_id(body: Body) -> str:
     return native(text) or text
 
 
-def _call(record: CallRecord) -> dict[str, Any]:
-    return {"callID": record.facts.call_id, **render.call(record)}
+def _call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:
+    return {"callID": record.facts.call_id, **render.call(record, recording=recording)}
 
 
 def _success(**said: object) -> web.Response:

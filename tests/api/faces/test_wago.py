@@ -50,6 +50,13 @@ async def incoming(client) -> str:
     return str((await client.data("/simulator/incoming", {"from": ECHO}))["callId"])
 
 
+async def test_the_list_says_which_calls_are_recorded(wago):
+    _, made = await wago.post("/call/make", {"Phone": ECHO})
+    assert [call["recording"] for call in (await wago.get("/call/list"))[1]["calls"]] == [False]
+    await wago.post("/call/record", {"CallID": made["call"]["callID"]})
+    assert [call["recording"] for call in (await wago.get("/call/list"))[1]["calls"]] == [True]
+
+
 async def test_a_call_is_made_and_listed(wago):
     call_id = await wago.make()
     status, body = await wago.get("/call/list")
