@@ -32,7 +32,7 @@ class World:
         return (await self.client.calls())[0]
 
 
-async def until_async(ask, seconds: float = 5.0):
+async def until_async(ask, seconds: float = 10.0):
     async with asyncio.timeout(seconds):
         while not await ask():
             await asyncio.sleep(0.02)
@@ -55,6 +55,7 @@ async def world(*, speech=None, data: str | None = None, **more):
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
             graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
             yield World(client, graph)
+            await graph.settled()
     assert graph.complaints == []
 
 

@@ -29,6 +29,7 @@ async def world(*, waits: Patience | None = None, limits: Limits | None = None):
         graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
         graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
         yield World(client, graph)
+        await graph.settled()
     assert graph.complaints == []
 
 
@@ -63,8 +64,10 @@ async def test_a_call_nobody_speaks_in_gets_packets_at_once_and_all_the_time():
 
 
 async def test_a_call_that_nobody_answers_ends_when_meta_gives_it_up():
-    async with world(waits=Patience(answer=0.3)) as meta:
+    async with world() as meta:
         user, call_id = await ringing(meta)
+        await until(lambda: user.actions == ["pre_accept"])
+        meta.graph.patience.answer = 0.1
         assert await end_of(meta, call_id) in {"canceled", "no_answer", "remote_hangup"}
         assert user.actions == ["pre_accept"]
 

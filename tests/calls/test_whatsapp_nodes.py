@@ -72,6 +72,7 @@ async def world():
         chosen = settings(lines={"main": cloud_line(graph)})
         async with two_nodes(chosen) as nodes:
             yield World(graph, nodes, chosen)
+            await graph.settled()
     assert graph.complaints == []
 
 

@@ -41,6 +41,7 @@ async def limited(*, ports: int = 40, media=None, **limits):
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
             graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
             yield World(client, graph)
+            await graph.settled()
     assert graph.complaints == []
 
 

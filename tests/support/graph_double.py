@@ -131,8 +131,12 @@ class GraphDouble:
         for call in self.calls.values():
             self._inspect(call)
             await call.media.aclose()
-        await asyncio.gather(*self._posts, return_exceptions=True)
+        await self.settled()
         await self._stack.aclose()
+
+    async def settled(self) -> None:
+        """Wait until every webhook is delivered; before the business that takes them is closed."""
+        await asyncio.gather(*self._posts, return_exceptions=True)
 
     @property
     def url(self) -> str:
@@ -206,9 +210,8 @@ class GraphDouble:
 
     async def _watch(self) -> None:
         """End the calls that Meta would have no more patience with."""
-        waits = self.patience
         while True:
-            await asyncio.sleep(min(waits.answer, waits.first_media, waits.media) / 20)
+            await asyncio.sleep(0.05)
             now = time.monotonic()
             for call in list(self.calls.values()):
                 await self._judge(call, now)
