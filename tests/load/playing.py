@@ -109,7 +109,7 @@ async def run(url: str, pid: int, *, root: str, starts: int, seed: int = 1) -> P
             held = await _held(_Player(session, url, call_id), pid)
             for talker in talkers:
                 talker.stop()
-        await call.end()
+            await call.end()
     short, hour = ([d for _, d in measure.match(one.asked, heard)] for one in players)
     return Played(
         starts=short,

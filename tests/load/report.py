@@ -56,6 +56,7 @@ def markdown(
     parts.append(f"{verdict if found else 'Nothing was judged.'}\n")
     told = [
         *(f"not measured: {one}" for one in results.skipped),
+        *(f"**broke off: {one}**" for one in results.failed),
         *notes,
         *service_report.notes(results.played, results.talked),
     ]
@@ -78,6 +79,7 @@ def as_json(
         "talked": results.talked and asdict(results.talked),
         "targets": [asdict(one) for one in found],
         "skipped": results.skipped,
+        "failed": results.failed,
         "notes": list(notes),
     }
     cleaned: dict[str, Any] = _without_nan(tree)

@@ -1,9 +1,10 @@
 """The sections of the bench that need no growing load: each is one server and one program beside."""
 
 import importlib.util
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.load import jobs, servers
 from tests.load.playing import Played
@@ -22,17 +23,22 @@ _CHILD_SECONDS = 120.0
 
 
 def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: bool) -> None:
-    """Measure what is wanted of these sections."""
-    if "nodes" in wanted:
-        _crossing(results)
-    if "loss" in wanted:
-        _speech(results)
-    if "sockets" in wanted:
-        _sockets(results, seconds if quick else max(seconds, 10.0))
-    if "playback" in wanted:
-        _playback(results, starts=6 if quick else STARTS)
-    if "agent" in wanted:
-        _agent(results, turns=2 if quick else TURNS)
+    """Measure what is wanted of these sections; one that fails is named, and the rest go on."""
+    window = seconds if quick else max(seconds, 10.0)
+    parts: dict[str, Callable[[], None]] = {
+        "nodes": lambda: _crossing(results),
+        "loss": lambda: _speech(results),
+        "sockets": lambda: _sockets(results, window),
+        "playback": lambda: _playback(results, starts=6 if quick else STARTS),
+        "agent": lambda: _agent(results, turns=2 if quick else TURNS),
+    }
+    for section, part in parts.items():
+        if section in wanted:
+            try:
+                part()
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                say(f"FAILED {section}: {error}")
+                results.failed.append(section)
 
 
 def _crossing(results: Results) -> None:

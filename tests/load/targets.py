@@ -47,6 +47,8 @@ class Results:
     talked: Talked | None = None
     skipped: list[str] = field(default_factory=list)
     """What was not measured, and why."""
+    failed: list[str] = field(default_factory=list)
+    """Sections that broke off."""
 
 
 @dataclass(frozen=True, slots=True)

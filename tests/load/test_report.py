@@ -92,3 +92,8 @@ def test_json_holds_all_there_is():
     assert len(tree["capacity"]) == len(tree["speech"]) == 1
     assert tree["skipped"] == ["x: y"]
     assert tree["notes"] == ["a note"]
+
+
+def test_a_section_that_broke_off_is_named():
+    results = Results(runs=[run("echo")], failed=["sockets"])
+    assert "- **broke off: sockets**" in written(results)
