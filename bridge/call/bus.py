@@ -367,15 +367,12 @@ class _Relay:
             relayed = party.road is _RELAY
             if not relayed and (party.relay_at > now or self._speaks(packet, party, now)):
                 continue
-            if take(packet, now):
-                if not relayed:
-                    party.road = Road.RELAY
-                    moved = True
-            else:
+            taken = take(packet, now)
+            if not taken:
                 party.relay_at = now + RETURN_SECONDS
-                if relayed:
-                    party.road = Road.PCM
-                    moved = True
+            if taken is not relayed:
+                party.road = Road.RELAY if taken else Road.PCM
+                moved = True
         if moved:
             self._moved()
 

@@ -24,6 +24,7 @@ LONGEST_RUN: Final = 64
 """So many packets at most are written down before they are made up for."""
 
 _NONE: Final = -1
+_TOO_SHORT: Final = (0, -2, 0, 0)  # no packet of any run
 _ANY_MARKER: Final = 0xFFFF - MARKER
 _RATIO: Final = 3  # from 48 kHz to the bus
 
@@ -146,24 +147,23 @@ class InOrder:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take an unprotected RTP packet."""
-        if len(data) > HEADER_BYTES:
-            form, sequence, timestamp, ssrc = read_form(data)
-            if (
-                sequence == self._next
-                and timestamp == self._timestamp
-                and ssrc == self._ssrc
-                and form & _ANY_MARKER == self._form
-                and sequence != self._stop
-            ):
-                payload = data[after_extension(data) if form & EXTENDED else HEADER_BYTES :]
-                if payload and DURATIONS[payload[0]] == self._samples:
-                    self._take(payload, sequence, timestamp, now)
-                    return
-        otherwise = self._otherwise
-        otherwise(data, now)
-
-    def _take(self, payload: bytes, sequence: int, timestamp: int, now: float) -> None:
-        relay, samples, place = self._relay, self._samples, self._place
+        form, sequence, timestamp, ssrc = (
+            read_form(data) if len(data) > HEADER_BYTES else _TOO_SHORT
+        )
+        samples = self._samples
+        if (
+            sequence != self._next
+            or timestamp != self._timestamp
+            or ssrc != self._ssrc
+            or form & _ANY_MARKER != self._form
+            or sequence == self._stop
+            or not (payload := data[after_extension(data) if form & EXTENDED else HEADER_BYTES :])
+            or DURATIONS[payload[0]] != samples
+        ):
+            otherwise = self._otherwise
+            otherwise(data, now)
+            return
+        relay, place = self._relay, self._place
         if relay is not None:
             number = (sequence + self._renumbering) & 0xFFFF
             level = self._meter.level_dbov

@@ -119,8 +119,9 @@ class Outgoing:
         """Encode and send a frame; dropped while digits are sent or the peer wants no sound."""
         if not self._sends or self._digits.pending:
             return
-        stream, pcm = self.stream, frame.pcm
-        header = stream.stamp(frame.pts, frame.timeline, now)
+        pcm, pts, timeline = frame
+        stream = self.stream
+        header = stream.stamp(pts, timeline, now)
         if header is None:
             return
         if self._relayed:
