@@ -33,6 +33,7 @@ from bridge.node.gateway import GatewayProvider
 from bridge.node.playback import Playbacks
 from bridge.node.providers import Providers
 from bridge.node.streams import Streams
+from bridge.node.tasks import Tasks
 from bridge.settings import Settings, networks
 
 
@@ -92,9 +93,16 @@ def play(application: web.Application, settings: Settings) -> None:
     )
     application[PLAYBACKS] = Playbacks(application[MANAGER], decoders)
 
+    background = Tasks()
+
+    async def start(_: web.Application) -> None:
+        background.spawn(decoders.keep_warm(), name="keep a decoder warm")
+
     async def close(_: web.Application) -> None:
+        await background.aclose()
         await decoders.aclose()
 
+    application.on_startup.append(start)
     application.on_cleanup.append(close)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,10 @@ from bridge.media import decode
 MOST_DECODERS: Final = 64
 START_SECONDS: Final = 10.0
 """Within which a file must have given its first sound."""
+STALL_SECONDS: Final = 10.0
+"""Within which it must have given more, once that is wanted."""
+WARM_AFTER_SECONDS: Final = 1.0
+"""When the first process is started: the bridge's own start comes first."""
 KERNEL_BYTES: Final = 64 * 1024
 """Two seconds of sound that the pipe may hold, whatever the length of the file."""
 
@@ -31,11 +36,29 @@ class Decoding:
         self.duration = duration
         """Seconds, as the file claims."""
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     async def read(self, size: int) -> bytes:
-        """Give up to `size` bytes of 16 kHz mono 16-bit PCM; less is the end of the file."""
+        """Give up to `size` bytes of 16 kHz mono 16-bit PCM; less is the end of the file.
+
+        Raises:
+            InvalidMedia: the file is damaged from here on, or its process was killed or hangs.
+        """
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                return await self._read(size)
+        except TimeoutError:
+            raise InvalidMedia("the file gives no more sound") from None
+
+    async def _read(self, size: int) -> bytes:
         try:
             return await _stdout(self._process).readexactly(size)
         except asyncio.IncompleteReadError as error:
+            if await self._process.wait() != 0:
+                raise InvalidMedia("the file is damaged and cannot be decoded further") from None
             return error.partial
 
     async def aclose(self) -> None:
@@ -48,12 +71,23 @@ class Decoders:
 
     def __init__(self) -> None:
         self._spare: asyncio.subprocess.Process | None = None
+        self._wanted = asyncio.Event()
         self._running: set[asyncio.subprocess.Process] = set()
+        self._opening = 0
 
-    async def warm(self) -> None:
-        """Have a process ready for the next file, which then starts at once."""
-        if self._spare is None or self._spare.returncode is not None:
-            self._spare = await _start()
+    async def keep_warm(self, *, after: float = WARM_AFTER_SECONDS) -> None:
+        """Have a process ready for the next file, always, which then starts at once."""
+        await asyncio.sleep(after)
+        while True:
+            self._wanted.clear()
+            if self._spare is None or self._spare.returncode is not None:
+                self._spare = await _start()
+            await self._wanted.wait()
+
+    @property
+    def warm(self) -> bool:
+        """Whether a process waits for the next file."""
+        return self._spare is not None and self._spare.returncode is None
 
     async def open(self, path: Path) -> Decoding:
         """Begin to decode a file; returns once its first sound is there.
@@ -63,26 +97,34 @@ class Decoders:
             LimitExceeded: too many are being decoded already.
         """
         self._running = {process for process in self._running if process.returncode is None}
-        if len(self._running) >= MOST_DECODERS:
+        if len(self._running) + self._opening >= MOST_DECODERS:
             raise LimitExceeded(f"{MOST_DECODERS} files are being decoded already")
-        process, self._spare = self._spare, None
-        if process is None or process.returncode is not None:
-            process = await _start()
+        self._opening += 1
+        try:
+            process = await self._take()
+        finally:
+            self._opening -= 1
         self._running.add(process)
         try:
-            duration = await _begin(process, path)
+            return Decoding(process, await _begin(process, path))
         except BaseException:
             await _kill(process)
             raise
-        await self.warm()
-        return Decoding(process, duration)
+        finally:
+            self._wanted.set()
 
     async def aclose(self) -> None:
-        """Kill all that run."""
+        """Kill all that run; whoever keeps one warm has ended before."""
         if self._spare is not None:
             self._running.add(self._spare)
         for process in self._running:
             await _kill(process)
+
+    async def _take(self) -> asyncio.subprocess.Process:
+        process, self._spare = self._spare, None
+        if process is None or process.returncode is not None:
+            return await _start()
+        return process
 
 
 async def _start() -> asyncio.subprocess.Process:
@@ -109,13 +151,22 @@ async def _begin(process: asyncio.subprocess.Process, path: Path) -> float | Non
             line = await _stdout(process).readline()
     except TimeoutError:
         raise InvalidMedia("the file took too long to give its first sound") from None
-    except OSError:
+    except (OSError, ValueError):
         line = b""
-    answer = json.loads(line) if line else {"error": "the file cannot be decoded"}
-    if "error" in answer:
-        raise InvalidMedia(answer["error"])
-    duration = answer["duration"]
-    return None if duration is None else float(duration)
+    return _duration(line)
+
+
+def _duration(line: bytes) -> float | None:
+    """Read the answer of a process that may be a stranger's by now."""
+    try:
+        answer = json.loads(line)
+        problem = answer.get("error")
+        duration = None if problem or answer["duration"] is None else float(answer["duration"])
+    except (ValueError, TypeError, AttributeError, KeyError):
+        raise InvalidMedia("the file cannot be decoded") from None
+    if problem:
+        raise InvalidMedia(str(problem))
+    return duration if duration is not None and 0 <= duration < math.inf else None
 
 
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:

@@ -114,13 +114,13 @@ class PlaybackLeg:
                     self._decoding = await self._again()
                 await self._play()
                 await self._decoding.aclose()
-            while self._frames:
-                self._empty.clear()
-                await self._empty.wait()
         except (OSError, BridgeError):
             failed = True
         finally:
             await self.aclose()
+        while self._frames:
+            self._empty.clear()
+            await self._empty.wait()
         self._note("playback.completed", status="failed" if failed else "completed")
         emit(events.LegEnded(self.leg_id, EndReason.FAILED if failed else EndReason.HANGUP))
 
