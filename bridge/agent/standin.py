@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.agent.endpoint import Left
 from bridge.agent.providers import Message, ProviderFailed, Providers
 from bridge.agent.sound import call_sound
 from bridge.agent.tones import tone
@@ -18,6 +19,7 @@ from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
 
 SPEAK_SECONDS: Final = 10.0
+PIECE_BYTES: Final = 16384
 MOST_SECONDS: Final = 60.0
 GREETING: Final = (
     "Hello! This is a demonstration: I hear that you speak, but I understand no words. "
@@ -89,12 +91,19 @@ async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
         stderr=asyncio.subprocess.DEVNULL,
         env={},
     )
+    left = Left(SPEAK_SECONDS)
     try:
-        async with asyncio.timeout(SPEAK_SECONDS):
-            sound, _ = await process.communicate(text.encode())
-        yield sound
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(text.encode())
+        process.stdin.close()
+        while True:
+            async with left.running():
+                piece = await process.stdout.read(PIECE_BYTES)
+            if not piece:
+                return
+            yield piece
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -47,9 +47,25 @@ async def test_the_stand_in_speaks_whatever_is_installed():
     assert len(await spoken(stand_in().tts, "Good day.")) > 3200
 
 
+async def test_a_program_is_heard_while_it_speaks(tmp_path):
+    program, go = tmp_path / "slow", tmp_path / "go"
+    program.write_text(
+        f"#!/bin/sh\n/bin/cat >/dev/null\n/usr/bin/head -c 9600 /dev/urandom\n"
+        f"while [ ! -e {go} ]; do /bin/sleep 0.05; done\n/usr/bin/head -c 3200 /dev/urandom\n"
+    )
+    program.chmod(0o755)
+    sound = 0
+    async with asyncio.timeout(10):
+        async for pcm in StandIn(str(program)).speak("Good day."):
+            sound += len(pcm)
+            if sound == 9600:
+                go.touch()
+    assert sound == 12800
+
+
 async def test_who_hears_no_more_ends_the_program(tmp_path):
     program, left = tmp_path / "slow", tmp_path / "left"
-    program.write_text(f"#!/bin/sh\necho $$ > {left}\nexec sleep 60\n")
+    program.write_text(f"#!/bin/sh\necho $$ > {left}\nexec /bin/sleep 60\n")
     program.chmod(0o755)
     speaking = asyncio.get_running_loop().create_task(spoken(StandIn(str(program)), "Good day."))
     await until(lambda: left.exists() and left.read_text().strip())
