@@ -24,6 +24,20 @@ def written(tmp_path):
     return write
 
 
+@pytest.mark.parametrize(
+    ("environment", "key"),
+    [
+        ({"ENDPOINT": "store.example"}, "recording.s3.endpoint"),
+        ({"BUCKET": "b", "ACCESS_KEY": "a"}, "recording.s3.access_key"),
+        ({"BUCKET": "b", "SECRET_KEY": "s"}, "recording.s3.access_key"),
+        ({"ENDPOINT": "https://store.example"}, "recording.s3.bucket"),
+    ],
+)
+def test_half_a_store_is_refused_and_the_key_named(environment, key):
+    named = {f"BRIDGE_RECORDING__S3__{name}": value for name, value in environment.items()}
+    assert key in refusal(named)
+
+
 def refusal(environment=None, path=None):
     with pytest.raises(SettingsError) as refused:
         load(environment or {}, path)

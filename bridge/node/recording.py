@@ -149,20 +149,25 @@ class Recordings:
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
         """End a call's recording; returns once the files are written.
 
+        One that failed before it was stopped is given as it failed.
+
         Raises:
             CallNotFound: the line never had such a call.
             InvalidState: it is not being recorded.
         """
         record = self._manager.record(line, call_id)
-        tracks = self._tracks.get(record.facts.call_id)
+        call = record.facts.call_id
+        tracks = self._tracks.get(call)
         if not tracks:
+            if failed := await self._failed_last(line, call):
+                return failed
             raise InvalidState("the call is not being recorded")
         over = asyncio.get_running_loop().time()
         for track in tracks:
             track.span.over = over
         for track in list(tracks):
-            self._close(line, record.facts.call_id, track.leg.leg_id)
-        self._events.tell("recording.stopped", line, record.facts.call_id)
+            self._close(line, call, track.leg.leg_id)
+        self._events.tell("recording.stopped", line, call)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
     def pause(self, line: LineName, call_id: str, *, paused: bool) -> None:
@@ -270,6 +275,12 @@ class Recordings:
         tracks = self._tracks[recording.call_id]
         tracks[:] = [track for track in tracks if track.recording is not recording]
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
+
+    async def _failed_last(self, line: LineName, call: CallId) -> list[Recording]:
+        """Give what failed of a call's last recording."""
+        found = await self.archive.of_call(line, call)
+        last = max((recording.started_at for recording in found), default="")
+        return [track for track in found if track.status == "failed" and track.started_at == last]
 
     def _confine(self, path: str) -> str:
         root = self.rules.root.resolve()

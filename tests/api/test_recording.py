@@ -101,6 +101,33 @@ async def test_a_path_that_leads_out_of_the_media_folder_is_refused(tmp_path, pa
         assert (await client.post("/call/record/stop", {"callId": call_id})).status == 409
 
 
+async def test_a_link_that_leads_out_of_the_media_folder_is_refused(tmp_path):
+    async with running(at(tmp_path)) as client:
+        call_id = await client.dial(TALKS)
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "files" / "out").symlink_to(tmp_path / "elsewhere")
+        body = {"CallID": call_id, "Path": "files/out/a.wav"}
+        assert (await client.post("/call/record", body)).status == 400
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+async def test_wagos_record_of_a_call_that_is_recorded_already_shows_where_it_lies(tmp_path):
+    async with running(at(tmp_path)) as client:
+        call_id = await started(client)
+        said = await client.data("/call/record", {"CallID": call_id})
+        assert said["path"].endswith(f"/{call_id}.wav")
+
+
+async def test_a_format_that_is_none_is_refused(tmp_path):
+    async with running(at(tmp_path)) as client:
+        call_id = await started(client)
+        stopped = await client.data("/call/record/stop", {"callId": call_id})
+        one = stopped["recordings"][0]["url"]
+        assert (await client.get(f"{one}?format=mp3")).status == 400
+        assert (await client.get(f"{one}?format=ogg")).status == 404  # of the mix alone
+
+
 async def test_recording_what_is_not_there_or_not_recorded_is_refused(tmp_path):
     async with running(at(tmp_path)) as client:
         assert (await client.post("/call/record/start", {"callId": "0" * 32})).status == 404

@@ -140,6 +140,8 @@ async def test_a_full_disk_ends_the_recording_with_an_event_and_not_the_call(cli
     assert not recordings.active(CallId(call_id))
     shown = client.bridge.application[METRICS].render()[0].decode()
     assert 'bridge_recordings_total{outcome="failed"} 3.0' in shown
+    stopped = await client.data("/call/record/stop", {"callId": call_id})
+    assert (stopped["mediaKey"], stopped["status"]) == ("", "failed")
 
 
 async def test_what_was_written_before_the_disk_was_full_can_still_be_had(client, recordings):

@@ -10,7 +10,7 @@ from bridge.audio.wav import parse_wav
 from bridge.settings import Data
 from tests.support.inprocess import running
 from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 FIELDS = {
     "id", "callId", "status", "format", "kind", "duration", "fileUrl", "fileSize", "files", "startedAt",
@@ -73,6 +73,25 @@ async def test_a_recordings_link_gives_its_file_without_a_key(bridge, chirp):
         content = await answer.read()
     assert len(content) == recording["fileSize"]
     assert parse_wav(content).rate == 16_000
+
+
+async def test_an_ogg_copy_is_linked_to_beside_the_wav(bridge, chirp):
+    _, listed = await recorded(bridge, chirp)
+
+    async def formats():
+        nonlocal recording
+        _, recording = await chirp.get(f"/v1/calls/recordings/{listed['id']}")
+        return {file["format"] for file in recording["files"]} == {"wav", "ogg"}
+
+    recording = None
+    await until_answer(formats)
+    files = {file["format"]: file for file in recording["files"]}
+    assert files["wav"]["fileUrl"].partition("?")[0] == recording["fileUrl"].partition("?")[0]
+    for kind, head in (("wav", b"RIFF"), ("ogg", b"OggS")):
+        async with bridge.http.get(path_of(files[kind]["fileUrl"])) as answer:
+            content = await answer.read()
+        assert (answer.status, answer.headers["Content-Type"]) == (200, f"audio/{kind}")
+        assert (len(content), content[:4]) == (files[kind]["fileSize"], head)
 
 
 @pytest.mark.parametrize("changed", ["", "?expires=99999999999&signature=0"])
