@@ -114,7 +114,6 @@ class Metrics:
         self.events = EventMetrics(registry)
         """Who listens to events, and how they are delivered."""
         self.agents = AgentMetrics(registry)
-        """What is counted of voice agents."""
         self.recordings = RecordingMetrics(registry)
         self.sockets = SocketMetrics(registry)
         """What media sockets lose."""
