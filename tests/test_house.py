@@ -40,7 +40,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/recording_events.py": "tests/node/test_recording.py goes through it",
     "bridge/api/recording_files.py": "tests/api/test_recording_store.py goes through it",
     "bridge/media/assets.py": "tests/api/test_playback.py goes through it",
-    "bridge/media/decoders.py": "tests/api/test_playback.py goes through it",
     "bridge/media/playback.py": "tests/api/test_playback.py goes through it",
     "bridge/media/sounds.py": "tests/api/test_playback.py goes through it",
     "bridge/node/playback.py": "tests/api/test_playback.py goes through it",

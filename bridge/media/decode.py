@@ -72,7 +72,8 @@ def decode(path: str) -> Iterator[tuple[float | None, bytes]]:
         if not container.streams.audio:
             raise Refused("the file has no sound")
         stream = container.streams.audio[0]
-        name = stream.codec_context.name
+        # There is no context where FFmpeg knows of no coder.
+        name = getattr(stream.codec_context, "name", "that its header names")
         if name not in CODECS and not name.startswith("pcm_"):
             raise Refused(f"sound of the kind {name} is not played")
         length = container.duration

@@ -4,28 +4,11 @@ import io
 import json
 import wave
 
-import av
 import numpy as np
 import pytest
 
 from bridge.media import decode
-
-
-def write(path, kind, codec, seconds=1.0, rate=44100):
-    """Write a tone of 440 Hz."""
-    moments = np.arange(int(seconds * rate)) / rate
-    tone = (np.sin(2 * np.pi * 440 * moments) * 12000).astype(np.int16)
-    with av.open(str(path), "w", format=kind) as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(tone.reshape(1, -1), format="s16", layout="mono")
-        frame.rate = rate
-        resampler = av.AudioResampler(
-            format=stream.codec_context.format, layout="mono", rate=rate, frame_size=1024
-        )
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return path
+from tests.support.sound_files import write
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,202 @@
+"""The decoders' processes: begun, kept warm, killed, hung, and limited."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import LimitExceeded
+from bridge.media import decoders as module
+from bridge.media.decoders import Decoders, Decoding, InvalidMedia
+from tests.support.waiting import until
+from tests.support.wav import wav_file
+
+SECOND = b"\1\0" * 16_000
+
+
+@pytest.fixture
+async def decoders():
+    made = Decoders()
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def warm(decoders):
+    """Decoders of which one is always warm."""
+    task = asyncio.create_task(decoders.keep_warm(after=0.0))
+    await until(lambda: decoders.warm)
+    yield decoders
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.fixture
+def minute(tmp_path):
+    return _file(tmp_path / "minute.wav", wav_file(SECOND * 60))
+
+
+def _file(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_file_comes_out_whole_and_then_ends(decoders, tmp_path):
+    decoding = await decoders.open(_file(tmp_path / "a.wav", wav_file(SECOND)))
+    assert decoding.duration == 1.0
+    assert await decoding.read(len(SECOND) * 2) == SECOND
+    assert await decoding.read(640) == b""
+    await decoding.aclose()
+
+
+async def test_the_process_that_was_kept_warm_takes_the_next_file(warm, minute):
+    before = children()
+    decoding = await warm.open(minute)
+    assert decoding.pid in before
+    await decoding.aclose()
+
+
+async def test_another_process_is_warmed_once_one_is_taken(warm, minute):
+    decoding = await warm.open(minute)
+    await until(lambda: warm.warm)
+    await decoding.aclose()
+
+
+async def test_another_process_is_warmed_after_a_file_that_was_refused(warm, tmp_path):
+    with pytest.raises(InvalidMedia):
+        await warm.open(_file(tmp_path / "a.wav", b"no sound"))
+    await until(lambda: warm.warm)
+
+
+async def test_a_warm_process_that_was_killed_is_not_used(warm, minute):
+    [spare] = children()
+    os.kill(spare, signal.SIGKILL)
+    await until(lambda: not warm.warm)
+    decoding = await warm.open(minute)
+    assert len(await decoding.read(640)) == 640
+    await decoding.aclose()
+
+
+async def test_nothing_is_started_before_the_bridge_itself_has(decoders):
+    task = asyncio.create_task(decoders.keep_warm(after=60.0))
+    await asyncio.sleep(0)
+    assert not decoders.warm
+    assert children() == set()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_process_that_is_killed_is_no_end_of_the_file(decoders, minute):
+    decoding = await decoders.open(minute)
+    os.kill(decoding.pid, signal.SIGKILL)
+    with pytest.raises(InvalidMedia):
+        await rest(decoding)
+    await decoding.aclose()
+
+
+async def test_a_process_that_hangs_is_given_up(decoders, minute, monkeypatch):
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
+    decoding = await decoders.open(minute)
+    os.kill(decoding.pid, signal.SIGSTOP)
+    with pytest.raises(InvalidMedia, match="no more sound"):
+        await rest(decoding)
+    await decoding.aclose()
+    assert not alive(decoding.pid)
+
+
+async def test_a_process_that_hangs_before_the_first_sound_is_killed(warm, minute, monkeypatch):
+    monkeypatch.setattr(module, "START_SECONDS", 0.1)
+    [spare] = children()
+    os.kill(spare, signal.SIGSTOP)
+    with pytest.raises(InvalidMedia, match="too long"):
+        await warm.open(minute)
+    assert not alive(spare)
+
+
+async def test_who_gives_up_opening_leaves_no_process(warm, minute):
+    [spare] = children()
+    os.kill(spare, signal.SIGSTOP)
+    opening = asyncio.create_task(warm.open(minute))
+    await asyncio.sleep(0.01)
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert opening.cancelled()
+    assert not alive(spare)
+
+
+async def test_more_files_than_are_allowed_are_not_opened(decoders, minute, monkeypatch):
+    monkeypatch.setattr(module, "MOST_DECODERS", 1)
+    first = await decoders.open(minute)
+    with pytest.raises(LimitExceeded):
+        await decoders.open(minute)
+    await first.aclose()
+    second = await decoders.open(minute)
+    await second.aclose()
+
+
+async def test_files_that_are_being_opened_count_too(decoders, minute, monkeypatch):
+    monkeypatch.setattr(module, "MOST_DECODERS", 1)
+    both = await asyncio.gather(
+        decoders.open(minute), decoders.open(minute), return_exceptions=True
+    )
+    assert [type(one) for one in both][1] is LimitExceeded
+
+
+async def test_what_is_still_decoded_at_the_end_is_killed(minute):
+    decoders = Decoders()
+    decoding = await decoders.open(minute)
+    await decoders.aclose()
+    assert not alive(decoding.pid)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"no json\n", b"[]\n", b"{}\n", b'{"duration": "x"}\n', b"x" * 200_000],
+    ids=["nothing", "no json", "a list", "no duration", "no number", "no end"],
+)
+async def test_a_process_that_answers_nonsense_is_believed_nothing(
+    decoders, minute, monkeypatch, tmp_path, line
+):
+    """A hostile file may have made it its own."""
+    script = f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({line!r})"
+    monkeypatch.setattr(module.decode, "__file__", _file(tmp_path / "x.py", script.encode()))
+    with pytest.raises(InvalidMedia):
+        await decoders.open(minute)
+
+
+async def test_a_duration_without_end_is_none(decoders, minute, monkeypatch, tmp_path):
+    script = b"""import sys; sys.stdin.readline(); print('{"duration": Infinity}')"""
+    monkeypatch.setattr(module.decode, "__file__", _file(tmp_path / "x.py", script))
+    decoding = await decoders.open(minute)
+    assert decoding.duration is None
+    await decoding.aclose()
+
+
+async def test_the_process_is_given_none_of_our_secrets(warm):
+    [spare] = children()
+    assert environment(spare) == b""
+
+
+async def rest(decoding: Decoding) -> None:
+    while await decoding.read(640):
+        pass
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def children() -> set[int]:
+    """The decoders that this process has started and not yet seen the end of."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {int(pid) for pid in listed if b"decode.py" in Path(f"/proc/{pid}/cmdline").read_bytes()}
