@@ -264,3 +264,13 @@ async def test_the_person_can_be_rung_again_after_that(monkeypatch):
         call_id = await meta.client.dial(USER)
         await until_async(lambda: is_state(meta, call_id, "ringing"))
         assert meta.graph.last.actions == []
+
+
+async def test_no_sound_leaves_while_meta_takes_its_time_to_accept():
+    async with world() as meta:
+        meta.graph.slow_seconds["accept"] = 0.4
+        user, call_id = await ringing(meta)
+        await user.media.wait_connected()
+        await meta.client.data("/call/answer", {"callId": call_id})
+        await user.media.wait_heard(0.2)
+        assert user.media.early_packets == []

@@ -179,6 +179,7 @@ class GraphDouble:
     async def pick_up(self, call: DoubleCall) -> None:
         """Let the person that we ring take the call."""
         self._answered(call)
+        call.media.accepted()
         await self.tell_status(call, "ACCEPTED")
 
     async def hang_up(self, call: DoubleCall, **more: Any) -> None:
@@ -206,7 +207,6 @@ class GraphDouble:
 
     def _answered(self, call: DoubleCall) -> None:
         call.state, call.started, call.active_at = "ACTIVE", time.time(), time.monotonic()
-        call.media.accepted()
 
     async def _watch(self) -> None:
         """End the calls that Meta would have no more patience with."""
@@ -265,6 +265,9 @@ class GraphDouble:
         else:
             answer = await self._act(action, body)
         await asyncio.sleep(self.slow_seconds.get(action, 0.0))
+        if action == "accept" and answer.status == 200:
+            # Not before the business can know.
+            self.calls[body["call_id"]].media.accepted()
         return answer
 
     async def _connect(self, body: dict[str, Any]) -> web.Response:
