@@ -347,9 +347,8 @@ class _NodeMetrics:
             ["reason"],
             registry=registry,
         )
-        self.ports = Gauge(
-            "bridge_media_ports", "UDP ports of the media range.", ["state"], registry=registry
-        )
+        ports = "UDP ports of the media range."
+        self.ports = Gauge("bridge_media_ports", ports, ["state"], registry=registry)
         self.requests = Counter(
             "bridge_http_requests_total",
             "HTTP requests answered.",

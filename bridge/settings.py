@@ -32,6 +32,8 @@ class Http(Section, frozen=True):
     tls_key: str = ""
     cors_origins: list[str] = msgspec.field(default_factory=lambda: ["*"])
     """Web origins whose pages may call the API with a key in a header; `*` is any."""
+    public_url: str = ""
+    """With what the links that the bridge gives begin; empty for what the request says."""
 
 
 class Data(Section, frozen=True):

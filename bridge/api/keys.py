@@ -39,6 +39,15 @@ class Site:
     """Origins whose pages may call; `*` is any."""
     web_root: Path
     """The folder with the demo page and the client library."""
+    public_url: str = ""
+    """Without a slash at its end; empty where nobody said."""
+
+    def base(self, request: web.Request) -> str:
+        """Give what links to this service begin with.
+
+        What proxies add to a request is not believed: anybody can send it.
+        """
+        return self.public_url or f"{request.scheme}://{request.host}"
 
 
 AGENTS = web.AppKey("agents", Agents)

@@ -100,8 +100,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
 }
 
+VOICEMAILS: Final = CALLS + "/voicemails"
 _HOOK: Final = named("ChirpWebhook")
 _DELETED: Final = shape({"id": text(), "deleted": TRUE})
+_VOICEMAIL: Final = CHIRP(
+    does="Refuse: there are no voicemails here.", gives=named("ChirpError"), status=501
+)
 _PAGE: Final = {"limit?": whole(1, 100, 20), "offset?": COUNT}
 _HEADERS: Final[Schema] = {"type": "object", "additionalProperties": text(), "maxProperties": 20}
 
@@ -126,6 +130,9 @@ OPERATIONS: Final[Described] = {
         gives=shape({"data": many(named("ChirpCall")), "totalCount": COUNT}),
         errors=(400,),
     ),
+    ("GET", VOICEMAILS): _VOICEMAIL,
+    ("GET", VOICEMAILS + "/{voicemailId}"): _VOICEMAIL,
+    ("DELETE", VOICEMAILS + "/{voicemailId}"): _VOICEMAIL,
     ("GET", CALL): CHIRP(does="Give one call.", gives=named("ChirpCall"), errors=(404, 502)),
     ("POST", CALL + "/commands"): CHIRP(
         does="Perform a command of a live call.",

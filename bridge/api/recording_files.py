@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.api.keys import KEYS, RECORDINGS, TICKETS
+from bridge.api.keys import KEYS, RECORDINGS, SITE, TICKETS
 from bridge.errors import InvalidRequest, NotFound
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, WAV, File, Place
@@ -53,7 +53,7 @@ ROUTES = (
 def link(request: web.Request, file: File, seconds: int) -> str:
     """Make a URL that anyone may get a file by for a while."""
     path = f"{FILES}/{file.recording_id}.{file.format}"
-    return f"{request.scheme}://{request.host}{request.app[TICKETS].link(path, seconds)}"
+    return request.app[SITE].base(request) + request.app[TICKETS].link(path, seconds)
 
 
 async def give(request: web.Request, recording: Recording, wanted: str = WAV) -> web.StreamResponse:

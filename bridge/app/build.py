@@ -217,6 +217,7 @@ def _admit(application: web.Application, settings: Settings) -> None:
         loopback=is_loopback(settings.http.host),
         cors_origins=frozenset(settings.http.cors_origins),
         web_root=WEB_ROOT,
+        public_url=settings.http.public_url.rstrip("/"),
     )
     configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
     application[ICE_CONFIGURATION] = configuration

@@ -24,6 +24,7 @@ LISTS = [
     for key, operation in OPERATIONS.items()
     if key[0] == "GET"
     and "{" not in key[1]
+    and operation.status == 200
     and operation.content == "application/json"
     and key[1] not in ("/call/permission", "/openapi.json")
 ]

@@ -12,7 +12,7 @@ from bridge.api.keys import KEYS, MANAGER, TICKETS
 from bridge.api.listing import known_calls
 from bridge.api.webrtc import TRANSFER
 from bridge.call.model import CallDetails, CallRecord, LineName, Party
-from bridge.errors import InvalidRequest
+from bridge.errors import InvalidRequest, Unsupported
 from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 
@@ -80,7 +80,18 @@ async def token(request: web.Request) -> web.Response:
     )
 
 
+async def voicemail(request: web.Request) -> web.Response:
+    """Refuse what is asked of voicemails: there are none."""
+    request.app[KEYS].line(request)
+    raise Unsupported(chirp_commands.NO_VOICEMAIL)
+
+
+VOICEMAILS = CALLS + "/voicemails"
+
 ROUTES = (
+    web.get(VOICEMAILS, voicemail),
+    web.get(VOICEMAILS + "/{voicemailId}", voicemail),
+    web.delete(VOICEMAILS + "/{voicemailId}", voicemail),
     web.post(CALLS, create),
     web.get(CALLS, list_calls),
     web.post(CALLS + "/token", token),

@@ -27,6 +27,7 @@ HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
 FORMATS: Final = ("mp4", "ogg", "webm", "wav")
 """What a recording may be asked for as; it is WAV, and says so."""
 
+NO_VOICEMAIL: Final = "this bridge keeps no voicemail; record the call instead"
 NOT_HERE: Final = frozenset({"send_to_voicemail"})
 """Commands that are known, and not to be had here."""
 
@@ -59,7 +60,7 @@ async def command(request: web.Request) -> web.Response:
         raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
     call_id = request.app[MANAGER].live(line, call_in_path(request)).facts.call_id
     if kind in NOT_HERE:
-        raise Unsupported("this bridge keeps no voicemail; record the call instead")
+        raise Unsupported(NO_VOICEMAIL)
     more = await COMMANDS[kind](Asked(line, call_id, body, request.app))
     shown = chirp(call_id, test=of_test_key(request))
     return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})

@@ -326,6 +326,18 @@ async def test_a_malformed_command_is_a_400_that_names_the_field(chirp, body, fi
     assert (status, answer["field"]) == (400, field)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("GET", "/call_vm_1"), ("DELETE", "/call_vm_1")]
+)
+async def test_voicemails_are_not_to_be_had(bridge, method, path):
+    headers = {"Authorization": f"Bearer {SALES}"}
+    async with bridge.http.request(
+        method, f"/v1/calls/voicemails{path}", headers=headers
+    ) as answer:
+        assert answer.status == 501
+        assert set(await answer.json()) == {"error"}
+
+
 async def test_a_command_that_is_not_to_be_had_is_a_501(chirp):
     status, body = await command(chirp, await answered(chirp), "send_to_voicemail")
     assert (status, set(body)) == (501, {"error"})

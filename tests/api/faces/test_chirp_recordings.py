@@ -7,7 +7,7 @@ import pytest
 from bridge.api.faces.chirp_recordings import LINK_SECONDS
 from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
-from bridge.settings import Data
+from bridge.settings import Data, Http
 from tests.support.inprocess import running
 from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
 from tests.support.waiting import until, until_answer
@@ -164,3 +164,17 @@ def path_of(url):
     parts = urlsplit(url)
     assert parts.scheme == "http"
     return f"{parts.path}?{parts.query}"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "base"),
+    [("https://calls.example/", "https://calls.example"), ("", "http://127")],
+)
+async def test_a_link_begins_with_the_public_url_and_never_as_a_proxy_says(public_url, base):
+    chosen = two_lines(http=Http(public_url=public_url))
+    async with running(chosen) as bridge:
+        _, recording = await recorded(bridge, Vendor(bridge.http))
+        headers = {"Authorization": f"Bearer {SALES}", "X-Forwarded-Proto": "gopher"}
+        path = f"/v1/calls/recordings/{recording['id']}"
+        async with bridge.http.get(path, headers=headers) as answer:
+            assert (await answer.json())["fileUrl"].startswith(base)

@@ -1,0 +1,103 @@
+"""No face shows or touches another line's call: every route that names one, asked with another key."""
+
+import re
+
+import pytest
+
+from bridge.api.openapi import OPERATIONS
+from bridge.api.openapi_words import Operation
+from bridge.wire import call_id as forms
+from tests.support.inprocess import running
+from tests.support.vendor import NEVER, OTHER, SALES, two_lines
+
+pytestmark = pytest.mark.usefixtures("nodes")
+
+CALL = re.compile(r"\{(callId|call_id|uuid)\}")
+IDS = ("callId", "callID", "CallID", "call_id", "roomName")
+ANYTHING: dict[object, object] = {
+    None: "1",
+    "string": "1",
+    "boolean": True,
+    "integer": 60,
+    "object": {},
+    "array": [],
+}
+
+
+def names_a_call(path: str, operation: Operation) -> bool:
+    fields = (operation.takes or {}).get("properties", {})
+    return bool(CALL.search(path)) or any(name in fields for name in IDS)
+
+
+ABOUT_CALLS = [key for key, operation in OPERATIONS.items() if names_a_call(key[1], operation)]
+LISTS = [
+    "/call/status",
+    "/call/list",
+    "/api/v1/sessions/other/calls",
+    "/v1/calls",
+    "/v1/call",
+]
+
+
+def filled(operation: Operation, call_id: str) -> dict[str, object]:
+    """A body that names the call and has something in every other field that must be there."""
+    schema = operation.takes or {}
+    body: dict[str, object] = {}
+    for name, field in schema.get("properties", {}).items():
+        if name in IDS:
+            body[name] = call_id
+        elif name in schema.get("required", ()):
+            body[name] = (field.get("enum") or [ANYTHING[field.get("type")]])[0]
+    return body | BODIES.get(operation.does, {})
+
+
+BODIES: dict[str, dict[str, object]] = {
+    "Perform a command of a live call.": {"type": "hangup"},
+    "Send digits to the far party.": {"digits": "1"},
+    "Play WAV, MP3, Ogg, FLAC or M4A into a call.": {"audioBase64": "AAAA"},
+    "Begin to stream an answered call: one two-way and five one-way streams at most.": {
+        "stream_url": "wss://stream.example/"
+    },
+    "Ring a number; once it is connected it takes the place of our side.": {"to": NEVER},
+}
+"""What those routes want beside a call, whose first look at their body is not at the call."""
+
+
+def test_every_face_has_routes_about_calls():
+    faces = {OPERATIONS[key].face for key in ABOUT_CALLS}
+    assert {"Native", "WebRTC", "WaGo", "ZuckZapGo", "WADial", "Chirp", "Wavix"} <= faces
+    assert len(ABOUT_CALLS) > 50
+
+
+@pytest.mark.parametrize("spelt", [str, forms.chirp, forms.wavix])
+async def test_another_lines_call_is_untouchable_on_every_route(spelt):
+    async with running(two_lines()) as client:
+        dialled = await client.post("/call/dial", {"phone": NEVER}, headers={"token": SALES})
+        native = str((await dialled.json())["data"]["callId"])
+        shown = spelt(native)
+        reached = {}
+        for method, path in ABOUT_CALLS:
+            operation = OPERATIONS[method, path]
+            where = CALL.sub(shown, path).replace("{sessionId}", "other")
+            where = re.sub(r"\{\w+\}", "0" * 32, where)
+            body = filled(operation, shown) if operation.takes is not None else None
+            sent = {} if body is None else {"json": body}
+            async with client.http.request(
+                method, where, headers={"token": OTHER}, **sent
+            ) as response:
+                text = await response.text()
+                told = native in text.replace("-", "").upper()
+                if told or response.status not in (404, 501):
+                    reached[method, path] = (response.status, text[:200])
+        assert reached == {}
+        [runner] = client.bridge.manager.calls()
+        assert (runner.machine.state, len(runner.legs())) == ("ringing", 1)
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_another_lines_call_is_in_no_list(path):
+    async with running(two_lines()) as client:
+        await client.post("/call/dial", {"phone": NEVER}, headers={"token": SALES})
+        response = await client.get(path, headers={"token": OTHER})
+        assert response.status == 200
+        assert NEVER not in await response.text()
