@@ -31,6 +31,8 @@ PERIOD_SECONDS = 0.96
 _QUIET_SECONDS = 0.36
 _PERIODS = 10
 _AFTERWARDS = 0.9
+_STAGGER = 0.0074
+"""Between two that begin to speak: no two send at the same moment."""
 DROPPED = "bridge_socket_dropped_seconds_total"
 
 
@@ -116,10 +118,12 @@ async def run(
             program = await open_program(kind, session, url, call_id, listener)
             running.append(tasks.create_task(program.listen()))
             speakers.append(Speaker(program, sound))
-            running.append(tasks.create_task(speakers[-1].run()))
-            await asyncio.sleep(0.0274)
         gc.collect()
         gc.freeze()
+        # Not before all are open: a message that is late makes all that follow wait as long.
+        for speaker in speakers:
+            running.append(tasks.create_task(speaker.run()))
+            await asyncio.sleep(_STAGGER)
         try:
             return await _measure(session, url, pid, speakers, kind=kind, window=(settle, seconds))
         finally:
