@@ -32,6 +32,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/serve.py": "run as a process by tests/test_supervisor.py, tests/deploy and tests/browser",
     "bridge/audio/frame.py": "constants and two types",
     "bridge/call/commands.py": "records without behaviour",
+    "bridge/call/ends.py": "protocols",
     "bridge/call/events.py": "records without behaviour",
     "bridge/call/model.py": "records without behaviour",
     "bridge/errors.py": "a tree of classes without behaviour",

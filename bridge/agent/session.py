@@ -24,7 +24,7 @@ from bridge.agent.voice import Voices
 from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.call import events
-from bridge.call.bus import Relay, Sink, Source
+from bridge.call.ends import Relay, Sink, Source
 from bridge.call.model import (
     EndReason,
     LegId,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from bridge.call.bus import Sink, Source
+from bridge.call.ends import Sink, Source
 from bridge.call.events import LegEvent
 from bridge.call.model import LegId, LegKind, LegStatistics
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import aiohttp
 from aiohttp import WSMsgType
 
-from bridge.call.bus import Sink, Source
+from bridge.call.ends import Sink, Source
 from bridge.call.events import (
     LegAnswered,
     LegConnected,

@@ -9,7 +9,7 @@ import aiohttp
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.audio.playout import Playout
-from bridge.call.bus import Relay
+from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import Backlog
 from bridge.wire.media_format import MediaFormat, Outgoing, decode

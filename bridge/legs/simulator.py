@@ -11,7 +11,7 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE,
 from bridge.audio.level import level
 from bridge.audio.vad import Vad
 from bridge.audio.wav import parse_wav
-from bridge.call.bus import Relay, Sink, Source
+from bridge.call.ends import Relay, Sink, Source
 from bridge.call.events import (
     DigitReceived,
     LegAnswered,

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from bridge.audio.frame import SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
-from bridge.call.bus import Relay, Sink, Source
+from bridge.call.ends import Relay, Sink, Source
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import (
     EndReason,

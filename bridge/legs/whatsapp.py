@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
-from bridge.call.bus import Sink, Source
+from bridge.call.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
 from bridge.legs.setup import PeerFactory, SetupObserver, connect

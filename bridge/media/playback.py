@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, Frame, Push
 from bridge.call import events
-from bridge.call.bus import Relay, Sink, Source
+from bridge.call.ends import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError
 from bridge.media.decoders import Decoding

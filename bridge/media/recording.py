@@ -20,7 +20,7 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.tape import Tape
 from bridge.audio.wav import header
 from bridge.call import events
-from bridge.call.bus import Relay, Sink, Source
+from bridge.call.ends import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.media.room import Room
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import level
 from bridge.audio.paced import PacedQueue
-from bridge.call.bus import Relay, Sink, Source
+from bridge.call.ends import Relay, Sink, Source
 from bridge.call.events import LegConnected, LegEnded, LegEvent, Noted
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.media.outbox import Outbox, Waiting

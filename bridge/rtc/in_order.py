@@ -12,7 +12,7 @@ from bridge.audio.frame import Frame, Push
 from bridge.audio.jitter import Receiver
 from bridge.audio.opus import Decoder
 from bridge.audio.opus_packet import DURATIONS, OpusPacket
-from bridge.call.bus import Relay
+from bridge.call.ends import Relay
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.meter import Meter
 from bridge.rtc.tally import Tally

@@ -11,7 +11,7 @@ from bridge.audio.framer import Framer
 from bridge.audio.jitter import HOLD_SECONDS, Action, Receiver, Step
 from bridge.audio.opus import Decoder, Opus
 from bridge.audio.opus_packet import OpusPacket, duration
-from bridge.call.bus import Relay
+from bridge.call.ends import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.in_order import LONGEST_RUN, Expected, InOrder

@@ -12,7 +12,7 @@ from bridge.audio.opus import Opus
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.rung import Effort
 from bridge.audio.silence import SilencePackets
-from bridge.call.bus import PacketSink, Relay
+from bridge.call.ends import PacketSink, Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.incoming import Incoming

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.audio.frame import Frame, Push
-from bridge.call.bus import Relay
+from bridge.call.ends import Relay
 from bridge.call.events import LegEvent
 from bridge.call.model import LegId, LegKind, LegStatistics, SentAudio
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from bridge.audio.frame import FRAME_SAMPLES, Frame, Push
 from bridge.audio.opus_packet import OpusPacket
-from bridge.call.bus import Bus, PacketSink, Relay
+from bridge.call.bus import Bus
+from bridge.call.ends import PacketSink, Relay
 from bridge.call.model import LegId
 
 FAR, ANN, BOB = LegId("far"), LegId("ann"), LegId("bob")
