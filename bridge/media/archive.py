@@ -95,6 +95,7 @@ class Archive:
         self._rules = rules
         self._kept = timedelta(days=rules.kept_days)
         self._node, self._nodes = node, nodes
+        self._opened = moment(datetime.now(UTC))
         database.create(SCHEMA)
         self.files = Files(database, node=node, nodes=nodes)
 
@@ -206,9 +207,12 @@ class Archive:
         """
         own = f"{self._node:02X}"
         beyond = f"{self._nodes:02X}" if self._node == 0 else "~"
-        where = "status = 'recording' AND (substr(call_id, 1, 2) = ? OR substr(call_id, 1, 2) >= ?)"
+        where = (
+            "status = 'recording' AND started_at <= ? AND "
+            "(substr(call_id, 1, 2) = ? OR substr(call_id, 1, 2) >= ?)"
+        )
         finished = []
-        for recording in await self._select(where, own, beyond):
+        for recording in await self._select(where, self._opened, own, beyond):
             size = _mend(self.path(recording))
             seconds = max(0, size - HEAD_BYTES) / BYTES_PER_SECOND
             finished.append(

@@ -13,7 +13,7 @@ from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
-from bridge.errors import BridgeError, InvalidRequest, InvalidState, StorageFull
+from bridge.errors import BridgeError, DatabaseFailed, InvalidRequest, InvalidState, StorageFull
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.keeper import Keeper
 from bridge.media.recording import DISK_FULL, RecorderLeg, Span
@@ -32,6 +32,7 @@ NOT_ANNOUNCED: Final = "not_announced"
 """Nobody could be told that the call is recorded."""
 NOT_STARTED: Final = "not_started"
 """A recording that nobody asked for could not begin: the call has all its legs, or has ended."""
+AGAIN_SECONDS: Final = 10.0
 CUT_OFF: Final = "cut_off"
 """Nothing was written yet when the process ended."""
 THREADS: Final = 2
@@ -340,6 +341,12 @@ class Recordings:
 
     async def _keep_house(self) -> None:
         """Finish what was cut off, then look after what there is."""
-        for recording in await self.archive.cut_off():
-            self._ended(recording, CUT_OFF)
+        while True:
+            try:
+                for recording in await self.archive.cut_off():
+                    self._ended(recording, CUT_OFF)
+                break
+            except DatabaseFailed:
+                log.exception("recording.keeping_failed")
+                await asyncio.sleep(AGAIN_SECONDS)
         await self.keeper.run()

@@ -1,5 +1,6 @@
 """The rows of recordings: begun, finished, found, deleted, and taken over after a crash."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -165,27 +166,38 @@ async def test_a_recording_is_kept_for_30_days_unless_it_is_set_otherwise(archiv
     assert kept.days == 30
 
 
-async def test_what_a_killed_process_left_is_finished_with_a_head_that_counts_it(archive):
+async def test_what_a_killed_process_left_is_finished_with_a_head_that_counts_it(
+    archive, database, tmp_path
+):
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
     write(archive, begun, content=header(320) + bytes(64_000))
-    [found] = await archive.cut_off()
+    later = opened(database, tmp_path)
+    [found] = await later.cut_off()
     assert (found.status, found.seconds, found.size_bytes) == ("completed", 2.0, 64_044)
     assert len(parse_wav(archive.path(found).read_bytes()).pcm) == 64_000
+    assert await later.cut_off() == []
+
+
+async def test_what_is_recorded_now_is_not_taken_for_what_a_killed_process_left(database, tmp_path):
+    archive = opened(database, tmp_path)
+    await asyncio.sleep(0.002)  # the time is kept in milliseconds
+    await archive.begin(SALES, CALL, {"mixed": None})
     assert await archive.cut_off() == []
 
 
-async def test_what_was_killed_before_it_wrote_anything_has_failed(archive):
+async def test_what_was_killed_before_it_wrote_anything_has_failed(archive, database, tmp_path):
     await archive.begin(SALES, CALL, {"mixed": None})
-    [found] = await archive.cut_off()
+    [found] = await opened(database, tmp_path).cut_off()
     assert (found.status, found.size_bytes) == ("failed", 0)
 
 
 async def test_a_node_takes_over_from_itself_and_the_first_from_nodes_that_are_no_more(
     database, tmp_path
 ):
+    before = opened(database, tmp_path)
+    for call in (CALL, ELSEWHERE, BEYOND):
+        await before.begin(SALES, call, {"mixed": None})
     first = opened(database, tmp_path, node=0, nodes=2)
     second = opened(database, tmp_path, node=1, nodes=2)
-    for call in (CALL, ELSEWHERE, BEYOND):
-        await first.begin(SALES, call, {"mixed": None})
     assert {found.call_id for found in await second.cut_off()} == {ELSEWHERE}
     assert {found.call_id for found in await first.cut_off()} == {CALL, BEYOND}

@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
+from typing_extensions import override
 
 from bridge.audio.wav import header
 from bridge.call.model import CallId, LineName
@@ -55,7 +56,7 @@ class Counted:
     """Notes what is counted."""
 
     def __init__(self):
-        self.counts = Counter()
+        self.counts: Counter[str] = Counter()
         self.spool = {}
         self.free = 0
 
@@ -80,7 +81,7 @@ class House:
         self.archive = Archive(database, folder, Rules(**chosen))
         self.folder = folder
         self.metrics = Counted()
-        self.told = []
+        self.told: list[tuple[str, str]] = []
         self.keeper = Keeper(
             self.archive,
             store=shelf,
@@ -204,6 +205,7 @@ async def test_a_store_that_fails_for_an_hour_is_tried_less_and_less_often_and_g
 
 async def test_one_file_that_the_store_does_not_take_holds_up_no_other(database, tmp_path):
     class Choosy(Shelf):
+        @override
         async def put(self, key, path, content_type):
             self.fails = "denied" if ".outbound" in key else ""
             await super().put(key, path, content_type)
@@ -288,9 +290,9 @@ async def test_a_database_that_fails_for_a_while_ends_nothing(database, tmp_path
     working = house.archive.files.next
 
     async def failing(place):
-        house.archive.files.next = working
+        monkeypatch.setattr(house.archive.files, "next", working)
         raise DatabaseFailed("no")
 
-    house.archive.files.next = failing
+    monkeypatch.setattr(house.archive.files, "next", failing)
     async with at_work(house):
         await until(lambda: recording.key in shelf.objects)
