@@ -9,16 +9,21 @@ spoken to as it is there; its query may name the `model` and the `voice`.
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
 from bridge.agent.endpoint import Endpoint
 from bridge.agent.providers import Message, Models, ProviderLimits, Providers
 from bridge.agent.sound import call_sound
+from bridge.agent.spoken import clean
 from bridge.audio.wav import header
 from bridge.errors import RemoteProtocolError
 from bridge.net.http import Http
+
+MOST_HEARD_LETTERS: Final = 10_000
+MOST_REPLY_LETTERS: Final = 20_000
+"""Of what is heard and replied so much counts: it goes into events, and is asked and said again."""
 
 
 def http_providers(
@@ -57,7 +62,7 @@ class _Hearing:
         else:
             wanted = {"Content-Type": "audio/wav", "Accept": "application/json"}
             body = await at.whole(self._limits.text_bytes, data=wav, headers=wanted)
-        return at.member(body, "text").strip()
+        return clean(at.member(body, "text")[:MOST_HEARD_LETTERS]).strip()
 
 
 class _Thinking:
@@ -68,6 +73,17 @@ class _Thinking:
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Post the talk so far."""
+        half, left = "", MOST_REPLY_LETTERS
+        async with aclosing(self._asked(system, messages)) as texts:
+            async for text in texts:
+                whole = half + text[:left]
+                # Of a letter that is written as two, a stream may give one at a time.
+                half = whole[-1] if "\ud800" <= whole[-1:] <= "\udbff" else ""
+                yield clean(whole.removesuffix(half))
+                if (left := left - len(text)) <= 0:
+                    return
+
+    async def _asked(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         at = self._endpoint
         told = [{"role": message.role, "content": message.content} for message in messages]
         if not at.is_openai("/chat/completions"):
@@ -76,9 +92,8 @@ class _Thinking:
             return
         if system:
             told.insert(0, {"role": "system", "content": system})
-        question = {
-            "model": at.named("model", self._models.llm), "messages": told, "stream": True
-        }  # fmt: skip
+        model = at.named("model", self._models.llm)
+        question = {"model": model, "messages": told, "stream": True}
         async with aclosing(self._streamed(question)) as texts:
             async for text in texts:
                 yield text

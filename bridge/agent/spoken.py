@@ -10,6 +10,7 @@ from bridge.audio.frame import FRAME_SECONDS
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
 LONGEST_SENTENCE: Final = 400
 """Characters; what has no end before is cut at a word."""
+_CONTROL: Final = {code: " " for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,9 @@ class Sentences:
         """Give what is left."""
         rest, self._rest = self._rest.strip(), ""
         return [rest] if rest else []
+
+
+def clean(text: str) -> str:
+    """Give a text without halves of letters and control characters, which nothing can write."""
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined.translate(_CONTROL)

@@ -11,6 +11,7 @@ from bridge.agent.http_providers import http_providers
 from bridge.agent.providers import Models, ProviderFailed, ProviderLimits, Providers
 from bridge.agent.script import AgentMode, AgentObserver, Manners, Script
 from bridge.agent.session import AgentLeg
+from bridge.agent.spoken import clean
 from bridge.agent.standin import GREETING, stand_in
 from bridge.agent.voice import Voices
 from bridge.call import events
@@ -191,14 +192,14 @@ def casting(
             http, urls, config.provider_token, limits=way.limits, models=way.models
         )
         if line != demo or demonstration is None:
-            return Part(real, config.greeting, way.manners)
+            return Part(real, clean(config.greeting), way.manners)
         providers = Providers(
             real.stt if config.stt_url else demonstration.stt,
             real.llm if config.llm_url else demonstration.llm,
             real.tts if config.tts_url else demonstration.tts,
         )
         plays = not (config.greeting or config.stt_url)
-        return Part(providers, GREETING if plays else config.greeting, way.manners)
+        return Part(providers, GREETING if plays else clean(config.greeting), way.manners)
 
     return part
 

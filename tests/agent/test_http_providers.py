@@ -10,7 +10,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.agent.http_providers import http_providers
+from bridge.agent.http_providers import (
+    MOST_HEARD_LETTERS,
+    MOST_REPLY_LETTERS,
+    http_providers,
+)
 from bridge.agent.providers import Message, Models, ProviderFailed, ProviderLimits
 from bridge.audio.wav import parse_wav
 from bridge.net.guard import Guard
@@ -347,3 +351,31 @@ async def test_a_redirect_to_a_private_address_is_not_followed():
             with pytest.raises(ProviderFailed) as caught:
                 await ask(providers, step)
             assert caught.value.reason == "status"
+
+
+async def test_what_cannot_be_written_is_replaced():
+    async with asking() as (providers, double):
+        double.answers["stt"] = {"text": "one \ud83d two\x00three \U0001f600 \x1b[31m"}
+        double.answers["llm"] = {"reply": "four \udc00 five\x07 \u00e9"}
+        assert await ask(providers, "stt") == "one \ufffd two three \U0001f600  [31m"
+        assert await ask(providers, "llm") == ["four \ufffd five  \u00e9"]
+
+
+async def test_letters_that_a_stream_cuts_in_two_are_whole_again():
+    async def think(_):
+        pieces = [r"A \ud83d", r"\ude00 b", r"\ud83d"]
+        lines = [
+            f'data: {{"choices": [{{"delta": {{"content": "{text}"}}}}]}}\n\n' for text in pieces
+        ]
+        return web.Response(text="".join(lines))
+
+    async with openai(think, *PATHS) as providers:
+        assert "".join(await ask(providers, "llm")) == "A \U0001f600 b"
+
+
+async def test_of_endless_texts_the_beginning_counts():
+    async with asking() as (providers, double):
+        double.answers["stt"] = {"text": "word " * 100_000}
+        double.answers["llm"] = {"reply": "word " * 100_000}
+        assert len(await ask(providers, "stt")) <= MOST_HEARD_LETTERS
+        assert len("".join(await ask(providers, "llm"))) <= MOST_REPLY_LETTERS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.agent.spoken import LONGEST_SENTENCE, Said, Sentences, heard
+from bridge.agent.spoken import LONGEST_SENTENCE, Said, Sentences, clean, heard
 
 SAID = [Said("Good day.", 1.0), Said("What can I do for you?", 2.0)]
 
@@ -54,3 +54,7 @@ def test_what_has_no_text_only_takes_its_time():
         "Good …",
         "Good day.",
     ]
+
+
+def test_a_text_is_given_without_what_nothing_can_write():
+    assert clean("a\x00b\n\ud83d c \ud83d\ude00") == "a b\n\ufffd c \U0001f600"
