@@ -11,7 +11,7 @@ from bridge.node import gateway as node_gateway
 from bridge.settings import Line, WhatsApp
 from tests.support.gateway_double import DOUBLES, SESSION, TOKEN
 from tests.support.inprocess import running, settings
-from tests.support.speech_compare import align, tone
+from tests.support.speech_compare import likeness, tone
 from tests.support.stock_peer import RATE, StockPeer
 from tests.support.voices import words
 from tests.support.waiting import until
@@ -72,10 +72,6 @@ async def gone(client, call_id):
     return (await client.quality(call_id))["endReason"]
 
 
-def correlation(said, heard):
-    return align(said, heard).correlation
-
-
 async def test_sound_goes_both_ways_in_a_call_that_we_dial(dialect):
     mine, theirs = words(0, 3.0), words(1, 3.0)
     async with bridged(dialect, speech=theirs) as (engine, client), StockPeer(mine) as peer:
@@ -88,9 +84,9 @@ async def test_sound_goes_both_ways_in_a_call_that_we_dial(dialect):
         await peer.wait_heard(3.2)
         assert await client.state(call_id) == "active"
         heard = engine.heard(far)
-    assert correlation(mine[: 2 * RATE], heard) > 0.8
+    assert likeness(mine[: 2 * RATE], heard) > 0.9
     # The browser came a moment after the far party had begun to speak.
-    assert correlation(theirs[RATE : int(2.5 * RATE)], peer.heard()) > 0.8
+    assert likeness(theirs[RATE : int(2.5 * RATE)], peer.heard()) > 0.9
 
 
 async def test_sound_goes_both_ways_in_a_call_that_rings_us(dialect):

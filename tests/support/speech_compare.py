@@ -102,6 +102,32 @@ def clearness(said: Pcm, heard: Pcm) -> float:
     return float(stoi(left, right, RATE, extended=False))
 
 
+def likeness(
+    said: Pcm, heard: Pcm, *, piece_seconds: float = 0.2, reach_seconds: float = 0.3
+) -> float:
+    """Compare piece by piece.
+
+    `align` takes what a playout buffer does for another sound: it lengthens and shortens by
+    frames. Here each piece may lie elsewhere within `reach_seconds` of the common lag; and half of
+    them may be spoilt, as they are where the machine stood still for a moment. What is wrong all
+    along (lost or swapped messages, a wrong format) spoils most of them.
+
+    Returns:
+        The median correlation of the pieces above -45 dB, -1 to 1; 0 when there is none.
+    """
+    lag = align(said, heard).lag
+    size, reach = round(piece_seconds * RATE), round(reach_seconds * RATE)
+    padded = np.pad(heard, 2 * reach + size)
+    found = []
+    for begin in range(0, len(said) - size + 1, size):
+        piece = said[begin : begin + size]
+        place = max(0, begin + lag + reach + size)
+        window = padded[place : place + 2 * reach + size]
+        if level_db(piece) > -45 and len(window) >= size:
+            found.append(_best_correlation(piece, window))
+    return float(np.median(found)) if found else 0.0
+
+
 def level_db(sound: NDArray[np.float64] | Pcm) -> float:
     """Measure the level in dB below full scale; digital silence is -120."""
     power = float(np.mean(np.square(sound.astype(np.float64)))) if len(sound) else 0.0
@@ -190,6 +216,15 @@ def _find(mark: Pcm, heard: Pcm, begin: int, reach: int) -> float:
     if not norm or products[peak] / norm < 0.5:
         return float("nan")
     return (peak + _parabola(products, peak)) / RATE
+
+
+def _best_correlation(piece: Pcm, window: Pcm) -> float:
+    """Give the best correlation of the piece with any part of the window."""
+    one, other = piece.astype(np.float64), window.astype(np.float64)
+    products = correlate(other, one, mode="valid", method="fft")
+    sums = np.concatenate([[0.0], np.cumsum(np.square(other))])
+    norms = np.sqrt(np.maximum(sums[len(one) :] - sums[: -len(one)], 1.0))
+    return float(np.max(products / norms) / np.linalg.norm(one))
 
 
 def _parabola(values: NDArray[np.float64], peak: int) -> float:

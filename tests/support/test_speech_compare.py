@@ -14,10 +14,12 @@ from tests.support.speech_compare import (
     chirps,
     compare,
     level_db,
+    likeness,
     longest_gap,
     onsets,
     tone,
 )
+from tests.support.voices import words
 
 
 def babble(seconds, seed=1):
@@ -104,3 +106,36 @@ def test_the_longest_gap_is_measured():
 def test_a_full_scale_square_has_level_zero_and_silence_a_floor():
     assert level_db(np.full(100, -32768, np.int16)) == 0.0
     assert level_db(np.zeros(100, np.int16)) == -120.0
+
+
+def stretched(sound, *, every: float, by: float):
+    """Repeat a bit of the sound again and again, as a playout buffer does that grows."""
+    step, more = round(every * RATE), round(by * RATE)
+    pieces = [sound[begin : begin + step] for begin in range(0, len(sound), step)]
+    return np.concatenate([np.concatenate([piece, piece[-more:]]) for piece in pieces])
+
+
+def test_speech_that_is_stretched_a_little_is_the_same_and_another_voice_is_not():
+    said = words(0, 3.0)
+    late = np.concatenate([np.zeros(5000, np.int16), stretched(said, every=0.6, by=0.02)])
+    assert align(said, late).correlation < 0.8
+    assert likeness(said, late) > 0.95
+    assert likeness(said, words(1, 3.0)) < 0.6
+
+
+def test_speech_that_stops_for_a_moment_is_the_same():
+    said = words(0, 3.0)
+    stalled = np.concatenate([said[:16_000], np.zeros(1920, np.int16), said[19_000:]])
+    assert likeness(said, stalled) > 0.95
+
+
+def test_speech_with_lost_or_swapped_messages_is_not_the_same():
+    said = words(0, 3.0)
+    blocks = said.reshape(-1, 960)
+    swapped = blocks.reshape(-1, 2, 960)[:, ::-1].reshape(-1)
+    holes = blocks.copy()
+    holes[::3] = 0
+    assert likeness(said, swapped) < 0.9
+    assert likeness(said, holes.reshape(-1)) < 0.9
+    assert likeness(said, np.delete(blocks, slice(None, None, 4), axis=0).reshape(-1)) < 0.9
+    assert likeness(said, np.zeros(48_000, np.int16)) == 0.0
