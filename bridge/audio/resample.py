@@ -115,13 +115,15 @@ class Resampler:
     def _rounds(self, known: _Floats, first: int, count: int) -> _Floats:
         """Make samples in rounds of all phases, each out of one window of what is known."""
         begin, phase = divmod(first, self._up)
-        windows = np.lib.stride_tricks.as_strided(
-            known[begin:],
+        windows = np.ndarray(
             (-(-count // self._up), self._taps + self._down),
+            np.float32,
+            known,
+            begin * known.itemsize,
             (self._down * known.itemsize, known.itemsize),
-            writeable=False,
         )
-        made: _Floats = (windows @ self._matrices[phase]).reshape(-1)[:count]
+        # Copied: the product of what overlaps in memory is not left to the fast library.
+        made: _Floats = (windows.copy() @ self._matrices[phase]).reshape(-1)[:count]
         return made
 
     def _each(self, known: _Floats, first: int, count: int) -> _Floats:
