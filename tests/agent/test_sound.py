@@ -1,9 +1,12 @@
 """What providers send, made the sound of calls."""
 
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.agent.sound import CallSound, call_sound
 from bridge.errors import RemoteProtocolError
@@ -94,3 +97,22 @@ def test_a_sound_is_given_with_its_first_bytes():
     sound = CallSound(most_seconds=LONGEST)
     assert sound.take(b"\x01\x82" * 10) == []
     assert b"".join(sound.take(b"\x01\x82" * 10)) == b"\x01\x82" * 20
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    sound=st.binary(max_size=2000),
+    spoilt=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4),
+    size=st.integers(1, 500),
+)
+def test_hostile_files_are_sound_or_refused_and_nothing_else(sound, spoilt, size):
+    data = bytearray(wav(16000, 1, 0.0)[:44] + sound)
+    for place, value in spoilt:
+        data[place % len(data)] = value
+    taken = CallSound(most_seconds=LONGEST)
+    made = 0
+    with suppress(RemoteProtocolError):
+        for at in range(0, len(data), size):
+            made += sum(len(taken.make(piece)) for piece in taken.take(bytes(data[at : at + size])))
+        made += sum(len(taken.make(piece)) for piece in taken.finish())
+    assert made <= LONGEST * 32000
