@@ -99,5 +99,15 @@ def test_a_header_we_write_is_read_back():
     assert len(header(0)) == 44
 
 
-def test_the_header_of_a_file_beyond_4_gb_says_as_much_as_it_can():
-    assert len(header(1 << 40)) == 44
+@pytest.mark.parametrize("pcm_bytes", [(1 << 32) - 1, 1 << 32, 1 << 40])
+def test_the_header_of_a_file_beyond_4_gb_says_as_much_as_it_can(pcm_bytes):
+    head = header(pcm_bytes)
+    assert len(head) == 44
+    riff, data = struct.unpack_from("<I", head, 4)[0], struct.unpack_from("<I", head, 40)[0]
+    assert riff == 0xFFFFFFFF
+    assert data == riff - 36  # what is left of the RIFF chunk behind the other 36 bytes
+
+
+def test_a_file_beyond_4_gb_is_read_as_far_as_its_header_says():
+    wav = parse_wav(header(1 << 40) + bytes(640))
+    assert wav.pcm == bytes(640)

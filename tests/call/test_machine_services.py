@@ -1,5 +1,7 @@
 """What a call does besides talking: hold, transfer, and the services that the bridge adds."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.call import commands, events
@@ -12,8 +14,8 @@ FAR, ANN, BOB, TAP = LegId("far"), LegId("ann"), LegId("bob"), LegId("tap")
 LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
 
 
-def active() -> CallMachine:
-    machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0)
+def active(limits: CallLimits = LIMITS) -> CallMachine:
+    machine = CallMachine(direction=Direction.OUTBOUND, limits=limits, now=0)
     machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
     machine.handle(events.LegAnswered(FAR), 1)
     machine.handle(events.LegConnected(FAR), 1)
@@ -140,3 +142,34 @@ def test_an_invited_browser_that_does_not_come_is_missed_and_the_call_goes_on():
     assert machine.handle(events.TimePassed(), 62) == [commands.ReportMissed("agent 7")]
     assert machine.invited is None
     assert machine.state is State.ACTIVE
+
+
+STREAMED = [LegKind.SOCKET, LegKind.STREAM]
+
+
+@pytest.mark.parametrize("streamed", STREAMED)
+def test_a_call_is_recorded_and_streamed_unless_it_is_set_otherwise(streamed):
+    machine = active()
+    add(machine, TAP, LegKind.RECORDER)
+    add(machine, ANN, streamed)
+    assert {leg.kind for leg in machine.legs.values()} >= {LegKind.RECORDER, streamed}
+
+
+@pytest.mark.parametrize("streamed", STREAMED)
+def test_a_call_is_recorded_or_streamed_where_that_is_set(streamed):
+    for first, second in ((LegKind.RECORDER, streamed), (streamed, LegKind.RECORDER)):
+        machine = active(replace(LIMITS, exclusive=True))
+        add(machine, TAP, first)
+        with pytest.raises(InvalidState, match=r"recording\.exclusive"):
+            add(machine, ANN, second)
+        machine.handle(events.LegEnded(TAP, EndReason.HANGUP), 2)
+        add(machine, ANN, second)
+
+
+def test_other_legs_come_and_go_where_calls_are_recorded_or_streamed():
+    machine = active(replace(LIMITS, exclusive=True))
+    add(machine, TAP, LegKind.RECORDER)
+    add(machine, LegId("tap2"), LegKind.RECORDER)
+    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
+    add(machine, BOB, LegKind.AGENT, party=Party.NEAR)
+    assert len(machine.legs) == 5
