@@ -147,8 +147,10 @@ async def test_a_person_at_the_page_and_a_user_understand_each_other(world: Worl
         await asyncio.sleep(1)
         return user.media.heard[-6 * RATE :].astype(np.float32) / 32768
 
-    assert await clear(at_the_page, VOICES[1]) > 0.9
-    assert await clear(at_the_user, SPEECH) > 0.9
+    # 1 is the file itself, another sound has less than 0.3; at both ends sit peers in Python or
+    # without a sound card, which tear some of it where the machine is busy.
+    assert await clear(at_the_page, VOICES[1]) > 0.8
+    assert await clear(at_the_user, SPEECH) > 0.8
     # A step of 6 dB is a factor of two somewhere.
     assert abs(level(await at_the_user()) - level(said[-1])) < 6
 
