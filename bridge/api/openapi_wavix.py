@@ -53,7 +53,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "errors?": {"type": "object", "additionalProperties": text()},
             "error?": TRUE,
         },
-        about="`errors` tells of each wrong field; `error` is there when the key is missing.",
+        about="`errors` tells of each wrong field; `error` is there with 401, 403 and 404.",
     ),
     "WavixCall": shape(_FIELDS),
 }

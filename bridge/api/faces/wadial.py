@@ -43,10 +43,10 @@ async def connect(request: web.Request) -> web.Response:
 
 
 async def start(request: web.Request) -> web.Response:
-    """Ring a number, given as a JID or as digits."""
+    """Ring a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
     line = line_of(request)
     body = await read_body(request)
-    runner = await request.app[MANAGER].dial(line, body.phone("to"))
+    runner = await request.app[MANAGER].dial(line, body.peer("to"))
     return success(snapshot(runner.record()))
 
 

@@ -1,6 +1,7 @@
 """How the Wavix face speaks: its envelopes, its call object and its words for states."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,13 +10,16 @@ from bridge.api.body import Body
 from bridge.api.keys import GUARD
 from bridge.call.model import CallRecord, State
 from bridge.call.notices import CallEvent, notice_of
-from bridge.errors import BridgeError, InvalidRequest, Unauthorized
+from bridge.errors import BridgeError, InvalidRequest
 from bridge.wire import webhook_wavix
 
 CALLS: Final = "/v1/call"
 CALL: Final = CALLS + "/{call_id}"
 NEWER: Final = "/v1/calls/{call_id}"
 """Where the vendor's newer documents have a call; what is Chirp's as well is at `CALL` only."""
+
+TOLD_TWICE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""Statuses whose bodies also have `error: true`."""
 
 LAST_EVENTS: Final = {
     State.INITIATED: "call.initiated",
@@ -65,14 +69,14 @@ def success(**fields: object) -> web.Response:
 
 
 def failure(error: BridgeError) -> web.Response:
-    """Render an error: a wrong field by its name in `errors`, a missing key with `error: true`."""
+    """Render an error: a wrong field by its name in `errors`, 401, 403 and 404 with `error: true`."""
     body: dict[str, Any] = {"success": False, "message": str(error)}
     field = getattr(error, "field", None)
     if isinstance(error, WrongFields):
         body["errors"] = error.errors
     elif field:
         body["errors"] = {field: str(error)}
-    if type(error) is Unauthorized:
+    if error.status in TOLD_TWICE:
         body["error"] = True
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response(body, status=error.status, headers=headers)

@@ -1,6 +1,7 @@
 """No face shows or touches another line's call: every route that names one, asked with another key."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ async def test_another_lines_call_is_untouchable_on_every_route(spelt):
             where = CALL.sub(shown, path).replace("{sessionId}", "other")
             where = re.sub(r"\{\w+\}", "0" * 32, where)
             body = filled(operation, shown) if operation.takes is not None else None
-            sent = {} if body is None else {"json": body}
+            sent: Any = {} if body is None else {"json": body}
             async with client.http.request(
                 method, where, headers={"token": OTHER}, **sent
             ) as response:

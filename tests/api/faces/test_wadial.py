@@ -168,6 +168,11 @@ async def test_without_a_key_every_route_is_a_401_in_wadials_words(wadial):
         assert body["error"]["message"]
 
 
+async def test_a_party_that_hides_its_number_is_left_to_the_provider(wadial):
+    status, answer = await wadial.post(CALLS, {"to": "123456789012@lid"})
+    assert (status, answer["error"]["code"]) == (502, "unreachable")
+
+
 @pytest.mark.parametrize("body", [{}, {"to": ""}, {"to": "abc"}, {"to": 1.5}, {"to": "12@lid"}])
 async def test_a_missing_or_malformed_peer_is_a_400_that_names_the_field(wadial, body):
     status, answer = await wadial.post(CALLS, body)

@@ -3,7 +3,14 @@
 import msgspec
 
 from bridge.api.faces import wavix_words
-from bridge.errors import CallNotFound, Forbidden, InvalidRequest, RateLimited, Unauthorized
+from bridge.errors import (
+    CallNotFound,
+    Forbidden,
+    InvalidRequest,
+    InvalidState,
+    RateLimited,
+    Unauthorized,
+)
 
 
 def said(response):
@@ -31,15 +38,14 @@ def test_a_malformed_body_has_no_errors():
     }
 
 
-def test_a_missing_key_says_error_true():
-    response = wavix_words.failure(Unauthorized("no key"))
-    assert response.status == 401
-    assert said(response) == {"success": False, "error": True, "message": "no key"}
+@pytest.mark.parametrize("kind", [Unauthorized, Forbidden, CallNotFound])
+def test_what_is_not_for_the_key_says_error_true(kind):
+    answer = said(wavix_words.failure(kind("no")))
+    assert answer == {"success": False, "error": True, "message": "no"}
 
 
 def test_other_refusals_say_only_what_is_wrong():
-    for error in (Forbidden("no"), CallNotFound("no")):
-        assert said(wavix_words.failure(error)) == {"success": False, "message": "no"}
+    assert said(wavix_words.failure(InvalidState("no"))) == {"success": False, "message": "no"}
 
 
 def test_a_limit_says_when_to_try_again():
