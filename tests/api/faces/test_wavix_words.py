@@ -1,6 +1,7 @@
 """The envelopes of the Wavix face."""
 
 import msgspec
+import pytest
 
 from bridge.api.faces import wavix_words
 from bridge.errors import (
