@@ -30,4 +30,4 @@ def test_an_error_keeps_its_status_in_every_envelope():
 async def test_an_unknown_path_of_a_face_is_a_404_in_its_envelope(client):
     response = await client.get("/v1/call/1/nothing")
     assert response.status == 404
-    assert set(await response.json()) == {"success", "message"}
+    assert set(await response.json()) == {"success", "error", "message"}
