@@ -105,6 +105,12 @@ PLAYBACK: Final[Described] = {
                 "AudioFile?": text("a path below the media folder"),
                 "delayMs?": whole(0, 10_000, 0),
                 "repeat?": {"type": "integer", "minimum": 1, "default": 1},
+                "duck?": whole(
+                    0,
+                    60,
+                    0,
+                    about="dB by which it lowers what else the far party is told meanwhile",
+                ),
                 "hear?": words("far", "all", about="who hears it; `far` unless said"),
             }
         ),

@@ -12,6 +12,7 @@ from bridge.media.playback import MOST_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
 
 MOST_DELAY_MS = 10_000
+MOST_DUCK_DECIBELS = 60
 SOURCES = ("audioUrl", "audioBase64", "assetId", "AudioFile")
 """What is played; a request names exactly one."""
 
@@ -24,6 +25,7 @@ async def play(request: web.Request) -> web.Response:
     options = PlaybackOptions(
         delay_seconds=body.number("delayMs", default=0, least=0, most=MOST_DELAY_MS) / 1000,
         repeats=body.number("repeat", default=1, least=1, most=MOST_REPEATS),
+        duck_decibels=body.number("duck", default=0, least=0, most=MOST_DUCK_DECIBELS),
     )
     heard = _heard(body.optional_text("hear"))
     sound = await _sound(request, line, body)

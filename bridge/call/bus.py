@@ -11,8 +11,9 @@ A source decodes only when somebody takes its frames, so a sink on the clock, wh
 but listen, gets a decoded copy beside a relay. A packet that a sink cannot take moves that sink to
 frames, beginning with this very packet; so does a second source. It goes back to the relay in the
 first pause of speech after it has needed frames no more for 5 s: a far decoder that has last heard
-our encoder may begin the source's own packets too quietly. The bus joins the roads and does no
-arithmetic of its own.
+our encoder may begin the source's own packets too quietly. A source may lower the voices that are
+heard beside it while it speaks; whoever hears it is on the clock until they are back. The bus joins
+the roads and does no arithmetic of its own.
 """
 
 import math
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.audio.deferred import Deferred
+from bridge.audio.ducking import Ducking
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import QUIET
 from bridge.audio.mixer import mix, mix_many
@@ -59,6 +61,12 @@ class _Party:
     """What comes for the buffer while the bus is served seldom."""
     patient: bool = False
     """Whether the sink can wait for what it hears."""
+    lowers: float = 1.0
+    """The gain that the source leaves to voices beside it."""
+    lowered: bool = True
+    """Whether the source is such a voice."""
+    ducking: Ducking | None = None
+    """How far down voices are for the sink, while they may be."""
 
     @property
     def clocked(self) -> bool:
@@ -69,7 +77,13 @@ class _Party:
 class Bus:
     """The audio of one call."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pace_changed: Callable[[], None] = lambda: None) -> None:
+        """Make a bus.
+
+        Args:
+            pace_changed: called when `pace` may have changed within a tick.
+        """
+        self._pace_changed = pace_changed
         self._parties: dict[LegId, _Party] = {}
         self._pts = 0
         self._spoken: list[tuple[LegId, _Party]] = []
@@ -78,6 +92,8 @@ class Bus:
         """Whom it serves, and the timeline of each one's frames."""
         self._patient = False
         """Whether all these can wait, and `catch_up` serves them."""
+        self._rising = False
+        """Whether somebody is on the clock only until voices are back."""
         self._due = 0.0
         """When the next tick is due then."""
         self._retired_late = 0
@@ -112,7 +128,16 @@ class Bus:
         party = self._parties.get(leg_id)
         return None if party is None or not party.hears else party.road
 
-    def join(self, leg_id: LegId, source: Source, sink: Sink, *, patient: bool = False) -> None:
+    def join(
+        self,
+        leg_id: LegId,
+        source: Source,
+        sink: Sink,
+        *,
+        patient: bool = False,
+        lowers: float = 1.0,
+        lowered: bool = True,
+    ) -> None:
         """Add a leg; it hears nobody until it is routed.
 
         Args:
@@ -120,8 +145,12 @@ class Bus:
             source: what it says.
             sink: what it hears.
             patient: whether it can wait for what it hears; `catch_up` gives that later.
+            lowers: the gain, 0 to 1, of the voices that are heard beside it while it speaks.
+            lowered: whether it is such a voice itself; one that lowers others never is.
         """
-        self._parties[leg_id] = _Party(source, sink, patient=patient)
+        self._parties[leg_id] = _Party(
+            source, sink, patient=patient, lowers=lowers, lowered=lowered and lowers == 1.0
+        )
 
     def leave(self, leg_id: LegId, now: float) -> None:
         """Remove a leg and every route from it; does nothing when it is not there."""
@@ -130,8 +159,7 @@ class Bus:
         if party is not None:
             party.source.attach(None)
             self._retire(party)
-            rows = {other: frozenset(row.hears) for other, row in self._parties.items()}
-            self.route(rows, now)
+            self._route_again(now)
 
     def route(self, rows: Mapping[LegId, frozenset[LegId]], now: float) -> None:
         """Replace the table: for each sink, the sources it hears; sinks not named hear nobody.
@@ -144,6 +172,7 @@ class Bus:
         for leg_id, party in self._parties.items():
             heard = rows.get(leg_id, frozenset())
             party.hears = tuple(source for source in self._parties if source in heard)
+            self._duck(party)
             before, party.road = party.road, self._choose_road(party)
             if party.clocked:
                 party.epoch += before is not Road.CLOCK
@@ -166,12 +195,20 @@ class Bus:
         mixed: dict[tuple[LegId, ...], bytes | None] = {}
         for party, timeline in self._served:
             heard = party.hears
-            if heard not in mixed:
-                frames = [pcm for source in heard if (pcm := spoken[source]) is not None]
-                mixed[heard] = mix(frames) if frames else None
-            pcm = mixed[heard]
+            if party.ducking is not None:
+                pcm = self._lower(party.ducking, heard, spoken)
+            else:
+                if heard not in mixed:
+                    frames = [pcm for source in heard if (pcm := spoken[source]) is not None]
+                    mixed[heard] = mix(frames) if frames else None
+                pcm = mixed[heard]
             if pcm is not None or party.sink.steady:
                 party.sink.push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
+        if self._rising and all(
+            party.ducking is None or party.ducking.resting for party, _ in self._served
+        ):
+            self._route_again(now)
+            self._pace_changed()
 
     def catch_up(self, now: float) -> None:
         """Do in one go what `tick` would have done every 20 ms, where all who hear can wait."""
@@ -206,7 +243,7 @@ class Bus:
 
     def _choose_road(self, party: _Party) -> Road:
         """Choose the best road for a sink, whatever road it was on."""
-        if party.sink.steady:
+        if party.sink.steady or party.ducking is not None:
             return Road.CLOCK
         if not party.hears:
             return Road.PCM
@@ -221,19 +258,47 @@ class Bus:
         heard = dict.fromkeys(source for _, party in clocked for source in party.hears)
         self._spoken = [(leg_id, self._parties[leg_id]) for leg_id in heard]
         self._served = [(party, (leg_id, party.epoch)) for leg_id, party in clocked]
+        ducked = [party for _, party in clocked if party.ducking is not None]
+        self._rising = any(self._gain(party) == 1.0 for party in ducked)
         before, self._patient = (
             self._patient,
             bool(clocked)
-            and (
-                all(party.patient for _, party in clocked)
-                and all(party.source.timed for _, party in self._spoken)
-            ),
+            and not ducked
+            and all(party.patient for _, party in clocked)
+            and all(party.source.timed for _, party in self._spoken),
         )
         if self._patient and not before:
             self._due = now + FRAME_SECONDS
         elif before and not self._patient:
             for party in self._parties.values():
                 party.deferred.release(party.playout, now)
+
+    def _duck(self, party: _Party) -> None:
+        """Let a sink that hears somebody who lowers voices have them lowered, until all are back."""
+        if self._gain(party) < 1.0:
+            party.ducking = party.ducking or Ducking()
+        elif not party.hears or (party.ducking is not None and party.ducking.resting):
+            party.ducking = None
+
+    def _gain(self, party: _Party) -> float:
+        """The least gain that those whom a sink hears leave to voices."""
+        return min((self._parties[source].lowers for source in party.hears), default=1.0)
+
+    def _lower(
+        self, ducking: Ducking, heard: tuple[LegId, ...], spoken: Mapping[LegId, bytes | None]
+    ) -> bytes | None:
+        voices: list[bytes] = []
+        over: list[bytes] = []
+        wanted = 1.0
+        for source in heard:
+            if (pcm := spoken[source]) is not None:
+                party = self._parties[source]
+                wanted = min(wanted, party.lowers)
+                (voices if party.lowered else over).append(pcm)
+        return ducking.mix(voices, over, wanted)
+
+    def _route_again(self, now: float) -> None:
+        self.route({leg_id: frozenset(row.hears) for leg_id, row in self._parties.items()}, now)
 
     def _pull(self, party: _Party, now: float) -> bytes | None:
         if party.playout is not None:

@@ -25,6 +25,8 @@ class PlaybackOptions:
     delay_seconds: float = 0.0
     repeats: int = 1
     """How often it is played, 1 to `MOST_REPEATS`."""
+    duck_decibels: float = 0.0
+    """By how much it lowers what is said to the far party meanwhile."""
 
 
 class PlaybackLeg:

@@ -160,7 +160,7 @@ class Manager:
             raise
         return leg.leg_id
 
-    def attach(
+    def attach(  # noqa: PLR0913 - what a leg is, and who hears what beside it
         self,
         line: LineName,
         call_id: str,
@@ -169,6 +169,7 @@ class Manager:
         *,
         hears: Hears,
         heard: Heard,
+        lowers: float = 1.0,
     ) -> LegId:
         """Give a live call a leg that needs no negotiation: a socket, a stream, a playback.
 
@@ -178,7 +179,7 @@ class Manager:
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
         leg = make(_leg_id())
-        runner.add_leg(leg, party, hears=hears, heard=heard)
+        runner.add_leg(leg, party, hears=hears, heard=heard, lowers=lowers)
         return leg.leg_id
 
     async def offer(

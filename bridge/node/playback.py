@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from bridge.audio.ducking import gain_of
 from bridge.call import events
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
@@ -43,22 +44,23 @@ class Playbacks:
         except BaseException:
             sound.release()
             raise
-        made: list[PlaybackLeg] = []
-
-        def make(leg_id: LegId) -> PlaybackLeg:
-            leg = PlaybackLeg(
-                leg_id,
-                first=first,
-                again=partial(self._decoders.open, sound.path),
-                release=sound.release,
-                options=options or PlaybackOptions(),
-            )
-            made.append(leg)
-            return leg
-
+        options = options or PlaybackOptions()
+        make = partial(
+            PlaybackLeg,
+            first=first,
+            again=partial(self._decoders.open, sound.path),
+            release=sound.release,
+            options=options,
+        )
         try:
             return self._manager.attach(
-                line, call_id, make, Party.SERVICE, hears=Hears.NOBODY, heard=heard
+                line,
+                call_id,
+                make,
+                Party.SERVICE,
+                hears=Hears.NOBODY,
+                heard=heard,
+                lowers=gain_of(options.duck_decibels),
             )
         except BaseException:
             sound.release()

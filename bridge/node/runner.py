@@ -76,7 +76,7 @@ class CallRunner:
     ) -> None:
         self.facts = facts
         self.machine = machine
-        self.bus = Bus()
+        self.bus = Bus(pace_changed=self._follow_clock)
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._observer = observer
@@ -132,6 +132,7 @@ class CallRunner:
         hears: Hears = Hears.OTHERS,
         heard: Heard = Heard.ALL,
         replaces: bool = False,
+        lowers: float = 1.0,
     ) -> None:
         """Give the call a leg and start it.
 
@@ -141,12 +142,19 @@ class CallRunner:
             hears: whom it hears; of no account for the far party.
             heard: who hears it.
             replaces: whether the other near legs leave once it is connected.
+            lowers: the gain of what is said to the far party beside it, while it speaks.
 
         Raises:
             InvalidState: the call has ended, or has its far party already.
         """
-        patient = leg.kind is LegKind.RECORDER
-        self.bus.join(leg.leg_id, leg.source, leg.sink, patient=patient)
+        self.bus.join(
+            leg.leg_id,
+            leg.source,
+            leg.sink,
+            patient=leg.kind is LegKind.RECORDER,
+            lowers=lowers,
+            lowered=party is not Party.FAR,
+        )
         added = events.LegAdded(leg.leg_id, leg.kind, party, hears, heard, replaces)
         try:
             self.dispatch(added)
