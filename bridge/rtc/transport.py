@@ -187,10 +187,16 @@ class Transport:
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; one that cannot be sent is counted as `unsendable`."""
-        srtp = self._srtp
-        protected = None if srtp is None else srtp.protect(packet)
-        if protected is None or not self._link.send(protected):
-            self._discarded["unsendable"] += 1
+        # As `send_rtcp` does it, but with one call less.
+        srtp, serving = self._srtp, self._link.serving
+        route = None if serving is None else serving.route
+        if srtp is not None and route is not None:
+            protected = srtp.protect(packet)
+            if protected is not None:
+                socket, address = route
+                socket.sendto(protected, address)
+                return
+        self._discarded["unsendable"] += 1
 
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send a compound RTCP packet; one that cannot be sent is counted likewise."""

@@ -17,8 +17,8 @@ from bridge.wire.rtp import RtpPacket
 WARMING_PACKETS: Final = 5
 """So many packets make a cold decoder or encoder sound as if it had always run."""
 
-TOLD_EVERY: Final = 5
-"""Every so many packets the level that somebody else tells is taken."""
+TOLD_EVERY: Final = 25
+"""Every so many packets the level that somebody else tells is taken: twice a second."""
 _METER_EVERY: Final = 50
 """The last of so many packets is measured where the peer tells no level."""
 _METER_PACKETS: Final = 3

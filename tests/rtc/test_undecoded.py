@@ -6,7 +6,7 @@ from bridge.audio.level import SILENT
 from bridge.audio.opus import Decoder
 from bridge.errors import RemoteProtocolError
 from bridge.rtc.meter import Meter
-from bridge.rtc.undecoded import Undecoded
+from bridge.rtc.undecoded import TOLD_EVERY, Undecoded
 from bridge.wire.rtp import RtpPacket
 from tests.support.rtp_party import OPUS, PAYLOADS
 
@@ -74,10 +74,10 @@ def test_packets_that_need_only_be_kept_can_be_told_together(undecoded, meter):
     assert undecoded.spare == 47
 
 
-def test_a_told_level_is_looked_for_in_every_fifth_packet(undecoded, meter):
+def test_a_told_level_is_looked_for_twice_a_second(undecoded, meter):
     undecoded.expect_levels(1)
-    assert undecoded.spare == 4
-    undecoded.kept_run(4)
+    assert undecoded.spare == TOLD_EVERY - 1
+    undecoded.kept_run(TOLD_EVERY - 1)
     assert undecoded.spare == 0
-    undecoded.keep(PAYLOADS[4], 0.1, packet(4, **TOLD_20))
-    assert (meter.level_dbov, undecoded.spare) == (-20.0, 4)
+    undecoded.keep(PAYLOADS[24], 0.5, packet(24, **TOLD_20))
+    assert (meter.level_dbov, undecoded.spare) == (-20.0, TOLD_EVERY - 1)
