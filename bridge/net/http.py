@@ -1,5 +1,8 @@
 """The process's outgoing HTTP: one session for the operator's URLs, one for customers'.
 
+The trusted session's handshakes of WebSockets follow redirects within the same origin only: what is
+secret in their headers is for nobody else.
+
 The guarded session judges every request, redirects included: the URL before it is sent, and the
 addresses of its name in the resolver, which is also what is then connected to.
 """
@@ -8,7 +11,9 @@ from typing import Final
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from yarl import URL
 
+from bridge.errors import LegError
 from bridge.net.guard import ENCRYPTED, Guard, GuardedResolver, blocked, host_of, read_address
 
 CONNECT_SECONDS: Final = 5.0
@@ -16,6 +21,7 @@ TOTAL_SECONDS: Final = 30.0
 """Of a request for which its caller sets no other limit."""
 CONNECTIONS: Final = 512
 PER_HOST: Final = 64
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 SCHEMES: Final = ("https", "http", "wss", "ws")
 
 
@@ -30,7 +36,7 @@ class Http:
     def trusted(self) -> aiohttp.ClientSession:
         """Give the session for URLs that the operator wrote into the settings."""
         if self._trusted is None:
-            self._trusted = _session(aiohttp.TCPConnector(limit=CONNECTIONS))
+            self._trusted = _session(aiohttp.TCPConnector(limit=CONNECTIONS), _stay_at_home)
         return self._trusted
 
     def guarded(self) -> aiohttp.ClientSession:
@@ -60,6 +66,38 @@ class Http:
         if request.url.scheme not in ENCRYPTED:
             await self._guard.check(str(request.url), schemes=SCHEMES)
         return await handler(request)
+
+
+def within_origin(url: URL, location: str) -> URL:
+    """Give where a redirect leads.
+
+    Args:
+        url: what was asked.
+        location: the header of the answer.
+
+    Raises:
+        LegError: it leads to another origin, or nowhere.
+    """
+    try:
+        target = url.join(URL(location))
+        same = bool(location) and target.origin() == url.origin()
+    except ValueError:
+        same = False
+    if not same:
+        raise LegError("the answer is a redirect to another origin, which is not followed")
+    return target
+
+
+async def _stay_at_home(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Refuse handshakes that are sent elsewhere: aiohttp offers no way not to follow."""
+    response = await handler(request)
+    if response.status in REDIRECTS and "Upgrade" in request.headers:
+        try:
+            within_origin(request.url, response.headers.get("Location", ""))
+        except LegError:
+            response.close()
+            raise
+    return response
 
 
 def _session(

@@ -73,20 +73,20 @@ async def gone(client, call_id):
 
 
 async def test_sound_goes_both_ways_in_a_call_that_we_dial(dialect):
-    mine, theirs = words(0, 3.0), words(1, 3.0)
+    mine, theirs = words(0, 5.0), words(1, 5.0)
     async with bridged(dialect, speech=theirs) as (engine, client), StockPeer(mine) as peer:
         call_id = await client.dial(NUMBER)
         far = engine.only
         await until(lambda: far.opened == 1)
         await peer.call(client.exchange(call_id))
         assert far.number == NUMBER
-        await until(lambda: len(engine.heard(far)) > 4.5 * RATE, timeout=15)
-        await peer.wait_heard(3.2)
+        await until(lambda: len(engine.heard(far)) > 6.5 * RATE, timeout=20)
+        await peer.wait_heard(5.2)
         assert await client.state(call_id) == "active"
         heard = engine.heard(far)
-    assert likeness(mine[: 2 * RATE], heard) > 0.9
+    assert likeness(mine[: 4 * RATE], heard) > 0.9
     # The browser came a moment after the far party had begun to speak.
-    assert likeness(theirs[RATE : int(2.5 * RATE)], peer.heard()) > 0.9
+    assert likeness(theirs[RATE : int(4.5 * RATE)], peer.heard()) > 0.9
 
 
 async def test_sound_goes_both_ways_in_a_call_that_rings_us(dialect):

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.errors import BridgeError, CallNotFound, InvalidState, LegError, Unreachable
-from bridge.net import gateway
+from bridge.errors import CallNotFound, InvalidState, LegError, Unreachable
+from bridge.net import gateway, gateway_rest
 from bridge.net.gateway import engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
@@ -136,7 +136,7 @@ async def test_nonsense_from_an_engine_is_an_error_of_ours(dialect, body):
 
 
 async def test_a_reply_without_an_end_is_given_up(dialect, monkeypatch):
-    monkeypatch.setattr(gateway, "MOST_BYTES", 1000)
+    monkeypatch.setattr(gateway_rest, "MOST_BYTES", 1000)
 
     async def respond(_):
         return web.Response(body=b" " * 5000)
@@ -146,18 +146,3 @@ async def test_a_reply_without_an_end_is_given_up(dialect, monkeypatch):
         with pytest.raises(LegError, match="too long"):
             await asked.calls()
     await server.close()
-
-
-async def test_a_redirect_is_not_followed(dialect):
-    asked_paths = []
-
-    async def respond(request):
-        asked_paths.append(request.path)
-        raise web.HTTPFound("/elsewhere")
-
-    server = await answering(respond)
-    async with client(dialect, str(server.make_url("/"))) as asked:
-        with pytest.raises(BridgeError):
-            await asked.calls()
-    await server.close()
-    assert len(asked_paths) == 1
