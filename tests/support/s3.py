@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -88,6 +89,9 @@ def running(folder: Path) -> Iterator[S3]:
         finally:
             process.kill()
             process.wait()
+            for port in range(first, first + PORTS):  # of sockets that a killed server leaves
+                for left in Path(tempfile.gettempdir()).glob(f"seaweedfs-*-{port}.sock"):
+                    left.unlink()
 
 
 def _command(folder: Path, first: int, config: Path) -> list[str]:
