@@ -80,7 +80,7 @@ def play(application: web.Application, settings: Settings) -> None:
     decoders = Decoders()
     application[SOUNDS] = Sounds(
         root=Path(settings.media.root) if settings.media.root else data / "files",
-        spool=data / "spool",
+        spool=data / "spool" / str(application[EVENTS].node),
         http=application[HTTP],
         urls=settings.media.urls,
     )

@@ -17,6 +17,7 @@ from bridge.net.http import Http
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 FETCH_SECONDS: Final = 15.0
+MOST_REDIRECTS: Final = 3
 PIECE: Final = 64 * 1024
 
 
@@ -36,7 +37,8 @@ class Sounds:
 
         Args:
             root: the only folder that server files are played from.
-            spool: where fetched and sent files lie while they are played; emptied now.
+            spool: where fetched and sent files lie while they are played, this node's alone;
+                emptied now, of what a process that was killed left there.
             http: reaches customers' URLs, through the address guard.
             urls: whether URLs are played at all.
         """
@@ -45,6 +47,9 @@ class Sounds:
         self._http = http
         self._urls = urls
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in spool.iterdir():
+            if left.is_file():
+                left.unlink()
 
     def file(self, name: str) -> Sound:
         """Find a file of the media folder.
@@ -58,7 +63,7 @@ class Sounds:
             path = (root / name).resolve()
             inside = path.is_relative_to(root)
             found = inside and path.is_file()
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # the last: links in a circle
             inside, found, path = "\0" not in name, False, root
         if not inside:
             raise InvalidRequest("the file lies outside media.root", field="AudioFile")
@@ -118,7 +123,13 @@ class Sounds:
         return sound
 
     async def _fetch(self, url: str, path: Path) -> None:
-        async with self._http.guarded().get(url, max_redirects=3) as answer:
+        # As it lies there: what is packed small could be unpacked without end.
+        async with self._http.guarded().get(
+            url,
+            max_redirects=MOST_REDIRECTS,
+            headers={"Accept-Encoding": "identity"},
+            auto_decompress=False,
+        ) as answer:
             if answer.status != 200:
                 raise InvalidMedia(f"the URL answers {answer.status}")
             size = 0

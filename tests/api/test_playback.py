@@ -28,6 +28,11 @@ def wav(seconds=0.5, level=8000):
     return file.getvalue()
 
 
+def spooled(folder):
+    """What lies in the spool of any node."""
+    return [path for path in (folder / "spool").rglob("*") if path.is_file()]
+
+
 def at(folder, **more):
     return msgspec.structs.replace(settings(), data=Data(dir=str(folder)), **more)
 
@@ -42,7 +47,7 @@ async def test_base64_is_heard_by_the_contact_and_then_over(tmp_path):
         contact = runner.legs()[0]
         await until(lambda: contact.statistics().sent.level_dbov > -30)
         await until(lambda: len(runner.legs()) == 1)
-        assert list((tmp_path / "spool").iterdir()) == []
+        assert spooled(tmp_path) == []
 
 
 async def test_a_file_of_the_media_folder_is_played_by_wagos_verb(tmp_path):
@@ -84,7 +89,7 @@ async def test_what_cannot_be_played_is_refused_at_once(tmp_path, body, status):
         call_id = await client.dial(SILENT)
         answer = await client.post("/call/play", {"callId": call_id, **body})
         assert answer.status == status, await answer.text()
-        assert list((tmp_path / "spool").iterdir()) == []
+        assert spooled(tmp_path) == []
 
 
 async def test_a_call_that_is_not_there_plays_nothing(tmp_path):

@@ -1,0 +1,144 @@
+"""Kept sounds: rows and files that come and go together, each line's its own."""
+
+import pytest
+
+from bridge.call.model import LineName
+from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
+from bridge.media import assets as module
+from bridge.media.assets import Assets
+from bridge.media.decoders import Decoders, InvalidMedia
+from bridge.net.database import Database
+from tests.support.wav import wav_file
+
+SALES, SUPPORT = LineName("sales"), LineName("support")
+SOUND = wav_file(bytes(32_000))
+
+
+class Breaking(Exception):
+    """The client went away."""
+
+
+async def pieces(content, size=1000, *, breaks=False):
+    for place in range(0, len(content), size):
+        yield content[place : place + size]
+    if breaks:
+        raise Breaking
+
+
+class House:
+    """The assets of a data folder, opened as often as a test wants."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.database = Database(folder / "bridge.db")
+        self.decoders = Decoders()
+        self.assets = Assets(self.database, folder / "assets", self.decoders)
+
+    async def keep(self, line=SALES, content=SOUND, **more):
+        told = {"filename": "a.wav", "content_type": "audio/wav"} | more
+        return await self.assets.add(line, pieces(content), **told)
+
+    def files(self):
+        return [path.name for path in (self.folder / "assets").iterdir()]
+
+    async def aclose(self):
+        await self.decoders.aclose()
+        await self.database.aclose()
+
+
+@pytest.fixture
+async def house(tmp_path):
+    made = House(tmp_path)
+    yield made
+    await made.aclose()
+
+
+async def test_a_sound_is_kept_with_what_is_known_of_it(house):
+    asset = await house.keep(filename="welcome.wav", content_type="audio/x-wav")
+    assert (asset.filename, asset.content_type) == ("welcome.wav", "audio/x-wav")
+    assert (asset.size_bytes, asset.duration) == (len(SOUND), 1.0)
+    assert await house.assets.list(SALES) == [asset]
+    sound = await house.assets.find(SALES, asset.asset_id)
+    assert sound.path.read_bytes() == SOUND
+    sound.release()
+    assert house.files() == [asset.asset_id]
+
+
+async def test_a_line_sees_only_its_own(house):
+    asset = await house.keep()
+    assert await house.assets.list(SUPPORT) == []
+    with pytest.raises(NotFound):
+        await house.assets.find(SUPPORT, asset.asset_id)
+    with pytest.raises(NotFound):
+        await house.assets.delete(SUPPORT, asset.asset_id)
+    assert house.files() == [asset.asset_id]
+
+
+async def test_a_deleted_sound_is_gone_for_good(house):
+    asset = await house.keep()
+    await house.assets.delete(SALES, asset.asset_id)
+    with pytest.raises(NotFound):
+        await house.assets.find(SALES, asset.asset_id)
+    with pytest.raises(NotFound):
+        await house.assets.delete(SALES, asset.asset_id)
+    assert await house.assets.list(SALES) == []
+    assert house.files() == []
+
+
+async def test_what_plays_a_deleted_sound_plays_on(house):
+    asset = await house.keep(content=wav_file(bytes(32_000 * 20)))
+    sound = await house.assets.find(SALES, asset.asset_id)
+    decoding = await house.decoders.open(sound.path)
+    await house.assets.delete(SALES, asset.asset_id)
+    assert len(await decoding.read(32_000 * 20)) == 32_000 * 20
+    await decoding.aclose()
+
+
+@pytest.mark.parametrize(
+    "asset_id", ["", "../bridge.db", "asset_", "asset_' OR 1=1 --", "\0", "x" * 10_000]
+)
+async def test_an_id_that_is_none_finds_nothing(house, asset_id):
+    await house.keep()
+    with pytest.raises(NotFound):
+        await house.assets.find(SALES, asset_id)
+
+
+@pytest.mark.parametrize("content", [b"no sound", b"#EXTM3U\n", SOUND[:44]])
+async def test_what_is_no_sound_is_not_kept(house, content):
+    with pytest.raises(InvalidMedia):
+        await house.keep(content=content)
+    assert (await house.assets.list(SALES), house.files()) == ([], [])
+
+
+async def test_an_empty_file_is_not_kept(house):
+    with pytest.raises(InvalidRequest, match="empty"):
+        await house.keep(content=b"")
+    assert house.files() == []
+
+
+async def test_a_file_over_32_mb_is_not_kept(house, monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 5000)
+    with pytest.raises(PayloadTooLarge):
+        await house.keep()
+    assert house.files() == []
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(house):
+    with pytest.raises(Breaking):
+        await house.assets.add(
+            SALES, pieces(SOUND, breaks=True), filename="a", content_type="audio/wav"
+        )
+    assert (await house.assets.list(SALES), house.files()) == ([], [])
+
+
+async def test_the_name_that_a_client_gives_is_no_path(house):
+    asset = await house.keep(filename="../../etc/cron.d/x")
+    assert house.files() == [asset.asset_id]
+
+
+async def test_kept_sounds_are_there_after_a_restart(house, tmp_path):
+    asset = await house.keep()
+    await house.database.aclose()
+    again = House(tmp_path)
+    assert await again.assets.list(SALES) == [asset]
+    await again.aclose()
