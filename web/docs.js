@@ -4,7 +4,7 @@
  * @typedef {Record<string, any>} Json
  */
 
-export const METHODS = ["get", "post", "put", "delete"];
+export const METHODS = ["get", "post", "put", "patch", "delete"];
 
 /**
  * @param {string} tag
