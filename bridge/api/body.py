@@ -50,19 +50,23 @@ async def read_bytes(request: web.Request) -> bytes:
     """
     most = LARGE_BODIES.get(request.path, BODY_BYTES)
     if (request.content_length or 0) > most:
-        raise PayloadTooLarge("the request's body is too large")
+        raise _too_large(most)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
     except TimeoutError:
         raise RequestTimeout("the request's body did not arrive in time") from None
     except web.HTTPRequestEntityTooLarge as error:
-        raise PayloadTooLarge("the request's body is too large") from error
+        raise _too_large(most) from error
     except web.RequestPayloadError:
         raise InvalidRequest("the body is not encoded as its headers say") from None
     if len(body) > most:
-        raise PayloadTooLarge("the request's body is too large")
+        raise _too_large(most)
     return body
+
+
+def _too_large(most: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the request's body is larger than {most // 1024} kB")
 
 
 async def read_body(request: web.Request) -> "Body":

@@ -15,7 +15,7 @@ from bridge.api.auth import same_origin
 from bridge.api.envelope import envelope
 from bridge.api.keys import METRICS, SITE
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
-from bridge.errors import BridgeError, Forbidden
+from bridge.errors import BridgeError, Forbidden, Unsupported
 from bridge.log import request_id as log_request_id
 from bridge.metrics import UNMATCHED
 
@@ -41,7 +41,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except BridgeError as error:
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unsupported):
             log.warning("request.failed", extra={"code": error.code, "route": _route(request)})
         return failure(error)
     except web.HTTPException as error:
@@ -148,7 +148,7 @@ def _route(request: web.Request) -> str:
 
 def _explain(request: web.Request, error: web.HTTPException) -> str:
     if error.status == HTTPStatus.NOT_FOUND:
-        return "there is nothing at this path; the README lists all routes"
+        return "there is nothing at this path; /docs lists all routes"
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"this path does not take {request.method}"
     return error.reason

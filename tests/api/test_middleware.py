@@ -16,7 +16,16 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 async def test_an_unknown_path_is_a_404_in_the_envelope(client):
     response = await client.get("/nothing")
     assert response.status == 404
-    assert (await response.json())["success"] is False
+    body = await response.json()
+    assert body["success"] is False
+    assert "/docs" in body["error"]
+
+
+async def test_what_is_not_to_be_had_troubles_no_operator(client, caplog):
+    response = await client.get("/v1/calls/voicemails")
+
+    assert response.status == 501
+    assert "request.failed" not in caplog.text
 
 
 async def test_a_wrong_method_is_a_405_that_names_the_right_one(client):
@@ -28,7 +37,9 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_one(client):
 async def test_a_body_over_the_limit_is_a_413(client):
     response = await client.post("/call/dial", data=b" " * (256 * 1024 + 1))
     assert response.status == 413
-    assert (await response.json())["code"] == 413
+    body = await response.json()
+    assert body["code"] == 413
+    assert "256 kB" in body["error"]
 
 
 async def test_every_answer_carries_a_request_id_of_its_own(client):

@@ -34,6 +34,13 @@ class App:
         """The number that stands for our side where nobody chose one."""
         return self.numbers[0] if self.numbers else ""
 
+    def refuse(self, field: str) -> InvalidRequest:
+        """Say which numbers there are in place of one that is not the line's."""
+        known = f"expected one of {', '.join(self.numbers)}" if self.numbers else "it has none"
+        return InvalidRequest(
+            f"{field}: this is no number of your line (lines.NAME.numbers): {known}", field=field
+        )
+
 
 APPS: web.AppKey[Mapping[LineName, App]] = web.AppKey("apps")
 """What each line may call from."""
@@ -51,10 +58,7 @@ def read_parties(body: Body, app: App) -> Parties:
     from_ = read_address(body, "from", from_channel)
     to = read_address(body, "to", to_channel)
     if from_channel != WEBRTC and from_ not in app.numbers:
-        raise InvalidRequest(
-            "from: this number is not assigned to your application (lines.NAME.numbers)",
-            field="from",
-        )
+        raise app.refuse("from")
     check_route(app, from_channel, to_channel)
     return Parties(from_, to, from_channel, to_channel)
 

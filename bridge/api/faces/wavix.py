@@ -164,9 +164,7 @@ def _caller(request: web.Request, line: LineName, body: Body) -> str:
     number = body.phone("from")
     app = request.app[APPS].get(line)
     if app is not None and app.numbers and f"+{number}" not in app.numbers:
-        raise InvalidRequest(
-            "from: this number does not belong to your account (lines.NAME.numbers)", field="from"
-        )
+        raise app.refuse("from")
     return f"+{number}"
 
 

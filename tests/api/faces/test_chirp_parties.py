@@ -51,6 +51,13 @@ def test_an_application_without_numbers_calls_from_browsers_only():
     assert caught.value.field == "from"
 
 
+def test_a_number_that_is_not_the_applications_is_answered_with_those_that_are():
+    body = Body({"from": PEER, "to": PEER, "fromChannel": "whatsapp", "toChannel": "whatsapp"})
+
+    with pytest.raises(InvalidRequest, match=rf"expected one of \{NUMBER}"):
+        read_parties(body, APP)
+
+
 def test_metadata_may_be_left_out():
     assert read_metadata(Body({})) == {}
     assert read_metadata(Body({"metadata": {"a": 1}})) == {"a": 1}
