@@ -40,7 +40,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/announcement.py": "tests/api/test_recording_rules.py goes through it",
     "bridge/node/recording_events.py": "tests/node/test_recording.py goes through it",
     "bridge/api/recording_files.py": "tests/api/test_recording_store.py goes through it",
-    "bridge/node/playback.py": "tests/api/test_playback.py goes through it",
     "bridge/api/faces/wadial_audio.py": "tests/api/test_playback.py goes through it",
     "bridge/agent_metrics.py": "tests/agent/test_session.py and tests/calls/test_agent.py go through it",
     "bridge/line_settings.py": "tests/test_settings.py goes through it",

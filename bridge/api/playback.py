@@ -4,7 +4,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import Body, read_body
-from bridge.api.keys import ASSETS, KEYS, PLAYBACKS, SOUNDS
+from bridge.api.keys import ASSETS, KEYS, MANAGER, PLAYBACKS, SOUNDS
 from bridge.call.model import LineName
 from bridge.call.routing import Heard
 from bridge.errors import InvalidRequest
@@ -28,6 +28,7 @@ async def play(request: web.Request) -> web.Response:
         duck_decibels=body.number("duck", default=0, least=0, most=MOST_DUCK_DECIBELS),
     )
     heard = _heard(body.optional_text("hear"))
+    request.app[MANAGER].live(line, call_id)
     sound = await _sound(request, line, body)
     playback = await request.app[PLAYBACKS].play(line, call_id, sound, options, heard=heard)
     return render.success({"ok": True, "status": "queued", "playbackId": playback})

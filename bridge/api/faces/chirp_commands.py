@@ -100,21 +100,21 @@ async def _hang_up(asked: Asked) -> More:
 
 
 async def _hold(asked: Asked) -> More:
-    """Hold the call; the music is fetched first, so that one that cannot be had changes nothing."""
+    """Hold the call; the music is opened first, so that one that cannot be had changes nothing."""
     url = asked.body.optional_text("musicUrl")
     if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
         asked.request(events.HoldRequested(held=True))
         return {}
     music = await asked.services[SOUNDS].url(url, "musicUrl")
+    options = PlaybackOptions(repeats=MOST_REPEATS)
+    playbacks = asked.services[PLAYBACKS]
+    played = await playbacks.play(asked.line, asked.call_id, music, options, heard=Heard.HELD)
     try:
         asked.request(events.HoldRequested(held=True))
     except BridgeError:
-        music.release()
+        _end_music(asked)
         raise
-    _end_music(asked)
-    options = PlaybackOptions(repeats=MOST_REPEATS)
-    playbacks = asked.services[PLAYBACKS]
-    await playbacks.play(asked.line, asked.call_id, music, options, heard=Heard.HELD)
+    _end_music(asked, but=played)
     return {}
 
 
@@ -124,9 +124,9 @@ async def _unhold(asked: Asked) -> More:
     return {}
 
 
-def _end_music(asked: Asked) -> None:
+def _end_music(asked: Asked, *, but: LegId | None = None) -> None:
     legs = asked.manager.live(asked.line, asked.call_id).machine.legs.values()
-    for music in [leg.leg_id for leg in legs if leg.heard is Heard.HELD]:
+    for music in [leg.leg_id for leg in legs if leg.heard is Heard.HELD and leg.leg_id != but]:
         asked.request(events.CloseRequested(music))
 
 
