@@ -176,7 +176,7 @@ CONTROLLED: Final[Described] = {
         does="Send digits to the far party.",
         takes=shape({"callId": CALL_ID, "digits": text(pattern="^[0-9*#A-Da-d]{1,64}$")}),
         gives=OK,
-        errors=CALL,
+        errors=(*CALL, 501),
     ),
     ("GET", "/call/{callId}/quality"): CONTROL(
         does="Give a call's figures, live or for a while after its end.",

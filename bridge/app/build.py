@@ -15,12 +15,10 @@ from bridge.api.auth import Keys, Tickets
 from bridge.api.body import MOST_BYTES
 from bridge.api.events import settle, tell
 from bridge.api.faces.chirp_parties import APPS
-from bridge.api.gateway import GATEWAY
 from bridge.api.keys import (
     DATABASE,
     DIRECTORY,
     EVENTS,
-    HTTP,
     ICE_CONFIGURATION,
     KEYS,
     LINES,
@@ -39,7 +37,7 @@ from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
 from bridge.api.simulator import SIMULATOR
 from bridge.app.agents import talk
-from bridge.app.lines import apps_of, keys_of, lines_of
+from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of
 from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
 from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
@@ -70,7 +68,7 @@ from bridge.node.simulator import SPEECH, SimulatorProvider
 from bridge.node.tasks import Tasks
 from bridge.rtc.ice import Limits
 from bridge.rtc.ports import PortPool
-from bridge.settings import DEMO_KEY, Settings, is_loopback, port_range
+from bridge.settings import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
 
 WEB_ROOT = Path(__file__).parent.parent.parent / "web"
 
@@ -137,6 +135,7 @@ def build(
     engine = Engine(
         database,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
+        fresh=demonstrations_of(settings),
         publish=partial(_tell_all, listeners),
         siblings=directory.siblings if directory else None,
     )
@@ -185,10 +184,10 @@ def build(
     application[SIMULATOR] = simulator
     _admit(application, settings)
     background = Tasks()
-    application[GATEWAY] = gateways = gateway_lines(settings, application[HTTP])
+    gateways = gateway_lines(application, settings)
     providers.add(gateways)
     speak_to_meta(application, settings, providers, peers.whatsapp)
-    gateways.start(manager, background, takes_rings=place is None or place.index == 0)
+    gateways.start(manager, background, first=place is None or place.index == 0)
     if directory:
         _take_over(directory, manager)
         background.spawn(engine.lines.follow(), name="follow the lines")
@@ -207,7 +206,7 @@ def _admit(application: web.Application, settings: Settings) -> None:
     application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
     application[KEYS] = Keys(
         keys_of(settings),
-        same_origin_only=set() if settings.lines else {DEMO_KEY},
+        same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
         # Of several nodes, what a key has asked is counted over all (`forward.spend`).
         rate=RateLimit(0 if DIRECTORY in application else settings.limits.requests_per_minute),
         tickets=application[TICKETS],

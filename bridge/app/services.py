@@ -4,6 +4,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bridge.api.gateway import GATEWAY
 from bridge.api.keys import (
     ASSETS,
     DATABASE,
@@ -27,6 +28,8 @@ from bridge.media.sounds import Sounds
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.net.whatsapp_store import WhatsAppStore
+from bridge.node import gateway_memory
 from bridge.node.cloud_lines import cloud_provider
 from bridge.node.digits import Digits
 from bridge.node.gateway import GatewayProvider
@@ -120,17 +123,25 @@ def collect(application: web.Application) -> Digits:
     return digits
 
 
-def gateway_lines(settings: Settings, http: Http) -> GatewayProvider:
-    """Make what reaches the lines that have a gateway engine."""
-    return GatewayProvider(
-        {
-            name: gateway_engine(
-                http,
-                dialect=whatsapp.dialect,
-                url=whatsapp.url,
-                token=whatsapp.token,
-                session=whatsapp.session,
-            )
-            for name, whatsapp in lines_of(settings, "gateway").items()
-        }
+def gateway_lines(application: web.Application, settings: Settings) -> GatewayProvider:
+    """Give the application the lines that have a gateway engine."""
+    directory = application.get(DIRECTORY)
+    store = WhatsAppStore(
+        application[DATABASE],
+        node=directory.node if directory else 0,
+        kept_seconds=gateway_memory.KEPT_SECONDS,
     )
+    engines = {
+        name: gateway_engine(
+            application[HTTP],
+            dialect=whatsapp.dialect,
+            url=whatsapp.url,
+            token=whatsapp.token,
+            session=whatsapp.session,
+        )
+        for name, whatsapp in lines_of(settings, "gateway").items()
+    }
+    application[GATEWAY] = gateways = GatewayProvider(engines, store=store)
+    nodes = directory.siblings.count if directory else 1
+    application.on_startup.append(lambda _: gateways.recover(nodes=nodes))
+    return gateways

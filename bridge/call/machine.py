@@ -38,7 +38,7 @@ from bridge.call.commands import (
 )
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
 from bridge.call.routing import Heard, Hears, RoutedLeg, routing_table
-from bridge.errors import InvalidState, LegNotFound
+from bridge.errors import InvalidState, LegNotFound, Unsupported
 
 TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
     State.INITIATED: {
@@ -153,7 +153,7 @@ class CallMachine:
         """Take an event and answer with what is to be done, in order.
 
         Raises:
-            InvalidState: a request, or a new leg, that the call's state does not allow.
+            InvalidState, Unsupported: a request, or a new leg, that the call does not allow.
             LegNotFound: a request that names a leg the call does not have.
         """
         if self.state is State.ENDED:
@@ -346,6 +346,8 @@ class CallMachine:
         far = self.far
         if far is None or self.answered_at is None:
             raise InvalidState(f"digits need an answered call; this one is {self.state}")
+        if not far.kind.takes_digits:
+            raise Unsupported("digits cannot be sent on this line: gateway engines take none")
         return [SendDigits(far.leg_id, digits)]
 
     def _time_passed(self, now: float) -> list[Command]:
@@ -366,8 +368,7 @@ class CallMachine:
     def _hangup_reason(self, wanted: EndReason) -> EndReason:
         if wanted is not EndReason.HANGUP or self.state not in UNANSWERED:
             return wanted
-        inbound = self.direction is Direction.INBOUND
-        return EndReason.REJECTED if inbound else EndReason.CANCELED
+        return EndReason.REJECTED if self.direction is Direction.INBOUND else EndReason.CANCELED
 
     def _far_reason(self, reason: EndReason) -> EndReason:
         gave_up = self.direction is Direction.INBOUND and self.state in UNANSWERED
@@ -381,13 +382,12 @@ class CallMachine:
         return [ReportState(State.ENDED), EndCall(reason)]
 
     def _routes(self) -> RouteAudio:
-        answered = self.answered_at is not None
         return RouteAudio(
             routing_table(
                 [
                     RoutedLeg(leg.leg_id, leg.party, leg.muted, leg.hears, leg.heard)
                     for leg in self.legs.values()
-                    if answered or leg.party is Party.NEAR
+                    if self.answered_at is not None or leg.party is Party.NEAR
                 ],
                 held=self.state is State.HELD,
             )

@@ -70,6 +70,11 @@ class LegKind(StrEnum):
     RECORDER = "recorder"
     AGENT = "agent"
 
+    @property
+    def takes_digits(self) -> bool:
+        """Whether digits can be sent to such a leg at all; neither gateway dialect has a way to."""
+        return self is not LegKind.GATEWAY
+
 
 class Road(StrEnum):
     """How a leg is served what it hears."""

@@ -80,12 +80,11 @@ def within_origin(url: URL, location: str) -> URL:
     """
     try:
         target = url.join(URL(location))
-        same = bool(location) and target.origin() == url.origin()
+        if location and target.origin() == url.origin():
+            return target
     except ValueError:
-        same = False
-    if not same:
-        raise LegError("the answer is a redirect to another origin, which is not followed")
-    return target
+        pass
+    raise LegError("the answer is a redirect to another origin, which is not followed")
 
 
 async def _stay_at_home(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -1,6 +1,7 @@
 """What is remembered of WhatsApp calls beyond the process: which are live, and who permits them."""
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -50,18 +51,25 @@ class Reply:
 
 
 class WhatsAppStore:
-    """One node's view of the tables."""
+    """One node's view of the tables, which the providers of all lines share.
 
-    def __init__(self, database: Database, *, node: int) -> None:
+    A call's id is unique among all lines: whose own ids are not puts the line's name before them.
+    """
+
+    def __init__(
+        self, database: Database, *, node: int, kept_seconds: float = KEPT_SECONDS
+    ) -> None:
         """Make the view, and the tables where they are missing; waits for the disk.
 
         Args:
             database: the bridge's.
             node: this node's index.
+            kept_seconds: how long an ended call's id stands for that call.
         """
         database.create(SCHEMA)
         self._database = database
         self._node = node
+        self._kept_seconds = kept_seconds
 
     async def claim(self, wacid: str, line: LineName) -> bool:
         """Write down that this node has a call; False when one of the nodes had it before."""
@@ -69,7 +77,8 @@ class WhatsAppStore:
 
         def insert(connection: sqlite3.Connection) -> bool:
             connection.execute(
-                "DELETE FROM whatsapp_calls WHERE ended_at < ?", (_now() - KEPT_SECONDS,)
+                "DELETE FROM whatsapp_calls WHERE ended_at < ? AND line = ?",
+                (_now() - self._kept_seconds, line),
             )
             added = connection.execute(
                 "INSERT OR IGNORE INTO whatsapp_calls (wacid, line, node, began_at) "
@@ -81,12 +90,20 @@ class WhatsAppStore:
         return await self._database.run(insert)
 
     def ended(self, wacid: str) -> None:
-        """Write down that Meta knows of a call's end."""
+        """Write down that the provider knows of a call's end."""
         self._database.post(
             lambda connection: _run(
                 connection,
                 "UPDATE whatsapp_calls SET ended_at = ? WHERE wacid = ? AND ended_at IS NULL",
                 (_now(), wacid),
+            )
+        )
+
+    def release(self, wacid: str) -> None:
+        """Let go of a call, so that it can be claimed again."""
+        self._database.post(
+            lambda connection: _run(
+                connection, "DELETE FROM whatsapp_calls WHERE wacid = ?", (wacid,)
             )
         )
 
@@ -108,10 +125,10 @@ class WhatsAppStore:
         return await self._database.run(find)
 
     async def begin_dial(self, opaque: str, line: LineName) -> int:
-        """Write down that Meta is asked to ring somebody, until `end_dial`; gives the row's id.
+        """Write down that a provider is asked to ring somebody, until `end_dial`; gives the row's id.
 
         Args:
-            opaque: what Meta gives back in the call's webhooks.
+            opaque: by which the call can be known, should it turn up.
             line: whose call it is.
         """
 
@@ -125,21 +142,37 @@ class WhatsAppStore:
         return await self._database.run(insert)
 
     def end_dial(self, row: int) -> None:
-        """Write down that Meta has answered, or that this node knows that it did not."""
+        """Write down that the provider has answered, or that this node knows that it did not."""
         self._database.post(
             lambda connection: _run(connection, "DELETE FROM whatsapp_dials WHERE id = ?", (row,))
         )
 
-    async def dials_left(self, *, nodes: int) -> list[tuple[str, LineName]]:
-        """Give, once, what Meta gives back of the calls that this node's forerunner was dialling."""
+    async def is_dialled(self, opaque: str, line: LineName, *, but: Collection[int]) -> bool:
+        """Whether any node is about to ring such a call, in other rows than these."""
+
+        def find(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                "SELECT id FROM whatsapp_dials WHERE opaque = ? AND line = ?", (opaque, line)
+            )
+            return any(row not in but for (row,) in found)
+
+        return await self._database.run(find)
+
+    async def dials_left(
+        self, *, nodes: int, lines: Collection[LineName]
+    ) -> list[tuple[str, LineName]]:
+        """Give, once, what these lines' calls can be known by that the forerunner was dialling."""
         values = (self._node, self._first_gone(nodes))
 
         def take(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
             found = connection.execute(
-                "DELETE FROM whatsapp_dials WHERE node = ? OR node >= ? RETURNING opaque, line",
-                values,
+                "SELECT id, opaque, line FROM whatsapp_dials WHERE node = ? OR node >= ?", values
             )
-            return [(opaque, LineName(line)) for opaque, line in found]
+            left = [row for row in found.fetchall() if row[2] in lines]
+            connection.executemany(
+                "DELETE FROM whatsapp_dials WHERE id = ?", [(row,) for row, _, _ in left]
+            )
+            return [(opaque, LineName(line)) for _, opaque, line in left]
 
         return await self._database.run(take)
 

@@ -1,161 +1,22 @@
-"""Lines whose WhatsApp is a gateway engine: dialling, rings, and one look for all calls of a line.
+"""Lines whose WhatsApp is a gateway engine: dialling, rings, and what a killed process left."""
 
-An engine tells of the end of a call by listing it no more. So one task a line lists the engine's
-calls every 2.5 s while there is a reason to, sooner after an event of the engine, and tells each
-leg what it found.
-"""
-
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
 
 from bridge.call.model import CallDetails, LegId, LineName, Parties
-from bridge.errors import BridgeError, CallNotFound, InvalidState
+from bridge.errors import BridgeError, InvalidState
 from bridge.legs.base import Leg
 from bridge.legs.dial import DialOrder
 from bridge.legs.gateway import GatewayLeg, Patience
 from bridge.net.gateway import Engine
+from bridge.net.whatsapp_store import WhatsAppStore
+from bridge.node.gateway_follower import EngineFollower, Take
+from bridge.node.gateway_memory import LineMemory, key_of
 from bridge.node.manager import Manager
 from bridge.node.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)
-
-LOOK_SECONDS: Final = 2.5
-"""Between two looks; what the ZuckZapGo guide names."""
-LEAST_SECONDS: Final = 0.2
-"""Between two looks, however often one is asked for."""
-UNLISTED_SECONDS: Final = 5.0
-"""How long a fresh call may not be listed yet."""
-UNWANTED_SECONDS: Final = 60.0
-"""How long a call that would not be hung up is tried again."""
-MOST_REMEMBERED: Final = 1000
-"""Rings of a line that were offered once and are not offered again; beyond it none is taken."""
-
-Take = Callable[[EngineCall], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class _Followed:
-    leg: GatewayLeg
-    since: float
-    listed: bool
-    """Whether the engine has listed its call, or shown by other means that it knows it."""
-
-
-class EngineFollower:
-    """Looks which calls an engine has, for its legs and for rings (`legs.gateway.Follower`)."""
-
-    def __init__(
-        self, engine: Engine, *, look_seconds: float | None = None, take: Take | None = None
-    ) -> None:
-        """Make a follower; `run` then looks.
-
-        Args:
-            engine: whose calls they are.
-            look_seconds: between two looks; None for `LOOK_SECONDS`.
-            take: takes a call that rings us; None: rings are left alone.
-        """
-        self._engine = engine
-        self._look_seconds = look_seconds or LOOK_SECONDS
-        self.take = take
-        self._loop = asyncio.get_running_loop()
-        self._legs: dict[str, _Followed] = {}
-        self._unwanted: dict[str, float] = {}
-        self._offered: set[str] = set()
-        self._wake = asyncio.Event()
-        self._answers = True
-
-    def follow(self, call_id: str, leg: GatewayLeg) -> None:
-        """Tell the leg about its call from now on."""
-        listed = call_id in self._offered
-        self._legs[call_id] = _Followed(leg, self._loop.time(), listed)
-        self._wake.set()
-
-    def saw(self, call_id: str) -> None:
-        """Note that the engine knows the call, whether it has listed it or not."""
-        if (followed := self._legs.get(call_id)) is not None:
-            followed.since = self._loop.time()
-            followed.listed = True
-
-    def forget(self, call_id: str, *, unwanted: bool) -> None:
-        """Tell nobody any more; `unwanted`: and hang it up for as long as the engine has it."""
-        self._legs.pop(call_id, None)
-        if unwanted:
-            self._unwanted[call_id] = self._loop.time()
-            self._wake.set()
-
-    def look(self) -> None:
-        """Look at once instead of at the next turn."""
-        self._wake.set()
-
-    def told(self, event: Webhook) -> None:
-        """Take an event of the engine: only a reason to look, and a word for why a call ended."""
-        for call_id in event.words & self._legs.keys():
-            self._legs[call_id].leg.hint(event.kind)
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Look again and again until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                await self._look()
-            except BridgeError as error:
-                if self._answers:
-                    log.warning("gateway.silent", extra={"code": error.code})
-                self._answers = False
-            else:
-                if not self._answers:
-                    log.info("gateway.answers")
-                self._answers = True
-            await asyncio.sleep(LEAST_SECONDS)
-            await self._pause()
-
-    async def _pause(self) -> None:
-        """Wait for the next turn; without a reason to look, for one."""
-        idle = self.take is None and not self._legs and not self._unwanted
-        try:
-            async with asyncio.timeout(None if idle else self._look_seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-
-    async def _look(self) -> None:
-        began = self._loop.time()
-        listed = {call.call_id: call for call in await self._engine.calls()}
-        for call_id, followed in list(self._legs.items()):
-            call = listed.get(call_id)
-            followed.listed = followed.listed or call is not None
-            fresh = not followed.listed and began - followed.since < UNLISTED_SECONDS
-            if call is not None or not (fresh or followed.since >= began):
-                followed.leg.observe(call)
-        await self._end_unwanted(listed, began)
-        self._offered &= listed.keys()
-        for call in listed.values():
-            await self._offer(call)
-
-    async def _end_unwanted(self, listed: Mapping[str, EngineCall], began: float) -> None:
-        for call_id, since in list(self._unwanted.items()):
-            if since >= began:
-                continue
-            if call_id not in listed or began - since > UNWANTED_SECONDS:
-                del self._unwanted[call_id]
-                continue
-            with suppress(CallNotFound):
-                await self._engine.hangup(call_id)
-
-    async def _offer(self, call: EngineCall) -> None:
-        known = call.call_id in self._legs or call.call_id in self._unwanted
-        full = len(self._offered) >= MOST_REMEMBERED
-        if self.take is None or not call.rings_us or known or full:
-            return
-        if call.call_id not in self._offered:
-            self._offered.add(call.call_id)
-            await self.take(call)
 
 
 class GatewayProvider:
@@ -165,13 +26,26 @@ class GatewayProvider:
         self,
         engines: Mapping[LineName, Engine],
         *,
+        store: WhatsAppStore,
         look_seconds: float | None = None,
         patience: Patience | None = None,
     ) -> None:
+        """Make a provider; must be called within the running loop.
+
+        Args:
+            engines: by line.
+            store: what outlives the process.
+            look_seconds: between two looks at an engine's calls; None for `LOOK_SECONDS`.
+            patience: of the legs.
+        """
         self._engines = engines
+        self._store = store
         self._patience = patience
+        self._memories = {
+            line: LineMemory(line, engine=engine, store=store) for line, engine in engines.items()
+        }
         self._followers = {
-            line: EngineFollower(engine, look_seconds=look_seconds)
+            line: EngineFollower(engine, memory=self._memories[line], look_seconds=look_seconds)
             for line, engine in engines.items()
         }
 
@@ -185,21 +59,45 @@ class GatewayProvider:
         Raises:
             BridgeError: the engine does not; no call is left.
         """
-        call_id = await self._engines[line].dial(number)
+        follower = self._followers[line]
+        try:
+            call_id = await self._memories[line].dial(
+                number,
+                before=follower.listed,
+                abandon=lambda call_id: follower.forget(call_id, unwanted=True),
+            )
+        finally:
+            # Perhaps it rings all the same.
+            follower.look()
         return self._leg(line, leg_id, call_id, inbound=False)
 
-    def start(self, manager: Manager, tasks: Tasks, *, takes_rings: bool) -> None:
+    def start(self, manager: Manager, tasks: Tasks, *, first: bool) -> None:
         """Begin to look.
 
         Args:
             manager: gets the calls that ring.
             tasks: owns the looking.
-            takes_rings: of several nodes one does, or a call would be taken by each.
+            first: of several nodes, the one that takes rings; the others take what it leaves.
         """
         for line, follower in self._followers.items():
-            if takes_rings:
-                follower.take = self._taker(line, manager)
+            follower.take = self._taker(line, manager)
+            follower.second = not first
             tasks.spawn(follower.run(), name=f"gateway {line}")
+
+    async def recover(self, *, nodes: int) -> None:
+        """Think of the calls and dials that this node's forerunner was cut off from.
+
+        What still rings us is taken anew, what it was talking on or dialling is hung up.
+        """
+        for number, line in await self._store.dials_left(nodes=nodes, lines=self._engines):
+            self._memories[line].suspect(number)
+            self._followers[line].look()
+        left: dict[LineName, list[str]] = {}
+        for key, line in await self._store.left_over(nodes=nodes):
+            if line in self._engines:
+                left.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
+        for line, call_ids in left.items():
+            self._followers[line].inherit(call_ids)
 
     def told(self, line: LineName, event: Webhook) -> None:
         """Take an event of the line's engine.
@@ -213,6 +111,8 @@ class GatewayProvider:
 
     def _taker(self, line: LineName, manager: Manager) -> Take:
         async def take(call: EngineCall) -> None:
+            if not await self._memories[line].claim(call.call_id):
+                return
             try:
                 await manager.receive(
                     line,

@@ -135,7 +135,7 @@ class CloudProvider:
 
         Of those that it was dialling Meta's id is not known; they are ended when they turn up.
         """
-        for opaque, line in await self.calls.store.dials_left(nodes=nodes):
+        for opaque, line in await self.calls.store.dials_left(nodes=nodes, lines=self.lines):
             self._dials.doubt(line, opaque)
         for wacid, line in await self.calls.store.left_over(nodes=nodes):
             if line in self.lines and wacid not in self.calls:

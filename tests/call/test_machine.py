@@ -8,7 +8,7 @@ import pytest
 from bridge.call import commands, events
 from bridge.call.machine import CallLimits, CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.errors import InvalidState, LegNotFound
+from bridge.errors import InvalidState, LegNotFound, Unsupported
 
 FAR = LegId("far")
 ANN = LegId("ann")
@@ -173,6 +173,15 @@ def test_digits_need_an_answered_call():
     with pytest.raises(InvalidState):
         outbound().handle(events.DigitsRequested("12"), 1)
     assert active().handle(events.DigitsRequested("12"), 2) == [commands.SendDigits(FAR, "12")]
+
+
+def test_digits_for_a_gateway_are_refused():
+    machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0)
+    machine.handle(events.LegAdded(FAR, LegKind.GATEWAY, Party.FAR), 0)
+    machine.handle(events.LegAnswered(FAR), 1)
+    with pytest.raises(Unsupported, match="gateway"):
+        machine.handle(events.DigitsRequested("12"), 2)
+    assert machine.state is State.CONNECTING
 
 
 @pytest.mark.parametrize(

@@ -6,58 +6,16 @@ import pytest
 from bridge.call.model import CallId, LegId, LineName
 from bridge.errors import InvalidState, LegError, LimitExceeded
 from bridge.legs.dial import DialOrder
-from bridge.node import gateway
-from bridge.node.gateway import EngineFollower, GatewayProvider
+from bridge.net.database import Database
+from bridge.net.whatsapp_store import WhatsAppStore
+from bridge.node import gateway_follower
+from bridge.node.gateway import GatewayProvider
 from bridge.node.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Phase, Webhook
-from bridge.wire.media_socket import ZUCKZAPGO
+from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_looks
 from tests.support.waiting import until
 
 LINE = LineName("main")
-ACTIVE = EngineCall("CA1", "15550107001", False, Phase.ACTIVE)
-RINGS = EngineCall("CA2", "15550107002", True, Phase.RINGING)
-
-
-class Engine:
-    """Lists what the test says."""
-
-    media = ZUCKZAPGO
-
-    def __init__(self, *listed):
-        self.listed = list(listed)
-        self.looks = 0
-        self.hung_up = []
-        self.fails = None
-
-    async def dial(self, number):
-        if self.fails:
-            raise self.fails
-        return "CA1"
-
-    async def hangup(self, call_id):
-        self.hung_up.append(call_id)
-        if self.fails:
-            raise self.fails
-
-    async def calls(self):
-        self.looks += 1
-        if self.fails:
-            raise self.fails
-        return list(self.listed)
-
-
-class Leg:
-    """Remembers what it was told."""
-
-    def __init__(self):
-        self.told = []
-        self.hints = []
-
-    def observe(self, call):
-        self.told.append(call)
-
-    def hint(self, word):
-        self.hints.append(word)
 
 
 class Manager:
@@ -77,130 +35,59 @@ class Manager:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(gateway, "LEAST_SECONDS", 0.001)
+    monkeypatch.setattr(gateway_follower, "LEAST_SECONDS", 0.001)
+
+
+@pytest.fixture
+async def database(tmp_path):
+    made = Database(tmp_path / "bridge.sqlite3")
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def store(database):
+    return WhatsAppStore(database, node=0)
 
 
 @asynccontextmanager
-async def following(engine, *, look_seconds=0.005, **more):
-    follower = EngineFollower(engine, look_seconds=look_seconds, **more)
+async def provided(engine, manager, store, *, first=True):
+    provider = GatewayProvider({LINE: engine}, store=store, look_seconds=0.005)
     tasks = Tasks()
-    tasks.spawn(follower.run(), name="follower")
-    try:
-        yield follower
-    finally:
-        await tasks.aclose()
-
-
-@asynccontextmanager
-async def provided(engine, manager, *, takes_rings=True):
-    provider = GatewayProvider({LINE: engine}, look_seconds=0.005)
-    tasks = Tasks()
-    provider.start(manager, tasks, takes_rings=takes_rings)
+    provider.start(manager, tasks, first=first)
     try:
         yield provider
     finally:
         await tasks.aclose()
 
 
-async def more_looks(engine, count=3):
-    wanted = engine.looks + count
-    await until(lambda: engine.looks >= wanted)
-
-
-async def test_a_leg_is_told_of_its_call_until_it_is_listed_no_more():
-    engine, leg = Engine(ACTIVE), Leg()
-    async with following(engine) as follower:
-        follower.follow("CA1", leg)
-        await until(lambda: leg.told)
-        assert leg.told[0] == ACTIVE
-        engine.listed.clear()
-        await until(lambda: leg.told[-1] is None)
-
-
-async def test_a_fresh_call_may_be_missing_from_the_list_for_a_while(monkeypatch):
-    engine, leg = Engine(), Leg()
-    async with following(engine) as follower:
-        follower.follow("CA1", leg)
-        await more_looks(engine)
-        assert leg.told == []
-        monkeypatch.setattr(gateway, "UNLISTED_SECONDS", 0.0)
-        await until(lambda: leg.told == [None] * len(leg.told) and leg.told)
-
-
-async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
-    engine, leg = Engine(), Leg()
-    async with following(engine) as follower:
-        follower.follow("CA1", leg)
-        follower.saw("CA1")
-        await until(lambda: None in leg.told)
-
-
-async def test_an_engine_that_does_not_answer_ends_nothing():
-    engine, leg = Engine(ACTIVE), Leg()
-    async with following(engine) as follower:
-        follower.follow("CA1", leg)
-        await until(lambda: leg.told)
-        engine.fails = LegError("down")
-        await more_looks(engine)
-        engine.fails = None
-        await more_looks(engine)
-        assert set(leg.told) == {ACTIVE}
-
-
-async def test_nothing_is_looked_for_without_a_reason():
-    engine = Engine()
-    async with following(engine) as follower:
-        await until(lambda: engine.looks == 1)
-        await asyncio.sleep(0.05)
-        assert engine.looks == 1
-        follower.look()
-        await until(lambda: engine.looks == 2)
-
-
-async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
-    engine = Engine(ACTIVE)
-    async with following(engine) as follower:
-        follower.forget("CA1", unwanted=True)
-        await until(lambda: len(engine.hung_up) >= 2)
-        engine.listed.clear()
-        await more_looks(engine, 1)
-        await asyncio.sleep(0.02)
-        count, looks = len(engine.hung_up), engine.looks
-        await asyncio.sleep(0.03)
-        assert (len(engine.hung_up), engine.looks) == (count, looks)
-
-
-async def test_an_event_gives_its_calls_leg_a_word_and_makes_the_follower_look():
-    engine, leg, other = Engine(ACTIVE), Leg(), Leg()
-    async with following(engine, look_seconds=60) as follower:
-        follower.follow("CA1", leg)
-        follower.follow("CA9", other)
-        await until(lambda: leg.told)
-        await asyncio.sleep(0.01)
-        looks = engine.looks
-        follower.told(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
-        await until(lambda: engine.looks > looks)
-        assert (leg.hints, other.hints) == (["reject"], [])
-
-
-async def test_a_ring_is_taken_once():
-    engine, manager = Engine(RINGS), Manager()
-    async with provided(engine, manager):
+async def test_a_ring_is_taken_once(store):
+    engine, manager = ListingEngine(RINGS), Manager()
+    async with provided(engine, manager, store):
         await more_looks(engine, 5)
         assert manager.received == [(LINE, RINGS.peer, RINGS.peer)]
 
 
-async def test_only_one_node_takes_rings():
-    engine, manager = Engine(RINGS), Manager()
-    async with provided(engine, manager, takes_rings=False) as provider:
-        provider.told(LINE, Webhook("offer", frozenset()))
-        await more_looks(engine, 1)
-        assert manager.received == []
+async def test_of_two_nodes_one_takes_a_ring(store, database):
+    engine, managers = ListingEngine(RINGS), (Manager(), Manager())
+    other = WhatsAppStore(database, node=1)
+    async with (
+        provided(engine, managers[0], store),
+        provided(engine, managers[1], other, first=False),
+    ):
+        await more_looks(engine, 8)
+        assert [len(manager.received) for manager in managers] == [1, 0]
 
 
-async def test_a_ring_that_may_not_be_taken_is_declined():
-    engine, manager = Engine(RINGS), Manager(refuses=LimitExceeded("full"))
-    async with provided(engine, manager):
+async def test_a_ring_that_the_first_node_does_not_take_is_taken_by_another(database):
+    engine, manager = ListingEngine(RINGS), Manager()
+    async with provided(engine, manager, WhatsAppStore(database, node=1), first=False):
+        await until(lambda: manager.received)
+
+
+async def test_a_ring_that_may_not_be_taken_is_declined(store):
+    engine, manager = ListingEngine(RINGS), Manager(refuses=LimitExceeded("full"))
+    async with provided(engine, manager, store):
         await until(lambda: engine.hung_up)
         await more_looks(engine)
         assert len(manager.received) == 1
@@ -208,16 +95,16 @@ async def test_a_ring_that_may_not_be_taken_is_declined():
 
 
 @pytest.mark.parametrize("call", [ACTIVE, EngineCall("CA3", "", True, Phase.ACTIVE)])
-async def test_what_does_not_ring_is_left_alone(call):
-    engine, manager = Engine(call), Manager()
-    async with provided(engine, manager):
+async def test_what_does_not_ring_is_left_alone(call, store):
+    engine, manager = ListingEngine(call), Manager()
+    async with provided(engine, manager, store):
         await more_looks(engine)
         assert (manager.received, engine.hung_up) == ([], [])
 
 
-async def test_a_dialled_call_becomes_a_leg_and_a_refused_one_an_error():
-    engine = Engine(ACTIVE)
-    async with provided(engine, Manager()) as provider:
+async def test_a_dialled_call_becomes_a_leg_and_a_refused_one_an_error(store):
+    engine = ListingEngine(ACTIVE)
+    async with provided(engine, Manager(), store) as provider:
         assert provider.has(LINE)
         assert not provider.has(LineName("other"))
         leg = await provider.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
@@ -229,6 +116,58 @@ async def test_a_dialled_call_becomes_a_leg_and_a_refused_one_an_error():
             await provider.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
 
 
-async def test_an_event_for_a_line_without_an_engine_is_refused():
+async def test_an_event_for_a_line_without_an_engine_is_refused(store):
     with pytest.raises(InvalidState):
-        GatewayProvider({}).told(LINE, Webhook("offer", frozenset()))
+        GatewayProvider({}, store=store).told(LINE, Webhook("offer", frozenset()))
+
+
+async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
+    engine = ListingEngine(ACTIVE)
+    engine.ends = True
+    forerunner = GatewayProvider({LINE: engine}, store=store)
+    leg = await forerunner.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
+    assert leg.kind == "gateway"
+    async with provided(engine, Manager(), store) as provider:
+        await more_looks(engine)
+        assert engine.hung_up == []
+        await provider.recover(nodes=1)
+        await until(lambda: engine.hung_up == ["CA1"])
+        await until_empty(store)
+
+
+async def test_a_ring_that_a_killed_process_had_taken_rings_again(store):
+    engine, manager = ListingEngine(RINGS), Manager()
+    async with provided(engine, Manager(), store):
+        await more_looks(engine)
+    async with provided(engine, manager, store) as provider:
+        await provider.recover(nodes=1)
+        await until(lambda: manager.received)
+        await more_looks(engine)
+        assert (len(manager.received), engine.hung_up) == (1, [])
+
+
+async def test_a_dial_without_an_answer_is_hung_up_when_it_turns_up(store):
+    engine = ListingEngine()
+    engine.fails = LegError("no answer")
+    async with provided(engine, Manager(), store) as provider:
+        with pytest.raises(LegError):
+            await provider.dial(LINE, ACTIVE.peer, LegId("leg"), DialOrder(CallId("00")))
+        engine.fails, engine.ends = None, True
+        engine.listed = [ACTIVE]
+        await until(lambda: engine.hung_up == ["CA1"])
+
+
+async def test_what_a_killed_process_was_dialling_is_hung_up_when_it_turns_up(store):
+    engine = ListingEngine(ACTIVE)
+    engine.ends = True
+    await store.begin_dial(ACTIVE.peer, LINE)
+    async with provided(engine, Manager(), store) as provider:
+        await provider.recover(nodes=1)
+        await until(lambda: engine.hung_up == ["CA1"])
+
+
+async def until_empty(store):
+    """Wait until no call is remembered as live."""
+    async with asyncio.timeout(5):
+        while await store.left_over(nodes=1):
+            await asyncio.sleep(0.005)

@@ -238,7 +238,7 @@ async def test_what_is_dialled_in_peace_leaves_nothing_to_the_next_process(bench
     await dial_in_vain(bench, WhatsAppRefused("no", meta_code=100), opaque="job-42")
     await dial_in_vain(bench, opaque="job-43")
     await bench.settled()
-    assert await bench.store.dials_left(nodes=1) == []
+    assert await bench.store.dials_left(nodes=1, lines=[LINE]) == []
 
 
 async def test_a_dial_that_cannot_be_written_down_rings_nobody(bench, monkeypatch):

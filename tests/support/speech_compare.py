@@ -103,7 +103,7 @@ def clearness(said: Pcm, heard: Pcm) -> float:
 
 
 def likeness(
-    said: Pcm, heard: Pcm, *, piece_seconds: float = 0.2, reach_seconds: float = 0.8
+    said: Pcm, heard: Pcm, *, piece_seconds: float = 0.1, reach_seconds: float = 0.8
 ) -> float:
     """Compare piece by piece.
 

@@ -1,0 +1,85 @@
+"""Engines, legs and memories that say and take what a test wants, for those who look at lists."""
+
+from bridge.wire.gateway import EngineCall, Phase
+from bridge.wire.media_socket import ZUCKZAPGO
+from tests.support.waiting import until
+
+ACTIVE = EngineCall("CA1", "15550107001", False, Phase.ACTIVE)
+RINGS = EngineCall("CA2", "15550107002", True, Phase.RINGING)
+
+
+class ListingEngine:
+    """Lists what the test says."""
+
+    media = ZUCKZAPGO
+
+    def __init__(self, *listed):
+        self.listed = list(listed)
+        self.looks = 0
+        self.hung_up = []
+        self.fails = None
+        self.hides = 0
+        """Looks that shall find nothing."""
+        self.ends = False
+        """Whether what is hung up is listed no more."""
+        self.begins = None
+        """What is listed once a number was dialled."""
+
+    async def dial(self, number):
+        if self.begins:
+            self.listed.append(self.begins)
+        if self.fails:
+            raise self.fails
+        return "CA1"
+
+    async def hangup(self, call_id):
+        self.hung_up.append(call_id)
+        if self.fails:
+            raise self.fails
+        if self.ends:
+            self.listed = [call for call in self.listed if call.call_id != call_id]
+
+    async def calls(self):
+        self.looks += 1
+        if self.fails:
+            raise self.fails
+        self.hides -= 1
+        return [] if self.hides >= 0 else list(self.listed)
+
+
+class ToldLeg:
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+        self.hints = []
+
+    def observe(self, call):
+        self.told.append(call)
+
+    def hint(self, word):
+        self.hints.append(word)
+
+
+class Notes:
+    """Remembers what it was told of calls; doubts nothing."""
+
+    doubts = False
+
+    def __init__(self):
+        self.over = []
+        self.released = []
+
+    def ended(self, call_id):
+        self.over.append(call_id)
+
+    def release(self, call_id):
+        self.released.append(call_id)
+
+    async def disown(self, calls):
+        return []
+
+
+async def more_looks(engine, count=3):
+    wanted = engine.looks + count
+    await until(lambda: engine.looks >= wanted)
