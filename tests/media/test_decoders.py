@@ -10,6 +10,7 @@ import pytest
 from bridge.errors import LimitExceeded
 from bridge.media import decoders as module
 from bridge.media.decoders import Decoders, Decoding, InvalidMedia
+from tests.support.decoder_processes import decoders as decoder_processes
 from tests.support.waiting import until
 from tests.support.wav import wav_file
 
@@ -60,7 +61,7 @@ async def test_a_file_comes_out_whole_and_then_ends(decoders, tmp_path):
 
 
 async def test_the_process_that_was_kept_warm_takes_the_next_file(warm, minute):
-    before = children()
+    before = decoder_processes()
     decoding = await warm.open(minute)
     assert decoding.pid in before
     await decoding.aclose()
@@ -79,7 +80,7 @@ async def test_another_process_is_warmed_after_a_file_that_was_refused(warm, tmp
 
 
 async def test_a_warm_process_that_was_killed_is_not_used(warm, minute):
-    [spare] = children()
+    [spare] = decoder_processes()
     os.kill(spare, signal.SIGKILL)
     await until(lambda: not warm.warm)
     decoding = await warm.open(minute)
@@ -91,7 +92,7 @@ async def test_nothing_is_started_before_the_bridge_itself_has(decoders):
     task = asyncio.create_task(decoders.keep_warm(after=60.0))
     await asyncio.sleep(0)
     assert not decoders.warm
-    assert children() == set()
+    assert decoder_processes() == set()
     task.cancel()
     await asyncio.wait([task])
 
@@ -116,7 +117,7 @@ async def test_a_process_that_hangs_is_given_up(decoders, minute, monkeypatch):
 
 async def test_a_process_that_hangs_before_the_first_sound_is_killed(warm, minute, monkeypatch):
     monkeypatch.setattr(module, "START_SECONDS", 0.1)
-    [spare] = children()
+    [spare] = decoder_processes()
     os.kill(spare, signal.SIGSTOP)
     with pytest.raises(InvalidMedia, match="too long"):
         await warm.open(minute)
@@ -124,7 +125,7 @@ async def test_a_process_that_hangs_before_the_first_sound_is_killed(warm, minut
 
 
 async def test_who_gives_up_opening_leaves_no_process(warm, minute):
-    [spare] = children()
+    [spare] = decoder_processes()
     os.kill(spare, signal.SIGSTOP)
     opening = asyncio.create_task(warm.open(minute))
     await asyncio.sleep(0.01)
@@ -183,7 +184,7 @@ async def test_a_duration_without_end_is_none(decoders, minute, monkeypatch, tmp
 
 
 async def test_the_process_is_given_none_of_our_secrets(warm):
-    [spare] = children()
+    [spare] = decoder_processes()
     assert environment(spare) == b""
 
 
@@ -194,9 +195,3 @@ async def rest(decoding: Decoding) -> None:
 
 def environment(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
-
-
-def children() -> set[int]:
-    """The decoders that this process has started and not yet seen the end of."""
-    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return {int(pid) for pid in listed if b"decode.py" in Path(f"/proc/{pid}/cmdline").read_bytes()}

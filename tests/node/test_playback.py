@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
+from tests.support.decoder_processes import decoders
 from tests.support.fake_leg import FakeLeg
 from tests.support.voice import pcm
 from tests.support.waiting import until
@@ -114,12 +114,6 @@ def levels(leg):
     return [int(np.abs(np.frombuffer(frame.pcm, np.int16)).max()) for frame in leg.heard]
 
 
-def decoders():
-    """The processes that decode for this one."""
-    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in listed if b"decode.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 def handles():
     return len(os.listdir("/proc/self/fd"))
 
@@ -129,7 +123,7 @@ async def test_the_far_party_hears_every_frame_once(house):
     playback = await house.play(call_id, sound(10))
     await until(lambda: house.over() == {playback: "completed"})
     assert levels(far) == [100] * 10
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
 
 
 async def test_several_are_heard_at_once_and_each_ends_by_itself(house):
@@ -193,7 +187,7 @@ async def test_a_decoder_that_hangs_ends_its_playback_and_not_the_call(house, mo
     await house.rush(call_id, playback)
     assert house.over() == {playback: "failed"}
     assert house.manager.live(LINE, call_id).live
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
 
 
 async def test_a_call_that_ends_while_a_file_is_opened_plays_nothing(house):
@@ -203,7 +197,7 @@ async def test_a_call_that_ends_while_a_file_is_opened_plays_nothing(house):
     house.hang_up(call_id)
     with pytest.raises((CallNotFound, InvalidState)):
         await opening
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
 
 
 async def test_who_gives_up_while_a_file_is_opened_leaves_nothing(house):
@@ -212,21 +206,21 @@ async def test_who_gives_up_while_a_file_is_opened_leaves_nothing(house):
     await until(decoders)
     opening.cancel()
     await asyncio.wait([opening])
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
     assert [leg.kind for leg in house.manager.live(LINE, call_id).legs()] == ["simulator"]
 
 
 async def test_a_call_that_is_not_there_plays_nothing(house):
     with pytest.raises(CallNotFound):
         await house.play("0" * 32, sound(5))
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
 
 
 async def test_what_is_no_sound_is_not_played_and_let_go_of(house):
     call_id, _ = await house.call()
     with pytest.raises(InvalidMedia):
         await house.play(call_id, b"no sound")
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
 
 
 async def test_a_playback_that_is_not_there_can_be_neither_stopped_nor_paused(house):
@@ -269,7 +263,7 @@ async def test_a_hundred_playbacks_leave_no_process_handle_task_or_file(house):
     await _play_and_end(house, 100)
     gc.collect()
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
-    assert house.left() == decoders() == []
+    assert (house.left(), decoders()) == ([], set())
     assert handles() <= before
 
 
