@@ -18,6 +18,11 @@ function element(tag, text = "", ...inside) {
   return made;
 }
 
+/** A sentence, in which what stands between backticks is code.  @param {string} tag  @param {string} text */
+function sentence(tag, text) {
+  return element(tag, "", ...text.split("`").map((part, at) => (at % 2 ? element("code", part) : document.createTextNode(part))));
+}
+
 /** A schema in one line.  @param {Json} schema  @returns {string} */
 function type(schema) {
   if (schema["$ref"]) return String(schema["$ref"]).split("/").pop() ?? "";
@@ -41,7 +46,7 @@ function rows(schema, before = "") {
       "tr", "",
       element("td", "", element("code", before + name + (required.includes(name) ? "" : "?"))),
       element("td", "", element("code", type(field))),
-      element("td", field["description"] ?? ""),
+      sentence("td", field["description"] ?? ""),
     );
     return [row, ...rows(inner, `${before}${name}.`)];
   });
@@ -57,7 +62,7 @@ function fields(title, schema) {
 /** @param {string} method  @param {string} path  @param {Json} operation */
 function operationBlock(method, path, operation) {
   const inside = element("div");
-  if (operation["description"]) inside.append(element("p", operation["description"]));
+  if (operation["description"]) inside.append(sentence("p", operation["description"]));
   const ways = operation["security"].flatMap((/** @type {Json} */ one) => Object.keys(one));
   inside.append(element("p", ways.length > 0 ? `Opened by: ${ways.join(", ")}.` : "Open to all."));
   for (const parameter of operation["parameters"] ?? []) {
@@ -71,10 +76,10 @@ function operationBlock(method, path, operation) {
   for (const [status, response] of Object.entries(operation["responses"])) {
     const [kind, content] = Object.entries(response["content"] ?? {})[0] ?? ["", { schema: {} }];
     if (Number(status) < 400) inside.append(...fields(`${status} ${kind || response["description"]}`, content["schema"]));
-    else errors.append(element("tr", "", element("td", status), element("td", response["description"]), element("td", "", element("code", type(content["schema"])))));
+    else errors.append(element("tr", "", element("td", status), sentence("td", response["description"]), element("td", "", element("code", type(content["schema"])))));
   }
   inside.append(element("h4", "Errors"), errors);
-  const summary = element("summary", "", element("b", method.toUpperCase()), element("code", path), document.createTextNode(` — ${operation["summary"]}`));
+  const summary = element("summary", "", element("b", method.toUpperCase()), element("code", path), sentence("span", ` — ${operation["summary"]}`));
   return element("details", "", summary, inside);
 }
 
@@ -84,7 +89,7 @@ function show(api) {
   const contents = /** @type {HTMLElement} */ (document.getElementById("contents"));
   for (const face of api["tags"]) {
     const id = `face-${face["name"].replaceAll(" ", "-")}`;
-    const section = element("section", "", element("h2", face["name"]), element("p", face["description"]));
+    const section = element("section", "", element("h2", face["name"]), sentence("p", face["description"]));
     section.id = id;
     for (const [path, methods] of Object.entries(api["paths"])) {
       for (const method of METHODS) {
@@ -99,7 +104,7 @@ function show(api) {
   }
   const shapes = element("section", "", element("h2", "Shapes"));
   for (const [name, schema] of Object.entries(api["components"]["schemas"])) {
-    shapes.append(element("details", "", element("summary", name), element("div", schema["description"] ?? "", ...fields("Fields", schema))));
+    shapes.append(element("details", "", element("summary", name), element("div", "", sentence("p", schema["description"] ?? ""), ...fields("Fields", schema))));
   }
   place.append(shapes);
 }

@@ -6,7 +6,7 @@ from bridge.call.model import LegId, LineName
 from bridge.errors import Unreachable
 from bridge.legs.base import Leg
 from bridge.legs.dial import DialOrder
-from bridge.legs.simulator import SimulatedContact, refuse
+from bridge.legs.simulator import CONTACTS, SimulatedContact, refuse
 
 SPEECH = Path(__file__).parent.parent / "legs" / "simulator_speech.wav"
 
@@ -30,9 +30,8 @@ class SimulatorProvider:
             Unreachable: the number is no contact that can be reached.
         """
         if refuse(number) is not None:
-            raise Unreachable(
-                "the number cannot be reached; the simulator knows 15550100001 to 009"
-            )
+            known = "" if number in CONTACTS else "; the simulator knows 15550100001 to 15550100009"
+            raise Unreachable(f"the number cannot be reached{known}")
         return self._contact(number, leg_id, inbound=False)
 
     def ring(self, number: str, leg_id: LegId) -> Leg:
