@@ -195,7 +195,7 @@ class Settings(Section, frozen=True):
     net: Net = msgspec.field(default_factory=Net)
     log: Log = msgspec.field(default_factory=Log)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
-    """Without any, the line `demo` with the key `demo` exists, on loopback only."""
+    """Without any, the lines `demo` and `ai` with the keys `demo` and `ai` exist, on loopback only."""
 
 
 MOST_NODES = 256
@@ -203,6 +203,9 @@ MOST_NODES = 256
 DEMO_LINE = "demo"
 DEMO_KEY = "demo"
 DEMO_NUMBER = "15550109000"
+DEMO_AI_LINE = "ai"
+DEMO_AI_KEY = "ai"
+DEMO_AI_NUMBER = "15550109001"
 """What the demo line calls from, where a face wants to know."""
 
 

@@ -21,7 +21,6 @@ LONGEST = 400
 WITHOUT_A_TEST_FILE = {
     "bridge/__main__.py": "run as a process by tests/deploy and tests/browser",
     "bridge/app/build.py": "builds the bridge that every test of tests/api and tests/calls runs on",
-    "bridge/app/lines.py": "as app/build.py",
     "bridge/app/peers.py": "as app/build.py",
     "bridge/app/recordings.py": "as app/build.py",
     "bridge/app/services.py": "as app/build.py",

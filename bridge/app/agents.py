@@ -7,9 +7,9 @@ from bridge.agent.script import Manners
 from bridge.agent.turns import TurnLimits
 from bridge.agent.voice import Voices, silero
 from bridge.api.keys import AGENTS, HTTP, LINES, MANAGER, METRICS
-from bridge.call.model import LineName
+from bridge.app.lines import demonstrations_of
 from bridge.node.agent import Agents, AgentWays, casting
-from bridge.settings import DEMO_LINE, Agent, Settings
+from bridge.settings import Agent, Settings
 
 
 def talk(application: web.Application, settings: Settings) -> Agents:
@@ -24,7 +24,7 @@ def talk(application: web.Application, settings: Settings) -> Agents:
         part=casting(
             application[HTTP],
             ways=lambda line: own.get(line, common),
-            demo=None if settings.lines else LineName(DEMO_LINE),
+            demos=demonstrations_of(settings).keys(),
         ),
         voices=Voices(silero(), most=settings.agent.voices),
         observer=application[METRICS].agents,

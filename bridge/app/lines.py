@@ -2,7 +2,11 @@
 
 from bridge.api.faces.chirp_parties import App
 from bridge.call.model import LineName
+from bridge.node.lines import InboundMode, LineConfig
 from bridge.settings import (
+    DEMO_AI_KEY,
+    DEMO_AI_LINE,
+    DEMO_AI_NUMBER,
     DEMO_KEY,
     DEMO_LINE,
     DEMO_NUMBER,
@@ -12,22 +16,35 @@ from bridge.settings import (
 
 
 def keys_of(settings: Settings) -> dict[LineName, list[str]]:
-    """Give each line's keys; without any line there is the demo line."""
+    """Give each line's keys; without any line there are those for demonstrations."""
     if not settings.lines:
-        return {LineName(DEMO_LINE): [DEMO_KEY]}
+        return {LineName(DEMO_LINE): [DEMO_KEY], LineName(DEMO_AI_LINE): [DEMO_AI_KEY]}
     return {LineName(name): line.keys for name, line in settings.lines.items()}
 
 
 def apps_of(settings: Settings) -> dict[LineName, App]:
     """Give what Chirp's clients call an app: each line's numbers, and whether Meta rules it."""
     if not settings.lines:
-        return {LineName(DEMO_LINE): App((f"+{DEMO_NUMBER}",), official=False)}
+        return {
+            LineName(DEMO_LINE): App((f"+{DEMO_NUMBER}",), official=False),
+            LineName(DEMO_AI_LINE): App((f"+{DEMO_AI_NUMBER}",), official=False),
+        }
     return {
         LineName(name): App(
             tuple(f"+{number.removeprefix('+')}" for number in line.numbers),
             official=line.whatsapp.provider == "cloud",
         )
         for name, line in settings.lines.items()
+    }
+
+
+def demonstrations_of(settings: Settings) -> dict[LineName, LineConfig]:
+    """Give the lines on which agents demonstrate themselves, and how each first takes calls."""
+    if settings.lines:
+        return {}
+    return {
+        LineName(DEMO_LINE): LineConfig(),
+        LineName(DEMO_AI_LINE): LineConfig(mode=InboundMode.AI),
     }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -175,23 +175,23 @@ class Agents:
 
 
 def casting(
-    http: Http, *, ways: Callable[[LineName], AgentWays], demo: LineName | None
+    http: Http, *, ways: Callable[[LineName], AgentWays], demos: Collection[LineName]
 ) -> Callable[[LineName, LineConfig], Part]:
     """Make what gives agents their parts.
 
     Args:
         http: reaches the lines' providers.
         ways: gives how a line's agents talk.
-        demo: the line whose missing providers are played by stand-ins.
+        demos: the lines whose missing providers are played by stand-ins.
     """
-    demonstration = stand_in() if demo is not None else None
+    demonstration = stand_in() if demos else None
 
     def part(line: LineName, config: LineConfig) -> Part:
         urls, way = (config.stt_url, config.llm_url, config.tts_url), ways(line)
         real = http_providers(
             http, urls, config.provider_token, limits=way.limits, models=way.models
         )
-        if line != demo or demonstration is None:
+        if line not in demos or demonstration is None:
             return Part(real, clean(config.greeting), way.manners)
         providers = Providers(
             real.stt if config.stt_url else demonstration.stt,

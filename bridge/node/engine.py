@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 
 from bridge.call import events
 from bridge.call.model import CallId, Direction, EndReason, LineName
@@ -17,7 +18,7 @@ from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError, EngineOff
 from bridge.net.database import Database
 from bridge.net.siblings import Siblings
-from bridge.node.lines import Lines, Welcome
+from bridge.node.lines import LineConfig, Lines, Welcome
 from bridge.node.manager import Manager
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Engine:
         database: Database,
         numbers: Mapping[LineName, Sequence[str]],
         *,
+        fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
         publish: Callable[[CallEvent], None] = lambda event: None,
         siblings: Siblings | None = None,
     ) -> None:
@@ -44,10 +46,13 @@ class Engine:
         Args:
             database: keeps how they are set.
             numbers: their own numbers.
+            fresh: how lines take calls that were never set; in the plain way where it is not told.
             publish: hears all that happens, before anything is made of it here.
             siblings: the other nodes.
         """
-        self.lines = Lines(database, numbers, switched_off=self._end_calls, siblings=siblings)
+        self.lines = Lines(
+            database, numbers, fresh=fresh, switched_off=self._end_calls, siblings=siblings
+        )
         self._publish = publish
         self._manager: Manager | None = None
 

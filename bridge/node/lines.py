@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -116,6 +117,7 @@ class Lines:
         database: Database,
         numbers: Mapping[LineName, Sequence[str]],
         *,
+        fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
         switched_off: Callable[[LineName], None],
         siblings: Siblings | None = None,
     ) -> None:
@@ -124,11 +126,13 @@ class Lines:
         Args:
             database: keeps them.
             numbers: each line's own numbers.
+            fresh: how lines take calls that were never set; in the plain way where it is not told.
             switched_off: told, on every node, that a line takes calls no more; ends those it has.
             siblings: the other nodes, which are told of changes.
         """
         self._database = database
         self._numbers = numbers
+        self._fresh = fresh
         self._switched_off = switched_off
         self._siblings = siblings
         self._entries: dict[LineName, _Entry] = {}
@@ -221,7 +225,7 @@ class Lines:
 
     async def _change(self, line: LineName, change: Callable[[_Entry], _Entry]) -> None:
         def work(connection: sqlite3.Connection) -> _Entry:
-            entry = change(_read_all(connection, line).get(line, _FRESH))
+            entry = change(_read_all(connection, line).get(line, self._unset(line)))
             written = msgspec.json.encode(entry)
             connection.execute("REPLACE INTO lines VALUES (?, ?)", (line, written))
             return entry
@@ -231,7 +235,11 @@ class Lines:
             await self._siblings.ask_all(LINES_PATH)
 
     def _entry(self, line: LineName) -> _Entry:
-        return self._entries.get(line, _FRESH)
+        return self._entries.get(line) or self._unset(line)
+
+    def _unset(self, line: LineName) -> _Entry:
+        config = self._fresh.get(line)
+        return _Entry(config, config) if config else _FRESH
 
     def _take(self, line: LineName, entry: _Entry) -> None:
         was_on = self._entry(line).on

@@ -226,3 +226,17 @@ async def test_the_demo_line_talks_without_any_provider():
         assert (await client.calls())[0]["state"] == "active"
         bad = await client.post("/call/agent/start", {"callId": call_id, "mode": "webhook"})
         assert bad.status == 400
+
+
+@pytest.mark.call
+async def test_on_the_line_for_agents_one_answers_whoever_rings():
+    async with running(settings()) as client:
+        body, key = {"from": SILENT}, {"token": "ai"}
+        rung = await client.http.post("/simulator/incoming", json=body, headers=key)
+        call_id = (await rung.json())["data"]["callId"]
+
+        def spoken() -> float:
+            legs = client.bridge.manager.live(LineName("ai"), call_id).legs()
+            return sum(leg.statistics().received.frames for leg in legs if isinstance(leg, AgentLeg))
+
+        await until(lambda: spoken() > 10, timeout=20)

@@ -1,0 +1,26 @@
+"""Which lines there are, as the settings tell."""
+
+from bridge.app.lines import apps_of, demonstrations_of, keys_of
+from bridge.node.lines import InboundMode
+from bridge.settings import Line, Settings
+
+CHOSEN = Settings(lines={"sales": Line(keys=["a", "b"], numbers=["4930123"])})
+
+
+def test_without_a_line_there_are_two_for_demonstrations():
+    assert keys_of(Settings()) == {"demo": ["demo"], "ai": ["ai"]}
+    assert [app.numbers for app in apps_of(Settings()).values()] == [
+        ("+15550109000",),
+        ("+15550109001",),
+    ]
+
+
+def test_an_agent_answers_one_of_them():
+    modes = {line: config.mode for line, config in demonstrations_of(Settings()).items()}
+    assert modes == {"demo": InboundMode.MANUAL, "ai": InboundMode.AI}
+
+
+def test_lines_that_are_set_are_the_only_ones():
+    assert keys_of(CHOSEN) == {"sales": ["a", "b"]}
+    assert apps_of(CHOSEN)["sales"].numbers == ("+4930123",)
+    assert demonstrations_of(CHOSEN) == {}
