@@ -78,7 +78,7 @@ async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
         case "audioUrl":
             return await sounds.url(text, name)
         case "audioBase64":
-            return sounds.content(text, name)
+            return await sounds.content(text, name)
         case "assetId":
             return await request.app[ASSETS].find(line, text)
         case _:

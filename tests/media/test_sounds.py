@@ -1,7 +1,9 @@
 """Files of the media folder, and what requests carry: where they may lie, and when they go."""
 
+import asyncio
 import base64
 import os
+import random
 
 import pytest
 
@@ -136,8 +138,8 @@ def test_the_folder_itself_may_be_a_link(tmp_path, root, spool):
 
 
 @pytest.mark.parametrize("prefix", ["", "data:audio/wav;base64,", "data:,"])
-def test_what_a_request_carries_is_kept_until_it_has_been_played(sounds, spool, prefix):
-    sound = sounds.content(prefix + base64.b64encode(b"sound").decode(), "audioBase64")
+async def test_what_a_request_carries_is_kept_until_it_has_been_played(sounds, spool, prefix):
+    sound = await sounds.content(prefix + base64.b64encode(b"sound").decode(), "audioBase64")
     assert sound.path.read_bytes() == b"sound"
     assert sound.path.parent == spool
     sound.release()
@@ -145,19 +147,55 @@ def test_what_a_request_carries_is_kept_until_it_has_been_played(sounds, spool, 
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.encodebytes])
+@pytest.mark.parametrize("size", [1, 2, 3, 48 * 1024, 300_001])
+@pytest.mark.parametrize("ending", ["=", "\r\n ", ""])
+async def test_base64_of_any_length_is_kept_as_it_was(sounds, encode, size, ending):
+    content = random.Random(size).randbytes(size)
+    text = encode(content).decode()
+    text = text.rstrip("=\n") if ending == "=" else text + ending
+    assert (await sounds.content(text, "audioBase64")).path.read_bytes() == content
+
+
+async def test_others_have_their_turn_while_a_long_text_is_decoded(sounds):
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await sounds.content("A" * 1_000_000, "audioBase64")
+    task.cancel()
+    assert turns > 10
+
+
 @pytest.mark.parametrize(
-    "text", ["", "data:audio/wav;base64,", "A", "!!!!", "AAAAA", "\u00e4", "="]
+    "text",
+    ["", "data:audio/wav;base64,", "A", "!!!!", "AAAAA", "\u00e4", "=", "AA=A", "A" * 70_000 + "!"],
+    ids=lambda text: text[:30],
 )
-def test_what_is_no_base64_or_nothing_is_refused_and_leaves_nothing(sounds, spool, text):
+async def test_what_is_no_base64_or_nothing_is_refused_and_leaves_nothing(sounds, spool, text):
     with pytest.raises(InvalidRequest):
-        sounds.content(text, "audioBase64")
+        await sounds.content(text, "audioBase64")
     assert list(spool.iterdir()) == []
 
 
-def test_more_than_is_allowed_is_refused_and_leaves_nothing(sounds, spool, monkeypatch):
+async def test_more_than_is_allowed_is_refused_and_leaves_nothing(sounds, spool, monkeypatch):
     monkeypatch.setattr(module, "MOST_BYTES", 8)
     with pytest.raises(PayloadTooLarge):
-        sounds.content(base64.b64encode(bytes(9)).decode(), "audioBase64")
+        await sounds.content(base64.b64encode(bytes(9)).decode(), "audioBase64")
+    assert list(spool.iterdir()) == []
+
+
+async def test_who_goes_away_meanwhile_leaves_nothing(sounds, spool):
+    task = asyncio.create_task(sounds.content("A" * 1_000_000, "audioBase64"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
     assert list(spool.iterdir()) == []
 
 
