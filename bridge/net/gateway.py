@@ -7,6 +7,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bridge.errors import LegError
+from bridge.net.gateway_events import EventFeed
 from bridge.net.gateway_rest import Rest
 from bridge.net.http import Http
 from bridge.wire.gateway import EngineCall, SocketMessage, read_call, read_calls, read_message
@@ -23,6 +24,11 @@ class Engine(Protocol):
     @property
     def media(self) -> MediaFormat:
         """What its socket carries; our messages have exactly this length."""
+        ...
+
+    @property
+    def feed(self) -> EventFeed | None:
+        """The line's events, to be listened to; None where the dialect has none."""
         ...
 
     async def dial(self, number: str) -> str:
@@ -70,6 +76,7 @@ class ZuckZapGo:
     """ZuckZapGo's dialect: `/call/*`, s16le in messages of 60 ms (its guide, §4 and §6)."""
 
     media = ZUCKZAPGO
+    feed = None
 
     def __init__(self, http: Http, *, url: str, token: str) -> None:
         self._rest = Rest(http, url, {"token": token})
@@ -112,6 +119,7 @@ class WaDial:
     def __init__(self, http: Http, *, url: str, token: str, name: str) -> None:
         """Make a client of one of the account's sessions, named `name`."""
         self._rest = Rest(http, url, {"Authorization": f"Bearer {token}"})
+        self.feed = EventFeed(self._rest, f"/api/v1/sessions/{quote(name, safe='')}/events")
         self._calls = f"/api/v1/sessions/{quote(name, safe='')}/calls"
 
     async def dial(self, number: str) -> str:

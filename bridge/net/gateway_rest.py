@@ -7,8 +7,9 @@ repeated: an engine that was asked twice to dial rings twice.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -34,6 +35,9 @@ MOST_BYTES: Final = 1_000_000
 """Of a reply."""
 LONGEST_MESSAGE: Final = 256 * 1024
 """Of the socket: four seconds of WADial's floats."""
+QUIET_SECONDS: Final = 300.0
+"""A stream of events on which nothing comes for so long is asked for again."""
+EVENT_STREAM: Final = "text/event-stream"
 MOST_REDIRECTS: Final = 3
 _SAME_METHOD: Final = frozenset({307, 308})
 """Redirects with which a body may go."""
@@ -79,6 +83,33 @@ class Rest:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreached(error) from None
         raise LegError("the gateway engine redirects again and again")
+
+    async def stream(self, path: str, *, last_id: str) -> AsyncGenerator[bytes, None]:
+        """Listen to server-sent events: an empty piece once they may come, then what comes.
+
+        Raises:
+            BridgeError: the stream does not open, or breaks.
+        """
+        headers = {**self._headers, "Accept": EVENT_STREAM, "Cache-Control": "no-store"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        limit = aiohttp.ClientTimeout(
+            total=None, sock_connect=SOCKET_SECONDS, sock_read=QUIET_SECONDS
+        )
+        try:
+            async with self._http.trusted().get(
+                URL(f"{self._url}{path}", encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                timeout=limit,
+            ) as response:
+                if response.status != HTTPStatus.OK or response.content_type != EVENT_STREAM:
+                    raise _refusal(response.status, "")
+                yield b""
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreached(error) from None
 
     @asynccontextmanager
     async def socket(self, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:

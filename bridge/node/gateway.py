@@ -83,6 +83,8 @@ class GatewayProvider:
             follower.take = self._taker(line, manager)
             follower.second = not first
             tasks.spawn(follower.run(), name=f"gateway {line}")
+            if (feed := self._engines[line].feed) is not None:
+                tasks.spawn(feed.run(follower.told), name=f"gateway events {line}")
 
     async def recover(self, *, nodes: int) -> None:
         """Think of the calls and dials that this node's forerunner was cut off from.

@@ -135,10 +135,14 @@ class EngineFollower:
         """Look at once instead of at the next turn."""
         self._wake.set()
 
-    def told(self, event: Webhook) -> None:
-        """Take an event of the engine: only a reason to look, and a word for why a call ended."""
-        for call_id in event.words & self._legs.keys():
-            self._legs[call_id].leg.hint(event.kind)
+    def told(self, event: Webhook | None) -> None:
+        """Take an event of the engine: only a reason to look, and a word for why a call ended.
+
+        None: there may have been events that did not reach us.
+        """
+        if event is not None:
+            for call_id in event.words & self._legs.keys():
+                self._legs[call_id].leg.hint(event.kind)
         self._wake.set()
 
     async def run(self) -> None:

@@ -80,7 +80,7 @@ async def test_sound_goes_both_ways_in_a_call_that_we_dial(dialect):
         await until(lambda: far.opened == 1)
         await peer.call(client.exchange(call_id))
         assert far.number == NUMBER
-        await until(lambda: len(engine.heard(far)) > 6.5 * RATE, timeout=20)
+        await until(lambda: engine.seconds_heard(far) > 6.5, timeout=20)
         await peer.wait_heard(5.2)
         assert await client.state(call_id) == "active"
         heard = engine.heard(far)
@@ -203,6 +203,19 @@ async def test_a_webhook_makes_the_bridge_look_at_once(dialect, monkeypatch):
         response = await client.post("/gateway/webhook?token=demo", event, headers={})
         assert response.status == 200
         await ringing(client)
+
+
+async def test_an_event_of_wadials_stream_makes_the_bridge_look_at_once(monkeypatch):
+    monkeypatch.setattr(node_gateway, "LOOK_SECONDS", 60.0)
+    async with bridged("wadial") as (engine, client):
+        await until(lambda: engine.listeners)
+        await until(lambda: ("GET", "status") in engine.requests)
+        far = engine.ring()
+        await engine.publish("call.incoming", far)
+        call = await ringing(client)
+        await engine.end(far)
+        await engine.publish("call.ended", far)
+        assert await gone(client, call["callId"]) == EndReason.CANCELED
 
 
 async def test_neither_the_engines_token_nor_numbers_are_logged(dialect, caplog):

@@ -12,6 +12,7 @@ class ListingEngine:
     """Lists what the test says."""
 
     media = ZUCKZAPGO
+    feed = None
 
     def __init__(self, *listed):
         self.listed = list(listed)

@@ -1,0 +1,42 @@
+import pytest
+
+from bridge.wire import event_stream
+from bridge.wire.event_stream import EventStreamReader, ServerEvent
+
+STREAM = (
+    b'\xef\xbb\xbf: hello\nretry: 2500\n\nid: 7\nevent: call.ended\ndata: {"a":\n'
+    b"data: 1}\r\n\r\ndata:x\rid\r\rid: 9\n\nevent: none\n\n"
+)
+EVENTS = [ServerEvent("call.ended", '{"a":\n1}'), ServerEvent("", "x")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_events_are_read_in_pieces_of_any_size(size):
+    reader = EventStreamReader()
+    pieces = [STREAM[begin : begin + size] for begin in range(0, len(STREAM), size)]
+    assert [event for piece in pieces for event in reader.read(piece)] == EVENTS
+    assert (reader.last_id, reader.retry_seconds) == ("9", 2.5)
+
+
+def test_what_is_cut_off_is_no_event_and_the_last_id_stays():
+    reader = EventStreamReader()
+    reader.read(b"id: 1\ndata: a\n\nid: 2\ndata: b")
+    reader.begin()
+    assert reader.read(b"data: c\n\n") == [ServerEvent("", "c")]
+    assert reader.last_id == "1"
+
+
+@pytest.mark.parametrize("cut", [b"", b"\n"])
+def test_an_event_that_is_too_long_is_left_out(monkeypatch, cut):
+    monkeypatch.setattr(event_stream, "MOST_BYTES", 100)
+    reader = EventStreamReader()
+    for _ in range(50):
+        assert reader.read(b"data: " + b"x" * 20 + cut) == []
+        assert len(reader._rest) <= 200
+    assert reader.read(b"\n\ndata: y\n\n") == [ServerEvent("", "y")]
+
+
+def test_nonsense_is_no_event():
+    reader = EventStreamReader()
+    assert reader.read(b"\xff\xfe\n\nretry: soon\n\nid: a\0b\n\n::\n\n") == []
+    assert (reader.last_id, reader.retry_seconds) == ("", None)
