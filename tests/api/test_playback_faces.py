@@ -10,6 +10,7 @@ from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
 
 from bridge.settings import Data, Net
+from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
 from tests.support.speech_compare import tone
 from tests.support.waiting import until
@@ -137,3 +138,23 @@ async def test_two_that_are_asked_for_at_once_are_both_heard_to_their_end(client
     [runner] = client.bridge.manager.calls()
     assert len(runner.legs()) == 3
     await until(lambda: len(runner.legs()) == 1)
+
+
+async def test_events_tell_which_playback_began_and_how_it_ended(client):
+    call_id = await client.dial(SILENT)
+    async with listening(client, f"/call/{call_id}/events") as events:
+        played = (await (await wago(client, call_id)).json())["data"]["playbackId"]
+        began = await events.until_type("playback.started")
+        over = await events.until_type("playback.completed")
+    assert (began["callId"], began["data"]["playbackId"]) == (call_id, played)
+    assert (over["data"]["playbackId"], over["data"]["status"]) == (played, "completed")
+    assert over["data"]["seconds"] == 2.0
+
+
+async def test_an_event_tells_that_a_playback_was_stopped(client):
+    call_id = await client.dial(SILENT)
+    async with listening(client, f"/call/{call_id}/events") as events:
+        played = (await (await wago(client, call_id)).json())["data"]["playbackId"]
+        await client.data("/call/play/stop", {"callId": call_id})
+        over = await events.until_type("playback.completed")
+    assert (over["data"]["playbackId"], over["data"]["status"]) == (played, "stopped")
