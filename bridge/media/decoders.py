@@ -80,8 +80,9 @@ class Decoders:
         await asyncio.sleep(after)
         while True:
             self._wanted.clear()
-            if self._spare is None or self._spare.returncode is not None:
-                self._spare = await _start()
+            if not self.warm:
+                with suppress(LimitExceeded):  # the next file may have more luck
+                    self._spare = await _start()
             await self._wanted.wait()
 
     @property
@@ -94,7 +95,7 @@ class Decoders:
 
         Raises:
             InvalidMedia: it is no sound that can be played.
-            LimitExceeded: too many are being decoded already.
+            LimitExceeded: too many are being decoded already, or no process can be started.
         """
         self._running = {process for process in self._running if process.returncode is None}
         if len(self._running) + self._opening >= MOST_DECODERS:
@@ -128,17 +129,20 @@ class Decoders:
 
 
 async def _start() -> asyncio.subprocess.Process:
-    # Isolated and without our environment: it holds secrets.
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        decode.__file__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-        limit=KERNEL_BYTES,
-    )
+    try:
+        # Isolated and without our environment: it holds secrets.
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            decode.__file__,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+            limit=KERNEL_BYTES,
+        )
+    except OSError:
+        raise LimitExceeded("no process to decode the file in can be started") from None
 
 
 async def _begin(process: asyncio.subprocess.Process, path: Path) -> float | None:

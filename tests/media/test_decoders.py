@@ -153,6 +153,24 @@ async def test_files_that_are_being_opened_count_too(decoders, minute, monkeypat
     assert [type(one) for one in both][1] is LimitExceeded
 
 
+async def test_a_machine_that_can_start_no_process_is_busy_and_tried_again(
+    decoders, minute, monkeypatch
+):
+    async def refuse(*_, **__):
+        raise BlockingIOError("no more processes")
+
+    with monkeypatch.context() as full:
+        full.setattr(asyncio, "create_subprocess_exec", refuse)
+        task = asyncio.create_task(decoders.keep_warm(after=0.0))
+        with pytest.raises(LimitExceeded, match="started"):
+            await decoders.open(minute)
+    decoding = await decoders.open(minute)
+    await until(lambda: decoders.warm)
+    await decoding.aclose()
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_what_is_still_decoded_at_the_end_is_killed(minute):
     decoders = Decoders()
     decoding = await decoders.open(minute)
