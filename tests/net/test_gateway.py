@@ -135,6 +135,16 @@ async def test_nonsense_from_an_engine_is_an_error_of_ours(dialect, body):
     await server.close()
 
 
+async def test_no_calls_of_an_engine_in_go_are_no_calls():
+    async def respond(_):
+        return web.json_response({"code": 200, "data": {"calls": None}, "success": True})
+
+    server = await answering(respond)
+    async with client("zuckzapgo", str(server.make_url("/"))) as asked:
+        assert await asked.calls() == []
+    await server.close()
+
+
 async def test_a_reply_without_an_end_is_given_up(dialect, monkeypatch):
     monkeypatch.setattr(gateway_rest, "MOST_BYTES", 1000)
 
