@@ -17,6 +17,7 @@ from bridge.node.runner import CallRunner
 from bridge.rtc.ice import Limits as Patience
 from tests.support import server
 from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
+from tests.support.decoder_processes import decoders
 from tests.support.inprocess import running, with_limits
 from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
@@ -331,6 +332,7 @@ async def test_two_hundred_calls_leave_no_task_timer_socket_or_port_behind():
         for number in range(2):
             await one_call(client, number, certificate)
         await until(lambda: alive(CallRunner) == 0)
+        await until(lambda: len(decoders()) == client.nodes)  # those that are kept warm
         tasks, open_before = len(asyncio.all_tasks()), sockets()
         for number in range(200):
             await one_call(client, number, certificate)

@@ -15,6 +15,7 @@ from bridge.errors import InvalidRequest, InvalidState, LimitExceeded, StorageFu
 from bridge.node.capacity import LEGS_PER_CALL
 from bridge.node.recording import KINDS
 from bridge.settings import Data, Recording
+from tests.support.decoder_processes import decoders
 from tests.support.event_stream import listening
 from tests.support.fake_leg import FakeLeg
 from tests.support.inprocess import running, settings
@@ -181,6 +182,7 @@ async def test_neither_a_task_nor_a_file_handle_is_left_of_200_tracks(client, re
     call_id = await client.dial(TALKS)
     await recordings.start(LINE, call_id)
     await recordings.stop(LINE, call_id)  # the threads and the connections are there now
+    await until(lambda: len(decoders()) == client.nodes)  # those that are kept warm
     tasks, handles = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
     for _ in range(67):
         await recordings.start(LINE, call_id)

@@ -69,6 +69,11 @@ class Client:
         """For what begins a call without a request of ours; of two nodes, the one with the calls."""
 
     @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return 1 if self.owner is self.http else 2
+
+    @property
     def ports(self) -> PortPool:
         """The bridge's UDP ports for media."""
         return self.bridge.application[PORTS]
