@@ -180,9 +180,19 @@ async def test_music_that_cannot_be_had_leaves_the_call_as_it_was(chirp, url, st
     assert (await shown(chirp, call_id))["held"] is False
 
 
-def music() -> Any:
+async def test_music_that_is_no_sound_leaves_the_call_as_it_was(bridge, chirp):
+    call_id = await answered(chirp)
+    async with music(b"no sound") as url:
+        assert (await command(chirp, call_id, "hold", musicUrl=url))[0] == 400
+    assert (await shown(chirp, call_id))["held"] is False
+    [runner] = bridge.bridge.manager.calls()
+    assert [leg.kind for leg in runner.legs()] == ["simulator"]
+
+
+def music(content: bytes | None = None) -> Any:
     async def file(request):
-        return web.Response(body=wav_file(tone(1).tobytes()), content_type="audio/wav")
+        sound = wav_file(tone(1).tobytes()) if content is None else content
+        return web.Response(body=sound, content_type="audio/wav")
 
     class Serving:
         async def __aenter__(self) -> str:
