@@ -25,7 +25,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/app/recordings.py": "as app/build.py",
     "bridge/app/services.py": "as app/build.py",
     "bridge/node/pulse.py": "runs in every test of tests/api and tests/calls",
-    "bridge/node/simulator.py": "tests/api/test_simulator.py goes through it",
     "bridge/api/keys.py": "names only",
     "bridge/api/routes.py": "a list; every route has its test in tests/api",
     "bridge/serve.py": "run as a process by tests/test_supervisor.py, tests/deploy and tests/browser",
