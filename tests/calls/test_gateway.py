@@ -188,7 +188,7 @@ async def test_a_refused_dial_leaves_no_call(dialect, status, expected):
 
 async def test_an_engine_that_is_down_is_unreachable(dialect):
     async with bridged(dialect) as (engine, client):
-        await engine._server.close()
+        await engine.stop()
         response = await client.post("/call/dial", {"phone": NUMBER})
         assert response.status == 502
         assert await client.calls() == []

@@ -166,9 +166,9 @@ class WaDialDouble(EngineDouble):
             await listener.write(f"id: {event_id}\ndata: {json.dumps(body)}\n\n".encode())
 
     @override
-    async def __aexit__(self, *error: object) -> None:
+    async def stop(self) -> None:
         self.listeners.clear()
-        await super().__aexit__(*error)
+        await super().stop()
 
     async def tell(self, call: DoubleCall, message: dict[str, Any]) -> None:
         """Send a text message to all sockets of a call."""

@@ -81,6 +81,10 @@ class EngineDouble:
         self.stalled = False
         for call in list(self.calls.values()):
             await self.drop_sockets(call)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Be down."""
         await self._server.close()
 
     @property
