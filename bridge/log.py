@@ -6,6 +6,7 @@ ids come from context variables, so that nobody passes them. Never a key, a numb
 
 import json
 import logging
+import math
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def _fields(record: logging.LogRecord) -> dict[str, str]:
+def _fields(record: logging.LogRecord) -> dict[str, str | float]:
     context = {
         "node": node.get(),
         "call": call_id.get(),
@@ -70,7 +71,14 @@ def _fields(record: logging.LogRecord) -> dict[str, str]:
         "request": request_id.get(),
     }
     extra = {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
-    return {key: _clean(str(value)) for key, value in (context | extra).items() if value != ""}
+    return {key: _plain(value) for key, value in (context | extra).items() if value != ""}
+
+
+def _plain(value: object) -> str | float:
+    """Leave figures and truths as they are, so that machines can compare them."""
+    if isinstance(value, int | float) and math.isfinite(value):
+        return value
+    return _clean(str(value))
 
 
 def _clean(text: str) -> str:

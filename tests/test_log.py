@@ -31,7 +31,16 @@ def within_a_call():
 def test_a_json_line_has_time_level_event_and_what_was_given():
     line = as_json(record(kind="webrtc", seconds=1.5))
     assert line.pop("time").endswith("+00:00")
-    assert line == {"level": "info", "event": "leg.ended", "kind": "webrtc", "seconds": "1.5"}
+    assert line == {"level": "info", "event": "leg.ended", "kind": "webrtc", "seconds": 1.5}
+
+
+def test_figures_and_truths_are_no_text_in_json():
+    line = as_json(record(calls=3, seconds=1.5, stuck=False))
+    assert (line["calls"], line["seconds"], line["stuck"]) == (3, 1.5, False)
+
+
+def test_what_json_has_no_figure_for_is_text():
+    assert as_json(record(seconds=float("inf")))["seconds"] == "inf"
 
 
 def test_ids_come_from_the_context_without_being_passed(within_a_call):
