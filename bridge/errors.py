@@ -113,7 +113,7 @@ class LimitExceeded(BridgeError):
     def __init__(self, message: str, *, limit: str = "other") -> None:
         super().__init__(message)
         self.limit = limit
-        """Which one, in the words of `metrics.REFUSALS`."""
+        """Which one, in the words of `metrics.calls.REFUSALS`."""
 
 
 class RateLimited(LimitExceeded):

@@ -46,7 +46,7 @@ class Script:
 
 
 class AgentObserver(Protocol):
-    """Counts what agents do; `agent_metrics.AgentMetrics` is one."""
+    """Counts what agents do; `metrics.agent.AgentMetrics` is one."""
 
     def step_took(self, step: str, seconds: float) -> None:
         """A step gave its first: text (`stt`), sentence (`llm`), sound (`tts`); `total` = all."""

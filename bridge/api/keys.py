@@ -10,7 +10,7 @@ from bridge.api.auth import Keys, Tickets
 from bridge.api.rate import RateLimit
 from bridge.media.assets import Assets
 from bridge.media.sounds import Sounds
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.net.database import Database
 from bridge.net.guard import Guard
 from bridge.net.http import Http

@@ -17,7 +17,7 @@ from bridge.api.keys import METRICS, SITE
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.errors import BridgeError, Forbidden, Unsupported
 from bridge.log import request_id as log_request_id
-from bridge.metrics import UNMATCHED
+from bridge.metrics.node import UNMATCHED
 
 log = logging.getLogger(__name__)
 

@@ -47,7 +47,7 @@ from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.legs.simulator import parse_speech
 from bridge.legs.webrtc import WebRtcLeg
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.net import database as storage
 from bridge.net import secret
 from bridge.net.database import Database

@@ -181,7 +181,7 @@ class LegStatistics:
     round_trip_seconds: float | None = None
     """From the peer's last receiver report; None before the first."""
     discarded: dict[str, int] = field(default_factory=dict)
-    """Datagrams that changed nothing, by reason (`metrics.DISCARD_REASONS`)."""
+    """Datagrams that changed nothing, by reason (`metrics.node.DISCARD_REASONS`)."""
     replies: tuple[ReplyTiming, ...] = ()
     """Of an agent: its latest."""
 

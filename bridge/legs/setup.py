@@ -16,10 +16,10 @@ PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]
 
 
 class SetupObserver(Protocol):
-    """Hears how set-ups went; `metrics.Metrics` is one."""
+    """Hears how set-ups went; `metrics.registry.Metrics` is one."""
 
     def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
-        """A leg's set-up ended (`metrics.SETUP_OUTCOMES`)."""
+        """A leg's set-up ended (`metrics.setup.SETUP_OUTCOMES`)."""
         ...
 
     def setup_stage(self, stage: str, seconds: float) -> None:

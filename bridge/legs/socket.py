@@ -108,7 +108,7 @@ class NoTexts:
 
 
 class SocketObserver(Protocol):
-    """Hears what sockets lose; `leg_metrics.SocketMetrics` is one."""
+    """Hears what sockets lose; `metrics.legs.SocketMetrics` is one."""
 
     def dropped(self, direction: str, seconds: float) -> None:
         """Sound was dropped: `in` = of the party's, above the limit; `out` = for a slow reader."""

@@ -26,7 +26,7 @@ SILENT_AFTER_SECONDS = 2.0
 
 
 class SetupObserver(setup.SetupObserver, Protocol):
-    """Hears how set-ups and ICE restarts went; `metrics.Metrics` is one."""
+    """Hears how set-ups and ICE restarts went; `metrics.registry.Metrics` is one."""
 
     def ice_restart(self, outcome: str) -> None:
         """A leg changes its network: `started`, `succeeded` or `failed`."""

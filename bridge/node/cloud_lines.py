@@ -61,7 +61,7 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
         node: this node's index.
         peer: makes peers for WhatsApp's media servers.
         observer: hears how legs come up.
-        count: counts webhooks' events by what became of them (`whatsapp_metrics.WEBHOOK_OUTCOMES`).
+        count: counts webhooks' events by what became of them (`metrics.whatsapp.WEBHOOK_OUTCOMES`).
     """
 
     def leg(leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> WhatsAppLeg:

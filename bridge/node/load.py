@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bridge.audio.rung import Effort, Rung
 from bridge.call.load import LoadPolicy
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 
 log = logging.getLogger(__name__)
 

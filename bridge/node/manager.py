@@ -25,7 +25,7 @@ from bridge.errors import CallNotFound, InvalidState, LegNotFound, LimitExceeded
 from bridge.legs.base import Leg
 from bridge.legs.dial import Dialer, DialOrder
 from bridge.legs.webrtc import WebRtcLeg
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
 from bridge.node.directory import Alone, Directory

@@ -9,7 +9,7 @@ from bridge.call.bus import Bus
 from bridge.call.model import CallRecord, EndReason
 from bridge.call.notices import CallEvent
 from bridge.legs.base import Leg
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
 from bridge.node.load import Load
 from bridge.node.manager import Manager

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bridge.call.model import CallId, LegFigures, LegId, LegKind, LegStatistics, Party
 from bridge.call.sample import take_sample
 from bridge.call.timeline import Timeline
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.runner import CallRunner
 
 RATED = frozenset({LegKind.WEBRTC})

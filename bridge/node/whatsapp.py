@@ -47,7 +47,7 @@ class CloudProvider:
             lines: by name.
             legs: makes the legs.
             store: what outlives the process.
-            count: counts webhooks' events by what became of them (`whatsapp_metrics.WEBHOOK_OUTCOMES`).
+            count: counts webhooks' events by what became of them (`metrics.whatsapp.WEBHOOK_OUTCOMES`).
         """
         self.lines = lines
         self._by_number = {line.phone_number_id: name for name, line in lines.items()}

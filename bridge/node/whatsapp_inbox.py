@@ -23,7 +23,7 @@ class Inbox:
 
         Args:
             now: seconds that only go up.
-            count: counts what is dropped (`whatsapp_metrics.WEBHOOK_OUTCOMES`).
+            count: counts what is dropped (`metrics.whatsapp.WEBHOOK_OUTCOMES`).
         """
         self._now = now
         self._count = count

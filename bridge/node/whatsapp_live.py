@@ -74,7 +74,7 @@ class LiveCalls:
         Args:
             lines: by name.
             store: what outlives the process.
-            count: counts webhooks' events by what became of them (`whatsapp_metrics.WEBHOOK_OUTCOMES`).
+            count: counts webhooks' events by what became of them (`metrics.whatsapp.WEBHOOK_OUTCOMES`).
         """
         self.lines = lines
         self.store = store

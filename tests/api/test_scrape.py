@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.api.scrape import merge
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from tests.support.two_nodes import two_nodes
 
 

@@ -237,6 +237,8 @@ async def test_on_the_line_for_agents_one_answers_whoever_rings():
 
         def spoken() -> float:
             legs = client.bridge.manager.live(LineName("ai"), call_id).legs()
-            return sum(leg.statistics().received.frames for leg in legs if isinstance(leg, AgentLeg))
+            return sum(
+                leg.statistics().received.frames for leg in legs if isinstance(leg, AgentLeg)
+            )
 
         await until(lambda: spoken() > 10, timeout=20)

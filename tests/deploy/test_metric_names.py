@@ -10,7 +10,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.api.scrape import merge
-from bridge.metrics import UNMATCHED, Metrics
+from bridge.metrics.node import UNMATCHED
+from bridge.metrics.registry import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"

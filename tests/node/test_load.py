@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from bridge.audio.rung import Effort, Rung
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.load import Load
 
 

@@ -18,7 +18,7 @@ from bridge.errors import (
     Unreachable,
 )
 from bridge.legs.dial import DialOrder
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.capacity import LEGS_PER_CALL, ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager

@@ -7,7 +7,7 @@ import pytest
 from bridge.call.machine import CallLimits
 from bridge.call.model import LineName
 from bridge.errors import LimitExceeded
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager

@@ -16,7 +16,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.notices import CallEvent
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.observer import Observer
 from tests.support.fake_leg import FakeLeg
 

@@ -17,7 +17,7 @@ from bridge.media import decoders as limits
 from bridge.media.decoders import Decoders, InvalidMedia
 from bridge.media.playback import PlaybackOptions
 from bridge.media.sounds import Sounds
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.node.capacity import ManagerLimits

@@ -16,7 +16,7 @@ from bridge.call.model import (
     Party,
     ReceivedAudio,
 )
-from bridge.metrics import Metrics
+from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
 from bridge.node.quality import KEPT_LEGS, QualityLog
 from bridge.node.runner import CallRunner

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.errors import LimitExceeded, NegotiationFailed, SdpError
-from bridge.metrics import DISCARD_REASONS as MEASURED
+from bridge.metrics.node import DISCARD_REASONS as MEASURED
 from bridge.rtc.guard import DISCARD_REASONS
 from bridge.rtc.ice import Limits
 from tests.support.bridge_peer import BridgePeer, Prober, talk, value

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bridge.whatsapp_metrics import WEBHOOK_OUTCOMES, WhatsAppMetrics
+from bridge.metrics.whatsapp import WEBHOOK_OUTCOMES, WhatsAppMetrics
 
 
 def test_every_outcome_is_shown_before_it_happens():

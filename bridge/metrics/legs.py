@@ -1,4 +1,4 @@
-"""The part of the metrics that is told from the figures of legs; `metrics.Metrics` owns it.
+"""The part of the metrics that is told from the figures of legs; `metrics.registry.Metrics` owns it.
 
 Legs report totals since they began (`LegStatistics`). `LegMetrics` remembers each live leg's last
 report and lets the counters grow by the difference, so that they never fall when a leg ends. What
@@ -19,8 +19,6 @@ SILENCE_DBOV: Final = -60.0
 SILENT_SECONDS: Final = 3.0
 STALLED_LOOKS: Final = 2
 """Looks at a leg, one a second, without anything new before it counts as stalled."""
-SOCKET_DIRECTIONS: Final = ("in", "out", "other")
-"""`in` = what a party at a socket sent, `out` = what it was sent."""
 HEARD: Final = ("audio", "silence", "nothing")
 
 _JITTER_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
@@ -264,30 +262,3 @@ def _grow(
         if (more := total - counted.get(name, 0)) > 0:
             counter.inc(more)
             counted[name] = total
-
-
-class SocketMetrics:
-    """What media sockets lose; how many there are is told with all other legs."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._dropped = Counter(
-            "bridge_socket_dropped_seconds_total",
-            "Sound that media sockets dropped because too much of it waited.",
-            ["direction"],
-            registry=registry,
-        )
-        self._cut_off = Counter(
-            "bridge_socket_cut_offs_total",
-            "Media sockets cut off because their party took nothing any more.",
-            registry=registry,
-        )
-        for direction in SOCKET_DIRECTIONS:
-            self._dropped.labels(direction)
-
-    def dropped(self, direction: str, seconds: float) -> None:
-        """Count sound that was dropped (`SOCKET_DIRECTIONS`)."""
-        self._dropped.labels(direction if direction in SOCKET_DIRECTIONS else "other").inc(seconds)
-
-    def cut_off(self) -> None:
-        """Count a socket whose party took nothing any more."""
-        self._cut_off.inc()

@@ -12,7 +12,8 @@ from bridge.call.model import (
     SentAudio,
     State,
 )
-from bridge.metrics import DISCARD_REASONS, QUEUES, UNMATCHED, Metrics
+from bridge.metrics.node import DISCARD_REASONS, QUEUES, UNMATCHED
+from bridge.metrics.registry import Metrics
 from bridge.rtc import guard
 
 

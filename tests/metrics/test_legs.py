@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample
-from bridge.leg_metrics import LegMetrics
+from bridge.metrics.legs import LegMetrics
 
 WEBRTC = {"kind": "webrtc"}
 

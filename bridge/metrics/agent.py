@@ -4,7 +4,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-STEPS: Final = ("stt", "llm", "tts", "total", "other")
+from bridge.metrics.words import OTHER, closed
+
+STEPS: Final = ("stt", "llm", "tts", "total", OTHER)
 """What is heard made text, text made a reply, a reply made sound; `total` = until it is heard."""
 FAILURES: Final = (
     "missing",
@@ -14,7 +16,7 @@ FAILURES: Final = (
     "status",
     "garbage",
     "too_large",
-    "other",
+    OTHER,
 )
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 30)
 
@@ -54,13 +56,11 @@ class AgentMetrics:
 
     def step_took(self, step: str, seconds: float) -> None:
         """Take how long a step took (`STEPS`)."""
-        self._seconds.labels(step if step in STEPS else "other").observe(seconds)
+        self._seconds.labels(closed(step, STEPS)).observe(seconds)
 
     def step_failed(self, step: str, reason: str) -> None:
         """Count a step that failed (`STEPS`, `FAILURES`)."""
-        self._failures.labels(
-            step if step in STEPS else "other", reason if reason in FAILURES else "other"
-        ).inc()
+        self._failures.labels(closed(step, STEPS), closed(reason, FAILURES)).inc()
 
     def interrupted(self) -> None:
         """Count a caller who spoke while an agent did."""

@@ -4,7 +4,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-OTHER: Final = "other"
+from bridge.metrics.words import OTHER, closed
+
 OUTCOMES: Final = ("completed", "failed", OTHER)
 UPLOADS: Final = ("stored", "denied", "missing", "timeout", "unreachable", OTHER)
 """What became of a try to move a file up, or to delete an object."""
@@ -63,15 +64,15 @@ class RecordingMetrics:
 
     def recording_ended(self, outcome: str) -> None:
         """Count a track (`OUTCOMES`)."""
-        self._ended.labels(outcome if outcome in OUTCOMES else OTHER).inc()
+        self._ended.labels(closed(outcome, OUTCOMES)).inc()
 
     def upload(self, outcome: str) -> None:
         """Count a try to move a file up, or to delete one there (`UPLOADS`)."""
-        self._uploads.labels(outcome if outcome in UPLOADS else OTHER).inc()
+        self._uploads.labels(closed(outcome, UPLOADS)).inc()
 
     def copy(self, outcome: str) -> None:
         """Count an Ogg/Opus copy (`COPIES`)."""
-        self._copies.labels(outcome if outcome in COPIES else OTHER).inc()
+        self._copies.labels(closed(outcome, COPIES)).inc()
 
     def set_spool(
         self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bridge.recording_metrics import COPIES, OUTCOMES, UPLOADS, RecordingMetrics
+from bridge.metrics.recording import COPIES, OUTCOMES, UPLOADS, RecordingMetrics
 
 
 @pytest.fixture

@@ -1,0 +1,132 @@
+"""How the process itself does: its loop, its clock, its ports, its requests."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from bridge.call.model import LegStatistics
+from bridge.metrics.words import OTHER, closed
+
+DISCARD_REASONS: Final = (
+    "empty",
+    "oversized",
+    "unknown_source",
+    "unknown_kind",
+    "bad_stun",
+    "too_many_addresses",
+    "dtls_overflow",
+    "early_media",
+    "bad_srtp",
+    "replayed",
+    "too_many_sources",
+    "too_many_packets",
+    "bad_rtp",
+    "bad_rtcp",
+    "unsendable",
+    "bad_message",
+    OTHER,
+)
+"""Why a datagram, or a stream's message, changed nothing: the keys of `LegStatistics.discarded`."""
+
+QUEUES: Final = ("sent_frames", "playout", OTHER)
+"""`sent_frames` = frames whose time an outgoing stream had already sent."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
+
+UNMATCHED: Final = "unmatched"
+"""The `route` of a request that no route took."""
+
+_LAG_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+
+_BUS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5)
+
+_HTTP_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class NodeMetrics:
+    """What one node counts of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.loop_lag = Histogram(
+            "bridge_event_loop_lag_seconds",
+            "How late the event loop runs a timer.",
+            buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        self.rung = Gauge(
+            "bridge_encoder_rung",
+            "How far encoders have stepped down under load; 0 is normal.",
+            registry=registry,
+        )
+        self.bus_delay = Histogram(
+            "bridge_bus_delay_seconds",
+            "Delay of the bus's playout buffers; a direct route has none.",
+            buckets=_BUS_SECONDS,
+            registry=registry,
+        )
+        self.concealed = Counter(
+            "bridge_bus_frames_concealed_total",
+            "Frames that playout buffers made up because none had come in time.",
+            registry=registry,
+        )
+        self.late_ticks = Counter(
+            "bridge_clock_late_ticks_total", "Late ticks of the 20 ms clock.", registry=registry
+        )
+        self.skipped_ticks = Counter(
+            "bridge_clock_skipped_ticks_total", "Ticks left out to catch up.", registry=registry
+        )
+        self.drops = Counter(
+            "bridge_drops_total", "What full queues dropped.", ["queue"], registry=registry
+        )
+        self.discarded = Counter(
+            "bridge_datagrams_discarded_total",
+            "Datagrams that changed nothing.",
+            ["reason"],
+            registry=registry,
+        )
+        ports = "UDP ports of the media range."
+        self.ports = Gauge("bridge_media_ports", ports, ["state"], registry=registry)
+        self.requests = Counter(
+            "bridge_http_requests_total",
+            "HTTP requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "bridge_http_request_seconds",
+            "Time to answer an HTTP request.",
+            ["method", "route"],
+            buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        self.database_failures = Counter(
+            "bridge_database_failures_total",
+            "What the database was to keep and could not.",
+            registry=registry,
+        )
+        self.restarts = Counter(
+            "bridge_node_restarts_total",
+            "How often the node was started anew.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in ("stuck", "lost"):
+            self.restarts.labels(reason)
+        for queue in QUEUES:
+            self.drops.labels(queue)
+        for reason in DISCARD_REASONS:
+            self.discarded.labels(reason)
+
+    def count(self, before: LegStatistics | None, after: LegStatistics) -> None:
+        """Count what a leg dropped and discarded since its last report."""
+        if before is None:
+            return
+        self.drop("sent_frames", after.sent.dropped_frames - before.sent.dropped_frames)
+        for reason, total in after.discarded.items():
+            if (more := total - before.discarded.get(reason, 0)) > 0:
+                self.discarded.labels(closed(reason, DISCARD_REASONS)).inc(more)
+
+    def drop(self, queue: str, count: int) -> None:
+        """Count what a queue dropped."""
+        if count > 0:
+            self.drops.labels(closed(queue, QUEUES)).inc(count)
