@@ -80,7 +80,7 @@ function givenKey() {
 }
 
 function askForKey() {
-  element("bridge").textContent = "The bridge wants another key.";
+  element("bridge").textContent = "Waiting for a key.";
   if (!element("key-form").hidden) return;
   element("key-form").hidden = false;
   element("key").focus();
@@ -420,6 +420,7 @@ async function press(digit) {
 async function useKey(event) {
   event.preventDefault();
   api.key = element("key").value.trim();
+  element("key-label").textContent = "The bridge does not know this key. Try another";  // seen when it asks again
   sessionStorage.setItem("key", api.key);
   element("key-form").hidden = true;
   await begin();

@@ -278,6 +278,7 @@ async def test_a_wrong_key_is_asked_for_again(browser: Browser, tmp_path: Path):
             field = visitor.page.get_by_label("This bridge wants a key")
             await field.fill("guessed")
             await visitor.page.get_by_role("button", name="Use key").click()
+            field = visitor.page.get_by_label("The bridge does not know this key")
             await expect(field).to_be_visible()
             await field.fill(key)
             await visitor.page.get_by_role("button", name="Use key").click()
