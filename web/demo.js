@@ -4,7 +4,7 @@ import { AGENT, Transcript, dialAgent, startAgent } from "./agent.js";
 import { BridgeApi, BridgeCall, BridgeError, openMicrophone } from "./bridge.js";
 import { buildKeypad, changeSpeaker, listDevices, wishes } from "./devices.js";
 import { Chart, Meter, element } from "./draw.js";
-import { ENDS, STATES, WARNINGS, clock } from "./words.js";
+import { ENDS, WARNINGS, clock, standing } from "./words.js";
 
 const WATCH_IDLE = 1_500; // ms between looks for a call that rings us
 const WATCH_BUSY = 700; // ms between looks at our call
@@ -308,9 +308,7 @@ function show() {
     element("incoming-text").textContent = "is calling you";
   }
   if (!call) return showIdle();
-  const reconnecting = call.media?.state === "reconnecting";
-  const connecting = call.state === "active" && call.media?.state === "connecting";
-  const words = reconnecting ? "The connection broke, reconnecting …" : connecting ? "Connecting …" : STATES[call.state] ?? call.state;
+  const words = standing(call.state, call.media?.state);
   const name = nameOf(call.peer);
   if (element("state").textContent !== words) element("state").textContent = words; // spoken by screen readers only on change
   element("peer").textContent = name;

@@ -5,6 +5,13 @@ export const STATES = {
   calling: "Calling …", initiated: "Calling …", ringing: "Ringing …", connecting: "Connecting …",
   active: "Connected", held: "On hold",
 };
+/** How a call stands, by its state and that of its sound.  @param {string} state  @param {string} [media] */
+export function standing(state, media) {
+  if (media === "reconnecting") return "The connection broke, reconnecting …";
+  if (state === "active" && media === "connecting") return "Connecting …";
+  if (state === "active" && media === "failed") return "Without sound: hang up and call again";
+  return STATES[state] ?? state;
+}
 /** @type {Record<string, string>} */
 export const ENDS = {
   hangup: "Call ended.", remote_hangup: "They hung up.", rejected: "The call was rejected.",
