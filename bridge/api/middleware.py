@@ -27,6 +27,9 @@ REQUEST_ID = "X-Request-ID"
 EVENT_STREAM = "text/event-stream"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
+LEFT = 499
+"""The status of a request whose asker did not wait for the answer; none is sent."""
+
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "token, authorization, content-type",
@@ -63,14 +66,20 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, in the log and in a header, and count it with its duration.
 
-    One that a sibling passes on has its id, and is counted there.
+    One that a sibling passes on has its id, and is counted there. One whose asker left before the
+    answer is counted with the status 499, without a duration.
     """
     passed_on = from_sibling(request)
     identity = request.headers.get(REQUEST_ID, "") if passed_on else secrets.token_hex(8)
     log_request_id.set(identity)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    response = await handler(request)
+    try:
+        response = await handler(request)
+    except asyncio.CancelledError:
+        if not passed_on:
+            request.app[METRICS].http_request(request.method, _route(request), LEFT, None)
+        raise
     if not response.prepared:
         response.headers[REQUEST_ID] = identity
         response.headers.update(request.get(RATE_HEADERS, {}))

@@ -8,6 +8,7 @@ from aiohttp import WSMsgType
 
 from bridge.settings import Http
 from tests.support.inprocess import KEY, running, settings
+from tests.support.waiting import until_answer
 
 ORIGIN = "https://shop.example"
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
@@ -107,10 +108,15 @@ async def test_event_streams_and_sockets_are_counted_and_not_timed(client, monke
         asyncio.timeout(10),
     ):
         assert "call.ended" in await stream.text()
+
+    async def counted(route: str) -> bool:
+        lines = (await (await client.get("/metrics")).text()).splitlines()
+        totals = (line for line in lines if line.startswith("bridge_http_requests_total"))
+        return any(f'route="{route}"' in line for line in totals)
+
+    await until_answer(lambda: counted("/call/{callId}/events"))
+    await until_answer(lambda: counted("/call/{callId}/stream"))
     lines = (await (await client.get("/metrics")).text()).splitlines()
-    counted = "\n".join(line for line in lines if line.startswith("bridge_http_requests_total"))
-    assert 'route="/call/{callId}/events"' in counted
-    assert 'route="/call/{callId}/stream"' in counted
     timed = "\n".join(line for line in lines if line.startswith("bridge_http_request_seconds"))
     assert 'route="/call/dial"' in timed
     assert "/events" not in timed

@@ -8,7 +8,6 @@ import pytest
 
 from bridge.api.keys import RECORDINGS
 from bridge.app.build import build
-from bridge.app.recordings import CONSENT_FILE
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId
 from bridge.errors import SettingsError
@@ -17,6 +16,7 @@ from bridge.settings import Data, Recording
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until
+from tests.support.wav import wav_file
 
 TALKS, ECHOES = "15550100002", "15550100001"
 pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
@@ -87,12 +87,15 @@ async def test_a_start_without_the_file_of_the_announcement_is_refused(tmp_path)
 
 @pytest.mark.parametrize("fault", ["stopped", "damaged"])
 async def test_an_announcement_that_is_not_heard_ends_the_recording(tmp_path, fault):
+    (tmp_path / "files").mkdir()
+    told = tmp_path / "files" / "told.wav"
+    told.write_bytes(wav_file(bytes(2 * 16_000 * 60)))
     async with (
-        running(at(tmp_path, consent="beep")) as client,
+        running(at(tmp_path, consent="told.wav")) as client,
         listening(client, "/events") as stream,
     ):
         if fault == "damaged":
-            (tmp_path / CONSENT_FILE).write_bytes(b"no sound at all")
+            told.write_bytes(b"no sound at all")
         call_id = await client.dial(TALKS)
         await client.data("/call/record/start", {"callId": call_id})
         if fault == "stopped":

@@ -168,8 +168,8 @@ async def one_of_many(meta: World, number: int) -> None:
     await user.media.aclose()
 
 
-async def test_forty_set_ups_at_once_all_connect_and_leave_nothing():
-    count = 40
+async def test_twenty_set_ups_at_once_all_connect_and_leave_nothing():
+    count = 20
     async with limited(ports=count, media=LightMeta) as meta:
         before = work()
         await asyncio.gather(*(one_of_many(meta, number) for number in range(count)))
