@@ -20,6 +20,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,6 +38,8 @@ BACKLOG = 128
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 15.0
 """Seconds before a node is started anew; doubled each time it fails at once."""
+MOST_STILLBORN = 3
+"""So often a node may end before it was ever alive, while no other ever was; then all is given up."""
 SOUND_SECONDS = 30.0
 """A node that has run this long has not failed at once."""
 STOP_SECONDS = 10.0
@@ -123,12 +126,22 @@ def seats_of(settings: Settings, count: int, listeners: list[int]) -> list[Seat]
     return seats
 
 
+class _End(NamedTuple):
+    """How a node's process ended."""
+
+    code: int
+    stuck: bool
+    """Whether it was killed because it was stuck."""
+
+
 class _Supervisor:
     def __init__(self, seats: list[Seat], directory: DirectoryFile) -> None:
         self._seats = seats
         self._directory = directory
         self._stopping = asyncio.Event()
         self._refused = False
+        self._lived = False
+        """Whether a node ever was alive."""
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -144,7 +157,7 @@ class _Supervisor:
     async def _keep(self, seat: Seat) -> None:
         """Run one node, again and again, until all are to stop."""
         loop = asyncio.get_running_loop()
-        delay = FIRST_DELAY
+        delay, stillborn = FIRST_DELAY, 0
         while not self._stopping.is_set():
             began = loop.time()
             code, stuck = await self._run_once(seat)
@@ -155,7 +168,8 @@ class _Supervisor:
                 "node.lost",
                 extra={"node": seat.index, "code": code, "calls": calls, "stuck": stuck},
             )
-            if code == CANNOT_START:
+            stillborn += 1
+            if code == CANNOT_START or (not self._lived and stillborn >= MOST_STILLBORN):
                 self._refused = True
                 self._stopping.set()
                 return
@@ -168,8 +182,8 @@ class _Supervisor:
                     await self._stopping.wait()
             delay = min(2 * delay, LONGEST_DELAY)
 
-    async def _run_once(self, seat: Seat) -> tuple[int, bool]:
-        """Run a node until it ends; returns its exit code, and whether it was killed as stuck."""
+    async def _run_once(self, seat: Seat) -> _End:
+        """Run a node until it ends."""
         with pipe() as (ours, theirs):
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -185,13 +199,13 @@ class _Supervisor:
             process.stdin.write(told + b"\n")
             async with asyncio.TaskGroup() as watchers:
                 stopper = watchers.create_task(self._stop_when_asked(process))
-                killer = watchers.create_task(_kill_when_stuck(process, ours, seat.index))
+                killer = watchers.create_task(self._kill_when_stuck(process, ours, seat.index))
                 code = await process.wait()
                 stopper.cancel()
                 stuck = killer.done()
                 killer.cancel()
             process.stdin.close()
-        return code, stuck
+        return _End(code, stuck)
 
     async def _stop_when_asked(self, process: asyncio.subprocess.Process) -> None:
         await self._stopping.wait()
@@ -201,16 +215,19 @@ class _Supervisor:
             log.error("node.killed", extra={"pid": process.pid})
             process.kill()
 
-
-async def _kill_when_stuck(process: asyncio.subprocess.Process, beats: int, node: int) -> None:
-    heartbeat = Heartbeat()
-    stuck = False
-    while not stuck:
-        await asyncio.sleep(BEAT_SECONDS)
-        stuck = heartbeat.look(beaten=read(beats))
-    log.error("node.stuck", extra={"node": node, "pid": process.pid})
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    async def _kill_when_stuck(
+        self, process: asyncio.subprocess.Process, beats: int, node: int
+    ) -> None:
+        heartbeat = Heartbeat()
+        stuck = False
+        while not stuck:
+            await asyncio.sleep(BEAT_SECONDS)
+            beaten = read(beats)
+            self._lived = self._lived or beaten
+            stuck = heartbeat.look(beaten=beaten)
+        log.error("node.stuck", extra={"node": node, "pid": process.pid})
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 def _listen(settings: Settings) -> list[socket.socket]:

@@ -252,6 +252,28 @@ def test_a_node_that_cannot_start_stops_them_all():
     assert "Traceback" not in refused.stderr
 
 
+def test_nodes_that_all_die_before_they_live_are_given_up(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif '--node' in sys.orig_argv:\n    os._exit(70)\n"
+    )
+    given_up = subprocess.run(
+        [sys.executable, "-m", "bridge"],
+        env=os.environ
+        | {
+            "BRIDGE_NODES": "2",
+            "BRIDGE_DATA__DIR": str(tmp_path / "data"),
+            "BRIDGE_HTTP__PORT": str(free_port()),
+            "PYTHONPATH": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert given_up.returncode == 2
+    assert "a node could not start" in given_up.stderr
+
+
 def test_one_node_is_one_process(tmp_path):
     with running(tmp_path, NODES="1") as server:
         assert children(server.process.pid) == []
