@@ -2,7 +2,8 @@
 # Needs make, git, and Python 3.11 or later with venv.  `make help` lists the targets.
 
 PYTHON  ?= python3
-WORKERS ?= auto
+# One more than there are cores: calls take the time they take, and many tests wait for them.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS    ?=
 BENCH   ?=
 

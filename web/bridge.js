@@ -207,9 +207,10 @@ const GATHER_RELAY = 8_000; // ms until a TURN relay must have answered, where o
 const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
 const RECOVERY_LIMIT = 4_000; // ms for one attempt to get the media back
 const PATIENCE = 1_500; // ms that "disconnected" may heal by itself
-const BACKOFF = [0, 500, 1_000, 2_000, 4_000, 8_000]; // ms before each attempt; the later half starts a new connection
+// ms before each attempt, for as long as the bridge keeps a call that everybody has left (60 s) and a little more
+const BACKOFF = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000, 8_000, 8_000];
 const SILENCE = { microphone_silent: 3, nothing_received: 3, silence_received: 6 }; // seconds until it is worth a warning
-const RESTARTS = 3; // so many attempts by ICE restart first
+const RESTARTS = 3; // so many attempts by ICE restart first; the others start a new connection
 
 /** One leg of a call: this browser's sound to and from the bridge, kept alive across network changes. */
 export class BridgeCall {
@@ -231,7 +232,11 @@ export class BridgeCall {
   /** @type {(() => Promise<string>) | undefined} */ #newTicket;
   #ticket = "";
   #leave = () => void this.close({ keepalive: true });
-  #online = () => void this.reconnect();
+  #wake = () => {}; // ends the wait for the next attempt
+  #online = () => {
+    this.#wake();
+    void this.reconnect();
+  };
 
   /**
    * @param {BridgeApi} api
@@ -428,7 +433,10 @@ export class BridgeCall {
     /** @type {unknown} */
     let last;
     for (const [attempt, wait] of BACKOFF.entries()) {
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      await new Promise((resolve) => {
+        this.#wake = () => resolve(undefined);
+        setTimeout(resolve, wait);
+      });
       try {
         if (this.#over()) break;
         await this.#again(attempt < RESTARTS);

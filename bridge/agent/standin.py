@@ -5,6 +5,7 @@ where it is installed, and tones elsewhere.
 """
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
@@ -30,7 +31,7 @@ REPLIES: Final = (
     "{said} You can interrupt me whenever you like: I stop at once, and remember only what you heard.",
     "{said} Set your own speech, language and voice providers, and I become a real agent.",
 )
-_STARTS: Final = "You spoke for "
+_SPOKEN: Final = re.compile(r"\((.*) of speech\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,13 @@ class StandIn:
 
     async def transcribe(self, pcm: bytes) -> str:
         """Tell how long it was."""
-        return f"{_STARTS}{len(pcm) / (2 * SAMPLE_RATE):.1f} seconds."
+        return f"({len(pcm) / (2 * SAMPLE_RATE):.1f} seconds of speech)"
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Give the next of the replies."""
         said = [message.content for message in messages if message.role == "user"]
-        yield REPLIES[(len(said) - 1) % len(REPLIES)].format(said=said[-1] if said else "")
+        spoken = _SPOKEN.sub(r"You spoke for \1.", said[-1] if said else "")
+        yield REPLIES[(len(said) - 1) % len(REPLIES)].format(said=spoken)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Speak, or give a tone a word.

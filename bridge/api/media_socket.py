@@ -232,7 +232,9 @@ class _ServerWire:
                 case WSMsgType.BINARY:
                     await leg.hear(message.data)
                 case WSMsgType.PING:
-                    await self._ws.pong(message.data)
+                    # One that is gone already is told of by the next message.
+                    with suppress(ConnectionError):
+                        await self._ws.pong(message.data)
                 case WSMsgType.PONG:
                     leg.confirm(bytes(message.data))
                 case WSMsgType.TEXT:

@@ -61,7 +61,9 @@ async def test_who_speaks_is_answered_and_can_see_how_soon(visitor: Visitor):
     await talk(visitor)
 
     written = visitor.see("transcript")
-    await expect(written).to_contain_text(re.compile(r"You You spoke for [\d.]+ s"), timeout=40_000)
+    await expect(written).to_contain_text(
+        re.compile(r"You \([\d.]+ seconds of speech"), timeout=40_000
+    )
     await expect(written).to_contain_text(re.compile(r"Answered after \d\.\d\d s"), timeout=20_000)
 
 

@@ -93,6 +93,7 @@ async def test_a_browser_that_vanishes_is_noticed_and_ended_while_the_call_goes_
         assert await client.state(call_id) == "active"
 
 
+@one_node_only  # nothing of it is another node's
 @pytest.mark.parametrize("direction", ["recvonly", "sendrecv", "inactive"])
 async def test_a_browser_is_never_ended_for_saying_nothing(direction):
     async with running(patience=WATCHFUL) as client, LightPeer(direction=direction) as browser:

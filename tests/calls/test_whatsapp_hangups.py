@@ -20,6 +20,7 @@ from tests.calls.test_whatsapp_races import (
 from tests.support.event_stream import listening
 from tests.support.graph_double import DoubleCall
 from tests.support.light_meta import LightMeta
+from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.call
@@ -89,6 +90,7 @@ async def check(meta: World, way: Way) -> None:
     assert len(way.user.actions) == len(set(way.user.actions)), way
 
 
+@one_node_only  # no request of these is passed on
 @pytest.mark.parametrize("first", range(0, 100, AT_ONCE))
 async def test_both_sides_hang_up_at_once_and_nothing_is_left(first):
     async with limited(media=LightMeta) as meta, listening(meta.client, "/events") as stream:
