@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import WSMsgType, web
