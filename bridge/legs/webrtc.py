@@ -19,8 +19,10 @@ __all__ = ["PeerFactory", "SetupObserver", "WebRtcLeg"]
 log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
-SLOT_SECONDS = 0.1
-"""Pulses happen at multiples of this: those of several legs in one waking, which costs a fraction."""
+SLOT_SECONDS = 0.02
+"""Pulses happen at multiples of this: those of several legs in one waking, which costs a fraction.
+
+A longer one would keep packets waiting behind the pulses of many legs."""
 SILENT_AFTER_SECONDS = 2.0
 """A leg that was sending and has sent nothing for this long is reported silent."""
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+from typing import Any
 
 import msgspec
 import pytest
@@ -217,7 +218,7 @@ async def test_nothing_is_fetched_for_a_call_that_is_not_there(tmp_path):
     assert asked == []
 
 
-BAD_OPTIONS = [
+BAD_OPTIONS: list[dict[str, Any]] = [
     {"duck": -1},
     {"duck": 61},
     {"duck": "12"},

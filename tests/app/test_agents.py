@@ -7,6 +7,7 @@ from bridge.agent.providers import Models, ProviderLimits
 from bridge.agent.script import Manners
 from bridge.api.keys import AGENTS
 from bridge.app.agents import ways_of
+from bridge.call.model import LineName
 from bridge.line_settings import Agent, Line
 from bridge.node.agent import AgentWays
 from bridge.node.lines import LineConfig
@@ -34,6 +35,6 @@ async def test_a_line_with_settings_of_its_own_has_no_others():
     chosen = settings(lines=lines, agent=Agent(nudge="Anybody?", goodbye="Bye."))
     async with running(chosen) as client:
         part = client.bridge.application[AGENTS]._part
-        own, other = (part(name, LineConfig()).manners for name in ("own", "other"))
+        own, other = (part(LineName(name), LineConfig()).manners for name in ("own", "other"))
     assert (own.nudge, own.goodbye) == ("Hallo?", "Goodbye.")
     assert (other.nudge, other.goodbye) == ("Anybody?", "Bye.")

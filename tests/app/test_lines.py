@@ -1,6 +1,7 @@
 """Which lines there are, as the settings tell."""
 
 from bridge.app.lines import apps_of, demonstrations_of, keys_of
+from bridge.call.model import LineName
 from bridge.node.lines import InboundMode
 from bridge.settings import Line, Settings
 
@@ -22,5 +23,5 @@ def test_an_agent_answers_one_of_them():
 
 def test_lines_that_are_set_are_the_only_ones():
     assert keys_of(CHOSEN) == {"sales": ["a", "b"]}
-    assert apps_of(CHOSEN)["sales"].numbers == ("+4930123",)
+    assert apps_of(CHOSEN)[LineName("sales")].numbers == ("+4930123",)
     assert demonstrations_of(CHOSEN) == {}

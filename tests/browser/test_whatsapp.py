@@ -145,7 +145,8 @@ async def test_a_person_at_the_page_and_a_user_understand_each_other(world: Worl
 
     async def at_the_user() -> Sound:
         await asyncio.sleep(1)
-        return user.media.heard[-6 * RATE :].astype(np.float32) / 32768
+        heard: Sound = user.media.heard[-6 * RATE :].astype(np.float32) / np.float32(32768)
+        return heard
 
     # 1 is the file itself, another sound has less than 0.3; at both ends sit peers in Python or
     # without a sound card, which tear some of it where the machine is busy.

@@ -7,6 +7,7 @@ import pytest
 
 from bridge.api.gateway import GATEWAY
 from bridge.api.keys import MANAGER
+from bridge.call.model import LineName
 from bridge.node import gateway_follower
 from bridge.settings import Limits
 from tests.calls.test_gateway import NUMBER, gone, line
@@ -82,7 +83,7 @@ async def test_a_ring_is_taken_by_the_second_node_while_the_first_is_stuck(diale
         DOUBLES[dialect]() as engine,
         two_nodes(settings(lines={"main": line(engine)})) as (first, second),
     ):
-        first.bridge.application[GATEWAY]._followers["main"].take = None
+        first.bridge.application[GATEWAY]._followers[LineName("main")].take = None
         far = engine.ring()
         await until(lambda: second.bridge.application[MANAGER].calls())
         assert far.call_id in engine.calls

@@ -25,8 +25,9 @@ def process():
     )
     yield made
     made.kill()
-    made.stdin.close()
-    made.stdout.close()
+    for end in (made.stdin, made.stdout):
+        assert end is not None
+        end.close()
     made.wait()
 
 

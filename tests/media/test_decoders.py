@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import LimitExceeded
+from bridge.media import decode
 from bridge.media import decoders as module
 from bridge.media.decoders import Decoders, Decoding, InvalidMedia
 from tests.support.decoder_processes import decoders as decoder_processes
@@ -188,14 +189,14 @@ async def test_a_process_that_answers_nonsense_is_believed_nothing(
 ):
     """A hostile file may have made it its own."""
     script = f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({line!r})"
-    monkeypatch.setattr(module.decode, "__file__", _file(tmp_path / "x.py", script.encode()))
+    monkeypatch.setattr(decode, "__file__", _file(tmp_path / "x.py", script.encode()))
     with pytest.raises(InvalidMedia):
         await decoders.open(minute)
 
 
 async def test_a_duration_without_end_is_none(decoders, minute, monkeypatch, tmp_path):
     script = b"""import sys; sys.stdin.readline(); print('{"duration": Infinity}')"""
-    monkeypatch.setattr(module.decode, "__file__", _file(tmp_path / "x.py", script))
+    monkeypatch.setattr(decode, "__file__", _file(tmp_path / "x.py", script))
     decoding = await decoders.open(minute)
     assert decoding.duration is None
     await decoding.aclose()

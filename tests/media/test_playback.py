@@ -37,7 +37,7 @@ class Playing:
         self.tapes = list(tapes)
         self.opened = 1
         self.released = 0
-        self.events = []
+        self.events: list[events.LegEvent] = []
         self.leg = PlaybackLeg(
             LegId("one"),
             first=self.tapes[0],
@@ -62,7 +62,7 @@ class Playing:
 
     async def heard(self, count):
         """Pull so many frames, each as soon as it is there."""
-        frames = []
+        frames: list[bytes] = []
         async with asyncio.timeout(5):
             while len(frames) < count:
                 if (frame := self.leg.pull()) is None:
@@ -95,7 +95,7 @@ async def play():
 async def test_a_file_is_given_frame_by_frame_and_then_it_is_over(play):
     one = play(Tape(pcm(1), pcm(2)))
     assert await one.heard(2) == [pcm(1), pcm(2)]
-    assert await one.end() == events.LegEnded("one", EndReason.HANGUP)
+    assert await one.end() == events.LegEnded(LegId("one"), EndReason.HANGUP)
     assert one.leg.pull() is None
 
 
@@ -160,7 +160,7 @@ async def test_no_more_than_a_second_is_read_ahead(play):
 async def test_a_file_that_breaks_off_is_heard_as_far_as_it_goes_and_told_as_failed(play):
     one = play(Tape(pcm(1), pcm(2), fails=True))
     assert await one.heard(2) == [pcm(1), pcm(2)]
-    assert await one.end() == events.LegEnded("one", EndReason.FAILED)
+    assert await one.end() == events.LegEnded(LegId("one"), EndReason.FAILED)
     assert one.noted()[-1][1]["status"] == "failed"
     assert one.released == 1
 
@@ -168,7 +168,7 @@ async def test_a_file_that_breaks_off_is_heard_as_far_as_it_goes_and_told_as_fai
 async def test_a_file_that_is_gone_at_its_repeat_is_told_as_failed(play):
     one = play(Tape(pcm(1)), None)
     await one.heard(1)
-    assert await one.end() == events.LegEnded("one", EndReason.FAILED)
+    assert await one.end() == events.LegEnded(LegId("one"), EndReason.FAILED)
 
 
 async def test_who_ends_it_early_has_its_file_closed_and_let_go_of(play):

@@ -7,6 +7,7 @@ from bridge.net import gateway_events
 from bridge.net.gateway import engine
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.wire.gateway import Webhook
 from tests.support.gateway_double import SESSION, TOKEN, WaDialDouble
 from tests.support.waiting import until
 
@@ -21,10 +22,11 @@ def hasty(monkeypatch):
 async def listening(*, refuse=None):
     """An engine and what it told; None stands for a stream that has opened."""
     http = Http(Guard(allow=(), require_tls=False))
-    told = []
+    told: list[Webhook | None] = []
     async with WaDialDouble() as double:
         double.refuse.update(refuse or {})
         asked = engine(http, dialect="wadial", url=double.url, token=TOKEN, session=SESSION)
+        assert asked.feed is not None
         task = asyncio.ensure_future(asked.feed.run(told.append))
         try:
             yield double, told

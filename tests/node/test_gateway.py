@@ -124,7 +124,7 @@ async def test_an_event_for_a_line_without_an_engine_is_refused(store):
 async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
     engine = ListingEngine(ACTIVE)
     engine.ends = True
-    forerunner = GatewayProvider({LINE: engine}, store=store)
+    forerunner = GatewayProvider({LINE: engine}, store=store)  # type: ignore[dict-item]
     leg = await forerunner.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
     assert leg.kind == "gateway"
     async with provided(engine, Manager(), store) as provider:

@@ -147,7 +147,7 @@ async def test_a_call_that_cannot_be_remembered_is_abandoned(memory, store, monk
         raise DatabaseFailed("full")
 
     monkeypatch.setattr(store, "claim", full)
-    abandoned = []
+    abandoned: list[object] = []
     with pytest.raises(DatabaseFailed):
         await memory.dial(NUMBER, before=(), abandon=abandoned.append)
     assert abandoned == ["CA1"]

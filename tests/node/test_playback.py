@@ -11,11 +11,12 @@ import pytest
 from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
 from bridge.call.machine import CallLimits
-from bridge.call.model import EndReason, LineName
+from bridge.call.model import EndReason, LineName, Party
+from bridge.call.notices import CallEvent
 from bridge.errors import CallNotFound, InvalidState, NotFound
 from bridge.media import decoders as limits
 from bridge.media.decoders import Decoders, InvalidMedia
-from bridge.media.playback import PlaybackOptions
+from bridge.media.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
 from bridge.net.guard import Guard
@@ -44,15 +45,15 @@ class House:
     """A node with what it plays; every far party is a `FakeLeg`."""
 
     def __init__(self, folder):
-        self.far = []
-        self.told = []
+        self.far: list[FakeLeg] = []
+        self.told: list[CallEvent] = []
         self.spool = folder / "spool"
         self.decoders = Decoders()
         http = Http(Guard(allow=[], require_tls=False))
         self.sounds = Sounds(root=folder, spool=self.spool, http=http, urls=True)
         self.manager = Manager(
             dialer=self,
-            webrtc=lambda leg_id: FakeLeg(leg_id),
+            webrtc=lambda leg_id: FakeLeg(leg_id),  # type: ignore[arg-type,return-value]
             clock=Clock(asyncio.get_running_loop()),
             metrics=Metrics(version="0"),
             limits=ManagerLimits(calls=200, calls_per_line=0, kept_seconds=60.0),
@@ -84,6 +85,7 @@ class House:
     async def rush(self, call_id, playback):
         """Have a playback heard to its end in less time than it takes."""
         leg = self.manager.live(LINE, call_id).leg(playback)
+        assert isinstance(leg, PlaybackLeg)
         async with asyncio.timeout(10):
             while playback not in self.over():
                 leg.pull()
@@ -154,7 +156,7 @@ class Speaking:
 async def test_a_voice_is_heard_beside_a_playback_lowered_by_as_much_as_is_asked(house):
     call_id, far = await house.call()
     near = FakeLeg("near")
-    house.manager.live(LINE, call_id).add_leg(near, events.Party.NEAR)
+    house.manager.live(LINE, call_id).add_leg(near, Party.NEAR)
     speaking = Speaking(near, 8000)
     await house.play(call_id, sound(2 * SECOND, 100), duck_decibels=20.0)
     await until(lambda: 900 in levels(far))  # a tenth of the voice, and the playback

@@ -6,6 +6,7 @@ from bridge.api.keys import STREAMS
 from bridge.call.model import LineName
 from bridge.errors import AddressBlocked, InvalidRequest, NotFound
 from bridge.node.streams import StreamOrder
+from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_stream import Channel, StreamType
 from tests.support.inprocess import running
 
@@ -13,7 +14,7 @@ LINE, SILENT = LineName("demo"), "15550100008"
 
 
 def order(url: str) -> StreamOrder:
-    return StreamOrder(url, StreamType.TWOWAY, Channel.INBOUND, 24_000)
+    return StreamOrder(url, StreamType.TWOWAY, Channel.INBOUND, MediaFormat())
 
 
 @pytest.mark.parametrize("url", ["", "http://example.com/", "ws://", "example.com"])

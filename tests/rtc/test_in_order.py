@@ -1,5 +1,7 @@
 """Runs of packets that come as expected: nobody can tell them from packets taken one by one."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ class Relayed:
     loss_ratio = 0.0
 
     def __init__(self, party: "Party") -> None:
-        self.packets = []
+        self.packets: list[Any] = []
         self.asks_at = -1
         self._party = party
 
@@ -34,12 +36,12 @@ class Party:
     def __init__(self, *, runs: bool = True) -> None:
         self.incoming = Incoming(OPUS, on_digit=lambda _: None, wake=lambda _: None)
         self.incoming.adopt(AUDIO)
-        self.frames = []
+        self.frames: list[Any] = []
         self.relay = Relayed(self)
         self.slow = 0
         self._receive = self.incoming._receive
         if not runs:
-            self.incoming._begin_run = lambda _: None
+            self.incoming._begin_run = lambda form: None  # type: ignore[method-assign]
         self.incoming._in_order._otherwise = self.otherwise
 
     def otherwise(self, data, now):

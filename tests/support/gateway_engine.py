@@ -136,7 +136,10 @@ class EngineDouble:
     def cut(self, call: DoubleCall) -> None:
         """Cut the media of a call in the middle of a message."""
         for socket in list(call.sockets):
-            transport = socket._req.transport
+            request = socket._req
+            assert request is not None
+            transport = request.transport
+            assert transport is not None
             # The head of a binary message of 1000 bytes, and a few of them.
             transport.write(b"\x82\x7e\x03\xe8" + bytes(100))
             transport.abort()

@@ -78,13 +78,14 @@ async def test_a_recordings_link_gives_its_file_without_a_key(bridge, chirp):
 async def test_an_ogg_copy_is_linked_to_beside_the_wav(bridge, chirp):
     _, listed = await recorded(bridge, chirp)
 
-    async def formats():
-        nonlocal recording
-        _, recording = await chirp.get(f"/v1/calls/recordings/{listed['id']}")
-        return {file["format"] for file in recording["files"]} == {"wav", "ogg"}
+    async def read():
+        return (await chirp.get(f"/v1/calls/recordings/{listed['id']}"))[1]
 
-    recording = None
-    await until_answer(formats)
+    async def both():
+        return {file["format"] for file in (await read())["files"]} == {"wav", "ogg"}
+
+    await until_answer(both)
+    recording = await read()
     files = {file["format"]: file for file in recording["files"]}
     assert files["wav"]["fileUrl"].partition("?")[0] == recording["fileUrl"].partition("?")[0]
     for kind, head in (("wav", b"RIFF"), ("ogg", b"OggS")):
