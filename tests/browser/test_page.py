@@ -149,12 +149,13 @@ async def test_hanging_up_ends_the_call_on_the_bridge(visitor: Visitor, server: 
 async def test_the_figures_of_a_call_appear(visitor: Visitor):
     await visitor.call(ECHO)
 
-    await expect(visitor.see("mos-value")).to_have_text(re.compile(r"^[34]\.\d$"), timeout=10_000)
+    # While other tests keep the machine busy, even Chromium's own sound is not always good.
+    await expect(visitor.see("mos-value")).to_have_text(re.compile(r"^[34]\.\d$"), timeout=60_000)
     await expect(visitor.see("round-trip-value")).to_have_text(re.compile(r"^\d+ ms$"))
     await expect(visitor.see("jitter-value")).to_have_text(re.compile(r"^\d+ ms$"))
     await expect(visitor.see("loss-value")).to_have_text(re.compile(r"^\d+\.\d %$"))
-    await expect(visitor.see("verdict")).to_have_text(re.compile("[Gg]ood"))
-    await expect(visitor.see("duration")).to_have_text(re.compile(r"^0:0[1-9]$|^0:1\d$"))
+    await expect(visitor.see("verdict")).to_have_text(re.compile("[Gg]ood"), timeout=30_000)
+    await expect(visitor.see("duration")).to_have_text(re.compile(r"^[01]:[0-5]\d$"))
 
 
 async def test_an_incoming_call_is_answered(visitor: Visitor):
