@@ -21,8 +21,7 @@ from bridge.agent.timing import Stopwatch, in_milliseconds
 from bridge.agent.tones import tone
 from bridge.agent.turns import Moment, Turns
 from bridge.agent.voice import Voices
-from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE, SILENCE, Frame, Push
-from bridge.audio.level import level
+from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.call import events
 from bridge.call.ends import Relay, Sink, Source
 from bridge.call.model import (
@@ -30,10 +29,9 @@ from bridge.call.model import (
     LegId,
     LegKind,
     LegStatistics,
-    ReceivedAudio,
     ReplyTiming,
-    SentAudio,
 )
+from bridge.call.traffic import Traffic
 
 AHEAD_SECONDS: Final = 5.0
 """The next sentence is asked for when so little is left to be said."""
@@ -97,8 +95,7 @@ class AgentLeg:
         self._filler = Filler(script.manners, self._mouth, providers.tts, observer)
         self._replying = False
         self._nudges = self._failures = 0
-        self._taken = self._given = 0
-        self._last_said = self._last_heard = SILENCE
+        self._traffic = Traffic()
 
     @property
     def source(self) -> Source:
@@ -121,10 +118,10 @@ class AgentLeg:
     def pull(self) -> bytes | None:
         """Give the agent's next 20 ms; None while it says nothing."""
         frame = self._mouth.pull()
-        self._last_said = frame or SILENCE
         if frame is None:
+            self._traffic.said = SILENCE
             return None
-        self._given += 1
+        self._traffic.say(frame)
         if self._mouth.begins and (timing := self._watch.spoke(_now())):
             self._replies.append(timing)
             self._note("agent.replied", in_milliseconds(timing))
@@ -132,8 +129,7 @@ class AgentLeg:
 
     def push(self, frame: Frame, now: float) -> None:
         """Take the next 20 ms of the caller."""
-        self._last_heard = frame.pcm
-        self._taken += 1
+        self._traffic.hear(frame.pcm)
         if self._group is None or self._over.is_set() or self.script.mode is AgentMode.BOT:
             return
         working = self._step is not None and not self._step.done()
@@ -196,17 +192,8 @@ class AgentLeg:
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the agent says, `sent` what it hears."""
         return LegStatistics(
-            received=ReceivedAudio(
-                packets=self._given,
-                bytes=self._given * FRAME_BYTES,
-                frames=self._given,
-                level_dbov=level(self._last_said),
-            ),
-            sent=SentAudio(
-                packets=self._taken,
-                bytes=self._taken * FRAME_BYTES,
-                level_dbov=level(self._last_heard),
-            ),
+            received=self._traffic.received(),
+            sent=self._traffic.sent(),
             replies=tuple(self._replies),
         )
 

@@ -42,7 +42,7 @@ from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
 from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
 from bridge.audio.rung import Effort
-from bridge.call.machine import CallLimits
+from bridge.call.limits import CallLimits
 from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.legs.simulator import parse_speech

@@ -31,8 +31,6 @@ class Vad:
         self._heard = False
         self.seconds = 0.0
         """Time given to it so far."""
-        self.speech_seconds = 0.0
-        """Of these, the time in which the frame itself was loud."""
         self.silence_seconds = 0.0
         """Time since the last loud frame, or since the beginning."""
 
@@ -54,7 +52,6 @@ class Vad:
         self.seconds += FRAME_SECONDS
         if loud:
             self._heard = True
-            self.speech_seconds += FRAME_SECONDS
             self.silence_seconds = 0.0
         else:
             self.silence_seconds += FRAME_SECONDS

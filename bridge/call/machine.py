@@ -36,6 +36,7 @@ from bridge.call.commands import (
     RouteAudio,
     SendDigits,
 )
+from bridge.call.limits import CallLimits
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
 from bridge.call.routing import Heard, Hears, RoutedLeg, routing_table
 from bridge.errors import InvalidState, LegNotFound, Unsupported
@@ -53,33 +54,6 @@ TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
 }
 
 UNANSWERED = frozenset({State.INITIATED, State.RINGING})
-_CLASHING = {
-    LegKind.RECORDER: (LegKind.SOCKET, LegKind.STREAM),
-    LegKind.SOCKET: (LegKind.RECORDER,),
-    LegKind.STREAM: (LegKind.RECORDER,),
-}
-"""Kinds that a call has one or the other of, where `CallLimits.exclusive` is set."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallLimits:
-    """How long things may take, in seconds."""
-
-    ring_seconds: float
-    call_seconds: float
-    alone_seconds: float
-    talk_seconds: float = math.inf
-    """From the answer on; `call_seconds` is from the beginning on."""
-    exclusive: bool = False
-    """Whether a call is recorded or streamed, never both."""
-
-    def tightened(self, *, ring_seconds: float, talk_seconds: float) -> "CallLimits":
-        """Give these limits for a call that wants tighter ones; 0 wants none."""
-        return replace(
-            self,
-            ring_seconds=min(self.ring_seconds, ring_seconds or math.inf),
-            talk_seconds=min(self.talk_seconds, talk_seconds or math.inf),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +193,7 @@ class CallMachine:
         Raises:
             InvalidState: the call is recorded and would be streamed, or the other way round.
         """
-        clashing = _CLASHING.get(kind, ()) if self._limits.exclusive else ()
+        clashing = self._limits.clashing(kind)
         if any(leg.kind in clashing for leg in self.legs.values()):
             raise InvalidState("a call is recorded or streamed, not both (recording.exclusive)")
 

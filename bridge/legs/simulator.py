@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
-from bridge.audio.level import level
 from bridge.audio.vad import Vad
 from bridge.audio.wav import parse_wav
 from bridge.call.ends import Relay, Sink, Source
@@ -25,9 +24,8 @@ from bridge.call.model import (
     LegId,
     LegKind,
     LegStatistics,
-    ReceivedAudio,
-    SentAudio,
 )
+from bridge.call.traffic import Traffic
 from bridge.errors import RemoteProtocolError
 
 HANG_UP_SECONDS: Final = 3.0
@@ -218,10 +216,7 @@ class SimulatedContact:
         self._emit: Callable[[LegEvent], None] | None = None
         """Set while the contact is connected."""
         self._push: Push | None = None
-        self._heard_frames = 0
-        self._heard = SILENCE
-        self._said_frames = 0
-        self._said = SILENCE
+        self._traffic = Traffic()
         self.digits = ""
         """The last digits the contact was sent, at most `MOST_DIGITS`."""
 
@@ -253,21 +248,19 @@ class SimulatedContact:
         """Give the next frame of what the contact says; None while it says nothing, or echoes."""
         if self._emit is None or self.timed:
             return None
-        self._said = self._voice.say()
-        self._said_frames += 1
-        return self._said
+        frame = self._voice.say()
+        self._traffic.say(frame)
+        return frame
 
     def push(self, frame: Frame, now: float) -> None:
         """Hear a frame; the echo says it in the same call."""
         if self._emit is None:
             return
-        self._heard = frame.pcm
-        self._heard_frames += 1
+        self._traffic.hear(frame.pcm)
         if not self.timed:
             self._voice.hear(frame.pcm)
         elif self._push is not None:
-            self._said = frame.pcm
-            self._said_frames += 1
+            self._traffic.say(frame.pcm)
             self._push(frame, now)
 
     async def run(self, emit: Callable[[LegEvent], None]) -> None:
@@ -298,19 +291,7 @@ class SimulatedContact:
 
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the contact says, `sent` what it hears."""
-        return LegStatistics(
-            received=ReceivedAudio(
-                packets=self._said_frames,
-                bytes=self._said_frames * FRAME_BYTES,
-                frames=self._said_frames,
-                level_dbov=level(self._said),
-            ),
-            sent=SentAudio(
-                packets=self._heard_frames,
-                bytes=self._heard_frames * FRAME_BYTES,
-                level_dbov=level(self._heard),
-            ),
-        )
+        return LegStatistics(received=self._traffic.received(), sent=self._traffic.sent())
 
     async def _live(self, emit: Callable[[LegEvent], None]) -> EndReason:
         """Ring and talk; return why the contact left."""

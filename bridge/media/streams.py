@@ -166,7 +166,10 @@ class StreamLeg:
                 level_dbov=level(self._said),
             ),
             sent=self.sent(self.facts.tracks[0]),
-            discarded={"bad_message": sum(self._ignored.values())},
+            discarded={
+                "bad_message": sum(self._ignored.values()),
+                "too_many_marks": self._outbox.dropped_marks,
+            },
         )
 
     def sent(self, track: Channel) -> SentAudio:

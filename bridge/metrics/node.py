@@ -24,6 +24,7 @@ DISCARD_REASONS: Final = (
     "bad_rtcp",
     "unsendable",
     "bad_message",
+    "too_many_marks",
     OTHER,
 )
 """Why a datagram, or a stream's message, changed nothing: the keys of `LegStatistics.discarded`."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from bridge.call import events
-from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
 from bridge.call.model import (
     CallDetails,
     CallFacts,

@@ -62,11 +62,6 @@ class RtpPacket(NamedTuple):
     """Content of the header extension, undecoded (RFC 8285)."""
 
 
-def is_rtcp(data: bytes) -> bool:
-    """Tell RTCP from RTP where both share a port (RFC 5761 §4)."""
-    return len(data) > 1 and 192 <= data[1] <= 223
-
-
 def after_extension(data: bytes) -> int:
     """Tell where the payload of a packet begins whose form is `PLAIN` and `EXTENDED`.
 
@@ -163,11 +158,6 @@ class OutgoingStream:
     def last_timestamp(self) -> int:
         """RTP timestamp of the last packet (of the start, before the first one)."""
         return self._timestamp & _TIMESTAMP_MASK
-
-    @property
-    def next_sequence(self) -> int:
-        """Sequence number of the next packet."""
-        return self._sequence & _SEQUENCE_MASK
 
     def stamp(
         self, frame_pts: int, timeline: Hashable, now: float, samples: int = PACKET_SAMPLES

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from bridge.call import commands, events
-from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
 from bridge.errors import InvalidState, LegNotFound, Unsupported
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.call import commands, events
-from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import InvalidState

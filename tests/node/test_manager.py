@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from bridge.call import events
-from bridge.call.machine import CallLimits
+from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LegId, LegKind, LineName, Party, State
 from bridge.errors import (
     CallNotFound,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.call.machine import CallLimits
+from bridge.call.limits import CallLimits
 from bridge.call.model import LineName
 from bridge.errors import LimitExceeded
 from bridge.metrics.registry import Metrics

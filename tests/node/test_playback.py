@@ -10,7 +10,7 @@ import pytest
 
 from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
-from bridge.call.machine import CallLimits
+from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.errors import CallNotFound, InvalidState, NotFound

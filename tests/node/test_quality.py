@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
 from bridge.call.model import (
     CallFacts,
     CallId,

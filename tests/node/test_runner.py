@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.call import events
-from bridge.call.machine import CallLimits, CallMachine
+from bridge.call.limits import CallLimits
+from bridge.call.machine import CallMachine
 from bridge.call.model import (
     CallFacts,
     CallId,
