@@ -13,10 +13,11 @@ NEEDS = {
     "coturn": ("turnserver", "apt-get install coturn"),
     "promtool": ("promtool", "apt-get install prometheus"),
     "pesq": ("pesq", "make test-tools, which compiles it"),
+    "libwebrtc": ("webrtc", "pip install wrtc"),
 }
 """By marker: what its tests need, and how to get it."""
 
-MODULES = {"pesq"}
+MODULES = {"pesq", "webrtc"}
 HEAVY = ("browser", "load")
 """These run one after the other: side by side they would spoil each other's sound."""
 

@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from aioice import Candidate, Connection
 from aioice.ice import CandidatePair, StunProtocol
-from aiortc import RTCDtlsTransport
+from aiortc import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from pylibsrtp import Session
 from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
+from typing_extensions import override
 
 if TYPE_CHECKING:
     import asyncio
+
+    from OpenSSL import SSL
+
+# Forward secrecy only. A DTLS client has to offer the suites of every kind of certificate that a
+# server may hold; aiortc offers ECDSA's alone.
+_CIPHERS = b":".join(
+    b"ECDHE-%s-%s" % (kind, cipher)
+    for kind in (b"ECDSA", b"RSA")
+    for cipher in (b"AES128-GCM-SHA256", b"CHACHA20-POLY1305", b"AES128-SHA", b"AES256-SHA")
+)
 
 srtp_ffi: Any = ffi
 srtp_lib: Any = lib
@@ -23,6 +34,16 @@ srtp_lib: Any = lib
 def srtp_handle(session: Session) -> Any:  # noqa: ANN401
     """Give libsrtp's own context of a session, valid as long as the session lives."""
     return session._srtp[0]
+
+
+class DtlsCertificate(RTCCertificate):
+    """A certificate with which peers that hold an ECDSA or an RSA certificate can be met."""
+
+    @override
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> "SSL.Context":
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(_CIPHERS)
+        return context
 
 
 def nominated(connection: Connection) -> CandidatePair | None:

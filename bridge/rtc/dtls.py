@@ -48,7 +48,7 @@ class Certificates:
             now: Monotonic seconds.
         """
         if self._current is None or now - self._made_at >= _RENEW_SECONDS:
-            stock = RTCCertificate.generateCertificate()
+            stock = borrowed.DtlsCertificate.generateCertificate()
             prints = {one.algorithm: one.value for one in stock.getFingerprints()}
             self._current = Certificate(stock, prints[_ALGORITHM])
             self._made_at = now

@@ -11,6 +11,7 @@ from aioice import Candidate, Connection, stun
 from aioice.ice import CandidatePair, StunProtocol
 from aiortc import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80
+from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
 import bridge.rtc
@@ -84,6 +85,17 @@ def test_dtls_takes_role_and_profiles_before_the_handshake():
     source = inspect.getsource(RTCDtlsTransport.start)
     assert "srtp_profiles=self._srtp_profiles" in source
     assert 'if self._role == "auto"' in source
+
+
+def test_dtls_asks_its_certificate_for_the_context_of_the_handshake():
+    source = inspect.getsource(RTCDtlsTransport.start)
+    assert "._create_ssl_context(\n" in source
+    context = borrowed.DtlsCertificate.generateCertificate()._create_ssl_context(
+        srtp_profiles=[SRTP_AEAD_AES_128_GCM]
+    )
+    assert {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"} <= {
+        *SSL.Connection(context).get_cipher_list()
+    }
 
 
 def test_dtls_has_no_keys_and_no_task_before_the_handshake():
