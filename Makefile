@@ -39,7 +39,7 @@ check: $(DEV) check-web  ## formatting, lint, types, import rules
 	$(BIN)/mypy bridge tests
 	$(BIN)/lint-imports
 
-bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay")
+bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
 
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")

@@ -6,6 +6,7 @@ anew, one after the other; the tables show medians over the repeats. Written to 
 target was missed.
 
     python -m tests.load.bench [--quick] [--only echo,janus,relay] [--legs 4,24] [--repeats 2] [--publish]
+    python -m tests.load.bench --against <git ref> [--rounds 30]
 """
 
 import argparse
@@ -18,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.load import janus, jobs, published, report, servers, services, targets
+from tests.load import against, janus, jobs, published, report, servers, services, targets
 from tests.load.measure import Run
 from tests.load.rows import Row, rows
 from tests.load.targets import Results
@@ -33,6 +34,8 @@ FULL = 95.0
 def main() -> int:
     """Measure, print, write; 0 when every target was met."""
     options = _options()
+    if options.against:
+        return _compare(options.against, rounds=options.rounds)
     begun = time.monotonic()
     results = Results()
     wanted = [one for one in options.only if not _missing(one, results)]
@@ -58,6 +61,14 @@ def main() -> int:
     content = json.dumps(report.as_json(results, table, found, notes), indent=2)
     (BUILD / "bench.json").write_text(content + "\n")
     return 1 if results.failed or not all(one.met for one in found) else 0
+
+
+def _compare(ref: str, *, rounds: int) -> int:
+    """Compare with another commit; 0 when no load costs more than it may."""
+    found = against.measure(ref, rounds=rounds, seconds=against.SECONDS)
+    against.write(ref, found, BUILD)
+    print(f"\n{against.markdown(ref, found)}")
+    return 0 if all(one.met for one in found) else 1
 
 
 def _missing(section: str, results: Results) -> bool:
@@ -162,6 +173,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each window")
     parser.add_argument("--quick", action="store_true", help="one repeat of short windows")
     parser.add_argument("--publish", action="store_true", help="put the tables into README.md")
+    parser.add_argument(
+        "--against", metavar="REF", default="", help="compare the cost of a leg with this commit's"
+    )
+    parser.add_argument("--rounds", type=int, default=30, help="of a comparison")
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.seconds = 1, 3.0

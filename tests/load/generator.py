@@ -9,6 +9,8 @@ import gc
 import json
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -70,11 +72,10 @@ class Plan:
         return asdict(self)
 
 
-@dataclass(slots=True)
-class _Load:
-    """What a run has open."""
+@dataclass(slots=True, kw_only=True)
+class Load:
+    """The legs that a run has at one server."""
 
-    plan: Plan
     calls: Caller
     session: aiohttp.ClientSession
     result: Run
@@ -82,34 +83,50 @@ class _Load:
     quiet: Loop
     host: str
     """Address of the peers."""
+    first_ssrc: int
     certificate: RTCCertificate = field(default_factory=RTCCertificate.generateCertificate)
     talkers: list[Talker] = field(default_factory=list)
     open: list[Call] = field(default_factory=list)
     recorded: bool = False
 
 
-async def run(plan: Plan) -> Run:
-    """Open the legs, measure every window, close the legs."""
-    result = Run(target=plan.target)
+@asynccontextmanager
+async def connect(
+    *, target: str, url: str, kind: str, nodes: int = 1, first_ssrc: int = 0x1000
+) -> AsyncIterator[Load]:
+    """Connect to a server, with no legs yet; legs still open at the end are closed."""
     async with (
         aiohttp.ClientSession() as session,
-        caller(session, plan.url, kind=plan.kind, nodes=plan.nodes) as calls,
+        caller(session, url, kind=kind, nodes=nodes) as calls,
     ):
-        # Janus takes no calls on loopback.
-        host = own_address() if plan.kind == "janus" else "127.0.0.1"
-        load = _Load(plan, calls, session, result, make_loop(), make_loop(quiet=True), host)
-        await _warm(load)
+        load = Load(
+            calls=calls,
+            session=session,
+            result=Run(target=target),
+            loop=make_loop(),
+            quiet=make_loop(quiet=True),
+            # Janus takes no calls on loopback.
+            host=own_address() if kind == "janus" else "127.0.0.1",
+            first_ssrc=first_ssrc,
+        )
         try:
-            for step in plan.steps:
-                await _grow(load, step.legs)
-                await _record(load, recorded=step.recorded)
-                window = await _measure(load, step)
-                result.windows.append(window)
-                if _at_limit(plan, window):
-                    break
+            await _warm(load)
+            yield load
         finally:
-            await _leave(load)
-    return result
+            await leave(load)
+
+
+async def run(plan: Plan) -> Run:
+    """Open the legs, measure every window, close the legs."""
+    async with connect(target=plan.target, url=plan.url, kind=plan.kind, nodes=plan.nodes) as load:
+        for step in plan.steps:
+            await grow(load, step.legs)
+            await _record(load, recorded=step.recorded)
+            window = await _measure(load, plan, step)
+            load.result.windows.append(window)
+            if _at_limit(plan, window):
+                break
+    return load.result
 
 
 def _at_limit(plan: Plan, window: Window) -> bool:
@@ -119,17 +136,18 @@ def _at_limit(plan: Plan, window: Window) -> bool:
     return bool(plan.stop_at_lag) and (lag >= plan.stop_at_lag or tired)
 
 
-async def _warm(load: _Load) -> None:
+async def _warm(load: Load) -> None:
     """Hold one call for a moment, so that what is loaded once is not counted as a leg's."""
     await _join(load)
     await asyncio.sleep(0.5)
-    await _leave(load)
+    await leave(load)
     load.result.answers.clear()
     load.result.setups.clear()
     await asyncio.sleep(0.5)
 
 
-async def _grow(load: _Load, legs: int) -> None:
+async def grow(load: Load, legs: int) -> None:
+    """Make calls until there are so many legs, all talking."""
     gc.enable()
     gc.unfreeze()
     while len(load.talkers) < legs:
@@ -139,13 +157,15 @@ async def _grow(load: _Load, legs: int) -> None:
     gc.disable()
 
 
-async def _join(load: _Load) -> None:
+async def _join(load: Load) -> None:
     """Make one more call and let all its legs talk."""
     call = await load.calls.call()
     joined: list[Talker] = []
     for exchange, talks in zip(call.seats, call.talks, strict=True):
         number = len(load.talkers) + len(joined)
-        peer = LightPeer(host=load.host, certificate=load.certificate, ssrc=0x1000 + number)
+        peer = LightPeer(
+            host=load.host, certificate=load.certificate, ssrc=load.first_ssrc + number
+        )
         offer = await peer.offer()
         begun = time.monotonic()
         answer = await exchange(offer)
@@ -162,7 +182,7 @@ async def _join(load: _Load) -> None:
     load.talkers += joined
 
 
-async def _record(load: _Load, *, recorded: bool) -> None:
+async def _record(load: Load, *, recorded: bool) -> None:
     """Let all calls be recorded from now on, or none."""
     if recorded is not load.recorded:
         load.recorded = recorded
@@ -170,7 +190,8 @@ async def _record(load: _Load, *, recorded: bool) -> None:
             await call.record(recorded)
 
 
-async def _leave(load: _Load) -> None:
+async def leave(load: Load) -> None:
+    """End all calls."""
     for talker in load.talkers:
         talker.stop()
     for call in load.open:
@@ -181,8 +202,8 @@ async def _leave(load: _Load) -> None:
     load.open.clear()
 
 
-async def _measure(load: _Load, step: Step) -> Window:
-    plan, talkers = load.plan, load.talkers
+async def _measure(load: Load, plan: Plan, step: Step) -> Window:
+    talkers = load.talkers
     _say(f"{plan.target}: {len(talkers)} legs, {step.what or 'clean'}, {step.seconds:g} s")
     for talker in talkers:
         talker.begin_window(Impairment(seed=talker.number, loss=step.loss, jitter=step.jitter))
@@ -190,13 +211,13 @@ async def _measure(load: _Load, step: Step) -> Window:
     for talker in talkers:
         talker.lateness.clear()
     pids = measure.family(plan.pid)
-    before = await _scrape(load)
+    before = await _scrape(load, plan)
     begin, server, own = time.monotonic(), measure.cpu_seconds(pids), time.process_time()
     await asyncio.sleep(step.seconds)
     end, server = time.monotonic(), measure.cpu_seconds(pids) - server
     own = time.process_time() - own
     lateness = [late for talker in talkers for late in talker.lateness]
-    after = await _scrape(load)
+    after = await _scrape(load, plan)
     resident = measure.resident_bytes(pids)
     await asyncio.sleep(0.5)
     window = Window(
@@ -214,11 +235,11 @@ async def _measure(load: _Load, step: Step) -> Window:
     return window
 
 
-async def _scrape(load: _Load) -> str:
+async def _scrape(load: Load, plan: Plan) -> str:
     """Ask a bridge for its metrics; other servers have none."""
-    if load.plan.kind in ("stock", "janus"):
+    if plan.kind in ("stock", "janus"):
         return ""
-    async with load.session.get(f"{load.plan.url}/metrics") as response:
+    async with load.session.get(f"{plan.url}/metrics") as response:
         return await response.text()
 
 

@@ -46,10 +46,14 @@ class _Recipe:
 
 
 @contextmanager
-def start(target: str, *, core: int | None, **more: str) -> Iterator[Server]:
+def start(target: str, *, core: int | None, root: str = str(ROOT), **more: str) -> Iterator[Server]:
     """Start `bridge`, `stock` or `janus`, wait until it is ready, and stop it at the end.
 
-    `more` are environment variables for it.
+    Args:
+        target: Which server.
+        core: Where it is to run; None: anywhere.
+        root: The checkout whose bridge is started.
+        more: Environment variables for it.
 
     Raises:
         RuntimeError: it ended, or was not ready in 20 s; its output is in the message.
@@ -62,7 +66,7 @@ def start(target: str, *, core: int | None, **more: str) -> Iterator[Server]:
             process = subprocess.Popen(
                 recipe.command,
                 env=recipe.environment | more,
-                cwd=ROOT,
+                cwd=root,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,

@@ -1,12 +1,15 @@
 """One leg of the load: says the bursts on time, through a network that may be bad."""
 
 import asyncio
+import math
 
 from tests.load.signal import PERIOD_FRAMES, Loop
 from tests.support.impairment import Impairment, Schedule
 from tests.support.light_peer import Departure, LightPeer
 
 FRAME_SECONDS = 0.02
+FRAME_SAMPLES = 960
+"""Of the RTP clock, 48 kHz."""
 
 
 class Talker:
@@ -16,9 +19,17 @@ class Talker:
         number: Among all legs; each begins elsewhere in the loop.
         peer: Connected.
         loop: What it says.
+        clock: When it says it; the running event loop unless given.
     """
 
-    def __init__(self, number: int, peer: LightPeer, loop: Loop) -> None:
+    def __init__(
+        self,
+        number: int,
+        peer: LightPeer,
+        loop: Loop,
+        *,
+        clock: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.number = number
         self.peer = peer
         self.hears: Talker | None = None
@@ -27,6 +38,7 @@ class Talker:
         """When the packets with an onset were sent; with jitter, when they were to be sent."""
         self.lateness: list[float] = []
         self._loop = loop
+        self._clock = clock or asyncio.get_running_loop()
         self._network = Impairment()
         self._schedule = Schedule(self._network)
         self._sent = 0
@@ -36,13 +48,22 @@ class Talker:
 
     def start(self) -> None:
         """Begin to talk."""
-        self._begun = asyncio.get_running_loop().time()
+        self._begun = self._clock.time()
         self._tick()
 
     def stop(self) -> None:
         """Fall silent."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def resume(self) -> None:
+        """Talk again after `stop`, in the phase of before; nothing was sent meanwhile (DTX)."""
+        clock = self._clock
+        due = self._begun + self._sent * FRAME_SECONDS
+        missed = max(0, math.ceil((clock.time() - due) / FRAME_SECONDS))
+        self.peer.pause(missed * FRAME_SAMPLES)
+        self._begun += missed * FRAME_SECONDS
+        self._timer = clock.call_at(due + missed * FRAME_SECONDS, self._tick)
 
     def begin_window(self, network: Impairment) -> None:
         """Forget what was measured; what is sent goes through this network from now on."""
@@ -53,7 +74,7 @@ class Talker:
         self.peer.arrivals.clear()
 
     def _tick(self) -> None:
-        clock = asyncio.get_running_loop()
+        clock = self._clock
         due = self._begun + self._sent * FRAME_SECONDS
         now = clock.time()
         self.lateness.append(now - due)

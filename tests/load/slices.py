@@ -1,0 +1,152 @@
+"""The load generator of a comparison: two builds alive at once take turns of a few seconds.
+
+In each round every build carries the same packets for one slice, in random order, while the other
+build's calls are silent; so both see the same machine within a few seconds, which separate runs do
+not. Started by `tests.load.against` with a plan (JSON) on standard input; writes the slices (JSON)
+to standard output.
+"""
+
+import asyncio
+import gc
+import json
+import random
+import sys
+import time
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import uvloop
+
+from tests.load import measure
+from tests.load.generator import Load, connect, grow
+
+SSRC_SPACING = 0x1000
+SETTLE_SECONDS = 0.3
+"""At the begin of each slice: what waking costs is not counted."""
+DRAIN_SECONDS = 0.3
+"""After each slice: what is still under way arrives."""
+_DECODED_TALKERS = 4
+"""Delays are looked for on so many legs; decoding takes the generator longer than the slice else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One of the two servers."""
+
+    name: str
+    url: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure."""
+
+    builds: list[Build]
+    kind: str
+    """Of the calls: `echo`, `pair` or `trio`."""
+    legs: int
+    """At each build."""
+    rounds: int
+    seconds: float
+    """Of each slice."""
+    seed: int
+    """Of the order within the rounds."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Slice:
+    """What one build did in one slice."""
+
+    build: str
+    cpu_per_leg: float
+    """Percent of a core."""
+    delays: list[float] = field(default_factory=list)
+    """Seconds."""
+    worst_rate: float = 0.0
+    """Packets a second on the leg that received fewest."""
+    lateness: float = 0.0
+    """99th percentile of how late the generator sent, seconds."""
+
+
+async def run(plan: Plan) -> list[list[Slice]]:
+    """Measure every round; each has one slice of every build, in the order in which they ran."""
+    order = random.Random(plan.seed)
+    async with AsyncExitStack() as stack:
+        loads = []
+        for number, build in enumerate(plan.builds, 1):
+            load = await stack.enter_async_context(
+                connect(
+                    target=build.name,
+                    url=build.url,
+                    kind=plan.kind,
+                    first_ssrc=number * SSRC_SPACING,
+                )
+            )
+            await grow(load, plan.legs)
+            for talker in load.talkers:
+                talker.stop()
+            loads.append((build, load))
+        rounds = []
+        for number in range(plan.rounds):
+            order.shuffle(loads)
+            rounds.append([await _slice(build, load, plan.seconds) for build, load in loads])
+            _report_progress(number, plan)
+        return rounds
+
+
+async def _slice(build: Build, load: Load, seconds: float) -> Slice:
+    """Let one build's legs talk for a while."""
+    for talker in load.talkers:
+        talker.peer.arrivals.clear()
+        talker.onsets.clear()
+        talker.resume()
+    await asyncio.sleep(SETTLE_SECONDS)
+    for talker in load.talkers:
+        talker.lateness.clear()
+    pids = measure.family(build.pid)
+    begin, used = time.monotonic(), measure.cpu_seconds(pids)
+    await asyncio.sleep(seconds)
+    end, used = time.monotonic(), measure.cpu_seconds(pids) - used
+    for talker in load.talkers:
+        talker.stop()
+    lateness = [late for talker in load.talkers for late in talker.lateness]
+    await asyncio.sleep(DRAIN_SECONDS)
+    measured = Slice(
+        build=build.name,
+        cpu_per_leg=100 * used / (end - begin) / len(load.talkers),
+        delays=_delays(load, begin, end),
+        worst_rate=min(measure.rate(one.peer.arrivals, begin, end) for one in load.talkers),
+        lateness=measure.percentile(lateness, 99),
+    )
+    gc.collect()
+    return measured
+
+
+def _delays(load: Load, begin: float, end: float) -> list[float]:
+    found: list[float] = []
+    for talker in [one for one in load.talkers if one.hears is not None][:_DECODED_TALKERS]:
+        assert talker.hears is not None
+        sent = [one for one in talker.hears.onsets if begin <= one.time < end]
+        pairs = measure.match(sent, measure.heard_onsets(talker.peer.arrivals))
+        found += [delay for _, delay in pairs]
+    return found
+
+
+def _report_progress(number: int, plan: Plan) -> None:
+    if (number + 1) % 10 == 0 or number + 1 == plan.rounds:
+        text = f"  {plan.kind}: round {number + 1} of {plan.rounds}"
+        print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Do what standard input says."""
+    tree: dict[str, Any] = json.load(sys.stdin)
+    plan = Plan(**tree | {"builds": [Build(**build) for build in tree["builds"]]})
+    rounds = uvloop.run(run(plan))
+    json.dump([[asdict(one) for one in each] for each in rounds], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
