@@ -17,7 +17,7 @@ from bridge.app.build import Bridge, Place, build
 from bridge.errors import SettingsError
 from bridge.heartbeat import beat
 from bridge.net.directory import FOLDER
-from bridge.net.siblings import listen
+from bridge.net.siblings import listen, node_socket_path, socket_path
 from bridge.node.manager import Manager
 from bridge.settings import DEMO_KEY, Settings
 from bridge.supervisor import Seat, watch
@@ -56,14 +56,18 @@ async def _serve(chosen: Settings, seat: Seat | None) -> None:
     if seat is not None:
         bridge.application[METRICS].forerunners(stuck=seat.stuck, lost=seat.lost)
         bridge.background.spawn(beat(seat.pipe), name="beat")
+    runners = [runner]
     try:
+        if bridge.node_application is not None and seat is not None:
+            runners.append(await _answer_siblings(bridge.node_application, chosen, seat))
         await _listen(runner, chosen, seat)
         _announce(chosen)
         await _told_to_stop(bridge, seat)
         log.info("node.stopping")
     finally:
         await bridge.aclose()
-        await runner.cleanup()
+        for each in runners:
+            await each.cleanup()
         await bridge.let_go()
 
 
@@ -88,10 +92,21 @@ async def _sweep(manager: Manager) -> None:
             gc.collect()
 
 
+async def _answer_siblings(
+    application: web.Application, chosen: Settings, seat: Seat
+) -> web.AppRunner:
+    """Answer what the other nodes ask, on a socket that carries nothing else."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+    await runner.setup()
+    path = node_socket_path(Path(chosen.data.dir) / FOLDER, seat.index)
+    await web.SockSite(runner, listen(path)).start()
+    return runner
+
+
 async def _listen(runner: web.AppRunner, chosen: Settings, seat: Seat | None) -> None:
     tls = _tls(chosen)
     if seat is not None:
-        inside = listen(Path(chosen.data.dir) / FOLDER, seat.index)
+        inside = listen(socket_path(Path(chosen.data.dir) / FOLDER, seat.index))
         await web.SockSite(runner, inside).start()
         for descriptor in seat.listeners:
             listener = socket.socket(fileno=descriptor)

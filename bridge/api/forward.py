@@ -1,9 +1,9 @@
 """Requests about a call that another node owns: passed on to it, once, as they are.
 
 Only a bridge of several nodes has these middlewares. A call's owner is read from its id, wherever the
-path or the body names it. Plain requests travel over kept connections; a WebSocket becomes
-a tunnel of bytes that neither side has to understand. What arrives over the siblings' socket
-is never passed on again, so nothing travels in circles.
+path or the body names it; what has no route is answered where it came. Plain requests travel over
+kept connections; only a WebSocket's route becomes a tunnel of bytes that neither side has to
+understand. What arrives over the siblings' socket is never passed on again, so nothing travels in circles.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from bridge.api.auth import note_rate
 from bridge.api.body import named_call, read_bytes
 from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
-from bridge.api.routes import STARTS_CALLS
+from bridge.api.routes import SOCKETS, STARTS_CALLS
 from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
@@ -79,6 +79,8 @@ async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
         if _upgrades(request) and request.transport is not None:
             narrow(request.transport)
         return await handler(request)
+    if request.match_info.http_exception is not None:
+        return await handler(request)
     call_id = await _call_id(request)
     owner = owner_of(call_id) if call_id else await _place(request)
     if owner is None or owner == siblings.own:
@@ -99,7 +101,9 @@ async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _upgrades(request: web.Request) -> bool:
-    return request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+    """Whether it asks for a WebSocket where there is one; elsewhere an upgrade is ignored."""
+    asked = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+    return asked and request.match_info.handler in SOCKETS
 
 
 async def _place(request: web.Request) -> int | None:
@@ -193,13 +197,32 @@ async def _tunnel(request: web.Request, path: Path) -> web.StreamResponse:
         async with asyncio.timeout(ANSWER_SECONDS):
             writer.write(_head(request))
             status, headers = _read_head(await reader.readuntil(b"\r\n\r\n"))
-            if status != HTTPStatus.SWITCHING_PROTOCOLS:
-                length = int(headers.pop(hdrs.CONTENT_LENGTH, "0"))
-                content = await reader.readexactly(length)
-                return web.Response(status=status, headers=headers, body=content)
-        return await _pump(request, headers, reader, writer)
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return await _pump(request, headers, reader, writer)
+        return await _refuse(request, status, headers, reader)
     finally:
         writer.close()
+
+
+async def _refuse(
+    request: web.Request,
+    status: int,
+    headers: CIMultiDict[str],
+    reader: asyncio.StreamReader,
+) -> web.StreamResponse:
+    """Pass on the owner's refusal of a socket, whose length it says, a piece at a time."""
+    left = int(headers.get(hdrs.CONTENT_LENGTH, "0"))
+    kept = CIMultiDict((n, text) for n, text in headers.items() if n.lower() not in OF_ONE_HOP)
+    response = web.StreamResponse(status=status, headers=kept)
+    response.force_close()
+    await response.prepare(request)
+    while left > 0 and (piece := await reader.read(min(left, PIECE))):
+        left -= len(piece)
+        await response.write(piece)
+    if left and request.transport is not None:
+        # Cut short: the end of the body must not look like one.
+        request.transport.abort()
+    return response
 
 
 async def _pump(
@@ -274,7 +297,10 @@ def _passed(request: web.Request, left_out: frozenset[str]) -> CIMultiDict[str]:
 
 def _head(request: web.Request) -> bytes:
     lines = [f"{request.method} {request.rel_url.raw_path_qs} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in _passed(request, frozenset()).items()]
+    lines += [
+        f"{name}: {value}"
+        for name, value in _passed(request, frozenset({"transfer-encoding"})).items()
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 

@@ -1,16 +1,18 @@
 """Where gateway engines post their events."""
 
+from typing import Final
+
 from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import read_bytes
 from bridge.api.keys import KEYS, SIBLINGS
-from bridge.api.middleware import from_sibling
+from bridge.call.model import LineName
 from bridge.node.gateway import GatewayProvider
 from bridge.wire.gateway import read_webhook
 
-PASSED_ON = ("Content-Type", "Authorization", "token")
-"""The headers that matter."""
+NODE_PATH: Final = "/node/gateway"
+"""Where nodes give each other the events of a line's engine."""
 GATEWAY: web.AppKey[GatewayProvider] = web.AppKey("gateway", GatewayProvider)
 
 
@@ -24,10 +26,19 @@ async def webhook(request: web.Request) -> web.Response:
     body = await read_bytes(request)
     request.app[GATEWAY].told(line, read_webhook(body, request.content_type))
     siblings = request.app.get(SIBLINGS)
-    if siblings is not None and not from_sibling(request):
-        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-        await siblings.tell_all(request.rel_url.raw_path_qs, headers=headers, body=body)
+    if siblings is not None:
+        headers = {"Content-Type": request.content_type}
+        await siblings.tell_all(NODE_PATH, headers=headers, body=body, line=line)
     return render.success({"ok": True})
 
 
+async def sibling_webhook(request: web.Request) -> web.Response:
+    """Take an event that a line's engine posted to another node."""
+    body = await read_bytes(request)
+    line = LineName(request.query["line"])
+    request.app[GATEWAY].told(line, read_webhook(body, request.content_type))
+    return web.Response()
+
+
 ROUTES = (web.post("/gateway/webhook", webhook),)
+NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)

@@ -127,7 +127,7 @@ def allow_page(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def from_sibling(request: web.Request) -> bool:
-    """Whether the request came over the siblings' socket (`net.siblings`)."""
+    """Whether a sibling sent the request, its own or a client's that it passes on (`net.siblings`)."""
     if request.transport is None:
         return False
     carrier = request.transport.get_extra_info("socket")

@@ -40,6 +40,9 @@ STARTS_CALLS = frozenset(
 )
 """Handlers that begin a call: of several nodes, one that has few calls performs them."""
 
+SOCKETS = frozenset({media_socket.stream, media_socket.wadial})
+"""Handlers that open a WebSocket: of several nodes, one tunnels it to the other."""
+
 ROUTES = (
     web.get("/", page.index),
     web.get("/web/{name}", page.file),

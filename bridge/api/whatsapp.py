@@ -1,19 +1,17 @@
 """Meta's webhook, and the permission to call somebody."""
 
-import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import aiohttp
+import msgspec
 from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, Body, read_body
 from bridge.api.keys import KEYS, MANAGER, SIBLINGS
-from bridge.api.middleware import from_sibling
 from bridge.errors import Forbidden, NotFound, PayloadTooLarge, Unauthorized
-from bridge.net.siblings import ASK_SECONDS, Siblings
+from bridge.net.siblings import Siblings
 from bridge.node.whatsapp import CloudProvider
 from bridge.wire.moment import moment
 from bridge.wire.whatsapp import SIGNATURE_HEADER, challenge, is_signed, parse
@@ -59,8 +57,6 @@ async def webhook(request: web.Request) -> web.Response:
 
 async def sibling_webhook(request: web.Request) -> web.Response:
     """Take what Meta told another node; gives the ids of the calls that are not known here either."""
-    if not from_sibling(request):
-        raise web.HTTPNotFound
     body, numbers = await _signed(request)
     strange = _provider(request).take(
         parse(body), request.app[MANAGER], numbers=numbers, passed_on=True
@@ -154,17 +150,11 @@ async def _pass_on(
     strange: frozenset[str],
 ) -> None:
     for node in siblings.others():
-        try:
-            async with (
-                asyncio.timeout(ASK_SECONDS),
-                await siblings.send(
-                    node, "POST", NODE_PATH, headers={SIGNATURE_HEADER: signature}, body=body
-                ) as response,
-            ):
-                response.raise_for_status()
-                provider.known_elsewhere(strange - frozenset(await response.json()))
-        except (aiohttp.ClientError, OSError) as error:
-            siblings.note_silence(node, error)
+        headers = {SIGNATURE_HEADER: signature}
+        answer = await siblings.tell(node, NODE_PATH, headers=headers, body=body)
+        if answer is not None:
+            not_there = msgspec.json.decode(answer, type=frozenset[str])
+            provider.known_elsewhere(strange - not_there)
 
 
 def _moment(unix: float | None) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge import __version__
-from bridge.api import forward, siblings
+from bridge.api import forward
 from bridge.api.auth import Keys, Tickets
 from bridge.api.body import MOST_BYTES
 from bridge.api.events import settle, tell
@@ -35,6 +35,7 @@ from bridge.api.keys import (
 from bridge.api.middleware import IN_ORDER
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
+from bridge.api.siblings import node_application
 from bridge.api.simulator import SIMULATOR
 from bridge.app.agents import talk
 from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of
@@ -83,9 +84,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A built bridge: the web application, and what must be closed before and after it."""
+    """A built bridge: the web applications, and what must be closed before and after them."""
 
     application: web.Application
+    node_application: web.Application | None
+    """What the other nodes ask; None for the only node."""
     manager: Manager
     background: Tasks
 
@@ -193,7 +196,9 @@ def build(
         background.spawn(engine.lines.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
     tell(application, background, node=events.node, keeping=settings.events)
-    return Bridge(application, manager, background)
+    return Bridge(
+        application, node_application(application) if directory else None, manager, background
+    )
 
 
 def _know_lines(application: web.Application, engine: Engine) -> None:
@@ -248,7 +253,7 @@ def _application(directory: Shared | None, requests_per_minute: int) -> web.Appl
         middlewares=(*IN_ORDER, settle, forward.spend, forward.pass_on),
         client_max_size=MOST_BYTES,
     )
-    application.add_routes((*ROUTES, *siblings.ROUTES))
+    application.add_routes(ROUTES)
     application[DIRECTORY] = directory
     application[SIBLINGS] = directory.siblings
     application[RATE] = RateLimit(requests_per_minute)

@@ -1,8 +1,9 @@
 """The other nodes of this bridge, over Unix sockets in the data folder.
 
-Each node listens on `<data>/nodes/<index>.sock`, which its own user alone may open. Whoever asks
-there is a sibling: it has checked the request's origin and rate already, and a request that came
-that way is never passed on again.
+Each node listens on two of them, which its own user alone may open. Over `<data>/nodes/<index>.sock`
+come clients' requests that another node passes on: it has checked their origin and rate already,
+and what came that way is never passed on again. Over `<index>-node.sock` comes what nodes ask each
+other; an application of its own answers there, which no client's request reaches whatever its path.
 """
 
 import asyncio
@@ -50,13 +51,16 @@ class Siblings:
         self.count = count
         self._silent_until: dict[int, float] = {}
         self._sessions = {node: _session(self.path(node)) for node in self.others()}
+        self._own_sessions = {
+            node: _session(node_socket_path(folder, node)) for node in self.others()
+        }
 
     def others(self) -> Iterable[int]:
         """The other nodes' indexes."""
         return (node for node in range(self.count) if node != self.own)
 
     def path(self, node: int) -> Path:
-        """Where a node listens."""
+        """Return where a node listens for requests that are passed on."""
         return socket_path(self._folder, node)
 
     def sound(self) -> list[int]:
@@ -88,11 +92,11 @@ class Siblings:
         )
 
     async def ask(self, node: int, path: str, **query: str) -> bytes | None:
-        """Get what a sibling has at a path; None when it does not answer with 200 in time."""
+        """Get what a sibling has at a node path; None when it does not answer with 200 in time."""
         try:
             async with (
                 asyncio.timeout(ASK_SECONDS),
-                self._sessions[node].get(f"{BASE}{path}", params=query) as response,
+                self._own_sessions[node].get(f"{BASE}{path}", params=query) as response,
             ):
                 response.raise_for_status()
                 return await response.read()
@@ -106,36 +110,57 @@ class Siblings:
         answers = await asyncio.gather(*(self.ask(node, path, **query) for node in others))
         return dict(zip(others, answers, strict=True))
 
-    async def tell_all(self, target: str, *, headers: Mapping[str, str], body: bytes) -> None:
-        """Post the same to every sibling; one that does not answer in time is left out."""
-        await asyncio.gather(*(self._tell(node, target, headers, body) for node in self.others()))
-
-    async def _tell(self, node: int, target: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def tell(
+        self, node: int, path: str, *, headers: Mapping[str, str], body: bytes, **query: str
+    ) -> bytes | None:
+        """Post to a node path of a sibling; None when it does not answer with 200 in time."""
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                response = await self.send(node, "POST", target, headers=headers, body=body)
-                response.release()
+            async with (
+                asyncio.timeout(ASK_SECONDS),
+                self._own_sessions[node].post(
+                    f"{BASE}{path}",
+                    params=query,
+                    headers=headers,
+                    skip_auto_headers=NOT_MADE_UP,
+                    data=body,
+                ) as response,
+            ):
+                response.raise_for_status()
+                return await response.read()
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is one too
             self.note_silence(node, error)
+            return None
+
+    async def tell_all(
+        self, path: str, *, headers: Mapping[str, str], body: bytes, **query: str
+    ) -> None:
+        """Post the same to every sibling; one that does not answer in time is left out."""
+        await asyncio.gather(
+            *(self.tell(node, path, headers=headers, body=body, **query) for node in self.others())
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for session in self._sessions.values():
+        for session in (*self._sessions.values(), *self._own_sessions.values()):
             await session.close()
 
 
 def socket_path(folder: Path, node: int) -> Path:
-    """Where a node listens for its siblings."""
+    """Return where a node listens for requests that its siblings pass on."""
     return folder / f"{node}.sock"
 
 
-def listen(folder: Path, node: int) -> socket.socket:
+def node_socket_path(folder: Path, node: int) -> Path:
+    """Return where a node listens for what its siblings ask of it."""
+    return folder / f"{node}-node.sock"
+
+
+def listen(path: Path) -> socket.socket:
     """Open a node's socket for its siblings; takes the place of one that is left over.
 
     Raises:
         SettingsError: the path is longer than a socket's address may be.
     """
-    path = socket_path(folder, node)
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise SettingsError(f"data.dir: {path} is too long for a socket; choose a shorter folder")
     # Made under another name and then moved: nobody finds a socket that is not ready, or not 0600.

@@ -7,6 +7,7 @@ from yarl import URL
 
 from bridge.api.keys import DIRECTORY
 from bridge.net.directory import FOLDER
+from bridge.net.siblings import node_socket_path
 from bridge.node.directory import FAR_FEWER
 from bridge.settings import Http, Limits
 from bridge.wire.call_id import chirp, wavix
@@ -198,7 +199,9 @@ async def test_an_unreachable_number_leaves_no_count(nodes):
 
 def vanish(node) -> None:
     """Take a node's socket away, as if its process were gone."""
-    (node.bridge.application[DIRECTORY].siblings.path(1)).unlink()
+    path = node.bridge.application[DIRECTORY].siblings.path(1)
+    path.unlink()
+    node_socket_path(path.parent, 1).unlink()
 
 
 async def test_a_call_whose_owner_does_not_answer_is_a_502_that_says_when_to_retry(nodes):

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from bridge.errors import SettingsError
-from bridge.net.siblings import Siblings, listen, socket_path
+from bridge.net.siblings import Siblings, listen, node_socket_path, socket_path
 
 
 @pytest.fixture
@@ -36,21 +36,22 @@ async def first(folder):
     application.add_routes([web.get("/{any:.*}", answer)])
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.SockSite(runner, listen(folder, 1)).start()
+    for path in (socket_path(folder, 1), node_socket_path(folder, 1)):
+        await web.SockSite(runner, listen(path)).start()
     yield
     await runner.cleanup()
 
 
 def test_a_socket_takes_the_place_of_one_that_is_left_over(folder):
     for _ in range(2):
-        with listen(folder, 1):
+        with listen(socket_path(folder, 1)):
             assert socket_path(folder, 1).stat().st_mode & 0o777 == 0o600
     assert [path.name for path in folder.iterdir()] == ["1.sock"]
 
 
 def test_a_folder_that_is_too_long_is_refused_with_the_settings_name(folder):
     with pytest.raises(SettingsError, match=r"data\.dir"):
-        listen(folder / (100 * "x"), 0)
+        listen(socket_path(folder / (100 * "x"), 0))
 
 
 async def test_who_answers_is_heard_and_who_does_not_is_known(siblings, first):

@@ -13,6 +13,7 @@ SECOND = "01" + 15 * "AB"
 """The id of a call that the second node might have."""
 PIECE = bytes(4096)
 LARGE = bytes(range(256)) * 4096
+DOWNLOAD = 32 * 1024 * 1024
 
 
 class Owner:
@@ -29,6 +30,8 @@ class Owner:
             web.get(f"{path}/flood", self.flood),
             web.get(f"{path}/refused", self.refused),
             web.get(f"{path}/large", self.large),
+            web.get(f"{path}/download", self.download),
+            web.get(f"{path}/refused/large", self.refused_at_length),
             web.get(f"{path}/pieces", self.pieces),
             web.get(f"{path}/torn", self.torn),
             web.get(f"{path}/hangs", self.hangs),
@@ -64,6 +67,20 @@ class Owner:
 
     async def large(self, request: web.Request) -> web.Response:
         return web.Response(body=LARGE)
+
+    async def download(self, request: web.Request, status: int = 200) -> web.StreamResponse:
+        """Send a file; `sent` says how much of it has left."""
+        response = web.StreamResponse(status=status)
+        response.content_length = DOWNLOAD
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while self.sent < DOWNLOAD:
+                await response.write(PIECE)
+                self.sent += len(PIECE)
+        return response
+
+    async def refused_at_length(self, request: web.Request) -> web.StreamResponse:
+        return await self.download(request, status=409)
 
     async def pieces(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

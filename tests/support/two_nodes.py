@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.api.keys import DIRECTORY
 from bridge.app.build import Bridge, Place, build
 from bridge.net.directory import FOLDER
-from bridge.net.siblings import listen
+from bridge.net.siblings import listen, node_socket_path, socket_path
 from bridge.rtc.ice import Limits as Patience
 from bridge.settings import Data, Rtc, Settings
 from tests.support import inprocess
@@ -101,5 +101,11 @@ async def _run(
     stack.push_async_callback(bridge.aclose)
     runner = http.server.runner
     assert runner is not None
-    await web.SockSite(runner, listen(Path(chosen.data.dir) / FOLDER, place.index)).start()
+    folder = Path(chosen.data.dir) / FOLDER
+    await web.SockSite(runner, listen(socket_path(folder, place.index))).start()
+    assert bridge.node_application is not None
+    asked = web.AppRunner(bridge.node_application)
+    await asked.setup()
+    stack.push_async_callback(asked.cleanup)
+    await web.SockSite(asked, listen(node_socket_path(folder, place.index))).start()
     return Node(bridge, http)
