@@ -18,7 +18,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web bench soak rungs vads lock clean
+.PHONY: help run run-lan test test-tools check check-web bench soak flood rungs vads lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH
 
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
 	@exec $(BIN)/python -m tests.load.soak $(ARGS)
+
+flood: $(DEV)  ## strangers' STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
+	@exec $(BIN)/python -m tests.load.flood $(ARGS)
 
 rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
 	@exec $(BIN)/python -m tests.load.rungs $(ARGS)

@@ -79,7 +79,7 @@ class Rtc(Section, frozen=True):
     stun_urls: list[str] = msgspec.field(default_factory=lambda: ["stun:stun.l.google.com:19302"])
     """Told to browsers; the bridge itself asks no STUN server."""
     probe_private: bool = False
-    """Send checks to private, loopback and link-local candidates that a browser offers."""
+    """Send checks to all candidates that a browser offers, private ones too, before it has sent one."""
 
 
 class Media(Section, frozen=True):

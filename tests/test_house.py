@@ -53,6 +53,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/legs/dial.py": "a protocol",
     "bridge/call/notices.py": "a record without behaviour",
     "bridge/rtc/ice.py": "tests/rtc/test_peer*.py and test_hostile_datagrams.py go through it",
+    "bridge/rtc/demux.py": "as rtc/ice.py",
     "bridge/rtc/link.py": "as rtc/ice.py",
     "bridge/rtc/transport.py": "as rtc/ice.py",
     "bridge/api/openapi_chirp.py": "tests/api/test_openapi.py goes through it",

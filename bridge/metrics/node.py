@@ -13,6 +13,7 @@ DISCARD_REASONS: Final = (
     "unknown_source",
     "unknown_kind",
     "bad_stun",
+    "too_many_checks",
     "too_many_addresses",
     "dtls_overflow",
     "early_media",

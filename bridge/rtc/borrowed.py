@@ -66,6 +66,11 @@ def remote_candidates(connection: Connection) -> list[Candidate]:
     return connection._remote_candidates
 
 
+def add_remote_candidate(connection: Connection, candidate: Candidate) -> None:
+    """Pair an address of the peer with our sockets; unlike the public way it never waits."""
+    connection._add_remote_candidate(candidate, candidate.host)
+
+
 def dtls_prepare(
     transport: RTCDtlsTransport, *, role: str, profiles: list[SRTPProtectionProfile]
 ) -> None:

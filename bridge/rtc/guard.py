@@ -2,7 +2,8 @@
 
 Everything that arrives on a leg's port from anybody but its peer changes nothing: it is dropped and
 counted under one of `DISCARD_REASONS`, without a log line. Candidates that a peer offers are only
-probed when they are public addresses, so that an offer cannot make the bridge scan networks.
+probed when they are public addresses, so that an offer cannot make the bridge scan networks, and
+only few of them once the peer has sent a check, so that it cannot make the bridge send to others.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,11 @@ Address: TypeAlias = tuple[str, int]
 LARGEST_DATAGRAM: Final = 1500
 MOST_ADDRESSES: Final = 8
 """How many addresses of its peer a leg hears on one ICE connection."""
-MOST_CANDIDATES: Final = 32
-"""How many candidates of its peer a leg looks at."""
+MAX_PAIRS: Final = 16
+"""How many pairs of our sockets and offered candidates a leg checks."""
+MAX_LITE_CANDIDATES: Final = 2
+"""How many candidates of an ICE-lite browser peer a leg checks: such a peer has one host address for
+each IP version (RFC 8445 §5.2), and sends no check that could show which one is its own."""
 MOST_SOURCES: Final = 16
 """How many SSRCs a peer may use within one DTLS association."""
 MOST_PACKETS: Final = 500
@@ -44,6 +48,7 @@ DISCARD_REASONS: Final = (
     "unknown_source",  # not STUN, from an address that has not proved itself
     "unknown_kind",  # a first byte that is neither STUN, DTLS nor RTP (RFC 7983)
     "bad_stun",  # malformed, or without valid credentials
+    "too_many_checks",  # with our user fragment, but more in a second than any peer sends
     "too_many_addresses",
     "dtls_overflow",
     "early_media",  # RTP before the keys exist

@@ -11,7 +11,7 @@ import string
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aioice import Candidate, Connection, TransportPolicy, stun
 from aioice.candidate import candidate_priority
@@ -19,8 +19,16 @@ from aioice.ice import CandidatePair, StunProtocol
 from typing_extensions import override
 
 from bridge.rtc import borrowed
-from bridge.rtc.guard import LARGEST_DATAGRAM, MOST_CANDIDATES, Address, KnownAddresses, may_probe
+from bridge.rtc.demux import MediaSocket
+from bridge.rtc.guard import (
+    MAX_LITE_CANDIDATES,
+    MAX_PAIRS,
+    Address,
+    KnownAddresses,
+    may_probe,
+)
 from bridge.rtc.ports import PortPool
+from bridge.wire.sdp import Candidate as Offered
 from bridge.wire.sdp import RemoteAudio
 
 if TYPE_CHECKING:
@@ -68,56 +76,6 @@ class Owner(Protocol):
         ...
 
 
-class MediaSocket(StunProtocol):
-    """One UDP socket: tells apart what arrives (RFC 7983) and drops what is not the peer's."""
-
-    def __init__(self, connection: "IceConnection", candidate: Candidate) -> None:
-        super().__init__(connection)
-        self.local_candidate = candidate
-        self._connection = connection
-        self._known = connection.known.proved
-        self._discarded = connection.owner.discarded
-        self._on_media = connection.owner.on_media
-        self._on_dtls = connection.owner.dtls_received
-
-    @override
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        assert isinstance(data, bytes)
-        size = len(data)
-        if not 0 < size <= LARGEST_DATAGRAM:
-            self._discarded["oversized" if size else "empty"] += 1
-            return
-        sender = addr if len(addr) == 2 else addr[:2]
-        first = data[0]
-        if 127 < first < 192 and sender in self._known:
-            take = self._on_media
-            take(data)
-        elif first < 4:
-            self._stun_received(data, sender)
-        elif sender not in self._known:
-            self._discarded["unknown_source"] += 1
-        elif 19 < first < 64:
-            self._on_dtls(data)
-        else:
-            self._discarded["unknown_kind"] += 1
-
-    def _stun_received(self, data: bytes, sender: Address) -> None:
-        try:
-            message = stun.parse_message(data)
-        except Exception:  # aioice's parser raises whatever its parts raise
-            self._discarded["bad_stun"] += 1
-            return
-        if not self._connection.is_genuine(message, self.transactions):
-            self._discarded["bad_stun"] += 1
-        elif not self._connection.admit(sender, alive=message.message_class != stun.Class.REQUEST):
-            self._discarded["too_many_addresses"] += 1
-        elif message.message_class == stun.Class.REQUEST:
-            self._connection.request_received(message, sender, self)
-        else:
-            self._connection.limit_conflicts(message)
-            self.transactions[message.transaction_id].response_received(message, sender)
-
-
 class ConsentCheck(stun.Transaction):
     """A consent check on its way: its response proves the peer alive, however late it comes."""
 
@@ -152,9 +110,10 @@ class IceConnection(Connection):
         """Where to send: the socket and address of the nominated pair, replaced when it changes."""
         self.checked = False
         """Whether a genuine check of the peer's has come."""
+        self._unprobed: tuple[Offered, ...] = ()
         self._conflicts = 0
         self._limits = limits
-        self._clock = clock
+        self.clock = clock
         self._pool: PortPool | None = None
         self._port = 0
         self._bound: deque[socket.socket] = deque()
@@ -172,43 +131,43 @@ class IceConnection(Connection):
         self._bound.extend(sockets)
         await self.gather_candidates()
 
-    async def meet(self, peer: RemoteAudio, *, probe_private: bool) -> None:
-        """Learn the peer's credentials and those of its candidates that we may probe."""
+    def meet(self, peer: RemoteAudio, *, probe_private: bool) -> None:
+        """Learn the peer's credentials and those of its candidates that we may probe.
+
+        Public ones wait until a check of the peer's has come, so that an offer alone sends nothing
+        to addresses of its choice; the peer's checks open its own firewall, and each is answered
+        and followed. An ICE-lite peer sends none: it is probed at few addresses.
+
+        Args:
+            peer: As it described itself.
+            probe_private: Whether to probe private addresses too, and all of them at once.
+        """
         self.remote_username, self.remote_password = peer.ufrag, peer.pwd
         self.remote_is_lite = peer.ice_lite
-        for offered in peer.candidates[:MOST_CANDIDATES]:
-            if offered.component == 1 and may_probe(
-                offered.host, offered.port, private=probe_private
-            ):
-                await self.add_remote_candidate(
-                    Candidate(
-                        foundation=offered.foundation,
-                        component=1,
-                        transport="udp",
-                        priority=offered.priority,
-                        host=offered.host,
-                        port=offered.port,
-                        # Only the address matters here; aioice knows no peer-reflexive offers.
-                        type=offered.type if offered.type in ("srflx", "relay") else "host",
-                    )
-                )
+        allowed = tuple(
+            one
+            for one in peer.candidates
+            if one.component == 1 and may_probe(one.host, one.port, private=probe_private)
+        )
+        few = peer.ice_lite and not probe_private
+        self._unprobed = allowed[:MAX_LITE_CANDIDATES] if few else allowed
+        if probe_private or peer.ice_lite or self.checked:
+            self._probe()
 
     def is_genuine(
         self, message: stun.Message, transactions: dict[bytes, stun.Transaction]
     ) -> bool:
-        """Whether a message is a request or an awaited response with the right credentials."""
+        """Whether a message the filter let through is a check or a response of the peer's."""
         if message.message_class == stun.Class.REQUEST:
             attributes = message.attributes
             return (
-                message.message_method == stun.Method.BINDING
-                and "PRIORITY" in attributes
+                "PRIORITY" in attributes
                 and self._is_for_us(attributes.get("USERNAME", ""))
                 and message.check_message_integrity(self.local_password.encode())
             )
         return (
             message.transaction_id in transactions
             and self.remote_password is not None
-            and message.message_class != stun.Class.INDICATION
             and message.check_message_integrity(self.remote_password.encode())
         )
 
@@ -219,11 +178,13 @@ class IceConnection(Connection):
             sender: Where it came from.
             alive: Whether it proves that the peer lives: a request may be one overheard before.
         """
-        now = self._clock()
+        now = self.clock()
         keep = self.route[1] if self.route else None
         if not self.known.admit(sender, keep=keep, now=now):
             return False
-        self.checked = True
+        if not self.checked:
+            self.checked = True
+            self._probe()
         if alive:
             self.owner.heard_at = now
         return True
@@ -292,9 +253,9 @@ class IceConnection(Connection):
 
     @override
     async def query_consent(self) -> None:
-        due = self._clock() + self._pause()
+        due = self.clock() + self._pause()
         while True:
-            now = self._clock()
+            now = self.clock()
             gone = self.owner.heard_at + self._limits.silence
             if now >= gone:
                 self.owner.consent_lost(self)
@@ -322,6 +283,27 @@ class IceConnection(Connection):
     def _is_for_us(self, username: str) -> bool:
         ours, _, theirs = username.partition(":")
         return ours == self.local_username and self.remote_username in (None, theirs)
+
+    def _probe(self) -> None:
+        """Begin to check the offered candidates, in the peer's order, up to a number of pairs."""
+        room = MAX_PAIRS
+        for offered in self._unprobed:
+            six = ":" in offered.host
+            room -= sum((":" in own.host) == six for own in self.local_candidates)
+            if room < 0:
+                break
+            candidate = Candidate(
+                foundation=offered.foundation,
+                component=1,
+                transport="udp",
+                priority=offered.priority,
+                host=offered.host,
+                port=offered.port,
+                # Only the address matters here; aioice knows no peer-reflexive offers.
+                type=offered.type if offered.type in ("srflx", "relay") else "host",
+            )
+            borrowed.add_remote_candidate(self, candidate)
+        self._unprobed = ()
 
     def _forget(self, address: Address) -> None:
         checks = borrowed.pairs(self)

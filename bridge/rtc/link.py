@@ -87,7 +87,7 @@ class IceLink:
         try:
             await connection.open(self._bind, self._ports)
             if peer is not None:
-                await connection.meet(peer, probe_private=self._probe_private)
+                connection.meet(peer, probe_private=self._probe_private)
             if self._closed:
                 raise InvalidState("closed")
         except BaseException:
@@ -98,10 +98,10 @@ class IceLink:
             await self._close(replaced)
         return connection
 
-    async def meet(self, peer: RemoteAudio) -> None:
+    def meet(self, peer: RemoteAudio) -> None:
         """Learn what answers the offer that described the newest connection."""
         if self._pending is not None:
-            await self._pending.meet(peer, probe_private=self._probe_private)
+            self._pending.meet(peer, probe_private=self._probe_private)
 
     async def connect(self) -> None:
         """Wait until ICE has chosen a pair for the first time, on whichever connection is newest.

@@ -169,7 +169,7 @@ class Peer:
             transport = self._pending
             if transport is None or transport.fingerprint:
                 raise InvalidState("there is no offer to answer")
-            await transport.meet(answer)
+            transport.meet(answer)
             self.session.renegotiate(answer)
 
     async def connect(self) -> None:

@@ -32,7 +32,8 @@ class PeerConfig:
     external_address: str = ""
     """Told to peers in place of the bound address of the same IP version."""
     probe_private: bool = False
-    """Whether to send checks to offered candidates that are not public addresses."""
+    """Whether to send checks to offered candidates that are not public addresses, and to all of
+    them before the peer has sent one."""
     limits: Limits = field(default_factory=Limits)
     relay: bool = True
     """Whether packets may pass between two peers undecoded."""
@@ -158,9 +159,9 @@ class Transport:
             self._expect(offer)
         self._link.begin()
 
-    async def meet(self, answer: RemoteAudio) -> None:
+    def meet(self, answer: RemoteAudio) -> None:
         """Learn what the peer answers to our offer."""
-        await self._link.meet(answer)
+        self._link.meet(answer)
         self._expect(answer)
 
     async def connect(self) -> None:

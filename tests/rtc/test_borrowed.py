@@ -46,6 +46,14 @@ async def test_the_nominated_pair_is_kept_by_component():
     assert pair.remote_addr == ("192.0.2.1", 4000)
 
 
+async def test_a_candidate_is_added_without_waiting():
+    connection = Connection(ice_controlling=False)
+    borrowed.add_remote_candidate(
+        connection, Candidate("1", 1, "udp", 1, "192.0.2.1", 4000, "host")
+    )
+    assert [one.port for one in borrowed.remote_candidates(connection)] == [4000]
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [

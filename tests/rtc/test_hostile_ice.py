@@ -9,7 +9,7 @@ from aioice import stun
 from typing_extensions import override
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc.guard import MOST_ADDRESSES, MOST_CANDIDATES
+from bridge.rtc.guard import MAX_PAIRS, MOST_ADDRESSES
 from bridge.rtc.ice import Limits
 from tests.support.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, talk
 from tests.support.light_peer import LightPeer
@@ -215,7 +215,7 @@ async def test_an_offer_with_a_flood_of_candidates_is_answered_and_looked_at_in_
         flood = candidates((f"203.0.113.{number % 256}", 2000 + number) for number in range(count))
         answer = await bridge.exchange(offer + flood)
         path = bridge.pending.local
-        assert len(path._remote_candidates) <= MOST_CANDIDATES
+        assert len(path._remote_candidates) <= MAX_PAIRS
         await browser.accept(answer)
         await bridge.connected()
         await talk(browser, 3)

@@ -1,0 +1,105 @@
+"""Which datagrams a socket parses as STUN."""
+
+import pytest
+
+from bridge.rtc.stun_filter import MAX_CHECKS, MAX_STUN, StunFilter
+
+COOKIE = b"\x21\x12\xa4\x42"
+ASKED, UNASKED = b"asked-by-us!", b"by-a-strange"
+PEER, STRANGER = ("192.0.2.1", 4000), ("192.0.2.9", 4000)
+REQUEST, RESPONSE, ERROR, INDICATION = b"\0\x01", b"\x01\x01", b"\x01\x11", b"\0\x11"
+NAMED = b"\0\x06\0\x10ourufrag:theirs!"
+
+
+def message(kind=REQUEST, body=b"", *, cookie=COOKIE, transaction=UNASKED, length=None):
+    size = len(body) if length is None else length
+    return kind + size.to_bytes(2, "big") + cookie + transaction + body
+
+
+class Socket:
+    """A filter, its clock and what it counted."""
+
+    def __init__(self):
+        self.now = 5.0
+        self.discarded = dict.fromkeys(("bad_stun", "unknown_source", "too_many_checks"), 0)
+        self._filter = StunFilter(
+            ufrag="ourufrag",
+            awaited={ASKED: None},
+            known={PEER: 0.0},
+            discarded=self.discarded,
+            clock=lambda: self.now,
+        )
+
+    def admits(self, data, sender=STRANGER):
+        return self._filter.admits(data, sender)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        message(body=NAMED),
+        message(body=NAMED + bytes(MAX_STUN - 20 - len(NAMED))),
+        message(RESPONSE, transaction=ASKED),
+        message(ERROR, bytes(8), transaction=ASKED),
+    ],
+)
+def test_what_the_peer_may_have_sent_is_parsed(data):
+    socket = Socket()
+    assert socket.admits(data)
+    assert sum(socket.discarded.values()) == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0",
+        message(body=NAMED)[:19],
+        message(body=bytes(40)),
+        message(body=NAMED.replace(b"ourufrag:", b"ourufrag!")),
+        message(body=NAMED, cookie=b"1234"),
+        message(body=NAMED, length=4),
+        message(body=NAMED + bytes(MAX_STUN - 16 - len(NAMED))),
+        message(RESPONSE),
+        message(ERROR),
+        message(RESPONSE, NAMED),
+        message(b"\0\x03", NAMED),
+        message(b"\0\x3f", NAMED),
+    ],
+)
+def test_what_the_peer_never_sent_is_counted_and_not_parsed(data):
+    socket = Socket()
+    assert not socket.admits(data, PEER)
+    assert socket.discarded["bad_stun"] == sum(socket.discarded.values()) == 1
+
+
+def test_an_indication_of_the_peers_is_no_error():
+    socket = Socket()
+    assert not socket.admits(message(INDICATION), PEER)
+    assert sum(socket.discarded.values()) == 0
+
+
+def test_an_indication_of_a_stranger_is_counted_as_a_strangers():
+    socket = Socket()
+    assert not socket.admits(message(INDICATION))
+    assert socket.discarded["unknown_source"] == 1
+
+
+def test_checks_beyond_the_budget_of_a_second_are_counted_and_not_parsed():
+    socket = Socket()
+    parsed = [socket.admits(message(body=NAMED)) for _ in range(3 * MAX_CHECKS)]
+    assert sum(parsed) == MAX_CHECKS
+    assert socket.discarded["too_many_checks"] == 2 * MAX_CHECKS
+    socket.now += 1.0
+    assert socket.admits(message(body=NAMED))
+
+
+def test_what_others_overheard_takes_nothing_from_the_budget_of_the_peer():
+    socket = Socket()
+    for _ in range(3 * MAX_CHECKS):
+        socket.admits(message(body=NAMED), STRANGER)
+    assert socket.admits(message(body=NAMED), PEER)
+
+
+def test_responses_we_await_have_no_budget():
+    socket = Socket()
+    assert all(socket.admits(message(RESPONSE, transaction=ASKED)) for _ in range(3 * MAX_CHECKS))
