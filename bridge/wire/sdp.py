@@ -363,9 +363,13 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
         yield f"a=rtpmap:{payload_type} telephone-event/{rate}"
         yield f"a=fmtp:{payload_type} 0-15"
     yield "a=ptime:20"
-    if direction in ("sendrecv", "sendonly"):
+    sends = direction in ("sendrecv", "sendonly")
+    if sends:
         yield f"a=msid:{local.cname} audio"
-        yield f"a=ssrc:{local.ssrc} cname:{local.cname}"
+    # Also while we send nothing: a stream whose SSRC has gone and comes back is one that libwebrtc
+    # gives to its speaker alone, not to the sinks of the track.
+    yield f"a=ssrc:{local.ssrc} cname:{local.cname}"
+    if sends:
         yield f"a=ssrc:{local.ssrc} msid:{local.cname} audio"
     for candidate in local.candidates:
         yield f"a=candidate:{write_candidate(candidate)}"

@@ -142,13 +142,15 @@ def test_the_direction_is_answered_from_the_other_side(offered: str, ours: str) 
 
 
 @pytest.mark.parametrize(
-    ("direction", "announced"),
+    ("direction", "sends"),
     [("sendrecv", True), ("recvonly", True), ("sendonly", False), ("inactive", False)],
 )
-def test_a_stream_is_announced_only_when_we_send(direction: str, announced: bool) -> None:
+def test_the_source_is_named_always_and_its_track_only_when_we_send(
+    direction: str, sends: bool
+) -> None:
     audio = audio_of(answered(offer("minimal").replace("a=sendrecv", f"a={direction}")))
-    assert [each.ssrc for each in audio.ssrc] == [LOCAL.ssrc] * announced
-    assert (audio.msid is not None) == announced
+    assert [(each.ssrc, each.cname) for each in audio.ssrc] == [(LOCAL.ssrc, LOCAL.cname)]
+    assert (audio.msid is not None) == sends
 
 
 @pytest.mark.parametrize(

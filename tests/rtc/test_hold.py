@@ -1,0 +1,24 @@
+"""A call is put on hold by renegotiation, and its sound comes back: heard by samples."""
+
+import pytest
+
+from tests.support.bridge_peer import BridgePeer
+
+
+@pytest.mark.libwebrtc
+@pytest.mark.parametrize("held", ["inactive", "sendonly"])
+async def test_a_native_sink_of_libwebrtc_hears_again_after_hold(held):
+    from tests.support.libwebrtc_peer import LibwebrtcPeer, tone_level
+
+    async with BridgePeer() as bridge, LibwebrtcPeer.open() as browser:
+        await browser.call(bridge.exchange)
+        await bridge.connected()
+        await browser.hear(0.3)
+        assert tone_level(await browser.hear(0.3)) > 0.05
+        for _ in range(2):
+            browser.transceiver.direction = held
+            await browser.call(bridge.exchange)
+            browser.transceiver.direction = "sendrecv"
+            await browser.call(bridge.exchange)
+            await browser.hear(0.5)
+            assert tone_level(await browser.hear(0.3)) > 0.05
