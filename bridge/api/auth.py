@@ -22,7 +22,7 @@ BEARER = "bearer "
 
 WAVIX_PATHS: Final = re.compile(
     r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/(?:answer|streams|play|audio|collect)(?:/|\Z)"
-    r"|/v1/calls/webhooks\Z"
+    r"|/v1/calls/webhooks\Z|/v1/mydids(?:/|\Z)|/v1/recordings(?:/|\Z)"
 )
 """Where the Wavix face answers, and a key may stand in the query as `appid`."""
 

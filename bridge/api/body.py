@@ -147,6 +147,10 @@ class Body:
         """Whether one of the fields is there, and not null."""
         return any(self._fields.get(name) is not None for name in names)
 
+    def names(self, name: str) -> bool:
+        """Whether the field is there, be it null."""
+        return name in self._fields
+
     def optional_list(self, *names: str) -> list[Any] | None:
         """Give a list, or None where it is missing or null."""
         for name in names:

@@ -48,6 +48,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "callId": text(pattern="^[0-9A-F]{32}$"),
             "peer": text("a JID, or an identifier"),
+            "from": text("a number with `+`, or an identifier; empty where nobody said"),
+            "to": text("likewise: of an inbound call, the line's number that was rung"),
             "state": words("calling", "ringing", "connecting", "active", "ended"),
             "direction": words("inbound", "outbound"),
             "video": FLAG,
@@ -322,7 +324,8 @@ SERVICE: Final[Described] = {
     ),
     ("POST", "/simulator/incoming"): SITE(
         does="Make a simulated contact ring the line.",
-        takes=shape({"from": PHONE}),
+        about="`to` chooses one of the line's numbers; the first is rung without it.",
+        takes=shape({"from": PHONE, "to?": PHONE}),
         gives=native({"callId": text()}),
         errors=(404, 409, 502, 503),
         auth=Auth.KEY,

@@ -3,9 +3,11 @@
 from functools import partial
 from typing import Final
 
+from bridge.api.faces.wavix_numbers import NUMBER, NUMBERS
 from bridge.api.openapi_words import (
     ANYTHING,
     CALL,
+    COUNT,
     FLAG,
     MOMENT,
     PHONE,
@@ -24,6 +26,7 @@ from bridge.api.openapi_words import (
     words,
 )
 
+PAGES: Final = {"page?": whole(1, 1_000_000, 1), "per_page?": whole(1, 100, 25)}
 WAVIX: Final = partial(Operation, face="Wavix", auth=Auth.APPID)
 CALLS: Final = "/v1/call"
 ONE: Final = CALLS + "/{call_id}"
@@ -44,6 +47,13 @@ _FIELDS: Final = {
     "machine_detected": FLAG,
     "tag": maybe(text()),
 }
+
+
+def pages(item: Schema) -> Schema:
+    """Describe a page of a list."""
+    names = ("current_page", "per_page", "total", "total_pages")
+    return shape({"items": many(item), "pagination": shape(dict.fromkeys(names, COUNT))})
+
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "WavixError": shape(
@@ -150,6 +160,11 @@ _UNHOOK: Final = WAVIX(
     gives=_SUCCESS,
     errors=(400, 404, 503),
 )
+_NUMBER_FIELDS: Final = {
+    "id": COUNT,
+    "number": text("digits; the `id` is the same"),
+    "call_status_url": maybe(URL),
+}
 _STOP: Final = WAVIX(does="Stop a stream of a call.", gives=_SUCCESS, errors=CALL)
 
 OPERATIONS: Final[Described] = {
@@ -216,6 +231,23 @@ OPERATIONS: Final[Described] = {
         ),
         gives=_PLAYED,
         errors=(*CALL, 422, 501, 503),
+    ),
+    ("GET", NUMBERS): WAVIX(
+        does="List the line's numbers.",
+        query={**PAGES, "search?": text("digits in the number")},
+        gives=pages(shape(_NUMBER_FIELDS)),
+        errors=(400, 503),
+    ),
+    ("GET", NUMBER): WAVIX(
+        does="Return one of the line's numbers.", gives=shape(_NUMBER_FIELDS), errors=(404, 503)
+    ),
+    ("PUT", NUMBER): WAVIX(
+        does="Set where events of a number's inbound calls are sent, or remove it with null.",
+        about="These are told besides the line's `on-call` webhook. `secret`, which signs "
+        "deliveries, is our addition and shown once. The vendor's other settings answer 501.",
+        takes=shape({"call_status_url": maybe(URL)}),
+        gives=shape({**_NUMBER_FIELDS, "secret?": text()}),
+        errors=(400, 404, 422, 501, 503),
     ),
     ("POST", ONE + "/answer"): _ANSWER,
     ("POST", NEWER + "/answer"): _ANSWER,

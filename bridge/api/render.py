@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
 from bridge.call.model import CallRecord, LegFigures, LegKind, ReplyTiming, State
+from bridge.call.parties import parties_of
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
 from bridge.node.quality import LegQuality
@@ -63,9 +64,12 @@ def peer(record: CallRecord) -> str:
 
 def call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:
     """A call as `/call/status` lists it."""
+    who = parties_of(record)
     return {
         "callId": record.facts.call_id,
         "peer": peer(record),
+        "from": who.from_,
+        "to": who.to,
         "state": STATE_WORDS.get(record.state, record.state.value),
         "direction": record.direction.value,
         "video": False,

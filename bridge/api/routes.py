@@ -32,6 +32,7 @@ from bridge.api.faces import (
     wavix,
     wavix_audio,
     wavix_hooks,
+    wavix_numbers,
     zuckzapgo,
 )
 
@@ -86,6 +87,7 @@ ROUTES = (
     *chirp.ROUTES,
     *chirp_recordings.ROUTES,
     *wavix_hooks.ROUTES,
+    *wavix_numbers.ROUTES,
     *wavix.ROUTES,
     *wavix_audio.ROUTES,
 )

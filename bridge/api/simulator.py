@@ -5,9 +5,10 @@ from typing import Protocol
 from aiohttp import web
 
 from bridge.api import render
-from bridge.api.body import read_body
+from bridge.api.body import Body, read_body
+from bridge.api.faces.chirp_parties import APPS
 from bridge.api.keys import KEYS, MANAGER
-from bridge.call.model import LegId, LineName
+from bridge.call.model import CallDetails, LegId, LineName, Parties
 from bridge.errors import InvalidState
 from bridge.legs.base import Leg
 from bridge.legs.simulator import CONTACTS
@@ -47,5 +48,16 @@ async def incoming(request: web.Request) -> web.Response:
     if not simulator.has(line):
         raise InvalidState("this line's WhatsApp provider is not the simulator")
     manager = request.app[MANAGER]
-    runner = await manager.receive(line, number, lambda leg: simulator.ring(number, leg))
+    details = CallDetails(Parties(to=_called(request, line, body)))
+    runner = await manager.receive(line, number, lambda leg: simulator.ring(number, leg), details)
     return render.success({"callId": runner.facts.call_id})
+
+
+def _called(request: web.Request, line: LineName, body: Body) -> str:
+    """Return the line's number that is rung, with `+`; empty where the request names none."""
+    if not body.has("to", "To"):
+        return ""
+    number, app = f"+{body.phone('to', 'To')}", request.app[APPS][line]
+    if number not in app.numbers:
+        raise app.refuse("to")
+    return number

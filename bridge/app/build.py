@@ -38,7 +38,7 @@ from bridge.api.routes import ROUTES
 from bridge.api.siblings import node_application
 from bridge.api.simulator import SIMULATOR
 from bridge.app.agents import talk
-from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of
+from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of, numbers_of
 from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
 from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
@@ -129,7 +129,7 @@ def build(
         ring_seconds=settings.simulator.ring_seconds,
     )
     providers = Providers([simulator])
-    limits = settings.limits
+    limits, numbers = settings.limits, numbers_of(settings)
     directory = _directory(settings, place) if place else None
     effort = Effort()
     load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
@@ -164,6 +164,7 @@ def build(
         ),
         directory=directory,
         check_on=engine.lines.check_on,
+        number_of=lambda line: numbers.get(line, ""),
         overloaded=lambda: load.refusing,
         publish=engine.happened,
     )

@@ -38,6 +38,11 @@ def apps_of(settings: Settings) -> dict[LineName, App]:
     }
 
 
+def numbers_of(settings: Settings) -> dict[LineName, str]:
+    """Return the number that each line calls from where nobody chose one, with `+`."""
+    return {line: app.number for line, app in apps_of(settings).items()}
+
+
 def demonstrations_of(settings: Settings) -> dict[LineName, LineConfig]:
     """Give the lines on which agents demonstrate themselves, and how each first takes calls."""
     if settings.lines:

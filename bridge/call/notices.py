@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from bridge.call.model import CallId, CallRecord, Direction, LegKind, LineName
+from bridge.call.model import CallId, CallRecord, LegKind, LineName
+from bridge.call.parties import parties_of
 from bridge.wire.notice import Call, Notice
-
-CHANNEL: Final = "whatsapp"
-BROWSER: Final = "webrtc"
-"""How parties are reached of whom nobody said it: those with a number, and others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,7 @@ def notice_of(event: CallEvent, identity: str) -> Notice:
 
 def _call(record: CallRecord) -> Call:
     facts = record.facts
-    parties, rang_us = facts.details.parties, record.direction is Direction.INBOUND
-    far = CHANNEL if facts.peer.isdigit() else BROWSER
+    parties = parties_of(record)
     return Call(
         id=facts.call_id,
         direction=record.direction.value,
@@ -58,10 +54,10 @@ def _call(record: CallRecord) -> Call:
         peer=facts.peer,
         started_at=facts.started_at,
         reason=record.reason.value if record.reason else "",
-        from_=parties.from_ or (facts.peer if rang_us else ""),
-        to=parties.to or ("" if rang_us else facts.peer),
-        from_channel=parties.from_channel or (far if rang_us else CHANNEL),
-        to_channel=parties.to_channel or (CHANNEL if rang_us else far),
+        from_=parties.from_,
+        to=parties.to,
+        from_channel=parties.from_channel,
+        to_channel=parties.to_channel,
         metadata=dict(facts.details.metadata),
         tag=facts.details.tag,
         answered_at=record.answered_at,

@@ -95,9 +95,7 @@ def add(
     receivers = [
         (endpoint.id, endpoint.style, "")
         for endpoint in endpoints.of_line(connection, notice.line)
-        if endpoint.active
-        and endpoint.style not in without
-        and wants(endpoint.events, endpoint.style, notice)
+        if endpoint.style not in without and endpoint.wants(notice)
     ]
     if callback is not None and wants((), callback.style, notice):
         receivers.append((CALLBACK + callback.url, callback.style, callback.url))

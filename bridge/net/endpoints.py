@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from bridge.errors import LimitExceeded, NotFound
-from bridge.wire.webhook import Format, Receiver, Style
+from bridge.wire.notice import Call, Notice
+from bridge.wire.webhook import Format, Receiver, Style, wants
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS endpoints (
@@ -38,11 +39,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     """The key it was registered with, which WaGo's form repeats; empty elsewhere."""
     test: bool = False
+    number: str = ""
+    """With `+`: it is told of inbound calls for this number only; empty for all events."""
     active: bool = True
 
     def receiver(self) -> Receiver:
         """What deliveries to it depend on."""
         return Receiver(self.style, self.format, self.token, self.test)
+
+    def wants(self, notice: Notice) -> bool:
+        """Whether it is told of an event."""
+        if not self.active or not wants(self.events, self.style, notice):
+            return False
+        return not self.number or _rings(notice.call, self.number)
 
 
 def put(connection: sqlite3.Connection, endpoint: Endpoint) -> None:
@@ -111,3 +120,8 @@ def delete(connection: sqlite3.Connection, line: str, endpoint_id: str) -> None:
     get(connection, line, endpoint_id)
     connection.execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
     connection.execute("DELETE FROM deliveries WHERE receiver = ?", (endpoint_id,))
+
+
+def _rings(call: Call | None, number: str) -> bool:
+    """Whether a call rang one of our numbers."""
+    return call is not None and call.direction == "inbound" and call.to == number

@@ -21,6 +21,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.notices import CallEvent
+from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
 from bridge.errors import CallNotFound, InvalidState, LegNotFound, LimitExceeded
 from bridge.legs.base import Leg
@@ -54,6 +55,7 @@ class Manager:
         call_limits: CallLimits,
         directory: Directory | None = None,
         check_on: Callable[[LineName], None] = lambda line: None,
+        number_of: Callable[[LineName], str] = lambda line: "",
         overloaded: Callable[[], bool] = lambda: False,
         publish: Callable[[CallEvent], None] = lambda event: None,
     ) -> None:
@@ -68,11 +70,12 @@ class Manager:
             call_limits: how long each may last.
             directory: knows the calls of all nodes; None for the only node.
             check_on: raises `EngineOff` while a line makes no calls.
+            number_of: returns a line's own number, with `+`.
             overloaded: whether this node has too much to do to take new calls.
             publish: hears what happens to calls.
         """
         self._dialer = dialer
-        self._check_on = check_on
+        self._check_on, self._number_of = check_on, number_of
         self._webrtc = webrtc
         self._clock = clock
         self.limits = limits
@@ -340,7 +343,8 @@ class Manager:
         """Count a call in that is to be, over all nodes."""
         self._check_capacity(line)
         call_id = _call_id(self._directory.node)
-        facts = CallFacts(call_id, line, peer, datetime.now(UTC), details or CallDetails())
+        known = with_own_number(details or CallDetails(), direction, self._number_of(line))
+        facts = CallFacts(call_id, line, peer, datetime.now(UTC), known)
         try:
             await self._directory.enter(facts, direction)
         except LimitExceeded as error:

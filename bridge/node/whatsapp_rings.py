@@ -107,6 +107,6 @@ def _details(event: Connected, announced: dict[str, Any]) -> CallDetails:
         "biz_opaque_callback_data": event.opaque,
     }
     return CallDetails(
-        parties=Parties(from_=event.caller.identity, from_channel="whatsapp"),
+        parties=Parties(event.caller.identity, event.called, "whatsapp", "whatsapp"),
         metadata={name: text for name, text in known.items() if text} | announced,
     )

@@ -17,6 +17,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at: datetime
     reason: str = ""
     from_: str = msgspec.field(default="", name="from")
+    """A number in E.164 with `+`, or an identifier; so is `to`."""
     to: str = ""
     from_channel: str = ""
     to_channel: str = ""
@@ -41,11 +42,6 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """With zone UTC."""
     call: Call | None = None
     data: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-def number(party: str) -> str:
-    """A party as E.164 writes it, with `+`; what is no number stays as it is."""
-    return f"+{party}" if party.isdigit() else party
 
 
 def jid(peer: str) -> str:

@@ -126,6 +126,8 @@ def _native_call(call: Call) -> dict[str, Any]:
     told: dict[str, Any] = {
         "callId": call.id,
         "peer": jid(call.peer),
+        "from": call.from_,
+        "to": call.to,
         "direction": call.direction,
         "state": call.state,
         "muted": call.muted,

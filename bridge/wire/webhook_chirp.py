@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bridge.wire import call_id
 from bridge.wire.moment import moment
-from bridge.wire.notice import Call, Notice, number
+from bridge.wire.notice import Call, Notice
 
 NAMES: Final = {
     "call.initiated": "calls.initiated",
@@ -69,8 +69,8 @@ def _call(call: Call, identity: str) -> dict[str, Any]:
     return {
         "id": identity,
         "direction": call.direction,
-        "from": number(call.from_),
-        "to": number(call.to),
+        "from": call.from_,
+        "to": call.to,
         "fromChannel": call.from_channel,
         "toChannel": call.to_channel,
         "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bridge.wire import call_id
 from bridge.wire.moment import moment
-from bridge.wire.notice import Call, Notice, number
+from bridge.wire.notice import Call, Notice
 
 EVENT_TYPES: Final = {
     "call.initiated": "call_setup",
@@ -54,8 +54,8 @@ def body(notice: Notice) -> dict[str, Any]:
         "event_type": name(notice),
         "event_time": moment(notice.at),
         "event_payload": _payload(notice),
-        "from": number(call.from_),
-        "to": number(call.to),
+        "from": call.from_,
+        "to": call.to,
         "call_started": moment(call.started_at),
         "call_answered": moment(call.answered_at),
         "call_completed": moment(call.ended_at),
@@ -82,13 +82,13 @@ def post_call(notice: Notice) -> dict[str, Any]:
     return {
         "uuid": call_id.wavix(call.id),
         "direction": call.direction,
-        "destination": number(call.to),
+        "destination": call.to,
         "duration": round(talked),
         "charge": "0.0",
         "date": moment(call.started_at),
         "disposition": _disposition(call),
-        "from": number(call.from_),
-        "to": number(call.to),
+        "from": call.from_,
+        "to": call.to,
         "per_minute": "0.0",
     }
 

@@ -63,6 +63,8 @@ def _call(call: Call) -> dict[str, Any]:
     told = {
         "callId": call.id,
         "peer": jid(call.peer),
+        "from": call.from_,
+        "to": call.to,
         "direction": call.direction,
         "state": STATE_WORDS.get(call.state, call.state),
         "video": False,

@@ -55,6 +55,8 @@ class Connected:
     inbound: bool
     sdp: str
     caller: Caller
+    called: str = ""
+    """Digits of the business number that was rung; empty for the answer to ours."""
     deeplink_payload: str = ""
     cta_payload: str = ""
     opaque: str = ""
@@ -208,10 +210,17 @@ def _connected(
         inbound=inbound,
         sdp=sdp,
         caller=_caller(call, value, inbound=inbound),
+        called=_called(call, value) if inbound else "",
         deeplink_payload=_text(call, "deeplink_payload"),
         cta_payload=_text(call, "cta_payload"),
         opaque=_text(call, "biz_opaque_callback_data"),
     )
+
+
+def _called(call: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+    """The digits of the business number that was rung."""
+    shown = _text(call, "to") or _text(_object(value, "metadata"), "display_phone_number")
+    return "".join(filter(str.isdecimal, shown))
 
 
 def _description(call: Mapping[str, Any]) -> tuple[str, str]:

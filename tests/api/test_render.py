@@ -60,6 +60,8 @@ def test_a_call_is_shown_as_the_status_lists_it():
     assert render.call(RECORD) == {
         "callId": "00AB",
         "peer": "15550100001@s.whatsapp.net",
+        "from": "",
+        "to": "+15550100001",
         "state": "active",
         "direction": "outbound",
         "video": False,

@@ -18,7 +18,14 @@ async def bench(tmp_path):
 
 async def test_a_call_rings_its_line_with_all_that_is_known_of_the_caller(bench):
     caller = Caller(USER, "Nadia", "nadia.k", "US.11")
-    bench.take(ring(caller=caller, deeplink_payload="campaign-7", cta_payload="order-55"))
+    bench.take(
+        ring(
+            caller=caller,
+            called="15550101000",
+            deeplink_payload="campaign-7",
+            cta_payload="order-55",
+        )
+    )
     await bench.settled()
     [(line, number, details)] = bench.receiver.taken
     assert (line, number) == (LINE, USER)
@@ -29,7 +36,7 @@ async def test_a_call_rings_its_line_with_all_that_is_known_of_the_caller(bench)
         "deeplink_payload": "campaign-7",
         "cta_payload": "order-55",
     }
-    assert details.parties.from_ == USER
+    assert (details.parties.from_, details.parties.to) == (USER, "15550101000")
     assert bench.legs[0].leg_id == "leg_9"
 
 

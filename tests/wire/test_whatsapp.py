@@ -73,6 +73,12 @@ def test_a_caller_is_known_by_what_there_is(call, contacts, identity):
     assert one({"contacts": contacts, "calls": [call]}).caller.identity == identity
 
 
+def test_the_number_that_is_rung_is_digits_wherever_meta_says_it():
+    assert one({"calls": [CALL]}).called == "15550101000"
+    shown = {"phone_number_id": "900", "display_phone_number": "+1 555-010-1001"}
+    assert one({"metadata": shown, "calls": [without(CALL, "to")]}).called == "15550101001"
+
+
 def test_without_a_direction_who_offers_rings():
     assert one({"calls": [without(CALL, "direction")]}).inbound
     answer = without(CALL, "direction") | {"session": {"sdp": SDP, "sdp_type": "answer"}}

@@ -7,11 +7,11 @@ from aiohttp import web
 from bridge.api.body import call_in_path, read_body
 from bridge.api.faces import chirp_commands, chirp_words
 from bridge.api.faces.chirp_parties import APPS, read_metadata, read_parties
-from bridge.api.faces.chirp_words import WEBRTC
 from bridge.api.keys import KEYS, MANAGER, TICKETS
 from bridge.api.listing import known_calls
 from bridge.api.webrtc import TRANSFER
-from bridge.call.model import CallDetails, CallRecord, LineName, Party
+from bridge.call.model import CallDetails, CallRecord, Party
+from bridge.call.parties import WEBRTC
 from bridge.errors import InvalidRequest, Unsupported
 from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
@@ -37,7 +37,7 @@ async def create(request: web.Request) -> web.Response:
         runner = await manager.open(line, details, peer=parties.to)
     else:
         runner = await manager.dial(line, parties.to.removeprefix("+"), details)
-    return web.json_response(_shown(request, line, runner.record()))
+    return web.json_response(_shown(request, runner.record()))
 
 
 async def list_calls(request: web.Request) -> web.Response:
@@ -46,7 +46,7 @@ async def list_calls(request: web.Request) -> web.Response:
     limit = _whole(request, "limit", default=LISTED, least=1, most=MOST_LISTED)
     offset = _whole(request, "offset", default=0, least=0, most=None)
     known = (await known_calls(request.app[MANAGER], line))[::-1]
-    page = [_shown(request, line, record) for record in known[offset : offset + limit]]
+    page = [_shown(request, record) for record in known[offset : offset + limit]]
     return web.json_response({"data": page, "totalCount": len(known)})
 
 
@@ -54,7 +54,7 @@ async def call(request: web.Request) -> web.Response:
     """Give one call, live or ended."""
     line = request.app[KEYS].line(request)
     record = request.app[MANAGER].record(line, call_in_path(request))
-    return web.json_response(_shown(request, line, record))
+    return web.json_response(_shown(request, record))
 
 
 async def token(request: web.Request) -> web.Response:
@@ -109,9 +109,8 @@ def _party(runner: CallRunner, identity: str) -> str:
     return (Party.FAR if called else Party.NEAR).value
 
 
-def _shown(request: web.Request, line: LineName, record: CallRecord) -> dict[str, object]:
-    number = request.app[APPS][line].number
-    return chirp_words.call(record, number, test=chirp_commands.of_test_key(request))
+def _shown(request: web.Request, record: CallRecord) -> dict[str, object]:
+    return chirp_words.call(record, test=chirp_commands.of_test_key(request))
 
 
 def _whole(request: web.Request, name: str, *, default: int, least: int, most: int | None) -> int:

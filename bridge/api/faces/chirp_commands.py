@@ -8,10 +8,10 @@ from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.chirp_parties import APPS, check_route, read_address, read_channel
-from bridge.api.faces.chirp_words import WEBRTC, WHATSAPP
 from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, RECORDINGS, SOUNDS
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
+from bridge.call.parties import WEBRTC, WHATSAPP
 from bridge.call.routing import Heard
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, LegNotFound, Unsupported
 from bridge.media.playback import MOST_REPEATS, PlaybackOptions

@@ -9,8 +9,9 @@ import msgspec
 from aiohttp import web
 
 from bridge.api.body import Body
-from bridge.api.faces.chirp_words import CHANNELS, PSTN, WEBRTC, WHATSAPP
+from bridge.api.faces.chirp_words import CHANNELS
 from bridge.call.model import LineName, Parties
+from bridge.call.parties import PSTN, WEBRTC, WHATSAPP
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
 
 LONGEST_IDENTIFIER: Final = 128

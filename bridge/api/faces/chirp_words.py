@@ -4,14 +4,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.call.model import CallRecord, Direction, EndReason, LegKind, Parties, State
+from bridge.call.model import CallRecord, EndReason, LegKind, Parties, State
+from bridge.call.parties import PSTN, WEBRTC, WHATSAPP, parties_of
 from bridge.errors import BridgeError
 from bridge.wire import call_id
 from bridge.wire.moment import moment
 
-WEBRTC: Final = "webrtc"
-WHATSAPP: Final = "whatsapp"
-PSTN: Final = "pstn"
 CHANNELS: Final = (PSTN, WEBRTC, WHATSAPP)
 
 STATUS_WORDS: Final = {
@@ -58,16 +56,15 @@ def end_reason(record: CallRecord) -> str | None:
     return EndReason.HANGUP.value if ours is EndReason.REMOTE_HANGUP else ours and ours.value
 
 
-def call(record: CallRecord, number: str = "", *, test: bool = False) -> dict[str, Any]:
+def call(record: CallRecord, *, test: bool = False) -> dict[str, Any]:
     """The full call object.
 
     Args:
         record: the call.
-        number: of our side, where nobody said whom the call is from or to; with `+`.
         test: whether a test key asks, which is shown ids of its own.
     """
     facts = record.facts
-    who = parties(record, number)
+    who = parties_of(record)
     began = moment(facts.started_at)
     return {
         "id": call_id.chirp(facts.call_id, test=test),
@@ -88,23 +85,6 @@ def call(record: CallRecord, number: str = "", *, test: bool = False) -> dict[st
         "endedAt": moment(record.ended_at),
         "createdAt": began,
     }
-
-
-def parties(record: CallRecord, number: str = "") -> Parties:
-    """Who rang whom; what nobody said follows from the far party and our own number."""
-    said = record.facts.details.parties
-    peer = record.facts.peer
-    far, channel = (f"+{peer}", WHATSAPP) if peer.isdigit() else (peer, WEBRTC)
-    if record.direction is Direction.INBOUND:
-        known = Parties(far, number, channel, WHATSAPP)
-    else:
-        known = Parties(number, far, WHATSAPP, channel)
-    return Parties(
-        said.from_ or known.from_,
-        said.to or known.to,
-        said.from_channel or known.from_channel,
-        said.to_channel or known.to_channel,
-    )
 
 
 def _room(record: CallRecord, who: Parties) -> str | None:

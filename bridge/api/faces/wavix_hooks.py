@@ -48,7 +48,7 @@ async def list_hooks(request: web.Request) -> web.Response:
     hooks = [
         {"event_type": WORDS[endpoint.style], "url": endpoint.url}
         for endpoint in found
-        if endpoint.style in WORDS
+        if endpoint.style in WORDS and not endpoint.number
     ]
     return success(webhooks=hooks)
 

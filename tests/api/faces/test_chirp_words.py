@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bridge.api.faces.chirp_words import call, end_reason, failure, parties, status
+from bridge.api.faces.chirp_words import call, end_reason, failure, status
 from bridge.call.model import (
     CallDetails,
     CallFacts,
@@ -31,7 +31,6 @@ LIVE = CallRecord(FACTS, Direction.OUTBOUND, State.ACTIVE, None, 1.0, ())
 ENDED = replace(
     LIVE, state=State.ENDED, reason=EndReason.HANGUP, ended_at=AT + timedelta(seconds=60)
 )
-NUMBER = "+15550109000"
 
 
 @pytest.mark.parametrize(
@@ -85,23 +84,6 @@ def test_the_duration_counts_from_the_answer_on():
 def test_a_call_has_not_started_before_it_rings():
     assert call(replace(LIVE, state=State.INITIATED))["startedAt"] is None
     assert call(LIVE)["startedAt"] == "2030-01-02T03:04:05.000Z"
-
-
-@pytest.mark.parametrize(
-    ("direction", "peer", "expected"),
-    [
-        (
-            Direction.OUTBOUND,
-            "15550100001",
-            Parties(NUMBER, "+15550100001", "whatsapp", "whatsapp"),
-        ),
-        (Direction.INBOUND, "15550100001", Parties("+15550100001", NUMBER, "whatsapp", "whatsapp")),
-        (Direction.OUTBOUND, "webrtc", Parties(NUMBER, "webrtc", "whatsapp", "webrtc")),
-    ],
-)
-def test_whom_nobody_named_is_the_far_party_or_our_own_number(direction, peer, expected):
-    record = replace(LIVE, direction=direction, facts=replace(FACTS, peer=peer))
-    assert parties(record, NUMBER) == expected
 
 
 def test_a_call_without_browsers_has_no_room():
