@@ -11,6 +11,8 @@ from tests.support.receiver import receiving
 from tests.support.vendor import ECHO, NUMBER, OTHER, SALES, Vendor, two_lines
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 SECOND = "+15550109002"
 
 

@@ -71,6 +71,8 @@ async def test_an_outbound_call_from_dial_to_hangup(zapgo):
     assert set(call) == {
         "callId",
         "peer",
+        "from",
+        "to",
         "state",
         "direction",
         "video",
