@@ -93,7 +93,7 @@ _LAST_EVENT: Final = {"lastEventId?": text("as the header `Last-Event-ID`", patt
 
 PLAYBACK: Final[Described] = {
     ("POST", "/call/play"): PLAY(
-        does="Play WAV, MP3, Ogg, FLAC or M4A into a call.",
+        does="Play WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, MP4 or WebM sound into a call.",
         about="Exactly one of `audioUrl`, `audioBase64`, `assetId`, `AudioFile` is named. "
         "Bodies up to 16 MB.",
         takes=shape(

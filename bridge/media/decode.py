@@ -1,21 +1,23 @@
 """A process of its own that turns a stranger's audio file into PCM: 16 kHz, mono, 16 bit.
 
-It is run as a script and imports nothing of the bridge. It waits for one line on its input, a JSON
-object with the file's `path`; then it writes one line of JSON, `{"duration": seconds or null}` once
-the first sound is decoded or `{"error": text}`, and then the PCM, no faster than it is read. It ends
-with 0 when that was the whole file. Its memory, its processor time and its files are limited, so
-that a hostile file harms nobody but itself.
+It is run by `sandbox.py` and imports nothing of the bridge. It waits for one line on its input, a JSON
+object with the file's `path`, opens the file and shuts itself off; then it writes one line of JSON,
+`{"duration": seconds or null}` once the first sound is decoded or `{"error": text}`, and then the PCM,
+no faster than it is read. It ends with 0 when that was the whole file. Its memory, its processor time
+and its files are limited, so that a hostile file harms nobody but itself.
 """
 
 import json
 import os
 import resource
 import sys
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from typing import IO, Any, BinaryIO
 
 import av
+import av.codec
 import av.error
+import av.subtitles.stream  # PyAV imports it late, when behind the lock nothing can be imported
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -24,7 +26,12 @@ from av.container import InputContainer
 MEMORY_BYTES = 1 << 30
 PROCESSOR_SECONDS = 120
 OPEN_FILES = 16
-CODECS = frozenset({"mp3", "mp3float", "opus", "libopus", "vorbis", "flac", "aac", "alac"})
+CODECS = frozenset(
+    {"mp3", "mp3float", "opus", "libopus", "vorbis", "flac", "aac", "alac", "amrnb", "amrwb"}
+    | {"gsm", "gsm_ms", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt"}
+    | {name for name in av.codec.codecs_available if name.startswith("pcm_")}
+)
+"""The decoders that may run at all, also while FFmpeg looks what is in the file."""
 RATES = range(4_000, 384_001)
 """Of so many samples a second is sound; a file that claims others is made to do harm, or damaged."""
 MOST_CHANNELS = 8
@@ -33,6 +40,17 @@ MOST_DAMAGED = 50
 HEAD_BYTES = 16
 SYNC = 0xE0
 """The eleven bits with which an MPEG audio frame begins, as far as the second byte has them."""
+LAYER = 0x06
+"""The two bits behind that are 0 in AAC's ADTS frames (ISO 14496-3), and the layer in MP3's."""
+MAGIC = {
+    b"OggS": "ogg",
+    b"fLaC": "flac",
+    b"ID3": "mp3",
+    b"#!AMR": "amr",
+    b"\x1a\x45\xdf\xa3": "matroska",
+}
+MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
+"""What MP4 and QuickTime files begin with, behind a length of four bytes."""
 
 
 class Refused(Exception):
@@ -40,41 +58,50 @@ class Refused(Exception):
 
 
 def sniff(head: bytes) -> str:
-    """Say by its first bytes which demuxer a file is for; its name and type are not believed.
+    """Return the demuxer a file is for by its first bytes; its name and type are not believed.
 
     Raises:
         Refused: none of those that are allowed.
     """
+    for start, kind in MAGIC.items():
+        if head.startswith(start):
+            return kind
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return "wav"
-    if head[:4] == b"OggS":
-        return "ogg"
-    if head[:4] == b"fLaC":
-        return "flac"
-    if head[4:8] == b"ftyp":
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff"
+    if head[4:8] in MP4_ATOMS:
         return "mov"
-    if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & SYNC == SYNC):
-        return "mp3"
-    raise Refused("not an audio file that can be played: expected WAV, MP3, Ogg, FLAC or M4A")
+    if len(head) > 1 and head[0] == 0xFF and head[1] & SYNC == SYNC:
+        return "aac" if head[1] & LAYER == 0 else "mp3"
+    raise Refused(
+        "not an audio file that can be played: expected WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, or "
+        "MP4 or WebM with sound"
+    )
 
 
-def decode(path: str) -> Iterator[tuple[float | None, bytes]]:
-    """Give the file's sound piece by piece, each with the duration that the file claims.
+def decode(file: BinaryIO) -> Iterator[tuple[float | None, bytes]]:
+    """Yield the file's sound piece by piece, each with the duration that the file claims.
 
     Raises:
         Refused: the file has no sound that is allowed.
         av.error.FFmpegError: it is damaged.
     """
-    with open(path, "rb") as file:
-        kind = sniff(file.read(HEAD_BYTES))
-    # Only the file itself: a container that names others must not make us open them.
-    with av.open(path, format=kind, options={"protocol_whitelist": "file"}) as container:
+    kind = sniff(file.read(HEAD_BYTES))
+    file.seek(0)
+    # Only what is open already: a container that names others must not make us open them.
+    options = {
+        "fd": str(file.fileno()),
+        "protocol_whitelist": "fd",
+        "codec_whitelist": ",".join(sorted(CODECS)),
+    }
+    with av.open("fd:", format=kind, options=options) as container:
         if not container.streams.audio:
             raise Refused("the file has no sound")
         stream = container.streams.audio[0]
         # There is no context where FFmpeg knows of no coder.
         name = getattr(stream.codec_context, "name", "that its header names")
-        if name not in CODECS and not name.startswith("pcm_"):
+        if name not in CODECS:
             raise Refused(f"sound of the kind {name} is not played")
         length = container.duration
         duration = length / av.time_base if length is not None else None
@@ -119,19 +146,27 @@ def _pcm(part: AudioFrame) -> bytes:
     return bytes(part.planes[0])[: part.samples * 2]
 
 
-def serve(request: IO[bytes], answer: IO[bytes]) -> int:
-    """Answer the one request; returns the status to end with, 0 when all was told."""
+def serve(request: IO[bytes], answer: IO[bytes], lock: Callable[[], object]) -> int:
+    """Answer the one request; returns the status to end with, 0 when all was written.
+
+    Args:
+        request: where the request is read from.
+        answer: where the answer goes.
+        lock: called once the file is open, before it is read.
+    """
     line = request.readline()
     if not line:
         return 0
     began = False
     problem = "the file holds no sound"
     try:
-        for duration, pcm in decode(json.loads(line)["path"]):
-            if not began:
-                _tell(answer, {"duration": duration})
-                began = True
-            answer.write(pcm)
+        with open(json.loads(line)["path"], "rb", buffering=0) as file:
+            lock()
+            for duration, pcm in decode(file):
+                if not began:
+                    _tell(answer, {"duration": duration})
+                    began = True
+                answer.write(pcm)
         if began:
             return 0
     except BrokenPipeError:
@@ -150,7 +185,7 @@ def _tell(answer: IO[bytes], message: dict[str, Any]) -> None:
     answer.flush()
 
 
-def main() -> None:
+def main(lock: Callable[[], object]) -> None:
     """Limit this process, then serve."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
@@ -161,12 +196,8 @@ def main() -> None:
     av.logging.set_level(None)
     status = 1
     try:
-        status = serve(sys.stdin.buffer, sys.stdout.buffer)
+        status = serve(sys.stdin.buffer, sys.stdout.buffer, lock)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         pass
     os._exit(status)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,13 +3,12 @@
 import asyncio
 import json
 import math
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from bridge.errors import InvalidRequest, LimitExceeded
-from bridge.media import decode
+from bridge.media import decode, sandboxed
 
 MOST_DECODERS: Final = 64
 START_SECONDS: Final = 10.0
@@ -18,8 +17,6 @@ STALL_SECONDS: Final = 10.0
 """Within which it must have given more, once that is wanted."""
 WARM_AFTER_SECONDS: Final = 1.0
 """When the first process is started: the bridge's own start comes first."""
-KERNEL_BYTES: Final = 64 * 1024
-"""Two seconds of sound that the pipe may hold, whatever the length of the file."""
 
 
 class InvalidMedia(InvalidRequest):
@@ -78,6 +75,7 @@ class Decoders:
     async def keep_warm(self, *, after: float = WARM_AFTER_SECONDS) -> None:
         """Have a process ready for the next file, always, which then starts at once."""
         await asyncio.sleep(after)
+        await sandboxed.report()
         while True:
             self._wanted.clear()
             if not self.warm:
@@ -130,17 +128,7 @@ class Decoders:
 
 async def _start() -> asyncio.subprocess.Process:
     try:
-        # Isolated and without our environment: it holds secrets.
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            decode.__file__,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
-            limit=KERNEL_BYTES,
-        )
+        return await sandboxed.start(decode.__file__, talks=True)
     except OSError:
         raise LimitExceeded("no process to decode the file in can be started") from None
 
@@ -187,6 +175,6 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     # The loop notes the end of a process once its pipes are read to theirs, which it puts off while
     # nobody takes what is there.
     with suppress(RuntimeError):  # somebody reads already
-        while await _stdout(process).read(KERNEL_BYTES):
+        while await _stdout(process).read(sandboxed.PIPE_BYTES):
             pass
     await process.wait()

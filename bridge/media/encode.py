@@ -1,15 +1,17 @@
 """A process of its own that makes an Ogg/Opus copy of a finished recording.
 
-It is run as a script, `encode.py SOURCE TARGET`, and imports nothing of the bridge. The copy is
+It is run by `sandbox.py` with SOURCE and TARGET, and imports nothing of the bridge. The copy is
 exactly as long as its source. Its exit code says whether the target is there, whole and on disk.
 """
 
 import os
 import resource
-import sys
+from collections.abc import Callable
+from typing import BinaryIO
 
 import av
 import av.error
+import av.subtitles.stream  # PyAV imports it late, when behind the lock nothing can be imported
 from av.audio.resampler import AudioResampler
 
 MEMORY_BYTES = 1 << 30
@@ -23,13 +25,21 @@ FRAME_MILLISECONDS = "60"
 NICENESS = 15
 
 
-def encode(source: str, target: str) -> None:
-    """Write the copy.
+def encode(source: BinaryIO, target: BinaryIO) -> None:
+    """Write the copy of one open file into the other.
 
     Raises:
         av.error.FFmpegError, OSError: the source cannot be read, or the target not be written.
     """
-    with av.open(source, format="wav") as wav, av.open(target, "w", format="ogg") as ogg:
+    reading = {
+        "fd": str(source.fileno()),
+        "protocol_whitelist": "fd",
+        "codec_whitelist": "pcm_s16le",
+    }
+    with (
+        av.open("fd:", format="wav", options=reading) as wav,
+        av.open(target, "w", format="ogg") as ogg,
+    ):
         sound = wav.streams.audio[0]
         stream = ogg.add_stream(
             "libopus",
@@ -57,31 +67,22 @@ def encode(source: str, target: str) -> None:
         ogg.mux(stream.encode(None))
 
 
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def main() -> None:
-    """Limit this process, then encode."""
+def main(lock: Callable[[], object], source: str, target: str) -> None:
+    """Limit this process, open both files, shut it off, then encode."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
     os.nice(NICENESS)
     av.logging.set_level(None)
-    source, target = sys.argv[1:]
     try:
-        encode(source, target)
-        _sync(target)
+        with open(source, "rb", buffering=0) as wav, open(target, "xb", buffering=0) as ogg:
+            lock()
+            encode(wav, ogg)
+            os.fsync(ogg.fileno())
+            written = ogg.seek(0, os.SEEK_END)
     except (av.error.FFmpegError, OSError, MemoryError, ValueError, IndexError):
         os._exit(1)
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
+    os._exit(0 if written else 1)

@@ -1,12 +1,10 @@
 """Starts the processes that make Ogg/Opus copies, one after the other."""
 
-import asyncio
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.media import encode
+from bridge.media import encode, sandboxed
 
 
 async def encode_ogg(source: Path, target: Path) -> int:
@@ -18,18 +16,7 @@ async def encode_ogg(source: Path, target: Path) -> int:
     part = target.with_name(target.name + ".part")
     with suppress(FileNotFoundError):
         os.unlink(part)  # whoever writes it still was left behind by a process that was killed
-    # Isolated and without our environment: it holds secrets.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        encode.__file__,
-        str(source),
-        str(part),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-    )
+    process = await sandboxed.start(encode.__file__, str(source), str(part))
     try:
         if await process.wait() != 0:
             return 0

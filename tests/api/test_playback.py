@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.settings import Data, Net
 from tests.support.inprocess import KEY, running, settings
+from tests.support.sound_files import gsm_wav, write
 from tests.support.waiting import until
 
 SILENT = "15550100008"
@@ -130,6 +131,37 @@ async def test_a_playback_is_paused_resumed_and_stopped(tmp_path):
         assert await client.data("/call/play/stop", one) == {"stopped": 1}
         assert (await client.post("/call/play/stop", one)).status == 404
         assert await client.data("/call/play/stop", {"callId": call_id}) == {"stopped": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "rate", "content_type"),
+    [
+        ("aiff", "pcm_s16be", 44100, "audio/aiff"),
+        ("amr", "libopencore_amrnb", 8000, "audio/amr"),
+        ("mp4", "libopus", 48000, "audio/mp4"),
+        ("webm", "libopus", 48000, "audio/webm"),
+        ("adts", "aac", 44100, "audio/aac"),
+        ("gsm", "", 8000, "audio/x-wav"),
+    ],
+)
+async def test_an_asset_of_any_usual_audio_type_is_ready_and_played(
+    tmp_path, kind, codec, rate, content_type
+):
+    path = tmp_path / "sound"
+    if kind == "gsm":
+        path.write_bytes(gsm_wav(seconds=1))
+    else:
+        write(path, kind, codec, rate=rate)
+    form = FormData()
+    form.add_field("audio", path.read_bytes(), filename="a", content_type=content_type)
+    async with running(at(tmp_path / "data")) as client:
+        kept = await client.http.post("/api/v1/call-audio-assets", data=form, headers=KEY)
+        assert kept.status == 200, await kept.text()
+        asset = (await kept.json())["data"]
+        assert (asset["status"], asset["contentType"]) == ("ready", content_type)
+        call_id = await client.dial(SILENT)
+        played = await client.data("/call/play", {"callId": call_id, "assetId": asset["id"]})
+        assert played["playbackId"]
 
 
 @pytest.mark.parametrize("head", [b'name="\x00"', b'name="a\r\nb"', b'name="' + b"x" * 9000 + b'"'])

@@ -18,6 +18,11 @@ FORMATS = {
     "flac": ("flac", "flac", 44100),
     "m4a": ("ipod", "aac", 44100),
     "opus": ("ogg", "libopus", 48000),
+    "aiff": ("aiff", "pcm_s16be", 44100),
+    "aac": ("adts", "aac", 44100),
+    "webm": ("webm", "libopus", 48000),
+    "amr": ("amr", "libopencore_amrnb", 8000),
+    "adpcm": ("wav", "adpcm_ms", 8000),
 }
 ONE_SECOND = 16_000
 
@@ -35,7 +40,8 @@ def files(tmp_path_factory):
 def served(path):
     """Ask for a file; gives the status, the answer, and how many samples came."""
     answer = io.BytesIO()
-    status = decode.serve(io.BytesIO(json.dumps({"path": str(path)}).encode() + b"\n"), answer)
+    request = io.BytesIO(json.dumps({"path": str(path)}).encode() + b"\n")
+    status = decode.serve(request, answer, lambda: None)
     head, _, pcm = answer.getvalue().partition(b"\n")
     return status, json.loads(head), len(pcm) // 2
 
@@ -122,7 +128,7 @@ def test_eight_channels_are_played_as_one(serve):
     assert (status, samples) == (0, ONE_SECOND)
 
 
-@pytest.mark.parametrize(("code", "bits"), [(0x11, 4), (0x55, 16), (0x1234, 16), (1, 0), (3, 16)])
+@pytest.mark.parametrize(("code", "bits"), [(0x160, 16), (0x55, 16), (0x1234, 16), (1, 0), (3, 16)])
 def test_sound_of_a_kind_that_is_not_played_is_refused(serve, code, bits):
     status, answer, _ = serve(wav_claiming(code=code, bits=bits))
     assert (status, list(answer)) == (1, ["error"])
@@ -218,16 +224,20 @@ def test_a_file_that_the_m4a_says_its_sound_lies_in_is_not_opened(files, serve, 
         ";FFMETADATA1\ntitle=x\n",
         "#!/bin/sh\nid\n",
         "RIFF....AVI LIST",
-        "\x1aE\xdf\xa3webm",
-        "FORM....AIFF",
         "caff\0\1\0\0",
-        "#!AMR\n",
+        "FORM....8SVX",
+        ".snd\0\0\0\x18",
     ],
     ids=lambda text: repr(text[:12]),
 )
 def test_what_only_names_sound_or_is_of_another_kind_is_refused(serve, text):
     _, answer, _ = serve(text.encode("latin-1"))
     assert answer["error"].startswith("not an audio file that can be played")
+
+
+@pytest.mark.parametrize("start", [b"\x1aE\xdf\xa3webm", b"FORM....AIFF", b"#!AMR\n"])
+def test_the_beginning_of_a_file_without_its_sound_is_refused(serve, start):
+    assert list(serve(start)[1]) == ["error"]
 
 
 @pytest.mark.parametrize("start", [b"ID3\4\0\0\x7f\x7f\x7f\x7f", b"\xff\xfb", b"ID3", b"\xff\xe0"])

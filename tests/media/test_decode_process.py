@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.media import decode
+from bridge.media import decode, sandbox
 from tests.support.sound_files import wav_claiming
 from tests.support.wav import wav_file
 
@@ -17,7 +17,7 @@ SECONDS = 20.0
 @pytest.fixture
 def process():
     made = subprocess.Popen(
-        [sys.executable, "-I", decode.__file__],
+        [sys.executable, "-I", sandbox.__file__, decode.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={},

@@ -1,5 +1,6 @@
 """Sound files in every format that is played, and the pieces of which broken ones are made."""
 
+import random
 import struct
 from pathlib import Path
 
@@ -42,3 +43,14 @@ def wav_claiming(
     size = len(data) if claims is None else claims
     chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", size)
     return b"RIFF" + struct.pack("<I", min(size + 36, 0xFFFFFFFF)) + b"WAVE" + chunks + data
+
+
+def gsm_wav(*, seconds: int) -> bytes:
+    """Return noise as GSM 06.10 in a WAV file: blocks of 65 bytes for 320 samples at 8 kHz."""
+    blocks = seconds * 25
+    noise = random.Random("noise").randbytes(65 * blocks)
+    form = struct.pack("<HHIIHHHH", 0x31, 1, 8000, 1625, 65, 0, 2, 320)
+    chunks = b"fmt " + struct.pack("<I", len(form)) + form
+    chunks += b"fact" + struct.pack("<II", 4, 320 * blocks)
+    chunks += b"data" + struct.pack("<I", len(noise)) + noise
+    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WAVE" + chunks
