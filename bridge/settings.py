@@ -6,7 +6,7 @@ other object is handed the values it needs. `deploy/bridge.example.toml` lists t
 
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from bridge.line_settings import Agent as Agent
 from bridge.line_settings import Line as Line
 from bridge.line_settings import Section, check_agent, check_whatsapp
 from bridge.line_settings import WhatsApp as WhatsApp
+from bridge.net_settings import Net as Net
+from bridge.net_settings import check_net
 
 PREFIX = "BRIDGE_"
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
@@ -54,6 +56,8 @@ class Limits(Section, frozen=True):
     calls: int = 200
     calls_per_line: int = 0
     """0 = the same as `calls`."""
+    streams_per_line: int = 400
+    """Streams to customers' WebSockets of one line at once, on each node; 0 = no limit."""
     requests_per_minute: int = 0
     """Per key; 0 = no limit."""
     ring_seconds: float = 60.0
@@ -168,15 +172,6 @@ class Log(Section, frozen=True):
     format: Literal["text", "json"] = "text"
 
 
-class Net(Section, frozen=True):
-    """Where the bridge may connect to for its customers."""
-
-    allow: list[str] = msgspec.field(default_factory=list)
-    """Networks that customers' URLs may reach although they are not public, on any port."""
-    require_tls: bool = False
-    """Refuse customers' URLs that are plain `http` or `ws`, outside `allow`."""
-
-
 class Settings(Section, frozen=True):
     """Everything that can be set."""
 
@@ -252,21 +247,6 @@ def port_range(text: str) -> range:
     return range(int(first), int(last) + 1)
 
 
-def networks(texts: list[str]) -> list[IPv4Network | IPv6Network]:
-    """Read the networks of `net.allow`.
-
-    Raises:
-        SettingsError: one is no network.
-    """
-    found = []
-    for text in texts:
-        try:
-            found.append(ip_network(text))
-        except ValueError as error:
-            raise SettingsError(f"net.allow: {error}") from None
-    return found
-
-
 def check(settings: Settings) -> None:
     """Refuse what cannot work together.
 
@@ -282,7 +262,7 @@ def check(settings: Settings) -> None:
     _check_rtc(settings.rtc)
     _check_turn(settings.turn)
     _check_s3(settings.recording.s3)
-    networks(settings.net.allow)
+    check_net(settings.net)
     _check_lines(settings)
     check_agent("agent", settings.agent)
     for name, line in settings.lines.items():

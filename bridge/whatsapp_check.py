@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-import socket
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 import aiohttp
@@ -12,6 +12,7 @@ from yarl import URL
 from bridge.errors import BridgeError, SettingsError, SetupError, WhatsAppError, WhatsAppRefused
 from bridge.net.graph import Graph
 from bridge.net.http import Http
+from bridge.net.resolver import Dns, LookUpError
 from bridge.net.stun import seen_address, server_of
 from bridge.settings import Settings, port_range
 from bridge.wire.whatsapp import SIGNATURE_HEADER, signature
@@ -219,20 +220,24 @@ class Check:
         rtc = self._settings.rtc
         if not rtc.stun_urls:
             return "rtc.stun_urls is empty, so whether UDP leaves this machine was not tried"
-        server = server_of(rtc.stun_urls[0])
+        name, port = server_of(rtc.stun_urls[0])
         host = rtc.bind[0] if rtc.bind else "0.0.0.0"  # noqa: S104 - for one server's answers
-        for port in reversed(port_range(rtc.ports)):
+        try:
+            found = await Dns(self._settings.net.nameservers).resolve(name)
+        except LookUpError:
+            return f"no address is known for {name} (rtc.stun_urls); is there a DNS server?"
+        version = ip_address(host).version
+        server = next(((str(one), port) for one in found if one.version == version), None)
+        if server is None:
+            return f"{name} (rtc.stun_urls) has no IPv{version} address, and rtc.bind is one"
+        for local in reversed(port_range(rtc.ports)):
             try:
-                seen = await seen_address(server, local=(host, port))
+                seen = await seen_address(server, local=(host, local))
             except SetupError as error:
                 return f"{error}: UDP is closed, or this machine has no way to the internet"
-            except socket.gaierror:
-                return (
-                    f"no address is known for {server[0]} (rtc.stun_urls); is there a DNS server?"
-                )
             except OSError:
                 continue  # a call has this port
-            return f"UDP leaves from port {port}; {server[0]} sees this machine as {seen}"
+            return f"UDP leaves from port {local}; {name} sees this machine as {seen}"
         return f"no port of rtc.ports can be used on {host} (rtc.bind)"
 
 

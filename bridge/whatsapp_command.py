@@ -9,6 +9,7 @@ from typing import Any, Final
 from bridge.errors import BridgeError, SettingsError
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.net.resolver import Dns
 from bridge.node.cloud_lines import graph_of
 from bridge.settings import Settings, WhatsApp
 from bridge.whatsapp_check import Check, webhook_url
@@ -84,7 +85,7 @@ def _line(settings: Settings, wanted: str) -> tuple[str, WhatsApp]:
 
 async def _run(settings: Settings, chosen: tuple[str, WhatsApp], asked: argparse.Namespace) -> int:
     name, line = chosen
-    http = Http(Guard(allow=[], require_tls=False))
+    http = Http(Guard(allow=[], require_tls=False), resolver=Dns(settings.net.nameservers))
     try:
         graph = graph_of(line, http)
         if asked.action == "check":

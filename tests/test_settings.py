@@ -1,5 +1,6 @@
 """Tests of the settings: the file, the environment, and what is refused."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -310,6 +311,19 @@ def test_a_provider_that_is_not_filled_in_names_the_key(values, key):
 def test_a_network_that_is_none_names_the_key():
     assert "net.allow" in refusal({"BRIDGE_NET__ALLOW": '["10.0.0.0/33"]'})
     assert "net.allow" in refusal({"BRIDGE_NET__ALLOW": '["10.0.0.1/8"]'})
+    assert "net.deny" in refusal({"BRIDGE_NET__DENY": '["10.0.0.1/8"]'})
+
+
+@pytest.mark.parametrize("text", ["dns.example", "127.0.0.1:0", "127.0.0.1:", "[::1]:70000", ""])
+def test_what_is_no_name_server_is_refused(text):
+    wanted = json.dumps([text])
+    assert "net.nameservers" in refusal({"BRIDGE_NET__NAMESERVERS": wanted})
+
+
+def test_name_servers_may_have_a_port():
+    wanted = ["127.0.0.1", "127.0.0.1:5353", "::1", "[::1]:5353"]
+    chosen = load({"BRIDGE_NET__NAMESERVERS": json.dumps(wanted)})
+    assert chosen.net.nameservers == wanted
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from yarl import URL
 
 from bridge.agent.providers import ProviderFailed
 from bridge.errors import AddressBlocked
-from bridge.net.http import CONNECT_SECONDS, Http
+from bridge.net.http import CONNECT_SECONDS, LineHttp
 
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 """Each request keeps its own time."""
@@ -23,7 +23,7 @@ NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS
 class Endpoint:
     """One URL, and how it is asked; every way to fail becomes a `ProviderFailed`."""
 
-    http: Http
+    http: LineHttp
     step: str
     url: str
     token: str

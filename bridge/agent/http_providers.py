@@ -19,7 +19,7 @@ from bridge.agent.sound import call_sound
 from bridge.agent.spoken import clean
 from bridge.audio.wav import header
 from bridge.errors import RemoteProtocolError
-from bridge.net.http import Http
+from bridge.net.http import LineHttp
 
 MOST_HEARD_LETTERS: Final = 10_000
 MOST_REPLY_LETTERS: Final = 20_000
@@ -27,7 +27,7 @@ MOST_REPLY_LETTERS: Final = 20_000
 
 
 def http_providers(
-    http: Http,
+    http: LineHttp,
     urls: tuple[str, str, str],
     token: str,
     *,

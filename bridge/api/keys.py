@@ -12,7 +12,6 @@ from bridge.media.assets import Assets
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
 from bridge.net.database import Database
-from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
@@ -57,7 +56,6 @@ RECORDINGS = web.AppKey("recordings", Recordings)
 DIGITS = web.AppKey("digits", Digits)
 PLAYBACKS = web.AppKey("playbacks", Playbacks)
 STREAMS = web.AppKey("streams", Streams)
-GUARD = web.AppKey("guard", Guard)
 HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
 KEYS = web.AppKey("keys", Keys)

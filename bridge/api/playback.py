@@ -76,7 +76,7 @@ async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
     sounds = request.app[SOUNDS]
     match name:
         case "audioUrl":
-            return await sounds.url(text, name)
+            return await sounds.url(line, text, name)
         case "audioBase64":
             return await sounds.content(text, name)
         case "assetId":

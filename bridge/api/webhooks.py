@@ -18,7 +18,7 @@ from bridge.api import render
 from bridge.api.body import Body, read_body
 from bridge.api.faces import wadial_words
 from bridge.api.faces.chirp_commands import of_test_key
-from bridge.api.keys import DATABASE, GUARD, KEYS, WEBHOOKS
+from bridge.api.keys import DATABASE, HTTP, KEYS, WEBHOOKS
 from bridge.api.webhook_fields import active, event_names, extra_headers, new_secret, numbers, page
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
@@ -267,7 +267,7 @@ async def _url(request: web.Request, body: Body, field: str) -> str:
     """Give the URL in a field, once the guard has nothing against it."""
     url = body.text(field)
     try:
-        await request.app[GUARD].check(url)
+        await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
     except InvalidRequest as error:
         raise InvalidRequest(f"{field}: {error}", field=field) from None
     return url

@@ -173,9 +173,9 @@ def build(
     application[DATABASE] = database
     _know_lines(application, engine)
     application[EVENTS] = events
-    reach_out(application, settings)
     application[MANAGER] = manager
     application[METRICS] = metrics
+    reach_out(application, settings)
     play(application, settings)
     application[RECORDINGS] = recordings(application, settings)
     listeners += [

@@ -1,5 +1,6 @@
 """What a bridge does beside carrying calls: each service made and put where handlers find it."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 from aiohttp import web
@@ -11,7 +12,6 @@ from bridge.api.keys import (
     DIGITS,
     DIRECTORY,
     EVENTS,
-    GUARD,
     HTTP,
     MANAGER,
     METRICS,
@@ -26,9 +26,12 @@ from bridge.media.assets import Assets
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds
 from bridge.net.gateway import engine as gateway_engine
-from bridge.net.guard import Guard
+from bridge.net.guard import Guard, read_address
 from bridge.net.http import Http
+from bridge.net.interfaces import Interfaces
+from bridge.net.resolver import Dns
 from bridge.net.whatsapp_store import WhatsAppStore
+from bridge.net_settings import networks
 from bridge.node import gateway_memory
 from bridge.node.cloud_lines import cloud_provider
 from bridge.node.digits import Digits
@@ -37,19 +40,34 @@ from bridge.node.playback import Playbacks
 from bridge.node.providers import Providers
 from bridge.node.streams import Streams
 from bridge.node.tasks import Tasks
-from bridge.settings import Settings, networks
+from bridge.settings import Settings
 
 
 def reach_out(application: web.Application, settings: Settings) -> None:
     """Give the application its way to other servers."""
-    allow = networks(settings.net.allow)
-    application[GUARD] = Guard(allow=allow, require_tls=settings.net.require_tls)
-    application[HTTP] = http = Http(application[GUARD])
+    application[HTTP] = http = Http(
+        guard_of(settings),
+        resolver=Dns(settings.net.nameservers),
+        observer=application[METRICS].outgoing,
+    )
 
     async def close(_: web.Application) -> None:
         await http.aclose()
 
     application.on_cleanup.append(close)
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Make what judges customers' URLs."""
+    net = settings.net
+    addresses = [settings.http.host, settings.rtc.external_address, *settings.rtc.bind]
+    own = Interfaces([ip_network(found) for text in addresses if (found := read_address(text))])
+    return Guard(
+        allow=networks("net.allow", net.allow),
+        deny=networks("net.deny", net.deny),
+        require_tls=net.require_tls,
+        own=own.networks,
+    )
 
 
 def speak_to_meta(
@@ -91,8 +109,8 @@ def play(application: web.Application, settings: Settings) -> None:
     application[STREAMS] = Streams(
         application[MANAGER],
         http=application[HTTP],
-        guard=application[GUARD],
         losses=application[METRICS].sockets,
+        per_line=settings.limits.streams_per_line,
     )
     application[PLAYBACKS] = Playbacks(application[MANAGER], decoders)
 

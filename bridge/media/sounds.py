@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
 from bridge.media.decoders import InvalidMedia
 from bridge.net.http import Http
@@ -100,8 +101,8 @@ class Sounds:
         sound.path.write_bytes(data)
         return sound
 
-    async def url(self, url: str, field: str) -> Sound:
-        """Fetch a customer's URL.
+    async def url(self, line: LineName, url: str, field: str) -> Sound:
+        """Fetch the URL of a customer of a line.
 
         Raises:
             AddressBlocked: the address guard does not let it be reached.
@@ -116,7 +117,7 @@ class Sounds:
         sound = self._empty()
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                await self._fetch(url, sound.path)
+                await self._fetch(line, url, sound.path)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             sound.release()
             if isinstance(error, aiohttp.InvalidURL):
@@ -127,14 +128,18 @@ class Sounds:
             raise
         return sound
 
-    async def _fetch(self, url: str, path: Path) -> None:
+    async def _fetch(self, line: LineName, url: str, path: Path) -> None:
         # As it lies there: what is packed small could be unpacked without end.
-        async with self._http.guarded().get(
-            url,
-            max_redirects=MOST_REDIRECTS,
-            headers={"Accept-Encoding": "identity"},
-            auto_decompress=False,
-        ) as answer:
+        async with (
+            self._http.of(line)
+            .guarded()
+            .get(
+                url,
+                max_redirects=MOST_REDIRECTS,
+                headers={"Accept-Encoding": "identity"},
+                auto_decompress=False,
+            ) as answer
+        ):
             if answer.status != 200:
                 raise InvalidMedia(f"the URL answers {answer.status}")
             size = 0

@@ -12,7 +12,7 @@ from aiohttp import WSMsgType
 
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
-from bridge.net.http import Http
+from bridge.net.http import LineHttp
 from bridge.net.websocket import has_room, narrow, transport_of
 from bridge.wire.media_stream import Channel, StreamFacts, StreamWriter
 
@@ -129,7 +129,7 @@ class StreamLink:
         await self._ws.send_frame(message, WSMsgType.TEXT)
 
 
-async def connect(http: Http, url: str, facts: StreamFacts) -> StreamLink:
+async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
     """Dial a customer's WebSocket; nothing is said yet.
 
     Raises:
@@ -137,7 +137,7 @@ async def connect(http: Http, url: str, facts: StreamFacts) -> StreamLink:
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            ws = await http.guarded().ws_connect(
+            ws = await http.streams().ws_connect(
                 url,
                 max_msg_size=round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64),
                 autoping=False,

@@ -16,7 +16,7 @@ from bridge.call.events import LegConnected, LegEnded, LegEvent, Noted
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.media.outbox import Outbox, Waiting
 from bridge.media.stream_link import GONE, OverError, StreamLink, connect, why
-from bridge.net.http import Http
+from bridge.net.http import LineHttp
 from bridge.wire.media_format import PIECE_SECONDS, Incoming, Outgoing
 from bridge.wire.media_stream import (
     IGNORED_REASONS,
@@ -68,7 +68,7 @@ class StreamLeg:
     relays = False
 
     def __init__(
-        self, leg_id: LegId, facts: StreamFacts, url: str, *, http: Http, losses: Losses
+        self, leg_id: LegId, facts: StreamFacts, url: str, *, http: LineHttp, losses: Losses
     ) -> None:
         """Make a stream that is not connected yet.
 
@@ -76,7 +76,7 @@ class StreamLeg:
             leg_id: the leg's.
             facts: what the stream is.
             url: where the customer listens.
-            http: whose guarded session dials.
+            http: dials, within what its line may.
             losses: counts the sound that is lost.
         """
         self.leg_id = leg_id

@@ -23,6 +23,7 @@ from bridge.metrics.calls import LIVE_STATES, REFUSALS, CallMetrics
 from bridge.metrics.events import EventMetrics
 from bridge.metrics.legs import LegMetrics
 from bridge.metrics.node import METHODS, NodeMetrics
+from bridge.metrics.outgoing import OutgoingMetrics
 from bridge.metrics.recording import RecordingMetrics
 from bridge.metrics.setup import (
     FAILURE_REASONS,
@@ -63,6 +64,8 @@ class Metrics:
         self.recordings = RecordingMetrics(registry)
         self.sockets = SocketMetrics(registry)
         """What media sockets lose."""
+        self.outgoing = OutgoingMetrics(registry)
+        """Look-ups of host names."""
 
     def render(self) -> tuple[bytes, str]:
         """Return the answer to a scrape: its body and its content type."""

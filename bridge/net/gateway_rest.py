@@ -97,7 +97,7 @@ class Rest:
             total=None, sock_connect=SOCKET_SECONDS, sock_read=QUIET_SECONDS
         )
         try:
-            async with self._http.trusted().get(
+            async with self._http.trusted_streams().get(
                 URL(f"{self._url}{path}", encoded=True),
                 headers=headers,
                 allow_redirects=False,
@@ -120,7 +120,7 @@ class Rest:
         """
         try:
             async with asyncio.timeout(SOCKET_SECONDS):
-                socket = await self._http.trusted().ws_connect(
+                socket = await self._http.trusted_streams().ws_connect(
                     f"{self._url}{path}",
                     headers=self._headers,
                     heartbeat=HEARTBEAT_SECONDS,

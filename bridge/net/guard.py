@@ -1,33 +1,24 @@
 """Which addresses customers' URLs may reach: nothing of our own network, unless the operator says so.
 
-A name is judged by the addresses it has at the moment of connecting (`GuardedResolver`), so an
+A name is judged by the addresses it has at the moment of connecting (`ConnectorResolver`), so an
 answer that changes after a check gains nothing. The networks are those of the IANA special-purpose
-address registries (RFC 6890), and of clouds whose metadata services have public addresses.
+address registries (RFC 6890), and of clouds whose metadata services have public addresses; the
+bridge's own addresses and the networks its machine is in are closed too.
 """
 
-import asyncio
 import socket
-from collections.abc import Sequence
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
 from bridge.errors import AddressBlocked, InvalidRequest
+from bridge.net.interfaces import Network
+from bridge.net.resolver import Address, LookUpError, Resolver
 
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
-
-RESOLVE_SECONDS: Final = 5.0
 LONGEST_URL: Final = 2048
 ENCRYPTED: Final = frozenset({"https", "wss"})
 
@@ -61,20 +52,33 @@ _6TO4: Final = ip_network("2002::/16")
 
 
 class Guard:
-    """Judges URLs and addresses by the settings `net.allow` and `net.require_tls`."""
+    """Judges URLs and addresses by the settings `net.allow`, `net.deny` and `net.require_tls`."""
 
-    def __init__(self, *, allow: Sequence[Network], require_tls: bool) -> None:
+    def __init__(
+        self,
+        *,
+        allow: Sequence[Network],
+        require_tls: bool,
+        deny: Sequence[Network] = (),
+        own: Callable[[], Iterable[Network]] = tuple,
+    ) -> None:
         """Make a guard.
 
         Args:
             allow: networks that may be reached although they are closed to customers' URLs; on any
                 port, with or without TLS.
             require_tls: refuse plain `http` and `ws` elsewhere.
+            deny: networks that may not be reached, whatever `allow` says.
+            own: returns the machine's networks now, closed unless `allow` has them.
         """
         self._allow = tuple(allow)
+        self._deny = tuple(deny)
+        self._own = own
         self._require_tls = require_tls
 
-    async def check(self, url: str, *, schemes: Sequence[str] = ("https", "http")) -> None:
+    async def check(
+        self, url: str, resolver: Resolver, *, schemes: Sequence[str] = ("https", "http")
+    ) -> None:
         """Judge a URL now; a session of `Http.guarded` judges it again when it connects.
 
         A name without any address passes: to connect to it fails by itself.
@@ -86,7 +90,10 @@ class Guard:
         parsed = parse(url, schemes=schemes)
         host = host_of(parsed)
         literal = read_address(host)
-        addresses = [literal] if literal else await resolve(host)
+        try:
+            addresses = [literal] if literal else await resolver.resolve(host)
+        except LookUpError:
+            addresses = []
         if addresses and not any(self.permits(address) for address in addresses):
             raise blocked()
         trusted = any(self.allows(address) for address in addresses)
@@ -97,36 +104,41 @@ class Guard:
 
     def permits(self, address: Address) -> bool:
         """Whether an address may be reached."""
-        return self.allows(address) or is_public(address)
+        forms = _forms(address)
+        if any(_in(self._deny, form) for form in forms):
+            return False
+        if self.allows(address):
+            return True
+        return is_public(address) and not any(_in(self._own(), form) for form in forms)
 
     def allows(self, address: Address) -> bool:
-        """Whether an address lies in one of the operator's networks."""
-        address = _plain(address)
-        return any(
-            address in network for network in self._allow if network.version == address.version
-        )
+        """Whether an address lies in one of the operator's networks, and in none that is denied."""
+        denied = any(_in(self._deny, form) for form in _forms(address))
+        return not denied and _in(self._allow, _plain(address))
 
 
-class GuardedResolver(AbstractResolver):
+class ConnectorResolver(AbstractResolver):
     """Resolves names for a connector, and gives it only the addresses that may be reached."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, resolver: Resolver, guard: Guard | None = None) -> None:
+        """Make it; without a guard all addresses may be reached."""
+        self._resolver = resolver
         self._guard = guard
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Give the addresses to connect to (`aiohttp.abc.AbstractResolver`).
+        """Return the addresses to connect to (`aiohttp.abc.AbstractResolver`).
 
         Raises:
             OSError: the name has no address.
             AddressBlocked: it has, but none that may be reached.
         """
-        found = await resolve(host)
-        if not found:
-            raise OSError(None, "the name has no address")
-        permitted = [address for address in found if self._guard.permits(address)]
+        found = await self._resolver.resolve(host.rstrip("."))
+        permitted = [
+            address for address in found if not self._guard or self._guard.permits(address)
+        ]
         if not permitted:
             raise blocked()
         return [
@@ -143,7 +155,7 @@ class GuardedResolver(AbstractResolver):
 
     @override
     async def close(self) -> None:
-        """Let go of nothing: names are resolved by the loop."""
+        """Do nothing: a look-up keeps no connection."""
 
 
 def parse(url: str, *, schemes: Sequence[str]) -> URL:
@@ -196,23 +208,23 @@ def is_public(address: Address) -> bool:
     return not any(address in network for network in _CLOSED if network.version == address.version)
 
 
-async def resolve(host: str) -> list[Address]:
-    """Give all addresses of a name; none when it has none, or in 5 s no answer came."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        return []
-    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-
-
 def blocked() -> AddressBlocked:
     """Give the refusal of an address; it does not say which one a name had."""
     return AddressBlocked(
-        "the URL leads to a private or reserved address; "
+        "the URL leads to a private or reserved address, or one of the bridge's own networks; "
         "the operator can open networks with the setting net.allow"
     )
+
+
+def _in(networks: Iterable[Network], address: Address) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def _forms(address: Address) -> tuple[Address, ...]:
+    """Return an address and the IPv4 address that is written within it, if one is."""
+    plain = _plain(address)
+    inner = _embedded(plain) if isinstance(plain, IPv6Address) else None
+    return (plain,) if inner is None else (plain, inner)
 
 
 def _plain(address: Address) -> Address:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
+from bridge.call.model import LineName
 from bridge.errors import AddressBlocked, BridgeError
 from bridge.net import deliveries
 from bridge.net.database import Database
@@ -201,7 +202,9 @@ class Webhooks:
         )
         async with (
             asyncio.timeout(self._patience.answer_seconds),
-            self._http.guarded().post(
+            self._http.of(LineName(job.notice.line))
+            .guarded()
+            .post(
                 job.endpoint.url if job.endpoint else job.url,
                 data=delivery.body,
                 headers={**custom, **headers},

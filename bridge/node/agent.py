@@ -189,7 +189,7 @@ def casting(
     def part(line: LineName, config: LineConfig) -> Part:
         urls, way = (config.stt_url, config.llm_url, config.tts_url), ways(line)
         real = http_providers(
-            http, urls, config.provider_token, limits=way.limits, models=way.models
+            http.of(line), urls, config.provider_token, limits=way.limits, models=way.models
         )
         if line not in demos or demonstration is None:
             return Part(real, clean(config.greeting), way.manners)

@@ -11,7 +11,6 @@ from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import InvalidState, NotFound, TooManyStreams
 from bridge.media.streams import Losses, StreamLeg, TrackLeg
-from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
@@ -39,20 +38,28 @@ class StreamOrder:
 class Streams:
     """What all faces ask to stream."""
 
-    def __init__(self, manager: Manager, *, http: Http, guard: Guard, losses: Losses) -> None:
+    def __init__(self, manager: Manager, *, http: Http, losses: Losses, per_line: int = 0) -> None:
+        """Make it.
+
+        Args:
+            manager: has the calls.
+            http: dials.
+            losses: counts the sound that is lost.
+            per_line: streams of one line at once; 0 = no limit but that of each call.
+        """
         self._manager = manager
         self._http = http
-        self._guard = guard
         self._losses = losses
+        self._per_line = per_line
 
-    async def check(self, order: StreamOrder) -> None:
+    async def check(self, line: LineName, order: StreamOrder) -> None:
         """Judge where a stream would go, before anything is done for it.
 
         Raises:
             InvalidRequest: it is no `ws` or `wss` URL.
             AddressBlocked: it leads where customers' URLs may not.
         """
-        await self._guard.check(order.url, schemes=SCHEMES)
+        await self._http.of(line).check(order.url, schemes=SCHEMES)
 
     async def start(self, line: LineName, call_id: str, order: StreamOrder, shown_id: str) -> str:
         """Begin to dial the customer; gives the stream's id without waiting for the connection.
@@ -66,15 +73,20 @@ class Streams:
         Raises:
             CallNotFound, InvalidState: there is no such call that has been answered.
             InvalidRequest, AddressBlocked: the URL will not do.
-            TooManyStreams, LimitExceeded: the call has all it may have.
+            TooManyStreams, LimitExceeded: the call, or its line, has all it may have.
         """
         self._check_call(self._manager.live(line, call_id), order.type)
-        await self.check(order)
+        await self.check(line, order)
         # Meanwhile the call may have ended, and other streams may have come.
         self._check_call(self._manager.live(line, call_id), order.type)
+        self._check_line(line)
         facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.media)
         leg = StreamLeg(
-            LegId(facts.stream_id), facts, order.url, http=self._http, losses=self._losses
+            LegId(facts.stream_id),
+            facts,
+            order.url,
+            http=self._http.of(line),
+            losses=self._losses,
         )
         twoway = order.type is StreamType.TWOWAY
         attach = partial(self._manager.attach, line, call_id, party=Party.SERVICE)
@@ -103,6 +115,16 @@ class Streams:
         if not isinstance(leg, StreamLeg):
             raise NotFound("the call has no such stream")
         runner.dispatch(events.CloseRequested(leg.leg_id))
+
+    def _check_line(self, line: LineName) -> None:
+        if not self._per_line:
+            return
+        calls = (runner for runner in self._manager.calls() if runner.facts.line == line)
+        kept = sum(isinstance(leg, StreamLeg) for runner in calls for leg in runner.legs())
+        if kept >= self._per_line:
+            raise TooManyStreams(
+                f"the line has its {self._per_line} streams already (limits.streams_per_line)"
+            )
 
     @staticmethod
     def _check_call(runner: CallRunner, wanted: StreamType) -> None:

@@ -17,6 +17,7 @@ from bridge.agent.http_providers import (
 )
 from bridge.agent.providers import Message, Models, ProviderFailed, ProviderLimits
 from bridge.audio.wav import parse_wav
+from bridge.call.model import LineName
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from tests.support.provider_double import providing, tone_wav
@@ -36,7 +37,12 @@ async def asking(*, allow=LOOPBACK, seconds=5.0, most=1 << 24):
     async with providing() as double:
         urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
         try:
-            yield http_providers(http, urls, "s3cret", limits=limits(seconds, most)), double
+            yield (
+                http_providers(
+                    http.of(LineName("main")), urls, "s3cret", limits=limits(seconds, most)
+                ),
+                double,
+            )
         finally:
             await http.aclose()
 
@@ -51,7 +57,9 @@ async def openai(handle, *paths, seconds=5.0):
     stt, llm, tts = (str(server.make_url(f"/v1{path}")) for path in paths)
     models = Models(stt="ears", llm="mind", tts="mouth", voice="onyx")
     try:
-        yield http_providers(http, (stt, llm, tts), "k", limits=limits(seconds), models=models)
+        yield http_providers(
+            http.of(LineName("main")), (stt, llm, tts), "k", limits=limits(seconds), models=models
+        )
     finally:
         await http.aclose()
         await server.close()
@@ -151,7 +159,7 @@ async def test_a_blocked_address_is_not_asked(step):
 )
 async def test_a_url_that_leads_nowhere_is_the_same_error(url, reason):
     http = Http(Guard(allow=LOOPBACK, require_tls=False))
-    providers = http_providers(http, (url, url, url), "")
+    providers = http_providers(http.of(LineName("main")), (url, url, url), "")
     for step in ("stt", "llm", "tts"):
         with pytest.raises(ProviderFailed) as caught:
             await ask(providers, step)

@@ -13,7 +13,7 @@ from bridge.agent.session import AgentLeg
 from bridge.agent.turns import TurnLimits
 from bridge.agent.voice import Voices, silero
 from bridge.audio.frame import SILENCE, Frame
-from bridge.call.model import LegId
+from bridge.call.model import LegId, LineName
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from tests.support.agent_talk import VOICE, Counts
@@ -45,7 +45,7 @@ async def talk(
     leg = AgentLeg(
         LegId(f"leg_{number}"),
         Script(AgentMode.AI, greeting="Good day." if number % 2 else "", manners=MANNERS),
-        http_providers(http, urls, "", limits=LIMITS),
+        http_providers(http.of(LineName("main")), urls, "", limits=LIMITS),
         voices=voices,
         observer=Counts(),
         hang_up=lambda: None,

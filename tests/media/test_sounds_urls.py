@@ -3,20 +3,22 @@
 import asyncio
 import gzip
 from contextlib import asynccontextmanager
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge.call.model import LineName
 from bridge.errors import AddressBlocked, InvalidRequest, PayloadTooLarge
 from bridge.media import sounds as module
 from bridge.media.decoders import InvalidMedia
 from bridge.media.sounds import Sounds
-from bridge.net import guard
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from tests.support.names import Changing
 
+LINE = LineName("main")
 LOCAL = ip_network("127.0.0.0/8")
 
 
@@ -30,8 +32,8 @@ def make(tmp_path, spool):
     """Makes sounds whose guard lets through what it is told."""
 
     @asynccontextmanager
-    async def made(*allow, urls=True):
-        http = Http(Guard(allow=allow, require_tls=False))
+    async def made(*allow, urls=True, resolver=None):
+        http = Http(Guard(allow=allow, require_tls=False), resolver=resolver)
         try:
             yield Sounds(root=tmp_path, spool=spool, http=http, urls=urls)
         finally:
@@ -75,7 +77,7 @@ async def test_a_file_is_fetched_whatever_its_type_is_said_to_be(make, spool, ki
         return web.Response(body=b"sound", headers={"Content-Type": kind})
 
     async with make(LOCAL) as sounds, serving(handler) as (server, _):
-        sound = await sounds.url(str(server.make_url("/a")), "audioUrl")
+        sound = await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert sound.path.read_bytes() == b"sound"
     sound.release()
     assert list(spool.iterdir()) == []
@@ -85,7 +87,7 @@ async def test_a_file_is_fetched_whatever_its_type_is_said_to_be(make, spool, ki
 async def test_what_answers_otherwise_gives_no_file(make, spool, status):
     async with make(LOCAL) as sounds, serving(saying(status=status)) as (server, _):
         with pytest.raises(InvalidMedia):
-            await sounds.url(str(server.make_url("/a")), "audioUrl")
+            await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert list(spool.iterdir()) == []
 
 
@@ -103,7 +105,7 @@ async def test_what_answers_otherwise_gives_no_file(make, spool, status):
 async def test_a_redirect_to_a_closed_address_is_refused(make, spool, place):
     async with make(LOCAL) as sounds, serving(to(place)) as (server, _):
         with pytest.raises(AddressBlocked):
-            await sounds.url(str(server.make_url("/a")), "audioUrl")
+            await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert list(spool.iterdir()) == []
 
 
@@ -113,14 +115,14 @@ async def test_a_redirect_to_a_closed_address_is_refused(make, spool, place):
 async def test_a_redirect_to_another_scheme_is_refused(make, spool, place):
     async with make(LOCAL) as sounds, serving(to(place)) as (server, _):
         with pytest.raises(InvalidRequest):
-            await sounds.url(str(server.make_url("/a")), "audioUrl")
+            await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert list(spool.iterdir()) == []
 
 
 async def test_redirects_in_a_circle_come_to_an_end(make, spool):
     async with make(LOCAL) as sounds, serving(to("/a")) as (server, asked):
         with pytest.raises(InvalidMedia):
-            await sounds.url(str(server.make_url("/a")), "audioUrl")
+            await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert len(asked) <= 4
     assert list(spool.iterdir()) == []
 
@@ -132,7 +134,7 @@ async def test_a_redirect_to_where_the_file_is_is_followed(make):
         return web.Response(body=b"sound")
 
     async with make(LOCAL) as sounds, serving(handler) as (server, asked):
-        await sounds.url(str(server.make_url("/a")), "audioUrl")
+        await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert asked == ["/a", "/b"]
 
 
@@ -140,29 +142,27 @@ async def test_a_name_that_is_public_when_it_is_looked_up_and_ours_when_it_is_di
     make, spool, monkeypatch
 ):
     """DNS rebinding: every answer has another address."""
-    answers = []
+    answers: list[str] = []
 
-    async def resolve(host):
-        answers.append(host)
-        return [ip_address("93.184.215.14" if len(answers) == 1 else "127.0.0.1")]
+    def answer():
+        answers.append("93.184.215.14" if not answers else "127.0.0.1")
+        return [answers[-1]]
 
-    monkeypatch.setattr(guard, "resolve", resolve)
-    async with make() as sounds, serving(saying(body=b"secret")) as (server, asked):
+    async with (
+        make(resolver=Changing(answer)) as sounds,
+        serving(saying(body=b"secret")) as (server, asked),
+    ):
         with pytest.raises(AddressBlocked):
-            await sounds.url(f"http://rebinding.example:{server.port}/", "audioUrl")
+            await sounds.url(LINE, f"http://rebinding.example:{server.port}/", "audioUrl")
     assert (len(answers), asked) == (2, [])
     assert list(spool.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "localhost.", "ip6-localhost"])
-async def test_names_of_this_machine_are_refused(make, name, monkeypatch):
-    async def resolve(host):
-        return [ip_address("127.0.0.1"), ip_address("::1")]
-
-    monkeypatch.setattr(guard, "resolve", resolve)
-    async with make() as sounds:
+async def test_names_of_this_machine_are_refused(make, name):
+    async with make(resolver=Changing(lambda: ["127.0.0.1", "::1"])) as sounds:
         with pytest.raises(AddressBlocked):
-            await sounds.url(f"http://{name}/", "audioUrl")
+            await sounds.url(LINE, f"http://{name}/", "audioUrl")
 
 
 async def test_a_file_over_32_mb_is_given_up(make, spool, monkeypatch):
@@ -177,7 +177,7 @@ async def test_a_file_over_32_mb_is_given_up(make, spool, monkeypatch):
 
     async with make(LOCAL) as sounds, serving(handler) as (server, _):
         with pytest.raises(PayloadTooLarge):
-            await sounds.url(str(server.make_url("/a")), "audioUrl")
+            await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert list(spool.iterdir()) == []
 
 
@@ -185,7 +185,7 @@ async def test_what_is_packed_is_not_unpacked(make):
     packed = gzip.compress(bytes(10_000_000))
     handler = saying(body=packed, headers={"Content-Encoding": "gzip"})
     async with make(LOCAL) as sounds, serving(handler) as (server, _):
-        sound = await sounds.url(str(server.make_url("/a")), "audioUrl")
+        sound = await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert sound.path.stat().st_size == len(packed)
 
 
@@ -201,7 +201,7 @@ async def test_a_server_that_drips_is_given_up_in_time(make, spool, monkeypatch)
 
     async with make(LOCAL) as sounds, serving(handler) as (server, _):
         with pytest.raises(InvalidMedia, match="in time"):
-            await sounds.url(str(server.make_url("/a")), "audioUrl")
+            await sounds.url(LINE, str(server.make_url("/a")), "audioUrl")
     assert list(spool.iterdir()) == []
 
 
@@ -218,14 +218,14 @@ async def test_a_server_that_breaks_off_gives_no_file(make, spool, sent):
     port = server.sockets[0].getsockname()[1]
     async with make(LOCAL) as sounds, server:
         with pytest.raises(InvalidMedia):
-            await sounds.url(f"http://127.0.0.1:{port}/", "audioUrl")
+            await sounds.url(LINE, f"http://127.0.0.1:{port}/", "audioUrl")
     assert list(spool.iterdir()) == []
 
 
 async def test_a_server_that_is_not_there_gives_no_file(make, spool, unused_tcp_port):
     async with make(LOCAL) as sounds:
         with pytest.raises(InvalidMedia):
-            await sounds.url(f"http://127.0.0.1:{unused_tcp_port}/", "audioUrl")
+            await sounds.url(LINE, f"http://127.0.0.1:{unused_tcp_port}/", "audioUrl")
     assert list(spool.iterdir()) == []
 
 
@@ -234,7 +234,7 @@ async def test_who_gives_up_fetching_leaves_nothing(make, spool):
         await asyncio.sleep(60)
 
     async with make(LOCAL) as sounds, serving(handler) as (server, asked):
-        fetching = asyncio.create_task(sounds.url(str(server.make_url("/a")), "audioUrl"))
+        fetching = asyncio.create_task(sounds.url(LINE, str(server.make_url("/a")), "audioUrl"))
         async with asyncio.timeout(5):
             while not asked:
                 await asyncio.sleep(0.001)
@@ -246,4 +246,4 @@ async def test_who_gives_up_fetching_leaves_nothing(make, spool):
 async def test_no_url_is_fetched_where_that_is_switched_off(make):
     async with make(LOCAL, urls=False) as sounds:
         with pytest.raises(InvalidRequest, match=r"media\.urls"):
-            await sounds.url("http://127.0.0.1/", "audioUrl")
+            await sounds.url(LINE, "http://127.0.0.1/", "audioUrl")

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from bridge.call.model import EndReason
+from bridge.call.model import EndReason, LineName
 from bridge.media.stream_link import WINDOW_SECONDS, OverError, connect, why
 from bridge.net.guard import Guard
 from bridge.net.http import Http
@@ -26,7 +26,7 @@ async def http():
 
 async def test_a_reader_that_reads_leaves_room(http):
     async with customer_server() as server:
-        link = await connect(http, server.url, FACTS)
+        link = await connect(http.of(LineName("main")), server.url, FACTS)
         await link.greet()
         customer = await server.customer()
         listening = asyncio.get_running_loop().create_task(link.listen(ignore))
@@ -41,7 +41,9 @@ async def test_a_reader_that_reads_leaves_room(http):
 
 async def test_a_customer_that_never_answers_a_ping_gets_no_more_than_the_window(http):
     async with raw_server() as server:
-        connecting = asyncio.get_running_loop().create_task(connect(http, server.url, FACTS))
+        connecting = asyncio.get_running_loop().create_task(
+            connect(http.of(LineName("main")), server.url, FACTS)
+        )
         customer = await server.accept()
         link = await connecting
         for number in range(round(WINDOW_SECONDS * 50)):
@@ -55,7 +57,7 @@ async def test_a_customer_that_never_answers_a_ping_gets_no_more_than_the_window
 
 async def test_parting_says_stop_and_closes(http):
     async with customer_server() as server:
-        link = await connect(http, server.url, FACTS)
+        link = await connect(http.of(LineName("main")), server.url, FACTS)
         await link.greet()
         await link.part()
         customer = await server.customer()
@@ -69,7 +71,7 @@ async def test_parting_says_stop_and_closes(http):
 
 async def test_a_customer_who_closes_ends_it(http):
     async with customer_server() as server:
-        link = await connect(http, server.url, FACTS)
+        link = await connect(http.of(LineName("main")), server.url, FACTS)
         await (await server.customer()).close()
         with pytest.raises(OverError, match="closed"):
             await link.listen(ignore)
@@ -78,7 +80,7 @@ async def test_a_customer_who_closes_ends_it(http):
 
 async def test_an_address_that_is_none_is_unreachable(http):
     with pytest.raises(OverError, match="unreachable"):
-        await connect(http, "ws://127.0.0.1:9/", FACTS)
+        await connect(http.of(LineName("main")), "ws://127.0.0.1:9/", FACTS)
 
 
 def test_a_broken_connection_is_an_end_like_any_other():

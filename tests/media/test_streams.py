@@ -11,7 +11,7 @@ import pytest
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, Noted
-from bridge.call.model import EndReason, LegId, LegKind
+from bridge.call.model import EndReason, LegId, LegKind, LineName
 from bridge.media import stream_link
 from bridge.media.outbox import HELD_SECONDS
 from bridge.media.streams import StreamLeg, TrackLeg
@@ -23,6 +23,7 @@ from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
 
 STREAM = "5d0c8e2a-0000-4000-8000-000000000001"
+LINE = LineName("main")
 LOCAL = [ip_network("127.0.0.0/8")]
 
 
@@ -46,7 +47,7 @@ class Run:
     ) -> None:
         facts = StreamFacts(STREAM, "call", kind, channel, media)
         self.losses = Losses()
-        self.leg = StreamLeg(LegId(STREAM), facts, url, http=http, losses=self.losses)
+        self.leg = StreamLeg(LegId(STREAM), facts, url, http=http.of(LINE), losses=self.losses)
         self.events: list[Any] = []
         self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))
 

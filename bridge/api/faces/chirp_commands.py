@@ -105,7 +105,7 @@ async def _hold(asked: Asked) -> More:
     if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
         asked.request(events.HoldRequested(held=True))
         return {}
-    music = await asked.services[SOUNDS].url(url, "musicUrl")
+    music = await asked.services[SOUNDS].url(asked.line, url, "musicUrl")
     options = PlaybackOptions(repeats=MOST_REPEATS)
     playbacks = asked.services[PLAYBACKS]
     played = await playbacks.play(asked.line, asked.call_id, music, options, heard=Heard.HELD)
@@ -180,7 +180,8 @@ async def _remove_participant(asked: Asked) -> More:
 
 
 async def _play_audio(asked: Asked) -> More:
-    sound = await asked.services[SOUNDS].url(asked.body.text("audioUrl"), "audioUrl")
+    url = asked.body.text("audioUrl")
+    sound = await asked.services[SOUNDS].url(asked.line, url, "audioUrl")
     playback = await asked.services[PLAYBACKS].play(asked.line, asked.call_id, sound)
     return {"playbackId": playback}
 

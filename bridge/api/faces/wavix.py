@@ -154,7 +154,7 @@ async def _start(
 
 async def _check_stream(request: web.Request, order: StreamOrder) -> None:
     try:
-        await request.app[STREAMS].check(order)
+        await request.app[STREAMS].check(request.app[KEYS].line(request), order)
     except InvalidRequest as error:
         raise InvalidRequest(f"stream_url: {error}", field="stream_url") from None
 

@@ -31,7 +31,7 @@ async def play(request: web.Request) -> web.Response:
     url = body.text("audio_file")
     options = PlaybackOptions(delay_seconds=_delay(body))
     request.app[MANAGER].live(line, call_id)
-    sound = await request.app[SOUNDS].url(url, "audio_file")
+    sound = await request.app[SOUNDS].url(line, url, "audio_file")
     playback = await request.app[PLAYBACKS].play(line, call_id, sound, options)
     return success(playback_id=playback)
 
@@ -109,7 +109,7 @@ async def _prompt(request: web.Request, line: LineName, told: Body) -> Sound | N
         words.optional_text("language")
         return await _spoken(request, line, _text(words, "text"))
     url = told.optional_text("play", "url")
-    return await request.app[SOUNDS].url(url, "play") if url else None
+    return await request.app[SOUNDS].url(line, url, "play") if url else None
 
 
 async def _spoken(request: web.Request, line: LineName, text: str) -> Sound:

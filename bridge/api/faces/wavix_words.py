@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.api.body import Body
-from bridge.api.keys import GUARD
+from bridge.api.keys import HTTP, KEYS
 from bridge.call.model import CallRecord, State
 from bridge.call.notices import CallEvent, notice_of
 from bridge.errors import BridgeError, InvalidRequest
@@ -57,7 +57,7 @@ async def check_url(request: web.Request, body: Body, *names: str) -> str:
     url = body.optional_text(*names) or ""
     if url:
         try:
-            await request.app[GUARD].check(url)
+            await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
         except InvalidRequest as error:
             raise InvalidRequest(f"{names[0]}: {error}", field=names[0]) from None
     return url

@@ -1,0 +1,57 @@
+"""The machine's own addresses, and the networks it is in."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_interface
+from typing import Final, TypeAlias
+
+import ifaddr
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+FRESH_SECONDS: Final = 30.0
+"""How long what was read counts: addresses come and go while the bridge runs."""
+
+
+class Interfaces:
+    """The networks of the machine's interfaces, and addresses that lead back to it from outside."""
+
+    def __init__(
+        self,
+        more: Sequence[Network] = (),
+        *,
+        read: Callable[[], Iterable[Network]] | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make it.
+
+        Args:
+            more: own addresses that no interface has, such as the public one of 1:1 NAT.
+            read: reads the networks of the interfaces; the default asks the system.
+            now: seconds of a clock that never goes back.
+        """
+        self._more = tuple(more)
+        self._read = read or read_networks
+        self._now = now
+        self._known: tuple[Network, ...] = ()
+        self._until = float("-inf")
+
+    def networks(self) -> tuple[Network, ...]:
+        """Return all of them, as they were at most 30 s ago."""
+        now = self._now()
+        if now >= self._until:
+            self._until = now + FRESH_SECONDS
+            self._known = (*self._more, *self._read())
+        return self._known
+
+
+def read_networks() -> list[Network]:
+    """Return the networks of all interfaces, each as large as its prefix says."""
+    found: list[Network] = []
+    for adapter in ifaddr.get_adapters():
+        for address in adapter.ips:
+            text = address.ip if isinstance(address.ip, str) else address.ip[0]
+            network = ip_interface(f"{text.partition('%')[0]}/{address.network_prefix}").network
+            if network.prefixlen:
+                found.append(network)
+    return found

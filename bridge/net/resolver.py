@@ -1,0 +1,159 @@
+"""Looks names up on the loop itself: /etc/hosts, then DNS, in the order of nsswitch.conf.
+
+`getaddrinfo` blocks a thread for as long as a name server is silent, and uvloop has two threads for
+it: two dead names would stop all others. Here a look-up is sockets on the loop (c-ares), which are
+closed when it is cancelled. Search domains and `ndots` are those of /etc/resolv.conf.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, Protocol, TypeAlias
+
+import pycares
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+RESOLVE_SECONDS: Final = 5.0
+"""For one look-up, all its tries and search domains included."""
+TRY_SECONDS: Final = 1.0
+"""The first try at a name server; each later one waits longer."""
+TRIES: Final = 3
+MAX_NAME: Final = 253
+"""Characters of a host name (RFC 1035 section 2.3.4, as text)."""
+MAX_ADDRESSES: Final = 32
+"""Of one name; more are left out."""
+
+_FLAGS: Final = pycares.ARES_FLAG_EDNS | pycares.ARES_FLAG_IGNTC
+"""No TCP: an answer of 64 kB holds 3900 addresses, and to read them would stop the loop for 100 ms."""
+_NO_SORT: Final = 1 << 7
+"""`ARES_AI_NOSORT`, which pycares does not name: to sort them costs a socket for each address."""
+_NO_NAME: Final = frozenset(
+    {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA, pycares.errno.ARES_EBADNAME}
+)
+
+
+class LookUpError(OSError):
+    """A name could not be looked up; `outcome` is `nothing` where it has no address, else `failed`."""
+
+    def __init__(self, message: str, *, outcome: str) -> None:
+        super().__init__(None, message)
+        self.outcome = outcome
+
+
+class Resolver(Protocol):
+    """Looks names up."""
+
+    async def resolve(self, host: str) -> list[Address]:
+        """Return the addresses of a name, at least one.
+
+        Raises:
+            LookUpError: it has none, or nobody says so in time.
+        """
+        ...
+
+
+class Dns:
+    """The machine's way to resolve names, or the name servers of the setting `net.nameservers`."""
+
+    def __init__(self, nameservers: Sequence[str] = ()) -> None:
+        self._nameservers = tuple(nameservers)
+
+    async def resolve(self, host: str) -> list[Address]:
+        """Return the addresses of a name (`Resolver`); a cancelled look-up leaves nothing behind.
+
+        Raises:
+            LookUpError: it has none, or no name server says so in 5 s.
+        """
+        if not 0 < len(host) <= MAX_NAME or "\0" in host:
+            raise LookUpError("this is not a host name", outcome="nothing")
+        query = _Query(self._nameservers)
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                found = await query.run(host)
+        except TimeoutError:
+            raise LookUpError("no name server answered in time", outcome="failed") from None
+        except (pycares.AresError, UnicodeError):
+            raise LookUpError("this is not a host name", outcome="nothing") from None
+        finally:
+            query.close()
+        return found
+
+
+class _Query:
+    """One look-up, with sockets of its own, so that it can be cancelled by itself."""
+
+    def __init__(self, nameservers: Sequence[str]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._over: asyncio.Future[list[Address]] = self._loop.create_future()
+        self._channel = pycares.Channel(
+            flags=_FLAGS,
+            timeout=TRY_SECONDS,
+            tries=TRIES,
+            servers=nameservers or None,
+            sock_state_cb=self._watch,
+        )
+
+    async def run(self, host: str) -> list[Address]:
+        self._channel.getaddrinfo(
+            host,
+            None,
+            family=socket.AF_UNSPEC,
+            type=socket.SOCK_STREAM,
+            flags=_NO_SORT,
+            callback=self._finish,
+        )
+        self._set_timer()
+        return await self._over
+
+    def close(self) -> None:
+        """Close its sockets; the answer is not waited for any more."""
+        self._over.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._channel.cancel()
+        for descriptor in tuple(self._sockets):
+            self._watch(descriptor, readable=False, writable=False)
+        self._channel.close()
+
+    def _watch(self, descriptor: int, readable: bool, writable: bool) -> None:  # noqa: FBT001
+        # Called by c-ares for each socket it opens, wants to write to, and is about to close.
+        self._sockets.add(descriptor)
+        if readable:
+            self._loop.add_reader(descriptor, self._channel.process_read_fd, descriptor)
+        else:
+            self._loop.remove_reader(descriptor)
+        if writable:
+            self._loop.add_writer(descriptor, self._channel.process_write_fd, descriptor)
+        else:
+            self._loop.remove_writer(descriptor)
+        if not (readable or writable):
+            self._sockets.discard(descriptor)
+
+    def _set_timer(self) -> None:
+        if not self._over.done():
+            pause = self._channel.timeout() or TRY_SECONDS  # type: ignore[no-untyped-call]
+            self._timer = self._loop.call_later(pause, self._retry)
+
+    def _retry(self) -> None:
+        self._channel.process_fd(pycares.ARES_SOCKET_BAD, pycares.ARES_SOCKET_BAD)
+        self._set_timer()
+
+    def _finish(self, found: pycares.AddrInfoResult | None, error: int | None) -> None:
+        if self._over.done():
+            return
+        if found is not None and found.nodes:
+            addresses = [_address(node.addr[0]) for node in found.nodes[:MAX_ADDRESSES]]
+            self._over.set_result(addresses)
+        elif found is not None or error in _NO_NAME:
+            self._over.set_exception(LookUpError("the name has no address", outcome="nothing"))
+        else:
+            self._over.set_exception(LookUpError("the name server failed", outcome="failed"))
+
+
+def _address(text: bytes | str) -> Address:
+    plain = text.decode() if isinstance(text, bytes) else text
+    return ip_address(plain.partition("%")[0])

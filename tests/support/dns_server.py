@@ -1,0 +1,77 @@
+"""A name server on loopback: it answers, says that there is no such name, fails, or keeps silent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import cast
+
+from typing_extensions import override
+
+A, AAAA = 1, 28
+NO_ERROR, SERVER_FAILURE, NO_SUCH_NAME = 0, 2, 3
+TRUNCATED = 0x0200
+
+
+class DnsServer(asyncio.DatagramProtocol):
+    """One server, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+        """What it knows; any other name does not exist."""
+        self.dead: set[str] = set()
+        """Names ending so are never answered."""
+        self.broken: set[str] = set()
+        self.truncates: set[str] = set()
+        self.asked: list[str] = []
+        self.where = ""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    @override
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        name, question, kind = _question(data)
+        self.asked.append(name)
+        if name.endswith(tuple(self.dead)):
+            return
+        code, known = NO_ERROR, self.names.get(name)
+        if name.endswith(tuple(self.broken)):
+            code, known = SERVER_FAILURE, []
+        elif known is None:
+            code, known = NO_SUCH_NAME, []
+        records = [_record(text) for text in known if _kind(text) == kind]
+        flags = 0x8180 | code | (TRUNCATED if name in self.truncates else 0)
+        counts = (1, len(records), 0, 0)
+        head = data[:2] + flags.to_bytes(2) + b"".join(n.to_bytes(2) for n in counts)
+        self._transport.sendto(head + question + b"".join(records), addr)
+
+
+@asynccontextmanager
+async def dns_server() -> AsyncIterator[DnsServer]:
+    loop = asyncio.get_running_loop()
+    transport, server = await loop.create_datagram_endpoint(DnsServer, local_addr=("127.0.0.1", 0))
+    server.where = "127.0.0.1:{}".format(transport.get_extra_info("sockname")[1])
+    try:
+        yield server
+    finally:
+        transport.close()
+
+
+def _question(data: bytes) -> tuple[str, bytes, int]:
+    labels, place = [], 12
+    while length := data[place]:
+        labels.append(data[place + 1 : place + 1 + length].decode())
+        place += 1 + length
+    return ".".join(labels), data[12 : place + 5], int.from_bytes(data[place + 1 : place + 3])
+
+
+def _kind(text: str) -> int:
+    return A if ip_address(text).version == 4 else AAAA
+
+
+def _record(text: str) -> bytes:
+    packed = ip_address(text).packed
+    kind = _kind(text).to_bytes(2)
+    return b"\xc0\x0c" + kind + b"\0\1\0\0\0\x3c" + len(packed).to_bytes(2) + packed
