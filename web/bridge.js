@@ -100,10 +100,13 @@ export class BridgeApi {
   /**
    * @param {string} callId
    * @param {number} [seconds]  How long it is good for, 60 to 86400.
-   * @returns {Promise<string>} a ticket: it opens this call's media, events and figures, and nothing else
+   * @param {{ party?: "near" | "far" | "transfer", identity?: string }} [holder]  Whom it is for. Legs belong to a
+   *   party and identity: give a ticket that replaces another the same ones.
+   * @returns {Promise<string>} a ticket: it opens this party's media, events and figures of the call, and nothing else
    */
-  async ticket(callId, seconds = 600) {
-    return (await this.request("POST", `/call/${encodeURIComponent(callId)}/ticket`, { ttl: seconds })).ticket;
+  async ticket(callId, seconds = 600, { party = "near", identity = "" } = {}) {
+    const wanted = { ttl: seconds, party, identity };
+    return (await this.request("POST", `/call/${encodeURIComponent(callId)}/ticket`, wanted)).ticket;
   }
 
   /**

@@ -132,7 +132,7 @@ async function converse(peer, inbound, begin, accept = async () => {}) {
 /** @param {Conversation} call */
 function attach(call) {
   const party = call.peer === AGENT ? "far" : "near";
-  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId), party });
+  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId, 600, { party }), party });
   media.on("state", ({ state, error }) => {
     if (current !== call) return;
     show();

@@ -1,4 +1,4 @@
-"""Who asks: a key, to the line that it belongs to, or a ticket, to the one call that it opens."""
+"""Who asks: a key, for the line that it belongs to, or a ticket, for one party of one call."""
 
 import asyncio
 import hmac
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bridge.api.rate import RATE_HEADERS, RateLimit
-from bridge.call.model import LineName
+from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, Unauthorized
 from bridge.wire import link
 from bridge.wire.call_id import native
@@ -33,10 +33,13 @@ class Tickets:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def issue(self, line: LineName, call_id: str, seconds: int) -> tuple[str, datetime]:
-        """Make a ticket for a call of the line; gives it with the moment at which it runs out."""
+    def issue(
+        self, line: LineName, call_id: str, seconds: int, *, party: str, identity: str
+    ) -> tuple[str, datetime]:
+        """Return a ticket for one party of a call of the line, and when it expires."""
         expires = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0)
-        ticket = Ticket(line, native(call_id) or call_id, int(expires.timestamp()))
+        until = int(expires.timestamp())
+        ticket = Ticket(line, native(call_id) or call_id, until, party, identity)
         return sign(ticket, self._secret), expires
 
     def read(self, credential: bytes) -> Ticket | None:
@@ -70,18 +73,44 @@ class Access:
     """What a request's key or ticket opens."""
 
     line: LineName
-    call_id: str | None
-    """Of a ticket: the one call, in its native form; None for all calls of the line."""
+    ticket: Ticket | None = None
+    """None of a key, which opens all calls of its line."""
+
+    @property
+    def owner(self) -> LegOwner | None:
+        """Who owns the legs that this request makes; None for the line's key."""
+        return LegOwner(self.ticket.party, self.ticket.identity) if self.ticket else None
 
     def to(self, call_id: str) -> LineName:
-        """Give the line, for a request about this call, in any form of its id.
+        """Return the line, for a request about this call, in any form of its id.
 
         Raises:
             Forbidden: the ticket is for another call.
         """
-        if self.call_id is not None and (native(call_id) or call_id) != self.call_id:
+        if self.ticket is not None and (native(call_id) or call_id) != self.ticket.call_id:
             raise Forbidden("this ticket is for another call")
         return self.line
+
+    def party(self, wanted: str | None) -> str | None:
+        """Return the party that a request speaks for: the one it names, else its ticket's.
+
+        Raises:
+            Forbidden: the ticket is for another party.
+        """
+        if self.ticket is None:
+            return wanted
+        if wanted not in (None, self.ticket.party):
+            raise Forbidden(f"this ticket is for the party {self.ticket.party}")
+        return self.ticket.party
+
+    def check_call_lives(self, *, ended: bool) -> None:
+        """Refuse a ticket whose call has ended: a ticket dies with its call.
+
+        Raises:
+            Unauthorized: it has.
+        """
+        if ended and self.ticket is not None:
+            raise Unauthorized("the call of this ticket has ended")
 
 
 class Keys:
@@ -141,18 +170,18 @@ class Keys:
         key = _presented(request, query=query)
         ticket = None if self._line(request, key) else self._ticket(key)
         if ticket is None:
-            return Access(self.line(request, query=query), None)
+            return Access(self.line(request, query=query))
         line = LineName(ticket.line)
         self._spend(request, _bucket(line))
-        return Access(line, ticket.call_id)
+        return Access(line, ticket)
 
-    def line_of_call(self, request: web.Request, call_id: str, *, query: bool = False) -> LineName:
-        """Find the line of a request about a call's media, as `access` does.
-
-        Raises:
-            Unauthorized, Forbidden, RateLimited: as `access`; also a ticket for another call.
-        """
-        return self.access(request, query=query).to(call_id)
+    def call_of_ticket(self, request: web.Request) -> str | None:
+        """Return the call that the request's ticket is for; None when it has no ticket of ours."""
+        try:
+            ticket = self._ticket(_presented(request, query=True))
+        except Unauthorized:
+            return None
+        return ticket.call_id if ticket else None
 
     def admits(self, request: web.Request) -> bool:
         """Whether the request has a key or ticket of ours at all, wherever it may stand."""

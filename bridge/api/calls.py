@@ -1,6 +1,7 @@
 """Call control, the native API: dial, answer, hang up, mute, digits, status, quality."""
 
 import math
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -9,6 +10,7 @@ from bridge.api.body import PHONE, call_in_path, read_body
 from bridge.api.faces.chirp_parties import APPS, check_route
 from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.api.listing import recorded_calls
+from bridge.api.webrtc import PARTIES
 from bridge.call import events
 from bridge.call.model import LegId, LineName
 from bridge.call.parties import PSTN, WHATSAPP
@@ -70,12 +72,21 @@ async def dtmf(request: web.Request) -> web.Response:
 
 
 async def quality(request: web.Request) -> web.Response:
-    """Give a call's figures, live or for a while after its end; `?since=` cuts the timeline."""
+    """Return a call's figures, live or for a while after its end; `?since=` cuts the timeline.
+
+    A ticket sees its own party's legs, and no more once the call has ended.
+    """
     call_id = call_in_path(request)
-    line = request.app[KEYS].line_of_call(request, call_id)
+    access = request.app[KEYS].access(request)
+    line = access.to(call_id)
     manager = request.app[MANAGER]
     record = manager.record(line, call_id)
+    access.check_call_lives(ended=record.reason is not None)
     timelines = manager.quality.legs(record.facts.call_id)
+    if access.ticket is not None:
+        party = PARTIES[access.ticket.party][0]
+        record = replace(record, legs=tuple(leg for leg in record.legs if leg.party is party))
+        timelines = tuple(leg for leg in timelines if leg.party is party)
     return render.success(render.quality(record, timelines, since=_since(request)))
 
 

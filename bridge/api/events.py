@@ -8,6 +8,7 @@ still kept. https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -34,6 +35,7 @@ from bridge.node.tasks import Tasks
 from bridge.settings import Events as Keeping
 from bridge.wire import webhook_wadial
 from bridge.wire.notice import Notice
+from bridge.wire.party_events import as_seen_by
 from bridge.wire.webhook import native
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -50,7 +52,8 @@ HEADERS: Final = {
     "X-Accel-Buffering": "no",
 }
 
-Words: TypeAlias = Callable[[Notice], dict[str, Any]]
+Words: TypeAlias = Callable[[Notice], dict[str, Any] | None]
+"""How an event is told; None when it is not for who listens."""
 
 
 async def of_line(request: web.Request) -> web.StreamResponse:
@@ -70,9 +73,17 @@ async def of_session(request: web.Request) -> web.StreamResponse:
 async def of_call(request: web.Request) -> web.StreamResponse:
     """Stream what happens to one call, from its beginning on, until a while after its end."""
     call_id = call_in_path(request)
-    line = request.app[KEYS].line_of_call(request, call_id, query=True)
+    access = request.app[KEYS].access(request, query=True)
+    line = access.to(call_id)
     record = request.app[MANAGER].record(line, call_id)
-    return await _stream(request, line, native, record)
+    access.check_call_lives(ended=record.reason is not None)
+    words = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
+    return await _stream(request, line, words, record)
+
+
+def _for_ticket(party: str, notice: Notice) -> dict[str, Any] | None:
+    seen = as_seen_by(party, notice)
+    return native(seen) if seen else None
 
 
 @web.middleware
@@ -151,8 +162,9 @@ async def _send(
         if item is not None:
             number, notice = item
             ended = ended or notice.type == ENDED
-            told = msgspec.json.encode(words(notice))
-            await _write(response, b"id: %d\ndata: %b\n\n" % (number, told))
+            if (told := words(notice)) is not None:
+                data = msgspec.json.encode(told)
+                await _write(response, b"id: %d\ndata: %b\n\n" % (number, data))
         elif ended and one_call:
             return
         else:

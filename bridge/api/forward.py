@@ -120,7 +120,7 @@ def _authorised(request: web.Request) -> bool:
 
 async def _call_id(request: web.Request) -> str | None:
     """Find the id of the call that a request is about; native, if it is an id in any form."""
-    found = named_call(request.match_info)
+    found = named_call(request.match_info) or request.app[KEYS].call_of_ticket(request)
     if (found or request.body_exists) and not _authorised(request):
         return None
     if found is None and request.body_exists and not request.content_type.startswith("multipart/"):

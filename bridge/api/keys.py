@@ -17,6 +17,7 @@ from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration
 from bridge.net.webhooks import Webhooks
 from bridge.node.agent import Agents
+from bridge.node.browsers import Browsers
 from bridge.node.digits import Digits
 from bridge.node.directory import Shared
 from bridge.node.events import EventLog
@@ -58,6 +59,7 @@ PLAYBACKS = web.AppKey("playbacks", Playbacks)
 STREAMS = web.AppKey("streams", Streams)
 HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
+BROWSERS = web.AppKey("browsers", Browsers)
 KEYS = web.AppKey("keys", Keys)
 TICKETS = web.AppKey("tickets", Tickets)
 PORTS = web.AppKey("ports", PortPool)

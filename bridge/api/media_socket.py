@@ -10,8 +10,9 @@ from aiohttp import WSMsgType, web
 from bridge.api.body import call_in_path
 from bridge.api.faces.wadial_words import snapshot
 from bridge.api.keys import KEYS, LINES, MANAGER, METRICS
+from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
-from bridge.call.model import LegId, LegKind, Party, State
+from bridge.call.model import LegId, LegKind, LegOwner, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
@@ -45,19 +46,19 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
     Text is ignored; each message is filled up to a whole frame.
     """
-    runner = _live_call(request)
+    runner, owner = _live_call(request)
     media = _media(request, ZUCKZAPGO)
-    return await _serve(request, runner, media, most=_most(request), texts=None)
+    return await _serve(request, runner, media, most=_most(request), texts=None, owner=owner)
 
 
 async def wadial(request: web.Request) -> web.StreamResponse:
     """Carry a call's sound as WADial does: f32le at 16 kHz, JSON text beside it."""
-    runner = _live_call(request)
+    runner, owner = _live_call(request)
     if request.match_info["sessionId"] != runner.facts.line:
         raise NotFound("there is no such session")
     media = _media(request, WADIAL)
     texts = _WadialTexts(runner, media)
-    return await _serve(request, runner, media, most=_most(request), texts=texts)
+    return await _serve(request, runner, media, most=_most(request), texts=texts, owner=owner)
 
 
 ROUTES: Final = (
@@ -66,19 +67,21 @@ ROUTES: Final = (
 )
 
 
-def _live_call(request: web.Request) -> CallRunner:
-    """Find the live call that the path names, for whoever has its line's key or its ticket.
+def _live_call(request: web.Request) -> tuple[CallRunner, LegOwner | None]:
+    """Return the live call that the path names, and whose ticket asks for it, if one does.
 
     Raises:
-        Unauthorized, Forbidden, RateLimited: the key or ticket.
+        Unauthorized, Forbidden, RateLimited: the key or ticket; a socket is a near party.
         EngineOff: the line makes no calls now.
         CallNotFound: the line never had such a call, or it has ended.
     """
     call_id = call_in_path(request)
-    line = request.app[KEYS].line_of_call(request, call_id, query=True)
+    access = request.app[KEYS].access(request, query=True)
+    line = access.to(call_id)
+    access.party(NEAR)
     request.app[LINES].check_on(line)
     try:
-        return request.app[MANAGER].live(line, call_id)
+        return request.app[MANAGER].live(line, call_id), access.owner
     except InvalidState as error:
         raise CallNotFound("the call has ended") from error
 
@@ -131,6 +134,7 @@ async def _serve(
     *,
     most: float,
     texts: Texts | None,
+    owner: LegOwner | None,
 ) -> web.StreamResponse:
     ws = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
@@ -162,7 +166,13 @@ async def _serve(
     facts = runner.facts
     try:
         request.app[MANAGER].attach(
-            facts.line, facts.call_id, make, Party.NEAR, hears=Hears.INBOUND, heard=Heard.ALL
+            facts.line,
+            facts.call_id,
+            make,
+            Party.NEAR,
+            hears=Hears.INBOUND,
+            heard=Heard.ALL,
+            owner=owner,
         )
     except BridgeError:
         # Between our answer and now the call has ended, or others have taken its last places.

@@ -197,8 +197,20 @@ CONTROLLED: Final[Described] = {
         auth=Auth.TICKET,
     ),
     ("POST", "/call/{callId}/ticket"): CONTROL(
-        does="Give a ticket that opens one live call's media, events and figures, nothing else.",
-        takes=shape({"ttl?": whole(60, 86_400, 600, about="seconds")}),
+        does="Give a ticket for one party of a live call: its media, events and figures.",
+        about="It steers only legs that its party and identity made, and dies with the call.",
+        takes=shape(
+            {
+                "ttl?": whole(60, 86_400, 600, about="seconds"),
+                "party?": words(
+                    "near",
+                    "far",
+                    "transfer",
+                    about="whose side its holder is on; `near` unless said",
+                ),
+                "identity?": text("who its holder is; a ticket that replaces another has the same"),
+            }
+        ),
         optional_body=True,
         gives=native({"ticket": text(), "expiresAt": MOMENT}),
         errors=CALL,
@@ -214,7 +226,9 @@ WEBRTC: Final[Described] = {
     ("POST", "/call/webrtc/offer"): MEDIA(
         does="Answer a browser's offer: a new leg, or with `legID` a change to the one it has.",
         about="The answer is complete: no candidates follow. A new ICE user fragment under a known "
-        "`legID` is an ICE restart, the same one a renegotiation, a new fingerprint a reload.",
+        "`legID` is an ICE restart, the same one a renegotiation, a new fingerprint a reload; a near "
+        "leg that has gone comes back so for `limits.alone_seconds`. With a ticket, `party` is its own "
+        "unless said, and `legID` one that it made.",
         takes=shape(
             {
                 "callID": CALL_ID,
@@ -245,6 +259,7 @@ WEBRTC: Final[Described] = {
         does="End the call's WebRTC legs, or one, never the call; can be repeated.",
         takes=shape({"callID": CALL_ID, "legID?": text()}),
         gives=shape({"callID": text(), "closed": TRUE}),
+        about="With a ticket, only legs that its party and identity made.",
         errors=(404, 502),
         auth=Auth.TICKET,
     ),

@@ -105,7 +105,7 @@ SECURITY: Final[Mapping[str, Schema]] = {
         "type": "apiKey",
         "in": "header",
         "name": "token",
-        "description": "a ticket from POST /call/{callId}/ticket; good for one call",
+        "description": "a ticket from POST /call/{callId}/ticket; good for one party of one call",
     },
     "ticketQuery": {
         "type": "apiKey",

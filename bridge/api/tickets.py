@@ -7,19 +7,40 @@ from aiohttp import web
 from bridge.api import render
 from bridge.api.body import call_in_path, read_body
 from bridge.api.keys import KEYS, MANAGER, TICKETS
+from bridge.api.webrtc import read_party
+from bridge.errors import InvalidRequest
 from bridge.wire.moment import moment
 
 TTL_SECONDS: Final = 600
 """How long a ticket is good for, unless it is asked for otherwise."""
 SHORTEST: Final = 60
 LONGEST: Final = 86400
+MAX_IDENTITY: Final = 128
+"""Characters."""
 
 
 async def ticket(request: web.Request) -> web.Response:
-    """Give a ticket for a live call: it opens the call's media, events and figures, nothing else."""
+    """Return a ticket for one party of a live call: its media, events and figures, nothing else."""
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     seconds = body.number("ttl", default=TTL_SECONDS, least=SHORTEST, most=LONGEST)
+    party = read_party(body.optional_text("party"))
+    identity = read_identity(body.optional_text("identity") or "", "identity")
     runner = request.app[MANAGER].live(line, call_in_path(request))
-    text, expires = request.app[TICKETS].issue(line, runner.facts.call_id, seconds)
+    text, expires = request.app[TICKETS].issue(
+        line, runner.facts.call_id, seconds, party=party, identity=identity
+    )
     return render.success({"ticket": text, "expiresAt": moment(expires)})
+
+
+def read_identity(text: str, field: str) -> str:
+    """Return the identity of a ticket's holder.
+
+    Raises:
+        InvalidRequest: too long, or not printable.
+    """
+    if len(text) > MAX_IDENTITY or not text.isprintable():
+        raise InvalidRequest(
+            f"{field}: expected at most {MAX_IDENTITY} printable characters", field=field
+        )
+    return text

@@ -6,9 +6,9 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.body import read_body
-from bridge.api.keys import ICE_CONFIGURATION, KEYS, MANAGER
+from bridge.api.keys import BROWSERS, ICE_CONFIGURATION, KEYS, MANAGER
 from bridge.call.model import Party
-from bridge.errors import InvalidRequest
+from bridge.errors import BridgeError, InvalidRequest
 
 NEAR: Final = "near"
 TRANSFER: Final = "transfer"
@@ -23,8 +23,13 @@ PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
 
 async def config(request: web.Request) -> web.Response:
     """Tell a browser which STUN and TURN servers to use."""
-    line = request.app[KEYS].access(request).line
-    return web.json_response(request.app[ICE_CONFIGURATION](line))
+    access = request.app[KEYS].access(request)
+    if access.ticket is not None:
+        try:
+            request.app[MANAGER].live(access.line, access.ticket.call_id)
+        except BridgeError:
+            access.check_call_lives(ended=True)
+    return web.json_response(request.app[ICE_CONFIGURATION](access.line))
 
 
 async def offer(request: web.Request) -> web.Response:
@@ -37,13 +42,17 @@ async def offer(request: web.Request) -> web.Response:
     if kind not in (None, "offer"):
         raise InvalidRequest('type: expected "offer"', field="type")
     sdp = body.text("sdp", "SDP")
-    manager = request.app[MANAGER]
+    wanted = body.optional_text("party")
+    party = access.party(None if wanted is None else read_party(wanted))
+    browsers = request.app[BROWSERS]
     leg_id = body.leg_id()
     if leg_id is None:
-        party, replaces = PARTIES[_party(body.optional_text("party"))]
-        leg_id, answer = await manager.offer(line, call_id, sdp, party, replaces=replaces)
+        side, replaces = PARTIES[party or NEAR]
+        leg_id, answer = await browsers.offer(
+            line, call_id, sdp, side, replaces=replaces, owner=access.owner
+        )
     else:
-        answer = await manager.reoffer(line, call_id, sdp, leg_id)
+        answer = await browsers.reoffer(line, call_id, sdp, leg_id, owner=access.owner)
     turn = request.app[ICE_CONFIGURATION](line)["turn"]
     return web.json_response(
         {"callID": call_id, "legID": leg_id, "type": "answer", "sdp": answer, "turn": turn}
@@ -51,16 +60,24 @@ async def offer(request: web.Request) -> web.Response:
 
 
 async def close(request: web.Request) -> web.Response:
-    """End the call's WebRTC legs, or one; a leg or call that is over already is no error."""
+    """End the call's WebRTC legs, or one; a leg or call that is over already is no error.
+
+    With a ticket, only legs that its party and identity made.
+    """
     access = request.app[KEYS].access(request)
     body = await read_body(request)
     call_id = body.call_id()
     line = access.to(call_id)
-    request.app[MANAGER].close(line, call_id, body.leg_id())
+    request.app[BROWSERS].close(line, call_id, body.leg_id(), owner=access.owner)
     return web.json_response({"callID": call_id, "closed": True})
 
 
-def _party(text: str | None) -> str:
+def read_party(text: str | None) -> str:
+    """Return the party that is named; `near` where none is.
+
+    Raises:
+        InvalidRequest: there is no such party.
+    """
     if (text or NEAR) not in PARTIES:
         raise InvalidRequest(f"party: expected one of {', '.join(PARTIES)}", field="party")
     return text or NEAR

@@ -16,6 +16,7 @@ from bridge.api.body import MOST_BYTES
 from bridge.api.events import settle, tell
 from bridge.api.faces.chirp_parties import APPS
 from bridge.api.keys import (
+    BROWSERS,
     DATABASE,
     DIRECTORY,
     EVENTS,
@@ -47,7 +48,7 @@ from bridge.call.limits import CallLimits
 from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.legs.simulator import parse_speech
-from bridge.legs.webrtc import WebRtcLeg
+from bridge.legs.webrtc import PeerFactory, WebRtcLeg
 from bridge.metrics.registry import Metrics
 from bridge.net import database as storage
 from bridge.net import secret
@@ -56,6 +57,7 @@ from bridge.net.directory import FOLDER
 from bridge.net.secret import shared_secret
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
+from bridge.node.browsers import Browsers
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import Shared
@@ -152,7 +154,6 @@ def build(
     peers = make_peers(settings, ports, effort=effort, patience=patience or Limits())
     manager = Manager(
         dialer=providers,
-        webrtc=lambda leg_id: WebRtcLeg(leg_id, peer=peers.browser, observer=metrics),
         clock=clock,
         metrics=metrics,
         limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
@@ -173,7 +174,7 @@ def build(
     application[DATABASE] = database
     _know_lines(application, engine)
     application[EVENTS] = events
-    application[MANAGER] = manager
+    _carry_calls(application, manager, peers.browser, metrics)
     application[METRICS] = metrics
     reach_out(application, settings)
     play(application, settings)
@@ -199,6 +200,15 @@ def build(
     tell(application, background, node=events.node, keeping=settings.events)
     return Bridge(
         application, node_application(application) if directory else None, manager, background
+    )
+
+
+def _carry_calls(
+    application: web.Application, manager: Manager, peer: PeerFactory, metrics: Metrics
+) -> None:
+    application[MANAGER] = manager
+    application[BROWSERS] = Browsers(
+        manager, lambda leg_id: WebRtcLeg(leg_id, peer=peer, observer=metrics)
     )
 
 

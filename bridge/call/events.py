@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bridge.call.model import EndReason, LegId, LegKind, Party
+from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party
 from bridge.call.routing import Heard, Hears
 
 
@@ -19,6 +19,8 @@ class LegAdded:
     heard: Heard = Heard.ALL
     replaces: bool = False
     """Whether the other near legs leave once this one is connected."""
+    owner: LegOwner | None = None
+    """Whose ticket made it; None when the line's key did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,10 @@ class CloseRequested:
     """Our side ends a near leg or a service, or a browser; None means all WebRTC legs."""
 
     leg_id: LegId | None = None
+    owner: LegOwner | None = None
+    """Whose legs only; None means everybody's."""
+    may_return: bool = False
+    """Whether legs that this owner made may come back for a while, as a reloaded page does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ comes too late is refused, so that its owner frees it.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bridge.call import events
 from bridge.call.commands import (
@@ -36,9 +36,10 @@ from bridge.call.commands import (
     RouteAudio,
     SendDigits,
 )
+from bridge.call.leg_record import DepartedLegs, LegRecord
 from bridge.call.limits import CallLimits
-from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import Heard, Hears, RoutedLeg, routing_table
+from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
+from bridge.call.routing import RoutedLeg, routing_table
 from bridge.errors import InvalidState, LegNotFound, Unsupported
 
 TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
@@ -54,28 +55,6 @@ TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
 }
 
 UNANSWERED = frozenset({State.INITIATED, State.RINGING})
-
-
-@dataclass(frozen=True, slots=True)
-class LegRecord:
-    """What the machine knows of a leg."""
-
-    leg_id: LegId
-    kind: LegKind
-    party: Party
-    hears: Hears = Hears.OTHERS
-    heard: Heard = Heard.ALL
-    replaces: bool = False
-    connected: bool = False
-    muted: bool = False
-    silent: bool = False
-    due: float = math.inf
-    """Until when a party that we ring may take to connect, in monotonic seconds."""
-
-    @property
-    def keeps_company(self) -> bool:
-        """Whether a call with this leg is not alone; a recorder is nobody."""
-        return self.party is not Party.FAR and self.kind is not LegKind.RECORDER
 
 
 class CallMachine:
@@ -97,6 +76,8 @@ class CallMachine:
         self.state = State.RINGING if rings else State.INITIATED
         self.reason: EndReason | None = None
         self.legs: dict[LegId, LegRecord] = {}
+        self.departed = DepartedLegs()
+        """Near legs of browsers that may come back, after a reload of their page."""
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.started_at = now
@@ -153,7 +134,7 @@ class CallMachine:
             case events.HangupRequested():
                 return self._end(self._hangup_reason(request.reason), now)
             case events.CloseRequested():
-                return self._close(request.leg_id, now)
+                return self._close(request, now)
             case events.MuteRequested():
                 return self._mute(request)
             case events.HoldRequested():
@@ -201,10 +182,10 @@ class CallMachine:
         if event.party is Party.FAR and self.far is not None:
             raise InvalidState("the call already has its far party")
         if event.replaces and event.kind is LegKind.WEBRTC:
-            if self.invited is None:
-                raise InvalidState("the call is not being transferred to a browser")
+            self._check_invited(event.owner)
             self.invited = None
         self.check_kind(event.kind)
+        returned = self.departed.take(event.leg_id, now)
         leg = LegRecord(
             event.leg_id,
             event.kind,
@@ -212,7 +193,8 @@ class CallMachine:
             event.hears,
             event.heard,
             replaces=event.replaces,
-            muted=event.party is Party.NEAR and self._muted,
+            muted=event.party is Party.NEAR and (self._muted or bool(returned and returned.muted)),
+            owner=event.owner,
             due=now + self._limits.ring_seconds if event.replaces else math.inf,
         )
         self.legs[event.leg_id] = leg
@@ -220,6 +202,12 @@ class CallMachine:
             self._had_company = True
             self._alone_since = None
         return [self._routes()]
+
+    def _check_invited(self, owner: LegOwner | None) -> None:
+        if self.invited is None:
+            raise InvalidState("the call is not being transferred to a browser")
+        if owner is not None and owner.identity != self.invited:
+            raise InvalidState("the call is being transferred to somebody else")
 
     def _progress(self, event: events.LegEvent, now: float) -> list[Command]:
         leg = self.legs.get(event.leg_id)
@@ -271,7 +259,12 @@ class CallMachine:
             return []
         if leg.party is Party.FAR:
             return self._end(self._far_reason(event.reason), now)
+        self._let_return(leg, now)
         return [*self._drop(leg, event.reason, now), self._routes()]
+
+    def _let_return(self, leg: LegRecord, now: float) -> None:
+        if leg.may_return:
+            self.departed.keep(leg, now + self._limits.alone_seconds)
 
     def _drop(self, leg: LegRecord, reason: EndReason, now: float) -> list[Command]:
         del self.legs[leg.leg_id]
@@ -280,12 +273,15 @@ class CallMachine:
             self._alone_since = now
         return [EndLeg(leg.leg_id, reason)]
 
-    def _close(self, leg_id: LegId | None, now: float) -> list[Command]:
-        chosen = [leg for leg in self.legs.values() if _closable(leg, leg_id)]
+    def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
+        chosen = [leg for leg in self.legs.values() if _closable(leg, request)]
         if any(leg.party is Party.FAR for leg in chosen):
             return self._end(self._far_reason(EndReason.REMOTE_HANGUP), now)
         if not chosen:
             return []
+        for leg in chosen:
+            if request.may_return and leg.owner == request.owner:
+                self._let_return(leg, now)
         dropped = [self._drop(leg, EndReason.HANGUP, now)[0] for leg in chosen]
         return [*dropped, self._routes()]
 
@@ -368,7 +364,11 @@ class CallMachine:
         )
 
 
-def _closable(leg: LegRecord, leg_id: LegId | None) -> bool:
-    if leg_id is None:
+def _closable(leg: LegRecord, request: events.CloseRequested) -> bool:
+    if request.owner is not None and leg.owner != request.owner:
+        return False
+    if request.leg_id is None:
         return leg.kind is LegKind.WEBRTC
-    return leg.leg_id == leg_id and (leg.kind is LegKind.WEBRTC or leg.party is not Party.FAR)
+    return leg.leg_id == request.leg_id and (
+        leg.kind is LegKind.WEBRTC or leg.party is not Party.FAR
+    )

@@ -57,6 +57,15 @@ class Party(StrEnum):
     """What the bridge itself adds to a call: playback, recorder, stream, agent."""
 
 
+@dataclass(frozen=True, slots=True)
+class LegOwner:
+    """Whose ticket made a leg: who has another ticket of the same party and identity owns it too."""
+
+    party: str
+    """As a ticket names it: `near`, `far` or `transfer`."""
+    identity: str
+
+
 class LegKind(StrEnum):
     """The kinds of leg, as they appear in metrics."""
 

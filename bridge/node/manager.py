@@ -16,6 +16,7 @@ from bridge.call.model import (
     Direction,
     EndReason,
     LegId,
+    LegOwner,
     LineName,
     Party,
     State,
@@ -23,10 +24,9 @@ from bridge.call.model import (
 from bridge.call.notices import CallEvent
 from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
-from bridge.errors import CallNotFound, InvalidState, LegNotFound, LimitExceeded
+from bridge.errors import CallNotFound, InvalidState, LimitExceeded
 from bridge.legs.base import Leg
 from bridge.legs.dial import Dialer, DialOrder
-from bridge.legs.webrtc import WebRtcLeg
 from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
@@ -48,7 +48,6 @@ class Manager:
         self,
         *,
         dialer: Dialer,
-        webrtc: Callable[[LegId], WebRtcLeg],
         clock: Clock,
         metrics: Metrics,
         limits: ManagerLimits,
@@ -63,7 +62,6 @@ class Manager:
 
         Args:
             dialer: reaches numbers.
-            webrtc: makes the leg of a browser.
             clock: paces the calls.
             metrics: count them.
             limits: how many calls there may be.
@@ -76,7 +74,6 @@ class Manager:
         """
         self._dialer = dialer
         self._check_on, self._number_of = check_on, number_of
-        self._webrtc = webrtc
         self._clock = clock
         self.limits = limits
         self._call_limits = call_limits
@@ -103,7 +100,7 @@ class Manager:
         facts = await self._enter(line, number, Direction.OUTBOUND, details)
         order = DialOrder(facts.call_id, facts.details)
         try:
-            leg = await self._dialer.dial(line, number, _leg_id(), order)
+            leg = await self._dialer.dial(line, number, new_leg_id(), order)
         except BaseException:
             self._directory.leave(facts.call_id)
             raise
@@ -126,7 +123,7 @@ class Manager:
             LimitExceeded: no more calls are taken.
         """
         facts = await self._enter(line, number, Direction.INBOUND, details)
-        return self._begin(facts, Direction.INBOUND, far(_leg_id()))
+        return self._begin(facts, Direction.INBOUND, far(new_leg_id()))
 
     async def open(
         self, line: LineName, details: CallDetails | None = None, *, peer: str = BROWSER
@@ -155,7 +152,7 @@ class Manager:
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
         order = DialOrder(runner.facts.call_id, runner.facts.details)
-        leg = await self._dialer.dial(line, number, _leg_id(), order)
+        leg = await self._dialer.dial(line, number, new_leg_id(), order)
         try:
             check_room(len(runner.legs()))
             runner.add_leg(leg, Party.NEAR, replaces=replaces)
@@ -174,6 +171,7 @@ class Manager:
         hears: Hears,
         heard: Heard,
         lowers: float = 1.0,
+        owner: LegOwner | None = None,
     ) -> LegId:
         """Give a live call a leg that needs no negotiation: a socket, a stream, a playback.
 
@@ -182,57 +180,9 @@ class Manager:
         """
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
-        leg = make(_leg_id())
-        runner.add_leg(leg, party, hears=hears, heard=heard, lowers=lowers)
+        leg = make(new_leg_id())
+        runner.add_leg(leg, party, hears=hears, heard=heard, lowers=lowers, owner=owner)
         return leg.leg_id
-
-    async def offer(
-        self, line: LineName, call_id: str, sdp: str, party: Party, *, replaces: bool = False
-    ) -> tuple[LegId, str]:
-        """Answer a browser's offer with a new leg.
-
-        With `replaces` it is the one that was asked to take the near legs' place.
-
-        Raises:
-            CallNotFound, InvalidState, SdpError, LimitExceeded.
-        """
-        runner = self.live(line, call_id)
-        check_room(len(runner.legs()))
-        leg = self._webrtc(_leg_id())
-        try:
-            answer = await leg.accept(sdp)
-            # Meanwhile the call may have ended, and others may have come.
-            check_room(len(runner.legs()))
-            runner.add_leg(leg, party, replaces=replaces)
-        except BaseException:
-            await leg.aclose()
-            raise
-        return leg.leg_id, answer
-
-    async def reoffer(self, line: LineName, call_id: str, sdp: str, leg_id: str) -> str:
-        """Answer a further offer of a browser that has a leg: restart, renegotiation or reload.
-
-        Raises:
-            CallNotFound, LegNotFound, InvalidState, SdpError, LimitExceeded.
-        """
-        leg = self.live(line, call_id).leg(LegId(leg_id))
-        if not isinstance(leg, WebRtcLeg):
-            raise LegNotFound("the call has no such WebRTC leg; send the offer without legID")
-        return await leg.reoffer(sdp)
-
-    def close(self, line: LineName, call_id: str, leg_id: str | None) -> None:
-        """End a call's WebRTC legs, or one of them; does nothing when they are gone already.
-
-        Raises:
-            CallNotFound: this line never had such a call.
-        """
-        runner = self._calls.get(CallId(call_id))
-        if runner is None or runner.facts.line != line:
-            self.record(line, call_id)
-            return
-        if leg_id is not None and not isinstance(runner.leg(LegId(leg_id)), WebRtcLeg):
-            return
-        runner.dispatch(events.CloseRequested(LegId(leg_id) if leg_id else None))
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:
         """Ask something of a live call.
@@ -254,6 +204,10 @@ class Manager:
             return runner
         self.record(line, call_id)
         raise InvalidState("the call has ended")
+
+    def running(self, call_id: CallId) -> CallRunner | None:
+        """Return a live call of any line; None when there is none."""
+        return self._calls.get(call_id)
 
     def record(self, line: LineName, call_id: str) -> CallRecord:
         """Give a call as it stands, live or ended.
@@ -395,5 +349,6 @@ def _call_id(node: int) -> CallId:
     return CallId(f"{node:02X}" + secrets.token_hex(15).upper())
 
 
-def _leg_id() -> LegId:
+def new_leg_id() -> LegId:
+    """Return a fresh id."""
     return LegId(f"leg_{secrets.token_hex(8)}")

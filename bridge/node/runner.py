@@ -18,6 +18,7 @@ from bridge.call.model import (
     LegFigures,
     LegId,
     LegKind,
+    LegOwner,
     Pace,
     Party,
     State,
@@ -124,7 +125,7 @@ class CallRunner:
         """The figures of the legs that are here now."""
         return [self._figures(running) for running in self._legs.values()]
 
-    def add_leg(
+    def add_leg(  # noqa: PLR0913 - what a leg is, whose, and who hears what beside it
         self,
         leg: Leg,
         party: Party,
@@ -133,6 +134,7 @@ class CallRunner:
         heard: Heard = Heard.ALL,
         replaces: bool = False,
         lowers: float = 1.0,
+        owner: LegOwner | None = None,
     ) -> None:
         """Give the call a leg and start it.
 
@@ -143,6 +145,7 @@ class CallRunner:
             heard: who hears it.
             replaces: whether the other near legs leave once it is connected.
             lowers: the gain of what is said to the far party beside it, while it speaks.
+            owner: whose ticket made it; None when the line's key did.
 
         Raises:
             InvalidState: the call has ended, or has its far party already.
@@ -155,7 +158,7 @@ class CallRunner:
             lowers=lowers,
             lowered=party is not Party.FAR,
         )
-        added = events.LegAdded(leg.leg_id, leg.kind, party, hears, heard, replaces)
+        added = events.LegAdded(leg.leg_id, leg.kind, party, hears, heard, replaces, owner)
         try:
             self.dispatch(added)
         except Exception:
@@ -164,7 +167,9 @@ class CallRunner:
         task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
         self._legs[leg.leg_id] = _Running(leg, party, task)
         self._observer.leg_started(leg)
-        self._tell("leg.joined", {"legID": leg.leg_id, "kind": leg.kind, "party": party})
+        joined = {"legID": leg.leg_id, "kind": leg.kind, "party": party}
+        named = {"identity": owner.identity} if owner and owner.identity else {}
+        self._tell("leg.joined", joined | named)
 
     def dispatch(self, event: events.Event) -> None:
         """Take an event, or a request, and do what the machine says; never waits.
@@ -234,8 +239,8 @@ class CallRunner:
                 self._loop.call_soon(running.task.cancel)
             self._ended_legs.append(self._figures(running))
             self._observer.leg_ended(running.leg, reason)
-            left = {"legID": leg_id, "kind": running.leg.kind, "reason": reason}
-            self._tell("leg.left", left)
+            left = {"legID": leg_id, "kind": running.leg.kind, "party": running.party}
+            self._tell("leg.left", left | {"reason": reason})
 
     def _end(self, reason: EndReason) -> None:
         now = self._loop.time()  # one for all: what is recorded of them is equally long
@@ -251,9 +256,11 @@ class CallRunner:
             await leg.run(lambda event: self._happened(leg, event))
         except Exception:
             log.exception("leg.failed", extra={"kind": leg.kind})
-        self.dispatch(events.LegEnded(leg.leg_id, EndReason.FAILED))
+        self._happened(leg, events.LegEnded(leg.leg_id, EndReason.FAILED))
 
     def _happened(self, leg: Leg, event: events.LegEvent) -> None:
+        if self.leg(leg.leg_id) is not leg and not isinstance(event, events.Noted):
+            return  # it has left; another one may have come back in its place
         if isinstance(event, events.LegConnected):
             self._observer.leg_connected(leg)
         self.dispatch(event)
@@ -280,13 +287,13 @@ class CallRunner:
             return
         match event:
             case events.LegConnected(leg_id):
-                self._tell("leg.connected", {"legID": leg_id})
+                self._tell("leg.connected", self._leg(leg_id))
             case events.LegSilent(leg_id):
-                self._tell("leg.silent", {"legID": leg_id})
+                self._tell("leg.silent", self._leg(leg_id))
             case events.LegResumed(leg_id):
-                self._tell("leg.resumed", {"legID": leg_id})
+                self._tell("leg.resumed", self._leg(leg_id))
             case events.DigitReceived(leg_id, digit):
-                self._tell("digit.received", {"legID": leg_id, "digit": digit})
+                self._tell("digit.received", {**self._leg(leg_id), "digit": digit})
             case events.MuteRequested(muted, leg_id):
                 self._tell("call.muted", {"legID": leg_id, "muted": muted})
             case events.InviteRequested(identity):
@@ -295,6 +302,9 @@ class CallRunner:
                 self._tell(kind, {"legID": leg_id, **data})
             case _:
                 pass
+
+    def _leg(self, leg_id: LegId) -> dict[str, Any]:
+        return {"legID": leg_id, "party": self._legs[leg_id].party}
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
         self._observer.happened(self, kind, data)

@@ -1,6 +1,6 @@
-"""Tickets: credentials good for one call and for a short time, which need not be stored.
+"""Tickets: credentials good for one party of one call and for a short time, which need not be stored.
 
-A ticket says whose call it opens and until when, and is signed with a secret that all nodes share
+A ticket says which call it opens, for whom and until when, and is signed with a secret that all nodes share
 (HMAC-SHA256, RFC 2104). Who has no secret can read a ticket but neither make nor change one.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 PREFIX: Final = "tk_"
-LONGEST: Final = 1024
+MAX_LENGTH: Final = 2048
 """Characters; what is longer is no ticket of ours."""
 
 
@@ -25,17 +25,23 @@ class Ticket:
     """In its native form."""
     expires: int
     """Seconds since 1970."""
+    party: str
+    """`near`, `far` or `transfer`: which side of the call its holder is."""
+    identity: str
+    """Who the holder is among those of its party; may be empty."""
 
 
 def sign(ticket: Ticket, secret: bytes) -> str:
     """Write a ticket down, in characters that URLs and headers may hold."""
-    said = f"{ticket.expires}\n{ticket.call_id}\n{ticket.line}".encode()
+    said = "\n".join(
+        (str(ticket.expires), ticket.call_id, ticket.party, ticket.line, ticket.identity)
+    ).encode()
     return f"{PREFIX}{_text(said)}.{_text(_signature(said, secret))}"
 
 
 def read(text: str, secret: bytes) -> Ticket | None:
-    """Read a ticket; None for what was not signed with this secret. Whether it is over is not looked at."""
-    if not text.startswith(PREFIX) or len(text) > LONGEST or not text.isascii():
+    """Read a ticket; None for what was not signed with this secret. Its time is not looked at."""
+    if not text.startswith(PREFIX) or len(text) > MAX_LENGTH or not text.isascii():
         return None
     said, _, signature = text.removeprefix(PREFIX).partition(".")
     try:
@@ -44,12 +50,12 @@ def read(text: str, secret: bytes) -> Ticket | None:
         return None
     if not hmac.compare_digest(_signature(plain, secret), signed):
         return None
-    expires, call_id, line = plain.decode().split("\n", 2)
-    return Ticket(line, call_id, int(expires))
+    expires, call_id, party, line, identity = plain.decode().split("\n", 4)
+    return Ticket(line, call_id, int(expires), party, identity)
 
 
 def _signature(said: bytes, secret: bytes) -> bytes:
-    return hmac.digest(secret, b"ticket\n" + said, hashlib.sha256)
+    return hmac.digest(secret, b"ticket of a party\n" + said, hashlib.sha256)
 
 
 def _text(data: bytes) -> str:

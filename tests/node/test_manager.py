@@ -4,91 +4,18 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from typing_extensions import override
 
 from bridge.call import events
-from bridge.call.limits import CallLimits
-from bridge.call.model import EndReason, LegId, LegKind, LineName, Party, State
+from bridge.call.model import EndReason, Party, State
 from bridge.errors import (
     CallNotFound,
     InvalidState,
-    LegNotFound,
     LimitExceeded,
-    SdpError,
     Unreachable,
 )
-from bridge.legs.dial import DialOrder
-from bridge.metrics.registry import Metrics
-from bridge.node.capacity import LEGS_PER_CALL, ManagerLimits
-from bridge.node.clock import Clock
-from bridge.node.manager import Manager
 from tests.support.fake_leg import FakeLeg
+from tests.support.fake_node import LIMITS, NUMBER, ONE, TWO, Node, dial
 from tests.support.waiting import until
-
-ONE, TWO = LineName("one"), LineName("two")
-NUMBER = "15550100001"
-LIMITS = ManagerLimits(calls=3, calls_per_line=0, kept_seconds=60.0)
-
-
-class Browser(FakeLeg):
-    """A WebRTC leg whose answer waits for the test's leave."""
-
-    def __init__(self, leg_id: LegId, *, leave: asyncio.Event) -> None:
-        super().__init__(leg_id, LegKind.WEBRTC)
-        self.closed = False
-        self._leave = leave
-
-    async def accept(self, offer: str) -> str:
-        await self._leave.wait()
-        if offer == "bad":
-            raise SdpError("the offer has no audio line")
-        if offer == "crash":
-            raise RuntimeError("a bug")
-        return f"answer to {offer}"
-
-    @override
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-class Node:
-    """A manager, and every leg that it made."""
-
-    def __init__(self, limits: ManagerLimits = LIMITS) -> None:
-        self.legs: list[FakeLeg] = []
-        self.browsers: list[Browser] = []
-        self.unreachable = False
-        self.leave = asyncio.Event()
-        self.leave.set()
-        self.metrics = Metrics(version="0")
-        self.manager = Manager(
-            dialer=self,
-            webrtc=self._browser,  # type: ignore[arg-type]
-            clock=Clock(asyncio.get_running_loop()),
-            metrics=self.metrics,
-            limits=limits,
-            call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
-        )
-
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> FakeLeg:
-        if self.unreachable:
-            raise Unreachable("the number cannot be reached")
-        return self.leg(leg_id)
-
-    def leg(self, leg_id: LegId) -> FakeLeg:
-        self.legs.append(FakeLeg(leg_id))
-        return self.legs[-1]
-
-    def figure(self, name: str) -> float:
-        """Give the sum of a metric's series."""
-        lines = self.metrics.render()[0].decode().splitlines()
-        return sum(
-            float(line.split()[-1]) for line in lines if line.startswith((name + "{", name + " "))
-        )
-
-    def _browser(self, leg_id: LegId) -> Browser:
-        self.browsers.append(Browser(leg_id, leave=self.leave))
-        return self.browsers[-1]
 
 
 @pytest.fixture
@@ -97,10 +24,6 @@ async def node():
     yield made
     made.leave.set()
     await made.manager.aclose()
-
-
-async def dial(node: Node, line: LineName = ONE) -> str:
-    return (await node.manager.dial(line, NUMBER)).facts.call_id
 
 
 # Starting
@@ -159,11 +82,11 @@ async def test_a_line_sees_its_own_calls_only(node):
         with pytest.raises(CallNotFound):
             ask(TWO, call_id)
     with pytest.raises(CallNotFound):
-        node.manager.close(TWO, call_id, None)
+        node.browsers.close(TWO, call_id, None)
     with pytest.raises(CallNotFound):
         node.manager.request(TWO, call_id, events.HangupRequested())
     with pytest.raises(CallNotFound):
-        await node.manager.offer(TWO, call_id, "offer", Party.NEAR)
+        await node.browsers.offer(TWO, call_id, "offer", Party.NEAR)
 
 
 async def test_an_ended_call_is_known_until_its_retention_is_over(node):
@@ -179,83 +102,6 @@ async def test_an_ended_call_is_known_until_its_retention_is_over(node):
     node.manager.pulse(now + 61)
     with pytest.raises(CallNotFound):
         node.manager.record(ONE, call_id)
-
-
-# Offers
-
-
-async def test_an_offer_adds_a_leg_to_the_call(node):
-    call_id = await dial(node)
-    leg_id, answer = await node.manager.offer(ONE, call_id, "offer", Party.NEAR)
-    assert answer == "answer to offer"
-    assert [leg.leg_id for leg in node.manager.live(ONE, call_id).legs()][1:] == [leg_id]
-    assert node.figure("bridge_legs") == 2
-
-
-async def test_a_bad_offer_adds_no_leg(node):
-    call_id = await dial(node)
-    with pytest.raises(SdpError):
-        await node.manager.offer(ONE, call_id, "bad", Party.NEAR)
-    assert len(node.manager.live(ONE, call_id).legs()) == 1
-
-
-async def test_a_crash_while_an_offer_is_answered_frees_what_the_leg_took(node):
-    call_id = await dial(node)
-    with pytest.raises(RuntimeError):
-        await node.manager.offer(ONE, call_id, "crash", Party.NEAR)
-    assert node.browsers[0].closed
-
-
-async def test_a_call_that_ends_while_an_offer_is_answered_takes_no_leg(node):
-    call_id = await dial(node)
-    node.leave.clear()
-    offering = asyncio.create_task(node.manager.offer(ONE, call_id, "offer", Party.NEAR))
-    await until(lambda: node.browsers)
-    node.manager.request(ONE, call_id, events.HangupRequested())
-    node.leave.set()
-    with pytest.raises(InvalidState):
-        await offering
-    assert node.browsers[0].closed
-    assert not node.browsers[0].running
-    assert node.figure("bridge_legs") == 0
-
-
-async def test_offers_that_are_answered_together_do_not_pass_the_limit_of_legs(node):
-    call_id = await dial(node)
-    node.leave.clear()
-    offers = [node.manager.offer(ONE, call_id, "offer", Party.NEAR) for _ in range(20)]
-    answering = asyncio.gather(*offers, return_exceptions=True)
-    await until(lambda: len(node.browsers) == 20)
-    node.leave.set()
-    refused = [answer for answer in await answering if isinstance(answer, LimitExceeded)]
-    assert len(refused) == 21 - LEGS_PER_CALL
-    assert len(node.manager.live(ONE, call_id).legs()) == LEGS_PER_CALL
-    assert sum(browser.closed for browser in node.browsers) == len(refused)
-
-
-async def test_a_second_far_party_is_refused_and_freed(node):
-    call_id = (await node.manager.open(ONE)).facts.call_id
-    await node.manager.offer(ONE, call_id, "offer", Party.FAR)
-    with pytest.raises(InvalidState):
-        await node.manager.offer(ONE, call_id, "offer", Party.FAR)
-    assert [browser.closed for browser in node.browsers] == [False, True]
-
-
-async def test_a_further_offer_needs_a_browsers_leg(node):
-    call_id = await dial(node)
-    for leg_id in ("leg_0", node.legs[0].leg_id):
-        with pytest.raises(LegNotFound):
-            await node.manager.reoffer(ONE, call_id, "offer", leg_id)
-
-
-async def test_closing_a_leg_that_is_gone_does_nothing(node):
-    call_id = await dial(node)
-    await node.manager.offer(ONE, call_id, "offer", Party.NEAR)
-    for _ in range(2):
-        node.manager.close(ONE, call_id, None)
-    assert len(node.manager.live(ONE, call_id).legs()) == 1
-    node.manager.request(ONE, call_id, events.HangupRequested())
-    node.manager.close(ONE, call_id, None)
 
 
 # The end

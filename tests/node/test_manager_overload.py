@@ -24,7 +24,6 @@ class Node:
         self.metrics = Metrics(version="0")
         self.manager = Manager(
             dialer=self,
-            webrtc=None,  # type: ignore[arg-type]  # no browser comes
             clock=Clock(asyncio.get_running_loop()),
             metrics=self.metrics,
             limits=ManagerLimits(calls=9, calls_per_line=0, kept_seconds=60.0),

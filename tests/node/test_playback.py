@@ -53,7 +53,6 @@ class House:
         self.sounds = Sounds(root=folder, spool=self.spool, http=http, urls=True)
         self.manager = Manager(
             dialer=self,
-            webrtc=lambda leg_id: FakeLeg(leg_id),  # type: ignore[arg-type,return-value]
             clock=Clock(asyncio.get_running_loop()),
             metrics=Metrics(version="0"),
             limits=ManagerLimits(calls=200, calls_per_line=0, kept_seconds=60.0),

@@ -6,20 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.ticket import LONGEST, PREFIX, Ticket, read, sign
+from bridge.wire.ticket import MAX_LENGTH, PREFIX, Ticket, read, sign
 
 SECRET = bytes(range(32))
-TICKET = Ticket(line="sales", call_id="00" + 30 * "A", expires=1_800_000_000)
+TICKET = Ticket(
+    line="sales", call_id="00" + 30 * "A", expires=1_800_000_000, party="near", identity="agent"
+)
 
 
 @given(
     line=st.text(max_size=40).filter(lambda text: text.isprintable()),
     expires=st.integers(min_value=0, max_value=2**40),
+    identity=st.text(max_size=128).filter(lambda text: text.isprintable()),
     secret=st.binary(min_size=16, max_size=64),
 )
-def test_what_was_signed_is_read_again(line, expires, secret):
-    ticket = Ticket(line, TICKET.call_id, expires)
+def test_what_was_signed_is_read_again(line, expires, identity, secret):
+    ticket = Ticket(line, TICKET.call_id, expires, "far", identity)
     assert read(sign(ticket, secret), secret) == ticket
+
+
+def test_tickets_of_other_parties_or_identities_differ():
+    others = [replace(TICKET, party="far"), replace(TICKET, identity="boss"), TICKET]
+    assert len({sign(ticket, SECRET) for ticket in others}) == 3
 
 
 def test_a_ticket_fits_into_a_url_as_it_is():
@@ -51,7 +59,7 @@ def test_a_signature_is_for_its_own_words_only():
 
 @pytest.mark.parametrize(
     "text",
-    ["", PREFIX, f"{PREFIX}.", f"{PREFIX}a.b", f"{PREFIX}é.é", "demo", PREFIX + LONGEST * "A"],
+    ["", PREFIX, f"{PREFIX}.", f"{PREFIX}a.b", f"{PREFIX}é.é", "demo", PREFIX + MAX_LENGTH * "A"],
 )
 def test_what_is_no_ticket_is_none(text):
     assert read(text, SECRET) is None

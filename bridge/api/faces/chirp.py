@@ -9,6 +9,7 @@ from bridge.api.faces import chirp_commands, chirp_words
 from bridge.api.faces.chirp_parties import APPS, read_metadata, read_parties
 from bridge.api.keys import KEYS, MANAGER, TICKETS
 from bridge.api.listing import known_calls
+from bridge.api.tickets import read_identity
 from bridge.api.webrtc import TRANSFER
 from bridge.call.model import CallDetails, CallRecord, Party
 from bridge.call.parties import WEBRTC
@@ -65,17 +66,20 @@ async def token(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     room = body.text("roomName")
-    identity = body.text("participantIdentity")
+    identity = read_identity(body.text("participantIdentity"), "participantIdentity")
     body.optional_text("participantName")
     seconds = body.number("ttl", default=TTL, least=SHORTEST_TTL, most=LONGEST_TTL)
     runner = request.app[MANAGER].live(line, native(room) or room)
-    text, expires = request.app[TICKETS].issue(line, runner.facts.call_id, seconds)
+    party = _party(runner, identity)
+    text, expires = request.app[TICKETS].issue(
+        line, runner.facts.call_id, seconds, party=party, identity=identity
+    )
     return web.json_response(
         {
             "token": text,
             "expiresAt": int(expires.timestamp()),
             "callId": runner.facts.call_id,
-            "party": _party(runner, identity),
+            "party": party,
         }
     )
 

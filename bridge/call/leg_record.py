@@ -1,0 +1,65 @@
+"""What a call knows of each of its legs, and of those that may come back."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.call.model import LegId, LegKind, LegOwner, Party
+from bridge.call.routing import Heard, Hears
+
+MAX_DEPARTED: Final = 16
+"""So many legs of a call may come back at a time; the first to leave makes room."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegRecord:
+    """What the machine knows of a leg."""
+
+    leg_id: LegId
+    kind: LegKind
+    party: Party
+    hears: Hears = Hears.OTHERS
+    heard: Heard = Heard.ALL
+    replaces: bool = False
+    connected: bool = False
+    muted: bool = False
+    silent: bool = False
+    due: float = math.inf
+    """Until when a party that we ring may take to connect, in monotonic seconds."""
+    owner: LegOwner | None = None
+    """Whose ticket made it; None when the line's key did."""
+
+    @property
+    def keeps_company(self) -> bool:
+        """Whether a call with this leg is not alone; a recorder is nobody."""
+        return self.party is not Party.FAR and self.kind is not LegKind.RECORDER
+
+    @property
+    def may_return(self) -> bool:
+        """Whether its party can connect again in its place: a near one in a browser."""
+        return self.kind is LegKind.WEBRTC and self.party is Party.NEAR
+
+
+class DepartedLegs:
+    """Legs that are gone and may be claimed for a while: a page that was reloaded comes back."""
+
+    def __init__(self) -> None:
+        self._legs: dict[LegId, tuple[LegRecord, float]] = {}
+
+    def keep(self, leg: LegRecord, until: float) -> None:
+        """Remember a leg until a moment, in monotonic seconds."""
+        self._legs.pop(leg.leg_id, None)
+        self._legs[leg.leg_id] = (leg, until)
+        if len(self._legs) > MAX_DEPARTED:
+            del self._legs[next(iter(self._legs))]
+
+    def find(self, leg_id: LegId, now: float) -> LegRecord | None:
+        """Return a leg that may come back; None when there is none, or its time has passed."""
+        leg, until = self._legs.get(leg_id, (None, 0.0))
+        return leg if until > now else None
+
+    def take(self, leg_id: LegId, now: float) -> LegRecord | None:
+        """Return what `find` does and forget it: the leg is back."""
+        leg = self.find(leg_id, now)
+        self._legs.pop(leg_id, None)
+        return leg

@@ -1,0 +1,139 @@
+"""The WebRTC legs of live calls: a browser's first offer, its further ones, its return, its close."""
+
+import asyncio
+from collections.abc import Callable
+
+from bridge.call import events
+from bridge.call.model import LegId, LegKind, LegOwner, LineName, Party
+from bridge.errors import Forbidden, LegNotFound
+from bridge.legs.webrtc import WebRtcLeg
+from bridge.node.capacity import check_room
+from bridge.node.manager import Manager, new_leg_id
+from bridge.node.runner import CallRunner
+
+
+class Browsers:
+    """What browsers ask of the calls of a node."""
+
+    def __init__(self, manager: Manager, make: Callable[[LegId], WebRtcLeg]) -> None:
+        """Take the calls, and what makes the leg of a browser."""
+        self._manager = manager
+        self._make = make
+
+    async def offer(
+        self,
+        line: LineName,
+        call_id: str,
+        sdp: str,
+        party: Party,
+        *,
+        replaces: bool = False,
+        owner: LegOwner | None = None,
+    ) -> tuple[LegId, str]:
+        """Answer a browser's offer with a new leg.
+
+        Args:
+            line: whose call.
+            call_id: which.
+            sdp: the offer.
+            party: which side the browser is.
+            replaces: it is the one that was asked to take the near legs' place.
+            owner: whose ticket asks; None for the line's key.
+
+        Raises:
+            CallNotFound, InvalidState, SdpError, LimitExceeded.
+        """
+        runner = self._manager.live(line, call_id)
+        check_room(len(runner.legs()))
+        leg = self._make(new_leg_id())
+        try:
+            answer = await leg.accept(sdp)
+            # Meanwhile the call may have ended, and others may have come.
+            check_room(len(runner.legs()))
+            runner.add_leg(leg, party, replaces=replaces, owner=owner)
+        except BaseException:
+            await leg.aclose()
+            raise
+        return leg.leg_id, answer
+
+    async def reoffer(
+        self,
+        line: LineName,
+        call_id: str,
+        sdp: str,
+        leg_id: str,
+        *,
+        owner: LegOwner | None = None,
+    ) -> str:
+        """Answer a further offer of a browser that has a leg: restart, renegotiation or reload.
+
+        A leg that left a moment ago, as that of a reloaded page does, comes back under its id.
+
+        Raises:
+            CallNotFound, LegNotFound, InvalidState, SdpError, LimitExceeded.
+            Forbidden: another owner made the leg.
+        """
+        runner = self._manager.live(line, call_id)
+        leg = runner.leg(LegId(leg_id))
+        _check_owner(runner, LegId(leg_id), owner)
+        if leg is None:
+            return await self._return(runner, sdp, LegId(leg_id))
+        if not isinstance(leg, WebRtcLeg):
+            raise _unknown_leg()
+        return await leg.reoffer(sdp)
+
+    def close(
+        self, line: LineName, call_id: str, leg_id: str | None, *, owner: LegOwner | None = None
+    ) -> None:
+        """End a call's WebRTC legs, or one of them; does nothing when they are gone already.
+
+        An owner ends its own legs only. What made a leg may have it back for a while.
+
+        Raises:
+            CallNotFound: this line never had such a call.
+            Forbidden: another owner made the leg.
+        """
+        record = self._manager.record(line, call_id)
+        runner = self._manager.running(record.facts.call_id)
+        if runner is None:
+            return
+        if leg_id is not None:
+            _check_owner(runner, LegId(leg_id), owner)
+            leg = runner.leg(LegId(leg_id))
+            if leg is None or leg.kind is not LegKind.WEBRTC:
+                return
+        wanted = LegId(leg_id) if leg_id else None
+        runner.dispatch(events.CloseRequested(wanted, owner, may_return=True))
+
+    async def _return(self, runner: CallRunner, sdp: str, leg_id: LegId) -> str:
+        now = asyncio.get_running_loop().time()
+        gone = runner.machine.departed.find(leg_id, now)
+        if gone is None:
+            raise _unknown_leg()
+        check_room(len(runner.legs()))
+        leg = self._make(leg_id)
+        try:
+            answer = await leg.accept(sdp)
+            check_room(len(runner.legs()))
+            # The page may have been reloaded once more: what it offered last is what it has now.
+            if runner.leg(leg_id) is not None:
+                runner.dispatch(events.CloseRequested(leg_id, gone.owner, may_return=True))
+            runner.add_leg(leg, gone.party, owner=gone.owner)
+        except BaseException:
+            await leg.aclose()
+            raise
+        return answer
+
+
+def _check_owner(runner: CallRunner, leg_id: LegId, owner: LegOwner | None) -> None:
+    """Refuse a ticket that did not make the leg; the line's key may steer every leg."""
+    machine = runner.machine
+    leg = machine.legs.get(leg_id) or machine.departed.find(
+        leg_id, asyncio.get_running_loop().time()
+    )
+    if owner is not None and leg is not None and leg.owner != owner:
+        raise Forbidden("another party, another identity or a key made this leg")
+
+
+def _unknown_leg() -> LegNotFound:
+    return LegNotFound("the call has no such WebRTC leg; send the offer without legID")

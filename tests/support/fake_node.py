@@ -1,0 +1,86 @@
+"""A node's call service whose legs are made up: what dials and offers make is at hand."""
+
+import asyncio
+
+from typing_extensions import override
+
+from bridge.call.limits import CallLimits
+from bridge.call.model import LegId, LegKind, LineName
+from bridge.errors import SdpError, Unreachable
+from bridge.legs.dial import DialOrder
+from bridge.metrics.registry import Metrics
+from bridge.node.browsers import Browsers
+from bridge.node.capacity import ManagerLimits
+from bridge.node.clock import Clock
+from bridge.node.manager import Manager
+from tests.support.fake_leg import FakeLeg
+
+ONE, TWO = LineName("one"), LineName("two")
+NUMBER = "15550100001"
+LIMITS = ManagerLimits(calls=3, calls_per_line=0, kept_seconds=60.0)
+
+
+class Browser(FakeLeg):
+    """A WebRTC leg whose answer waits for the test's leave."""
+
+    def __init__(self, leg_id: LegId, *, leave: asyncio.Event) -> None:
+        super().__init__(leg_id, LegKind.WEBRTC)
+        self.closed = False
+        self._leave = leave
+
+    async def accept(self, offer: str) -> str:
+        await self._leave.wait()
+        if offer == "bad":
+            raise SdpError("the offer has no audio line")
+        if offer == "crash":
+            raise RuntimeError("a bug")
+        return f"answer to {offer}"
+
+    @override
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Node:
+    """A manager, and every leg that it made."""
+
+    def __init__(self, limits: ManagerLimits = LIMITS) -> None:
+        self.legs: list[FakeLeg] = []
+        self.made_browsers: list[Browser] = []
+        self.unreachable = False
+        self.leave = asyncio.Event()
+        self.leave.set()
+        self.metrics = Metrics(version="0")
+        self.manager = Manager(
+            dialer=self,
+            clock=Clock(asyncio.get_running_loop()),
+            metrics=self.metrics,
+            limits=limits,
+            call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
+        )
+        self.browsers = Browsers(self.manager, self._browser)  # type: ignore[arg-type]
+
+    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> FakeLeg:
+        if self.unreachable:
+            raise Unreachable("the number cannot be reached")
+        return self.leg(leg_id)
+
+    def leg(self, leg_id: LegId) -> FakeLeg:
+        self.legs.append(FakeLeg(leg_id))
+        return self.legs[-1]
+
+    def figure(self, name: str) -> float:
+        """Give the sum of a metric's series."""
+        lines = self.metrics.render()[0].decode().splitlines()
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith((name + "{", name + " "))
+        )
+
+    def _browser(self, leg_id: LegId) -> Browser:
+        self.made_browsers.append(Browser(leg_id, leave=self.leave))
+        return self.made_browsers[-1]
+
+
+async def dial(node: Node, line: LineName = ONE) -> str:
+    """Begin a call and give its id."""
+    return (await node.manager.dial(line, NUMBER)).facts.call_id
