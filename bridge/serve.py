@@ -12,12 +12,13 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from bridge.api.keys import METRICS
+from bridge.api.keys import CONNECTIONS, METRICS
 from bridge.app.build import Bridge, Place, build
 from bridge.errors import SettingsError
 from bridge.heartbeat import beat
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
+from bridge.node.listener import Listeners, open_listeners, raise_descriptor_limit
 from bridge.node.manager import Manager
 from bridge.settings import DEMO_KEY, Settings
 from bridge.supervisor import Seat, watch
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 IDLE_CONNECTION_SECONDS = 30.0
 """How long a client may hold a connection without a request, or take to send its headers."""
+LINGER_SECONDS = 1.0
+"""How long the rest of a body is read and thrown away that was refused before it was read."""
 CLOSE_SECONDS = 5.0
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
 SWEEP_SECONDS = 1.0
@@ -42,13 +45,17 @@ def run(chosen: Settings, seat: Seat | None = None) -> None:
 
 
 async def _serve(chosen: Settings, seat: Seat | None) -> None:
-    bridge = build(chosen, place=Place(seat.index, seat.count) if seat else None)
+    descriptors = raise_descriptor_limit()
+    bridge = build(
+        chosen, place=Place(seat.index, seat.count) if seat else None, descriptors=descriptors
+    )
     # The access log is off: paths may carry keys; the metrics count requests.
     runner = web.AppRunner(
         bridge.application,
         access_log=None,
         keepalive_timeout=IDLE_CONNECTION_SECONDS,
         shutdown_timeout=CLOSE_SECONDS,
+        lingering_time=LINGER_SECONDS,
     )
     await runner.setup()
     _spare_the_collector()
@@ -57,15 +64,18 @@ async def _serve(chosen: Settings, seat: Seat | None) -> None:
         bridge.application[METRICS].forerunners(stuck=seat.stuck, lost=seat.lost)
         bridge.background.spawn(beat(seat.pipe), name="beat")
     runners = [runner]
+    listeners: Listeners | None = None
     try:
         if bridge.node_application is not None and seat is not None:
             runners.append(await _answer_siblings(bridge.node_application, chosen, seat))
-        await _listen(runner, chosen, seat)
+        listeners = await _listen(bridge, runner, chosen, seat)
         _announce(chosen)
         await _told_to_stop(bridge, seat)
         log.info("node.stopping")
     finally:
         await bridge.aclose()
+        if listeners is not None:
+            await listeners.aclose()
         for each in runners:
             await each.cleanup()
         await bridge.let_go()
@@ -103,23 +113,25 @@ async def _answer_siblings(
     return runner
 
 
-async def _listen(runner: web.AppRunner, chosen: Settings, seat: Seat | None) -> None:
-    tls = _tls(chosen)
-    if seat is not None:
-        inside = listen(socket_path(Path(chosen.data.dir) / FOLDER, seat.index))
-        await web.SockSite(runner, inside).start()
-        for descriptor in seat.listeners:
-            listener = socket.socket(fileno=descriptor)
-            await web.SockSite(runner, listener, ssl_context=tls).start()
-        return
-    site = web.TCPSite(runner, chosen.http.host, chosen.http.port, ssl_context=tls)
-    try:
-        await site.start()
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {chosen.http.host}:{chosen.http.port}: {error.strerror}; "
-            "choose another with BRIDGE_HTTP__HOST and BRIDGE_HTTP__PORT"
-        ) from error
+async def _listen(
+    bridge: Bridge, runner: web.AppRunner, chosen: Settings, seat: Seat | None
+) -> Listeners:
+    """Accept requests: clients' through the limits on connections, siblings' as they come."""
+    if runner.server is None:
+        raise RuntimeError("the runner is not set up")
+    listeners = Listeners(
+        runner.server,
+        connections=bridge.application[CONNECTIONS],
+        observer=bridge.application[METRICS].http,
+        tls=_tls(chosen),
+    )
+    if seat is None:
+        listeners.start(open_listeners(chosen.http.host, chosen.http.port))
+        return listeners
+    inside = listen(socket_path(Path(chosen.data.dir) / FOLDER, seat.index))
+    await web.SockSite(runner, inside).start()
+    listeners.start(socket.socket(fileno=descriptor) for descriptor in seat.listeners)
+    return listeners
 
 
 async def _told_to_stop(bridge: Bridge, seat: Seat | None) -> None:

@@ -13,6 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from bridge.errors import SettingsError
+from bridge.http_settings import Http as Http
+from bridge.http_settings import check_http
+from bridge.http_settings import is_loopback as is_loopback
 from bridge.line_settings import Agent as Agent
 from bridge.line_settings import Line as Line
 from bridge.line_settings import Section, check_agent, check_whatsapp
@@ -22,20 +25,6 @@ from bridge.net_settings import check_net
 
 PREFIX = "BRIDGE_"
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
-
-
-class Http(Section, frozen=True):
-    """Where the HTTP service listens."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    tls_cert: str = ""
-    """PEM file with the certificate chain; with `tls_key` turns HTTPS on."""
-    tls_key: str = ""
-    cors_origins: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    """Web origins whose pages may call the API with a key in a header; `*` is any."""
-    public_url: str = ""
-    """With what the links that the bridge gives begin; empty for what the request says."""
 
 
 class Data(Section, frozen=True):
@@ -69,6 +58,10 @@ class Limits(Section, frozen=True):
     """After so long of overload new calls are refused; 0 = never."""
     kept_seconds: float = 3600.0
     """How long an ended call stays known (409 instead of 404, its quality figures)."""
+    connections: int = 2048
+    """HTTP connections at a time, for each node; half the file descriptors at most."""
+    stranger_requests: int = 64
+    """Requests without a right key that one address may have under way at a time, for each node."""
 
 
 class Rtc(Section, frozen=True):
@@ -225,16 +218,6 @@ def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
     return settings
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a listening address can only be reached from this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def port_range(text: str) -> range:
     """Read `first-last` (both included).
 
@@ -256,8 +239,8 @@ def check(settings: Settings) -> None:
     port_range(settings.rtc.ports)
     if not 0 <= settings.nodes <= MOST_NODES:
         raise SettingsError(f"nodes: expected 0 (one per core) to {MOST_NODES}")
-    if bool(settings.http.tls_cert) != bool(settings.http.tls_key):
-        raise SettingsError("http.tls_cert and http.tls_key: set both or neither")
+    check_http(settings.http)
+    _check_limits(settings.limits)
     _check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
     _check_rtc(settings.rtc)
     _check_turn(settings.turn)
@@ -268,6 +251,12 @@ def check(settings: Settings) -> None:
     for name, line in settings.lines.items():
         check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
         check_agent(f"lines.{name}.agent", line.agent or settings.agent)
+
+
+def _check_limits(limits: Limits) -> None:
+    for key in ("connections", "stranger_requests"):
+        if getattr(limits, key) < 1:
+            raise SettingsError(f"limits.{key}: expected at least 1")
 
 
 def _check_rtc(rtc: Rtc) -> None:

@@ -16,7 +16,6 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ import msgspec
 from bridge.errors import SettingsError, SetupError
 from bridge.heartbeat import BEAT_SECONDS, Heartbeat, pipe, read
 from bridge.net.directory import FOLDER, DirectoryFile
+from bridge.node.listener import open_listeners
 from bridge.settings import Settings, port_range
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 NODE_FLAG = "--node"
 CANNOT_START = 2
 """Exit code of a process that its settings, or what is missing, keep from starting."""
-BACKLOG = 128
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 15.0
 """Seconds before a node is started anew; doubled each time it fails at once."""
@@ -99,8 +98,9 @@ def run(settings: Settings) -> None:
         raise SettingsError(f"rtc.ports: {len(ports)} ports are too few for {count} nodes")
     folder = Path(settings.data.dir) / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    host, port = settings.http.host, settings.http.port
     with _held(folder), contextlib.ExitStack() as sockets:
-        listeners = [sockets.enter_context(listener) for listener in _listen(settings)]
+        listeners = [sockets.enter_context(listener) for listener in open_listeners(host, port)]
         directory = sockets.enter_context(contextlib.closing(DirectoryFile(folder)))
         directory.lost()
         seats = seats_of(settings, count, [listener.fileno() for listener in listeners])
@@ -228,31 +228,6 @@ class _Supervisor:
         log.error("node.stuck", extra={"node": node, "pid": process.pid})
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-
-
-def _listen(settings: Settings) -> list[socket.socket]:
-    """Open the sockets that nodes accept from; a name may stand for several addresses."""
-    host, port = settings.http.host, settings.http.port
-    listeners: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, address in dict.fromkeys((info[0], info[4]) for info in found):
-            listener = socket.socket(family, socket.SOCK_STREAM)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.settimeout(0)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-    except OSError as error:
-        for listener in listeners:
-            listener.close()
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}; "
-            "choose another with BRIDGE_HTTP__HOST and BRIDGE_HTTP__PORT"
-        ) from error
-    return listeners
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bridge.api.rate import RATE_HEADERS, RateLimit
+from bridge.api.strangers import Strangers
 from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, Unauthorized
 from bridge.wire import link
@@ -123,6 +124,7 @@ class Keys:
         same_origin_only: set[str],
         rate: RateLimit,
         tickets: Tickets,
+        strangers: Strangers,
     ) -> None:
         """Take the keys.
 
@@ -131,7 +133,9 @@ class Keys:
             same_origin_only: keys that pages of other origins may not use (the demo key).
             rate: how often one key may ask; the tickets of a line's calls count as one key.
             tickets: reads the tickets.
+            strangers: remembers who sends wrong keys.
         """
+        self._strangers = strangers
         self._rate = rate
         self._tickets = tickets
         self._lines = {key.encode(): name for name, keys in lines.items() for key in keys}
@@ -154,6 +158,7 @@ class Keys:
         line = self._line(request, key)
         if line is None:
             if self._ticket(key) is None:
+                self._strangers.wrong_key(request)
                 raise Unauthorized("this key is not known")
             raise Forbidden("a ticket opens the media of its call and nothing else; send a key")
         self._spend(request, key)

@@ -8,9 +8,11 @@ from aiohttp import web
 
 from bridge.api.auth import Keys, Tickets
 from bridge.api.rate import RateLimit
+from bridge.api.strangers import Strangers
 from bridge.media.assets import Assets
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
+from bridge.net.connections import Connections
 from bridge.net.database import Database
 from bridge.net.http import Http
 from bridge.net.siblings import Siblings
@@ -61,6 +63,8 @@ HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
 BROWSERS = web.AppKey("browsers", Browsers)
 KEYS = web.AppKey("keys", Keys)
+STRANGERS = web.AppKey("strangers", Strangers)
+CONNECTIONS = web.AppKey("connections", Connections)
 TICKETS = web.AppKey("tickets", Tickets)
 PORTS = web.AppKey("ports", PortPool)
 METRICS = web.AppKey("metrics", Metrics)

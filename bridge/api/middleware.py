@@ -13,9 +13,9 @@ from aiohttp import web
 
 from bridge.api.auth import same_origin
 from bridge.api.envelope import envelope
-from bridge.api.keys import METRICS, SITE
+from bridge.api.keys import CONNECTIONS, KEYS, METRICS, SITE, STRANGERS
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
-from bridge.errors import BridgeError, Forbidden, Unsupported
+from bridge.errors import BridgeError, Forbidden, RateLimited, Unsupported
 from bridge.log import request_id as log_request_id
 from bridge.metrics.node import UNMATCHED
 
@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = "X-Request-ID"
+CROWDED: web.RequestKey[bool] = web.RequestKey("crowded", bool)
+"""Whether the request's address has too many under way without a right key."""
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked by load balancers and container engines, under names and from addresses of their own."""
 EVENT_STREAM = "text/event-stream"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
@@ -60,6 +64,34 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:
         log.exception("request.crashed", extra={"route": _route(request)})
         return failure(BridgeError("internal error; the log has the details"))
+
+
+@web.middleware
+async def count_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count a request without a right key against its address until its answer has been taken."""
+    if from_sibling(request):
+        return await handler(request)
+    if request.app[KEYS].admits(request):
+        request.app[CONNECTIONS].admit(request.transport)
+        return await handler(request)
+    request[CROWDED] = request.app[STRANGERS].count(request) and request.path not in PROBES
+    response = await handler(request)
+    if request[CROWDED]:
+        response.force_close()
+    return response
+
+
+@web.middleware
+async def refuse_crowds(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a stranger whose address has too many requests under way."""
+    if not request.get(CROWDED, False):
+        return await handler(request)
+    request.app[STRANGERS].refuse(request, "too_many")
+    raise RateLimited(
+        "this address has too many requests without a right key under way "
+        "(limits.stranger_requests; behind a proxy set http.trusted_proxies)",
+        retry_after=1,
+    )
 
 
 @web.middleware
@@ -113,7 +145,15 @@ async def allow_origins(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
-IN_ORDER = (identify, answer_errors, check_host, allow_origins, answer_errors)
+IN_ORDER = (
+    count_strangers,
+    identify,
+    answer_errors,
+    check_host,
+    allow_origins,
+    answer_errors,
+    refuse_crowds,
+)
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
 
 

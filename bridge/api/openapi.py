@@ -4,6 +4,7 @@ Sockets stand in it as requests that answer 101; what goes over them is told at 
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
+import json
 import re
 from functools import cache
 from http import HTTPStatus
@@ -60,7 +61,7 @@ STATUS_WORDS: Final = {
     409: "not in this state, or the line's engine is off",
     413: "too large",
     422: "the address guard refuses the URL",
-    429: "too many requests with this key, or too many streams",
+    429: "too many requests with this key or without a right one, or too many streams",
     501: "known, and not to be had here",
     502: "the other side, or the call's node, cannot be reached",
     503: "a limit is reached, or the database failed; see Retry-After",
@@ -69,11 +70,18 @@ _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 async def openapi(_request: web.Request) -> web.Response:
-    """Give the document."""
-    return web.json_response(document(), headers={"Cache-Control": "no-cache"})
+    """Return the document."""
+    headers = {"Cache-Control": "no-cache"}
+    return web.Response(body=encoded(), content_type=JSON, headers=headers)
 
 
 ROUTES: Final = (web.get("/openapi.json", openapi),)
+
+
+@cache
+def encoded() -> bytes:
+    """Encode the document once: those who ask for it at the same time are sent the same bytes."""
+    return json.dumps(document()).encode()
 
 
 @cache

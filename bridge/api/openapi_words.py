@@ -147,10 +147,10 @@ class Operation:
 
     @property
     def statuses(self) -> tuple[int, ...]:
-        """All statuses of errors; 403 is also what a wrong Host or Origin gets."""
-        found = {403, *self.errors}
+        """All statuses of errors; 403 is also what a wrong Host or Origin gets, 429 a crowd."""
+        found = {403, 429, *self.errors}
         if self.auth is not Auth.NOBODY:
-            found |= {401, 429}
+            found |= {401}
         if self.takes is not None:
             found |= {400, 408, 413}
         return tuple(sorted(found))

@@ -17,6 +17,7 @@ from bridge.api.events import settle, tell
 from bridge.api.faces.chirp_parties import APPS
 from bridge.api.keys import (
     BROWSERS,
+    CONNECTIONS,
     DATABASE,
     DIRECTORY,
     EVENTS,
@@ -30,14 +31,17 @@ from bridge.api.keys import (
     RECORDINGS,
     SIBLINGS,
     SITE,
+    STRANGERS,
     TICKETS,
     Site,
 )
 from bridge.api.middleware import IN_ORDER
+from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
 from bridge.api.siblings import node_application
 from bridge.api.simulator import SIMULATOR
+from bridge.api.strangers import Strangers
 from bridge.app.agents import talk
 from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of, numbers_of
 from bridge.app.peers import make_peers
@@ -52,17 +56,20 @@ from bridge.legs.webrtc import PeerFactory, WebRtcLeg
 from bridge.metrics.registry import Metrics
 from bridge.net import database as storage
 from bridge.net import secret
+from bridge.net.connections import Connections
 from bridge.net.database import Database
 from bridge.net.directory import FOLDER
 from bridge.net.secret import shared_secret
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
+from bridge.net_settings import networks
 from bridge.node.browsers import Browsers
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import Shared
 from bridge.node.engine import Engine
 from bridge.node.events import EventLog
+from bridge.node.listener import MAX_DESCRIPTORS
 from bridge.node.load import Load
 from bridge.node.manager import Manager
 from bridge.node.providers import Providers
@@ -108,7 +115,11 @@ class Bridge:
 
 
 def build(
-    settings: Settings, *, patience: Limits | None = None, place: Place | None = None
+    settings: Settings,
+    *,
+    patience: Limits | None = None,
+    place: Place | None = None,
+    descriptors: int = MAX_DESCRIPTORS,
 ) -> Bridge:
     """Make every object of a bridge; must be called within the running loop.
 
@@ -116,6 +127,7 @@ def build(
         settings: what can be set.
         patience: how long ICE, DTLS and a silent peer are waited for; the default is the product's.
         place: which of several nodes this is; None for the only one.
+        descriptors: how many files the process may have open.
 
     Raises:
         OpusMissing: there is no libopus.
@@ -187,8 +199,8 @@ def build(
     ]
     application[PORTS] = ports
     application[SIMULATOR] = simulator
-    _admit(application, settings)
     background = Tasks()
+    background.spawn(_admit(application, settings, descriptors).run(), name="slow readers")
     gateways = gateway_lines(application, settings)
     providers.add(gateways)
     speak_to_meta(application, settings, providers, peers.whatsapp)
@@ -217,8 +229,19 @@ def _know_lines(application: web.Application, engine: Engine) -> None:
     application.on_startup.append(lambda app: app[LINES].reload())
 
 
-def _admit(application: web.Application, settings: Settings) -> None:
+def _admit(application: web.Application, settings: Settings, descriptors: int) -> Connections:
     """Say who may ask, from where, and what browsers are told of the network."""
+    observer = application[METRICS].http
+    proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
+    application[STRANGERS] = strangers = Strangers(
+        requests=settings.limits.stranger_requests, proxies=proxies, observer=observer
+    )
+    application[CONNECTIONS] = Connections(
+        # Calls need file descriptors too, and a client that is not accepted is told nothing.
+        limit=min(settings.limits.connections, descriptors // 2),
+        observer=observer,
+        trusted=proxies.trusts,
+    )
     application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
     application[KEYS] = Keys(
         keys_of(settings),
@@ -226,6 +249,7 @@ def _admit(application: web.Application, settings: Settings) -> None:
         # Of several nodes, what a key has asked is counted over all (`forward.spend`).
         rate=RateLimit(0 if DIRECTORY in application else settings.limits.requests_per_minute),
         tickets=application[TICKETS],
+        strangers=strangers,
     )
     application[APPS] = apps_of(settings)
     application[SITE] = Site(
@@ -236,6 +260,7 @@ def _admit(application: web.Application, settings: Settings) -> None:
     )
     configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
     application[ICE_CONFIGURATION] = configuration
+    return application[CONNECTIONS]
 
 
 def _tell_all(listeners: list[Callable[[CallEvent], None]], event: CallEvent) -> None:

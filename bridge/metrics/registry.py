@@ -21,6 +21,7 @@ from bridge.call.timeline import Sample
 from bridge.metrics.agent import AgentMetrics
 from bridge.metrics.calls import LIVE_STATES, REFUSALS, CallMetrics
 from bridge.metrics.events import EventMetrics
+from bridge.metrics.http import HttpMetrics
 from bridge.metrics.legs import LegMetrics
 from bridge.metrics.node import METHODS, NodeMetrics
 from bridge.metrics.outgoing import OutgoingMetrics
@@ -66,6 +67,8 @@ class Metrics:
         """What media sockets lose."""
         self.outgoing = OutgoingMetrics(registry)
         """Look-ups of host names."""
+        self.http = HttpMetrics(registry)
+        """Connections of the HTTP service, and what strangers are refused."""
 
     def render(self) -> tuple[bytes, str]:
         """Return the answer to a scrape: its body and its content type."""

@@ -1,0 +1,74 @@
+"""Who asks, where reverse proxies stand in between."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from aiohttp import web
+
+FORWARDED: Final = "Forwarded"
+FORWARDED_PREFIX: Final = "x-forwarded-"
+FORWARDED_FOR: Final = "X-Forwarded-For"
+UNKNOWN: Final = "unknown"
+"""The address of a request that came over no network, such as another node's."""
+SUBNET_BITS: Final = 64
+"""An IPv6 customer has at least so large a network: its addresses count as one."""
+
+
+class Proxies:
+    """The reverse proxies of `http.trusted_proxies`."""
+
+    def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._networks = tuple(networks)
+
+    def trusts(self, address: str) -> bool:
+        """Whether an address is one of them."""
+        parsed = _parse(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
+
+    def client(self, request: web.Request) -> str:
+        """Return the address that a request is counted under: an IPv4 address or an IPv6 /64 network.
+
+        `X-Forwarded-For` is read from its right end, as far as trusted proxies wrote it; what stands
+        left of that anybody may have made up.
+        """
+        transport = request.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        if not isinstance(peer, tuple):
+            return UNKNOWN
+        found = _parse(str(peer[0]))
+        hops = ",".join(request.headers.getall(FORWARDED_FOR, [])).split(",")
+        while found is not None and self.trusts(str(found)) and hops:
+            if (before := _parse(hops.pop())) is None:
+                break
+            found = before
+        return UNKNOWN if found is None else _counted(found)
+
+
+def forwarding_header(request: web.Request) -> str | None:
+    """Return the name of a header that shows that a proxy passed the request on; None without one."""
+    for name in request.headers:
+        if name.title() == FORWARDED or name.lower().startswith(FORWARDED_PREFIX):
+            return name.title()
+    return None
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, also with brackets or a port, as some proxies write it."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        parsed = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed
+
+
+def _counted(address: IPv4Address | IPv6Address) -> str:
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(ip_network((address, SUBNET_BITS), strict=False))
