@@ -272,7 +272,10 @@ LINES: Final[Described] = {
     ),
     ("PUT", "/call/config"): LINE(
         does="Set how the line takes calls from its next connect on.",
-        about="A field that is missing or null keeps its value, but for the mode.",
+        about=(
+            "A field that is missing or null keeps its value, but for the mode. A URL of another "
+            "origin than before clears `callProviderToken`, unless a token comes along."
+        ),
         takes=shape(
             {f"{name}?": maybe(schema) for name, schema in _CONFIG_FIELDS.items()}
             | {"callProviderToken?": maybe(text("write-only"))}

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from bridge.errors import LimitExceeded, NotFound
+from bridge.net.http import origin_of
 from bridge.wire.notice import Call, Notice
 from bridge.wire.webhook import Format, Receiver, Style, wants
 
@@ -77,10 +78,16 @@ def change(
 ) -> Endpoint:
     """Change fields of a line's endpoint.
 
+    Its headers are dropped when its URL moves to another origin and none come along: their values
+    are never shown again, and were meant for the origin that they were set for.
+
     Raises:
         NotFound: the line has no such endpoint.
     """
-    changed = msgspec.structs.replace(get(connection, line, endpoint_id), **changes)
+    before = get(connection, line, endpoint_id)
+    changed = msgspec.structs.replace(before, **changes)
+    if "headers" not in changes and origin_of(changed.url) != origin_of(before.url):
+        changed = msgspec.structs.replace(changed, headers={})
     put(connection, changed)
     return changed
 

@@ -148,6 +148,14 @@ class Http:
         return _session(connector, _stay_at_home)
 
 
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL; what is none is its own origin, and "" has none."""
+    try:
+        return str(URL(url).origin()) if url else ""
+    except ValueError:
+        return url
+
+
 def within_origin(url: URL, location: str) -> URL:
     """Give where a redirect leads.
 

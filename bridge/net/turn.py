@@ -8,10 +8,14 @@ name is `<unix time of expiry>:<user>`, the password the Base64 of its HMAC-SHA1
 import base64
 import hashlib
 import hmac
+import secrets
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from bridge.settings import Turn
+
+NAME_BYTES: Final = 8
+"""Random bytes in each user name."""
 
 
 class IceServer(TypedDict):
@@ -39,7 +43,11 @@ class IceConfiguration(TypedDict):
 def ice_configuration(
     stun_urls: Sequence[str], turn: Turn, *, user: str, now_unix: float
 ) -> IceConfiguration:
-    """Return the answer of `/call/webrtc/config`; `user` ends up in coturn's log."""
+    """Return the answer of `/call/webrtc/config`; `user` begins the name in coturn's log.
+
+    Each answer has a user name of its own: coturn's `user-quota` counts the name behind the time, so
+    one name for all browsers of a line would let it have as many allocations as one browser.
+    """
     stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
     return {
         "iceServers": stun + _turn_servers(turn, user=user, now_unix=now_unix),
@@ -64,7 +72,9 @@ def timed_credentials(secret: str, user: str, *, expires_unix: int) -> tuple[str
 def _turn_servers(turn: Turn, *, user: str, now_unix: float) -> list[IceServer]:
     if turn.mode == "shared_secret":
         username, credential = timed_credentials(
-            turn.secret, user, expires_unix=int(now_unix) + turn.ttl
+            turn.secret,
+            f"{user}.{secrets.token_hex(NAME_BYTES)}",
+            expires_unix=int(now_unix) + turn.ttl,
         )
         return [{"urls": turn.urls, "username": username, "credential": credential}]
     if turn.mode == "static":

@@ -19,6 +19,7 @@ import msgspec
 from bridge.call.model import LineName
 from bridge.errors import EngineOff
 from bridge.net.database import Database
+from bridge.net.http import origin_of
 from bridge.net.siblings import Siblings
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,12 @@ class LineConfig:
     greeting: str = ""
     provider_token: str = field(default="", repr=False)
     """Sent to the three URLs; never shown again."""
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of the three URLs, as far as they are set."""
+        urls = (self.stt_url, self.llm_url, self.tts_url)
+        return frozenset(origin_of(url) for url in urls if url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +257,16 @@ class Lines:
 
 
 def with_changes(config: LineConfig, **changes: bool | str | None) -> LineConfig:
-    """Give a configuration with some of its fields changed; those that are None stay."""
+    """Return a configuration with some of its fields changed; those that are None stay.
+
+    The providers' token is cleared when a URL gets an origin that it was not set for, unless a token
+    comes along: whoever can set a URL must not be sent a token that is never shown.
+    """
     kept: dict[str, Any] = {name: to for name, to in changes.items() if to is not None}
-    return replace(config, **kept)
+    changed = replace(config, **kept)
+    if "provider_token" in kept or changed.origins <= config.origins:
+        return changed
+    return replace(changed, provider_token="")
 
 
 def _read_all(
