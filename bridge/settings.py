@@ -62,6 +62,10 @@ class Limits(Section, frozen=True):
     """HTTP connections at a time, for each node; half the file descriptors at most."""
     stranger_requests: int = 64
     """Requests without a right key that one address may have under way at a time, for each node."""
+    ended_per_line: int = 5000
+    """Ended calls of one line that stay known on each node; the oldest make room."""
+    ended_mb_per_line: float = 64.0
+    """Memory that they may take there."""
 
 
 class Rtc(Section, frozen=True):

@@ -168,7 +168,7 @@ def build(
         dialer=providers,
         clock=clock,
         metrics=metrics,
-        limits=ManagerLimits(limits.calls, limits.calls_per_line, limits.kept_seconds),
+        limits=_manager_limits(settings),
         call_limits=CallLimits(
             limits.ring_seconds,
             limits.call_seconds,
@@ -268,6 +268,17 @@ def _tell_all(listeners: list[Callable[[CallEvent], None]], event: CallEvent) ->
         listen(event)
 
 
+def _manager_limits(settings: Settings) -> ManagerLimits:
+    limits = settings.limits
+    return ManagerLimits(
+        limits.calls,
+        limits.calls_per_line,
+        limits.kept_seconds,
+        ended_per_line=limits.ended_per_line,
+        ended_octets_per_line=round(limits.ended_mb_per_line * 1e6),
+    )
+
+
 def _directory(settings: Settings, place: Place) -> Shared:
     limits = settings.limits
     folder = Path(settings.data.dir) / FOLDER
@@ -277,6 +288,7 @@ def _directory(settings: Settings, place: Place) -> Shared:
         calls=limits.calls,
         calls_per_line=limits.calls_per_line,
         kept_seconds=limits.kept_seconds,
+        ended_per_line=limits.ended_per_line,
     )
 
 

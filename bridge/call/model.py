@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NewType
+from typing import NewType
 
 CallId = NewType("CallId", str)
 """32 upper-case hexadecimal digits; the first two name the node that owns the call."""
@@ -211,7 +211,8 @@ class CallDetails:
     """What a call carries from its beginning for those who asked for it, or for its provider."""
 
     parties: Parties = field(default_factory=Parties)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: bytes = b""
+    """A JSON object, encoded (`wire.metadata`); empty for none."""
     tag: str = ""
     callback_url: str = ""
     """Where this call's events are sent besides the line's webhooks; empty for nowhere."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.call.model import CallId, CallRecord, LegKind, LineName
 from bridge.call.parties import parties_of
+from bridge.wire import metadata
 from bridge.wire.notice import Call, Notice
 
 
@@ -58,7 +59,7 @@ def _call(record: CallRecord) -> Call:
         to=parties.to,
         from_channel=parties.from_channel,
         to_channel=parties.to_channel,
-        metadata=dict(facts.details.metadata),
+        metadata=metadata.raw(facts.details.metadata),
         tag=facts.details.tag,
         answered_at=record.answered_at,
         ended_at=record.ended_at,

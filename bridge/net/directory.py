@@ -39,11 +39,20 @@ CREATE TABLE IF NOT EXISTS calls (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS live_calls ON calls (line) WHERE ended_at IS NULL;
 CREATE INDEX IF NOT EXISTS ended_calls ON calls (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ended_calls_of_line ON calls (line, ended_at)
+    WHERE ended_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS buckets (
     key BLOB PRIMARY KEY,
     tokens REAL NOT NULL,
     at REAL NOT NULL
 ) WITHOUT ROWID;
+"""
+_DROP_OLDEST_OF_LINE = """
+WITH of_line AS (SELECT line FROM calls WHERE call_id = ?)
+DELETE FROM calls WHERE line = (SELECT line FROM of_line) AND ended_at < (
+    SELECT ended_at FROM calls WHERE line = (SELECT line FROM of_line) AND ended_at IS NOT NULL
+    ORDER BY ended_at DESC LIMIT 1 OFFSET ? - 1
+)
 """
 _COLUMNS = "call_id, line, peer, direction, started_at, ended_at, reason"
 _Row: TypeAlias = tuple[str, str, str, str, float, float | None, str | None]
@@ -97,8 +106,10 @@ class DirectoryFile:
         """Forget a call that never began."""
         self._database.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
 
-    def ended(self, call_id: CallId, reason: EndReason, *, kept_seconds: float) -> None:
-        """Write down that a call has ended, and drop those that ended too long ago."""
+    def ended(
+        self, call_id: CallId, reason: EndReason, *, kept_seconds: float, per_line: int
+    ) -> None:
+        """Write down that a call has ended; drop those that ended too long ago, or that its line has too many of."""
         now = _now()
         with self._transaction():
             self._database.execute(
@@ -107,6 +118,7 @@ class DirectoryFile:
                 (now, reason, call_id),
             )
             self._database.execute("DELETE FROM calls WHERE ended_at < ?", (now - kept_seconds,))
+            self._database.execute(_DROP_OLDEST_OF_LINE, (call_id, per_line))
 
     def lost(self, node: int | None = None) -> int:
         """End the live calls of a node that is gone, or of all; returns how many there were."""

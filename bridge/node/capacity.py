@@ -11,11 +11,14 @@ LEGS_PER_CALL = 16
 
 @dataclass(frozen=True, slots=True)
 class ManagerLimits:
-    """How many calls, and how long an ended one stays known."""
+    """How many calls, and how many ended ones stay known, for how long."""
 
     calls: int
     calls_per_line: int
     kept_seconds: float
+    ended_per_line: int = 5000
+    ended_octets_per_line: int = 64_000_000
+    """Memory that they may take, about: with their metadata and the timelines of their quality."""
 
 
 def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineName]) -> None:

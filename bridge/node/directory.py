@@ -96,6 +96,7 @@ class Shared:
         calls: int,
         calls_per_line: int,
         kept_seconds: float,
+        ended_per_line: int,
     ) -> None:
         """Open the directory.
 
@@ -105,6 +106,7 @@ class Shared:
             calls: how many calls all nodes may have.
             calls_per_line: how many a line may have; 0 = no limit of its own.
             kept_seconds: how long an ended call stays known.
+            ended_per_line: how many ended calls of a line do.
         """
         self.node = siblings.own
         self._file = DirectoryFile(folder)
@@ -112,6 +114,7 @@ class Shared:
         self._calls = calls
         self._calls_per_line = calls_per_line
         self._kept_seconds = kept_seconds
+        self._ended_per_line = ended_per_line
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
         self._last: asyncio.Future[None] | None = None
 
@@ -146,7 +149,14 @@ class Shared:
 
     def ended(self, call_id: CallId, reason: EndReason) -> None:
         """Count out a call that has ended."""
-        self._write(lambda: self._file.ended(call_id, reason, kept_seconds=self._kept_seconds))
+        self._write(
+            lambda: self._file.ended(
+                call_id,
+                reason,
+                kept_seconds=self._kept_seconds,
+                per_line=self._ended_per_line,
+            )
+        )
 
     async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
         """Give a line's live calls on the other nodes, or those that have ended there.

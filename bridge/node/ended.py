@@ -1,38 +1,82 @@
 """What is left of the calls that have ended, for as long as they are to be known."""
 
-from bridge.call.model import CallId, CallRecord, LineName
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
-KEPT_CALLS = 20_000
-"""So many ended calls are remembered at most, however long they should be."""
+from bridge.call.model import CallId, CallRecord, LineName
+from bridge.node.capacity import ManagerLimits
+
+CALL_BYTES: Final = 2048
+LEG_BYTES: Final = 2048
+"""About what a record takes, and each of its legs with what is known of its quality beside the timeline."""
+
+
+class Timelines(Protocol):
+    """How the quality of calls went, kept as long as their records (`node.quality`)."""
+
+    def octets(self, call_id: CallId) -> int:
+        """Return how much memory a call's takes."""
+        ...
+
+    def forget(self, call_id: CallId) -> None:
+        """Forget a call's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    record: CallRecord
+    until: float
+    octets: int
+
+
+@dataclass(slots=True)
+class _Line:
+    calls: dict[CallId, _Kept] = field(default_factory=dict)
+    """The oldest first."""
+    octets: int = 0
 
 
 class EndedCalls:
-    """The records of ended calls, the oldest first."""
+    """The records of ended calls, by line: a line that has too many loses its own oldest."""
 
-    def __init__(self, kept_seconds: float) -> None:
-        self._kept_seconds = kept_seconds
-        self._records: dict[CallId, tuple[CallRecord, float]] = {}
+    def __init__(self, limits: ManagerLimits, timelines: Timelines) -> None:
+        self._limits = limits
+        self._timelines = timelines
+        self._lines: dict[LineName, _Line] = {}
 
     def keep(self, record: CallRecord, now: float) -> None:
         """Remember a call from now on."""
-        self._records[record.facts.call_id] = (record, now + self._kept_seconds)
+        call_id = record.facts.call_id
+        octets = CALL_BYTES + LEG_BYTES * len(record.legs)
+        octets += len(record.facts.details.metadata) + self._timelines.octets(call_id)
+        line = self._lines.setdefault(record.facts.line, _Line())
+        if before := line.calls.pop(call_id, None):
+            line.octets -= before.octets
+        line.calls[call_id] = _Kept(record, now + self._limits.kept_seconds, octets)
+        line.octets += octets
+        limits = self._limits
+        while len(line.calls) > limits.ended_per_line or line.octets > limits.ended_octets_per_line:
+            self._drop_oldest(line)
 
-    def get(self, call_id: CallId) -> CallRecord | None:
-        """Give a call, while it is remembered."""
-        kept = self._records.get(call_id)
-        return kept[0] if kept else None
+    def get(self, line: LineName, call_id: CallId) -> CallRecord | None:
+        """Return a call of the line, while it is remembered."""
+        of_line = self._lines.get(line)
+        kept = of_line.calls.get(call_id) if of_line else None
+        return kept.record if kept else None
 
     def of(self, line: LineName) -> list[CallRecord]:
-        """Give a line's calls, the last to end last."""
-        return [record for record, _ in self._records.values() if record.facts.line == line]
+        """Return a line's calls, the last to end last."""
+        of_line = self._lines.get(line)
+        return [kept.record for kept in of_line.calls.values()] if of_line else []
 
-    def forget(self, now: float) -> list[CallId]:
-        """Forget the calls whose time is up, or that are too many; returns which."""
-        forgotten: list[CallId] = []
-        for call_id, (_, until) in self._records.items():
-            if until > now and len(self._records) - len(forgotten) <= KEPT_CALLS:
-                break
-            forgotten.append(call_id)
-        for call_id in forgotten:
-            del self._records[call_id]
-        return forgotten
+    def forget(self, now: float) -> None:
+        """Forget the calls whose time is up."""
+        for line in self._lines.values():
+            while line.calls and next(iter(line.calls.values())).until <= now:
+                self._drop_oldest(line)
+
+    def _drop_oldest(self, line: _Line) -> None:
+        call_id = next(iter(line.calls))
+        line.octets -= line.calls.pop(call_id).octets
+        self._timelines.forget(call_id)

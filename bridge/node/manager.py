@@ -81,7 +81,7 @@ class Manager:
         self._overloaded = overloaded
         self._observer = Observer(metrics, publish)
         self._calls: dict[CallId, CallRunner] = {}
-        self._ended = EndedCalls(limits.kept_seconds)
+        self._ended = EndedCalls(limits, self._observer.quality)
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -216,7 +216,7 @@ class Manager:
             CallNotFound: this line never had such a call, or it ended too long ago.
         """
         runner = self._calls.get(CallId(call_id))
-        record = runner.record() if runner else self._ended.get(CallId(call_id))
+        record = runner.record() if runner else self._ended.get(line, CallId(call_id))
         if record is None or record.facts.line != line:
             raise CallNotFound("there is no such call")
         return record
@@ -266,8 +266,7 @@ class Manager:
     def pulse(self, now: float) -> None:
         """Report the legs' figures and forget calls that ended long ago; called once a second."""
         self._observer.figures(self._calls.values(), now)
-        for call_id in self._ended.forget(now):
-            self.quality.forget(call_id)
+        self._ended.forget(now)
 
     async def aclose(self) -> None:
         """Take no more calls, end those there are as `drained`, and wait until all is freed."""

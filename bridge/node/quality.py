@@ -71,6 +71,10 @@ class QualityLog:
         """Give what is known of a call's legs, those that are gone included."""
         return tuple(self._calls.get(call_id, {}).values())
 
+    def octets(self, call_id: CallId) -> int:
+        """Return how much memory the timelines of a call take."""
+        return sum(leg.timeline.octets for leg in self.legs(call_id))
+
     def forget(self, call_id: CallId) -> None:
         """Forget a call."""
         self._calls.pop(call_id, None)

@@ -13,6 +13,7 @@ from bridge.legs.dial import DialOrder
 from bridge.legs.whatsapp import WhatsAppLeg
 from bridge.net.graph import mask
 from bridge.node.whatsapp_live import LiveCalls, MakeLeg
+from bridge.wire import metadata
 from bridge.wire.whatsapp import CallNews, Connected, Terminated
 
 log = logging.getLogger(__name__)
@@ -158,5 +159,4 @@ def _is_of(event: CallNews, person: str, dial: _Dial, line: LineName) -> bool:
 
 def _opaque(order: DialOrder) -> str:
     """What Meta shall give back with each webhook: the caller's own word, else the call's id."""
-    given = order.details.metadata.get("biz_opaque_callback_data")
-    return given if isinstance(given, str) and given else order.call_id
+    return metadata.field(order.details.metadata, "biz_opaque_callback_data") or order.call_id

@@ -11,6 +11,7 @@ from bridge.legs.base import Leg
 from bridge.legs.whatsapp import Ring, WhatsAppLeg
 from bridge.net.graph import mask
 from bridge.node.whatsapp_live import LiveCalls, MakeLeg
+from bridge.wire.metadata import pack
 from bridge.wire.whatsapp import Connected
 
 log = logging.getLogger(__name__)
@@ -108,5 +109,5 @@ def _details(event: Connected, announced: dict[str, Any]) -> CallDetails:
     }
     return CallDetails(
         parties=Parties(event.caller.identity, event.called, "whatsapp", "whatsapp"),
-        metadata={name: text for name, text in known.items() if text} | announced,
+        metadata=pack({name: text for name, text in known.items() if text} | announced),
     )

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from bridge.wire.metadata import NOTHING
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call as it stood when something happened to it."""
@@ -21,7 +23,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     to: str = ""
     from_channel: str = ""
     to_channel: str = ""
-    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    metadata: msgspec.Raw = NOTHING
     tag: str = ""
     answered_at: datetime | None = None
     ended_at: datetime | None = None

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from bridge.wire.metadata import NOTHING
 from bridge.wire.notice import Notice
 
 FAR: Final = "far"
@@ -64,5 +65,5 @@ def as_seen_by(party: str, notice: Notice) -> Notice | None:
     )
     if not told:
         return None
-    call = notice.call and msgspec.structs.replace(notice.call, metadata={}, tag="")
+    call = notice.call and msgspec.structs.replace(notice.call, metadata=NOTHING, tag="")
     return msgspec.structs.replace(notice, call=call)

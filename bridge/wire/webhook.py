@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature, webhook_chirp, webhook_wadial, webhook_wavix, webhook_zuckzapgo
+from bridge.wire.metadata import NOTHING
 from bridge.wire.moment import moment
 from bridge.wire.notice import Call, Notice, jid
 
@@ -137,7 +138,7 @@ def _native_call(call: Call) -> dict[str, Any]:
         "endReason": call.reason or None,
         "seconds": round(call.seconds, 3),
     }
-    if call.metadata:
+    if call.metadata != NOTHING:
         told["metadata"] = call.metadata
     return told | ({"tag": call.tag} if call.tag else {})
 

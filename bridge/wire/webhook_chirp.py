@@ -7,6 +7,7 @@ participants are ours; an end without an answer that has no event of its own is 
 from typing import Any, Final
 
 from bridge.wire import call_id
+from bridge.wire.metadata import NOTHING
 from bridge.wire.moment import moment
 from bridge.wire.notice import Call, Notice
 
@@ -74,7 +75,7 @@ def _call(call: Call, identity: str) -> dict[str, Any]:
         "fromChannel": call.from_channel,
         "toChannel": call.to_channel,
         "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,
-        "metadata": call.metadata or None,
+        "metadata": call.metadata if call.metadata != NOTHING else None,
         "endReason": END_WORDS.get(call.reason, call.reason) or None,
         "duration": _talked(call),
     }

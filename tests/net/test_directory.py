@@ -70,7 +70,7 @@ def test_the_limit_of_a_line_holds_over_all_nodes_and_leaves_other_lines_alone(f
 def test_a_call_that_is_over_makes_room(file, sibling, how):
     enter(file, "a", calls=1)
     if how == "ended":
-        file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60)
+        file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     else:
         file.leave(CallId("a"))
     enter(sibling, "b", calls=1)
@@ -78,7 +78,7 @@ def test_a_call_that_is_over_makes_room(file, sibling, how):
 
 def test_an_ended_call_tells_its_reason_and_how_long_it_was(file, sibling):
     enter(file, "a")
-    file.ended(CallId("a"), EndReason.BUSY, kept_seconds=60)
+    file.ended(CallId("a"), EndReason.BUSY, kept_seconds=60, per_line=9)
     found = sibling.find("a")
     assert (found.state, found.reason) == (State.ENDED, EndReason.BUSY)
     assert 0 <= found.seconds < 60
@@ -87,8 +87,8 @@ def test_an_ended_call_tells_its_reason_and_how_long_it_was(file, sibling):
 def test_calls_that_ended_too_long_ago_are_dropped(file):
     for name in ("a", "b"):
         enter(file, name)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60)
-    file.ended(CallId("b"), EndReason.HANGUP, kept_seconds=-1)
+    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
+    file.ended(CallId("b"), EndReason.HANGUP, kept_seconds=-1, per_line=9)
     assert file.find("a") is None
 
 
@@ -111,7 +111,7 @@ def test_a_node_takes_over_what_its_forerunner_left_and_is_told_of_lost_calls_on
     for name in ("a", "b"):
         enter(file, name, node=0)
     enter(file, "c", node=1)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60)
+    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     kept, cut_off = sibling.take_over(0)
     assert [record.facts.call_id for record in kept] == ["a"]
     assert [record.facts.call_id for record in cut_off] == ["b"]
@@ -124,7 +124,7 @@ def test_a_node_takes_over_what_its_forerunner_left_and_is_told_of_lost_calls_on
 def test_a_call_that_was_given_up_keeps_its_reason_when_its_node_ends_it_later(file, sibling):
     enter(file, "a", node=0)
     sibling.lost(0)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60)
+    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     assert file.find("a").reason is EndReason.NODE_LOST
 
 
@@ -132,7 +132,7 @@ def test_live_calls_are_counted_by_node(file, sibling):
     for name in ("a", "b"):
         enter(file, name, node=0)
     enter(sibling, "c", node=1)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60)
+    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     assert sibling.live_calls() == {0: 1, 1: 1}
 
 
@@ -179,3 +179,10 @@ def test_processes_that_take_calls_at_the_same_time_never_exceed_the_limit(tmp_p
     for process in processes:
         process.join(10)
         assert process.exitcode == 0
+
+
+def test_a_line_with_too_many_ended_calls_loses_its_own_oldest(file):
+    for line, call_id in (("two", "x"), ("one", "a"), ("one", "b"), ("one", "c")):
+        enter(file, call_id, line=line)
+        file.ended(CallId(call_id), EndReason.HANGUP, kept_seconds=60, per_line=2)
+    assert [bool(file.find(call_id)) for call_id in "xabc"] == [True, False, True, True]

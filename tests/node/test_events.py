@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from bridge.call.model import (
@@ -37,7 +38,7 @@ class Counted:
 
 def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, **data):
     now = datetime.now(UTC)
-    details = CallDetails(parties=Parties(from_="+15550109000"), metadata={"order": 7})
+    details = CallDetails(parties=Parties(from_="+15550109000"), metadata=b'{"order":7}')
     facts = CallFacts(CallId(call), line, "15550100001", now, details)
     state = State.ENDED if reason else State.ACTIVE
     record = CallRecord(facts, Direction.OUTBOUND, state, reason, 1.0, ())
@@ -85,8 +86,8 @@ async def test_what_is_heard_is_what_was_published_in_its_order(open_log):
         log.publish(event(kind))
     heard = await hear(log, 3)
     assert [notice.type for _, notice in heard] == ["call.initiated", "call.ringing", "call.ended"]
-    assert heard[0][1].call.metadata == {"order": 7}
-    assert (heard[0][1].call.from_, heard[0][1].call.to) == ("+15550109000", "15550100001")
+    assert heard[0][1].call.metadata == msgspec.Raw(b'{"order":7}')
+    assert (heard[0][1].call.from_, heard[0][1].call.to) == ("+15550109000", "+15550100001")
     assert len({notice.id for _, notice in heard}) == 3
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from bridge.errors import LimitExceeded, SdpError
@@ -29,7 +30,7 @@ async def test_a_call_rings_its_line_with_all_that_is_known_of_the_caller(bench)
     await bench.settled()
     [(line, number, details)] = bench.receiver.taken
     assert (line, number) == (LINE, USER)
-    assert details.metadata == {
+    assert msgspec.json.decode(details.metadata) == {
         "profile_name": "Nadia",
         "username": "nadia.k",
         "user_id": "US.11",
@@ -45,7 +46,8 @@ async def test_what_meta_announces_is_in_the_calls_metadata(bench):
     bench.graph.announcements = announced
     bench.take(ring())
     await bench.settled()
-    assert bench.receiver.taken[0][2].metadata["recording"] == announced["recording"]
+    metadata = msgspec.json.decode(bench.receiver.taken[0][2].metadata)
+    assert metadata["recording"] == announced["recording"]
 
 
 @pytest.mark.parametrize(

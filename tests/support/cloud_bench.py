@@ -17,6 +17,7 @@ from bridge.net.database import Database
 from bridge.net.whatsapp_store import WhatsAppStore
 from bridge.node.whatsapp import CloudProvider
 from bridge.node.whatsapp_live import CloudLine
+from bridge.wire.metadata import pack
 from bridge.wire.whatsapp import Caller, Connected, Status, StatusChanged, Terminated
 
 LINE, NUMBER_ID, USER = LineName("main"), "900", "15550102222"
@@ -146,7 +147,7 @@ class CloudBench:
     async def dial(self, opaque: str = "", number: str = USER) -> Any:
         """Ring somebody."""
         metadata = {"biz_opaque_callback_data": opaque} if opaque else {}
-        order = DialOrder(CallId("00ab"), CallDetails(metadata=metadata))
+        order = DialOrder(CallId("00ab"), CallDetails(metadata=pack(metadata)))
         return await self.provider.dial(LINE, number, LegId("leg_1"), order)
 
     async def settled(self) -> None:

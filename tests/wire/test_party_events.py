@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
+from bridge.wire.metadata import NOTHING
 from bridge.wire.notice import Call, Notice
 from bridge.wire.party_events import as_seen_by
 
@@ -17,7 +19,7 @@ def notice(kind: str, **data: object) -> Notice:
         state="active",
         peer="1",
         started_at=NOW,
-        metadata={"secret": 1},
+        metadata=msgspec.Raw(b'{"secret":1}'),
         tag="vip",
     )
     return Notice(id="evt", type=kind, line="demo", at=NOW, call=call, data=data)
@@ -28,7 +30,7 @@ def test_how_the_call_stands_is_for_all_without_what_the_server_noted(party):
     seen = as_seen_by(party, notice("call.active"))
     assert seen is not None
     assert seen.call is not None
-    assert (seen.call.metadata, seen.call.tag, seen.call.state) == ({}, "", "active")
+    assert (seen.call.metadata, seen.call.tag, seen.call.state) == (NOTHING, "", "active")
 
 
 @pytest.mark.parametrize(

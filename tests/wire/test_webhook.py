@@ -20,7 +20,7 @@ CALL = Call(
     from_="+15550109000",
     from_channel="whatsapp",
     to_channel="whatsapp",
-    metadata={"order": 7},
+    metadata=msgspec.Raw(b'{"order":7}'),
     tag="spring",
 )
 LATER = AT + timedelta(seconds=62)

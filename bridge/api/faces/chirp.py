@@ -38,7 +38,7 @@ async def create(request: web.Request) -> web.Response:
         runner = await manager.open(line, details, peer=parties.to)
     else:
         runner = await manager.dial(line, parties.to.removeprefix("+"), details)
-    return web.json_response(_shown(request, runner.record()))
+    return chirp_words.answer(_shown(request, runner.record()))
 
 
 async def list_calls(request: web.Request) -> web.Response:
@@ -48,14 +48,14 @@ async def list_calls(request: web.Request) -> web.Response:
     offset = _whole(request, "offset", default=0, least=0, most=None)
     known = (await known_calls(request.app[MANAGER], line))[::-1]
     page = [_shown(request, record) for record in known[offset : offset + limit]]
-    return web.json_response({"data": page, "totalCount": len(known)})
+    return chirp_words.answer({"data": page, "totalCount": len(known)})
 
 
 async def call(request: web.Request) -> web.Response:
     """Give one call, live or ended."""
     line = request.app[KEYS].line(request)
     record = request.app[MANAGER].record(line, call_in_path(request))
-    return web.json_response(_shown(request, record))
+    return chirp_words.answer(_shown(request, record))
 
 
 async def token(request: web.Request) -> web.Response:

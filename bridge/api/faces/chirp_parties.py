@@ -3,9 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from bridge.api.body import Body
@@ -13,6 +12,7 @@ from bridge.api.faces.chirp_words import CHANNELS
 from bridge.call.model import LineName, Parties
 from bridge.call.parties import PSTN, WEBRTC, WHATSAPP
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
+from bridge.wire.metadata import pack
 
 LONGEST_IDENTIFIER: Final = 128
 METADATA_BYTES: Final = 16 * 1024
@@ -117,14 +117,14 @@ def check_route(app: App, *channels: str) -> None:
     )
 
 
-def read_metadata(body: Body) -> dict[str, Any]:
-    """Read what the customer wants to find again at the call.
+def read_metadata(body: Body) -> bytes:
+    """Read what the customer wants to find again at the call, encoded.
 
     Raises:
         InvalidRequest: no object, or too large.
     """
-    metadata = body.optional_object("metadata") or {}
-    if len(msgspec.json.encode(metadata)) > METADATA_BYTES:
+    metadata = pack(body.optional_object("metadata") or {})
+    if len(metadata) > METADATA_BYTES:
         raise InvalidRequest(
             f"metadata: at most {METADATA_BYTES} bytes of JSON are kept", field="metadata"
         )

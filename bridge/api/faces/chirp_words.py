@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from bridge.call.model import CallRecord, EndReason, LegKind, Parties, State
@@ -42,6 +43,11 @@ def failure(error: BridgeError) -> web.Response:
     return web.json_response(body, status=error.status, headers=headers)
 
 
+def answer(body: object) -> web.Response:
+    """Render an answer that has call objects in it."""
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
 def status(record: CallRecord) -> str:
     """Chirp's word for where a call stands, or how it ended."""
     if record.reason is None:
@@ -57,7 +63,7 @@ def end_reason(record: CallRecord) -> str | None:
 
 
 def call(record: CallRecord, *, test: bool = False) -> dict[str, Any]:
-    """The full call object.
+    """The full call object, for `answer`: its metadata stays encoded.
 
     Args:
         record: the call.
@@ -77,7 +83,7 @@ def call(record: CallRecord, *, test: bool = False) -> dict[str, Any]:
         "toChannel": who.to_channel,
         "duration": _duration(record),
         "endReason": end_reason(record),
-        "metadata": dict(facts.details.metadata) or None,
+        "metadata": msgspec.Raw(facts.details.metadata) if facts.details.metadata else None,
         "held": record.state is State.HELD,
         "livekitRoomName": _room(record, who),
         "startedAt": None if record.state is State.INITIATED else began,
