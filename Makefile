@@ -18,7 +18,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web bench soak flood rungs vads lock clean
+.PHONY: help run run-lan test test-tools check check-web bench soak flood outages rungs vads lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 
 
 flood: $(DEV)  ## strangers' STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
 	@exec $(BIN)/python -m tests.load.flood $(ARGS)
+
+outages: $(DEV)  ## how soon sound is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
+	@exec $(BIN)/python -m tests.load.outages $(ARGS)
 
 rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
 	@exec $(BIN)/python -m tests.load.rungs $(ARGS)

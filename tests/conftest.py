@@ -10,6 +10,7 @@ from tests.support import s3
 
 NEEDS = {
     "browser": ("chromium", "apt-get install chromium"),
+    "firefox": ("firefox-esr", "apt-get install firefox-esr"),
     "coturn": ("turnserver", "apt-get install coturn"),
     "promtool": ("promtool", "apt-get install prometheus"),
     "pesq": ("pesq", "make test-tools, which compiles it"),

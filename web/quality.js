@@ -22,7 +22,9 @@
 /**
  * @typedef {{ received: number, lost: number, samples: number, concealed: number, buffered: number, emitted: number,
  *   energyIn: number | null, timeIn: number, energyOut: number | null, timeOut: number, roundTrip: number | null,
- *   jitter: number | null, sentJitter: number | null, sentLoss: number | null, relayed: boolean }} Counters
+ *   jitter: number | null, sentJitter: number | null, sentLoss: number | null, relayed: boolean,
+ *   pair: string | undefined, arrived: number }} Counters
+ *   `pair`: the path in use; `arrived`: grows with whatever comes from the bridge
  */
 
 /** Pick our figures out of the browser's statistics (names: w3.org/TR/webrtc-stats). @param {RTCStatsReport} report @returns {Counters} */
@@ -42,7 +44,8 @@ export function count(report) {
     energyOut: source.totalAudioEnergy ?? null, timeOut: source.totalSamplesDuration ?? 0,
     roundTrip: remote.roundTripTime ?? pair.currentRoundTripTime ?? null,
     sentJitter: remote.jitter ?? null, sentLoss: remote.fractionLost ?? null,
-    relayed: candidate.candidateType === "relay",
+    relayed: candidate.candidateType === "relay", pair: pair.id,
+    arrived: all.reduce((sum, entry) => sum + (entry.type === "candidate-pair" ? entry.bytesReceived ?? 0 : 0), inbound.packetsReceived ?? 0),
   };
 }
 

@@ -6,6 +6,11 @@ from bridge.api.keys import SITE
 
 FILES = {
     "bridge.js",
+    "api.js",
+    "call.js",
+    "connection.js",
+    "microphone.js",
+    "offer.js",
     "quality.js",
     "pcm.js",
     "pcm-worklet.js",

@@ -18,6 +18,11 @@ async def test_the_page_is_served_at_the_root(client):
     "name",
     [
         "bridge.js",
+        "api.js",
+        "call.js",
+        "connection.js",
+        "microphone.js",
+        "offer.js",
         "quality.js",
         "pcm.js",
         "pcm-worklet.js",

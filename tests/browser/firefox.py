@@ -1,0 +1,207 @@
+"""Debian's Firefox over WebDriver BiDi: one window, with a microphone that hums a tone."""
+
+import asyncio
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
+
+from tests.browser.network import Namespace
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+PREFERENCES: dict[str, bool | int | str] = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.autoplay.default": 0,
+    "media.autoplay.blocking_policy": 0,
+    "media.cubeb.force_mock_context": True,  # without a sound card its audio clock would not start
+    "media.peerconnection.ice.loopback": True,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "toolkit.telemetry.server": "",
+    "app.normandy.enabled": False,
+    "app.update.disabledForTesting": True,
+    "browser.safebrowsing.malware.enabled": False,
+    "browser.safebrowsing.phishing.enabled": False,
+    "extensions.getAddons.cache.enabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "services.settings.server": "data:,",
+    "devtools.jsonview.enabled": False,
+}
+
+
+class PageError(Exception):
+    """What a script threw in the page."""
+
+
+class FirefoxPage:
+    """Firefox's window; the members are those of Playwright's `Page` that tests need."""
+
+    def __init__(self, socket: ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._asked = 0
+        self._context = ""
+        self.complaints: list[str] = []
+        """Errors on the console and exceptions that nothing caught."""
+
+    async def open(self) -> None:
+        """Begin the session and find the window."""
+        await self._command("session.new", {"capabilities": {}})
+        await self._command("session.subscribe", {"events": ["log.entryAdded"]})
+        tree = await self._command("browsingContext.getTree", {"maxDepth": 0})
+        self._context = tree["contexts"][0]["context"]
+
+    async def set_viewport(self, width: int, height: int) -> None:
+        """Give the page this much room, in CSS pixels."""
+        viewport = {"width": width, "height": height}
+        await self._command(
+            "browsingContext.setViewport", {"context": self._context, "viewport": viewport}
+        )
+
+    async def add_init_script(self, script: str) -> None:
+        """Run `script` in every page before its own scripts."""
+        await self._command(
+            "script.addPreloadScript", {"functionDeclaration": f"() => {{ {script} }}"}
+        )
+
+    async def goto(self, url: str) -> None:
+        """Open an address and wait until it has loaded."""
+        await self._command(
+            "browsingContext.navigate", {"context": self._context, "url": url, "wait": "complete"}
+        )
+
+    async def reload(self) -> None:
+        """Reload the page as a person does and wait until it has loaded."""
+        await self._command(
+            "browsingContext.reload", {"context": self._context, "wait": "complete"}
+        )
+
+    async def evaluate(self, function: str, argument: Any = None) -> Any:
+        """Call a JavaScript function with one JSON argument; returns what it resolves to.
+
+        Raises:
+            PageError: the function threw.
+        """
+        declaration = f"""async (text) => {{
+          const told = await ({function})(JSON.parse(text));
+          return JSON.stringify(told === undefined ? null : told);
+        }}"""
+        reply = await self._command(
+            "script.callFunction",
+            {
+                "functionDeclaration": declaration,
+                "arguments": [{"type": "string", "value": json.dumps(argument)}],
+                "target": {"context": self._context},
+                "awaitPromise": True,
+                "userActivation": True,
+            },
+        )
+        if reply["type"] == "exception":
+            raise PageError(reply["exceptionDetails"]["text"])
+        return json.loads(reply["result"]["value"])
+
+    async def read(self) -> None:
+        """Take Firefox's replies and events until it hangs up."""
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            told = json.loads(message.data)
+            if "id" in told:
+                if (waiting := self._waiting.pop(told["id"], None)) and not waiting.done():
+                    waiting.set_result(told)
+            elif told["method"] == "log.entryAdded" and told["params"]["level"] == "error":
+                self.complaints.append(str(told["params"]["text"]))
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(PageError("Firefox is gone"))
+
+    async def _command(self, method: str, parameters: dict[str, Any]) -> Any:
+        self._asked += 1
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[self._asked] = future
+        await self._socket.send_json({"id": self._asked, "method": method, "params": parameters})
+        told = await future
+        if told["type"] == "error":
+            raise PageError(f"{method}: {told['error']}: {told['message']}")
+        return told["result"]
+
+
+@asynccontextmanager
+async def firefox(
+    *,
+    namespace: Namespace | None = None,
+    secure: Sequence[str] = (),
+    **preferences: bool | int | str,
+) -> AsyncIterator[FirefoxPage]:
+    """Run Firefox with a fresh profile.
+
+    Args:
+        namespace: Its network; None for the machine's own.
+        secure: Hosts that count as secure origins, so that they get a microphone.
+        preferences: More, or other than `PREFERENCES`, with `__` in place of dots.
+    """
+    wanted = PREFERENCES | {name.replace("__", "."): value for name, value in preferences.items()}
+    wanted["dom.securecontext.allowlist"] = ",".join(secure)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in wanted.items()]
+        (Path(profile) / "user.js").write_text("\n".join(lines))
+        process = await asyncio.create_subprocess_exec(
+            *(namespace.prefix if namespace else ()),
+            shutil.which("firefox-esr") or "firefox-esr",
+            *("--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            url = await _address(process)
+            make = namespace.socket if namespace else None
+            async with (
+                ClientSession(connector=TCPConnector(socket_factory=make)) as session,
+                session.ws_connect(f"{url}/session", max_msg_size=0) as socket,
+            ):
+                page = FirefoxPage(socket)
+                tasks = [asyncio.create_task(page.read()), asyncio.create_task(_drain(process))]
+                try:
+                    await page.open()
+                    yield page
+                finally:
+                    for task in tasks:
+                        task.cancel()
+        finally:
+            await _stop(process)
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr
+    async with asyncio.timeout(START_SECONDS):
+        while line := await process.stderr.readline():
+            _, found, url = line.decode(errors="replace").partition("WebDriver BiDi listening on ")
+            if found:
+                return url.strip()
+    raise AssertionError("Firefox ended while it started")
+
+
+async def _drain(process: asyncio.subprocess.Process) -> None:
+    assert process.stderr
+    while await process.stderr.read(65_536):
+        pass
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

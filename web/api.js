@@ -1,0 +1,151 @@
+/** The bridge's HTTP interface for pages; used through bridge.js. */
+
+/**
+ * @typedef {object} CallInfo  A live call, as the bridge lists it.
+ * @property {string} callId
+ * @property {string} peer  The other party's number.
+ * @property {string} state  initiated, ringing, connecting, active or held.
+ * @property {"inbound" | "outbound"} direction  Inbound: they rang us.
+ * @property {boolean} [recording]  Whether it is being recorded, which people want to be shown.
+ * @property {string | null} [startedAt]
+ *
+ * @typedef {{ number: string, name: string, description: string }} Contact
+ *
+ * @typedef {object} RequestOptions
+ * @property {boolean} [keepalive]  The request outlives the page.
+ * @property {string} [key]  Another key, or a ticket.
+ * @property {AbortSignal} [signal]  Gives the request up.
+ */
+
+const REQUEST_LIMIT = 15_000; // ms
+
+/** An error with a message for people and a stable word for programs. */
+export class BridgeError extends Error {
+  /**
+   * @param {string} code  e.g. wrong_key, bridge_unreachable, microphone_refused, no_media_path
+   * @param {string} message
+   * @param {{ status?: number, cause?: unknown }} [more]  `status`: of the HTTP reply, if any
+   */
+  constructor(code, message, { status = 0, cause } = {}) {
+    super(message, { cause });
+    this.name = "BridgeError";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** @type {Record<number, string>} */
+const CODES = {
+  400: "invalid_request", 401: "wrong_key", 403: "wrong_key", 404: "not_found",
+  409: "wrong_state", 413: "too_large", 429: "too_many_requests", 501: "not_implemented",
+  502: "unreachable", 503: "bridge_full",
+};
+
+/** The bridge's HTTP interface. Every method throws `BridgeError` and nothing else. */
+export class BridgeApi {
+  /** @param {{ baseUrl?: string, key?: string }} [options]  `baseUrl` "" is the page's own origin. */
+  constructor({ baseUrl = "", key = "demo" } = {}) {
+    this.baseUrl = baseUrl.replace(/\/+$/, "");
+    this.key = key;
+  }
+
+  /** @returns {Promise<CallInfo[]>}  Live calls; one that is missing has ended. */
+  async status() {
+    return (await this.request("GET", "/call/status")).calls;
+  }
+
+  /** @param {string} phone  @returns {Promise<string>} the new call's id */
+  async dial(phone) {
+    return (await this.request("POST", "/call/dial", { phone })).callId;
+  }
+
+  /** @param {string} callId */
+  async answer(callId) {
+    await this.request("POST", "/call/answer", { callId });
+  }
+
+  /** @param {string} callId */
+  async hangup(callId) {
+    await this.request("POST", "/call/hangup", { callId });
+  }
+
+  /** @param {string} callId  @param {string} digits  Of 0-9 * # A-D. */
+  async dtmf(callId, digits) {
+    await this.request("POST", "/call/dtmf", { callId, digits });
+  }
+
+  /**
+   * @param {string} callId
+   * @param {number} [seconds]  How long it is good for, 60 to 86400.
+   * @param {{ party?: "near" | "far" | "transfer", identity?: string }} [holder]  Whom it is for. Legs belong to a
+   *   party and identity: give a ticket that replaces another the same ones.
+   * @returns {Promise<string>} a ticket: it opens this party's media, events and figures of the call, and nothing else
+   */
+  async ticket(callId, seconds = 600, { party = "near", identity = "" } = {}) {
+    const wanted = { ttl: seconds, party, identity };
+    return (await this.request("POST", `/call/${encodeURIComponent(callId)}/ticket`, wanted)).ticket;
+  }
+
+  /**
+   * @param {string} callId
+   * @param {number} [since]  Second of the call; what its timeline has before it is left out.
+   * @returns {Promise<any>} what the bridge measured, leg by leg, and under `timeline` second by second
+   */
+  async quality(callId, since = 0) {
+    return this.request("GET", `/call/${encodeURIComponent(callId)}/quality?since=${since}`);
+  }
+
+  /** @returns {Promise<Contact[]>}  Empty when the bridge does not simulate contacts. */
+  async contacts() {
+    try {
+      return (await this.request("GET", "/simulator/contacts")).contacts;
+    } catch (error) {
+      if (error instanceof BridgeError && [404, 409, 501].includes(error.status)) return [];
+      throw error;
+    }
+  }
+
+  /** @param {string} from  A contact's number. @returns {Promise<string>} the id of the call that now rings us */
+  async ringMe(from) {
+    return (await this.request("POST", "/simulator/incoming", { from })).callId;
+  }
+
+  /**
+   * Ask for anything else; unwraps the bridge's envelope.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @param {RequestOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async request(method, path, body, { keepalive = false, key = this.key, signal } = {}) {
+    /** @type {Response} */
+    let response;
+    /** @type {any} */
+    let reply;
+    try {
+      response = await fetch(this.baseUrl + path, {
+        method,
+        keepalive,
+        cache: "no-store",
+        headers: { token: key, ...(body && { "Content-Type": "application/json" }) },
+        ...(body && { body: JSON.stringify(body) }),
+        signal: AbortSignal.any([AbortSignal.timeout(REQUEST_LIMIT), ...(signal ? [signal] : [])]),
+      });
+      reply = await response.json().catch(() => null);
+    } catch (cause) {
+      throw new BridgeError("bridge_unreachable", "The bridge cannot be reached.", { cause });
+    }
+    if (response.ok && reply && reply.success !== false) return reply.success ? reply.data : reply;
+    const { status } = response;
+    const code = CODES[status] ?? "bridge_error";
+    const text = reply?.error || `The bridge replied with HTTP ${status}.`;
+    throw new BridgeError(code, code === "wrong_key" ? "The bridge does not accept this key." : sentence(text), { status });
+  }
+}
+
+/** @param {string} text  As programs write it. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}

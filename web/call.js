@@ -1,0 +1,304 @@
+/** One leg of a call, kept alive across network changes; used through bridge.js. */
+
+import { BridgeError } from "./api.js";
+import { Connection, refuseWithoutWebRtc } from "./connection.js";
+import { insist } from "./offer.js";
+import { compare, count } from "./quality.js";
+
+/**
+ * @typedef {"new" | "connecting" | "connected" | "reconnecting" | "closed" | "failed"} MediaState
+ * @typedef {import("./quality.js").Quality} Quality
+ *
+ * @typedef {object} CallEvents
+ * @property {{ state: MediaState, error?: BridgeError }} state  Closed without an error: by us, or by the bridge's farewell.
+ * @property {MediaStreamTrack} track  Remote sound has (re)started; `remoteStream` holds it.
+ * @property {Quality} quality  Once a second while media is up.
+ */
+
+const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
+const RECOVERY_LIMIT = 3_000; // ms for a new path, once the bridge has answered
+const GIVE_UP = 95_000; // ms: the bridge notices a dead leg after 35 s, and keeps a call that everybody has left for 60 s
+const PAUSE = 500; // ms between attempts that failed
+const SILENCE = { microphone_silent: 3, nothing_received: 3, silence_received: 6 }; // seconds until it is worth a warning
+
+/** One leg of a call: this browser's sound to and from the bridge, kept alive across network changes. */
+export class BridgeCall {
+  /** @type {MediaState} */
+  state = "new";
+  /** Given by the bridge with its first answer. @type {string | null} */
+  legId = null;
+  /** What the other party says; give it to an `<audio>` element. */
+  remoteStream = globalThis.MediaStream ? new MediaStream() : /** @type {any} */ (null);
+  muted = false;
+
+  /** @type {Connection | null} */ #connection = null;
+  /** @type {MediaStreamTrack | null} */ #track = null;
+  /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
+  /** @type {import("./quality.js").Counters | null} */ #counters = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
+  #silence = { microphone_silent: 0, nothing_received: 0, silence_received: 0 };
+  #recovering = false;
+  /** @type {(() => Promise<string>) | undefined} */ #newTicket;
+  #ticket = "";
+  #leave = () => void this.close({ keepalive: true });
+  #attempt = new AbortController(); // of the recovery that is under way; aborted to begin the next one at once
+  #online = () => {
+    this.#attempt.abort();
+    void this.reconnect();
+  };
+
+  /**
+   * @param {import("./api.js").BridgeApi} api
+   * @param {string} callId
+   * @param {object} [options]
+   * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
+   * @param {"near" | "far"} [options.party]  "far": be the party that was called, in a call that waits for it (`/call/dial` with the channel webrtc)
+   * @param {() => Promise<string>} [options.ticket]  Gets a ticket for this call, which is then used in place of the key; asked again when it has run out.
+   */
+  constructor(api, callId, { iceTransportPolicy = "all", party = "near", ticket } = {}) {
+    this.#newTicket = ticket;
+    this.api = api;
+    this.callId = callId;
+    this.policy = iceTransportPolicy;
+    this.party = party;
+  }
+
+  /**
+   * Be told of something.
+   *
+   * @template {keyof CallEvents} K
+   * @param {K} type
+   * @param {(detail: CallEvents[K]) => void} listener
+   * @returns {() => void} stops it
+   */
+  on(type, listener) {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /**
+   * Join the call; resolves when sound can flow both ways.
+   *
+   * @param {MediaStreamTrack | null} track  The microphone; null only listens. It stays the caller's to stop.
+   * @throws {BridgeError} unsupported_browser, no_media_path, closed, and those of requests
+   */
+  async connect(track) {
+    refuseWithoutWebRtc();
+    this.#track = track;
+    this.#change("connecting");
+    globalThis.addEventListener("pagehide", this.#leave);
+    globalThis.addEventListener("online", this.#online);
+    try {
+      if (!(await this.#build(CONNECT_LIMIT)) && !this.#over()) {
+        throw new BridgeError("no_media_path",
+          "No way for the sound was found between this browser and the bridge: a firewall may block UDP. A TURN relay would help.");
+      }
+    } catch (error) {
+      if (!this.#over()) {
+        await this.#end("failed", /** @type {BridgeError} */ (error));
+        throw error;
+      }
+    }
+    if (this.#over()) throw new BridgeError("closed", "The call was closed while it was being connected.");
+    this.#change("connected");
+    this.#timer = setInterval(() => void this.#measure(), 1_000);
+  }
+
+  /** Stop or resume sending the microphone: here at once, then on the bridge, which wants a key for it. @param {boolean} muted */
+  async setMuted(muted) {
+    this.muted = muted;
+    if (this.#track) this.#track.enabled = !muted;
+    if (this.legId && this.api.key) await this.api.request("POST", "/call/mute", { callId: this.callId, legID: this.legId, muted });
+  }
+
+  /** Send another microphone from now on, without a gap in the call. @param {MediaStreamTrack} track */
+  async replaceTrack(track) {
+    track.enabled = !this.muted;
+    this.#track = track;
+    await this.#connection?.sender.replaceTrack(track);
+  }
+
+  /** Find a new network path now (ICE restart); also done unasked when the path is lost. */
+  async reconnect() {
+    if (this.state === "connected") await this.#recover();
+  }
+
+  /** Leave the call; the call itself goes on. Never throws. @param {{ keepalive?: boolean }} [options] */
+  async close({ keepalive = false } = {}) {
+    if (!this.#over()) await this.#end("closed", undefined, keepalive);
+  }
+
+  #over() {
+    return this.state === "closed" || this.state === "failed";
+  }
+
+  /** @template {keyof CallEvents} K @param {K} type @param {CallEvents[K]} detail */
+  #emit(type, detail) {
+    for (const listener of this.#listeners.get(type) ?? []) listener(detail);
+  }
+
+  /** @param {MediaState} state @param {BridgeError} [error] */
+  #change(state, error) {
+    if (this.state === state || this.#over()) return;
+    this.state = state;
+    this.#emit("state", error ? { state, error } : { state });
+  }
+
+  /** @param {"closed" | "failed"} state @param {BridgeError} [error] */
+  async #end(state, error, keepalive = false) {
+    clearInterval(this.#timer);
+    globalThis.removeEventListener("pagehide", this.#leave);
+    globalThis.removeEventListener("online", this.#online);
+    this.#connection?.close();
+    this.#change(state, error);
+    this.#attempt.abort();
+    if (!this.legId) return;
+    const leg = { callID: this.callId, legID: this.legId };
+    await this.#ask("POST", "/call/webrtc/close", leg, { keepalive }).catch(() => {});
+  }
+
+  /**
+   * Ask with this call's ticket, if it has one; a fresh one when that has run out.
+   *
+   * @param {string} method @param {string} path @param {object} [body] @param {import("./api.js").RequestOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async #ask(method, path, body, options = {}) {
+    if (!this.#newTicket) return this.api.request(method, path, body, options);
+    this.#ticket ||= await this.#newTicket(); // no waiting while the page is being left
+    try {
+      return await this.api.request(method, path, body, { ...options, key: this.#ticket });
+    } catch (error) {
+      if (!(error instanceof BridgeError && error.status === 401)) throw error;
+      this.#ticket = await this.#newTicket();
+      return this.api.request(method, path, body, { ...options, key: this.#ticket });
+    }
+  }
+
+  /**
+   * Open a connection; it takes the place of one of old, here and on the bridge, as soon as it is up.
+   *
+   * @param {number} limit  ms
+   * @returns {Promise<boolean>} whether it is up
+   */
+  async #build(limit) {
+    const { iceServers } = await this.#ask("GET", "/call/webrtc/config");
+    if (this.#over()) return false;
+    const old = this.#connection;
+    /** @type {MediaStreamTrack | null} */
+    let sound = null;
+    const connection = new Connection(iceServers, this.policy, this.#track, {
+      track: (track) => { sound = track; },
+      lost: () => { if (connection === this.#connection) void this.reconnect(); },
+      closed: () => { if (connection === this.#connection && this.state !== "reconnecting") void this.#end("closed"); },
+    });
+    if (!old) this.#connection = connection; // to be closed with the call
+    let up = false;
+    try {
+      await this.#negotiate(connection);
+      if (!old && sound) this.#hear(sound);
+      up = !this.#over() && await connection.up(limit) && !this.#over();
+    } finally {
+      if (!up) connection.close();
+    }
+    if (!up || !old) return up;
+    this.#connection = connection;
+    if (connection.sender.track !== this.#track) await connection.sender.replaceTrack(this.#track);
+    this.#counters = null;
+    if (sound) this.#hear(sound);
+    old.close(); // not earlier: the bridge takes the farewell of a connection for the leg's end
+    return true;
+  }
+
+  /** @param {MediaStreamTrack} track  The bridge's sound from now on. */
+  #hear(track) {
+    for (const old of this.remoteStream.getTracks()) this.remoteStream.removeTrack(old);
+    this.remoteStream.addTrack(track);
+    this.#emit("track", track);
+  }
+
+  /** @param {Connection} connection @param {{ restart?: boolean }} [options] */
+  async #negotiate(connection, { restart = false } = {}) {
+    const sdp = await connection.offer({ restart });
+    const { legId, party } = this;
+    const leg = legId ? { legID: legId } : party === "far" ? { party } : {};
+    const offer = { callID: this.callId, type: "offer", sdp, ...leg };
+    const ask = (/** @type {AbortSignal} */ signal) => this.#ask("POST", "/call/webrtc/offer", offer, { signal });
+    // Without a leg each offer makes one.
+    const answer = await (legId ? insist(ask, this.#attempt.signal) : ask(new AbortController().signal));
+    this.legId = answer.legID;
+    if (this.#over()) return void (await this.#end("closed"));
+    await connection.answer(answer.sdp);
+  }
+
+  async #recover() {
+    if (this.#recovering || this.#over()) return;
+    this.#recovering = true;
+    this.#change("reconnecting");
+    try {
+      await this.#comeBack(performance.now() + GIVE_UP);
+    } finally {
+      this.#recovering = false;
+    }
+  }
+
+  /** @param {number} until  By the page's clock: then it is given up. */
+  async #comeBack(until) {
+    /** @type {unknown} */
+    let last;
+    let replace = false; // an ICE restart did not help: make a new connection
+    while (!this.#over() && performance.now() < until) {
+      this.#attempt = new AbortController();
+      try {
+        if (await this.#again(replace)) return this.#change("connected");
+        replace = !replace;
+      } catch (error) {
+        last = error;
+        if (error instanceof BridgeError && [404, 409].includes(error.status)) {
+          if (error.status === 409 || !this.legId) return void (await this.#end("closed", error));
+          this.legId = null; // the bridge gave the leg up: come back as a new one
+        } else await this.#pause();
+      }
+    }
+    await this.#end("failed", new BridgeError("connection_lost", "The connection to the bridge was lost and did not come back.", { cause: last }));
+  }
+
+  /** @param {boolean} replace  The connection. @returns {Promise<boolean>} whether the sound is back */
+  async #again(replace) {
+    const connection = this.#connection;
+    if (replace || !this.legId || !connection?.restartable) return this.#build(RECOVERY_LIMIT);
+    await this.#negotiate(connection, { restart: true });
+    return !this.#over() && connection.up(RECOVERY_LIMIT);
+  }
+
+  /** Wait before the next attempt, not longer than until the network is said to be back. */
+  #pause() {
+    return new Promise((resolve) => {
+      setTimeout(resolve, PAUSE);
+      this.#attempt.signal.addEventListener("abort", resolve, { once: true });
+    });
+  }
+
+  async #measure() {
+    const connection = this.#connection;
+    if (!connection || this.state !== "connected") return;
+    const now = count(await connection.pc.getStats());
+    const before = this.#counters;
+    this.#counters = now;
+    if (!before || connection !== this.#connection) return;
+    const quality = compare(before, now);
+    const sending = this.#track && !this.muted;
+    /** @type {Record<import("./quality.js").Warning, boolean>} */
+    const wrong = {
+      microphone_silent: Boolean(sending) && quality.levelOut === 0,
+      nothing_received: quality.packetsIn === 0,
+      silence_received: quality.packetsIn > 0 && quality.levelIn !== null && quality.levelIn < 0.0005,
+    };
+    for (const warning of /** @type {(keyof typeof wrong)[]} */ (Object.keys(wrong))) {
+      this.#silence[warning] = wrong[warning] ? this.#silence[warning] + 1 : 0;
+      if (this.#silence[warning] >= SILENCE[warning]) quality.warnings.push(warning);
+    }
+    this.#emit("quality", quality);
+  }
+}
