@@ -53,7 +53,11 @@ class Limits(Section, frozen=True):
     """How long a call may ring before it ends as `no_answer`."""
     call_seconds: float = 14400.0
     alone_seconds: float = 60.0
-    """A call whose last near leg is gone ends after this long, if it ever had one."""
+    """A call that people in browsers have left ends after this long, unless anything used it since.
+
+    Uses are a playback, stream, socket, agent or recording that was asked for, and every POST, PUT,
+    PATCH or DELETE of its line that names it. A minute is time to reload a page or to change networks, and no
+    more, since the other party hears silence meanwhile. Calls that never had a browser are not ended so."""
     overload_seconds: float = 5.0
     """After so long of overload new calls are refused; 0 = never."""
     kept_seconds: float = 3600.0

@@ -196,6 +196,15 @@ class Keys:
         except (Unauthorized, Forbidden):
             return False
 
+    def line_asking(self, request: web.Request) -> LineName | None:
+        """Return the line whose key or ticket a request has; None when it has none of ours."""
+        try:
+            key = _presented(request, query=False)
+            line, ticket = self._line(request, key), self._ticket(key)
+        except (Unauthorized, Forbidden):
+            return None
+        return line or (LineName(ticket.line) if ticket else None)
+
     def known(self, request: web.Request) -> bytes | None:
         """Give what the request is counted under, if its key or ticket is one of ours."""
         try:

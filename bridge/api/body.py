@@ -103,6 +103,22 @@ def named_call(fields: Mapping[str, Any]) -> str | None:
     return next((fields[name] for name in NAMES_CALL if isinstance(fields.get(name), str)), None)
 
 
+async def call_named_by(request: web.Request) -> str | None:
+    """Return the call that a request's path or body names; native, if it is an id in any form.
+
+    Raises:
+        InvalidRequest, PayloadTooLarge, RequestTimeout: the body cannot be read.
+    """
+    found = named_call(request.match_info)
+    if found is None and request.body_exists and not request.content_type.startswith("multipart/"):
+        try:
+            fields = msgspec.json.decode(await read_bytes(request))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        found = named_call(fields) if isinstance(fields, dict) else None
+    return (native(found) or found) if found else None
+
+
 class Body:
     """The fields of a request; every reader takes all spellings of a field's name."""
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
-import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from bridge.api.auth import note_rate
-from bridge.api.body import named_call, read_bytes
+from bridge.api.body import call_named_by, named_call, read_bytes
 from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
 from bridge.api.routes import SOCKETS, STARTS_CALLS
@@ -123,13 +122,7 @@ async def _call_id(request: web.Request) -> str | None:
     found = named_call(request.match_info) or request.app[KEYS].call_of_ticket(request)
     if (found or request.body_exists) and not _authorised(request):
         return None
-    if found is None and request.body_exists and not request.content_type.startswith("multipart/"):
-        try:
-            fields = msgspec.json.decode(await read_bytes(request))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        found = named_call(fields) if isinstance(fields, dict) else None
-    return (native(found) or found) if found else None
+    return (native(found) or found) if found else await call_named_by(request)
 
 
 async def _recall(request: web.Request, call_id: str) -> None:

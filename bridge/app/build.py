@@ -42,6 +42,7 @@ from bridge.api.routes import ROUTES
 from bridge.api.siblings import node_application
 from bridge.api.simulator import SIMULATOR
 from bridge.api.strangers import Strangers
+from bridge.api.use import note_use
 from bridge.app.agents import talk
 from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of, numbers_of
 from bridge.app.peers import make_peers
@@ -294,11 +295,13 @@ def _directory(settings: Settings, place: Place) -> Shared:
 
 def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
     if directory is None:
-        alone = web.Application(middlewares=(*IN_ORDER, settle), client_max_size=MOST_BYTES)
+        alone = web.Application(
+            middlewares=(*IN_ORDER, settle, note_use), client_max_size=MOST_BYTES
+        )
         alone.add_routes(ROUTES)
         return alone
     application = web.Application(
-        middlewares=(*IN_ORDER, settle, forward.spend, forward.pass_on),
+        middlewares=(*IN_ORDER, settle, forward.spend, forward.pass_on, note_use),
         client_max_size=MOST_BYTES,
     )
     application.add_routes(ROUTES)

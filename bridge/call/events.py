@@ -21,6 +21,8 @@ class LegAdded:
     """Whether the other near legs leave once this one is connected."""
     owner: LegOwner | None = None
     """Whose ticket made it; None when the line's key did."""
+    asked_for: bool = True
+    """Whether somebody asked for it; not for a recorder that the line starts by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,11 @@ class InviteRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class CallUsed:
+    """A request of the call's line named it and changed something."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The machine's `deadline` is reached."""
 
@@ -163,4 +170,4 @@ Request: TypeAlias = (
     | DigitsRequested
     | InviteRequested
 )
-Event: TypeAlias = LegAdded | LegEvent | Request | TimePassed
+Event: TypeAlias = LegAdded | LegEvent | Request | CallUsed | TimePassed

@@ -29,10 +29,18 @@ class LegRecord:
     owner: LegOwner | None = None
     """Whose ticket made it; None when the line's key did."""
 
+    asked_for: bool = True
+    """Whether somebody asked for it; not for a recorder that the line starts by itself."""
+
     @property
-    def keeps_company(self) -> bool:
-        """Whether a call with this leg is not alone; a recorder is nobody."""
-        return self.party is not Party.FAR and self.kind is not LegKind.RECORDER
+    def uses_call(self) -> bool:
+        """Whether a call with this leg is not alone."""
+        return self.party is not Party.FAR and self.asked_for
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is somebody on our side: in a browser, or at a telephone that joined."""
+        return self.party is Party.NEAR and self.kind is not LegKind.SOCKET
 
     @property
     def may_return(self) -> bool:

@@ -16,7 +16,7 @@ that is asked for.
 A far party whose media is already up when it answers goes from `connecting` to `active` in the
 same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
 browser answers by connecting. Deadlines run beside the table: ringing, the call's length, the time
-since its answer, and the time a call may be alone after its last near leg is gone. `ended` is final: every later
+since its answer, and the time a call may be alone after its last browser is gone (`call.company`). `ended` is final: every later
 event is ignored, so that both sides may hang up at once, twice and in any order; but a leg that
 comes too late is refused, so that its owner frees it.
 """
@@ -36,6 +36,7 @@ from bridge.call.commands import (
     RouteAudio,
     SendDigits,
 )
+from bridge.call.company import Company
 from bridge.call.leg_record import DepartedLegs, LegRecord
 from bridge.call.limits import CallLimits
 from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
@@ -86,8 +87,7 @@ class CallMachine:
         self._invited_until = math.inf
         self._limits = limits
         self._muted = False
-        self._had_company = False
-        self._alone_since: float | None = None
+        self.company = Company()
 
     def deadline(self) -> float | None:
         """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""
@@ -96,8 +96,8 @@ class CallMachine:
         moments = [self.started_at + self._limits.call_seconds]
         if self.state in UNANSWERED:
             moments.append(self.started_at + self._limits.ring_seconds)
-        if self._alone_since is not None:
-            moments.append(self._alone_since + self._limits.alone_seconds)
+        if self.company.alone_since is not None:
+            moments.append(self.company.alone_since + self._limits.alone_seconds)
         if self.answered_at is not None:
             moments.append(self.answered_at + self._limits.talk_seconds)
         if self.invited is not None:
@@ -123,6 +123,9 @@ class CallMachine:
             case events.DigitReceived():
                 return self._digit(event)
             case events.Noted():
+                return []
+            case events.CallUsed():
+                self.company.used()
                 return []
             case events.TimePassed():
                 return self._time_passed(now)
@@ -195,12 +198,11 @@ class CallMachine:
             replaces=event.replaces,
             muted=event.party is Party.NEAR and (self._muted or bool(returned and returned.muted)),
             owner=event.owner,
+            asked_for=event.asked_for,
             due=now + self._limits.ring_seconds if event.replaces else math.inf,
         )
         self.legs[event.leg_id] = leg
-        if leg.keeps_company:
-            self._had_company = True
-            self._alone_since = None
+        self.company.joined(leg)
         return [self._routes()]
 
     def _check_invited(self, owner: LegOwner | None) -> None:
@@ -268,9 +270,7 @@ class CallMachine:
 
     def _drop(self, leg: LegRecord, reason: EndReason, now: float) -> list[Command]:
         del self.legs[leg.leg_id]
-        company = any(other.keeps_company for other in self.legs.values())
-        if self._had_company and not company and self._alone_since is None:
-            self._alone_since = now
+        self.company.left(leg, self.legs.values(), now)
         return [EndLeg(leg.leg_id, reason)]
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
@@ -348,7 +348,7 @@ class CallMachine:
         self.state = State.ENDED
         self.reason = reason
         self.ended_at = now
-        self._alone_since = None
+        self.company.used()
         return [ReportState(State.ENDED), EndCall(reason)]
 
     def _routes(self) -> RouteAudio:

@@ -172,6 +172,7 @@ class Manager:
         heard: Heard,
         lowers: float = 1.0,
         owner: LegOwner | None = None,
+        asked_for: bool = True,
     ) -> LegId:
         """Give a live call a leg that needs no negotiation: a socket, a stream, a playback.
 
@@ -181,7 +182,9 @@ class Manager:
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
         leg = make(new_leg_id())
-        runner.add_leg(leg, party, hears=hears, heard=heard, lowers=lowers, owner=owner)
+        runner.add_leg(
+            leg, party, hears=hears, heard=heard, lowers=lowers, owner=owner, asked_for=asked_for
+        )
         return leg.leg_id
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:

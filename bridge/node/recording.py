@@ -111,7 +111,8 @@ class Recordings:
             and (wanted or self.rules.automatic(event.line))
         ):
             self._tasks.spawn(
-                self._start_quietly(event.line, event.call_id), name=f"record {event.call_id}"
+                self._start_quietly(event.line, event.call_id, asked_for=wanted),
+                name=f"record {event.call_id}",
             )
 
     def active(self, call_id: CallId) -> bool:
@@ -125,6 +126,7 @@ class Recordings:
         *,
         kinds: Sequence[str] = tuple(KINDS),
         path: str | None = None,
+        asked_for: bool = True,
     ) -> list[Recording]:
         """Record a live call; one that is recorded already goes on as it is.
 
@@ -133,6 +135,7 @@ class Recordings:
             call_id: which.
             kinds: of `KINDS`.
             path: where the inbound track shall lie, below the media folder; None for the archive.
+            asked_for: whether somebody did, not the line by itself.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
@@ -144,7 +147,7 @@ class Recordings:
         call = runner.facts.call_id
         async with self._starting:
             if call not in self._tracks:
-                await self._begin(line, call, kinds, path)
+                await self._begin(line, call, kinds, path, asked_for=asked_for)
             return [track.recording for track in self._tracks[call]]
 
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
@@ -194,7 +197,13 @@ class Recordings:
         self._threads.shutdown()
 
     async def _begin(
-        self, line: LineName, call: CallId, kinds: Sequence[str], path: str | None
+        self,
+        line: LineName,
+        call: CallId,
+        kinds: Sequence[str],
+        path: str | None,
+        *,
+        asked_for: bool,
     ) -> None:
         self._check_room(line, call)
         keys = dict.fromkeys(kinds)
@@ -203,7 +212,7 @@ class Recordings:
         recordings = await self.archive.begin(line, call, keys)
         self._tracks[call] = []
         try:
-            self._attach(recordings)
+            self._attach(recordings, asked_for=asked_for)
         finally:
             if not self._tracks[call]:
                 del self._tracks[call]
@@ -235,7 +244,7 @@ class Recordings:
             self._events.tell("recording.failed", line, call, reason=DISK_FULL)
             raise StorageFull("the disk has no room for recordings") from None
 
-    def _attach(self, recordings: Sequence[Recording]) -> None:
+    def _attach(self, recordings: Sequence[Recording], *, asked_for: bool) -> None:
         """Begin all tracks within one tick of the clock, so that they share one time."""
         span = Span()
         for index, recording in enumerate(recordings):
@@ -247,6 +256,7 @@ class Recordings:
                     Party.SERVICE,
                     hears=KINDS[recording.kind],
                     heard=Heard.NOBODY,
+                    asked_for=asked_for,
                 )
             except BaseException:
                 for unused in recordings[index:]:
@@ -330,9 +340,9 @@ class Recordings:
         self._events.ended(recording, reason)
         self.keeper.wake()
 
-    async def _start_quietly(self, line: LineName, call_id: CallId) -> None:
+    async def _start_quietly(self, line: LineName, call_id: CallId, *, asked_for: bool) -> None:
         try:
-            await self.start(line, call_id)
+            await self.start(line, call_id, asked_for=asked_for)
         except StorageFull:
             pass  # told already
         except (BridgeError, OSError):

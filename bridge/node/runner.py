@@ -135,6 +135,7 @@ class CallRunner:
         replaces: bool = False,
         lowers: float = 1.0,
         owner: LegOwner | None = None,
+        asked_for: bool = True,
     ) -> None:
         """Give the call a leg and start it.
 
@@ -146,6 +147,7 @@ class CallRunner:
             replaces: whether the other near legs leave once it is connected.
             lowers: the gain of what is said to the far party beside it, while it speaks.
             owner: whose ticket made it; None when the line's key did.
+            asked_for: whether somebody did; not of a recorder that the line starts by itself.
 
         Raises:
             InvalidState: the call has ended, or has its far party already.
@@ -158,7 +160,9 @@ class CallRunner:
             lowers=lowers,
             lowered=party is not Party.FAR,
         )
-        added = events.LegAdded(leg.leg_id, leg.kind, party, hears, heard, replaces, owner)
+        added = events.LegAdded(
+            leg.leg_id, leg.kind, party, hears, heard, replaces, owner, asked_for
+        )
         try:
             self.dispatch(added)
         except Exception:

@@ -8,7 +8,7 @@ from bridge.call import commands, events
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import Heard, Hears
+from bridge.call.routing import Heard
 from bridge.errors import InvalidState
 
 FAR, ANN, BOB, TAP = LegId("far"), LegId("ann"), LegId("bob"), LegId("tap")
@@ -62,24 +62,6 @@ def test_a_held_call_ends_when_its_far_party_goes():
     machine.handle(events.HoldRequested(held=True), 2)
     done = machine.handle(events.LegEnded(FAR, EndReason.REMOTE_HANGUP), 3)
     assert commands.EndCall(EndReason.REMOTE_HANGUP) in done
-
-
-def test_a_call_with_a_recorder_alone_is_alone():
-    machine = active()
-    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
-    add(machine, TAP, LegKind.RECORDER, hears=Hears.INBOUND, heard=Heard.NOBODY)
-    machine.handle(events.LegEnded(ANN, EndReason.HANGUP), 10)
-    assert machine.deadline() == 40
-
-
-def test_a_call_with_a_playback_is_not_alone():
-    machine = active()
-    add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
-    add(machine, TAP, LegKind.PLAYBACK, hears=Hears.NOBODY, heard=Heard.FAR)
-    machine.handle(events.LegEnded(ANN, EndReason.HANGUP), 10)
-    assert machine.deadline() == 3600
-    machine.handle(events.LegEnded(TAP, EndReason.HANGUP), 20)
-    assert machine.deadline() == 50
 
 
 def test_a_service_is_closed_by_its_name_and_not_with_all_browsers():
