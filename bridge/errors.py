@@ -3,7 +3,7 @@
 BridgeError                code, status, retry_after
 ├── InvalidRequest    400  field
 ├── Unauthorized      401  · Forbidden 403
-├── NotFound          404  CallNotFound, LegNotFound
+├── NotFound          404  CallNotFound, LegNotFound  · MethodNotAllowed 405
 ├── InvalidState      409  EngineOff
 ├── PayloadTooLarge   413
 ├── AddressBlocked    422
@@ -62,6 +62,13 @@ class NotFound(BridgeError):
 
     code = "not_found"
     status = 404
+
+
+class MethodNotAllowed(BridgeError):
+    """There is something at the path, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
 
 
 class CallNotFound(NotFound):

@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 
 import uvloop
-from aiohttp import web
+from aiohttp import web, web_response
 
 from bridge.api.keys import CONNECTIONS, METRICS
 from bridge.app.build import Bridge, Place, build
@@ -58,6 +58,8 @@ async def _serve(chosen: Settings, seat: Seat | None) -> None:
         lingering_time=LINGER_SECONDS,
     )
     await runner.setup()
+    # What is no HTTP at all is refused by aiohttp alone, with a header that tells its version.
+    vars(web_response)["SERVER_SOFTWARE"] = "bridge"
     _spare_the_collector()
     bridge.background.spawn(_sweep(bridge.manager), name="sweep")
     if seat is not None:

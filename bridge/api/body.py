@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from bridge.errors import BridgeError, InvalidRequest, PayloadTooLarge
+from bridge.api.reads import RequestTimeout
+from bridge.errors import InvalidRequest, PayloadTooLarge
 from bridge.wire.call_id import native
 
 BODY_SECONDS = 10.0
@@ -31,13 +32,6 @@ _LID = re.compile(r"[1-9][0-9]{5,19}@lid")
 _DIGITS = re.compile(r"[0-9*#A-Da-d]{1,64}")
 
 Value = TypeVar("Value", str, bool, dict[str, Any])
-
-
-class RequestTimeout(BridgeError):
-    """The body did not arrive in time."""
-
-    code = "request_timeout"
-    status = 408
 
 
 async def read_bytes(request: web.Request) -> bytes:

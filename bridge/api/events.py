@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from bridge.api import webrtc
 from bridge.api.body import call_in_path
@@ -127,6 +127,8 @@ async def _stream(
     response = web.StreamResponse(headers=HEADERS)
     allow_page(request, response)
     await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        return response
     if request.transport is not None:
         request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
     idle = AFTERWARDS_SECONDS if call else HEARTBEAT_SECONDS

@@ -15,7 +15,15 @@ from bridge.api.auth import same_origin
 from bridge.api.envelope import envelope
 from bridge.api.keys import CONNECTIONS, KEYS, METRICS, SITE, STRANGERS
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
-from bridge.errors import BridgeError, Forbidden, RateLimited, Unsupported
+from bridge.errors import (
+    BridgeError,
+    Forbidden,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    Unsupported,
+)
 from bridge.log import request_id as log_request_id
 from bridge.metrics.node import UNMATCHED
 
@@ -54,9 +62,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        known = BridgeError(_explain(request, error))
-        known.status = error.status
-        answer = failure(known)
+        answer = failure(_known(request, error))
         answer.headers.update({k: v for k, v in error.headers.items() if k == "Allow"})
         return answer
     except asyncio.CancelledError:
@@ -157,6 +163,12 @@ IN_ORDER = (
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
 
 
+async def protect(_request: web.Request, response: web.StreamResponse) -> None:
+    """Let no browser guess another type than the answer says, and nobody read our version off it."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.pop("Server", None)
+
+
 def allow_page(request: web.Request, response: web.StreamResponse) -> None:
     """Let the page that asks read a response which `allow_origins` has let it ask for."""
     origin = request.headers.get("Origin")
@@ -195,9 +207,14 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else UNMATCHED
 
 
-def _explain(request: web.Request, error: web.HTTPException) -> str:
+def _known(request: web.Request, error: web.HTTPException) -> BridgeError:
+    """Return what aiohttp refused as an error of ours, with its code."""
     if error.status == HTTPStatus.NOT_FOUND:
-        return "there is nothing at this path; /docs lists all routes"
+        return NotFound("there is nothing at this path; /docs lists all routes")
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"this path does not take {request.method}"
-    return error.reason
+        return MethodNotAllowed(f"this path does not take {request.method}")
+    known: BridgeError = InvalidRequest(error.reason)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        known = BridgeError(error.reason)
+    known.status = error.status
+    return known

@@ -27,7 +27,6 @@ FILES = {
 
 HEADERS = {
     "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}

@@ -72,19 +72,20 @@ class Strangers:
         if not self._under_way[address]:
             del self._under_way[address]
 
-    def refuse(self, request: web.Request, reason: str) -> None:
-        """Count a refused request, and log it: one line for an address, reason and minute.
+    def refuse(self, request: web.Request, reason: str, *, event: str = "stranger.refused") -> None:
+        """Count a refused request, and log it: one line for an address, event and minute.
 
         Args:
             request: what was asked.
             reason: a word of `metrics.http.STRANGER_REASONS`.
+            event: what the log calls it.
         """
         self._observer.stranger_refused(reason)
         address, now = self.address(request), asyncio.get_running_loop().time()
-        before = self._logged.get((reason, address))
+        before = self._logged.get((event, address))
         if before is None or now - before >= LOG_SECONDS:
-            _remember(self._logged, (reason, address), now)
-            log.warning("stranger.refused", extra={"address": address, "reason": reason})
+            _remember(self._logged, (event, address), now)
+            log.warning(event, extra={"address": address, "reason": reason})
 
     def wrong_key(self, request: web.Request) -> None:
         """Take note of a key that is not known.

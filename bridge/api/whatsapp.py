@@ -9,8 +9,9 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, Body, read_body
-from bridge.api.keys import KEYS, MANAGER, SIBLINGS
-from bridge.errors import Forbidden, NotFound, PayloadTooLarge, Unauthorized
+from bridge.api.keys import KEYS, MANAGER, SIBLINGS, STRANGERS
+from bridge.api.reads import Reads, RequestTimeout, read_at_most
+from bridge.errors import Forbidden, NotFound, Unauthorized
 from bridge.net.siblings import Siblings
 from bridge.node.whatsapp import CloudProvider
 from bridge.wire.moment import moment
@@ -21,8 +22,12 @@ log = logging.getLogger(__name__)
 WHATSAPP: web.AppKey[CloudProvider] = web.AppKey("whatsapp", CloudProvider)
 NODE_PATH: Final = "/node/whatsapp"
 """Where nodes give each other webhooks about calls that they do not have."""
-LONGEST_WEBHOOK: Final = 4 * 1024 * 1024
+WEBHOOK_READS: web.AppKey[Reads] = web.AppKey("webhook_reads", Reads)
+"""The webhooks that are being read."""
+MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
 """Meta sends up to a thousand events at once."""
+MAX_WEBHOOK_READS: Final = 16
+BAD_SIGNATURE: Final = "whatsapp.bad_signature"
 LONGEST_TEXT: Final = 1024
 
 
@@ -37,6 +42,7 @@ async def verify(request: web.Request) -> web.Response:
         None,
     )
     if answer is None:
+        request.app[STRANGERS].wrong_key(request)
         raise Forbidden("the verify token is not that of any line (whatsapp.verify_token)")
     log.info("whatsapp.webhook_verified")
     return web.Response(text=answer)
@@ -57,7 +63,8 @@ async def webhook(request: web.Request) -> web.Response:
 
 async def sibling_webhook(request: web.Request) -> web.Response:
     """Take what Meta told another node; gives the ids of the calls that are not known here either."""
-    body, numbers = await _signed(request)
+    body = await read_at_most(request, MAX_WEBHOOK_BYTES)
+    numbers = _signed_numbers(request, body)
     strange = _provider(request).take(
         parse(body), request.app[MANAGER], numbers=numbers, passed_on=True
     )
@@ -113,33 +120,39 @@ def _provider(request: web.Request) -> CloudProvider:
 
 
 async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
-    """Read a body, and give the numbers whose app has signed it.
+    """Read a body, and return the numbers whose app has signed it.
 
     Raises:
         NotFound: no line is Meta's.
-        Unauthorized: it is signed by nobody we know.
+        Unauthorized: it is signed by nobody we know; without a signature nothing is read.
+        PayloadTooLarge, RequestTimeout: of the body.
     """
-    lines = _provider(request).lines
-    if not lines:
+    if not _provider(request).lines:
         raise NotFound('no line has whatsapp.provider = "cloud"')
-    body = await _read(request)
+    strangers = request.app[STRANGERS]
+    if SIGNATURE_HEADER not in request.headers:
+        strangers.refuse(request, "no_signature", event=BAD_SIGNATURE)
+        raise Unauthorized(f"Meta's webhooks have the header {SIGNATURE_HEADER}")
+    try:
+        async with request.app[WEBHOOK_READS].turn():
+            body = await read_at_most(request, MAX_WEBHOOK_BYTES)
+    except RequestTimeout:
+        strangers.refuse(request, "slow_body")
+        raise
+    numbers = _signed_numbers(request, body)
+    if not numbers:
+        strangers.refuse(request, "bad_signature", event=BAD_SIGNATURE)
+        raise Unauthorized("the signature is not that of any line (whatsapp.app_secret)")
+    return body, numbers
+
+
+def _signed_numbers(request: web.Request, body: bytes) -> frozenset[str]:
+    """Return Meta's ids of the numbers whose app has signed a body."""
+    lines = _provider(request).lines
     header = request.headers.get(SIGNATURE_HEADER, "")
     secrets = {line.app_secret for line in lines.values()}
     signers = {secret for secret in secrets if is_signed(body, header, secret)}
-    if not signers:
-        log.warning("whatsapp.bad_signature")
-        raise Unauthorized("the signature is not that of any line (whatsapp.app_secret)")
-    numbers = (line.phone_number_id for line in lines.values() if line.app_secret in signers)
-    return body, frozenset(numbers)
-
-
-async def _read(request: web.Request) -> bytes:
-    pieces = bytearray()
-    async for piece in request.content.iter_any():
-        pieces += piece
-        if len(pieces) > LONGEST_WEBHOOK:
-            raise PayloadTooLarge("the webhook is too large")
-    return bytes(pieces)
+    return frozenset(line.phone_number_id for line in lines.values() if line.app_secret in signers)
 
 
 async def _pass_on(

@@ -35,7 +35,7 @@ from bridge.api.keys import (
     TICKETS,
     Site,
 )
-from bridge.api.middleware import IN_ORDER
+from bridge.api.middleware import IN_ORDER, protect
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
@@ -294,17 +294,14 @@ def _directory(settings: Settings, place: Place) -> Shared:
 
 
 def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
-    if directory is None:
-        alone = web.Application(
-            middlewares=(*IN_ORDER, settle, note_use), client_max_size=MOST_BYTES
-        )
-        alone.add_routes(ROUTES)
-        return alone
+    forwarding = () if directory is None else (forward.spend, forward.pass_on)
     application = web.Application(
-        middlewares=(*IN_ORDER, settle, forward.spend, forward.pass_on, note_use),
-        client_max_size=MOST_BYTES,
+        middlewares=(*IN_ORDER, settle, *forwarding, note_use), client_max_size=MOST_BYTES
     )
     application.add_routes(ROUTES)
+    application.on_response_prepare.append(protect)
+    if directory is None:
+        return application
     application[DIRECTORY] = directory
     application[SIBLINGS] = directory.siblings
     application[RATE] = RateLimit(requests_per_minute)

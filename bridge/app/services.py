@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bridge.api.body import BODY_SECONDS
 from bridge.api.gateway import GATEWAY
 from bridge.api.keys import (
     ASSETS,
@@ -19,7 +20,8 @@ from bridge.api.keys import (
     SOUNDS,
     STREAMS,
 )
-from bridge.api.whatsapp import WHATSAPP
+from bridge.api.reads import Reads
+from bridge.api.whatsapp import MAX_WEBHOOK_READS, WEBHOOK_READS, WHATSAPP
 from bridge.app.lines import lines_of
 from bridge.legs.webrtc import PeerFactory
 from bridge.media.assets import Assets
@@ -86,6 +88,9 @@ def speak_to_meta(
         count=metrics.whatsapp.whatsapp_event,
     )
     providers.add(cloud)
+    application[WEBHOOK_READS] = Reads(
+        MAX_WEBHOOK_READS, seconds=BODY_SECONDS, oldest_gives_way=True
+    )
     nodes = directory.siblings.count if directory else 1
     application.on_startup.append(lambda _: cloud.recover(nodes=nodes))
 

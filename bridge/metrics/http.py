@@ -9,7 +9,15 @@ from bridge.metrics.words import OTHER, closed
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
 """`slow_reader` = took too little of an answer, `no_room` = of a stranger, for a new connection at the
 limit, `refused` = new at the limit with no stranger to cut, `no_descriptor` = the process had none."""
-STRANGER_REASONS: Final = ("too_many", "wrong_key", "too_many_wrong_keys", "slow_body", OTHER)
+STRANGER_REASONS: Final = (
+    "too_many",
+    "wrong_key",
+    "too_many_wrong_keys",
+    "no_signature",
+    "bad_signature",
+    "slow_body",
+    OTHER,
+)
 """Why a request without a right key was refused."""
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.api import body as module
-from bridge.api.body import Body, RequestTimeout, call_in_path, read_body
+from bridge.api.body import Body, call_in_path, read_body
+from bridge.api.reads import RequestTimeout
 from bridge.errors import InvalidRequest, PayloadTooLarge
 from bridge.wire.call_id import chirp, wavix
 

@@ -7,10 +7,11 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from bridge.api.body import BODY_SECONDS, RequestTimeout, call_in_path, read_body
+from bridge.api.body import BODY_SECONDS, call_in_path, read_body
 from bridge.api.faces.wadial import CALL, line_of
 from bridge.api.faces.wadial_words import success
 from bridge.api.keys import ASSETS, KEYS, PLAYBACKS
+from bridge.api.reads import RequestTimeout
 from bridge.errors import InvalidRequest
 from bridge.media.assets import Asset
 

@@ -1,0 +1,3 @@
+"""A bridge for attacks."""
+
+from tests.api.conftest import client as client
