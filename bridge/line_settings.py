@@ -13,6 +13,11 @@ _NEEDED = {
     "gateway": ("url", "token"),
 }
 
+TEST_KEY = "sk_test_"
+"""How keys begin that reach simulated contacts only."""
+TEST_LINE = ":test"
+"""How the name ends of the line that a line's test keys belong to."""
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the settings file."""

@@ -16,9 +16,9 @@ from bridge.errors import SettingsError
 from bridge.http_settings import Http as Http
 from bridge.http_settings import check_http
 from bridge.http_settings import is_loopback as is_loopback
+from bridge.line_settings import TEST_LINE, Section, check_agent, check_whatsapp
 from bridge.line_settings import Agent as Agent
 from bridge.line_settings import Line as Line
-from bridge.line_settings import Section, check_agent, check_whatsapp
 from bridge.line_settings import WhatsApp as WhatsApp
 from bridge.net_settings import Net as Net
 from bridge.net_settings import check_net
@@ -320,6 +320,8 @@ def _check_lines(settings: Settings) -> None:
         )
     seen: set[str] = set()
     for name, line in settings.lines.items():
+        if name.endswith(TEST_LINE):
+            raise SettingsError(f"lines.{name}: names that end in {TEST_LINE} are of test keys")
         for key in line.keys:
             if not key or key in seen:
                 raise SettingsError(f"lines.{name}.keys: a key is empty or used twice")

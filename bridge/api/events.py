@@ -24,9 +24,11 @@ from bridge.api.keys import (
     KEYS,
     MANAGER,
     METRICS,
+    TICKETS,
     WEBHOOKS,
 )
 from bridge.api.middleware import Handler, allow_page
+from bridge.api.recording_files import LINK_SECONDS, path_of
 from bridge.call.model import CallRecord, LineName
 from bridge.errors import InvalidRequest, NotFound
 from bridge.net.event_store import Numbered
@@ -107,7 +109,14 @@ def tell(
 ) -> None:
     """Start to tell listeners and webhooks what happens."""
     observer = application[METRICS].events
-    webhooks = Webhooks(application[DATABASE], application[HTTP], node=node, observer=observer)
+    tickets = application[TICKETS]
+    webhooks = Webhooks(
+        application[DATABASE],
+        application[HTTP],
+        node=node,
+        observer=observer,
+        link=lambda recording_id, form: tickets.link(path_of(recording_id, form), LINK_SECONDS),
+    )
     application[WEBHOOKS] = webhooks
     events = application[EVENTS]
     events.follow(webhooks.wake)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Final
 
 from bridge.api.faces.chirp import CALL, CALLS
-from bridge.api.faces.chirp_commands import COMMANDS
+from bridge.api.faces.chirp_commands import COMMANDS, FORMATS
 from bridge.api.openapi_words import (
     ANYTHING,
     COUNT,
@@ -66,8 +66,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "id": text(),
             "callId": text(),
-            "status": text(),
-            "format": words("wav"),
+            "status": words("recording", "processing", "completed", "failed"),
+            "format": words(*FORMATS, about="as it was asked for; `fileUrl` is of this one"),
             "kind": text(),
             "duration": maybe(COUNT),
             "fileUrl": maybe(text("good for an hour, without a key")),
@@ -75,7 +75,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "files": many(
                 shape(
                     {
-                        "format": words("wav", "ogg"),
+                        "format": words(*FORMATS),
                         "contentType": text(),
                         "fileUrl": text("good for an hour, without a key"),
                         "fileSize": COUNT,
@@ -146,7 +146,7 @@ OPERATIONS: Final[Described] = {
                     "`remove_participant`"
                 ),
                 "digits?": text("of `send_dtmf`"),
-                "format?": words("mp4", "ogg", "webm", "wav", about="it is WAV whatever is said"),
+                "format?": words(*FORMATS, about="what is delivered; `mp4` where nothing is said"),
                 "to?": text("of `transfer` and `add_participant`"),
                 "audioUrl?": {**URL, "description": "of `play_audio`"},
                 "toChannel?": CHANNEL,
@@ -166,7 +166,9 @@ OPERATIONS: Final[Described] = {
     ("POST", CALLS + "/token"): CHIRP(
         does="Give a ticket with which a browser joins a call by the name of its room.",
         about="The browser sends `callId` and `party` of the answer to /call/webrtc/offer, with "
-        "`token` as its key.",
+        "`token` as its key. The bridge is no LiveKit server: LiveKit's clients can use neither the "
+        "token nor the room's name. What works instead is `/web/bridge.js`, or any WebRTC client "
+        "that posts one SDP offer after its ICE gathering.",
         takes=shape(
             {
                 "roomName": text("`livekitRoomName` of the call"),

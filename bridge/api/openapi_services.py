@@ -29,6 +29,7 @@ from bridge.api.openapi_words import (
     whole,
     words,
 )
+from bridge.media.files import CONTENT_TYPES
 
 PLAY: Final = partial(Operation, face="Playback")
 RECORD: Final = partial(Operation, face="Recording")
@@ -72,7 +73,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "files": many(
                 shape(
                     {
-                        "format": words("wav", "ogg"),
+                        "format": words(*CONTENT_TYPES),
                         "contentType": text(),
                         "sizeBytes": COUNT,
                         "mediaKey": text(),
@@ -185,7 +186,7 @@ RECORDING: Final[Described] = {
     ),
     ("GET", "/recordings/{recordingId}"): RECORD(
         does="Give a recording's file, as WAV or, where there is one, as Ogg/Opus.",
-        query={"format?": words("wav", "ogg")},
+        query={"format?": words(*CONTENT_TYPES)},
         gives={},
         content="audio/wav",
         errors=(400, 404, 502, 503),

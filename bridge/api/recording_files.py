@@ -14,6 +14,8 @@ from bridge.media.files import CONTENT_TYPES, WAV, File, Place
 
 FILES: Final = "/files/recordings"
 """Where signed links to recordings lead."""
+LINK_SECONDS: Final = 3600
+"""How long the links are good that customers are given."""
 STUCK_SECONDS: Final = 60.0
 """A reader who takes nothing for so long is cut off."""
 
@@ -52,8 +54,13 @@ ROUTES = (
 
 def link(request: web.Request, file: File, seconds: int) -> str:
     """Make a URL that anyone may get a file by for a while."""
-    path = f"{FILES}/{file.recording_id}.{file.format}"
+    path = path_of(file.recording_id, file.format)
     return request.app[SITE].base(request) + request.app[TICKETS].link(path, seconds)
+
+
+def path_of(recording_id: str, form: str) -> str:
+    """Return where a recording's file is had by a signed link."""
+    return f"{FILES}/{recording_id}.{form}"
 
 
 async def give(request: web.Request, recording: Recording, wanted: str = WAV) -> web.StreamResponse:

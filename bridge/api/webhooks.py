@@ -18,7 +18,7 @@ from bridge.api import render
 from bridge.api.body import Body, read_body
 from bridge.api.faces import wadial_words
 from bridge.api.faces.chirp_commands import of_test_key
-from bridge.api.keys import DATABASE, HTTP, KEYS, WEBHOOKS
+from bridge.api.keys import DATABASE, HTTP, KEYS, SITE, WEBHOOKS
 from bridge.api.webhook_fields import active, event_names, extra_headers, new_secret, numbers, page
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
@@ -212,6 +212,7 @@ async def _create(request: web.Request, style: Style) -> Endpoint:
         headers=extra_headers(body),
         secret=new_secret(),
         test=of_test_key(request),
+        base=request.app[SITE].base(request),
         active=active(body),
     )
     await request.app[DATABASE].run(lambda connection: endpoints.put(connection, wanted))

@@ -44,7 +44,14 @@ from bridge.api.simulator import SIMULATOR
 from bridge.api.strangers import Strangers
 from bridge.api.use import note_use
 from bridge.app.agents import talk
-from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of, numbers_of
+from bridge.app.lines import (
+    apps_of,
+    demonstrations_of,
+    keys_of,
+    lines_of,
+    numbers_of,
+    with_test_lines,
+)
 from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
 from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
@@ -133,9 +140,9 @@ def build(
     Raises:
         OpusMissing: there is no libopus.
     """
-    metrics = Metrics(version=__version__)
+    settings = with_test_lines(settings)
+    metrics, clock = Metrics(version=__version__), Clock(asyncio.get_running_loop())
     ports = PortPool(port_range(settings.rtc.ports))
-    clock = Clock(asyncio.get_running_loop())
     simulator = SimulatorProvider(
         frozenset(lines_of(settings, "simulator"))
         if settings.lines

@@ -1,7 +1,10 @@
 """The lines, out of the settings."""
 
+import msgspec
+
 from bridge.api.faces.chirp_parties import App
 from bridge.call.model import LineName
+from bridge.line_settings import TEST_KEY, TEST_LINE, Line
 from bridge.node.lines import InboundMode, LineConfig
 from bridge.settings import (
     DEMO_AI_KEY,
@@ -13,6 +16,23 @@ from bridge.settings import (
     Settings,
     WhatsApp,
 )
+
+
+def with_test_lines(settings: Settings) -> Settings:
+    """Return the settings with a line of its own for the test keys of each line that has such.
+
+    Its numbers and agents are those of its line, its contacts are simulated. Being a line, it shares
+    no call, event, webhook, recording or configuration with any other, in no face.
+    """
+    lines: dict[str, Line] = {}
+    for name, line in settings.lines.items():
+        test = [key for key in line.keys if key.startswith(TEST_KEY)]
+        live = [key for key in line.keys if key not in test]
+        lines[name] = msgspec.structs.replace(line, keys=live)
+        if test:
+            simulated = msgspec.structs.replace(line, keys=test, whatsapp=WhatsApp())
+            lines[name + TEST_LINE] = simulated
+    return msgspec.structs.replace(settings, lines=lines)
 
 
 def keys_of(settings: Settings) -> dict[LineName, list[str]]:

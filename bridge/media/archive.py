@@ -3,8 +3,8 @@
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -33,10 +33,18 @@ CREATE TABLE IF NOT EXISTS recordings (
     expires_at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recordings_of_calls ON recordings (line, call_id);
+CREATE TABLE IF NOT EXISTS recording_formats (
+    recording_id TEXT PRIMARY KEY,
+    format TEXT NOT NULL
+) WITHOUT ROWID;
 """
 _COLUMNS: Final = (
     "recording_id, call_id, line, kind, key, status, started_at, ended_at, seconds, size_bytes, "
     "expires_at"
+)
+_FORMAT: Final = (
+    "COALESCE((SELECT format FROM recording_formats "
+    "WHERE recording_formats.recording_id = recordings.recording_id), 'wav')"
 )
 HEAD_BYTES: Final = 44
 BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
@@ -62,6 +70,13 @@ class Recording:
     seconds: float
     size_bytes: int
     expires_at: str
+    format: str = WAV
+    """Of `CONTENT_TYPES`: what was asked for. There is a WAV besides."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its path is our choice; copies are made of such only."""
+        return self.key.startswith(PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ class Archive:
         return self.folder / recording.key
 
     async def begin(
-        self, line: LineName, call_id: CallId, keys: Mapping[str, str | None]
+        self, line: LineName, call_id: CallId, keys: Mapping[str, str | None], form: str = WAV
     ) -> list[Recording]:
         """Write down which tracks are being recorded; their folders exist afterwards.
 
@@ -112,6 +127,7 @@ class Archive:
             line: whose call.
             call_id: which.
             keys: by kind, the path below the storage folder that was chosen for it, if one was.
+            form: of `files.CONTENT_TYPES`, what they are wanted as besides.
         """
         now = datetime.now(UTC)
         taken = await self._database.run(lambda db: _taken(db, call_id))
@@ -119,6 +135,7 @@ class Archive:
             self._fresh(now, line, call_id, kind, key or self._key(now, call_id, kind, taken))
             for kind, key in keys.items()
         ]
+        recordings = [replace(recording, format=form) for recording in recordings]
         for recording in recordings:
             self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         await self._database.run(lambda db: _insert(db, recordings))
@@ -137,12 +154,16 @@ class Archive:
                 "WHERE recording_id = ?",
                 values,
             )
-            wanted = f"SELECT {_COLUMNS} FROM recordings WHERE recording_id = ?"  # noqa: S608
+            wanted = f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE recording_id = ?"  # noqa: S608
             recording = Recording(*db.execute(wanted, (recording_id,)).fetchone())
             files.add(db, self._files_of(recording, now))
             return recording
 
         return await self._database.run(finished)
+
+    async def ask_for(self, recording_id: str, form: str) -> None:
+        """Write down as what a recording is wanted that has not ended yet."""
+        await self._database.run(lambda db: _ask_for(db, [(recording_id, form)]))
 
     async def of_call(self, line: LineName, call_id: CallId) -> list[Recording]:
         """Give a call's recordings."""
@@ -186,6 +207,7 @@ class Archive:
         def gone(db: sqlite3.Connection) -> list[str]:
             row = (recording.recording_id,)
             db.execute("DELETE FROM recordings WHERE recording_id = ?", row)
+            db.execute("DELETE FROM recording_formats WHERE recording_id = ?", row)
             return files.drop(db, recording.recording_id, stored=self._rules.stored)
 
         for key in {recording.key, *await self._database.run(gone)}:
@@ -227,12 +249,14 @@ class Archive:
         if not recording.size_bytes:
             return []
         node = recording.call_id[:2]
-        place = Place.LOCAL if recording.key.startswith(PREFIX) else Place.KEPT
+        place = Place.LOCAL if recording.is_ours else Place.KEPT
         identity = recording.recording_id
         found = [File(identity, WAV, recording.key, recording.size_bytes, place, now, node)]
-        if recording.kind in self._rules.ogg and place is Place.LOCAL and recording.seconds:
-            key = recording.key.removesuffix(".wav") + ".ogg"
-            found.append(File(identity, OGG, key, 0, Place.WANTED, now, node))
+        if place is Place.LOCAL and recording.seconds:
+            copies = {OGG} if recording.kind in self._rules.ogg else set()
+            for form in sorted(copies | {recording.format} - {WAV}):
+                key = f"{recording.key.removesuffix('.wav')}.{form}"
+                found.append(File(identity, form, key, 0, Place.WANTED, now, node))
         return found
 
     def _key(self, now: datetime, call_id: str, kind: str, taken: set[str]) -> str:
@@ -252,7 +276,10 @@ class Archive:
         )
 
     async def _select(self, where: str, *values: str) -> list[Recording]:
-        wanted = f"SELECT {_COLUMNS} FROM recordings WHERE {where} ORDER BY started_at, kind"  # noqa: S608
+        wanted = (
+            f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE {where} "  # noqa: S608
+            "ORDER BY started_at, kind"
+        )
         rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
         return [Recording(*row) for row in rows]
 
@@ -274,8 +301,13 @@ def _taken(db: sqlite3.Connection, call_id: CallId) -> set[str]:
     return {key for (key,) in rows} | files.taken(db, call_id)
 
 
-def _insert(db: sqlite3.Connection, recordings: Iterable[Recording]) -> None:
+def _insert(db: sqlite3.Connection, recordings: Sequence[Recording]) -> None:
     db.executemany(
         f"INSERT INTO recordings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        [astuple(recording) for recording in recordings],
+        [astuple(recording)[:-1] for recording in recordings],
     )
+    _ask_for(db, [(row.recording_id, row.format) for row in recordings if row.format != WAV])
+
+
+def _ask_for(db: sqlite3.Connection, rows: Iterable[tuple[str, str]]) -> None:
+    db.executemany("INSERT OR REPLACE INTO recording_formats VALUES (?, ?)", rows)

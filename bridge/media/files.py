@@ -32,7 +32,14 @@ CREATE TABLE IF NOT EXISTS recording_deletions (
 """
 WAV: Final = "wav"
 OGG: Final = "ogg"
-CONTENT_TYPES: Final = {WAV: "audio/wav", OGG: "audio/ogg"}
+MP4: Final = "mp4"
+WEBM: Final = "webm"
+CONTENT_TYPES: Final = {
+    WAV: "audio/wav",
+    OGG: "audio/ogg",
+    MP4: "audio/mp4",
+    WEBM: "audio/webm",
+}
 """What a recording can be had as."""
 _COLUMNS: Final = "recording_id, format, key, size_bytes, place, since, node"
 
@@ -100,6 +107,11 @@ class Files:
         """Give a recording's files that can be had."""
         where = "recording_id = :recording AND place IN ('local', 'kept', 'store') ORDER BY format"
         return await self._select(where, recording=recording_id)
+
+    async def wanted(self, recording_id: str) -> set[str]:
+        """Return the formats that copies of a recording are yet to be made in."""
+        where = "recording_id = :recording AND place = 'wanted'"
+        return {file.format for file in await self._select(where, recording=recording_id)}
 
     async def next(self, place: Place) -> File | None:
         """Give the file of this node's that has waited longest, of those tried least.

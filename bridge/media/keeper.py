@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from bridge.errors import DatabaseFailed, StoreFailed
 from bridge.media.archive import Archive, Recording
-from bridge.media.encoder import encode_ogg
+from bridge.media.encoder import encode_copy
 from bridge.media.files import CONTENT_TYPES, File, Place
 from bridge.media.room import Room
 from bridge.net.storage import Store
@@ -38,7 +38,7 @@ class Observer(Protocol):
         ...
 
     def copy(self, outcome: str) -> None:
-        """Count an Ogg/Opus copy."""
+        """Count a copy."""
         ...
 
     def set_spool(
@@ -145,9 +145,9 @@ class Keeper:
             await _wait(self._copies, LOOK_SECONDS)
 
     async def _make(self, file: File) -> None:
-        """Make an Ogg/Opus copy; the WAV it is made of is not moved up before."""
+        """Make a copy; the WAV it is made of is not moved up before."""
         target = self._archive.folder / file.key
-        size = await encode_ogg(target.with_suffix(".wav"), target)
+        size = await encode_copy(target.with_suffix(".wav"), target)
         self._observer.copy("made" if size else "failed")
         if not size:
             log.warning("recording.copy_failed", extra={"recording": file.recording_id})

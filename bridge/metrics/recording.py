@@ -71,7 +71,7 @@ class RecordingMetrics:
         self._uploads.labels(closed(outcome, UPLOADS)).inc()
 
     def copy(self, outcome: str) -> None:
-        """Count an Ogg/Opus copy (`COPIES`)."""
+        """Count a copy (`COPIES`)."""
         self._copies.labels(closed(outcome, COPIES)).inc()
 
     def set_spool(

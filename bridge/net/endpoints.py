@@ -1,6 +1,7 @@
 """The endpoints that customers registered for webhooks; every function runs within a work."""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -42,11 +43,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     test: bool = False
     number: str = ""
     """With `+`: it is told of inbound calls for this number only; empty for all events."""
+    base: str = ""
+    """With what links begin that it is given; empty for no links."""
     active: bool = True
 
-    def receiver(self) -> Receiver:
-        """What deliveries to it depend on."""
-        return Receiver(self.style, self.format, self.token, self.test)
+    def receiver(self, link: Callable[[str, str], str]) -> Receiver:
+        """What deliveries to it depend on; `link` signs a path to a recording's file."""
+
+        def file_url(recording_id: str, form: str) -> str:
+            return self.base and self.base + link(recording_id, form)
+
+        return Receiver(self.style, self.format, self.token, self.test, file_url)
 
     def wants(self, notice: Notice) -> bool:
         """Whether it is told of an event."""

@@ -81,6 +81,7 @@ class Webhooks:
         *,
         node: int,
         observer: Observer,
+        link: Callable[[str, str], str] = lambda *_: "",
         patience: Patience | None = None,
     ) -> None:
         """Make it; `run` does the work.
@@ -90,12 +91,14 @@ class Webhooks:
             http: reaches customers.
             node: whose deliveries these are.
             observer: counts.
+            link: signs a path to a recording's file, of its id and format.
             patience: the default is the product's.
         """
         self._database = database
         self._http = http
         self.node = node
         self._observer = observer
+        self._link = link
         self._patience = patience or Patience()
         self._woken = asyncio.Event()
         self._lanes: set[str] = set()
@@ -178,7 +181,7 @@ class Webhooks:
             return INACTIVE
         if endpoint is not None and not endpoint.active:
             return INACTIVE
-        receiver = endpoint.receiver() if endpoint else Receiver(job.style)
+        receiver = endpoint.receiver(self._link) if endpoint else Receiver(job.style)
         try:
             return await self._post(job, receiver)
         except TimeoutError:

@@ -15,6 +15,7 @@ from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, DatabaseFailed, InvalidRequest, InvalidState, StorageFull
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
+from bridge.media.files import WAV
 from bridge.media.keeper import Keeper
 from bridge.media.recording import DISK_FULL, RecorderLeg, Span
 from bridge.media.room import Room
@@ -127,6 +128,7 @@ class Recordings:
         kinds: Sequence[str] = tuple(KINDS),
         path: str | None = None,
         asked_for: bool = True,
+        form: str = WAV,
     ) -> list[Recording]:
         """Record a live call; one that is recorded already goes on as it is.
 
@@ -136,6 +138,7 @@ class Recordings:
             kinds: of `KINDS`.
             path: where the inbound track shall lie, below the media folder; None for the archive.
             asked_for: whether somebody did, not the line by itself.
+            form: of `media.files.CONTENT_TYPES`, what the tracks are wanted as besides.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
@@ -147,8 +150,22 @@ class Recordings:
         call = runner.facts.call_id
         async with self._starting:
             if call not in self._tracks:
-                await self._begin(line, call, kinds, path, asked_for=asked_for)
+                await self._begin(line, call, kinds, path, asked_for=asked_for, form=form)
+            elif form != WAV:
+                await self._ask_for(call, kinds, form)
             return [track.recording for track in self._tracks[call]]
+
+    async def _ask_for(self, call: CallId, kinds: Sequence[str], form: str) -> None:
+        """Have copies made of the tracks of these kinds that are recorded now, once they have ended.
+
+        Raises:
+            InvalidState: they are recorded otherwise, or to where a caller chose.
+        """
+        tracks = [track for track in self._tracks[call] if track.recording.kind in kinds]
+        if not tracks or not all(track.recording.is_ours for track in tracks):
+            raise InvalidState(f"the call is being recorded already, and not as {form}")
+        for track in tracks:
+            await self.archive.ask_for(track.recording.recording_id, form)
 
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
         """End a call's recording; returns once the files are written.
@@ -204,12 +221,13 @@ class Recordings:
         path: str | None,
         *,
         asked_for: bool,
+        form: str,
     ) -> None:
         self._check_room(line, call)
         keys = dict.fromkeys(kinds)
         if path is not None:
             keys["inbound"] = self._confine(path)
-        recordings = await self.archive.begin(line, call, keys)
+        recordings = await self.archive.begin(line, call, keys, form)
         self._tracks[call] = []
         try:
             self._attach(recordings, asked_for=asked_for)

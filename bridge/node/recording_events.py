@@ -45,6 +45,7 @@ class RecordingEvents:
         data: dict[str, object] = {
             "recordingId": recording.recording_id,
             "kind": recording.kind,
+            "format": recording.format,
             "contentType": CONTENT_TYPES[WAV],
             "durationMs": round(recording.seconds * 1000),
             "sizeBytes": recording.size_bytes,
@@ -67,7 +68,12 @@ class RecordingEvents:
             recording.call_id,
             recordingId=file.recording_id,
             kind=recording.kind,
+            format=file.format,
+            askedFor=file.format == recording.format,
             contentType=CONTENT_TYPES[file.format],
+            durationMs=round(recording.seconds * 1000),
             sizeBytes=file.size_bytes,
+            startedAt=recording.started_at,
+            endedAt=recording.ended_at,
             mediaKey=file.key,
         )

@@ -62,6 +62,8 @@ class Receiver:
     """What WaGo's form names as `token`."""
     test: bool = False
     """Whether ids are spelt as a test key is shown them."""
+    file_url: Callable[[str, str], str] = lambda *_: ""
+    """Returns a link to a recording's file, of its id and format; empty for none."""
 
 
 class _Manner(NamedTuple):
@@ -162,7 +164,9 @@ _MANNERS: Final = {
     ),
     Style.CHIRP: _Manner(
         webhook_chirp.name,
-        lambda notice, receiver: webhook_chirp.body(notice, test=receiver.test),
+        lambda notice, receiver: webhook_chirp.body(
+            notice, test=receiver.test, file_url=receiver.file_url
+        ),
         _no_headers,
         SIGNATURE,
     ),

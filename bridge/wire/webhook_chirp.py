@@ -4,6 +4,7 @@ https://docs.buildwithchirp.com/calling/webhooks-setup. The names of ringing, of
 participants are ours; an end without an answer that has no event of its own is `calls.failed`.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from bridge.wire import call_id
@@ -19,15 +20,20 @@ NAMES: Final = {
     "leg.left": "calls.participant.left",
     "party.invited": "calls.participant.invited",
     "party.missed": "calls.participant.missed",
-    "recording.ready": "calls.recording.completed",
     "transcript": "calls.transcript",
 }
 ENDED: Final = "call.ended"
+READY: Final = "recording.ready"
+COPIED: Final = "recording.copied"
+WAV: Final = "wav"
 ONCE: Final = frozenset({"call.initiated", "call.ringing", "call.answered", ENDED})
 """What happens to a call once at most, so that its name is enough to tell it apart."""
 COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
 IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 END_WORDS: Final = {"remote_hangup": "hangup"}
+PEOPLE: Final = frozenset({"leg.joined", "leg.left"})
+PERSONS: Final = frozenset({"webrtc", "whatsapp", "gateway", "simulator"})
+"""Kinds of leg that somebody speaks through; others record, play, stream or are programs."""
 PARTICIPANTS: Final = frozenset({"leg.joined", "leg.left", "party.invited", "party.missed"})
 
 
@@ -37,11 +43,23 @@ def name(notice: Notice) -> str | None:
         return None
     if notice.type == ENDED:
         return _end(notice.call)
+    if notice.type in (READY, COPIED):
+        return "calls.recording.completed" if _as_asked(notice) else None
+    if notice.type in PEOPLE and notice.data.get("kind") not in PERSONS:
+        return None
     return NAMES.get(notice.type)
 
 
-def body(notice: Notice, *, test: bool) -> dict[str, Any]:
+def body(
+    notice: Notice, *, test: bool, file_url: Callable[[str, str], str] = lambda *_: ""
+) -> dict[str, Any]:
     """The event, to be sent.
+
+    Args:
+        notice: what happened.
+        test: whether ids are spelt as a test key is shown them.
+        file_url: returns a link to a recording, of which the id and the format are given; empty for
+            none.
 
     Raises:
         ValueError: it is one that has no name.
@@ -54,8 +72,8 @@ def body(notice: Notice, *, test: bool) -> dict[str, Any]:
     data: dict[str, Any] = {"call": _call(call, identity), "app": {"id": notice.line}}
     if notice.type in PARTICIPANTS:
         data["participant"] = notice.data
-    elif notice.type == "recording.ready":
-        data["recording"] = _recording(notice.data, identity)
+    elif notice.type in (READY, COPIED):
+        data["recording"] = _recording(notice.data, identity, file_url)
     elif notice.type not in ONCE:
         data |= notice.data
     return {
@@ -88,16 +106,26 @@ def _talked(call: Call) -> int | None:
     return round((call.ended_at - (call.answered_at or call.ended_at)).total_seconds())
 
 
-def _recording(told: dict[str, Any], identity: str) -> dict[str, Any]:
-    """The recording object; the link to its file is given by `/v1/calls/recordings/{id}`."""
+def _as_asked(notice: Notice) -> bool:
+    """Whether a recording can now be had in the format that was asked for."""
+    if notice.type == READY:
+        return str(notice.data.get("format", WAV)) == WAV
+    return notice.data.get("askedFor") is True
+
+
+def _recording(
+    told: dict[str, Any], identity: str, file_url: Callable[[str, str], str]
+) -> dict[str, Any]:
+    """The recording object, as REST gives it."""
+    recording_id, form = str(told.get("recordingId", "")), str(told.get("format", WAV))
     return {
-        "id": told.get("recordingId"),
+        "id": recording_id,
         "callId": identity,
         "status": "completed",
-        "format": "wav",
+        "format": form,
         "kind": told.get("kind"),
         "duration": round(told.get("durationMs", 0) / 1000),
-        "fileUrl": None,
+        "fileUrl": file_url(recording_id, form) or None,
         "fileSize": told.get("sizeBytes"),
         "startedAt": told.get("startedAt"),
         "endedAt": told.get("endedAt"),

@@ -1,9 +1,9 @@
 """Which lines there are, as the settings tell."""
 
-from bridge.app.lines import apps_of, demonstrations_of, keys_of
+from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of, with_test_lines
 from bridge.call.model import LineName
 from bridge.node.lines import InboundMode
-from bridge.settings import Line, Settings
+from bridge.settings import Line, Settings, WhatsApp
 
 CHOSEN = Settings(lines={"sales": Line(keys=["a", "b"], numbers=["4930123"])})
 
@@ -25,3 +25,11 @@ def test_lines_that_are_set_are_the_only_ones():
     assert keys_of(CHOSEN) == {"sales": ["a", "b"]}
     assert apps_of(CHOSEN)[LineName("sales")].numbers == ("+4930123",)
     assert demonstrations_of(CHOSEN) == {}
+
+
+def test_test_keys_have_a_line_of_their_own_whose_contacts_are_simulated():
+    line = Line(keys=["a", "sk_test_b"], numbers=["4930123"], whatsapp=WhatsApp(provider="cloud"))
+    expanded = with_test_lines(Settings(lines={"sales": line, "other": Line(keys=["c"])}))
+    assert keys_of(expanded) == {"sales": ["a"], "sales:test": ["sk_test_b"], "other": ["c"]}
+    assert list(lines_of(expanded, "cloud")) == ["sales"]
+    assert apps_of(expanded)[LineName("sales:test")].numbers == ("+4930123",)

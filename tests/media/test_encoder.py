@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.wav import header
-from bridge.media.encoder import encode_ogg
+from bridge.media.encoder import encode_copy
 
 
 def wav(folder, samples):
@@ -33,14 +33,14 @@ def decoded(path):
 @pytest.mark.parametrize("frames", [1, 2, 3, 50, 151])
 async def test_a_copy_is_as_long_as_its_source_to_the_sample(tmp_path, frames):
     source = wav(tmp_path, hum(frames * 320))
-    size = await encode_ogg(source, tmp_path / "a.ogg")
+    size = await encode_copy(source, tmp_path / "a.ogg")
     assert size == (tmp_path / "a.ogg").stat().st_size > 0
     assert len(decoded(tmp_path / "a.ogg")) == frames * 320 * 3
 
 
 async def test_a_copy_sounds_like_its_source_at_the_same_time(tmp_path):
     sound = hum(32_000)
-    await encode_ogg(wav(tmp_path, sound), tmp_path / "a.ogg")
+    await encode_copy(wav(tmp_path, sound), tmp_path / "a.ogg")
     copy = decoded(tmp_path / "a.ogg")[::3] * 32768
     best = max(
         range(-160, 161), key=lambda by: np.dot(sound[1000:30_000], copy[1000 + by :][:29_000])
@@ -53,7 +53,7 @@ async def test_a_copy_sounds_like_its_source_at_the_same_time(tmp_path):
 async def test_a_copy_that_was_begun_before_does_no_harm(tmp_path):
     (tmp_path / "a.ogg.part").write_bytes(b"begun by a process that was killed")
     with (tmp_path / "a.ogg.part").open("r+b") as orphan:
-        assert await encode_ogg(wav(tmp_path, hum(16_000)), tmp_path / "a.ogg") > 0
+        assert await encode_copy(wav(tmp_path, hum(16_000)), tmp_path / "a.ogg") > 0
         orphan.write(b"and still at it" * 1000)
     assert len(decoded(tmp_path / "a.ogg")) == 48_000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ogg", "a.wav"]
@@ -62,17 +62,17 @@ async def test_a_copy_that_was_begun_before_does_no_harm(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no sound at all", header(0), header(640)[:30]])
 async def test_what_cannot_be_copied_leaves_nothing_behind(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)
-    assert await encode_ogg(tmp_path / "a.wav", tmp_path / "a.ogg") == 0
+    assert await encode_copy(tmp_path / "a.wav", tmp_path / "a.ogg") == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
 async def test_a_source_that_is_not_there_has_no_copy(tmp_path):
-    assert await encode_ogg(tmp_path / "a.wav", tmp_path / "a.ogg") == 0
+    assert await encode_copy(tmp_path / "a.wav", tmp_path / "a.ogg") == 0
 
 
 async def test_a_copy_that_is_broken_off_leaves_nothing_behind(tmp_path):
     source = wav(tmp_path, hum(16_000 * 600))
-    task = asyncio.get_running_loop().create_task(encode_ogg(source, tmp_path / "a.ogg"))
+    task = asyncio.get_running_loop().create_task(encode_copy(source, tmp_path / "a.ogg"))
     await asyncio.sleep(0.2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

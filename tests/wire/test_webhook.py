@@ -106,9 +106,10 @@ def test_wadial_hears_of_a_recording_under_its_documented_name():
         (over("busy", answered=False), "calls.failed"),
         (over("node_lost"), "calls.completed"),
         (over("node_lost", answered=False), "calls.failed"),
-        (notice("leg.joined"), "calls.participant.joined"),
-        (notice("leg.left"), "calls.participant.left"),
+        (notice("leg.joined", data={"kind": "webrtc"}), "calls.participant.joined"),
+        (notice("leg.left", data={"kind": "whatsapp"}), "calls.participant.left"),
         (notice("recording.ready"), "calls.recording.completed"),
+        (notice("recording.copied", data={"askedFor": True}), "calls.recording.completed"),
     ],
 )
 def test_chirps_events_have_its_names(event, name):
@@ -118,13 +119,17 @@ def test_chirps_events_have_its_names(event, name):
 def test_chirp_hears_nothing_of_what_it_has_no_name_for():
     assert told(notice("leg.silent"), Style.CHIRP) is None
     assert told(notice("line.connected", call=None), Style.CHIRP) is None
+    for kind in ("recorder", "playback", "stream", "socket", "agent"):
+        assert told(notice("leg.joined", data={"kind": kind}), Style.CHIRP) is None
+    assert told(notice("recording.ready", data={"format": "mp4"}), Style.CHIRP) is None
+    assert told(notice("recording.copied", data={"askedFor": False}), Style.CHIRP) is None
 
 
 def test_chirps_event_ids_follow_its_pattern_and_stay_apart():
     ringing = told(notice("call.ringing"), Style.CHIRP)
     identity = ringing["data"]["call"]["id"]
     assert ringing["eventId"] == f"evt_{identity}_calls.ringing"
-    joined = told(notice("leg.joined"), Style.CHIRP)
+    joined = told(notice("leg.joined", data={"kind": "webrtc"}), Style.CHIRP)
     assert joined["eventId"] == f"evt_{identity}_calls.participant.joined_evt_1"
 
 

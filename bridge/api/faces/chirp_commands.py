@@ -14,18 +14,19 @@ from bridge.call.model import Direction, LegId, LineName, State
 from bridge.call.parties import WEBRTC, WHATSAPP
 from bridge.call.routing import Heard
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, LegNotFound, Unsupported
+from bridge.line_settings import TEST_KEY
+from bridge.media.files import MP4, OGG, WAV, WEBM
 from bridge.media.playback import MOST_REPEATS, PlaybackOptions
 from bridge.node.manager import Manager
 from bridge.wire.call_id import chirp
 
-TEST_KEY: Final = b"sk_test_"
 LONGEST_REASON: Final = 500
 ACCEPTED: Final = "accepted"
 QUEUED: Final = "queued"
 HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
 
-FORMATS: Final = ("mp4", "ogg", "webm", "wav")
-"""What a recording may be asked for as; it is WAV, and says so."""
+FORMATS: Final = (MP4, OGG, WEBM, WAV)
+"""What a recording may be asked for as; the first where nothing is said."""
 
 NO_VOICEMAIL: Final = "this bridge keeps no voicemail; record the call instead"
 NOT_HERE: Final = frozenset({"send_to_voicemail"})
@@ -69,7 +70,7 @@ async def command(request: web.Request) -> web.Response:
 def of_test_key(request: web.Request) -> bool:
     """Whether a test key asks, which is shown ids of its own."""
     key = request.app[KEYS].known(request)
-    return key is not None and key.startswith(TEST_KEY)
+    return key is not None and key.startswith(TEST_KEY.encode())
 
 
 More: TypeAlias = Mapping[str, str]
@@ -203,11 +204,12 @@ def _check_joined(asked: Asked, channel: str) -> None:
 
 
 async def _start_recording(asked: Asked) -> More:
-    """Record both sides mixed, as WAV whatever format is asked for."""
-    wanted = asked.body.optional_text("format")
-    if wanted not in (None, *FORMATS):
+    """Record both sides mixed, in the format that is asked for."""
+    form = asked.body.optional_text("format") or FORMATS[0]
+    if form not in FORMATS:
         raise InvalidRequest(f"format: expected one of {', '.join(FORMATS)}", field="format")
-    await asked.services[RECORDINGS].start(asked.line, asked.call_id, kinds=("mixed",))
+    recordings = asked.services[RECORDINGS]
+    await recordings.start(asked.line, asked.call_id, kinds=("mixed",), form=form)
     return {}
 
 

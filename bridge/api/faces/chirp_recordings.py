@@ -1,19 +1,17 @@
 """Chirp's recordings: of a call, and one by its id, each with a link to its file."""
 
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from bridge.api.body import call_in_path
 from bridge.api.faces.chirp_commands import of_test_key
 from bridge.api.keys import KEYS, MANAGER, RECORDINGS
-from bridge.api.recording_files import link
+from bridge.api.recording_files import LINK_SECONDS, link
 from bridge.call.model import CallId
 from bridge.media.archive import Recording
-from bridge.media.files import CONTENT_TYPES, WAV, File
+from bridge.media.files import CONTENT_TYPES, File
 from bridge.wire.call_id import chirp
-
-LINK_SECONDS: Final = 3600
 
 
 async def of_call(request: web.Request) -> web.Response:
@@ -42,18 +40,23 @@ ROUTES = (
 
 async def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
     """Give the recording object; `kind` and `files` are our additions."""
-    kept = found.status == "completed"
-    files = await request.app[RECORDINGS].archive.files.of(found.recording_id) if kept else []
-    wav = next((file for file in files if file.format == WAV), None)
+    kept, rows = found.status == "completed", request.app[RECORDINGS].archive.files
+    files = await rows.of(found.recording_id) if kept else []
+    made = next((file for file in files if file.format == found.format), None)
+    status = found.status
+    if kept and made is None:
+        # The sound is kept in any case: `files` has the WAV.
+        waits = found.format in await rows.wanted(found.recording_id)
+        status = "processing" if waits else "failed"
     return {
         "id": found.recording_id,
         "callId": chirp(found.call_id, test=of_test_key(request)),
-        "status": found.status,
-        "format": WAV,
+        "status": status,
+        "format": found.format,
         "kind": found.kind,
         "duration": round(found.seconds) if kept else None,
-        "fileUrl": link(request, wav, LINK_SECONDS) if wav else None,
-        "fileSize": found.size_bytes if kept else None,
+        "fileUrl": link(request, made, LINK_SECONDS) if made else None,
+        "fileSize": made.size_bytes if made else None,
         "files": [_file(request, file) for file in files],
         "startedAt": found.started_at,
         "endedAt": found.ended_at,

@@ -1,14 +1,17 @@
 """Chirp's recordings: started and stopped by command, listed, and fetched over a signed link."""
 
+import io
 from urllib.parse import urlsplit
 
+import av
 import pytest
 
-from bridge.api.faces.chirp_recordings import LINK_SECONDS
 from bridge.api.keys import RECORDINGS
+from bridge.api.recording_files import LINK_SECONDS
 from bridge.audio.wav import parse_wav
-from bridge.settings import Data, Http
+from bridge.settings import Data, Http, Net
 from tests.support.inprocess import running
+from tests.support.receiver import receiving
 from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
 from tests.support.waiting import until, until_answer
 
@@ -42,10 +45,11 @@ async def command(chirp, call_id, kind, **more):
     return await chirp.post(f"/v1/calls/{call_id}/commands", {"type": kind, **more})
 
 
-async def recorded(bridge, chirp):
+async def recorded(bridge, chirp, form="wav"):
     """Record a call; gives its id and its only recording."""
     call_id = await talking(bridge, chirp)
-    assert (await command(chirp, call_id, "start_recording", format="mp4"))[0] == 200
+    wanted = {"format": form} if form else {}
+    assert (await command(chirp, call_id, "start_recording", **wanted))[0] == 200
     await until(lambda: written(bridge.bridge.application[RECORDINGS].archive.folder) == 1)
     assert (await command(chirp, call_id, "stop_recording"))[0] == 200
     _, body = await chirp.get(f"/v1/calls/{call_id}/recordings")
@@ -95,6 +99,69 @@ async def test_an_ogg_copy_is_linked_to_beside_the_wav(bridge, chirp):
         assert (len(content), content[:4]) == (files[kind]["fileSize"], head)
 
 
+@pytest.mark.parametrize(
+    ("asked", "form", "codec"),
+    [("mp4", "mp4", "aac"), (None, "mp4", "aac"), ("ogg", "ogg", "opus"), ("webm", "webm", "opus")],
+)
+async def test_what_was_asked_for_is_what_is_delivered(bridge, chirp, asked, form, codec):
+    _, listed = await recorded(bridge, chirp, asked)
+    assert (listed["format"], listed["status"] in ("processing", "completed")) == (form, True)
+
+    async def completed():
+        return (await read())["status"] == "completed"
+
+    async def read():
+        return (await chirp.get(f"/v1/calls/recordings/{listed['id']}"))[1]
+
+    await until_answer(completed, timeout=20)
+    recording = await read()
+    async with bridge.http.get(path_of(recording["fileUrl"])) as answer:
+        content = await answer.read()
+    assert (answer.status, answer.headers["Content-Type"]) == (200, f"audio/{form}")
+    assert len(content) == recording["fileSize"]
+    with av.open(io.BytesIO(content), "r") as sound:
+        assert sound.streams.audio[0].codec_context.name == codec
+        assert sum(frame.samples for frame in sound.decode(audio=0)) > 320
+
+
+async def test_a_format_is_asked_for_of_a_call_that_is_recorded_already(bridge, chirp):
+    call_id = await talking(bridge, chirp)
+    await command(chirp, call_id, "start_recording", format="wav")
+    assert (await command(chirp, call_id, "start_recording", format="webm"))[0] == 200
+    await command(chirp, call_id, "stop_recording")
+    _, body = await chirp.get(f"/v1/calls/{call_id}/recordings")
+    assert [recording["format"] for recording in body["data"]] == ["webm"]
+
+
+async def test_a_recording_that_has_no_such_track_is_not_made_another_of(bridge, chirp):
+    call_id = await talking(bridge, chirp)
+    body = {"CallID": call_id, "Path": "a.wav"}
+    async with bridge.http.post("/call/record", json=body, headers={"token": SALES}) as answer:
+        assert answer.status == 200
+    status, answer = await command(chirp, call_id, "start_recording", format="mp4")
+    assert (status, "recorded already" in answer["error"]) == (409, True)
+
+
+@pytest.mark.parametrize("form", ["wav", "ogg"])
+async def test_the_webhook_links_to_the_file_in_the_format_asked_for(tmp_path, form):
+    chosen = two_lines(data=Data(dir=str(tmp_path)), net=Net(allow=["127.0.0.0/8"]))
+    async with running(chosen) as bridge, receiving() as hook:
+        chirp = Vendor(bridge.http)
+        wanted = {"url": hook.url, "events": ["calls.recording.completed"]}
+        assert (await chirp.post("/v1/webhooks", wanted))[0] == 201
+        await recorded(bridge, chirp, form)
+        await until(lambda: hook.taken, timeout=20)
+        told = hook.taken[0].json["data"]["recording"]
+        _, shown = await chirp.get(f"/v1/calls/recordings/{told['id']}")
+        for name in ("format", "status", "fileSize", "duration", "startedAt", "endedAt"):
+            assert told[name] == shown[name]
+        assert told["fileUrl"].startswith(str(bridge.http.make_url("")).rstrip("/"))
+        async with bridge.http.get(path_of(told["fileUrl"])) as answer:
+            assert (answer.status, answer.headers["Content-Type"]) == (200, f"audio/{form}")
+            assert len(await answer.read()) == told["fileSize"]
+        assert len(hook.taken) == 1
+
+
 @pytest.mark.parametrize("changed", ["", "?expires=99999999999&signature=0"])
 async def test_a_link_that_is_not_signed_opens_nothing(bridge, chirp, changed):
     _, recording = await recorded(bridge, chirp)
@@ -116,9 +183,9 @@ async def test_a_link_is_good_for_an_hour_and_for_one_recording(bridge, chirp, m
 
 
 async def test_a_test_key_is_shown_its_own_form_of_the_calls_id(bridge, chirp):
-    call_id, recording = await recorded(bridge, chirp)
-    _, shown = await chirp.as_(TEST).get(f"/v1/calls/recordings/{recording['id']}")
-    assert shown["callId"] == call_id.replace("call_", "call_test_")
+    call_id, recording = await recorded(bridge, chirp.as_(TEST))
+    assert call_id.startswith("call_test_")
+    assert recording["callId"] == call_id
 
 
 async def test_a_call_that_is_not_recorded_has_none_to_stop_or_list(bridge, chirp):

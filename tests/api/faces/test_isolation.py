@@ -9,7 +9,7 @@ from bridge.api.openapi import OPERATIONS
 from bridge.api.openapi_words import Operation
 from bridge.wire import call_id as forms
 from tests.support.inprocess import running
-from tests.support.vendor import NEVER, OTHER, SALES, two_lines
+from tests.support.vendor import NEVER, OTHER, SALES, TEST, two_lines
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
@@ -31,10 +31,11 @@ def names_a_call(path: str, operation: Operation) -> bool:
 
 
 ABOUT_CALLS = [key for key, operation in OPERATIONS.items() if names_a_call(key[1], operation)]
+SESSIONS = {SALES: "sales", TEST: "sales:test", OTHER: "other"}
 LISTS = [
     "/call/status",
     "/call/list",
-    "/api/v1/sessions/other/calls",
+    "/api/v1/sessions/{sessionId}/calls",
     "/v1/calls",
     "/v1/call",
 ]
@@ -70,21 +71,31 @@ def test_every_face_has_routes_about_calls():
     assert len(ABOUT_CALLS) > 50
 
 
-@pytest.mark.parametrize("spelt", [str, forms.chirp, forms.wavix])
-async def test_another_lines_call_is_untouchable_on_every_route(spelt):
+@pytest.mark.parametrize(
+    ("owner", "asker", "spelt"),
+    [
+        (SALES, OTHER, str),
+        (SALES, OTHER, forms.chirp),
+        (SALES, OTHER, forms.wavix),
+        # A line's test keys and its live ones are strangers to each other.
+        (TEST, SALES, str),
+        (SALES, TEST, forms.chirp),
+    ],
+)
+async def test_another_lines_call_is_untouchable_on_every_route(owner, asker, spelt):
     async with running(two_lines()) as client:
-        dialled = await client.post("/call/dial", {"phone": NEVER}, headers={"token": SALES})
+        dialled = await client.post("/call/dial", {"phone": NEVER}, headers={"token": owner})
         native = str((await dialled.json())["data"]["callId"])
         shown = spelt(native)
         reached = {}
         for method, path in ABOUT_CALLS:
             operation = OPERATIONS[method, path]
-            where = CALL.sub(shown, path).replace("{sessionId}", "other")
+            where = CALL.sub(shown, path).replace("{sessionId}", SESSIONS[asker])
             where = re.sub(r"\{\w+\}", "0" * 32, where)
             body = filled(operation, shown) if operation.takes is not None else None
             sent: Any = {} if body is None else {"json": body}
             async with client.http.request(
-                method, where, headers={"token": OTHER}, **sent
+                method, where, headers={"token": asker}, **sent
             ) as response:
                 text = await response.text()
                 told = native in text.replace("-", "").upper()
@@ -96,9 +107,11 @@ async def test_another_lines_call_is_untouchable_on_every_route(spelt):
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_another_lines_call_is_in_no_list(path):
+@pytest.mark.parametrize(("owner", "asker"), [(SALES, OTHER), (TEST, SALES), (SALES, TEST)])
+async def test_another_lines_call_is_in_no_list(path, owner, asker):
     async with running(two_lines()) as client:
-        await client.post("/call/dial", {"phone": NEVER}, headers={"token": SALES})
-        response = await client.get(path, headers={"token": OTHER})
+        await client.post("/call/dial", {"phone": NEVER}, headers={"token": owner})
+        where = path.replace("{sessionId}", SESSIONS[asker])
+        response = await client.get(where, headers={"token": asker})
         assert response.status == 200
         assert NEVER not in await response.text()

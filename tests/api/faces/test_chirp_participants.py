@@ -1,0 +1,45 @@
+"""Chirp's participant events: of people, whatever else joins a call."""
+
+import base64
+
+import pytest
+
+from bridge.settings import Net
+from tests.support.inprocess import running
+from tests.support.receiver import receiving
+from tests.support.signalling import HttpExchange
+from tests.support.sound_files import wav_claiming
+from tests.support.stock_peer import StockPeer
+from tests.support.vendor import ECHO, SALES, Vendor, two_lines
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("nodes")
+EVENTS = ["calls.participant.*"]
+
+
+async def test_recorders_streams_sockets_and_playbacks_are_no_participants():
+    async with running(two_lines(net=Net(allow=["127.0.0.0/8"]))) as bridge, receiving() as hook:
+        chirp = Vendor(bridge.http)
+        await chirp.post("/v1/webhooks", {"url": hook.url, "events": EVENTS})
+        body = {"from": "agent-7", "fromChannel": "webrtc", "to": f"+{ECHO}"}
+        _, call = await chirp.post("/v1/calls", body | {"toChannel": "whatsapp"})
+        [runner] = bridge.bridge.manager.calls()
+        await until(lambda: runner.machine.state == "active")
+        commands = f"/v1/calls/{call['id']}/commands"
+        assert (await chirp.post(commands, {"type": "start_recording"}))[0] == 200
+        sound = {"callId": call["id"], "audioBase64": base64.b64encode(wav_claiming()).decode()}
+        assert (await chirp.post("/call/play", sound))[0] == 200
+        path = f"/call/{call['id']}/stream?token={SALES}"
+        async with bridge.http.ws_connect(path), StockPeer() as browser:
+            await browser.call(HttpExchange(bridge.http.post, "", call_id=call["id"], key=SALES))
+            await until(lambda: len(runner.legs()) >= 4)
+        await chirp.post(commands, {"type": "hangup"})
+        await until(lambda: len(hook.taken) >= 4)
+        told = [(taken.json["event"], taken.json["data"]["participant"]) for taken in hook.taken]
+    kinds = [(event.rpartition(".")[2], person["kind"]) for event, person in told]
+    assert sorted(kinds) == [
+        ("joined", "simulator"),
+        ("joined", "webrtc"),
+        ("left", "simulator"),
+        ("left", "webrtc"),
+    ]
