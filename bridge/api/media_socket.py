@@ -12,7 +12,7 @@ from bridge.api.faces.wadial_words import snapshot
 from bridge.api.keys import KEYS, LINES, MANAGER, METRICS
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
-from bridge.call.model import LegId, LegKind, LegOwner, Party, State
+from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
@@ -39,6 +39,9 @@ CLOSE_SECONDS: Final = 0.5
 """How long a party is waited for that should answer our close."""
 LEAST_KERNEL_BYTES: Final = 4096
 LEAST_BUFFER_MS: Final = 40
+AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
+"""States in which sound is sent; before them the line is silent, without a frame."""
+FEED_FAILURES: Final = frozenset({EndReason.MEDIA_TIMEOUT, EndReason.FAILED, EndReason.NODE_LOST})
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -157,6 +160,7 @@ async def _serve(
             wire,
             media=media,
             observer=request.app[METRICS].sockets,
+            answered=lambda: runner.machine.state in AUDIBLE,
             intake=Intake(pads=texts is None, limit_seconds=most),
             texts=texts,
         )
@@ -268,8 +272,14 @@ class _WadialTexts:
 
     def tick(self, buffered_seconds: float, now: float) -> list[str]:
         """Say what has changed."""
+        far = self._runner.machine.far
+        errors = self._messages.errors(now, silent=far is not None and far.silent)
         report = self._messages.queue(buffered_seconds, now)
-        return [*self._call(), report] if report else self._call()
+        return [*self._call(), *errors, *([report] if report else ())]
+
+    def lost(self, direction: str) -> None:
+        """Note that sound was dropped; the next tick reports it."""
+        self._messages.lost(direction)
 
     def clears(self, text: str) -> bool:
         """Whether the party wants its queue emptied."""
@@ -280,8 +290,11 @@ class _WadialTexts:
         return [self._messages.refusal(error)]
 
     def farewell(self) -> list[str]:
-        """Say that it is over."""
-        return [*self._call(), self._messages.farewell()]
+        """Say that it is over, and what failed if something did."""
+        machine = self._runner.machine
+        failed = machine.answered_at is not None and machine.reason in FEED_FAILURES
+        failure = [self._messages.failure(str(machine.reason))] if failed else []
+        return [*self._call(), *failure, self._messages.farewell()]
 
     def _call(self) -> list[str]:
         machine = self._runner.machine

@@ -18,6 +18,7 @@ from bridge.call.events import (
     LegEnded,
     LegEvent,
     LegRinging,
+    Noted,
 )
 from bridge.call.model import (
     EndReason,
@@ -301,6 +302,7 @@ class SimulatedContact:
             return reason
         self._emit = emit
         emit(LegConnected(self.leg_id))
+        emit(Noted(self.leg_id, "call.latency", {"latencyMs": 0.0}))  # it is in this process
         if self._behaviour is not Behaviour.HANG_UP:
             await _forever()
         await asyncio.sleep(HANG_UP_SECONDS)

@@ -3,7 +3,8 @@
 Nobody is told to stop talking: what comes faster than it is played waits (`audio.paced`). What a
 slow reader does not take is dropped, the oldest first, so that it never hears what is older than
 `outbound.QUEUE_SECONDS` and what is under way to it. Sound that nobody hears, of a muted party, passes as
-time does: nothing of it is left when the party is heard again.
+time does: nothing of it is left when the party is heard again. Before the call is answered no sound is
+sent, not even silence: clients take the first frame for the answer.
 """
 
 import asyncio
@@ -70,6 +71,10 @@ class Texts(Protocol):
         """What there is to say now; asked every 20 ms."""
         ...
 
+    def lost(self, direction: str) -> None:
+        """Note that sound was dropped, as `SocketObserver.dropped` counts it."""
+        ...
+
     def clears(self, text: str) -> bool:
         """Whether this text of the party's means to drop what it has sent."""
         ...
@@ -93,6 +98,9 @@ class NoTexts:
     def tick(self, buffered_seconds: float, now: float) -> list[str]:
         """Say nothing."""
         return []
+
+    def lost(self, direction: str) -> None:
+        """Do nothing."""
 
     def clears(self, text: str) -> bool:
         """Ignore every text."""
@@ -145,13 +153,14 @@ class SocketLeg:
     steady = True
     packets = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a socket is made of
         self,
         leg_id: LegId,
         wire: Wire,
         *,
         media: MediaFormat,
         observer: SocketObserver,
+        answered: Callable[[], bool],
         intake: Intake = AS_IT_COMES,
         texts: Texts | None = None,
     ) -> None:
@@ -162,12 +171,14 @@ class SocketLeg:
             wire: the WebSocket, opened.
             media: how its sound is written, both ways.
             observer: hears what is lost.
+            answered: whether the call has been answered and its media is up; no sound is sent before.
             intake: what is done with what it sends.
             texts: what is said beside the sound.
         """
         self.leg_id = leg_id
         self._wire = wire
         self._observer = observer
+        self._answered = answered
         self._texts = texts or NoTexts()
         self._incoming = Incoming(media, pads=intake.pads)
         self._long = round(media.second_bytes * PIECE_SECONDS)
@@ -209,11 +220,8 @@ class SocketLeg:
         if not self._pulled:
             self._play()
         self._pulled = False
-        self._heard = frame.pcm
-        for message in self._outgoing.write(frame.pcm):
-            if (seconds := self._outbound.add(message)) > 0:
-                self._observer.dropped("out", seconds)
-            self._wake.set()
+        if self._answered():
+            self._send_sound(frame.pcm)
         for text in self._texts.tick(self._queue.buffered_seconds, now):
             self._say(text)
 
@@ -231,7 +239,7 @@ class SocketLeg:
             before = self._queue.dropped_seconds
             self._queue.add(pcm)
             if (dropped := self._queue.dropped_seconds - before) > 0:
-                self._observer.dropped("in", dropped)
+                self._lose("in", dropped)
             if len(message) > self._long:
                 await asyncio.sleep(0)
 
@@ -310,6 +318,17 @@ class SocketLeg:
         self._frames += frame is not None
         self._said = frame or SILENCE
         return frame
+
+    def _send_sound(self, pcm: bytes) -> None:
+        self._heard = pcm
+        for message in self._outgoing.write(pcm):
+            if (seconds := self._outbound.add(message)) > 0:
+                self._lose("out", seconds)
+            self._wake.set()
+
+    def _lose(self, direction: str, seconds: float) -> None:
+        self._observer.dropped(direction, seconds)
+        self._texts.lost(direction)
 
     def _say(self, text: str) -> None:
         self._outbound.say(text)

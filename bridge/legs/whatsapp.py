@@ -117,7 +117,7 @@ class WhatsAppLeg:
         self._over = asyncio.Event()
         self._reason = EndReason.HANGUP
         self._goodbye = signalling.terminate if ring is None else signalling.reject
-        self._rings = self._silent = self._digits_dropped = self._parted = False
+        self._rings = self._silent = self._digits_dropped = self._parted = self._timed = False
 
     @property
     def source(self) -> Source:
@@ -281,6 +281,10 @@ class WhatsAppLeg:
             event = events.LegSilent if silent else events.LegResumed
             self._tell(event(self.leg_id))
             log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self.kind})
+        if not self._timed and (trip := self._peer.session.statistics().round_trip_seconds):
+            self._timed = True
+            latency = {"latencyMs": round(trip * 1000, 1)}
+            self._tell(events.Noted(self.leg_id, "call.latency", latency))
 
     async def _part(self) -> None:
         """Tell Meta, unless it has told us."""

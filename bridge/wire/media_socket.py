@@ -4,6 +4,7 @@ WADial's messages: docs.wadial.com/api-reference/calls/media-websocket.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,6 +17,15 @@ BUFFER_EVERY_SECONDS: Final = 0.2
 """How often WADial's clients are told how much waits, while anything does."""
 INVALID_FRAME: Final = "invalid_pcm_frame"
 """WADial's code for a message that does not consist of whole samples."""
+FEED_LOST: Final = {
+    "in": ("feed_overflow", "more of your sound waits than may; the oldest was dropped"),
+    "out": ("feed_behind", "you read too slowly; the oldest sound of the peer was dropped"),
+}
+"""Codes for what a feed lost, our definition: WADial documents that feed failures are reported."""
+FEED_SILENT: Final = ("feed_silent", "nothing comes from the peer any more")
+FEED_FAILED: Final = "feed_failed"
+ERROR_EVERY_SECONDS: Final = 5.0
+"""How often the same loss is reported at most."""
 
 MOST_TEXT: Final = 4096
 """So many characters of a client's text are looked at."""
@@ -35,13 +45,16 @@ WADIAL: Final = MediaFormat(Encoding.F32LE, 16_000, 20)
 class WadialMessages:
     """What WADial's clients are told in text about their call and their queue."""
 
-    __slots__ = ("_due", "_marks", "_media", "_told_empty")
+    __slots__ = ("_due", "_lost", "_marks", "_media", "_next_error", "_silent", "_told_empty")
 
     def __init__(self, media: MediaFormat = WADIAL) -> None:
         self._media = media
         self._marks = Watermarks()
         self._due = 0.0
         self._told_empty = True
+        self._lost: set[str] = set()
+        self._next_error = dict.fromkeys(FEED_LOST, -math.inf)
+        self._silent = False
 
     def opening(self) -> str:
         """Say how the sound is written, once at the beginning."""
@@ -74,6 +87,35 @@ class WadialMessages:
             pauseMs=round(PAUSE_SECONDS * 1000),
             resumeMs=round(RESUME_SECONDS * 1000),
         )
+
+    def lost(self, direction: str) -> None:
+        """Note that sound was dropped: `in` = the client's, `out` = the peer's."""
+        self._lost.add(direction)
+
+    def errors(self, now: float, *, silent: bool) -> list[str]:
+        """Return the errors to send now: of each kind of loss one in `ERROR_EVERY_SECONDS`.
+
+        Args:
+            now: Seconds.
+            silent: Whether the peer was sending and has stopped; reported once each time.
+        """
+        due = [
+            direction
+            for direction in FEED_LOST
+            if direction in self._lost and now >= self._next_error[direction]
+        ]
+        for direction in due:
+            self._lost.discard(direction)
+            self._next_error[direction] = now + ERROR_EVERY_SECONDS
+        stopped = silent and not self._silent
+        self._silent = silent
+        found = [FEED_LOST[direction] for direction in due] + [FEED_SILENT] * stopped
+        return [_text("error", code=code, message=message) for code, message in found]
+
+    @staticmethod
+    def failure(reason: str) -> str:
+        """Return the error that says why the sound of an answered call has ended."""
+        return _text("error", code=FEED_FAILED, message=f"the call's media has failed: {reason}")
 
     @staticmethod
     def call(call: Mapping[str, Any]) -> str:

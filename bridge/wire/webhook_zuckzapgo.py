@@ -2,7 +2,8 @@
 
 Their documents name the events (https://api-wuzapi.cpluschat.com.br/api/llm.txt) and not what is in
 them: the bodies are our definition, in their style. `v1.call.recording`, `.transcript` and `.dtmf`
-are ours altogether.
+are ours altogether. An inbound call is announced by `v1.call.offer_notice` and rings with
+`v1.call.offer`; clients take either for a call from outside, so outbound calls send neither.
 """
 
 from typing import Any, Final
@@ -14,10 +15,12 @@ NAMES: Final = {
     "call.ringing": "v1.call.preaccept",
     "call.answered": "v1.call.accept",
     "call.active": "v1.call.transport",
+    "call.latency": "v1.call.relay_latency",
     "recording.ready": "v1.call.recording",
     "transcript": "v1.call.transcript",
     "digit.received": "v1.call.dtmf",
 }
+INBOUND: Final = {"call.initiated": "v1.call.offer_notice", "call.ringing": "v1.call.offer"}
 REJECTED: Final = frozenset({"rejected", "busy"})
 STATE_WORDS: Final = {"initiated": "calling", "held": "active"}
 
@@ -29,10 +32,8 @@ def name(notice: Notice) -> str | None:
         return None
     if notice.type == "call.ended":
         return "v1.call.reject" if call.reason in REJECTED else "v1.call.terminate"
-    if call.direction == "inbound" and notice.type in ("call.initiated", "call.ringing"):
-        return "v1.call.offer" if notice.type == "call.ringing" else None
-    if notice.type == "call.initiated":
-        return "v1.call.offer_notice"
+    if call.direction == "inbound" and notice.type in INBOUND:
+        return INBOUND[notice.type]
     return NAMES.get(notice.type)
 
 

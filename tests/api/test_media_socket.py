@@ -121,13 +121,36 @@ async def test_a_call_id_in_any_spelling_is_understood(client):
         await until(lambda: socket.sound)
 
 
-async def test_before_the_answer_silence_comes_in_frames_of_1920_bytes(client):
+async def ring(client) -> str:
+    """Have a contact ring the line; gives the call."""
+    response = await client.post("/simulator/incoming", {"from": ECHO})
+    return str((await response.json())["data"]["callId"])
+
+
+async def test_before_the_answer_no_frame_comes(client):
+    call_id = await ring(client)
+    async with (
+        pcm_client(client.http, stream(call_id)) as one,
+        pcm_client(client.http, media(call_id), additional_headers=BEARER) as other,
+    ):
+        await until(lambda: other.of("call_state"))
+        await asyncio.sleep(0.3)  # five frames' time
+        assert one.sound == other.sound == []
+        assert await client.state(call_id) == "ringing"
+        await client.data("/call/answer", {"callId": call_id})
+        await until(lambda: len(one.sound) > 2 and len(other.sound) > 2)
+    assert {len(message) for message in one.sound} == {1920}
+    assert other.of("call_state")[-1]["call"]["state"] == "active"
+    assert one.texts == []
+
+
+async def test_a_call_that_is_never_answered_sends_no_frame(client):
     call_id = await client.dial(NEVER)
     async with pcm_client(client.http, stream(call_id)) as socket:
-        await until(lambda: len(socket.sound) >= 10)
-    assert {len(message) for message in socket.sound} == {1920}
-    assert not any(b"".join(socket.sound))
-    assert socket.texts == []
+        await asyncio.sleep(0.3)  # five frames' time
+        await client.data("/call/hangup", {"callId": call_id})
+        await until(lambda: socket.code)
+    assert socket.sound == []
 
 
 async def test_frames_come_every_60_ms(client):
@@ -226,8 +249,7 @@ async def test_wadial_says_how_the_sound_is_written_and_how_the_call_stands(clie
 
 
 async def test_wadial_tells_every_change_of_the_call_and_its_end(client):
-    response = await client.post("/simulator/incoming", {"from": ECHO})
-    call_id = (await response.json())["data"]["callId"]
+    call_id = await ring(client)
     async with pcm_client(client.http, media(call_id), additional_headers=BEARER) as socket:
         await until(lambda: socket.of("call_state"))
         await client.data("/call/answer", {"callId": call_id})
@@ -250,6 +272,18 @@ async def test_wadial_answers_an_unaligned_frame_with_an_error_and_goes_on(clien
         await until(lambda: len(socket.sound) > count + 2)
     [error] = socket.of("error")
     assert error["code"] == "invalid_pcm_frame"
+
+
+async def test_wadial_says_that_sound_was_dropped(client):
+    path = media(await client.dial(SILENT)) + "?bufferMs=200"
+    async with pcm_client(client.http, path, additional_headers=BEARER) as socket:
+        await until(lambda: socket.sound)
+        for _ in range(3):
+            await socket.send(bytes(16_000 * 4))
+        await until(lambda: socket.of("error"))
+        count = len(socket.sound)
+        await until(lambda: len(socket.sound) > count + 10)
+    assert [error["code"] for error in socket.of("error")] == ["feed_overflow"]
 
 
 async def test_wadial_reports_its_queue_down_to_empty_and_then_no_more(client):

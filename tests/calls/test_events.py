@@ -13,7 +13,7 @@ from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving
 from tests.support.stock_peer import StockPeer
 from tests.support.two_nodes import one_node_only
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 ECHO = "15550100001"
 OPEN = Net(allow=["127.0.0.0/8"])
@@ -121,3 +121,38 @@ def _ids(folder):
         return {identity for (identity,) in rows}
     finally:
         database.close()
+
+
+async def told_of_one_call(begin) -> list[str]:
+    """Give the names that ZuckZapGo's webhook is told of a call that is answered and hung up."""
+    async with running(settings(net=OPEN)) as client, receiving() as receiver:
+        await client.data("/webhook", {"webhookurl": receiver.url, "events": ["Call"]})
+        call_id = await begin(client)
+        await client.post("/call/answer", {"callId": call_id})
+        await until_answer(lambda: is_active(client, call_id))
+        await client.data("/call/hangup", {"callId": call_id})
+        await until(lambda: taken(receiver)[-1:] == ["v1.call.terminate"])
+        return taken(receiver)
+
+
+def taken(receiver) -> list[str]:
+    return [sent.json["type"] for sent in receiver.taken]
+
+
+async def is_active(client, call_id) -> bool:
+    return bool(await client.state(call_id) == "active")
+
+
+async def test_zuckzapgos_webhook_is_told_of_an_inbound_call_as_documented():
+    async def rings(client):
+        return (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
+
+    names = await told_of_one_call(rings)
+    assert names[:2] == ["v1.call.offer_notice", "v1.call.offer"]
+    assert {"v1.call.accept", "v1.call.transport", "v1.call.relay_latency"} <= set(names)
+
+
+async def test_zuckzapgos_webhook_is_not_told_of_an_outbound_call_as_if_it_rang():
+    names = await told_of_one_call(lambda client: client.dial(ECHO))
+    assert names[0] == "v1.call.preaccept"
+    assert not any(name.startswith("v1.call.offer") for name in names)

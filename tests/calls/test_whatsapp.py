@@ -77,6 +77,19 @@ async def test_a_user_who_rings_is_answered_and_both_hear_each_other():
         await until(lambda: meta.graph.actions()[-1] == "terminate")
 
 
+async def test_how_far_away_a_user_is_comes_as_an_event_once_metas_side_has_reported():
+    async with world(speech=tone(20, 880)) as meta:
+        call_id = await meta.client.dial(USER)
+        async with listening(meta.client, f"/call/{call_id}/events") as stream:
+            await meta.graph.pick_up(meta.graph.last)
+            told = await stream.until_type("call.latency")
+            assert 0 <= told["data"]["latencyMs"] < 2000
+            await meta.graph.hang_up(meta.graph.last)
+            await stream.until_type("call.ended")
+        kinds = [event["type"] for event in stream.heard]
+        assert kinds.count("call.latency") == 1
+
+
 async def test_a_user_is_rung_and_both_hear_each_other():
     async with world(speech=tone(20, 880)) as meta, StockPeer(tone(20, 440)) as browser:
         call_id = await meta.client.dial(USER)

@@ -7,7 +7,14 @@ import pytest
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.wav import parse_wav
-from bridge.call.events import DigitReceived, LegAnswered, LegConnected, LegEnded, LegRinging
+from bridge.call.events import (
+    DigitReceived,
+    LegAnswered,
+    LegConnected,
+    LegEnded,
+    LegRinging,
+    Noted,
+)
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.errors import RemoteProtocolError
 from bridge.legs import simulator
@@ -35,9 +42,13 @@ class Life:
     def __init__(self, leg: Leg):
         self.leg = leg
         self.events: list[object] = []
+        self.noted: list[Noted] = []
+
+    def take(self, event):
+        (self.noted if isinstance(event, Noted) else self.events).append(event)
 
     async def __aenter__(self):
-        self.task = asyncio.create_task(self.leg.run(self.events.append))
+        self.task = asyncio.create_task(self.leg.run(self.take))
         await self.settle()
         return self
 

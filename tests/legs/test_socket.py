@@ -68,6 +68,9 @@ class Texts:
     def tick(self, buffered_seconds, now):
         return []
 
+    def lost(self, direction):
+        pass
+
     def clears(self, text):
         return WadialMessages.clears(text)
 
@@ -78,9 +81,10 @@ class Texts:
         return ["bye"]
 
 
-def leg_with(media=ZUCKZAPGO, **more):
+def leg_with(media=ZUCKZAPGO, answered=lambda: True, **more):
     wire, losses = FakeWire(), Losses()
-    return SocketLeg(LegId("leg"), wire, media=media, observer=losses, **more), wire, losses
+    leg = SocketLeg(LegId("leg"), wire, media=media, observer=losses, answered=answered, **more)
+    return leg, wire, losses
 
 
 def tick(leg, count=1, pcm=SILENCE, *, pulls=True):
@@ -116,6 +120,19 @@ async def test_three_frames_of_the_clock_are_one_message_of_60_ms():
         await until(lambda: len(wire.sent) == 2)
         assert wire.sent == [LOUD * 3, LOUD * 3]
         assert run.events == [LegConnected(LegId("leg"))]
+
+
+async def test_before_the_answer_no_sound_is_sent_and_what_comes_passes():
+    answered: list[bool] = []
+    leg, wire, _ = leg_with(answered=lambda: bool(answered))
+    async with Running(leg):
+        await leg.hear(LOUD * 3)
+        tick(leg, 4, LOUD)
+        answered.append(True)
+        tick(leg, 3, LOUD)
+        await until(lambda: wire.sent)
+        assert wire.sent == [LOUD * 3]
+        assert leg.buffered_seconds == 0
 
 
 async def test_what_the_party_sends_is_played_frame_by_frame():

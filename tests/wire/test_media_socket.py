@@ -70,3 +70,38 @@ def test_errors_and_the_end_are_told():
     refused = json.loads(messages.refusal(RemoteProtocolError("not whole")))
     assert refused == {"type": "error", "code": "invalid_pcm_frame", "message": "not whole"}
     assert json.loads(messages.farewell()) == {"type": "ended"}
+
+
+def codes(texts):
+    return [json.loads(text)["code"] for text in texts]
+
+
+def test_sound_that_was_dropped_is_an_error_once_in_five_seconds():
+    messages = WadialMessages()
+    told = []
+    for tick in range(600):  # 12 s in which sound is dropped all the time
+        messages.lost("in")
+        told += [(tick / 50, code) for code in codes(messages.errors(tick / 50, silent=False))]
+    assert told == [(0.0, "feed_overflow"), (5.0, "feed_overflow"), (10.0, "feed_overflow")]
+
+
+def test_a_slow_reader_and_a_fast_speaker_are_two_errors():
+    messages = WadialMessages()
+    messages.lost("out")
+    messages.lost("in")
+    assert codes(messages.errors(1.0, silent=False)) == ["feed_overflow", "feed_behind"]
+    assert messages.errors(9.0, silent=False) == []
+
+
+def test_a_peer_that_stops_sending_is_an_error_each_time():
+    messages = WadialMessages()
+    told = [
+        codes(messages.errors(0.0, silent=silent)) for silent in (False, True, True, False, True)
+    ]
+    assert told == [[], ["feed_silent"], [], [], ["feed_silent"]]
+
+
+def test_media_that_failed_is_an_error_with_its_reason():
+    failure = json.loads(WadialMessages.failure("media_timeout"))
+    assert failure["code"] == "feed_failed"
+    assert "media_timeout" in failure["message"]

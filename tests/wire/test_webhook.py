@@ -158,7 +158,8 @@ def test_a_test_keys_endpoint_is_told_test_ids():
     ("event", "name"),
     [
         (notice("call.ringing", direction="inbound"), "v1.call.offer"),
-        (notice("call.initiated"), "v1.call.offer_notice"),
+        (notice("call.initiated", direction="inbound"), "v1.call.offer_notice"),
+        (notice("call.latency", direction="inbound"), "v1.call.relay_latency"),
         (notice("call.ringing"), "v1.call.preaccept"),
         (notice("call.answered"), "v1.call.accept"),
         (notice("call.active"), "v1.call.transport"),
@@ -172,8 +173,9 @@ def test_zuckzapgos_events_have_its_names(event, name):
     assert told(event, Style.ZUCKZAPGO)["type"] == name
 
 
-def test_an_inbound_call_is_offered_once():
-    assert told(notice("call.initiated", direction="inbound"), Style.ZUCKZAPGO) is None
+def test_an_outbound_call_is_no_offer():
+    names = [told(notice(kind), Style.ZUCKZAPGO) for kind in ("call.initiated", "call.ringing")]
+    assert [body and body["type"] for body in names] == [None, "v1.call.preaccept"]
 
 
 def test_zuckzapgo_is_told_beside_and_under_v1():
