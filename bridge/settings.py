@@ -44,7 +44,8 @@ class Limits(Section, frozen=True):
 
     calls: int = 200
     calls_per_line: int = 0
-    """0 = the same as `calls`."""
+    """0 = the same as `calls`, but for the last fifth where two or more lines are configured: that is kept
+    for lines that have none."""
     streams_per_line: int = 400
     """Streams to customers' WebSockets of one line at once, on each node; 0 = no limit."""
     requests_per_minute: int = 0
@@ -66,6 +67,16 @@ class Limits(Section, frozen=True):
     """HTTP connections at a time, for each node; half the file descriptors at most."""
     stranger_requests: int = 64
     """Requests without a right key that one address may have under way at a time, for each node."""
+    decoders: int = 64
+    """Files that are played at a time on each node; each takes a process of some 35 MB."""
+    decoders_per_line: int = 0
+    """0 = the same as `decoders`, but for the last fifth, as with `calls_per_line`."""
+    assets_per_line: int = 1000
+    """Audio assets that a line may keep."""
+    assets_mb_per_line: float = 1000.0
+    """What they may take on the disk."""
+    large_bodies_per_line: int = 8
+    """Requests of a line with more than 256 kB that may be under way at a time on each node."""
     ended_per_line: int = 5000
     """Ended calls of one line that stay known on each node; the oldest make room."""
     ended_mb_per_line: float = 64.0

@@ -188,13 +188,20 @@ class Keys:
             return None
         return ticket.call_id if ticket else None
 
-    def admits(self, request: web.Request) -> bool:
-        """Whether the request has a key or ticket of ours at all, wherever it may stand."""
+    def line_of(self, request: web.Request) -> LineName | None:
+        """Return the line of the request's key or ticket, wherever it may stand; None for a stranger's."""
         try:
             key = _presented(request, query=True)
-            return bool(self._line(request, key) or self._ticket(key))
+            if line := self._line(request, key):
+                return line
+            ticket = self._ticket(key)
         except (Unauthorized, Forbidden):
-            return False
+            return None
+        return LineName(ticket.line) if ticket else None
+
+    def admits(self, request: web.Request) -> bool:
+        """Whether the request has a key or ticket of ours at all, wherever it may stand."""
+        return self.line_of(request) is not None
 
     def line_asking(self, request: web.Request) -> LineName | None:
         """Return the line whose key or ticket a request has; None when it has none of ours."""

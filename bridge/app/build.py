@@ -35,6 +35,7 @@ from bridge.api.keys import (
     TICKETS,
     Site,
 )
+from bridge.api.large_bodies import LARGE, LargeBodies, bound_large_bodies
 from bridge.api.middleware import IN_ORDER, protect
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
@@ -250,6 +251,7 @@ def _admit(application: web.Application, settings: Settings, descriptors: int) -
         observer=observer,
         trusted=proxies.trusts,
     )
+    application[LARGE] = LargeBodies(settings.limits.large_bodies_per_line)
     application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
     application[KEYS] = Keys(
         keys_of(settings),
@@ -284,6 +286,7 @@ def _manager_limits(settings: Settings) -> ManagerLimits:
         limits.kept_seconds,
         ended_per_line=limits.ended_per_line,
         ended_octets_per_line=round(limits.ended_mb_per_line * 1e6),
+        lines=len(settings.lines),
     )
 
 
@@ -293,8 +296,7 @@ def _directory(settings: Settings, place: Place) -> Shared:
     return Shared(
         folder,
         Siblings(folder, own=place.index, count=place.count),
-        calls=limits.calls,
-        calls_per_line=limits.calls_per_line,
+        shares=_manager_limits(settings).shares,
         kept_seconds=limits.kept_seconds,
         ended_per_line=limits.ended_per_line,
     )
@@ -303,7 +305,8 @@ def _directory(settings: Settings, place: Place) -> Shared:
 def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
     forwarding = () if directory is None else (forward.spend, forward.pass_on)
     application = web.Application(
-        middlewares=(*IN_ORDER, settle, *forwarding, note_use), client_max_size=MOST_BYTES
+        middlewares=(*IN_ORDER, bound_large_bodies, settle, *forwarding, note_use),
+        client_max_size=MOST_BYTES,
     )
     application.add_routes(ROUTES)
     application.on_response_prepare.append(protect)

@@ -23,8 +23,9 @@ from bridge.api.keys import (
 from bridge.api.reads import Reads
 from bridge.api.whatsapp import MAX_WEBHOOK_READS, WEBHOOK_READS, WHATSAPP
 from bridge.app.lines import lines_of
+from bridge.call.shares import Shares
 from bridge.legs.webrtc import PeerFactory
-from bridge.media.assets import Assets
+from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds
 from bridge.net.gateway import engine as gateway_engine
@@ -42,7 +43,7 @@ from bridge.node.playback import Playbacks
 from bridge.node.providers import Providers
 from bridge.node.streams import Streams
 from bridge.node.tasks import Tasks
-from bridge.settings import Settings
+from bridge.settings import Limits, Settings
 
 
 def reach_out(application: web.Application, settings: Settings) -> None:
@@ -103,14 +104,24 @@ def speak_to_meta(
 def play(application: web.Application, settings: Settings) -> None:
     """Give the application what it plays, and how."""
     data = Path(settings.data.dir)
-    decoders = Decoders()
+    limits = settings.limits
+    shares = Shares(
+        "decoders",
+        "limits.decoders",
+        limits.decoders,
+        limits.decoders_per_line,
+        len(settings.lines),
+    )
+    decoders = Decoders(shares)
     application[SOUNDS] = Sounds(
         root=Path(settings.media.root) if settings.media.root else data / "files",
         spool=data / "spool" / str(application[EVENTS].node),
         http=application[HTTP],
         urls=settings.media.urls,
     )
-    application[ASSETS] = Assets(application[DATABASE], data / "assets", decoders)
+    application[ASSETS] = Assets(
+        application[DATABASE], data / "assets", decoders, _asset_quota(limits)
+    )
     application[STREAMS] = Streams(
         application[MANAGER],
         http=application[HTTP],
@@ -130,6 +141,10 @@ def play(application: web.Application, settings: Settings) -> None:
 
     application.on_startup.append(start)
     application.on_cleanup.append(close)
+
+
+def _asset_quota(limits: Limits) -> AssetQuota:
+    return AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
 
 
 def collect(application: web.Application) -> Digits:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
+from bridge.errors import InvalidRequest, LimitExceeded, NotFound, PayloadTooLarge
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import MOST_BYTES, Sound
 from bridge.net.database import Database
@@ -43,10 +43,34 @@ class Asset:
     """ISO 8601 in UTC."""
 
 
+@dataclass(frozen=True, slots=True)
+class AssetQuota:
+    """How much of it a line may keep."""
+
+    count: int
+    octets: int
+
+    def check(self, db: sqlite3.Connection, line: LineName, octets: int) -> None:
+        """See whether a line may keep one more, of so many bytes.
+
+        Raises:
+            LimitExceeded: it keeps all that it may.
+        """
+        kept = "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0) FROM assets WHERE line = ?"
+        count, size = db.execute(kept, (line,)).fetchone()
+        if count >= self.count:
+            raise LimitExceeded("the line keeps all its assets (limits.assets_per_line)")
+        if size + octets > self.octets:
+            raise LimitExceeded("the line's assets take all their room (limits.assets_mb_per_line)")
+
+
 class Assets:
     """The kept sounds of all lines."""
 
-    def __init__(self, database: Database, folder: Path, decoders: Decoders) -> None:
+    def __init__(
+        self, database: Database, folder: Path, decoders: Decoders, quota: AssetQuota
+    ) -> None:
+        self._quota = quota
         self._database = database
         self._folder = folder
         self._decoders = decoders
@@ -62,20 +86,27 @@ class Assets:
             InvalidMedia: it cannot be played.
             InvalidRequest: it is empty.
             PayloadTooLarge: it is over 32 MB.
+            LimitExceeded: the line keeps all that it may already.
         """
+        await self._database.run(lambda db: self._quota.check(db, line, 0))
         asset_id = f"asset_{secrets.token_hex(12)}"
         path = self._folder / asset_id
         try:
             size = await _write(path, pieces)
-            decoding = await self._decoders.open(path)
+            decoding = await self._decoders.open(path, line)
             await decoding.aclose()
             created = moment(datetime.now(UTC))
             asset = Asset(asset_id, filename, content_type, size, decoding.duration, created)
-            await self._database.run(lambda db: _insert(db, line, asset))
+            # Others may have come meanwhile.
+            await self._database.run(lambda db: self._insert(db, line, asset))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return asset
+
+    def _insert(self, db: sqlite3.Connection, line: LineName, asset: Asset) -> None:
+        self._quota.check(db, line, asset.size_bytes)
+        _insert(db, line, asset)
 
     async def list(self, line: LineName) -> list[Asset]:
         """Give a line's sounds, the oldest first."""
@@ -96,7 +127,7 @@ class Assets:
         return Sound(self._folder / row[0])
 
     async def delete(self, line: LineName, asset_id: str) -> None:
-        """Forget a sound; what plays it now plays on.
+        """Forget a sound; what plays it now plays on, unless it is paused or to be repeated.
 
         Raises:
             NotFound: the line has no such sound.

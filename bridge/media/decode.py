@@ -1,7 +1,7 @@
 """A process of its own that turns a stranger's audio file into PCM: 16 kHz, mono, 16 bit.
 
 It is run by `sandbox.py` and imports nothing of the bridge. It waits for one line on its input, a JSON
-object with the file's `path`, opens the file and shuts itself off; then it writes one line of JSON,
+object with the file's `path` and how many bytes of PCM to `skip` at its beginning, opens the file and shuts itself off; then it writes one line of JSON,
 `{"duration": seconds or null}` once the first sound is decoded or `{"error": text}`, and then the PCM,
 no faster than it is read. It ends with 0 when that was the whole file. Its memory, its processor time
 and its files are limited, so that a hostile file harms nobody but itself.
@@ -160,13 +160,16 @@ def serve(request: IO[bytes], answer: IO[bytes], lock: Callable[[], object]) -> 
     began = False
     problem = "the file holds no sound"
     try:
-        with open(json.loads(line)["path"], "rb", buffering=0) as file:
+        asked = json.loads(line)
+        skip = asked.get("skip", 0)
+        with open(asked["path"], "rb", buffering=0) as file:
             lock()
             for duration, pcm in decode(file):
                 if not began:
                     _tell(answer, {"duration": duration})
                     began = True
-                answer.write(pcm)
+                answer.write(pcm[skip:])
+                skip = max(0, skip - len(pcm))
         if began:
             return 0
     except BrokenPipeError:

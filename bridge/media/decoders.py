@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from bridge.call.model import LineName
+from bridge.call.shares import Shares
 from bridge.errors import InvalidRequest, LimitExceeded
 from bridge.media import decode, sandboxed
 
-MOST_DECODERS: Final = 64
 START_SECONDS: Final = 10.0
 """Within which a file must have given its first sound."""
 STALL_SECONDS: Final = 10.0
@@ -64,13 +65,14 @@ class Decoding:
 
 
 class Decoders:
-    """Starts the processes; at most `MOST_DECODERS` at once."""
+    """Starts the processes, so many at once as `shares` says, and no more for one line than its share."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
         self._spare: asyncio.subprocess.Process | None = None
         self._wanted = asyncio.Event()
-        self._running: set[asyncio.subprocess.Process] = set()
-        self._opening = 0
+        self._running: dict[asyncio.subprocess.Process, LineName] = {}
+        self._opening: list[LineName] = []
 
     async def keep_warm(self, *, after: float = WARM_AFTER_SECONDS) -> None:
         """Have a process ready for the next file, always, which then starts at once."""
@@ -88,24 +90,32 @@ class Decoders:
         """Whether a process waits for the next file."""
         return self._spare is not None and self._spare.returncode is None
 
-    async def open(self, path: Path) -> Decoding:
-        """Begin to decode a file; returns once its first sound is there.
+    async def open(self, path: Path, line: LineName, *, skip: int = 0) -> Decoding:
+        """Begin to decode a file for a line; returns once its first sound is there.
+
+        Args:
+            path: the file.
+            line: whose share of the processes it takes.
+            skip: bytes of PCM that are left out at the beginning; they are decoded all the same.
 
         Raises:
             InvalidMedia: it is no sound that can be played.
-            LimitExceeded: too many are being decoded already, or no process can be started.
+            LimitExceeded: too many are being decoded already, in all or for the line, or no process can be
+                started.
         """
-        self._running = {process for process in self._running if process.returncode is None}
-        if len(self._running) + self._opening >= MOST_DECODERS:
-            raise LimitExceeded(f"{MOST_DECODERS} files are being decoded already")
-        self._opening += 1
+        self._running = {
+            process: line for process, line in self._running.items() if process.returncode is None
+        }
+        taken = [*self._running.values(), *self._opening]
+        self._shares.check(of_line=taken.count(line), of_all=len(taken))
+        self._opening.append(line)
         try:
             process = await self._take()
         finally:
-            self._opening -= 1
-        self._running.add(process)
+            self._opening.remove(line)
+        self._running[process] = line
         try:
-            return Decoding(process, await _begin(process, path))
+            return Decoding(process, await _begin(process, path, skip))
         except BaseException:
             await _kill(process)
             raise
@@ -114,9 +124,7 @@ class Decoders:
 
     async def aclose(self) -> None:
         """Kill all that run; whoever keeps one warm has ended before."""
-        if self._spare is not None:
-            self._running.add(self._spare)
-        for process in self._running:
+        for process in (*self._running, *filter(None, [self._spare])):
             await _kill(process)
 
     async def _take(self) -> asyncio.subprocess.Process:
@@ -133,12 +141,12 @@ async def _start() -> asyncio.subprocess.Process:
         raise LimitExceeded("no process to decode the file in can be started") from None
 
 
-async def _begin(process: asyncio.subprocess.Process, path: Path) -> float | None:
+async def _begin(process: asyncio.subprocess.Process, path: Path, skip: int) -> float | None:
     if process.stdin is None:
         raise RuntimeError("the process was started without its input")
     try:
         async with asyncio.timeout(START_SECONDS):
-            process.stdin.write(json.dumps({"path": str(path)}).encode() + b"\n")
+            process.stdin.write(json.dumps({"path": str(path), "skip": skip}).encode() + b"\n")
             await process.stdin.drain()
             line = await _stdout(process).readline()
     except TimeoutError:

@@ -10,12 +10,15 @@ from bridge.audio.frame import FRAME_BYTES, Frame, Push
 from bridge.call import events
 from bridge.call.ends import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, LimitExceeded
 from bridge.media.decoders import Decoding
 
 AHEAD_FRAMES: Final = 50
 """A second of sound is decoded ahead."""
 MOST_REPEATS: Final = 1000
+TRIES: Final = 40
+TRY_SECONDS: Final = 0.25
+"""A playback that goes on waits ten seconds for a decoder; the second that was decoded ahead is heard meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class PlaybackLeg:
         leg_id: LegId,
         *,
         first: Decoding,
-        again: Callable[[], Awaitable[Decoding]],
+        again: Callable[[int], Awaitable[Decoding]],
         release: Callable[[], None],
         options: PlaybackOptions,
     ) -> None:
@@ -52,7 +55,7 @@ class PlaybackLeg:
         Args:
             leg_id: also the playback's id.
             first: the file, opened; the leg closes it.
-            again: opens the file anew, for a repeat.
+            again: opens the file anew, without so many bytes of PCM at its beginning.
             release: called once when the file is needed no more.
             options: how it is played.
         """
@@ -66,8 +69,8 @@ class PlaybackLeg:
         self._empty = asyncio.Event()
         self._played = 0
         self._emit: Callable[[events.LegEvent], None] | None = None
-        self.paused = False
-        """Whether it stands still."""
+        self._going_on = asyncio.Event()
+        self._going_on.set()
 
     @property
     def source(self) -> Source:
@@ -83,6 +86,19 @@ class PlaybackLeg:
     def played_seconds(self) -> float:
         """How much has been heard."""
         return self._played * 0.02
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+        return not self._going_on.is_set()
+
+    def pause(self, *, paused: bool) -> None:
+        """Stand still, or go on; while it stands still others may have its decoder."""
+        if paused:
+            self._going_on.clear()
+            self._room.set()
+        else:
+            self._going_on.set()
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         """Do nothing: the clock pulls."""
@@ -113,7 +129,7 @@ class PlaybackLeg:
             emit(events.LegConnected(self.leg_id))
             for turn in range(self._options.repeats):
                 if turn:
-                    self._decoding = await self._again()
+                    self._decoding = await self._reopen(0)
                 await self._play()
                 await self._decoding.aclose()
         except (OSError, BridgeError):
@@ -127,11 +143,32 @@ class PlaybackLeg:
         emit(events.LegEnded(self.leg_id, EndReason.FAILED if failed else EndReason.HANGUP))
 
     async def _play(self) -> None:
-        while pcm := await self._decoding.read(FRAME_BYTES):
-            self._frames.append(pcm.ljust(FRAME_BYTES, b"\0"))
-            if len(self._frames) >= AHEAD_FRAMES:
+        """Play the open file once."""
+        decoded = 0
+        while True:
+            if self.paused:
+                await self._decoding.aclose()
+                self._decoding = await self._reopen(decoded)
+            elif len(self._frames) >= AHEAD_FRAMES:
                 self._room.clear()
                 await self._room.wait()
+            else:
+                pcm = await self._decoding.read(FRAME_BYTES)
+                if not pcm:
+                    return
+                self._frames.append(pcm.ljust(FRAME_BYTES, b"\0"))
+                decoded += len(pcm)
+
+    async def _reopen(self, skip: int) -> Decoding:
+        """Open the file anew once it goes on, and once a decoder is to be had."""
+        await self._going_on.wait()
+        for _ in range(TRIES - 1):
+            try:
+                return await self._again(skip)
+            except LimitExceeded:
+                await asyncio.sleep(TRY_SECONDS)
+                await self._going_on.wait()
+        return await self._again(skip)
 
     async def aclose(self) -> None:
         """Let go of the file; idempotent."""

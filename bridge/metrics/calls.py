@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from bridge.call.model import Direction, EndReason, State
 from bridge.metrics.words import OTHER
 
-REFUSALS: Final = ("calls", "line", "overload", "draining", OTHER)
-"""Why a new call is refused: `calls` and `line` are limits, `overload` a node with too much to do."""
+REFUSALS: Final = ("calls", "line", "share", "overload", "draining", OTHER)
+"""Why a new call is refused: `calls` and `line` are limits, `share` what is kept for lines with fewer,
+`overload` a node with too much to do."""
 
 LIVE_STATES = tuple(state for state in State if state is not State.ENDED)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
-from bridge.errors import LimitExceeded
+from bridge.call.shares import Shares
 
 FOLDER = "nodes"
 """Below the data folder: this file, and the nodes' sockets."""
@@ -77,24 +77,15 @@ class DirectoryFile:
         """Let go of the file."""
         self._database.close()
 
-    def enter(
-        self, facts: CallFacts, direction: Direction, node: int, *, calls: int, calls_per_line: int
-    ) -> None:
-        """Write a new call down, if the limits allow it; 0 calls a line is no limit.
+    def enter(self, facts: CallFacts, direction: Direction, node: int, *, shares: Shares) -> None:
+        """Write a new call down, if the line may have one more.
 
         Raises:
-            LimitExceeded: all nodes together have their calls.
+            LimitExceeded: all nodes together have their calls, or the line has its share.
         """
         with self._transaction():
-            if self._count("ended_at IS NULL") >= calls:
-                raise LimitExceeded(
-                    f"the bridge has its {calls} calls (limits.calls)", limit="calls"
-                )
             of_line = self._count("ended_at IS NULL AND line = ?", facts.line)
-            if calls_per_line and of_line >= calls_per_line:
-                raise LimitExceeded(
-                    "the line has all its calls (limits.calls_per_line)", limit="line"
-                )
+            shares.check(of_line=of_line, of_all=self._count("ended_at IS NULL"))
             row = (facts.call_id, node, facts.line, facts.peer, direction)
             self._database.execute(
                 "INSERT INTO calls (call_id, node, line, peer, direction, started_at) "

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.call.model import LineName
+from bridge.call.shares import Shares
 from bridge.errors import LimitExceeded
 
 LEGS_PER_CALL = 16
@@ -19,6 +20,13 @@ class ManagerLimits:
     ended_per_line: int = 5000
     ended_octets_per_line: int = 64_000_000
     """Memory that they may take, about: with their metadata and the timelines of their quality."""
+    lines: int = 1
+    """How many lines are configured."""
+
+    @property
+    def shares(self) -> Shares:
+        """How the calls are shared out among the lines."""
+        return Shares("calls", "limits.calls", self.calls, self.calls_per_line, self.lines)
 
 
 def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineName]) -> None:
@@ -33,12 +41,7 @@ def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineNam
         LimitExceeded: with the limit that is reached.
     """
     lines = list(live)
-    if len(lines) >= limits.calls:
-        raise LimitExceeded(
-            f"the bridge has its {limits.calls} calls (limits.calls)", limit="calls"
-        )
-    if limits.calls_per_line and lines.count(line) >= limits.calls_per_line:
-        raise LimitExceeded("the line has all its calls (limits.calls_per_line)", limit="line")
+    limits.shares.check(of_line=lines.count(line), of_all=len(lines))
 
 
 def check_room(legs: int) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName
+from bridge.call.shares import Shares
 from bridge.net.directory import DirectoryFile, Spend
 from bridge.net.siblings import Siblings
 from bridge.wire.call_id import native
@@ -93,8 +94,7 @@ class Shared:
         folder: Path,
         siblings: Siblings,
         *,
-        calls: int,
-        calls_per_line: int,
+        shares: Shares,
         kept_seconds: float,
         ended_per_line: int,
     ) -> None:
@@ -103,16 +103,14 @@ class Shared:
         Args:
             folder: where the shared file lies.
             siblings: the other nodes.
-            calls: how many calls all nodes may have.
-            calls_per_line: how many a line may have; 0 = no limit of its own.
+            shares: how many calls all nodes may have, and how many each line.
             kept_seconds: how long an ended call stays known.
             ended_per_line: how many ended calls of a line do.
         """
         self.node = siblings.own
         self._file = DirectoryFile(folder)
         self.siblings = siblings
-        self._calls = calls
-        self._calls_per_line = calls_per_line
+        self._shares = shares
         self._kept_seconds = kept_seconds
         self._ended_per_line = ended_per_line
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
@@ -130,13 +128,7 @@ class Shared:
         """
         try:
             await self._run(
-                lambda: self._file.enter(
-                    facts,
-                    direction,
-                    self.node,
-                    calls=self._calls,
-                    calls_per_line=self._calls_per_line,
-                )
+                lambda: self._file.enter(facts, direction, self.node, shares=self._shares)
             )
         except asyncio.CancelledError:
             # The thread may write it all the same; what is asked of it next comes after that.

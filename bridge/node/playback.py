@@ -40,7 +40,7 @@ class Playbacks:
         """
         try:
             self._manager.live(line, call_id)
-            first = await self._decoders.open(sound.path)
+            first = await self._decoders.open(sound.path, line)
         except BaseException:
             sound.release()
             raise
@@ -48,7 +48,7 @@ class Playbacks:
         make = partial(
             PlaybackLeg,
             first=first,
-            again=partial(self._decoders.open, sound.path),
+            again=lambda skip: self._decoders.open(sound.path, line, skip=skip),
             release=sound.release,
             options=options,
         )
@@ -92,7 +92,7 @@ class Playbacks:
         """
         chosen = self._find(line, call_id, playback_id)
         for leg in chosen:
-            leg.paused = paused
+            leg.pause(paused=paused)
         return len(chosen)
 
     def _find(self, line: LineName, call_id: str, playback_id: str | None) -> list[PlaybackLeg]:

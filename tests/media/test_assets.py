@@ -1,11 +1,14 @@
 """Kept sounds: rows and files that come and go together, each line's its own."""
 
+import asyncio
+
 import pytest
 
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
+from bridge.call.shares import Shares
+from bridge.errors import InvalidRequest, LimitExceeded, NotFound, PayloadTooLarge
 from bridge.media import assets as module
-from bridge.media.assets import Assets
+from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders, InvalidMedia
 from bridge.net.database import Database
 from tests.support.wav import wav_file
@@ -31,8 +34,13 @@ class House:
     def __init__(self, folder):
         self.folder = folder
         self.database = Database(folder / "bridge.db")
-        self.decoders = Decoders()
-        self.assets = Assets(self.database, folder / "assets", self.decoders)
+        self.decoders = Decoders(Shares("decoders", "limits.decoders", 64))
+        self.assets = self.limited()
+
+    def limited(self, count=9, octets=1_000_000):
+        """Open the same assets with other limits."""
+        quota = AssetQuota(count, octets)
+        return Assets(self.database, self.folder / "assets", self.decoders, quota)
 
     async def keep(self, line=SALES, content=SOUND, **more):
         told = {"filename": "a.wav", "content_type": "audio/wav"} | more
@@ -88,7 +96,7 @@ async def test_a_deleted_sound_is_gone_for_good(house):
 async def test_what_plays_a_deleted_sound_plays_on(house):
     asset = await house.keep(content=wav_file(bytes(32_000 * 20)))
     sound = await house.assets.find(SALES, asset.asset_id)
-    decoding = await house.decoders.open(sound.path)
+    decoding = await house.decoders.open(sound.path, SALES)
     await house.assets.delete(SALES, asset.asset_id)
     assert len(await decoding.read(32_000 * 20)) == 32_000 * 20
     await decoding.aclose()
@@ -142,3 +150,33 @@ async def test_kept_sounds_are_there_after_a_restart(house, tmp_path):
     again = House(tmp_path)
     assert await again.assets.list(SALES) == [asset]
     await again.aclose()
+
+
+async def test_a_line_keeps_no_more_assets_than_it_may(house):
+    assets = house.limited(count=2)
+    first, _ = [await house.keep() for _ in range(2)]
+    with pytest.raises(LimitExceeded, match=r"limits\.assets_per_line"):
+        await assets.add(SALES, pieces(SOUND), filename="c.wav", content_type="audio/wav")
+    await assets.add(LineName("other"), pieces(SOUND), filename="c.wav", content_type="audio/wav")
+    await assets.delete(SALES, first.asset_id)
+    await assets.add(SALES, pieces(SOUND), filename="c.wav", content_type="audio/wav")
+    assert len(house.files()) == 3
+
+
+async def test_a_lines_assets_take_no_more_room_than_they_may(house):
+    assets = house.limited(octets=2 * len(SOUND) - 1)
+    await house.keep()
+    with pytest.raises(LimitExceeded, match=r"limits\.assets_mb_per_line"):
+        await assets.add(SALES, pieces(SOUND), filename="b.wav", content_type="audio/wav")
+    assert len(house.files()) == 1
+
+
+async def test_uploads_at_the_same_time_do_not_get_round_the_limit(house):
+    assets = house.limited(count=1)
+    uploads = (
+        assets.add(SALES, pieces(SOUND), filename="a.wav", content_type="audio/wav")
+        for _ in range(3)
+    )
+    kept = await asyncio.gather(*uploads, return_exceptions=True)
+    assert [type(one) for one in kept].count(LimitExceeded) == 2
+    assert len(house.files()) == 1

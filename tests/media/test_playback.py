@@ -5,8 +5,11 @@ from collections import deque
 
 import pytest
 
+from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
+from bridge.errors import LimitExceeded
+from bridge.media import playback as module
 from bridge.media.decoders import InvalidMedia
 from bridge.media.playback import AHEAD_FRAMES, PlaybackLeg, PlaybackOptions
 from tests.support.voice import pcm
@@ -37,17 +40,23 @@ class Playing:
         self.tapes = list(tapes)
         self.opened = 1
         self.released = 0
+        self.skipped: list[int] = []
+        self.refusals = 0
         self.events: list[events.LegEvent] = []
         self.leg = PlaybackLeg(
             LegId("one"),
             first=self.tapes[0],
             again=self.again,
             release=self.release,
-            options=PlaybackOptions(repeats=len(tapes), **options),
+            options=PlaybackOptions(**({"repeats": len(tapes)} | options)),
         )
         self.task = asyncio.create_task(self.leg.run(self.events.append))
 
-    async def again(self):
+    async def again(self, skip):
+        self.skipped.append(skip)
+        if self.refusals:
+            self.refusals -= 1
+            raise LimitExceeded("busy")
         self.opened += 1
         tape = self.tapes[self.opened - 1]
         if tape is None:
@@ -142,10 +151,70 @@ async def test_nothing_is_given_before_its_delay_is_over(play):
 async def test_it_stands_still_while_it_is_paused_and_loses_nothing(play):
     one = play(Tape(pcm(1), pcm(2)))
     await one.heard(1)
-    one.leg.paused = True
+    one.leg.pause(paused=True)
     assert one.leg.pull() is None
-    one.leg.paused = False
+    one.leg.pause(paused=False)
     assert one.leg.pull() == pcm(2)
+
+
+def numbered(count):
+    return [pcm(number) for number in range(1, count + 1)]
+
+
+async def test_a_paused_one_gives_its_decoder_back_and_goes_on_where_it_was(play):
+    frames = numbered(200)
+    one = play(Tape(*frames), Tape(), repeats=1)
+    heard = await one.heard(10)
+    await until(lambda: len(one.tapes[0].left) == 200 - AHEAD_FRAMES)
+    heard += await one.heard(30)
+    one.leg.pause(paused=True)
+    await until(lambda: one.tapes[0].closed)
+    assert one.opened == 1
+    decoded = 200 - len(one.tapes[0].left)
+    one.tapes[1].left = deque(frames[decoded:])
+    one.leg.pause(paused=False)
+    heard += await one.heard(200 - len(heard))
+    assert heard == frames
+    assert one.skipped == [decoded * FRAME_BYTES]
+    assert (await one.end()).reason is EndReason.HANGUP
+
+
+async def stand_still_and_go_on(one, tape):
+    opened = one.opened
+    one.leg.pause(paused=True)
+    await until(lambda: tape.closed)
+    one.leg.pause(paused=False)
+    await until(lambda: one.opened > opened)
+
+
+async def test_one_that_is_paused_and_resumed_again_and_again_holds_no_more_than_a_second(play):
+    one = play(*(Tape(*[pcm(1)] * 500) for _ in range(60)), repeats=1)
+    await until(lambda: len(one.tapes[0].left) == 500 - AHEAD_FRAMES)
+    for tape in one.tapes[:-1]:
+        await stand_still_and_go_on(one, tape)
+    assert len(await one.heard(AHEAD_FRAMES)) == AHEAD_FRAMES
+    assert sum(500 - len(tape.left) for tape in one.tapes) <= 2 * AHEAD_FRAMES
+
+
+async def test_one_that_goes_on_waits_for_a_decoder(play, monkeypatch):
+    monkeypatch.setattr(module, "TRY_SECONDS", 0.0)
+    one = play(Tape(*[pcm(1)] * 100), Tape(pcm(2)), repeats=1)
+    one.leg.pause(paused=True)
+    await until(lambda: one.tapes[0].closed)
+    one.refusals = module.TRIES - 1
+    one.leg.pause(paused=False)
+    assert (await one.heard(1)) == [pcm(2)]
+    assert (await one.end()).reason is EndReason.HANGUP
+
+
+async def test_one_that_never_gets_a_decoder_again_is_told_as_failed(play, monkeypatch):
+    monkeypatch.setattr(module, "TRY_SECONDS", 0.0)
+    one = play(Tape(*[pcm(1)] * 100), repeats=1)
+    one.leg.pause(paused=True)
+    await until(lambda: one.tapes[0].closed)
+    one.refusals = module.TRIES
+    one.leg.pause(paused=False)
+    assert (await one.end()).reason is EndReason.FAILED
 
 
 async def test_no_more_than_a_second_is_read_ahead(play):

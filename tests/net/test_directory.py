@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName, State
+from bridge.call.shares import Shares
 from bridge.errors import LimitExceeded, RateLimited
 from bridge.net.directory import FILE, DirectoryFile
 
@@ -16,8 +17,12 @@ def facts(name: str, line: LineName = ONE) -> CallFacts:
     return CallFacts(CallId(name), line, "15550100001", datetime.now(UTC))
 
 
+def shares(calls: int, per_line: int = 0) -> Shares:
+    return Shares("calls", "limits.calls", calls, per_line)
+
+
 def enter(file, name, line=ONE, node=0, calls=10, per_line=0):
-    file.enter(facts(name, line), Direction.INBOUND, node, calls=calls, calls_per_line=per_line)
+    file.enter(facts(name, line), Direction.INBOUND, node, shares=shares(calls, per_line))
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def sibling(file, tmp_path):
 
 def test_a_call_that_one_enters_is_found_by_the_other(file, sibling):
     entered = facts("a")
-    file.enter(entered, Direction.INBOUND, 0, calls=1, calls_per_line=0)
+    file.enter(entered, Direction.INBOUND, 0, shares=shares(1))
     found = sibling.find("a")
     assert (found.facts, found.direction, found.state) == (
         entered,

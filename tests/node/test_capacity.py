@@ -25,6 +25,15 @@ def test_a_call_more_than_the_line_may_have_is_refused_to_that_line_only():
     assert refused.value.limit == "line"
 
 
+def test_of_two_lines_none_takes_the_last_fifth_from_one_that_has_no_call():
+    shared = ManagerLimits(calls=10, calls_per_line=0, kept_seconds=60, lines=2)
+    check_capacity(shared, ONE, [ONE] * 7)
+    check_capacity(shared, TWO, [ONE] * 8)
+    with pytest.raises(LimitExceeded) as refused:
+        check_capacity(shared, ONE, [ONE] * 8)
+    assert refused.value.limit == "share"
+
+
 def test_a_call_takes_no_more_legs_than_it_may_have():
     check_room(LEGS_PER_CALL - 1)
     with pytest.raises(LimitExceeded):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName
+from bridge.call.shares import Shares
 from bridge.errors import LimitExceeded
 from bridge.net.directory import DirectoryFile
 from bridge.net.siblings import Siblings
@@ -21,7 +22,11 @@ def facts(name: str) -> CallFacts:
 async def directory(tmp_path):
     siblings = Siblings(tmp_path, own=1, count=2)
     made = Shared(
-        tmp_path, siblings, calls=100, calls_per_line=0, kept_seconds=60.0, ended_per_line=9
+        tmp_path,
+        siblings,
+        shares=Shares("calls", "limits.calls", 100),
+        kept_seconds=60.0,
+        ended_per_line=9,
     )
     yield made
     await made.aclose()
@@ -77,7 +82,11 @@ async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
 async def test_a_refusal_of_the_file_reaches_who_asked(tmp_path):
     siblings = Siblings(tmp_path, own=0, count=1)
     full = Shared(
-        tmp_path, siblings, calls=0, calls_per_line=0, kept_seconds=60.0, ended_per_line=9
+        tmp_path,
+        siblings,
+        shares=Shares("calls", "limits.calls", 0),
+        kept_seconds=60.0,
+        ended_per_line=9,
     )
     with pytest.raises(LimitExceeded):
         await full.enter(facts("a"), Direction.INBOUND)

@@ -13,6 +13,7 @@ from bridge.call import events
 from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LineName, Party
 from bridge.call.notices import CallEvent
+from bridge.call.shares import Shares
 from bridge.errors import CallNotFound, InvalidState, NotFound
 from bridge.media import decoders as limits
 from bridge.media.decoders import Decoders, InvalidMedia
@@ -48,7 +49,7 @@ class House:
         self.far: list[FakeLeg] = []
         self.told: list[CallEvent] = []
         self.spool = folder / "spool"
-        self.decoders = Decoders()
+        self.decoders = Decoders(Shares("decoders", "limits.decoders", 64))
         http = Http(Guard(allow=[], require_tls=False))
         self.sounds = Sounds(root=folder, spool=self.spool, http=http, urls=True)
         self.manager = Manager(
@@ -246,15 +247,19 @@ async def test_only_the_named_one_is_stopped(house):
 
 async def test_a_paused_one_stands_still_and_goes_on(house):
     call_id, far = await house.call()
-    playback = await house.play(call_id, sound(SECOND))
+    counted = np.repeat(np.arange(1, 3 * SECOND + 1, dtype=np.int16), FRAME_SAMPLES)
+    playback = await house.play(call_id, wav_file(counted.tobytes()))
     await until(lambda: far.heard)
     house.playbacks.pause(LINE, call_id, playback, paused=True)
+    await until(lambda: decoders() == set())
     heard = len(far.heard)
     await asyncio.sleep(0.1)
     assert len(far.heard) == heard
     house.playbacks.pause(LINE, call_id, playback, paused=False)
     await until(lambda: house.over() == {playback: "completed"})
-    assert len(far.heard) == SECOND
+    assert [int(np.frombuffer(frame.pcm, np.int16)[0]) for frame in far.heard] == list(
+        range(1, 3 * SECOND + 1)
+    )
 
 
 async def test_a_hundred_playbacks_leave_no_process_handle_task_or_file(house):
