@@ -25,8 +25,8 @@ const SILENCE = { microphone_silent: 3, nothing_received: 3, silence_received: 6
 export class BridgeCall {
   /** @type {MediaState} */
   state = "new";
-  /** Given by the bridge with its first answer. @type {string | null} */
-  legId = null;
+  /** Given by the bridge with its first answer; keep it to come back after a reload. @type {string | null} */
+  legId;
   /** What the other party says; give it to an `<audio>` element. */
   remoteStream = globalThis.MediaStream ? new MediaStream() : /** @type {any} */ (null);
   muted = false;
@@ -53,9 +53,11 @@ export class BridgeCall {
    * @param {object} [options]
    * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
    * @param {"near" | "far"} [options.party]  "far": be the party that was called, in a call that waits for it (`/call/dial` with the channel webrtc)
+   * @param {string | null} [options.legId]  The leg that this page had before it was reloaded: it goes on, or a new one where the bridge has given it up.
    * @param {() => Promise<string>} [options.ticket]  Gets a ticket for this call, which is then used in place of the key; asked again when it has run out.
    */
-  constructor(api, callId, { iceTransportPolicy = "all", party = "near", ticket } = {}) {
+  constructor(api, callId, { iceTransportPolicy = "all", party = "near", legId = null, ticket } = {}) {
+    this.legId = legId;
     this.#newTicket = ticket;
     this.api = api;
     this.callId = callId;
@@ -90,7 +92,7 @@ export class BridgeCall {
     globalThis.addEventListener("pagehide", this.#leave);
     globalThis.addEventListener("online", this.#online);
     try {
-      if (!(await this.#build(CONNECT_LIMIT)) && !this.#over()) {
+      if (!(await this.#join()) && !this.#over()) {
         throw new BridgeError("no_media_path",
           "No way for the sound was found between this browser and the bridge: a firewall may block UDP. A TURN relay would help.");
       }
@@ -173,6 +175,18 @@ export class BridgeCall {
       if (!(error instanceof BridgeError && error.status === 401)) throw error;
       this.#ticket = await this.#newTicket();
       return this.api.request(method, path, body, { ...options, key: this.#ticket });
+    }
+  }
+
+  /** Open the first connection; after a reload for the leg of old, if the bridge still has it. */
+  async #join() {
+    try {
+      return await this.#build(CONNECT_LIMIT);
+    } catch (error) {
+      if (!(this.legId && error instanceof BridgeError && error.status === 404)) throw error;
+      this.legId = null;
+      this.#connection = null; // closed by then
+      return this.#build(CONNECT_LIMIT);
     }
   }
 

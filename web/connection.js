@@ -125,7 +125,7 @@ export class Connection {
 
 /** @throws {BridgeError} unsupported_browser */
 export function refuseWithoutWebRtc() {
-  if (globalThis.RTCPeerConnection) return;
+  if (globalThis.RTCPeerConnection && globalThis.MediaStream) return;
   throw new BridgeError("unsupported_browser", "This browser has no WebRTC, or it is switched off: use a current Chrome, Edge, Firefox or Safari.");
 }
 

@@ -30,6 +30,8 @@ import { BridgeError } from "./bridge.js";
  * @typedef {object} PcmEvents
  * @property {{ state: PcmState, error?: BridgeError }} state
  * @property {PcmFigures} figures  Once a second.
+ * @property {{ blocked: boolean }} audio_blocked  The browser starts no sound before the person has touched the
+ *   page or pressed a key; then it starts by itself, and `blocked` is false.
  */
 
 const FRAME_MS = 20;
@@ -38,6 +40,8 @@ const BUFFER_MS = 200; // of the microphone that the bridge keeps at most after 
 const PREBUFFER = 0.06; // seconds
 const MOST_UNSENT = 16_000; // bytes: half a second that the network has not taken
 const OPEN_LIMIT = 10_000; // ms
+const START_LIMIT = 300; // ms that an AudioContext takes to start at most, if it may
+const GESTURES = ["click", "keydown", "touchend"];
 const BACKOFF = [0, 500, 1_000, 2_000, 4_000]; // ms before each attempt to come back
 
 /** One leg of a call over a WebSocket: this browser's sound to and from the bridge. */
@@ -45,6 +49,8 @@ export class PcmCall {
   /** @type {PcmState} */
   state = "new";
   muted = false;
+  /** The sound waits for the person to touch the page; until then nothing is heard or sent. */
+  audioBlocked = false;
 
   /** @type {AudioContext} */ #context;
   /** @type {MediaStreamAudioDestinationNode} */ #speaker;
@@ -55,16 +61,19 @@ export class PcmCall {
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {() => Promise<string>} */ #credential;
   #notSent = 0;
+  #start = () => void this.#context.resume().catch(() => {}); // refused while the call is closed
 
   /**
    * @param {import("./bridge.js").BridgeApi} api
    * @param {string} callId
    * @param {{ ticket?: () => Promise<string> }} [options]  `ticket`: gets a ticket for this call, used in place of the key.
+   * @throws {BridgeError} unsupported_browser
    */
   constructor(api, callId, { ticket } = {}) {
     this.api = api;
     this.callId = callId;
     this.#credential = ticket ?? (async () => api.key);
+    if (!globalThis.AudioContext) throw new BridgeError("unsupported_browser", "This browser has no Web Audio: use a current Chrome, Edge, Firefox or Safari.");
     this.#context = new AudioContext({ latencyHint: "interactive" });
     this.#speaker = new MediaStreamAudioDestinationNode(this.#context, { channelCount: 1 });
   }
@@ -148,6 +157,7 @@ export class PcmCall {
 
   /** @param {"closed" | "failed"} state @param {BridgeError} [error] */
   async #end(state, error) {
+    this.#block(false);
     this.#change(state, error);
     this.#socket?.close(1000);
     this.#microphone?.disconnect();
@@ -170,7 +180,32 @@ export class PcmCall {
     node.port.onmessage = ({ data }) => (data instanceof Int16Array ? this.#send(data) : this.#emit("figures", { ...data, notSent: this.#notSent }));
     node.connect(this.#speaker);
     this.#node = node;
-    await context.resume();
+    await this.#startOrWait();
+  }
+
+  /** Start the sound, or let the person's next gesture do it: a browser may leave `resume` open until then. */
+  async #startOrWait() {
+    const context = this.#context;
+    this.#start();
+    if (context.state !== "running") {
+      await new Promise((resolve) => {
+        context.addEventListener("statechange", resolve, { once: true });
+        setTimeout(resolve, START_LIMIT);
+      });
+    }
+    context.onstatechange = () => this.#block(context.state !== "running");
+    this.#block(context.state !== "running");
+  }
+
+  /** @param {boolean} blocked */
+  #block(blocked) {
+    if (this.audioBlocked === blocked || this.#over()) return;
+    this.audioBlocked = blocked;
+    for (const gesture of GESTURES) {
+      if (blocked) globalThis.addEventListener(gesture, this.#start, true);
+      else globalThis.removeEventListener(gesture, this.#start, true);
+    }
+    this.#emit("audio_blocked", { blocked });
   }
 
   /** @param {Int16Array} frame */
@@ -199,6 +234,7 @@ export class PcmCall {
       socket.onopen = () => (clearTimeout(timer), resolve(undefined));
     });
     socket.onmessage = ({ data }) => {
+      if (this.audioBlocked) return; // nobody would hear it, and later it would be old
       const pcm = new Int16Array(data);
       this.#node?.port.postMessage(pcm, [pcm.buffer]);
     };

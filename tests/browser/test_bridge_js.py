@@ -227,7 +227,7 @@ async def test_a_restart_that_fails_leaves_the_sound_on_the_old_path(app: Page):
     assert level((await record(app, 3)).received) > -45
 
 
-async def test_a_leg_that_the_bridge_has_ended_comes_back_as_a_new_one(app: Page):
+async def test_a_leg_that_the_bridge_has_ended_comes_back_under_its_id(app: Page):
     await connect(app)
     await echoing(app)
     leg = await app.evaluate("() => window.app.call.legId")
@@ -237,7 +237,7 @@ async def test_a_leg_that_the_bridge_has_ended_comes_back_as_a_new_one(app: Page
     await app.evaluate("() => window.app.call.reconnect()")
     await echoing(app)
 
-    assert await app.evaluate("() => window.app.call.legId") != leg
+    assert await app.evaluate("() => window.app.call.legId") == leg
 
 
 async def test_a_call_that_is_gone_closes_instead_of_reconnecting(app: Page, server: Server):
@@ -308,6 +308,31 @@ async def test_a_page_without_a_key_joins_with_a_ticket_and_gets_another_when_it
     )
 
     assert told == {"state": "connected", "asked": 2, "hangup": 403}
+
+
+@pytest.mark.parametrize(
+    ("missing", "what"),
+    [
+        ("RTCPeerConnection", "no WebRTC"),
+        ("MediaStream", "no WebRTC"),
+        ("navigator.mediaDevices", "no microphone"),
+    ],
+)
+async def test_a_browser_that_lacks_something_is_told_in_a_sentence(app: Page, missing, what):
+    told = await app.evaluate(
+        """async (missing) => {
+          const owner = missing.startsWith("navigator.") ? navigator : window;
+          Object.defineProperty(owner, missing.split(".").at(-1), { value: undefined });
+          const { BridgeApi, BridgeCall, openMicrophone } = await import("/web/bridge.js");
+          const call = new BridgeCall(new BridgeApi(), "any");
+          const join = async () => call.connect(owner === navigator ? await openMicrophone() : null);
+          return join().catch(({ name, code, message }) => [name, code, message]);
+        }""",
+        missing,
+    )
+
+    assert told[:2] == ["BridgeError", "unsupported_browser"]
+    assert what in told[2]
 
 
 async def test_errors_have_a_word_for_programs_and_one_for_people(app: Page):

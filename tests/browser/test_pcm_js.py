@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, async_playwright
 from pystoi import stoi
 
-from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, record
+from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, launch, record
 from tests.browser.speech import delays, read, scores
 from tests.browser.test_bridge_js import sum_of
 from tests.support.server import Server
@@ -179,3 +179,34 @@ async def test_a_socket_that_is_refused_fails_with_a_reason(browser: Browser, se
             }"""
         )
     assert error == ["socket_refused", "failed"]
+
+
+# A page that nobody has touched: it runs by itself, since a test's own scripts count as a gesture.
+UNTOUCHED = """(async () => {
+  const { BridgeApi } = await import("/web/bridge.js");
+  const { PcmCall } = await import("/web/pcm.js");
+  const call = new PcmCall(new BridgeApi(), "CALL");
+  const told = [];
+  call.on("audio_blocked", ({ blocked }) => told.push(blocked));
+  call.on("figures", ({ levelIn }) => levelIn > 0.01 && console.info(`heard ${told}`));
+  await call.connect(null);
+  console.info(`${call.state} ${told}`);
+})();"""
+
+
+async def test_a_page_that_nobody_has_touched_connects_and_sounds_at_the_first_gesture(
+    server: Server,
+):
+    call_id = await answered(server, TALKER)
+    strict = ("--autoplay-policy=document-user-activation-required",)
+    async with async_playwright() as playwright:
+        browser = await launch(playwright, microphone=None, more=strict)
+        page = await browser.new_page()
+        await page.add_init_script(UNTOUCHED.replace("CALL", call_id))
+
+        async with page.expect_console_message(lambda said: said.text == "connected true"):
+            await page.goto(server.url + "/healthz")
+        async with page.expect_console_message(lambda said: said.text == "heard true,false"):
+            await page.mouse.click(10, 10)
+
+        await browser.close()
