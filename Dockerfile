@@ -2,7 +2,7 @@
 # The bridge as an image. It wants host networking, or the media ports published one to one:
 #
 #   docker build -t bridge .
-#   docker run --network host -e BRIDGE_LINES__MAIN__KEYS='["a-long-random-key"]' bridge
+#   docker run --network host -e BRIDGE_LINES__MAIN__KEYS='["a-long-random-key-of-your-own"]' bridge
 #
 # Without a key it does not start, and says so: it listens on every address.
 

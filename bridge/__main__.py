@@ -1,14 +1,18 @@
 """The command line: `python -m bridge` runs the bridge until it is told to stop."""
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
 
 from bridge import __version__, log, settings, supervisor, whatsapp_command
 from bridge.errors import SetupError
+from bridge.http_settings import MIN_KEY_CHARACTERS
 from bridge.settings import Settings
 from bridge.supervisor import CANNOT_START, NODE_FLAG, Seat
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -32,6 +36,9 @@ def _serve(arguments: argparse.Namespace) -> None:
     log.setup(chosen.log.level, chosen.log.format)
     if arguments.lan:
         chosen = _on_lan(chosen)
+    for name, key in settings.keys_in(chosen):
+        if len(key) < MIN_KEY_CHARACTERS:
+            logger.warning("settings.short_key", extra={"setting": name})
     if supervisor.count_of(chosen) > 1:
         supervisor.run(chosen)
         return
@@ -63,6 +70,7 @@ def _on_lan(chosen: Settings) -> Settings:
 
     address = default_address()
     chosen = lan.on_lan(chosen, address)
+    settings.check(chosen)
     sys.stdout.write(lan.invitation(chosen, address))
     sys.stdout.flush()
     return chosen

@@ -92,6 +92,8 @@ class WhatsApp(Section, frozen=True):
     token: str = ""
     session: str = ""
     """`gateway`, dialect `wadial`: the engine's session."""
+    webhook_keys: list[str] = msgspec.field(default_factory=list)
+    """`gateway`: keys that the engine may post its events with, and that open nothing else."""
 
 
 class Line(Section, frozen=True):

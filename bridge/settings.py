@@ -5,7 +5,7 @@ other object is handed the values it needs. `deploy/bridge.example.toml` lists t
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,8 @@ import msgspec
 
 from bridge.errors import SettingsError
 from bridge.http_settings import Http as Http
-from bridge.http_settings import check_http
+from bridge.http_settings import Metrics as Metrics
+from bridge.http_settings import check_http, check_keys
 from bridge.http_settings import is_loopback as is_loopback
 from bridge.line_settings import TEST_LINE, Section, check_agent, check_whatsapp
 from bridge.line_settings import Agent as Agent
@@ -201,6 +202,7 @@ class Settings(Section, frozen=True):
     turn: Turn = msgspec.field(default_factory=Turn)
     net: Net = msgspec.field(default_factory=Net)
     log: Log = msgspec.field(default_factory=Log)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
     """Without any, the lines `demo` and `ai` with the keys `demo` and `ai` exist, on loopback only."""
 
@@ -322,21 +324,25 @@ def _check_urls(name: str, urls: list[str], schemes: tuple[str, ...]) -> None:
             raise SettingsError(f'{name}: "{url}" does not begin with {" or ".join(schemes)}')
 
 
-def _check_lines(settings: Settings) -> None:
-    if not settings.lines and not is_loopback(settings.http.host):
-        raise SettingsError(
-            f"http.host {settings.http.host} is reachable from outside, but no line has a key: "
-            "set [lines.NAME] keys in the settings file, or "
-            "BRIDGE_LINES__MAIN__KEYS='[\"a-long-random-key\"]'"
-        )
-    seen: set[str] = set()
+def keys_in(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield every key that clients may send, and the setting it stands in."""
     for name, line in settings.lines.items():
+        yield from ((f"lines.{name}.keys", key) for key in line.keys)
+        yield from ((f"lines.{name}.whatsapp.webhook_keys", k) for k in line.whatsapp.webhook_keys)
+    yield from (("metrics.keys", key) for key in settings.metrics.keys)
+
+
+def _check_lines(settings: Settings) -> None:
+    if not settings.lines and settings.http.exposed:
+        raise SettingsError(
+            f"http.host {settings.http.host}, http.allowed_hosts or http.public_url lets others reach "
+            "the bridge, but no line has a key, and the demo key is off then: set [lines.NAME] keys "
+            "in the settings file, or BRIDGE_LINES__MAIN__KEYS='[\"a-long-random-key-of-your-own\"]'"
+        )
+    for name in settings.lines:
         if name.endswith(TEST_LINE):
             raise SettingsError(f"lines.{name}: names that end in {TEST_LINE} are of test keys")
-        for key in line.keys:
-            if not key or key in seen:
-                raise SettingsError(f"lines.{name}.keys: a key is empty or used twice")
-            seen.add(key)
+    check_keys(settings.http, keys_in(settings))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -44,7 +44,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/metrics/agent.py": "tests/agent/test_session.py and tests/calls/test_agent.py go through it",
     "bridge/net_settings.py": "tests/test_settings.py goes through it",
     "bridge/line_settings.py": "tests/test_settings.py goes through it",
-    "bridge/http_settings.py": "as line_settings.py",
     "bridge/agent/filler.py": "tests/agent/test_session_waits.py goes through it",
     "bridge/agent/endpoint.py": "tests/agent/test_http_providers.py goes through it",
     "bridge/agent/providers.py": "protocols and records without behaviour",

@@ -205,7 +205,10 @@ def test_on_loopback_no_key_is_wanted(host):
 
 
 def test_beyond_loopback_with_a_key_is_fine():
-    environment = {"BRIDGE_HTTP__HOST": "0.0.0.0", "BRIDGE_LINES__A__KEYS": '["key-of-a"]'}
+    environment = {
+        "BRIDGE_HTTP__HOST": "0.0.0.0",
+        "BRIDGE_LINES__A__KEYS": '["the-long-key-of-line-a"]',
+    }
     assert load(environment).http.host == "0.0.0.0"
 
 

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from bridge.api.proxies import forwarding_header
 from bridge.api.rate import RATE_HEADERS, RateLimit
+from bridge.api.scopes import Scopes
 from bridge.api.strangers import Strangers
 from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, Unauthorized
@@ -125,6 +127,7 @@ class Keys:
         rate: RateLimit,
         tickets: Tickets,
         strangers: Strangers,
+        scopes: Scopes,
     ) -> None:
         """Take the keys.
 
@@ -134,7 +137,9 @@ class Keys:
             rate: how often one key may ask; the tickets of a line's calls count as one key.
             tickets: reads the tickets.
             strangers: remembers who sends wrong keys.
+            scopes: keys that open one thing only.
         """
+        self._scopes = scopes
         self._strangers = strangers
         self._rate = rate
         self._tickets = tickets
@@ -157,10 +162,50 @@ class Keys:
         key = _presented(request, query=query)
         line = self._line(request, key)
         if line is None:
-            if self._ticket(key) is None:
+            if (purpose := self._scopes.purpose(key)) is not None:
+                raise Forbidden(f"this key opens {purpose} and nothing else")
+            if self._ticket(request, key) is None:
                 self._strangers.wrong_key(request)
                 raise Unauthorized("this key is not known")
             raise Forbidden("a ticket opens the media of its call and nothing else; send a key")
+        self._spend(request, key)
+        return line
+
+    @property
+    def guards_metrics(self) -> bool:
+        """Whether the metrics have keys of their own, without which nobody reads them."""
+        return self._scopes.guards_metrics
+
+    def shows_key(self, request: web.Request) -> bool:
+        """Whether a request has any key at all, right or wrong, in a header."""
+        try:
+            _presented(request, query=False)
+        except Unauthorized:
+            return False
+        return True
+
+    def check_metrics(self, request: web.Request) -> None:
+        """Let a request pass that may read the metrics.
+
+        Raises:
+            Unauthorized, Forbidden, RateLimited: as `line`; also a line's key where the metrics have
+                keys of their own.
+        """
+        if not self._scopes.opens_metrics(_presented(request, query=False)):
+            self.line(request)
+            if self._scopes.guards_metrics:
+                raise Forbidden("the metrics have keys of their own (metrics.keys)")
+
+    def webhook_line(self, request: web.Request) -> LineName:
+        """Find the line whose engine posts an event; the key may stand in the query.
+
+        Raises:
+            Unauthorized, Forbidden, RateLimited: as `line`.
+        """
+        key = _presented(request, query=True)
+        line = self._scopes.webhook_line(key)
+        if line is None:
+            return self.line(request, query=True)
         self._spend(request, key)
         return line
 
@@ -173,7 +218,7 @@ class Keys:
             RateLimited: too many requests with this key, or with the tickets of this line.
         """
         key = _presented(request, query=query)
-        ticket = None if self._line(request, key) else self._ticket(key)
+        ticket = None if self._line(request, key) else self._ticket(request, key)
         if ticket is None:
             return Access(self.line(request, query=query))
         line = LineName(ticket.line)
@@ -183,7 +228,7 @@ class Keys:
     def call_of_ticket(self, request: web.Request) -> str | None:
         """Return the call that the request's ticket is for; None when it has no ticket of ours."""
         try:
-            ticket = self._ticket(_presented(request, query=True))
+            ticket = self._ticket(request, _presented(request, query=True))
         except Unauthorized:
             return None
         return ticket.call_id if ticket else None
@@ -194,20 +239,25 @@ class Keys:
             key = _presented(request, query=True)
             if line := self._line(request, key):
                 return line
-            ticket = self._ticket(key)
+            ticket = self._ticket(request, key)
         except (Unauthorized, Forbidden):
             return None
         return LineName(ticket.line) if ticket else None
 
     def admits(self, request: web.Request) -> bool:
         """Whether the request has a key or ticket of ours at all, wherever it may stand."""
+        try:
+            if self._scopes.purpose(_presented(request, query=True)) is not None:
+                return True
+        except Unauthorized:
+            return False
         return self.line_of(request) is not None
 
     def line_asking(self, request: web.Request) -> LineName | None:
         """Return the line whose key or ticket a request has; None when it has none of ours."""
         try:
             key = _presented(request, query=False)
-            line, ticket = self._line(request, key), self._ticket(key)
+            line, ticket = self._line(request, key), self._ticket(request, key)
         except (Unauthorized, Forbidden):
             return None
         return line or (LineName(ticket.line) if ticket else None)
@@ -218,7 +268,7 @@ class Keys:
             key = _presented(request, query=True)
             if any(hmac.compare_digest(ours, key) for ours in self._lines):
                 return key
-            ticket = self._ticket(key)
+            ticket = self._ticket(request, key)
         except Unauthorized:
             return None
         return _bucket(LineName(ticket.line)) if ticket else None
@@ -237,14 +287,20 @@ class Keys:
         for known, name in self._lines.items():
             if hmac.compare_digest(known, key):
                 found = name
+        if found and key in self._same_origin_only:
+            refuse_proxied(request, "the demo key is")
         if found and key in self._same_origin_only and not same_origin(request):
             raise Forbidden("the demo key works for this bridge's own page only; configure a key")
         return found
 
-    def _ticket(self, key: bytes) -> Ticket | None:
+    def _ticket(self, request: web.Request, key: bytes) -> Ticket | None:
         ticket = self._tickets.read(key)
         # The line may have been taken out of the settings since.
-        return ticket if ticket and ticket.line in self._lines.values() else None
+        if ticket is None or ticket.line not in self._lines.values():
+            return None
+        if any(self._lines[demo] == ticket.line for demo in self._same_origin_only):
+            refuse_proxied(request, "the demo line is")
+        return ticket
 
 
 def note_rate(request: web.Request, rate: RateLimit, left: float) -> None:
@@ -259,6 +315,23 @@ def same_origin(request: web.Request) -> bool:
         return origin is None or urlsplit(origin).netloc == request.host
     except ValueError:
         return False
+
+
+def refuse_proxied(request: web.Request, what: str) -> None:
+    """Refuse a request that a proxy passed on, for what only this machine may have.
+
+    Args:
+        request: what is asked.
+        what: the beginning of the sentence that says so.
+
+    Raises:
+        Unauthorized: it has a header that proxies add.
+    """
+    if (header := forwarding_header(request)) is not None:
+        raise Unauthorized(
+            f"{what} for programs on this machine, and {header} shows that a proxy passed this "
+            "request on: set [lines.NAME] keys and http.allowed_hosts, and send a key"
+        )
 
 
 def _presented(request: web.Request, *, query: bool) -> bytes:

@@ -22,7 +22,7 @@ async def webhook(request: web.Request) -> web.Response:
     Engines sign nothing and can set no header, so that the key may stand in the query as `token`.
     Of several nodes all are told: one takes the rings, and any may have the call.
     """
-    line = request.app[KEYS].line(request, query=True)
+    line = request.app[KEYS].webhook_line(request)
     body = await read_bytes(request)
     request.app[GATEWAY].told(line, read_webhook(body, request.content_type))
     siblings = request.app.get(SIBLINGS)

@@ -36,7 +36,9 @@ class Site:
     """How the service is reached, as far as requests are checked against it."""
 
     loopback: bool
-    """It listens on loopback only: the Host header must be local, metrics need no key."""
+    """It listens on loopback only: who asks by a local name, and over no proxy, is on this machine."""
+    hosts: frozenset[str] | None
+    """Names that requests may ask for (`http.allowed_hosts`); None where any will do."""
     cors_origins: frozenset[str]
     """Origins whose pages may call; `*` is any."""
     web_root: Path

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -24,6 +23,7 @@ from bridge.errors import (
     RateLimited,
     Unsupported,
 )
+from bridge.http_settings import host_name
 from bridge.log import request_id as log_request_id
 from bridge.metrics.node import UNMATCHED
 
@@ -37,7 +37,6 @@ CROWDED: web.RequestKey[bool] = web.RequestKey("crowded", bool)
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by load balancers and container engines, under names and from addresses of their own."""
 EVENT_STREAM = "text/event-stream"
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
 LEFT = 499
 """The status of a request whose asker did not wait for the answer; none is sent."""
@@ -129,10 +128,14 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """On loopback, answer to local names only: a page elsewhere may point its own name at us."""
-    if request.app[SITE].loopback and _host_name(request) not in LOCAL_NAMES:
-        raise Forbidden("this bridge listens on loopback and answers to localhost only")
-    return await handler(request)
+    """Answer to names that are ours only: a page elsewhere may point its own name at us."""
+    hosts = request.app[SITE].hosts
+    if hosts is None or request.path in PROBES or host_name(request.host) in hosts:
+        return await handler(request)
+    raise Forbidden(
+        "this bridge does not answer to this host name: http.allowed_hosts lists those it answers "
+        "to besides localhost and the host of http.public_url"
+    )
 
 
 @web.middleware
@@ -191,14 +194,6 @@ def _lives_on(response: web.StreamResponse) -> bool:
     return response.status == HTTPStatus.SWITCHING_PROTOCOLS or (
         response.content_type == EVENT_STREAM
     )
-
-
-def _host_name(request: web.Request) -> str | None:
-    """The Host header without its port; None when it is no name at all."""
-    try:
-        return urlsplit(f"//{request.host}").hostname
-    except ValueError:
-        return None
 
 
 def _route(request: web.Request) -> str:

@@ -328,7 +328,7 @@ SERVICE: Final[Described] = {
         also={503: _STATUS},
     ),
     ("GET", "/metrics"): SITE(
-        does="Give the metrics for Prometheus; beyond loopback a key is asked for.",
+        does="Give the metrics for Prometheus; without a key to programs on the same machine only.",
         gives=_FILE,
         content="text/plain",
         auth=Auth.KEY,

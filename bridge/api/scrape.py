@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from bridge.api.auth import refuse_proxied
 from bridge.api.keys import KEYS, MANAGER, METRICS, PORTS, SIBLINGS, SITE
+from bridge.api.proxies import forwarding_header
 from bridge.call.model import State
+from bridge.http_settings import LOCAL_NAMES, host_name
 
 METRICS_PATH = "/node/metrics"
 """Where siblings give each other their metrics."""
@@ -18,14 +21,30 @@ bridge_node_up """
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Give the metrics for Prometheus; beyond loopback a key is asked for."""
-    if not request.app[SITE].loopback:
-        request.app[KEYS].line(request)
+    """Return the metrics for Prometheus; a key is asked for, except of programs on this machine."""
+    if not _on_this_machine(request):
+        request.app[KEYS].check_metrics(request)
     siblings = request.app.get(SIBLINGS)
     texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(request.app)}
     if siblings is not None:
         texts |= await siblings.ask_all(METRICS_PATH)
     return web.Response(body=merge(texts), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _on_this_machine(request: web.Request) -> bool:
+    """Whether a request may read the metrics without a key.
+
+    Raises:
+        Unauthorized: it has no key, and a proxy passed it on.
+    """
+    keys, site = request.app[KEYS], request.app[SITE]
+    local = site.loopback and host_name(request.host) in LOCAL_NAMES
+    if not local or keys.guards_metrics:
+        return False
+    if forwarding_header(request) is not None and keys.shows_key(request):
+        return False
+    refuse_proxied(request, "metrics without a key are")
+    return True
 
 
 def own(app: web.Application) -> bytes:

@@ -40,6 +40,7 @@ from bridge.api.middleware import IN_ORDER, protect
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
+from bridge.api.scopes import Scopes
 from bridge.api.siblings import node_application
 from bridge.api.simulator import SIMULATOR
 from bridge.api.strangers import Strangers
@@ -51,6 +52,7 @@ from bridge.app.lines import (
     keys_of,
     lines_of,
     numbers_of,
+    webhook_keys_of,
     with_test_lines,
 )
 from bridge.app.peers import make_peers
@@ -260,10 +262,12 @@ def _admit(application: web.Application, settings: Settings, descriptors: int) -
         rate=RateLimit(0 if DIRECTORY in application else settings.limits.requests_per_minute),
         tickets=application[TICKETS],
         strangers=strangers,
+        scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings)),
     )
     application[APPS] = apps_of(settings)
     application[SITE] = Site(
         loopback=is_loopback(settings.http.host),
+        hosts=settings.http.hosts,
         cors_origins=frozenset(settings.http.cors_origins),
         web_root=WEB_ROOT,
         public_url=settings.http.public_url.rstrip("/"),

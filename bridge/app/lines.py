@@ -42,6 +42,11 @@ def keys_of(settings: Settings) -> dict[LineName, list[str]]:
     return {LineName(name): line.keys for name, line in settings.lines.items()}
 
 
+def webhook_keys_of(settings: Settings) -> dict[LineName, list[str]]:
+    """Return each line's keys for its engine's events."""
+    return {LineName(name): line.whatsapp.webhook_keys for name, line in settings.lines.items()}
+
+
 def apps_of(settings: Settings) -> dict[LineName, App]:
     """Give what Chirp's clients call an app: each line's numbers, and whether Meta rules it."""
     if not settings.lines:

@@ -52,13 +52,47 @@ async def test_every_answer_carries_a_request_id_of_its_own(client):
     "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "["]
 )
 async def test_on_loopback_a_foreign_host_name_is_refused(client, host):
-    response = await client.get("/healthz", headers={"Host": host})
+    response = await client.get("/call/status", headers=KEY | {"Host": host})
     assert response.status == 403
+    assert "http.allowed_hosts" in (await response.json())["error"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:9", "[::1]:8080"])
 async def test_on_loopback_local_names_are_answered(client, host):
-    assert (await client.get("/healthz", headers={"Host": host})).status == 200
+    assert (await client.get("/call/status", headers=KEY | {"Host": host})).status == 200
+
+
+HOSTS = {
+    "calls.example": 200,
+    "CALLS.example:8443": 200,
+    "public.example": 200,
+    "localhost:8080": 200,
+    "evil.example": 403,
+    "calls.example.evil.example": 403,
+}
+
+
+@pytest.mark.parametrize("listening", ["127.0.0.1", "0.0.0.0"])
+async def test_where_hosts_are_listed_these_and_our_own_are_answered(listening):
+    http = Http(
+        host=listening, allowed_hosts=["Calls.example"], public_url="https://public.example:444"
+    )
+    async with running(settings(http=http)) as client:
+        for host, status in HOSTS.items():
+            answer = await client.get("/call/status", headers=KEY | {"Host": host})
+            assert answer.status == status, host
+
+
+async def test_beyond_loopback_any_host_is_answered_where_none_is_listed():
+    http = Http(host="0.0.0.0", public_url="https://public.example")
+    async with running(settings(http=http)) as client:
+        answer = await client.get("/call/status", headers=KEY | {"Host": "any.example"})
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_probes_are_answered_under_any_name(client, path):
+    assert (await client.get(path, headers={"Host": "10.1.2.3"})).status == 200
 
 
 async def test_a_preflight_allows_the_key_header_from_any_origin(client):

@@ -258,7 +258,7 @@ async def test_a_missing_microphone_is_explained(server: Server, microphone, arg
 
 async def test_an_insecure_origin_is_explained(tmp_path: Path):
     """Beyond loopback and without TLS the browser gives no microphone."""
-    key = "a-key-for-this-test"
+    key = "a-long-key-for-this-test"
     keys = {"LINES__MAIN__KEYS": f'["{key}"]', "HTTP__HOST": "0.0.0.0"}
     with running(tmp_path / "bridge", key=key, **keys) as server:
         async with async_playwright() as playwright:

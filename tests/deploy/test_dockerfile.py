@@ -70,7 +70,9 @@ def test_the_image_does_not_run_as_root():
 
 
 def test_the_settings_of_the_image_are_settings():
-    settings = load(image().environment | {"BRIDGE_LINES__MAIN__KEYS": '["key"]'})
+    settings = load(
+        image().environment | {"BRIDGE_LINES__MAIN__KEYS": '["a-long-random-key-of-mine"]'}
+    )
     assert settings.http.host == "0.0.0.0"
     assert settings.nodes == 1
     assert settings.data.dir == "/app/data"
@@ -137,7 +139,7 @@ def test_without_a_key_the_image_stops_at_once_and_says_why(app):
 @pytest.mark.xdist_group("image")
 def test_with_a_key_the_image_serves_is_healthy_and_stops_when_told(app):
     key = {
-        "BRIDGE_LINES__MAIN__KEYS": '["a-key"]',
+        "BRIDGE_LINES__MAIN__KEYS": '["a-long-random-key-of-mine"]',
         "BRIDGE_HTTP__PORT": str(free_port()),
         "BRIDGE_RTC__BIND": '["127.0.0.1"]',
     }
