@@ -4,7 +4,7 @@ BridgeError                code, status, retry_after
 ├── InvalidRequest    400  field
 ├── Unauthorized      401  · Forbidden 403
 ├── NotFound          404  CallNotFound, LegNotFound  · MethodNotAllowed 405
-├── InvalidState      409  EngineOff
+├── InvalidState      409  CallEnded (404 in some faces), EngineOff
 ├── PayloadTooLarge   413
 ├── AddressBlocked    422
 ├── LimitExceeded     503  (429 for a rate, and for a call's streams)
@@ -88,6 +88,10 @@ class InvalidState(BridgeError):
 
     code = "invalid_state"
     status = 409
+
+
+class CallEnded(InvalidState):
+    """The call was known and has ended; faces that forget ended calls say `CallNotFound` instead."""
 
 
 class EngineOff(InvalidState):

@@ -63,7 +63,7 @@ class Limits(Section, frozen=True):
     overload_seconds: float = 5.0
     """After so long of overload new calls are refused; 0 = never."""
     kept_seconds: float = 3600.0
-    """How long an ended call stays known (409 instead of 404, its quality figures)."""
+    """How long an ended call stays known: its quality figures, and where its recording lies."""
     connections: int = 2048
     """HTTP connections at a time, for each node; half the file descriptors at most."""
     stranger_requests: int = 64

@@ -9,7 +9,7 @@ from aiohttp import web
 from bridge.api import render
 from bridge.api.auth import WAVIX_PATHS
 from bridge.api.faces import chirp_words, wadial_words, wavix_words
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, CallEnded, CallNotFound
 
 Envelope: TypeAlias = Callable[[BridgeError], web.Response]
 
@@ -19,6 +19,21 @@ ENVELOPES: Final[tuple[tuple[re.Pattern[str], Envelope], ...]] = (
     (re.compile(r"/api/v1/"), wadial_words.failure),
 )
 """Paths and who tells the errors there; the first pattern that matches from the beginning counts."""
+
+
+FORGETS_ENDED_CALLS: Final = re.compile(f"/call/|{WAVIX_PATHS.pattern}")
+"""Paths where an ended call is unknown, as the documents of ZuckZapGo, WaGo and Wavix have it.
+
+To ZuckZapGo's clients 409 says that the line's engine is off, and their documented answer is to connect it
+anew, which would end every other call of the line.
+"""
+
+
+def in_words_of(path: str, error: BridgeError) -> BridgeError:
+    """Return an error as the face of a path knows it."""
+    if isinstance(error, CallEnded) and FORGETS_ENDED_CALLS.match(path):
+        return CallNotFound(str(error))
+    return error
 
 
 def envelope(path: str) -> Envelope:

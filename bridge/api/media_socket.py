@@ -16,9 +16,9 @@ from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
+    CallEnded,
     CallNotFound,
     InvalidRequest,
-    InvalidState,
     NotFound,
     RemoteProtocolError,
 )
@@ -85,7 +85,7 @@ def _live_call(request: web.Request) -> tuple[CallRunner, LegOwner | None]:
     request.app[LINES].check_on(line)
     try:
         return request.app[MANAGER].live(line, call_id), access.owner
-    except InvalidState as error:
+    except CallEnded as error:
         raise CallNotFound("the call has ended") from error
 
 

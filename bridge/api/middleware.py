@@ -11,7 +11,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from bridge.api.auth import same_origin
-from bridge.api.envelope import envelope
+from bridge.api.envelope import envelope, in_words_of
 from bridge.api.keys import CONNECTIONS, KEYS, METRICS, SITE, STRANGERS
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.errors import (
@@ -54,7 +54,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     failure = envelope(request.path)
     try:
         return await handler(request)
-    except BridgeError as error:
+    except BridgeError as raised:
+        error = in_words_of(request.path, raised)
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unsupported):
             log.warning("request.failed", extra={"code": error.code, "route": _route(request)})
         return failure(error)

@@ -41,7 +41,7 @@ from bridge.call.leg_record import DepartedLegs, LegRecord
 from bridge.call.limits import CallLimits
 from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
 from bridge.call.routing import RoutedLeg, routing_table
-from bridge.errors import InvalidState, LegNotFound, Unsupported
+from bridge.errors import CallEnded, InvalidState, LegNotFound, Unsupported
 
 TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
     State.INITIATED: {
@@ -168,7 +168,7 @@ class CallMachine:
     def _refuse(self, event: events.Event) -> list[Command]:
         wanted = isinstance(event, events.LegAdded | events.Request)
         if wanted and not isinstance(event, events.CloseRequested):
-            raise InvalidState("the call has ended")
+            raise CallEnded("the call has ended")
         return []
 
     def check_kind(self, kind: LegKind) -> None:

@@ -24,7 +24,7 @@ from bridge.call.model import (
 from bridge.call.notices import CallEvent
 from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
-from bridge.errors import CallNotFound, InvalidState, LimitExceeded
+from bridge.errors import CallEnded, CallNotFound, LimitExceeded
 from bridge.legs.base import Leg
 from bridge.legs.dial import Dialer, DialOrder
 from bridge.metrics.registry import Metrics
@@ -200,13 +200,13 @@ class Manager:
 
         Raises:
             CallNotFound: this line never had such a call.
-            InvalidState: the call has ended.
+            CallEnded: it was one, and has ended.
         """
         runner = self._calls.get(CallId(call_id))
         if runner is not None and runner.facts.line == line:
             return runner
         self.record(line, call_id)
-        raise InvalidState("the call has ended")
+        raise CallEnded("the call has ended")
 
     def running(self, call_id: CallId) -> CallRunner | None:
         """Return a live call of any line; None when there is none."""

@@ -13,7 +13,14 @@ from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
-from bridge.errors import BridgeError, DatabaseFailed, InvalidRequest, InvalidState, StorageFull
+from bridge.errors import (
+    BridgeError,
+    CallEnded,
+    DatabaseFailed,
+    InvalidRequest,
+    InvalidState,
+    StorageFull,
+)
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.files import WAV
 from bridge.media.keeper import Keeper
@@ -91,6 +98,8 @@ class Recordings:
         self.rules = rules
         self._events = RecordingEvents(manager, publish, observer)
         self._tracks: dict[CallId, list[_Track]] = {}
+        self._written: dict[CallId, list[_Track]] = {}
+        """Tracks that are over, while their files are finished."""
         self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
@@ -170,18 +179,26 @@ class Recordings:
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
         """End a call's recording; returns once the files are written.
 
-        One that failed before it was stopped is given as it failed.
+        One that failed before it was stopped is given as it failed, and of a call that has ended its
+        last recording: both sides may hang up before anybody stops it.
 
         Raises:
             CallNotFound: the line never had such a call.
+            CallEnded: it has ended, and was not recorded.
             InvalidState: it is not being recorded.
         """
         record = self._manager.record(line, call_id)
-        call = record.facts.call_id
+        call, ended = record.facts.call_id, record.reason is not None
+        if ended:
+            unfinished = [*self._tracks.get(call, ()), *self._written.get(call, ())]
+            await asyncio.gather(*(track.over for track in unfinished))
         tracks = self._tracks.get(call)
-        if not tracks:
-            if failed := await self._failed_last(line, call):
-                return failed
+        if not tracks or ended:
+            last = await self._last(line, call)
+            if found := [track for track in last if ended or track.status == "failed"]:
+                return found
+            if ended:
+                raise CallEnded("the call has ended, and was not recorded")
             raise InvalidState("the call is not being recorded")
         over = asyncio.get_running_loop().time()
         for track in tracks:
@@ -305,11 +322,11 @@ class Recordings:
         tracks[:] = [track for track in tracks if track.recording is not recording]
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
 
-    async def _failed_last(self, line: LineName, call: CallId) -> list[Recording]:
-        """Give what failed of a call's last recording."""
+    async def _last(self, line: LineName, call: CallId) -> list[Recording]:
+        """Return the tracks of a call's last recording."""
         found = await self.archive.of_call(line, call)
         last = max((recording.started_at for recording in found), default="")
-        return [track for track in found if track.status == "failed" and track.started_at == last]
+        return [track for track in found if track.started_at == last]
 
     def _confine(self, path: str) -> str:
         root = self.rules.root.resolve()
@@ -333,6 +350,7 @@ class Recordings:
         self._tracks[call].remove(track)
         if not self._tracks[call]:
             del self._tracks[call]
+        self._written.setdefault(call, []).append(track)
         self._tasks.spawn(self._finish(track), name=f"recorded {track.recording.recording_id}")
 
     async def _finish(self, track: _Track) -> None:
@@ -350,9 +368,17 @@ class Recordings:
                 track.over.set_exception(error)
                 track.over.exception()  # nobody need wait for it
             raise
+        finally:
+            self._forget_written(track)
         if not track.over.done():
             track.over.set_result(recording)
         self._ended(recording, track.leg.failure)
+
+    def _forget_written(self, track: _Track) -> None:
+        written = self._written[track.recording.call_id]
+        written.remove(track)
+        if not written:
+            del self._written[track.recording.call_id]
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._events.ended(recording, reason)

@@ -132,12 +132,12 @@ async def test_an_unknown_call_is_a_404(client, verb):
 
 
 @pytest.mark.parametrize("verb", ["answer", "hangup", "mute", "dtmf"])
-async def test_an_ended_call_is_a_409(client, verb):
+async def test_an_ended_call_is_a_404_too(client, verb):
     call_id = await client.dial(ECHO)
     await client.data("/call/hangup", {"callId": call_id})
     body = {"callId": call_id, "muted": True, "digits": "1"}
     response = await client.post(f"/call/{verb}", body)
-    assert response.status == 409
+    assert response.status == 404
 
 
 @pytest.mark.parametrize("body", [{}, {"muted": "yes"}, {"muted": 1}])

@@ -220,7 +220,7 @@ async def test_a_call_of_a_lost_node_has_ended_as_node_lost_for_the_others(nodes
     first.bridge.application[DIRECTORY]._file.lost(1)
     response = await first.http.get(f"/call/{call_id}/quality", headers=KEY)
     assert (await response.json())["data"]["endReason"] == "node_lost"
-    assert (await post(first, "/call/hangup", {"callId": call_id})).status == 409
+    assert (await post(first, "/call/hangup", {"callId": call_id})).status == 404
 
 
 async def test_an_owner_that_goes_while_it_answers_is_a_502(nodes):

@@ -153,7 +153,7 @@ async def test_there_is_no_ticket_for_a_call_that_is_not_there(client, call):
 
 async def test_there_is_no_ticket_for_a_call_that_has_ended(client, call_id):
     await client.data("/call/hangup", {"callId": call_id})
-    assert (await client.post(f"/call/{call_id}/ticket", {})).status == 409
+    assert (await client.post(f"/call/{call_id}/ticket", {})).status == 404
 
 
 async def test_there_is_no_ticket_without_a_key(client, call_id):

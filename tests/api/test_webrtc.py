@@ -184,10 +184,10 @@ async def test_an_offer_for_a_call_that_never_was_is_a_404(client):
     await refused(await post_offer(client, "00FF"), 404)
 
 
-async def test_an_offer_for_an_ended_call_is_a_409(client):
+async def test_an_offer_for_an_ended_call_is_a_404(client):
     call_id = await client.dial(ECHO)
     await client.data("/call/hangup", {"callId": call_id})
-    await refused(await post_offer(client, call_id), 409, "ended")
+    await refused(await post_offer(client, call_id), 404, "ended")
 
 
 async def test_another_lines_call_is_a_404_in_every_way():

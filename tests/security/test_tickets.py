@@ -251,7 +251,7 @@ async def test_a_ticket_dies_with_its_call(client, call_id):
             response = await client.get(path, headers=headers)
             assert response.status == 401, path
             assert "ended" in (await response.json())["error"]
-        assert (await ask_offer(client, call_id, headers)).status == 409
+        assert (await ask_offer(client, call_id, headers)).status == 404
 
 
 @pytest.mark.parametrize("field", ["party", "identity"])

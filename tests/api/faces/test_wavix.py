@@ -274,7 +274,7 @@ async def test_a_live_call_gets_another_tag(client):
     assert (status, list(answer["errors"])) == (400, ["tag"])
     await ask(client, "DELETE", f"/v1/call/{call_id}")
     assert (await show(client, call_id))["tag"] == "two"
-    assert (await ask(client, "PATCH", f"/v1/call/{call_id}", {"tag": "x"}))[0] == 409
+    assert (await ask(client, "PATCH", f"/v1/call/{call_id}", {"tag": "x"}))[0] == 404
 
 
 async def test_a_call_is_transferred_to_a_number(client):
