@@ -24,6 +24,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/app/peers.py": "as app/build.py",
     "bridge/app/recordings.py": "as app/build.py",
     "bridge/app/services.py": "as app/build.py",
+    "bridge/node/recording_rules.py": "what tests/node/test_recording.py and tests/api/test_ended_calls.py try",
     "bridge/node/pulse.py": "runs in every test of tests/api and tests/calls",
     "bridge/api/keys.py": "names only",
     "bridge/api/routes.py": "a list; every route has its test in tests/api",

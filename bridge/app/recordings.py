@@ -10,7 +10,8 @@ from bridge.media.archive import Archive, Rules
 from bridge.media.room import Room
 from bridge.net.storage import Account, Bucket
 from bridge.node.announcement import Announcement, beep
-from bridge.node.recording import RecordingRules, Recordings
+from bridge.node.recording import Recordings
+from bridge.node.recording_rules import RecordingRules
 from bridge.settings import Settings
 
 CONSENT_FILE = "consent.wav"

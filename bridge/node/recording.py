@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from bridge.call import events
@@ -25,11 +24,11 @@ from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.files import WAV
 from bridge.media.keeper import Keeper
 from bridge.media.recording import DISK_FULL, RecorderLeg, Span
-from bridge.media.room import Room
 from bridge.net.storage import Store
 from bridge.node.announcement import Announcement
 from bridge.node.manager import Manager
 from bridge.node.recording_events import Observer, RecordingEvents
+from bridge.node.recording_rules import RecordingRules, last_of_call
 from bridge.node.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -44,22 +43,6 @@ AGAIN_SECONDS: Final = 10.0
 CUT_OFF: Final = "cut_off"
 """Nothing was written yet when the process ended."""
 THREADS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingRules:
-    """What may be recorded, and where."""
-
-    root: Path
-    """The folder that paths chosen by callers lie in."""
-    room: Room
-    """What the disk has left; recordings stop before it is full."""
-    automatic: Callable[[LineName], bool]
-    """Whether a line's calls are recorded without being asked for."""
-    redirect: bool = False
-    """Whether who follows a signed link is sent to the store."""
-    announcement: Announcement | None = None
-    """What all hear before anything is recorded."""
 
 
 @dataclass(slots=True, eq=False)
@@ -194,7 +177,7 @@ class Recordings:
             await asyncio.gather(*(track.over for track in unfinished))
         tracks = self._tracks.get(call)
         if not tracks or ended:
-            last = await self._last(line, call)
+            last = await last_of_call(self.archive, line, call)
             if found := [track for track in last if ended or track.status == "failed"]:
                 return found
             if ended:
@@ -321,12 +304,6 @@ class Recordings:
         tracks = self._tracks[recording.call_id]
         tracks[:] = [track for track in tracks if track.recording is not recording]
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
-
-    async def _last(self, line: LineName, call: CallId) -> list[Recording]:
-        """Return the tracks of a call's last recording."""
-        found = await self.archive.of_call(line, call)
-        last = max((recording.started_at for recording in found), default="")
-        return [track for track in found if track.started_at == last]
 
     def _confine(self, path: str) -> str:
         root = self.rules.root.resolve()
