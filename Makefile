@@ -63,9 +63,10 @@ lock:  ## write the lock files anew from pyproject.toml and package.json
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
 	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
 	npm install --package-lock-only --ignore-scripts
+	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
 
 clean:  ## remove what make brought and the caches; the data folder stays
-	rm -rf $(VENV) .venv-lock node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-lock node_modules tests/stacks/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A folder left by a broken first try (no pip in it) is made again.

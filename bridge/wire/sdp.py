@@ -11,17 +11,23 @@ from typing import Final, Literal
 from bridge.errors import SdpError
 from bridge.wire.sdp_lines import Description, Media, Section, split_description
 from bridge.wire.sdp_transport import Candidate, read_transport, write_candidate
+from bridge.wire.sdp_unused import (
+    OfferedLine,
+    carries_transport,
+    keep_line,
+    read_line,
+    reject_line,
+)
 
 __all__ = [
     "ASKED_BITRATE",
     "Candidate",
     "LocalAudio",
-    "OfferedLine",
     "RemoteAudio",
     "answer_direction",
     "answer_setup",
     "parse_offer",
-    "reject_line",
+    "transport_lines",
     "write_answer",
 ]
 
@@ -55,20 +61,6 @@ _SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
 
 _LARGEST_PAYLOAD_TYPE: Final = 127
 _RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # would look like RTCP on a shared port, RFC 5761 §4
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedLine:
-    """One media line of an offer, as far as the answer has to mirror it."""
-
-    kind: str
-    port: int
-    protocol: str
-    formats: tuple[str, ...]
-    mid: str
-    """"" without one."""
-    bundled: bool
-    """Whether it is in the BUNDLE group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +147,40 @@ def answer_setup(offered: str) -> Literal["active", "passive"]:
 
 
 def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
-    """Answer an offer: the audio line is accepted, every other line rejected."""
+    """Answer an offer: the audio line is accepted, every other rejected or, for the peer, kept."""
     accepted = remote.lines[remote.index]
-    lines = [
+    transport = transport_lines(local)
+    bundle: list[str] = []
+    lines: list[str] = []
+    for line in remote.lines:
+        kept = carries_transport(line, accepted)
+        if line is accepted:
+            lines.extend(_accept_audio(remote, local))
+        elif kept:
+            lines.extend(keep_line(line, transport, _address(local), _candidate_lines(local)))
+        else:
+            lines.extend(reject_line(line, transport))
+        if kept or (line is accepted and line.bundled):
+            bundle.append(line.mid)
+    head = [
         "v=0",
         f"o=- {local.session_id} {local.session_version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
+        *([f"a=group:BUNDLE {' '.join(bundle)}"] if bundle else []),
+        "a=msid-semantic:WMS *",
     ]
-    if accepted.bundled:
-        lines.append(f"a=group:BUNDLE {accepted.mid}")
-    lines.append("a=msid-semantic:WMS *")
-    for index, line in enumerate(remote.lines):
-        lines.extend(_accept_audio(remote, local) if index == remote.index else reject_line(line))
-    return "\r\n".join(lines) + "\r\n"
+    return "\r\n".join([*head, *lines]) + "\r\n"
+
+
+def transport_lines(local: LocalAudio) -> tuple[str, ...]:
+    """Write our side of ICE and DTLS but for the candidates."""
+    return (
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.pwd}",
+        f"a=fingerprint:sha-256 {local.fingerprint}",
+        f"a=setup:{local.setup}",
+    )
 
 
 def _choose_line(description: Description) -> int:
@@ -225,15 +237,9 @@ def _read_audio(description: Description, index: int) -> RemoteAudio:
         maxptime=_read_milliseconds(media, "maxptime"),
         protocol=media.protocol,
         reduced_size_rtcp=media.has("rtcp-rsize"),
-        lines=tuple(
-            OfferedLine(
-                line.kind, line.port, line.protocol, line.formats, line.mid,
-                bundled=bool(line.mid) and line.mid in description.bundle,
-            )
-            for line in description.media
-        ),
+        lines=tuple(read_line(line, description.bundle) for line in description.media),
         audio_level_id=_read_audio_level(media),
-    )  # fmt: skip
+    )
 
 
 def _transport_levels(description: Description, media: Media) -> list[Section]:
@@ -329,15 +335,6 @@ def _read_milliseconds(media: Media, name: str) -> int | None:
     return int(match[1])
 
 
-def reject_line(line: OfferedLine) -> Iterator[str]:
-    """Write the lines that reject a media line of an offer (RFC 3264 §6)."""
-    yield f"m={line.kind} 0 {line.protocol} {line.formats[0]}"
-    yield "c=IN IP4 0.0.0.0"
-    if line.mid:
-        yield f"a=mid:{line.mid}"
-    yield "a=inactive"
-
-
 def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     opus, events = remote.opus_payload_type, remote.telephone_events
     direction = answer_direction(remote.direction)
@@ -345,10 +342,7 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     if remote.mid:
         yield f"a=mid:{remote.mid}"
     yield f"a={direction}"
-    yield f"a=ice-ufrag:{local.ufrag}"
-    yield f"a=ice-pwd:{local.pwd}"
-    yield f"a=fingerprint:sha-256 {local.fingerprint}"
-    yield f"a=setup:{local.setup}"
+    yield from transport_lines(local)
     yield "a=rtcp-mux"
     if remote.reduced_size_rtcp:
         yield "a=rtcp-rsize"
@@ -371,17 +365,26 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     yield f"a=ssrc:{local.ssrc} cname:{local.cname}"
     if sends:
         yield f"a=ssrc:{local.ssrc} msid:{local.cname} audio"
-    for candidate in local.candidates:
-        yield f"a=candidate:{write_candidate(candidate)}"
-    yield "a=end-of-candidates"
+    yield from _candidate_lines(local)
 
 
-def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
+def _candidate_lines(local: LocalAudio) -> list[str]:
+    written = [f"a=candidate:{write_candidate(candidate)}" for candidate in local.candidates]
+    return [*written, "a=end-of-candidates"]
+
+
+def _address(local: LocalAudio) -> tuple[int, str]:
+    """Return the port, and the line that tells the address."""
     port, host = 9, "0.0.0.0"  # noqa: S104 - stands for "no address" (RFC 9429 §5.3.1)
     if local.candidates:
         port, host = local.candidates[0].port, local.candidates[0].host
+    return port, f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"
+
+
+def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
+    port, connection = _address(local)
     # A browser sends redundancy only where it is the first choice.
     red = () if remote.red_payload_type is None else (remote.red_payload_type,)
     formats = " ".join(map(str, (*red, remote.opus_payload_type, *remote.telephone_events)))
     yield f"m=audio {port} {remote.protocol} {formats}"
-    yield f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"
+    yield connection

@@ -15,10 +15,11 @@ from bridge.wire.sdp import (
     RemoteAudio,
     answer_direction,
     parse_offer,
-    reject_line,
+    transport_lines,
 )
 from bridge.wire.sdp_lines import split_description
 from bridge.wire.sdp_transport import write_candidate
+from bridge.wire.sdp_unused import reject_line
 
 __all__ = [
     "EXPECTED",
@@ -120,7 +121,7 @@ def write_plain_answer(remote: RemoteAudio, local: LocalAudio) -> str:
     lines = [*_head(local, bundled=accepted.mid if accepted.bundled else "")]
     for index, line in enumerate(remote.lines):
         if index != remote.index:
-            lines.extend(reject_line(line))
+            lines.extend(reject_line(line, transport_lines(local)))
             continue
         lines.extend(
             _audio_line(
@@ -165,10 +166,7 @@ def _audio_line(
     yield f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"
     for candidate in local.candidates:
         yield f"a=candidate:{write_candidate(candidate)}"
-    yield f"a=ice-ufrag:{local.ufrag}"
-    yield f"a=ice-pwd:{local.pwd}"
-    yield f"a=fingerprint:sha-256 {local.fingerprint}"
-    yield f"a=setup:{local.setup}"
+    yield from transport_lines(local)
     if mid:
         yield f"a=mid:{mid}"
     yield f"a={direction}"
