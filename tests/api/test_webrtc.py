@@ -79,8 +79,7 @@ async def test_every_offer_of_a_real_client_is_answered_readably(client, name):
     offered = SessionDescription.parse(offer(name))
     answer = SessionDescription.parse((await response.json())["sdp"])
     assert [media.kind for media in answer.media] == [media.kind for media in offered.media]
-    [accepted] = [media for media in answer.media if media.port]
-    assert accepted.kind == "audio"
+    [accepted] = [media for media in answer.media if media.port and media.kind == "audio"]
     assert accepted.ice is not None
     assert accepted.dtls is not None
     assert accepted.ice.usernameFragment
