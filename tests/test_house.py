@@ -41,6 +41,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/recording_events.py": "tests/node/test_recording.py goes through it",
     "bridge/api/recording_files.py": "tests/api/test_recording_store.py goes through it",
     "bridge/api/faces/wavix_numbers.py": "tests/api/faces/test_called_number.py goes through it",
+    "bridge/media/recording_search.py": "tests/api/faces/test_wavix_recordings.py goes through it",
     "bridge/api/faces/wadial_audio.py": "tests/api/test_playback.py goes through it",
     "bridge/metrics/agent.py": "tests/agent/test_session.py and tests/calls/test_agent.py go through it",
     "bridge/net_settings.py": "tests/test_settings.py goes through it",

@@ -127,7 +127,8 @@ class Body:
         """
         value = self.optional_text(*names)
         if not value:
-            raise InvalidRequest(f"missing {names[0]} in payload", field=names[0])
+            name = self.spelt(*names)
+            raise InvalidRequest(f"missing {name} in payload", field=name)
         return value
 
     def optional_text(self, *names: str) -> str | None:
@@ -142,7 +143,8 @@ class Body:
         """
         value = self.optional_flag(*names)
         if value is None:
-            raise InvalidRequest(f"missing {names[0]} in payload", field=names[0])
+            name = self.spelt(*names)
+            raise InvalidRequest(f"missing {name} in payload", field=name)
         return value
 
     def optional_flag(self, *names: str) -> bool | None:
@@ -156,6 +158,12 @@ class Body:
     def has(self, *names: str) -> bool:
         """Whether one of the fields is there, and not null."""
         return any(self._fields.get(name) is not None for name in names)
+
+    def spelt(self, *names: str) -> str:
+        """Return under which of its names a field is there, the first where it is missing."""
+        there = [name for name in names if name in self._fields]
+        used = [name for name in there if self._fields[name] is not None]
+        return next(iter((*used, *there)), names[0])
 
     def names(self, name: str) -> bool:
         """Whether the field is there, be it null."""
@@ -194,8 +202,9 @@ class Body:
         """
         value = next((self._fields[n] for n in names if self._fields.get(n) is not None), default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            name = self.spelt(*names)
             raise InvalidRequest(
-                f"{names[0]}: expected a whole number from {least} to {most}", field=names[0]
+                f"{name}: expected a whole number from {least} to {most}", field=name
             )
         return value
 
@@ -207,9 +216,12 @@ class Body:
         """
         return self.number(*names, default=0, least=1, most=most) if self.has(*names) else 0
 
-    def call_id(self) -> str:
-        """Give the id of the call that the request is about, native whatever form it came in."""
-        text = self.text(*CALL_ID)
+    def call_id(self, *names: str) -> str:
+        """Return the id of the call that the request is about, native whatever form it came in.
+
+        `names` are those that its face writes first: a missing id is missed by the first of them.
+        """
+        text = self.text(*names, *CALL_ID)
         return native(text) or text
 
     def leg_id(self) -> str | None:
@@ -225,7 +237,7 @@ class Body:
         for name in names:
             if isinstance(self._fields.get(name), int) and not isinstance(self._fields[name], bool):
                 return self._digits(str(self._fields[name]), name)
-        return self._digits(self.text(*names), names[0])
+        return self._digits(self.text(*names), self.spelt(*names))
 
     def peer(self, *names: str) -> str:
         """Give whom to ring over WhatsApp: a number as `phone` does, or a hidden one as `digits@lid`.
@@ -235,7 +247,8 @@ class Body:
         """
         text = next((t for n in names if isinstance(t := self._fields.get(n), str)), "").strip()
         if text.endswith("@g.us"):
-            raise InvalidRequest(f"{names[0]}: a group cannot be rung", field=names[0])
+            name = self.spelt(*names)
+            raise InvalidRequest(f"{name}: a group cannot be rung", field=name)
         hidden = _LID.fullmatch(text)
         return text if hidden else self.phone(*names)
 
@@ -245,9 +258,9 @@ class Body:
         Raises:
             InvalidRequest: missing, or not one to 64 of 0-9, *, #, A-D.
         """
-        digits = self.text("digits", "Digits")
+        digits, name = self.text("digits", "Digits"), self.spelt("digits", "Digits")
         if not _DIGITS.fullmatch(digits):
-            raise InvalidRequest("digits: expected 1 to 64 of 0-9, *, #, A-D", field="digits")
+            raise InvalidRequest(f"{name}: expected 1 to 64 of 0-9, *, #, A-D", field=name)
         return digits.upper()
 
     def _digits(self, text: str, name: str) -> str:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from bridge.api.faces.wavix_numbers import NUMBER, NUMBERS
+from bridge.api.faces.wavix_recordings import RECORDING, RECORDINGS_PATH
 from bridge.api.openapi_words import (
     ANYTHING,
     CALL,
@@ -165,6 +166,17 @@ _NUMBER_FIELDS: Final = {
     "number": text("digits; the `id` is the same"),
     "call_status_url": maybe(URL),
 }
+_RECORDING: Final = shape(
+    {
+        "id": COUNT,
+        "created_at": MOMENT,
+        "duration": COUNT,
+        "from": text(),
+        "to": text(),
+        "call_uuid": text(),
+        "url": text("the WAV, good for an hour, without a key"),
+    }
+)
 _STOP: Final = WAVIX(does="Stop a stream of a call.", gives=_SUCCESS, errors=CALL)
 
 OPERATIONS: Final[Described] = {
@@ -248,6 +260,30 @@ OPERATIONS: Final[Described] = {
         takes=shape({"call_status_url": maybe(URL)}),
         gives=shape({**_NUMBER_FIELDS, "secret?": text()}),
         errors=(400, 404, 422, 501, 503),
+    ),
+    ("GET", RECORDINGS_PATH): WAVIX(
+        does="List the recordings, one for each call, newest first.",
+        query={
+            **PAGES,
+            "from_date?": text("a day, YYYY-MM-DD"),
+            "to_date?": text("likewise"),
+            "from?": PHONE,
+            "to?": PHONE,
+            "call_uuid?": text(),
+            "dids[]?": PHONE,
+            "sip_trunks[]?": text("there are none: nothing is found"),
+        },
+        gives=pages(_RECORDING),
+        errors=(400, 404, 503),
+    ),
+    ("GET", RECORDING): WAVIX(
+        does="Return a recording by its id; by its call's id, lead to its file (302).",
+        gives=_RECORDING,
+        errors=(404, 503),
+        also={302: None},
+    ),
+    ("DELETE", RECORDING): WAVIX(
+        does="Delete a recording for good.", gives=_SUCCESS, errors=(404, 503)
     ),
     ("POST", ONE + "/answer"): _ANSWER,
     ("POST", NEWER + "/answer"): _ANSWER,

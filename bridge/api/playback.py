@@ -21,7 +21,7 @@ async def play(request: web.Request) -> web.Response:
     """Play a URL, base64, an asset or a file of the media folder into a call."""
     line = request.app[KEYS].line(request)
     body = await read_body(request)
-    call_id = body.call_id()
+    call_id = body.call_id(*(("CallID",) if _is_of_wago(body) else ()))
     options = PlaybackOptions(
         delay_seconds=body.number("delayMs", default=0, least=0, most=MOST_DELAY_MS) / 1000,
         repeats=body.number("repeat", default=1, least=1, most=MOST_REPEATS),
@@ -70,8 +70,11 @@ async def _pause(request: web.Request, *, paused: bool) -> web.Response:
 
 async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
     named = {name: text for name in SOURCES if (text := body.optional_text(name))}
+    if not named and _is_of_wago(body):
+        raise InvalidRequest("missing AudioFile in payload", field="AudioFile")
     if len(named) != 1:
-        raise InvalidRequest(f"expected exactly one of {', '.join(SOURCES)}", field=SOURCES[0])
+        field = next(reversed(named), body.spelt(*SOURCES))
+        raise InvalidRequest(f"expected exactly one of {', '.join(SOURCES)}", field=field)
     [(name, text)] = named.items()
     sounds = request.app[SOUNDS]
     match name:
@@ -83,6 +86,11 @@ async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
             return await request.app[ASSETS].find(line, text)
         case _:
             return sounds.file(text)
+
+
+def _is_of_wago(body: Body) -> bool:
+    """Whether a request is spelt as WaGo's clients spell it."""
+    return body.names("AudioFile") or body.names("CallID")
 
 
 def _heard(text: str | None) -> Heard:

@@ -17,7 +17,7 @@ async def record(request: web.Request) -> web.Response:
     """Record what the far party says into a file of the media folder (WaGo)."""
     line = request.app[KEYS].line(request)
     body = await read_body(request)
-    call_id = body.call_id()
+    call_id = body.call_id("CallID")
     native = request.app[MANAGER].live(line, call_id).facts.call_id
     path = body.optional_text("Path", "path") or f"files/calls/{native}.wav"
     recordings = request.app[RECORDINGS]

@@ -33,6 +33,7 @@ from bridge.api.faces import (
     wavix_audio,
     wavix_hooks,
     wavix_numbers,
+    wavix_recordings,
     zuckzapgo,
 )
 
@@ -88,6 +89,7 @@ ROUTES = (
     *chirp_recordings.ROUTES,
     *wavix_hooks.ROUTES,
     *wavix_numbers.ROUTES,
+    *wavix_recordings.ROUTES,
     *wavix.ROUTES,
     *wavix_audio.ROUTES,
 )

@@ -43,8 +43,9 @@ def event_names(body: Body, *names: str) -> tuple[str, ...]:
     if len(listed) > MOST_EVENTS or not all(
         isinstance(name, str) and _EVENT.fullmatch(name) for name in listed
     ):
+        name = body.spelt(*names)
         raise InvalidRequest(
-            f"{names[0]}: expected a list of at most {MOST_EVENTS} event names", field=names[0]
+            f"{name}: expected a list of at most {MOST_EVENTS} event names", field=name
         )
     return tuple(listed)
 

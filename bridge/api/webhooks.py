@@ -279,7 +279,8 @@ def _format(body: Body, default: Format) -> Format:
     if text is None:
         return default
     if text not in tuple(Format):
-        raise InvalidRequest('format: expected "json" or "form"', field="format")
+        name = body.spelt("format", "Format")
+        raise InvalidRequest(f'{name}: expected "json" or "form"', field=name)
     return Format(text)
 
 

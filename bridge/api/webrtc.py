@@ -36,7 +36,7 @@ async def offer(request: web.Request) -> web.Response:
     """Answer a browser's offer: a new leg, or with `legID` a change to the one it has."""
     access = request.app[KEYS].access(request)
     body = await read_body(request)
-    call_id = body.call_id()
+    call_id = body.call_id("callID")
     line = access.to(call_id)
     kind = body.optional_text("type")
     if kind not in (None, "offer"):

@@ -11,10 +11,11 @@ from typing import Final
 
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.audio.wav import header
-from bridge.call.model import CallId, LineName
+from bridge.call.model import CallId, LineName, Parties
 from bridge.errors import NotFound
 from bridge.media import files
 from bridge.media.files import OGG, WAV, File, Files, Place
+from bridge.media.recording_search import RecordingSearch
 from bridge.net.database import Database
 from bridge.wire.moment import moment
 
@@ -36,6 +37,11 @@ CREATE INDEX IF NOT EXISTS recordings_of_calls ON recordings (line, call_id);
 CREATE TABLE IF NOT EXISTS recording_formats (
     recording_id TEXT PRIMARY KEY,
     format TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recorded_calls (
+    call_id TEXT PRIMARY KEY,
+    from_party TEXT NOT NULL,
+    to_party TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 _COLUMNS: Final = (
@@ -113,13 +119,19 @@ class Archive:
         self._opened = moment(datetime.now(UTC))
         database.create(SCHEMA)
         self.files = Files(database, node=node, nodes=nodes)
+        self.search = RecordingSearch(database)
 
     def path(self, recording: Recording) -> Path:
         """Say where a recording's file lies."""
         return self.folder / recording.key
 
     async def begin(
-        self, line: LineName, call_id: CallId, keys: Mapping[str, str | None], form: str = WAV
+        self,
+        line: LineName,
+        call_id: CallId,
+        keys: Mapping[str, str | None],
+        form: str = WAV,
+        parties: Parties | None = None,
     ) -> list[Recording]:
         """Write down which tracks are being recorded; their folders exist afterwards.
 
@@ -128,6 +140,7 @@ class Archive:
             call_id: which.
             keys: by kind, the path below the storage folder that was chosen for it, if one was.
             form: of `files.CONTENT_TYPES`, what they are wanted as besides.
+            parties: who speaks with whom; kept as long as the recordings.
         """
         now = datetime.now(UTC)
         taken = await self._database.run(lambda db: _taken(db, call_id))
@@ -138,7 +151,14 @@ class Archive:
         recordings = [replace(recording, format=form) for recording in recordings]
         for recording in recordings:
             self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await self._database.run(lambda db: _insert(db, recordings))
+        who = parties or Parties()
+
+        def work(db: sqlite3.Connection) -> None:
+            _insert(db, recordings)
+            row = (call_id, who.from_, who.to)
+            db.execute("INSERT OR REPLACE INTO recorded_calls VALUES (?, ?, ?)", row)
+
+        await self._database.run(work)
         return recordings
 
     async def finish(
@@ -208,6 +228,11 @@ class Archive:
             row = (recording.recording_id,)
             db.execute("DELETE FROM recordings WHERE recording_id = ?", row)
             db.execute("DELETE FROM recording_formats WHERE recording_id = ?", row)
+            db.execute(
+                "DELETE FROM recorded_calls WHERE call_id = ?1 "
+                "AND NOT EXISTS (SELECT 1 FROM recordings WHERE call_id = ?1)",
+                (recording.call_id,),
+            )
             return files.drop(db, recording.recording_id, stored=self._rules.stored)
 
         for key in {recording.key, *await self._database.run(gone)}:

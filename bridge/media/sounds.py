@@ -27,6 +27,8 @@ class Sound:
 
     path: Path
     release: Callable[[], None] = lambda: None
+    field: str = ""
+    """Which field of a request named it; empty for none."""
 
 
 class Sounds:
@@ -69,7 +71,7 @@ class Sounds:
             raise InvalidRequest("the file lies outside media.root", field="AudioFile")
         if not found:
             raise NotFound("there is no such file below media.root")
-        return Sound(path)
+        return Sound(path, field="AudioFile")
 
     async def content(self, text: str, field: str) -> Sound:
         """Keep what a request carries in base64, with or without a `data:` prefix.
@@ -81,7 +83,7 @@ class Sounds:
             PayloadTooLarge: it is over `MOST_BYTES`.
         """
         begin = text.find(",") + 1 if text.startswith("data:") else 0
-        sound = self._empty()
+        sound = self._empty(field)
         try:
             size = await _decode(text, begin, sound.path)
         except ValueError:
@@ -97,7 +99,7 @@ class Sounds:
 
     def kept(self, data: bytes) -> Sound:
         """Keep the bytes of a sound file until it has been played."""
-        sound = self._empty()
+        sound = self._empty("")
         sound.path.write_bytes(data)
         return sound
 
@@ -114,7 +116,7 @@ class Sounds:
             raise InvalidRequest("playing URLs is switched off (media.urls)", field=field)
         if not url.lower().startswith(("http://", "https://")):
             raise InvalidRequest(f"{field}: expected an http or https URL", field=field)
-        sound = self._empty()
+        sound = self._empty(field)
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 await self._fetch(line, url, sound.path)
@@ -122,7 +124,7 @@ class Sounds:
             sound.release()
             if isinstance(error, aiohttp.InvalidURL):
                 raise InvalidRequest(f"{field}: expected a URL", field=field) from None
-            raise InvalidMedia("the URL did not give a file in time") from None
+            raise InvalidMedia("the URL did not give a file in time", field=field) from None
         except BaseException:
             sound.release()
             raise
@@ -150,10 +152,10 @@ class Sounds:
                         raise PayloadTooLarge("the URL's file is over 32 MB")
                     file.write(piece)
 
-    def _empty(self) -> Sound:
+    def _empty(self, field: str) -> Sound:
         with tempfile.NamedTemporaryFile(dir=self._spool, delete=False) as file:
             path = Path(file.name)
-        return Sound(path, lambda: path.unlink(missing_ok=True))
+        return Sound(path, lambda: path.unlink(missing_ok=True), field)
 
 
 async def _decode(text: str, begin: int, path: Path) -> int:

@@ -18,8 +18,10 @@ from bridge.wire.media_stream import Channel, StreamFacts, StreamWriter
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS: Final = 10.0
-"""From the dialling to the end of the WebSocket's handshake."""
+CONNECT_SECONDS: Final = 2.6
+"""From the dialling to the end of the WebSocket's handshake, of one attempt."""
+PAUSES: Final = (0.5, 1.5)
+"""Between two attempts; with all of them a customer who is not there is told of within 10 s."""
 FAREWELL_SECONDS: Final = 0.8
 MESSAGE_SECONDS: Final = 62.0
 """Sound in one message from the customer, at most; a longer message ends the stream."""
@@ -42,6 +44,10 @@ BASE64: Final = 4 / 3
 
 GONE: Final = (OSError, aiohttp.ClientError)
 """What sending to somebody who has gone raises."""
+
+
+BLOCKED: Final = "blocked"
+"""The word for an address that may not be reached."""
 
 
 class OverError(Exception):
@@ -130,11 +136,23 @@ class StreamLink:
 
 
 async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
-    """Dial a customer's WebSocket; nothing is said yet.
+    """Dial a customer's WebSocket, again after each of `PAUSES` if need be; nothing is said yet.
 
     Raises:
         OverError: it cannot be reached, or may not be.
     """
+    for attempt, pause in enumerate(PAUSES, 1):
+        try:
+            return await _dial(http, url, facts)
+        except OverError as over:
+            if over.word == BLOCKED:
+                raise
+            log.debug("stream.retry", extra={"attempt": attempt, "pause": pause})
+        await asyncio.sleep(pause)
+    return await _dial(http, url, facts)
+
+
+async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             ws = await http.streams().ws_connect(
@@ -144,7 +162,7 @@ async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
                 timeout=aiohttp.ClientWSTimeout(ws_close=FAREWELL_SECONDS),
             )
     except AddressBlocked as error:
-        raise OverError("blocked", EndReason.UNREACHABLE) from error
+        raise OverError(BLOCKED, EndReason.UNREACHABLE) from error
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         log.info("stream.unreachable", extra={"error": type(error).__name__})
         raise OverError("unreachable", EndReason.UNREACHABLE) from error

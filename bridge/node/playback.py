@@ -7,7 +7,7 @@ from bridge.call import events
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import NotFound
-from bridge.media.decoders import Decoders
+from bridge.media.decoders import Decoders, InvalidMedia
 from bridge.media.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.sounds import Sound
 from bridge.node.manager import Manager
@@ -41,8 +41,10 @@ class Playbacks:
         try:
             self._manager.live(line, call_id)
             first = await self._decoders.open(sound.path, line)
-        except BaseException:
+        except BaseException as error:
             sound.release()
+            if isinstance(error, InvalidMedia):
+                error.field = error.field or sound.field or None
             raise
         options = options or PlaybackOptions()
         make = partial(

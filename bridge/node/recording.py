@@ -11,6 +11,7 @@ from typing import Final
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.notices import CallEvent
+from bridge.call.parties import parties_of
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
@@ -227,7 +228,8 @@ class Recordings:
         keys = dict.fromkeys(kinds)
         if path is not None:
             keys["inbound"] = self._confine(path)
-        recordings = await self.archive.begin(line, call, keys, form)
+        parties = parties_of(self._manager.record(line, call))
+        recordings = await self.archive.begin(line, call, keys, form, parties)
         self._tracks[call] = []
         try:
             self._attach(recordings, asked_for=asked_for)

@@ -19,6 +19,9 @@ EVENT_TYPES: Final = {
     "digits.collected": "on_call_event",
     "digits.failed": "on_call_event",
 }
+STREAM_ENDED: Final = "stream.ended"
+STREAM_FAILURES: Final = frozenset({"unreachable", "blocked", "slow", "failed"})
+"""Ends of a stream that neither side asked for; our definition, as their event is."""
 ENDS: Final = {"busy": "busy", "canceled": "cancelled", "rejected": "rejected"}
 DISPOSITIONS: Final = {
     "hangup": "answered",
@@ -36,6 +39,8 @@ def name(notice: Notice) -> str | None:
         return None
     if notice.type == "call.ended":
         return ENDS.get(notice.call.reason, "completed")
+    if notice.type == STREAM_ENDED:
+        return "on_call_event" if notice.data.get("reason") in STREAM_FAILURES else None
     return EVENT_TYPES.get(notice.type)
 
 
@@ -100,8 +105,11 @@ def _call_of(notice: Notice) -> Call:
 
 
 def _payload(notice: Notice) -> dict[str, Any] | None:
-    if EVENT_TYPES.get(notice.type) != "on_call_event":
+    if name(notice) != "on_call_event":
         return None
+    if notice.type == STREAM_ENDED:
+        told = {"stream_id": notice.data.get("streamId"), "status": "failed"}
+        return {"type": "stream", "payload": told | {"reason": notice.data.get("reason")}}
     kind, _, status = notice.type.partition(".")
     data = notice.data
     if kind == "playback":

@@ -80,7 +80,7 @@ class CustomerServer:
 
 
 @asynccontextmanager
-async def customer_server():
+async def customer_server(port: int = 0):
     customers: list[Customer] = []
 
     async def serve_one(connection: ServerConnection) -> None:
@@ -89,7 +89,7 @@ async def customer_server():
         await customer.follow()
 
     # A small queue, so that a customer that is stuck is stuck: else the library reads on.
-    async with serve(serve_one, "127.0.0.1", 0, max_queue=4, close_timeout=1) as server:
+    async with serve(serve_one, "127.0.0.1", port, max_queue=4, close_timeout=1) as server:
         [listener] = server.sockets
         here = CustomerServer(listener.getsockname()[1])
         here.customers = customers

@@ -9,13 +9,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.api import render
-from bridge.api.body import CALL_ID, Body, read_body
+from bridge.api.body import Body, read_body
 from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.api.listing import recorded_calls
 from bridge.call import events
 from bridge.call.model import CallRecord, Direction, EndReason, LineName, State
 from bridge.errors import InvalidState
-from bridge.wire.call_id import native
 
 
 async def make(request: web.Request) -> web.Response:
@@ -87,8 +86,7 @@ ROUTES: Final = (
 
 
 def _call_id(body: Body) -> str:
-    text = body.text("callID", *CALL_ID)
-    return native(text) or text
+    return body.call_id("callID")
 
 
 def _call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:

@@ -109,7 +109,7 @@ async def _prompt(request: web.Request, line: LineName, told: Body) -> Sound | N
         words.optional_text("language")
         return await _spoken(request, line, _text(words, "text"))
     url = told.optional_text("play", "url")
-    return await request.app[SOUNDS].url(line, url, "play") if url else None
+    return await request.app[SOUNDS].url(line, url, told.spelt("play", "url")) if url else None
 
 
 async def _spoken(request: web.Request, line: LineName, text: str) -> Sound:

@@ -59,7 +59,8 @@ async def check_url(request: web.Request, body: Body, *names: str) -> str:
         try:
             await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
         except InvalidRequest as error:
-            raise InvalidRequest(f"{names[0]}: {error}", field=names[0]) from None
+            name = body.spelt(*names)
+            raise InvalidRequest(f"{name}: {error}", field=name) from None
     return url
 
 
