@@ -79,8 +79,8 @@ def active(body: Body) -> bool:
     return body.optional_flag("active", "Active") is not False
 
 
-def numbers(body: Body, name: str) -> list[int] | None:
-    """Give a list of numbers, or None where it is missing.
+def numbers(body: Body, name: str) -> frozenset[int] | None:
+    """Return a list of numbers, or None where it is missing.
 
     Raises:
         InvalidRequest: it is no list of numbers.
@@ -88,7 +88,7 @@ def numbers(body: Body, name: str) -> list[int] | None:
     listed = body.optional_list(name)
     if listed is not None and not all(type(number) is int for number in listed):
         raise InvalidRequest(f"{name}: expected a list of numbers", field=name)
-    return listed
+    return None if listed is None else frozenset(listed)
 
 
 def page(request: web.Request, *, start: str = "offset") -> tuple[int, int]:

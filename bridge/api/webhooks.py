@@ -169,14 +169,8 @@ async def replay(request: web.Request) -> web.Response:
     """Deliver what was given up once more: `ids` of the list, or all of it."""
     line = request.app[KEYS].line(request)
     chosen = numbers(await read_body(request), "ids")
-    webhooks, now = request.app[WEBHOOKS], _now()
-    count = await request.app[DATABASE].run(
-        lambda connection: deliveries.replay(
-            connection, line, node=webhooks.node, now=now, numbers=chosen
-        )
-    )
-    webhooks.wake()
-    return render.success({"replayed": count})
+    replayed = await request.app[WEBHOOKS].replay(line, chosen)
+    return render.success({"replayed": replayed})
 
 
 ROUTES = (

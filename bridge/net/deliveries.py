@@ -4,7 +4,7 @@ A lane is what one receiver is told of one call: of its waiting deliveries only 
 `due` time, so the order holds and the others cost nothing until it is their turn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Final
@@ -37,8 +37,22 @@ CREATE INDEX IF NOT EXISTS lanes ON deliveries (lane, seq) WHERE dead_at IS NULL
 CREATE INDEX IF NOT EXISTS dead_deliveries ON deliveries (line, seq) WHERE dead_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS delivered_events ON deliveries (event);
 """
+REPLAY_PAGE: Final = 200
 CALLBACK: Final = "callback "
 """Stands before the URL in the name of a receiver that is a call's own."""
+
+
+_RECEIVERS: Final = """
+WITH RECURSIVE found (receiver) AS (
+    SELECT min(receiver) FROM deliveries WHERE node = :node AND due IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(receiver) FROM deliveries
+        WHERE node = :node AND due IS NOT NULL AND receiver > found.receiver)
+    FROM found WHERE found.receiver IS NOT NULL
+)
+SELECT receiver FROM found WHERE receiver IS NOT NULL
+"""
+"""From one receiver to the next in the index; all that is due to each would take longer with each delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +138,15 @@ def due(
         busy: lanes whose first delivery is on its way.
     """
     taken = frozenset(busy)
-    receivers = connection.execute(
-        "SELECT DISTINCT receiver FROM deliveries WHERE node = ? AND due <= ?", (node, now)
-    ).fetchall()
     jobs = []
-    for (receiver,) in receivers:
+    later: list[float] = []
+    for (receiver,) in connection.execute(_RECEIVERS, {"node": node}).fetchall():
+        following = connection.execute(
+            "SELECT min(due) FROM deliveries WHERE node = ? AND receiver = ? AND due > ?",
+            (node, receiver, now),
+        ).fetchone()[0]
+        if following is not None:
+            later.append(following)
         endpoint = endpoints.find(connection, receiver)
         rows = connection.execute(
             "SELECT d.seq, d.lane, d.style, d.url, d.first_at, d.attempts, e.body "
@@ -141,10 +159,7 @@ def due(
                 notice = msgspec.json.decode(body, type=Notice)
                 place = (seq, lane, receiver, Style(style), url, first_at, attempts)
                 jobs.append(Job(*place, notice, endpoint))
-    later = connection.execute(
-        "SELECT min(due) FROM deliveries WHERE node = ? AND due > ?", (node, now)
-    ).fetchone()
-    return jobs, later[0]
+    return jobs, min(later, default=None)
 
 
 def waiting(connection: Connection, node: int) -> int:
@@ -199,27 +214,37 @@ def replay(
     *,
     node: int,
     now: float,
-    numbers: Sequence[int] | None,
-) -> int:
-    """Let a line's dead deliveries, or some of them, wait again behind those that do.
+    numbers: Container[int] | None,
+    after: int,
+) -> tuple[int, int | None]:
+    """Let a page of a line's dead deliveries, or some of them, wait again behind those that do.
 
-    Those of endpoints that are gone stay dead. Returns how many wait again.
+    Those of endpoints that are gone stay dead.
+
+    Args:
+        connection: of the work, which looks at `REPLAY_PAGE` of them only: other works wait for it.
+        line: whose deliveries.
+        node: who delivers them.
+        now: in seconds of wall time.
+        numbers: which of them; None for all.
+        after: the number that the last page ended with; 0 at first.
+
+    Returns:
+        How many wait again, and the number that the page ended with; None where it was the last.
     """
     rows = connection.execute(
         "SELECT seq, event, receiver, lane, style, url FROM deliveries "
-        "WHERE line = ? AND dead_at IS NOT NULL ORDER BY seq",
-        (line,),
+        "WHERE line = ? AND dead_at IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?",
+        (line, after, REPLAY_PAGE),
     ).fetchall()
     known = {endpoint.id for endpoint in endpoints.of_line(connection, line)}
-    chosen = [
-        row
-        for row in rows
-        if (numbers is None or row[0] in numbers) and (row[5] or row[2] in known)
-    ]
-    for seq, event, receiver, lane, style, url in chosen:
-        connection.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
-        _wait(connection, (event, node, line, receiver, lane, style, url, now))
-    return len(chosen)
+    count = 0
+    for seq, event, receiver, lane, style, url in rows:
+        if (numbers is None or seq in numbers) and (url or receiver in known):
+            connection.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
+            _wait(connection, (event, node, line, receiver, lane, style, url, now))
+            count += 1
+    return count, rows[-1][0] if len(rows) == REPLAY_PAGE else None
 
 
 def _wait(connection: Connection, row: tuple[object, ...]) -> None:

@@ -23,6 +23,19 @@ CREATE INDEX IF NOT EXISTS endpoints_of_line ON endpoints (line, created_at);
 PER_LINE: Final = 50
 
 
+OVERLAP_SECONDS: Final = 24 * 3600.0
+"""How long a secret signs beside the one that took its place."""
+MAX_FORMER: Final = 4
+
+
+class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret that was renewed."""
+
+    secret: str
+    until: float
+    """In seconds of wall time."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where a line's events are sent."""
 
@@ -38,6 +51,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     format: Format = Format.JSON
     secret: str = ""
     """Signs deliveries; empty for none."""
+    former: tuple[FormerSecret, ...] = ()
+    """What signed them before, the latest first."""
     token: str = ""
     """The key it was registered with, which WaGo's form repeats; empty elsewhere."""
     test: bool = False
@@ -55,6 +70,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
         return Receiver(self.style, self.format, self.token, self.test, file_url)
 
+    def former_secrets(self, now: float) -> list[str]:
+        """Return the former secrets that still sign."""
+        return [former.secret for former in self.former if former.until > now]
+
     def wants(self, notice: Notice) -> bool:
         """Whether it is told of an event."""
         if not self.active or not wants(self.events, self.style, notice):
@@ -65,12 +84,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 def put(connection: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Add an endpoint, or change the one that has its id.
 
+    If that takes its secret's place, the one there was signs deliveries to the same origin for a while yet.
+
     Raises:
         LimitExceeded: the line has all it may have.
     """
-    known = {other.id for other in of_line(connection, endpoint.line)}
-    if len(known) >= PER_LINE and endpoint.id not in known:
+    known = {other.id: other for other in of_line(connection, endpoint.line)}
+    before = known.get(endpoint.id)
+    if len(known) >= PER_LINE and before is None:
         raise LimitExceeded(f"the line has {PER_LINE} webhooks already; delete some first")
+    if before is not None:
+        endpoint = msgspec.structs.replace(endpoint, former=_former(before, endpoint))
     connection.execute(
         "INSERT INTO endpoints VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = ?4",
         (endpoint.id, endpoint.line, endpoint.created_at, msgspec.json.encode(endpoint)),
@@ -134,6 +158,15 @@ def delete(connection: sqlite3.Connection, line: str, endpoint_id: str) -> None:
     get(connection, line, endpoint_id)
     connection.execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
     connection.execute("DELETE FROM deliveries WHERE receiver = ?", (endpoint_id,))
+
+
+def _former(before: Endpoint, after: Endpoint) -> tuple[FormerSecret, ...]:
+    if origin_of(before.url) != origin_of(after.url):
+        return ()
+    if before.secret in ("", after.secret):
+        return before.former
+    latest = FormerSecret(secret=before.secret, until=after.created_at + OVERLAP_SECONDS)
+    return (latest, *before.former)[:MAX_FORMER]
 
 
 def _rings(call: Call | None, number: str) -> bool:

@@ -9,9 +9,10 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from sqlite3 import Connection
 from typing import Final, Protocol
 
@@ -38,6 +39,7 @@ AT_ONCE: Final = 8
 """Requests to one receiver."""
 LOOK_SECONDS: Final = 5.0
 """How often the table is looked at without a reason."""
+COUNT_SECONDS: Final = 1.0
 INACTIVE: Final = "the webhook is not active"
 READ_BYTES: Final = 64 * 1024
 """Of an answer; what is longer costs the connection."""
@@ -101,12 +103,32 @@ class Webhooks:
         self._link = link
         self._patience = patience or Patience()
         self._woken = asyncio.Event()
+        self._counted_at = 0.0
         self._lanes: set[str] = set()
         self._of_receiver: Counter[str] = Counter()
 
     def wake(self) -> None:
         """Look at the table now: something may be due."""
         self._woken.set()
+
+    async def replay(self, line: str, numbers: Container[int] | None) -> int:
+        """Let a line's dead deliveries, or some of them, wait again; returns how many do."""
+        now, replayed = _now(), 0
+        page: int | None = 0
+        while page is not None:
+            count, page = await self._database.run(
+                partial(
+                    deliveries.replay,
+                    line=line,
+                    node=self.node,
+                    now=now,
+                    numbers=numbers,
+                    after=page,
+                )
+            )
+            replayed += count
+            self.wake()
+        return replayed
 
     async def run(self) -> None:
         """Deliver until cancelled; what is on its way then stays in the table."""
@@ -128,14 +150,19 @@ class Webhooks:
         """Start what is due; gives the seconds until more may be."""
         now, busy = _now(), frozenset(self._lanes)
 
-        def work(connection: Connection) -> tuple[list[Job], float | None, int]:
+        # All that waits is counted seldom: each delivery makes us look.
+        count = now - self._counted_at >= COUNT_SECONDS
+
+        def work(connection: Connection) -> tuple[list[Job], float | None, int | None]:
             found, later = deliveries.due(
                 connection, node=self.node, now=now, each=AT_ONCE + len(busy), busy=busy
             )
-            return found, later, deliveries.waiting(connection, self.node)
+            return found, later, deliveries.waiting(connection, self.node) if count else None
 
         jobs, later, waiting = await self._database.run(work)
-        self._observer.set_webhooks_waiting(waiting)
+        if waiting is not None:
+            self._counted_at = now
+            self._observer.set_webhooks_waiting(waiting)
         for job in jobs:
             if self._of_receiver[job.receiver] < AT_ONCE and job.lane not in self._lanes:
                 self._lanes.add(job.lane)
@@ -200,8 +227,14 @@ class Webhooks:
             return None
         secret = job.endpoint.secret if job.endpoint else ""
         custom = job.endpoint.headers if job.endpoint else {}
+        now = _now()
         headers = signed(
-            delivery, receiver.style, secret=secret, identity=job.notice.id, now=_now()
+            delivery,
+            receiver.style,
+            secret=secret,
+            identity=job.notice.id,
+            now=now,
+            former=job.endpoint.former_secrets(now) if job.endpoint else (),
         )
         async with (
             asyncio.timeout(self._patience.answer_seconds),

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300
@@ -21,12 +21,24 @@ def timestamped(secret: str, body: bytes, *, now: float) -> str:
     return f"t={at},v1={_mac(secret.encode(), at.encode() + b'.' + body).hex()}"
 
 
-def standard(secret: str, identity: str, body: bytes, *, now: float) -> Mapping[str, str]:
-    """Give the headers of Standard Webhooks for one delivery."""
+def standard(
+    secret: str, identity: str, body: bytes, *, now: float, former: Iterable[str] = ()
+) -> Mapping[str, str]:
+    """Return the headers of Standard Webhooks for one delivery.
+
+    Args:
+        secret: signs it.
+        identity: of the delivery, the same at each attempt.
+        body: what is signed.
+        now: in seconds of wall time.
+        former: secrets that receivers may still have; the header holds a signature with each behind the
+            first, divided by spaces.
+    """
     at = str(int(now))
     signed = f"{identity}.{at}.".encode() + body
-    value = base64.b64encode(_mac(_key(secret), signed)).decode()
-    return {"webhook-id": identity, "webhook-timestamp": at, "webhook-signature": f"v1,{value}"}
+    values = (base64.b64encode(_mac(_key(each), signed)).decode() for each in (secret, *former))
+    signatures = " ".join(f"v1,{value}" for value in values)
+    return {"webhook-id": identity, "webhook-timestamp": at, "webhook-signature": signatures}
 
 
 def verify(secret: str, header: str, body: bytes, *, now: float) -> bool:

@@ -87,13 +87,22 @@ def render(notice: Notice, receiver: Receiver) -> Delivery | None:
 
 
 def signed(
-    delivery: Delivery, style: Style, *, secret: str, identity: str, now: float
+    delivery: Delivery,
+    style: Style,
+    *,
+    secret: str,
+    identity: str,
+    now: float,
+    former: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Give all headers of one attempt; without a secret only the vendor's own."""
+    """Return all headers of one attempt; without a secret only the vendor's own.
+
+    Secrets in `former` sign too where the form of the header has room for several signatures.
+    """
     headers = {"Content-Type": delivery.content_type, **delivery.headers}
     if not secret:
         return headers | {"webhook-id": identity}
-    headers |= signature.standard(secret, identity, delivery.body, now=now)
+    headers |= signature.standard(secret, identity, delivery.body, now=now, former=former)
     headers[_MANNERS[style].signature] = signature.timestamped(secret, delivery.body, now=now)
     return headers
 

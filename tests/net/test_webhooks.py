@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -60,13 +61,16 @@ class World:
             await asyncio.gather(self.running, return_exceptions=True)
 
     async def register(self, url, name="wh_1", **more):
+        defaults: dict[str, Any] = {
+            "style": Style.NATIVE,
+            "created_at": 0.0,
+            "secret": SECRET,
+        }
         made = Endpoint(
             id=name,
             line="sales",
             url=url,
-            created_at=0.0,
-            secret=SECRET,
-            **({"style": Style.NATIVE} | more),
+            **(defaults | more),
         )
         await self.database.run(lambda connection: endpoints.put(connection, made))
 
@@ -239,15 +243,9 @@ async def test_a_delivery_that_is_never_taken_dies_and_can_be_replayed(world, re
     assert (first.error, first.attempts) == ("answered 500", 1)
     receiver.answer = lambda taken: 200
 
-    def replay(numbers):
-        return lambda connection: deliveries.replay(
-            connection, "sales", node=0, now=datetime.now(UTC).timestamp(), numbers=numbers
-        )
-
-    assert await world.database.run(replay([second.seq])) == 1
-    assert await world.database.run(replay(None)) == 1
     assert world.webhooks is not None
-    world.webhooks.wake()
+    assert await world.webhooks.replay("sales", {second.seq}) == 1
+    assert await world.webhooks.replay("sales", None) == 1
     await until(lambda: len(receiver.taken) == 2)
     assert await world.dead() == []
 
@@ -258,10 +256,8 @@ async def test_another_lines_dead_deliveries_cannot_be_replayed(world, receiver)
     world.start(Patience(tried_seconds=0.0))
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["dead"])
-    replayed = await world.database.run(
-        lambda connection: deliveries.replay(connection, "other", node=0, now=0.0, numbers=None)
-    )
-    assert replayed == 0
+    assert world.webhooks is not None
+    assert await world.webhooks.replay("other", None) == 0
 
 
 async def test_what_was_on_its_way_when_the_process_ended_is_delivered_by_the_next(world, receiver):
@@ -326,3 +322,12 @@ def test_pauses_grow_to_a_longest_one():
     assert 1.0 <= pauses[0] <= 1.1
     assert 8.0 <= pauses[3] <= 8.8
     assert all(900 <= pause <= 990 for pause in pauses[12:])
+
+
+async def test_a_former_secret_signs_for_a_day(world):
+    for secret, at in (("one", 0.0), ("two", 1000.0)):
+        await world.register("https://a.example/", secret=secret, created_at=at)
+    [kept] = await world.database.run(lambda connection: endpoints.of_line(connection, "sales"))
+    day = endpoints.OVERLAP_SECONDS
+    assert (kept.secret, kept.former_secrets(999.0 + day)) == ("two", ["one"])
+    assert kept.former_secrets(1000.0 + day) == []
