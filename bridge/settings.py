@@ -147,6 +147,9 @@ class Recording(Section, frozen=True):
     unless its path is absolute."""
     exclusive: bool = False
     """A call is recorded or streamed to a WebSocket, never both."""
+    wadial: bool = True
+    """Calls of WADial's routes (begun, accepted, streamed or played into there) are recorded from their
+    answer on, as its documents say; not with `exclusive`."""
     ogg: list[Literal["inbound", "outbound", "mixed"]] = msgspec.field(
         default_factory=lambda: ["mixed"]
     )

@@ -9,7 +9,7 @@ from aiohttp import WSMsgType, web
 
 from bridge.api.body import call_in_path
 from bridge.api.faces.wadial_words import snapshot
-from bridge.api.keys import KEYS, LINES, MANAGER, METRICS
+from bridge.api.keys import KEYS, LINES, MANAGER, METRICS, RECORDINGS
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
 from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party, State
@@ -182,6 +182,8 @@ async def _serve(
         # Between our answer and now the call has ended, or others have taken its last places.
         await ws.close()
         return ws
+    if texts is not None:
+        request.app[RECORDINGS].automatic.capture(facts.line, facts.call_id)
     await wire.read(legs[0])
     return ws
 

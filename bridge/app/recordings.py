@@ -37,6 +37,7 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
         root=root,
         room=Room(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
+        captures=wanted.wadial and not wanted.exclusive,
         redirect=s3.redirect,
         announcement=Announcement(manager, application[PLAYBACKS], sound) if sound else None,
     )

@@ -27,6 +27,7 @@ from bridge.media.keeper import Keeper
 from bridge.media.recording import DISK_FULL, RecorderLeg, Span
 from bridge.net.storage import Store
 from bridge.node.announcement import Announcement
+from bridge.node.automatic_recording import AutomaticRecording
 from bridge.node.manager import Manager
 from bridge.node.recording_events import Observer, RecordingEvents
 from bridge.node.recording_rules import RecordingRules, last_of_call
@@ -38,8 +39,6 @@ KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": H
 """What can be recorded, and what the tap for it hears."""
 NOT_ANNOUNCED: Final = "not_announced"
 """Nobody could be told that the call is recorded."""
-NOT_STARTED: Final = "not_started"
-"""A recording that nobody asked for could not begin: the call has all its legs, or has ended."""
 AGAIN_SECONDS: Final = 10.0
 CUT_OFF: Final = "cut_off"
 """Nothing was written yet when the process ended."""
@@ -91,23 +90,24 @@ class Recordings:
             archive, store=store, room=rules.room, observer=observer, on_file=self._events.moved
         )
         """Looks after recordings that have ended."""
+        self.automatic = AutomaticRecording(
+            manager,
+            start=self.start,
+            automatic=rules.automatic,
+            captures=rules.captures,
+            failed=lambda line, call, why: self._events.tell(
+                "recording.failed", line, call, reason=why
+            ),
+        )
+        """Starts what nobody asks for."""
         self._keeping = Tasks()
         self._keeping.spawn(self._keep_house(), name="recordings")
 
     def happened(self, event: CallEvent) -> None:
-        """Record the calls that want it, or whose lines do, from the answer on."""
+        """Note what happens to calls, some of which are recorded from their answer on."""
         if self.rules.announcement is not None:
             self.rules.announcement.happened(event)
-        wanted = event.record is not None and event.record.facts.details.record
-        if (
-            event.type == "call.answered"
-            and event.call_id
-            and (wanted or self.rules.automatic(event.line))
-        ):
-            self._tasks.spawn(
-                self._start_quietly(event.line, event.call_id, asked_for=wanted),
-                name=f"record {event.call_id}",
-            )
+        self.automatic.happened(event)
 
     def active(self, call_id: CallId) -> bool:
         """Whether a call is being recorded now."""
@@ -211,6 +211,7 @@ class Recordings:
     async def aclose(self) -> None:
         """Wait until all files are written; the calls have ended."""
         await self._keeping.aclose()
+        await self.automatic.wait()
         await self._tasks.wait()
         self._threads.shutdown()
 
@@ -362,15 +363,6 @@ class Recordings:
     def _ended(self, recording: Recording, reason: str) -> None:
         self._events.ended(recording, reason)
         self.keeper.wake()
-
-    async def _start_quietly(self, line: LineName, call_id: CallId, *, asked_for: bool) -> None:
-        try:
-            await self.start(line, call_id, asked_for=asked_for)
-        except StorageFull:
-            pass  # told already
-        except (BridgeError, OSError):
-            log.warning("recording.failed", extra={"call": call_id})
-            self._events.tell("recording.failed", line, call_id, reason=NOT_STARTED)
 
     async def _keep_house(self) -> None:
         """Finish what was cut off, then look after what there is."""

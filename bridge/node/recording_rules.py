@@ -20,6 +20,8 @@ class RecordingRules:
     """What the disk has left; recordings stop before it is full."""
     automatic: Callable[[LineName], bool]
     """Whether a line's calls are recorded without being asked for."""
+    captures: bool = False
+    """Whether calls of a face that keeps what it carries are recorded without being asked for."""
     redirect: bool = False
     """Whether who follows a signed link is sent to the store."""
     announcement: Announcement | None = None

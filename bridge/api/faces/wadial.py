@@ -4,7 +4,7 @@ from aiohttp import web
 
 from bridge.api.body import call_in_path, read_body
 from bridge.api.faces.wadial_words import snapshot, success
-from bridge.api.keys import KEYS, LINES, MANAGER
+from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.api.listing import known_calls
 from bridge.call import events
 from bridge.call.model import Direction, LineName, State
@@ -47,6 +47,7 @@ async def start(request: web.Request) -> web.Response:
     line = line_of(request)
     body = await read_body(request)
     runner = await request.app[MANAGER].dial(line, body.peer("to"))
+    request.app[RECORDINGS].automatic.capture(line, runner.facts.call_id)
     return success(snapshot(runner.record()))
 
 
@@ -64,7 +65,9 @@ async def call(request: web.Request) -> web.Response:
 
 async def accept(request: web.Request) -> web.Response:
     """Accept a call that rings us."""
-    return _ask(request, events.AnswerRequested())
+    accepted = _ask(request, events.AnswerRequested())
+    request.app[RECORDINGS].automatic.capture(line_of(request), call_in_path(request))
+    return accepted
 
 
 async def reject(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from aiohttp.http import HttpProcessingError
 from bridge.api.body import BODY_SECONDS, call_in_path, read_body
 from bridge.api.faces.wadial import CALL, line_of
 from bridge.api.faces.wadial_words import success
-from bridge.api.keys import ASSETS, KEYS, PLAYBACKS
+from bridge.api.keys import ASSETS, KEYS, PLAYBACKS, RECORDINGS
 from bridge.api.reads import RequestTimeout
 from bridge.errors import InvalidRequest
 from bridge.media.assets import Asset
@@ -61,6 +61,7 @@ async def play(request: web.Request) -> web.Response:
     asset_id = (await read_body(request)).text("assetId")
     sound = await request.app[ASSETS].find(line, asset_id)
     playback = await request.app[PLAYBACKS].play(line, call_in_path(request), sound)
+    request.app[RECORDINGS].automatic.capture(line, call_in_path(request))
     return success({"playbackId": playback, "assetId": asset_id, "status": "queued"})
 
 
