@@ -1,7 +1,7 @@
 """Recording, the native verbs, which ZuckZapGo's and WaGo's clients share."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -11,6 +11,9 @@ from bridge.api.keys import KEYS, MANAGER, RECORDINGS
 from bridge.errors import InvalidRequest
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, File
+
+STORED_SECONDS: Final = 10.0
+"""How long a recording that was stopped may take to the store."""
 
 
 async def record(request: web.Request) -> web.Response:
@@ -38,12 +41,18 @@ async def start(request: web.Request) -> web.Response:
 
 
 async def stop(request: web.Request) -> web.Response:
-    """End a recording; `mediaKey` is where the inbound track lies, empty when it could not be kept."""
+    """End a recording; `mediaKey` is where the inbound track lies, empty when it is not there.
+
+    With a store that is waited for; a file that comes there later keeps its key.
+    """
     line = request.app[KEYS].line(request)
     body = await read_body(request)
-    tracks = await request.app[RECORDINGS].stop(line, body.call_id())
+    recordings = request.app[RECORDINGS]
+    tracks = await recordings.stop(line, body.call_id())
     first = _inbound(tracks)
-    kept = first.status == "completed"
+    kept = first.status == "completed" and await recordings.keeper.stored(
+        first.recording_id, seconds=STORED_SECONDS
+    )
     return render.success(
         {
             "ok": True,

@@ -113,6 +113,11 @@ class Files:
         where = "recording_id = :recording AND place = 'wanted'"
         return {file.format for file in await self._select(where, recording=recording_id)}
 
+    async def waits(self, file: File) -> bool:
+        """Report whether a file lies below the storage folder still."""
+        where = "recording_id = :recording AND format = :format AND place = 'local'"
+        return bool(await self._select(where, recording=file.recording_id, format=file.format))
+
     async def next(self, place: Place) -> File | None:
         """Give the file of this node's that has waited longest, of those tried least.
 

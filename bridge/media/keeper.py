@@ -11,11 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from bridge.errors import DatabaseFailed, StoreFailed
 from bridge.media.archive import Archive, Recording
 from bridge.media.encoder import encode_copy
-from bridge.media.files import CONTENT_TYPES, File, Place
+from bridge.media.files import CONTENT_TYPES, WAV, File, Place
 from bridge.media.room import Room
 from bridge.net.storage import Store
 
@@ -79,6 +80,8 @@ class Keeper:
         self._room = room
         self._observer = observer
         self._on_file = on_file
+        self._uploads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By key, so that no file is moved up twice at a time."""
         self._copies = asyncio.Event()
         self._moves = asyncio.Event()
 
@@ -112,6 +115,26 @@ class Keeper:
             StoreFailed: there is none.
         """
         return await self._reachable().link(file.key, seconds)
+
+    async def stored(self, recording_id: str, *, seconds: float) -> bool:
+        """Move a recording's WAV up at once, before all others.
+
+        Returns:
+            Whether it lies where it belongs: in the store within that time, or in the folder where
+            there is no store or a caller chose its path. One that does not is tried again later.
+        """
+        files = await self._files.of(recording_id)
+        wav = next((file for file in files if file.format == WAV), None)
+        if wav is None or self._store is None or wav.place != Place.LOCAL:
+            return wav is not None
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._put(self._store, wav)
+        except TimeoutError:
+            self._observer.upload("timeout")
+        except StoreFailed as error:
+            self._observer.upload(error.reason)
+        return False
 
     def _reachable(self) -> Store:
         if self._store is None:
@@ -175,19 +198,35 @@ class Keeper:
         file = await self._files.next(Place.LOCAL)
         if file is None:
             return False
-        path = self._archive.folder / file.key
-        try:
-            await store.put(file.key, path, CONTENT_TYPES[file.format])
-        except OSError:
-            log.error("recording.file_lost", extra={"recording": file.recording_id})
-            await self._moved(file, Place.LOST, 0)
-            return True
-        except StoreFailed:
-            await self._files.failed(file)
-            raise
-        self._observer.upload("stored")
-        await self._moved(file, Place.STORE, file.size_bytes)
-        path.unlink(missing_ok=True)
+        await self._put(store, file)
+        return True
+
+    async def _put(self, store: Store, file: File) -> bool:
+        """Move a file up unless that is done already; False when it is lost.
+
+        One that a copy is yet to be made of is put into the store, and stays here until then.
+
+        Raises:
+            StoreFailed: it could not be.
+        """
+        lock = self._uploads.setdefault(file.key, asyncio.Lock())
+        async with lock:
+            if not await self._files.waits(file):
+                return True
+            path = self._archive.folder / file.key
+            try:
+                await store.put(file.key, path, CONTENT_TYPES[file.format])
+            except OSError:
+                log.error("recording.file_lost", extra={"recording": file.recording_id})
+                await self._moved(file, Place.LOST, 0)
+                return False
+            except StoreFailed:
+                await self._files.failed(file)
+                raise
+            self._observer.upload("stored")
+            if not await self._files.wanted(file.recording_id):
+                await self._moved(file, Place.STORE, file.size_bytes)
+                path.unlink(missing_ok=True)
         return True
 
     async def _moved(self, file: File, place: Place, size: int) -> bool:

@@ -159,7 +159,55 @@ async def test_a_store_that_denies_us_is_counted_and_the_files_stay(tmp_path, s3
         assert len(local(tmp_path)) >= 3
 
 
-async def test_a_slow_store_holds_up_nobody(tmp_path, s3_bucket):
+async def stopped(client):
+    """Record a call for a moment; gives the answer of `record/stop`."""
+    call_id = await client.dial(TALKS)
+    await client.data("/call/record/start", {"callId": call_id})
+    await asyncio.sleep(0.2)
+    answer = await client.data("/call/record/stop", {"callId": call_id})
+    await client.data("/call/hangup", {"callId": call_id})
+    return answer
+
+
+async def test_a_media_key_is_told_once_the_file_is_in_the_store(tmp_path, s3_bucket):
+    async with running(at(tmp_path, s3_bucket.account(), ogg=["inbound"])) as client:
+        answer = await stopped(client)
+        assert answer["mediaKey"].startswith("recordings/")
+        assert answer["mediaKey"] in s3_bucket.objects()
+        await moved_up(client, tmp_path, s3_bucket)
+
+
+async def test_a_store_that_refuses_gives_an_empty_media_key(tmp_path, s3_bucket):
+    async with running(at(tmp_path, s3_bucket.account(reader=True))) as client:
+        answer = await stopped(client)
+        assert (answer["ok"], answer["mediaKey"]) == (True, "")
+
+
+async def test_a_store_that_is_not_there_gives_an_empty_media_key_and_the_file_later(
+    tmp_path, s3_bucket, monkeypatch
+):
+    monkeypatch.setattr("bridge.media.keeper.FIRST_PAUSE", 0.05)
+    async with s3.road(s3_bucket.port) as way:
+        way.cut = True
+        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+            answer = await stopped(client)
+            assert (answer["ok"], answer["mediaKey"]) == (True, "")
+            way.cut = False
+            await moved_up(client, tmp_path, s3_bucket)
+
+
+async def test_a_store_that_takes_too_long_gives_an_empty_media_key(
+    tmp_path, s3_bucket, monkeypatch
+):
+    monkeypatch.setattr("bridge.api.recording.STORED_SECONDS", 0.5)
+    async with s3.road(s3_bucket.port) as way:
+        way.bytes_per_second = 1000
+        async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
+            assert (await stopped(client))["mediaKey"] == ""
+
+
+async def test_a_slow_store_holds_up_no_call(tmp_path, s3_bucket, monkeypatch):
+    monkeypatch.setattr("bridge.api.recording.STORED_SECONDS", 0.5)
     async with s3.road(s3_bucket.port) as way:
         way.bytes_per_second = 4000
         async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
