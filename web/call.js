@@ -4,6 +4,7 @@ import { BridgeError } from "./api.js";
 import { Connection, refuseWithoutWebRtc } from "./connection.js";
 import { insist } from "./offer.js";
 import { compare, count } from "./quality.js";
+import { Warnings } from "./warnings.js";
 
 /**
  * @typedef {"new" | "connecting" | "connected" | "reconnecting" | "closed" | "failed"} MediaState
@@ -19,7 +20,6 @@ const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
 const RECOVERY_LIMIT = 3_000; // ms for a new path, once the bridge has answered
 const GIVE_UP = 95_000; // ms: the bridge notices a dead leg after 35 s, and keeps a call that everybody has left for 60 s
 const PAUSE = 500; // ms between attempts that failed
-const SILENCE = { microphone_silent: 3, nothing_received: 3, silence_received: 6 }; // seconds until it is worth a warning
 
 /** One leg of a call: this browser's sound to and from the bridge, kept alive across network changes. */
 export class BridgeCall {
@@ -36,7 +36,7 @@ export class BridgeCall {
   /** @type {Map<string, Set<(detail: any) => void>>} */ #listeners = new Map();
   /** @type {import("./quality.js").Counters | null} */ #counters = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
-  #silence = { microphone_silent: 0, nothing_received: 0, silence_received: 0 };
+  #warnings = new Warnings();
   #recovering = false;
   /** @type {(() => Promise<string>) | undefined} */ #newTicket;
   #ticket = "";
@@ -153,6 +153,7 @@ export class BridgeCall {
     globalThis.removeEventListener("pagehide", this.#leave);
     globalThis.removeEventListener("online", this.#online);
     this.#connection?.close();
+    this.#warnings.close();
     this.#change(state, error);
     this.#attempt.abort();
     if (!this.legId) return;
@@ -302,17 +303,7 @@ export class BridgeCall {
     this.#counters = now;
     if (!before || connection !== this.#connection) return;
     const quality = compare(before, now);
-    const sending = this.#track && !this.muted;
-    /** @type {Record<import("./quality.js").Warning, boolean>} */
-    const wrong = {
-      microphone_silent: Boolean(sending) && quality.levelOut === 0,
-      nothing_received: quality.packetsIn === 0,
-      silence_received: quality.packetsIn > 0 && quality.levelIn !== null && quality.levelIn < 0.0005,
-    };
-    for (const warning of /** @type {(keyof typeof wrong)[]} */ (Object.keys(wrong))) {
-      this.#silence[warning] = wrong[warning] ? this.#silence[warning] + 1 : 0;
-      if (this.#silence[warning] >= SILENCE[warning]) quality.warnings.push(warning);
-    }
+    this.#warnings.add(quality, this.muted ? null : this.#track, this.remoteStream.getAudioTracks()[0]);
     this.#emit("quality", quality);
   }
 }

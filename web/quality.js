@@ -23,9 +23,12 @@
  * @typedef {{ received: number, lost: number, samples: number, concealed: number, buffered: number, emitted: number,
  *   energyIn: number | null, timeIn: number, energyOut: number | null, timeOut: number, roundTrip: number | null,
  *   jitter: number | null, sentJitter: number | null, sentLoss: number | null, relayed: boolean,
- *   pair: string | undefined, arrived: number }} Counters
- *   `pair`: the path in use; `arrived`: grows with whatever comes from the bridge
+ *   pause: number, pair: string | undefined, arrived: number }} Counters
+ *   `pause`: seconds for which the next packet has been late; `pair`: the path in use; `arrived`: grows with
+ *   whatever comes from the bridge
  */
+
+const LATE = 0.06; // seconds after its predecessor that a packet of 20 ms is missed
 
 /** Pick our figures out of the browser's statistics (names: w3.org/TR/webrtc-stats). @param {RTCStatsReport} report @returns {Counters} */
 export function count(report) {
@@ -45,6 +48,7 @@ export function count(report) {
     roundTrip: remote.roundTripTime ?? pair.currentRoundTripTime ?? null,
     sentJitter: remote.jitter ?? null, sentLoss: remote.fractionLost ?? null,
     relayed: candidate.candidateType === "relay", pair: pair.id,
+    pause: Math.max(0, ((inbound.timestamp - inbound.lastPacketReceivedTimestamp) || 0) / 1000 - LATE),
     arrived: all.reduce((sum, entry) => sum + (entry.type === "candidate-pair" ? entry.bytesReceived ?? 0 : 0), inbound.packetsReceived ?? 0),
   };
 }
@@ -64,12 +68,14 @@ export function compare(a, b) {
   const packetsIn = Math.max(0, b.received - a.received);
   const lost = Math.max(0, b.lost - a.lost);
   const loss = ratio(lost, packetsIn + lost);
-  const concealed = Math.min(1, ratio(b.concealed - a.concealed, b.samples - a.samples));
+  const seconds = b.timeIn - a.timeIn;
+  const invented = seconds * ratio(b.concealed - a.concealed, b.samples - a.samples);
+  const concealed = Math.min(1, ratio(invented - b.pause, seconds)); // a sender that pauses has lost nothing
   const delay = ratio(b.buffered - a.buffered, b.emitted - a.emitted);
   return {
     roundTrip: b.roundTrip, jitter: b.jitter, loss, concealed, delay,
     sentJitter: b.sentJitter, sentLoss: b.sentLoss, packetsIn, relayed: b.relayed,
-    levelIn: level(a.energyIn, b.energyIn, b.timeIn - a.timeIn),
+    levelIn: level(a.energyIn, b.energyIn, seconds),
     levelOut: level(a.energyOut, b.energyOut, b.timeOut - a.timeOut),
     mos: packetsIn ? opinionScore({ delay: (b.roundTrip ?? 0) / 2 + delay + 0.04, loss: Math.max(loss, concealed) }) : null,
     warnings: [],

@@ -1,0 +1,41 @@
+"""What the library says of the sound of a call when somebody is silent, muted or paused."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.browser import tone
+from tests.browser.window import ENGINES, Window, window
+from tests.support.server import Server
+
+
+async def qualities(page: Window, change: str, *, seconds: int) -> list[dict[str, Any]]:
+    """Change something in the app; gives the quality of the seconds that follow."""
+    await page.evaluate(f"() => {{ window.app.qualities.length = 0; {change}; }}")
+    async with asyncio.timeout(30):
+        while True:
+            told: list[dict[str, Any]] = await page.evaluate("() => window.app.qualities")
+            if len(told) >= seconds:
+                return told
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_warnings_tell_silence_from_what_the_page_did_itself(engine: str, server: Server):
+    async with window(engine) as page:
+        await page.goto(server.url + "/healthz")
+        await tone.call(page)
+        await tone.loud(page)
+
+        player = await qualities(page, "window.app.player.muted = true", seconds=9)
+        muted = await qualities(page, "void window.app.call.setMuted(true)", seconds=4)
+        await qualities(page, "void window.app.call.setMuted(false)", seconds=2)
+        silent = await qualities(page, "window.app.gain.gain.value = 0", seconds=9)
+
+    assert all(second["warnings"] == [] for second in player)
+    assert player[-1]["levelIn"] > 0.01
+    # The echo pauses with its speaker; nothing was lost.
+    assert all(second["mos"] is None or second["concealed"] < 0.1 for second in muted)
+    assert not any("microphone_silent" in second["warnings"] for second in muted)
+    assert sorted(silent[-1]["warnings"]) == ["microphone_silent", "silence_received"]
