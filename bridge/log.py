@@ -8,6 +8,8 @@ import json
 import logging
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
@@ -33,6 +35,17 @@ def setup(level: str, style: Literal["text", "json"]) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It writes a request that it cannot read as it came, with the key that may be in it.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def about(call: str, leg: str) -> Iterator[None]:
+    """Name a call and a leg in what is logged meanwhile, and later by what is started meanwhile."""
+    before = call_id.set(call), leg_id.set(leg)
+    try:
+        yield
+    finally:
+        call_id.reset(before[0])
+        leg_id.reset(before[1])
 
 
 class JsonFormatter(logging.Formatter):

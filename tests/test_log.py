@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from bridge.log import JsonFormatter, TextFormatter, call_id, leg_id, node
+from bridge.log import JsonFormatter, TextFormatter, about, call_id, leg_id, node
 
 
 def record(message="leg.ended", *, error=None, **extra):
@@ -78,3 +78,10 @@ def test_what_a_stranger_sends_is_cut_short(formatter):
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
 def test_an_error_brings_its_stack_trace(formatter):
     assert "ValueError: too late" in formatter.format(record(error=ValueError("too late")))
+
+
+def test_a_call_and_a_leg_are_named_for_a_while():
+    with about("00AB", "leg_1"):
+        line = as_json(record())
+    assert (line["call"], line["leg"]) == ("00AB", "leg_1")
+    assert "call" not in as_json(record())

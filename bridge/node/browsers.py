@@ -7,6 +7,7 @@ from bridge.call import events
 from bridge.call.model import LegId, LegKind, LegOwner, LineName, Party
 from bridge.errors import Forbidden, LegNotFound
 from bridge.legs.webrtc import WebRtcLeg
+from bridge.log import about
 from bridge.node.capacity import check_room
 from bridge.node.manager import Manager, new_leg_id
 from bridge.node.runner import CallRunner
@@ -47,7 +48,8 @@ class Browsers:
         check_room(len(runner.legs()))
         leg = self._make(new_leg_id())
         try:
-            answer = await leg.accept(sdp)
+            with about(runner.facts.call_id, leg.leg_id):
+                answer = await leg.accept(sdp)
             # Meanwhile the call may have ended, and others may have come.
             check_room(len(runner.legs()))
             runner.add_leg(leg, party, replaces=replaces, owner=owner)
@@ -80,7 +82,8 @@ class Browsers:
             return await self._return(runner, sdp, LegId(leg_id))
         if not isinstance(leg, WebRtcLeg):
             raise _unknown_leg()
-        return await leg.reoffer(sdp)
+        with about(runner.facts.call_id, leg.leg_id):
+            return await leg.reoffer(sdp)
 
     def close(
         self, line: LineName, call_id: str, leg_id: str | None, *, owner: LegOwner | None = None
@@ -113,7 +116,8 @@ class Browsers:
         check_room(len(runner.legs()))
         leg = self._make(leg_id)
         try:
-            answer = await leg.accept(sdp)
+            with about(runner.facts.call_id, leg_id):
+                answer = await leg.accept(sdp)
             check_room(len(runner.legs()))
             # The page may have been reloaded once more: what it offered last is what it has now.
             if runner.leg(leg_id) is not None:

@@ -86,6 +86,12 @@ def dtls_profile(transport: RTCDtlsTransport) -> bytes:
     return name
 
 
+def dtls_cipher(transport: RTCDtlsTransport) -> str:
+    """Give OpenSSL's name of the cipher suite of a finished handshake."""
+    connection = transport._ssl
+    return (connection.get_cipher_name() if connection is not None else None) or ""
+
+
 def dtls_keying_material(transport: RTCDtlsTransport, length: int) -> bytes:
     """Export the SRTP keys of a finished handshake (RFC 5764 §4.2)."""
     connection = transport._ssl

@@ -15,7 +15,7 @@ from aiortc import (
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc import borrowed
+from bridge.rtc import borrowed, trace
 from bridge.rtc.link import IceLink
 from bridge.rtc.srtp import Srtp
 
@@ -94,6 +94,11 @@ class Dtls:
         if self._stock.state != "connected":
             raise NegotiationFailed("DTLS failed", stage="dtls", reason=self._failure())
         self._established = True
+        trace.dtls_connected(
+            role=self._role,
+            cipher=borrowed.dtls_cipher(self._stock),
+            profile=borrowed.dtls_profile(self._stock).decode(),
+        )
         return self._keys()
 
     async def aclose(self) -> None:

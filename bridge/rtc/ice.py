@@ -18,7 +18,7 @@ from aioice.candidate import candidate_priority
 from aioice.ice import CandidatePair, StunProtocol
 from typing_extensions import override
 
-from bridge.rtc import borrowed
+from bridge.rtc import borrowed, trace
 from bridge.rtc.demux import MediaSocket
 from bridge.rtc.guard import (
     MAX_LITE_CANDIDATES,
@@ -184,6 +184,7 @@ class IceConnection(Connection):
             return False
         if not self.checked:
             self.checked = True
+            trace.first_check(sender[0])
             self._probe()
         if alive:
             self.owner.heard_at = now
@@ -248,8 +249,15 @@ class IceConnection(Connection):
     def check_complete(self, pair: CandidatePair) -> None:
         super().check_complete(pair)
         chosen = borrowed.nominated(self)
-        if chosen is not None:
-            self.route = (chosen.protocol.transport, chosen.remote_addr)
+        if chosen is None:
+            return
+        before, self.route = self.route, (chosen.protocol.transport, chosen.remote_addr)
+        if self.route != before:
+            trace.pair_chosen(
+                remote_type=chosen.remote_candidate.type,
+                host=chosen.remote_addr[0],
+                changed=before is not None,
+            )
 
     @override
     async def query_consent(self) -> None:
@@ -287,6 +295,7 @@ class IceConnection(Connection):
     def _probe(self) -> None:
         """Begin to check the offered candidates, in the peer's order, up to a number of pairs."""
         room = MAX_PAIRS
+        trace.probing(len(self._unprobed))
         for offered in self._unprobed:
             six = ":" in offered.host
             room -= sum((":" in own.host) == six for own in self.local_candidates)

@@ -54,6 +54,7 @@ class Outgoing:
         "_longest_samples",
         "_maximum_bitrate",
         "_meter",
+        "_on_encoder",
         "_opus",
         "_packets_before",
         "_protection",
@@ -66,7 +67,7 @@ class Outgoing:
         "transmit",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but one by keyword)
         self,
         opus: Opus,
         *,
@@ -75,8 +76,10 @@ class Outgoing:
         transmit: Callable[[bytes], None],
         effort: Effort,
         silence: SilencePackets | None = None,
+        on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
         self._opus = opus
+        self._on_encoder = on_encoder
         self._silence = silence
         self._filler = Filler()
         self.open = silence is None
@@ -96,12 +99,13 @@ class Outgoing:
         """The one owner of the numbers in our packets."""
         self._adopt(audio)
         self._encoding = Encoding(opus, self._settings())
+        on_encoder(self._encoding.settings)
 
     def renegotiate(self, audio: RemoteAudio) -> None:
         """Take over what was negotiated: direction, payload types, bit rate."""
         self.stream.payload_type = audio.opus_payload_type
         self._adopt(audio)
-        self._encoding.adopt(self._settings())
+        self._choose_encoder()
 
     def renew(self, audio: RemoteAudio, start: StreamStart) -> None:
         """Begin a new stream, for another page in the peer's place; the totals go on."""
@@ -114,6 +118,7 @@ class Outgoing:
         self._protection = Protection()
         self._adopt(audio)
         self._encoding = Encoding(self._opus, self._settings())
+        self._on_encoder(self._encoding.settings)
 
     def push(self, frame: Frame, now: float) -> None:
         """Encode and send a frame; dropped while digits are sent or the peer wants no sound."""
@@ -201,11 +206,11 @@ class Outgoing:
     def hear_report(self, loss: float, now: float) -> None:
         """Take what the peer reports about this stream: the share lost since its last report."""
         self._protection.report(loss, now)
-        self._encoding.adopt(self._settings())
+        self._choose_encoder()
 
     def age(self, now: float) -> None:
         """Let the level fall when nothing is sent, and follow the node's rung."""
-        self._encoding.adopt(self._settings())
+        self._choose_encoder()
         if now - self.stream.last_time >= STALE_SECONDS:
             self._meter.fall(self.stream.last_time, now)
 
@@ -241,6 +246,12 @@ class Outgoing:
         # Other peers are asked for at most so many bits; one that takes less gets frames encoded.
         fits = rate is None or rate >= ASKED_BITRATE
         self._longest_samples = longest * _SAMPLES_PER_MILLISECOND if fits else 0
+
+    def _choose_encoder(self) -> None:
+        settings = self._settings()
+        if settings != self._encoding.settings:
+            self._encoding.adopt(settings)
+            self._on_encoder(settings)
 
     def _settings(self) -> EncoderSettings:
         expected = self._protection.expected_loss if self._fec_wanted else 0

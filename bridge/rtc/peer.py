@@ -17,10 +17,11 @@ from typing import Literal, TypeAlias
 from bridge.audio.opus import Opus
 from bridge.call.model import LegStatistics
 from bridge.errors import InvalidState, NegotiationFailed
+from bridge.rtc import trace
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.guard import no_discards
 from bridge.rtc.session import RtpSession, StreamStart
-from bridge.rtc.transport import Handlers, PeerConfig, Transport
+from bridge.rtc.transport import Handlers, PeerConfig, Timings, Transport
 from bridge.wire.sdp import LocalAudio, RemoteAudio, parse_offer, write_answer
 from bridge.wire.sdp_offer import (
     EXPECTED,
@@ -36,14 +37,6 @@ log = logging.getLogger(__name__)
 
 Setup: TypeAlias = Literal["active", "passive", "actpass"]
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Timings:
-    """How long set-up took, in seconds; None until it is done."""
-
-    ice_seconds: float | None = None
-    dtls_seconds: float | None = None
 
 
 class Peer:
@@ -165,6 +158,7 @@ class Peer:
             InvalidState: there is no offer to answer.
         """
         answer = parse_answer(answer_sdp)
+        trace.described("peer.answer_received", answer)
         async with self._turn:
             transport = self._pending
             if transport is None or transport.fingerprint:
@@ -285,17 +279,22 @@ class Peer:
             relays=self._config.relay,
             effort=self._config.effort,
             silence=self._config.silence,
+            on_encoder=lambda chosen: trace.encoder_chosen(chosen, self._config.effort.rung),
         )
 
     def _read(self, offer_sdp: str) -> RemoteAudio:
-        if self._config.silence is not None:
-            return parse_plain_offer(offer_sdp)
-        return parse_offer(offer_sdp, red=self._config.red)
+        plain = self._config.silence is not None
+        offer = (
+            parse_plain_offer(offer_sdp) if plain else parse_offer(offer_sdp, red=self._config.red)
+        )
+        trace.described("peer.offer_received", offer)
+        return offer
 
     def _answer(self, offer: RemoteAudio) -> str:
         transport = self._pending or self._serving
         assert transport is not None
         setup: Setup = "active" if transport.role == "client" else "passive"
+        trace.answered(role=transport.role, candidates=len(transport.candidates()))
         write = write_answer if self._config.silence is None else write_plain_answer
         return write(offer, self._describe(transport, setup=setup))
 
@@ -341,7 +340,7 @@ class Peer:
         start, self._pending_start = self._pending_start, None
         if start is not None and self._pending_offer is not None:
             self.session.renew(self._pending_offer, start)
-        self.session.carry_over(transport.send_rtp, transport.send_rtcp)
+        transport.carry(self.session)
         self._lost = ""
         if self._up is not None and not self._up.done():
             self._up.set_result(None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from bridge.audio.frame import Push
-from bridge.audio.opus import Opus
+from bridge.audio.opus import EncoderSettings, Opus
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.rung import Effort
 from bridge.audio.silence import SilencePackets
@@ -58,6 +58,7 @@ class RtpSession:
         relays: bool = True,
         effort: Effort | None = None,
         silence: SilencePackets | None = None,
+        on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
         """Begin a session.
 
@@ -74,6 +75,7 @@ class RtpSession:
             effort: What encoding may cost; None: whatever it wants.
             silence: For a peer that is to be sent nothing before `open_gate`, and then packets
                 without a pause; None: one that is sent what there is.
+            on_encoder: Told what is encoded with, at first and whenever that changes.
         """
         self.relays = relays
         self._transmit_rtcp = transmit_rtcp
@@ -86,6 +88,7 @@ class RtpSession:
             transmit=transmit,
             effort=effort or Effort(),
             silence=silence,
+            on_encoder=on_encoder,
         )
         self._reports = Reports(cname)
         self._malformed = 0

@@ -9,11 +9,13 @@ from bridge.audio.opus import Opus
 from bridge.audio.rung import Effort
 from bridge.audio.silence import SilencePackets
 from bridge.errors import NegotiationFailed
+from bridge.rtc import trace
 from bridge.rtc.dtls import Certificate, Dtls
 from bridge.rtc.guard import MOST_PACKETS
 from bridge.rtc.ice import IceConnection, Limits
 from bridge.rtc.link import IceLink
 from bridge.rtc.ports import PortPool
+from bridge.rtc.session import RtpSession
 from bridge.wire.sdp import Candidate, RemoteAudio, answer_setup
 
 if TYPE_CHECKING:
@@ -63,6 +65,14 @@ class Handlers:
     """Learns how an ICE restart ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long set-up took, in seconds; None until it is done."""
+
+    ice_seconds: float | None = None
+    dtls_seconds: float | None = None
+
+
 class Transport:
     """Carries packets to and from one page of the peer's.
 
@@ -91,7 +101,8 @@ class Transport:
         self.ice_seconds: float | None = None
         self.dtls_seconds: float | None = None
         self._config = config
-        self._receive_rtp = handlers.rtp
+        self._take_rtp = handlers.rtp
+        self._receive_rtp = trace.first("rtp.first_received", self._take_rtp, self._settle)
         self._receive_rtcp = handlers.rtcp
         self._discarded = discarded
         self._clock = clock
@@ -186,6 +197,14 @@ class Transport:
                 f"{stage.upper()} did not finish in time", stage=stage, reason="timeout"
             ) from None
 
+    def carry(self, session: RtpSession) -> None:
+        """Send the packets of a session from now on."""
+
+        def settle() -> None:
+            session.carry_over(self.send_rtp, self.send_rtcp)
+
+        session.carry_over(trace.first("rtp.first_sent", self.send_rtp, settle), self.send_rtcp)
+
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; one that cannot be sent is counted as `unsendable`."""
         # As `send_rtcp` does it, but with one call less.
@@ -214,6 +233,9 @@ class Transport:
                 await self._dtls.aclose()
         finally:
             await self._link.aclose()
+
+    def _settle(self) -> None:
+        self._receive_rtp = self._take_rtp
 
     def _expect(self, peer: RemoteAudio) -> None:
         """Prepare the handshake; an ICE restart keeps the association that there is."""
