@@ -102,6 +102,10 @@ class Line(Section, frozen=True):
     keys: list[str]
     numbers: list[str] = msgspec.field(default_factory=list)
     whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
+    decision_seconds: float = 30.0
+    """How long a server has to answer or reject a call that rings the line (`call.decision_due`)."""
+    decision_default: Literal["ring", "accept", "reject"] = "ring"
+    """What happens then: it rings on, is answered, or is rejected."""
     agent: Agent | None = None
     """This line's, in place of all of `agent`; `voices` counts only there."""
 

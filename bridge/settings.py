@@ -275,6 +275,8 @@ def check(settings: Settings) -> None:
     for name, line in settings.lines.items():
         check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
         check_agent(f"lines.{name}.agent", line.agent or settings.agent)
+        if not line.decision_seconds > 0:
+            raise SettingsError(f"lines.{name}.decision_seconds: expected more than 0")
 
 
 def _check_limits(limits: Limits) -> None:

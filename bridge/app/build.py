@@ -48,6 +48,7 @@ from bridge.api.use import note_use
 from bridge.app.agents import talk
 from bridge.app.lines import (
     apps_of,
+    decisions_of,
     demonstrations_of,
     keys_of,
     lines_of,
@@ -164,6 +165,7 @@ def build(
         database,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
         fresh=demonstrations_of(settings),
+        decisions=decisions_of(settings),
         publish=partial(_tell_all, listeners),
         siblings=directory.siblings if directory else None,
     )

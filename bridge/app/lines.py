@@ -5,6 +5,7 @@ import msgspec
 from bridge.api.faces.chirp_parties import App
 from bridge.call.model import LineName
 from bridge.line_settings import TEST_KEY, TEST_LINE, Line
+from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.lines import InboundMode, LineConfig
 from bridge.settings import (
     DEMO_AI_KEY,
@@ -66,6 +67,14 @@ def apps_of(settings: Settings) -> dict[LineName, App]:
 def numbers_of(settings: Settings) -> dict[LineName, str]:
     """Return the number that each line calls from where nobody chose one, with `+`."""
     return {line: app.number for line, app in apps_of(settings).items()}
+
+
+def decisions_of(settings: Settings) -> dict[LineName, DecisionRule]:
+    """Return how long each line's server has to decide about calls that ring it."""
+    return {
+        LineName(name): DecisionRule(line.decision_seconds, DecisionDefault(line.decision_default))
+        for name, line in settings.lines.items()
+    }
 
 
 def demonstrations_of(settings: Settings) -> dict[LineName, LineConfig]:

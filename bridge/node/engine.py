@@ -3,7 +3,7 @@
 It hears what happens to calls, so that the call service knows nothing of the lines' settings: a line
 whose engine is off rejects who rings it (that it begins no calls itself is the service's to ask
 `Lines.check_on`), and its calls end when it is switched off; one that is on lets calls ring, or
-answers or rejects them at once.
+answers or rejects them, at once or when nobody has decided in time (`node.decision`).
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError, EngineOff
 from bridge.net.database import Database
 from bridge.net.siblings import Siblings
+from bridge.node.decision import DecisionRule, Decisions
 from bridge.node.lines import LineConfig, Lines, Welcome
 from bridge.node.manager import Manager
 
@@ -38,6 +39,7 @@ class Engine:
         numbers: Mapping[LineName, Sequence[str]],
         *,
         fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
+        decisions: Mapping[LineName, DecisionRule] = MappingProxyType({}),
         publish: Callable[[CallEvent], None] = lambda event: None,
         siblings: Siblings | None = None,
     ) -> None:
@@ -47,6 +49,7 @@ class Engine:
             database: keeps how they are set.
             numbers: their own numbers.
             fresh: how lines take calls that were never set; in the plain way where it is not told.
+            decisions: how long each line's server has to decide about calls that ring.
             publish: hears all that happens, before anything is made of it here.
             siblings: the other nodes.
         """
@@ -54,6 +57,7 @@ class Engine:
             database, numbers, fresh=fresh, switched_off=self._end_calls, siblings=siblings
         )
         self._publish = publish
+        self._decisions = Decisions(decisions, ask=self._ask, tell=publish)
         self._manager: Manager | None = None
 
     def serve(self, manager: Manager) -> None:
@@ -63,13 +67,16 @@ class Engine:
     def happened(self, event: CallEvent) -> None:
         """Pass on what happened, and meet a call that begins to ring a line."""
         self._publish(event)
+        self._decisions.happened(event)
         record = event.record
         if event.type != "call.ringing" or record is None or event.call_id is None:
             return
         if record.direction is not Direction.INBOUND:
             return
         wanted = REQUESTS.get(self._welcome(event.line))
-        if wanted is not None:
+        if wanted is None:
+            self._decisions.rings(event, event.call_id)
+        else:
             # Not at once: who reports this has yet to give the call its far party.
             asyncio.get_running_loop().call_soon(self._ask, event.line, event.call_id, wanted)
 

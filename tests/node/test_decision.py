@@ -1,0 +1,78 @@
+"""The time that a server has to decide about a call that rings its line."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from bridge.call.model import CallId, LineName
+from bridge.call.notices import CallEvent
+from bridge.errors import SettingsError
+from bridge.node.decision import DecisionDefault, DecisionRule, Decisions
+from bridge.settings import Line, check
+from tests.support.event_stream import listening
+from tests.support.inprocess import running, settings
+from tests.support.two_nodes import nodes as nodes
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("nodes")
+
+ECHO = "15550100001"
+LINE, CALL, OTHER = LineName("demo"), CallId("00A"), CallId("00B")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def with_decision(default: str, seconds: float = 0.2):
+    line = Line(keys=["demo"], decision_seconds=seconds, decision_default=default)  # type: ignore[arg-type]
+    return settings(lines={"demo": line})
+
+
+async def rung(client) -> str:
+    return str((await client.data("/simulator/incoming", {"from": ECHO}))["callId"])
+
+
+@pytest.mark.parametrize(
+    ("default", "then"), [("accept", "call.answered"), ("reject", "call.ended")]
+)
+async def test_a_call_that_nobody_decides_about_is_decided_after_a_notice(default, then):
+    async with running(with_decision(default)) as client:
+        call_id = await rung(client)
+        async with listening(client, f"/call/{call_id}/events") as stream:
+            due = await stream.until_type("call.decision_due")
+            assert due["data"] == {"seconds": 0.1, "default": default}
+            assert due["call"]["state"] == "ringing"
+            decided = await stream.until_type(then)
+        if default == "reject":
+            assert decided["data"]["reason"] == "rejected"
+
+
+async def test_a_call_rings_on_by_default():
+    async with running(with_decision("ring")) as client:
+        call_id = await rung(client)
+        async with listening(client, f"/call/{call_id}/events") as stream:
+            await stream.until_type("call.decision_due")
+        assert await client.state(call_id) == "ringing"
+
+
+@pytest.mark.parametrize("decided", ["call.answered", "call.ended"])
+async def test_nothing_waits_for_a_call_that_was_decided_about(decided):
+    told: list[CallEvent] = []
+    asked: list[CallId] = []
+    decisions = Decisions(
+        {LINE: DecisionRule(0.02, DecisionDefault.REJECT)},
+        ask=lambda line, call_id, wanted: asked.append(call_id),
+        tell=told.append,
+    )
+    for call_id in (CALL, OTHER):
+        decisions.rings(CallEvent("call.ringing", LINE, call_id, NOW), call_id)
+    decisions.happened(CallEvent(decided, LINE, CALL, NOW))
+    await until(lambda: asked == [OTHER])
+    assert [event.call_id for event in told] == [OTHER]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+async def test_a_time_that_cannot_be_is_refused(seconds):
+    chosen = with_decision("ring")
+    line = msgspec.structs.replace(chosen.lines["demo"], decision_seconds=seconds)
+    with pytest.raises(SettingsError, match=r"lines\.demo\.decision_seconds"):
+        check(msgspec.structs.replace(chosen, lines={"demo": line}))
