@@ -107,7 +107,8 @@ class Media(Section, frozen=True):
     red: bool = False
     """Ask browsers that offer it to send each packet twice (RFC 2198)."""
     root: str = ""
-    """The only folder that server files are played from; empty = `files` below the data folder."""
+    """The media folder, the only one server files are played from: `lines/NAME` in it is one line's,
+    all else is every line's to play; empty = `files` below the data folder."""
     urls: bool = True
     """Play sound from customers' URLs."""
 

@@ -38,6 +38,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/media/sandbox.py": "tests/security/test_media_sandbox.py breaks out of it in vain",
     "bridge/media/encode.py": "run as a process by tests/media/test_encoder.py",
     "bridge/node/announcement.py": "tests/api/test_recording_rules.py goes through it",
+    "bridge/node/recording_paths.py": "tests/api/test_recording_paths.py goes through it",
     "bridge/node/automatic_recording.py": "tests/api/faces/test_wadial_recordings.py goes through it",
     "bridge/node/recording_events.py": "tests/node/test_recording.py goes through it",
     "bridge/api/recording_files.py": "tests/api/test_recording_store.py goes through it",

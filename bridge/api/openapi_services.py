@@ -103,7 +103,9 @@ PLAYBACK: Final[Described] = {
                 "audioUrl?": URL,
                 "audioBase64?": text("data URLs are taken too"),
                 "assetId?": text("of POST /api/v1/call-audio-assets"),
-                "AudioFile?": text("a path below the media folder"),
+                "AudioFile?": text(
+                    "a path in the line's own or the shared media folder; `files/` may stand before it"
+                ),
                 "delayMs?": whole(0, 10_000, 0),
                 "repeat?": {"type": "integer", "minimum": 1, "default": 1},
                 "duck?": whole(
@@ -140,7 +142,11 @@ PLAYBACK: Final[Described] = {
 
 RECORDING: Final[Described] = {
     ("POST", "/call/record"): RECORD(
-        does="Record what the far party says into a file of the media folder.",
+        does="Record what the far party says into a file of the line's media folder.",
+        about=(
+            "`AudioFile` plays it by the same path. A number is added to a path that is taken. Of a call "
+            "that is recorded already the answer shows where; another `Path` is refused (409)."
+        ),
         takes=shape({"CallID": CALL_ID, "Path?": text("files/calls/<id>.wav unless said")}),
         gives=native(
             {"ok": TRUE, "path": text(), "recordingId": text()},

@@ -85,7 +85,7 @@ async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
         case "assetId":
             return await request.app[ASSETS].find(line, text)
         case _:
-            return sounds.file(text)
+            return await sounds.file(line, text, name)
 
 
 def _is_of_wago(body: Body) -> bool:

@@ -10,7 +10,7 @@ from bridge.api.body import call_in_path, read_body
 from bridge.api.keys import KEYS, MANAGER, RECORDINGS
 from bridge.errors import InvalidRequest
 from bridge.media.archive import Recording
-from bridge.media.files import CONTENT_TYPES, File
+from bridge.media.files import CONTENT_TYPES, File, Place
 
 STORED_SECONDS: Final = 10.0
 """How long a recording that was stopped may take to the store."""
@@ -22,14 +22,13 @@ async def record(request: web.Request) -> web.Response:
     body = await read_body(request)
     call_id = body.call_id("CallID")
     native = request.app[MANAGER].live(line, call_id).facts.call_id
-    path = body.optional_text("Path", "path") or f"files/calls/{native}.wav"
+    path = body.optional_text("Path", "path") or ""
     recordings = request.app[RECORDINGS]
     tracks = await recordings.start(line, call_id, kinds=("inbound",), path=path)
     track = _inbound(tracks)
-    where = {"details": "recording", "callID": native, "path": track.key}
-    return render.success(
-        {"ok": True, "path": track.key, "recordingId": track.recording_id}, **where
-    )
+    lies = recordings.paths.media_key(track)
+    where = {"details": "recording", "callID": native, "path": lies}
+    return render.success({"ok": True, "path": lies, "recordingId": track.recording_id}, **where)
 
 
 async def start(request: web.Request) -> web.Response:
@@ -37,7 +36,9 @@ async def start(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     tracks = await request.app[RECORDINGS].start(line, body.call_id())
-    return render.success({"ok": True, "recordings": [_recording(track) for track in tracks]})
+    return render.success(
+        {"ok": True, "recordings": [_recording(request, track) for track in tracks]}
+    )
 
 
 async def stop(request: web.Request) -> web.Response:
@@ -56,9 +57,9 @@ async def stop(request: web.Request) -> web.Response:
     return render.success(
         {
             "ok": True,
-            "mediaKey": first.key if kept else "",
+            "mediaKey": request.app[RECORDINGS].paths.media_key(first) if kept else "",
             "status": first.status,
-            "recordings": [_recording(track) for track in tracks],
+            "recordings": [_recording(request, track) for track in tracks],
         }
     )
 
@@ -80,7 +81,7 @@ async def of_call(request: web.Request) -> web.Response:
         line, request.app[MANAGER].record(line, call_in_path(request)).facts.call_id
     )
     files = request.app[RECORDINGS].archive.files
-    shown = [_recording(track, await files.of(track.recording_id)) for track in found]
+    shown = [_recording(request, track, await files.of(track.recording_id)) for track in found]
     return render.success({"recordings": shown})
 
 
@@ -122,13 +123,16 @@ async def _find(request: web.Request) -> Recording:
     return await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
 
 
-def _recording(track: Recording, files: Sequence[File] = ()) -> dict[str, Any]:
+def _recording(
+    request: web.Request, track: Recording, files: Sequence[File] = ()
+) -> dict[str, Any]:
+    lies = request.app[RECORDINGS].paths.media_key(track)
     return {
         "recordingId": track.recording_id,
         "callId": track.call_id,
         "kind": track.kind,
         "status": track.status,
-        "mediaKey": "" if track.status == "failed" else track.key,
+        "mediaKey": "" if track.status == "failed" else lies,
         "contentType": "audio/wav",
         "durationMs": round(track.seconds * 1000),
         "sizeBytes": track.size_bytes,
@@ -136,15 +140,15 @@ def _recording(track: Recording, files: Sequence[File] = ()) -> dict[str, Any]:
         "endedAt": track.ended_at,
         "expiresAt": track.expires_at,
         "url": f"/recordings/{track.recording_id}",
-        "files": [_file(file) for file in files],
+        "files": [_file(file, lies if file.place == Place.KEPT else file.key) for file in files],
     }
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: File, lies: str) -> dict[str, Any]:
     return {
         "format": file.format,
         "contentType": CONTENT_TYPES[file.format],
         "sizeBytes": file.size_bytes,
-        "mediaKey": file.key,
+        "mediaKey": lies,
         "url": f"/recordings/{file.recording_id}?format={file.format}",
     }

@@ -1,12 +1,14 @@
 """What records calls, out of the settings."""
 
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from bridge.api.keys import DATABASE, EVENTS, LINES, MANAGER, METRICS, PLAYBACKS
 from bridge.errors import SettingsError
-from bridge.media.archive import Archive, Rules
+from bridge.media.archive import Archive, Rules, owner_of
+from bridge.media.folder import MediaFolder
 from bridge.media.room import Room
 from bridge.net.storage import Account, Bucket
 from bridge.node.announcement import Announcement, beep
@@ -29,12 +31,10 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
         node=events.node,
         nodes=events.nodes,
     )
-    manager, root = application[MANAGER], data / "files"
-    if settings.media.root:
-        root = Path(settings.media.root)
-    sound = _consent(wanted.consent, root, data)
+    manager = application[MANAGER]
+    sound = _consent(wanted.consent, root_of(settings), data)
     rules = RecordingRules(
-        root=root,
+        files=media_folder(application, settings),
         room=Room(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
         captures=wanted.wadial and not wanted.exclusive,
@@ -50,6 +50,17 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
         publish=events.publish,
         observer=application[METRICS].recordings,
     )
+
+
+def root_of(settings: Settings) -> Path:
+    """Return the media folder."""
+    return Path(settings.media.root or Path(settings.data.dir) / "files")
+
+
+def media_folder(application: web.Application, settings: Settings) -> MediaFolder:
+    """Make what finds files in the media folder."""
+    owner = partial(owner_of, application[DATABASE], Path(settings.data.dir))
+    return MediaFolder(root_of(settings), owner=owner)
 
 
 def _consent(wanted: str, root: Path, data: Path) -> Path | None:

@@ -23,6 +23,7 @@ from bridge.api.keys import (
 from bridge.api.reads import Reads
 from bridge.api.whatsapp import MAX_WEBHOOK_READS, WEBHOOK_READS, WHATSAPP
 from bridge.app.lines import lines_of
+from bridge.app.recordings import media_folder
 from bridge.call.shares import Shares
 from bridge.legs.webrtc import PeerFactory
 from bridge.media.assets import AssetQuota, Assets
@@ -114,7 +115,7 @@ def play(application: web.Application, settings: Settings) -> None:
     )
     decoders = Decoders(shares)
     application[SOUNDS] = Sounds(
-        root=Path(settings.media.root) if settings.media.root else data / "files",
+        folder=media_folder(application, settings),
         spool=data / "spool" / str(application[EVENTS].node),
         http=application[HTTP],
         urls=settings.media.urls,

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS recordings (
     expires_at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recordings_of_calls ON recordings (line, call_id);
+CREATE INDEX IF NOT EXISTS recordings_by_key ON recordings (key);
 CREATE TABLE IF NOT EXISTS recording_formats (
     recording_id TEXT PRIMARY KEY,
     format TEXT NOT NULL
@@ -122,8 +123,12 @@ class Archive:
         self.search = RecordingSearch(database)
 
     def path(self, recording: Recording) -> Path:
-        """Say where a recording's file lies."""
+        """Return where a recording's file lies."""
         return self.folder / recording.key
+
+    def key_of(self, path: Path) -> str:
+        """Return the key of a file that a caller chose the place of."""
+        return key_of(self.folder, path)
 
     async def begin(
         self,
@@ -307,6 +312,25 @@ class Archive:
         )
         rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
         return [Recording(*row) for row in rows]
+
+
+def key_of(folder: Path, path: Path) -> str:
+    """Return the path below the storage folder, or the whole path where it lies elsewhere."""
+    storage = folder.resolve()
+    return str(path.relative_to(storage) if path.is_relative_to(storage) else path)
+
+
+async def owner_of(database: Database, folder: Path, path: Path) -> LineName | None:
+    """Return the line that a file was recorded for; None for any other file.
+
+    Args:
+        database: of the archive.
+        folder: what keys are below.
+        path: the file's, links followed.
+    """
+    wanted, key = "SELECT line FROM recordings WHERE key = ?", key_of(folder, path)
+    row = await database.run(lambda db: db.execute(wanted, (key,)).fetchone())
+    return LineName(row[0]) if row else None
 
 
 def _mend(path: Path) -> int:

@@ -67,7 +67,7 @@ class RecorderLeg:
 
         Args:
             leg_id: unique within the call.
-            path: the file; it must not exist.
+            path: the file; empty if it exists.
             span: what is heard before it begins and after it is over is left out.
             threads: write it.
             room: says whether the disk takes more.

@@ -11,8 +11,9 @@ from typing import Final
 import aiohttp
 
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, NotFound, PayloadTooLarge
+from bridge.errors import InvalidRequest, PayloadTooLarge
 from bridge.media.decoders import InvalidMedia
+from bridge.media.folder import MediaFolder
 from bridge.net.http import Http
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -34,17 +35,17 @@ class Sound:
 class Sounds:
     """Finds, fetches and keeps for a while what is to be played."""
 
-    def __init__(self, *, root: Path, spool: Path, http: Http, urls: bool) -> None:
+    def __init__(self, *, folder: MediaFolder, spool: Path, http: Http, urls: bool) -> None:
         """Make it.
 
         Args:
-            root: the only folder that server files are played from.
+            folder: has the files of the server that may be played.
             spool: where fetched and sent files lie while they are played, this node's alone;
                 emptied now, of what a process that was killed left there.
             http: reaches customers' URLs, through the address guard.
             urls: whether URLs are played at all.
         """
-        self._root = root
+        self._folder = folder
         self._spool = spool
         self._http = http
         self._urls = urls
@@ -53,25 +54,14 @@ class Sounds:
             if left.is_file():
                 left.unlink()
 
-    def file(self, name: str) -> Sound:
-        """Find a file of the media folder.
+    async def file(self, line: LineName, name: str, field: str) -> Sound:
+        """Find a file that a line may play (`MediaFolder.find`).
 
         Raises:
-            InvalidRequest: the name leads out of the folder.
+            InvalidRequest: the name is none, or leads out of the folder.
             NotFound: there is no such file.
         """
-        root = self._root.resolve()
-        try:
-            path = (root / name).resolve()
-            inside = path.is_relative_to(root)
-            found = inside and path.is_file()
-        except (OSError, ValueError, RuntimeError):  # the last: links in a circle
-            inside, found, path = "\0" not in name, False, root
-        if not inside:
-            raise InvalidRequest("the file lies outside media.root", field="AudioFile")
-        if not found:
-            raise NotFound("there is no such file below media.root")
-        return Sound(path, field="AudioFile")
+        return Sound(await self._folder.find(line, name, field), field=field)
 
     async def content(self, text: str, field: str) -> Sound:
         """Keep what a request carries in base64, with or without a `data:` prefix.

@@ -17,7 +17,6 @@ from bridge.errors import (
     BridgeError,
     CallEnded,
     DatabaseFailed,
-    InvalidRequest,
     InvalidState,
     StorageFull,
 )
@@ -30,6 +29,7 @@ from bridge.node.announcement import Announcement
 from bridge.node.automatic_recording import AutomaticRecording
 from bridge.node.manager import Manager
 from bridge.node.recording_events import Observer, RecordingEvents
+from bridge.node.recording_paths import RecordingPaths
 from bridge.node.recording_rules import RecordingRules, last_of_call
 from bridge.node.tasks import Tasks
 
@@ -79,7 +79,8 @@ class Recordings:
         self.archive = archive
         self._manager = manager
         self.rules = rules
-        self._events = RecordingEvents(manager, publish, observer)
+        self.paths = RecordingPaths(rules.files, archive)
+        self._events = RecordingEvents(manager, publish, observer, self.paths.media_key)
         self._tracks: dict[CallId, list[_Track]] = {}
         self._written: dict[CallId, list[_Track]] = {}
         """Tracks that are over, while their files are finished."""
@@ -129,13 +130,15 @@ class Recordings:
             line: whose call.
             call_id: which.
             kinds: of `KINDS`.
-            path: where the inbound track shall lie, below the media folder; None for the archive.
+            path: where the inbound track shall lie in the line's media folder, "" to have its name
+                chosen; None for the archive. Where the name is taken a number is added to it.
             asked_for: whether somebody did, not the line by itself.
             form: of `media.files.CONTENT_TYPES`, what the tracks are wanted as besides.
 
         Raises:
-            CallNotFound, InvalidState: there is no such live call.
-            InvalidRequest: the path leads out of the media folder, or is taken.
+            CallNotFound: there is no such call.
+            InvalidState: it is not live, or is recorded already and to another path.
+            InvalidRequest: the path is none, or leads out of the line's media folder.
             LimitExceeded: the call has all its legs.
             StorageFull: the disk has no room.
         """
@@ -144,6 +147,8 @@ class Recordings:
         async with self._starting:
             if call not in self._tracks:
                 await self._begin(line, call, kinds, path, asked_for=asked_for, form=form)
+            elif path:
+                self.paths.check_same(call, [track.recording for track in self._tracks[call]], path)
             elif form != WAV:
                 await self._ask_for(call, kinds, form)
             return [track.recording for track in self._tracks[call]]
@@ -226,17 +231,24 @@ class Recordings:
         form: str,
     ) -> None:
         self._check_room(line, call)
-        keys = dict.fromkeys(kinds)
+        keys: dict[str, str | None] = dict.fromkeys(kinds)
+        reserved = None
         if path is not None:
-            keys["inbound"] = self._confine(path)
+            reserved = self.paths.reserve(line, call, path)
+            keys["inbound"] = self.archive.key_of(reserved)
         parties = parties_of(self._manager.record(line, call))
-        recordings = await self.archive.begin(line, call, keys, form, parties)
+        try:
+            recordings = await self.archive.begin(line, call, keys, form, parties)
+        except BaseException:
+            if reserved is not None:
+                reserved.unlink(missing_ok=True)
+                self.paths.forget(call)
+            raise
         self._tracks[call] = []
         try:
             self._attach(recordings, asked_for=asked_for)
         finally:
-            if not self._tracks[call]:
-                del self._tracks[call]
+            self._drop_if_over(call)
         if self.rules.announcement is None:
             self._events.tell("recording.started", line, call)
         else:
@@ -308,16 +320,10 @@ class Recordings:
         tracks[:] = [track for track in tracks if track.recording is not recording]
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
 
-    def _confine(self, path: str) -> str:
-        root = self.rules.root.resolve()
-        chosen = (root / path.removeprefix("files/")).resolve()
-        if not chosen.is_relative_to(root) or chosen == root:
-            raise InvalidRequest("the path lies outside media.root", field="Path")
-        if chosen.exists():
-            raise InvalidRequest("there is a file with this path already", field="Path")
-        folder = self.archive.folder.resolve()
-        inside = chosen.is_relative_to(folder)
-        return str(chosen.relative_to(folder) if inside else chosen)
+    def _drop_if_over(self, call: CallId) -> None:
+        if not self._tracks[call]:
+            del self._tracks[call]
+            self.paths.forget(call)
 
     def _close(self, line: LineName, call: CallId, leg_id: LegId) -> None:
         try:
@@ -328,8 +334,7 @@ class Recordings:
     def _over(self, track: _Track) -> None:
         call = track.recording.call_id
         self._tracks[call].remove(track)
-        if not self._tracks[call]:
-            del self._tracks[call]
+        self._drop_if_over(call)
         self._written.setdefault(call, []).append(track)
         self._tasks.spawn(self._finish(track), name=f"recorded {track.recording.recording_id}")
 

@@ -25,11 +25,17 @@ class RecordingEvents:
     """Tells of one node's recordings."""
 
     def __init__(
-        self, manager: Manager, publish: Callable[[CallEvent], None], observer: Observer
+        self,
+        manager: Manager,
+        publish: Callable[[CallEvent], None],
+        observer: Observer,
+        media_key: Callable[[Recording], str],
     ) -> None:
+        """Make it; `media_key` returns where a recording's file lies, as its line is told."""
         self._manager = manager
         self._publish = publish
         self._observer = observer
+        self._media_key = media_key
 
     def tell(self, event: str, line: LineName, call: CallId, **data: object) -> None:
         """Tell what happened to a call's recording, with the call as it stands, if it is known."""
@@ -52,7 +58,7 @@ class RecordingEvents:
             "startedAt": recording.started_at,
             "endedAt": recording.ended_at,
             "expiresAt": recording.expires_at,
-            "mediaKey": "" if failed else recording.key,
+            "mediaKey": "" if failed else self._media_key(recording),
         }
         if failed:
             data["reason"] = reason

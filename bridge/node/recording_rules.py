@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from bridge.call.model import CallId, LineName
 from bridge.media.archive import Archive, Recording
+from bridge.media.folder import MediaFolder
 from bridge.media.room import Room
 from bridge.node.announcement import Announcement
 
@@ -14,8 +14,8 @@ from bridge.node.announcement import Announcement
 class RecordingRules:
     """What may be recorded, and where."""
 
-    root: Path
-    """The folder that paths chosen by callers lie in."""
+    files: MediaFolder
+    """Has the folders that paths chosen by callers lie in."""
     room: Room
     """What the disk has left; recordings stop before it is full."""
     automatic: Callable[[LineName], bool]

@@ -61,7 +61,7 @@ async def test_a_file_of_the_media_folder_is_played_by_wagos_verb(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("../secret.wav", 400), ("/etc/passwd", 400), ("link.wav", 400), ("none.wav", 404)],
+    [("../secret.wav", 400), ("/etc/passwd", 400), ("link.wav", 404), ("none.wav", 404)],
 )
 async def test_a_path_that_leads_out_of_the_media_folder_is_refused(tmp_path, name, status):
     (tmp_path / "files").mkdir()

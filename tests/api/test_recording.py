@@ -89,7 +89,7 @@ async def test_wagos_path_lies_below_the_media_folder(tmp_path):
         said = await client.data("/call/record", {"CallID": call_id})
         assert said["path"] == f"files/calls/{call_id}.wav"
         await client.data("/call/record/stop", {"callId": call_id})
-        assert (tmp_path / said["path"]).is_file()
+        assert (tmp_path / "files" / "lines" / "demo" / "calls" / f"{call_id}.wav").is_file()
 
 
 @pytest.mark.parametrize("path", ["../out.wav", "/etc/passwd", "files/../../out.wav"])
@@ -104,9 +104,10 @@ async def test_a_path_that_leads_out_of_the_media_folder_is_refused(tmp_path, pa
 async def test_a_link_that_leads_out_of_the_media_folder_is_refused(tmp_path):
     async with running(at(tmp_path)) as client:
         call_id = await client.dial(TALKS)
-        (tmp_path / "files").mkdir(exist_ok=True)
+        own = tmp_path / "files" / "lines" / "demo"
+        own.mkdir(parents=True)
         (tmp_path / "elsewhere").mkdir()
-        (tmp_path / "files" / "out").symlink_to(tmp_path / "elsewhere")
+        (own / "out").symlink_to(tmp_path / "elsewhere")
         body = {"CallID": call_id, "Path": "files/out/a.wav"}
         assert (await client.post("/call/record", body)).status == 400
         assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -268,4 +268,5 @@ async def test_a_path_that_a_caller_chose_stays_on_the_server(tmp_path, s3_bucke
         await client.data("/call/record/stop", {"callId": call_id})
         await recorded(client)
         await moved_up(client, tmp_path, s3_bucket)
-        assert (tmp_path / said["path"]).is_file()
+        lines = tmp_path / "files" / "lines" / "demo"
+        assert (lines / said["path"].removeprefix("files/")).is_file()

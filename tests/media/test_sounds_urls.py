@@ -16,6 +16,7 @@ from bridge.media.decoders import InvalidMedia
 from bridge.media.sounds import Sounds
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from tests.support.media_folder import shared
 from tests.support.names import Changing
 
 LINE = LineName("main")
@@ -35,7 +36,7 @@ def make(tmp_path, spool):
     async def made(*allow, urls=True, resolver=None):
         http = Http(Guard(allow=allow, require_tls=False), resolver=resolver)
         try:
-            yield Sounds(root=tmp_path, spool=spool, http=http, urls=urls)
+            yield Sounds(folder=shared(tmp_path), spool=spool, http=http, urls=urls)
         finally:
             await http.aclose()
 

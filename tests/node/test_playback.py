@@ -28,6 +28,7 @@ from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
 from tests.support.decoder_processes import decoders
 from tests.support.fake_leg import FakeLeg
+from tests.support.media_folder import shared
 from tests.support.voice import pcm
 from tests.support.waiting import until
 from tests.support.wav import wav_file
@@ -51,7 +52,7 @@ class House:
         self.spool = folder / "spool"
         self.decoders = Decoders(Shares("decoders", "limits.decoders", 64))
         http = Http(Guard(allow=[], require_tls=False))
-        self.sounds = Sounds(root=folder, spool=self.spool, http=http, urls=True)
+        self.sounds = Sounds(folder=shared(folder), spool=self.spool, http=http, urls=True)
         self.manager = Manager(
             dialer=self,
             clock=Clock(asyncio.get_running_loop()),

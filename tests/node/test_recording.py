@@ -11,7 +11,7 @@ from bridge.api.keys import METRICS, RECORDINGS
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId, LegKind, LineName, Party
 from bridge.call.routing import Heard, Hears
-from bridge.errors import InvalidRequest, InvalidState, LimitExceeded, StorageFull
+from bridge.errors import InvalidState, LimitExceeded, StorageFull
 from bridge.node.capacity import LEGS_PER_CALL
 from bridge.node.recording import KINDS
 from bridge.settings import Data, Recording
@@ -113,13 +113,14 @@ async def test_what_is_not_recorded_cannot_be_paused(client, recordings):
         recordings.pause(LINE, call_id, paused=True)
 
 
-async def test_a_path_that_is_taken_is_refused(client, recordings):
+async def test_a_path_that_is_taken_is_left_as_it_is(client, recordings):
     call_id = await client.dial(TALKS)
-    (folder(recordings) / "files").mkdir(exist_ok=True)
-    (folder(recordings) / "files" / "a.wav").write_bytes(b"mine")
-    with pytest.raises(InvalidRequest):
-        await recordings.start(LINE, call_id, kinds=("inbound",), path="files/a.wav")
-    assert (folder(recordings) / "files" / "a.wav").read_bytes() == b"mine"
+    own = recordings.rules.files.own(LINE)
+    own.mkdir(parents=True)
+    (own / "a.wav").write_bytes(b"mine")
+    [track] = await recordings.start(LINE, call_id, kinds=("inbound",), path="files/a.wav")
+    assert recordings.paths.media_key(track) == "files/a-2.wav"
+    assert (own / "a.wav").read_bytes() == b"mine"
 
 
 # The disk

@@ -18,6 +18,8 @@ from bridge.media.assets import Asset
 PATH = "/api/v1/call-audio-assets"
 UPLOAD_SECONDS = 60.0
 PIECE = 64 * 1024
+MAX_FILE_NAME = 255
+MAX_CONTENT_TYPE = 255
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -31,8 +33,8 @@ async def upload(request: web.Request) -> web.Response:
             asset = await request.app[ASSETS].add(
                 line,
                 _pieces(part),
-                filename=part.filename or "audio",
-                content_type=part.headers.get("Content-Type", "application/octet-stream"),
+                filename=_file_name(part),
+                content_type=_content_type(part),
             )
     except TimeoutError:
         raise RequestTimeout("the upload did not arrive in time") from None
@@ -86,6 +88,30 @@ async def _audio(request: web.Request) -> BodyPartReader:
             if isinstance(part, BodyPartReader) and part.name == "audio":
                 return part
     raise InvalidRequest("missing audio in payload", field="audio")
+
+
+def _file_name(part: BodyPartReader) -> str:
+    """Return the name of the uploaded file without folders (RFC 7578 section 4.2); it is only shown.
+
+    Raises:
+        InvalidRequest: it is too long, or holds control characters.
+    """
+    name = (part.filename or "").replace("\\", "/").rpartition("/")[2] or "audio"
+    if len(name) > MAX_FILE_NAME or not name.isprintable():
+        raise InvalidRequest(
+            f"audio: expected a file name of at most {MAX_FILE_NAME} printable characters",
+            field="audio",
+        )
+    return name
+
+
+def _content_type(part: BodyPartReader) -> str:
+    kind = part.headers.get("Content-Type", "application/octet-stream")
+    if len(kind) > MAX_CONTENT_TYPE:
+        raise InvalidRequest(
+            f"audio: its Content-Type is over {MAX_CONTENT_TYPE} characters", field="audio"
+        )
+    return kind
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
