@@ -1,4 +1,4 @@
-"""Settings: a TOML file, then `BRIDGE_SECTION__KEY` environment variables, into frozen records.
+"""Settings: a TOML file, then the environment (`environment`), into frozen records.
 
 An unknown key or a wrong type stops the start and names the key. Only `app` reads these; every
 other object is handed the values it needs. `deploy/bridge.example.toml` lists them all.
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from bridge.environment import place
 from bridge.errors import SettingsError
 from bridge.http_settings import Http as Http
 from bridge.http_settings import Metrics as Metrics
@@ -24,7 +25,6 @@ from bridge.line_settings import WhatsApp as WhatsApp
 from bridge.net_settings import Net as Net
 from bridge.net_settings import check_net
 
-PREFIX = "BRIDGE_"
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
 
 
@@ -232,9 +232,8 @@ def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
         Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None
     )
     tree = _read(chosen) if chosen else {}
-    for name, text in environment.items():
-        if name.startswith(PREFIX) and name != CONFIG_VARIABLE:
-            _place(tree, name, text)
+    others = {name: text for name, text in environment.items() if name != CONFIG_VARIABLE}
+    place(tree, others, Settings)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -358,23 +357,3 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path}: {error}") from error
-
-
-def _place(tree: dict[str, Any], name: str, text: str) -> None:
-    *tables, key = name.removeprefix(PREFIX).lower().split("__")
-    table = tree
-    for part in tables:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise SettingsError(f"{name}: {part} is a value, not a section")
-    table[key] = _value(text)
-
-
-def _value(text: str) -> object:
-    """Read a list or table from JSON; what only looks like one, such as a secret, stays text."""
-    if not text.startswith(("[", "{")):
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text

@@ -12,6 +12,7 @@ NEEDS = {
     "browser": ("chromium", "apt-get install chromium"),
     "firefox": ("firefox-esr", "apt-get install firefox-esr"),
     "coturn": ("turnserver", "apt-get install coturn"),
+    "nginx": ("nginx", "apt-get install nginx"),
     "promtool": ("promtool", "apt-get install prometheus"),
     "pesq": ("pesq", "make test-tools, which compiles it"),
     "libwebrtc": ("webrtc", "pip install wrtc"),

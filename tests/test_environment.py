@@ -1,0 +1,42 @@
+"""Settings out of files that the environment names; tests/test_settings.py has the rest."""
+
+import pytest
+
+from bridge.errors import SettingsError
+from bridge.settings import load
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """Write a secret into a file, with the line break that editors add, and return its path."""
+
+    def write(text):
+        path = tmp_path / "secret"
+        path.write_text(text + "\n")
+        return str(path)
+
+    return write
+
+
+TURN = {"BRIDGE_TURN__MODE": "shared_secret", "BRIDGE_TURN__URLS": '["turn:a"]'}
+
+
+def test_a_text_comes_from_a_file(secret):
+    assert load(TURN | {"BRIDGE_TURN__SECRET_FILE": secret("of coturn")}).turn.secret == "of coturn"
+
+
+def test_a_list_comes_from_a_file_with_one_text_a_line(secret):
+    path = secret("the-first-long-random-key\nthe-second-long-random-key")
+    keys = load({"BRIDGE_LINES__MAIN__KEYS_FILE": path}).lines["main"].keys
+    assert keys == ["the-first-long-random-key", "the-second-long-random-key"]
+
+
+def test_a_file_that_is_not_there_stops_the_start_and_names_the_variable(tmp_path):
+    with pytest.raises(SettingsError, match="BRIDGE_TURN__SECRET_FILE"):
+        load(TURN | {"BRIDGE_TURN__SECRET_FILE": str(tmp_path / "missing")})
+
+
+def test_a_value_and_a_file_for_one_setting_are_refused(secret):
+    both = {"BRIDGE_TURN__SECRET": "a", "BRIDGE_TURN__SECRET_FILE": secret("b")}
+    with pytest.raises(SettingsError, match="is set too"):
+        load(TURN | both)
