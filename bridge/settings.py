@@ -120,6 +120,8 @@ class Events(Section, frozen=True):
     """How long events can be read again (`Last-Event-ID`)."""
     dead_seconds: float = 2592000.0
     """How long webhooks that nobody took can be replayed."""
+    digits_seconds: float = 60.0
+    """How long after the end of a call the digits that were pressed in it stay in its events."""
 
 
 class S3(Section, frozen=True):

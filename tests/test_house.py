@@ -80,6 +80,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/metrics/events.py": "tests/api/test_events.py and tests/net/test_webhooks.py go through it",
     "bridge/net/deliveries.py": "the table of net/webhooks.py, tested through it",
     "bridge/net/endpoints.py": "as net/deliveries.py",
+    "bridge/net/digit_events.py": "tests/node/test_events.py and tests/security/test_digits.py go through it",
     "bridge/net/event_store.py": "the table of node/events.py, tested through it",
     "bridge/wire/notice.py": "records without behaviour",
     "bridge/wire/webhook_chirp.py": "the lower half of wire/webhook.py, tested through it",

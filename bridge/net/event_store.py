@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from bridge.net import deliveries
+from bridge.net import deliveries, digit_events
 from bridge.net.deliveries import Callback
 from bridge.wire.notice import Notice
 from bridge.wire.webhook import Style
@@ -55,6 +55,7 @@ def insert(
     ).lastrowid
     if event is None:
         raise sqlite3.DatabaseError("the event got no number")
+    digit_events.note(connection, event, notice)
     _follow_call(connection, notice, body, node)
     deliveries.add(connection, event, notice, node=node, callback=callback, without=without)
 
@@ -118,5 +119,6 @@ def _follow_call(connection: sqlite3.Connection, notice: Notice, body: bytes, no
         return
     if notice.type == ENDED:
         connection.execute("DELETE FROM open_calls WHERE call_id = ?", (notice.call.id,))
+        digit_events.call_ended(connection, notice.call.id, notice.at.timestamp())
     elif not notice.call.reason:
         connection.execute("REPLACE INTO open_calls VALUES (?, ?, ?)", (notice.call.id, node, body))

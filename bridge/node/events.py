@@ -19,7 +19,7 @@ import msgspec
 
 from bridge.call.model import EndReason, LineName, State
 from bridge.call.notices import CallEvent, notice_of
-from bridge.net import deliveries, endpoints, event_store
+from bridge.net import deliveries, digit_events, endpoints, event_store
 from bridge.net.database import Database
 from bridge.net.deliveries import Callback
 from bridge.net.event_store import Numbered
@@ -34,6 +34,8 @@ HELD: Final = 256
 POLL_SECONDS: Final = 0.25
 """How often other nodes' events are looked for, while somebody listens."""
 SWEEP_SECONDS: Final = 600.0
+DIGITS_SECONDS: Final = 15.0
+"""How often digits that may leave the log are looked for."""
 SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
 """Styles whose clients say what they are told of when they connect a line."""
 ENDED: Final = "call.ended"
@@ -68,7 +70,12 @@ class EventLog:
             observer: counts.
             told_of_calls: whether a line's webhooks of the styles in `SUBSCRIBED` are told of calls.
         """
-        for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
+        for schema in (
+            endpoints.SCHEMA,
+            event_store.SCHEMA,
+            deliveries.SCHEMA,
+            digit_events.SCHEMA,
+        ):
             database.create(schema)
         self._database = database
         self.node = node
@@ -158,14 +165,17 @@ class EventLog:
 
     async def _run(self, keeping: Keeping) -> None:
         loop = asyncio.get_running_loop()
-        swept = -SWEEP_SECONDS
+        swept = wiped = -SWEEP_SECONDS
         while True:
             if loop.time() - swept >= SWEEP_SECONDS:
                 swept = loop.time()
                 self._forget(keeping)
+            if loop.time() - wiped >= DIGITS_SECONDS:
+                wiped = loop.time()
+                self._forget_digits(keeping)
             alone = self.nodes == 1 or not self._listeners
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_SECONDS if alone else POLL_SECONDS):
+                async with asyncio.timeout(DIGITS_SECONDS if alone else POLL_SECONDS):
                     await self._written.wait()
             self._written.clear()
             if self._listeners:
@@ -211,6 +221,10 @@ class EventLog:
                 connection, events_before=before, dead_before=dead_before
             )
         )
+
+    def _forget_digits(self, keeping: Keeping) -> None:
+        before = _now().timestamp() - keeping.digits_seconds
+        self._database.post(lambda connection: digit_events.forget(connection, ended_before=before))
 
     def _take_over(self, connection: Connection) -> None:
         if self.node == 0:

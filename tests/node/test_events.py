@@ -19,7 +19,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.notices import CallEvent
-from bridge.net import event_store
+from bridge.net import digit_events, event_store
 from bridge.net.database import Database
 from bridge.node import events as events_module
 from bridge.node.events import EventLog
@@ -208,3 +208,63 @@ async def test_old_events_are_dropped_unless_somebody_has_still_to_be_told(open_
     far = datetime.now(UTC).timestamp() + 60
     await database.run(lambda c: event_store.forget(c, events_before=far, dead_before=0.0))
     assert [number for number, _ in await log.read(0)] == [1]
+
+
+async def digits_of(log) -> list[str]:
+    await log.settled()
+    return [notice.data["digit"] for _, notice in await log.read(0) if "digit" in notice.data]
+
+
+async def wipe(log, *, later: float) -> None:
+    """Have digits taken out as they would be so many seconds later."""
+    before = datetime.now(UTC).timestamp() + later
+    await log._database.run(lambda c: digit_events.forget(c, ended_before=before))
+
+
+async def test_digits_stay_while_their_call_lives_and_a_while_longer(open_log):
+    log = await open_log()
+    log.publish(event("digit.received", digit="7", legID="leg_1"))
+    await wipe(log, later=3600.0)
+    assert await digits_of(log) == ["7"]
+    log.publish(event("call.ended", reason=EndReason.HANGUP))
+    await wipe(log, later=-60.0)
+    assert await digits_of(log) == ["7"]
+    await wipe(log, later=60.0)
+    assert await digits_of(log) == [""]
+    [(_, kept), _] = await log.read(0)
+    assert (kept.type, kept.data["legID"]) == ("digit.received", "leg_1")
+
+
+async def test_digits_of_other_calls_stay(open_log):
+    log = await open_log()
+    log.publish(event("digit.received", digit="7", call="00" + "CD" * 15))
+    log.publish(event("call.ended", reason=EndReason.HANGUP))
+    await wipe(log, later=60.0)
+    assert await digits_of(log) == ["7"]
+
+
+async def test_digits_that_come_after_the_end_leave_too(open_log):
+    log = await open_log()
+    log.publish(event("digits.collected", reason=EndReason.HANGUP, digit="7"))
+    await wipe(log, later=60.0)
+    assert await digits_of(log) == [""]
+
+
+async def test_digits_that_are_still_to_be_delivered_stay_until_then(open_log):
+    log = await open_log()
+    log.publish(event("digit.received", digit="7"))
+    log.publish(event("call.ended", reason=EndReason.HANGUP))
+    await log.settled()
+
+    def wait(connection):
+        connection.execute(
+            "INSERT INTO deliveries (event, node, line, receiver, lane, style, url, first_at) "
+            "VALUES (1, 0, 'sales', 'wh', 'l', 'native', '', 0)"
+        )
+
+    await log._database.run(wait)
+    await wipe(log, later=60.0)
+    assert await digits_of(log) == ["7"]
+    await log._database.run(lambda c: c.execute("DELETE FROM deliveries") and None)
+    await wipe(log, later=60.0)
+    assert await digits_of(log) == [""]

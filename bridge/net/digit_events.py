@@ -1,0 +1,59 @@
+"""Events that hold digits somebody pressed, so that those leave the log a while after their call's end.
+
+What is pressed may be a PIN or the number of a card. The event stays, its digits become empty; one that a
+webhook has still to tell keeps them until then. Every function runs within a work.
+"""
+
+from sqlite3 import Connection
+from typing import Final
+
+import msgspec
+
+from bridge.wire.notice import Notice
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS digit_events (
+    event INTEGER PRIMARY KEY,
+    call_id TEXT NOT NULL,
+    ended_at REAL
+);
+CREATE INDEX IF NOT EXISTS digits_of_call ON digit_events (call_id) WHERE ended_at IS NULL;
+"""
+FIELDS: Final = ("digit", "digits")
+PAGE: Final = 500
+
+
+def note(connection: Connection, event: int, notice: Notice) -> None:
+    """Remember an event that holds digits of a call."""
+    if notice.call is None or not any(notice.data.get(field) for field in FIELDS):
+        return
+    ended_at = notice.at.timestamp() if notice.call.reason else None
+    connection.execute(
+        "INSERT INTO digit_events VALUES (?, ?, ?)", (event, notice.call.id, ended_at)
+    )
+
+
+def call_ended(connection: Connection, call_id: str, at: float) -> None:
+    """Note when a call has ended."""
+    connection.execute(
+        "UPDATE digit_events SET ended_at = ? WHERE call_id = ? AND ended_at IS NULL", (at, call_id)
+    )
+
+
+def forget(connection: Connection, *, ended_before: float) -> None:
+    """Take the digits out of a page of events whose calls ended before, unless they wait to be delivered."""
+    rows = connection.execute(
+        "SELECT d.event, e.body FROM digit_events d LEFT JOIN events e ON e.seq = d.event "
+        "WHERE d.ended_at <= ? AND NOT EXISTS "
+        "(SELECT 1 FROM deliveries WHERE event = d.event AND dead_at IS NULL) LIMIT ?",
+        (ended_before, PAGE),
+    ).fetchall()
+    for event, body in rows:
+        if body is not None:
+            notice = msgspec.json.decode(body, type=Notice)
+            kept = {name: "" if name in FIELDS else text for name, text in notice.data.items()}
+            without = msgspec.structs.replace(notice, data=kept)
+            connection.execute(
+                "UPDATE events SET body = ? WHERE seq = ?", (msgspec.json.encode(without), event)
+            )
+        connection.execute("DELETE FROM digit_events WHERE event = ?", (event,))

@@ -1,0 +1,42 @@
+"""What somebody pressed during a call is not to be read from the event log afterwards."""
+
+import asyncio
+
+from bridge.api.keys import EVENTS
+from bridge.call.model import LegId
+from bridge.node import events
+from bridge.settings import Events
+from tests.support.event_stream import listening
+from tests.support.inprocess import running, settings
+from tests.support.light_peer import LightPeer
+from tests.support.waiting import until
+
+SILENT = "15550100008"
+
+
+async def test_digits_leave_the_event_log_after_the_call(monkeypatch):
+    monkeypatch.setattr(events, "DIGITS_SECONDS", 0.05)
+    chosen = settings(events=Events(digits_seconds=1.0))
+    async with running(chosen) as client, LightPeer() as browser:
+        call_id = await client.dial(SILENT)
+        exchange = client.exchange(call_id)
+        await browser.call(exchange)
+        [runner] = client.bridge.manager.calls()
+        await until(lambda: runner.machine.legs[LegId(exchange.leg_id)].connected)
+        async with listening(client, f"/call/{call_id}/events") as stream:
+            await browser.send_digit("7")
+            assert (await stream.until_type("digit.received"))["data"]["digit"] == "7"
+            await client.data("/call/hangup", {"callId": call_id})
+            await stream.until_type("call.ended")
+        log = client.bridge.application[EVENTS]
+        async with asyncio.timeout(10):
+            while await digits_in(log, call_id) != [""]:
+                await asyncio.sleep(0.05)
+        async with listening(client, f"/call/{call_id}/events") as stream:
+            told = await stream.until_type("digit.received")
+    assert told["data"]["digit"] == ""
+
+
+async def digits_in(log, call_id) -> list[str]:
+    found = await log.read(0, None, call_id)
+    return [notice.data["digit"] for _, notice in found if notice.type == "digit.received"]
