@@ -165,6 +165,10 @@ class Body:
         used = [name for name in there if self._fields[name] is not None]
         return next(iter((*used, *there)), names[0])
 
+    def clears(self, name: str) -> bool:
+        """Whether the field is there and null."""
+        return name in self._fields and self._fields[name] is None
+
     def names(self, name: str) -> bool:
         """Whether the field is there, be it null."""
         return name in self._fields

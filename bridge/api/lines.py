@@ -30,7 +30,7 @@ async def config(request: web.Request) -> web.Response:
 async def configure(request: web.Request) -> web.Response:
     """Set how the line takes calls from its next connect on.
 
-    A field that is missing or null keeps its value, but for the mode, which is `webhook` then.
+    A field that is missing keeps its value, and null clears it; the mode is `webhook` in both cases.
     """
     line = request.app[KEYS].line(request)
     body = await read_body(request)
@@ -40,7 +40,7 @@ async def configure(request: web.Request) -> web.Response:
         lines.stored(line),
         calls_enabled=body.optional_flag("callsEnabled"),
         mode=_mode(body.optional_text("callInboundMode")),
-        record=body.optional_flag("callRecord"),
+        record=False if body.clears("callRecord") else body.optional_flag("callRecord"),
         **{name: _url(body, field) for name, field in URLS.items()},
         **texts,
     )
@@ -118,7 +118,7 @@ def _mode(text: str | None) -> InboundMode:
 
 
 def _text(body: Body, field: str) -> str | None:
-    text = body.optional_text(field)
+    text = "" if body.clears(field) else body.optional_text(field)
     if text is not None and len(text) > LONGEST_TEXT:
         raise InvalidRequest(f"{field}: longer than {LONGEST_TEXT} characters", field=field)
     return text

@@ -32,6 +32,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "action": text(),
             "reject_type?": text(),
             "message_sent?": FLAG,
+            "message_error?": text("why no message was sent"),
         }
     ),
 }
@@ -39,6 +40,14 @@ SCHEMAS: Final[dict[str, Schema]] = {
 _DONE: Final = {"details": text(), "callID": text()}
 _SIGNAL: Final = shape({"call_id": CALL_ID, "call_from": text("only repeated")})
 _DECLINE: Final = shape({"call_id": CALL_ID, "call_from": text(), "reject_type?": text()})
+_DECLINE_SAYING: Final = shape(
+    {
+        "call_id": CALL_ID,
+        "call_from": text(),
+        "reject_type?": text(),
+        "message?": text("what the caller is sent", maxLength=4096),
+    }
+)
 _BOTH: Final = shape(
     {"call_id?": CALL_ID, "call_from?": text(), "callID?": CALL_ID, "reject_type?": text()}
 )
@@ -87,8 +96,10 @@ OPERATIONS: Final[Described] = {
         errors=_ERRORS,
     ),
     ("POST", "/call/reject/send"): ZUCKZAPGO(
-        does="Decline a call that rings us; the message that came along is not sent.",
-        takes=_DECLINE,
+        does="Decline a call that rings us, and send its caller a message.",
+        about="Meta's lines send it as a text message, ZuckZapGo's engines with their own call; elsewhere "
+        "`message_sent` is false and `message_error` says why.",
+        takes=_DECLINE_SAYING,
         gives=named("Signalled"),
         errors=_ERRORS,
     ),

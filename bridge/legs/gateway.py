@@ -144,6 +144,10 @@ class GatewayLeg:
         if self._inbound:
             self._accepted.set()
 
+    async def decline(self, peer: str, message: str) -> bool:
+        """Have the engine decline the call with a message; see `net.gateway.Engine.decline`."""
+        return await self._engine.decline(self._call_id, peer, message)
+
     def send_digits(self, digits: str) -> None:
         """Drop the digits: neither dialect has a way to send them."""
         if not self._digits_dropped:

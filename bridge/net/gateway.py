@@ -13,6 +13,7 @@ from bridge.net.http import Http
 from bridge.wire.gateway import EngineCall, SocketMessage, read_call, read_calls, read_message
 from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
+from bridge.wire.notice import jid
 
 DIAL_SECONDS: Final = 25.0
 """An engine answers a dial once it knows whether the number can be reached."""
@@ -52,6 +53,17 @@ class Engine(Protocol):
 
         Raises:
             BridgeError: it does not; `CallNotFound` when the call is gone.
+        """
+        ...
+
+    async def decline(self, call_id: str, peer: str, message: str) -> bool:
+        """Decline a call that rings us and send its caller a text message.
+
+        Returns:
+            Whether the message was sent; False, with nothing done, where the dialect has no such call.
+
+        Raises:
+            BridgeError: it does neither; `CallNotFound` when the call is gone.
         """
         ...
 
@@ -95,6 +107,12 @@ class ZuckZapGo:
         """`POST /call/hangup`; see `Engine.hangup`."""
         await self._rest.ask("POST", "/call/hangup", {"callId": call_id})
 
+    async def decline(self, call_id: str, peer: str, message: str) -> bool:
+        """`POST /call/reject/send`, of its older signalling; see `Engine.decline`."""
+        body = {"call_id": call_id, "call_from": jid(peer), "message": message}
+        reply = await self._rest.ask("POST", "/call/reject/send", body)
+        return reply.get("message_sent") is not False
+
     async def calls(self) -> list[EngineCall]:
         """`GET /call/status`; see `Engine.calls`."""
         data = (await self._rest.ask("GET", "/call/status")).get("data")
@@ -137,6 +155,10 @@ class WaDial:
     async def hangup(self, call_id: str) -> None:
         """`POST …/end`; see `Engine.hangup`."""
         await self._rest.ask("POST", f"{self._call(call_id)}/end")
+
+    async def decline(self, call_id: str, peer: str, message: str) -> bool:
+        """Do nothing: WADial documents no message along with a rejection."""
+        return False
 
     async def calls(self) -> list[EngineCall]:
         """`GET` of the list of calls; see `Engine.calls`."""

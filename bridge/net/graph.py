@@ -155,6 +155,24 @@ class Graph:
             if template
             else {**message, "type": "interactive", "interactive": content}
         )
+        return await self._message(body)
+
+    async def send_text(self, number: str, text: str) -> str:
+        """Send somebody a text message, and return its id.
+
+        Args:
+            number: digits, or Meta's name of one who hides them.
+            text: what to say; Meta passes it on within 24 hours of what the person last wrote or rang.
+
+        Raises:
+            WhatsAppRefused, WhatsAppError.
+        """
+        self._check_rest()
+        message = {"messaging_product": "whatsapp", "recipient_type": "individual"}
+        content = {"type": "text", "text": {"preview_url": False, "body": text}}
+        return await self._message({**message, **_recipient(number), **content})
+
+    async def _message(self, body: Mapping[str, Any]) -> str:
         answer = await self._post("/messages", body)
         messages = answer.get("messages")
         first = messages[0] if isinstance(messages, list) and messages else {}

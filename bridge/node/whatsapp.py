@@ -119,6 +119,14 @@ class CloudProvider:
         found = await self._line(line).graph.permission(number)
         return found, await self.calls.store.reply(line, number)
 
+    async def send_text(self, line: LineName, number: str, text: str) -> None:
+        """Send a text message to somebody who rings or rang the line.
+
+        Raises:
+            WhatsAppRefused, WhatsAppError: it is not sent.
+        """
+        await self._line(line).graph.send_text(number, text)
+
     async def ask_permission(
         self, line: LineName, number: str, *, text: str, template: Mapping[str, Any] | None
     ) -> str:

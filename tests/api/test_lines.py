@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.api.keys import LINES
 from bridge.call.model import LineName
 from bridge.settings import Line
 from tests.support.inprocess import KEY, running, settings
@@ -75,6 +76,36 @@ async def test_what_is_put_is_read_again_but_for_the_token(client):
     assert "secret-token" not in shown
 
 
+async def test_null_clears_what_was_set_and_a_missing_field_keeps_it(client):
+    texts = {
+        "callSttUrl": "https://stt.example/x",
+        "callLlmUrl": "https://llm.example/x",
+        "callTtsUrl": "https://tts.example/x",
+        "callSystemPrompt": "Be kind.",
+        "callGreeting": "Hello",
+    }
+    wanted = {"callsEnabled": True, "callInboundMode": "ai", "callRecord": True} | texts
+    await put(client, wanted)
+    await put(client, {"callInboundMode": "ai"})
+    assert await config(client) == wanted
+    cleared = dict.fromkeys(texts)
+    sent = {"callsEnabled": True, "callInboundMode": "manual", "callRecord": None} | cleared
+    assert (await put(client, sent)).status == 200
+    assert await config(client) == (
+        {"callsEnabled": True, "callInboundMode": "manual", "callRecord": False}
+        | dict.fromkeys(texts, "")
+    )
+
+
+async def test_null_clears_the_providers_token(client):
+    await put(client, {"callLlmUrl": "https://llm.example/x", "callProviderToken": "secret-token"})
+    lines = client.bridge.application[LINES]
+    assert lines.stored(LineName("demo")).provider_token == "secret-token"
+    await put(client, {"callLlmUrl": "https://llm.example/x", "callProviderToken": None})
+    await lines.reload()
+    assert lines.stored(LineName("demo")).provider_token == ""
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_every_documented_mode_is_taken(client, mode):
     await put(client, {"callsEnabled": True, "callInboundMode": mode})
@@ -110,13 +141,6 @@ async def test_a_wrong_value_is_a_400_that_names_the_field(client, field, value)
     response = await put(client, {field: value})
     assert response.status == 400
     assert (await response.json())["field"] == field
-
-
-async def test_null_keeps_a_text_and_nothing_takes_it_away(client):
-    await put(client, {"callGreeting": "Hello", "callSystemPrompt": "Be kind."})
-    await put(client, {"callGreeting": None, "callSystemPrompt": ""})
-    shown = await config(client)
-    assert (shown["callGreeting"], shown["callSystemPrompt"]) == ("Hello", "")
 
 
 async def test_what_is_put_takes_effect_at_the_next_connect(client):

@@ -240,3 +240,37 @@ def loudest(sound) -> float:
     """The strongest frequency, in hertz."""
     spectrum = np.abs(np.fft.rfft(sound.astype(float) * np.hanning(len(sound))))
     return float(np.argmax(spectrum)) * RATE / len(sound)
+
+
+async def test_a_message_goes_along_with_a_rejection_where_the_engine_takes_it(dialect):
+    async with bridged(dialect) as (engine, client):
+        call = await told_ring(engine, client)
+        body = {"call_id": call["callId"], "call_from": call["peer"], "message": "I call you back."}
+        answer = await client.post("/call/reject/send", body)
+        assert answer.status == 200
+        reply = await answer.json()
+        assert await gone(client, call["callId"]) in ("rejected", "remote_hangup")
+        if dialect == "zuckzapgo":
+            assert (reply["message_sent"], engine.messages) == (
+                True,
+                [("15550107777", "I call you back.")],
+            )
+        else:
+            assert (reply["message_sent"], bool(reply["message_error"])) == (False, True)
+        await until(lambda: not engine.calls)
+
+
+async def test_an_engine_that_refuses_the_message_declines_the_call_all_the_same(dialect):
+    async with bridged(dialect, refuse={"send": (500, "no")}) as (engine, client):
+        call = await told_ring(engine, client)
+        body = {"call_id": call["callId"], "call_from": call["peer"], "message": "Later"}
+        reply = await (await client.post("/call/reject/send", body)).json()
+        assert (reply["message_sent"], bool(reply["message_error"])) == (False, True)
+        assert await gone(client, call["callId"]) == "rejected"
+        await until(lambda: not engine.calls)
+
+
+async def told_ring(engine, client):
+    """Let somebody ring the engine's number; gives our call."""
+    engine.ring()
+    return await ringing(client)

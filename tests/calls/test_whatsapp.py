@@ -168,6 +168,22 @@ async def test_declining_a_call_tells_meta():
         await until(lambda: meta.graph.actions()[-1] == "reject")
 
 
+async def test_a_message_goes_along_with_a_rejection():
+    async with world() as meta:
+        await meta.graph.ring()
+        call = await meta.call()
+        body = {"call_id": call["callId"], "call_from": call["peer"], "message": "I call you back."}
+        reply = await (await meta.client.post("/call/reject/send", body)).json()
+        assert reply["message_sent"] is True
+        [sent] = [body for kind, body in meta.graph.requests if kind == "messages"]
+        assert (sent["to"], sent["type"], sent["text"]["body"]) == (
+            USER,
+            "text",
+            "I call you back.",
+        )
+        await until(lambda: meta.graph.actions()[-1] == "reject")
+
+
 @one_node_only  # the other bridge stands for the same one, started anew
 async def test_the_start_after_a_crash_tells_meta_of_the_calls_it_cut_off(tmp_path):
     async with world(data=str(tmp_path)) as meta:

@@ -25,6 +25,7 @@ class ZuckZapGoDouble(EngineDouble):
         application.router.add_get("/call/status", self._status)
         for word in ("dial", "answer", "hangup"):
             application.router.add_post(f"/call/{word}", self._control)
+        application.router.add_post("/call/reject/send", self._reject)
         application.router.add_get("/call/{call_id}/stream", self._stream)
 
     @override
@@ -82,6 +83,17 @@ class ZuckZapGoDouble(EngineDouble):
         else:
             await self.end(call)
         return _success({"ok": True})
+
+    async def _reject(self, request: web.Request) -> web.Response:
+        if refused := await self.admit(request, "send"):
+            return refused
+        body = await request.json()
+        call = self.calls.get(body["call_id"])
+        if call is None or body["call_from"] != f"{call.number}@s.whatsapp.net":
+            return self.failure(404, "call not found")
+        self.messages.append((call.number, body["message"]))
+        await self.end(call)
+        return web.json_response({"success": True, "action": "rejected", **body})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         return await self.media(request, request.match_info["call_id"])

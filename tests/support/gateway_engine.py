@@ -66,6 +66,8 @@ class EngineDouble:
         self.stalled = False
         """Requests are never answered."""
         self.speech: Any = None
+        self.messages: list[tuple[str, str]] = []
+        """To whom which text was sent along with a rejection."""
         self.problems: list[str] = []
         """What the bridge did that a guide forbids."""
         self._count = 0

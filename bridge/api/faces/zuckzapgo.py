@@ -12,13 +12,19 @@ from aiohttp import web
 from bridge.api.body import Body, read_body
 from bridge.api.faces import wago
 from bridge.api.keys import KEYS, MANAGER
+from bridge.api.whatsapp import WHATSAPP
 from bridge.call import events
 from bridge.call.model import EndReason, LineName
-from bridge.errors import Unsupported
+from bridge.errors import BridgeError, InvalidRequest, Unsupported
+from bridge.legs.gateway import GatewayLeg
+from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 
 NOT_MADE_HERE: Final = "make_call_not_implemented"
 REASON: Final = "this signalling carries no sound; POST /call/dial makes calls"
+NOT_SENT: Final = "the provider of this line sends no messages"
+LONGEST_MESSAGE: Final = 4096
+"""Characters; Meta takes no more."""
 REJECT: Final = events.HangupRequested(EndReason.REJECTED)
 
 
@@ -45,9 +51,25 @@ async def reject(request: web.Request) -> web.Response:
 
 
 async def reject_and_send(request: web.Request) -> web.Response:
-    """Decline a call that rings us; the message that came along is not sent, and the answer says so."""
+    """Decline a call that rings us, and send its caller the text in `message`.
+
+    `message_sent` says whether that was done, `message_error` why not: the line's provider sends no
+    messages, or refused this one. The call is declined all the same.
+    """
     line, body = await _asked(request)
-    return _perform(request, line, body, "rejected", REJECT, message_sent=False)
+    call_id, message = _call_id(body), body.optional_text("message") or ""
+    if len(message) > LONGEST_MESSAGE:
+        most = f"at most {LONGEST_MESSAGE} characters"
+        raise InvalidRequest(f"message: expected {most}", field="message")
+    _check_words(body)
+    wago.check_rings(request, line, call_id)
+    runner = request.app[MANAGER].live(line, call_id)
+    sent, problem = await _send(request, runner, message) if message else (False, "")
+    said = {"message_sent": sent} | ({"message_error": problem} if problem else {})
+    if runner.live:
+        return _perform(request, line, body, "rejected", REJECT, **said)
+    # The gateway engine, which declined the call along with the message, was quicker to tell us.
+    return _answer(body, "rejected", **said)
 
 
 async def terminate(request: web.Request) -> web.Response:
@@ -90,16 +112,48 @@ def _perform(
     wanted: events.Request | None = None,
     **said: object,
 ) -> web.Response:
-    call_id, call_from = _call_id(body), body.text("call_from")
+    call_id = _call_id(body)
+    _check_words(body)
     if action != "terminated":
         wago.check_rings(request, line, call_id)
     if wanted is not None:
         request.app[MANAGER].request(line, call_id, wanted)
+    return _answer(body, action, **said)
+
+
+def _answer(body: Body, action: str, **said: object) -> web.Response:
     kind = body.optional_text("reject_type")
     if kind and action == "rejected":
         said["reject_type"] = kind
+    call_id, call_from = _call_id(body), body.text("call_from")
     answer = {"success": True, "call_id": call_id, "call_from": call_from, "action": action}
     return web.json_response(answer | said)
+
+
+def _check_words(body: Body) -> None:
+    """See that the words that are only repeated are words, before anything is done.
+
+    Raises:
+        InvalidRequest: naming the field.
+    """
+    body.text("call_from")
+    body.optional_text("reject_type")
+
+
+async def _send(request: web.Request, runner: CallRunner, message: str) -> tuple[bool, str]:
+    """Send a caller a message; returns whether that was done, and why not."""
+    facts, far = runner.facts, runner.machine.far
+    leg = runner.leg(far.leg_id) if far is not None else None
+    cloud = request.app.get(WHATSAPP)
+    try:
+        if cloud is not None and cloud.has(facts.line):
+            await cloud.send_text(facts.line, facts.peer, message)
+            return True, ""
+        if isinstance(leg, GatewayLeg) and await leg.decline(facts.peer, message):
+            return True, ""
+    except BridgeError as error:
+        return False, str(error)
+    return False, NOT_SENT
 
 
 def _call_id(body: Body) -> str:

@@ -153,6 +153,8 @@ async def test_a_call_that_rings_is_declined_in_the_old_words(
     status, reply = await zapgo.post(path, body)
     assert status == 200
     assert reply.pop("message_sent", False) is False
+    assert ("message_error" in reply) == path.endswith("/send")
+    reply.pop("message_error", None)
     assert reply == {
         "success": True,
         "call_id": ringing,
@@ -160,6 +162,22 @@ async def test_a_call_that_rings_is_declined_in_the_old_words(
         "action": action,
     }
     assert (await client.quality(ringing))["endReason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("message", 7), ("message", "x" * 4097), ("reject_type", 1), ("call_from", 1)],
+)
+async def test_a_wrong_field_declines_nothing(zapgo, ringing, field, value):
+    body = {"call_id": ringing, "call_from": CALLER, "message": "Later", field: value}
+    assert (await zapgo.post("/call/reject/send", body))[0] == 400
+    assert await zapgo.state(ringing) == "ringing"
+
+
+async def test_a_rejection_without_a_message_sends_none(zapgo, ringing):
+    body = {"call_id": ringing, "call_from": CALLER}
+    reply = (await zapgo.post("/call/reject/send", body))[1]
+    assert (reply["message_sent"], "message_error" in reply) == (False, False)
 
 
 async def test_accept_and_preaccept_in_the_old_words(zapgo, ringing):
