@@ -18,7 +18,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web bench soak flood outages rungs vads lock clean
+.PHONY: help run run-lan test test-tools check check-web audit bench soak flood outages rungs vads lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: $(DEV) check-web  ## formatting, lint, types, import rules
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy bridge tests
 	$(BIN)/lint-imports
+
+audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="PyPI.zip npm.zip": its dumps, offline)
+	@exec $(BIN)/python .ci/audit.py $(ARGS)
 
 bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
