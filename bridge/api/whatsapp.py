@@ -13,7 +13,7 @@ from bridge.api.keys import KEYS, MANAGER, SIBLINGS, STRANGERS
 from bridge.api.reads import Reads, RequestTimeout, read_at_most
 from bridge.errors import Forbidden, NotFound, Unauthorized
 from bridge.net.siblings import Siblings
-from bridge.node.whatsapp import CloudProvider
+from bridge.node.whatsapp import CloudProvider, Strange
 from bridge.wire.moment import moment
 from bridge.wire.whatsapp import SIGNATURE_HEADER, challenge, is_signed, parse
 
@@ -62,7 +62,7 @@ async def webhook(request: web.Request) -> web.Response:
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:
-    """Take what Meta told another node; gives the ids of the calls that are not known here either."""
+    """Take what Meta told another node; return the calls not known here either."""
     body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     numbers = _signed_numbers(request, body)
     strange = _provider(request).take(
@@ -160,14 +160,14 @@ async def _pass_on(
     siblings: Siblings,
     body: bytes,
     signature: str,
-    strange: frozenset[str],
+    strange: frozenset[Strange],
 ) -> None:
     for node in siblings.others():
         headers = {SIGNATURE_HEADER: signature}
         answer = await siblings.tell(node, NODE_PATH, headers=headers, body=body)
         if answer is not None:
-            not_there = msgspec.json.decode(answer, type=frozenset[str])
-            provider.known_elsewhere(strange - not_there)
+            not_there = msgspec.json.decode(answer, type=frozenset[tuple[str, str]])
+            provider.known_elsewhere(call for call in strange if call not in not_there)
 
 
 def _moment(unix: float | None) -> str | None:

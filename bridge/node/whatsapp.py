@@ -8,7 +8,7 @@ of its end before its beginning.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from bridge.call.model import LegId, LineName
 from bridge.errors import InvalidState
@@ -17,7 +17,7 @@ from bridge.legs.dial import DialOrder
 from bridge.net.graph import mask
 from bridge.net.whatsapp_store import Reply, WhatsAppStore
 from bridge.node.whatsapp_dials import Dials
-from bridge.node.whatsapp_live import CloudLine, LiveCalls, MakeLeg, ends_last
+from bridge.node.whatsapp_live import CloudLine, LiveCalls, MakeLeg, ends_last, key_of_call
 from bridge.node.whatsapp_rings import Receiver, Rings
 from bridge.wire.whatsapp import (
     CallNews,
@@ -28,6 +28,9 @@ from bridge.wire.whatsapp import (
 )
 
 log = logging.getLogger(__name__)
+
+Strange: TypeAlias = tuple[LineName, str]
+"""A call that a node does not know: its line, and Meta's id."""
 
 
 class CloudProvider:
@@ -75,7 +78,7 @@ class CloudProvider:
         *,
         numbers: frozenset[str],
         passed_on: bool = False,
-    ) -> frozenset[str]:
+    ) -> frozenset[Strange]:
         """Act on what a webhook tells, without waiting.
 
         Args:
@@ -85,29 +88,29 @@ class CloudProvider:
             passed_on: whether another node has it too, and counts what becomes of it.
 
         Returns:
-            Meta's ids of the calls that it is about and that this node does not know.
+            The calls that it is about and that this node does not know.
         """
-        strange: set[str] = set()
+        strange: set[Strange] = set()
         for event in ends_last(events):
             line = self._by_number.get(event.phone_number_id)
             if line is None or event.phone_number_id not in numbers:
                 outcome = "unknown_number"
-            elif self.calls.inbox.is_double(event):
+            elif self.calls.inboxes[line].is_double(event):
                 outcome = "duplicate"
             else:
                 outcome = "taken"
                 unknown = self._act(line, event, receiver)
                 if unknown is not None:
-                    self.calls.inbox.hold(unknown.wacid, unknown, quietly=passed_on)
-                    strange.add(unknown.wacid)
+                    self.calls.inboxes[line].hold(unknown.wacid, unknown, quietly=passed_on)
+                    strange.add((line, unknown.wacid))
             if not passed_on:
                 self._count(outcome)
         return frozenset(strange)
 
-    def known_elsewhere(self, wacids: Iterable[str]) -> None:
+    def known_elsewhere(self, known: Iterable[Strange]) -> None:
         """Note that another node has these calls."""
-        for wacid in wacids:
-            self.calls.inbox.hush(wacid)
+        for line, wacid in known:
+            self.calls.inboxes[line].hush(wacid)
 
     async def permission(self, line: LineName, number: str) -> tuple[Permission, Reply | None]:
         """Ask Meta whether somebody may be called, and give what they last answered besides.
@@ -145,8 +148,9 @@ class CloudProvider:
         """
         for opaque, line in await self.calls.store.dials_left(nodes=nodes, lines=self.lines):
             self._dials.doubt(line, opaque)
-        for wacid, line in await self.calls.store.left_over(nodes=nodes):
-            if line in self.lines and wacid not in self.calls:
+        for key, line in await self.calls.store.left_over(nodes=nodes):
+            wacid = key.removeprefix(key_of_call(line, ""))
+            if line in self.lines and key not in self.calls:
                 log.info("whatsapp.recovered", extra={"wacid": mask(wacid)})
                 self.spawn(self.calls.end(line, wacid, "terminate"), name="recover")
 
@@ -172,6 +176,6 @@ class CloudProvider:
         elif isinstance(event, Connected) and event.inbound:
             ring = self._rings.ring(line, event, receiver)
             self.spawn(ring, name=f"ring {mask(event.wacid)}")
-        elif not self.calls.tell(event) and not self._dials.disown(line, event):
+        elif not self.calls.tell(line, event) and not self._dials.disown(line, event):
             return event
         return None

@@ -12,7 +12,7 @@ from bridge.legs.base import Leg
 from bridge.legs.dial import DialOrder
 from bridge.legs.whatsapp import WhatsAppLeg
 from bridge.net.graph import mask
-from bridge.node.whatsapp_live import LiveCalls, MakeLeg
+from bridge.node.whatsapp_live import LiveCalls, MakeLeg, key_of_call
 from bridge.wire import metadata
 from bridge.wire.whatsapp import CallNews, Connected, Terminated
 
@@ -118,8 +118,8 @@ class Dials:
         self._asked.append(dial)
         try:
             leg.wacid = await graph.connect(dial.number, offer, opaque=dial.opaque)
-            calls.add(leg.wacid, leg, inbound=False)
-            await calls.store.claim(leg.wacid, dial.line)
+            calls.add(dial.line, leg.wacid, leg, inbound=False)
+            await calls.store.claim(key_of_call(dial.line, leg.wacid), dial.line)
         except BridgeError as error:
             failed.append(error)
             refused = isinstance(error, WhatsAppRefused)
@@ -130,18 +130,19 @@ class Dials:
         if failed:
             self._review(dial)
         else:
-            calls.replay(leg.wacid)
+            calls.replay(dial.line, leg.wacid)
 
     def _review(self, dial: _Dial) -> None:
         """Look once more at what came while Meta was asked."""
         if len(self._doubts) > DOUBTS_KEPT:
             self._doubts.popitem(last=False)
-        for event in self._calls.inbox.held():
+        for event in self._calls.inboxes[dial.line].held():
             self.disown(dial.line, event)
 
     async def _end(self, line: LineName, wacid: str) -> None:
         # Not one that another node has just been given the id of, nor one that is over.
-        if self._calls.inbox.is_over(wacid) or not await self._calls.store.claim(wacid, line):
+        key = key_of_call(line, wacid)
+        if self._calls.inboxes[line].is_over(wacid) or not await self._calls.store.claim(key, line):
             return
         log.warning("whatsapp.disowned", extra={"wacid": mask(wacid)})
         self._calls.count("disowned")

@@ -79,53 +79,57 @@ class LiveCalls:
         self.lines = lines
         self.store = store
         self.count = count
-        self.inbox = Inbox(asyncio.get_running_loop().time, count=count)
+        now = asyncio.get_running_loop().time
+        self.inboxes = {line: Inbox(now, count=count) for line in lines}
+        """Each line's own: what comes for one takes nothing from another."""
         self.tasks = Tasks()
         """What is asked of Meta while nobody waits."""
         self._live: dict[str, _Live] = {}
+        """By `key_of_call`."""
 
     def __len__(self) -> int:
         return len(self._live)
 
-    def __contains__(self, wacid: object) -> bool:
-        return wacid in self._live
+    def __contains__(self, key: object) -> bool:
+        return key in self._live
 
-    def add(self, wacid: str, leg: WhatsAppLeg, *, inbound: bool) -> None:
-        """Take a leg in: what webhooks tell of the call goes to it from now on."""
-        self._live[wacid] = _Live(leg, inbound)
+    def add(self, line: LineName, wacid: str, leg: WhatsAppLeg, *, inbound: bool) -> None:
+        """Take a leg in: what webhooks of its line tell of the call goes to it from now on."""
+        self._live[key_of_call(line, wacid)] = _Live(leg, inbound)
 
-    def name(self, wacid: str, opaque: str) -> None:
+    def name(self, line: LineName, wacid: str, opaque: str) -> None:
         """Say what Meta shall give back in the webhooks of a call once it is accepted."""
-        if (live := self._live.get(wacid)) is not None:
-            self._live[wacid] = replace(live, opaque=opaque)
+        key = key_of_call(line, wacid)
+        if (live := self._live.get(key)) is not None:
+            self._live[key] = replace(live, opaque=opaque)
 
-    def opaque(self, wacid: str) -> str:
+    def opaque(self, line: LineName, wacid: str) -> str:
         """Give what Meta shall give back; empty for nothing."""
-        live = self._live.get(wacid)
+        live = self._live.get(key_of_call(line, wacid))
         return live.opaque if live is not None else ""
 
-    def tell(self, event: CallNews) -> bool:
-        """Tell a leg what happened to its call; False when the call is not known here."""
-        live = self._live.get(event.wacid)
+    def tell(self, line: LineName, event: CallNews) -> bool:
+        """Tell a leg what happened to its call; False when the line has no such call here."""
+        live = self._live.get(key_of_call(line, event.wacid))
         if live is None:
             return False
         leg = live.leg
         if isinstance(event, Connected):
             leg.take_answer(event.sdp)
         elif isinstance(event, StatusChanged):
-            self._tell_status(leg, event.status)
+            self._tell_status(line, leg, event.status)
         elif isinstance(event, Terminated):
             reason = _reason(event, inbound=live.inbound)
             codes = [error.code for error in event.errors]
             log.info("whatsapp.ended", extra={"reason": reason, "meta_codes": codes})
             leg.terminated(reason)
-            self._over(event.wacid)
+            self._over(line, event.wacid)
         return True
 
-    def replay(self, wacid: str) -> None:
+    def replay(self, line: LineName, wacid: str) -> None:
         """Tell a leg what was held for it."""
-        for event in ends_last(self.inbox.give(wacid)):
-            self.tell(event)
+        for event in ends_last(self.inboxes[line].give(wacid)):
+            self.tell(line, event)
 
     def signalling(self, line: LineName) -> Signalling:
         """Give what the legs of a line ask of Meta."""
@@ -133,7 +137,7 @@ class LiveCalls:
 
     async def end(self, line: LineName, wacid: str, action: str) -> None:
         """End a call at Meta's (`reject` or `terminate`); goes on when the waiter is cancelled."""
-        self._forget(wacid)
+        self._forget(line, wacid)
         work = self._say_goodbye(line, wacid, action)
         await asyncio.shield(self.tasks.spawn(work, name=f"{action} {mask(wacid)}"))
 
@@ -146,23 +150,23 @@ class LiveCalls:
             log.warning("whatsapp.goodbyes_lost")
         await self.tasks.aclose()
 
-    def _tell_status(self, leg: WhatsAppLeg, status: Status) -> None:
+    def _tell_status(self, line: LineName, leg: WhatsAppLeg, status: Status) -> None:
         if status is Status.RINGING:
             leg.ringing()
         elif status is Status.ACCEPTED:
             leg.accepted()
         else:
             leg.rejected()
-            self._over(leg.wacid)
+            self._over(line, leg.wacid)
 
-    def _over(self, wacid: str) -> None:
+    def _over(self, line: LineName, wacid: str) -> None:
         """Note that Meta knows of a call's end."""
-        self._forget(wacid)
-        self.store.ended(wacid)
+        self._forget(line, wacid)
+        self.store.ended(key_of_call(line, wacid))
 
-    def _forget(self, wacid: str) -> None:
-        self._live.pop(wacid, None)
-        self.inbox.close(wacid)
+    def _forget(self, line: LineName, wacid: str) -> None:
+        self._live.pop(key_of_call(line, wacid), None)
+        self.inboxes[line].close(wacid)
 
     async def _say_goodbye(self, line: LineName, wacid: str, action: str) -> None:
         graph = self.lines[line].graph
@@ -175,7 +179,7 @@ class LiveCalls:
             # Not marked as ended: the next start tries again.
             log.warning("whatsapp.goodbye_failed", extra={"meta_code": error.meta_code})
             return
-        self.store.ended(wacid)
+        self.store.ended(key_of_call(line, wacid))
 
 
 class _LineSignalling:
@@ -190,13 +194,21 @@ class _LineSignalling:
         await self._graph.pre_accept(call_id, sdp)
 
     async def accept(self, call_id: str, sdp: str) -> None:
-        await self._graph.accept(call_id, sdp, opaque=self._calls.opaque(call_id))
+        await self._graph.accept(call_id, sdp, opaque=self._calls.opaque(self._line, call_id))
 
     async def reject(self, call_id: str) -> None:
         await self._calls.end(self._line, call_id, "reject")
 
     async def terminate(self, call_id: str) -> None:
         await self._calls.end(self._line, call_id, "terminate")
+
+
+def key_of_call(line: LineName, wacid: str) -> str:
+    """Return by what a call is known here: one line's webhooks tell nothing of another's calls.
+
+    No line's name holds a line break; an id, which the sender of a webhook writes, may.
+    """
+    return f"{line}\n{wacid}"
 
 
 def ends_last(events: Iterable[Event]) -> list[Event]:

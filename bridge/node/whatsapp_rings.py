@@ -10,7 +10,7 @@ from bridge.errors import BridgeError
 from bridge.legs.base import Leg
 from bridge.legs.whatsapp import Ring, WhatsAppLeg
 from bridge.net.graph import mask
-from bridge.node.whatsapp_live import LiveCalls, MakeLeg
+from bridge.node.whatsapp_live import LiveCalls, MakeLeg, key_of_call
 from bridge.wire.metadata import pack
 from bridge.wire.whatsapp import Connected
 
@@ -62,11 +62,12 @@ class Rings:
         if event.at and datetime.now(UTC).timestamp() - event.at > STALE_SECONDS:
             calls.count("stale")
             return
-        if calls.inbox.is_over(wacid):
+        inbox = calls.inboxes[line]
+        if inbox.is_over(wacid):
             log.info("whatsapp.missed", extra={"wacid": mask(wacid)})
-            calls.inbox.close(wacid)
+            inbox.close(wacid)
             return
-        if not await calls.store.claim(wacid, line):
+        if not await calls.store.claim(key_of_call(line, wacid), line):
             calls.count("duplicate")
             return
         try:
@@ -80,7 +81,7 @@ class Rings:
             leg.leg_id = leg_id
             return leg
 
-        calls.add(wacid, leg, inbound=True)
+        calls.add(line, wacid, leg, inbound=True)
         announced = calls.lines[line].graph.announcements
         details = _details(event, {name: dict(what) for name, what in announced.items()})
         try:
@@ -89,8 +90,8 @@ class Rings:
             log.warning("whatsapp.not_taken", extra={"code": error.code})
             await leg.aclose()
             return
-        calls.name(wacid, taken.facts.call_id)
-        calls.replay(wacid)
+        calls.name(line, wacid, taken.facts.call_id)
+        calls.replay(line, wacid)
 
     def _ringing(self, line: LineName, event: Connected) -> WhatsAppLeg:
         ring = Ring(event.wacid, event.sdp, pre_accept=self._calls.lines[line].pre_accept)

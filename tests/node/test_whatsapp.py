@@ -8,6 +8,7 @@ from bridge.call.model import LineName
 from bridge.errors import InvalidState
 from bridge.net.whatsapp_store import WhatsAppStore
 from bridge.node import whatsapp_inbox, whatsapp_live
+from bridge.node.whatsapp_live import key_of_call
 from bridge.wire.whatsapp import PermissionReplied
 from tests.support.cloud_bench import LINE, NUMBER_ID, OURS, USER, answer, cloud_bench, over, ring
 
@@ -43,8 +44,8 @@ async def test_a_signature_speaks_for_its_own_apps_numbers_only(bench):
 
 
 async def test_what_is_about_a_call_of_another_node_is_strange(bench):
-    assert bench.take(answer("wacid.theirs")) == {"wacid.theirs"}
-    assert bench.take(ring("wacid.ours"), over("wacid.theirs")) == {"wacid.theirs"}
+    assert bench.take(answer("wacid.theirs")) == {(LINE, "wacid.theirs")}
+    assert bench.take(ring("wacid.ours"), over("wacid.theirs")) == {(LINE, "wacid.theirs")}
     assert bench.take(reply()) == frozenset()
 
 
@@ -54,7 +55,7 @@ async def test_what_another_node_has_is_lost_by_nobody(bench, monkeypatch, passe
     taken = bench.provider.take(
         [answer("wacid.theirs")], bench.receiver, numbers=OURS, passed_on=passed_on
     )
-    assert taken == {"wacid.theirs"}
+    assert taken == {(LINE, "wacid.theirs")}
     if not passed_on:
         bench.provider.known_elsewhere(taken)
     bench.take(over("wacid.nobodys"))
@@ -76,7 +77,7 @@ async def test_another_providers_line_has_no_permissions(bench):
 
 
 async def test_calls_that_a_forerunner_left_are_ended_and_those_of_others_are_not(bench):
-    await bench.store.claim("wacid.left", LINE)
+    await bench.store.claim(key_of_call(LINE, "wacid.left"), LINE)
     await bench.store.claim("wacid.gone", LineName("a line that is no more"))
     await WhatsAppStore(bench.database, node=1).claim("wacid.of_node_1", LINE)
     await bench.provider.recover(nodes=2)

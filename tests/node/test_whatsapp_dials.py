@@ -8,6 +8,7 @@ import pytest
 from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
 from bridge.net.whatsapp_store import WhatsAppStore
 from bridge.node import whatsapp_dials
+from bridge.node.whatsapp_live import key_of_call
 from tests.support.cloud_bench import LINE, USER, CloudBench, answer, cloud_bench, over, status
 
 TIMEOUT = WhatsAppError("Meta did not answer in time")
@@ -193,7 +194,7 @@ async def test_the_first_is_ended_when_meta_refuses_the_second_for_its_sake(benc
 
 async def test_a_call_that_another_node_was_given_is_left_alone(bench):
     await dial_in_vain(bench)
-    await bench.store.claim("wacid.1", LINE)
+    await bench.store.claim(key_of_call(LINE, "wacid.1"), LINE)
     bench.take(answer())
     await bench.settled()
     assert len(bench.asked) == 1

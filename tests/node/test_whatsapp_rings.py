@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from bridge.errors import LimitExceeded, SdpError
+from bridge.node.whatsapp_live import key_of_call
 from bridge.node.whatsapp_rings import STALE_SECONDS
 from bridge.wire.whatsapp import Caller
 from tests.support.cloud_bench import LINE, USER, cloud_bench, now, over, ring
@@ -91,7 +92,7 @@ async def test_a_call_and_its_end_in_one_delivery_end_as_one(bench):
 
 
 async def test_a_call_that_rings_on_another_node_already_rings_once(bench):
-    await bench.store.claim("wacid.1", LINE)
+    await bench.store.claim(key_of_call(LINE, "wacid.1"), LINE)
     bench.take(ring())
     await bench.settled()
     assert bench.receiver.taken == []

@@ -16,7 +16,7 @@ from bridge.legs.whatsapp import Ring, Signalling
 from bridge.net.database import Database
 from bridge.net.whatsapp_store import WhatsAppStore
 from bridge.node.whatsapp import CloudProvider
-from bridge.node.whatsapp_live import CloudLine
+from bridge.node.whatsapp_live import CloudLine, key_of_call
 from bridge.wire.metadata import pack
 from bridge.wire.whatsapp import Caller, Connected, Status, StatusChanged, Terminated
 
@@ -140,7 +140,7 @@ class CloudBench:
         asked: list[tuple[str, ...]] = self.graph.asked
         return asked
 
-    def take(self, *events: Any) -> frozenset[str]:
+    def take(self, *events: Any) -> frozenset[tuple[LineName, str]]:
         """Let a webhook come."""
         return self.provider.take(events, self.receiver, numbers=OURS)
 
@@ -159,7 +159,8 @@ class CloudBench:
     async def live_at_metas(self) -> list[str]:
         """The calls whose end Meta does not know of, as written down."""
         await self.database.settled()
-        return [wacid for wacid, _ in await self.store.left_over(nodes=1)]
+        left = await self.store.left_over(nodes=1)
+        return [key.removeprefix(key_of_call(line, "")) for key, line in left]
 
     def _leg(self, leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> Any:
         if self.leg_fails is not None:
