@@ -43,3 +43,22 @@ async def test_recorders_streams_sockets_and_playbacks_are_no_participants():
         ("left", "simulator"),
         ("left", "webrtc"),
     ]
+
+
+async def test_tokens_differ_by_identity_and_open_the_party_that_they_name():
+    async with running(two_lines()) as bridge:
+        chirp = Vendor(bridge.http)
+        body = {"from": "agent-7", "fromChannel": "webrtc", "to": "guest", "toChannel": "webrtc"}
+        _, call = await chirp.post("/v1/calls", body)
+        found = {}
+        for identity in ("agent-7", "agent-8", "guest"):
+            wanted = {"roomName": call["livekitRoomName"], "participantIdentity": identity}
+            status, found[identity] = await chirp.post("/v1/calls/token", wanted)
+            assert status == 200
+        assert len({answer["token"] for answer in found.values()}) == 3
+        parties = {identity: answer["party"] for identity, answer in found.items()}
+        assert parties == {"agent-7": "near", "agent-8": "near", "guest": "far"}
+        offer = {"callID": found["guest"]["callId"], "type": "offer", "sdp": "v=0", "party": "near"}
+        headers = {"token": found["guest"]["token"]}
+        async with bridge.http.post("/call/webrtc/offer", json=offer, headers=headers) as response:
+            assert response.status == 403
