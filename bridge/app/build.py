@@ -63,6 +63,7 @@ from bridge.audio.rung import Effort
 from bridge.call.limits import CallLimits
 from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
+from bridge.call.shares import Shares
 from bridge.legs.simulator import parse_speech
 from bridge.legs.webrtc import PeerFactory, WebRtcLeg
 from bridge.metrics.registry import Metrics
@@ -199,8 +200,8 @@ def build(
     application[DATABASE] = database
     _know_lines(application, engine)
     application[EVENTS] = events
-    _carry_calls(application, manager, peers.browser, metrics)
     application[METRICS] = metrics
+    _carry_calls(application, manager, peers.browser, settings)
     reach_out(application, settings)
     play(application, settings)
     application[RECORDINGS] = recordings(application, settings)
@@ -229,11 +230,14 @@ def build(
 
 
 def _carry_calls(
-    application: web.Application, manager: Manager, peer: PeerFactory, metrics: Metrics
+    application: web.Application, manager: Manager, peer: PeerFactory, settings: Settings
 ) -> None:
     application[MANAGER] = manager
+    metrics, ports = application[METRICS], len(port_range(settings.rtc.ports))
     application[BROWSERS] = Browsers(
-        manager, lambda leg_id: WebRtcLeg(leg_id, peer=peer, observer=metrics)
+        manager,
+        lambda leg_id: WebRtcLeg(leg_id, peer=peer, observer=metrics),
+        ports=Shares("media ports", "rtc.ports", ports, lines=len(settings.lines)),
     )
 
 

@@ -112,6 +112,7 @@ def play(application: web.Application, settings: Settings) -> None:
         limits.decoders,
         limits.decoders_per_line,
         len(settings.lines),
+        own_setting="limits.decoders_per_line",
     )
     decoders = Decoders(shares)
     application[SOUNDS] = Sounds(

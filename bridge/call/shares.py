@@ -18,12 +18,14 @@ class Shares:
     things: str
     """What they are, in the plural."""
     setting: str
-    """The setting that says how many there are; `<setting>_per_line` is a line's own limit."""
+    """The setting that says how many there are."""
     total: int
     per_line: int = 0
     """How many a line may have; 0 = a fair share."""
     lines: int = 1
     """How many lines are configured."""
+    own_setting: str = ""
+    """The setting of a line's own limit; empty where there is none."""
 
     def check(self, *, of_line: int, of_all: int) -> None:
         """See whether a line may have one more.
@@ -43,13 +45,13 @@ class Shares:
         if self.per_line:
             if of_line >= self.per_line:
                 raise LimitExceeded(
-                    f"the line has all its {self.things} ({self.setting}_per_line)", limit="line"
+                    f"the line has all its {self.things} ({self.own_setting})", limit="line"
                 )
             return
         kept = self.total // KEPT_PARTS if self.lines > 1 else 0
         if of_all >= self.total - kept and of_line >= max(1, kept // self.lines):
             raise LimitExceeded(
                 f"the last {kept} of the {self.total} {self.things} are kept for lines that have "
-                f"fewer ({self.setting}_per_line)",
+                f"fewer ({self.own_setting or self.setting})",
                 limit="share",
             )

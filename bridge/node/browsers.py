@@ -1,10 +1,12 @@
 """The WebRTC legs of live calls: a browser's first offer, its further ones, its return, its close."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bridge.call import events
 from bridge.call.model import LegId, LegKind, LegOwner, LineName, Party
+from bridge.call.shares import Shares
 from bridge.errors import Forbidden, LegNotFound
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.log import about
@@ -12,14 +14,21 @@ from bridge.node.capacity import check_room
 from bridge.node.manager import Manager, new_leg_id
 from bridge.node.runner import CallRunner
 
+ON_PORTS = frozenset({LegKind.WEBRTC, LegKind.WHATSAPP})
+"""Kinds of leg that have a media port each."""
+
 
 class Browsers:
     """What browsers ask of the calls of a node."""
 
-    def __init__(self, manager: Manager, make: Callable[[LegId], WebRtcLeg]) -> None:
-        """Take the calls, and what makes the leg of a browser."""
+    def __init__(
+        self, manager: Manager, make: Callable[[LegId], WebRtcLeg], *, ports: Shares
+    ) -> None:
+        """Take the calls, what makes the leg of a browser, and how its media ports are shared out."""
         self._manager = manager
         self._make = make
+        self._ports = ports
+        self._opening: list[LineName] = []
 
     async def offer(
         self,
@@ -48,7 +57,7 @@ class Browsers:
         check_room(len(runner.legs()))
         leg = self._make(new_leg_id())
         try:
-            with about(runner.facts.call_id, leg.leg_id):
+            with self._port(line), about(runner.facts.call_id, leg.leg_id):
                 answer = await leg.accept(sdp)
             # Meanwhile the call may have ended, and others may have come.
             check_room(len(runner.legs()))
@@ -116,7 +125,7 @@ class Browsers:
         check_room(len(runner.legs()))
         leg = self._make(leg_id)
         try:
-            with about(runner.facts.call_id, leg_id):
+            with self._port(runner.facts.line), about(runner.facts.call_id, leg_id):
                 answer = await leg.accept(sdp)
             check_room(len(runner.legs()))
             # The page may have been reloaded once more: what it offered last is what it has now.
@@ -127,6 +136,27 @@ class Browsers:
             await leg.aclose()
             raise
         return answer
+
+    @contextmanager
+    def _port(self, line: LineName) -> Iterator[None]:
+        """Let a line take a media port for a leg that is not yet in its call.
+
+        Raises:
+            LimitExceeded: the line has its share.
+        """
+        taken = [
+            runner.facts.line
+            for runner in self._manager.calls()
+            for leg in runner.legs()
+            if leg.kind in ON_PORTS
+        ]
+        taken += self._opening
+        self._ports.check(of_line=taken.count(line), of_all=len(taken))
+        self._opening.append(line)
+        try:
+            yield
+        finally:
+            self._opening.remove(line)
 
 
 def _check_owner(runner: CallRunner, leg_id: LegId, owner: LegOwner | None) -> None:

@@ -26,7 +26,14 @@ class ManagerLimits:
     @property
     def shares(self) -> Shares:
         """How the calls are shared out among the lines."""
-        return Shares("calls", "limits.calls", self.calls, self.calls_per_line, self.lines)
+        return Shares(
+            "calls",
+            "limits.calls",
+            self.calls,
+            self.calls_per_line,
+            self.lines,
+            own_setting="limits.calls_per_line",
+        )
 
 
 def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineName]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from bridge.call.shares import Shares
 from bridge.errors import LimitExceeded
 
-CALLS = Shares("calls", "limits.calls", total=200, lines=2)
+CALLS = Shares("calls", "limits.calls", 200, lines=2, own_setting="limits.calls_per_line")
 
 
 def refusal(shares, of_line, of_all):
@@ -53,5 +53,7 @@ def test_a_limit_that_the_operator_set_for_a_line_takes_the_place_of_the_share()
 def test_a_refusal_names_the_setting():
     with pytest.raises(LimitExceeded, match=r"limits\.calls_per_line"):
         CALLS.check(of_line=160, of_all=160)
+    with pytest.raises(LimitExceeded, match=r"lines that have fewer \(limits\.calls\)"):
+        replace(CALLS, own_setting="").check(of_line=160, of_all=160)
     with pytest.raises(LimitExceeded, match=r"200 calls \(limits\.calls\)"):
         CALLS.check(of_line=0, of_all=200)

@@ -20,7 +20,7 @@ from tests.support.wav import wav_file
 
 SECOND = b"\1\0" * 16_000
 LINE, OTHER = LineName("one"), LineName("two")
-SHARES = Shares("decoders", "limits.decoders", 64)
+SHARES = Shares("decoders", "limits.decoders", 64, own_setting="limits.decoders_per_line")
 
 
 @pytest.fixture

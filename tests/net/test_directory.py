@@ -18,7 +18,8 @@ def facts(name: str, line: LineName = ONE) -> CallFacts:
 
 
 def shares(calls: int, per_line: int = 0) -> Shares:
-    return Shares("calls", "limits.calls", calls, per_line)
+    own = "limits.calls_per_line"
+    return Shares("calls", "limits.calls", calls, per_line, own_setting=own)
 
 
 def enter(file, name, line=ONE, node=0, calls=10, per_line=0):

@@ -8,7 +8,7 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegOwner, Party
 from bridge.errors import Forbidden, InvalidState, LegNotFound, LimitExceeded, SdpError
 from bridge.node.capacity import LEGS_PER_CALL
-from tests.support.fake_node import ONE, Node, dial
+from tests.support.fake_node import ONE, TWO, Node, dial
 from tests.support.waiting import until
 
 
@@ -173,3 +173,36 @@ async def test_of_two_returns_at_once_the_later_one_has_the_leg(node):
     await answering
     assert node.manager.live(ONE, call_id).leg(leg_id) is node.made_browsers[2]
     assert len(node.manager.live(ONE, call_id).legs()) == 2
+
+
+PORTS = 10
+
+
+@pytest.fixture
+async def ten_ports():
+    made = Node(ports=PORTS)
+    yield made
+    made.leave.set()
+    await made.manager.aclose()
+
+
+async def test_a_line_leaves_the_last_fifth_of_the_media_ports_to_others(ten_ports):
+    node = ten_ports
+    calls = [await dial(node), await dial(node)]
+    for number in range(PORTS - PORTS // 5):
+        await node.browsers.offer(ONE, calls[number % 2], "offer", Party.NEAR)
+    with pytest.raises(LimitExceeded, match="media ports"):
+        await node.browsers.offer(ONE, calls[0], "offer", Party.NEAR)
+    other = await dial(node, TWO)
+    await node.browsers.offer(TWO, other, "offer", Party.NEAR)
+
+
+async def test_offers_that_are_answered_together_do_not_pass_a_lines_share_of_ports(ten_ports):
+    node = ten_ports
+    call_id = await dial(node)
+    node.leave.clear()
+    offers = [node.browsers.offer(ONE, call_id, "offer", Party.NEAR) for _ in range(PORTS)]
+    answering = asyncio.gather(*offers, return_exceptions=True)
+    await until(lambda: len(node.made_browsers) == PORTS)
+    node.leave.set()
+    assert [type(answer) for answer in await answering].count(LimitExceeded) == PORTS // 5

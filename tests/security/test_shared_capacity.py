@@ -6,11 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from bridge.api.large_bodies import LARGE
 from bridge.call.model import LineName
-from bridge.settings import Limits, Line
-from tests.support.inprocess import KEY, running, settings
+from bridge.settings import Limits, Line, Rtc
+from tests.support.inprocess import KEY, free_udp_ports, running, settings
+from tests.support.offers import offer as sdp_offer
 from tests.support.raw_http import typed
 from tests.support.two_nodes import two_nodes
 from tests.support.waiting import until
@@ -19,6 +21,7 @@ from tests.support.wav import wav_file
 OTHER = {"token": "another-lines-key"}
 LINES = {"demo": Line(keys=["demo"]), "other": Line(keys=[OTHER["token"]])}
 SOUND = base64.b64encode(wav_file(b"\1\0" * 16_000 * 10)).decode()
+OFFER = sdp_offer("minimal")
 CONTACT = "15550100001"
 """Answers at once."""
 
@@ -129,3 +132,20 @@ async def test_a_line_keeps_as_many_assets_as_it_may():
         kept = [await upload(client, KEY) for _ in range(3)]
         other = await upload(client, OTHER)
     assert (kept[2], kept[0] == kept[1] == other) == (503, True)
+
+
+async def test_a_line_with_many_legs_leaves_media_ports_to_others():
+    first = free_udp_ports(5)
+    rtc = Rtc(bind=["127.0.0.1"], ports=f"{first}-{first + 4}")
+    chosen = msgspec.structs.replace(shared(), rtc=rtc)
+    async with running(chosen) as client:
+        calls = {headers["token"]: await call_of(client, headers) for headers in (KEY, OTHER)}
+
+        async def offer(headers) -> int:
+            body = {"callID": calls[headers["token"]], "sdp": OFFER}
+            response = await client.post("/call/webrtc/offer", body, headers=headers)
+            return int(response.status)
+
+        taken = [await offer(KEY) for _ in range(6)]
+        left = await offer(OTHER)
+    assert (taken, left) == (4 * [200] + 2 * [503], 200)

@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from bridge.call.limits import CallLimits
 from bridge.call.model import LegId, LegKind, LineName
+from bridge.call.shares import Shares
 from bridge.errors import SdpError, Unreachable
 from bridge.legs.dial import DialOrder
 from bridge.metrics.registry import Metrics
@@ -44,7 +45,7 @@ class Browser(FakeLeg):
 class Node:
     """A manager, and every leg that it made."""
 
-    def __init__(self, limits: ManagerLimits = LIMITS) -> None:
+    def __init__(self, limits: ManagerLimits = LIMITS, *, ports: int = 1000) -> None:
         self.legs: list[FakeLeg] = []
         self.made_browsers: list[Browser] = []
         self.unreachable = False
@@ -58,7 +59,11 @@ class Node:
             limits=limits,
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
         )
-        self.browsers = Browsers(self.manager, self._browser)  # type: ignore[arg-type]
+        self.browsers = Browsers(
+            self.manager,
+            self._browser,  # type: ignore[arg-type]
+            ports=Shares("media ports", "rtc.ports", ports, lines=2),
+        )
 
     async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> FakeLeg:
         if self.unreachable:
