@@ -56,6 +56,13 @@ class Metrics(Section, frozen=True):
     """Keys that open `/metrics` and nothing else; where there are some, lines' keys do not open it."""
 
 
+class Admin(Section, frozen=True):
+    """Who may change lines and their keys while the bridge runs."""
+
+    keys: list[str] = msgspec.field(default_factory=list)
+    """Keys that open `/admin/lines` and nothing else; without any there are no such routes."""
+
+
 def host_name(host: str) -> str | None:
     """Return the name in a Host header, without its port; None when it is no name at all."""
     return host_of(f"//{host}")

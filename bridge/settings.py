@@ -14,6 +14,7 @@ import msgspec
 
 from bridge.environment import place
 from bridge.errors import SettingsError
+from bridge.http_settings import Admin as Admin
 from bridge.http_settings import Http as Http
 from bridge.http_settings import Metrics as Metrics
 from bridge.http_settings import check_http, check_keys
@@ -209,6 +210,7 @@ class Settings(Section, frozen=True):
     net: Net = msgspec.field(default_factory=Net)
     log: Log = msgspec.field(default_factory=Log)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
+    admin: Admin = msgspec.field(default_factory=Admin)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
     """Without any, the lines `demo` and `ai` with the keys `demo` and `ai` exist, on loopback only."""
 
@@ -337,6 +339,7 @@ def keys_in(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from ((f"lines.{name}.keys", key) for key in line.keys)
         yield from ((f"lines.{name}.whatsapp.webhook_keys", k) for k in line.whatsapp.webhook_keys)
     yield from (("metrics.keys", key) for key in settings.metrics.keys)
+    yield from (("admin.keys", key) for key in settings.admin.keys)
 
 
 def _check_lines(settings: Settings) -> None:

@@ -20,6 +20,7 @@ EXPOSED = [
         ("LINES__A__KEYS", "lines.a.keys"),
         ("LINES__A__WHATSAPP__WEBHOOK_KEYS", "lines.a.whatsapp.webhook_keys"),
         ("METRICS__KEYS", "metrics.keys"),
+        ("ADMIN__KEYS", "admin.keys"),
     ],
 )
 def test_a_short_key_is_refused_where_others_reach_the_bridge(exposed, variable, setting):

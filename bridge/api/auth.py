@@ -1,9 +1,7 @@
 """Who asks: a key, for the line that it belongs to, or a ticket, for one party of one call."""
 
 import asyncio
-import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,7 +14,8 @@ from bridge.api.rate import RATE_HEADERS, RateLimit
 from bridge.api.scopes import Scopes
 from bridge.api.strangers import Strangers
 from bridge.call.model import LegOwner, LineName
-from bridge.errors import Forbidden, Unauthorized
+from bridge.errors import Forbidden, NotFound, Unauthorized
+from bridge.node.line_book import LineBook
 from bridge.wire import link
 from bridge.wire.call_id import native
 from bridge.wire.ticket import Ticket, read, sign
@@ -117,11 +116,11 @@ class Access:
 
 
 class Keys:
-    """Every line's keys, compared in constant time, and the tickets of its calls."""
+    """Every line's keys, looked up by their digests, and the tickets of its calls."""
 
     def __init__(
         self,
-        lines: Mapping[LineName, list[str]],
+        lines: LineBook,
         *,
         same_origin_only: set[str],
         rate: RateLimit,
@@ -132,7 +131,7 @@ class Keys:
         """Take the keys.
 
         Args:
-            lines: the keys of each line.
+            lines: knows the lines and their keys.
             same_origin_only: keys that pages of other origins may not use (the demo key).
             rate: how often one key may ask; the tickets of a line's calls count as one key.
             tickets: reads the tickets.
@@ -143,8 +142,9 @@ class Keys:
         self._strangers = strangers
         self._rate = rate
         self._tickets = tickets
-        self._lines = {key.encode(): name for name, keys in lines.items() for key in keys}
+        self._lines = lines
         self._same_origin_only = {key.encode() for key in same_origin_only}
+        self._demo_lines = {lines.line_of(key) for key in self._same_origin_only}
 
     def line(self, request: web.Request, *, query: bool = False) -> LineName:
         """Find the line that the request's key belongs to.
@@ -196,6 +196,23 @@ class Keys:
             if self._scopes.guards_metrics:
                 raise Forbidden("the metrics have keys of their own (metrics.keys)")
 
+    def check_admin(self, request: web.Request) -> str:
+        """Let a request pass that has the operator's credential; returns what names it in the log.
+
+        Raises:
+            NotFound: there is no such credential (`admin.keys`).
+            Unauthorized: no key, or an unknown one.
+            Forbidden: another key of ours.
+        """
+        key = _presented(request, query=False)
+        if not self._scopes.has_admin:
+            raise NotFound("there is no operator's credential (admin.keys), and so nothing here")
+        admin = self._scopes.admin_id(key)
+        if admin is None:
+            self.line(request)
+            raise Forbidden("a line's key does not open this; send the operator's (admin.keys)")
+        return admin
+
     def webhook_line(self, request: web.Request) -> LineName:
         """Find the line whose engine posts an event; the key may stand in the query.
 
@@ -229,7 +246,7 @@ class Keys:
         """Return the call that the request's ticket is for; None when it has no ticket of ours."""
         try:
             ticket = self._ticket(request, _presented(request, query=True))
-        except Unauthorized:
+        except (Unauthorized, Forbidden):
             return None
         return ticket.call_id if ticket else None
 
@@ -266,10 +283,10 @@ class Keys:
         """Give what the request is counted under, if its key or ticket is one of ours."""
         try:
             key = _presented(request, query=True)
-            if any(hmac.compare_digest(ours, key) for ours in self._lines):
+            if self._lines.line_of(key) is not None:
                 return key
             ticket = self._ticket(request, key)
-        except Unauthorized:
+        except (Unauthorized, Forbidden):
             return None
         return _bucket(LineName(ticket.line)) if ticket else None
 
@@ -283,10 +300,9 @@ class Keys:
             note_rate(request, self._rate, left)
 
     def _line(self, request: web.Request, key: bytes) -> LineName | None:
-        found: LineName | None = None
-        for known, name in self._lines.items():
-            if hmac.compare_digest(known, key):
-                found = name
+        found = self._lines.line_of(key)
+        if found:
+            self._lines.check_open(found)
         if found and key in self._same_origin_only:
             refuse_proxied(request, "the demo key is")
         if found and key in self._same_origin_only and not same_origin(request):
@@ -295,10 +311,11 @@ class Keys:
 
     def _ticket(self, request: web.Request, key: bytes) -> Ticket | None:
         ticket = self._tickets.read(key)
-        # The line may have been taken out of the settings since.
-        if ticket is None or ticket.line not in self._lines.values():
+        # The line may have been removed since.
+        if ticket is None or not self._lines.has(ticket.line):
             return None
-        if any(self._lines[demo] == ticket.line for demo in self._same_origin_only):
+        self._lines.check_open(LineName(ticket.line))
+        if ticket.line in self._demo_lines:
             refuse_proxied(request, "the demo line is")
         return ticket
 

@@ -26,6 +26,7 @@ NAMES_CALL = (*CALL_ID, "uuid", "roomName")
 LEG_ID = ("legID", "legId", "LegID", "leg_id")
 PHONE = ("phone", "Phone")
 
+PHONE_NUMBER = re.compile(r"\+?[1-9][0-9]{5,14}")
 _PHONE = re.compile(r"\+?([1-9][0-9]{5,14})(?:(?::[0-9]+)?@s\.whatsapp\.net)?")
 _LID = re.compile(r"[1-9][0-9]{5,19}@lid")
 """A party that hides its number from us."""

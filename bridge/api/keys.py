@@ -23,6 +23,7 @@ from bridge.node.browsers import Browsers
 from bridge.node.digits import Digits
 from bridge.node.directory import Shared
 from bridge.node.events import EventLog
+from bridge.node.line_book import LineBook
 from bridge.node.lines import Lines
 from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
@@ -74,6 +75,7 @@ EVENTS = web.AppKey("events", EventLog)
 WEBHOOKS = web.AppKey("webhooks", Webhooks)
 DATABASE = web.AppKey("database", Database)
 LINES = web.AppKey("lines", Lines)
+LINE_BOOK = web.AppKey("line_book", LineBook)
 SITE = web.AppKey("site", Site)
 ICE_CONFIGURATION: web.AppKey[Callable[[str], IceConfiguration]] = web.AppKey("ice_configuration")
 """Makes the answer of `/call/webrtc/config` for a user, fresh credentials included."""

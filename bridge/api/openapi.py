@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import (
+    openapi_admin,
     openapi_chirp,
     openapi_native,
     openapi_services,
@@ -31,6 +32,7 @@ PARTS: Final = (
     openapi_wadial,
     openapi_chirp,
     openapi_wavix,
+    openapi_admin,
 )
 OPERATIONS: Final[Described] = {
     key: operation for part in PARTS for key, operation in part.OPERATIONS.items()
@@ -40,6 +42,7 @@ FACES: Final = {
     "Native": "Call control. Successes are `{code, data, success}`.",
     "WebRTC": "A browser's media, for the clients of every face. Successes are bare.",
     "Lines": "How a line takes calls, and whether it does.",
+    "Admin": "Lines and their keys, changed while the bridge runs with the operator's own key.",
     "Playback": "Sound into calls.",
     "Recording": "Sound out of calls, kept as WAV.",
     "Agents": "Programs that talk.",

@@ -88,6 +88,8 @@ class Auth(Enum):
     NOBODY = ()
     """Open to all."""
     KEY = ("token", "bearer")
+    ADMIN = ("admin", "adminBearer")
+    """The operator's key (`admin.keys`), which opens nothing else."""
     TICKET = ("token", "bearer", "ticket")
     """A key, or a ticket of the call in the same headers."""
     QUERY = ("token", "bearer", "query")
@@ -99,6 +101,8 @@ class Auth(Enum):
 SECURITY: Final[Mapping[str, Schema]] = {
     "token": {"type": "apiKey", "in": "header", "name": "token"},
     "bearer": {"type": "http", "scheme": "bearer"},
+    "admin": {"type": "apiKey", "in": "header", "name": "token", "description": "admin.keys"},
+    "adminBearer": {"type": "http", "scheme": "bearer", "description": "admin.keys"},
     "query": {"type": "apiKey", "in": "query", "name": "token"},
     "appid": {"type": "apiKey", "in": "query", "name": "appid"},
     "ticket": {

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from bridge.api import (
+    admin,
     agent,
     calls,
     events,
@@ -68,6 +69,7 @@ ROUTES = (
     web.get("/events", events.of_line),
     web.get("/api/v1/sessions/{sessionId}/events", events.of_session),
     *lines.ROUTES,
+    *admin.ROUTES,
     web.post("/call/{callId}/ticket", tickets.ticket),
     web.get("/call/webrtc/config", webrtc.config),
     web.post("/call/webrtc/offer", webrtc.offer),

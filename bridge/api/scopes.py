@@ -1,5 +1,6 @@
-"""Keys that open one thing only: the metrics, or a line's gateway webhook."""
+"""Keys that open one thing only: the metrics, a line's gateway webhook, or the admin routes."""
 
+import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,7 +10,14 @@ from bridge.call.model import LineName
 class Scopes:
     """The keys that open one thing only, compared in constant time."""
 
-    def __init__(self, metrics: Sequence[str], webhooks: Mapping[LineName, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        webhooks: Mapping[LineName, Sequence[str]],
+        admin: Sequence[str] = (),
+    ) -> None:
+        """Take the keys; without any in `admin` there are no admin routes."""
+        self._admin = [key.encode() for key in admin]
         self._metrics = [key.encode() for key in metrics]
         self._webhooks = {key.encode(): line for line, keys in webhooks.items() for key in keys}
 
@@ -22,6 +30,16 @@ class Scopes:
         """Whether a key opens the metrics."""
         return _find(self._metrics, key) is not None
 
+    @property
+    def has_admin(self) -> bool:
+        """Whether there is an admin credential."""
+        return bool(self._admin)
+
+    def admin_id(self, key: bytes) -> str | None:
+        """Return what names an admin key in the log; None for other keys."""
+        found = _find(self._admin, key)
+        return None if found is None else hashlib.sha256(found).hexdigest()[:16]
+
     def webhook_line(self, key: bytes) -> LineName | None:
         """Return the line whose engine may post its events with a key."""
         found = _find(self._webhooks, key)
@@ -31,6 +49,8 @@ class Scopes:
         """Return the path that a key opens, and nothing else; None for other keys."""
         if self.opens_metrics(key):
             return "/metrics"
+        if self.admin_id(key) is not None:
+            return "/admin"
         return "/gateway/webhook" if self.webhook_line(key) else None
 
 

@@ -5,7 +5,7 @@ from aiohttp import web
 
 from bridge.api import gateway, health, scrape, whatsapp
 from bridge.api.body import MOST_BYTES
-from bridge.api.keys import LINES, MANAGER
+from bridge.api.keys import LINE_BOOK, LINES, MANAGER
 from bridge.api.middleware import answer_errors, identify
 from bridge.call.model import LineName
 from bridge.node.directory import CALLS_PATH
@@ -32,6 +32,7 @@ async def metrics(request: web.Request) -> web.Response:
 async def lines(request: web.Request) -> web.Response:
     """Learn that the lines have changed."""
     await request.app[LINES].reload()
+    await request.app[LINE_BOOK].reload()
     return web.Response()
 
 

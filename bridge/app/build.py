@@ -23,6 +23,7 @@ from bridge.api.keys import (
     EVENTS,
     ICE_CONFIGURATION,
     KEYS,
+    LINE_BOOK,
     LINES,
     MANAGER,
     METRICS,
@@ -47,12 +48,8 @@ from bridge.api.strangers import Strangers
 from bridge.api.use import note_use
 from bridge.app.agents import talk
 from bridge.app.lines import (
-    apps_of,
-    decisions_of,
-    demonstrations_of,
-    keys_of,
-    lines_of,
-    numbers_of,
+    MadeLines,
+    make_engine,
     webhook_keys_of,
     with_test_lines,
 )
@@ -61,7 +58,6 @@ from bridge.app.recordings import recordings
 from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
 from bridge.audio.rung import Effort
 from bridge.call.limits import CallLimits
-from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.call.shares import Shares
 from bridge.legs.simulator import parse_speech
@@ -148,27 +144,21 @@ def build(
     settings = with_test_lines(settings)
     metrics, clock = Metrics(version=__version__), Clock(asyncio.get_running_loop())
     ports = PortPool(port_range(settings.rtc.ports))
+    made_lines = MadeLines(settings)
     simulator = SimulatorProvider(
-        frozenset(lines_of(settings, "simulator"))
-        if settings.lines
-        else frozenset(keys_of(settings)),
+        made_lines.simulated,
         speech=parse_speech(SPEECH.read_bytes()),
         ring_seconds=settings.simulator.ring_seconds,
     )
     providers = Providers([simulator])
-    limits, numbers = settings.limits, numbers_of(settings)
+    limits = settings.limits
     directory = _directory(settings, place) if place else None
     effort = Effort()
     load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
     listeners: list[Callable[[CallEvent], None]] = []
-    engine = Engine(
-        database,
-        {LineName(name): line.numbers for name, line in settings.lines.items()},
-        fresh=demonstrations_of(settings),
-        decisions=decisions_of(settings),
-        publish=partial(_tell_all, listeners),
-        siblings=directory.siblings if directory else None,
+    engine = make_engine(
+        settings, database, directory, made_lines, publish=partial(_tell_all, listeners)
     )
     events = EventLog(
         database,
@@ -191,7 +181,7 @@ def build(
         ),
         directory=directory,
         check_on=engine.lines.check_on,
-        number_of=lambda line: numbers.get(line, ""),
+        number_of=made_lines.number_of,
         overloaded=lambda: load.refusing,
         publish=engine.happened,
     )
@@ -199,7 +189,7 @@ def build(
     application = _application(directory, limits.requests_per_minute)
     application[DATABASE] = database
     _know_lines(application, engine)
-    application[EVENTS] = events
+    application[EVENTS], application[APPS] = events, made_lines.apps
     application[METRICS] = metrics
     _carry_calls(application, manager, peers.browser, settings)
     reach_out(application, settings)
@@ -211,8 +201,7 @@ def build(
         talk(application, settings).happened,
         collect(application).happened,
     ]
-    application[PORTS] = ports
-    application[SIMULATOR] = simulator
+    application[PORTS], application[SIMULATOR] = ports, simulator
     background = Tasks()
     background.spawn(_admit(application, settings, descriptors).run(), name="slow readers")
     gateways = gateway_lines(application, settings)
@@ -221,7 +210,7 @@ def build(
     gateways.start(manager, background, first=place is None or place.index == 0)
     if directory:
         _take_over(directory, manager)
-        background.spawn(engine.lines.follow(), name="follow the lines")
+        background.spawn(engine.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
     tell(application, background, node=events.node, keeping=settings.events)
     return Bridge(
@@ -242,8 +231,9 @@ def _carry_calls(
 
 
 def _know_lines(application: web.Application, engine: Engine) -> None:
-    application[LINES] = engine.lines
+    application[LINES], application[LINE_BOOK] = engine.lines, engine.book
     application.on_startup.append(lambda app: app[LINES].reload())
+    application.on_startup.append(lambda app: app[LINE_BOOK].reload())
 
 
 def _admit(application: web.Application, settings: Settings, descriptors: int) -> Connections:
@@ -262,15 +252,14 @@ def _admit(application: web.Application, settings: Settings, descriptors: int) -
     application[LARGE] = LargeBodies(settings.limits.large_bodies_per_line)
     application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
     application[KEYS] = Keys(
-        keys_of(settings),
+        application[LINE_BOOK],
         same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
         # Of several nodes, what a key has asked is counted over all (`forward.spend`).
         rate=RateLimit(0 if DIRECTORY in application else settings.limits.requests_per_minute),
         tickets=application[TICKETS],
         strangers=strangers,
-        scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings)),
+        scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings), settings.admin.keys),
     )
-    application[APPS] = apps_of(settings)
     application[SITE] = Site(
         loopback=is_loopback(settings.http.host),
         hosts=settings.http.hosts,

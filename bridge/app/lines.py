@@ -1,11 +1,18 @@
 """The lines, out of the settings."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from bridge.api.faces.chirp_parties import App
 from bridge.call.model import LineName
+from bridge.call.notices import CallEvent
 from bridge.line_settings import TEST_KEY, TEST_LINE, Line
+from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
+from bridge.node.directory import Shared
+from bridge.node.engine import Engine
+from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundMode, LineConfig
 from bridge.settings import (
     DEMO_AI_KEY,
@@ -69,6 +76,29 @@ def numbers_of(settings: Settings) -> dict[LineName, str]:
     return {line: app.number for line, app in apps_of(settings).items()}
 
 
+class MadeLines:
+    """What depends on which lines there are, kept to what an operator changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Begin with the lines of the settings."""
+        self.apps = apps_of(settings)
+        simulated = lines_of(settings, "simulator") if settings.lines else self.apps
+        self.simulated = set(simulated)
+        """Lines whose contacts are simulated."""
+
+    def number_of(self, line: LineName) -> str:
+        """Return the number that a line calls from where nobody chose one, with `+`."""
+        app = self.apps.get(line)
+        return app.number if app else ""
+
+    def changed(self, known: KnownLine | None, line: LineName) -> None:
+        """Take a line that was made; what there is of one that was removed stays until the end."""
+        if known is not None and known.made:
+            numbers = tuple(f"+{number.removeprefix('+')}" for number in known.numbers)
+            self.apps[line] = App(numbers, official=False)
+            self.simulated.add(line)
+
+
 def decisions_of(settings: Settings) -> dict[LineName, DecisionRule]:
     """Return how long each line's server has to decide about calls that ring it."""
     return {
@@ -94,3 +124,27 @@ def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
         for name, line in settings.lines.items()
         if line.whatsapp.provider == provider
     }
+
+
+def make_engine(
+    settings: Settings,
+    database: Database,
+    directory: Shared | None,
+    made: MadeLines,
+    *,
+    publish: Callable[[CallEvent], None],
+) -> Engine:
+    """Make the engines of all lines, and the book that says which lines there are."""
+    siblings = directory.siblings if directory else None
+    numbers = {line: app.numbers for line, app in made.apps.items()}
+    book = LineBook(database, keys_of(settings), numbers, siblings=siblings)
+    book.follow_changes(made.changed)
+    return Engine(
+        database,
+        {LineName(name): line.numbers for name, line in settings.lines.items()},
+        fresh=demonstrations_of(settings),
+        decisions=decisions_of(settings),
+        publish=publish,
+        book=book,
+        siblings=siblings,
+    )

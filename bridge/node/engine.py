@@ -19,6 +19,7 @@ from bridge.errors import BridgeError, EngineOff
 from bridge.net.database import Database
 from bridge.net.siblings import Siblings
 from bridge.node.decision import DecisionRule, Decisions
+from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import LineConfig, Lines, Welcome
 from bridge.node.manager import Manager
 
@@ -33,7 +34,7 @@ REQUESTS: Mapping[Welcome, events.Request] = {
 class Engine:
     """The engines of all lines on this node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the engines of lines are made of
         self,
         database: Database,
         numbers: Mapping[LineName, Sequence[str]],
@@ -41,6 +42,7 @@ class Engine:
         fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
         decisions: Mapping[LineName, DecisionRule] = MappingProxyType({}),
         publish: Callable[[CallEvent], None] = lambda event: None,
+        book: LineBook,
         siblings: Siblings | None = None,
     ) -> None:
         """Make the lines.
@@ -51,11 +53,20 @@ class Engine:
             fresh: how lines take calls that were never set; in the plain way where it is not told.
             decisions: how long each line's server has to decide about calls that ring.
             publish: hears all that happens, before anything is made of it here.
+            book: knows which lines are paused, or no more.
             siblings: the other nodes.
         """
         self.lines = Lines(
-            database, numbers, fresh=fresh, switched_off=self._end_calls, siblings=siblings
+            database,
+            numbers,
+            fresh=fresh,
+            switched_off=self._end_calls,
+            paused=book.paused,
+            siblings=siblings,
         )
+        self.book = book
+        """Which lines there are."""
+        book.follow_changes(self._line_changed)
         self._publish = publish
         self._decisions = Decisions(decisions, ask=self._ask, tell=publish)
         self._manager: Manager | None = None
@@ -63,6 +74,10 @@ class Engine:
     def serve(self, manager: Manager) -> None:
         """Look after the calls of this manager from now on."""
         self._manager = manager
+
+    async def follow(self) -> None:
+        """Look for what other nodes have changed, for ever."""
+        await asyncio.gather(self.lines.follow(), self.book.follow())
 
     def happened(self, event: CallEvent) -> None:
         """Pass on what happened, and meet a call that begins to ring a line."""
@@ -91,6 +106,10 @@ class Engine:
         with suppress(BridgeError):
             if self._manager is not None:
                 self._manager.request(line, call_id, wanted)
+
+    def _line_changed(self, known: KnownLine | None, line: LineName) -> None:
+        if known is None or known.paused:
+            self._end_calls(line)
 
     def _end_calls(self, line: LineName) -> None:
         runners = list(self._manager.calls()) if self._manager is not None else []

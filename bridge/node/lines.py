@@ -126,6 +126,7 @@ class Lines:
         *,
         fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
         switched_off: Callable[[LineName], None],
+        paused: Callable[[LineName], bool] = lambda line: False,
         siblings: Siblings | None = None,
     ) -> None:
         """Take what the lines are kept in.
@@ -135,9 +136,11 @@ class Lines:
             numbers: each line's own numbers.
             fresh: how lines take calls that were never set; in the plain way where it is not told.
             switched_off: told, on every node, that a line takes calls no more; ends those it has.
+            paused: whether the operator has paused a line.
             siblings: the other nodes, which are told of changes.
         """
         self._database = database
+        self._paused = paused
         self._numbers = numbers
         self._fresh = fresh
         self._switched_off = switched_off
@@ -174,6 +177,8 @@ class Lines:
             EngineOff: they are switched off, or it is not connected.
         """
         entry = self._entry(line)
+        if self._paused(line):
+            raise EngineOff("calls engine not enabled: the line is paused by the operator")
         if not entry.connected:
             raise EngineOff(
                 "calls engine not enabled: the line is not connected (/session/connect)"

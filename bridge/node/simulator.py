@@ -1,5 +1,6 @@
 """Reaching numbers through the simulated contacts."""
 
+from collections.abc import Set
 from pathlib import Path
 
 from bridge.call.model import LegId, LineName
@@ -14,7 +15,7 @@ SPEECH = Path(__file__).parent.parent / "legs" / "simulator_speech.wav"
 class SimulatorProvider:
     """Reaches numbers through the simulated contacts."""
 
-    def __init__(self, lines: frozenset[LineName], *, speech: bytes, ring_seconds: float) -> None:
+    def __init__(self, lines: Set[LineName], *, speech: bytes, ring_seconds: float) -> None:
         self._lines = lines
         self._speech = speech
         self._ring_seconds = ring_seconds

@@ -26,7 +26,7 @@ LISTS = [
     and "{" not in key[1]
     and operation.status == 200
     and operation.content == "application/json"
-    and key[1] not in ("/call/permission", "/openapi.json")
+    and key[1] not in ("/call/permission", "/openapi.json", "/admin/lines")
 ]
 
 
