@@ -19,6 +19,7 @@ import { Warnings } from "./warnings.js";
 const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
 const RECOVERY_LIMIT = 3_000; // ms for a new path, once the bridge has answered
 const GIVE_UP = 95_000; // ms: the bridge notices a dead leg after 35 s, and keeps a call that everybody has left for 60 s
+const HELPED = 5_000; // ms that an ICE restart must have lasted to have been of use
 const PAUSE = 500; // ms between attempts that failed
 
 /** One leg of a call: this browser's sound to and from the bridge, kept alive across network changes. */
@@ -38,6 +39,8 @@ export class BridgeCall {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
   #warnings = new Warnings();
   #recovering = false;
+  #doubtful = false; // the bridge may have left the old connection for one that did not come up here
+  #restarted = -Infinity; // when an ICE restart last brought the call back, by the page's clock
   /** @type {(() => Promise<string>) | undefined} */ #newTicket;
   #ticket = "";
   #leave = () => void this.close({ keepalive: true });
@@ -212,13 +215,15 @@ export class BridgeCall {
     let up = false;
     try {
       await this.#negotiate(connection);
-      if (!old && sound) this.#hear(sound);
+      if (old) this.#doubtful = true;
+      else if (sound) this.#hear(sound);
       up = !this.#over() && await connection.up(limit) && !this.#over();
     } finally {
       if (!up) connection.close();
     }
     if (!up || !old) return up;
     this.#connection = connection;
+    this.#doubtful = false;
     if (connection.sender.track !== this.#track) await connection.sender.replaceTrack(this.#track);
     this.#counters = null;
     if (sound) this.#hear(sound);
@@ -262,7 +267,8 @@ export class BridgeCall {
   async #comeBack(until) {
     /** @type {unknown} */
     let last;
-    let replace = false; // an ICE restart did not help: make a new connection
+    // An ICE restart did not help: make a new connection.
+    let replace = performance.now() - this.#restarted < HELPED;
     while (!this.#over() && performance.now() < until) {
       this.#attempt = new AbortController();
       try {
@@ -282,9 +288,11 @@ export class BridgeCall {
   /** @param {boolean} replace  The connection. @returns {Promise<boolean>} whether the sound is back */
   async #again(replace) {
     const connection = this.#connection;
-    if (replace || !this.legId || !connection?.restartable) return this.#build(RECOVERY_LIMIT);
+    if (replace || this.#doubtful || !this.legId || !connection?.restartable) return this.#build(RECOVERY_LIMIT);
     await this.#negotiate(connection, { restart: true });
-    return !this.#over() && connection.up(RECOVERY_LIMIT);
+    if (this.#over() || !(await connection.up(RECOVERY_LIMIT))) return false;
+    this.#restarted = performance.now();
+    return true;
   }
 
   /** Wait before the next attempt, not longer than until the network is said to be back. */

@@ -87,7 +87,10 @@ export class Connection {
     while (!this.#closed && this.pc.signalingState !== "closed") {
       const now = count(await this.pc.getStats());
       const fresh = this.#before === undefined || (now.pair !== undefined && now.pair !== this.#before);
-      if (fresh && this.pc.connectionState === "connected") return true;
+      if (fresh && this.pc.connectionState === "connected") {
+        [this.#flows, this.#arrivedAt] = [true, performance.now()]; // the bridge reports every second: something must come
+        return true;
+      }
       if (performance.now() > until) return now.arrived > arrived && this.pc.connectionState === "connected";
       if (this.#before === undefined && this.pc.connectionState === "failed") return false; // later it may be of before the restart
       await changedOrLater(this.pc);

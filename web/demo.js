@@ -2,13 +2,18 @@
 
 import { AGENT, Transcript, dialAgent, startAgent } from "./agent.js";
 import { BridgeApi, BridgeCall, BridgeError, openMicrophone } from "./bridge.js";
+import { listContacts, markChosen, nameOf } from "./contacts.js";
 import { buildKeypad, changeSpeaker, listDevices, wishes } from "./devices.js";
-import { Chart, Meter, element } from "./draw.js";
+import { element, write } from "./draw.js";
+import { chart, charts, meters, verdict } from "./figures.js";
+import { givenKey, keepCall, keptCall } from "./memory.js";
+import { askForKey, complain, tell } from "./notices.js";
 import { ENDS, WARNINGS, clock, standing } from "./words.js";
 
 const WATCH_IDLE = 1_500; // ms between looks for a call that rings us
 const WATCH_BUSY = 700; // ms between looks at our call
 const ASK_EVERY = 3; // seconds between questions how the bridge hears us
+const READY_LIMIT = 1_500; // ms until the page is shown though the bridge has not told yet what belongs on it
 
 /**
  * @typedef {object} Conversation
@@ -23,6 +28,7 @@ const ASK_EVERY = 3; // seconds between questions how the bridge hears us
  * @property {number | null} opinion  What the bridge thinks of our sound: 1 (bad) to 4.5.
  * @property {number} asked  Up to which second of the call it has told so.
  * @property {boolean} renewed  The microphone was reopened because it went silent.
+ * @property {boolean} muted  To begin with, after a reload.
  */
 
 const api = new BridgeApi({ key: givenKey() ?? sessionStorage.getItem("key") ?? "demo" });
@@ -32,59 +38,9 @@ let current = null;
 let ringing = null;
 /** Calls of others, or that the person has turned down here. @type {Set<string>} */
 const ignored = new Set();
-/** @type {Map<string, string>} */
-const names = new Map([[AGENT, "Demo agent"]]);
 const transcript = new Transcript("transcript");
 /** @type {AudioContext | null} */
 let sound = null;
-
-const meters = { you: new Meter("meter-you"), them: new Meter("meter-them") };
-const milliseconds = (/** @type {number} */ value) => `${Math.round(value)} ms`;
-const charts = {
-  mos: new Chart("mos", { low: 1, high: 4.5, good: 3.6, show: (value) => value.toFixed(1) }),
-  roundTrip: new Chart("round-trip", { low: 0, high: 200, grows: true, good: 150, show: milliseconds }),
-  jitter: new Chart("jitter", { low: 0, high: 40, grows: true, good: 30, show: milliseconds }),
-  loss: new Chart("loss", { low: 0, high: 5, grows: true, good: 1, show: (value) => `${value.toFixed(1)} %` }),
-};
-
-/* ---- Words -------------------------------------------------------------------------------- */
-
-/** @param {string} peer  A number, or an address that starts with one. */
-function nameOf(peer) {
-  const number = peer.split("@")[0] ?? peer;
-  return names.get(number) ?? (/^\d+$/.test(number) ? `+${number}` : number || "Unknown caller");
-}
-
-/** @param {unknown} error */
-function complain(error) {
-  if (error instanceof BridgeError && error.code === "wrong_key") return askForKey();
-  const known = error instanceof BridgeError;
-  if (!known) console.error(error);
-  tell(known ? error.message : `Something went wrong on this page: ${error}`);
-}
-
-/** @param {string} text  "" takes the message away. @param {{ news?: boolean }} [options]  `news`: nothing is wrong */
-function tell(text, { news = false } = {}) {
-  element("problem").classList.toggle("news", news);
-  element("problem-text").textContent = text;
-  element("problem").hidden = !text;
-}
-
-/** A key that came behind the # of the address, as on the QR code of `make run-lan`; it does not stay there. */
-function givenKey() {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!key) return null;
-  sessionStorage.setItem("key", key);
-  history.replaceState(null, "", location.pathname + location.search);
-  return key;
-}
-
-function askForKey() {
-  element("bridge").textContent = "Waiting for a key.";
-  if (!element("key-form").hidden) return;
-  element("key-form").hidden = false;
-  element("key").focus();
-}
 
 /* ---- The call ----------------------------------------------------------------------------- */
 
@@ -95,15 +51,17 @@ function askForKey() {
  * @param {boolean} inbound
  * @param {() => Promise<string>} begin  Gives the call's id once the microphone is open.
  * @param {(callId: string) => Promise<void>} [accept]  Once the sound is up: answers an incoming call.
+ * @param {import("./memory.js").Kept | null} [kept]  The call as it was before the page was reloaded.
  */
-async function converse(peer, inbound, begin, accept = async () => {}) {
+async function converse(peer, inbound, begin, accept = async () => {}, kept = null) {
   if (current) return;
   tell("");
   for (const chart of Object.values(charts)) chart.clear();
   /** @type {Conversation} */
-  const call = { callId: "", peer, state: "calling", media: null, track: null, since: 0, inbound, looks: 0, opinion: null, asked: 0, renewed: false };
+  const call = { callId: "", peer, state: "calling", media: null, track: null, since: kept?.since ?? 0, inbound, looks: 0, opinion: null, asked: 0, renewed: false, muted: kept?.muted ?? false };
   current = call;
   show();
+  element("peer").focus({ preventScroll: true }); // what had the focus is gone with the dialler
   try {
     sound ??= new AudioContext();
     void sound.resume();
@@ -115,27 +73,31 @@ async function converse(peer, inbound, begin, accept = async () => {}) {
     if (current !== call) return void (await api.hangup(callId));
     call.callId = callId;
     ringing = null;
-    call.media = attach(call);
+    call.media = attach(call, kept?.legId ?? null);
     await call.media.connect(call.track);
+    if (call.muted) await call.media.setMuted(true);
     if (current === call) await accept(callId);
     if (current === call) void watch();
   } catch (error) {
     if (current !== call) return;
     const left = error instanceof BridgeError && call.callId && [404, 409].includes(error.status);
     if (left) return void (await over(call));
-    if (call.callId) void api.hangup(call.callId).catch(() => {});
+    const callId = call.callId || kept?.callId;
+    if (callId) void api.hangup(callId).catch(() => {});
     finish("");
     complain(error);
   }
 }
 
-/** @param {Conversation} call */
-function attach(call) {
+/** @param {Conversation} call @param {string | null} legId */
+function attach(call, legId) {
   const party = call.peer === AGENT ? "far" : "near";
-  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId, 600, { party }), party });
+  const media = new BridgeCall(api, call.callId, { ticket: () => api.ticket(call.callId, 600, { party }), party, legId });
   media.on("state", ({ state, error }) => {
     if (current !== call) return;
     show();
+    remember(call);
+    if (state === "closed") void watch(); // the bridge has hung up: hear why
     if (state === "failed" && error?.code === "connection_lost") complain(error);
   });
   media.on("quality", (quality) => current === call && showQuality(call, quality));
@@ -150,6 +112,20 @@ function attach(call) {
     if (sound) meters.them.listen(sound, track);
   });
   return media;
+}
+
+/** Keep what it takes to come back after a reload. @param {Conversation} call */
+function remember({ callId, peer, inbound, since, media }) {
+  if (media?.legId) keepCall({ callId, legId: media.legId, peer, inbound, since, muted: media.muted });
+}
+
+/** Go on with the call that this page was in before it was reloaded. @param {import("./bridge.js").CallInfo[]} calls */
+async function resume(calls) {
+  const kept = keptCall();
+  keepCall(null);
+  if (kept && calls.some(({ callId }) => callId === kept.callId)) {
+    await converse(kept.peer, kept.inbound, async () => kept.callId, undefined, kept);
+  }
 }
 
 /** @param {Conversation} call  Its microphone is open. */
@@ -189,6 +165,7 @@ async function over(call) {
 function finish(text) {
   const call = current;
   current = null;
+  keepCall(null);
   call?.track?.stop();
   void call?.media?.close();
   meters.you.stop();
@@ -211,19 +188,23 @@ async function hangUp() {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+/** The bridge has listed its calls once. */
+let begun = false;
 
 /** Ask the bridge for the calls' states, and again after a while. */
 async function watch() {
   clearTimeout(timer);
   try {
     const calls = await api.status();
-    element("bridge").textContent = "Ready for calls";
+    write("bridge", "Ready for calls");
     element("key-form").hidden = true;
+    if (!current && !begun) void resume(calls);
+    begun = true;
     if (current?.callId) await follow(current, calls);
     else if (!current) findIncoming(calls);
   } catch (error) {
     if (error instanceof BridgeError && error.code === "wrong_key") askForKey();
-    else element("bridge").textContent = "The bridge cannot be reached; still trying …";
+    else write("bridge", "The bridge cannot be reached; still trying …");
   }
   clearTimeout(timer);
   timer = setTimeout(() => void watch(), current ? WATCH_BUSY : WATCH_IDLE);
@@ -235,7 +216,10 @@ async function follow(call, calls) {
   if (!found) return over(call);
   call.state = found.state;
   element("recorded").hidden = !found.recording;
-  if (found.state === "active") call.since ||= Date.now();
+  if (found.state === "active" && !call.since) {
+    call.since = Date.now();
+    remember(call);
+  }
   ringback(call);
   show();
 }
@@ -271,6 +255,7 @@ async function decline() {
   ignored.add(callId);
   ringing = null;
   show();
+  element("number").focus({ preventScroll: true });
   await api.hangup(callId).catch((error) => error.status !== 404 && error.status !== 409 && complain(error));
 }
 
@@ -304,51 +289,42 @@ function show() {
   element("incoming").hidden = !ringing || Boolean(call);
   document.title = ringing && !call ? `☎ ${nameOf(ringing.peer)} – Media bridge` : "Media bridge";
   if (ringing) {
-    element("incoming-who").textContent = nameOf(ringing.peer);
-    element("incoming-text").textContent = "is calling you";
+    write("incoming-who", nameOf(ringing.peer));
+    write("incoming-text", "is calling you");
   }
   if (!call) return showIdle();
-  const words = standing(call.state, call.media?.state);
   const name = nameOf(call.peer);
-  if (element("state").textContent !== words) element("state").textContent = words; // spoken by screen readers only on change
-  element("peer").textContent = name;
-  element("avatar").textContent = /[a-z]/i.exec(name)?.[0]?.toUpperCase() ?? "☎";
+  write("state", standing(call.state, call.media?.state));
+  write("peer", name);
+  write("avatar", /[a-z]/i.exec(name)?.[0]?.toUpperCase() ?? "☎");
   element("avatar").classList.toggle("ring", !call.since);
-  element("duration").textContent = call.since ? clock((Date.now() - call.since) / 1000) : "0:00";
+  showDuration(call);
   const muted = Boolean(call.media?.muted);
   element("mute").disabled = call.media?.state !== "connected";
   element("mute").ariaPressed = String(muted);
-  element("mute").textContent = muted ? "Muted" : "Mute";
+  write("mute", muted ? "Muted" : "Mute");
+}
+
+/** @param {Conversation} call */
+function showDuration(call) {
+  write("duration", call.since ? clock((Date.now() - call.since) / 1000) : "0:00");
 }
 
 function showIdle() {
-  for (const id of ["hint", "digits", "state"]) element(id).textContent = "";
+  for (const id of ["hint", "digits", "state"]) write(id, "");
   element("recorded").hidden = true;
   element("keypad").hidden = true;
   element("keypad-toggle").ariaExpanded = "false";
   if (element("verdict").textContent !== "No call") verdict("No call", "");
 }
 
-/** @param {string} words @param {string} kind */
-function verdict(words, kind) {
-  element("verdict").textContent = words;
-  element("verdict").className = `badge ${kind}`;
-}
-
 /** @param {Conversation} call @param {import("./bridge.js").Quality} quality */
 function showQuality(call, quality) {
-  const { mos, roundTrip, jitter, loss, sentJitter, sentLoss, relayed, warnings } = quality;
-  const scaled = (/** @type {number | null} */ value, /** @type {number} */ by) => (value === null ? null : value * by);
-  charts.mos.add(mos, call.opinion);
+  chart(quality, call.opinion);
   if (call.looks++ % ASK_EVERY === 0) void askBridge(call);
-  charts.roundTrip.add(scaled(roundTrip, 1000));
-  charts.jitter.add(scaled(jitter, 1000), scaled(sentJitter, 1000));
-  charts.loss.add(loss * 100, scaled(sentLoss, 100));
-  const [words, kind] = mos === null ? ["Nothing to hear", ""] : mos > 4 ? ["Very good", "good"] : mos > 3.6 ? ["Good", "good"] : mos > 3 ? ["Fair", "fair"] : ["Poor", "bad"];
-  verdict(relayed ? `${words}, relayed` : words, kind);
   const waits = call.peer === AGENT; // an agent that listens sends nothing
-  const warning = call.since ? warnings.find((word) => !waits || word === "microphone_silent") : undefined;
-  element("hint").textContent = call.media?.muted ? "The others cannot hear you." : warning ? WARNINGS[warning] : "";
+  const warning = call.since ? quality.warnings.find((word) => !waits || word === "microphone_silent") : undefined;
+  write("hint", call.media?.muted ? "The others cannot hear you." : warning ? WARNINGS[warning] : "");
   if (warning === "microphone_silent" && !call.renewed) {
     call.renewed = true; // phones give a dead microphone after another call has taken it
     void changeMicrophone();
@@ -367,45 +343,12 @@ function animate(/** @type {number} */ now) {
   if (current) {
     meters.you.draw(now);
     meters.them.draw(now);
-    if (current.since) element("duration").textContent = clock((Date.now() - current.since) / 1000);
+    showDuration(current);
   }
   requestAnimationFrame(animate);
 }
 
-/* ---- Contacts, keys -------------------------------------------------------------- */
-
-async function listContacts() {
-  const contacts = await api.contacts();
-  element("contacts-box").hidden = element("agent-box").hidden = contacts.length === 0;
-  element("contacts").replaceChildren(...contacts.map(({ number, name, description }) => {
-    names.set(number, name);
-    const button = document.createElement("button");
-    button.type = "button";
-    button.dataset["number"] = number;
-    for (const [tag, className, text] of [["strong", "", name], ["span", "quiet digits", number], ["span", "quiet what", description]]) {
-      button.append(Object.assign(document.createElement(tag ?? ""), { className, textContent: text }));
-    }
-    button.addEventListener("click", () => choose(number));
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
-  }));
-  choose(element("number").value || contacts[0]?.number || "");
-}
-
-/** @param {string} number */
-function choose(number) {
-  element("number").value = number;
-  markChosen();
-}
-
-function markChosen() {
-  const digits = element("number").value.replace(/\D/g, "");
-  for (const button of element("contacts").querySelectorAll("button")) {
-    button.ariaPressed = String(button.dataset["number"] === digits);
-  }
-  element("ring-me").textContent = names.has(digits) ? `Let ${names.get(digits)} ring me` : "Let a contact ring me";
-}
+/* ---- Keys, buttons ---------------------------------------------------------------- */
 
 /** @param {string} digit */
 async function press(digit) {
@@ -418,9 +361,10 @@ async function press(digit) {
 async function useKey(event) {
   event.preventDefault();
   api.key = element("key").value.trim();
-  element("key-label").textContent = "The bridge does not know this key. Try another";  // seen when it asks again
+  write("key-label", "The bridge does not know this key. Try another");  // seen when it asks again
   sessionStorage.setItem("key", api.key);
   element("key-form").hidden = true;
+  element("number").focus({ preventScroll: true });
   await begin();
 }
 
@@ -429,7 +373,8 @@ async function toggleMute() {
   if (!media) return;
   const done = media.setMuted(!media.muted).catch(complain);
   show();
-  element("hint").textContent = media.muted ? "The others cannot hear you." : "";
+  if (current) remember(current);
+  write("hint", media.muted ? "The others cannot hear you." : "");
   await done;
 }
 
@@ -440,8 +385,15 @@ function toggleKeypad() {
 
 async function begin() {
   await watch();
-  await listContacts().catch(() => {}); // the state line already says what is wrong
+  await listContacts(api).catch(() => {}); // the state line already says what is wrong
   markChosen();
+}
+
+/** Show what stands below the dialler once its room is known, so that nothing jumps. */
+async function reveal() {
+  const late = new Promise((resolve) => setTimeout(resolve, READY_LIMIT));
+  await Promise.race([Promise.all([begin(), listDevices()]), late]);
+  document.body.classList.remove("loading");
 }
 
 /** @param {string} id @param {string} type @param {(event: any) => unknown} act */
@@ -461,7 +413,10 @@ when("decline", "click", decline);
 when("ring-me", "click", ringMe);
 when("talk", "click", talkToAgent);
 when("key-form", "submit", useKey);
-when("problem-close", "click", () => tell(""));
+when("problem-close", "click", () => {
+  tell("");
+  element(current ? "hangup" : "number").focus({ preventScroll: true });
+});
 when("microphone", "change", () => void changeMicrophone());
 when("clean", "change", () => void changeMicrophone());
 when("speaker", "change", () => changeSpeaker(tell));
@@ -478,8 +433,7 @@ element("metrics").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(locati
 buildKeypad((digit) => void press(digit));
 for (const chart of Object.values(charts)) chart.clear();
 requestAnimationFrame(animate);
-void listDevices();
-void begin();
+void reveal();
 if (!globalThis.isSecureContext) {
   tell("This page is not on a secure origin, so the browser gives it no microphone. Open it over https://, or as http://127.0.0.1 on the machine itself.");
 }

@@ -31,11 +31,14 @@ export async function changeSpeaker(complain) {
     .catch((/** @type {Error} */ error) => complain(`This speaker cannot be used: ${error.message}`));
 }
 
+/** What keys are called whose sign is not read out everywhere. @type {Record<string, string>} */
+const SPOKEN = { "*": "star", "#": "hash" };
+
 /** @param {(digit: string) => void} press */
 export function buildKeypad(press) {
-  const words = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Star", "Zero", "Hash"];
-  element("keypad").append(...[..."123456789*0#"].map((digit, index) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit, ariaLabel: words[index] });
+  element("keypad").append(...[..."123456789*0#"].map((digit) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
+    if (digit in SPOKEN) button.ariaLabel = `${digit} ${SPOKEN[digit]}`;
     button.addEventListener("click", () => press(digit));
     return button;
   }));

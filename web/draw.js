@@ -8,6 +8,11 @@ const HISTORY_FIRST = 30; // seconds in a chart that has only begun
 /** @param {string} id @returns {any} */
 export const element = (id) => document.getElementById(id);
 
+/** Write only what is new: screen readers and layouts follow each change. @param {string} id @param {string} text */
+export function write(id, text) {
+  if (element(id).textContent !== text) element(id).textContent = text;
+}
+
 /** @param {HTMLCanvasElement} canvas  Made sharp for the screen. @returns {CanvasRenderingContext2D} */
 function surface(canvas) {
   const scale = globalThis.devicePixelRatio || 1;

@@ -1,0 +1,143 @@
+"""The page for those who hear it, type on it, or read from right to left; and that nothing on it jumps."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.chromium import Visitor
+from tests.support.server import Server
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+pytestmark = pytest.mark.browser
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(), reason="axe-core is not installed (make check-web)"
+)
+
+ECHO, HANGS_UP = "15550100001", "15550100007"
+VIOLATIONS = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+  .map(({ id, nodes }) => [id, ...nodes.map(({ target }) => String(target))])"""
+SHIFTS = """
+  window.shifted = 0;
+  new PerformanceObserver((list) => {
+    for (const { value } of list.getEntries()) window.shifted += value;
+  }).observe({ type: "layout-shift", buffered: true });
+"""
+FOCUS = "() => document.activeElement.id || document.activeElement.tagName"
+
+
+async def violations(page: Page) -> list[list[str]]:
+    await page.evaluate(AXE.read_text())
+    found: list[list[str]] = await page.evaluate(VIOLATIONS)
+    return found
+
+
+@needs_axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_before_and_during_a_call(
+    browser: Browser, server: Server, scheme: str
+):
+    async with Visitor.visit(browser, server, color_scheme=scheme) as visitor:
+        await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+        found = await violations(visitor.page)
+        await visitor.call(ECHO)
+        await visitor.page.get_by_role("button", name="Keypad").click()
+        found += await violations(visitor.page)
+
+    assert found == []
+
+
+@needs_axe
+async def test_axe_finds_nothing_on_the_pages_about_the_api(browser: Browser, server: Server):
+    narrow = {"width": 900, "height": 700}
+    async with Visitor.visit(browser, server, path="/docs", viewport=narrow) as visitor:
+        await expect(visitor.page.locator("#faces details").first).to_be_visible()
+
+        assert await violations(visitor.page) == []
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+async def test_nothing_jumps_while_the_page_loads_rings_and_calls(
+    browser: Browser, server: Server, width: int
+):
+    async with Visitor.visit(
+        browser, server, path="/healthz", viewport={"width": width, "height": 740}
+    ) as visitor:
+        await visitor.page.add_init_script(SHIFTS)
+        await visitor.page.goto(server.url)
+        await expect(visitor.page.locator("body.loading")).to_have_count(0)
+        server.post("/simulator/incoming", {"from": HANGS_UP})
+        await visitor.page.get_by_role("button", name="Answer", exact=True).click()
+        await expect(visitor.see("problem-text")).to_have_text("They hung up.", timeout=20_000)
+        await expect(visitor.see("dialler")).to_be_visible()
+
+        # Up to 0.1 is called good (web.dev/articles/cls).
+        assert await visitor.page.evaluate("() => window.shifted") < 0.1
+
+
+async def test_screen_readers_are_not_told_what_changes_all_the_time(visitor: Visitor):
+    await visitor.page.evaluate(
+        """() => {
+          window.told = [];
+          window.written = 0;
+          const live = (node) => (node.parentElement ?? node).closest("[aria-live], output, [role=status], [role=alert], [role=log]");
+          new MutationObserver((changes) => changes.forEach(({ target }) => {
+            const region = live(target.nodeType === 1 ? target : target.parentElement);
+            if (region && region.getAttribute("aria-live") !== "off") window.told.push(region.id);
+            if (target.id === "duration" || target.parentElement?.id === "duration") window.written += 1;
+          })).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    await visitor.call(ECHO)
+    await visitor.page.evaluate("() => { window.told = []; window.written = 0; }")
+    await visitor.page.wait_for_timeout(4_000)
+
+    told, written = await visitor.page.evaluate("() => [window.told, window.written]")
+
+    assert len(told) <= 2, told
+    assert 2 <= written <= 8
+
+
+async def test_the_keyboard_goes_on_where_a_call_begins_and_ends(visitor: Visitor, server: Server):
+    await visitor.call(ECHO)
+    began = await visitor.page.evaluate(FOCUS)
+    await visitor.page.get_by_role("button", name="Hang up").press("Enter")
+    ended = await visitor.page.evaluate(FOCUS)
+    server.post("/simulator/incoming", {"from": ECHO})
+    await visitor.page.get_by_role("button", name="Answer", exact=True).press("Enter")
+    await visitor.connected()
+    answered = await visitor.page.evaluate(FOCUS)
+
+    assert (began, ended, answered) == ("peer", "number", "peer")
+
+
+async def test_a_page_from_right_to_left_keeps_keys_and_figures_as_they_are(visitor: Visitor):
+    await visitor.page.evaluate("() => { document.documentElement.dir = 'rtl'; }")
+    await visitor.call(ECHO)
+    await visitor.page.get_by_role("button", name="Keypad").click()
+    left = "(node) => node.getBoundingClientRect().left"
+    one, three = [
+        await visitor.page.get_by_role("button", name=name, exact=True).evaluate(left)
+        for name in ("1", "3")
+    ]
+    runs = await visitor.see("meter-you-text").evaluate(
+        "(node) => getComputedStyle(node).direction"
+    )
+
+    assert one < three
+    assert runs == "ltr"
+
+
+async def test_a_reloaded_page_goes_on_with_its_call(visitor: Visitor, server: Server):
+    await visitor.call(ECHO)
+    before = server.get("/call/status")["calls"]
+    await visitor.see("mute").click()
+    await expect(visitor.see("mute")).to_have_attribute("aria-pressed", "true")
+
+    await visitor.page.reload()
+    await visitor.connected()
+
+    await expect(visitor.see("mute")).to_have_attribute("aria-pressed", "true")
+    await expect(visitor.see("peer")).to_have_text("Echo")
+    after = server.get("/call/status")["calls"]
+    assert [call["callId"] for call in after] == [call["callId"] for call in before]
