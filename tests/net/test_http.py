@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.call.model import LineName
 from bridge.errors import AddressBlocked
+from bridge.net import http as module
 from bridge.net.guard import Guard
 from bridge.net.http import MAX_PER_HOST, Http
 from tests.support.names import Changing, Names
@@ -161,3 +162,12 @@ async def test_no_line_waits_for_the_connections_of_another(server, make):
             assert await response.text() == "here"
     for response in held:
         response.close()
+
+
+async def test_the_operators_streams_take_no_connection_from_requests(server, make, monkeypatch):
+    monkeypatch.setattr(module, "MAX_TRUSTED", 1)
+    http = make()
+    async with http.trusted_streams().get(server.make_url("/slow")) as held:
+        assert held.status == 200
+        async with asyncio.timeout(5), http.trusted().get(server.make_url("/")) as response:
+            assert await response.text() == "here"
