@@ -1,4 +1,4 @@
-"""Looks names up on the loop itself: /etc/hosts, then DNS, in the order of nsswitch.conf.
+"""Looks names up on the loop itself: /etc/hosts, then DNS.
 
 `getaddrinfo` blocks a thread for as long as a name server is silent, and uvloop has two threads for
 it: two dead names would stop all others. Here a look-up is sockets on the loop (c-ares), which are
@@ -8,12 +8,13 @@ closed when it is cancelled. Search domains and `ndots` are those of /etc/resolv
 import asyncio
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, Protocol, TypeAlias
+from ipaddress import ip_address
+from typing import Final, Protocol
 
 import pycares
 
-Address: TypeAlias = IPv4Address | IPv6Address
+from bridge.net.hosts import Address as Address
+from bridge.net.hosts import Hosts
 
 RESOLVE_SECONDS: Final = 5.0
 """For one look-up, all its tries and search domains included."""
@@ -57,8 +58,9 @@ class Resolver(Protocol):
 class Dns:
     """The machine's way to resolve names, or the name servers of the setting `net.nameservers`."""
 
-    def __init__(self, nameservers: Sequence[str] = ()) -> None:
+    def __init__(self, nameservers: Sequence[str] = (), *, hosts: Hosts | None = None) -> None:
         self._nameservers = tuple(nameservers)
+        self._hosts = hosts or Hosts()
 
     async def resolve(self, host: str) -> list[Address]:
         """Return the addresses of a name (`Resolver`); a cancelled look-up leaves nothing behind.
@@ -68,6 +70,8 @@ class Dns:
         """
         if not 0 < len(host) <= MAX_NAME or "\0" in host:
             raise LookUpError("this is not a host name", outcome="nothing")
+        if known := self._hosts.find(host):
+            return known
         query = _Query(self._nameservers)
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
@@ -94,6 +98,7 @@ class _Query:
             timeout=TRY_SECONDS,
             tries=TRIES,
             servers=nameservers or None,
+            lookups="b",  # DNS alone; c-ares would read all of /etc/hosts for each look-up
             sock_state_cb=self._watch,
         )
 

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from bridge.net import resolver as module
+from bridge.net.hosts import Hosts
 from bridge.net.resolver import MAX_ADDRESSES, Dns, LookUpError
 from tests.support.dns_server import dns_server
 from tests.support.waiting import until
@@ -86,3 +87,12 @@ async def test_an_answer_that_is_cut_off_counts_as_it_is_and_only_so_many_addres
     server.names["many.test"] = [f"93.184.215.{n}" for n in range(60)]
     server.truncates.add("many.test")
     assert len(await dns.resolve("many.test")) == MAX_ADDRESSES
+
+
+async def test_a_name_of_the_hosts_file_wins_over_the_name_server(server, tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("10.0.0.7 gateway.test\n")
+    server.names["gateway.test"] = ["93.184.215.14"]
+    dns = Dns([server.where], hosts=Hosts(path))
+    assert [str(address) for address in await dns.resolve("gateway.test")] == ["10.0.0.7"]
+    assert server.asked == []
