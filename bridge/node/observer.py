@@ -6,12 +6,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.call.bus import Bus
-from bridge.call.model import CallRecord, EndReason
+from bridge.call.model import (
+    CallId,
+    CallRecord,
+    EndReason,
+    LegFigures,
+    LegKind,
+    Party,
+    State,
+)
+from bridge.call.mute_watch import MuteWatch
 from bridge.call.notices import CallEvent
 from bridge.legs.base import Leg
 from bridge.metrics.registry import Metrics
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
+
+RTP_KINDS = frozenset({LegKind.WEBRTC, LegKind.WHATSAPP})
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +36,8 @@ class Observer:
         self._publish = publish
         self.quality = QualityLog(metrics)
         """How the quality of the calls went."""
+        self._mutes: dict[CallId, MuteWatch] = {}
+        """Of the far parties of live calls."""
         self.legs_ended = 0
         """How many legs there have been and are no more."""
 
@@ -60,6 +73,7 @@ class Observer:
     def call_ended(self, runner: CallRunner, reason: EndReason) -> None:
         """Count a call out, and publish its end."""
         record = runner.record()
+        self._mutes.pop(record.facts.call_id, None)
         self._observe_bus(runner.bus, ())
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
@@ -78,6 +92,20 @@ class Observer:
             self._metrics.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
             self.quality.observe(runner, figures, now)
             self._observe_bus(runner.bus, runner.bus.delays().values())
+            self._watch_mute(runner, figures, now)
+
+    def _watch_mute(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
+        """Publish that the far party has muted itself, or no longer, where its RTP shows it."""
+        far = next(
+            (leg for leg in figures if leg.party is Party.FAR and leg.kind in RTP_KINDS), None
+        )
+        if far is None or runner.machine.state is not State.ACTIVE:
+            return
+        watch = self._mutes.setdefault(runner.facts.call_id, MuteWatch())
+        muted = watch.look(far.statistics.received, now)
+        if muted is not None:
+            data = {"legID": far.leg_id, "party": far.party, "muted": muted}
+            self.happened(runner, "party.muted", data)
 
     def _observe_bus(self, bus: Bus, delays: Iterable[float]) -> None:
         self._metrics.observe_bus(bus, delays=delays, dropped=bus.dropped, concealed=bus.concealed)

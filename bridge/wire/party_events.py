@@ -38,6 +38,7 @@ OF_A_LEG: Final = frozenset(
 FOR_NEAR: Final = frozenset(
     {
         "call.muted",
+        "party.muted",
         "transcript",
         "agent.interrupted",
         "agent.replied",

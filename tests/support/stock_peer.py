@@ -51,16 +51,21 @@ class Microphone(MediaStreamTrack):
 
     def __init__(self, speech: Pcm, *, repeat: bool) -> None:
         super().__init__()
+        self._repeat = repeat
+        self.say(speech)
+        self._silence = np.zeros((1, _WIRE_FRAME), dtype=np.int16)
+        self._sent = 0
+        self.started: float | None = None
+        """When the first sample left (monotonic seconds)."""
+
+    @override
+    def say(self, speech: Pcm) -> None:
+        """Say something else from now on."""
         wide = resample_poly(speech.astype(np.float64), _WIRE_RATE // RATE, 1)
         count = -(-len(wide) // _WIRE_FRAME)
         padded = np.zeros(count * _WIRE_FRAME, dtype=np.int16)
         padded[: len(wide)] = np.clip(np.rint(wide), -32768, 32767)
         self._frames = padded.reshape(count, 1, _WIRE_FRAME)
-        self._silence = np.zeros((1, _WIRE_FRAME), dtype=np.int16)
-        self._repeat = repeat
-        self._sent = 0
-        self.started: float | None = None
-        """When the first sample left (monotonic seconds)."""
 
     @override
     async def recv(self) -> av.AudioFrame:
