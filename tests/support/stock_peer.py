@@ -58,7 +58,6 @@ class Microphone(MediaStreamTrack):
         self.started: float | None = None
         """When the first sample left (monotonic seconds)."""
 
-    @override
     def say(self, speech: Pcm) -> None:
         """Say something else from now on."""
         wide = resample_poly(speech.astype(np.float64), _WIRE_RATE // RATE, 1)
