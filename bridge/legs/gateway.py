@@ -108,6 +108,7 @@ class GatewayLeg:
         self._gone = False
         """Whether the engine itself has ended the call."""
         self._told: EndReason | None = None
+        self._phase: Phase | None = None
         self._digits_dropped = False
         follower.follow(call_id, self)
 
@@ -174,7 +175,11 @@ class GatewayLeg:
 
     def observe(self, call: EngineCall | None) -> None:
         """Take how the call stands on the engine; None when it is there no more."""
-        self._move(Phase.ENDED if call is None else call.phase)
+        phase = Phase.ENDED if call is None else call.phase
+        if phase is not self._phase:
+            log.debug("gateway.call_changed", extra={"leg": self.leg_id, "phase": phase})
+            self._phase = phase
+        self._move(phase)
 
     def hint(self, word: str) -> None:
         """Take the last word of an event's type, such as `terminate`.

@@ -1,6 +1,7 @@
 """The simulated WhatsApp contacts: parties inside the process, each with one behaviour by number."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from bridge.call.model import (
 )
 from bridge.call.traffic import Traffic
 from bridge.errors import RemoteProtocolError
+
+log = logging.getLogger(__name__)
 
 HANG_UP_SECONDS: Final = 3.0
 """After how long the contact that hangs up does so."""
@@ -301,6 +304,7 @@ class SimulatedContact:
         elif reason := await self._ring(emit):
             return reason
         self._emit = emit
+        log.debug("simulator.talks", extra={"behaviour": self._behaviour})
         emit(LegConnected(self.leg_id))
         emit(Noted(self.leg_id, "call.latency", {"latencyMs": 0.0}))  # it is in this process
         if self._behaviour is not Behaviour.HANG_UP:
@@ -310,6 +314,7 @@ class SimulatedContact:
 
     async def _ring(self, emit: Callable[[LegEvent], None]) -> EndReason | None:
         """Ring the contact; return why it did not take the call, None when it did."""
+        log.debug("simulator.rung", extra={"behaviour": self._behaviour})
         if self._behaviour is Behaviour.UNREACHABLE:
             return EndReason.UNREACHABLE
         emit(LegRinging(self.leg_id))

@@ -233,6 +233,10 @@ class Keeper:
         """Write down where a file lies now; False when it has been deleted meanwhile."""
         if not await self._files.move(file, place, size):
             return False
+        log.debug(
+            "recording.file_moved",
+            extra={"recording": file.recording_id, "format": file.format, "place": place},
+        )
         if place is not Place.LOST:
             recording = await self._archive.signed(file.recording_id)
             self._on_file(replace(file, place=place, size_bytes=size), recording)

@@ -153,6 +153,7 @@ async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
 
 
 async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
+    log.debug("stream.dialled", extra={"stream": facts.stream_id})
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             ws = await http.streams().ws_connect(
@@ -166,6 +167,7 @@ async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         log.info("stream.unreachable", extra={"error": type(error).__name__})
         raise OverError("unreachable", EndReason.UNREACHABLE) from error
+    log.debug("stream.connected", extra={"stream": facts.stream_id})
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes
     narrow(ws, round(KERNEL_SECONDS * len(facts.tracks) * second))

@@ -6,6 +6,7 @@ repeated: an engine that was asked twice to dial rings twice.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -47,6 +48,9 @@ _NUMBERS: Final = re.compile(r"\d{5,}")
 _CLOSING: Final = 0.3
 
 
+log = logging.getLogger(__name__)
+
+
 class Rest:
     """Requests to one engine."""
 
@@ -65,6 +69,8 @@ class Rest:
         """
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=SOCKET_SECONDS)
         url = URL(f"{self._url}{path}", encoded=True)
+        if method != "GET":  # the engine's calls are looked at all the time
+            log.debug("gateway.asked", extra={"action": _action(path)})
         try:
             for _ in range(MOST_REDIRECTS + 1):
                 async with self._http.trusted().request(
@@ -135,6 +141,12 @@ class Rest:
             yield socket
         finally:
             await socket.close()
+
+
+def _action(path: str) -> str:
+    """Return the verb of a path; ids in it may be of people."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return last if last.isalpha() and last.islower() else "call"
 
 
 async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:

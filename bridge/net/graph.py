@@ -231,7 +231,9 @@ class Graph:
     ) -> Mapping[str, Any]:
         """Send a request, and once more after a failure; `again` says it may have arrived."""
         doubtful = False
-        for pause in (*PAUSES, None):
+        action = str((body or {}).get("action", "")) or path.removeprefix("/") or "number"
+        for attempt, pause in enumerate((*PAUSES, None), 1):
+            log.debug("whatsapp.asked", extra={"action": action, "attempt": attempt})
             try:
                 async with asyncio.timeout(seconds):
                     return await self._send_once(method, path, query, body)

@@ -174,6 +174,16 @@ class Webhooks:
         try:
             error = await self._attempt(job)
             now = _now()
+            log.debug(
+                "webhook.attempted",
+                extra={
+                    "style": job.style,
+                    "type": job.notice.type,
+                    "call": job.notice.call.id if job.notice.call else "",
+                    "attempt": job.attempts + 1,
+                    "error": error or "",
+                },
+            )
             if error is None:
                 self._observer.webhook_attempt("delivered")
                 self._write(lambda connection: deliveries.delivered(connection, job, now))

@@ -23,6 +23,7 @@ from bridge.net import deliveries, digit_events, endpoints, event_store
 from bridge.net.database import Database
 from bridge.net.deliveries import Callback
 from bridge.net.event_store import Numbered
+from bridge.node.event_trace import trace
 from bridge.settings import Events as Keeping
 from bridge.wire.notice import Notice
 from bridge.wire.webhook import Style
@@ -103,6 +104,7 @@ class EventLog:
         except (TypeError, ValueError):
             log.exception("event.unwritable", extra={"type": event.type})
             return
+        trace(event)
         callback = _callback(event)
         without = frozenset() if self._told_of_calls(event.line) else SUBSCRIBED
 

@@ -140,6 +140,9 @@ class EngineFollower:
 
         None: there may have been events that did not reach us.
         """
+        kind = event.kind if event is not None else "gap"
+        # The engine's own text: what is no plain word may be somebody's number.
+        log.debug("gateway.event", extra={"kind": kind if kind.isalpha() else "other"})
         if event is not None:
             for call_id in event.words & self._legs.keys():
                 self._legs[call_id].leg.hint(event.kind)
@@ -239,6 +242,7 @@ class EngineFollower:
             if self.take is None or waits or full or not self._is_strange(call_id):
                 continue
             if call_id not in self._offered:
+                log.debug("gateway.rings")
                 await self.take(listed[call_id])
                 self._offered.add(call_id)
 

@@ -24,6 +24,8 @@ from bridge.wire.whatsapp import (
     Connected,
     Permission,
     PermissionReplied,
+    StatusChanged,
+    Terminated,
     WebhookEvent,
 )
 
@@ -103,6 +105,7 @@ class CloudProvider:
                 if unknown is not None:
                     self.calls.inboxes[line].hold(unknown.wacid, unknown, quietly=passed_on)
                     strange.add((line, unknown.wacid))
+            _trace(event, outcome, line)
             if not passed_on:
                 self._count(outcome)
         return frozenset(strange)
@@ -179,3 +182,21 @@ class CloudProvider:
         elif not self.calls.tell(line, event) and not self._dials.disown(line, event):
             return event
         return None
+
+
+def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
+    """Tell at debug level what a webhook's event was, and what became of it."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    kind, call = "permission", ""
+    if not isinstance(event, PermissionReplied):
+        call = mask(event.wacid)
+        kind = "ring" if isinstance(event, Connected) and event.inbound else "answer"
+    if isinstance(event, Terminated):
+        kind = "terminate"
+    elif isinstance(event, StatusChanged):
+        kind = event.status.value
+    log.debug(
+        "whatsapp.event",
+        extra={"kind": kind, "outcome": outcome, "line": line or "", "wacid": call},
+    )

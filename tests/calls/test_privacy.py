@@ -1,6 +1,7 @@
 """What a call leaves in the log: enough to follow it, and no secret, number or description."""
 
 import asyncio
+import base64
 import json
 import logging
 import socket
@@ -15,13 +16,16 @@ from tests.support.bridge_peer import talk_until_heard, value
 from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
 from tests.support.signalling import HttpExchange, SignallingError
+from tests.support.sound_files import wav_claiming
 from tests.support.two_nodes import one_node_only
+from tests.support.waiting import until
 
 KEY = "canary-key-7f3a"
 WRONG_KEY = "canary-wrong-key-91c2"
 NUMBER = "15550100001"
 UNREACHABLE = "15550109876"
 DIGITS = "4711#42"
+DEAD_URL = "ws://user:canary-password@127.0.0.1:9/?key=canary-stream-key"
 
 # The bridge is a process of its own.
 pytestmark = [pytest.mark.call, one_node_only]
@@ -37,6 +41,7 @@ async def logging_bridge(folder, style):
         LOG__LEVEL="debug",
         LOG__FORMAT=style,
         SIMULATOR__RING_SECONDS="0",
+        NET__ALLOW='["127.0.0.0/8"]',
     ) as bridge:
         yield bridge
 
@@ -56,7 +61,7 @@ def send_nonsense(port: int) -> None:
 
 async def a_whole_call(bridge) -> list[str]:
     """Place a call, do what can be done in it, and much that cannot; gives what must stay secret."""
-    secrets = [KEY, WRONG_KEY, NUMBER, UNREACHABLE, DIGITS]
+    secrets = [KEY, WRONG_KEY, NUMBER, UNREACHABLE, DIGITS, "canary-password", "canary-stream-key"]
     keyed = {"token": KEY}
     async with aiohttp.ClientSession(bridge.url) as http, LightPeer() as browser:
 
@@ -79,6 +84,14 @@ async def a_whole_call(bridge) -> list[str]:
         again = await exchange(sdp)
         secrets.append(value(again, "ice-pwd"))
         await post("/call/mute", {"callId": call_id, "muted": True})
+        await post("/call/record/start", {"callId": call_id})
+        sound = base64.b64encode(wav_claiming()).decode()
+        await post("/call/play", {"callId": call_id, "audioBase64": sound})
+        order = {"stream_url": DEAD_URL, "stream_type": "oneway", "stream_channel": "inbound"}
+        started = await post(f"/v1/call/{call_id}/streams", order)
+        assert started["success"] is True
+        await until(lambda: "stream.unreachable" in bridge.log(), timeout=20)
+        await post("/call/record/stop", {"callId": call_id})
         # What goes wrong is where secrets slip out.
         await post("/call/dial", {"phone": UNREACHABLE})
         await post("/call/dial", {"phone": NUMBER}, headers={"token": WRONG_KEY})
@@ -95,6 +108,20 @@ async def a_whole_call(bridge) -> list[str]:
     return secrets
 
 
+STEPS = (
+    "simulator.rung",
+    "simulator.talks",
+    "stream.dialled",
+    "stream.retry",
+    "stream.unreachable",
+)
+EVENTS = (
+    "call.initiated", "call.ringing", "call.answered", "call.active", "call.muted", "call.ended",
+    "leg.joined", "leg.left", "recording.started", "recording.ready", "playback.started",
+    "stream.ended", "digit.received",
+)  # fmt: skip
+
+
 async def test_neither_keys_nor_numbers_nor_passwords_nor_digits_are_logged(tmp_path):
     async with logging_bridge(tmp_path, "text") as bridge:
         secrets = await a_whole_call(bridge)
@@ -104,6 +131,10 @@ async def test_neither_keys_nor_numbers_nor_passwords_nor_digits_are_logged(tmp_
     assert "Traceback" not in log
     for event in ("call.started", "leg.connected", "leg.reoffered", "call.ended"):
         assert event in log
+    for step in STEPS:
+        assert step in log, step
+    for kind in EVENTS:
+        assert f"type={kind}" in log, kind
 
 
 async def test_in_json_every_event_is_one_line_that_says_which_call(tmp_path):
