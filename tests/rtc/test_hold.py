@@ -15,10 +15,9 @@ async def test_a_native_sink_of_libwebrtc_hears_again_after_hold(held):
         await bridge.connected()
         await browser.hear(0.3)
         assert tone_level(await browser.hear(0.3)) > 0.05
-        for _ in range(2):
-            browser.transceiver.direction = held
-            await browser.call(bridge.exchange)
-            browser.transceiver.direction = "sendrecv"
-            await browser.call(bridge.exchange)
-            await browser.hear(0.5)
-            assert tone_level(await browser.hear(0.3)) > 0.05
+        browser.transceiver.direction = held
+        await browser.call(bridge.exchange)
+        browser.transceiver.direction = "sendrecv"
+        await browser.call(bridge.exchange)
+        await browser.hear(0.5)
+        assert tone_level(await browser.hear(0.3)) > 0.05
