@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import Final, TypeAlias
 
@@ -33,15 +34,16 @@ class Interfaces:
         self._more = tuple(more)
         self._read = read or read_networks
         self._now = now
-        self._known: tuple[Network, ...] = ()
+        self._known = self._more
         self._until = float("-inf")
 
     def networks(self) -> tuple[Network, ...]:
-        """Return all of them, as they were at most 30 s ago."""
+        """Return all of them, as they were at most 30 s ago or when they could last be read."""
         now = self._now()
         if now >= self._until:
             self._until = now + FRESH_SECONDS
-            self._known = (*self._more, *self._read())
+            with suppress(OSError):
+                self._known = (*self._more, *self._read())
         return self._known
 
 

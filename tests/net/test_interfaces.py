@@ -26,3 +26,11 @@ def test_what_was_read_counts_for_a_while_and_is_then_read_again():
     times[0] = FRESH_SECONDS
     here.networks()
     assert reads == [0.0, FRESH_SECONDS]
+
+
+def test_addresses_that_are_known_stay_closed_while_interfaces_cannot_be_read():
+    def read():
+        raise OSError("no such thing here")
+
+    more = ip_network("198.51.100.7/32")
+    assert Interfaces([more], read=read).networks() == (more,)
