@@ -13,7 +13,7 @@ from bridge.net.deliveries import Callback
 from bridge.wire.notice import Notice
 from bridge.wire.webhook import Style
 
-SCHEMA: Final = """
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     line TEXT NOT NULL,
@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS open_calls (
     body BLOB NOT NULL
 ) WITHOUT ROWID;
 """
+SCHEMA: Final = _TABLES + digit_events.SCHEMA
+"""Of events, with those of them that hold digits, and of calls that have not ended."""
 
 ENDED: Final = "call.ended"
 PAGE: Final = 200

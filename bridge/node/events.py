@@ -71,12 +71,7 @@ class EventLog:
             observer: counts.
             told_of_calls: whether a line's webhooks of the styles in `SUBSCRIBED` are told of calls.
         """
-        for schema in (
-            endpoints.SCHEMA,
-            event_store.SCHEMA,
-            deliveries.SCHEMA,
-            digit_events.SCHEMA,
-        ):
+        for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
             database.create(schema)
         self._database = database
         self.node = node
