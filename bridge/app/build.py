@@ -49,6 +49,7 @@ from bridge.api.use import note_use
 from bridge.app.agents import talk
 from bridge.app.lines import (
     MadeLines,
+    line_count,
     make_engine,
     webhook_keys_of,
     with_test_lines,
@@ -226,7 +227,7 @@ def _carry_calls(
     application[BROWSERS] = Browsers(
         manager,
         lambda leg_id: WebRtcLeg(leg_id, peer=peer, observer=metrics),
-        ports=Shares("media ports", "rtc.ports", ports, lines=len(settings.lines)),
+        ports=Shares("media ports", "rtc.ports", ports, lines=line_count(settings)),
     )
 
 
@@ -285,7 +286,7 @@ def _manager_limits(settings: Settings) -> ManagerLimits:
         limits.kept_seconds,
         ended_per_line=limits.ended_per_line,
         ended_octets_per_line=round(limits.ended_mb_per_line * 1e6),
-        lines=len(settings.lines),
+        lines=line_count(settings),
     )
 
 

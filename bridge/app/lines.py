@@ -76,6 +76,11 @@ def numbers_of(settings: Settings) -> dict[LineName, str]:
     return {line: app.number for line, app in apps_of(settings).items()}
 
 
+def line_count(settings: Settings) -> int:
+    """Return how many lines share what there is; where an operator may make more, at least two."""
+    return max(2, len(settings.lines)) if settings.admin.keys else len(settings.lines)
+
+
 class MadeLines:
     """What depends on which lines there are, kept to what an operator changes."""
 

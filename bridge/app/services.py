@@ -22,7 +22,7 @@ from bridge.api.keys import (
 )
 from bridge.api.reads import Reads
 from bridge.api.whatsapp import MAX_WEBHOOK_READS, WEBHOOK_READS, WHATSAPP
-from bridge.app.lines import lines_of
+from bridge.app.lines import line_count, lines_of
 from bridge.app.recordings import media_folder
 from bridge.call.shares import Shares
 from bridge.legs.webrtc import PeerFactory
@@ -111,7 +111,7 @@ def play(application: web.Application, settings: Settings) -> None:
         "limits.decoders",
         limits.decoders,
         limits.decoders_per_line,
-        len(settings.lines),
+        line_count(settings),
         own_setting="limits.decoders_per_line",
     )
     decoders = Decoders(shares)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bridge.http_settings import Admin
-from bridge.settings import Data, Line
+from bridge.settings import Data, Limits, Line
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import nodes as nodes
@@ -106,6 +106,16 @@ async def test_a_key_is_removed_by_its_id(client):
     assert status == 200
     assert await opens(client, key) == 401
     assert (await ask(client, "DELETE", f"/admin/lines/acme/keys/{shown['keyId']}"))[0] == 404
+
+
+async def test_the_only_line_of_the_settings_leaves_room_for_one_that_is_made():
+    async with running(chosen(limits=Limits(calls=5, overload_seconds=0.0))) as client:
+        key = await made(client)
+        dials = [
+            await client.post("/call/dial", {"phone": ECHO}, headers=SETTINGS_KEY) for _ in range(5)
+        ]
+        assert [dial.status for dial in dials] == [200, 200, 200, 200, 503]
+        assert (await client.post("/call/dial", {"phone": ECHO}, headers=key)).status == 200
 
 
 @pytest.mark.parametrize("way", ["pause", "remove"])
