@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from bridge.api.reads import RequestTimeout
+from bridge.api.reads import LARGE_READS, RequestTimeout
 from bridge.errors import InvalidRequest, PayloadTooLarge
 from bridge.wire.call_id import native
 
@@ -42,10 +42,20 @@ async def read_bytes(request: web.Request) -> bytes:
         InvalidRequest: damaged on its way.
         PayloadTooLarge: over the route's limit.
         RequestTimeout: it took longer than `BODY_SECONDS`.
+        LimitExceeded: too many bodies over `BODY_BYTES` are being read.
     """
     most = LARGE_BODIES.get(request.path, BODY_BYTES)
     if (request.content_length or 0) > most:
         raise _too_large(most)
+    # A body of which nobody knows the length may be as large as its route takes.
+    length = most if request.content_length is None else request.content_length
+    if length > BODY_BYTES:
+        async with request.app[LARGE_READS].turn():
+            return await _read(request, most)
+    return await _read(request, most)
+
+
+async def _read(request: web.Request, most: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()

@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 
 from bridge.errors import BridgeError, LimitExceeded, PayloadTooLarge
+
+LARGE_READS: web.AppKey["Reads"] = web.AppKey("large_reads")
+"""Bodies of those with a key that are larger than most routes take."""
+MAX_LARGE_READS: Final = 8
 
 
 class RequestTimeout(BridgeError):

@@ -20,7 +20,7 @@ from bridge.api.keys import (
     SOUNDS,
     STREAMS,
 )
-from bridge.api.reads import Reads
+from bridge.api.reads import LARGE_READS, MAX_LARGE_READS, Reads
 from bridge.api.whatsapp import MAX_WEBHOOK_READS, WEBHOOK_READS, WHATSAPP
 from bridge.app.lines import line_count, lines_of
 from bridge.app.recordings import media_folder
@@ -90,6 +90,7 @@ def speak_to_meta(
         count=metrics.whatsapp.whatsapp_event,
     )
     providers.add(cloud)
+    application[LARGE_READS] = Reads(MAX_LARGE_READS, seconds=BODY_SECONDS)
     application[WEBHOOK_READS] = Reads(
         MAX_WEBHOOK_READS, seconds=BODY_SECONDS, oldest_gives_way=True
     )
