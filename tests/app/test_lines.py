@@ -1,6 +1,13 @@
 """Which lines there are, as the settings tell."""
 
-from bridge.app.lines import apps_of, demonstrations_of, keys_of, lines_of, with_test_lines
+from bridge.app.lines import (
+    apps_of,
+    demonstrations_of,
+    keys_of,
+    line_count,
+    lines_of,
+    with_test_lines,
+)
 from bridge.call.model import LineName
 from bridge.node.lines import InboundMode
 from bridge.settings import Line, Settings, WhatsApp
@@ -32,4 +39,5 @@ def test_test_keys_have_a_line_of_their_own_whose_contacts_are_simulated():
     expanded = with_test_lines(Settings(lines={"sales": line, "other": Line(keys=["c"])}))
     assert keys_of(expanded) == {"sales": ["a"], "sales:test": ["sk_test_b"], "other": ["c"]}
     assert list(lines_of(expanded, "cloud")) == ["sales"]
+    assert line_count(expanded) == 2
     assert apps_of(expanded)[LineName("sales:test")].numbers == ("+4930123",)

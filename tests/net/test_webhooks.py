@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import NotFound
-from bridge.net import deliveries, endpoints, event_store
+from bridge.net import deliveries, digit_events, endpoints, event_store
 from bridge.net.database import Database
 from bridge.net.endpoints import Endpoint
 from bridge.net.guard import Guard
@@ -41,7 +41,12 @@ class World:
 
     def __init__(self, folder, allow=("127.0.0.0/8",)):
         self.database = Database(folder / "bridge.sqlite3")
-        for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
+        for schema in (
+            endpoints.SCHEMA,
+            event_store.SCHEMA,
+            deliveries.SCHEMA,
+            digit_events.SCHEMA,
+        ):
             self.database.create(schema)
         self.http = Http(Guard(allow=[ip_network(net) for net in allow], require_tls=False))
         self.counted = Counted()
