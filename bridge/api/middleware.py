@@ -35,6 +35,9 @@ REQUEST_ID = "X-Request-ID"
 CROWDED: web.RequestKey[bool] = web.RequestKey("crowded", bool)
 """Whether the request's address has too many under way without a right key."""
 PROBES = frozenset({"/healthz", "/readyz"})
+UNREFUSED = PROBES | {"/whatsapp/webhook"}
+"""Answered however many requests an address has under way: all that Meta sends comes from few
+addresses, has no key but a signature, and is limited where it is read (`api.whatsapp`)."""
 """Asked by load balancers and container engines, under names and from addresses of their own."""
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
@@ -80,7 +83,8 @@ async def count_strangers(request: web.Request, handler: Handler) -> web.StreamR
     if request.app[KEYS].admits(request):
         request.app[CONNECTIONS].admit(request.transport)
         return await handler(request)
-    request[CROWDED] = request.app[STRANGERS].count(request) and request.path not in PROBES
+    crowded = request.app[STRANGERS].count(request)
+    request[CROWDED] = crowded and request.path not in UNREFUSED
     response = await handler(request)
     if request[CROWDED]:
         response.force_close()

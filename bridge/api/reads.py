@@ -24,40 +24,43 @@ class RequestTimeout(BridgeError):
 class Reads:
     """Bodies of one kind that are being read, the oldest first."""
 
-    def __init__(self, limit: int, *, seconds: float, oldest_gives_way: bool = False) -> None:
+    def __init__(self, limit: int, *, seconds: float, largest_gives_way: bool = False) -> None:
         """Take the rules.
 
         Args:
-            limit: how many may be under way.
+            limit: how much may be under way: bodies, or bytes where `turn` is told sizes.
             seconds: how long each may take.
-            oldest_gives_way: At the limit the oldest one is ended, since who sends slowly is no
-                one to wait for; else the new one is refused.
+            largest_gives_way: At the limit the largest body is ended, of several the oldest, since
+                who sends much slowly is no one to wait for; else the new one is refused.
         """
         self._limit = limit
         self._seconds = seconds
-        self._oldest_gives_way = oldest_gives_way
-        self._under_way: dict[asyncio.Timeout, None] = {}
+        self._largest_gives_way = largest_gives_way
+        self._under_way: dict[asyncio.Timeout, int] = {}
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, size: int = 1) -> AsyncIterator[None]:
         """Read a body within the `with`.
+
+        Args:
+            size: what the body counts for; at least 1.
 
         Raises:
             RequestTimeout: it took too long, or had to give way.
             LimitExceeded: there are too many.
         """
-        if len(self._under_way) >= self._limit:
-            if not self._oldest_gives_way:
+        while self._under_way and sum(self._under_way.values()) + size > self._limit:
+            if not self._largest_gives_way:
                 raise LimitExceeded(
                     "too many large bodies are being read; try again", limit="other"
                 )
-            oldest = next(iter(self._under_way))
-            del self._under_way[oldest]
-            oldest.reschedule(asyncio.get_running_loop().time())
+            largest = max(self._under_way, key=self._under_way.__getitem__)
+            del self._under_way[largest]
+            largest.reschedule(asyncio.get_running_loop().time())
         limit = asyncio.timeout(self._seconds)
         try:
             async with limit:
-                self._under_way[limit] = None
+                self._under_way[limit] = max(size, 1)
                 yield
         except TimeoutError:
             raise RequestTimeout("the request's body did not arrive in time") from None

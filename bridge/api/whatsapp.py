@@ -26,7 +26,8 @@ WEBHOOK_READS: web.AppKey[Reads] = web.AppKey("webhook_reads", Reads)
 """The webhooks that are being read."""
 MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
 """Meta sends up to a thousand events at once."""
-MAX_WEBHOOK_READS: Final = 16
+MAX_WEBHOOKS_BYTES: Final = 16 * MAX_WEBHOOK_BYTES
+"""Of all that are being read: thousands of Meta's common ones, few of what strangers may send."""
 BAD_SIGNATURE: Final = "whatsapp.bad_signature"
 LONGEST_TEXT: Final = 1024
 
@@ -134,7 +135,9 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
         strangers.refuse(request, "no_signature", event=BAD_SIGNATURE)
         raise Unauthorized(f"Meta's webhooks have the header {SIGNATURE_HEADER}")
     try:
-        async with request.app[WEBHOOK_READS].turn():
+        length = request.content_length
+        size = MAX_WEBHOOK_BYTES if length is None else min(length, MAX_WEBHOOK_BYTES)
+        async with request.app[WEBHOOK_READS].turn(size):
             body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     except RequestTimeout:
         strangers.refuse(request, "slow_body")

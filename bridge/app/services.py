@@ -21,7 +21,7 @@ from bridge.api.keys import (
     STREAMS,
 )
 from bridge.api.reads import LARGE_READS, MAX_LARGE_READS, Reads
-from bridge.api.whatsapp import MAX_WEBHOOK_READS, WEBHOOK_READS, WHATSAPP
+from bridge.api.whatsapp import MAX_WEBHOOKS_BYTES, WEBHOOK_READS, WHATSAPP
 from bridge.app.lines import line_count, lines_of
 from bridge.app.recordings import media_folder
 from bridge.call.shares import Shares
@@ -92,7 +92,7 @@ def speak_to_meta(
     providers.add(cloud)
     application[LARGE_READS] = Reads(MAX_LARGE_READS, seconds=BODY_SECONDS)
     application[WEBHOOK_READS] = Reads(
-        MAX_WEBHOOK_READS, seconds=BODY_SECONDS, oldest_gives_way=True
+        MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, largest_gives_way=True
     )
     nodes = directory.siblings.count if directory else 1
     application.on_startup.append(lambda _: cloud.recover(nodes=nodes))

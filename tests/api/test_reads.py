@@ -14,20 +14,21 @@ async def test_a_body_that_takes_too_long_is_refused():
             await asyncio.Event().wait()
 
 
-async def test_at_the_limit_the_oldest_gives_way():
-    reads = Reads(2, seconds=60.0, oldest_gives_way=True)
+async def waiting(reads, size):
+    async with reads.turn(size):
+        await asyncio.Event().wait()
 
-    async def read():
-        async with reads.turn():
-            await asyncio.Event().wait()
 
-    old, young = asyncio.create_task(read()), asyncio.create_task(read())
+@pytest.mark.parametrize(("sizes", "ended"), [([1, 1], 0), ([1, 2], 1), ([2, 2], 0)])
+async def test_at_the_limit_the_largest_gives_way_of_several_the_oldest(sizes, ended):
+    reads = Reads(sum(sizes), seconds=60.0, largest_gives_way=True)
+    tasks = [asyncio.create_task(waiting(reads, size)) for size in sizes]
     await asyncio.sleep(0)
     async with reads.turn():
         with pytest.raises(RequestTimeout):
-            await old
-        assert not young.done()
-    young.cancel()
+            await tasks[ended]
+        assert not tasks[1 - ended].done()
+    tasks[1 - ended].cancel()
 
 
 async def test_where_nobody_gives_way_the_new_one_is_refused():

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from bridge.api import whatsapp
+from bridge.settings import Limits
 from bridge.wire.whatsapp import SIGNATURE_HEADER, signature
 from tests.calls.test_whatsapp import world
 from tests.support.graph_double import SECRET
@@ -53,15 +54,28 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch):
 
 async def test_slow_strangers_give_way_to_meta():
     async with world() as meta, AsyncExitStack() as stack:
+        room = whatsapp.MAX_WEBHOOKS_BYTES // whatsapp.MAX_WEBHOOK_BYTES
         slow = [
-            await stack.enter_async_context(posting(meta.client, 1000, SIGNED))
-            for _ in range(whatsapp.MAX_WEBHOOK_READS + 4)
+            await stack.enter_async_context(
+                posting(meta.client, whatsapp.MAX_WEBHOOK_BYTES, SIGNED)
+            )
+            for _ in range(room + 4)
         ]
         answer = await meta.client.http.post(
             PATH, data=EMPTY, headers={SIGNATURE_HEADER: signature(EMPTY, SECRET)}
         )
         assert answer.status == 200
         assert [await status(reader) for reader in slow[:5]] == [408] * 5
+
+
+async def test_all_that_meta_sends_at_once_from_one_address_is_taken():
+    async with world() as meta, AsyncExitStack() as stack:
+        for _ in range(Limits().stranger_requests + 1):
+            await stack.enter_async_context(posting(meta.client, 1000, SIGNED))
+        answer = await meta.client.http.post(
+            PATH, data=EMPTY, headers={SIGNATURE_HEADER: signature(EMPTY, SECRET)}
+        )
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize("headers", [{}, SIGNED])
