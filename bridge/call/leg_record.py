@@ -1,7 +1,7 @@
 """What a call knows of each of its legs, and of those that may come back."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.call.model import LegId, LegKind, LegOwner, Party
@@ -65,6 +65,14 @@ class DepartedLegs:
         """Return a leg that may come back; None when there is none, or its time has passed."""
         leg, until = self._legs.get(leg_id, (None, 0.0))
         return leg if until > now else None
+
+    def mute(self, leg_id: LegId | None, now: float, *, muted: bool) -> bool:
+        """Mute or unmute a leg for when it comes back, or all; reports whether it is known."""
+        chosen = list(self._legs) if leg_id is None else [leg_id] * bool(self.find(leg_id, now))
+        for one in chosen:
+            leg, until = self._legs[one]
+            self._legs[one] = replace(leg, muted=muted), until
+        return bool(chosen)
 
     def take(self, leg_id: LegId, now: float) -> LegRecord | None:
         """Return what `find` does and forget it: the leg is back."""

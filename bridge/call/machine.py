@@ -139,7 +139,7 @@ class CallMachine:
             case events.CloseRequested():
                 return self._close(request, now)
             case events.MuteRequested():
-                return self._mute(request)
+                return self._mute(request, now)
             case events.HoldRequested():
                 return self._hold(request)
             case events.DigitsRequested():
@@ -285,13 +285,14 @@ class CallMachine:
         dropped = [self._drop(leg, EndReason.HANGUP, now)[0] for leg in chosen]
         return [*dropped, self._routes()]
 
-    def _mute(self, event: events.MuteRequested) -> list[Command]:
+    def _mute(self, event: events.MuteRequested, now: float) -> list[Command]:
+        returns = self.departed.mute(event.leg_id, now, muted=event.muted)
         if event.leg_id is None:
             self._muted = event.muted
             chosen = self.near()
         else:
             chosen = [leg for leg in self.near() if leg.leg_id == event.leg_id]
-            if not chosen:
+            if not chosen and not returns:
                 raise LegNotFound("the call has no such near leg")
         for leg in chosen:
             self.legs[leg.leg_id] = replace(leg, muted=event.muted)

@@ -41,3 +41,15 @@ def test_the_first_that_left_makes_room():
 )
 def test_only_a_near_browser_may_come_back(kind, party, may):
     assert LegRecord(LegId("ann"), kind, party).may_return is may
+
+
+def test_a_leg_is_muted_while_its_page_reloads_and_an_unknown_one_is_not():
+    departed = DepartedLegs()
+    departed.keep(LEG, 10.0)
+    for wanted, leg_id in ((False, None), (True, LEG.leg_id), (False, LEG.leg_id)):
+        assert departed.mute(leg_id, 1.0, muted=wanted)
+        found = departed.find(LEG.leg_id, 1.0)
+        assert found is not None
+        assert found.muted is wanted
+    assert not departed.mute(LegId("bob"), 1.0, muted=True)
+    assert not departed.mute(LEG.leg_id, 11.0, muted=True)
