@@ -19,8 +19,9 @@ import { Warnings } from "./warnings.js";
 const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
 const RECOVERY_LIMIT = 3_000; // ms for a new path, once the bridge has answered
 const GIVE_UP = 95_000; // ms: the bridge notices a dead leg after 35 s, and keeps a call that everybody has left for 60 s
+const FINAL = [401, 403, 404, 409]; // of replies: the call is over, or is no longer ours (a fresh ticket was tried)
 const HELPED = 5_000; // ms that an ICE restart must have lasted to have been of use
-const PAUSE = 500; // ms between attempts that failed
+const PAUSE = 1_000; // ms from one attempt to the next at least
 
 /** One leg of a call: this browser's sound to and from the bridge, kept alive across network changes. */
 export class BridgeCall {
@@ -182,6 +183,17 @@ export class BridgeCall {
     }
   }
 
+  /**
+   * Ask, where that does no harm several times: while the network may be coming back.
+   *
+   * @param {string} method @param {string} path @param {object | undefined} body @param {boolean} harmless
+   * @returns {Promise<any>}
+   */
+  #repeat(method, path, body, harmless) {
+    if (!harmless) return this.#ask(method, path, body);
+    return insist((signal) => this.#ask(method, path, body, { signal }), this.#attempt.signal);
+  }
+
   /** Open the first connection; after a reload for the leg of old, if the bridge still has it. */
   async #join() {
     try {
@@ -201,9 +213,9 @@ export class BridgeCall {
    * @returns {Promise<boolean>} whether it is up
    */
   async #build(limit) {
-    const { iceServers } = await this.#ask("GET", "/call/webrtc/config");
-    if (this.#over()) return false;
     const old = this.#connection;
+    const { iceServers } = await this.#repeat("GET", "/call/webrtc/config", undefined, old !== null);
+    if (this.#over()) return false;
     /** @type {MediaStreamTrack | null} */
     let sound = null;
     const connection = new Connection(iceServers, this.policy, this.#track, {
@@ -244,9 +256,7 @@ export class BridgeCall {
     const { legId, party } = this;
     const leg = legId ? { legID: legId } : party === "far" ? { party } : {};
     const offer = { callID: this.callId, type: "offer", sdp, ...leg };
-    const ask = (/** @type {AbortSignal} */ signal) => this.#ask("POST", "/call/webrtc/offer", offer, { signal });
-    // Without a leg each offer makes one.
-    const answer = await (legId ? insist(ask, this.#attempt.signal) : ask(new AbortController().signal));
+    const answer = await this.#repeat("POST", "/call/webrtc/offer", offer, legId !== null); // without a leg each offer makes one
     this.legId = answer.legID;
     if (this.#over()) return void (await this.#end("closed"));
     await connection.answer(answer.sdp);
@@ -271,15 +281,16 @@ export class BridgeCall {
     let replace = performance.now() - this.#restarted < HELPED;
     while (!this.#over() && performance.now() < until) {
       this.#attempt = new AbortController();
+      const begun = performance.now();
       try {
         if (await this.#again(replace)) return this.#change("connected");
         replace = !replace;
       } catch (error) {
         last = error;
-        if (error instanceof BridgeError && [404, 409].includes(error.status)) {
-          if (error.status === 409 || !this.legId) return void (await this.#end("closed", error));
+        if (error instanceof BridgeError && FINAL.includes(error.status)) {
+          if (error.status !== 404 || !this.legId) return void (await this.#end("closed", error));
           this.legId = null; // the bridge gave the leg up: come back as a new one
-        } else await this.#pause();
+        } else await this.#pause(begun + PAUSE - performance.now());
       }
     }
     await this.#end("failed", new BridgeError("connection_lost", "The connection to the bridge was lost and did not come back.", { cause: last }));
@@ -295,10 +306,11 @@ export class BridgeCall {
     return true;
   }
 
-  /** Wait before the next attempt, not longer than until the network is said to be back. */
-  #pause() {
+  /** Wait before the next attempt, not longer than until the network is said to be back. @param {number} milliseconds */
+  #pause(milliseconds) {
     return new Promise((resolve) => {
-      setTimeout(resolve, PAUSE);
+      setTimeout(resolve, milliseconds);
+      if (this.#attempt.signal.aborted) resolve(undefined);
       this.#attempt.signal.addEventListener("abort", resolve, { once: true });
     });
   }

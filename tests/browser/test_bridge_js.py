@@ -250,7 +250,7 @@ async def test_a_call_that_is_gone_closes_instead_of_reconnecting(app: Page, ser
 
     await app.evaluate("() => window.app.call.reconnect()")
 
-    assert await app.evaluate("() => window.app.states.at(-1)") == "closed: wrong_state"
+    assert await app.evaluate("() => window.app.states.at(-1)") == "closed: not_found"
 
 
 async def test_another_microphone_takes_over_within_the_call(app: Page):
