@@ -1,7 +1,7 @@
 """Every error the bridge raises on purpose, as one tree; importable from everywhere.
 
-BridgeError                code, status, retry_after
-├── InvalidRequest    400  field
+BridgeError                code, status, retry_after, field
+├── InvalidRequest    400
 ├── Unauthorized      401  · Forbidden 403
 ├── NotFound          404  CallNotFound, LegNotFound  · MethodNotAllowed 405
 ├── InvalidState      409  CallEnded (404 in some faces), EngineOff
@@ -22,6 +22,9 @@ BridgeError                code, status, retry_after
 number or SDP. `api.middleware` maps the tree to HTTP once.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class BridgeError(Exception):
     """The root of the tree."""
@@ -30,10 +33,12 @@ class BridgeError(Exception):
     status = 500
     retry_after: int | None = None
     """Seconds after which trying again makes sense; sent as `Retry-After`."""
+    field: str | None = None
+    """The field of the request that is wrong, where one is; every face's errors show it."""
 
 
 class InvalidRequest(BridgeError):
-    """The request is malformed; `field` names the part that is wrong."""
+    """The request is malformed."""
 
     code = "invalid_request"
     status = 400
@@ -62,6 +67,10 @@ class NotFound(BridgeError):
 
     code = "not_found"
     status = 404
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class MethodNotAllowed(BridgeError):
@@ -174,6 +183,7 @@ class SdpError(RemoteProtocolError):
     """A session description we cannot work with; `line` counts from 1 where one line is to blame."""
 
     code = "bad_sdp"
+    field: str | None = "sdp"
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         super().__init__(message if line is None else f"{message} (line {line})")
@@ -282,3 +292,13 @@ class OpusMissing(SetupError):
     """No usable libopus was found."""
 
     code = "opus_missing"
+
+
+@contextmanager
+def about_field(field: str) -> Iterator[None]:
+    """Let errors about a value, such as a URL that is blocked, name its field unless they name one."""
+    try:
+        yield
+    except (InvalidRequest, AddressBlocked, PayloadTooLarge) as error:
+        error.field = error.field or field
+        raise

@@ -7,7 +7,8 @@ from aiohttp import web
 from bridge.api import render
 from bridge.api.body import Body, read_body
 from bridge.api.keys import KEYS, LINES
-from bridge.errors import InvalidRequest
+from bridge.errors import InvalidRequest, about_field
+from bridge.net.guard import parse
 from bridge.node.lines import InboundMode, LineConfig, Session, with_changes
 
 URLS: Final = {"stt_url": "callSttUrl", "llm_url": "callLlmUrl", "tts_url": "callTtsUrl"}
@@ -126,8 +127,9 @@ def _text(body: Body, field: str) -> str | None:
 
 def _url(body: Body, field: str) -> str | None:
     url = _text(body, field)
-    if url and not url.startswith(("https://", "http://")):
-        raise InvalidRequest(f"{field}: expected a URL with http or https", field=field)
+    if url:
+        with about_field(field):
+            parse(url, schemes=("https", "http"))
     return url
 
 

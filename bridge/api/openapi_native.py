@@ -273,7 +273,7 @@ LINES: Final[Described] = {
     ("PUT", "/call/config"): LINE(
         does="Set how the line takes calls from its next connect on.",
         about=(
-            "A field that is missing or null keeps its value, but for the mode. A URL of another "
+            "A field that is missing keeps its value and null clears it; the mode is `webhook` then. A URL of another "
             "origin than before clears `callProviderToken`, unless a token comes along."
         ),
         takes=shape(

@@ -47,9 +47,8 @@ def success(data: dict[str, Any], **beside: object) -> web.Response:
 def failure(error: BridgeError) -> web.Response:
     """Render an error in the native envelope."""
     body: dict[str, Any] = {"code": error.status, "error": str(error), "success": False}
-    field = getattr(error, "field", None)
-    if field:
-        body["field"] = field
+    if error.field:
+        body["field"] = error.field
     if data := getattr(error, "data", None):
         body["data"] = data
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None

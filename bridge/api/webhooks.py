@@ -21,7 +21,7 @@ from bridge.api.faces.chirp_commands import of_test_key
 from bridge.api.keys import DATABASE, HTTP, KEYS, SITE, WEBHOOKS
 from bridge.api.webhook_fields import active, event_names, extra_headers, new_secret, numbers, page
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest
+from bridge.errors import InvalidRequest, about_field
 from bridge.net import deliveries, endpoints
 from bridge.net.deliveries import Dead
 from bridge.net.endpoints import Endpoint
@@ -261,10 +261,8 @@ async def _slots(request: web.Request, line: LineName) -> list[Endpoint]:
 async def _url(request: web.Request, body: Body, field: str) -> str:
     """Give the URL in a field, once the guard has nothing against it."""
     url = body.text(field)
-    try:
+    with about_field(field):
         await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"{field}: {error}", field=field) from None
     return url
 
 

@@ -123,7 +123,7 @@ class Assets:
         wanted = "SELECT asset_id FROM assets WHERE line = ? AND asset_id = ?"
         row = await self._database.run(lambda db: db.execute(wanted, (line, asset_id)).fetchone())
         if row is None:
-            raise NotFound("there is no such audio asset")
+            raise NotFound("there is no such audio asset", field="assetId")
         return Sound(self._folder / row[0])
 
     async def delete(self, line: LineName, asset_id: str) -> None:

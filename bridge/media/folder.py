@@ -76,7 +76,7 @@ class MediaFolder:
             return mine
         if shared is not None and shared.is_file() and await self._owner(shared) in (None, line):
             return shared
-        raise NotFound("the media folder has no such file")
+        raise NotFound("the media folder has no such file", field=field)
 
     def reserve(self, line: LineName, name: str, field: str) -> Path:
         """Make an empty file in a line's own folder; where the name is taken, another one is made.

@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, PayloadTooLarge
+from bridge.errors import InvalidRequest, PayloadTooLarge, about_field
 from bridge.media.decoders import InvalidMedia
 from bridge.media.folder import MediaFolder
 from bridge.net.http import Http
@@ -108,8 +108,9 @@ class Sounds:
             raise InvalidRequest(f"{field}: expected an http or https URL", field=field)
         sound = self._empty(field)
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                await self._fetch(line, url, sound.path)
+            with about_field(field):
+                async with asyncio.timeout(FETCH_SECONDS):
+                    await self._fetch(line, url, sound.path)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             sound.release()
             if isinstance(error, aiohttp.InvalidURL):

@@ -105,5 +105,5 @@ class Playbacks:
             if isinstance(leg, PlaybackLeg) and playback_id in (None, leg.leg_id)
         ]
         if playback_id is not None and not chosen:
-            raise NotFound("the call has no such playback")
+            raise NotFound("the call has no such playback", field="playbackId")
         return chosen

@@ -36,9 +36,8 @@ END_WORDS: Final = {
 def failure(error: BridgeError) -> web.Response:
     """Render an error; our definition beyond `error`: the field that was wrong."""
     body: dict[str, Any] = {"error": str(error)}
-    field = getattr(error, "field", None)
-    if field:
-        body["field"] = field
+    if error.field:
+        body["field"] = error.field
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response(body, status=error.status, headers=headers)
 

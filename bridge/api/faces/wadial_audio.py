@@ -12,7 +12,7 @@ from bridge.api.faces.wadial import CALL, line_of
 from bridge.api.faces.wadial_words import success
 from bridge.api.keys import ASSETS, KEYS, PLAYBACKS, RECORDINGS
 from bridge.api.reads import RequestTimeout
-from bridge.errors import InvalidRequest
+from bridge.errors import InvalidRequest, about_field
 from bridge.media.assets import Asset
 
 PATH = "/api/v1/call-audio-assets"
@@ -30,12 +30,13 @@ async def upload(request: web.Request) -> web.Response:
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
             part = await _audio(request)
-            asset = await request.app[ASSETS].add(
-                line,
-                _pieces(part),
-                filename=_file_name(part),
-                content_type=_content_type(part),
-            )
+            with about_field("audio"):
+                asset = await request.app[ASSETS].add(
+                    line,
+                    _pieces(part),
+                    filename=_file_name(part),
+                    content_type=_content_type(part),
+                )
     except TimeoutError:
         raise RequestTimeout("the upload did not arrive in time") from None
     except (ValueError, HttpProcessingError):

@@ -22,9 +22,8 @@ def success(data: object) -> web.Response:
 def failure(error: BridgeError) -> web.Response:
     """Render an error; WADial documents no form, this one is our definition."""
     told: dict[str, Any] = {"code": error.code, "message": str(error)}
-    field = getattr(error, "field", None)
-    if field:
-        told["field"] = field
+    if error.field:
+        told["field"] = error.field
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response({"error": told}, status=error.status, headers=headers)
 

@@ -18,7 +18,7 @@ from bridge.api.faces.wavix_words import (
 from bridge.api.keys import KEYS, MANAGER, RECORDINGS, STREAMS
 from bridge.call import events
 from bridge.call.model import CallDetails, LineName, Parties
-from bridge.errors import InvalidRequest, Unsupported
+from bridge.errors import InvalidRequest, Unsupported, about_field
 from bridge.node.streams import StreamOrder
 from bridge.wire import call_id as forms
 from bridge.wire.media_format import (
@@ -143,20 +143,16 @@ async def transfer(request: web.Request) -> web.Response:
 async def _start(
     request: web.Request, line: LineName, call_id: str, order: StreamOrder
 ) -> web.Response:
-    try:
+    with about_field("stream_url"):
         stream_id = await request.app[STREAMS].start(
             line, call_id, order, shown_id=forms.wavix(call_id)
         )
-    except InvalidRequest as error:
-        raise InvalidRequest(f"stream_url: {error}", field="stream_url") from None
     return success(stream_id=stream_id)
 
 
 async def _check_stream(request: web.Request, order: StreamOrder) -> None:
-    try:
+    with about_field("stream_url"):
         await request.app[STREAMS].check(request.app[KEYS].line(request), order)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"stream_url: {error}", field="stream_url") from None
 
 
 def _caller(request: web.Request, line: LineName, body: Body) -> str:

@@ -10,7 +10,7 @@ from bridge.api.body import Body
 from bridge.api.keys import HTTP, KEYS
 from bridge.call.model import CallRecord, State
 from bridge.call.notices import CallEvent, notice_of
-from bridge.errors import BridgeError, InvalidRequest
+from bridge.errors import BridgeError, InvalidRequest, about_field
 from bridge.wire import webhook_wavix
 
 CALLS: Final = "/v1/call"
@@ -56,11 +56,8 @@ async def check_url(request: web.Request, body: Body, *names: str) -> str:
     """
     url = body.optional_text(*names) or ""
     if url:
-        try:
+        with about_field(body.spelt(*names)):
             await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
-        except InvalidRequest as error:
-            name = body.spelt(*names)
-            raise InvalidRequest(f"{name}: {error}", field=name) from None
     return url
 
 
@@ -72,11 +69,10 @@ def success(**fields: object) -> web.Response:
 def failure(error: BridgeError) -> web.Response:
     """Render an error: a wrong field by its name in `errors`, 401, 403 and 404 with `error: true`."""
     body: dict[str, Any] = {"success": False, "message": str(error)}
-    field = getattr(error, "field", None)
     if isinstance(error, WrongFields):
         body["errors"] = error.errors
-    elif field:
-        body["errors"] = {field: str(error)}
+    elif error.field:
+        body["errors"] = {error.field: str(error)}
     if error.status in TOLD_TWICE:
         body["error"] = True
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
