@@ -139,7 +139,7 @@ async def test_a_call_is_named_in_every_form(client, form):
         ({"from": "15550109000", "to": "nobody"}, "to"),
         ({"from": "15550109000", "to": ECHO, "tag": 5}, "tag"),
         ({"from": "15550109000", "to": ECHO, "tag": "x" * 1025}, "tag"),
-        ({"from": "15550109000", "to": ECHO, "status_callback": "ftp://x"}, "callback_url"),
+        ({"from": "15550109000", "to": ECHO, "status_callback": "ftp://x"}, "status_callback"),
     ],
 )
 async def test_a_wrong_field_of_a_new_call_is_named(client, body, field):
