@@ -102,14 +102,16 @@ PLAIN_WORDS = {
 @pytest.mark.parametrize("name", REFUSED)
 async def test_an_offer_that_cannot_be_answered_is_a_400_in_plain_words(client, name):
     call_id = await client.dial(SILENT)
-    await refused(await post_offer(client, call_id, offer(name)), 400, PLAIN_WORDS[name])
+    await refused(
+        await post_offer(client, call_id, offer(name)), 400, PLAIN_WORDS[name], field="sdp"
+    )
     assert legs(client, call_id) == []
     assert await client.state(call_id) != "gone"
 
 
 @pytest.mark.parametrize("sdp", ["hello", "v=0", "\r\n\r\n", "m=audio", "\u0000" * 100, "a" * 9000])
 async def test_garbage_in_place_of_a_description_is_a_400(client, sdp):
-    await refused(await post_offer(client, await client.dial(SILENT), sdp), 400)
+    await refused(await post_offer(client, await client.dial(SILENT), sdp), 400, field="sdp")
 
 
 async def test_only_the_first_of_two_audio_lines_is_accepted(client):
@@ -143,8 +145,8 @@ async def test_a_body_over_256_kilobytes_is_a_413(client):
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "callId"),
-        ({"callID": ""}, "callId"),
+        ({}, "callID"),
+        ({"callID": ""}, "callID"),
         ({"callID": 7}, "callID"),
         ({"callID": "00FF"}, "sdp"),
         ({"callID": "00FF", "sdp": ""}, "sdp"),
@@ -244,7 +246,8 @@ async def test_every_offer_without_a_leg_makes_one(client):
 async def test_a_bad_second_offer_leaves_the_leg_as_it_was(client):
     call_id = await client.dial(SILENT)
     leg_id = await leg_of(client, call_id)
-    await refused(await post_offer(client, call_id, offer("no_opus"), legID=leg_id), 400, "Opus")
+    response = await post_offer(client, call_id, offer("no_opus"), legID=leg_id)
+    await refused(response, 400, "Opus", field="sdp")
     assert legs(client, call_id) == [leg_id]
 
 
