@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from bridge import __version__, log, settings, supervisor, whatsapp_command
+from bridge import __version__, log, settings, supervisor
+from bridge.cli import whatsapp
 from bridge.errors import SetupError
 from bridge.http_settings import MIN_KEY_CHARACTERS
 from bridge.settings import Settings
-from bridge.supervisor import CANNOT_START, NODE_FLAG, Seat
+from bridge.supervisor import CANNOT_START, NODE_FLAG, NodeSlot
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ def _serve(arguments: argparse.Namespace) -> None:
 def _whatsapp(arguments: argparse.Namespace) -> int:
     chosen = settings.load(os.environ, arguments.config)
     log.setup("error", chosen.log.format)
-    return whatsapp_command.run(chosen, arguments)
+    return whatsapp.run(chosen, arguments)
 
 
-def _serve_seat(seat: Seat) -> None:
+def _serve_seat(seat: NodeSlot) -> None:
     from bridge import serve
 
     log.setup(seat.settings.log.level, seat.settings.log.format)
@@ -92,9 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(NODE_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     commands = parser.add_subparsers(dest="command")
-    whatsapp_command.add_arguments(
-        commands.add_parser("whatsapp", help="check and set a number of Meta's")
-    )
+    whatsapp.add_arguments(commands.add_parser("whatsapp", help="check and set a number of Meta's"))
     return parser.parse_args()
 
 

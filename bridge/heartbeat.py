@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 BEAT_SECONDS: Final = 1.0
-MOST_MISSED: Final = 10
+MAX_MISSED: Final = 10
 """Looks in a row without a beat; load delays a loop by less than one."""
-MOST_MISSED_AT_START: Final = 60
+MAX_MISSED_AT_START: Final = 60
 """The same before the first beat: libraries are loaded, files are opened."""
 
 
@@ -22,12 +22,12 @@ class Heartbeat:
 
     def __init__(self) -> None:
         self._missed = 0
-        self._patience = MOST_MISSED_AT_START
+        self._patience = MAX_MISSED_AT_START
 
     def look(self, *, beaten: bool) -> bool:
         """Take whether the node has beaten since the last look; returns whether it is stuck."""
         self._missed = 0 if beaten else self._missed + 1
-        self._patience = MOST_MISSED if beaten else self._patience
+        self._patience = MAX_MISSED if beaten else self._patience
         return self._missed >= self._patience
 
 

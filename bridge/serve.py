@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web, web_response
 
 from bridge.api.keys import CONNECTIONS, METRICS
-from bridge.app.build import Bridge, Place, build
+from bridge.app.build import Bridge, NodePosition, build
 from bridge.errors import SettingsError
 from bridge.heartbeat import beat
 from bridge.net.directory import FOLDER
@@ -21,7 +21,7 @@ from bridge.net.siblings import listen, node_socket_path, socket_path
 from bridge.node.listener import Listeners, open_listeners, raise_descriptor_limit
 from bridge.node.manager import Manager
 from bridge.settings import DEMO_KEY, Settings
-from bridge.supervisor import Seat, watch
+from bridge.supervisor import NodeSlot, watch
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ SWEEP_SECONDS = 1.0
 SWEPT_LEGS = 64
 
 
-def run(chosen: Settings, seat: Seat | None = None) -> None:
+def run(chosen: Settings, seat: NodeSlot | None = None) -> None:
     """Run a node until it is told to stop; `seat` says which of several it is.
 
     Raises:
@@ -44,10 +44,12 @@ def run(chosen: Settings, seat: Seat | None = None) -> None:
     uvloop.run(_serve(chosen, seat))
 
 
-async def _serve(chosen: Settings, seat: Seat | None) -> None:
+async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
     descriptors = raise_descriptor_limit()
     bridge = build(
-        chosen, place=Place(seat.index, seat.count) if seat else None, descriptors=descriptors
+        chosen,
+        place=NodePosition(seat.index, seat.count) if seat else None,
+        descriptors=descriptors,
     )
     # The access log is off: paths may carry keys; the metrics count requests.
     runner = web.AppRunner(
@@ -105,7 +107,7 @@ async def _sweep(manager: Manager) -> None:
 
 
 async def _answer_siblings(
-    application: web.Application, chosen: Settings, seat: Seat
+    application: web.Application, chosen: Settings, seat: NodeSlot
 ) -> web.AppRunner:
     """Answer what the other nodes ask, on a socket that carries nothing else."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
@@ -116,7 +118,7 @@ async def _answer_siblings(
 
 
 async def _listen(
-    bridge: Bridge, runner: web.AppRunner, chosen: Settings, seat: Seat | None
+    bridge: Bridge, runner: web.AppRunner, chosen: Settings, seat: NodeSlot | None
 ) -> Listeners:
     """Accept requests: clients' through the limits on connections, siblings' as they come."""
     if runner.server is None:
@@ -136,7 +138,7 @@ async def _listen(
     return listeners
 
 
-async def _told_to_stop(bridge: Bridge, seat: Seat | None) -> None:
+async def _told_to_stop(bridge: Bridge, seat: NodeSlot | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -215,7 +215,7 @@ class Settings(Section, frozen=True):
     """Without any, the lines `demo` and `ai` with the keys `demo` and `ai` exist, on loopback only."""
 
 
-MOST_NODES = 256
+MAX_NODES = 256
 """A call id has one byte for its node."""
 DEMO_LINE = "demo"
 DEMO_KEY = "demo"
@@ -265,8 +265,8 @@ def check(settings: Settings) -> None:
         SettingsError: naming the key and what to do.
     """
     port_range(settings.rtc.ports)
-    if not 0 <= settings.nodes <= MOST_NODES:
-        raise SettingsError(f"nodes: expected 0 (one per core) to {MOST_NODES}")
+    if not 0 <= settings.nodes <= MAX_NODES:
+        raise SettingsError(f"nodes: expected 0 (one per core) to {MAX_NODES}")
     check_http(settings.http)
     _check_limits(settings.limits)
     _check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))

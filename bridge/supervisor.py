@@ -35,9 +35,9 @@ NODE_FLAG = "--node"
 CANNOT_START = 2
 """Exit code of a process that its settings, or what is missing, keep from starting."""
 FIRST_DELAY = 0.25
-LONGEST_DELAY = 15.0
+MAX_DELAY = 15.0
 """Seconds before a node is started anew; doubled each time it fails at once."""
-MOST_STILLBORN = 3
+MAX_FAILED_STARTS = 3
 """So often a node may end before it was ever alive, while no other ever was; then all is given up."""
 SOUND_SECONDS = 30.0
 """A node that has run this long has not failed at once."""
@@ -45,7 +45,7 @@ STOP_SECONDS = 10.0
 """How long nodes may take to end their calls before they are killed."""
 
 
-class Seat(msgspec.Struct, frozen=True, kw_only=True):
+class NodeSlot(msgspec.Struct, frozen=True, kw_only=True):
     """What one node is told: which one it is, and what is its own."""
 
     index: int
@@ -68,9 +68,9 @@ def count_of(settings: Settings) -> int:
     return settings.nodes or len(_cores()) or 1
 
 
-def read_seat() -> Seat:
+def read_seat() -> NodeSlot:
     """Read what the supervisor wrote to this process's standard input, which stays open."""
-    return msgspec.json.decode(sys.stdin.buffer.readline(), type=Seat)
+    return msgspec.json.decode(sys.stdin.buffer.readline(), type=NodeSlot)
 
 
 async def watch(stop: asyncio.Event) -> None:
@@ -107,7 +107,7 @@ def run(settings: Settings) -> None:
         asyncio.run(_Supervisor(seats, directory).run())
 
 
-def seats_of(settings: Settings, count: int, listeners: list[int]) -> list[Seat]:
+def seats_of(settings: Settings, count: int, listeners: list[int]) -> list[NodeSlot]:
     """Share out the media ports, and the processors where there are enough."""
     ports = port_range(settings.rtc.ports)
     cores = _cores()
@@ -115,7 +115,7 @@ def seats_of(settings: Settings, count: int, listeners: list[int]) -> list[Seat]
     for index in range(count):
         own = ports[index * len(ports) // count : (index + 1) * len(ports) // count]
         rtc = msgspec.structs.replace(settings.rtc, ports=f"{own[0]}-{own[-1]}")
-        seat = Seat(
+        seat = NodeSlot(
             index=index,
             count=count,
             listeners=listeners,
@@ -135,7 +135,7 @@ class _End(NamedTuple):
 
 
 class _Supervisor:
-    def __init__(self, seats: list[Seat], directory: DirectoryFile) -> None:
+    def __init__(self, seats: list[NodeSlot], directory: DirectoryFile) -> None:
         self._seats = seats
         self._directory = directory
         self._stopping = asyncio.Event()
@@ -154,7 +154,7 @@ class _Supervisor:
         if self._refused:
             raise SetupError("a node could not start; it said why above")
 
-    async def _keep(self, seat: Seat) -> None:
+    async def _keep(self, seat: NodeSlot) -> None:
         """Run one node, again and again, until all are to stop."""
         loop = asyncio.get_running_loop()
         delay, stillborn = FIRST_DELAY, 0
@@ -169,7 +169,7 @@ class _Supervisor:
                 extra={"node": seat.index, "code": code, "calls": calls, "stuck": stuck},
             )
             stillborn += 1
-            if code == CANNOT_START or (not self._lived and stillborn >= MOST_STILLBORN):
+            if code == CANNOT_START or (not self._lived and stillborn >= MAX_FAILED_STARTS):
                 self._refused = True
                 self._stopping.set()
                 return
@@ -180,9 +180,9 @@ class _Supervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._stopping.wait()
-            delay = min(2 * delay, LONGEST_DELAY)
+            delay = min(2 * delay, MAX_DELAY)
 
-    async def _run_once(self, seat: Seat) -> _End:
+    async def _run_once(self, seat: NodeSlot) -> _End:
         """Run a node until it ends."""
         with pipe() as (ours, theirs):
             process = await asyncio.create_subprocess_exec(

@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from bridge.heartbeat import MOST_MISSED, MOST_MISSED_AT_START, Heartbeat, beat, pipe, read
+from bridge.heartbeat import MAX_MISSED, MAX_MISSED_AT_START, Heartbeat, beat, pipe, read
 
 
 def looks(heartbeat: Heartbeat, pattern: str) -> list[bool]:
@@ -17,18 +17,18 @@ def test_a_node_that_beats_is_sound():
 
 def test_a_node_that_beats_no_more_is_stuck_after_ten_looks():
     heartbeat = Heartbeat()
-    assert not any(looks(heartbeat, "." + " " * (MOST_MISSED - 1)))
+    assert not any(looks(heartbeat, "." + " " * (MAX_MISSED - 1)))
     assert looks(heartbeat, " ") == [True]
 
 
 def test_one_beat_makes_good_for_all_that_were_missed():
-    slow = ("." + " " * (MOST_MISSED - 1)) * 100
+    slow = ("." + " " * (MAX_MISSED - 1)) * 100
     assert not any(looks(Heartbeat(), slow))
 
 
 def test_a_node_has_longer_until_its_first_beat():
     heartbeat = Heartbeat()
-    assert not any(looks(heartbeat, " " * (MOST_MISSED_AT_START - 1)))
+    assert not any(looks(heartbeat, " " * (MAX_MISSED_AT_START - 1)))
     assert looks(heartbeat, " ") == [True]
 
 

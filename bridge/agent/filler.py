@@ -3,10 +3,10 @@
 from contextlib import aclosing
 from typing import Final
 
-from bridge.agent.mouth import Mouth
-from bridge.agent.providers import ProviderFailed, Speaking
-from bridge.agent.script import AgentObserver, Manners
-from bridge.agent.tones import tone
+from bridge.agent.providers import ProviderFailed, TextToSpeech
+from bridge.agent.speech_queue import SpeechQueue
+from bridge.agent.talk_settings import AgentObserver, TalkSettings
+from bridge.agent.tone import tone
 from bridge.audio.frame import FRAME_SECONDS
 
 TONE: Final = (392.0, 523.0)
@@ -20,7 +20,7 @@ class Filler:
     """
 
     def __init__(
-        self, manners: Manners, mouth: Mouth, tts: Speaking, observer: AgentObserver
+        self, manners: TalkSettings, mouth: SpeechQueue, tts: TextToSpeech, observer: AgentObserver
     ) -> None:
         self._manners = manners
         self._mouth = mouth

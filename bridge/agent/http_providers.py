@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import aiohttp
 
+from bridge.agent.audio_converter import call_sound
 from bridge.agent.endpoint import Endpoint
 from bridge.agent.providers import Message, Models, ProviderLimits, Providers
-from bridge.agent.sound import call_sound
-from bridge.agent.spoken import clean
+from bridge.agent.sentences import clean
 from bridge.audio.wav import header
 from bridge.errors import RemoteProtocolError
 from bridge.net.http import LineHttp
 
-MOST_HEARD_LETTERS: Final = 10_000
-MOST_REPLY_LETTERS: Final = 20_000
+MAX_HEARD_LETTERS: Final = 10_000
+MAX_REPLY_LETTERS: Final = 20_000
 """Of what is heard and replied so much counts: it goes into events, and is asked and said again."""
 
 
@@ -38,13 +38,13 @@ def http_providers(
     limits, models = limits or ProviderLimits(), models or Models()
     stt, llm, tts = urls
     return Providers(
-        _Hearing(Endpoint(http, "stt", stt, token, limits.stt_seconds), limits, models),
-        _Thinking(Endpoint(http, "llm", llm, token, limits.llm_seconds), limits, models),
-        _Speaking(Endpoint(http, "tts", tts, token, limits.tts_seconds), limits, models),
+        _SpeechToText(Endpoint(http, "stt", stt, token, limits.stt_seconds), limits, models),
+        _LanguageModel(Endpoint(http, "llm", llm, token, limits.llm_seconds), limits, models),
+        _TextToSpeech(Endpoint(http, "tts", tts, token, limits.tts_seconds), limits, models),
     )
 
 
-class _Hearing:
+class _SpeechToText:
     """STT over HTTP."""
 
     def __init__(self, endpoint: Endpoint, limits: ProviderLimits, models: Models) -> None:
@@ -62,10 +62,10 @@ class _Hearing:
         else:
             wanted = {"Content-Type": "audio/wav", "Accept": "application/json"}
             body = await at.whole(self._limits.text_bytes, data=wav, headers=wanted)
-        return clean(at.member(body, "text")[:MOST_HEARD_LETTERS]).strip()
+        return clean(at.member(body, "text")[:MAX_HEARD_LETTERS]).strip()
 
 
-class _Thinking:
+class _LanguageModel:
     """An LLM over HTTP."""
 
     def __init__(self, endpoint: Endpoint, limits: ProviderLimits, models: Models) -> None:
@@ -73,7 +73,7 @@ class _Thinking:
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Post the talk so far."""
-        half, left = "", MOST_REPLY_LETTERS
+        half, left = "", MAX_REPLY_LETTERS
         async with aclosing(self._asked(system, messages)) as texts:
             async for text in texts:
                 whole = half + text[:left]
@@ -128,7 +128,7 @@ class _Thinking:
         return content if isinstance(content, str) else ""
 
 
-class _Speaking:
+class _TextToSpeech:
     """TTS over HTTP."""
 
     def __init__(self, endpoint: Endpoint, limits: ProviderLimits, models: Models) -> None:

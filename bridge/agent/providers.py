@@ -30,7 +30,7 @@ class Message:
     content: str
 
 
-class Hearing(Protocol):
+class SpeechToText(Protocol):
     """Makes text of speech."""
 
     async def transcribe(self, pcm: bytes) -> str:
@@ -42,7 +42,7 @@ class Hearing(Protocol):
         ...
 
 
-class Thinking(Protocol):
+class LanguageModel(Protocol):
     """Makes replies."""
 
     def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
@@ -54,7 +54,7 @@ class Thinking(Protocol):
         ...
 
 
-class Speaking(Protocol):
+class TextToSpeech(Protocol):
     """Makes speech of text."""
 
     def speak(self, text: str) -> AsyncGenerator[bytes, None]:
@@ -70,9 +70,9 @@ class Speaking(Protocol):
 class Providers:
     """All that an agent needs."""
 
-    stt: Hearing
-    llm: Thinking
-    tts: Speaking
+    stt: SpeechToText
+    llm: LanguageModel
+    tts: TextToSpeech
 
 
 @dataclass(frozen=True, slots=True)

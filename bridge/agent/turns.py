@@ -21,11 +21,11 @@ WARY_SECONDS: Final = 2.0
 """After a noise that was no voice the next ones do not make us pause for so long."""
 LAG_SECONDS: Final = 0.06
 """So much later than energy a judge knows of a voice's end; where both agree, energy's counts."""
-MOST_WARY_SECONDS: Final = 32.0
+MAX_WARY_SECONDS: Final = 32.0
 """It doubles with every such noise up to this, until a voice comes: where one types, one types on."""
 
 
-class Moment(StrEnum):
+class TurnEvent(StrEnum):
     """What a frame of the caller's may bring."""
 
     NOTICED = "noticed"
@@ -35,7 +35,7 @@ class Moment(StrEnum):
     STARTED = "started"
     """The caller speaks."""
     ENDED = "ended"
-    """The caller has said what there was to say; `Turns.take` gives it."""
+    """The caller has said what there was to say; `TurnDetector.take` gives it."""
     SILENT = "silent"
     """Nobody has said anything for too long."""
 
@@ -64,7 +64,7 @@ class TurnLimits:
     """How loud a voice must be to interrupt: what is softer may be our own, come back."""
 
 
-class Judge(Protocol):
+class VoiceDetector(Protocol):
     """Knows a voice from a noise."""
 
     def reset(self) -> None:
@@ -76,10 +76,12 @@ class Judge(Protocol):
         ...
 
 
-class Turns:
+class TurnDetector:
     """The caller's side of a talk."""
 
-    def __init__(self, limits: TurnLimits | None = None, judge: Judge | None = None) -> None:
+    def __init__(
+        self, limits: TurnLimits | None = None, judge: VoiceDetector | None = None
+    ) -> None:
         """Listen; without a judge every noise counts as a voice once it is noticed."""
         self._limits = limits or TurnLimits()
         self._judge = judge
@@ -98,12 +100,12 @@ class Turns:
         self._taken = b""
 
     @property
-    def judge(self) -> Judge | None:
+    def judge(self) -> VoiceDetector | None:
         """Who knows a voice from a noise; may come later."""
         return self._judge
 
     @judge.setter
-    def judge(self, judge: Judge) -> None:
+    def judge(self, judge: VoiceDetector) -> None:
         self._judge = judge
         self._before = deque(self._before, maxlen=self._kept)
 
@@ -121,7 +123,7 @@ class Turns:
         """Whether the caller is in the middle of an utterance."""
         return self._utterance is not None
 
-    def push(self, pcm: bytes, *, busy: bool, speaking: bool) -> Moment | None:
+    def push(self, pcm: bytes, *, busy: bool, speaking: bool) -> TurnEvent | None:
         """Take the next 20 ms of the caller.
 
         Args:
@@ -144,7 +146,7 @@ class Turns:
         taken, self._taken = self._taken, b""
         return taken
 
-    def _notice(self, *, loud: bool) -> Moment | None:
+    def _notice(self, *, loud: bool) -> TurnEvent | None:
         """Look whether a noise begins."""
         self._loud = self._loud + 1 if loud else 0
         if self._loud < max(1, _frames(self._needed)):
@@ -159,9 +161,9 @@ class Turns:
             return self._start()
         self._doubted, self._quiet = 1, 0
         self._noticed = not self._wary
-        return Moment.NOTICED if self._noticed else None
+        return TurnEvent.NOTICED if self._noticed else None
 
-    def _weigh(self, pcm: bytes, *, loud: bool) -> Moment | None:
+    def _weigh(self, pcm: bytes, *, loud: bool) -> TurnEvent | None:
         """Let a noise be judged, until it is a voice or over."""
         if self._judge is not None and self._judge.push(pcm):
             return self._start()
@@ -173,25 +175,25 @@ class Turns:
             return None
         self._noticed = False
         self._wary = _frames(self._wariness)
-        self._wariness = min(2 * self._wariness, MOST_WARY_SECONDS)
-        return Moment.DISMISSED
+        self._wariness = min(2 * self._wariness, MAX_WARY_SECONDS)
+        return TurnEvent.DISMISSED
 
-    def _wait(self, *, busy: bool) -> Moment | None:
+    def _wait(self, *, busy: bool) -> TurnEvent | None:
         self._idle = 0 if busy else self._idle + 1
         if self._idle < _frames(self._limits.silence):
             return None
         self._idle = 0
-        return Moment.SILENT
+        return TurnEvent.SILENT
 
-    def _start(self) -> Moment:
+    def _start(self) -> TurnEvent:
         self._utterance = list(self._before)
         self._before.clear()
         self._loud = self._quiet = self._hushed = self._idle = self._doubted = 0
         self._noticed = False
         self._wariness = WARY_SECONDS
-        return Moment.STARTED
+        return TurnEvent.STARTED
 
-    def _go_on(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> Moment | None:
+    def _go_on(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> TurnEvent | None:
         utterance.append(pcm)
         voice = self._judge.push(pcm) if self._judge is not None else loud
         self._hushed = 0 if loud else self._hushed + 1
@@ -205,7 +207,7 @@ class Turns:
         self._taken = b"".join(utterance[: len(utterance) - spare])
         self._utterance = None
         self._quiet = 0
-        return Moment.ENDED
+        return TurnEvent.ENDED
 
 
 def _frames(seconds: float) -> int:

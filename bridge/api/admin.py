@@ -13,7 +13,7 @@ from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.errors import InvalidRequest
 from bridge.node.line_book import KnownLine, StoredKey
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
 
@@ -146,4 +146,4 @@ def _key(key: StoredKey) -> dict[str, Any]:
 
 
 def _moment(at: float | None) -> str | None:
-    return None if at is None else moment(datetime.fromtimestamp(at, UTC))
+    return None if at is None else iso8601(datetime.fromtimestamp(at, UTC))

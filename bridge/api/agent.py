@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bridge.agent.script import AgentMode
+from bridge.agent.talk_settings import AgentMode
 from bridge.api import render
 from bridge.api.body import read_body
 from bridge.api.keys import AGENTS, KEYS

@@ -12,11 +12,11 @@ from aiohttp import web
 from bridge.api.proxies import forwarding_header
 from bridge.api.rate import RATE_HEADERS, RateLimit
 from bridge.api.scopes import Scopes
-from bridge.api.strangers import Strangers
+from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, NotFound, Unauthorized
 from bridge.node.line_book import LineBook
-from bridge.wire import link
+from bridge.wire import signed_link
 from bridge.wire.call_id import native
 from bridge.wire.ticket import Ticket, read, sign
 
@@ -57,7 +57,7 @@ class Tickets:
 
     def link(self, path: str, seconds: int) -> str:
         """Make a link to a path of ours that needs no key, with its query."""
-        return link.sign(path, int(datetime.now(UTC).timestamp()) + seconds, self._secret)
+        return signed_link.sign(path, int(datetime.now(UTC).timestamp()) + seconds, self._secret)
 
     def check_link(self, request: web.Request) -> None:
         """Let a request pass whose link is signed and good.
@@ -66,7 +66,7 @@ class Tickets:
             Forbidden: it is not signed for this path, or has run out.
         """
         now = datetime.now(UTC).timestamp()
-        if not link.opens(request.path, request.query, self._secret, now=now):
+        if not signed_link.opens(request.path, request.query, self._secret, now=now):
             raise Forbidden("this link is not good, or no longer; ask for another one")
 
 
@@ -125,7 +125,7 @@ class Keys:
         same_origin_only: set[str],
         rate: RateLimit,
         tickets: Tickets,
-        strangers: Strangers,
+        strangers: UnauthenticatedLimit,
         scopes: Scopes,
     ) -> None:
         """Take the keys.

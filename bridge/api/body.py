@@ -18,7 +18,7 @@ BODY_SECONDS = 10.0
 BODY_BYTES = 256 * 1024
 LARGE_BODIES = {"/call/play": 16 * 1024 * 1024}
 """Routes that carry sound in JSON, and how large their bodies may be: 12 MB in base64."""
-MOST_BYTES = max(BODY_BYTES, *LARGE_BODIES.values())
+MAX_BYTES = max(BODY_BYTES, *LARGE_BODIES.values())
 
 CALL_ID = ("callId", "callID", "CallID", "call_id")
 NAMES_CALL = (*CALL_ID, "uuid", "roomName")

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, call_in_path, read_body
-from bridge.api.faces.chirp_parties import APPS, check_route
+from bridge.api.faces.chirp.parties import APPS, check_route
 from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.api.listing import recorded_calls
 from bridge.api.webrtc import PARTIES

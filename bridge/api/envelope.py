@@ -8,7 +8,9 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.auth import WAVIX_PATHS
-from bridge.api.faces import chirp_words, wadial_words, wavix_words
+from bridge.api.faces.chirp import words as chirp_words
+from bridge.api.faces.wadial import words as wadial_words
+from bridge.api.faces.wavix import words as wavix_words
 from bridge.errors import BridgeError, CallEnded, CallNotFound
 
 Envelope: TypeAlias = Callable[[BridgeError], web.Response]

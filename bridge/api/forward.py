@@ -26,7 +26,7 @@ from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
 from bridge.node.directory import owner_of
-from bridge.node.tasks import Tasks
+from bridge.tasks import Tasks
 from bridge.wire.call_id import native
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def _place(request: web.Request) -> int | None:
 
 
 def _authorised(request: web.Request) -> bool:
-    """Strangers are answered here, where they came; they cannot make two nodes work."""
+    """UnauthenticatedLimit are answered here, where they came; they cannot make two nodes work."""
     return request.app[KEYS].admits(request)
 
 

@@ -8,7 +8,7 @@ from bridge.api import render
 from bridge.api.body import read_bytes
 from bridge.api.keys import KEYS, SIBLINGS
 from bridge.call.model import LineName
-from bridge.node.gateway import GatewayProvider
+from bridge.providers.gateway.provider import GatewayProvider
 from bridge.wire.gateway import read_webhook
 
 NODE_PATH: Final = "/node/gateway"

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bridge.api.auth import Keys, Tickets
 from bridge.api.rate import RateLimit
-from bridge.api.strangers import Strangers
+from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.media.assets import Assets
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
@@ -66,7 +66,7 @@ HTTP = web.AppKey("http", Http)
 MANAGER = web.AppKey("manager", Manager)
 BROWSERS = web.AppKey("browsers", Browsers)
 KEYS = web.AppKey("keys", Keys)
-STRANGERS = web.AppKey("strangers", Strangers)
+UNAUTHENTICATED = web.AppKey("strangers", UnauthenticatedLimit)
 CONNECTIONS = web.AppKey("connections", Connections)
 TICKETS = web.AppKey("tickets", Tickets)
 PORTS = web.AppKey("ports", PortPool)

@@ -18,8 +18,8 @@ TEXTS: Final = {
     "provider_token": "callProviderToken",
 }
 MODES: Final = ", ".join(InboundMode)
-LONGEST_TEXT: Final = 32_768
-MOST_SUBSCRIPTIONS: Final = 64
+MAX_TEXT: Final = 32_768
+MAX_SUBSCRIPTIONS: Final = 64
 
 
 async def config(request: web.Request) -> web.Response:
@@ -54,7 +54,7 @@ async def connect(request: web.Request) -> web.Response:
     line = request.app[KEYS].line(request)
     body = await read_body(request)
     lines = request.app[LINES]
-    await lines.connect(line, body.texts("Subscribe", most=MOST_SUBSCRIPTIONS))
+    await lines.connect(line, body.texts("Subscribe", most=MAX_SUBSCRIPTIONS))
     session = lines.session(line)
     return render.success(
         {"details": "Connected!", "jid": _jid(session), "events": ",".join(session.subscribed)}
@@ -120,8 +120,8 @@ def _mode(text: str | None) -> InboundMode:
 
 def _text(body: Body, field: str) -> str | None:
     text = "" if body.clears(field) else body.optional_text(field)
-    if text is not None and len(text) > LONGEST_TEXT:
-        raise InvalidRequest(f"{field}: longer than {LONGEST_TEXT} characters", field=field)
+    if text is not None and len(text) > MAX_TEXT:
+        raise InvalidRequest(f"{field}: longer than {MAX_TEXT} characters", field=field)
     return text
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from bridge.api.body import call_in_path
-from bridge.api.faces.wadial_words import snapshot
+from bridge.api.faces.wadial.words import snapshot
 from bridge.api.keys import KEYS, LINES, MANAGER, METRICS, RECORDINGS
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
@@ -25,9 +25,9 @@ from bridge.errors import (
 from bridge.legs.socket import KERNEL_SECONDS, Intake, SocketLeg, Texts
 from bridge.node.runner import CallRunner
 from bridge.wire.media_format import (
-    LONGEST_FRAME_MS,
+    MAX_FRAME_MS,
+    MIN_FRAME_MS,
     SAMPLE_RATES,
-    SHORTEST_FRAME_MS,
     Encoding,
     MediaFormat,
 )
@@ -37,8 +37,8 @@ MESSAGE_BYTES: Final = 12 * 1024 * 1024
 """A minute in the widest form fits into one message."""
 CLOSE_SECONDS: Final = 0.5
 """How long a party is waited for that should answer our close."""
-LEAST_KERNEL_BYTES: Final = 4096
-LEAST_BUFFER_MS: Final = 40
+MIN_KERNEL_BYTES: Final = 4096
+MIN_BUFFER_MS: Final = 40
 AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
 """States in which sound is sent; before them the line is silent, without a frame."""
 FEED_FAILURES: Final = frozenset({EndReason.MEDIA_TIMEOUT, EndReason.FAILED, EndReason.NODE_LOST})
@@ -99,8 +99,7 @@ def _media(request: web.Request, default: MediaFormat) -> MediaFormat:
     return MediaFormat(
         Encoding(_choice(query.get("encoding"), default.encoding, tuple(Encoding), "encoding")),
         int(_choice(query.get("sampleRate"), default.sample_rate, SAMPLE_RATES, "sampleRate")),
-        _number(request, "frameMs", SHORTEST_FRAME_MS, LONGEST_FRAME_MS)
-        or default.frame_milliseconds,
+        _number(request, "frameMs", MIN_FRAME_MS, MAX_FRAME_MS) or default.frame_milliseconds,
     )
 
 
@@ -110,7 +109,7 @@ def _most(request: web.Request) -> float:
     Raises:
         InvalidRequest: not a time that there is.
     """
-    milliseconds = _number(request, "bufferMs", LEAST_BUFFER_MS, round(LIMIT_SECONDS * 1000))
+    milliseconds = _number(request, "bufferMs", MIN_BUFFER_MS, round(LIMIT_SECONDS * 1000))
     return LIMIT_SECONDS if milliseconds is None else milliseconds / 1000
 
 
@@ -195,7 +194,7 @@ def _narrow(request: web.Request, media: MediaFormat) -> None:
     request.transport.set_write_buffer_limits(high=0)
     carrier = request.transport.get_extra_info("socket")
     if carrier is not None:
-        size = max(LEAST_KERNEL_BYTES, round(media.second_bytes * KERNEL_SECONDS))
+        size = max(MIN_KERNEL_BYTES, round(media.second_bytes * KERNEL_SECONDS))
         carrier.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bridge.api.auth import same_origin
 from bridge.api.envelope import envelope, in_words_of
-from bridge.api.keys import CONNECTIONS, KEYS, METRICS, SITE, STRANGERS
+from bridge.api.keys import CONNECTIONS, KEYS, METRICS, SITE, UNAUTHENTICATED
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.errors import (
     BridgeError,
@@ -37,7 +37,7 @@ CROWDED: web.RequestKey[bool] = web.RequestKey("crowded", bool)
 PROBES = frozenset({"/healthz", "/readyz"})
 UNREFUSED = PROBES | {"/whatsapp/webhook"}
 """Answered however many requests an address has under way: all that Meta sends comes from few
-addresses, has no key but a signature, and is limited where it is read (`api.whatsapp`)."""
+addresses, has no key but a signature, and is limited where it is read (`api.cloud`)."""
 """Asked by load balancers and container engines, under names and from addresses of their own."""
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
@@ -83,7 +83,7 @@ async def count_strangers(request: web.Request, handler: Handler) -> web.StreamR
     if request.app[KEYS].admits(request):
         request.app[CONNECTIONS].admit(request.transport)
         return await handler(request)
-    crowded = request.app[STRANGERS].count(request)
+    crowded = request.app[UNAUTHENTICATED].count(request)
     request[CROWDED] = crowded and request.path not in UNREFUSED
     response = await handler(request)
     if request[CROWDED]:
@@ -96,7 +96,7 @@ async def refuse_crowds(request: web.Request, handler: Handler) -> web.StreamRes
     """Refuse a stranger whose address has too many requests under way."""
     if not request.get(CROWDED, False):
         return await handler(request)
-    request.app[STRANGERS].refuse(request, "too_many")
+    request.app[UNAUTHENTICATED].refuse(request, "too_many")
     raise RateLimited(
         "this address has too many requests without a right key under way "
         "(limits.stranger_requests; behind a proxy set http.trusted_proxies)",

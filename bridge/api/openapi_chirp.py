@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Final
 
-from bridge.api.faces.chirp import CALL, CALLS
-from bridge.api.faces.chirp_commands import COMMANDS, FORMATS
+from bridge.api.faces.chirp.calls import CALL, CALLS
+from bridge.api.faces.chirp.commands import COMMANDS, FORMATS
 from bridge.api.openapi_words import (
     ANYTHING,
     COUNT,

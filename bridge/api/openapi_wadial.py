@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from bridge.api.faces.wadial import CALL, CALLS, SESSION, SESSIONS
+from bridge.api.faces.wadial.calls import CALL, CALLS, SESSION, SESSIONS
 from bridge.api.openapi_services import FORM, SOCKET, STREAM
 from bridge.api.openapi_words import CALL as OF_CALL
 from bridge.api.openapi_words import (

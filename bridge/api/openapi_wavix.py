@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Final
 
-from bridge.api.faces.wavix_numbers import NUMBER, NUMBERS
-from bridge.api.faces.wavix_recordings import RECORDING, RECORDINGS_PATH
+from bridge.api.faces.wavix.numbers import NUMBER, NUMBERS
+from bridge.api.faces.wavix.recordings import RECORDING, RECORDINGS_PATH
 from bridge.api.openapi_words import (
     ANYTHING,
     CALL,

@@ -8,11 +8,11 @@ from bridge.api.keys import ASSETS, KEYS, MANAGER, PLAYBACKS, SOUNDS
 from bridge.call.model import LineName
 from bridge.call.routing import Heard
 from bridge.errors import InvalidRequest
-from bridge.media.playback import MOST_REPEATS, PlaybackOptions
+from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
 
-MOST_DELAY_MS = 10_000
-MOST_DUCK_DECIBELS = 60
+MAX_DELAY_MS = 10_000
+MAX_DUCK_DECIBELS = 60
 SOURCES = ("audioUrl", "audioBase64", "assetId", "AudioFile")
 """What is played; a request names exactly one."""
 
@@ -23,9 +23,9 @@ async def play(request: web.Request) -> web.Response:
     body = await read_body(request)
     call_id = body.call_id(*(("CallID",) if _is_of_wago(body) else ()))
     options = PlaybackOptions(
-        delay_seconds=body.number("delayMs", default=0, least=0, most=MOST_DELAY_MS) / 1000,
-        repeats=body.number("repeat", default=1, least=1, most=MOST_REPEATS),
-        duck_decibels=body.number("duck", default=0, least=0, most=MOST_DUCK_DECIBELS),
+        delay_seconds=body.number("delayMs", default=0, least=0, most=MAX_DELAY_MS) / 1000,
+        repeats=body.number("repeat", default=1, least=1, most=MAX_REPEATS),
+        duck_decibels=body.number("duck", default=0, least=0, most=MAX_DUCK_DECIBELS),
     )
     heard = _heard(body.optional_text("hear"))
     request.app[MANAGER].live(line, call_id)

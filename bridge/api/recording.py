@@ -10,7 +10,7 @@ from bridge.api.body import call_in_path, read_body
 from bridge.api.keys import KEYS, MANAGER, RECORDINGS
 from bridge.errors import InvalidRequest
 from bridge.media.archive import Recording
-from bridge.media.files import CONTENT_TYPES, File, Place
+from bridge.media.files import CONTENT_TYPES, File, FileLocation
 
 STORED_SECONDS: Final = 10.0
 """How long a recording that was stopped may take to the store."""
@@ -140,7 +140,9 @@ def _recording(
         "endedAt": track.ended_at,
         "expiresAt": track.expires_at,
         "url": f"/recordings/{track.recording_id}",
-        "files": [_file(file, lies if file.place == Place.KEPT else file.key) for file in files],
+        "files": [
+            _file(file, lies if file.place == FileLocation.KEPT else file.key) for file in files
+        ],
     }
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from bridge.api.keys import KEYS, RECORDINGS, SITE, TICKETS
 from bridge.errors import InvalidRequest, NotFound
 from bridge.media.archive import Recording
-from bridge.media.files import CONTENT_TYPES, WAV, File, Place
+from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
 
 FILES: Final = "/files/recordings"
 """Where signed links to recordings lead."""
@@ -39,7 +39,7 @@ async def linked(request: web.Request) -> web.StreamResponse:
     identity, _, wanted = request.match_info["recordingId"].partition(".")
     recording = await recordings.archive.signed(identity)
     file = await _find(request, recording, wanted or WAV)
-    if file.place == Place.STORE and recordings.rules.redirect:
+    if file.place == FileLocation.STORE and recordings.rules.redirect:
         left = int(request.query["expires"]) - datetime.now(UTC).timestamp()
         away = await recordings.keeper.link(file, left)
         return web.Response(status=302, headers={"Location": away, "Cache-Control": "no-store"})
@@ -85,7 +85,7 @@ async def _answer(request: web.Request, file: File) -> web.StreamResponse:
     path = request.app[RECORDINGS].archive.folder / file.key
     if _is_file(path):
         return web.FileResponse(path, headers=headers)
-    if file.place == Place.KEPT:
+    if file.place == FileLocation.KEPT:
         raise NotFound("the recording's file is no more")
     return await _pass_on(request, file, headers)
 

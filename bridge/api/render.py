@@ -11,7 +11,7 @@ from bridge.call.parties import parties_of
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
 from bridge.node.quality import LegQuality
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 
 STATE_WORDS = {State.INITIATED: "calling", State.HELD: "active"}
 """Where the native word differs from ours."""
@@ -73,7 +73,7 @@ def call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:
         "direction": record.direction.value,
         "video": False,
         "recording": recording,
-        "startedAt": moment(record.facts.started_at),
+        "startedAt": iso8601(record.facts.started_at),
     }
 
 

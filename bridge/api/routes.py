@@ -6,6 +6,7 @@ from bridge.api import (
     admin,
     agent,
     calls,
+    cloud,
     events,
     gateway,
     health,
@@ -21,22 +22,19 @@ from bridge.api import (
     tickets,
     webhooks,
     webrtc,
-    whatsapp,
 )
-from bridge.api.faces import (
-    chirp,
-    chirp_recordings,
-    wadial,
-    wadial_audio,
-    wadial_recordings,
-    wago,
-    wavix,
-    wavix_audio,
-    wavix_hooks,
-    wavix_numbers,
-    wavix_recordings,
-    zuckzapgo,
-)
+from bridge.api.faces.chirp import calls as chirp
+from bridge.api.faces.chirp import recordings as chirp_recordings
+from bridge.api.faces.wadial import audio as wadial_audio
+from bridge.api.faces.wadial import calls as wadial
+from bridge.api.faces.wadial import recordings as wadial_recordings
+from bridge.api.faces.wago import calls as wago
+from bridge.api.faces.wavix import audio as wavix_audio
+from bridge.api.faces.wavix import calls as wavix
+from bridge.api.faces.wavix import hooks as wavix_hooks
+from bridge.api.faces.wavix import numbers as wavix_numbers
+from bridge.api.faces.wavix import recordings as wavix_recordings
+from bridge.api.faces.zuckzapgo import calls as zuckzapgo
 
 STARTS_CALLS = frozenset(
     {calls.dial, wago.make, simulator.incoming, wadial.start, chirp.create, wavix.create}
@@ -77,7 +75,7 @@ ROUTES = (
     web.get("/simulator/contacts", simulator.contacts),
     web.post("/simulator/incoming", simulator.incoming),
     *gateway.ROUTES,
-    *whatsapp.ROUTES,
+    *cloud.ROUTES,
     *playback.ROUTES,
     *recording.ROUTES,
     *recording_files.ROUTES,

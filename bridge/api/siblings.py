@@ -3,8 +3,8 @@
 import msgspec
 from aiohttp import web
 
-from bridge.api import gateway, health, scrape, whatsapp
-from bridge.api.body import MOST_BYTES
+from bridge.api import cloud, gateway, health, scrape
+from bridge.api.body import MAX_BYTES
 from bridge.api.keys import LINE_BOOK, LINES, MANAGER
 from bridge.api.middleware import answer_errors, identify
 from bridge.call.model import LineName
@@ -42,7 +42,7 @@ ROUTES = (
     web.get(scrape.METRICS_PATH, metrics),
     web.get(LINES_PATH, lines),
     *gateway.NODE_ROUTES,
-    *whatsapp.NODE_ROUTES,
+    *cloud.NODE_ROUTES,
 )
 
 
@@ -51,7 +51,7 @@ def node_application(served: web.Application) -> web.Application:
 
     Call it once all of that is made: what is put there later is not here.
     """
-    application = web.Application(middlewares=(identify, answer_errors), client_max_size=MOST_BYTES)
+    application = web.Application(middlewares=(identify, answer_errors), client_max_size=MAX_BYTES)
     application.add_routes(ROUTES)
     application.update(served)
     return application

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import Body, read_body
-from bridge.api.faces.chirp_parties import APPS
+from bridge.api.faces.chirp.parties import APPS
 from bridge.api.keys import KEYS, MANAGER
 from bridge.call.model import CallDetails, LegId, LineName, Parties
 from bridge.errors import InvalidState

@@ -9,7 +9,7 @@ from bridge.api.body import call_in_path, read_body
 from bridge.api.keys import KEYS, MANAGER, TICKETS
 from bridge.api.webrtc import read_party
 from bridge.errors import InvalidRequest
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 
 TTL_SECONDS: Final = 600
 """How long a ticket is good for, unless it is asked for otherwise."""
@@ -30,7 +30,7 @@ async def ticket(request: web.Request) -> web.Response:
     text, expires = request.app[TICKETS].issue(
         line, runner.facts.call_id, seconds, party=party, identity=identity
     )
-    return render.success({"ticket": text, "expiresAt": moment(expires)})
+    return render.success({"ticket": text, "expiresAt": iso8601(expires)})
 
 
 def read_identity(text: str, field: str) -> str:

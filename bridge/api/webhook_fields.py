@@ -12,10 +12,10 @@ from bridge.errors import InvalidRequest
 from bridge.wire.signature import PREFIX
 
 SECRET_BYTES: Final = 24
-MOST_EVENTS: Final = 50
-MOST_HEADERS: Final = 20
-LONGEST_VALUE: Final = 1024
-LARGEST_PAGE: Final = 100
+MAX_EVENTS: Final = 50
+MAX_HEADERS: Final = 20
+MAX_VALUE: Final = 1024
+MAX_PAGE: Final = 100
 OURS: Final = re.compile(
     r"content-.*|host|connection|transfer-encoding|upgrade|te|trailer|keep-alive|proxy-.*"
     r"|webhook-.*|wadial-.*|bridge-signature",
@@ -40,12 +40,12 @@ def event_names(body: Body, *names: str) -> tuple[str, ...]:
         InvalidRequest: it is no list of names.
     """
     listed = body.optional_list(*names) or []
-    if len(listed) > MOST_EVENTS or not all(
+    if len(listed) > MAX_EVENTS or not all(
         isinstance(name, str) and _EVENT.fullmatch(name) for name in listed
     ):
         name = body.spelt(*names)
         raise InvalidRequest(
-            f"{name}: expected a list of at most {MOST_EVENTS} event names", field=name
+            f"{name}: expected a list of at most {MAX_EVENTS} event names", field=name
         )
     return tuple(listed)
 
@@ -57,17 +57,17 @@ def extra_headers(body: Body) -> dict[str, str]:
         InvalidRequest: they are no headers, or not the customer's to set.
     """
     headers = body.optional_object("headers") or {}
-    good = len(headers) <= MOST_HEADERS and all(
+    good = len(headers) <= MAX_HEADERS and all(
         _NAME.fullmatch(name)
         and not OURS.fullmatch(name)
         and isinstance(value, str)
-        and len(value) <= LONGEST_VALUE
+        and len(value) <= MAX_VALUE
         and _VALUE.fullmatch(value)
         for name, value in headers.items()
     )
     if not good:
         raise InvalidRequest(
-            f"headers: expected at most {MOST_HEADERS} names with values of printable ASCII, "
+            f"headers: expected at most {MAX_HEADERS} names with values of printable ASCII, "
             "none of which describes the message itself",
             field="headers",
         )
@@ -98,7 +98,7 @@ def page(request: web.Request, *, start: str = "offset") -> tuple[int, int]:
         InvalidRequest: naming the parameter that is wrong.
     """
     return _number(request, start, 0, least=0, most=2**53), _number(
-        request, "limit", 20, least=1, most=LARGEST_PAGE
+        request, "limit", 20, least=1, most=MAX_PAGE
     )
 
 

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import Body, read_body
-from bridge.api.faces import wadial_words
-from bridge.api.faces.chirp_commands import of_test_key
+from bridge.api.faces.chirp.commands import of_test_key
+from bridge.api.faces.wadial import words as wadial_words
 from bridge.api.keys import DATABASE, HTTP, KEYS, SITE, WEBHOOKS
 from bridge.api.webhook_fields import active, event_names, extra_headers, new_secret, numbers, page
 from bridge.call.model import LineName
@@ -25,7 +25,7 @@ from bridge.errors import InvalidRequest, about_field
 from bridge.net import deliveries, endpoints
 from bridge.net.deliveries import Dead
 from bridge.net.endpoints import Endpoint
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.webhook import Format, Style, native
 
 SLOTS: Final[Mapping[str, Style]] = {
@@ -303,7 +303,7 @@ def _told_wadial(endpoint: Endpoint) -> dict[str, Any]:
         "url": endpoint.url,
         "events": list(endpoint.events),
         "active": endpoint.active,
-        "createdAt": moment(datetime.fromtimestamp(endpoint.created_at, UTC)),
+        "createdAt": iso8601(datetime.fromtimestamp(endpoint.created_at, UTC)),
     }
 
 
@@ -318,7 +318,7 @@ def _told_dead(one: Dead) -> dict[str, Any]:
         "endpoint": one.endpoint,
         "attempts": one.attempts,
         "error": one.error,
-        "diedAt": moment(datetime.fromtimestamp(one.dead_at, UTC)),
+        "diedAt": iso8601(datetime.fromtimestamp(one.dead_at, UTC)),
         "event": native(one.notice),
     }
 

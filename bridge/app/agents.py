@@ -3,16 +3,16 @@
 from aiohttp import web
 
 from bridge.agent.providers import Models, ProviderLimits
-from bridge.agent.script import Manners
+from bridge.agent.talk_settings import TalkSettings
 from bridge.agent.turns import TurnLimits
-from bridge.agent.voice import Voices, silero
+from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.api.keys import AGENTS, HTTP, LINES, MANAGER, METRICS
 from bridge.app.lines import demonstrations_of
-from bridge.node.agent import Agents, AgentWays, casting
+from bridge.node.agent import Agents, AgentSettings, agent_profiles
 from bridge.settings import Agent, Settings
 
 
-def talk(application: web.Application, settings: Settings) -> Agents:
+def build_agents(application: web.Application, settings: Settings) -> Agents:
     """Give the application its agents."""
     common = ways_of(settings.agent)
     own = {
@@ -21,21 +21,21 @@ def talk(application: web.Application, settings: Settings) -> Agents:
     application[AGENTS] = agents = Agents(
         application[MANAGER],
         application[LINES],
-        part=casting(
+        part=agent_profiles(
             application[HTTP],
             ways=lambda line: own.get(line, common),
             demos=demonstrations_of(settings).keys(),
         ),
-        voices=Voices(silero(), most=settings.agent.voices),
+        voices=VoiceDetectors(silero(), most=settings.agent.voices),
         observer=application[METRICS].agents,
     )
     return agents
 
 
-def ways_of(agent: Agent) -> AgentWays:
-    """Read how agents talk."""
-    return AgentWays(
-        Manners(
+def ways_of(agent: Agent) -> AgentSettings:
+    """Read how agents build_agents."""
+    return AgentSettings(
+        TalkSettings(
             fallback=agent.fallback,
             nudge=agent.nudge,
             nudges=agent.nudges,

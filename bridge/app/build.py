@@ -12,9 +12,9 @@ from aiohttp import web
 from bridge import __version__
 from bridge.api import forward
 from bridge.api.auth import Keys, Tickets
-from bridge.api.body import MOST_BYTES
+from bridge.api.body import MAX_BYTES
 from bridge.api.events import settle, tell
-from bridge.api.faces.chirp_parties import APPS
+from bridge.api.faces.chirp.parties import APPS
 from bridge.api.keys import (
     BROWSERS,
     CONNECTIONS,
@@ -32,8 +32,8 @@ from bridge.api.keys import (
     RECORDINGS,
     SIBLINGS,
     SITE,
-    STRANGERS,
     TICKETS,
+    UNAUTHENTICATED,
     Site,
 )
 from bridge.api.large_bodies import LARGE, LargeBodies, bound_large_bodies
@@ -44,9 +44,9 @@ from bridge.api.routes import ROUTES
 from bridge.api.scopes import Scopes
 from bridge.api.siblings import node_application
 from bridge.api.simulator import SIMULATOR
-from bridge.api.strangers import Strangers
+from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.api.use import note_use
-from bridge.app.agents import talk
+from bridge.app.agents import build_agents
 from bridge.app.lines import (
     MadeLines,
     line_count,
@@ -56,8 +56,14 @@ from bridge.app.lines import (
 )
 from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
-from bridge.app.services import collect, gateway_lines, play, reach_out, speak_to_meta
-from bridge.audio.rung import Effort
+from bridge.app.services import (
+    build_cloud_provider,
+    build_digit_collection,
+    build_http,
+    build_playback,
+    gateway_lines,
+)
+from bridge.audio.encoder_level import EncoderBudget
 from bridge.call.limits import CallLimits
 from bridge.call.notices import CallEvent
 from bridge.call.shares import Shares
@@ -77,24 +83,24 @@ from bridge.node.browsers import Browsers
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import Shared
-from bridge.node.engine import Engine
 from bridge.node.events import EventLog
+from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.listener import MAX_DESCRIPTORS
 from bridge.node.load import Load
 from bridge.node.manager import Manager
-from bridge.node.providers import Providers
 from bridge.node.pulse import pulse
-from bridge.node.simulator import SPEECH, SimulatorProvider
-from bridge.node.tasks import Tasks
-from bridge.rtc.ice import Limits
+from bridge.providers.base import Providers
+from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
+from bridge.rtc.ice import Timeouts
 from bridge.rtc.ports import PortPool
 from bridge.settings import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
+from bridge.tasks import Tasks
 
 WEB_ROOT = Path(__file__).parent.parent.parent / "web"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodePosition:
     """Which of several nodes this one is."""
 
     index: int
@@ -127,8 +133,8 @@ class Bridge:
 def build(
     settings: Settings,
     *,
-    patience: Limits | None = None,
-    place: Place | None = None,
+    patience: Timeouts | None = None,
+    place: NodePosition | None = None,
     descriptors: int = MAX_DESCRIPTORS,
 ) -> Bridge:
     """Make every object of a bridge; must be called within the running loop.
@@ -154,7 +160,7 @@ def build(
     providers = Providers([simulator])
     limits = settings.limits
     directory = _directory(settings, place) if place else None
-    effort = Effort()
+    effort = EncoderBudget()
     load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
     listeners: list[Callable[[CallEvent], None]] = []
@@ -168,7 +174,7 @@ def build(
         observer=metrics.events,
         told_of_calls=engine.lines.told_of_calls,
     )
-    peers = make_peers(settings, ports, effort=effort, patience=patience or Limits())
+    peers = make_peers(settings, ports, effort=effort, patience=patience or Timeouts())
     manager = Manager(
         dialer=providers,
         clock=clock,
@@ -189,25 +195,25 @@ def build(
     engine.serve(manager)
     application = _application(directory, limits.requests_per_minute)
     application[DATABASE] = database
-    _know_lines(application, engine)
+    _build_lines(application, engine)
     application[EVENTS], application[APPS] = events, made_lines.apps
     application[METRICS] = metrics
     _carry_calls(application, manager, peers.browser, settings)
-    reach_out(application, settings)
-    play(application, settings)
+    build_http(application, settings)
+    build_playback(application, settings)
     application[RECORDINGS] = recordings(application, settings)
     listeners += [
         events.publish,
         application[RECORDINGS].happened,
-        talk(application, settings).happened,
-        collect(application).happened,
+        build_agents(application, settings).happened,
+        build_digit_collection(application).happened,
     ]
     application[PORTS], application[SIMULATOR] = ports, simulator
     background = Tasks()
-    background.spawn(_admit(application, settings, descriptors).run(), name="slow readers")
+    background.spawn(_build_auth(application, settings, descriptors).run(), name="slow readers")
     gateways = gateway_lines(application, settings)
     providers.add(gateways)
-    speak_to_meta(application, settings, providers, peers.whatsapp)
+    build_cloud_provider(application, settings, providers, peers.whatsapp)
     gateways.start(manager, background, first=place is None or place.index == 0)
     if directory:
         _take_over(directory, manager)
@@ -231,17 +237,17 @@ def _carry_calls(
     )
 
 
-def _know_lines(application: web.Application, engine: Engine) -> None:
+def _build_lines(application: web.Application, engine: InboundPolicy) -> None:
     application[LINES], application[LINE_BOOK] = engine.lines, engine.book
     application.on_startup.append(lambda app: app[LINES].reload())
     application.on_startup.append(lambda app: app[LINE_BOOK].reload())
 
 
-def _admit(application: web.Application, settings: Settings, descriptors: int) -> Connections:
+def _build_auth(application: web.Application, settings: Settings, descriptors: int) -> Connections:
     """Say who may ask, from where, and what browsers are told of the network."""
     observer = application[METRICS].http
     proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
-    application[STRANGERS] = strangers = Strangers(
+    application[UNAUTHENTICATED] = strangers = UnauthenticatedLimit(
         requests=settings.limits.stranger_requests, proxies=proxies, observer=observer
     )
     application[CONNECTIONS] = Connections(
@@ -290,7 +296,7 @@ def _manager_limits(settings: Settings) -> ManagerLimits:
     )
 
 
-def _directory(settings: Settings, place: Place) -> Shared:
+def _directory(settings: Settings, place: NodePosition) -> Shared:
     limits = settings.limits
     folder = Path(settings.data.dir) / FOLDER
     return Shared(
@@ -306,7 +312,7 @@ def _application(directory: Shared | None, requests_per_minute: int) -> web.Appl
     forwarding = () if directory is None else (forward.spend, forward.pass_on)
     application = web.Application(
         middlewares=(*IN_ORDER, bound_large_bodies, settle, *forwarding, note_use),
-        client_max_size=MOST_BYTES,
+        client_max_size=MAX_BYTES,
     )
     application.add_routes(ROUTES)
     application.on_response_prepare.append(protect)

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from bridge.api.faces.chirp_parties import App
+from bridge.api.faces.chirp.parties import App
 from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.line_settings import TEST_KEY, TEST_LINE, Line
 from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.directory import Shared
-from bridge.node.engine import Engine
+from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundMode, LineConfig
 from bridge.settings import (
@@ -142,13 +142,13 @@ def make_engine(
     made: MadeLines,
     *,
     publish: Callable[[CallEvent], None],
-) -> Engine:
+) -> InboundPolicy:
     """Make the engines of all lines, and the book that says which lines there are."""
     siblings = directory.siblings if directory else None
     numbers = {line: app.numbers for line, app in made.apps.items()}
     book = LineBook(database, keys_of(settings), numbers, siblings=siblings)
     book.follow_changes(made.changed)
-    return Engine(
+    return InboundPolicy(
         database,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
         fresh=demonstrations_of(settings),

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.audio import opus
-from bridge.audio.rung import Effort
+from bridge.audio.encoder_level import EncoderBudget
 from bridge.legs.webrtc import PeerFactory
 from bridge.rtc import libopus
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
 from bridge.settings import (
@@ -32,7 +32,9 @@ class Peers:
     whatsapp: PeerFactory
 
 
-def make_peers(settings: Settings, ports: PortPool, *, effort: Effort, patience: Limits) -> Peers:
+def make_peers(
+    settings: Settings, ports: PortPool, *, effort: EncoderBudget, patience: Timeouts
+) -> Peers:
     """Load libopus and make both kinds of peers.
 
     Raises:

@@ -8,8 +8,8 @@ from aiohttp import web
 from bridge.api.keys import DATABASE, EVENTS, LINES, MANAGER, METRICS, PLAYBACKS
 from bridge.errors import SettingsError
 from bridge.media.archive import Archive, Rules, owner_of
+from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
-from bridge.media.room import Room
 from bridge.net.storage import Account, Bucket
 from bridge.node.announcement import Announcement, beep
 from bridge.node.recording import Recordings
@@ -35,7 +35,7 @@ def recordings(application: web.Application, settings: Settings) -> Recordings:
     sound = _consent(wanted.consent, root_of(settings), data)
     rules = RecordingRules(
         files=media_folder(application, settings),
-        room=Room(data, int(wanted.least_free_mb * 1_000_000)),
+        room=DiskSpace(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
         captures=wanted.wadial and not wanted.exclusive,
         redirect=s3.redirect,

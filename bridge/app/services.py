@@ -6,6 +6,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge.api.body import BODY_SECONDS
+from bridge.api.cloud import MAX_WEBHOOKS_BYTES, WEBHOOK_READS, WHATSAPP
 from bridge.api.gateway import GATEWAY
 from bridge.api.keys import (
     ASSETS,
@@ -21,7 +22,6 @@ from bridge.api.keys import (
     STREAMS,
 )
 from bridge.api.reads import LARGE_READS, MAX_LARGE_READS, Reads
-from bridge.api.whatsapp import MAX_WEBHOOKS_BYTES, WEBHOOK_READS, WHATSAPP
 from bridge.app.lines import line_count, lines_of
 from bridge.app.recordings import media_folder
 from bridge.call.shares import Shares
@@ -29,25 +29,25 @@ from bridge.legs.webrtc import PeerFactory
 from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds
+from bridge.net.cloud_store import CloudStore
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard, read_address
 from bridge.net.http import Http
 from bridge.net.interfaces import Interfaces
 from bridge.net.resolver import Dns
-from bridge.net.whatsapp_store import WhatsAppStore
 from bridge.net_settings import networks
-from bridge.node import gateway_memory
-from bridge.node.cloud_lines import cloud_provider
 from bridge.node.digits import Digits
-from bridge.node.gateway import GatewayProvider
 from bridge.node.playback import Playbacks
-from bridge.node.providers import Providers
 from bridge.node.streams import Streams
-from bridge.node.tasks import Tasks
+from bridge.providers.base import Providers
+from bridge.providers.cloud.lines import cloud_provider
+from bridge.providers.gateway import memory
+from bridge.providers.gateway.provider import GatewayProvider
 from bridge.settings import Limits, Settings
+from bridge.tasks import Tasks
 
 
-def reach_out(application: web.Application, settings: Settings) -> None:
+def build_http(application: web.Application, settings: Settings) -> None:
     """Give the application its way to other servers."""
     application[HTTP] = http = Http(
         guard_of(settings),
@@ -74,7 +74,7 @@ def guard_of(settings: Settings) -> Guard:
     )
 
 
-def speak_to_meta(
+def build_cloud_provider(
     application: web.Application, settings: Settings, providers: Providers, peer: PeerFactory
 ) -> None:
     """Give the application the lines of Meta's Cloud API."""
@@ -103,7 +103,7 @@ def speak_to_meta(
     application.on_shutdown.append(close)
 
 
-def play(application: web.Application, settings: Settings) -> None:
+def build_playback(application: web.Application, settings: Settings) -> None:
     """Give the application what it plays, and how."""
     data = Path(settings.data.dir)
     limits = settings.limits
@@ -150,7 +150,7 @@ def _asset_quota(limits: Limits) -> AssetQuota:
     return AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
 
 
-def collect(application: web.Application) -> Digits:
+def build_digit_collection(application: web.Application) -> Digits:
     """Give the application what collects digits."""
     digits = Digits(
         application[MANAGER], application[PLAYBACKS], publish=application[EVENTS].publish
@@ -167,10 +167,10 @@ def collect(application: web.Application) -> Digits:
 def gateway_lines(application: web.Application, settings: Settings) -> GatewayProvider:
     """Give the application the lines that have a gateway engine."""
     directory = application.get(DIRECTORY)
-    store = WhatsAppStore(
+    store = CloudStore(
         application[DATABASE],
         node=directory.node if directory else 0,
-        kept_seconds=gateway_memory.KEPT_SECONDS,
+        kept_seconds=memory.KEPT_SECONDS,
     )
     engines = {
         name: gateway_engine(

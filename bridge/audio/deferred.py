@@ -7,7 +7,7 @@ from typing import Final
 from bridge.audio.frame import SILENCE, Frame
 from bridge.audio.playout import Playout
 
-MOST_KEPT: Final = 250
+MAX_KEPT: Final = 250
 """Five seconds of one source; beyond that the oldest go."""
 
 
@@ -24,7 +24,7 @@ class Deferred:
     def push(self, frame: Frame, now: float) -> None:
         """Put a frame by."""
         self._kept.append((frame, now))
-        if len(self._kept) > MOST_KEPT:
+        if len(self._kept) > MAX_KEPT:
             self._kept.popleft()
             self.dropped += 1
 

@@ -15,8 +15,8 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
 
 # Opus packets last at most 120 ms (RFC 6716 §3.2.5) and carry frames of at most 1275 bytes.
-_LONGEST_SAMPLES: Final = 1920
-_LONGEST_PACKET: Final = 1275
+_MAX_SAMPLES: Final = 1920
+_MAX_PACKET: Final = 1275
 
 _ffi = cffi.FFI()
 # Samples go in as `char` rather than `opus_int16`: the call is the same, and `bytes` then need no
@@ -129,7 +129,7 @@ class Decoder:
             raise LocalProtocolError(f"opus_decoder_create: {opus.error(error[0])}")
         self._opus = opus
         self._handle = _ffi.gc(handle, lib.opus_decoder_destroy)
-        self._pcm = _ffi.new("int16_t[]", _LONGEST_SAMPLES)
+        self._pcm = _ffi.new("int16_t[]", _MAX_SAMPLES)
         self._view = _ffi.buffer(self._pcm)
         self._decode = lib.opus_decode
 
@@ -143,7 +143,7 @@ class Decoder:
         if not payload:
             raise RemoteProtocolError("empty Opus packet")
         decode = self._decode  # a call of an attribute that is no method is slow
-        samples = decode(self._handle, payload, len(payload), self._pcm, _LONGEST_SAMPLES, 0)
+        samples = decode(self._handle, payload, len(payload), self._pcm, _MAX_SAMPLES, 0)
         if samples < 0:
             raise RemoteProtocolError(f"Opus packet: {self._opus.error(samples)}")
         pcm: bytes = self._view[: 2 * samples]
@@ -178,7 +178,7 @@ class Decoder:
         self._opus.lib.opus_decoder_ctl(self._handle, _RESET_STATE)
 
     def _lost(self, packet: Any, size: int, samples: int) -> bytes:  # noqa: ANN401  (NULL or bytes)
-        wanted = min(samples, _LONGEST_SAMPLES) // 40 * 40
+        wanted = min(samples, _MAX_SAMPLES) // 40 * 40
         made = self._decode(self._handle, packet, size, self._pcm, wanted, 1 if size else 0)
         if made < 0:
             raise RemoteProtocolError(f"Opus packet: {self._opus.error(made)}")
@@ -199,7 +199,7 @@ class Encoder:
             raise LocalProtocolError(f"opus_encoder_create: {opus.error(error[0])}")
         self._opus = opus
         self._handle = _ffi.gc(handle, lib.opus_encoder_destroy)
-        self._packet = _ffi.new("unsigned char[]", _LONGEST_PACKET)
+        self._packet = _ffi.new("unsigned char[]", _MAX_PACKET)
         self._view = _ffi.buffer(self._packet)
         self._encode = lib.opus_encode
         self.settings = settings
@@ -242,7 +242,7 @@ class Encoder:
         if len(pcm) != FRAME_BYTES:
             raise LocalProtocolError(f"a frame has {FRAME_BYTES} bytes, not {len(pcm)}")
         encode = self._encode  # as above
-        size = encode(self._handle, pcm, FRAME_SAMPLES, self._packet, _LONGEST_PACKET)
+        size = encode(self._handle, pcm, FRAME_SAMPLES, self._packet, _MAX_PACKET)
         if size < 0:
             raise LocalProtocolError(f"opus_encode: {self._opus.error(size)}")
         packet: bytes = self._view[:size]

@@ -10,7 +10,7 @@ RTP_RATE: Final = 48_000
 
 _LONGEST: Final = 5760
 
-_LONGEST_DTX: Final = 2
+_MAX_DTX: Final = 2
 """Bytes; what an encoder gives for a frame that need not be sent is no longer."""
 
 # Frame sizes in samples at 48 kHz by configuration number: SILK 0-11, hybrid 12-15, CELT 16-31.
@@ -58,7 +58,7 @@ def duration(payload: bytes) -> int:
 
 def is_plain(payload: bytes) -> bool:
     """Tell whether a packet holds exactly one mono frame of 20 ms, with sound in it (no DTX)."""
-    return len(payload) > _LONGEST_DTX and payload[0] & 7 == 0 and DURATIONS[payload[0]] == 960
+    return len(payload) > _MAX_DTX and payload[0] & 7 == 0 and DURATIONS[payload[0]] == 960
 
 
 def frame_duration(payload: bytes) -> int:

@@ -11,7 +11,7 @@ PAUSE_SECONDS: Final = 0.5
 """A sender that watches the queue pauses when this much waits."""
 RESUME_SECONDS: Final = 0.25
 """It goes on when this little is left."""
-MOST_MARKS: Final = 1000
+MAX_MARKS: Final = 1000
 """So many marks wait at most; of more, the oldest is told at once."""
 
 _SECOND_BYTES: Final = 2 * SAMPLE_RATE
@@ -82,7 +82,7 @@ class PacedQueue:
             self._reached.append(name)
             return
         self._marks.append(_Mark(self._begin + len(self._sound), name))
-        if len(self._marks) > MOST_MARKS:
+        if len(self._marks) > MAX_MARKS:
             self._reached.append(self._marks.popleft().name)
 
     def reached(self) -> list[str]:

@@ -13,9 +13,9 @@ OFF_LOSS: Final = 0.005
 OFF_SECONDS: Final = 30.0
 """Reports under `OFF_LOSS` for so long switch it off."""
 
-LEAST_EXPECTED: Final = 10
+MIN_EXPECTED: Final = 10
 """Percent: told less, libopus puts FEC into no packet at the rates used here."""
-MOST_EXPECTED: Final = 40
+MAX_EXPECTED: Final = 40
 
 
 class Protection:
@@ -53,4 +53,4 @@ class Protection:
 
 
 def _expected(loss: float) -> int:
-    return min(max(LEAST_EXPECTED, round(100 * loss)), MOST_EXPECTED)
+    return min(max(MIN_EXPECTED, round(100 * loss)), MAX_EXPECTED)

@@ -15,7 +15,7 @@ KAISER_BETA: Final = 7.5
 """More than 75 dB of what would be folded back into the sound is taken away."""
 BLOCK: Final = 512
 """So many samples are made at once: the working memory stays small however long a piece is."""
-MOST_PHASES: Final = 8
+MAX_PHASES: Final = 8
 """Up to so many, as between the rates of telephony, a whole round of them is made at once."""
 
 _Floats: TypeAlias = NDArray[np.float32]
@@ -54,7 +54,7 @@ class Resampler:
         same = self._up == self._down
         self._coefficients = np.ones((1, 1), np.float32) if same else _design(self._up, self._down)
         self._taps = self._coefficients.shape[1]
-        few = range(self._up if max(self._up, self._down) <= MOST_PHASES else 0)
+        few = range(self._up if max(self._up, self._down) <= MAX_PHASES else 0)
         self._matrices = [_matrix(self._coefficients, self._down, phase) for phase in few]
         """For each phase of a first sample; none where there would be too many."""
         self._spare: _Floats = np.zeros(self._taps + 2 * self._down, np.float32)

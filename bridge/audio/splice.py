@@ -24,12 +24,12 @@ _FALL: Final = np.float32(1.0) - _RISE
 _GAINS: Final = (1.0, 0.8, 0.45, 0.0)
 """The volume of stand-in sound after each frame of it."""
 
-_SHORTEST_PITCH: Final = 32
+_MIN_PITCH: Final = 32
 """Samples of 500 Hz."""
-_LONGEST_PITCH: Final = FRAME_SAMPLES
+_MAX_PITCH: Final = FRAME_SAMPLES
 """Samples of 50 Hz."""
 _TEMPLATE: Final = 160
-_LEAST_LIKENESS: Final = 0.5
+_MIN_LIKENESS: Final = 0.5
 _STEP: Final = 32
 
 
@@ -108,11 +108,11 @@ def _join(a: Samples, b: Samples, seam: int) -> Samples:
 def _pitch(past: Samples) -> int:
     """Return how many samples ago the sound was most like now; a frame when it has no pitch."""
     template = past[-_TEMPLATE:]
-    start = len(past) - _TEMPLATE - _LONGEST_PITCH
-    stretch = past[start : len(past) - _SHORTEST_PITCH]
+    start = len(past) - _TEMPLATE - _MAX_PITCH
+    stretch = past[start : len(past) - _MIN_PITCH]
     products = np.correlate(stretch, template, "valid")
     power = np.cumsum(np.concatenate((np.zeros(1, np.float32), stretch * stretch)))
     energies = np.maximum(power[_TEMPLATE:] - power[:-_TEMPLATE], 1.0)
     likeness = products / np.sqrt(energies * max(float(template.dot(template)), 1.0))
     best = int(np.argmax(likeness))
-    return _LONGEST_PITCH - best if likeness[best] >= _LEAST_LIKENESS else FRAME_SAMPLES
+    return _MAX_PITCH - best if likeness[best] >= _MIN_LIKENESS else FRAME_SAMPLES

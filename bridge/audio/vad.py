@@ -9,8 +9,8 @@ from bridge.audio.level import level
 _WINDOW_FRAMES: Final = 100
 """2 s: speech dips to the background within it many times, steady noise never."""
 _FIRST_FLOOR: Final = -60.0
-_LOWEST_FLOOR: Final = -70.0
-_HIGHEST_FLOOR: Final = -35.0
+_MIN_FLOOR: Final = -70.0
+_MAX_FLOOR: Final = -35.0
 """So that what is louder than -26 dBov is always a voice, be it a steady tone."""
 _MARGIN: Final = 9.0
 """dB above the floor that count as voice."""
@@ -37,7 +37,7 @@ class Vad:
     @property
     def noise_dbov(self) -> float:
         """The level of the background as it is believed to be."""
-        return min(max(min(self._levels), _LOWEST_FLOOR), _HIGHEST_FLOOR)
+        return min(max(min(self._levels), _MIN_FLOOR), _MAX_FLOOR)
 
     @property
     def speaking(self) -> bool:

@@ -29,18 +29,18 @@ from bridge.audio.mixer import mix, mix_many
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.playout import Playout
 from bridge.call.ends import Sink, Source
-from bridge.call.model import LegId, Pace, Road
+from bridge.call.model import Cadence, DeliveryPath, LegId
 
 RETURN_SECONDS: Final = 5.0
 """For how long a sink must not have needed frames before packets are relayed to it again."""
 
-LONGEST_CATCH_UP: Final = 2.0
+MAX_CATCH_UP: Final = 2.0
 """So many seconds are caught up with at once; what lies before is left out."""
 
 PAUSE_SECONDS: Final = 2.0
 """For how much longer a pause of speech is waited for."""
 
-_RELAY: Final = Road.RELAY  # looked up once: it is asked for with every packet
+_RELAY: Final = DeliveryPath.RELAY  # looked up once: it is asked for with every packet
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +50,7 @@ class _Party:
     source: Source
     sink: Sink
     hears: tuple[LegId, ...] = ()
-    road: Road = Road.PCM
+    road: DeliveryPath = DeliveryPath.PCM
     relay_at: float = -math.inf
     """When packets may be relayed to the sink again."""
     epoch: int = 0
@@ -71,7 +71,7 @@ class _Party:
     @property
     def clocked(self) -> bool:
         """Whether the sink is served by `tick`."""
-        return self.road is Road.CLOCK
+        return self.road is DeliveryPath.CLOCK
 
 
 class Bus:
@@ -101,11 +101,11 @@ class Bus:
         self._retired_concealed = 0
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> Cadence:
         """How often, and by what, sinks are to be served."""
         if not self._served:
-            return Pace.NEVER
-        return Pace.SELDOM if self._patient else Pace.EVERY_FRAME
+            return Cadence.NEVER
+        return Cadence.BATCHED if self._patient else Cadence.EVERY_FRAME
 
     @property
     def late(self) -> int:
@@ -123,7 +123,7 @@ class Bus:
         """Frames that playout buffers made up because none had come in time, of all there were."""
         return self._retired_concealed + sum(playout.concealed for playout in self.playouts())
 
-    def road(self, leg_id: LegId) -> Road | None:
+    def road(self, leg_id: LegId) -> DeliveryPath | None:
         """How a leg is served what it hears; None when it hears nobody."""
         party = self._parties.get(leg_id)
         return None if party is None or not party.hears else party.road
@@ -175,13 +175,13 @@ class Bus:
             self._duck(party)
             before, party.road = party.road, self._choose_road(party)
             if party.clocked:
-                party.epoch += before is not Road.CLOCK
-            elif before is Road.CLOCK:
-                party.road = Road.PCM
+                party.epoch += before is not DeliveryPath.CLOCK
+            elif before is DeliveryPath.CLOCK:
+                party.road = DeliveryPath.PCM
                 party.relay_at = now + RETURN_SECONDS
                 returned.append(party)
             elif party.relay_at > now:
-                party.road = Road.PCM
+                party.road = DeliveryPath.PCM
         self._plan(now)
         for leg_id, party in self._parties.items():
             if party.source.timed:
@@ -214,7 +214,7 @@ class Bus:
         """Do in one go what `tick` would have done every 20 ms, where all who hear can wait."""
         if not self._patient or self._due > now:
             return
-        ticks = [max(self._due, now - LONGEST_CATCH_UP)]
+        ticks = [max(self._due, now - MAX_CATCH_UP)]
         while (due := ticks[-1] + FRAME_SECONDS) <= now:
             ticks.append(due)
         self._due = due
@@ -241,16 +241,20 @@ class Bus:
             if party.playout is not None
         }
 
-    def _choose_road(self, party: _Party) -> Road:
+    def _choose_road(self, party: _Party) -> DeliveryPath:
         """Choose the best road for a sink, whatever road it was on."""
         if party.sink.steady or party.ducking is not None:
-            return Road.CLOCK
+            return DeliveryPath.CLOCK
         if not party.hears:
-            return Road.PCM
+            return DeliveryPath.PCM
         source = self._parties[party.hears[0]].source
         if len(party.hears) > 1 or not source.timed:
-            return Road.CLOCK
-        return Road.RELAY if source.relays and party.sink.packets is not None else Road.PCM
+            return DeliveryPath.CLOCK
+        return (
+            DeliveryPath.RELAY
+            if source.relays and party.sink.packets is not None
+            else DeliveryPath.PCM
+        )
 
     def _plan(self, now: float) -> None:
         """Set what `tick` does: it runs fifty times a second, and the table changes seldom."""
@@ -323,12 +327,14 @@ class Bus:
     def _connect(self, leg_id: LegId, party: _Party) -> None:
         """Point a timed source at all who hear it, each by its road."""
         hearers = self._hearers(leg_id)
-        takers: list[Push] = [other.sink.push for other in hearers if other.road is Road.PCM]
+        takers: list[Push] = [
+            other.sink.push for other in hearers if other.road is DeliveryPath.PCM
+        ]
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
             takers.append(party.deferred.push if self._patient else party.playout.push)
-        relayed = [other for other in hearers if self._choose_road(other) is Road.RELAY]
+        relayed = [other for other in hearers if self._choose_road(other) is DeliveryPath.RELAY]
         relay = _Relay(relayed, lambda: self._connect(leg_id, party)) if relayed else None
         party.source.attach(_fan_out(takers), relay)
 
@@ -366,7 +372,7 @@ class _Relay:
             if not taken:
                 party.relay_at = now + RETURN_SECONDS
             if taken is not relayed:
-                party.road = Road.RELAY if taken else Road.PCM
+                party.road = DeliveryPath.RELAY if taken else DeliveryPath.PCM
                 moved = True
         if moved:
             self._moved()
@@ -378,7 +384,7 @@ class _Relay:
 
     @property
     def loss_ratio(self) -> float:
-        relayed = [packets for party, packets in self._packets if party.road is Road.RELAY]
+        relayed = [packets for party, packets in self._packets if party.road is DeliveryPath.RELAY]
         return max((packets.loss_ratio for packets in relayed), default=0.0)
 
 

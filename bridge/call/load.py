@@ -6,7 +6,7 @@ process used. Both thresholds of a step lie apart, so that it is not taken and t
 
 from typing import Final
 
-from bridge.audio.rung import Rung
+from bridge.audio.encoder_level import EncoderLevel
 
 OVERLOAD_LAG: Final = 0.020
 """A whole frame late: from here on calls suffer."""
@@ -46,7 +46,7 @@ class LoadPolicy:
             patience: Seconds of unbroken overload after which no new call is taken; 0 = never.
         """
         self._patience = patience
-        self.rung = Rung.NORMAL
+        self.rung = EncoderLevel.NORMAL
         """What encoders may cost."""
         self.refusing = False
         """Whether new calls are refused."""
@@ -69,19 +69,19 @@ class LoadPolicy:
             now=now,
         )
         if self._patience:
-            self._admit(overloaded=lag > OVERLOAD_LAG or cpu > OVERLOAD_CPU, now=now)
+            self._build_auth(overloaded=lag > OVERLOAD_LAG or cpu > OVERLOAD_CPU, now=now)
 
     def _step(self, *, strained: bool, calm: bool, now: float) -> None:
         self._strained_since = _since(self._strained_since, now, holds=strained)
         self._calm_since = _since(self._calm_since, now, holds=calm)
-        if _lasts(self._strained_since, STRAIN_SECONDS, now) and self.rung < max(Rung):
-            self.rung = Rung(self.rung + 1)
+        if _lasts(self._strained_since, STRAIN_SECONDS, now) and self.rung < max(EncoderLevel):
+            self.rung = EncoderLevel(self.rung + 1)
             self._strained_since = now
-        elif _lasts(self._calm_since, CALM_SECONDS, now) and self.rung > min(Rung):
-            self.rung = Rung(self.rung - 1)
+        elif _lasts(self._calm_since, CALM_SECONDS, now) and self.rung > min(EncoderLevel):
+            self.rung = EncoderLevel(self.rung - 1)
             self._calm_since = now
 
-    def _admit(self, *, overloaded: bool, now: float) -> None:
+    def _build_auth(self, *, overloaded: bool, now: float) -> None:
         self._over_since = _since(self._over_since, now, holds=overloaded)
         self._eased_since = _since(self._eased_since, now, holds=not overloaded)
         if _lasts(self._over_since, self._patience, now):

@@ -85,7 +85,7 @@ class LegKind(StrEnum):
         return self is not LegKind.GATEWAY
 
 
-class Road(StrEnum):
+class DeliveryPath(StrEnum):
     """How a leg is served what it hears."""
 
     RELAY = "relay"
@@ -96,13 +96,13 @@ class Road(StrEnum):
     """A frame every 20 ms."""
 
 
-class Pace(StrEnum):
+class Cadence(StrEnum):
     """How often those are to be served who are not served as packets arrive."""
 
     NEVER = "never"
     """There are none."""
     EVERY_FRAME = "every frame"
-    SELDOM = "seldom"
+    BATCHED = "seldom"
     """All of them can wait for what they hear."""
 
 
@@ -245,7 +245,7 @@ class LegFigures:
     kind: LegKind
     party: Party
     statistics: LegStatistics
-    road: Road | None = None
+    road: DeliveryPath | None = None
     """How it is served what it hears; None when it hears nobody, or is gone."""
 
 

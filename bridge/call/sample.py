@@ -6,7 +6,7 @@ from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample
 
-_LEAST_BITRATE: Final = 24_000
+_MIN_BITRATE: Final = 24_000
 """Bits a second that the estimate takes for granted: pauses take fewer, and sound no worse."""
 
 
@@ -90,4 +90,4 @@ def _silent(old: ReceivedAudio | SentAudio, new: ReceivedAudio | SentAudio) -> f
 
 
 def _bitrate(octets: int, seconds: float) -> int:
-    return max(_LEAST_BITRATE, round(8 * octets / seconds)) if seconds > 0 else _LEAST_BITRATE
+    return max(_MIN_BITRATE, round(8 * octets / seconds)) if seconds > 0 else _MIN_BITRATE

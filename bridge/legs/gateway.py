@@ -23,7 +23,7 @@ from bridge.call.events import (
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError, CallNotFound
 from bridge.legs.gateway_media import GatewayMedia
-from bridge.net.gateway import Engine
+from bridge.net.gateway import GatewayEngine
 from bridge.wire.gateway import Backlog, Complained, EngineCall, Moved, Phase, Ready
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ SILENT_AFTER_SECONDS: Final = 2.0
 LIVED_SECONDS: Final = 1.0
 """A socket that was open for less counts as one that did not open."""
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
-_LONGEST_PAUSE: Final = 1.5
+_MAX_PAUSE: Final = 1.5
 
 _WANTED: Final = {"reject": EndReason.REJECTED, "terminate": EndReason.REMOTE_HANGUP}
 """What the engine's events say about the end of a call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long what may come back is waited for, in seconds."""
 
     socket: float = 20.0
@@ -84,18 +84,18 @@ class GatewayLeg:
         self,
         leg_id: LegId,
         *,
-        engine: Engine,
+        engine: GatewayEngine,
         follower: Follower,
         call_id: str,
         inbound: bool,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         self.leg_id = leg_id
         self._engine = engine
         self._follower = follower
         self._call_id = call_id
         self._inbound = inbound
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._loop = asyncio.get_running_loop()
         self._media = GatewayMedia(engine.media)
         self._began = self._loop.time()
@@ -146,7 +146,7 @@ class GatewayLeg:
             self._accepted.set()
 
     async def decline(self, peer: str, message: str) -> bool:
-        """Have the engine decline the call with a message; see `net.gateway.Engine.decline`."""
+        """Have the engine decline the call with a message; see `net.gateway.GatewayEngine.decline`."""
         return await self._engine.decline(self._call_id, peer, message)
 
     def send_digits(self, digits: str) -> None:
@@ -232,7 +232,7 @@ class GatewayLeg:
         if self._inbound and not await self._accept():
             return
         lost = self._loop.time()
-        pauses = chain(_PAUSES, repeat(_LONGEST_PAUSE))
+        pauses = chain(_PAUSES, repeat(_MAX_PAUSE))
         while True:
             opened = self._loop.time()
             try:
@@ -242,7 +242,7 @@ class GatewayLeg:
                 log.info("leg.socket_refused", extra={"code": error.code})
             if self._loop.time() - opened >= LIVED_SECONDS:
                 lost = self._loop.time()
-                pauses = chain(_PAUSES, repeat(_LONGEST_PAUSE))
+                pauses = chain(_PAUSES, repeat(_MAX_PAUSE))
                 log.info("leg.socket_lost")
             # Perhaps because the call is over: then the list says so at once.
             self._follower.look()

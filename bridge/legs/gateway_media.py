@@ -12,10 +12,10 @@ from bridge.audio.playout import Playout
 from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import Backlog
-from bridge.wire.media_format import MediaFormat, Outgoing, decode
+from bridge.wire.media_format import MediaEncoder, MediaFormat, decode
 
-SHORTEST_DELAY: Final = 0.06
-LONGEST_DELAY: Final = 1.0
+MIN_DELAY: Final = 0.06
+MAX_DELAY: Final = 1.0
 """Seconds of what the engine sends that wait at most; the oldest go, and are counted."""
 WAITING_SECONDS: Final = 0.24
 """Seconds of what the engine is sent that wait at most; the oldest go, and are counted."""
@@ -38,11 +38,11 @@ class GatewayMedia:
     def __init__(self, media: MediaFormat) -> None:
         self._media = media
         self._loop = asyncio.get_running_loop()
-        self._playout = Playout(minimum=SHORTEST_DELAY, maximum=LONGEST_DELAY)
+        self._playout = Playout(minimum=MIN_DELAY, maximum=MAX_DELAY)
         self._pts = 0
         self._rest = b""
         self._odd = b""
-        self._outgoing = Outgoing(media)
+        self._outgoing = MediaEncoder(media)
         most = round(WAITING_SECONDS * 1000 / media.frame_milliseconds)
         self._waiting: deque[bytes] = deque(maxlen=most)
         self._wake = asyncio.Event()
@@ -138,7 +138,7 @@ class GatewayMedia:
             OSError: the socket is gone.
         """
         self._waiting.clear()
-        self._outgoing = Outgoing(self._media)
+        self._outgoing = MediaEncoder(self._media)
         self._odd = self._rest = b""
         self._paused_until = 0.0
         self._open = True

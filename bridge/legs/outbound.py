@@ -14,7 +14,7 @@ against RFC 6455 section 5.5.2, gets so much and no more.
 """
 PING_SECONDS: Final = 0.24
 """After how much sound a ping is sent; the first one goes before all sound."""
-MOST_TEXTS: Final = 64
+MAX_TEXTS: Final = 64
 """So many texts wait for a slow reader; of more, the oldest is dropped."""
 
 
@@ -30,7 +30,7 @@ class Outbound:
         """
         self._second_bytes = second_bytes
         self._most_under_way = WINDOW_SECONDS * second_bytes - message_bytes
-        self._texts: deque[str] = deque(maxlen=MOST_TEXTS)
+        self._texts: deque[str] = deque(maxlen=MAX_TEXTS)
         self._sound: deque[bytes] = deque()
         self._waiting = 0
         self._sent = 0

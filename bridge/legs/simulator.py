@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 HANG_UP_SECONDS: Final = 3.0
 """After how long the contact that hangs up does so."""
-MOST_DIGITS: Final = 1000
+MAX_DIGITS: Final = 1000
 """So many of the digits that a contact was sent are remembered."""
 
 REPEAT_SECONDS: Final = 0.7
@@ -222,7 +222,7 @@ class SimulatedContact:
         self._push: Push | None = None
         self._traffic = Traffic()
         self.digits = ""
-        """The last digits the contact was sent, at most `MOST_DIGITS`."""
+        """The last digits the contact was sent, at most `MAX_DIGITS`."""
 
     @property
     def source(self) -> Source:
@@ -288,7 +288,7 @@ class SimulatedContact:
         """Remember the digits; the echo presses the same keys."""
         if self._emit is None:
             return
-        self.digits = (self.digits + digits)[-MOST_DIGITS:]
+        self.digits = (self.digits + digits)[-MAX_DIGITS:]
         if self._behaviour is Behaviour.ECHO:
             for digit in digits:
                 self._emit(DigitReceived(self.leg_id, digit))

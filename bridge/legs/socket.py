@@ -27,7 +27,7 @@ from bridge.call.model import (
 )
 from bridge.errors import RemoteProtocolError
 from bridge.legs.outbound import Outbound
-from bridge.wire.media_format import PIECE_SECONDS, Incoming, MediaFormat, Outgoing
+from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
 """How much sound our kernel may hold; it takes up to twice what it is told."""
@@ -132,7 +132,7 @@ class Intake:
     """What is done with what a party sends."""
 
     pads: bool = False
-    """Whether each message is filled up to a whole frame (`wire.media_format.Incoming`)."""
+    """Whether each message is filled up to a whole frame (`wire.media_format.MediaDecoder`)."""
     limit_seconds: float = LIMIT_SECONDS
     """How much sound waits to be played at most."""
 
@@ -180,9 +180,9 @@ class SocketLeg:
         self._observer = observer
         self._answered = answered
         self._texts = texts or NoTexts()
-        self._incoming = Incoming(media, pads=intake.pads)
+        self._incoming = MediaDecoder(media, pads=intake.pads)
         self._long = round(media.second_bytes * PIECE_SECONDS)
-        self._outgoing = Outgoing(media)
+        self._outgoing = MediaEncoder(media)
         self._outbound = Outbound(media.second_bytes, media.frame_bytes)
         self._queue = PacedQueue(limit_seconds=intake.limit_seconds)
         self._pulled = False

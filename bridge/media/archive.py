@@ -14,10 +14,10 @@ from bridge.audio.wav import header
 from bridge.call.model import CallId, LineName, Parties
 from bridge.errors import NotFound
 from bridge.media import files
-from bridge.media.files import OGG, WAV, File, Files, Place
+from bridge.media.files import OGG, WAV, File, FileLocation, Files
 from bridge.media.recording_search import RecordingSearch
 from bridge.net.database import Database
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS recordings (
@@ -117,7 +117,7 @@ class Archive:
         self._rules = rules
         self._kept = timedelta(days=rules.kept_days)
         self._node, self._nodes = node, nodes
-        self._opened = moment(datetime.now(UTC))
+        self._opened = iso8601(datetime.now(UTC))
         database.create(SCHEMA)
         self.files = Files(database, node=node, nodes=nodes)
         self.search = RecordingSearch(database)
@@ -170,7 +170,7 @@ class Archive:
         self, recording_id: str, *, seconds: float, size_bytes: int, failed: bool
     ) -> Recording:
         """Write down how a recording ended."""
-        now = moment(datetime.now(UTC))
+        now = iso8601(datetime.now(UTC))
         values = ("failed" if failed else "completed", now, seconds, size_bytes, recording_id)
 
         def finished(db: sqlite3.Connection) -> Recording:
@@ -245,7 +245,7 @@ class Archive:
 
     async def sweep(self) -> int:
         """Delete what has been kept long enough; returns how many."""
-        now = moment(datetime.now(UTC))
+        now = iso8601(datetime.now(UTC))
         old = await self._select("expires_at < ? AND status != 'recording'", now)
         for recording in old:
             await self.delete(recording)
@@ -279,14 +279,14 @@ class Archive:
         if not recording.size_bytes:
             return []
         node = recording.call_id[:2]
-        place = Place.LOCAL if recording.is_ours else Place.KEPT
+        place = FileLocation.LOCAL if recording.is_ours else FileLocation.KEPT
         identity = recording.recording_id
         found = [File(identity, WAV, recording.key, recording.size_bytes, place, now, node)]
-        if place is Place.LOCAL and recording.seconds:
+        if place is FileLocation.LOCAL and recording.seconds:
             copies = {OGG} if recording.kind in self._rules.ogg else set()
             for form in sorted(copies | {recording.format} - {WAV}):
                 key = f"{recording.key.removesuffix('.wav')}.{form}"
-                found.append(File(identity, form, key, 0, Place.WANTED, now, node))
+                found.append(File(identity, form, key, 0, FileLocation.WANTED, now, node))
         return found
 
     def _key(self, now: datetime, call_id: str, kind: str, taken: set[str]) -> str:
@@ -300,9 +300,9 @@ class Archive:
         self, now: datetime, line: LineName, call_id: CallId, kind: str, key: str
     ) -> Recording:
         recording_id = f"rec_{secrets.token_hex(12)}"
-        until = moment(now + self._kept)
+        until = iso8601(now + self._kept)
         return Recording(
-            recording_id, call_id, line, kind, key, "recording", moment(now), None, 0.0, 0, until
+            recording_id, call_id, line, kind, key, "recording", iso8601(now), None, 0.0, 0, until
         )
 
     async def _select(self, where: str, *values: str) -> list[Recording]:

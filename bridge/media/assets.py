@@ -11,9 +11,9 @@ from typing import Final
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, LimitExceeded, NotFound, PayloadTooLarge
 from bridge.media.decoders import Decoders
-from bridge.media.sounds import MOST_BYTES, Sound
+from bridge.media.sounds import MAX_BYTES, Sound
 from bridge.net.database import Database
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS assets (
@@ -95,7 +95,7 @@ class Assets:
             size = await _write(path, pieces)
             decoding = await self._decoders.open(path, line)
             await decoding.aclose()
-            created = moment(datetime.now(UTC))
+            created = iso8601(datetime.now(UTC))
             asset = Asset(asset_id, filename, content_type, size, decoding.duration, created)
             # Others may have come meanwhile.
             await self._database.run(lambda db: self._insert(db, line, asset))
@@ -143,7 +143,7 @@ async def _write(path: Path, pieces: AsyncIterator[bytes]) -> int:
     with path.open("wb") as file:
         async for piece in pieces:
             size += len(piece)
-            if size > MOST_BYTES:
+            if size > MAX_BYTES:
                 raise PayloadTooLarge("an audio asset may have 32 MB")
             file.write(piece)
     if not size:

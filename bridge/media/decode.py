@@ -34,8 +34,8 @@ CODECS = frozenset(
 """The decoders that may run at all, also while FFmpeg looks what is in the file."""
 RATES = range(4_000, 384_001)
 """Of so many samples a second is sound; a file that claims others is made to do harm, or damaged."""
-MOST_CHANNELS = 8
-MOST_DAMAGED = 50
+MAX_CHANNELS = 8
+MAX_DAMAGED = 50
 """So many packets one after the other that cannot be decoded are the end; fewer are passed over."""
 HEAD_BYTES = 16
 SYNC = 0xE0
@@ -125,7 +125,7 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
             frames = packet.decode()
         except av.error.InvalidDataError:
             damaged += 1
-            if damaged == MOST_DAMAGED:
+            if damaged == MAX_DAMAGED:
                 raise
             continue
         for frame in frames:
@@ -138,8 +138,8 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 def _check(frame: AudioFrame) -> None:
     if frame.sample_rate not in RATES:
         raise Refused(f"sound of {frame.sample_rate} Hz is not played")
-    if frame.layout.nb_channels > MOST_CHANNELS:
-        raise Refused(f"sound of more than {MOST_CHANNELS} channels is not played")
+    if frame.layout.nb_channels > MAX_CHANNELS:
+        raise Refused(f"sound of more than {MAX_CHANNELS} channels is not played")
 
 
 def _pcm(part: AudioFrame) -> bytes:

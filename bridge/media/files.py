@@ -44,7 +44,7 @@ CONTENT_TYPES: Final = {
 _COLUMNS: Final = "recording_id, format, key, size_bytes, place, since, node"
 
 
-class Place(StrEnum):
+class FileLocation(StrEnum):
     """Where a file lies."""
 
     WANTED = "wanted"
@@ -70,7 +70,7 @@ class File:
     """Path below the storage folder, and name in the store."""
     size_bytes: int
     place: str
-    """Of `Place`."""
+    """Of `FileLocation`."""
     since: str
     """When the recording ended."""
     node: str
@@ -78,7 +78,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class UploadBacklog:
     """What waits to be moved up."""
 
     files: int
@@ -118,7 +118,7 @@ class Files:
         where = "recording_id = :recording AND format = :format AND place = 'local'"
         return bool(await self._select(where, recording=file.recording_id, format=file.format))
 
-    async def next(self, place: Place) -> File | None:
+    async def next(self, place: FileLocation) -> File | None:
         """Give the file of this node's that has waited longest, of those tried least.
 
         None that another is yet to be made of.
@@ -131,7 +131,7 @@ class Files:
         found = await self._select(where, place=place, **self._own)
         return found[0] if found else None
 
-    async def move(self, file: File, place: Place, size_bytes: int) -> bool:
+    async def move(self, file: File, place: FileLocation, size_bytes: int) -> bool:
         """Say where a file lies now; False when it has been deleted meanwhile.
 
         One that has come into the store since is then deleted there, too.
@@ -144,7 +144,7 @@ class Files:
                 "WHERE recording_id = ? AND format = ?",
                 row,
             )
-            if not changed.rowcount and place is Place.STORE:
+            if not changed.rowcount and place is FileLocation.STORE:
                 forget(db, [file.key])
             return bool(changed.rowcount)
 
@@ -169,7 +169,7 @@ class Files:
         statement = gone if done else later
         await self._database.run(lambda db: db.execute(statement, (key,)).rowcount)
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> UploadBacklog:
         """Count what waits to be moved up, and to be deleted."""
         wanted = (
             "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0), MIN(since), "
@@ -177,7 +177,7 @@ class Files:
             "WHERE place = 'local' AND (node = :own OR node >= :beyond)"
         )
         row = await self._database.run(lambda db: db.execute(wanted, self._own).fetchone())
-        return Backlog(*row)
+        return UploadBacklog(*row)
 
     async def _select(self, where: str, **values: str) -> list[File]:
         wanted = f"SELECT {_COLUMNS} FROM recording_files WHERE {where}"  # noqa: S608
@@ -206,7 +206,9 @@ def drop(db: sqlite3.Connection, recording_id: str, *, stored: bool) -> list[str
     db.execute("DELETE FROM recording_files WHERE recording_id = ?", (recording_id,))
     if stored:
         # One that is local may be on its way up at this moment.
-        forget(db, [key for key, place in rows if place in (Place.LOCAL, Place.STORE)])
+        forget(
+            db, [key for key, place in rows if place in (FileLocation.LOCAL, FileLocation.STORE)]
+        )
     return [key for key, _ in rows]
 
 

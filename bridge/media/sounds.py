@@ -16,9 +16,9 @@ from bridge.media.decoders import InvalidMedia
 from bridge.media.folder import MediaFolder
 from bridge.net.http import Http
 
-MOST_BYTES: Final = 32 * 1024 * 1024
+MAX_BYTES: Final = 32 * 1024 * 1024
 FETCH_SECONDS: Final = 15.0
-MOST_REDIRECTS: Final = 3
+MAX_REDIRECTS: Final = 3
 PIECE: Final = 64 * 1024
 
 
@@ -70,7 +70,7 @@ class Sounds:
 
         Raises:
             InvalidRequest: it is not base64, or empty.
-            PayloadTooLarge: it is over `MOST_BYTES`.
+            PayloadTooLarge: it is over `MAX_BYTES`.
         """
         begin = text.find(",") + 1 if text.startswith("data:") else 0
         sound = self._empty(field)
@@ -100,7 +100,7 @@ class Sounds:
             AddressBlocked: the address guard does not let it be reached.
             InvalidRequest: URLs are switched off, or it is none.
             InvalidMedia: it does not answer with a file in time.
-            PayloadTooLarge: the file is over `MOST_BYTES`.
+            PayloadTooLarge: the file is over `MAX_BYTES`.
         """
         if not self._urls:
             raise InvalidRequest("playing URLs is switched off (media.urls)", field=field)
@@ -128,7 +128,7 @@ class Sounds:
             .guarded()
             .get(
                 url,
-                max_redirects=MOST_REDIRECTS,
+                max_redirects=MAX_REDIRECTS,
                 headers={"Accept-Encoding": "identity"},
                 auto_decompress=False,
             ) as answer
@@ -139,7 +139,7 @@ class Sounds:
             with path.open("wb") as file:
                 async for piece in answer.content.iter_chunked(PIECE):
                     size += len(piece)
-                    if size > MOST_BYTES:
+                    if size > MAX_BYTES:
                         raise PayloadTooLarge("the URL's file is over 32 MB")
                     file.write(piece)
 
@@ -155,7 +155,7 @@ async def _decode(text: str, begin: int, path: Path) -> int:
     Piece by piece: 12 MB would hold up all calls of the node for 100 ms.
 
     Raises:
-        PayloadTooLarge: it is over `MOST_BYTES`.
+        PayloadTooLarge: it is over `MAX_BYTES`.
         ValueError: it is not base64.
     """
     size, left = 0, ""
@@ -165,7 +165,7 @@ async def _decode(text: str, begin: int, path: Path) -> int:
             whole = len(left) // 4 * 4
             size += file.write(base64.b64decode(left[:whole], validate=True))
             left = left[whole:]
-            if size > MOST_BYTES:
+            if size > MAX_BYTES:
                 raise PayloadTooLarge("the sound is over 32 MB")
             await asyncio.sleep(0)
         return size + file.write(base64.b64decode(left + "=" * (-len(left) % 4), validate=True))

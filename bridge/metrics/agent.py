@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from bridge.metrics.words import OTHER, closed
+from bridge.metrics.labels import OTHER, closed
 
 STEPS: Final = ("stt", "llm", "tts", "total", OTHER)
 """What is heard made text, text made a reply, a reply made sound; `total` = until it is heard."""

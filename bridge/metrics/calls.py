@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge.call.model import Direction, EndReason, State
-from bridge.metrics.words import OTHER
+from bridge.metrics.labels import OTHER
 
 REFUSALS: Final = ("calls", "line", "share", "overload", "draining", OTHER)
 """Why a new call is refused: `calls` and `line` are limits, `share` what is kept for lines with fewer,

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from bridge.metrics.words import OTHER, closed
+from bridge.metrics.labels import OTHER, closed
 
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
 """`slow_reader` = took too little of an answer, `no_room` = of a stranger, for a new connection at the

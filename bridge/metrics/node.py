@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge.call.model import LegStatistics
-from bridge.metrics.words import OTHER, closed
+from bridge.metrics.labels import OTHER, closed
 
 DISCARD_REASONS: Final = (
     "empty",

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from bridge.metrics.words import OTHER, closed
+from bridge.metrics.labels import OTHER, closed
 
 ASKERS: Final = ("operator", "customer", OTHER)
 """Whose URL holds the name."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from bridge.metrics.words import OTHER, closed
+from bridge.metrics.labels import OTHER, closed
 
 OUTCOMES: Final = ("completed", "failed", OTHER)
 UPLOADS: Final = ("stored", "denied", "missing", "timeout", "unreachable", OTHER)

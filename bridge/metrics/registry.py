@@ -20,8 +20,10 @@ from bridge.call.model import Direction, EndReason, LegKind, LegStatistics, Stat
 from bridge.call.timeline import Sample
 from bridge.metrics.agent import AgentMetrics
 from bridge.metrics.calls import LIVE_STATES, REFUSALS, CallMetrics
+from bridge.metrics.cloud import CloudMetrics
 from bridge.metrics.events import EventMetrics
 from bridge.metrics.http import HttpMetrics
+from bridge.metrics.labels import closed
 from bridge.metrics.legs import LegMetrics
 from bridge.metrics.node import METHODS, NodeMetrics
 from bridge.metrics.outgoing import OutgoingMetrics
@@ -35,8 +37,6 @@ from bridge.metrics.setup import (
     SetupMetrics,
 )
 from bridge.metrics.sockets import SocketMetrics
-from bridge.metrics.whatsapp import WhatsAppMetrics
-from bridge.metrics.words import closed
 
 
 class Metrics:
@@ -54,7 +54,7 @@ class Metrics:
         self._calls = CallMetrics(registry)
         self._setup = SetupMetrics(registry)
         self._legs = LegMetrics(registry)
-        self.whatsapp = WhatsAppMetrics(registry)
+        self.whatsapp = CloudMetrics(registry)
         """What is counted of Meta's webhooks."""
         # Frames dropped and concealed, as last told.
         self._bus_counts: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
@@ -147,7 +147,7 @@ class Metrics:
         self._node.loop_lag.observe(seconds)
 
     def set_encoder_rung(self, rung: int) -> None:
-        """Set how far encoders have stepped down (`audio.rung.Rung`)."""
+        """Set how far encoders have stepped down (`audio.encoder_level.EncoderLevel`)."""
         self._node.rung.set(rung)
 
     def observe_bus(

@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from bridge.call.model import LegKind
-from bridge.metrics.words import OTHER
+from bridge.metrics.labels import OTHER
 
 SETUP_OUTCOMES: Final = ("connected", "refused", "failed", "timeout", "canceled", OTHER)
 """How setting up a leg can turn out; `refused` = the offer was answered with an error."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from bridge.metrics.words import OTHER, closed
+from bridge.metrics.labels import OTHER, closed
 
 SOCKET_DIRECTIONS: Final = ("in", "out", OTHER)
 """`in` = what a party at a socket sent, `out` = what it was sent."""

@@ -26,7 +26,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: closing drops what was not sent, so that the kernel does not hold it either."""
 
 
-class Observer(Protocol):
+class ConnectionObserver(Protocol):
     """Who counts connections."""
 
     def set_connections(self, count: int) -> None:
@@ -51,7 +51,11 @@ class Connections:
     """Every open connection of one node's HTTP service, the oldest first."""
 
     def __init__(
-        self, *, limit: int, observer: Observer, trusted: Callable[[str], bool] = lambda _: False
+        self,
+        *,
+        limit: int,
+        observer: ConnectionObserver,
+        trusted: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Take the rules.
 

@@ -27,7 +27,7 @@ FILE = "bridge.sqlite3"
 BUSY_SECONDS = 5.0
 """How long one attempt waits for another process's transaction."""
 ATTEMPTS = 6
-MOST_WAITING = 100_000
+MAX_WAITING = 100_000
 """Works that may wait; what is posted beyond is dropped, logged and counted."""
 GROUP = 1000
 """Works in one transaction at most."""
@@ -35,7 +35,7 @@ GROUP = 1000
 Result = TypeVar("Result")
 
 
-class Observer(Protocol):
+class DatabaseObserver(Protocol):
     """Who counts what went wrong."""
 
     def database_failed(self) -> None:
@@ -55,7 +55,7 @@ class _Work:
 class Database:
     """One process's hold of the file."""
 
-    def __init__(self, path: Path, *, observer: Observer | None = None) -> None:
+    def __init__(self, path: Path, *, observer: DatabaseObserver | None = None) -> None:
         self._path = path
         self._observer = observer
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,7 +140,7 @@ class Database:
 
     def _enqueue(self, work: _Work) -> bool:
         with self._changed:
-            if self._closed or len(self._waiting) >= MOST_WAITING:
+            if self._closed or len(self._waiting) >= MAX_WAITING:
                 return False
             self._waiting.append(work)
             self._changed.notify()

@@ -19,7 +19,7 @@ DIAL_SECONDS: Final = 25.0
 """An engine answers a dial once it knows whether the number can be reached."""
 
 
-class Engine(Protocol):
+class GatewayEngine(Protocol):
     """One line's engine, in whichever dialect."""
 
     @property
@@ -94,27 +94,27 @@ class ZuckZapGo:
         self._rest = Rest(http, url, {"token": token})
 
     async def dial(self, number: str) -> str:
-        """`POST /call/dial`; see `Engine.dial`."""
+        """`POST /call/dial`; see `GatewayEngine.dial`."""
         body = {"phone": number, "video": False}
         data = await self._rest.ask("POST", "/call/dial", body, seconds=DIAL_SECONDS)
         return _call_id(data.get("data"))
 
     async def answer(self, call_id: str) -> None:
-        """`POST /call/answer`; see `Engine.answer`."""
+        """`POST /call/answer`; see `GatewayEngine.answer`."""
         await self._rest.ask("POST", "/call/answer", {"callId": call_id})
 
     async def hangup(self, call_id: str) -> None:
-        """`POST /call/hangup`; see `Engine.hangup`."""
+        """`POST /call/hangup`; see `GatewayEngine.hangup`."""
         await self._rest.ask("POST", "/call/hangup", {"callId": call_id})
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
-        """`POST /call/reject/send`, of its older signalling; see `Engine.decline`."""
+        """`POST /call/reject/send`, of its older signalling; see `GatewayEngine.decline`."""
         body = {"call_id": call_id, "call_from": jid(peer), "message": message}
         reply = await self._rest.ask("POST", "/call/reject/send", body)
         return reply.get("message_sent") is not False
 
     async def calls(self) -> list[EngineCall]:
-        """`GET /call/status`; see `Engine.calls`."""
+        """`GET /call/status`; see `GatewayEngine.calls`."""
         data = (await self._rest.ask("GET", "/call/status")).get("data")
         listed = data.get("calls", "none") if isinstance(data, dict) else "none"
         # An engine in Go writes an empty list as null.
@@ -143,17 +143,17 @@ class WaDial:
         self._calls = f"/api/v1/sessions/{quote(name, safe='')}/calls"
 
     async def dial(self, number: str) -> str:
-        """`POST` to the list of calls; see `Engine.dial`."""
+        """`POST` to the list of calls; see `GatewayEngine.dial`."""
         body = {"to": f"{number}@s.whatsapp.net"}
         reply = await self._rest.ask("POST", self._calls, body, seconds=DIAL_SECONDS)
         return _call_id(reply.get("data"))
 
     async def answer(self, call_id: str) -> None:
-        """`POST …/accept`; see `Engine.answer`."""
+        """`POST …/accept`; see `GatewayEngine.answer`."""
         await self._rest.ask("POST", f"{self._call(call_id)}/accept")
 
     async def hangup(self, call_id: str) -> None:
-        """`POST …/end`; see `Engine.hangup`."""
+        """`POST …/end`; see `GatewayEngine.hangup`."""
         await self._rest.ask("POST", f"{self._call(call_id)}/end")
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
@@ -161,7 +161,7 @@ class WaDial:
         return False
 
     async def calls(self) -> list[EngineCall]:
-        """`GET` of the list of calls; see `Engine.calls`."""
+        """`GET` of the list of calls; see `GatewayEngine.calls`."""
         listed = (await self._rest.ask("GET", self._calls)).get("data")
         if not isinstance(listed, list):
             raise LegError("the gateway engine's list of calls cannot be read")
@@ -179,7 +179,7 @@ class WaDial:
         return f"{self._calls}/{quote(call_id, safe='')}"
 
 
-def engine(http: Http, *, dialect: str, url: str, token: str, session: str) -> Engine:
+def engine(http: Http, *, dialect: str, url: str, token: str, session: str) -> GatewayEngine:
     """Make the client of a line's engine, as the settings of `lines.NAME.whatsapp` name it."""
     if dialect == "wadial":
         return WaDial(http, url=url, token=token, name=session)

@@ -17,7 +17,7 @@ from bridge.wire.gateway import Webhook, read_webhook
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
+MAX_PAUSE: Final = 30.0
 """Between two attempts, unless the engine names a pause; it grows from the first to this."""
 LIVED_SECONDS: Final = 10.0
 """A stream that was open for less, and told nothing, counts as one that did not open."""
@@ -56,8 +56,8 @@ class EventFeed:
                 log.info("gateway.feed_lost", extra={"code": error.code})
             if told or loop.time() - opened >= LIVED_SECONDS:
                 pause = FIRST_PAUSE
-            await asyncio.sleep(min(max(pause, reader.retry_seconds or 0.0), LONGEST_PAUSE))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(min(max(pause, reader.retry_seconds or 0.0), MAX_PAUSE))
+            pause = min(2 * pause, MAX_PAUSE)
 
 
 def _news(event: ServerEvent) -> Webhook | None:

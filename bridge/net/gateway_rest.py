@@ -32,14 +32,14 @@ REQUEST_SECONDS: Final = 8.0
 SOCKET_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 10.0
 """A socket on which neither sound nor a pong comes for half as long after a ping is closed."""
-MOST_BYTES: Final = 1_000_000
+MAX_BYTES: Final = 1_000_000
 """Of a reply."""
-LONGEST_MESSAGE: Final = 256 * 1024
+MAX_MESSAGE: Final = 256 * 1024
 """Of the socket: four seconds of WADial's floats."""
 QUIET_SECONDS: Final = 300.0
 """A stream of events on which nothing comes for so long is asked for again."""
 EVENT_STREAM: Final = "text/event-stream"
-MOST_REDIRECTS: Final = 3
+MAX_REDIRECTS: Final = 3
 _SAME_METHOD: Final = frozenset({307, 308})
 """Redirects with which a body may go."""
 
@@ -72,7 +72,7 @@ class Rest:
         if method != "GET":  # the engine's calls are looked at all the time
             log.debug("gateway.asked", extra={"action": _action(path)})
         try:
-            for _ in range(MOST_REDIRECTS + 1):
+            for _ in range(MAX_REDIRECTS + 1):
                 async with self._http.trusted().request(
                     method,
                     url,
@@ -130,7 +130,7 @@ class Rest:
                     f"{self._url}{path}",
                     headers=self._headers,
                     heartbeat=HEARTBEAT_SECONDS,
-                    max_msg_size=LONGEST_MESSAGE,
+                    max_msg_size=MAX_MESSAGE,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),
                 )
         except aiohttp.WSServerHandshakeError as error:
@@ -154,7 +154,7 @@ async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
     raw = bytearray()
     async for piece in response.content.iter_any():
         raw += piece
-        if len(raw) > MOST_BYTES:
+        if len(raw) > MAX_BYTES:
             raise LegError("the gateway engine's reply is too long")
     try:
         reply = msgspec.json.decode(bytes(raw))

@@ -19,7 +19,7 @@ import aiohttp
 from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.net.graph_errors import error_of
 from bridge.net.http import Http
-from bridge.wire.whatsapp import Permission, read_permission
+from bridge.wire.cloud import Permission, read_permission
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ CONNECT_SECONDS: Final = 20.0
 """Meta rings somebody before it answers to `connect`."""
 PAUSES: Final = (0.2, 0.8)
 """Before a request is sent again."""
-LONGEST_OPAQUE: Final = 512
+MAX_OPAQUE: Final = 512
 USAGE_HEADERS: Final = ("X-Business-Use-Case-Usage", "X-App-Usage")
 NEVER_LEFT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """The request was not sent when these are raised."""
@@ -285,7 +285,7 @@ class Graph:
             return answer
 
     def _extras(self, opaque: str) -> dict[str, Any]:
-        given = {"biz_opaque_callback_data": opaque[:LONGEST_OPAQUE]} if opaque else {}
+        given = {"biz_opaque_callback_data": opaque[:MAX_OPAQUE]} if opaque else {}
         return {**given, **self.announcements}
 
     def _check_rest(self) -> None:

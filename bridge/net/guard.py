@@ -17,9 +17,9 @@ from yarl import URL
 
 from bridge.errors import AddressBlocked, InvalidRequest
 from bridge.net.interfaces import Network
-from bridge.net.resolver import Address, LookUpError, Resolver
+from bridge.net.resolver import Address, LookupFailed, Resolver
 
-LONGEST_URL: Final = 2048
+MAX_URL: Final = 2048
 ENCRYPTED: Final = frozenset({"https", "wss"})
 
 _CLOSED: Final = tuple(
@@ -79,7 +79,7 @@ class Guard:
     async def check(
         self, url: str, resolver: Resolver, *, schemes: Sequence[str] = ("https", "http")
     ) -> None:
-        """Judge a URL now; a session of `Http.guarded` judges it again when it connects.
+        """VoiceDetector a URL now; a session of `Http.guarded` judges it again when it connects.
 
         A name without any address passes: to connect to it fails by itself.
 
@@ -92,7 +92,7 @@ class Guard:
         literal = read_address(host)
         try:
             addresses = [literal] if literal else await resolver.resolve(host)
-        except LookUpError:
+        except LookupFailed:
             addresses = []
         if addresses and not any(self.permits(address) for address in addresses):
             raise blocked()
@@ -164,8 +164,8 @@ def parse(url: str, *, schemes: Sequence[str]) -> URL:
     Raises:
         InvalidRequest: it is none, is too long, or has another scheme.
     """
-    if len(url) > LONGEST_URL or any(ord(letter) <= 0x20 for letter in url) or "\\" in url:
-        raise InvalidRequest(f"expected a URL of at most {LONGEST_URL} characters without spaces")
+    if len(url) > MAX_URL or any(ord(letter) <= 0x20 for letter in url) or "\\" in url:
+        raise InvalidRequest(f"expected a URL of at most {MAX_URL} characters without spaces")
     try:
         parsed = URL(url)
         host, _ = parsed.host, parsed.port

@@ -19,8 +19,8 @@ from yarl import URL
 
 from bridge.call.model import LineName
 from bridge.errors import LegError
+from bridge.net.dns_limits import LineLookups, LookupObserver, OperatorLookups, Uncounted
 from bridge.net.guard import ENCRYPTED, ConnectorResolver, Guard, blocked, host_of, read_address
-from bridge.net.lookups import LineLookUps, Observer, OperatorLookUps, Uncounted
 from bridge.net.resolver import Dns, Resolver
 
 CONNECT_SECONDS: Final = 5.0
@@ -60,7 +60,7 @@ class LineHttp:
         return self._streams
 
     async def check(self, url: str, *, schemes: Sequence[str] = HTTP_SCHEMES) -> None:
-        """Judge a URL now (`Guard.check`).
+        """VoiceDetector a URL now (`Guard.check`).
 
         Raises:
             InvalidRequest: it is no URL with one of the schemes.
@@ -98,7 +98,11 @@ class Http:
     """The sessions, each made when it is first asked for; closed last."""
 
     def __init__(
-        self, guard: Guard, *, resolver: Resolver | None = None, observer: Observer | None = None
+        self,
+        guard: Guard,
+        *,
+        resolver: Resolver | None = None,
+        observer: LookupObserver | None = None,
     ) -> None:
         """Make it.
 
@@ -129,7 +133,7 @@ class Http:
     def of(self, line: LineName) -> LineHttp:
         """Return a line's way to its customers' URLs."""
         if line not in self._lines:
-            self._lines[line] = LineHttp(self._guard, LineLookUps(self._resolver, self._observer))
+            self._lines[line] = LineHttp(self._guard, LineLookups(self._resolver, self._observer))
         return self._lines[line]
 
     async def aclose(self) -> None:
@@ -143,9 +147,9 @@ class Http:
             await line.aclose()
 
     def _open(self, limit: int) -> aiohttp.ClientSession:
-        look_ups = OperatorLookUps(self._resolver, self._observer)
+        look_ups = OperatorLookups(self._resolver, self._observer)
         connector = aiohttp.TCPConnector(limit=limit, resolver=ConnectorResolver(look_ups))
-        return _session(connector, _stay_at_home)
+        return _session(connector, refuse_cross_origin_redirect)
 
 
 def origin_of(url: str) -> str:
@@ -175,7 +179,9 @@ def within_origin(url: URL, location: str) -> URL:
     raise LegError("the answer is a redirect to another origin, which is not followed")
 
 
-async def _stay_at_home(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+async def refuse_cross_origin_redirect(
+    request: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
     """Refuse handshakes that are sent elsewhere: aiohttp offers no way not to follow."""
     response = await handler(request)
     if response.status in REDIRECTS and "Upgrade" in request.headers:

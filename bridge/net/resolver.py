@@ -35,7 +35,7 @@ _NO_NAME: Final = frozenset(
 )
 
 
-class LookUpError(OSError):
+class LookupFailed(OSError):
     """A name could not be looked up; `outcome` is `nothing` where it has no address, else `failed`."""
 
     def __init__(self, message: str, *, outcome: str) -> None:
@@ -50,7 +50,7 @@ class Resolver(Protocol):
         """Return the addresses of a name, at least one.
 
         Raises:
-            LookUpError: it has none, or nobody says so in time.
+            LookupFailed: it has none, or nobody says so in time.
         """
         ...
 
@@ -66,10 +66,10 @@ class Dns:
         """Return the addresses of a name (`Resolver`); a cancelled look-up leaves nothing behind.
 
         Raises:
-            LookUpError: it has none, or no name server says so in 5 s.
+            LookupFailed: it has none, or no name server says so in 5 s.
         """
         if not 0 < len(host) <= MAX_NAME or "\0" in host:
-            raise LookUpError("this is not a host name", outcome="nothing")
+            raise LookupFailed("this is not a host name", outcome="nothing")
         if known := self._hosts.find(host):
             return known
         query = _Query(self._nameservers)
@@ -77,9 +77,9 @@ class Dns:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 found = await query.run(host)
         except TimeoutError:
-            raise LookUpError("no name server answered in time", outcome="failed") from None
+            raise LookupFailed("no name server answered in time", outcome="failed") from None
         except (pycares.AresError, UnicodeError):
-            raise LookUpError("this is not a host name", outcome="nothing") from None
+            raise LookupFailed("this is not a host name", outcome="nothing") from None
         finally:
             query.close()
         return found
@@ -154,9 +154,9 @@ class _Query:
             addresses = [_address(node.addr[0]) for node in found.nodes[:MAX_ADDRESSES]]
             self._over.set_result(addresses)
         elif found is not None or error in _NO_NAME:
-            self._over.set_exception(LookUpError("the name has no address", outcome="nothing"))
+            self._over.set_exception(LookupFailed("the name has no address", outcome="nothing"))
         else:
-            self._over.set_exception(LookUpError("the name server failed", outcome="failed"))
+            self._over.set_exception(LookupFailed("the name server failed", outcome="failed"))
 
 
 def _address(text: bytes | str) -> Address:

@@ -21,7 +21,7 @@ from bridge.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-LONGEST_PATH = 103
+MAX_PATH = 103
 """Bytes that every system takes in the address of a Unix socket."""
 NOT_MADE_UP = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 """Headers that a request passed on has only where the client sent them."""
@@ -161,7 +161,7 @@ def listen(path: Path) -> socket.socket:
     Raises:
         SettingsError: the path is longer than a socket's address may be.
     """
-    if len(os.fsencode(path)) > LONGEST_PATH:
+    if len(os.fsencode(path)) > MAX_PATH:
         raise SettingsError(f"data.dir: {path} is too long for a socket; choose a shorter folder")
     # Made under another name and then moved: nobody finds a socket that is not ready, or not 0600.
     fresh = path.with_suffix(".new")

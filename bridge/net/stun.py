@@ -32,7 +32,7 @@ def server_of(url: str) -> tuple[str, int]:
     return place.strip("[]"), DEFAULT_PORT
 
 
-async def seen_address(server: tuple[str, int], *, local: tuple[str, int]) -> str:
+async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) -> str:
     """Give the address that a server sees packets of ours come from.
 
     Args:

@@ -32,7 +32,7 @@ ANSWER_SECONDS: Final = 10.0
 TRIED_SECONDS: Final = 75 * 3600.0
 """Since the event; then it is dead."""
 FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 900.0
+MAX_PAUSE: Final = 900.0
 SPREAD: Final = 0.1
 """Pauses are up to this share longer, so that receivers are not met by all at once."""
 AT_ONCE: Final = 8
@@ -45,7 +45,7 @@ READ_BYTES: Final = 64 * 1024
 """Of an answer; what is longer costs the connection."""
 
 
-class Observer(Protocol):
+class WebhookObserver(Protocol):
     """Who counts deliveries."""
 
     def webhook_attempt(self, outcome: str) -> None:
@@ -58,11 +58,11 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long pauses are, and when a delivery is given up."""
 
     first_pause: float = FIRST_PAUSE
-    longest_pause: float = LONGEST_PAUSE
+    longest_pause: float = MAX_PAUSE
     tried_seconds: float = TRIED_SECONDS
     answer_seconds: float = ANSWER_SECONDS
 
@@ -82,9 +82,9 @@ class Webhooks:
         http: Http,
         *,
         node: int,
-        observer: Observer,
+        observer: WebhookObserver,
         link: Callable[[str, str], str] = lambda *_: "",
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         """Make it; `run` does the work.
 
@@ -101,7 +101,7 @@ class Webhooks:
         self.node = node
         self._observer = observer
         self._link = link
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._woken = asyncio.Event()
         self._counted_at = 0.0
         self._lanes: set[str] = set()

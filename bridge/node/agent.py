@@ -7,19 +7,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.agent.demonstration import GREETING, stand_in
 from bridge.agent.http_providers import http_providers
 from bridge.agent.providers import Models, ProviderFailed, ProviderLimits, Providers
-from bridge.agent.script import AgentMode, AgentObserver, Manners, Script
-from bridge.agent.session import AgentLeg
-from bridge.agent.spoken import clean
-from bridge.agent.standin import GREETING, stand_in
-from bridge.agent.voice import Voices
+from bridge.agent.sentences import clean
+from bridge.agent.talk_settings import AgentMode, AgentObserver, Script, TalkSettings
+from bridge.agent.voice_detector import VoiceDetectors
 from bridge.call import events
 from bridge.call.machine import UNANSWERED
 from bridge.call.model import CallId, Direction, LegId, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, InvalidState, Unsupported
+from bridge.legs.agent import AgentLeg
 from bridge.net.http import Http
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
@@ -35,19 +35,19 @@ MODES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AgentProfile:
     """What an agent plays."""
 
     providers: Providers
     greeting: str
-    manners: Manners
+    manners: TalkSettings
 
 
 @dataclass(frozen=True, slots=True)
-class AgentWays:
+class AgentSettings:
     """How the agents of a line talk, and what is expected of its providers."""
 
-    manners: Manners = field(default_factory=Manners)
+    manners: TalkSettings = field(default_factory=TalkSettings)
     limits: ProviderLimits = field(default_factory=ProviderLimits)
     models: Models = field(default_factory=Models)
 
@@ -60,8 +60,8 @@ class Agents:
         manager: Manager,
         lines: Lines,
         *,
-        part: Callable[[LineName, LineConfig], Part],
-        voices: Voices,
+        part: Callable[[LineName, LineConfig], AgentProfile],
+        voices: VoiceDetectors,
         observer: AgentObserver,
     ) -> None:
         """Make it.
@@ -174,9 +174,9 @@ class Agents:
                 self._manager.request(line, call_id, events.HangupRequested())
 
 
-def casting(
-    http: Http, *, ways: Callable[[LineName], AgentWays], demos: Collection[LineName]
-) -> Callable[[LineName, LineConfig], Part]:
+def agent_profiles(
+    http: Http, *, ways: Callable[[LineName], AgentSettings], demos: Collection[LineName]
+) -> Callable[[LineName, LineConfig], AgentProfile]:
     """Make what gives agents their parts.
 
     Args:
@@ -186,20 +186,20 @@ def casting(
     """
     demonstration = stand_in() if demos else None
 
-    def part(line: LineName, config: LineConfig) -> Part:
+    def part(line: LineName, config: LineConfig) -> AgentProfile:
         urls, way = (config.stt_url, config.llm_url, config.tts_url), ways(line)
         real = http_providers(
             http.of(line), urls, config.provider_token, limits=way.limits, models=way.models
         )
         if line not in demos or demonstration is None:
-            return Part(real, clean(config.greeting), way.manners)
+            return AgentProfile(real, clean(config.greeting), way.manners)
         providers = Providers(
             real.stt if config.stt_url else demonstration.stt,
             real.llm if config.llm_url else demonstration.llm,
             real.tts if config.tts_url else demonstration.tts,
         )
         plays = not (config.greeting or config.stt_url)
-        return Part(providers, GREETING if plays else clean(config.greeting), way.manners)
+        return AgentProfile(providers, GREETING if plays else clean(config.greeting), way.manners)
 
     return part
 

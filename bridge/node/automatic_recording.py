@@ -8,7 +8,7 @@ from bridge.call.model import CallId, LineName
 from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError, StorageFull
 from bridge.node.manager import Manager
-from bridge.node.tasks import Tasks
+from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from bridge.errors import BridgeError, InvalidState
 from bridge.media.sounds import Sound
 from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
-from bridge.node.tasks import Tasks
+from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
 ENDED: Final = "call.ended"
 
 
-class Observer(Protocol):
+class EventObserver(Protocol):
     """Who counts listeners."""
 
     def set_event_listeners(self, count: int) -> None:
@@ -59,7 +59,7 @@ class EventLog:
         *,
         node: int = 0,
         nodes: int = 1,
-        observer: Observer,
+        observer: EventObserver,
         told_of_calls: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
         """Open the log, and tell of calls that this node's forerunner left without an end.

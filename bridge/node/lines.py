@@ -51,7 +51,7 @@ class InboundMode(StrEnum):
     """It is rejected at once."""
 
 
-class Welcome(StrEnum):
+class InboundAction(StrEnum):
     """How a call that rings a line is met."""
 
     RING = "ring"
@@ -59,12 +59,12 @@ class Welcome(StrEnum):
     REJECT = "reject"
 
 
-WELCOMES: Final = {
-    InboundMode.WEBHOOK: Welcome.ANSWER,
-    InboundMode.BOT: Welcome.ANSWER,
-    InboundMode.IVR: Welcome.ANSWER,
-    InboundMode.AI: Welcome.ANSWER,
-    InboundMode.REJECT: Welcome.REJECT,
+INBOUND_ACTIONS: Final = {
+    InboundMode.WEBHOOK: InboundAction.ANSWER,
+    InboundMode.BOT: InboundAction.ANSWER,
+    InboundMode.IVR: InboundAction.ANSWER,
+    InboundMode.AI: InboundAction.ANSWER,
+    InboundMode.REJECT: InboundAction.REJECT,
 }
 """In the other mode it rings: somebody else answers."""
 
@@ -188,14 +188,14 @@ class Lines:
                 "calls engine not enabled: set callsEnabled (PUT /call/config), then reconnect"
             )
 
-    def admit(self, line: LineName) -> Welcome:
+    def admit(self, line: LineName) -> InboundAction:
         """Say how a call that rings the line is met.
 
         Raises:
             EngineOff: as `check_on`.
         """
         self.check_on(line)
-        return WELCOMES.get(self._entry(line).in_force.mode, Welcome.RING)
+        return INBOUND_ACTIONS.get(self._entry(line).in_force.mode, InboundAction.RING)
 
     async def put(self, line: LineName, config: LineConfig) -> None:
         """Set how the line takes calls once it connects anew."""

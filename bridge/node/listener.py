@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from bridge.errors import SettingsError
-from bridge.net.connections import Connections, Observer
-from bridge.node.tasks import Tasks
+from bridge.net.connections import ConnectionObserver, Connections
+from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Listeners:
         factory: Callable[[], asyncio.BaseProtocol],
         *,
         connections: Connections,
-        observer: Observer,
+        observer: ConnectionObserver,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Make it; must be called within the running loop.

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from bridge.audio.rung import Effort, Rung
+from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
 from bridge.call.load import LoadPolicy
 from bridge.metrics.registry import Metrics
 
@@ -17,7 +17,7 @@ class Load:
     def __init__(
         self,
         *,
-        effort: Effort,
+        effort: EncoderBudget,
         metrics: Metrics,
         patience: float,
         processor: Callable[[], float] = time.process_time,
@@ -49,7 +49,7 @@ class Load:
         self._worst_lag = max(self._worst_lag, lag)
 
     def look(self, now: float) -> None:
-        """Judge the time since the last look; once a second."""
+        """VoiceDetector the time since the last look; once a second."""
         used = self._processor()
         if self._before is not None and now > self._before[0]:
             cpu = (used - self._before[1]) / (now - self._before[0])
@@ -59,7 +59,7 @@ class Load:
 
     def _judge(self, cpu: float, now: float) -> None:
         policy = self._policy
-        was: tuple[Rung, bool] = (policy.rung, policy.refusing)
+        was: tuple[EncoderLevel, bool] = (policy.rung, policy.refusing)
         policy.look(lag=self._worst_lag, cpu=cpu, now=now)
         if (policy.rung, policy.refusing) == was:
             return

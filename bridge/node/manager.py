@@ -32,10 +32,10 @@ from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
 from bridge.node.directory import Alone, Directory
 from bridge.node.ended import EndedCalls
-from bridge.node.observer import Observer
+from bridge.node.observer import CallObserver
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
-from bridge.node.tasks import Tasks
+from bridge.tasks import Tasks
 
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
@@ -79,7 +79,7 @@ class Manager:
         self._call_limits = call_limits
         self._directory = directory or Alone()
         self._overloaded = overloaded
-        self._observer = Observer(metrics, publish)
+        self._observer = CallObserver(metrics, publish)
         self._calls: dict[CallId, CallRunner] = {}
         self._ended = EndedCalls(limits, self._observer.quality)
         self._tasks = Tasks()

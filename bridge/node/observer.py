@@ -27,7 +27,7 @@ RTP_KINDS = frozenset({LegKind.WEBRTC, LegKind.WHATSAPP})
 log = logging.getLogger(__name__)
 
 
-class Observer:
+class CallObserver:
     """Hears of calls and legs as they come and go (`runner.LegObserver`)."""
 
     def __init__(self, metrics: Metrics, publish: Callable[[CallEvent], None]) -> None:

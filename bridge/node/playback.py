@@ -7,8 +7,8 @@ from bridge.call import events
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import NotFound
+from bridge.legs.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.decoders import Decoders, InvalidMedia
-from bridge.media.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.sounds import Sound
 from bridge.node.manager import Manager
 

@@ -20,18 +20,18 @@ from bridge.errors import (
     InvalidState,
     StorageFull,
 )
+from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.files import WAV
-from bridge.media.keeper import Keeper
-from bridge.media.recording import DISK_FULL, RecorderLeg, Span
+from bridge.media.uploader import RecordingUploader
 from bridge.net.storage import Store
 from bridge.node.announcement import Announcement
 from bridge.node.automatic_recording import AutomaticRecording
 from bridge.node.manager import Manager
-from bridge.node.recording_events import Observer, RecordingEvents
+from bridge.node.recording_events import RecordingEvents, RecordingObserver
 from bridge.node.recording_paths import RecordingPaths
 from bridge.node.recording_rules import RecordingRules, last_of_call
-from bridge.node.tasks import Tasks
+from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Recordings:
         *,
         store: Store | None,
         publish: Callable[[CallEvent], None],
-        observer: Observer,
+        observer: RecordingObserver,
     ) -> None:
         """Make it, and finish what this node's forerunner left.
 
@@ -87,7 +87,7 @@ class Recordings:
         self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
-        self.keeper = Keeper(
+        self.keeper = RecordingUploader(
             archive, store=store, room=rules.room, observer=observer, on_file=self._events.moved
         )
         """Looks after recordings that have ended."""

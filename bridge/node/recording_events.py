@@ -7,13 +7,13 @@ from typing import Protocol
 from bridge.call.model import CallId, LineName
 from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError
-from bridge.media import keeper
+from bridge.media import uploader
 from bridge.media.archive import Recording
-from bridge.media.files import CONTENT_TYPES, WAV, File, Place
+from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
 from bridge.node.manager import Manager
 
 
-class Observer(keeper.Observer, Protocol):
+class RecordingObserver(uploader.UploadObserver, Protocol):
     """Who counts."""
 
     def recording_ended(self, outcome: str) -> None:
@@ -28,7 +28,7 @@ class RecordingEvents:
         self,
         manager: Manager,
         publish: Callable[[CallEvent], None],
-        observer: Observer,
+        observer: RecordingObserver,
         media_key: Callable[[Recording], str],
     ) -> None:
         """Make it; `media_key` returns where a recording's file lies, as its line is told."""
@@ -69,7 +69,7 @@ class RecordingEvents:
     def moved(self, file: File, recording: Recording) -> None:
         """Tell where a file can be had from now on."""
         self.tell(
-            "recording.stored" if file.place == Place.STORE else "recording.copied",
+            "recording.stored" if file.place == FileLocation.STORE else "recording.copied",
             recording.line,
             recording.call_id,
             recordingId=file.recording_id,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bridge.call.model import CallId, LineName
 from bridge.media.archive import Archive, Recording
+from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
-from bridge.media.room import Room
 from bridge.node.announcement import Announcement
 
 
@@ -16,7 +16,7 @@ class RecordingRules:
 
     files: MediaFolder
     """Has the folders that paths chosen by callers lie in."""
-    room: Room
+    room: DiskSpace
     """What the disk has left; recordings stop before it is full."""
     automatic: Callable[[LineName], bool]
     """Whether a line's calls are recorded without being asked for."""

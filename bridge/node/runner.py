@@ -12,6 +12,7 @@ from bridge.call import commands, events
 from bridge.call.bus import Bus
 from bridge.call.machine import UNANSWERED, CallMachine
 from bridge.call.model import (
+    Cadence,
     CallFacts,
     CallRecord,
     EndReason,
@@ -19,7 +20,6 @@ from bridge.call.model import (
     LegId,
     LegKind,
     LegOwner,
-    Pace,
     Party,
     State,
 )
@@ -28,7 +28,7 @@ from bridge.legs.base import Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
 from bridge.node.clock import Clock
-from bridge.node.tasks import Tasks
+from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class CallRunner:
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
-        self._pace = Pace.NEVER
+        self._pace = Cadence.NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._reported = machine.state
         self._arm()
@@ -326,12 +326,12 @@ class CallRunner:
         wanted = self.bus.pace
         if wanted is self._pace:
             return
-        if self._pace is not Pace.NEVER:
-            self._clock.leave(self.bus.catch_up if self._pace is Pace.SELDOM else self.bus.tick)
+        if self._pace is not Cadence.NEVER:
+            self._clock.leave(self.bus.catch_up if self._pace is Cadence.BATCHED else self.bus.tick)
         self._pace = wanted
-        if wanted is Pace.SELDOM:
+        if wanted is Cadence.BATCHED:
             self._clock.join(self.bus.catch_up, seldom=True)
-        elif wanted is Pace.EVERY_FRAME:
+        elif wanted is Cadence.EVERY_FRAME:
             self._clock.join(self.bus.tick)
 
     def _arm(self) -> None:

@@ -10,7 +10,7 @@ from bridge.call.machine import UNANSWERED
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import InvalidState, NotFound, TooManyStreams
-from bridge.media.streams import Losses, StreamLeg, TrackLeg
+from bridge.legs.stream import Losses, StreamLeg, TrackLeg
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
@@ -53,7 +53,7 @@ class Streams:
         self._per_line = per_line
 
     async def check(self, line: LineName, order: StreamOrder) -> None:
-        """Judge where a stream would go, before anything is done for it.
+        """VoiceDetector where a stream would go, before anything is done for it.
 
         Raises:
             InvalidRequest: it is no `ws` or `wss` URL.

@@ -6,7 +6,7 @@ from aioice import Candidate, stun
 from aioice.ice import StunProtocol
 from typing_extensions import override
 
-from bridge.rtc.guard import LARGEST_DATAGRAM, Address
+from bridge.rtc.guard import MAX_DATAGRAM, Address
 from bridge.rtc.stun_filter import StunFilter
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class MediaSocket(StunProtocol):
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         assert isinstance(data, bytes)
         size = len(data)
-        if not 0 < size <= LARGEST_DATAGRAM:
+        if not 0 < size <= MAX_DATAGRAM:
             self._discarded["oversized" if size else "empty"] += 1
             return
         sender = addr if len(addr) == 2 else addr[:2]

@@ -15,7 +15,7 @@ from aiortc import (
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc import borrowed, trace
+from bridge.rtc import private_api, trace
 from bridge.rtc.link import IceLink
 from bridge.rtc.srtp import Srtp
 
@@ -48,7 +48,7 @@ class Certificates:
             now: Monotonic seconds.
         """
         if self._current is None or now - self._made_at >= _RENEW_SECONDS:
-            stock = borrowed.DtlsCertificate.generateCertificate()
+            stock = private_api.DtlsCertificate.generateCertificate()
             prints = {one.algorithm: one.value for one in stock.getFingerprints()}
             self._current = Certificate(stock, prints[_ALGORITHM])
             self._made_at = now
@@ -77,7 +77,7 @@ class Dtls:
         self._on_closed = on_closed
         self._established = False
         self._stock = RTCDtlsTransport(cast("RTCIceTransport", link), [certificate.stock])
-        borrowed.dtls_prepare(self._stock, role=role, profiles=_PROFILES)
+        private_api.dtls_prepare(self._stock, role=role, profiles=_PROFILES)
         self._stock.add_listener("statechange", self._state_changed)
 
     async def connect(self, fingerprint: str) -> Srtp:
@@ -96,15 +96,15 @@ class Dtls:
         self._established = True
         trace.dtls_connected(
             role=self._role,
-            cipher=borrowed.dtls_cipher(self._stock),
-            profile=borrowed.dtls_profile(self._stock).decode(),
+            cipher=private_api.dtls_cipher(self._stock),
+            profile=private_api.dtls_profile(self._stock).decode(),
         )
         return self._keys()
 
     async def aclose(self) -> None:
         """Tell the peer (close_notify) and stop; safe to repeat and in any state."""
         self._established = False
-        task = borrowed.dtls_task(self._stock)
+        task = private_api.dtls_task(self._stock)
         await self._stock.stop()
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)
@@ -113,14 +113,14 @@ class Dtls:
     def _failure(self) -> str:
         if not self._stock.encrypted:
             return "handshake"
-        return "fingerprint" if borrowed.dtls_profile(self._stock) else "srtp_profile"
+        return "fingerprint" if private_api.dtls_profile(self._stock) else "srtp_profile"
 
     def _keys(self) -> Srtp:
-        agreed = borrowed.dtls_profile(self._stock)
+        agreed = private_api.dtls_profile(self._stock)
         profile = next(one for one in _PROFILES if one.openssl_profile == agreed)
         length = 2 * (profile.key_length + profile.salt_length)
-        material = borrowed.dtls_keying_material(self._stock, length)
-        borrowed.dtls_forget_srtp(self._stock)
+        material = private_api.dtls_keying_material(self._stock, length)
+        private_api.dtls_forget_srtp(self._stock)
         client, server = (profile.get_key_and_salt(material, side) for side in (0, 1))
         ours, theirs = (client, server) if self._role == "client" else (server, client)
         return Srtp(profile.libsrtp_profile, send_key=ours, receive_key=theirs)

@@ -13,20 +13,20 @@ from typing import Final, TypeAlias
 Address: TypeAlias = tuple[str, int]
 """Host and port of a datagram's sender."""
 
-LARGEST_DATAGRAM: Final = 1500
-MOST_ADDRESSES: Final = 8
+MAX_DATAGRAM: Final = 1500
+MAX_ADDRESSES: Final = 8
 """How many addresses of its peer a leg hears on one ICE connection."""
 MAX_PAIRS: Final = 16
 """How many pairs of our sockets and offered candidates a leg checks."""
 MAX_LITE_CANDIDATES: Final = 2
 """How many candidates of an ICE-lite browser peer a leg checks: such a peer has one host address for
 each IP version (RFC 8445 §5.2), and sends no check that could show which one is its own."""
-MOST_SOURCES: Final = 16
+MAX_SOURCES: Final = 16
 """How many SSRCs a peer may use within one DTLS association."""
-MOST_PACKETS: Final = 500
+MAX_PACKETS: Final = 500
 """How many packets of its peer a leg looks into in a second: ten seconds' worth after a stall."""
 _FORGET_SECONDS: Final = 30.0
-_LOWEST_PROBED_PORT: Final = 1024
+_MIN_PROBED_PORT: Final = 1024
 # The IPv4 address is in the last 32 bits: NAT64, IPv4-compatible, IPv4-translated.
 _EMBEDDING: Final = (
     IPv6Network("64:ff9b::/96"),
@@ -87,7 +87,7 @@ class KnownAddresses:
             keep: The address in use, never given up.
             now: Monotonic seconds.
         """
-        if address not in self.proved and len(self.proved) >= MOST_ADDRESSES:
+        if address not in self.proved and len(self.proved) >= MAX_ADDRESSES:
             oldest = min((a for a in self.proved if a != keep), key=self.proved.__getitem__)
             if now - self.proved[oldest] < _FORGET_SECONDS:
                 return False
@@ -105,7 +105,7 @@ def may_probe(host: str, port: int, *, private: bool) -> bool:
         port: Ports below 1024 are never probed: no media is there, but DNS, NTP and SNMP are.
         private: Whether addresses that are not public count as well.
     """
-    if not _LOWEST_PROBED_PORT <= port <= 65535:
+    if not _MIN_PROBED_PORT <= port <= 65535:
         return False
     try:
         address = _embedded(ip_address(host))

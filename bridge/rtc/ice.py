@@ -18,7 +18,7 @@ from aioice.candidate import candidate_priority
 from aioice.ice import CandidatePair, StunProtocol
 from typing_extensions import override
 
-from bridge.rtc import borrowed, trace
+from bridge.rtc import private_api, trace
 from bridge.rtc.demux import MediaSocket
 from bridge.rtc.guard import (
     MAX_LITE_CANDIDATES,
@@ -38,13 +38,13 @@ _LETTERS: Final = string.ascii_letters + string.digits
 _UFRAG_LENGTH: Final = 8
 _PASSWORD_LENGTH: Final = 24
 _CONSENT_CHECKS_KEPT: Final = 8
-_HIGHEST_PREFERENCE: Final = 65535
+_MAX_PREFERENCE: Final = 65535
 _ROLE_CONFLICT: Final = 487
-_MOST_CONFLICTS: Final = 8
+_MAX_CONFLICTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Timeouts:
     """How long the parts of a connection may take, in seconds."""
 
     ice: float = 15.0
@@ -95,7 +95,7 @@ class IceConnection(Connection):
     """
 
     def __init__(
-        self, owner: Owner, *, controlling: bool, limits: Limits, clock: Callable[[], float]
+        self, owner: Owner, *, controlling: bool, limits: Timeouts, clock: Callable[[], float]
     ) -> None:
         super().__init__(
             ice_controlling=controlling,
@@ -197,14 +197,14 @@ class IceConnection(Connection):
         """
         if message.error_code == _ROLE_CONFLICT:
             self._conflicts += 1
-            if self._conflicts > _MOST_CONFLICTS:
+            if self._conflicts > _MAX_CONFLICTS:
                 message.attributes["ERROR-CODE"] = (400, "")
 
     def failure(self) -> str:
         """Say why no pair has been nominated."""
         if not self.checked:
             return "nothing_received"
-        states = {pair.state for pair in borrowed.pairs(self)}
+        states = {pair.state for pair in private_api.pairs(self)}
         return "not_nominated" if CandidatePair.State.SUCCEEDED in states else "checks_unanswered"
 
     @override
@@ -216,7 +216,7 @@ class IceConnection(Connection):
         while self._bound:
             sock = self._bound.popleft()
             host, port = sock.getsockname()[:2]
-            preference = _HIGHEST_PREFERENCE - len(found)
+            preference = _MAX_PREFERENCE - len(found)
             candidate = Candidate(
                 foundation=str(len(found) + 1),
                 component=component,
@@ -228,7 +228,7 @@ class IceConnection(Connection):
             )
             protocol = MediaSocket(self, candidate)
             await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
-            borrowed.protocols(self).append(protocol)
+            private_api.protocols(self).append(protocol)
             found.append(candidate)
         return found
 
@@ -238,7 +238,7 @@ class IceConnection(Connection):
     ) -> None:
         # Completion cancels running checks and leaves their pairs in progress for ever, so that
         # the peer could never move to one of them.
-        for pair in borrowed.pairs(self):
+        for pair in private_api.pairs(self):
             if pair.task is not None and pair.task.done():
                 pair.task = None
                 if pair.state == CandidatePair.State.IN_PROGRESS:
@@ -248,7 +248,7 @@ class IceConnection(Connection):
     @override
     def check_complete(self, pair: CandidatePair) -> None:
         super().check_complete(pair)
-        chosen = borrowed.nominated(self)
+        chosen = private_api.nominated(self)
         if chosen is None:
             return
         before, self.route = self.route, (chosen.protocol.transport, chosen.remote_addr)
@@ -276,7 +276,7 @@ class IceConnection(Connection):
     @override
     async def close(self) -> None:
         self.route = None
-        sockets = [*borrowed.protocols(self)]
+        sockets = [*private_api.protocols(self)]
         try:
             await super().close()
         finally:
@@ -311,16 +311,16 @@ class IceConnection(Connection):
                 # Only the address matters here; aioice knows no peer-reflexive offers.
                 type=offered.type if offered.type in ("srflx", "relay") else "host",
             )
-            borrowed.add_remote_candidate(self, candidate)
+            private_api.add_remote_candidate(self, candidate)
         self._unprobed = ()
 
     def _forget(self, address: Address) -> None:
-        checks = borrowed.pairs(self)
+        checks = private_api.pairs(self)
         for pair in [pair for pair in checks if pair.remote_addr == address]:
             if pair.task is not None:
                 pair.task.cancel()
             checks.remove(pair)
-        learned = borrowed.remote_candidates(self)
+        learned = private_api.remote_candidates(self)
         learned[:] = [one for one in learned if (one.host, one.port) != address]
 
     def _pause(self) -> float:
@@ -328,7 +328,7 @@ class IceConnection(Connection):
         return shortest + (longest - shortest) * secrets.randbelow(1000) / 1000
 
     def _ask_consent(self) -> None:
-        pair = borrowed.nominated(self)
+        pair = private_api.nominated(self)
         if pair is None or self.remote_password is None:
             return
         request = self.build_request(pair, nominate=False)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.errors import InvalidState, NegotiationFailed
-from bridge.rtc.ice import IceConnection, Limits
+from bridge.rtc.ice import IceConnection, Timeouts
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp import RemoteAudio
 
@@ -37,7 +37,7 @@ class IceLink:
         bind: tuple[str, ...],
         ports: PortPool,
         probe_private: bool,
-        limits: Limits,
+        limits: Timeouts,
         clock: Callable[[], float],
         discarded: dict[str, int],
         on_media: Callable[[bytes], None],

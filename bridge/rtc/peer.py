@@ -20,8 +20,8 @@ from bridge.errors import InvalidState, NegotiationFailed
 from bridge.rtc import trace
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.guard import no_discards
-from bridge.rtc.session import RtpSession, StreamStart
 from bridge.rtc.transport import Handlers, PeerConfig, Timings, Transport
+from bridge.rtp.session import RtpSession, StreamStart
 from bridge.wire.sdp import LocalAudio, RemoteAudio, parse_offer, write_answer
 from bridge.wire.sdp_offer import (
     EXPECTED,

@@ -1,7 +1,7 @@
 """SRTP over libsrtp with reused buffers: no allocation per packet but the result.
 
 This goes below pylibsrtp's `Session.protect`, which allocates for every packet, through the same
-library; what it relies on there is listed in `bridge.rtc.borrowed`.
+library; what it relies on there is listed in `bridge.rtc.private_api`.
 """
 
 from enum import Enum
@@ -10,14 +10,14 @@ from typing import Final
 from pylibsrtp import Policy, Session
 
 from bridge.errors import LocalProtocolError
-from bridge.rtc.borrowed import srtp_ffi as ffi
-from bridge.rtc.borrowed import srtp_handle
-from bridge.rtc.borrowed import srtp_lib as lib
-from bridge.rtc.guard import MOST_SOURCES
+from bridge.rtc.guard import MAX_SOURCES
+from bridge.rtc.private_api import srtp_ffi as ffi
+from bridge.rtc.private_api import srtp_handle
+from bridge.rtc.private_api import srtp_lib as lib
 
 _WINDOW: Final = 1024
 _BUFFER_BYTES: Final = 2048
-_LARGEST_PLAIN: Final = 1350
+_MAX_PLAIN: Final = 1350
 # libsrtp's srtp_err_status_t (srtp.h): packet seen before, packet too old to tell.
 _OK: Final = 0
 # What authentication adds to an RTP packet, by profile (RFC 3711 §4.2, RFC 5764 §4.1.2, RFC 7714).
@@ -86,7 +86,7 @@ class Srtp:
             LocalProtocolError: longer than a datagram can be.
         """
         size = len(packet)
-        if size > _LARGEST_PLAIN:
+        if size > _MAX_PLAIN:
             raise LocalProtocolError(f"a packet of {size} bytes does not fit a datagram")
         view, length = self._view, self._length
         view[:size] = packet
@@ -103,7 +103,7 @@ class Srtp:
             LocalProtocolError: longer than a datagram can be.
         """
         size = len(packet)
-        if size > _LARGEST_PLAIN:
+        if size > _MAX_PLAIN:
             raise LocalProtocolError(f"a report of {size} bytes does not fit a datagram")
         self._view[0:size] = packet
         self._length[0] = size
@@ -146,7 +146,7 @@ class Srtp:
 
     def _known(self, source: bytes) -> bool:
         # libsrtp keeps state for every SSRC it has seen authenticated.
-        return source in self._sources or len(self._sources) < MOST_SOURCES
+        return source in self._sources or len(self._sources) < MAX_SOURCES
 
 
 def _session(profile: int, key: bytes, direction: int) -> Session:

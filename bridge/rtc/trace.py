@@ -10,8 +10,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 
+from bridge.audio.encoder_level import EncoderLevel
 from bridge.audio.opus import EncoderSettings
-from bridge.audio.rung import Rung
 from bridge.wire.sdp import RemoteAudio
 
 log: Final = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def dtls_connected(*, role: str, cipher: str, profile: str) -> None:
     log.debug("dtls.connected", extra={"role": role, "cipher": cipher, "profile": profile})
 
 
-def encoder_chosen(settings: EncoderSettings, rung: Rung) -> None:
+def encoder_chosen(settings: EncoderSettings, rung: EncoderLevel) -> None:
     """Tell how sound for the peer is encoded from now on, where it has to be."""
     log.debug(
         "encoder.chosen",

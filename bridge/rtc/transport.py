@@ -5,23 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.opus import Opus
-from bridge.audio.rung import Effort
 from bridge.audio.silence import SilencePackets
 from bridge.errors import NegotiationFailed
 from bridge.rtc import trace
 from bridge.rtc.dtls import Certificate, Dtls
-from bridge.rtc.guard import MOST_PACKETS
-from bridge.rtc.ice import IceConnection, Limits
+from bridge.rtc.guard import MAX_PACKETS
+from bridge.rtc.ice import IceConnection, Timeouts
 from bridge.rtc.link import IceLink
 from bridge.rtc.ports import PortPool
-from bridge.rtc.session import RtpSession
+from bridge.rtp.session import RtpSession
 from bridge.wire.sdp import Candidate, RemoteAudio, answer_setup
 
 if TYPE_CHECKING:
     from bridge.rtc.srtp import Srtp
 
-_SHORTEST_PACKET: Final = 12
+_MIN_PACKET: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class PeerConfig:
     probe_private: bool = False
     """Whether to send checks to offered candidates that are not public addresses, and to all of
     them before the peer has sent one."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Timeouts = field(default_factory=Timeouts)
     relay: bool = True
     """Whether packets may pass between two peers undecoded."""
-    effort: Effort = field(default_factory=Effort)
+    effort: EncoderBudget = field(default_factory=EncoderBudget)
     """What encoding may cost."""
     red: bool = False
     """Whether peers are asked for redundant audio where they offer it."""
@@ -248,7 +248,7 @@ class Transport:
 
     def _media_received(self, data: bytes) -> None:
         srtp = self._srtp
-        if srtp is None or len(data) < _SHORTEST_PACKET:
+        if srtp is None or len(data) < _MIN_PACKET:
             self._discarded["bad_srtp" if srtp else "early_media"] += 1
             return
         # What is called below is looked up first: a call of an attribute that is no method is slow.
@@ -262,7 +262,7 @@ class Transport:
         clock = self._clock
         self._link.heard_at = now = clock()
         if now >= self._second_ends:
-            self._second_ends, self._allowed = now + 1.0, MOST_PACKETS
+            self._second_ends, self._allowed = now + 1.0, MAX_PACKETS
         self._allowed = allowed = self._allowed - 1
         if allowed < 0:
             self._discarded["too_many_packets"] += 1

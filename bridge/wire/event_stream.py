@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-MOST_BYTES: Final = 256 * 1024
+MAX_BYTES: Final = 256 * 1024
 """Of one event; a longer one is left out."""
 
 
@@ -40,8 +40,8 @@ class EventStreamReader:
         held = b"\r" if text.endswith(b"\r") else b""
         lines = text[: len(text) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *whole, rest = lines.split(b"\n")
-        if self._bytes + len(rest) > MOST_BYTES:
-            self._bytes, rest = MOST_BYTES + 1, rest[:1]
+        if self._bytes + len(rest) > MAX_BYTES:
+            self._bytes, rest = MAX_BYTES + 1, rest[:1]
         self._rest = rest + held
         found = (self._line(line) for line in whole)
         return [event for event in found if event is not None]
@@ -50,13 +50,13 @@ class EventStreamReader:
         if not line:
             return self._dispatch()
         self._bytes += len(line)
-        if self._bytes <= MOST_BYTES:
+        if self._bytes <= MAX_BYTES:
             name, _, value = line.decode("utf-8", "replace").partition(":")
             self._fields.append((name.removeprefix("\ufeff"), value.removeprefix(" ")))
         return None
 
     def _dispatch(self) -> ServerEvent | None:
-        fields, too_long = self._fields, self._bytes > MOST_BYTES
+        fields, too_long = self._fields, self._bytes > MAX_BYTES
         self._drop()
         if too_long:
             return None

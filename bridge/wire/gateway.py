@@ -20,7 +20,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 _DEEPEST: Final = 8
 """Levels of a webhook's body that are looked through."""
-_MOST_WORDS: Final = 500
+_MAX_WORDS: Final = 500
 
 
 class Phase(StrEnum):
@@ -209,7 +209,7 @@ def _words(event: object) -> set[str]:
     level: list[object] = [event]
     for _ in range(_DEEPEST):
         found.update(value for value in level if isinstance(value, str))
-        level = [inner for value in level for inner in _inside(value)][:_MOST_WORDS]
+        level = [inner for value in level for inner in _inside(value)][:_MAX_WORDS]
     return found
 
 

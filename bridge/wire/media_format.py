@@ -17,8 +17,8 @@ from bridge.audio.resample import Resampler
 from bridge.errors import RemoteProtocolError
 
 SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
-SHORTEST_FRAME_MS: Final = 10
-LONGEST_FRAME_MS: Final = 200
+MIN_FRAME_MS: Final = 10
+MAX_FRAME_MS: Final = 200
 PIECE_SECONDS: Final = 0.5
 """So much of a long message is read at once."""
 
@@ -101,7 +101,7 @@ def encode(encoding: Encoding, pcm: bytes) -> bytes:
             return mulaw.encode(pcm)
 
 
-class Incoming:
+class MediaDecoder:
     """Makes 16 kHz sound of one socket's messages."""
 
     __slots__ = ("_format", "_pad_bytes", "_resampler")
@@ -153,7 +153,7 @@ class Incoming:
         return self._resampler.process(decode(self._format.encoding, data))
 
 
-class Outgoing:
+class MediaEncoder:
     """Makes one socket's messages of 16 kHz sound."""
 
     __slots__ = ("_format", "_resampler", "_rest")

@@ -27,7 +27,7 @@ FEED_FAILED: Final = "feed_failed"
 ERROR_EVERY_SECONDS: Final = 5.0
 """How often the same loss is reported at most."""
 
-MOST_TEXT: Final = 4096
+MAX_TEXT: Final = 4096
 """So many characters of a client's text are looked at."""
 
 _WADIAL_ENCODINGS: Final = {
@@ -133,7 +133,7 @@ class WadialMessages:
         Our definition: WADial documents no text from clients. Any other text is ignored.
         """
         try:
-            message = json.loads(text[:MOST_TEXT])
+            message = json.loads(text[:MAX_TEXT])
         except (ValueError, RecursionError):
             return False
         return isinstance(message, dict) and message.get("type") == "clear"

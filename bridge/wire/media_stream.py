@@ -15,12 +15,12 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.media_format import Encoding, MediaFormat
-from bridge.wire.moment import moment
 
 WAVIX: Final = MediaFormat(Encoding.S16LE, 24_000, 20)
 """480 samples, 960 bytes."""
-LONGEST_MARK: Final = 256
+MAX_MARK: Final = 256
 """Characters of a mark's name."""
 
 
@@ -109,7 +109,7 @@ class StreamWriter:
 
     def connected(self, at: datetime) -> bytes:
         """Write the very first message."""
-        return msgspec.json.encode({"event": "connected", "event_time": moment(at)})
+        return msgspec.json.encode({"event": "connected", "event_time": iso8601(at)})
 
     def start(self, at: datetime) -> bytes:
         """Write what the stream is, before any sound of it."""
@@ -150,7 +150,7 @@ class StreamWriter:
         self._sequence += 1
         message: dict[str, Any] = {
             "event": event,
-            "event_time": moment(at),
+            "event_time": iso8601(at),
             "call_id": self._facts.call_id,
             "stream_id": self._facts.stream_id,
             "sequence_number": self._sequence,
@@ -198,6 +198,6 @@ def _read_media(media: object, sample_bytes: int) -> Heard:
 
 def _read_mark(mark: object) -> Heard:
     name = mark.get("name") if isinstance(mark, dict) else None
-    if not isinstance(name, str) or len(name) > LONGEST_MARK:
+    if not isinstance(name, str) or len(name) > MAX_MARK:
         return Ignored("malformed")
     return Mark(name)

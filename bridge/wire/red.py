@@ -6,7 +6,7 @@ from bridge.errors import RemoteProtocolError
 from bridge.wire.rtp import RtpPacket
 
 _MORE: Final = 0x80
-_LONGEST_CHAIN: Final = 16
+_MAX_CHAIN: Final = 16
 
 
 class Block(NamedTuple):
@@ -31,7 +31,7 @@ def parse(payload: bytes) -> list[Block]:
         word = int.from_bytes(payload[position : position + 4], "big")
         heads.append(((word >> 24) & 0x7F, (word >> 10) & 0x3FFF, word & 0x3FF))
         position += 4
-        if len(heads) > _LONGEST_CHAIN:
+        if len(heads) > _MAX_CHAIN:
             raise RemoteProtocolError("a redundant packet of too many blocks")
     if position >= len(payload):
         raise RemoteProtocolError("the redundant packet is cut off")

@@ -25,9 +25,9 @@ _TIMESTAMPS_PER_SAMPLE: Final = 3  # 48 kHz over the bus' 16 kHz
 _SEQUENCE_MASK: Final = 0xFFFF
 _TIMESTAMP_MASK: Final = 0xFFFF_FFFF
 _HALF_RANGE: Final = 1 << 31
-_LONGEST_ADVANCE: Final = _HALF_RANGE - PACKET_SAMPLES
+_MAX_ADVANCE: Final = _HALF_RANGE - PACKET_SAMPLES
 
-_LONGEST_LOSS: Final = 100
+_MAX_LOSS: Final = 100
 """A gap in a relayed source's sequence that is longer than this is no loss but a pause."""
 _WINDOW: Final = 64
 _ALL_SENT: Final = (1 << _WINDOW) - 1
@@ -244,7 +244,7 @@ class OutgoingStream:
             if timestamp < self._end:
                 self.dropped += 1
                 return None
-            if not 0 < ahead <= _LONGEST_LOSS:
+            if not 0 < ahead <= _MAX_LOSS:
                 ahead = 1
             if ahead == 1 and timestamp != self._end:
                 kind |= 0x80
@@ -331,4 +331,4 @@ class OutgoingStream:
             return self._timestamp
         elapsed = round((now - self.last_time) * CLOCK_RATE / PACKET_SAMPLES) * PACKET_SAMPLES
         # A longer pause would look like a step back to a receiver.
-        return max(self._timestamp + min(elapsed, _LONGEST_ADVANCE), self._end)
+        return max(self._timestamp + min(elapsed, _MAX_ADVANCE), self._end)

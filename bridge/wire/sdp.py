@@ -59,7 +59,7 @@ _MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
 _EXTENSION: Final = re.compile(r"([1-9]|1[0-4])(?:/send(?:only|recv))? +([^ ]+)(?: .*)?")
 _SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
 
-_LARGEST_PAYLOAD_TYPE: Final = 127
+_MAX_PAYLOAD_TYPE: Final = 127
 _RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # would look like RTCP on a shared port, RFC 5761 §4
 
 
@@ -269,7 +269,7 @@ def _read_codecs(media: Media) -> dict[int, tuple[str, int, int]]:
         int(number): known[number]
         for number in media.formats
         if number in known
-        and int(number) <= _LARGEST_PAYLOAD_TYPE
+        and int(number) <= _MAX_PAYLOAD_TYPE
         and int(number) not in _RTCP_PAYLOAD_TYPES
     }
 

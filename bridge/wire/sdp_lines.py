@@ -7,8 +7,8 @@ from typing import Final
 
 from bridge.errors import SdpError
 
-_LONGEST_TEXT: Final = 65_536
-_MOST_MEDIA_LINES: Final = 128
+_MAX_TEXT: Final = 65_536
+_MAX_MEDIA_LINES: Final = 128
 
 _LINE: Final = re.compile(r"[a-z]=[^\x00-\x08\x0a-\x1f\x7f]*")
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
@@ -90,7 +90,7 @@ def split_description(text: str) -> Description:
     Raises:
         SdpError: It is no session description, too long, or a line breaks the grammar.
     """
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > _MAX_TEXT:
         raise SdpError("the SDP is longer than 64 kB")
     session: list[Attribute] = []
     media: list[tuple[str, int, list[Attribute]]] = []
@@ -113,7 +113,7 @@ def split_description(text: str) -> Description:
             attributes.append(Attribute(name.strip(), value.strip(), number))
     if not begun:
         raise SdpError("the SDP is empty")
-    if len(media) > _MOST_MEDIA_LINES:
+    if len(media) > _MAX_MEDIA_LINES:
         raise SdpError("the SDP has too many media lines")
     head = Section(tuple(session))
     return Description(head, tuple(_parse_media(*each) for each in media), _read_bundle(head))

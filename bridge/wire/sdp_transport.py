@@ -9,7 +9,7 @@ from typing import Final
 from bridge.errors import SdpError
 from bridge.wire.sdp_lines import Section
 
-_MOST_CANDIDATES: Final = 32
+_MAX_CANDIDATES: Final = 32
 
 # RFC 8839 allows letters, digits, "+" and "/"; WhatsApp's passwords end in "=". A colon would break
 # the user name of the checks, which joins two fragments with one.
@@ -133,7 +133,7 @@ def _read_candidates(levels: Sequence[Section]) -> tuple[tuple[Candidate, ...], 
     ignored = 0
     for attribute in level.all("candidate") if level else ():
         candidate = _parse_candidate(attribute.value)
-        if candidate is None or len(usable) == _MOST_CANDIDATES:
+        if candidate is None or len(usable) == _MAX_CANDIDATES:
             ignored += 1
         else:
             usable.append(candidate)

@@ -18,7 +18,7 @@ END_PACKETS: Final = 3
 """How often the last packet of an event is sent (RFC 4733 §2.5.1.4)."""
 
 _PAYLOAD: Final = Struct("!BBH")
-_LONGEST_DURATION: Final = 0xFFFF
+_MAX_DURATION: Final = 0xFFFF
 _HALF_RANGE: Final = 1 << 31
 _TIMESTAMP_MASK: Final = 0xFFFF_FFFF
 
@@ -66,7 +66,7 @@ def serialize(event: Event) -> bytes:
     """
     if len(event.digit) != 1 or event.digit not in DIGITS:
         raise LocalProtocolError("there is no such digit")
-    if not 0 <= event.volume <= 63 or not 0 <= event.duration <= _LONGEST_DURATION:
+    if not 0 <= event.volume <= 63 or not 0 <= event.duration <= _MAX_DURATION:
         raise LocalProtocolError("the volume or the duration of the event does not fit its field")
     flags = event.volume | (0x80 if event.end else 0)
     return _PAYLOAD.pack(DIGITS.index(event.digit), flags, event.duration)
@@ -90,7 +90,7 @@ def digit_packets(
 
 
 class DigitReceiver:
-    """Turns the packets of one RTP source into digits, each one once.
+    """TurnDetector the packets of one RTP source into digits, each one once.
 
     A digit is given at the first packet that comes of it, be that its first or, after losses, one
     of its last; an event is known by its timestamp (RFC 4733 §2.5.1.2).

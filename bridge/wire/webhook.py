@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature, webhook_chirp, webhook_wadial, webhook_wavix, webhook_zuckzapgo
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
-from bridge.wire.moment import moment
 from bridge.wire.notice import Call, Notice, jid
 
 JSON: Final = "application/json"
@@ -120,7 +120,7 @@ def wants(filters: Sequence[str], style: Style, notice: Notice) -> bool:
 
 def native(notice: Notice) -> dict[str, Any]:
     """A notice as our own webhooks and event streams tell it."""
-    told: dict[str, Any] = {"id": notice.id, "type": notice.type, "createdAt": moment(notice.at)}
+    told: dict[str, Any] = {"id": notice.id, "type": notice.type, "createdAt": iso8601(notice.at)}
     if notice.call is not None:
         told |= {"callId": notice.call.id, "call": _native_call(notice.call)}
     return told | {"data": notice.data}
@@ -143,9 +143,9 @@ def _native_call(call: Call) -> dict[str, Any]:
         "direction": call.direction,
         "state": call.state,
         "muted": call.muted,
-        "startedAt": moment(call.started_at),
-        "answeredAt": moment(call.answered_at),
-        "endedAt": moment(call.ended_at),
+        "startedAt": iso8601(call.started_at),
+        "answeredAt": iso8601(call.answered_at),
+        "endedAt": iso8601(call.ended_at),
         "endReason": call.reason or None,
         "seconds": round(call.seconds, 3),
     }

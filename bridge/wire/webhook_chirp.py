@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bridge.wire import call_id
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
-from bridge.wire.moment import moment
 from bridge.wire.notice import Call, Notice
 
 NAMES: Final = {
@@ -79,7 +79,7 @@ def body(
     return {
         "event": event,
         "eventId": event_id if notice.type in ONCE else f"{event_id}_{notice.id}",
-        "timestamp": moment(notice.at),
+        "timestamp": iso8601(notice.at),
         "data": data,
     }
 

@@ -7,7 +7,7 @@ documented; the other names are ours, spelt alike.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.notice import Call, Notice, jid
 
 SIGNATURE: Final = "wadial-signature"
@@ -36,7 +36,7 @@ def body(notice: Notice) -> dict[str, Any]:
     return {
         "id": notice.id,
         "type": name(notice),
-        "createdAt": moment(notice.at),
+        "createdAt": iso8601(notice.at),
         "sessionId": notice.line,
         "data": data | notice.data,
     }
@@ -51,8 +51,8 @@ def _snapshot(call: Call) -> dict[str, Any]:
         "state": STATE_WORDS.get(call.state, call.state),
         "transport": "webrtc" if call.browser else "websocket",
         "audioMuted": call.muted,
-        "startedAt": moment(call.started_at),
-        "answeredAt": moment(call.answered_at),
-        "endedAt": moment(call.ended_at),
+        "startedAt": iso8601(call.started_at),
+        "answeredAt": iso8601(call.answered_at),
+        "endedAt": iso8601(call.ended_at),
     }
     return told | ({"reason": call.reason} if call.reason else {})

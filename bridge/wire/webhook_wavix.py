@@ -6,7 +6,7 @@ https://docs.wavix.com/api-reference/call-webhooks/create-a-call-webhook.
 from typing import Any, Final
 
 from bridge.wire import call_id
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.notice import Call, Notice
 
 EVENT_TYPES: Final = {
@@ -57,13 +57,13 @@ def body(notice: Notice) -> dict[str, Any]:
         "id": identity,
         "direction": call.direction,
         "event_type": name(notice),
-        "event_time": moment(notice.at),
+        "event_time": iso8601(notice.at),
         "event_payload": _payload(notice),
         "from": call.from_,
         "to": call.to,
-        "call_started": moment(call.started_at),
-        "call_answered": moment(call.answered_at),
-        "call_completed": moment(call.ended_at),
+        "call_started": iso8601(call.started_at),
+        "call_answered": iso8601(call.answered_at),
+        "call_completed": iso8601(call.ended_at),
         "machine_detected": False,
         "tag": call.tag or None,
     }
@@ -90,7 +90,7 @@ def post_call(notice: Notice) -> dict[str, Any]:
         "destination": call.to,
         "duration": round(talked),
         "charge": "0.0",
-        "date": moment(call.started_at),
+        "date": iso8601(call.started_at),
         "disposition": _disposition(call),
         "from": call.from_,
         "to": call.to,

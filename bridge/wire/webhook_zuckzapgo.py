@@ -8,7 +8,7 @@ are ours altogether. An inbound call is announced by `v1.call.offer_notice` and 
 
 from typing import Any, Final
 
-from bridge.wire.moment import moment
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.notice import Call, Notice, jid
 
 NAMES: Final = {
@@ -57,7 +57,7 @@ def wago_body(notice: Notice) -> dict[str, Any]:
 def _told(notice: Notice) -> dict[str, Any]:
     call = notice.call
     told: dict[str, Any] = {} if call is None else _call(call)
-    return told | {"timestamp": moment(notice.at), "data": notice.data}
+    return told | {"timestamp": iso8601(notice.at), "data": notice.data}
 
 
 def _call(call: Call) -> dict[str, Any]:
@@ -69,6 +69,6 @@ def _call(call: Call) -> dict[str, Any]:
         "direction": call.direction,
         "state": STATE_WORDS.get(call.state, call.state),
         "video": False,
-        "startedAt": moment(call.started_at),
+        "startedAt": iso8601(call.started_at),
     }
     return told | ({"reason": call.reason} if call.reason else {})

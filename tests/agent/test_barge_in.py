@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.agent.voice import silero
+from bridge.agent.voice_detector import silero
 from bridge.audio.frame import FRAME_BYTES, SILENCE
 from tests.load.vads import SPEECH_RMS, noises, onset
 from tests.support.agent_talk import talking

@@ -8,12 +8,12 @@ from itertools import cycle
 
 from bridge.agent.http_providers import http_providers
 from bridge.agent.providers import ProviderLimits
-from bridge.agent.script import AgentMode, Manners, Script
-from bridge.agent.session import AgentLeg
+from bridge.agent.talk_settings import AgentMode, Script, TalkSettings
 from bridge.agent.turns import TurnLimits
-from bridge.agent.voice import Voices, silero
+from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId, LineName
+from bridge.legs.agent import AgentLeg
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from tests.support.agent_talk import VOICE, Counts
@@ -22,7 +22,7 @@ from tests.support.provider_double import ProviderDouble, providing
 CALLS = 200
 AT_ONCE = 20
 TURNS = TurnLimits(end=0.1, silence=0.6)
-MANNERS = Manners(filler_seconds=0.2, turns=TURNS)
+MANNERS = TalkSettings(filler_seconds=0.2, turns=TURNS)
 LIMITS = ProviderLimits(0.2, 0.2, 0.2, text_bytes=20_000, sound_bytes=40_000)
 
 FAULTS: tuple[tuple[str, object], ...] = (
@@ -39,7 +39,7 @@ FRAMES = (1, 5, 12, 25, 40, 60, 90)
 
 
 async def talk(
-    number: int, double: ProviderDouble, http: Http, voices: Voices, frames: int
+    number: int, double: ProviderDouble, http: Http, voices: VoiceDetectors, frames: int
 ) -> None:
     urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
     leg = AgentLeg(
@@ -77,7 +77,7 @@ async def test_two_hundred_talks_leave_no_task_no_handle_and_no_file(tmp_path, m
     guard = Guard(allow=[ipaddress.ip_network("127.0.0.0/8")], require_tls=False)
     tasks, before = asyncio.all_tasks(), handles()
     async with providing() as double:
-        http, voices = Http(guard), Voices(silero(), most=4)
+        http, voices = Http(guard), VoiceDetectors(silero(), most=4)
         work = cycle(FAULTS)
         good = dict(double.answers)
         for start in range(0, CALLS, AT_ONCE):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bridge.agent.turns import MOST_WARY_SECONDS, Moment, TurnLimits, Turns
+from bridge.agent.turns import MAX_WARY_SECONDS, TurnDetector, TurnEvent, TurnLimits
 from bridge.audio.frame import SILENCE
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
@@ -21,32 +21,32 @@ def told(moments):
 
 
 def test_a_voice_counts_within_a_hundred_milliseconds():
-    turns = Turns()
+    turns = TurnDetector()
     feed(turns, *[SILENCE] * 50, speaking=True, busy=True)
     [(index, moment)] = told(feed(turns, *[VOICE] * 5, speaking=True, busy=True))
-    assert moment is Moment.STARTED
+    assert moment is TurnEvent.STARTED
     assert (index + 1) * 0.02 <= 0.1
 
 
 def test_a_click_is_no_voice():
-    turns = Turns()
+    turns = TurnDetector()
     assert told(feed(turns, *([VOICE, VOICE] + [SILENCE] * 10) * 3)) == []
 
 
 def test_an_utterance_ends_after_the_silence_that_ends_it():
-    turns = Turns()
+    turns = TurnDetector()
     moments = told(feed(turns, *[SILENCE] * 20, *[VOICE] * 30, *[SILENCE] * 60))
-    assert moments == [(22, Moment.STARTED), (20 + 30 + 35 - 1, Moment.ENDED)]
+    assert moments == [(22, TurnEvent.STARTED), (20 + 30 + 35 - 1, TurnEvent.ENDED)]
 
 
 def test_a_pause_between_words_ends_nothing():
-    turns = Turns()
+    turns = TurnDetector()
     moments = told(feed(turns, *[VOICE] * 20, *[SILENCE] * 30, *[VOICE] * 20))
-    assert [moment for _, moment in moments] == [Moment.STARTED]
+    assert [moment for _, moment in moments] == [TurnEvent.STARTED]
 
 
 def test_an_utterance_holds_its_whole_voice_with_a_little_around_it():
-    turns = Turns()
+    turns = TurnDetector()
     feed(turns, *[SILENCE] * 50, *[VOICE] * 30, *[SILENCE] * 40)
     taken = turns.take()
     assert taken.count(VOICE) == 30
@@ -55,26 +55,26 @@ def test_an_utterance_holds_its_whole_voice_with_a_little_around_it():
 
 
 def test_an_endless_utterance_is_taken_at_its_limit():
-    turns = Turns(LIMITS)
+    turns = TurnDetector(LIMITS)
     moments = told(feed(turns, *[VOICE] * 120))
-    assert moments[1] == (101, Moment.ENDED) or moments[1][1] is Moment.ENDED
+    assert moments[1] == (101, TurnEvent.ENDED) or moments[1][1] is TurnEvent.ENDED
     assert len(turns.take()) <= 100 * 640
 
 
 def test_what_is_soft_does_not_interrupt_but_counts_otherwise():
-    turns = Turns()
+    turns = TurnDetector()
     assert told(feed(turns, *[SOFT] * 20, speaking=True, busy=True)) == []
-    assert told(feed(turns, *[SOFT] * 20)) == [(2, Moment.STARTED)]
+    assert told(feed(turns, *[SOFT] * 20)) == [(2, TurnEvent.STARTED)]
 
 
 def test_silence_is_told_again_and_again():
-    turns = Turns(LIMITS)
+    turns = TurnDetector(LIMITS)
     moments = told(feed(turns, *[SILENCE] * 101))
-    assert moments == [(49, Moment.SILENT), (99, Moment.SILENT)]
+    assert moments == [(49, TurnEvent.SILENT), (99, TurnEvent.SILENT)]
 
 
 def test_our_own_turn_is_not_their_silence():
-    turns = Turns(LIMITS)
+    turns = TurnDetector(LIMITS)
     assert told(feed(turns, *[SILENCE] * 200, busy=True)) == []
     assert told(feed(turns, *[SILENCE] * 49)) == []
 
@@ -96,31 +96,31 @@ class Ears:
 
 
 def test_a_noise_is_noticed_and_then_dismissed():
-    turns = Turns(judge=Ears())
+    turns = TurnDetector(judge=Ears())
     feed(turns, *[SILENCE] * 50)
-    assert told(feed(turns, *[VOICE] * 60)) == [(1, Moment.NOTICED), (15, Moment.DISMISSED)]
+    assert told(feed(turns, *[VOICE] * 60)) == [(1, TurnEvent.NOTICED), (15, TurnEvent.DISMISSED)]
     assert not turns.open
 
 
 def test_a_noise_that_is_over_is_dismissed_at_once():
-    turns = Turns(judge=Ears())
+    turns = TurnDetector(judge=Ears())
     feed(turns, *[SILENCE] * 50)
     moments = told(feed(turns, *[VOICE] * 2, *[SILENCE] * 30))
-    assert moments == [(1, Moment.NOTICED), (11, Moment.DISMISSED)]
+    assert moments == [(1, TurnEvent.NOTICED), (11, TurnEvent.DISMISSED)]
 
 
 def test_a_voice_that_is_known_at_once_starts_without_being_noticed():
-    turns = Turns(judge=Ears(voice=True))
+    turns = TurnDetector(judge=Ears(voice=True))
     feed(turns, *[SILENCE] * 50)
-    assert told(feed(turns, *[VOICE] * 5)) == [(1, Moment.STARTED)]
+    assert told(feed(turns, *[VOICE] * 5)) == [(1, TurnEvent.STARTED)]
 
 
 def test_a_voice_that_is_known_late_starts_with_all_of_its_sound():
     ears = Ears()
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     feed(turns, *[SILENCE] * 50, *[VOICE] * 10)
     ears.voice = True
-    assert told(feed(turns, *[VOICE] * 20)) == [(0, Moment.STARTED)]
+    assert told(feed(turns, *[VOICE] * 20)) == [(0, TurnEvent.STARTED)]
     ears.voice = False
     feed(turns, *[SILENCE] * 40)
     assert turns.take().count(VOICE) == 30
@@ -128,67 +128,67 @@ def test_a_voice_that_is_known_late_starts_with_all_of_its_sound():
 
 def test_a_voice_out_of_a_noise_that_was_dismissed_is_one_still():
     ears = Ears()
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     feed(turns, *[SILENCE] * 50, *[VOICE] * 40)
     ears.voice = True
-    assert told(feed(turns, *[VOICE] * 3)) == [(0, Moment.STARTED)]
+    assert told(feed(turns, *[VOICE] * 3)) == [(0, TurnEvent.STARTED)]
 
 
 def test_noises_that_go_on_and_on_are_noticed_ever_more_rarely():
-    turns = Turns(judge=Ears())
+    turns = TurnDetector(judge=Ears())
     moments = told(feed(turns, *([VOICE] * 5 + [SILENCE] * 20) * 160))
-    noticed = [index * 0.02 for index, moment in moments if moment is Moment.NOTICED]
+    noticed = [index * 0.02 for index, moment in moments if moment is TurnEvent.NOTICED]
     waits = [later - earlier for earlier, later in pairwise(noticed)]
     assert all(later > earlier for earlier, later in pairwise(waits))
-    assert waits[-1] <= MOST_WARY_SECONDS + 1
+    assert waits[-1] <= MAX_WARY_SECONDS + 1
     assert len(noticed) <= 6
 
 
 def test_what_was_noticed_is_always_dismissed_or_a_voice():
     rng = np.random.default_rng(5)
     ears = Ears()
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     paused = False
     for _ in range(20_000):
         ears.voice = bool(rng.random() < 0.02)
         moment = turns.push(
             VOICE if rng.random() < 0.4 else SILENCE, busy=False, speaking=bool(rng.random() < 0.5)
         )
-        if moment is Moment.NOTICED:
+        if moment is TurnEvent.NOTICED:
             assert not paused
             paused = True
-        elif moment in (Moment.DISMISSED, Moment.STARTED):
+        elif moment in (TurnEvent.DISMISSED, TurnEvent.STARTED):
             paused = False
         assert not (paused and turns.open)
 
 
 def test_noise_behind_a_voice_ends_the_utterance():
     ears = Ears(voice=True)
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
     ears.voice = False
-    assert told(feed(turns, *[VOICE] * 36)) == [(34, Moment.ENDED)]
+    assert told(feed(turns, *[VOICE] * 36)) == [(34, TurnEvent.ENDED)]
 
 
 def test_silence_behind_a_voice_counts_from_its_own_beginning():
     ears = Ears(voice=True)
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
     moments = feed(turns, *[SILENCE] * 3)
     ears.voice = False
     moments += feed(turns, *[SILENCE] * 40)
-    assert told(moments) == [(34, Moment.ENDED)]
+    assert told(moments) == [(34, TurnEvent.ENDED)]
 
 
 def test_soft_words_that_only_the_judge_hears_end_nothing():
     ears = Ears(voice=True)
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
     assert told(feed(turns, *[SILENCE] * 100)) == []
 
 
 def test_silence_costs_the_judge_nothing():
     ears = Ears()
-    turns = Turns(judge=ears)
+    turns = TurnDetector(judge=ears)
     feed(turns, *[SILENCE] * 500)
     assert ears.heard == 0

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.api import render
 from bridge.api.envelope import envelope
-from bridge.api.faces import wavix_words
+from bridge.api.faces.wavix import words as wavix_words
 from bridge.errors import BridgeError
 
 NATIVE = ["/call/dial", "/healthz", "/", "/x/v1/call"]

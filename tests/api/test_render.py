@@ -11,6 +11,7 @@ from bridge.call.model import (
     CallFacts,
     CallId,
     CallRecord,
+    DeliveryPath,
     Direction,
     EndReason,
     LegFigures,
@@ -20,7 +21,6 @@ from bridge.call.model import (
     LineName,
     Party,
     ReceivedAudio,
-    Road,
     SentAudio,
     State,
 )
@@ -105,7 +105,7 @@ def test_a_leg_is_shown_in_milliseconds_and_ratios():
 
 
 def test_a_leg_says_on_which_road_it_is_served():
-    served = LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD, Road.RELAY)
+    served = LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD, DeliveryPath.RELAY)
     [shown] = render.quality(replace(RECORD, legs=(served,)))["legs"]
     assert (shown["road"], shown["sent"]["relayedPackets"]) == ("relay", 60)
     assert leg()["road"] is None

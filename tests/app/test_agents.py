@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from bridge.agent.providers import Models, ProviderLimits
-from bridge.agent.script import Manners
+from bridge.agent.talk_settings import TalkSettings
 from bridge.api.keys import AGENTS
 from bridge.app.agents import ways_of
 from bridge.call.model import LineName
 from bridge.line_settings import Agent, Line
-from bridge.node.agent import AgentWays
+from bridge.node.agent import AgentSettings
 from bridge.node.lines import LineConfig
 from tests.support.inprocess import running, settings
 
@@ -17,7 +17,7 @@ FIELDS = [field for field in msgspec.structs.fields(Agent) if field.name != "voi
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_agents():
-    assert ways_of(Agent()) == AgentWays(Manners(), ProviderLimits(), Models())
+    assert ways_of(Agent()) == AgentSettings(TalkSettings(), ProviderLimits(), Models())
 
 
 @pytest.mark.parametrize("name", [field.name for field in FIELDS])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bridge.audio.deferred import MOST_KEPT, Deferred
+from bridge.audio.deferred import MAX_KEPT, Deferred
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.playout import Playout
 
@@ -49,8 +49,8 @@ def test_without_a_buffer_there_is_silence():
 
 def test_the_oldest_of_too_many_are_dropped_and_counted():
     later, playout = Deferred(), Playout()
-    for number in range(MOST_KEPT + 3):
+    for number in range(MAX_KEPT + 3):
         later.push(frame(number), 0.0)
     assert later.dropped == 3
     later.release(playout, 1.0)
-    assert playout.held()[-1] == frame(MOST_KEPT + 2)
+    assert playout.held()[-1] == frame(MAX_KEPT + 2)

@@ -1,4 +1,4 @@
-"""Voices lowered under other sound, by the sample."""
+"""VoiceDetectors lowered under other sound, by the sample."""
 
 import numpy as np
 import pytest

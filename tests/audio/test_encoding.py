@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from bridge.audio.encoder_level import NORMAL, choose
 from bridge.audio.encoding import Encoding
 from bridge.audio.frame import FRAME_BYTES
 from bridge.audio.opus import Decoder, Encoder, load
 from bridge.audio.opus_packet import has_fec
-from bridge.audio.rung import NORMAL, choose
 from bridge.rtc.libopus import candidates
 from tests.support.voices import words
 

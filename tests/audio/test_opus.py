@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from bridge.audio.encoder_level import NORMAL, choose
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, load
-from bridge.audio.rung import NORMAL, choose
 from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
 from bridge.rtc.libopus import candidates
 

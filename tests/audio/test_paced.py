@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.audio.frame import FRAME_BYTES, SILENCE
-from bridge.audio.paced import MOST_MARKS, PacedQueue, Watermarks
+from bridge.audio.paced import MAX_MARKS, PacedQueue, Watermarks
 
 SECOND = 32_000
 
@@ -137,10 +137,10 @@ def test_marks_whose_sound_was_dropped_are_told():
 def test_only_so_many_marks_wait_the_oldest_is_told_early():
     queue = PacedQueue()
     queue.add(SILENCE)
-    for number in range(MOST_MARKS + 2):
+    for number in range(MAX_MARKS + 2):
         queue.mark(str(number))
     assert queue.reached() == ["0", "1"]
-    assert len(queue.clear()) == MOST_MARKS
+    assert len(queue.clear()) == MAX_MARKS
 
 
 def test_watermarks_are_crossed_upwards_at_500_ms_and_downwards_at_250():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.protection import LEAST_EXPECTED, MOST_EXPECTED, OFF_SECONDS, Protection
+from bridge.audio.protection import MAX_EXPECTED, MIN_EXPECTED, OFF_SECONDS, Protection
 
 
 def after(*losses, every=1.0):
@@ -18,7 +18,7 @@ def test_a_single_bad_report_changes_nothing(losses):
 
 
 def test_two_bad_reports_in_a_row_switch_it_on():
-    assert after(0.01, 0.01).expected_loss == LEAST_EXPECTED
+    assert after(0.01, 0.01).expected_loss == MIN_EXPECTED
 
 
 def test_more_loss_than_the_least_is_expected_as_measured():
@@ -57,6 +57,6 @@ def test_it_is_off_or_within_its_bounds(losses, every):
     for number, loss in enumerate(losses):
         protection.report(loss, number * every)
         on = protection.expected_loss
-        assert on == 0 or LEAST_EXPECTED <= on <= MOST_EXPECTED
+        assert on == 0 or MIN_EXPECTED <= on <= MAX_EXPECTED
     if len(losses) >= 2 and losses[-1] >= 0.01 and losses[-2] >= 0.01:
         assert on > 0

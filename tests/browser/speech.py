@@ -10,7 +10,7 @@ from scipy.signal import correlate, resample_poly
 
 from tests.browser.chromium import RATE, Sound
 
-Judge: TypeAlias = Callable[[Sound, Sound], float]
+VoiceDetector: TypeAlias = Callable[[Sound, Sound], float]
 
 WINDOW = RATE // 50
 SILENCE = -100.0
@@ -48,7 +48,7 @@ def delays(reference: Sound, sound: Sound) -> list[float]:
     return [lag(said, heard) / RATE for said, heard in seconds if level(said) > -40]
 
 
-def scores(judge: Judge, looped: Sound, sound: Sound, *, seconds: float) -> list[float]:
+def scores(judge: VoiceDetector, looped: Sound, sound: Sound, *, seconds: float) -> list[float]:
     """Compare a sound, piece by piece, with the place in an endlessly repeated recording it is from.
 
     By pieces because a jitter buffer stretches and shortens what it plays by some milliseconds,

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Request, async_playwright, expect
 from pystoi import stoi
 
 from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, launch, record
-from tests.browser.speech import Judge, delays, level, read, scores
+from tests.browser.speech import VoiceDetector, delays, level, read, scores
 from tests.support.server import Server, running, stop
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ async def test_the_links_at_the_foot_lead_somewhere(visitor: Visitor):
 
 
 async def judged(
-    visitor: Visitor, judge: Judge, original: Path, *, seconds: float, enough: float
+    visitor: Visitor, judge: VoiceDetector, original: Path, *, seconds: float, enough: float
 ) -> float:
     """Record until it is good enough, three times at most, and give the best score.
 

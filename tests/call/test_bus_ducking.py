@@ -5,7 +5,7 @@ import pytest
 
 from bridge.audio.ducking import FALL_FRAMES, RISE_FRAMES
 from bridge.call.bus import Bus
-from bridge.call.model import LegId, Pace, Road
+from bridge.call.model import Cadence, DeliveryPath, LegId
 from tests.support.voice import ANN, FAR, Voice, pcm
 
 JINGLE, TAPE = LegId("jingle"), LegId("tape")
@@ -118,10 +118,10 @@ def test_a_sink_leaves_the_clock_once_voices_are_back():
     stage.route()
     stage.tick(20)
     stage.bus.leave(JINGLE, stage.now)
-    assert stage.bus.road(FAR) is Road.CLOCK
+    assert stage.bus.road(FAR) is DeliveryPath.CLOCK
     stage.tick(RISE_FRAMES)
-    assert stage.bus.road(FAR) is Road.PCM
-    assert stage.bus.pace is Pace.NEVER
+    assert stage.bus.road(FAR) is DeliveryPath.PCM
+    assert stage.bus.pace is Cadence.NEVER
     assert stage.paces == 1
 
 
@@ -133,7 +133,7 @@ def test_packets_are_relayed_again_after_that():
     stage.tick(RISE_FRAMES)
     stage.now += 20.0
     stage.ann.speak(8000, stage.now)
-    assert stage.bus.road(FAR) is Road.RELAY
+    assert stage.bus.road(FAR) is DeliveryPath.RELAY
 
 
 def test_a_recorder_is_served_seldom_again_after_that():
@@ -141,9 +141,9 @@ def test_a_recorder_is_served_seldom_again_after_that():
     stage.route(tape=(ANN, JINGLE))
     stage.tick(20)
     stage.bus.leave(JINGLE, stage.now)
-    assert stage.bus.pace is Pace.EVERY_FRAME  # not seldom, for now
+    assert stage.bus.pace is Cadence.EVERY_FRAME  # not seldom, for now
     stage.tick(RISE_FRAMES)
-    assert stage.bus.pace is Pace.SELDOM
+    assert stage.bus.pace is Cadence.BATCHED
 
 
 def test_a_sink_that_hears_nobody_any_more_is_off_the_clock_at_once():
@@ -153,4 +153,4 @@ def test_a_sink_that_hears_nobody_any_more_is_off_the_clock_at_once():
     stage.tick(20)
     stage.route(())
     assert stage.bus.road(FAR) is None
-    assert stage.bus.pace is Pace.NEVER
+    assert stage.bus.pace is Cadence.NEVER

@@ -4,7 +4,7 @@ from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE
 from bridge.call.bus import Bus
-from bridge.call.model import LegId, Pace, Road
+from bridge.call.model import Cadence, DeliveryPath, LegId
 from tests.support.voice import ANN, FAR, Voice, pcm
 
 TAPE, RADIO = LegId("tape"), LegId("radio")
@@ -49,8 +49,8 @@ def talk(bus, far, ann, begin, end, *, catch_up):
 
 def test_a_bus_of_packets_and_one_who_can_wait_is_served_seldom():
     bus, far, ann, tape = recorded(relays=True)
-    assert bus.pace is Pace.SELDOM
-    assert bus.road(FAR) is bus.road(ANN) is Road.RELAY
+    assert bus.pace is Cadence.BATCHED
+    assert bus.road(FAR) is bus.road(ANN) is DeliveryPath.RELAY
     talk(bus, far, ann, 0, 50, catch_up=50)
     assert len(far.taken) == 50
     assert len(tape.heard) == 49
@@ -89,7 +89,7 @@ def test_one_who_cannot_wait_lets_all_be_served_in_time():
     radio = Voice(timed=False, says=pcm(3))
     bus.join(RADIO, radio, radio)
     bus.route(rows(**{FAR: frozenset({ANN, RADIO})}), 0.4)
-    assert bus.pace is Pace.EVERY_FRAME
+    assert bus.pace is Cadence.EVERY_FRAME
     before = len(tape.heard)
     for number in range(20, 40):
         far.speak(100, number * FRAME_SECONDS)
@@ -104,7 +104,7 @@ def test_an_untimed_source_is_recorded_in_time():
     radio = Voice(timed=False, says=pcm(3))
     bus.join(RADIO, radio, radio)
     bus.route(rows(**{TAPE: frozenset({RADIO})}), 0.4)
-    assert bus.pace is Pace.EVERY_FRAME
+    assert bus.pace is Cadence.EVERY_FRAME
     bus.tick(0.42)
     assert tape.heard[-1].pcm == pcm(3)
 
@@ -115,7 +115,7 @@ def test_nothing_is_lost_when_the_one_who_waits_leaves():
     assert tape.heard == []
     bus.leave(TAPE, 0.995)
     assert len(tape.heard) == 49
-    assert bus.pace is Pace.NEVER
+    assert bus.pace is Cadence.NEVER
 
 
 def test_nothing_is_lost_when_who_was_heard_leaves():
@@ -138,7 +138,7 @@ def test_no_frame_comes_twice_or_goes_missing_between_seldom_and_every_frame():
         if number % 50 == 0:
             bus.route(mixed if number % 100 else plain, now)
         far.speak(1000 + number, now + 0.001)
-        bus.tick(now + 0.01) if bus.pace is Pace.EVERY_FRAME else bus.catch_up(now + 0.01)
+        bus.tick(now + 0.01) if bus.pace is Cadence.EVERY_FRAME else bus.catch_up(now + 0.01)
     levels = [int.from_bytes(frame.pcm[:2], "little") for frame in tape.heard]
     spoken = [level for level in levels if level >= 1000]
     assert len(set(spoken)) >= 195

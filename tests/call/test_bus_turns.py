@@ -5,7 +5,7 @@ import pytest
 from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame
-from bridge.call.model import Pace
+from bridge.call.model import Cadence
 from bridge.wire.rtp import OutgoingStream
 from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
 
@@ -48,7 +48,7 @@ def call(jitter: float, phase: float) -> Listener:
             bus.route({FAR: frozenset({ANN})}, now)
         elif what == "frame" and ann.to is not None:
             ann.to(Frame(SAID[number].tobytes(), number * FRAME_SAMPLES, "ann"), now)
-        elif what == "tick" and bus.pace is Pace.EVERY_FRAME:
+        elif what == "tick" and bus.pace is Cadence.EVERY_FRAME:
             bus.tick(now)
     return far
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.rung import Rung
+from bridge.audio.encoder_level import EncoderLevel
 from bridge.call.load import CALM_SECONDS, RELIEF_SECONDS, STRAIN_SECONDS, LoadPolicy
 
 CALM = (0.001, 0.2)
@@ -26,34 +26,34 @@ def lasting(look, seconds):
 
 def test_a_calm_node_stands_on_the_normal_rung_and_takes_calls():
     policy = after(*[CALM] * 100)
-    assert (policy.rung, policy.refusing) == (Rung.NORMAL, False)
+    assert (policy.rung, policy.refusing) == (EncoderLevel.NORMAL, False)
 
 
 @pytest.mark.parametrize("look", [STRAINED, OVERLOADED, LATE, (0.015, 0.1)])
 def test_a_strained_node_steps_down(look):
-    assert after(*lasting(look, STRAIN_SECONDS)).rung is Rung.SPARING
-    assert after(*lasting(look, STRAIN_SECONDS - 1)).rung is Rung.NORMAL
+    assert after(*lasting(look, STRAIN_SECONDS)).rung is EncoderLevel.SPARING
+    assert after(*lasting(look, STRAIN_SECONDS - 1)).rung is EncoderLevel.NORMAL
 
 
 def test_strain_that_lasts_goes_down_to_the_last_rung_and_no_further():
-    assert after(*lasting(STRAINED, 2 * STRAIN_SECONDS)).rung is Rung.LEAST
-    assert after(*lasting(STRAINED, 100)).rung is Rung.LEAST
+    assert after(*lasting(STRAINED, 2 * STRAIN_SECONDS)).rung is EncoderLevel.LEAST
+    assert after(*lasting(STRAINED, 100)).rung is EncoderLevel.LEAST
 
 
 def test_a_moment_of_relief_begins_the_strain_anew():
     looks = [STRAINED, STRAINED, CALM] * 20
-    assert after(*looks).rung is Rung.NORMAL
+    assert after(*looks).rung is EncoderLevel.NORMAL
 
 
 def test_a_calm_node_climbs_one_rung_at_a_time():
     down = lasting(STRAINED, 2 * STRAIN_SECONDS)
-    assert after(*down, *lasting(CALM, CALM_SECONDS)).rung is Rung.SPARING
-    assert after(*down, *lasting(CALM, 2 * CALM_SECONDS)).rung is Rung.NORMAL
+    assert after(*down, *lasting(CALM, CALM_SECONDS)).rung is EncoderLevel.SPARING
+    assert after(*down, *lasting(CALM, 2 * CALM_SECONDS)).rung is EncoderLevel.NORMAL
 
 
 def test_between_strain_and_calm_the_rung_stays():
     down = lasting(STRAINED, STRAIN_SECONDS)
-    assert after(*down, *[BUSY] * 200).rung is Rung.SPARING
+    assert after(*down, *[BUSY] * 200).rung is EncoderLevel.SPARING
 
 
 @pytest.mark.parametrize("look", [OVERLOADED, LATE])
@@ -81,7 +81,7 @@ def test_encoders_step_down_before_calls_are_refused():
     for second in range(6):
         policy.look(lag=0.1, cpu=1.0, now=float(second))
         if policy.refusing:
-            assert policy.rung > Rung.NORMAL
+            assert policy.rung > EncoderLevel.NORMAL
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 2)), max_size=100))

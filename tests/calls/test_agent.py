@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from bridge.agent.session import AgentLeg
 from bridge.call.model import LineName
+from bridge.legs.agent import AgentLeg
 from bridge.settings import Agent, Net
 from tests.support.inprocess import KEY, Client, running, settings
 from tests.support.provider_double import providing, tone_wav
@@ -159,7 +159,7 @@ async def test_how_soon_an_agent_was_heard_is_told_in_the_calls_timeline():
 
 @pytest.mark.call
 async def test_a_caller_who_speaks_interrupts_the_greeting_and_is_answered():
-    async with line("ai", callGreeting="Welcome. " * 20) as (client, double):
+    async with line("ai", callGreeting="InboundAction. " * 20) as (client, double):
         double.answers["tts"] = tone_wav(3.0)
         await ring(client, TALKS)
         await until(lambda: "agent.interrupted" in types(client), timeout=20)

@@ -14,7 +14,7 @@ from bridge.call.model import EndReason
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.node.runner import CallRunner
-from bridge.rtc.ice import Limits as Patience
+from bridge.rtc.ice import Timeouts as RetryPolicy
 from tests.support import server
 from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
 from tests.support.decoder_processes import decoders
@@ -27,8 +27,8 @@ from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 ECHO, NEVER, BUSY, REJECTS, SILENT = (f"1555010000{n}" for n in (1, 3, 4, 5, 8))
-IMPATIENT = Patience(ice=0.3, dtls=0.3, setup=0.6)
-WATCHFUL = Patience(silence=0.6, consent=(0.05, 0.1))
+IMPATIENT = RetryPolicy(ice=0.3, dtls=0.3, setup=0.6)
+WATCHFUL = RetryPolicy(silence=0.6, consent=(0.05, 0.1))
 
 pytestmark = pytest.mark.call
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bridge.call.model import EndReason
-from bridge.node import gateway_follower as node_gateway
+from bridge.providers.gateway import follower as node_gateway
 from bridge.settings import Line, WhatsApp
 from tests.support.gateway_double import DOUBLES, SESSION, TOKEN
 from tests.support.inprocess import running, settings
@@ -30,7 +30,7 @@ def dialect(request):
 def hasty(monkeypatch):
     """Look at the engine more often than every 2.5 s, so that tests need not wait."""
     monkeypatch.setattr(node_gateway, "LOOK_SECONDS", 0.25)
-    monkeypatch.setattr(node_gateway, "LEAST_SECONDS", 0.02)
+    monkeypatch.setattr(node_gateway, "MIN_SECONDS", 0.02)
 
 
 def line(engine):

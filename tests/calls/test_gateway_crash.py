@@ -8,7 +8,7 @@ import pytest
 from bridge.api.gateway import GATEWAY
 from bridge.api.keys import MANAGER
 from bridge.call.model import LineName
-from bridge.node import gateway_follower
+from bridge.providers.gateway import follower
 from bridge.settings import Limits
 from tests.calls.test_gateway import NUMBER, gone, line
 from tests.support import server as servers
@@ -77,8 +77,8 @@ def _second_life(folder, config, is_over):
 
 
 async def test_a_ring_is_taken_by_the_second_node_while_the_first_is_stuck(dialect, monkeypatch):
-    monkeypatch.setattr(gateway_follower, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(gateway_follower, "LEAST_SECONDS", 0.01)
+    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "MIN_SECONDS", 0.01)
     async with (
         DOUBLES[dialect]() as engine,
         two_nodes(settings(lines={"main": line(engine)})) as (first, second),

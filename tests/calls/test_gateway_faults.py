@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from bridge.call.model import EndReason
-from bridge.node import gateway_follower
+from bridge.providers.gateway import follower
 from tests.calls.test_gateway import NUMBER, bridged, gone, ringing
 from tests.support.gateway_double import DOUBLES
 from tests.support.two_nodes import one_node_only
@@ -23,9 +23,9 @@ def dialect(request):
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(gateway_follower, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(gateway_follower, "LEAST_SECONDS", 0.01)
-    monkeypatch.setattr(gateway_follower, "UNLISTED_SECONDS", 0.2)
+    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "MIN_SECONDS", 0.01)
+    monkeypatch.setattr(follower, "UNLISTED_SECONDS", 0.2)
 
 
 def looks(engine):

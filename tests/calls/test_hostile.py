@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 ECHO, SILENT = "15550100001", "15550100008"
 
-# Strangers send to the node that has the call, whichever is asked.
+# UnauthenticatedLimit send to the node that has the call, whichever is asked.
 pytestmark = [pytest.mark.call, one_node_only]
 
 
@@ -186,7 +186,7 @@ def press(browser, number):
 
 
 async def test_keys_pressed_without_end_fill_neither_the_log_nor_a_contact(caplog, monkeypatch):
-    monkeypatch.setattr(simulator, "MOST_DIGITS", 50)
+    monkeypatch.setattr(simulator, "MAX_DIGITS", 50)
     async with talking(SILENT) as (client, browser, _, _answer):
         caplog.clear()
         for number in range(200):

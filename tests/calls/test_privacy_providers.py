@@ -7,9 +7,9 @@ import pytest
 from typing_extensions import override
 
 from bridge.log import JsonFormatter
-from bridge.node import gateway_follower
+from bridge.providers.gateway import follower
+from tests.calls.test_cloud import world
 from tests.calls.test_gateway import NUMBER, bridged, gone, ringing
-from tests.calls.test_whatsapp import world
 from tests.support.gateway_double import DOUBLES
 from tests.support.gateway_double import TOKEN as ENGINE_TOKEN
 from tests.support.graph_double import SECRET, TOKEN, USER, VERIFY
@@ -66,7 +66,7 @@ async def test_metas_calls_are_followed_by_action_and_webhook_without_numbers_ke
 
 @pytest.mark.parametrize("dialect", sorted(DOUBLES))
 async def test_a_gateways_calls_are_followed_without_numbers_or_keys(dialect, monkeypatch):
-    monkeypatch.setattr(gateway_follower, "LOOK_SECONDS", 0.25)
+    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.25)
     with written() as lines:
         async with bridged(dialect) as (engine, client):
             call_id = await client.dial(NUMBER)

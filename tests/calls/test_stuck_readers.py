@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bridge.legs import socket
-from bridge.media import outbox
+from bridge.media import outbound_queue
 from bridge.settings import Net
 from tests.support.inprocess import running, settings
 from tests.support.pcm_client import PcmClient, pcm_client, url_of
@@ -150,7 +150,7 @@ async def waiting_messages(reader: Reader) -> int:
 
 async def test_readers_that_never_read_are_cut_off_and_counted(monkeypatch):
     monkeypatch.setattr(socket, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(outbox, "CUT_OFF_SECONDS", 1.0)
+    monkeypatch.setattr(outbound_queue, "CUT_OFF_SECONDS", 1.0)
     async with everybody() as (client, _speaker, readers):
         async with asyncio.timeout(10):
             while await client.total("bridge_socket_cut_offs_total") < len(readers):

@@ -9,7 +9,7 @@ from bridge.call.events import LegAnswered, LegConnected, LegEnded, LegRinging
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.errors import CallNotFound, LegError
 from bridge.legs import gateway
-from bridge.legs.gateway import GatewayLeg, Patience
+from bridge.legs.gateway import GatewayLeg, RetryPolicy
 from bridge.wire.gateway import EngineCall, Phase, read_message
 from bridge.wire.media_socket import WADIAL
 from tests.support.waiting import until
@@ -134,7 +134,7 @@ async def settle():
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(gateway, "_PAUSES", (0.001,))
-    monkeypatch.setattr(gateway, "_LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(gateway, "_MAX_PAUSE", 0.001)
 
 
 async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():
@@ -193,7 +193,7 @@ async def test_a_ring_that_cannot_be_answered_ends(error, reason):
     ],
 )
 async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, reason):
-    async with Life(patience=Patience(no_answer=0.0 if waited else 60.0)) as life:
+    async with Life(patience=RetryPolicy(no_answer=0.0 if waited else 60.0)) as life:
         for phase in phases:
             life.list(phase)
         life.leg.hint(hint)
@@ -238,7 +238,7 @@ async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
 async def test_an_answered_call_without_a_socket_is_given_up():
     engine = Engine()
     engine.refuses_socket = True
-    async with Life(engine=engine, patience=Patience(socket=0.05)) as life:
+    async with Life(engine=engine, patience=RetryPolicy(socket=0.05)) as life:
         await settle()
         assert not life.task.done()
         life.list(Phase.ACTIVE)

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.audio.frame import FRAME_BYTES
 from bridge.legs.outbound import (
-    MOST_TEXTS,
+    MAX_TEXTS,
     PING_SECONDS,
     QUEUE_SECONDS,
     WINDOW_SECONDS,
@@ -86,9 +86,9 @@ def test_a_full_window_is_stuck_from_when_it_is_seen_until_a_pong():
 def test_texts_go_first_and_only_so_many_wait():
     outbound = Outbound(SECOND, FRAME_BYTES)
     outbound.add(bytes(640))
-    for number in range(MOST_TEXTS + 1):
+    for number in range(MAX_TEXTS + 1):
         outbound.say(str(number))
-    given = [outbound.next() for _ in range(MOST_TEXTS + 1)]
+    given = [outbound.next() for _ in range(MAX_TEXTS + 1)]
     assert given[0] == "1"
     assert given[-1] == bytes(640)
 

@@ -12,7 +12,7 @@ from bridge.errors import LimitExceeded, SdpError
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
 from tests.support.bridge_peer import RoamingPeer, opus, speech
@@ -22,7 +22,7 @@ from tests.support.offers import offer
 from tests.support.waiting import until
 
 LEG = LegId("leg_1")
-SHORT = Limits(ice=0.2, dtls=0.2, setup=0.4)
+SHORT = Timeouts(ice=0.2, dtls=0.2, setup=0.4)
 
 
 class Observed:
@@ -52,11 +52,11 @@ class Observed:
 class Party:
     """A leg, what it emitted, and its run."""
 
-    def __init__(self, *, limits: Limits | None = None, ports: int = 3) -> None:
+    def __init__(self, *, limits: Timeouts | None = None, ports: int = 3) -> None:
         self.pool = PortPool({free_port() for _ in range(ports)})
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
-        config = PeerConfig(bind=("127.0.0.1",), ports=self.pool, limits=limits or Limits())
+        config = PeerConfig(bind=("127.0.0.1",), ports=self.pool, limits=limits or Timeouts())
         self.leg = WebRtcLeg(
             LEG,
             peer=lambda on_digit, on_restart: Peer(
@@ -175,7 +175,7 @@ async def test_a_browser_that_says_goodbye_has_hung_up():
 
 
 async def test_a_browser_that_vanishes_ends_the_leg_for_want_of_media():
-    limits = Limits(silence=0.4, consent=(0.05, 0.1))
+    limits = Timeouts(silence=0.4, consent=(0.05, 0.1))
     async with party(limits=limits) as one, RoamingPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
@@ -259,7 +259,7 @@ async def test_digits_for_a_browser_that_takes_none_are_dropped_and_told(caplog)
 
 
 async def test_a_restart_is_counted_from_its_beginning_to_its_end():
-    async with party(limits=Limits(linger=0.0)) as one, RoamingPeer() as browser:
+    async with party(limits=Timeouts(linger=0.0)) as one, RoamingPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
         await browser.restart(one.exchange)

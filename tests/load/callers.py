@@ -12,7 +12,7 @@ from tests.support.signalling import HttpExchange, StockExchange
 
 ECHO_CONTACT = "15550100001"
 KEY = "demo"
-_MOST_TRIES = 50
+_MAX_TRIES = 50
 
 
 class Offering(Protocol):
@@ -107,7 +107,7 @@ class Bridge:
 
     async def _dial(self, body: dict[str, str], node: int) -> str:
         """Make a call on a node: whichever takes the connection has it, so try until it is."""
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             reply = await self._post("/call/dial", body)
             call_id: str = reply["data"]["callId"]
             if self._nodes == 1 or node_of(call_id) == node:

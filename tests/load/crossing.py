@@ -17,7 +17,7 @@ from tests.load.callers import KEY, node_of
 
 REQUESTS = 300
 """At each node."""
-_MOST_TRIES = 100
+_MAX_TRIES = 100
 _PAUSE = 0.002
 _HEADERS = {"token": KEY}
 
@@ -26,7 +26,7 @@ async def run(url: str, *, requests: int = REQUESTS) -> dict[str, list[float]]:
     """Ask for a call's quality at both nodes in turn, each over a connection it has taken."""
     async with AsyncExitStack() as stack:
         homes: dict[int, tuple[aiohttp.ClientSession, str]] = {}
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
             await stack.enter_async_context(session)
             call_id = await _dial(session, url)

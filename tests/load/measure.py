@@ -16,7 +16,7 @@ from tests.support.opus_packets import PacketDecoder
 
 QUIET_SECONDS = 0.1
 THRESHOLD_DB = -35.0
-LONGEST_DELAY = 0.9
+MAX_DELAY = 0.9
 _BLOCK_SECONDS = 0.0025
 _GONE = (FileNotFoundError, ProcessLookupError)
 """What reading about a process raises that has just ended."""
@@ -138,7 +138,7 @@ def match(sent: Sequence[Departure], heard: Sequence[HeardOnset]) -> list[tuple[
     """
     pairs = []
     for departure in sent:
-        later = [one.time for one in heard if 0 <= one.time - departure.time < LONGEST_DELAY]
+        later = [one.time for one in heard if 0 <= one.time - departure.time < MAX_DELAY]
         if later:
             pairs.append((departure.time, min(later) - departure.time))
     return pairs

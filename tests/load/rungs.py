@@ -20,9 +20,9 @@ import numpy as np
 from pystoi import stoi
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
-from bridge.audio.jitter import Action, Receiver
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, load
 from bridge.audio.opus_packet import has_fec
+from bridge.audio.reorder import Action, ReorderBuffer
 from bridge.rtc.libopus import candidates
 from tests.support.speech_compare import RATE, Pcm, align, overlap
 from tests.support.stock_peer import read_wav
@@ -93,7 +93,7 @@ def lost_packets(count: int, share: float, seed: int) -> frozenset[int]:
 
 def heard(opus: Opus, packets: Sequence[bytes], lost: frozenset[int]) -> Pcm:
     """Receive what is left of the packets, as the bridge does; a gap that is too long is silent."""
-    receiver, decoder = Receiver(), Decoder(opus)
+    receiver, decoder = ReorderBuffer(), Decoder(opus)
     sound = np.zeros(len(packets) * FRAME_SAMPLES, dtype=np.int16)
     for number, payload in enumerate(packets):
         if number in lost:

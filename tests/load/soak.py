@@ -29,7 +29,7 @@ from tests.support.light_peer import LightPeer
 BYTES_PER_HOUR = 1e6
 """Growth that is taken for a leak, once it is certain."""
 SAMPLES = 40
-MOST_FAILED = 0.001
+MAX_FAILED = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def verdict(samples: Sequence[Sample]) -> list[str]:
         found.append(f"{last.descriptors - first.descriptors} descriptors are left open")
     if last.threads > first.threads + 2:
         found.append(f"{last.threads - first.threads} threads are left")
-    if last.failed > MOST_FAILED * last.calls:
+    if last.failed > MAX_FAILED * last.calls:
         found.append(f"{last.failed} of {last.calls} calls failed")
     return found
 

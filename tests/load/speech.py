@@ -16,9 +16,9 @@ import aiohttp
 import numpy as np
 import uvloop
 
+from bridge.audio.encoder_level import choose
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, load
 from bridge.audio.opus_packet import has_fec
-from bridge.audio.rung import choose
 from bridge.rtc.libopus import candidates
 from tests.load.callers import caller
 from tests.support.impairment import Impairment

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from bridge.audio.encoder_level import NORMAL, EncoderLevel, choose
 from bridge.audio.opus import Application, Encoder, EncoderSettings, load
-from bridge.audio.rung import NORMAL, Rung, choose
 from bridge.rtc.libopus import candidates
 from tests.load.rungs import (
     BELOW,
@@ -50,7 +50,7 @@ def test_there_are_three_voices_or_more():
 def test_every_setting_that_the_bridge_chooses_is_in_the_table():
     measured = set(grid())
     for maximum in (None, 48_000, 40_000, 32_000, 24_000, 20_000):
-        for rung in Rung:
+        for rung in EncoderLevel:
             assert choose(maximum, rung=rung) in measured
             assert choose(maximum, rung=rung, expected_loss=EXPECTED_LOSS) in measured
 

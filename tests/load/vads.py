@@ -1,6 +1,6 @@
 """What each judge of voices costs, takes for a voice, and misses: `make vads` writes the table anew.
 
-Voices are mixed with noises and go frame by frame through the agent's own turn taking, so that the
+VoiceDetectors are mixed with noises and go frame by frame through the agent's own turn taking, so that the
 figures are those a caller would see: when an agent pauses, stops, and takes an utterance as ended.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.agent.turns import Judge, Moment, TurnLimits, Turns
-from bridge.agent.voice import Silero, silero
+from bridge.agent.turns import TurnDetector, TurnEvent, TurnLimits, VoiceDetector
+from bridge.agent.voice_detector import Silero, silero
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
 from tests.support.stock_peer import read_wav
 from tests.support.voices import SPEECH
@@ -47,7 +47,7 @@ class Way:
     """One way to judge."""
 
     name: str
-    judge: Callable[[], Judge | None]
+    judge: Callable[[], VoiceDetector | None]
     limits: TurnLimits = LIMITS
 
 
@@ -55,11 +55,11 @@ class Way:
 class Seen:
     """What turn taking made of one recording: when, in seconds, each moment came."""
 
-    moments: list[tuple[float, Moment]]
+    moments: list[tuple[float, TurnEvent]]
     microseconds: float
     """A frame."""
 
-    def times(self, *which: Moment) -> list[float]:
+    def times(self, *which: TurnEvent) -> list[float]:
         return [at for at, moment in self.moments if moment in which]
 
 
@@ -215,7 +215,7 @@ def _samples(sound: Sound) -> bytes:
 
 def see(way: Way, sound: bytes, *, speaking: bool) -> Seen:
     """Take turns with a recording."""
-    turns = Turns(way.limits, way.judge())
+    turns = TurnDetector(way.limits, way.judge())
     moments = []
     count = len(sound) // FRAME_BYTES
     began = time.process_time()
@@ -251,9 +251,9 @@ def hear(way: Way, snr: int | None) -> Heard:
         count += 1
         seen = see(way, one.sound, speaking=True)
         before = one.begins - 0.05
-        first = [at for at in seen.times(Moment.NOTICED, Moment.STARTED) if at > before]
-        started = [at for at in seen.times(Moment.STARTED) if at > before]
-        last = [at for at in seen.times(Moment.ENDED) if at > one.begins]
+        first = [at for at in seen.times(TurnEvent.NOTICED, TurnEvent.STARTED) if at > before]
+        started = [at for at in seen.times(TurnEvent.STARTED) if at > before]
+        last = [at for at in seen.times(TurnEvent.ENDED) if at > one.begins]
         if not started or started[0] > one.begins + FIRST_AFTER:
             missed += 1
         else:
@@ -286,7 +286,7 @@ def fool(way: Way, name: str) -> Fooled:
     noise = noises()[name](NOISE_SECONDS, 7) * SPEECH_RMS * 10 ** (NOISE_DB / 20)
     seen = see(way, _samples(noise), speaking=True)
     return Fooled(
-        len(seen.times(Moment.NOTICED)), len(seen.times(Moment.STARTED)), seen.microseconds
+        len(seen.times(TurnEvent.NOTICED)), len(seen.times(TurnEvent.STARTED)), seen.microseconds
     )
 
 
@@ -346,7 +346,7 @@ def report() -> str:
     return (
         f"Measured on: {platform.processor() or platform.machine()}, {platform.system()} "
         f"{platform.release()}, one core.\n\n"
-        f"Voices in noises:\n\n{voices_table(heard)}\n"
+        f"VoiceDetectors in noises:\n\n{voices_table(heard)}\n"
         f"A minute of each noise alone, 10 dB under a voice; pauses / stops:\n\n"
         f"{noises_table(fooled)}\nCost:\n\n{costs_table(chosen)}"
     )

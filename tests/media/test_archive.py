@@ -9,7 +9,7 @@ from bridge.audio.wav import header, parse_wav
 from bridge.call.model import CallId, LineName
 from bridge.errors import NotFound
 from bridge.media.archive import Archive, Rules
-from bridge.media.files import Place
+from bridge.media.files import FileLocation
 from bridge.net.database import Database
 
 SALES, OTHER = LineName("sales"), LineName("other")
@@ -101,7 +101,7 @@ async def test_an_ogg_copy_is_wanted_of_the_kinds_that_are_set(database, tmp_pat
     archive = opened(database, tmp_path, ogg=frozenset({"mixed"}))
     [begun] = await archive.begin(SALES, CALL, {kind: None})
     await finished(archive, begun)
-    wanted = await archive.files.next(Place.WANTED)
+    wanted = await archive.files.next(FileLocation.WANTED)
     assert (wanted is not None) == (kind == "mixed")
     assert wanted is None or wanted.key == begun.key.replace(".wav", ".ogg")
 
@@ -110,7 +110,7 @@ async def test_no_copy_is_wanted_of_what_has_no_sound(database, tmp_path):
     archive = opened(database, tmp_path, ogg=frozenset({"mixed"}))
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
     await finished(archive, begun, 0.0)
-    assert await archive.files.next(Place.WANTED) is None
+    assert await archive.files.next(FileLocation.WANTED) is None
     assert len(await archive.files.of(begun.recording_id)) == 1
 
 
@@ -119,8 +119,8 @@ async def test_a_path_that_a_caller_chose_is_kept_where_it_is(database, tmp_path
     [begun] = await archive.begin(SALES, CALL, {"inbound": "files/calls/a.wav"})
     await finished(archive, begun)
     [file] = await archive.files.of(begun.recording_id)
-    assert (file.key, file.place) == ("files/calls/a.wav", Place.KEPT)
-    assert await archive.files.next(Place.WANTED) is None
+    assert (file.key, file.place) == ("files/calls/a.wav", FileLocation.KEPT)
+    assert await archive.files.next(FileLocation.WANTED) is None
 
 
 async def test_what_failed_before_anything_was_written_has_no_file(archive):

@@ -125,7 +125,7 @@ async def test_an_empty_file_is_not_kept(house):
 
 
 async def test_a_file_over_32_mb_is_not_kept(house, monkeypatch):
-    monkeypatch.setattr(module, "MOST_BYTES", 5000)
+    monkeypatch.setattr(module, "MAX_BYTES", 5000)
     with pytest.raises(PayloadTooLarge):
         await house.keep()
     assert house.files() == []

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.media import files
-from bridge.media.files import OGG, WAV, File, Files, Place
+from bridge.media.files import OGG, WAV, File, FileLocation, Files
 from bridge.net.database import Database
 
 
@@ -19,7 +19,7 @@ def kept(database):
     return Files(database, node=0, nodes=2)
 
 
-def file(identity, *, kind=WAV, place=Place.LOCAL, since="2026-01-01", node="00", size=100):
+def file(identity, *, kind=WAV, place=FileLocation.LOCAL, since="2026-01-01", node="00", size=100):
     return File(identity, kind, f"recordings/{identity}.{kind}", size, place, since, node)
 
 
@@ -29,50 +29,50 @@ async def add(database, *given):
 
 async def test_the_file_that_has_waited_longest_is_next(database, kept):
     await add(database, file("b", since="2026-01-02"), file("a"), file("c", since="2026-01-03"))
-    assert await kept.next(Place.LOCAL) == file("a")
+    assert await kept.next(FileLocation.LOCAL) == file("a")
 
 
 async def test_a_file_that_was_tried_in_vain_lets_the_others_go_first(database, kept):
     await add(database, file("a"), file("b", since="2026-01-02"))
     await kept.failed(file("a"))
-    assert await kept.next(Place.LOCAL) == file("b", since="2026-01-02")
-    await kept.move(file("b"), Place.STORE, 100)
-    assert await kept.next(Place.LOCAL) == file("a")
+    assert await kept.next(FileLocation.LOCAL) == file("b", since="2026-01-02")
+    await kept.move(file("b"), FileLocation.STORE, 100)
+    assert await kept.next(FileLocation.LOCAL) == file("a")
 
 
 async def test_a_wav_waits_until_its_copy_is_made(database, kept):
-    copy = file("a", kind=OGG, place=Place.WANTED, size=0)
+    copy = file("a", kind=OGG, place=FileLocation.WANTED, size=0)
     await add(database, file("a"), copy)
-    assert await kept.next(Place.LOCAL) is None
-    assert await kept.next(Place.WANTED) == copy
-    await kept.move(copy, Place.LOST, 0)
-    assert await kept.next(Place.LOCAL) == file("a")
+    assert await kept.next(FileLocation.LOCAL) is None
+    assert await kept.next(FileLocation.WANTED) == copy
+    await kept.move(copy, FileLocation.LOST, 0)
+    assert await kept.next(FileLocation.LOCAL) == file("a")
 
 
 async def test_a_node_works_on_its_own_calls_and_the_first_on_those_of_no_node(database, kept):
     second = Files(database, node=1, nodes=2)
     await add(database, file("a", node="01"), file("b", node="07", since="2026-01-02"))
-    assert await second.next(Place.LOCAL) == file("a", node="01")
-    assert await kept.next(Place.LOCAL) == file("b", node="07", since="2026-01-02")
+    assert await second.next(FileLocation.LOCAL) == file("a", node="01")
+    assert await kept.next(FileLocation.LOCAL) == file("b", node="07", since="2026-01-02")
 
 
 async def test_files_that_cannot_be_had_are_not_listed(database, kept):
     await add(
         database,
         file("a"),
-        file("a", kind=OGG, place=Place.WANTED, size=0),
-        file("b", place=Place.LOST),
-        file("c", place=Place.KEPT),
+        file("a", kind=OGG, place=FileLocation.WANTED, size=0),
+        file("b", place=FileLocation.LOST),
+        file("c", place=FileLocation.KEPT),
     )
     assert await kept.of("a") == [file("a")]
     assert await kept.of("b") == []
-    assert await kept.of("c") == [file("c", place=Place.KEPT)]
+    assert await kept.of("c") == [file("c", place=FileLocation.KEPT)]
 
 
 async def test_what_comes_into_the_store_after_its_deletion_is_deleted_there(database, kept):
     await add(database, file("a"))
     await database.run(lambda db: files.drop(db, "a", stored=False))
-    assert not await kept.move(file("a"), Place.STORE, 100)
+    assert not await kept.move(file("a"), FileLocation.STORE, 100)
     assert await kept.next_deletion() == "recordings/a.wav"
 
 
@@ -89,9 +89,9 @@ async def test_a_deletion_is_tried_until_it_is_done(database, kept):
 async def test_what_is_dropped_is_deleted_in_the_store_if_it_may_be_there(database, kept):
     await add(
         database,
-        file("a", place=Place.STORE),
+        file("a", place=FileLocation.STORE),
         file("a", kind=OGG),
-        file("b", place=Place.KEPT),
+        file("b", place=FileLocation.KEPT),
     )
     dropped = [
         await database.run(lambda db, name=name: files.drop(db, name, stored=True))
@@ -110,7 +110,7 @@ async def test_what_is_dropped_is_deleted_in_the_store_if_it_may_be_there(databa
 
 async def test_the_backlog_counts_what_waits_on_this_node(database, kept):
     await add(database, file("a", since="2026-01-02"), file("b"), file("c", node="01"))
-    await add(database, file("d", place=Place.STORE))
+    await add(database, file("d", place=FileLocation.STORE))
     await database.run(lambda db: files.forget(db, ["x"]))
     backlog = await kept.backlog()
     assert (backlog.files, backlog.size_bytes, backlog.deletions) == (2, 200, 1)

@@ -93,7 +93,7 @@ async def test_what_is_no_base64_or_nothing_is_refused_and_leaves_nothing(sounds
 
 
 async def test_more_than_is_allowed_is_refused_and_leaves_nothing(sounds, spool, monkeypatch):
-    monkeypatch.setattr(module, "MOST_BYTES", 8)
+    monkeypatch.setattr(module, "MAX_BYTES", 8)
     with pytest.raises(PayloadTooLarge):
         await sounds.content(base64.b64encode(bytes(9)).decode(), "audioBase64")
     assert list(spool.iterdir()) == []

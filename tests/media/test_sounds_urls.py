@@ -167,7 +167,7 @@ async def test_names_of_this_machine_are_refused(make, name):
 
 
 async def test_a_file_over_32_mb_is_given_up(make, spool, monkeypatch):
-    monkeypatch.setattr(module, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(module, "MAX_BYTES", 100_000)
 
     async def handler(request):
         answer = web.StreamResponse()  # of a length that it does not say

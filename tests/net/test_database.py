@@ -131,7 +131,7 @@ async def test_a_group_that_cannot_be_committed_fails_as_a_whole(database, obser
 
 
 async def test_a_full_queue_drops_and_counts(database, observer, monkeypatch):
-    monkeypatch.setattr(database_module, "MOST_WAITING", 0)
+    monkeypatch.setattr(database_module, "MAX_WAITING", 0)
     database.post(put("a"))
     with pytest.raises(DatabaseFailed):
         await database.run(put("b"))

@@ -146,7 +146,7 @@ async def test_no_calls_of_an_engine_in_go_are_no_calls():
 
 
 async def test_a_reply_without_an_end_is_given_up(dialect, monkeypatch):
-    monkeypatch.setattr(gateway_rest, "MOST_BYTES", 1000)
+    monkeypatch.setattr(gateway_rest, "MAX_BYTES", 1000)
 
     async def respond(_):
         return web.Response(body=b" " * 5000)

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.net import resolver as module
 from bridge.net.hosts import Hosts
-from bridge.net.resolver import MAX_ADDRESSES, Dns, LookUpError
+from bridge.net.resolver import MAX_ADDRESSES, Dns, LookupFailed
 from tests.support.dns_server import dns_server
 from tests.support.waiting import until
 
@@ -40,7 +40,7 @@ async def test_names_of_etc_hosts_are_asked_of_no_server(server, dns):
 
 @pytest.mark.parametrize("name", ["nowhere.test", "", "a\0b.test", "x" * 254, "..", "a" * 64])
 async def test_what_is_no_name_has_no_address(dns, name):
-    with pytest.raises(LookUpError) as caught:
+    with pytest.raises(LookupFailed) as caught:
         await dns.resolve(name)
     assert caught.value.outcome == "nothing"
 
@@ -52,7 +52,7 @@ async def test_a_name_in_any_script_is_asked_for_as_dns_writes_it(server, dns):
 
 async def test_a_name_server_that_fails_is_told_apart_from_a_name_that_is_not(server, dns):
     server.broken.add("broken.test")
-    with pytest.raises(LookUpError) as caught:
+    with pytest.raises(LookupFailed) as caught:
         await dns.resolve("broken.test")
     assert caught.value.outcome == "failed"
 
@@ -66,7 +66,7 @@ async def test_search_domains_are_tried(server, tmp_path, monkeypatch):
 async def test_a_silent_name_server_is_given_up(server, dns, monkeypatch):
     monkeypatch.setattr(module, "RESOLVE_SECONDS", 0.2)
     server.dead.add("dead.test")
-    with pytest.raises(LookUpError) as caught:
+    with pytest.raises(LookupFailed) as caught:
         await dns.resolve("dead.test")
     assert caught.value.outcome == "failed"
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from bridge.errors import SetupError
 from bridge.net import stun
-from bridge.net.stun import read_answer, seen_address, server_of
+from bridge.net.stun import read_answer, reflexive_address, server_of
 
 LOCAL = ("127.0.0.1", 0)
 TRANSACTION = b"0123456789ab"
@@ -59,14 +59,14 @@ async def server(loses: int = 0):
 async def test_the_address_that_a_server_sees_is_found_though_a_packet_is_lost(loses, monkeypatch):
     monkeypatch.setattr(stun, "TRIES", (0.1, 5.0))
     async with server(loses) as address:
-        assert await seen_address(address, local=LOCAL) == "203.0.113.7"
+        assert await reflexive_address(address, local=LOCAL) == "203.0.113.7"
 
 
 async def test_a_server_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(stun, "TRIES", (0.01, 0.01))
     async with server(loses=9) as address:
         with pytest.raises(SetupError, match="no answer came over UDP"):
-            await seen_address(address, local=LOCAL)
+            await reflexive_address(address, local=LOCAL)
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])

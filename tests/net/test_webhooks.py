@@ -13,14 +13,14 @@ from bridge.net.database import Database
 from bridge.net.endpoints import Endpoint
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.net.webhooks import AT_ONCE, Patience, Webhooks
+from bridge.net.webhooks import AT_ONCE, RetryPolicy, Webhooks
 from bridge.wire.notice import Call, Notice
 from bridge.wire.signature import verify
 from bridge.wire.webhook import Format, Style
 from tests.support.receiver import receiving
 from tests.support.waiting import until
 
-QUICK = Patience(first_pause=0.01, longest_pause=0.05, tried_seconds=3600, answer_seconds=2)
+QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05, tried_seconds=3600, answer_seconds=2)
 SECRET = "whsec_AAAA"
 
 
@@ -210,7 +210,7 @@ async def test_a_receiver_that_is_down_gets_everything_once_it_is_up(world):
 async def test_a_slow_receiver_has_failed_after_a_while(world, receiver):
     receiver.delay = 30
     await world.register(receiver.url)
-    world.start(Patience(first_pause=60, answer_seconds=0.05))
+    world.start(RetryPolicy(first_pause=60, answer_seconds=0.05))
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["failed"])
     assert receiver.taken == []
@@ -240,7 +240,7 @@ async def test_a_stuck_receiver_holds_up_no_other(world, receiver):
 async def test_a_delivery_that_is_never_taken_dies_and_can_be_replayed(world, receiver):
     receiver.answer = lambda taken: 500
     await world.register(receiver.url)
-    world.start(Patience(first_pause=0.01, tried_seconds=0.0))
+    world.start(RetryPolicy(first_pause=0.01, tried_seconds=0.0))
     await world.happen("call.ringing")
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["dead", "dead"])
@@ -258,7 +258,7 @@ async def test_a_delivery_that_is_never_taken_dies_and_can_be_replayed(world, re
 async def test_another_lines_dead_deliveries_cannot_be_replayed(world, receiver):
     receiver.answer = lambda taken: 500
     await world.register(receiver.url)
-    world.start(Patience(tried_seconds=0.0))
+    world.start(RetryPolicy(tried_seconds=0.0))
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["dead"])
     assert world.webhooks is not None
@@ -302,7 +302,7 @@ async def test_a_calls_own_callback_is_told_in_its_words(world, receiver):
 async def test_an_address_that_may_not_be_reached_is_not(tmp_path, receiver):
     closed = World(tmp_path, allow=())
     await closed.register(receiver.url)
-    closed.start(Patience(tried_seconds=0.0))
+    closed.start(RetryPolicy(tried_seconds=0.0))
     await closed.happen("call.ended")
     await until(lambda: closed.counted.attempts == ["dead"])
     [dead] = await closed.dead()
@@ -323,7 +323,7 @@ async def test_nodes_that_are_no_more_leave_their_deliveries_to_the_first(world,
 
 
 def test_pauses_grow_to_a_longest_one():
-    pauses = [Patience().pause(attempts) for attempts in range(1, 40)]
+    pauses = [RetryPolicy().pause(attempts) for attempts in range(1, 40)]
     assert 1.0 <= pauses[0] <= 1.1
     assert 8.0 <= pauses[3] <= 8.8
     assert all(900 <= pause <= 990 for pause in pauses[12:])

@@ -5,7 +5,7 @@ import pytest
 from bridge.call.model import LineName
 from bridge.errors import EngineOff
 from bridge.net.database import Database
-from bridge.node.lines import InboundMode, LineConfig, Lines, Welcome, with_changes
+from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines, with_changes
 
 SALES, SUPPORT = LineName("sales"), LineName("support")
 OFF = LineConfig(calls_enabled=False)
@@ -30,7 +30,7 @@ async def lines(database, off):
 
 async def test_a_fresh_line_is_on_and_lets_calls_ring(lines):
     lines.check_on(SALES)
-    assert lines.admit(SALES) is Welcome.RING
+    assert lines.admit(SALES) is InboundAction.RING
     assert lines.config(SALES) == LineConfig(calls_enabled=True, mode=InboundMode.MANUAL)
 
 
@@ -45,12 +45,12 @@ async def test_what_is_set_comes_into_force_when_the_line_connects(lines):
 @pytest.mark.parametrize(
     ("mode", "welcome"),
     [
-        ("manual", Welcome.RING),
-        ("webhook", Welcome.ANSWER),
-        ("reject", Welcome.REJECT),
-        ("bot", Welcome.ANSWER),
-        ("ivr", Welcome.ANSWER),
-        ("ai", Welcome.ANSWER),
+        ("manual", InboundAction.RING),
+        ("webhook", InboundAction.ANSWER),
+        ("reject", InboundAction.REJECT),
+        ("bot", InboundAction.ANSWER),
+        ("ivr", InboundAction.ANSWER),
+        ("ai", InboundAction.ANSWER),
     ],
 )
 async def test_each_mode_meets_a_call_in_its_way(lines, mode, welcome):

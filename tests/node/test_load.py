@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from bridge.audio.rung import Effort, Rung
+from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
 from bridge.metrics.registry import Metrics
 from bridge.node.load import Load
 
@@ -12,7 +12,7 @@ class Node:
 
     def __init__(self, patience=5.0):
         self.metrics = Metrics(version="0")
-        self.effort = Effort()
+        self.effort = EncoderBudget()
         self.now = 100.0
         self.used = 7.0
         self.load = Load(
@@ -44,13 +44,13 @@ def node():
 def test_an_idle_node_takes_calls_on_the_normal_rung(node):
     node.seconds(30)
     assert not node.load.refusing
-    assert node.effort.rung is Rung.NORMAL
+    assert node.effort.rung is EncoderLevel.NORMAL
     assert node.rung_shown() == "bridge_encoder_rung 0.0"
 
 
 def test_a_busy_processor_lowers_the_rung_of_all_encoders(node):
     node.seconds(4, cpu=0.85)
-    assert node.effort.rung is Rung.SPARING
+    assert node.effort.rung is EncoderLevel.SPARING
     assert node.rung_shown() == "bridge_encoder_rung 1.0"
 
 
@@ -65,7 +65,7 @@ def test_lasting_overload_refuses_calls_until_it_is_over(node, busy):
 def test_a_late_timer_counts_in_its_own_second_only(node):
     node.seconds(1, lags=(0.5,))
     node.seconds(10)
-    assert node.effort.rung is Rung.NORMAL
+    assert node.effort.rung is EncoderLevel.NORMAL
 
 
 def test_what_the_process_had_used_before_does_not_count():

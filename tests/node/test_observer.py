@@ -17,7 +17,7 @@ from bridge.call.model import (
 )
 from bridge.call.notices import CallEvent
 from bridge.metrics.registry import Metrics
-from bridge.node.observer import Observer
+from bridge.node.observer import CallObserver
 from tests.support.fake_leg import FakeLeg
 
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -56,8 +56,8 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def observer(metrics: Metrics, published: list[CallEvent]) -> Observer:
-    return Observer(metrics, published.append)
+def observer(metrics: Metrics, published: list[CallEvent]) -> CallObserver:
+    return CallObserver(metrics, published.append)
 
 
 def sample(metrics: Metrics, start: str) -> float:

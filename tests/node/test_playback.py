@@ -15,9 +15,9 @@ from bridge.call.model import EndReason, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.shares import Shares
 from bridge.errors import CallNotFound, InvalidState, NotFound
+from bridge.legs.playback import PlaybackLeg, PlaybackOptions
 from bridge.media import decoders as limits
 from bridge.media.decoders import Decoders, InvalidMedia
-from bridge.media.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
 from bridge.net.guard import Guard
@@ -138,7 +138,7 @@ async def test_several_are_heard_at_once_and_each_ends_by_itself(house):
     await until(lambda: house.over() == {short: "completed", long: "completed"})
 
 
-class Speaking:
+class TextToSpeech:
     """A near party that says the same level all the time."""
 
     def __init__(self, leg, level):
@@ -158,7 +158,7 @@ async def test_a_voice_is_heard_beside_a_playback_lowered_by_as_much_as_is_asked
     call_id, far = await house.call()
     near = FakeLeg("near")
     house.manager.live(LINE, call_id).add_leg(near, Party.NEAR)
-    speaking = Speaking(near, 8000)
+    speaking = TextToSpeech(near, 8000)
     await house.play(call_id, sound(2 * SECOND, 100), duck_decibels=20.0)
     await until(lambda: 900 in levels(far))  # a tenth of the voice, and the playback
     house.playbacks.stop(LINE, call_id)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, RoamingPeer, speech, talk
 from tests.support.impairment import impaired_path, without_candidates
 from tests.support.light_peer import LightPeer
@@ -13,8 +13,8 @@ from tests.support.waiting import until
 
 SCALE = 1 / 30
 """How much faster these tests are than the real thing."""
-REAL = Limits()
-FAST = Limits(
+REAL = Timeouts()
+FAST = Timeouts(
     silence=REAL.silence * SCALE, consent=(REAL.consent[0] * SCALE, REAL.consent[1] * SCALE)
 )
 CEILING = 35.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.rtc.guard import MOST_ADDRESSES, Address, KnownAddresses, may_probe
+from bridge.rtc.guard import MAX_ADDRESSES, Address, KnownAddresses, may_probe
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_groups_and_names_are_never_probed(host):
 
 def full_table(forgotten):
     known = KnownAddresses(forgotten.append)
-    for number in range(MOST_ADDRESSES):
+    for number in range(MAX_ADDRESSES):
         assert known.admit(("192.0.2.1", number), keep=None, now=float(number))
     return known
 
@@ -89,7 +89,7 @@ def test_an_address_long_unproved_makes_room():
     known = full_table(forgotten)
     assert known.admit(("192.0.2.1", 99), keep=None, now=31.0)
     assert forgotten == [("192.0.2.1", 0)]
-    assert len(known.proved) == MOST_ADDRESSES
+    assert len(known.proved) == MAX_ADDRESSES
 
 
 def test_the_address_in_use_is_never_given_up():

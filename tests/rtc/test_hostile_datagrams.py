@@ -6,8 +6,8 @@ import socket
 import pytest
 from aioice import stun
 
-from bridge.rtc.guard import MAX_PAIRS, MOST_ADDRESSES
-from bridge.rtc.ice import Limits
+from bridge.rtc.guard import MAX_ADDRESSES, MAX_PAIRS
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, speech, talk
 from tests.support.hostile_datagrams import DTLS, EVERYTHING, MEDIA, ODD, STUN, port_of
 from tests.support.light_peer import LightPeer
@@ -128,11 +128,11 @@ async def test_only_so_many_addresses_are_heard():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         answer = await bridge.exchange(offer)
-        probers = [await Prober.open(offer, answer) for _ in range(MOST_ADDRESSES + 2)]
+        probers = [await Prober.open(offer, answer) for _ in range(MAX_ADDRESSES + 2)]
         for prober in probers:
             prober.check()
         await until(lambda: bridge.discarded.get("too_many_addresses") == 2)
-        await until(lambda: sum(bool(one.responses) for one in probers) == MOST_ADDRESSES)
+        await until(lambda: sum(bool(one.responses) for one in probers) == MAX_ADDRESSES)
         for prober in probers:
             prober.transport.close()
 
@@ -168,7 +168,7 @@ async def test_a_peer_may_move_to_an_address_that_did_not_answer_at_first():
 
 @pytest.mark.parametrize("private", [False, True])
 async def test_private_candidates_are_probed_only_where_that_is_wanted(private):
-    limits = Limits(ice=0.3)
+    limits = Timeouts(ice=0.3)
     async with BridgePeer(limits=limits, probe_private=private) as bridge, LightPeer() as browser:
         with Stranger(("127.0.0.1", 9)) as listener:
             port = listener.socket.getsockname()[1]
@@ -181,7 +181,7 @@ async def test_private_candidates_are_probed_only_where_that_is_wanted(private):
 
 
 async def test_an_offer_of_many_candidates_probes_few():
-    limits = Limits(ice=1.5)
+    limits = Timeouts(ice=1.5)
     async with BridgePeer(limits=limits, probe_private=True) as bridge, LightPeer() as browser:
         listeners = [Stranger(("127.0.0.1", 9)) for _ in range(50)]
         ports = [one.socket.getsockname()[1] for one in listeners]
@@ -238,7 +238,7 @@ async def test_a_check_without_a_priority_is_not_genuine():
 
 
 async def test_consent_checks_that_stay_unanswered_do_not_pile_up():
-    limits = Limits(consent=(0.01, 0.02))
+    limits = Timeouts(consent=(0.01, 0.02))
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()

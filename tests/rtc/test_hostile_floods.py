@@ -8,7 +8,7 @@ from pathlib import Path
 import pylibsrtp
 import pytest
 
-from bridge.rtc.guard import MOST_PACKETS, MOST_SOURCES
+from bridge.rtc.guard import MAX_PACKETS, MAX_SOURCES
 from tests.support.bridge_peer import BridgePeer, Stranger, speech, talk
 from tests.support.hostile_datagrams import EVERYTHING, port_of
 from tests.support.light_peer import LightPeer
@@ -165,7 +165,7 @@ async def test_a_peer_that_floods_is_listened_to_as_much_as_anybody(caplog):
         bridge.peer.session.attach(None)
         packets = [
             browser.protect(rtp(PAYLOADS[0], sequence=n, timestamp=960 * n, ssrc=browser.ssrc))
-            for n in range(2 * MOST_PACKETS)
+            for n in range(2 * MAX_PACKETS)
         ]
         await pour(browser.send_datagram, packets)
         await until(
@@ -176,7 +176,7 @@ async def test_a_peer_that_floods_is_listened_to_as_much_as_anybody(caplog):
             )
         )
         seconds = 1 + len(packets) // 1000
-        assert MOST_PACKETS <= bridge.peer.statistics().received.packets <= seconds * MOST_PACKETS
+        assert MAX_PACKETS <= bridge.peer.statistics().received.packets <= seconds * MAX_PACKETS
         assert bridge.discarded["too_many_packets"] > 0
     assert caplog.records == []
 
@@ -185,7 +185,7 @@ async def test_a_peer_that_flooded_is_heard_again_a_second_later():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
-        for number in range(2 * MOST_PACKETS):
+        for number in range(2 * MAX_PACKETS):
             browser.send_rtcp(b"\x80\xc9\x00\x01" + browser.ssrc.to_bytes(4, "big"))
             if number % 8 == 7:
                 await asyncio.sleep(0.001)
@@ -199,10 +199,10 @@ async def test_streams_without_end_are_heard_up_to_their_number(caplog):
         await browser.call(bridge.exchange)
         await bridge.connected()
         await talk(browser, 3)
-        for ssrc in range(3 * MOST_SOURCES):
+        for ssrc in range(3 * MAX_SOURCES):
             browser.send_rtp(rtp(PAYLOADS[0], sequence=1, timestamp=1, ssrc=ssrc))
             await asyncio.sleep(0)
-        await until(lambda: bridge.discarded.get("too_many_sources", 0) == 2 * MOST_SOURCES + 1)
+        await until(lambda: bridge.discarded.get("too_many_sources", 0) == 2 * MAX_SOURCES + 1)
         bridge.peer.session.attach(None)
         heard = bridge.peer.statistics().received.packets
         browser.send(speech()[0])
@@ -214,12 +214,12 @@ async def test_a_source_that_only_reports_takes_up_no_room_for_another():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
-        for ssrc in range(3 * MOST_SOURCES):
+        for ssrc in range(3 * MAX_SOURCES):
             forged = b"\x80\xc9\x00\x01" + ssrc.to_bytes(4, "big") + bytes(40)
             browser.send_datagram(forged)
             await asyncio.sleep(0)
         await talk(browser, 3)
-        assert bridge.discarded.get("bad_srtp") == 3 * MOST_SOURCES
+        assert bridge.discarded.get("bad_srtp") == 3 * MAX_SOURCES
 
 
 async def test_packets_that_are_authentic_and_make_no_sense_end_nothing(caplog):

@@ -9,7 +9,7 @@ import pytest
 from OpenSSL import SSL
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, Stranger, talk, value
 from tests.support.hostile_datagrams import DTLS, port_of
 from tests.support.light_peer import LightPeer
@@ -19,7 +19,7 @@ DTLS_1_0 = 0xFEFF
 PROFILES = b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 ROLES = ["actpass", "active"]
 """What the browser offers: we are the client of the first, and the server of the second."""
-LIMITS = Limits(ice=2.0, dtls=2.0, setup=4.0)
+LIMITS = Timeouts(ice=2.0, dtls=2.0, setup=4.0)
 
 
 def certificate_of(browser: LightPeer) -> Any:
@@ -177,7 +177,7 @@ async def test_a_spray_of_one_kind_of_record_does_not_win_the_race(setup, kind, 
 
 
 async def test_a_handshake_that_stops_halfway_is_freed(caplog):
-    async with BridgePeer(limits=Limits(dtls=0.4)) as bridge, LightPeer() as browser:
+    async with BridgePeer(limits=Timeouts(dtls=0.4)) as bridge, LightPeer() as browser:
         offer = (await browser.offer(candidates=False)).replace("actpass", "active")
         prober = await Prober.open(offer, await bridge.exchange(offer))
         prober.check(nominate=True)

@@ -9,15 +9,15 @@ from aioice import stun
 from typing_extensions import override
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc.guard import MAX_PAIRS, MOST_ADDRESSES
-from bridge.rtc.ice import Limits
+from bridge.rtc.guard import MAX_ADDRESSES, MAX_PAIRS
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
 
 FINGERPRINT_LENGTH = 8
 """The last attribute: an unsigned checksum, which need not be there."""
-HURRIED = Limits(ice=0.4, dtls=0.4, setup=0.8)
+HURRIED = Timeouts(ice=0.4, dtls=0.4, setup=0.8)
 
 
 class Contrarian(Prober):
@@ -108,7 +108,7 @@ async def test_an_overheard_check_that_is_repeated_from_elsewhere_leads_no_media
 
 
 async def test_an_overheard_check_that_is_repeated_does_not_keep_a_dead_peer_alive():
-    limits = Limits(silence=0.4, consent=(0.05, 0.1))
+    limits = Timeouts(silence=0.4, consent=(0.05, 0.1))
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
@@ -222,7 +222,7 @@ async def test_an_offer_with_a_flood_of_candidates_is_answered_and_looked_at_in_
 
 
 async def test_no_number_of_further_offers_makes_us_probe_more():
-    limits = Limits(ice=0.5)
+    limits = Timeouts(ice=0.5)
     async with BridgePeer(limits=limits, probe_private=True) as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -237,7 +237,7 @@ async def test_no_number_of_further_offers_makes_us_probe_more():
             one.socket.close()
         await talk(browser, 3)
         assert sum(heard) == 0
-        assert len(bridge.serving.local._remote_candidates) <= MOST_ADDRESSES
+        assert len(bridge.serving.local._remote_candidates) <= MAX_ADDRESSES
 
 
 async def test_a_flood_of_restarts_leaves_one_path_and_probes_only_for_the_newest():
@@ -274,7 +274,7 @@ PRIVATE = [
 
 @pytest.mark.parametrize("host", PRIVATE)
 async def test_nothing_is_sent_to_a_private_address_that_an_offer_names(host):
-    limits = Limits(ice=0.3)
+    limits = Timeouts(ice=0.3)
     family = socket.AF_INET6 if host == "::1" else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as listener:
         listener.setblocking(False)
@@ -297,14 +297,14 @@ async def test_no_number_of_addresses_of_a_peer_takes_more_room():
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
         await bridge.connected()
-        probers = [await Prober.open(offer, answer) for _ in range(4 * MOST_ADDRESSES)]
+        probers = [await Prober.open(offer, answer) for _ in range(4 * MAX_ADDRESSES)]
         for prober in probers:
             prober.check()
-        await until(lambda: bridge.discarded.get("too_many_addresses", 0) > 3 * MOST_ADDRESSES)
+        await until(lambda: bridge.discarded.get("too_many_addresses", 0) > 3 * MAX_ADDRESSES)
         path = bridge.serving.local
         for prober in probers:
             prober.transport.close()
-        assert len(path.known.proved) == MOST_ADDRESSES
-        assert len(path._remote_candidates) <= MOST_ADDRESSES
-        assert len(path._check_list) <= MOST_ADDRESSES
+        assert len(path.known.proved) == MAX_ADDRESSES
+        assert len(path._remote_candidates) <= MAX_ADDRESSES
+        assert len(path._check_list) <= MAX_ADDRESSES
         await talk(browser, 3)

@@ -8,7 +8,7 @@ import pytest
 from bridge.errors import LimitExceeded, NegotiationFailed, SdpError
 from bridge.metrics.node import DISCARD_REASONS as MEASURED
 from bridge.rtc.guard import DISCARD_REASONS
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, talk, value
 from tests.support.light_peer import LightPeer
 from tests.support.rtp_party import PAYLOADS, rtp
@@ -16,7 +16,7 @@ from tests.support.stock_peer import StockPeer
 from tests.support.waiting import until
 
 RATE = 16_000
-SHORT = Limits(ice=0.8, dtls=0.8, setup=1.6)
+SHORT = Timeouts(ice=0.8, dtls=0.8, setup=1.6)
 
 
 @pytest.mark.call

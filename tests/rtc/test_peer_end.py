@@ -6,7 +6,7 @@ import os
 import pytest
 
 from bridge.errors import InvalidState, NegotiationFailed
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
@@ -51,7 +51,7 @@ async def test_the_goodbye_of_the_browser_ends_the_peer():
 
 
 async def test_a_browser_that_vanishes_ends_the_peer():
-    limits = Limits(silence=0.4, consent=(0.05, 0.1))
+    limits = Timeouts(silence=0.4, consent=(0.05, 0.1))
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -61,7 +61,7 @@ async def test_a_browser_that_vanishes_ends_the_peer():
 
 
 async def test_a_restart_saves_a_peer_whose_old_path_has_died():
-    limits = Limits(silence=1.0, consent=(0.05, 0.1), linger=0.0)
+    limits = Timeouts(silence=1.0, consent=(0.05, 0.1), linger=0.0)
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -78,7 +78,7 @@ async def test_a_restart_saves_a_peer_whose_old_path_has_died():
 
 
 async def test_a_silent_browser_lives_on_its_answers_to_our_checks():
-    limits = Limits(silence=1.0, consent=(0.05, 0.1))
+    limits = Timeouts(silence=1.0, consent=(0.05, 0.1))
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -89,7 +89,7 @@ async def test_a_silent_browser_lives_on_its_answers_to_our_checks():
 
 
 async def test_answers_that_take_longer_than_half_a_second_count():
-    limits = Limits(silence=1.5, consent=(0.1, 0.2))
+    limits = Timeouts(silence=1.5, consent=(0.1, 0.2))
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()

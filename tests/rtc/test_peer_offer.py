@@ -6,13 +6,13 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from bridge.errors import InvalidState, LimitExceeded, NegotiationFailed, SdpError
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, opus, value
 from tests.support.meta_peer import ANSWER_FORMS, MetaPeer
 from tests.support.stock_peer import StockPeer
 from tests.support.waiting import until
 
-SHORT = Limits(ice=0.5, dtls=0.5, setup=1.0)
+SHORT = Timeouts(ice=0.5, dtls=0.5, setup=1.0)
 
 
 class FarPeer(BridgePeer):

@@ -5,16 +5,16 @@ import asyncio
 import pytest
 
 from bridge.errors import LimitExceeded
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk, value
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
 
-SHORT = Limits(ice=0.8, dtls=0.8, setup=1.6)
+SHORT = Timeouts(ice=0.8, dtls=0.8, setup=1.6)
 
 
 async def test_sound_goes_on_through_an_ice_restart():
-    async with BridgePeer(limits=Limits(linger=0.0)) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(limits=Timeouts(linger=0.0)) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         await talk(browser)
@@ -58,7 +58,7 @@ async def test_the_old_path_serves_until_the_new_one_is_nominated():
 
 
 async def test_a_failed_restart_leaves_the_old_path():
-    limits = Limits(ice=0.8)
+    limits = Timeouts(ice=0.8)
     async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -72,7 +72,7 @@ async def test_a_failed_restart_leaves_the_old_path():
 
 
 async def test_after_a_failed_restart_the_old_credentials_are_the_known_ones():
-    async with BridgePeer(limits=Limits(ice=0.8)) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(limits=Timeouts(ice=0.8)) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
         await browser.accept(await bridge.exchange(offer))
         await bridge.connected()

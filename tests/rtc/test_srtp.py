@@ -6,7 +6,7 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from bridge.errors import LocalProtocolError
-from bridge.rtc.guard import MOST_SOURCES
+from bridge.rtc.guard import MAX_SOURCES
 from bridge.rtc.srtp import Refusal, Srtp
 
 PROFILES = {
@@ -108,14 +108,14 @@ def test_forged_rtcp_is_refused(size):
 
 def test_forged_packets_leave_no_state_behind():
     srtp, writer = make(), stock_sender()
-    for ssrc in range(1000, 1000 + 2 * MOST_SOURCES):
+    for ssrc in range(1000, 1000 + 2 * MAX_SOURCES):
         assert srtp.unprotect(rtp(1, ssrc=ssrc, payload=bytes(60))) is Refusal.BAD
     assert srtp.unprotect(writer.protect(rtp(1))) == rtp(1)
 
 
 def test_a_peer_has_a_bounded_number_of_sources():
     srtp, writer = make(), stock_sender()
-    for ssrc in range(MOST_SOURCES):
+    for ssrc in range(MAX_SOURCES):
         assert srtp.unprotect(writer.protect(rtp(1, ssrc=ssrc))) == rtp(1, ssrc=ssrc)
     extra = writer.protect(rtp(1, ssrc=99))
     assert srtp.unprotect(extra) is Refusal.TOO_MANY_SOURCES

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bridge.api.whatsapp import WHATSAPP
-from bridge.node.whatsapp_inbox import HELD_CALLS
+from bridge.api.cloud import WHATSAPP
+from bridge.providers.cloud.inbox import HELD_CALLS
 from bridge.settings import Line, Net, WhatsApp
-from bridge.wire.whatsapp import SIGNATURE_HEADER, signature
+from bridge.wire.cloud import SIGNATURE_HEADER, signature
 from tests.support.graph_double import TOKEN, USER, GraphDouble
 from tests.support.graph_webhooks import BUSINESS, NUMBER_ID, SECRET
 from tests.support.inprocess import running, settings

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.net import resolver
-from bridge.net.lookups import MAX_AT_ONCE
+from bridge.net.dns_limits import MAX_AT_ONCE
 from bridge.settings import Line, Net, WhatsApp
 from tests.support.dns_server import dns_server
 from tests.support.inprocess import running, settings

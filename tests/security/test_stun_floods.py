@@ -1,4 +1,4 @@
-"""Strangers flood media ports with STUN: next to none of it is parsed, and calls go on."""
+"""UnauthenticatedLimit flood media ports with STUN: next to none of it is parsed, and calls go on."""
 
 import asyncio
 from collections import Counter

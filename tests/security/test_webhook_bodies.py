@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from bridge.api import whatsapp
+from bridge.api import cloud
 from bridge.settings import Limits
-from bridge.wire.whatsapp import SIGNATURE_HEADER, signature
-from tests.calls.test_whatsapp import world
+from bridge.wire.cloud import SIGNATURE_HEADER, signature
+from tests.calls.test_cloud import world
 from tests.support.graph_double import SECRET
 
 PATH = "/whatsapp/webhook"
@@ -54,11 +54,9 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch):
 
 async def test_slow_strangers_give_way_to_meta():
     async with world() as meta, AsyncExitStack() as stack:
-        room = whatsapp.MAX_WEBHOOKS_BYTES // whatsapp.MAX_WEBHOOK_BYTES
+        room = cloud.MAX_WEBHOOKS_BYTES // cloud.MAX_WEBHOOK_BYTES
         slow = [
-            await stack.enter_async_context(
-                posting(meta.client, whatsapp.MAX_WEBHOOK_BYTES, SIGNED)
-            )
+            await stack.enter_async_context(posting(meta.client, cloud.MAX_WEBHOOK_BYTES, SIGNED))
             for _ in range(room + 4)
         ]
         answer = await meta.client.http.post(

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from bridge.agent.providers import ProviderFailed, Providers
-from bridge.agent.script import AgentMode, Manners, Script
-from bridge.agent.session import AgentLeg
-from bridge.agent.voice import Voices
+from bridge.agent.talk_settings import AgentMode, Script, TalkSettings
+from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId
+from bridge.legs.agent import AgentLeg
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SPOKEN = (3000 * np.sin(np.arange(16000) * 0.1)).astype("<i2").tobytes()
@@ -127,7 +127,9 @@ class Talk:
 @asynccontextmanager
 async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **manners):
     minds, counts = Minds(), Counts()
-    told = Script(mode, greeting=greeting, system_prompt="Be brief.", manners=Manners(**manners))
+    told = Script(
+        mode, greeting=greeting, system_prompt="Be brief.", manners=TalkSettings(**manners)
+    )
     holder: list[Talk] = []
 
     def hang_up():
@@ -137,7 +139,7 @@ async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **mann
         LegId("leg_1"),
         told,
         Providers(minds, minds, minds),
-        voices=Voices(model and (lambda: model), most=1),
+        voices=VoiceDetectors(model and (lambda: model), most=1),
         observer=counts,
         hang_up=hang_up,
     )

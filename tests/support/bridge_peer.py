@@ -15,7 +15,7 @@ from typing_extensions import override
 from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from bridge.audio.opus import Opus, load
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Limits
+from bridge.rtc.ice import Timeouts
 from bridge.rtc.libopus import candidates
 from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
@@ -94,7 +94,7 @@ class BridgePeer:
         config: Further members of `PeerConfig`.
     """
 
-    def __init__(self, *, ports: int = 4, limits: Limits | None = None, **config: Any) -> None:
+    def __init__(self, *, ports: int = 4, limits: Timeouts | None = None, **config: Any) -> None:
         self.pool = PortPool({free_port() for _ in range(ports)})
         self.digits: list[str] = []
         self.restarts: list[bool] = []
@@ -103,7 +103,7 @@ class BridgePeer:
                 **{
                     "bind": ("127.0.0.1",),
                     "ports": self.pool,
-                    "limits": limits or Limits(),
+                    "limits": limits or Timeouts(),
                     **config,
                 }
             ),

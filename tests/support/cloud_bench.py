@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from bridge.call.model import CallDetails, CallId, EndReason, LegId, LineName
 from bridge.errors import BridgeError
+from bridge.legs.cloud import Ring, Signalling
 from bridge.legs.dial import DialOrder
-from bridge.legs.whatsapp import Ring, Signalling
+from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
-from bridge.net.whatsapp_store import WhatsAppStore
-from bridge.node.whatsapp import CloudProvider
-from bridge.node.whatsapp_live import CloudLine, key_of_call
+from bridge.providers.cloud.live import CloudLine, key_of_call
+from bridge.providers.cloud.provider import CloudProvider
+from bridge.wire.cloud import Caller, Connected, Status, StatusChanged, Terminated
 from bridge.wire.metadata import pack
-from bridge.wire.whatsapp import Caller, Connected, Status, StatusChanged, Terminated
 
 LINE, NUMBER_ID, USER = LineName("main"), "900", "15550102222"
 OURS = frozenset({NUMBER_ID})
@@ -127,7 +127,7 @@ class CloudBench:
         self.counts: Counter[str] = Counter()
         self.receiver = FakeReceiver()
         self.database = database
-        self.store = WhatsAppStore(database, node=node)
+        self.store = CloudStore(database, node=node)
         self.leg_fails: BridgeError | None = None
         line = CloudLine(NUMBER_ID, "secret", "verify", pre_accept=True, graph=self.graph)
         self.provider = CloudProvider(

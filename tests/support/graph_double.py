@@ -52,7 +52,7 @@ REFUSALS = {
 
 
 @dataclass
-class Patience:
+class RetryPolicy:
     """How long Meta waits, in seconds."""
 
     answer: float = 45.0
@@ -70,7 +70,7 @@ class GraphDouble:
         self,
         *,
         media: Callable[[], Any] | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         **form: Any,
     ) -> None:
         """Make it.
@@ -99,7 +99,7 @@ class GraphDouble:
         """Media servers neither hear nor say anything."""
         self.permitted = True
         self.settings: dict[str, Any] = {"calling": {"status": "DISABLED"}}
-        self.patience = patience or Patience()
+        self.patience = patience or RetryPolicy()
         self._media = media or (lambda: MetaPeer(**form))
         self._numbers = itertools.count(1)
         self._stack = AsyncExitStack()

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from bridge.wire.whatsapp import SIGNATURE_HEADER, signature
+from bridge.wire.cloud import SIGNATURE_HEADER, signature
 
 NUMBER_ID = "900800700600500"
 BUSINESS = "15550101000"

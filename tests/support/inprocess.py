@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.keys import PORTS
 from bridge.app.build import Bridge, build
-from bridge.rtc.ice import Limits as Patience
+from bridge.rtc.ice import Timeouts as RetryPolicy
 from bridge.rtc.ports import PortPool
 from bridge.settings import Data, Limits, Rtc, Settings, Simulator
 from tests.support.described import Described
@@ -121,7 +121,7 @@ class Client:
 
 @asynccontextmanager
 async def running(
-    chosen: Settings | None = None, *, patience: Patience | None = None
+    chosen: Settings | None = None, *, patience: RetryPolicy | None = None
 ) -> AsyncIterator[Client]:
     """Run a bridge for the length of a `with`; nothing of it is left afterwards."""
     async with run(chosen or settings(), patience) as client:
@@ -129,7 +129,7 @@ async def running(
 
 
 @asynccontextmanager
-async def one_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
+async def one_node(chosen: Settings, patience: RetryPolicy | None) -> AsyncIterator[Client]:
     """Run a bridge as it is by default."""
     async with AsyncExitStack() as stack:
         if chosen.data == Data():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from bridge.net.resolver import Address, LookUpError
+from bridge.net.resolver import Address, LookupFailed
 
 
 class Names(dict[str, list[str]]):
@@ -11,7 +11,7 @@ class Names(dict[str, list[str]]):
 
     async def resolve(self, host: str) -> list[Address]:
         if not self.get(host):
-            raise LookUpError("the name has no address", outcome="nothing")
+            raise LookupFailed("the name has no address", outcome="nothing")
         return [ip_address(text) for text in self[host]]
 
 

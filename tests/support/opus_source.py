@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bridge.audio.jitter import Action, Receiver
+from bridge.audio.reorder import Action, ReorderBuffer
 
 # First bytes of Opus packets. CELT has no FEC; the second SILK packet has its LBRR bit set.
 CELT_20 = bytes([23 << 3])
@@ -27,7 +27,7 @@ class Source:
     """Feeds a receiver with numbered packets 20 ms apart, beginning anywhere."""
 
     def __init__(self, sequence: int = 1000, timestamp: int = 50_000, samples: int = 960) -> None:
-        self.receiver = Receiver()
+        self.receiver = ReorderBuffer()
         self.sequence = sequence
         self.timestamp = timestamp
         self.samples = samples

@@ -165,7 +165,7 @@ def _free(port: int) -> bool:
     return True
 
 
-class Road:
+class DeliveryPath:
     """A TCP way to a server that can be slow, or end in nothing; ask for `port` once it is open."""
 
     def __init__(self, to: int) -> None:
@@ -219,9 +219,9 @@ class Road:
 
 
 @asynccontextmanager
-async def road(to: int) -> AsyncIterator[Road]:
+async def road(to: int) -> AsyncIterator[DeliveryPath]:
     """Open a way to a server's port."""
-    way = Road(to)
+    way = DeliveryPath(to)
     server = await asyncio.start_server(way.accept, "127.0.0.1", 0)
     way.port = server.sockets[0].getsockname()[1]
     try:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.graph_double import NUMBER_ID, TOKEN, USER, GraphDouble, Patience
+from tests.support.graph_double import NUMBER_ID, TOKEN, USER, GraphDouble, RetryPolicy
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
 
@@ -166,7 +166,7 @@ async def test_a_description_that_breaks_calls_is_blamed(old, new):
 
 
 async def test_who_sends_nothing_in_time_is_dropped():
-    waits = Patience(first_media=0.3)
+    waits = RetryPolicy(first_media=0.3)
     async with business(patience=waits) as one, peer("active") as (light, sdp):
         call = await accepted(one, light, sdp)
         await one.describe("accept", sdp, call_id=call.wacid)
@@ -179,7 +179,7 @@ async def test_who_sends_nothing_in_time_is_dropped():
 
 
 async def test_who_falls_silent_is_dropped():
-    waits = Patience(media=0.3)
+    waits = RetryPolicy(media=0.3)
     async with business(patience=waits) as one, peer("active") as (light, sdp):
         call = await accepted(one, light, sdp)
         await one.describe("accept", sdp, call_id=call.wacid)
@@ -189,7 +189,7 @@ async def test_who_falls_silent_is_dropped():
 
 
 async def test_who_does_not_answer_is_told_of_the_end():
-    async with business(patience=Patience(answer=0.2)) as one:
+    async with business(patience=RetryPolicy(answer=0.2)) as one:
         call = await one.graph.ring()
         await until(lambda: call.state == "ENDED")
         await until(lambda: one.events == ["connect", "terminate"])

@@ -13,10 +13,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.keys import DIRECTORY
-from bridge.app.build import Bridge, Place, build
+from bridge.app.build import Bridge, NodePosition, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
-from bridge.rtc.ice import Limits as Patience
+from bridge.rtc.ice import Timeouts as RetryPolicy
 from bridge.settings import Data, Rtc, Settings
 from tests.support import inprocess
 from tests.support.described import Described
@@ -45,7 +45,7 @@ one_node_only = pytest.mark.parametrize("nodes", ["one_node"], indirect=True)
 
 @asynccontextmanager
 async def two_nodes(
-    chosen: Settings | None = None, patience: Patience | None = None, *, routes: Any = ()
+    chosen: Settings | None = None, patience: RetryPolicy | None = None, *, routes: Any = ()
 ) -> AsyncIterator[tuple[Node, Node]]:
     """Run two nodes for the length of a `with`; nothing of them is left afterwards.
 
@@ -58,15 +58,15 @@ async def two_nodes(
         chosen = chosen or settings()
         short = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
         own = msgspec.structs.replace(chosen, data=Data(dir=_data_folder(chosen, Path(short))))
-        first = await _run(stack, own, Place(0, 2), patience, routes)
+        first = await _run(stack, own, NodePosition(0, 2), patience, routes)
         more = free_udp_ports()
         rtc = Rtc(bind=["127.0.0.1"], ports=f"{more}-{more + 39}")
         other = msgspec.structs.replace(own, rtc=rtc)
-        yield first, await _run(stack, other, Place(1, 2), patience, routes)
+        yield first, await _run(stack, other, NodePosition(1, 2), patience, routes)
 
 
 @asynccontextmanager
-async def wrong_node(chosen: Settings, patience: Patience | None) -> AsyncIterator[Client]:
+async def wrong_node(chosen: Settings, patience: RetryPolicy | None) -> AsyncIterator[Client]:
     """Run two nodes: all calls are on the first, all requests go to the second."""
     async with two_nodes(chosen, patience) as (first, second):
 
@@ -91,7 +91,11 @@ def _data_folder(chosen: Settings, short: Path) -> str:
 
 
 async def _run(
-    stack: AsyncExitStack, chosen: Settings, place: Place, patience: Patience | None, routes: Any
+    stack: AsyncExitStack,
+    chosen: Settings,
+    place: NodePosition,
+    patience: RetryPolicy | None,
+    routes: Any,
 ) -> Node:
     bridge = build(chosen, patience=patience, place=place)
     bridge.application.add_routes(routes)

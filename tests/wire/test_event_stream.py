@@ -28,7 +28,7 @@ def test_what_is_cut_off_is_no_event_and_the_last_id_stays():
 
 @pytest.mark.parametrize("cut", [b"", b"\n"])
 def test_an_event_that_is_too_long_is_left_out(monkeypatch, cut):
-    monkeypatch.setattr(event_stream, "MOST_BYTES", 100)
+    monkeypatch.setattr(event_stream, "MAX_BYTES", 100)
     reader = EventStreamReader()
     for _ in range(50):
         assert reader.read(b"data: " + b"x" * 20 + cut) == []

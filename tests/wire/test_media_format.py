@@ -10,9 +10,9 @@ from bridge.errors import RemoteProtocolError
 from bridge.wire.media_format import (
     SAMPLE_RATES,
     Encoding,
-    Incoming,
+    MediaDecoder,
+    MediaEncoder,
     MediaFormat,
-    Outgoing,
     decode,
     encode,
 )
@@ -64,7 +64,7 @@ def test_the_clocks_frames_become_messages_of_the_routes_size_and_none_is_late(
     encoding, rate, milliseconds
 ):
     media = MediaFormat(encoding, rate, milliseconds)
-    outgoing = Outgoing(media)
+    outgoing = MediaEncoder(media)
     made = [outgoing.write(bytes(640)) for _ in range(60)]
     step = milliseconds // 20
     assert [len(messages) for messages in made] == (([0] * (step - 1) + [1]) * 60)[:60]
@@ -77,7 +77,7 @@ def test_a_sine_comes_through_both_ways_in_every_form(encoding, rate):
     media = MediaFormat(encoding, rate, 20)
     moments = np.arange(16_000) / 16_000
     said = np.rint(8000 * np.sin(2 * np.pi * 440 * moments)).astype("<i2")
-    outgoing, incoming = Outgoing(media), Incoming(media)
+    outgoing, incoming = MediaEncoder(media), MediaDecoder(media)
     heard = b"".join(
         incoming.read(message)
         for begin in range(0, 16_000, 320)
@@ -90,7 +90,7 @@ def test_a_sine_comes_through_both_ways_in_every_form(encoding, rate):
 
 
 def test_each_message_of_a_padded_route_is_filled_up_with_silence():
-    incoming = Incoming(ZUCKZAPGO, pads=True)
+    incoming = MediaDecoder(ZUCKZAPGO, pads=True)
     assert incoming.read(b"\1\2") == b"\1\2" + bytes(1918)
     assert incoming.read(b"\1" * 1920) == b"\1" * 1920
     assert incoming.read(b"\1" * 1921) == b"\1" * 1921 + bytes(1919)
@@ -98,12 +98,12 @@ def test_each_message_of_a_padded_route_is_filled_up_with_silence():
 
 
 def test_a_padded_mulaw_message_is_filled_with_mulaws_silence():
-    incoming = Incoming(MediaFormat(Encoding.MULAW, 16_000, 20), pads=True)
+    incoming = MediaDecoder(MediaFormat(Encoding.MULAW, 16_000, 20), pads=True)
     assert incoming.read(b"\xff") == bytes(640)
 
 
 def test_a_message_that_is_not_whole_samples_is_refused_and_the_next_one_is_taken():
-    incoming = Incoming(WADIAL)
+    incoming = MediaDecoder(WADIAL)
     with pytest.raises(RemoteProtocolError, match="multiple of 4"):
         incoming.read(bytes(1281))
     assert incoming.read(bytes(8)) == bytes(4)
@@ -117,7 +117,7 @@ def test_a_message_that_is_not_whole_samples_is_refused_and_the_next_one_is_take
     st.booleans(),
 )
 def test_whatever_comes_whole_samples_come_out(messages, encoding, rate, pads):
-    incoming = Incoming(MediaFormat(encoding, rate, 60), pads=pads)
+    incoming = MediaDecoder(MediaFormat(encoding, rate, 60), pads=pads)
     for message in messages:
         try:
             pcm = incoming.read(message)
@@ -132,16 +132,16 @@ def test_a_long_message_is_read_in_pieces_that_join_to_the_same_sound():
     said = np.frombuffer(np.random.default_rng(1).bytes(200_000), "<i2")
     message = (said / np.float32(32768)).astype("<f4").tobytes()
     media = MediaFormat(Encoding.F32LE, 24_000, 20)
-    pieces = list(Incoming(media).pieces(message))
+    pieces = list(MediaDecoder(media).pieces(message))
     assert len(pieces) == 9
-    assert b"".join(pieces) == Incoming(media).read(message)
+    assert b"".join(pieces) == MediaDecoder(media).read(message)
 
 
 @pytest.mark.parametrize("milliseconds", [10, 25, 33, 50, 130])
 def test_frames_of_any_length_carry_the_whole_sound(milliseconds):
     media = MediaFormat(Encoding.S16LE, 16_000, milliseconds)
     said = words(0, 2.6).astype("<i2").tobytes()
-    outgoing, made = Outgoing(media), []
+    outgoing, made = MediaEncoder(media), []
     for begin in range(0, len(said), 640):
         made += outgoing.write(said[begin : begin + 640])
         rest = (begin + 640) / 32 - len(made) * milliseconds
@@ -169,7 +169,7 @@ def test_speech_is_as_good_as_its_form_allows_both_ways(encoding, rate):
 
 def through(said: Pcm, media: MediaFormat) -> bytes:
     """Give what a far end gets, frame of the clock by frame of the clock."""
-    outgoing, pcm = Outgoing(media), said.astype("<i2").tobytes()
+    outgoing, pcm = MediaEncoder(media), said.astype("<i2").tobytes()
     return b"".join(
         message
         for begin in range(0, len(pcm), 640)
@@ -179,7 +179,7 @@ def through(said: Pcm, media: MediaFormat) -> bytes:
 
 def back(sent: bytes, media: MediaFormat) -> Pcm:
     """Give what the bus gets of a far end that sends in messages of its own."""
-    incoming, size = Incoming(media), media.encoding.sample_bytes * 377
+    incoming, size = MediaDecoder(media), media.encoding.sample_bytes * 377
     heard = b"".join(
         incoming.read(sent[begin : begin + size]) for begin in range(0, len(sent), size)
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.wire.media_format import Encoding, MediaFormat
 from bridge.wire.media_stream import (
-    LONGEST_MARK,
+    MAX_MARK,
     Channel,
     Clear,
     Ignored,
@@ -200,7 +200,7 @@ def test_media_without_whole_samples_in_base64_is_malformed(media):
     assert read(event="media", media=media) == Ignored("malformed")
 
 
-@pytest.mark.parametrize("mark", [None, "end", {}, {"name": 1}, {"name": "x" * (LONGEST_MARK + 1)}])
+@pytest.mark.parametrize("mark", [None, "end", {}, {"name": 1}, {"name": "x" * (MAX_MARK + 1)}])
 def test_a_mark_without_a_name_to_send_back_is_malformed(mark):
     assert read(event="mark", mark=mark) == Ignored("malformed")
 

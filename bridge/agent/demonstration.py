@@ -1,0 +1,111 @@
+"""Providers that need no account, for demonstrations: nobody is understood, but all is heard.
+
+What hears only tells how long one spoke; what thinks has a few replies; what speaks is espeak-ng
+where it is installed, and tones elsewhere.
+"""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.agent.audio_converter import call_sound
+from bridge.agent.endpoint import Left
+from bridge.agent.providers import Message, ProviderFailed, Providers
+from bridge.agent.tone import tone
+from bridge.audio.frame import SAMPLE_RATE
+from bridge.errors import BridgeError
+
+SPEAK_SECONDS: Final = 10.0
+PIECE_BYTES: Final = 16384
+MAX_SECONDS: Final = 60.0
+GREETING: Final = (
+    "Hello! This is a demonstration: I hear that you speak, but I understand no words. "
+    "Say something."
+)
+REPLIES: Final = (
+    "Thank you. {said} With a real provider, I would answer what you say.",
+    "{said} You can interrupt me whenever you like: I stop at once, and remember only what you heard.",
+    "{said} Set your own speech, language and voice providers, and I become a real agent.",
+)
+_SPOKEN: Final = re.compile(r"\((.*) of speech\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """All three steps, in this process and a child of it."""
+
+    espeak: str | None
+    """The program; None where there is none."""
+
+    async def transcribe(self, pcm: bytes) -> str:
+        """Tell how long it was."""
+        return f"({len(pcm) / (2 * SAMPLE_RATE):.1f} seconds of speech)"
+
+    async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+        """Give the next of the replies."""
+        said = [message.content for message in messages if message.role == "user"]
+        spoken = _SPOKEN.sub(r"You spoke for \1.", said[-1] if said else "")
+        yield REPLIES[(len(said) - 1) % len(REPLIES)].format(said=spoken)
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """Speak, or give a tone a word.
+
+        Raises:
+            ProviderFailed: the program failed, or took too long.
+        """
+        if self.espeak is None:
+            pitches = tuple(300.0 + 20.0 * (len(word) % 12) for word in text.split())
+            yield tone(pitches or (440.0,), each=0.16)
+            return
+        try:
+            async with (
+                aclosing(_run(self.espeak, text)) as pieces,
+                aclosing(call_sound(pieces, most_seconds=MAX_SECONDS)) as sound,
+            ):
+                async for pcm in sound:
+                    yield pcm
+        except TimeoutError:
+            raise ProviderFailed("tts: it took too long", step="tts", reason="timeout") from None
+        except (BridgeError, OSError):
+            raise ProviderFailed("tts: espeak-ng failed", step="tts", reason="garbage") from None
+
+
+def stand_in() -> Providers:
+    """Give the stand-ins for all three."""
+    made = Demonstration(shutil.which("espeak-ng"))
+    return Providers(made, made, made)
+
+
+async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
+    # The text goes in as input: as an argument, all who list processes would read it.
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--stdin",
+        "--stdout",
+        "-v",
+        "en",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+    )
+    left = Left(SPEAK_SECONDS)
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(text.encode())
+        process.stdin.close()
+        while True:
+            async with left.running():
+                piece = await process.stdout.read(PIECE_BYTES)
+            if not piece:
+                return
+            yield piece
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

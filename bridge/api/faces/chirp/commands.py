@@ -1,0 +1,241 @@
+"""The commands of the Chirp face: one route, a word for what is wanted, and its parameters."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from bridge.api.body import Body, call_in_path, read_body
+from bridge.api.faces.chirp.parties import APPS, check_route, read_address, read_channel
+from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, RECORDINGS, SOUNDS
+from bridge.call import events
+from bridge.call.model import Direction, LegId, LineName, State
+from bridge.call.parties import WEBRTC, WHATSAPP
+from bridge.call.routing import Heard
+from bridge.errors import BridgeError, InvalidRequest, InvalidState, LegNotFound, Unsupported
+from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
+from bridge.line_settings import TEST_KEY
+from bridge.media.files import MP4, OGG, WAV, WEBM
+from bridge.node.manager import Manager
+from bridge.wire.call_id import chirp
+
+MAX_REASON: Final = 500
+ACCEPTED: Final = "accepted"
+QUEUED: Final = "queued"
+HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
+
+FORMATS: Final = (MP4, OGG, WEBM, WAV)
+"""What a recording may be asked for as; the first where nothing is said."""
+
+NO_VOICEMAIL: Final = "this bridge keeps no voicemail; record the call instead"
+NOT_HERE: Final = frozenset({"send_to_voicemail"})
+"""Commands that are known, and not to be had here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command, the call it is for, and who performs it."""
+
+    line: LineName
+    call_id: str
+    body: Body
+    services: web.Application
+
+    @property
+    def manager(self) -> Manager:
+        """The call service."""
+        return self.services[MANAGER]
+
+    def request(self, wanted: events.Request) -> None:
+        """Ask something of the call."""
+        self.manager.request(self.line, self.call_id, wanted)
+
+
+async def command(request: web.Request) -> web.Response:
+    """Perform a command of a live call."""
+    line = request.app[KEYS].line(request)
+    body = await read_body(request)
+    kind = body.text("type")
+    if kind not in COMMANDS and kind not in NOT_HERE:
+        raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
+    call_id = request.app[MANAGER].live(line, call_in_path(request)).facts.call_id
+    if kind in NOT_HERE:
+        raise Unsupported(NO_VOICEMAIL)
+    more = await COMMANDS[kind](Asked(line, call_id, body, request.app))
+    shown = chirp(call_id, test=of_test_key(request))
+    return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
+
+
+def of_test_key(request: web.Request) -> bool:
+    """Whether a test key asks, which is shown ids of its own."""
+    key = request.app[KEYS].known(request)
+    return key is not None and key.startswith(TEST_KEY.encode())
+
+
+More: TypeAlias = Mapping[str, str]
+"""What the answer says besides, or instead."""
+
+
+async def _answer(asked: Asked) -> More:
+    asked.request(events.AnswerRequested())
+    return {}
+
+
+async def _reject(asked: Asked) -> More:
+    reason = asked.body.optional_text("reason") or ""
+    if len(reason) > MAX_REASON:
+        raise InvalidRequest(f"reason: at most {MAX_REASON} characters are taken", field="reason")
+    record = asked.manager.record(asked.line, asked.call_id)
+    if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
+        raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
+    asked.request(events.HangupRequested())
+    return {}
+
+
+async def _hang_up(asked: Asked) -> More:
+    asked.request(events.HangupRequested())
+    return {}
+
+
+async def _hold(asked: Asked) -> More:
+    """Hold the call; the music is opened first, so that one that cannot be had changes nothing."""
+    url = asked.body.optional_text("musicUrl")
+    if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
+        asked.request(events.HoldRequested(held=True))
+        return {}
+    music = await asked.services[SOUNDS].url(asked.line, url, "musicUrl")
+    options = PlaybackOptions(repeats=MAX_REPEATS)
+    playbacks = asked.services[PLAYBACKS]
+    played = await playbacks.play(asked.line, asked.call_id, music, options, heard=Heard.HELD)
+    try:
+        asked.request(events.HoldRequested(held=True))
+    except BridgeError:
+        _end_music(asked)
+        raise
+    _end_music(asked, but=played)
+    return {}
+
+
+async def _unhold(asked: Asked) -> More:
+    asked.request(events.HoldRequested(held=False))
+    _end_music(asked)
+    return {}
+
+
+def _end_music(asked: Asked, *, but: LegId | None = None) -> None:
+    legs = asked.manager.live(asked.line, asked.call_id).machine.legs.values()
+    for music in [leg.leg_id for leg in legs if leg.heard is Heard.HELD and leg.leg_id != but]:
+        asked.request(events.CloseRequested(music))
+
+
+async def _mute(asked: Asked) -> More:
+    asked.request(events.MuteRequested(muted=True, leg_id=_participant(asked.body)))
+    return {}
+
+
+async def _unmute(asked: Asked) -> More:
+    asked.request(events.MuteRequested(muted=False, leg_id=_participant(asked.body)))
+    return {}
+
+
+async def _send_digits(asked: Asked) -> More:
+    asked.request(events.DigitsRequested(asked.body.dtmf()))
+    return {}
+
+
+async def _transfer(asked: Asked) -> More:
+    """Ring the new party; once it is connected it takes the place of all near parties."""
+    channel = read_channel(asked.body, "toChannel")
+    to = read_address(asked.body, "to", channel)
+    if channel == WEBRTC:
+        asked.request(events.InviteRequested(to))
+        return {"status": QUEUED}
+    _check_joined(asked, channel)
+    await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"), replaces=True)
+    return {"status": QUEUED}
+
+
+async def _add_participant(asked: Asked) -> More:
+    """Ring one more party; one in a browser needs only a token."""
+    channel = read_channel(asked.body, "toChannel")
+    to = read_address(asked.body, "to", channel)
+    if channel == WEBRTC:
+        raise InvalidRequest(
+            "toChannel: a browser joins with a token of the call's room", field="toChannel"
+        )
+    _check_joined(asked, channel)
+    leg_id = await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"))
+    return {"status": QUEUED, "participantId": leg_id}
+
+
+async def _remove_participant(asked: Asked) -> More:
+    leg_id = LegId(asked.body.text("participantId"))
+    runner = asked.manager.live(asked.line, asked.call_id)
+    if leg_id not in {leg.leg_id for leg in runner.machine.near()}:
+        raise LegNotFound("the call has no such participant of ours")
+    asked.request(events.CloseRequested(leg_id))
+    return {}
+
+
+async def _play_audio(asked: Asked) -> More:
+    url = asked.body.text("audioUrl")
+    sound = await asked.services[SOUNDS].url(asked.line, url, "audioUrl")
+    playback = await asked.services[PLAYBACKS].play(asked.line, asked.call_id, sound)
+    return {"playbackId": playback}
+
+
+async def _stop_audio(asked: Asked) -> More:
+    asked.services[PLAYBACKS].stop(asked.line, asked.call_id)
+    return {}
+
+
+def _check_joined(asked: Asked, channel: str) -> None:
+    """See whether a party on a channel may join the call."""
+    parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
+    check_route(
+        asked.services[APPS][asked.line],
+        channel,
+        parties.from_channel or WHATSAPP,
+        parties.to_channel,
+    )
+
+
+async def _start_recording(asked: Asked) -> More:
+    """Record both sides mixed, in the format that is asked for."""
+    form = asked.body.optional_text("format") or FORMATS[0]
+    if form not in FORMATS:
+        raise InvalidRequest(f"format: expected one of {', '.join(FORMATS)}", field="format")
+    recordings = asked.services[RECORDINGS]
+    await recordings.start(asked.line, asked.call_id, kinds=("mixed",), form=form)
+    return {}
+
+
+async def _stop_recording(asked: Asked) -> More:
+    await asked.services[RECORDINGS].stop(asked.line, asked.call_id)
+    return {}
+
+
+def _participant(body: Body) -> LegId | None:
+    """The near leg that is meant; None for all of them."""
+    named = body.optional_text("participantId")
+    return LegId(named) if named else None
+
+
+COMMANDS: Final[Mapping[str, Callable[[Asked], Awaitable[More]]]] = {
+    "answer": _answer,
+    "reject": _reject,
+    "hangup": _hang_up,
+    "hold": _hold,
+    "unhold": _unhold,
+    "mute": _mute,
+    "unmute": _unmute,
+    "transfer": _transfer,
+    "send_dtmf": _send_digits,
+    "play_audio": _play_audio,
+    "stop_audio": _stop_audio,
+    "add_participant": _add_participant,
+    "remove_participant": _remove_participant,
+    "start_recording": _start_recording,
+    "stop_recording": _stop_recording,
+}

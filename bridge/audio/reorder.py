@@ -1,0 +1,349 @@
+"""Receiving one RTP source of Opus: from packets as they arrive to what is to be played, in order.
+
+Nothing is held back for smoothness: a packet is passed on as it comes. Lost packets are made up
+when the next one arrives. Once packets have been seen out of order, a packet that leaves a gap
+waits up to 10 ms for the missing one.
+"""
+
+from collections.abc import Hashable, Sequence
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from bridge.audio.opus_packet import RTP_RATE, duration, frame_duration, has_fec
+
+HOLD_SECONDS: Final = 0.010
+"""How long a packet waits for the one before it."""
+
+# A timer set to the hold may fire a little early.
+_TIMER_SLACK: Final = 0.002
+
+# Reordering is expected for this long after it was last seen.
+_REORDERING_SECONDS: Final = 10.0
+_HOLDABLE_LOSS: Final = 3
+
+# Longer losses are not made up: concealment has faded to silence by then.
+_CONCEALED_PACKETS: Final = 5
+_CONCEALED_SAMPLES: Final = 4800
+
+# RFC 3550 appendix A.1: a sequence number outside these is a restarted sender, if a second one
+# confirms it.
+_MAX_DROPOUT: Final = 3000
+_MAX_MISORDER: Final = 100
+
+# A timestamp that runs ahead of the clock by more than this begins a new timeline.
+_MAX_LEAP_SECONDS: Final = 2.0
+
+_MISSING_LIMIT: Final = 256
+# libopus makes up sound in steps of 2.5 ms: 120 samples at 48 kHz.
+_STEP_SAMPLES: Final = 120
+# From samples at 48 kHz to samples on the bus.
+_RATIO: Final = 3
+
+
+class Action(Enum):
+    """What to do for one stretch of sound."""
+
+    DECODE = auto()
+    CONCEAL = auto()
+    RECOVER = auto()
+    """Decode the FEC that `payload`, the packet after the stretch, carries for it."""
+
+
+class Step(NamedTuple):
+    """One stretch of sound, to be played after the one before."""
+
+    action: Action
+    payload: bytes
+    """Empty for `CONCEAL`."""
+    pts: int
+    """Position of the first sample on the timeline, at 16 kHz."""
+    samples: int
+    """Length at 16 kHz."""
+    timeline: Hashable
+    """Changes when the count begins anew; the decoder must then be reset."""
+
+
+class _Packet(NamedTuple):
+    sequence: int
+    timestamp: int
+    payload: bytes
+    samples: int
+
+
+class ReorderBuffer:
+    """The receive logic of one RTP source; every packet of its sequence passes through here."""
+
+    __slots__ = (
+        "_arrival",
+        "_expected",
+        "_held",
+        "_held_at",
+        "_missing",
+        "_next",
+        "_position",
+        "_reordering_until",
+        "_restart",
+        "_samples",
+        "late",
+        "reordered",
+        "skipped",
+        "timeline",
+    )
+
+    def __init__(self) -> None:
+        self.late = 0
+        """Packets dropped: too late, twice, or far outside the sequence."""
+        self.reordered = 0
+        """Packets that came after one with a higher sequence number, in time or not."""
+        self.skipped = 0
+        """Packets of the sequence that were no audio; those that came out of order not counted."""
+        self._missing: set[int] = set()
+        self._held: _Packet | None = None
+        self._reordering_until = float("-inf")
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new timeline with the next packet; a held packet is dropped and counted late."""
+        if self._held is not None:
+            self.late += 1
+            self._held = None
+        self._held_at = 0.0
+        self.timeline: Hashable = object()
+        """What positions count on now."""
+        self._next = -1
+        self._expected = 0
+        self._position = 0
+        self._samples = 960
+        self._arrival = 0.0
+        self._restart = -1
+        self._missing.clear()
+
+    @property
+    def holding(self) -> bool:
+        """Whether a packet waits for the one before it, so that `pulse` has work."""
+        return self._held is not None
+
+    @property
+    def held_since(self) -> float | None:
+        """When the packet that waits came (monotonic seconds); None when there is none."""
+        return None if self._held is None else self._held_at
+
+    def receive(self, sequence: int, timestamp: int, payload: bytes, now: float) -> Sequence[Step]:
+        """Take an audio packet and tell what to play now.
+
+        Args:
+            sequence: 16 bits, as in the packet.
+            timestamp: 32 bits at 48 kHz, as in the packet.
+            payload: An Opus packet.
+            now: Monotonic seconds.
+
+        Raises:
+            RemoteProtocolError: `payload` is no Opus packet; it counts as lost.
+        """
+        samples = duration(payload)
+        position = self.follow(sequence, timestamp, samples, now)
+        if position is not None:
+            pts = position // _RATIO
+            return (Step(Action.DECODE, payload, pts, samples // _RATIO, self.timeline),)
+        return self._sort(_Packet(sequence, timestamp, payload, samples), now)
+
+    def follow(self, sequence: int, timestamp: int, samples: int, now: float) -> int | None:
+        """Take an audio packet if it is the one expected: to be decoded now, on this timeline.
+
+        Args:
+            sequence: 16 bits, as in the packet.
+            timestamp: 32 bits at 48 kHz, as in the packet.
+            samples: Length of the packet at 48 kHz.
+            now: Monotonic seconds.
+
+        Returns:
+            Its position on the timeline at 48 kHz; None, and nothing is done, for any other packet.
+        """
+        if sequence != self._next or timestamp != self._expected or self._held is not None:
+            return None
+        position = self._position
+        self._next = (sequence + 1) & 0xFFFF
+        self._expected = (timestamp + samples) & 0xFFFFFFFF
+        self._position = position + samples
+        self._samples = samples
+        self._arrival = now
+        return position
+
+    def expected(self) -> tuple[int, int, int, int] | None:
+        """Tell of the packet that `follow` would take, supposing it is as long as the last one.
+
+        Returns:
+            Its sequence, timestamp, position and samples (at 48 kHz); None while there is none.
+        """
+        if self._next < 0 or self._held is not None:
+            return None
+        return self._next, self._expected, self._position, self._samples
+
+    def follow_run(self, packets: int, now: float) -> None:
+        """Take packets that came one after the other, each as `expected`, the last one at `now`."""
+        samples = packets * self._samples
+        self._next = (self._next + packets) & 0xFFFF
+        self._expected = (self._expected + samples) & 0xFFFFFFFF
+        self._position += samples
+        self._arrival = now
+
+    def skip(self, sequence: int, now: float) -> Sequence[Step]:
+        """Take note of a packet of the same sequence that is not audio (a telephone event)."""
+        if self._next < 0:
+            return ()
+        ahead = _signed16(sequence - self._next)
+        if not 0 <= ahead <= _MAX_MISORDER:
+            return ()
+        self.skipped += 1
+        return self._skip(sequence, now)
+
+    def lacks(self, sequence: int) -> bool:
+        """Tell whether a packet before the next one is still missing and could be played."""
+        if self._next < 0 or (self._held is not None and self._held.sequence == sequence):
+            return False
+        return 0 <= _signed16(sequence - self._next) <= _MAX_MISORDER
+
+    def place(self, timestamp: int) -> int:
+        """Tell where a packet lies on `timeline`, in samples at 48 kHz and whole bus samples.
+
+        Meant for packets that `receive` has taken; before the first one it means nothing.
+        """
+        position = self._position + _signed32(timestamp - self._expected)
+        return position - position % _RATIO
+
+    def _skip(self, sequence: int, now: float) -> Sequence[Step]:
+        ahead = _signed16(sequence - self._next)
+        if self._held is not None and ahead > _signed16(self._held.sequence - self._next):
+            steps = self._release(now)
+            return [*steps, *self._skip(sequence, now)]
+        self._note_missing(ahead)
+        self._next = (sequence + 1) & 0xFFFF
+        if self._held is not None and self._held.sequence == self._next:
+            return self._release(now)
+        return ()
+
+    def pulse(self, now: float) -> Sequence[Step]:
+        """Give up waiting when the held packet has waited long enough."""
+        if self._held is None or now - self._held_at < HOLD_SECONDS - _TIMER_SLACK:
+            return ()
+        return self._release(now)
+
+    def _sort(self, packet: _Packet, now: float) -> Sequence[Step]:
+        if self._next < 0:
+            return self._begin(packet, now)
+        ahead = _signed16(packet.sequence - self._next)
+        if not -_MAX_MISORDER <= ahead <= _MAX_DROPOUT:
+            return self._stray(packet, now)
+        self._restart = -1
+        if ahead < 0:
+            self._drop(packet.sequence, now)
+            return ()
+        held = self._held
+        if held is None:
+            if 0 < ahead <= _HOLDABLE_LOSS and now < self._reordering_until:
+                self._held, self._held_at = packet, now
+                return ()
+            return self._accept(packet, now)
+        if held.sequence == packet.sequence:
+            self.late += 1
+            return ()
+        self._held = None
+        if ahead < _signed16(held.sequence - self._next):
+            self._see_reordering(now)
+            return [*self._accept(packet, now), *self._accept(held, now)]
+        return [*self._accept(held, now), *self._accept(packet, now)]
+
+    def _begin(self, packet: _Packet, now: float) -> Sequence[Step]:
+        self._next = packet.sequence
+        self._expected = packet.timestamp
+        return self._accept(packet, now)
+
+    def _release(self, now: float) -> Sequence[Step]:
+        held = self._held
+        if held is None:
+            return ()
+        self._held = None
+        return self._accept(held, now)
+
+    def _accept(self, packet: _Packet, now: float) -> list[Step]:
+        """Play a packet that is not older than expected, and what is missing before it."""
+        lost = (packet.sequence - self._next) & 0xFFFF
+        gap = _signed32(packet.timestamp - self._expected)
+        steps: list[Step] = []
+        if gap < 0 or gap > (now - self._arrival + _MAX_LEAP_SECONDS) * RTP_RATE:
+            if self._position:
+                self.timeline = object()
+                self._position = 0
+        elif self._concealable(packet, lost=lost, gap=gap):
+            steps = self._make_up(packet, gap)
+        else:
+            self._position += gap
+        self._note_missing(lost)
+        steps.append(self._step(Action.DECODE, packet.payload, packet.samples))
+        self._next = (packet.sequence + 1) & 0xFFFF
+        self._expected = (packet.timestamp + packet.samples) & 0xFFFFFFFF
+        self._samples = packet.samples
+        self._arrival = now
+        return steps
+
+    def _concealable(self, packet: _Packet, *, lost: int, gap: int) -> bool:
+        """Tell whether the gap is a short loss; a longer gap in time is a pause of the sender's."""
+        return (
+            0 < gap <= lost * max(packet.samples, self._samples)
+            and (lost <= _CONCEALED_PACKETS or gap <= _CONCEALED_SAMPLES)
+            and gap % _STEP_SAMPLES == 0
+        )
+
+    def _make_up(self, packet: _Packet, gap: int) -> list[Step]:
+        """Fill a gap: concealment first, and FEC for the last lost frame where there is any."""
+        recovered = min(gap, frame_duration(packet.payload)) if has_fec(packet.payload) else 0
+        steps: list[Step] = []
+        concealed = gap - recovered
+        while concealed > 0:
+            samples = min(concealed, self._samples)
+            steps.append(self._step(Action.CONCEAL, b"", samples))
+            concealed -= samples
+        if recovered:
+            steps.append(self._step(Action.RECOVER, packet.payload, recovered))
+        return steps
+
+    def _step(self, action: Action, payload: bytes, samples: int) -> Step:
+        position = self._position
+        self._position = position + samples
+        return Step(action, payload, position // _RATIO, samples // _RATIO, self.timeline)
+
+    def _stray(self, packet: _Packet, now: float) -> Sequence[Step]:
+        """Drop a packet far outside the sequence, unless it follows another such packet."""
+        if packet.sequence != self._restart:
+            self._restart = (packet.sequence + 1) & 0xFFFF
+            self.late += 1
+            return ()
+        self.restart()
+        return self._begin(packet, now)
+
+    def _drop(self, sequence: int, now: float) -> None:
+        self.late += 1
+        if sequence in self._missing:
+            self._missing.remove(sequence)
+            self._see_reordering(now)
+
+    def _see_reordering(self, now: float) -> None:
+        self.reordered += 1
+        self._reordering_until = now + _REORDERING_SECONDS
+
+    def _note_missing(self, lost: int) -> None:
+        """Remember which packets were passed over, to tell a late one from a duplicate."""
+        if not lost:
+            return
+        if len(self._missing) + min(lost, _MAX_MISORDER) > _MISSING_LIMIT:
+            self._missing.clear()
+        first = self._next + max(0, lost - _MAX_MISORDER)
+        self._missing.update(number & 0xFFFF for number in range(first, self._next + lost))
+
+
+def _signed16(difference: int) -> int:
+    return ((difference + 0x8000) & 0xFFFF) - 0x8000
+
+
+def _signed32(difference: int) -> int:
+    return ((difference + 0x80000000) & 0xFFFFFFFF) - 0x80000000

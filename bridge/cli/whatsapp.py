@@ -1,0 +1,110 @@
+"""`python -m bridge whatsapp`: a number's calling settings, and a check of its configuration."""
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any, Final
+
+from bridge.cli.whatsapp_check import Check, webhook_url
+from bridge.errors import BridgeError, SettingsError
+from bridge.net.guard import Guard
+from bridge.net.http import Http
+from bridge.net.resolver import Dns
+from bridge.providers.cloud.lines import graph_of
+from bridge.settings import Settings, WhatsApp
+
+ICONS: Final = ("DEFAULT", "DISABLE_ALL")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument(
+        "action",
+        choices=("status", "enable", "check"),
+        help="show the number's calling settings as JSON; switch calling on; or go through the whole "
+        "configuration and say what to fix",
+    )
+    parser.add_argument("--line", default="", help="the line (default: the only one of Meta's)")
+    parser.add_argument("--icon", choices=ICONS, help="enable: who sees the call button")
+    parser.add_argument(
+        "--callback", choices=("ENABLED", "DISABLED"), help="enable: a call of theirs permits ours"
+    )
+    parser.add_argument("--hours", help="enable: Meta's `call_hours` as JSON")
+    parser.add_argument(
+        "--url",
+        default="",
+        help="check: where Meta reaches the bridge, such as https://bridge.example.com",
+    )
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Perform the command; returns the process's exit code.
+
+    Raises:
+        SettingsError: no line of Meta's, or which one is not said.
+    """
+    return asyncio.run(_run(settings, _line(settings, arguments.line), arguments))
+
+
+def calling(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give the calling settings that `enable` sends.
+
+    Raises:
+        SettingsError: the hours are no JSON object.
+    """
+    found: dict[str, Any] = {"status": "ENABLED"}
+    if arguments.icon:
+        found["call_icon_visibility"] = arguments.icon
+    if arguments.callback:
+        found["callback_permission_status"] = arguments.callback
+    if arguments.hours:
+        try:
+            found["call_hours"] = json.loads(arguments.hours)
+        except ValueError as error:
+            raise SettingsError(f"--hours: {error}") from None
+        if not isinstance(found["call_hours"], dict):
+            raise SettingsError("--hours: expected a JSON object")
+    return found
+
+
+def _line(settings: Settings, wanted: str) -> tuple[str, WhatsApp]:
+    lines = {name: line.whatsapp for name, line in settings.lines.items()}
+    cloud = {name: line for name, line in lines.items() if line.provider == "cloud"}
+    if not cloud:
+        raise SettingsError(
+            'no line has whatsapp.provider = "cloud": is this the right settings file '
+            "(--config my.toml, before the word whatsapp)? deploy/whatsapp.md shows such a line"
+        )
+    if wanted in cloud:
+        return wanted, cloud[wanted]
+    if wanted or len(cloud) > 1:
+        raise SettingsError(f"choose a line of Meta's with --line: {', '.join(cloud)}")
+    return next(iter(cloud.items()))
+
+
+async def _run(settings: Settings, chosen: tuple[str, WhatsApp], asked: argparse.Namespace) -> int:
+    name, line = chosen
+    http = Http(Guard(allow=[], require_tls=False), resolver=Dns(settings.net.nameservers))
+    try:
+        graph = graph_of(line, http)
+        if asked.action == "check":
+            url = webhook_url(asked.url)
+            return await Check(settings, name, graph, http, say=_say).run(url)
+        if asked.action == "enable":
+            await graph.change_settings(calling(asked))
+        _say(json.dumps((await graph.settings()).get("calling", {}), indent=2))
+        if asked.action == "enable":
+            sys.stderr.write(
+                "Calling is on. WhatsApp's apps may take up to seven days to show the call button.\n"
+            )
+    except BridgeError as error:
+        sys.stderr.write(f"failed: {error}\n")
+        return 1
+    finally:
+        await http.aclose()
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

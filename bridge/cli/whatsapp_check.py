@@ -1,0 +1,262 @@
+"""Goes through the configuration of a number of Meta's step by step, and says what to fix."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from bridge.errors import BridgeError, SettingsError, SetupError, WhatsAppError, WhatsAppRefused
+from bridge.net.graph import Graph
+from bridge.net.http import Http
+from bridge.net.resolver import Dns, LookupFailed
+from bridge.net.stun import reflexive_address, server_of
+from bridge.settings import Settings, port_range
+from bridge.wire.cloud import SIGNATURE_HEADER, signature
+
+NOTHING: Final = b'{"object":"whatsapp_business_account","entry":[]}'
+"""A webhook that tells nothing."""
+PATH: Final = "/whatsapp/webhook"
+WEBHOOK_SECONDS: Final = 10.0
+UNKNOWN: Final = (100, 803)
+"""Meta's codes for an id that it does not know, or does not show to this token."""
+NO_RIGHT: Final = (3, 10, 200)
+EXPIRED: Final = 190
+
+
+def webhook_url(text: str) -> str:
+    """Give the webhook's address, its path added where it is left out; "" stays "".
+
+    Raises:
+        SettingsError: it is no such address.
+    """
+    if not text:
+        return ""
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"https", "http"} or not url.host:
+        raise SettingsError(f"--url: expected an address such as https://bridge.example.com{PATH}")
+    return str(url if url.path.strip("/") else url.with_path(PATH))
+
+
+class Check:
+    """One check of one line."""
+
+    def __init__(
+        self, settings: Settings, name: str, graph: Graph, http: Http, *, say: Callable[[str], None]
+    ) -> None:
+        """Make it.
+
+        Args:
+            settings: of the bridge.
+            name: the line's.
+            graph: its way to Meta.
+            http: outgoing HTTP.
+            say: is given each line of the report.
+        """
+        self._settings = settings
+        self._section = f"lines.{name}.whatsapp"
+        self._line = settings.lines[name].whatsapp
+        self._graph = graph
+        self._http = http
+        self._say = say
+        self._failed: list[str] = []
+
+    async def run(self, url: str) -> int:
+        """Perform all steps; returns the exit code, 1 when one failed."""
+        if await self._step("token and number", self._number):
+            await self._step("calling", self._calling)
+        else:
+            self._say("skipped  calling: needs the step before")
+        if not url:
+            self._say(
+                "skipped  webhook: add --url with the address at which Meta reaches the bridge"
+            )
+        elif await self._step("webhook", lambda: self._verify(url)):
+            await self._step("signature", lambda: self._sign(url))
+        else:
+            self._say("skipped  signature: needs the step before")
+        await self._hint(url)
+        if self._failed:
+            self._say(f"\nFix first: {self._failed[0]}")
+        else:
+            left = "" if url else " but the webhook"
+            self._say(f"\nAll that can be checked from here{left} is in order.")
+        return int(bool(self._failed))
+
+    async def _step(self, name: str, work: Callable[[], Awaitable[str]]) -> bool:
+        try:
+            found = await work()
+        except BridgeError as error:
+            self._failed.append(name)
+            self._say(f"FAILED   {name}: {error}")
+            return False
+        self._say(f"ok       {name}: {found}")
+        return True
+
+    async def _number(self) -> str:
+        try:
+            number = await self._graph.get("", {"fields": "display_phone_number,verified_name"})
+        except WhatsAppRefused as error:
+            raise SettingsError(self._why(error)) from None
+        except WhatsAppError as error:
+            raise SetupError(
+                f"{error}; can this machine open TCP connections to {self._line.base_url}?"
+            ) from None
+        name = number.get("verified_name")
+        of = f" of {name}" if name else ""
+        return f"Meta knows the number as {number.get('display_phone_number', 'unknown')}{of}"
+
+    def _why(self, error: WhatsAppRefused) -> str:
+        """Say which setting Meta's refusal points at."""
+        if error.meta_code == EXPIRED:
+            return (
+                f"Meta does not accept {self._section}.access_token: it is mistyped, withdrawn or has "
+                "expired. The token that Meta shows first lasts a day; make a permanent one for a "
+                "system user (Business settings, System users)"
+            )
+        if error.meta_code in UNKNOWN:
+            return (
+                f"Meta knows no number {self._line.phone_number_id} that this token may use. "
+                f"{self._section}.phone_number_id is Meta's id (WhatsApp, API setup), not the "
+                "telephone number itself; and the number must be assigned to the token's user"
+            )
+        if error.meta_code in NO_RIGHT:
+            return (
+                f"{self._section}.access_token lacks a right: whatsapp_business_messaging to call, "
+                "whatsapp_business_management to read and change settings"
+            )
+        return str(error)
+
+    async def _calling(self) -> str:
+        try:
+            settings = _object((await self._graph.settings()).get("calling"))
+        except WhatsAppRefused as error:
+            raise SettingsError(self._why(error)) from None
+        if _object(settings.get("sip")).get("status") == "ENABLED":
+            raise SettingsError(
+                "SIP is on for this number, and nothing can be called over the Graph API then; "
+                "switch it off at Meta (Phone numbers, Call settings)"
+            )
+        if settings.get("status") != "ENABLED":
+            raise SettingsError(
+                "it is off for this number; run the same command with `enable` in place of `check`"
+            )
+        icon = settings.get("call_icon_visibility", "DEFAULT")
+        hidden = ", but the call button is hidden from users" if icon == "DISABLE_ALL" else ""
+        return f"it is on{hidden}"
+
+    async def _verify(self, url: str) -> str:
+        challenge = str(secrets.randbelow(10**9))
+        query = {
+            "hub.mode": "subscribe",
+            "hub.challenge": challenge,
+            "hub.verify_token": self._line.verify_token,
+        }
+        status, text = await self._ask("GET", str(URL(url).update_query(query)))
+        if status == 403:
+            raise SettingsError(
+                f"the bridge there has another verify_token than {self._section}.verify_token here: "
+                "has it been restarted since the setting was changed?"
+            )
+        if status != 200 or text != challenge:
+            raise SettingsError(
+                f"{url} is answered ({status}), but not by the bridge's webhook: its path is {PATH}; "
+                "does a proxy in front pass it on?"
+            )
+        return "the bridge answers Meta's question there"
+
+    async def _sign(self, url: str) -> str:
+        headers = {SIGNATURE_HEADER: signature(NOTHING, self._line.app_secret)}
+        status, _ = await self._ask("POST", url, data=NOTHING, headers=headers)
+        if status != 200:
+            raise SettingsError(
+                f"a signed webhook is refused ({status}): the bridge there has another app_secret "
+                f"than {self._section}.app_secret here, or a proxy in front changes bodies or "
+                "headers. Whether it is Meta's own secret (App settings, Basic) only a real "
+                "webhook shows: the bridge logs whatsapp.bad_signature"
+            )
+        return "what is signed with app_secret is taken"
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
+        """Ask the webhook; raises `SetupError` where it is not reached."""
+        session = self._http.trusted()
+        try:
+            async with (
+                asyncio.timeout(WEBHOOK_SECONDS),
+                session.request(
+                    method, url, data=data, headers=headers, allow_redirects=False
+                ) as answer,
+            ):
+                return answer.status, (await answer.content.read(4096)).decode(errors="replace")
+        except (aiohttp.ClientError, OSError) as error:
+            raise SetupError(_unreached(url, error)) from None
+
+    async def _hint(self, url: str) -> None:
+        if url and not url.startswith("https:"):
+            self._say("hint     webhook: Meta takes addresses with https only")
+        self._say("hint     webhook: subscribe to the fields `calls` and `messages` in the app")
+        rtc = self._settings.rtc
+        self._say(f"hint     media: {await self._udp()}")
+        self._say(
+            f"hint     media: UDP from ports {rtc.ports} must reach Meta's relays (ports 3478 to "
+            "3484 and 40012), and their answers must come back; nothing has to be forwarded inwards"
+        )
+
+    async def _udp(self) -> str:
+        """Say whether UDP leaves this machine, as far as a STUN server can tell."""
+        rtc = self._settings.rtc
+        if not rtc.stun_urls:
+            return "rtc.stun_urls is empty, so whether UDP leaves this machine was not tried"
+        name, port = server_of(rtc.stun_urls[0])
+        host = rtc.bind[0] if rtc.bind else "0.0.0.0"  # noqa: S104 - for one server's answers
+        try:
+            found = await Dns(self._settings.net.nameservers).resolve(name)
+        except LookupFailed:
+            return f"no address is known for {name} (rtc.stun_urls); is there a DNS server?"
+        version = ip_address(host).version
+        server = next(((str(one), port) for one in found if one.version == version), None)
+        if server is None:
+            return f"{name} (rtc.stun_urls) has no IPv{version} address, and rtc.bind is one"
+        for local in reversed(port_range(rtc.ports)):
+            try:
+                seen = await reflexive_address(server, local=(host, local))
+            except SetupError as error:
+                return f"{error}: UDP is closed, or this machine has no way to the internet"
+            except OSError:
+                continue  # a call has this port
+            return f"UDP leaves from port {local}; {name} sees this machine as {seen}"
+        return f"no port of rtc.ports can be used on {host} (rtc.bind)"
+
+
+def _unreached(url: str, error: Exception) -> str:
+    place = URL(url).with_query(None)  # the query holds the verify token
+    host = place.host
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"no address is known for {host}; does its DNS record exist?"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {host} is not one that browsers trust, and Meta does not either"
+    if isinstance(error, TimeoutError):
+        return (
+            f"{host} did not answer within {WEBHOOK_SECONDS:.0f} s; does a firewall drop packets?"
+        )
+    return (
+        f"nothing answers at {place} ({type(error).__name__}); does the bridge run, and is the proxy in "
+        "front of it open to the internet?"
+    )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

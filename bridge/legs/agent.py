@@ -1,0 +1,357 @@
+"""An agent in a call: listens, has what it heard answered, and speaks.
+
+A service leg that hears the far party and is heard by all. What it does at a time is one step, a
+task; the caller's voice ends it, within the frame in which it counts as a voice, and what was not
+heard by then is forgotten: neither the talk's history nor its transcript holds it. Whatever a
+provider does, the caller hears something.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, Final
+
+from bridge.agent.filler import Filler
+from bridge.agent.providers import Message, ProviderFailed, Providers
+from bridge.agent.sentences import Sentences
+from bridge.agent.speech_queue import SpeechQueue
+from bridge.agent.talk_settings import AgentMode, AgentObserver, Script
+from bridge.agent.timing import Stopwatch, in_milliseconds
+from bridge.agent.tone import tone
+from bridge.agent.turns import TurnDetector, TurnEvent
+from bridge.agent.voice_detector import VoiceDetectors
+from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame, Push
+from bridge.call import events
+from bridge.call.ends import Relay, Sink, Source
+from bridge.call.model import (
+    EndReason,
+    LegId,
+    LegKind,
+    LegStatistics,
+    ReplyTiming,
+)
+from bridge.call.traffic import Traffic
+
+AHEAD_SECONDS: Final = 5.0
+"""The next sentence is asked for when so little is left to be said."""
+MAX_UNHEARD_BYTES: Final = 60 * 2 * SAMPLE_RATE
+"""Of the caller's sound that waits to be made text of."""
+MAX_MESSAGES: Final = 200
+"""Of the talk's history; the oldest go."""
+MAX_REPLIES: Final = 100
+"""Of which it is told how long they took."""
+MAX_FAILURES: Final = 3
+"""After so many in a row it gives up."""
+
+
+class AgentLeg:
+    """One agent in one call; it is its own source and sink."""
+
+    kind = LegKind.AGENT
+    timed = False
+    relays = False
+    steady = True
+    packets = None
+
+    def __init__(
+        self,
+        leg_id: LegId,
+        script: Script,
+        providers: Providers,
+        *,
+        voices: VoiceDetectors,
+        observer: AgentObserver,
+        hang_up: Callable[[], None],
+    ) -> None:
+        """Make an agent.
+
+        Args:
+            leg_id: unique within the call.
+            script: what it does.
+            providers: hear, think and speak for it.
+            voices: lends what knows a voice from a noise.
+            observer: counts.
+            hang_up: called when it is done, just before the leg ends.
+        """
+        self.leg_id = leg_id
+        self.script = script
+        self.history: deque[Message] = deque(maxlen=MAX_MESSAGES)
+        """The talk, as far as it was heard."""
+        self._providers = providers
+        self._voices = voices
+        self._observer = observer
+        self._hang_up = hang_up
+        self._turns = TurnDetector(script.manners.turns)
+        self._mouth = SpeechQueue()
+        self._watch = Stopwatch(observer.step_took)
+        self._replies: deque[ReplyTiming] = deque(maxlen=MAX_REPLIES)
+        self._over = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        self._step: asyncio.Task[None] | None = None
+        self._filling: asyncio.Task[None] | None = None
+        self._emit: Callable[[events.LegEvent], None] = _nothing
+        self._unheard = b""
+        self._filler = Filler(script.manners, self._mouth, providers.tts, observer)
+        self._replying = False
+        self._nudges = self._failures = 0
+        self._traffic = Traffic()
+
+    @property
+    def source(self) -> Source:
+        """The agent itself."""
+        return self
+
+    @property
+    def sink(self) -> Sink:
+        """The agent itself."""
+        return self
+
+    @property
+    def speaking(self) -> bool:
+        """Whether it has something to say that is not said."""
+        return self._mouth.speaking
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Do nothing: the clock pulls."""
+
+    def pull(self) -> bytes | None:
+        """Give the agent's next 20 ms; None while it says nothing."""
+        frame = self._mouth.pull()
+        if frame is None:
+            self._traffic.said = SILENCE
+            return None
+        self._traffic.say(frame)
+        if self._mouth.begins and (timing := self._watch.spoke(_now())):
+            self._replies.append(timing)
+            self._note("agent.replied", in_milliseconds(timing))
+        return frame
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Take the next 20 ms of the caller."""
+        self._traffic.hear(frame.pcm)
+        if self._group is None or self._over.is_set() or self.script.mode is AgentMode.BOT:
+            return
+        working = self._step is not None and not self._step.done()
+        moment = self._turns.push(frame.pcm, busy=working or self.speaking, speaking=self.speaking)
+        match moment:
+            case TurnEvent.NOTICED:
+                self._mouth.hold()
+            case TurnEvent.DISMISSED:
+                self._mouth.release()
+            case TurnEvent.STARTED:
+                self._interrupt()
+            case TurnEvent.ENDED:
+                self._unheard = (self._unheard + self._turns.take())[-MAX_UNHEARD_BYTES:]
+                self._begin(self._answer())
+            case TurnEvent.SILENT:
+                self._begin(self._nudge())
+            case None:
+                pass
+        filling = self._filling is not None and not self._filling.done()
+        if self._filler.is_due(replying=self._replying and not filling):
+            self._filling = self._group.create_task(
+                self._filler.play(), name=f"agent filler {self.leg_id}"
+            )
+
+    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+        """Talk until there is nothing more to say (`legs.base.Leg.run`)."""
+        self._emit = emit
+        emit(events.LegConnected(self.leg_id))
+        most = self.script.manners.most_seconds
+        try:
+            async with asyncio.timeout(most), asyncio.TaskGroup() as group:
+                self._group = group
+                listening = group.create_task(self._listen(), name=f"agent ear {self.leg_id}")
+                self._begin(self._open())
+                await self._over.wait()
+                self._end_step()
+                listening.cancel()
+        except TimeoutError:
+            self._over.set()
+            self._mouth.hush()
+            self._note("agent.timed_out", {"seconds": most})
+        except Exception:
+            self._hang_up()
+            raise
+        finally:
+            self._group = None
+        self._settle()
+        self._hang_up()
+        emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
+
+    def answer(self) -> None:
+        """Do nothing: an agent does not ring."""
+
+    def send_digits(self, digits: str) -> None:
+        """Do nothing: it does not take them."""
+
+    async def aclose(self) -> None:
+        """Do nothing: an agent that was never run holds nothing."""
+
+    def statistics(self) -> LegStatistics:
+        """Give the figures: `received` is what the agent says, `sent` what it hears."""
+        return LegStatistics(
+            received=self._traffic.received(),
+            sent=self._traffic.sent(),
+            replies=tuple(self._replies),
+        )
+
+    # What the caller's voice does
+
+    async def _listen(self) -> None:
+        """Know voices from noises while the talk lasts, where that can be known."""
+        if self.script.mode is AgentMode.BOT:
+            return
+        async with self._voices.lent() as judge:
+            if judge is not None:
+                self._turns.judge = judge
+                await self._over.wait()
+
+    def _interrupt(self) -> None:
+        self._nudges = 0
+        self._end_step()
+        if self.speaking:
+            self._observer.interrupted()
+            heard = round(self._mouth.played_seconds, 2)
+            self._note("agent.interrupted", {"heardSeconds": heard})
+        self._mouth.hush()
+        self._settle()
+
+    def _begin(self, step: Coroutine[Any, Any, None]) -> None:
+        self._end_step()
+        self._watch.restart(_now())
+        if self._group is None:
+            step.close()
+            return
+        self._step = self._group.create_task(step, name=f"agent {self.leg_id}")
+
+    def _end_step(self) -> None:
+        for task in (self._step, self._filling):
+            if task is not None:
+                task.cancel()
+        self._step = self._filling = None
+        self._replying = False
+
+    def _settle(self) -> None:
+        """Keep what was heard of what was said."""
+        if text := self._mouth.settle():
+            self._remember("assistant", text)
+
+    def _remember(self, role: str, text: str) -> None:
+        self.history.append(Message(role, text))
+        self._note(
+            "transcript", {"role": "agent" if role == "assistant" else "caller", "text": text}
+        )
+
+    # Steps
+
+    async def _open(self) -> None:
+        if self.script.greeting:
+            await self._guarded(self._say(self.script.greeting))
+        if self.script.mode is AgentMode.BOT:
+            self._over.set()
+
+    async def _answer(self) -> None:
+        self._replying = True
+        try:
+            await self._guarded(self._reply())
+        finally:
+            self._replying = False
+        if self.script.mode is AgentMode.IVR and any(said.role == "user" for said in self.history):
+            self._over.set()
+
+    async def _nudge(self) -> None:
+        self._nudges += 1
+        manners = self.script.manners
+        gives_up = self._nudges > manners.nudges or self.script.mode is AgentMode.IVR
+        await self._guarded(self._say(manners.goodbye if gives_up else manners.nudge))
+        if gives_up:
+            self._over.set()
+
+    async def _reply(self) -> None:
+        text = await self._providers.stt.transcribe(self._unheard)
+        self._watch.lap("stt", _now())
+        self._unheard = b""
+        if text:
+            self._remember("user", text)
+        # Without words, what was said before may still wait for its reply.
+        waits = bool(self.history) and self.history[-1].role == "user"
+        if not waits or self.script.mode is AgentMode.IVR:
+            return
+        sentences = Sentences()
+        reply = self._providers.llm.reply(self.script.system_prompt, tuple(self.history))
+        async with aclosing(reply):
+            async for piece in reply:
+                for sentence in sentences.add(piece):
+                    self._watch.lap("llm", _now())
+                    await self._speak(sentence)
+        for sentence in sentences.finish():
+            self._watch.lap("llm", _now())
+            await self._speak(sentence)
+        if not self._mouth.has_sentences:
+            raise ProviderFailed("llm: its reply is empty", step="llm", reason="garbage")
+        await self._spoken()
+
+    async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
+        """Do a step; when a provider fails in it, let the caller hear so."""
+        try:
+            await step
+            self._failures = 0
+        except ProviderFailed as error:
+            await self._apologise(error)
+
+    async def _apologise(self, error: ProviderFailed) -> None:
+        self._failures += 1
+        self._unheard = b""
+        self._fail(error)
+        self._note("agent.failed", {"step": error.step, "reason": error.reason})
+        try:
+            if error.step == "tts":
+                raise error
+            await self._say(self.script.manners.fallback)
+        except ProviderFailed as again:
+            if again is not error:
+                self._fail(again)
+            self._mouth.end(whole=False)
+            self._mouth.fill(tone())
+            await self._spoken()
+        if self._failures >= MAX_FAILURES or self.script.mode is not AgentMode.AI:
+            self._over.set()
+
+    def _fail(self, error: ProviderFailed) -> None:
+        self._observer.step_failed(error.step, error.reason)
+
+    async def _say(self, text: str) -> None:
+        sentences = Sentences()
+        for sentence in sentences.add(text) + sentences.finish():
+            await self._speak(sentence)
+        await self._spoken()
+
+    async def _speak(self, sentence: str) -> None:
+        await self._mouth.below(AHEAD_SECONDS)
+        began, begun = _now(), False
+        async with aclosing(self._providers.tts.speak(sentence)) as sound:
+            async for pcm in sound:
+                if not begun:
+                    self._watch.lap("tts", _now(), since=began)
+                    self._mouth.begin(sentence)
+                    begun = True
+                self._mouth.add(pcm)
+        self._mouth.end()
+
+    async def _spoken(self) -> None:
+        """Wait until all is said, and keep it."""
+        await self._mouth.below(0)
+        self._settle()
+
+    def _note(self, kind: str, data: dict[str, Any]) -> None:
+        self._emit(events.Noted(self.leg_id, kind, {"agentId": self.leg_id, **data}))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _nothing(event: events.LegEvent) -> None:
+    """Tell nobody, before the leg runs."""

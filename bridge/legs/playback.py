@@ -1,0 +1,208 @@
+"""A file played into a call: a source that the clock pulls, fed by a process that decodes it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.audio.frame import FRAME_BYTES, Frame, Push
+from bridge.call import events
+from bridge.call.ends import Relay, Sink, Source
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
+from bridge.errors import BridgeError, LimitExceeded
+from bridge.media.decoders import Decoding
+
+AHEAD_FRAMES: Final = 50
+"""A second of sound is decoded ahead."""
+MAX_REPEATS: Final = 1000
+TRIES: Final = 40
+TRY_SECONDS: Final = 0.25
+"""A playback that goes on waits ten seconds for a decoder; the second that was decoded ahead is heard meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackOptions:
+    """How a file is played."""
+
+    delay_seconds: float = 0.0
+    repeats: int = 1
+    """How often it is played, 1 to `MAX_REPEATS`."""
+    duck_decibels: float = 0.0
+    """By how much it lowers what is said to the far party meanwhile."""
+
+
+class PlaybackLeg:
+    """One file in one call, as a service leg; it hears nothing."""
+
+    kind = LegKind.PLAYBACK
+    timed = False
+    relays = False
+    packets = None
+    steady = False
+
+    def __init__(
+        self,
+        leg_id: LegId,
+        *,
+        first: Decoding,
+        again: Callable[[int], Awaitable[Decoding]],
+        release: Callable[[], None],
+        options: PlaybackOptions,
+    ) -> None:
+        """Make a playback.
+
+        Args:
+            leg_id: also the playback's id.
+            first: the file, opened; the leg closes it.
+            again: opens the file anew, without so many bytes of PCM at its beginning.
+            release: called once when the file is needed no more.
+            options: how it is played.
+        """
+        self.leg_id = leg_id
+        self._decoding = first
+        self._again = again
+        self._release = release
+        self._options = options
+        self._frames: deque[bytes] = deque()
+        self._room = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._played = 0
+        self._emit: Callable[[events.LegEvent], None] | None = None
+        self._going_on = asyncio.Event()
+        self._going_on.set()
+
+    @property
+    def source(self) -> Source:
+        """The playback itself."""
+        return self
+
+    @property
+    def sink(self) -> Sink:
+        """The playback itself, which hears nothing."""
+        return self
+
+    @property
+    def played_seconds(self) -> float:
+        """How much has been heard."""
+        return self._played * 0.02
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+        return not self._going_on.is_set()
+
+    def pause(self, *, paused: bool) -> None:
+        """Stand still, or go on; while it stands still others may have its decoder."""
+        if paused:
+            self._going_on.clear()
+            self._room.set()
+        else:
+            self._going_on.set()
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Do nothing: the clock pulls."""
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Hear nothing."""
+
+    def pull(self) -> bytes | None:
+        """Give the next 20 ms; None while there is none, or while it is paused."""
+        if self.paused or not self._frames:
+            return None
+        frame = self._frames.popleft()
+        if not self._played:
+            self._note("playback.started")
+        self._played += 1
+        if len(self._frames) <= AHEAD_FRAMES // 2:
+            self._room.set()
+        if not self._frames:
+            self._empty.set()
+        return frame
+
+    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+        """Play to the end; see `legs.base.Leg`."""
+        self._emit = emit
+        failed = False
+        try:
+            await asyncio.sleep(self._options.delay_seconds)
+            emit(events.LegConnected(self.leg_id))
+            for turn in range(self._options.repeats):
+                if turn:
+                    self._decoding = await self._reopen(0)
+                await self._play()
+                await self._decoding.aclose()
+        except (OSError, BridgeError):
+            failed = True
+        finally:
+            await self.aclose()
+        while self._frames:
+            self._empty.clear()
+            await self._empty.wait()
+        self._note("playback.completed", status="failed" if failed else "completed")
+        emit(events.LegEnded(self.leg_id, EndReason.FAILED if failed else EndReason.HANGUP))
+
+    async def _play(self) -> None:
+        """Play the open file once."""
+        decoded = 0
+        while True:
+            if self.paused:
+                await self._decoding.aclose()
+                self._decoding = await self._reopen(decoded)
+            elif len(self._frames) >= AHEAD_FRAMES:
+                self._room.clear()
+                await self._room.wait()
+            else:
+                pcm = await self._decoding.read(FRAME_BYTES)
+                if not pcm:
+                    return
+                self._frames.append(pcm.ljust(FRAME_BYTES, b"\0"))
+                decoded += len(pcm)
+
+    async def _reopen(self, skip: int) -> Decoding:
+        """Open the file anew once it goes on, and once a decoder is to be had."""
+        await self._going_on.wait()
+        for _ in range(TRIES - 1):
+            try:
+                return await self._again(skip)
+            except LimitExceeded:
+                await asyncio.sleep(TRY_SECONDS)
+                await self._going_on.wait()
+        return await self._again(skip)
+
+    async def aclose(self) -> None:
+        """Let go of the file; idempotent."""
+        release, self._release = self._release, _nothing
+        release()
+        await self._decoding.aclose()
+
+    def note_stopped(self) -> None:
+        """Tell that it is stopped before its end."""
+        self._note("playback.completed", status="stopped")
+
+    def answer(self) -> None:
+        """Do nothing: it does not ring."""
+
+    def send_digits(self, digits: str) -> None:
+        """Do nothing: nobody is there to take them."""
+
+    def statistics(self) -> LegStatistics:
+        """Give what was played as `received`."""
+        return LegStatistics(
+            received=ReceivedAudio(
+                packets=self._played, bytes=self._played * FRAME_BYTES, frames=self._played
+            )
+        )
+
+    def _note(self, kind: str, **data: str) -> None:
+        if self._emit is not None:
+            seconds = round(self.played_seconds, 2)
+            self._emit(
+                events.Noted(
+                    self.leg_id, kind, {"playbackId": self.leg_id, "seconds": seconds, **data}
+                )
+            )
+
+
+def _nothing() -> None:
+    """Release nothing a second time."""

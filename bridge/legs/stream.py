@@ -1,0 +1,332 @@
+"""A media stream to a customer's WebSocket, which we dial: a leg that listens, and may speak.
+
+Of a stream of both tracks the outbound one is a leg of its own (`TrackLeg`): whom a leg hears is one
+row of the routing table.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame, Push
+from bridge.audio.level import level
+from bridge.audio.paced import PacedQueue
+from bridge.call.ends import Relay, Sink, Source
+from bridge.call.events import LegConnected, LegEnded, LegEvent, Noted
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.media.outbound_queue import OutboundQueue, Waiting
+from bridge.media.stream_link import GONE, OverError, StreamLink, connect, why
+from bridge.net.http import LineHttp
+from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder
+from bridge.wire.media_stream import (
+    IGNORED_REASONS,
+    Channel,
+    Clear,
+    Ignored,
+    Mark,
+    Media,
+    StreamFacts,
+    read_message,
+)
+
+
+class Losses(Protocol):
+    """Who counts what is lost (`metrics.Metrics.sockets`)."""
+
+    def dropped(self, direction: str, seconds: float) -> None:
+        """Count sound that was too much: `in` from the customer, `out` for him."""
+        ...
+
+    def cut_off(self) -> None:
+        """Count a customer who took nothing any more."""
+        ...
+
+
+class Ear:
+    """The sink of one track."""
+
+    steady = True
+    packets = None
+
+    def __init__(self, push: Callable[[Channel, Frame, float], None], track: Channel) -> None:
+        self._push = push
+        self._track = track
+        self.heard = SILENCE
+        """What came last."""
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Take a frame (`call.bus.Sink`)."""
+        self.heard = frame.pcm
+        self._push(self._track, frame, now)
+
+
+class StreamLeg:
+    """One stream: its connection, its first track, and what the customer plays into the call."""
+
+    kind = LegKind.STREAM
+    timed = False
+    relays = False
+
+    def __init__(
+        self, leg_id: LegId, facts: StreamFacts, url: str, *, http: LineHttp, losses: Losses
+    ) -> None:
+        """Make a stream that is not connected yet.
+
+        Args:
+            leg_id: the leg's.
+            facts: what the stream is.
+            url: where the customer listens.
+            http: dials, within what its line may.
+            losses: counts the sound that is lost.
+        """
+        self.leg_id = leg_id
+        self.facts = facts
+        self.over = asyncio.Event()
+        """Set when the stream has ended."""
+        self._url = url
+        self._http = http
+        self._losses = losses
+        self._outbox = OutboundQueue(facts.tracks)
+        self._outgoing = {track: MediaEncoder(facts.media) for track in facts.tracks}
+        self._incoming = MediaDecoder(facts.media)
+        self._long = round(facts.media.second_bytes * PIECE_SECONDS)
+        self._queue = PacedQueue()
+        self._wake = asyncio.Event()
+        self._live = False
+        self._loop = asyncio.get_running_loop()
+        self._sent = dict.fromkeys(facts.tracks, 0)
+        self._ignored = dict.fromkeys(IGNORED_REASONS, 0)
+        self._received_messages = 0
+        self._received_bytes = 0
+        self._played = 0
+        self._said = SILENCE
+        self._ears = {track: Ear(self._heard, track) for track in facts.tracks}
+
+    @property
+    def source(self) -> Source:
+        """The stream itself."""
+        return self
+
+    @property
+    def sink(self) -> Sink:
+        """The ear of the first track."""
+        return self.ear(self.facts.tracks[0])
+
+    def ear(self, track: Channel) -> Ear:
+        """Give the sink of a track."""
+        return self._ears[track]
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Do nothing: the clock asks what is said."""
+
+    def pull(self) -> bytes | None:
+        """Give the next frame of what the customer plays; None when there is nothing."""
+        if not self._live:
+            return None
+        frame = self._queue.pull()
+        self._tell_marks(self._queue.reached())
+        if frame is not None:
+            self._played += 1
+            self._said = frame
+        return frame
+
+    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+        """Connect, stream, and say goodbye; see `legs.base.Leg`.
+
+        `stream.ended` is told even of a stream that is cancelled: nobody else knows what it counted.
+        """
+        over = OverError("failed", EndReason.FAILED)
+        try:
+            over = await self._converse(emit)
+        except asyncio.CancelledError:
+            over = OverError("stopped", EndReason.HANGUP)
+            raise
+        finally:
+            self._live = False
+            self.over.set()
+            emit(Noted(self.leg_id, "stream.ended", self._summary(over)))
+        emit(LegEnded(self.leg_id, over.reason))
+
+    def answer(self) -> None:
+        """Do nothing: a stream does not ring."""
+
+    def send_digits(self, digits: str) -> None:
+        """Do nothing: the protocol has no digits."""
+
+    async def aclose(self) -> None:
+        """Do nothing: what was never run holds nothing."""
+
+    def statistics(self) -> LegStatistics:
+        """Give the figures: `received` is what the customer plays, `sent` the first track."""
+        return LegStatistics(
+            received=ReceivedAudio(
+                packets=self._received_messages,
+                bytes=self._received_bytes,
+                frames=self._played,
+                level_dbov=level(self._said),
+            ),
+            sent=self.sent(self.facts.tracks[0]),
+            discarded={
+                "bad_message": sum(self._ignored.values()),
+                "too_many_marks": self._outbox.dropped_marks,
+            },
+        )
+
+    def sent(self, track: Channel) -> SentAudio:
+        """Give the figures of a track."""
+        return SentAudio(
+            packets=self._sent[track],
+            bytes=self._sent[track] * self.facts.media.frame_bytes,
+            dropped_frames=self._outbox.dropped[track],
+            level_dbov=level(self._ears[track].heard),
+        )
+
+    async def _converse(self, emit: Callable[[LegEvent], None]) -> OverError:
+        """Live with the customer until one of both has enough; return why it is over."""
+        try:
+            link = await connect(self._http, self._url, self.facts)
+        except OverError as over:
+            return over
+        try:
+            await link.greet()
+            self._live = True
+            emit(LegConnected(self.leg_id))
+            emit(Noted(self.leg_id, "stream.started", _describe(self.facts)))
+            async with asyncio.TaskGroup() as both:
+                both.create_task(link.listen(self._take), name=f"listen {self.leg_id}")
+                both.create_task(self._send(link), name=f"send {self.leg_id}")
+        except ExceptionGroup as group:
+            return why(group.exceptions[0])
+        except GONE as error:
+            return why(error)
+        finally:
+            self._live = False
+            await link.part()
+        raise AssertionError("both halves run until they raise")
+
+    async def _take(self, message: str | bytes) -> None:
+        binary = isinstance(message, bytes)
+        match Ignored("malformed") if binary else read_message(message, self.facts):
+            case Media(data):
+                await self._play(data)
+            case Mark(name):
+                self._queue.mark(name)
+                self._tell_marks(self._queue.reached())
+            case Clear():
+                self._tell_marks(self._queue.clear())
+            case Ignored(reason):
+                self._ignored[reason] += 1
+
+    async def _play(self, data: bytes) -> None:
+        self._received_messages += 1
+        self._received_bytes += len(data)
+        for pcm in self._incoming.pieces(data):
+            before = self._queue.dropped_seconds
+            self._queue.add(pcm)
+            if (dropped := self._queue.dropped_seconds - before) > 0:
+                self._losses.dropped("in", dropped)
+            if len(data) > self._long:
+                # A long sound takes a while: others have their turn in between.
+                await asyncio.sleep(0)
+
+    async def _send(self, link: StreamLink) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while link.has_room and (waiting := self._outbox.take()) is not None:
+                if isinstance(waiting, str):
+                    await link.mark(waiting)
+                    continue
+                await self._send_sound(link, waiting)
+            if self._outbox.hopeless(self._loop.time()):
+                self._losses.cut_off()
+                raise OverError("slow", EndReason.FAILED)
+
+    async def _send_sound(self, link: StreamLink, waiting: Waiting) -> None:
+        """Send the messages that are whole with this; each says when its first sample was heard."""
+        outgoing, length = self._outgoing[waiting.track], self.facts.media.frame_milliseconds
+        messages = outgoing.write(waiting.pcm)
+        end = waiting.timestamp + FRAME_SECONDS * 1000 - outgoing.rest_milliseconds
+        for left, message in zip(range(len(messages), 0, -1), messages, strict=True):
+            at = max(0, round(end - left * length))
+            await link.media(message, track=waiting.track, timestamp=at)
+            self._sent[waiting.track] += 1
+
+    def _heard(self, track: Channel, frame: Frame, now: float) -> None:
+        if self._live:
+            if not self._outbox.push(track, frame, now):
+                self._losses.dropped("out", FRAME_SECONDS)
+            self._wake.set()
+
+    def _tell_marks(self, names: list[str]) -> None:
+        for name in names:
+            self._outbox.mark(name)
+        if names:
+            self._wake.set()
+
+    def _summary(self, over: OverError) -> dict[str, object]:
+        return {
+            **_describe(self.facts),
+            "reason": over.word,
+            "sentFrames": sum(self._sent.values()),
+            "droppedFrames": sum(self._outbox.dropped.values()),
+            "playedSeconds": round(self._played / 50, 2),
+            "droppedSeconds": round(self._queue.dropped_seconds, 2),
+            "ignoredMessages": sum(self._ignored.values()),
+        }
+
+
+class TrackLeg:
+    """The second track of a stream; lives as long as the stream."""
+
+    kind = LegKind.STREAM
+    timed = False
+    relays = False
+
+    def __init__(self, leg_id: LegId, stream: StreamLeg, track: Channel) -> None:
+        self.leg_id = leg_id
+        self._stream = stream
+        self._track = track
+
+    @property
+    def source(self) -> Source:
+        """A source that says nothing."""
+        return self
+
+    @property
+    def sink(self) -> Sink:
+        """The stream's ear for the track."""
+        return self._stream.ear(self._track)
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Do nothing: nothing is said."""
+
+    def pull(self) -> bytes | None:
+        """Say nothing."""
+        return None
+
+    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+        """Wait for the stream's end; see `legs.base.Leg`."""
+        await self._stream.over.wait()
+        emit(LegEnded(self.leg_id, EndReason.HANGUP))
+
+    def answer(self) -> None:
+        """Do nothing: a track does not ring."""
+
+    def send_digits(self, digits: str) -> None:
+        """Do nothing: the protocol has no digits."""
+
+    async def aclose(self) -> None:
+        """Do nothing: the connection is the stream's."""
+
+    def statistics(self) -> LegStatistics:
+        """Give the track's figures."""
+        return LegStatistics(sent=self._stream.sent(self._track))
+
+
+def _describe(facts: StreamFacts) -> dict[str, object]:
+    return {
+        "streamId": facts.stream_id,
+        "streamType": facts.type.value,
+        "tracks": [track.value for track in facts.tracks],
+    }

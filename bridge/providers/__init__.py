@@ -1,0 +1,1 @@
+"""How a line reaches WhatsApp: one folder for each provider."""

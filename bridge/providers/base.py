@@ -1,0 +1,63 @@
+"""Which provider reaches WhatsApp for which line."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from bridge.call.model import CallDetails, CallFacts, LegId, LineName
+from bridge.errors import InvalidState
+from bridge.legs.base import Leg
+from bridge.legs.dial import Dialer, DialOrder
+
+
+class Provider(Dialer, Protocol):
+    """Reaches numbers for some lines."""
+
+    def has(self, line: LineName) -> bool:
+        """Whether it does so for this one."""
+        ...
+
+
+class Received(Protocol):
+    """A call that was taken; `node.runner.CallRunner` is one."""
+
+    @property
+    def facts(self) -> CallFacts:
+        """What stays true of it."""
+        ...
+
+
+class CallReceiver(Protocol):
+    """Takes calls that ring us; `node.manager.Manager` is one."""
+
+    async def receive(
+        self,
+        line: LineName,
+        number: str,
+        far: Callable[[LegId], Leg],
+        details: CallDetails | None = None,
+    ) -> Received:
+        """Take a call; raises `LimitExceeded`."""
+        ...
+
+
+class Providers:
+    """All providers as one `legs.dial.Dialer`; each line has at most one."""
+
+    def __init__(self, providers: Iterable[Provider] = ()) -> None:
+        self._providers = list(providers)
+
+    def add(self, provider: Provider) -> None:
+        """Add one that is made later than those who dial."""
+        self._providers.append(provider)
+
+    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+        """Let the line's provider dial.
+
+        Raises:
+            InvalidState: the line has none.
+            BridgeError: as the provider's own.
+        """
+        for provider in self._providers:
+            if provider.has(line):
+                return await provider.dial(line, number, leg_id, order)
+        raise InvalidState("this line has no way to WhatsApp (lines.NAME.whatsapp.provider)")

@@ -1,0 +1,1 @@
+"""The provider that calls over Meta's WhatsApp Business Calling API."""

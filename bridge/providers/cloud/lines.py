@@ -1,0 +1,81 @@
+"""Makes the provider of the lines whose WhatsApp is Meta's Cloud API from their settings."""
+
+from collections.abc import Callable, Mapping
+
+from bridge.call.model import LegId, LineName
+from bridge.legs.cloud import CloudLeg, PeerFactory, Ring, SetupObserver, Signalling
+from bridge.net.cloud_store import CloudStore
+from bridge.net.database import Database
+from bridge.net.graph import Graph, GraphAccess
+from bridge.net.http import Http
+from bridge.providers.cloud.live import CloudLine
+from bridge.providers.cloud.provider import CloudProvider
+from bridge.settings import WhatsApp
+
+
+def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
+    """Give a line's way to Meta."""
+    access = GraphAccess(
+        phone_number_id=whatsapp.phone_number_id,
+        access_token=whatsapp.access_token,
+        base_url=whatsapp.base_url,
+        version=whatsapp.version,
+        announcements=announcements(whatsapp),
+    )
+    return Graph(access, http)
+
+
+def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:
+    """Give what Meta is to announce to the other party, in its words: that it records, or writes down."""
+    purposes = {
+        "recording": whatsapp.recording_purpose,
+        "transcription": whatsapp.transcription_purpose,
+    }
+    return {
+        name: {
+            "status": "ENABLED",
+            "purpose": purpose,
+            "announcement_language": whatsapp.announcement_language,
+        }
+        for name, purpose in purposes.items()
+        if purpose
+    }
+
+
+def cloud_provider(  # noqa: PLR0913 - what a provider is made of
+    lines: Mapping[LineName, WhatsApp],
+    *,
+    http: Http,
+    database: Database,
+    node: int,
+    peer: PeerFactory,
+    observer: SetupObserver,
+    count: Callable[[str], None],
+) -> CloudProvider:
+    """Make the provider.
+
+    Args:
+        lines: the settings of those whose provider is `cloud`.
+        http: the process's outgoing HTTP.
+        database: the bridge's.
+        node: this node's index.
+        peer: makes peers for WhatsApp's media servers.
+        observer: hears how legs come up.
+        count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
+    """
+
+    def leg(leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> CloudLeg:
+        return CloudLeg(leg_id, signalling=signalling, peer=peer, observer=observer, ring=ring)
+
+    known = {
+        name: CloudLine(
+            phone_number_id=whatsapp.phone_number_id,
+            app_secret=whatsapp.app_secret,
+            verify_token=whatsapp.verify_token,
+            pre_accept=whatsapp.pre_accept,
+            graph=graph_of(whatsapp, http),
+        )
+        for name, whatsapp in lines.items()
+    }
+    store = CloudStore(database, node=node)
+    return CloudProvider(known, legs=leg, store=store, count=count)

@@ -1,0 +1,90 @@
+"""Calls of WhatsApp users that ring us."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from bridge.call.model import CallDetails, LegId, LineName, Parties
+from bridge.errors import BridgeError
+from bridge.legs.cloud import CloudLeg, Ring
+from bridge.net.graph import mask
+from bridge.providers.base import CallReceiver
+from bridge.providers.cloud.live import LiveCalls, MakeLeg, key_of_call
+from bridge.wire.cloud import Connected
+from bridge.wire.metadata import pack
+
+log = logging.getLogger(__name__)
+
+STALE_SECONDS: Final = 90.0
+"""Meta lets nobody ring longer than a minute; a `connect` older than this rings nobody."""
+
+
+class Rings:
+    """Lets users' calls ring their lines."""
+
+    def __init__(self, calls: LiveCalls, legs: MakeLeg) -> None:
+        """Make it.
+
+        Args:
+            calls: of this node.
+            legs: makes the legs.
+        """
+        self._calls = calls
+        self._make_leg = legs
+
+    async def ring(self, line: LineName, event: Connected, receiver: CallReceiver) -> None:
+        """Let a call ring the line, unless it is old, over, or rings already somewhere."""
+        calls, wacid = self._calls, event.wacid
+        if event.at and datetime.now(UTC).timestamp() - event.at > STALE_SECONDS:
+            calls.count("stale")
+            return
+        inbox = calls.inboxes[line]
+        if inbox.is_over(wacid):
+            log.info("whatsapp.missed", extra={"wacid": mask(wacid)})
+            inbox.close(wacid)
+            return
+        if not await calls.store.claim(key_of_call(line, wacid), line):
+            calls.count("duplicate")
+            return
+        try:
+            leg = self._ringing(line, event)
+        except BridgeError as error:
+            log.warning("whatsapp.not_taken", extra={"code": error.code})
+            await calls.end(line, wacid, "reject")
+            return
+
+        def far(leg_id: LegId) -> CloudLeg:
+            leg.leg_id = leg_id
+            return leg
+
+        calls.add(line, wacid, leg, inbound=True)
+        announced = calls.lines[line].graph.announcements
+        details = _details(event, {name: dict(what) for name, what in announced.items()})
+        try:
+            taken = await receiver.receive(line, event.caller.identity, far, details)
+        except BridgeError as error:
+            log.warning("whatsapp.not_taken", extra={"code": error.code})
+            await leg.aclose()
+            return
+        calls.name(line, wacid, taken.facts.call_id)
+        calls.replay(line, wacid)
+
+    def _ringing(self, line: LineName, event: Connected) -> CloudLeg:
+        ring = Ring(event.wacid, event.sdp, pre_accept=self._calls.lines[line].pre_accept)
+        signalling = self._calls.signalling(line)
+        return self._make_leg(LegId("leg_ringing"), signalling=signalling, ring=ring)
+
+
+def _details(event: Connected, announced: dict[str, Any]) -> CallDetails:
+    known = {
+        "profile_name": event.caller.name,
+        "username": event.caller.username,
+        "user_id": event.caller.user_id,
+        "deeplink_payload": event.deeplink_payload,
+        "cta_payload": event.cta_payload,
+        "biz_opaque_callback_data": event.opaque,
+    }
+    return CallDetails(
+        parties=Parties(event.caller.identity, event.called, "whatsapp", "whatsapp"),
+        metadata=pack({name: text for name, text in known.items() if text} | announced),
+    )

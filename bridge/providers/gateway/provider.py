@@ -1,0 +1,139 @@
+"""Lines whose WhatsApp is a gateway engine: dialling, rings, and what a killed process left."""
+
+import logging
+from collections.abc import Mapping
+
+from bridge.call.model import CallDetails, LegId, LineName, Parties
+from bridge.errors import BridgeError, InvalidState
+from bridge.legs.base import Leg
+from bridge.legs.dial import DialOrder
+from bridge.legs.gateway import GatewayLeg, RetryPolicy
+from bridge.net.cloud_store import CloudStore
+from bridge.net.gateway import GatewayEngine
+from bridge.providers.base import CallReceiver
+from bridge.providers.gateway.follower import GatewayFollower, Take
+from bridge.providers.gateway.memory import LineMemory, key_of
+from bridge.tasks import Tasks
+from bridge.wire.gateway import EngineCall, Webhook
+
+log = logging.getLogger(__name__)
+
+
+class GatewayProvider:
+    """Reaches numbers over the lines' engines, and takes the calls that ring them."""
+
+    def __init__(
+        self,
+        engines: Mapping[LineName, GatewayEngine],
+        *,
+        store: CloudStore,
+        look_seconds: float | None = None,
+        patience: RetryPolicy | None = None,
+    ) -> None:
+        """Make a provider; must be called within the running loop.
+
+        Args:
+            engines: by line.
+            store: what outlives the process.
+            look_seconds: between two looks at an engine's calls; None for `LOOK_SECONDS`.
+            patience: of the legs.
+        """
+        self._engines = engines
+        self._store = store
+        self._patience = patience
+        self._memories = {
+            line: LineMemory(line, engine=engine, store=store) for line, engine in engines.items()
+        }
+        self._followers = {
+            line: GatewayFollower(engine, memory=self._memories[line], look_seconds=look_seconds)
+            for line, engine in engines.items()
+        }
+
+    def has(self, line: LineName) -> bool:
+        """Whether the line's provider is a gateway engine."""
+        return line in self._engines
+
+    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+        """Let the line's engine ring the number (`legs.dial.Dialer`).
+
+        Raises:
+            BridgeError: the engine does not; no call is left.
+        """
+        follower = self._followers[line]
+        try:
+            call_id = await self._memories[line].dial(
+                number,
+                before=follower.listed,
+                abandon=lambda call_id: follower.forget(call_id, unwanted=True),
+            )
+        finally:
+            # Perhaps it rings all the same.
+            follower.look()
+        return self._leg(line, leg_id, call_id, inbound=False)
+
+    def start(self, receiver: CallReceiver, tasks: Tasks, *, first: bool) -> None:
+        """Begin to look.
+
+        Args:
+            receiver: gets the calls that ring.
+            tasks: owns the looking.
+            first: of several nodes, the one that takes rings; the others take what it leaves.
+        """
+        for line, follower in self._followers.items():
+            follower.take = self._taker(line, receiver)
+            follower.second = not first
+            tasks.spawn(follower.run(), name=f"gateway {line}")
+            if (feed := self._engines[line].feed) is not None:
+                tasks.spawn(feed.run(follower.told), name=f"gateway events {line}")
+
+    async def recover(self, *, nodes: int) -> None:
+        """Think of the calls and dials that this node's forerunner was cut off from.
+
+        What still rings us is taken anew, what it was talking on or dialling is hung up.
+        """
+        for number, line in await self._store.dials_left(nodes=nodes, lines=self._engines):
+            self._memories[line].suspect(number)
+            self._followers[line].look()
+        left: dict[LineName, list[str]] = {}
+        for key, line in await self._store.left_over(nodes=nodes):
+            if line in self._engines:
+                left.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
+        for line, call_ids in left.items():
+            self._followers[line].inherit(call_ids)
+
+    def told(self, line: LineName, event: Webhook) -> None:
+        """Take an event of the line's engine.
+
+        Raises:
+            InvalidState: the line has no engine.
+        """
+        if line not in self._followers:
+            raise InvalidState("this line's WhatsApp provider is not a gateway")
+        self._followers[line].told(event)
+
+    def _taker(self, line: LineName, receiver: CallReceiver) -> Take:
+        async def take(call: EngineCall) -> None:
+            if not await self._memories[line].claim(call.call_id):
+                return
+            try:
+                await receiver.receive(
+                    line,
+                    call.peer,
+                    lambda leg_id: self._leg(line, leg_id, call.call_id, inbound=True),
+                    CallDetails(Parties(call.peer, "", "whatsapp", "")),
+                )
+            except BridgeError as error:
+                log.warning("gateway.ring_refused", extra={"code": error.code})
+                self._followers[line].forget(call.call_id, unwanted=True)
+
+        return take
+
+    def _leg(self, line: LineName, leg_id: LegId, call_id: str, *, inbound: bool) -> GatewayLeg:
+        return GatewayLeg(
+            leg_id,
+            engine=self._engines[line],
+            follower=self._followers[line],
+            call_id=call_id,
+            inbound=inbound,
+            patience=self._patience,
+        )

@@ -1,0 +1,1 @@
+"""The provider whose contacts live inside the process."""

@@ -1,0 +1,100 @@
+"""Sending digits to a peer, one packet every 20 ms (RFC 4733)."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.wire.rtp import CLOCK_RATE, OutgoingStream
+from bridge.wire.telephone_event import (
+    DIGIT_SECONDS,
+    DIGITS,
+    GAP_SECONDS,
+    PACKET_SECONDS,
+    DigitPacket,
+    digit_packets,
+)
+
+QUEUE_LIMIT: Final = 64
+
+_PULSES_PER_DIGIT: Final = round((DIGIT_SECONDS + GAP_SECONDS) / PACKET_SECONDS)
+# Pulses closer together than this are one pulse.
+_MIN_PULSE: Final = PACKET_SECONDS / 2
+
+
+class DtmfSender:
+    """A bounded queue of digits and the packets of the one that is being sent."""
+
+    __slots__ = (
+        "_clock_rate",
+        "_last",
+        "_packets",
+        "_payload_type",
+        "_pulses",
+        "_queue",
+        "pending",
+    )
+
+    def __init__(self) -> None:
+        self._queue: deque[str] = deque()
+        self._packets: deque[DigitPacket] = deque()
+        self._pulses = 0
+        self._last = float("-inf")
+        self._payload_type = -1
+        self._clock_rate = CLOCK_RATE
+        self.pending = False
+        """Whether a digit is being sent or waits; `next_packet` is then to be called every 20 ms."""
+
+    def use(self, telephone_events: Mapping[int, int]) -> None:
+        """Take note of what the peer accepts.
+
+        Args:
+            telephone_events: Clock rate by payload type; the rate of the audio is preferred.
+                Empty: the peer takes no digits, those that wait are dropped.
+        """
+        self._payload_type = -1
+        for payload_type, clock_rate in telephone_events.items():
+            if self._payload_type < 0 or clock_rate == CLOCK_RATE:
+                self._payload_type, self._clock_rate = payload_type, clock_rate
+        if self._payload_type < 0:
+            self._queue.clear()
+            self._packets.clear()
+            self._pulses = 0
+            self.pending = False
+
+    def add(self, digits: str) -> bool:
+        """Queue digits; characters that are none are left out.
+
+        Returns:
+            False, and nothing is queued, when the peer takes no digits or the queue would grow
+            beyond `QUEUE_LIMIT`.
+        """
+        wanted = [digit for digit in digits.upper() if digit in DIGITS]
+        if self._payload_type < 0 or len(self._queue) + len(wanted) > QUEUE_LIMIT:
+            return False
+        self._queue.extend(wanted)
+        self.pending = self._pulses > 0 or bool(self._queue)
+        return True
+
+    def next_packet(self, stream: OutgoingStream, now: float) -> bytes | None:
+        """Give the packet to send now; None between digits and when called too early."""
+        if now - self._last < _MIN_PULSE:
+            return None
+        if self._pulses == 0:
+            if not self._queue:
+                return None
+            digit = self._queue.popleft()
+            self._packets.extend(digit_packets(digit, clock_rate=self._clock_rate))
+            self._pulses = _PULSES_PER_DIGIT
+        self._last = now
+        self._pulses -= 1
+        self.pending = self._pulses > 0 or bool(self._queue)
+        if not self._packets:
+            return None
+        packet = self._packets.popleft()
+        header = stream.stamp_event(
+            self._payload_type, begin=packet.begin, samples=packet.samples, now=now
+        )
+        if header is None:
+            return None
+        stream.count_payload(len(packet.payload))
+        return header + packet.payload

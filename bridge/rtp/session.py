@@ -1,0 +1,243 @@
+"""The RTP session with one peer: frames out of its packets, packets out of our frames.
+
+It stands between unprotected packets and the bus. Everything happens in the caller's turn: nothing
+is queued but one packet out of order and the digits to send, and nothing waits.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.frame import Push
+from bridge.audio.opus import EncoderSettings, Opus
+from bridge.audio.opus_packet import OpusPacket
+from bridge.audio.silence import SilencePackets
+from bridge.call.ends import PacketSink, Relay
+from bridge.call.model import LegStatistics
+from bridge.errors import RemoteProtocolError
+from bridge.rtp.receiver import RtpReceiver
+from bridge.rtp.reports import Reports
+from bridge.rtp.sender import RtpSender, StreamStart
+from bridge.wire.sdp import RemoteAudio
+
+__all__ = ["RtpSession", "StreamStart"]
+
+Take: TypeAlias = Callable[[OpusPacket, float], bool]
+"""Takes a packet as it is; False when its frames are needed instead."""
+
+
+class RtpSession:
+    """Sends to and receives from one peer; a source and a sink of the bus."""
+
+    timed = True
+    steady = False
+
+    __slots__ = (
+        "_incoming",
+        "_malformed",
+        "_outgoing",
+        "_reports",
+        "_transmit_rtcp",
+        "push",
+        "receive_rtp",
+        "relays",
+        "take",
+    )
+
+    def __init__(  # noqa: PLR0913  (all by keyword)
+        self,
+        *,
+        opus: Opus,
+        audio: RemoteAudio,
+        start: StreamStart,
+        cname: str,
+        transmit: Callable[[bytes], None],
+        transmit_rtcp: Callable[[bytes], None],
+        on_digit: Callable[[str], None],
+        wake: Callable[[float], None],
+        relays: bool = True,
+        effort: EncoderBudget | None = None,
+        silence: SilencePackets | None = None,
+        on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
+    ) -> None:
+        """Begin a session.
+
+        Args:
+            opus: The loaded library.
+            audio: What the peer negotiated.
+            start: Of our stream.
+            cname: Our canonical name in RTCP.
+            transmit: Protects and sends an RTP packet; must not raise.
+            transmit_rtcp: The same for RTCP.
+            on_digit: Told each digit the peer sends, once; must not raise.
+            wake: Asked to call `pulse` after so many seconds: a packet is being held back.
+            relays: Whether packets may pass between this session and another undecoded.
+            effort: What encoding may cost; None: whatever it wants.
+            silence: For a peer that is to be sent nothing before `open_gate`, and then packets
+                without a pause; None: one that is sent what there is.
+            on_encoder: Told what is encoded with, at first and whenever that changes.
+        """
+        self.relays = relays
+        self._transmit_rtcp = transmit_rtcp
+        self._incoming = RtpReceiver(opus, on_digit=on_digit, wake=wake)
+        self._incoming.adopt(audio)
+        self._outgoing = RtpSender(
+            opus,
+            audio=audio,
+            start=start,
+            transmit=transmit,
+            effort=effort or EncoderBudget(),
+            silence=silence,
+            on_encoder=on_encoder,
+        )
+        self._reports = Reports(cname)
+        self._malformed = 0
+        # What is called for every packet goes straight to the half that does it.
+        self.receive_rtp: Callable[[bytes, float], None] = self._incoming.receive
+        """Takes an unprotected RTP packet; one that makes no sense is counted and dropped."""
+        self.push: Push = self._outgoing.push
+        """Encodes and sends a frame; dropped while digits are sent or the peer wants no sound."""
+        self.take: Take = self._outgoing.take
+        """Sends another peer's packet as it is; False when it does not fit this peer."""
+
+    def carry_over(
+        self, transmit: Callable[[bytes], None], transmit_rtcp: Callable[[bytes], None]
+    ) -> None:
+        """Send by another road from now on; neither may raise."""
+        self._outgoing.transmit = transmit
+        self._transmit_rtcp = transmit_rtcp
+
+    @property
+    def ssrc(self) -> int:
+        """Of our stream."""
+        return self._outgoing.stream.ssrc
+
+    def renegotiate(self, audio: RemoteAudio) -> None:
+        """Take over a new offer on the same transport: direction, payload types, bit rate."""
+        self._outgoing.renegotiate(audio)
+        self._incoming.adopt(audio)
+
+    def renew(self, audio: RemoteAudio, start: StreamStart) -> None:
+        """Go on with a peer that has begun anew (a reloaded page).
+
+        Both directions get new streams; the totals, and where frames go, stay.
+        """
+        self._outgoing.renew(audio, start)
+        self._incoming.renew()
+        self._incoming.adopt(audio)
+        self._reports.forget()
+
+    @property
+    def packets(self) -> PacketSink | None:
+        """The session itself, unless packets may not pass undecoded."""
+        return self if self.relays else None
+
+    @property
+    def loss_ratio(self) -> float:
+        """The share of our packets that the peer last reported lost, 0 to 1."""
+        return self._reports.remote_loss_ratio
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Set where frames and undecoded packets go, within `receive_rtp` and `pulse`."""
+        self._incoming.attach(push, relay)
+
+    def pull(self) -> bytes | None:
+        """Give nothing: frames come by themselves."""
+        return None
+
+    def receive_rtcp(self, data: bytes, now: float) -> None:
+        """Take an unprotected RTCP packet; one that makes no sense is counted and dropped."""
+        try:
+            about_us = self._reports.receive(
+                data, ssrc=self.ssrc, reception=self._incoming.reception, now=now
+            )
+        except RemoteProtocolError:
+            self._malformed += 1
+            return
+        if about_us:
+            self._outgoing.hear_report(self._reports.remote_loss_ratio, now)
+
+    def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
+        """Send an RTCP report; to be called about once a second, and with `goodbye` at the end.
+
+        Nothing is sent before the gate of a session with `silence` is open.
+
+        Args:
+            now: Monotonic seconds.
+            wall: Unix time of the same moment.
+            goodbye: Whether this is the last packet.
+        """
+        self._incoming.age(now)
+        self._outgoing.age(now)
+        if not self._outgoing.open:
+            return
+        self._transmit_rtcp(
+            self._reports.compose(
+                self._outgoing.stream,
+                self._incoming.reception,
+                now=now,
+                wall=wall,
+                relay_loss_ratio=self._incoming.relay_loss_ratio,
+                goodbye=goodbye,
+            )
+        )
+
+    def send_digits(self, digits: str) -> bool:
+        """Queue digits (0-9, *, #, A-D); each takes 160 ms, in which no sound is sent.
+
+        Returns:
+            False, and nothing is sent, when the peer takes none or too many wait already.
+        """
+        return self._outgoing.send_digits(digits)
+
+    @property
+    def digits_pending(self) -> bool:
+        """Whether digits are being sent, so that `pulse` has work."""
+        return self._outgoing.digits_pending
+
+    @property
+    def needs_pulse(self) -> bool:
+        """Whether `pulse` has work: digits, or a packet held back."""
+        return self._outgoing.digits_pending or self._incoming.holding
+
+    def pulse(self, now: float) -> None:
+        """Send the next packet of a digit, and play a held packet that has waited long enough.
+
+        To be called every 20 ms while `digits_pending`, and when `wake` asks for it.
+        """
+        self._incoming.pulse(now)
+        self._outgoing.pulse(now)
+
+    def open_gate(self, now: float) -> None:
+        """Allow a session with `silence` to send, and send the first packet; safe to repeat."""
+        self._outgoing.open_gate(now)
+
+    def beat(self, now: float) -> None:
+        """Send the silence that is due, after what `pulse` sends.
+
+        To be called every 20 ms once the gate is open; late calls are made up for.
+        """
+        self.pulse(now)
+        self._outgoing.fill(now)
+
+    def last_received(self) -> float | None:
+        """When the last RTP packet came, in monotonic seconds; None before the first."""
+        return self._incoming.last_received
+
+    @property
+    def malformed(self) -> int:
+        """RTP and RTCP packets that could not be read, and Opus that libopus refused."""
+        return self._malformed + self._incoming.malformed
+
+    @property
+    def unknown_payloads(self) -> int:
+        """RTP packets of a payload type that was not negotiated; dropped."""
+        return self._incoming.unknown_payloads
+
+    def statistics(self) -> LegStatistics:
+        """Give the figures until now; `discarded` is the transport's to add."""
+        return LegStatistics(
+            received=self._incoming.statistics(),
+            sent=self._outgoing.statistics(self._reports),
+            round_trip_seconds=self._reports.round_trip_seconds,
+        )

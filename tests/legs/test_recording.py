@@ -1,0 +1,187 @@
+"""One track: what lies in its file, and what becomes of it when the disk takes no more."""
+
+import asyncio
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
+from bridge.audio.track_assembler import MAX_WAITING
+from bridge.audio.wav import parse_wav
+from bridge.call import events
+from bridge.call.model import EndReason, LegId
+from bridge.legs.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg, Span
+from bridge.media.disk_space import DiskSpace
+from tests.support.waiting import until
+
+SOUND = b"\x10\x20" * (FRAME_BYTES // 2)
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(1) as threads:
+        yield threads
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr("bridge.legs.recording.WRITE_SECONDS", 0.01)
+
+
+class Filling:
+    """A disk that somebody else fills."""
+
+    full = False
+
+    def check(self):
+        if self.full:
+            raise OSError(errno.ENOSPC, "full")
+
+
+class Track:
+    """A recorder at work, and what it tells."""
+
+    def __init__(self, leg):
+        self.leg = leg
+        self.told = []
+        self.over = 0
+        self.frames = 0
+
+    def hear(self, count=1, sound=SOUND):
+        for _ in range(count):
+            self.leg.push(Frame(sound, self.frames * 320, 0), 5.0 + self.frames * 0.02)
+            self.frames += 1
+
+    async def written(self, frames):
+        await until(lambda: self.leg.written_bytes == frames * FRAME_BYTES)
+
+
+@asynccontextmanager
+async def recording(path, threads, room=None, *, span=None):
+    def over():
+        track.over += 1
+
+    room = room or DiskSpace(path.parent, 0)
+    leg = RecorderLeg(
+        LegId("track"), path, span=span or Span(0.0), threads=threads, room=room, on_over=over
+    )
+    track = Track(leg)
+    task = asyncio.get_running_loop().create_task(leg.run(track.told.append))
+    try:
+        yield track
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_heard_is_in_the_file_while_the_recording_goes_on(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        for total in (3, 10):
+            track.hear(total - track.frames)
+            await track.written(total)
+            assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * total
+
+
+async def test_the_end_writes_what_was_heard_until_then(tmp_path, threads, monkeypatch):
+    monkeypatch.setattr("bridge.legs.recording.WRITE_SECONDS", 60.0)
+    async with recording(tmp_path / "a.wav", threads) as track:
+        await until(lambda: track.told)
+        track.hear(7)
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 7
+    assert (track.over, track.leg.seconds) == (1, pytest.approx(0.14))
+    assert track.leg.failure == ""
+
+
+async def test_a_track_that_heard_nothing_has_a_file_of_no_length(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        await until(lambda: track.told)
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == b""
+    assert track.over == 1
+
+
+async def test_what_is_heard_before_and_after_the_recordings_span_is_left_out(tmp_path, threads):
+    span = Span()
+    async with recording(tmp_path / "a.wav", threads, span=span) as track:
+        track.hear(1)
+        span.began = 5.02
+        track.hear(3)
+        span.over = 5.07
+        track.hear(2)
+        await track.written(3)
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 3
+
+
+async def test_what_is_paused_is_silence_of_the_same_length(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.hear(2)
+        track.leg.paused = True
+        track.hear(3)
+        track.leg.paused = False
+        track.hear(1)
+        await track.written(6)
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 2 + SILENCE * 3 + SOUND
+
+
+async def test_nothing_is_kept_until_all_were_told_even_if_it_is_resumed(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.leg.waits = True
+        track.leg.paused = False
+        track.hear(2)
+        track.leg.waits = False
+        track.hear(1)
+        await track.written(3)
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SILENCE * 2 + SOUND
+
+
+async def test_a_disk_that_is_full_ends_the_track_and_says_why(tmp_path, threads):
+    (tmp_path / "a.wav").symlink_to("/dev/full")
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.hear(3)
+        await until(lambda: track.over)
+    assert track.leg.failure == DISK_FULL
+    assert track.leg.written_bytes == 0
+    assert track.told[-1] == events.LegEnded(LegId("track"), EndReason.FAILED)
+
+
+async def test_a_track_ends_before_the_disk_is_full_and_keeps_what_it_has(tmp_path, threads):
+    room = Filling()
+    async with recording(tmp_path / "a.wav", threads, room) as track:
+        track.hear(5)
+        await track.written(5)
+        room.full = True
+        track.hear(5)
+        await until(lambda: track.over)
+    assert track.leg.failure == DISK_FULL
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 5
+
+
+async def test_a_disk_that_fails_ends_the_track(tmp_path, threads):
+    (tmp_path / "a.wav").mkdir()
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.hear(3)
+        await until(lambda: track.over)
+    assert track.leg.failure == DISK_FAILED
+
+
+async def test_a_disk_that_stands_still_ends_the_track_with_what_there_was_room_for(
+    tmp_path, threads
+):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        await until(lambda: track.told)
+        track.hear(MAX_WAITING + 10)
+        await until(lambda: track.over)
+    assert track.leg.failure == DISK_SLOW
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * MAX_WAITING
+
+
+async def test_a_track_that_is_given_up_writes_no_more(tmp_path, threads):
+    async with recording(tmp_path / "a.wav", threads) as track:
+        track.hear(2)
+        await track.written(2)
+        track.leg.give_up("not_announced")
+        track.hear(2)
+        await until(lambda: track.over)
+    assert track.leg.failure == "not_announced"
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 2

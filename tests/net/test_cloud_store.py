@@ -1,0 +1,89 @@
+"""What is remembered of WhatsApp calls beyond the process."""
+
+import asyncio
+
+import pytest
+
+from bridge.call.model import LineName
+from bridge.net.cloud_store import CloudStore
+from bridge.net.database import Database
+from bridge.wire.cloud import PermissionReplied
+
+LINE = LineName("main")
+
+
+@pytest.fixture
+async def database(tmp_path):
+    made = Database(tmp_path / "bridge.sqlite3")
+    yield made
+    await made.aclose()
+
+
+def reply(at, *, granted):
+    return PermissionReplied("900", "15550102222", granted, False, at, None, f"wamid.{at}")
+
+
+async def test_a_call_is_claimed_once_by_one_node(database):
+    first, second = CloudStore(database, node=0), CloudStore(database, node=1)
+    assert await first.claim("a", LINE)
+    assert not await second.claim("a", LINE)
+    first.ended("a")
+    assert not await first.claim("a", LINE)
+
+
+async def test_what_a_forerunner_left_is_found_by_its_node(database):
+    nodes = [CloudStore(database, node=node) for node in range(3)]
+    for node, store in enumerate(nodes):
+        await store.claim(f"of {node}", LINE)
+    await nodes[0].claim("over", LINE)
+    nodes[0].ended("over")
+    assert await nodes[1].left_over(nodes=3) == [("of 1", LINE)]
+    assert await nodes[0].left_over(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
+
+
+async def test_what_a_forerunner_was_dialling_is_given_once(database):
+    nodes = [CloudStore(database, node=node) for node in range(3)]
+    rows = [await store.begin_dial(f"of {node}", LINE) for node, store in enumerate(nodes)]
+    nodes[0].end_dial(await nodes[0].begin_dial("done", LINE))
+    assert len(set(rows)) == 3
+    assert await nodes[1].dials_left(nodes=3, lines=[LINE]) == [("of 1", LINE)]
+    assert await nodes[1].dials_left(nodes=3, lines=[LINE]) == []
+    assert await nodes[0].dials_left(nodes=2, lines=[LINE]) == [("of 0", LINE), ("of 2", LINE)]
+
+
+async def test_a_released_call_and_one_that_ended_long_ago_can_be_claimed_again(database):
+    store = CloudStore(database, node=0, kept_seconds=0.0)
+    await store.claim("a", LINE)
+    store.release("a")
+    assert await store.claim("a", LINE)
+    store.ended("a")
+    await asyncio.sleep(0.01)
+    assert await store.claim("a", LINE)
+
+
+async def test_calls_that_others_dial_are_told_from_ones_own(database):
+    nodes = [CloudStore(database, node=node) for node in range(2)]
+    mine = await nodes[0].begin_dial("one", LINE)
+    assert not await nodes[0].is_dialled("one", LINE, but=[mine])
+    theirs = await nodes[1].begin_dial("one", LINE)
+    assert await nodes[0].is_dialled("one", LINE, but=[mine])
+    assert not await nodes[0].is_dialled("one", LineName("other"), but=[])
+    nodes[1].end_dial(theirs)
+    assert not await nodes[0].is_dialled("one", LINE, but=[mine])
+
+
+async def test_dials_of_another_providers_lines_are_left_alone(database):
+    store = CloudStore(database, node=0)
+    await store.begin_dial("one", LINE)
+    assert await store.dials_left(nodes=1, lines=[LineName("other")]) == []
+    assert await store.dials_left(nodes=1, lines=[LINE]) == [("one", LINE)]
+
+
+async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
+    store = CloudStore(database, node=0)
+    assert await store.reply(LINE, "15550102222") is None
+    store.remember(LINE, reply(5.0, granted=True))
+    store.remember(LINE, reply(3.0, granted=False))
+    kept = await store.reply(LINE, "15550102222")
+    assert kept is not None
+    assert kept.granted

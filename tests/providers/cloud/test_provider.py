@@ -1,0 +1,103 @@
+"""The provider of Meta's lines: which events reach what, and what is done at start and end."""
+
+import asyncio
+
+import pytest
+
+from bridge.call.model import LineName
+from bridge.errors import InvalidState
+from bridge.net.cloud_store import CloudStore
+from bridge.providers.cloud import inbox, live
+from bridge.providers.cloud.live import key_of_call
+from bridge.wire.cloud import PermissionReplied
+from tests.support.cloud_bench import LINE, NUMBER_ID, OURS, USER, answer, cloud_bench, over, ring
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    async with cloud_bench(tmp_path) as made:
+        yield made
+
+
+def reply(*, granted: bool = True):
+    return PermissionReplied(NUMBER_ID, USER, granted, False, 5.0, None, "wamid.1")
+
+
+async def test_an_event_that_comes_again_does_nothing(bench):
+    for _ in range(3):
+        bench.take(ring())
+    await bench.settled()
+    assert len(bench.receiver.taken) == 1
+    assert bench.counts == {"taken": 1, "duplicate": 2}
+
+
+async def test_events_of_numbers_that_are_no_lines_do_nothing(bench):
+    assert not bench.take(ring(phone_number_id="901"))
+    assert bench.counts == {"unknown_number": 1}
+
+
+async def test_a_signature_speaks_for_its_own_apps_numbers_only(bench):
+    bench.provider.take([ring()], bench.receiver, numbers=frozenset({"other"}))
+    await bench.settled()
+    assert bench.receiver.taken == []
+    assert bench.provider.take([over("x")], bench.receiver, numbers=OURS)
+
+
+async def test_what_is_about_a_call_of_another_node_is_strange(bench):
+    assert bench.take(answer("wacid.theirs")) == {(LINE, "wacid.theirs")}
+    assert bench.take(ring("wacid.ours"), over("wacid.theirs")) == {(LINE, "wacid.theirs")}
+    assert bench.take(reply()) == frozenset()
+
+
+@pytest.mark.parametrize("passed_on", [False, True])
+async def test_what_another_node_has_is_lost_by_nobody(bench, monkeypatch, passed_on):
+    monkeypatch.setattr(inbox, "HELD_SECONDS", -1.0)
+    taken = bench.provider.take(
+        [answer("wacid.theirs")], bench.receiver, numbers=OURS, passed_on=passed_on
+    )
+    assert taken == {(LINE, "wacid.theirs")}
+    if not passed_on:
+        bench.provider.known_elsewhere(taken)
+    bench.take(over("wacid.nobodys"))
+    bench.take(over("wacid.last"))
+    assert bench.counts == {"taken": 3 - passed_on, "dropped": 1}
+
+
+async def test_what_people_permit_is_remembered(bench):
+    bench.take(reply())
+    await bench.settled()
+    kept = await bench.store.reply(LINE, USER)
+    assert kept is not None
+    assert kept.granted
+
+
+async def test_another_providers_line_has_no_permissions(bench):
+    with pytest.raises(InvalidState, match="not Meta's"):
+        await bench.provider.permission(LineName("other"), USER)
+
+
+async def test_calls_that_a_forerunner_left_are_ended_and_those_of_others_are_not(bench):
+    await bench.store.claim(key_of_call(LINE, "wacid.left"), LINE)
+    await bench.store.claim("wacid.gone", LineName("a line that is no more"))
+    await CloudStore(bench.database, node=1).claim("wacid.of_node_1", LINE)
+    await bench.provider.recover(nodes=2)
+    await bench.settled()
+    assert bench.asked == [("terminate", "wacid.left")]
+    assert set(await bench.live_at_metas()) == {"wacid.gone", "wacid.of_node_1"}
+
+
+async def test_a_call_that_has_come_up_meanwhile_is_not_ended_by_the_recovery(bench):
+    bench.take(ring())
+    await bench.settled()
+    await bench.provider.recover(nodes=1)
+    await bench.settled()
+    assert bench.asked == []
+
+
+async def test_the_end_waits_for_meta_but_not_for_ever(bench, monkeypatch):
+    monkeypatch.setattr(live, "GOODBYE_SECONDS", 0.05)
+    bench.graph.gates["terminate"] = asyncio.Event()
+    bench.provider.spawn(bench.provider.calls.end(LINE, "wacid.1", "terminate"), name="end")
+    async with asyncio.timeout(5):
+        await bench.provider.aclose()
+    assert bench.asked == [("terminate", "wacid.1")]

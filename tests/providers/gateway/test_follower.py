@@ -1,0 +1,173 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bridge.errors import LegError
+from bridge.providers.gateway import follower
+from bridge.providers.gateway.follower import GatewayFollower
+from bridge.tasks import Tasks
+from bridge.wire.gateway import Webhook
+from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, Notes, ToldLeg, more_looks
+from tests.support.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(follower, "MIN_SECONDS", 0.001)
+
+
+@asynccontextmanager
+async def following(engine, *, look_seconds=0.005, memory=None, **more):
+    follower = GatewayFollower(engine, memory=memory or Notes(), look_seconds=look_seconds, **more)
+    tasks = Tasks()
+    tasks.spawn(follower.run(), name="follower")
+    try:
+        yield follower
+    finally:
+        await tasks.aclose()
+
+
+async def test_a_leg_is_told_of_its_call_until_it_is_listed_no_more():
+    engine, leg = ListingEngine(ACTIVE), ToldLeg()
+    async with following(engine) as follower:
+        follower.follow("CA1", leg)
+        await until(lambda: leg.told)
+        assert leg.told[0] == ACTIVE
+        engine.listed.clear()
+        await until(lambda: leg.told[-1] is None)
+
+
+async def test_a_fresh_call_may_be_missing_from_the_list_for_a_while(monkeypatch):
+    engine, leg = ListingEngine(), ToldLeg()
+    async with following(engine) as follower:
+        follower.follow("CA1", leg)
+        await more_looks(engine)
+        assert leg.told == []
+        monkeypatch.setattr(follower, "UNLISTED_SECONDS", 0.0)
+        await until(lambda: leg.told == [None] * len(leg.told) and leg.told)
+
+
+async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
+    engine, leg = ListingEngine(), ToldLeg()
+    async with following(engine) as follower:
+        follower.follow("CA1", leg)
+        follower.saw("CA1")
+        await until(lambda: None in leg.told)
+
+
+async def test_an_engine_that_does_not_answer_ends_nothing():
+    engine, leg = ListingEngine(ACTIVE), ToldLeg()
+    async with following(engine) as follower:
+        follower.follow("CA1", leg)
+        await until(lambda: leg.told)
+        engine.fails = LegError("down")
+        await more_looks(engine)
+        engine.fails = None
+        await more_looks(engine)
+        assert set(leg.told) == {ACTIVE}
+
+
+async def test_nothing_is_looked_for_without_a_reason():
+    engine = ListingEngine()
+    async with following(engine) as follower:
+        await until(lambda: engine.looks == 1)
+        await asyncio.sleep(0.05)
+        assert engine.looks == 1
+        follower.look()
+        await until(lambda: engine.looks == 2)
+
+
+async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
+    engine = ListingEngine(ACTIVE)
+    async with following(engine) as follower:
+        follower.forget("CA1", unwanted=True)
+        await until(lambda: len(engine.hung_up) >= 2)
+        engine.listed.clear()
+        await more_looks(engine, 1)
+        await asyncio.sleep(0.02)
+        count, looks = len(engine.hung_up), engine.looks
+        await asyncio.sleep(0.03)
+        assert (len(engine.hung_up), engine.looks) == (count, looks)
+
+
+async def test_an_event_gives_its_calls_leg_a_word_and_makes_the_follower_look():
+    engine, leg, other = ListingEngine(ACTIVE), ToldLeg(), ToldLeg()
+    async with following(engine, look_seconds=60) as follower:
+        follower.follow("CA1", leg)
+        follower.follow("CA9", other)
+        await until(lambda: leg.told)
+        await asyncio.sleep(0.01)
+        looks = engine.looks
+        follower.told(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
+        await until(lambda: engine.looks > looks)
+        assert (leg.hints, other.hints) == (["reject"], [])
+
+
+async def test_a_list_that_is_empty_for_a_moment_ends_nothing():
+    engine, leg = ListingEngine(ACTIVE), ToldLeg()
+    async with following(engine) as follower:
+        follower.follow("CA1", leg)
+        await until(lambda: leg.told)
+        for _ in range(3):
+            engine.hides = 1
+            await more_looks(engine, 3)
+        assert set(leg.told) == {ACTIVE}
+        engine.hides = 2
+        await until(lambda: None in leg.told)
+
+
+async def test_calls_that_end_are_remembered_no_more():
+    engine, leg, notes = ListingEngine(ACTIVE, RINGS), ToldLeg(), Notes()
+    engine.ends = True
+    async with following(engine, memory=notes) as follower:
+        follower.follow("CA1", leg)
+        follower.forget("CA1", unwanted=False)
+        assert notes.over == ["CA1"]
+        follower.forget("CA2", unwanted=True)
+        await until(lambda: notes.over == ["CA1", "CA2"])
+        assert engine.hung_up == ["CA2"]
+
+
+async def test_of_what_a_forerunner_left_rings_are_taken_and_the_rest_is_hung_up():
+    taken, notes = [], Notes()
+
+    async def take(call):
+        taken.append(call.call_id)
+
+    engine = ListingEngine(ACTIVE, RINGS)
+    engine.ends = True
+    async with following(engine, memory=notes, take=take) as follower:
+        follower.inherit(["CA1", "CA2", "CA3"])
+        await until(lambda: set(notes.over) == {"CA1", "CA3"})
+        await until(lambda: "CA2" in taken)
+        assert notes.released == ["CA2"]
+        assert engine.hung_up == ["CA1"]
+
+
+async def test_the_second_node_takes_only_what_goes_on_ringing():
+    taken = []
+
+    async def take(call):
+        taken.append(call.call_id)
+
+    engine = ListingEngine(RINGS)
+    async with following(engine, take=take, second=True, look_seconds=30) as follower:
+        for _ in range(3):
+            follower.look()
+            await more_looks(engine, 1)
+        assert taken == []
+    async with following(engine, take=take, second=True):
+        await until(lambda: taken == ["CA2"])
+
+
+async def test_a_ring_that_could_not_be_taken_is_tried_again():
+    tries = []
+
+    async def take(call):
+        tries.append(call.call_id)
+        if len(tries) == 1:
+            raise LegError("for now")
+
+    async with following(ListingEngine(RINGS), take=take):
+        await until(lambda: len(tries) == 2)

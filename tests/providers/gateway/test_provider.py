@@ -1,0 +1,173 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bridge.call.model import CallId, LegId, LineName
+from bridge.errors import InvalidState, LegError, LimitExceeded
+from bridge.legs.dial import DialOrder
+from bridge.net.cloud_store import CloudStore
+from bridge.net.database import Database
+from bridge.providers.gateway import follower
+from bridge.providers.gateway.provider import GatewayProvider
+from bridge.tasks import Tasks
+from bridge.wire.gateway import EngineCall, Phase, Webhook
+from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_looks
+from tests.support.waiting import until
+
+LINE = LineName("main")
+
+
+class Manager:
+    """Takes calls, or refuses them."""
+
+    def __init__(self, refuses=None):
+        self.refuses = refuses
+        self.received = []
+        self.legs = []
+
+    async def receive(self, line, number, far, details):
+        self.received.append((line, number, details.parties.from_))
+        if self.refuses:
+            raise self.refuses
+        self.legs.append(far(LegId("leg")))
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(follower, "MIN_SECONDS", 0.001)
+
+
+@pytest.fixture
+async def database(tmp_path):
+    made = Database(tmp_path / "bridge.sqlite3")
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def store(database):
+    return CloudStore(database, node=0)
+
+
+@asynccontextmanager
+async def provided(engine, manager, store, *, first=True):
+    provider = GatewayProvider({LINE: engine}, store=store, look_seconds=0.005)
+    tasks = Tasks()
+    provider.start(manager, tasks, first=first)
+    try:
+        yield provider
+    finally:
+        await tasks.aclose()
+
+
+async def test_a_ring_is_taken_once(store):
+    engine, manager = ListingEngine(RINGS), Manager()
+    async with provided(engine, manager, store):
+        await more_looks(engine, 5)
+        assert manager.received == [(LINE, RINGS.peer, RINGS.peer)]
+
+
+async def test_of_two_nodes_one_takes_a_ring(store, database):
+    engine, managers = ListingEngine(RINGS), (Manager(), Manager())
+    other = CloudStore(database, node=1)
+    async with (
+        provided(engine, managers[0], store),
+        provided(engine, managers[1], other, first=False),
+    ):
+        await more_looks(engine, 8)
+        assert [len(manager.received) for manager in managers] == [1, 0]
+
+
+async def test_a_ring_that_the_first_node_does_not_take_is_taken_by_another(database):
+    engine, manager = ListingEngine(RINGS), Manager()
+    async with provided(engine, manager, CloudStore(database, node=1), first=False):
+        await until(lambda: manager.received)
+
+
+async def test_a_ring_that_may_not_be_taken_is_declined(store):
+    engine, manager = ListingEngine(RINGS), Manager(refuses=LimitExceeded("full"))
+    async with provided(engine, manager, store):
+        await until(lambda: engine.hung_up)
+        await more_looks(engine)
+        assert len(manager.received) == 1
+        assert set(engine.hung_up) == {"CA2"}
+
+
+@pytest.mark.parametrize("call", [ACTIVE, EngineCall("CA3", "", True, Phase.ACTIVE)])
+async def test_what_does_not_ring_is_left_alone(call, store):
+    engine, manager = ListingEngine(call), Manager()
+    async with provided(engine, manager, store):
+        await more_looks(engine)
+        assert (manager.received, engine.hung_up) == ([], [])
+
+
+async def test_a_dialled_call_becomes_a_leg_and_a_refused_one_an_error(store):
+    engine = ListingEngine(ACTIVE)
+    async with provided(engine, Manager(), store) as provider:
+        assert provider.has(LINE)
+        assert not provider.has(LineName("other"))
+        leg = await provider.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
+        assert leg.kind == "gateway"
+        await leg.aclose()
+        assert "CA1" in engine.hung_up
+        engine.fails = InvalidState("engine off")
+        with pytest.raises(InvalidState):
+            await provider.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
+
+
+async def test_an_event_for_a_line_without_an_engine_is_refused(store):
+    with pytest.raises(InvalidState):
+        GatewayProvider({}, store=store).told(LINE, Webhook("offer", frozenset()))
+
+
+async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
+    engine = ListingEngine(ACTIVE)
+    engine.ends = True
+    forerunner = GatewayProvider({LINE: engine}, store=store)  # type: ignore[dict-item]
+    leg = await forerunner.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
+    assert leg.kind == "gateway"
+    async with provided(engine, Manager(), store) as provider:
+        await more_looks(engine)
+        assert engine.hung_up == []
+        await provider.recover(nodes=1)
+        await until(lambda: engine.hung_up == ["CA1"])
+        await until_empty(store)
+
+
+async def test_a_ring_that_a_killed_process_had_taken_rings_again(store):
+    engine, manager = ListingEngine(RINGS), Manager()
+    async with provided(engine, Manager(), store):
+        await more_looks(engine)
+    async with provided(engine, manager, store) as provider:
+        await provider.recover(nodes=1)
+        await until(lambda: manager.received)
+        await more_looks(engine)
+        assert (len(manager.received), engine.hung_up) == (1, [])
+
+
+async def test_a_dial_without_an_answer_is_hung_up_when_it_turns_up(store):
+    engine = ListingEngine()
+    engine.fails = LegError("no answer")
+    async with provided(engine, Manager(), store) as provider:
+        with pytest.raises(LegError):
+            await provider.dial(LINE, ACTIVE.peer, LegId("leg"), DialOrder(CallId("00")))
+        engine.fails, engine.ends = None, True
+        engine.listed = [ACTIVE]
+        await until(lambda: engine.hung_up == ["CA1"])
+
+
+async def test_what_a_killed_process_was_dialling_is_hung_up_when_it_turns_up(store):
+    engine = ListingEngine(ACTIVE)
+    engine.ends = True
+    await store.begin_dial(ACTIVE.peer, LINE)
+    async with provided(engine, Manager(), store) as provider:
+        await provider.recover(nodes=1)
+        await until(lambda: engine.hung_up == ["CA1"])
+
+
+async def until_empty(store):
+    """Wait until no call is remembered as live."""
+    async with asyncio.timeout(5):
+        while await store.left_over(nodes=1):
+            await asyncio.sleep(0.005)

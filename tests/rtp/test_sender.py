@@ -1,0 +1,393 @@
+"""Packets passed on from one session to another, and the turns between that and frames."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bridge.audio.encoder_level import NORMAL
+from bridge.audio.frame import Frame
+from bridge.audio.opus import Application, Decoder, EncoderSettings
+from bridge.call.bus import PAUSE_SECONDS, RETURN_SECONDS, Bus
+from bridge.call.model import DeliveryPath, LegId
+from bridge.rtp.session import StreamStart
+from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
+from tests.support.rtp_party import (
+    AUDIO,
+    EVENT_TYPE,
+    OPUS,
+    OURS,
+    PAYLOADS,
+    THEIRS,
+    WALL,
+    Party,
+    encoded,
+    rtp,
+)
+from tests.support.stock_peer import read_wav
+from tests.support.voices import SPEECH
+
+ANN, BOB, TAP = LegId("ann"), LegId("bob"), LegId("tap")
+SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)
+
+
+class Tap:
+    """Somebody who only listens, by the clock."""
+
+    timed = False
+    steady = True
+    relays = False
+    packets = None
+
+    def __init__(self):
+        self.heard = []
+
+    def attach(self, push, relay=None):
+        pass
+
+    def pull(self):
+        return None
+
+    def push(self, frame, now):
+        self.heard.append(frame)
+
+
+class Pair:
+    """Two sessions on one bus: `ann` is spoken to by the test, `bob` transmits what she says."""
+
+    def __init__(self, bob=AUDIO, *, relays=True, payloads=PAYLOADS):
+        self.payloads = payloads
+        self.ann = Party(relays=relays)
+        self.bob = Party(bob, relays=relays)
+        self.bus = Bus()
+        for name, party in ((ANN, self.ann), (BOB, self.bob)):
+            self.bus.join(name, party.session, party.session)
+        self.route()
+
+    def route(self, now=0.0, *, tapped=False, mixed=False):
+        if (tapped or mixed) and TAP not in self.bus._parties:
+            self.tap = Tap()
+            self.bus.join(TAP, self.tap, self.tap)
+        bob = {ANN, TAP} if mixed else {ANN}
+        rows = {ANN: frozenset({BOB}), BOB: frozenset(bob)}
+        if tapped:
+            rows[TAP] = frozenset({ANN})
+        self.bus.route(rows, now)
+
+    def say(self, *numbers, ahead=0, base=1000, offset=0.0, **more):
+        for number in numbers:
+            self.ann.hear(
+                number,
+                payload=self.payloads[number % len(self.payloads)],
+                now=0.02 * number + offset,
+                ahead=ahead,
+                base=base,
+                **more,
+            )
+
+    @property
+    def sent(self):
+        return self.bob.packets
+
+    def numbers(self):
+        """Sequence numbers sent, from the first one."""
+        return [packet.sequence - self.sent[0].sequence for packet in self.sent]
+
+    def times(self):
+        """Timestamps sent, in packets from the first one."""
+        return [(packet.timestamp - self.sent[0].timestamp) / 960 for packet in self.sent]
+
+
+def test_packets_pass_as_they_are_under_our_own_numbers():
+    pair = Pair()
+    pair.say(*range(20))
+    assert [packet.payload for packet in pair.sent] == PAYLOADS[:20]
+    assert {packet.ssrc for packet in pair.sent} == {OURS}
+    assert pair.sent[0].sequence == 30_000
+    assert pair.numbers() == list(range(20))
+    assert pair.times() == list(range(20))
+    assert [packet.marker for packet in pair.sent] == [True] + [False] * 19
+    assert pair.bus.road(BOB) is DeliveryPath.RELAY
+
+
+def test_what_was_lost_before_us_is_seen_to_be_lost_behind_us():
+    pair = Pair()
+    pair.say(0, 1, 4, 5)
+    assert pair.numbers() == [0, 1, 4, 5]
+    assert pair.times() == [0, 1, 4, 5]
+    assert not any(packet.marker for packet in pair.sent[1:])
+
+
+def test_packets_keep_the_order_in_which_they_came():
+    pair = Pair()
+    pair.say(0, 1, 3, 2, 4, 6, 5, 7)
+    assert pair.numbers() == [0, 1, 3, 2, 4, 6, 5, 7]
+    assert [packet.payload for packet in pair.sent] == [
+        PAYLOADS[number] for number in pair.numbers()
+    ]
+
+
+def test_a_packet_that_comes_twice_is_sent_once():
+    pair = Pair()
+    pair.say(0, 1, 1, 3, 0, 2, 2, 3, 4)
+    assert pair.numbers() == [0, 1, 3, 2, 4]
+    assert pair.bob.sent.dropped_frames == 4
+
+
+def test_a_pause_of_the_source_is_a_pause_behind_us():
+    pair = Pair()
+    pair.say(0, 1)
+    pair.say(2, ahead=960 * 10, offset=0.2)
+    assert pair.numbers() == [0, 1, 2]
+    assert pair.times() == [0, 1, 12]
+    assert pair.sent[2].marker
+
+
+def test_a_source_whose_numbers_wrap_is_passed_on():
+    pair = Pair()
+    pair.say(*range(10), base=65_530, ahead=2**32 - 3000)
+    assert pair.numbers() == list(range(10))
+    assert pair.times() == list(range(10))
+
+
+def test_a_source_that_begins_anew_is_passed_on_with_a_marker():
+    pair = Pair()
+    pair.say(0, 1)
+    pair.say(2, 3, ssrc=0x77, base=40_000, ahead=12_345)
+    assert pair.numbers() == [0, 1, 2, 3]
+    assert pair.times() == [0, 1, 2, 3]
+    assert [packet.marker for packet in pair.sent] == [True, False, True, False]
+
+
+def test_extension_and_padding_stay_behind():
+    pair = Pair()
+    plain = rtp(b"", sequence=1, timestamp=0)
+    extended = bytes([plain[0] | 0x30]) + plain[1:]
+    data = extended + b"\xbe\xde\x00\x01\x10\x20\x00\x00" + PAYLOADS[0] + b"\x00\x00\x00\x04"
+    pair.ann.session.receive_rtp(data, 0.0)
+    assert pair.bob.rtp[0][12:] == PAYLOADS[0]
+    assert pair.bob.rtp[0][0] == 0x80
+
+
+def test_the_payload_type_is_the_one_the_far_peer_knows():
+    pair = Pair(dataclasses.replace(AUDIO, opus_payload_type=96))
+    pair.say(0)
+    assert pair.sent[0].payload_type == 96
+
+
+def test_nothing_is_decoded_beside_a_relay_but_for_the_meter():
+    pair = Pair()
+    pair.say(*range(50))
+    received = pair.ann.received
+    assert (received.packets, received.frames, received.lost) == (50, 0, 0)
+    assert pair.bob.sent.relayed_packets == pair.bob.sent.packets == 50
+    assert pair.bob.sent.bytes == received.bytes
+
+
+@pytest.mark.parametrize("settings", [None, SILK])
+def test_levels_are_told_while_packets_are_passed_on(settings):
+    payloads = PAYLOADS if settings is None else encoded(settings)
+    relayed, decoded = Pair(payloads=payloads), Pair(relays=False, payloads=payloads)
+    for pair in (relayed, decoded):
+        pair.say(*range(90))
+    level = decoded.ann.received.level_dbov
+    assert relayed.ann.received.level_dbov == pytest.approx(level, abs=3)
+    assert relayed.bob.sent.level_dbov == pytest.approx(level, abs=3)
+
+
+def test_silence_is_told_while_packets_are_passed_on():
+    quiet = [bytes([PAYLOADS[0][0]]) + b"\xff\xfe"] * 100
+    pair = Pair(payloads=quiet)
+    pair.say(*range(300))
+    assert pair.ann.received.silent_seconds > 4.5
+
+
+def test_losses_are_counted_while_packets_are_passed_on():
+    pair = Pair()
+    pair.say(*(number for number in range(50) if number % 10 != 5))
+    assert pair.ann.received.lost == 5
+
+
+def test_a_peer_that_takes_only_short_packets_is_sent_frames():
+    pair = Pair(dataclasses.replace(AUDIO, maxptime=10))
+    pair.say(*range(5))
+    assert pair.bus.road(BOB) is DeliveryPath.PCM
+    assert pair.numbers() == pair.times() == [0, 1, 2, 3, 4]
+    assert pair.sent[1].payload != PAYLOADS[1]
+
+
+def test_a_peer_that_takes_fewer_bits_is_sent_frames():
+    pair = Pair(dataclasses.replace(AUDIO, opus_parameters={"maxaveragebitrate": "20000"}))
+    pair.say(*range(5))
+    assert pair.bus.road(BOB) is DeliveryPath.PCM
+    assert len(pair.sent) == 5
+
+
+def test_a_peer_that_does_not_listen_is_sent_nothing():
+    pair = Pair(dataclasses.replace(AUDIO, direction="sendonly"))
+    pair.say(*range(5))
+    assert pair.sent == []
+
+
+def test_relay_can_be_turned_off():
+    pair = Pair(relays=False)
+    pair.say(*range(5))
+    assert pair.bus.road(BOB) is DeliveryPath.PCM
+    assert pair.bob.sent.relayed_packets == 0
+    assert len(pair.sent) == 5
+
+
+def test_who_only_listens_gets_a_decoded_copy_beside_the_relay():
+    pair = Pair()
+    pair.route(tapped=True)
+    for number in range(50):
+        pair.say(number)
+        pair.bus.tick(0.02 * number + 0.005)
+    assert [packet.payload for packet in pair.sent] == PAYLOADS[:50]
+    assert pair.ann.received.frames == 50
+    assert len(pair.tap.heard) == 50
+    assert np.abs(np.frombuffer(pair.tap.heard[-1].pcm, np.int16)).max() > 1000
+
+
+def test_no_number_is_used_twice_however_often_the_road_changes():
+    pair = Pair()
+    for number in range(1200):
+        if number % 300 == 100:
+            pair.route(0.02 * number, mixed=True)
+        if number % 300 == 110:
+            pair.route(0.02 * number)
+        if number % 7 != 3:
+            pair.say(number)
+        pair.bus.tick(0.02 * number + 0.005)
+    numbers = pair.numbers()
+    assert numbers == sorted(set(numbers))
+    stamps = [packet.timestamp for packet in pair.sent]
+    assert stamps == sorted(set(stamps))
+    assert 0 < pair.bob.sent.relayed_packets < len(numbers)
+
+
+def test_some_seconds_after_frames_were_needed_packets_are_passed_on_again():
+    pair = Pair()
+    pair.route(0.0, mixed=True)
+    pair.route(0.01)
+    roads = []
+    for number in range(1, 400):
+        pair.say(number)
+        roads.append(pair.bus.road(BOB))
+    back = round((0.01 + RETURN_SECONDS + PAUSE_SECONDS) / 0.02)
+    assert roads[: back - 1] == [DeliveryPath.PCM] * (back - 1)
+    assert set(roads[back:]) == {DeliveryPath.RELAY}
+    assert pair.numbers() == pair.times() == list(range(399))
+    assert pair.sent[380].payload == PAYLOADS[381 % len(PAYLOADS)]
+
+
+def test_after_a_mute_packets_are_passed_on_again():
+    pair = Pair()
+    pair.say(0, 1)
+    pair.bus.route({}, 0.03)
+    pair.say(2, 3)
+    pair.route(0.07)
+    pair.say(4, 5)
+    assert pair.numbers() == [0, 1, 2, 3]
+    assert pair.times() == [0, 1, 4, 5]
+    assert pair.sent[2].marker
+
+
+@pytest.mark.parametrize("settings", [NORMAL, SILK])
+def test_frames_after_a_relay_are_as_loud_as_if_there_had_never_been_one(settings):
+    speech = read_wav(SPEECH[0])[: 3 * 16_000].tobytes()
+    payloads = encoded(settings, [speech[at : at + 640] for at in range(0, len(speech), 640)])
+    steady = Pair(relays=False, payloads=payloads)
+    steady.say(*range(140))
+    expected = levels(steady.sent)
+    off = []
+    for turn in range(40, 130, 3):
+        turned = Pair(payloads=payloads)
+        turned.say(*range(turn))
+        turned.bob.session.renegotiate(dataclasses.replace(AUDIO, maxptime=10))
+        turned.say(*range(turn, turn + 5))
+        assert turned.bob.sent.relayed_packets == turn
+        if expected[turn - 1] > 40:
+            off.append((levels(turned.sent) - expected[: turn + 5])[turn:])
+    assert len(off) > 10
+    assert np.abs(np.median(off, axis=0)).max() < 0.5
+
+
+def levels(packets):
+    """The level of each packet as the far end hears it, in dB."""
+    decoder = Decoder(OPUS)
+    sound = [np.frombuffer(decoder.decode(packet.payload), np.int16) for packet in packets]
+    return np.array([10 * np.log10(np.mean(pcm.astype(float) ** 2) + 1) for pcm in sound])
+
+
+def test_a_digit_of_the_source_is_told_and_leaves_no_hole_in_what_is_passed_on():
+    pair = Pair()
+    pair.say(0)
+    for step in range(1, 8):
+        event = bytes([5, 0x8A if step > 4 else 0x0A]) + (960 * min(step, 5)).to_bytes(2, "big")
+        data = rtp(event, sequence=1000 + step, timestamp=960, kind=EVENT_TYPE)
+        pair.ann.session.receive_rtp(data, 0.02 * step)
+    pair.say(8, 9)
+    assert pair.ann.digits == ["5"]
+    assert pair.numbers() == [0, 1, 2]
+    assert pair.times() == [0, 8, 9]
+    assert {packet.payload_type for packet in pair.sent} == {AUDIO.opus_payload_type}
+
+
+def test_our_digits_come_before_packets_passed_on():
+    pair = Pair()
+    pair.say(0, 1)
+    pair.bob.session.send_digits("4")
+    for number in range(2, 12):
+        pair.bob.session.pulse(0.02 * number)
+        pair.say(number)
+    kinds = [packet.payload_type for packet in pair.sent]
+    assert kinds == [AUDIO.opus_payload_type] * 2 + [EVENT_TYPE] * 7 + [kinds[0]] * 3
+    assert pair.numbers() == list(range(12))
+    assert pair.times()[-3:] == [9, 10, 11]
+
+
+def blocks(compound: bytes) -> tuple[ReportBlock, ...]:
+    """Give the report blocks of a compound packet."""
+    first = parse_compound(compound)[0]
+    assert isinstance(first, SenderReport | ReceiverReport)
+    return first.blocks
+
+
+def test_a_source_is_told_the_greater_loss_so_that_it_protects_its_packets():
+    pair = Pair()
+    pair.say(0)
+    told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
+    pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (told,))]), 0.5)
+    pair.ann.session.report(1.0, WALL)
+    [block] = blocks(pair.ann.rtcp[0])
+    assert (block.fraction_lost, block.packets_lost) == (25, 0)
+
+
+def test_a_source_whose_frames_are_encoded_anew_is_told_its_own_loss():
+    pair = Pair(relays=False)
+    pair.say(0)
+    told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
+    pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (told,))]), 0.5)
+    pair.ann.session.report(1.0, WALL)
+    [block] = blocks(pair.ann.rtcp[0])
+    assert block.fraction_lost == 0
+
+
+def test_a_reloaded_page_is_passed_on_what_comes():
+    pair = Pair()
+    pair.say(0, 1)
+    pair.bob.session.renew(AUDIO, StreamStart(ssrc=9, sequence=5, timestamp=70_000))
+    pair.say(2, 3)
+    assert [packet.sequence for packet in pair.sent[2:]] == [5, 6]
+    assert [packet.timestamp for packet in pair.sent[2:]] == [70_000, 70_960]
+    assert pair.bob.sent.relayed_packets == 4
+
+
+def test_frames_and_packets_share_one_line_of_time():
+    pair = Pair()
+    pair.say(0, 1, 2)
+    pair.bob.session.push(Frame(bytes(640), 0, "announcement"), 0.06)
+    pair.say(4, 5)
+    assert pair.numbers() == [0, 1, 2, 3, 4, 5]
+    assert pair.times() == [0, 1, 2, 3, 4, 5]

@@ -1,0 +1,111 @@
+"""When silence is due, and where."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.rtp.silence_filler import MAX_AT_ONCE, SilenceFiller
+
+
+class Stream:
+    """Counts packets as an outgoing stream does, and notes the silence."""
+
+    def __init__(self):
+        self.filler = SilenceFiller()
+        self.packets = 0
+        self.last = 0.0
+        self.silence = []
+
+    def speak(self, now, count=1):
+        self.packets += count
+        self.last = now
+
+    def beat(self, now):
+        before = len(self.silence)
+        for place in self.filler.due(self.packets, self.last, now):
+            self.silence.append((self.filler.timeline, place))
+            self.packets += 1
+            self.last = now
+        return len(self.silence) - before
+
+    def beats(self, first, last):
+        return [self.beat(number / 50) for number in range(first, last)]
+
+
+def test_the_first_packet_is_due_at_once_and_one_every_20_ms_after_it():
+    stream = Stream()
+    assert stream.beats(0, 100) == [1] * 100
+    assert [place for _, place in stream.silence] == [320 * n for n in range(100)]
+    assert len({timeline for timeline, _ in stream.silence}) == 1
+
+
+def test_nothing_is_due_while_somebody_speaks():
+    stream = Stream()
+    stream.beat(0.0)
+    for number in range(1, 100):
+        stream.speak(number / 50)
+        assert stream.beat(number / 50 + 0.001) == 0
+
+
+def test_silence_begins_60_ms_after_the_last_packet():
+    stream = Stream()
+    for number in range(10):
+        stream.speak(number / 50)
+        assert stream.beat(number / 50) == 0 or number == 0
+    assert stream.beat(0.18 + 0.059) == 0
+    assert stream.beat(0.18 + 0.061) == 1
+
+
+def test_each_spell_has_a_timeline_of_its_own_that_begins_anew():
+    stream = Stream()
+    stream.beats(0, 3)
+    stream.speak(0.06)
+    stream.beats(3, 20)
+    timelines = {timeline for timeline, _ in stream.silence}
+    assert len(timelines) == 2
+    assert [place for _, place in stream.silence][:4] == [0, 320, 640, 0]
+
+
+def test_three_packets_at_once_last_for_60_ms():
+    stream = Stream()
+    stream.beat(0.0)
+    for number in range(1, 30):
+        stream.speak(0.06 * number, count=3)
+        for beat in range(3):
+            assert stream.beat(0.06 * number + 0.02 * beat + 0.005) == 0
+
+
+def test_a_late_beat_is_made_up_for():
+    stream = Stream()
+    stream.beat(0.0)
+    assert stream.beat(0.061) == 3
+
+
+def test_a_very_late_beat_skips_on_the_timeline():
+    stream = Stream()
+    stream.beat(0.0)
+    assert stream.beat(1.0) == MAX_AT_ONCE
+    stream.beat(1.0201)
+    assert stream.silence[-1][1] == 320 * 51
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.007, 0.019])
+def test_in_the_long_run_there_are_fifty_a_second(offset):
+    stream = Stream()
+    for number in range(1000):
+        stream.beat(number / 50 + offset * (number % 2))
+    assert abs(len(stream.silence) - 1000) <= 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 5)), max_size=60))
+def test_positions_of_a_spell_only_grow(steps):
+    stream, now = Stream(), 0.0
+    for pause, spoken in steps:
+        now += pause
+        if spoken:
+            stream.speak(now, count=spoken)
+        assert stream.beat(now) <= MAX_AT_ONCE
+    last: dict[object, int] = {}
+    for timeline, place in stream.silence:
+        assert place > last.get(timeline, -1)
+        last[timeline] = place
