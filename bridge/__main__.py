@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from bridge import __version__, log, settings, supervisor
+from bridge import __version__, log, supervisor
 from bridge.cli import whatsapp
 from bridge.errors import SetupError
-from bridge.http_settings import MIN_KEY_CHARACTERS
-from bridge.settings import Settings
+from bridge.settings import model
+from bridge.settings.http import MIN_KEY_CHARACTERS
+from bridge.settings.model import Settings
 from bridge.supervisor import CANNOT_START, NODE_FLAG, NodeSlot
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,11 @@ def main() -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    chosen = settings.load(os.environ, arguments.config)
+    chosen = model.load(os.environ, arguments.config)
     log.setup(chosen.log.level, chosen.log.format)
     if arguments.lan:
         chosen = _on_lan(chosen)
-    for name, key in settings.keys_in(chosen):
+    for name, key in model.keys_in(chosen):
         if len(key) < MIN_KEY_CHARACTERS:
             logger.warning("settings.short_key", extra={"setting": name})
     if supervisor.count_of(chosen) > 1:
@@ -50,7 +51,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _whatsapp(arguments: argparse.Namespace) -> int:
-    chosen = settings.load(os.environ, arguments.config)
+    chosen = model.load(os.environ, arguments.config)
     log.setup("error", chosen.log.format)
     return whatsapp.run(chosen, arguments)
 
@@ -66,12 +67,12 @@ def _serve_seat(seat: NodeSlot) -> None:
 
 
 def _on_lan(chosen: Settings) -> Settings:
-    from bridge import lan
     from bridge.app.peers import default_address
+    from bridge.cli import lan
 
     address = default_address()
     chosen = lan.on_lan(chosen, address)
-    settings.check(chosen)
+    model.check(chosen)
     sys.stdout.write(lan.invitation(chosen, address))
     sys.stdout.flush()
     return chosen

@@ -20,7 +20,7 @@ from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
 from bridge.node.listener import Listeners, open_listeners, raise_descriptor_limit
 from bridge.node.manager import Manager
-from bridge.settings import DEMO_KEY, Settings
+from bridge.settings.model import DEMO_KEY, Settings
 from bridge.supervisor import NodeSlot, watch
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from bridge.errors import SettingsError, SetupError
 from bridge.heartbeat import BEAT_SECONDS, Heartbeat, pipe, read
 from bridge.net.directory import FOLDER, DirectoryFile
 from bridge.node.listener import open_listeners
-from bridge.settings import Settings, port_range
+from bridge.settings.model import Settings, port_range
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.api.routes import ROUTES
 from bridge.metrics.registry import Metrics
-from bridge.settings import Settings
+from bridge.settings.model import Settings
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
@@ -45,8 +45,8 @@ WITHOUT_A_TEST_FILE = {
     "bridge/media/recording_search.py": "tests/api/faces/wavix/test_recordings.py goes through it",
     "bridge/api/faces/wadial/audio.py": "tests/api/test_playback.py goes through it",
     "bridge/metrics/agent.py": "tests/legs/test_agent.py and tests/calls/test_agent.py go through it",
-    "bridge/net_settings.py": "tests/test_settings.py goes through it",
-    "bridge/line_settings.py": "tests/test_settings.py goes through it",
+    "bridge/settings/net.py": "tests/settings/test_model.py goes through it",
+    "bridge/settings/line.py": "tests/settings/test_model.py goes through it",
     "bridge/agent/filler.py": "tests/legs/test_agent_waits.py goes through it",
     "bridge/agent/endpoint.py": "tests/agent/test_http_providers.py goes through it",
     "bridge/agent/providers.py": "protocols and records without behaviour",

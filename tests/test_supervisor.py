@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from bridge.errors import SettingsError
-from bridge.settings import Data, Http, Rtc, Settings
+from bridge.settings.model import Data, Http, Rtc, Settings
 from bridge.supervisor import count_of, run, seats_of
 from tests.support.server import Server, free_port, running
 

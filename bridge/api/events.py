@@ -33,7 +33,7 @@ from bridge.call.model import CallRecord, LineName
 from bridge.errors import InvalidRequest, NotFound
 from bridge.net.event_store import Numbered
 from bridge.net.webhooks import Webhooks
-from bridge.settings import Events as Keeping
+from bridge.settings.model import Events as Keeping
 from bridge.tasks import Tasks
 from bridge.wire import webhook_wadial
 from bridge.wire.notice import Notice

@@ -23,9 +23,9 @@ from bridge.errors import (
     RateLimited,
     Unsupported,
 )
-from bridge.http_settings import host_name
 from bridge.log import request_id as log_request_id
 from bridge.metrics.node import UNMATCHED
+from bridge.settings.http import host_name
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from bridge.api.auth import refuse_proxied
 from bridge.api.keys import KEYS, MANAGER, METRICS, PORTS, SIBLINGS, SITE
 from bridge.api.proxies import forwarding_header
 from bridge.call.model import State
-from bridge.http_settings import LOCAL_NAMES, host_name
+from bridge.settings.http import LOCAL_NAMES, host_name
 
 METRICS_PATH = "/node/metrics"
 """Where siblings give each other their metrics."""

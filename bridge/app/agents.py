@@ -9,7 +9,7 @@ from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.api.keys import AGENTS, HTTP, LINES, MANAGER, METRICS
 from bridge.app.lines import demonstrations_of
 from bridge.node.agent import Agents, AgentSettings, agent_profiles
-from bridge.settings import Agent, Settings
+from bridge.settings.model import Agent, Settings
 
 
 def build_agents(application: web.Application, settings: Settings) -> Agents:

@@ -78,7 +78,6 @@ from bridge.net.directory import FOLDER
 from bridge.net.secret import shared_secret
 from bridge.net.siblings import Siblings
 from bridge.net.turn import IceConfiguration, ice_configuration
-from bridge.net_settings import networks
 from bridge.node.browsers import Browsers
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
@@ -93,7 +92,8 @@ from bridge.providers.base import Providers
 from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.ports import PortPool
-from bridge.settings import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
+from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
+from bridge.settings.net import networks
 from bridge.tasks import Tasks
 
 WEB_ROOT = Path(__file__).parent.parent.parent / "web"

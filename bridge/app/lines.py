@@ -7,14 +7,14 @@ import msgspec
 from bridge.api.faces.chirp.parties import App
 from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
-from bridge.line_settings import TEST_KEY, TEST_LINE, Line
 from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.directory import Shared
 from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundMode, LineConfig
-from bridge.settings import (
+from bridge.settings.line import TEST_KEY, TEST_LINE, Line
+from bridge.settings.model import (
     DEMO_AI_KEY,
     DEMO_AI_LINE,
     DEMO_AI_NUMBER,

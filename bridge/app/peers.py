@@ -14,7 +14,7 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
-from bridge.settings import (
+from bridge.settings.model import (
     Settings,
 )
 

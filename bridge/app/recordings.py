@@ -14,7 +14,7 @@ from bridge.net.storage import Account, Bucket
 from bridge.node.announcement import Announcement, beep
 from bridge.node.recording import Recordings
 from bridge.node.recording_rules import RecordingRules
-from bridge.settings import Settings
+from bridge.settings.model import Settings
 
 CONSENT_FILE = "consent.wav"
 """The beep, below the data folder."""

@@ -35,7 +35,6 @@ from bridge.net.guard import Guard, read_address
 from bridge.net.http import Http
 from bridge.net.interfaces import Interfaces
 from bridge.net.resolver import Dns
-from bridge.net_settings import networks
 from bridge.node.digits import Digits
 from bridge.node.playback import Playbacks
 from bridge.node.streams import Streams
@@ -43,7 +42,8 @@ from bridge.providers.base import Providers
 from bridge.providers.cloud.lines import cloud_provider
 from bridge.providers.gateway import memory
 from bridge.providers.gateway.provider import GatewayProvider
-from bridge.settings import Limits, Settings
+from bridge.settings.model import Limits, Settings
+from bridge.settings.net import networks
 from bridge.tasks import Tasks
 
 

@@ -12,7 +12,7 @@ from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.net.resolver import Dns
 from bridge.providers.cloud.lines import graph_of
-from bridge.settings import Settings, WhatsApp
+from bridge.settings.model import Settings, WhatsApp
 
 ICONS: Final = ("DEFAULT", "DISABLE_ALL")
 

@@ -14,7 +14,7 @@ from bridge.net.graph import Graph
 from bridge.net.http import Http
 from bridge.net.resolver import Dns, LookupFailed
 from bridge.net.stun import reflexive_address, server_of
-from bridge.settings import Settings, port_range
+from bridge.settings.model import Settings, port_range
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 
 NOTHING: Final = b'{"object":"whatsapp_business_account","entry":[]}'

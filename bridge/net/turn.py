@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Final, NotRequired, TypedDict
 
-from bridge.settings import Turn
+from bridge.settings.model import Turn
 
 NAME_BYTES: Final = 8
 """Random bytes in each user name."""

@@ -24,7 +24,7 @@ from bridge.net.database import Database
 from bridge.net.deliveries import Callback
 from bridge.net.event_store import Numbered
 from bridge.node.event_trace import trace
-from bridge.settings import Events as Keeping
+from bridge.settings.model import Events as Keeping
 from bridge.wire.notice import Notice
 from bridge.wire.webhook import Style
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.http_settings import Admin
-from bridge.settings import Data, Limits, Line
+from bridge.settings.http import Admin
+from bridge.settings.model import Data, Limits, Line
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import nodes as nodes

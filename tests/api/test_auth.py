@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.settings import Limits, Line
+from bridge.settings.model import Limits, Line
 from tests.support.inprocess import running, settings
 
 pytestmark = pytest.mark.usefixtures("nodes")

@@ -7,7 +7,7 @@ from aiohttp import ClientPayloadError
 
 from bridge.api import events as events_module
 from bridge.api.keys import EVENTS
-from bridge.settings import Line
+from bridge.settings.model import Line
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import one_node_only

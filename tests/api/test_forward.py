@@ -9,7 +9,7 @@ from bridge.api.keys import DIRECTORY
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import node_socket_path
 from bridge.node.directory import FAR_FEWER
-from bridge.settings import Http, Limits
+from bridge.settings.model import Http, Limits
 from bridge.wire.call_id import chirp, wavix
 from tests.support.forwarding import LARGE, NEVER, SECOND, Owner, data, dial, listed, post
 from tests.support.inprocess import KEY, settings, with_limits

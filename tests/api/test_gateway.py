@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bridge.settings import Line, WhatsApp
+from bridge.settings.model import Line, WhatsApp
 from tests.support.gateway_double import TOKEN, ZuckZapGoDouble
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.app.build import WEB_ROOT
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving
 from tests.support.waiting import until

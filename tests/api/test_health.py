@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridge.settings import Http, Line
+from bridge.settings.model import Http, Line
 from tests.support.inprocess import running, settings
 
 pytestmark = pytest.mark.usefixtures("nodes")

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.api.keys import LINES
 from bridge.call.model import LineName
-from bridge.settings import Line
+from bridge.settings.model import Line
 from tests.support.inprocess import KEY, running, settings
 from tests.support.two_nodes import two_nodes
 

@@ -6,7 +6,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from bridge.settings import Http
+from bridge.settings.model import Http
 from tests.support.inprocess import KEY, running, settings
 from tests.support.pcm_client import pcm_client, url_of
 from tests.support.waiting import until

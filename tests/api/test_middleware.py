@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from aiohttp import WSMsgType
 
-from bridge.settings import Http
+from bridge.settings.model import Http
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until_answer
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
 
-from bridge.settings import Data, Net
+from bridge.settings.model import Data, Net
 from tests.support.inprocess import KEY, running, settings
 from tests.support.sound_files import gsm_wav, write
 from tests.support.waiting import until

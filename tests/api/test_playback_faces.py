@@ -9,7 +9,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
 
-from bridge.settings import Data, Net
+from bridge.settings.model import Data, Net
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
 from tests.support.speech_compare import tone

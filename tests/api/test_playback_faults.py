@@ -11,7 +11,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
 
-from bridge.settings import Data, Media, Net
+from bridge.settings.model import Data, Media, Net
 from tests.net.test_guard import CLOSED, NO_URLS
 from tests.support.decoder_processes import decoders
 from tests.support.inprocess import KEY, running, settings

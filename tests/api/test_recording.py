@@ -9,7 +9,7 @@ import pytest
 from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId, LineName
-from bridge.settings import Data
+from bridge.settings.model import Data
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until, until_answer
 

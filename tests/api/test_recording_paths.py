@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridge.settings import Data
+from bridge.settings.model import Data
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
 

@@ -12,7 +12,7 @@ from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId
 from bridge.errors import SettingsError
 from bridge.node.announcement import beep
-from bridge.settings import Data, Recording
+from bridge.settings.model import Data, Recording
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until

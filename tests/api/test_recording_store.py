@@ -7,7 +7,7 @@ import pytest
 
 from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
-from bridge.settings import S3, Data, Recording
+from bridge.settings.model import S3, Data, Recording
 from tests.support import s3
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings

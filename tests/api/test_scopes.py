@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.settings import Http, Line, Metrics, WhatsApp
+from bridge.settings.model import Http, Line, Metrics, WhatsApp
 from tests.support.inprocess import running, settings
 
 LINE = {"token": "the-key-of-the-line-sales"}

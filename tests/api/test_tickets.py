@@ -7,7 +7,7 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from bridge.api.keys import TICKETS
-from bridge.settings import Line
+from bridge.settings.model import Line
 from bridge.wire import call_id as spelling
 from tests.support.inprocess import running, settings, with_limits
 from tests.support.offers import ANSWERABLE, offer

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bridge.call.model import EndReason
-from bridge.settings import Line
+from bridge.settings.model import Line
 from tests.support.inprocess import KEY, running, with_limits
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until

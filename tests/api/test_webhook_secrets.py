@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from bridge.wire.signature import standard
 from tests.support.inprocess import running, settings
 from tests.support.receiver import Taken, receiving

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from bridge.api.keys import DATABASE
-from bridge.settings import Line, Net
+from bridge.settings.model import Line, Net
 from bridge.wire.signature import PREFIX
 from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving

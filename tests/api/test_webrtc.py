@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from aiortc.sdp import SessionDescription
 
-from bridge.settings import Line, Rtc
+from bridge.settings.model import Line, Rtc
 from tests.support.inprocess import free_udp_ports, running, settings
 from tests.support.offers import ANSWERABLE, REFUSED, offer
 from tests.support.waiting import until

@@ -8,9 +8,9 @@ from bridge.agent.talk_settings import TalkSettings
 from bridge.api.keys import AGENTS
 from bridge.app.agents import ways_of
 from bridge.call.model import LineName
-from bridge.line_settings import Agent, Line
 from bridge.node.agent import AgentSettings
 from bridge.node.lines import LineConfig
+from bridge.settings.line import Agent, Line
 from tests.support.inprocess import running, settings
 
 FIELDS = [field for field in msgspec.structs.fields(Agent) if field.name != "voices"]

@@ -10,7 +10,7 @@ from bridge.app.lines import (
 )
 from bridge.call.model import LineName
 from bridge.node.lines import InboundMode
-from bridge.settings import Line, Settings, WhatsApp
+from bridge.settings.model import Line, Settings, WhatsApp
 
 CHOSEN = Settings(lines={"sales": Line(keys=["a", "b"], numbers=["4930123"])})
 

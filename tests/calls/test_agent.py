@@ -8,7 +8,7 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.legs.agent import AgentLeg
-from bridge.settings import Agent, Net
+from bridge.settings.model import Agent, Net
 from tests.support.inprocess import KEY, Client, running, settings
 from tests.support.provider_double import providing, tone_wav
 from tests.support.two_nodes import one_node_only

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bridge.api.keys import DATABASE
-from bridge.settings import Data, Line, WhatsApp
+from bridge.settings.model import Data, Line, WhatsApp
 from tests.support.event_stream import listening
 from tests.support.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
 from tests.support.inprocess import Client, one_node, running, settings

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.api.keys import DATABASE, SIBLINGS
 from bridge.app.build import NodePosition
-from bridge.settings import Data
+from bridge.settings.model import Data
 from tests.calls.test_cloud import cloud_line, until_async
 from tests.support import two_nodes as support
 from tests.support.graph_double import USER, DoubleCall, GraphDouble

@@ -13,7 +13,7 @@ import bridge
 from bridge.api.cloud import WHATSAPP
 from bridge.api.keys import DATABASE
 from bridge.call.model import EndReason
-from bridge.settings import Limits, Rtc
+from bridge.settings.model import Limits, Rtc
 from tests.calls.test_cloud import World, cloud_line, is_state, until_async, world
 from tests.support.graph_double import USER, DoubleCall, GraphDouble
 from tests.support.graph_webhooks import terminate_value

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bridge.settings import Line, Net
+from bridge.settings.model import Line, Net
 from tests.support import server as servers
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings

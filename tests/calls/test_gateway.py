@@ -8,7 +8,7 @@ import pytest
 
 from bridge.call.model import EndReason
 from bridge.providers.gateway import follower as node_gateway
-from bridge.settings import Line, WhatsApp
+from bridge.settings.model import Line, WhatsApp
 from tests.support.gateway_double import DOUBLES, SESSION, TOKEN
 from tests.support.inprocess import running, settings
 from tests.support.speech_compare import likeness, tone

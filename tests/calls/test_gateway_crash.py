@@ -9,7 +9,7 @@ from bridge.api.gateway import GATEWAY
 from bridge.api.keys import MANAGER
 from bridge.call.model import LineName
 from bridge.providers.gateway import follower
-from bridge.settings import Limits
+from bridge.settings.model import Limits
 from tests.calls.test_gateway import NUMBER, gone, line
 from tests.support import server as servers
 from tests.support.gateway_double import DOUBLES, SESSION, TOKEN

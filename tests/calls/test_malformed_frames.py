@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from bridge.call.model import LegKind
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 from tests.support.pcm_client import pcm_client, url_of
 from tests.support.raw_socket import (

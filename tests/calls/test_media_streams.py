@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from bridge.wire.media_format import Encoding, MediaFormat, decode, encode
 from tests.support.inprocess import running, settings
 from tests.support.speech_compare import align, clearness

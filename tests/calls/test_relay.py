@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from bridge.settings import Media
+from bridge.settings.model import Media
 from tests.support.inprocess import running, settings
 from tests.support.light_peer import DIGITS, LightPeer
 from tests.support.opus_packets import encode

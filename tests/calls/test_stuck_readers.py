@@ -16,7 +16,7 @@ import pytest
 
 from bridge.legs import socket
 from bridge.media import outbound_queue
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 from tests.support.pcm_client import PcmClient, pcm_client, url_of
 from tests.support.raw_socket import BINARY, TEXT, RawSocket, raw_client, raw_server

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.cli.whatsapp import _line, _run, add_arguments, calling
 from bridge.errors import SettingsError
-from bridge.settings import Line, Settings, WhatsApp
+from bridge.settings.model import Line, Settings, WhatsApp
 from tests.calls.test_cloud import cloud_line
 from tests.support.graph_double import GraphDouble
 from tests.support.inprocess import settings

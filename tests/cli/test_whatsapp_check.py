@@ -16,7 +16,7 @@ from bridge.net import stun
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.providers.cloud.lines import graph_of
-from bridge.settings import Line, Rtc, Settings
+from bridge.settings.model import Line, Rtc, Settings
 from tests.calls.test_cloud import World, cloud_line, world
 from tests.net.test_stun import server as stun_server
 from tests.support.inprocess import free_udp_ports

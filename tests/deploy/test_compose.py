@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.settings import load
+from bridge.settings.model import load
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SECRETS = "/run/secrets/"

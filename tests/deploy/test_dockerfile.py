@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings import load
+from bridge.settings.model import load
 from tests.support.machine import free_port
 
 PROJECT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.settings import Http, Line
+from bridge.settings.model import Http, Line
 from tests.support.inprocess import Client, running, settings
 from tests.support.nginx import NAME, running_nginx
 from tests.support.signalling import HttpExchange

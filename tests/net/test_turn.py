@@ -6,7 +6,7 @@ import pytest
 from aioice import stun
 
 from bridge.net.turn import ice_configuration, timed_credentials, turn_state
-from bridge.settings import Rtc, Turn, TurnServer
+from bridge.settings.model import Rtc, Turn, TurnServer
 from tests.support.coturn import running_coturn
 from tests.support.machine import own_address
 from tests.support.turn_client import TurnClient

@@ -9,7 +9,7 @@ from bridge.call.model import CallId, LineName
 from bridge.call.notices import CallEvent
 from bridge.errors import SettingsError
 from bridge.node.decision import DecisionDefault, DecisionRule, Decisions
-from bridge.settings import Line, check
+from bridge.settings.model import Line, check
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import nodes as nodes

@@ -23,7 +23,7 @@ from bridge.net import digit_events, event_store
 from bridge.net.database import Database
 from bridge.node import events as events_module
 from bridge.node.events import EventLog
-from bridge.settings import Events as Keeping
+from bridge.settings.model import Events as Keeping
 
 SALES, OTHER = LineName("sales"), LineName("other")
 

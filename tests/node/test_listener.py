@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from typing_extensions import override
 
+from bridge.cli.lan import on_lan
 from bridge.errors import SettingsError
-from bridge.lan import on_lan
 from bridge.metrics.registry import Metrics
 from bridge.net.connections import Connections
 from bridge.node.listener import Listeners, open_listeners
-from bridge.settings import Data, Settings
+from bridge.settings.model import Data, Settings
 from tests.support.machine import free_port
 from tests.support.waiting import until
 

@@ -14,7 +14,7 @@ from bridge.call.routing import Heard, Hears
 from bridge.errors import InvalidState, LimitExceeded, StorageFull
 from bridge.node.capacity import LEGS_PER_CALL
 from bridge.node.recording import KINDS
-from bridge.settings import Data, Recording
+from bridge.settings.model import Data, Recording
 from tests.support.decoder_processes import decoders
 from tests.support.event_stream import listening
 from tests.support.fake_leg import FakeLeg

@@ -4,7 +4,7 @@ import ifaddr
 import msgspec
 import pytest
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 
 INTERFACE = "93.184.215.10"

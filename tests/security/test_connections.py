@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.settings import Limits, Line, Net
+from bridge.settings.model import Limits, Line, Net
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
 

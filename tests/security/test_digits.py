@@ -5,7 +5,7 @@ import asyncio
 from bridge.api.keys import EVENTS
 from bridge.call.model import LegId
 from bridge.node import events
-from bridge.settings import Events
+from bridge.settings.model import Events
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.light_peer import LightPeer

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bridge.api.keys import DATABASE
-from bridge.settings import Data, Line
+from bridge.settings.model import Data, Line
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
 from tests.support.wav import wav_file

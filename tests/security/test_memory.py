@@ -3,7 +3,7 @@
 import tracemalloc
 from typing import Any
 
-from bridge.settings import Limits, Line
+from bridge.settings.model import Limits, Line
 from tests.support.inprocess import KEY, running, settings
 
 CALLS = 25

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.api.cloud import WHATSAPP
 from bridge.providers.cloud.inbox import HELD_CALLS
-from bridge.settings import Line, Net, WhatsApp
+from bridge.settings.model import Line, Net, WhatsApp
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 from tests.support.graph_double import TOKEN, USER, GraphDouble
 from tests.support.graph_webhooks import BUSINESS, NUMBER_ID, SECRET

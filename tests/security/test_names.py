@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.net import resolver
 from bridge.net.dns_limits import MAX_AT_ONCE
-from bridge.settings import Line, Net, WhatsApp
+from bridge.settings.model import Line, Net, WhatsApp
 from tests.support.dns_server import dns_server
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until

@@ -5,7 +5,7 @@ import pytest
 
 from bridge.api.keys import DIRECTORY
 from bridge.net.directory import FOLDER
-from bridge.settings import Line
+from bridge.settings.model import Line
 from tests.support.forwarding import NEVER, dial
 from tests.support.inprocess import KEY, settings
 from tests.support.raw_http import typed

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from multidict import CIMultiDict
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until
 

@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.api.large_bodies import LARGE
 from bridge.call.model import LineName
-from bridge.settings import Limits, Line, Rtc
+from bridge.settings.model import Limits, Line, Rtc
 from tests.support.inprocess import KEY, free_udp_ports, running, settings
 from tests.support.offers import offer as sdp_offer
 from tests.support.raw_http import typed

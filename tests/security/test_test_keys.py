@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.settings import Line, Net, WhatsApp
+from bridge.settings.model import Line, Net, WhatsApp
 from tests.support.event_stream import EventStream
 from tests.support.inprocess import running
 from tests.support.receiver import receiving

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aioice import stun
 
-from bridge.settings import Turn
+from bridge.settings.model import Turn
 from tests.support.coturn import running_coturn
 from tests.support.inprocess import running, settings
 from tests.support.machine import own_address

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from bridge.api import cloud
-from bridge.settings import Limits
+from bridge.settings.model import Limits
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 from tests.calls.test_cloud import world
 from tests.support.graph_double import SECRET

@@ -14,7 +14,7 @@ from bridge.api.keys import PORTS
 from bridge.app.build import Bridge, build
 from bridge.rtc.ice import Timeouts as RetryPolicy
 from bridge.rtc.ports import PortPool
-from bridge.settings import Data, Limits, Rtc, Settings, Simulator
+from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.described import Described
 from tests.support.signalling import HttpExchange
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.lan import on_lan
-from bridge.settings import Data, Settings
+from bridge.cli.lan import on_lan
+from bridge.settings.model import Data, Settings
 from tests.support.machine import free_port
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx" / "bridge.conf"

@@ -17,7 +17,7 @@ from bridge.app.build import Bridge, NodePosition, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
 from bridge.rtc.ice import Timeouts as RetryPolicy
-from bridge.settings import Data, Rtc, Settings
+from bridge.settings.model import Data, Rtc, Settings
 from tests.support import inprocess
 from tests.support.described import Described
 from tests.support.inprocess import Client, free_udp_ports, settings

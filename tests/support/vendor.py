@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bridge.settings import Line, Settings
+from bridge.settings.model import Line, Settings
 from tests.support.inprocess import settings
 
 SALES, TEST, OTHER = "sk_live_app_sales", "sk_test_app_sales", "sk_live_app_other"

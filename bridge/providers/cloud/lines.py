@@ -10,7 +10,7 @@ from bridge.net.graph import Graph, GraphAccess
 from bridge.net.http import Http
 from bridge.providers.cloud.live import CloudLine
 from bridge.providers.cloud.provider import CloudProvider
-from bridge.settings import WhatsApp
+from bridge.settings.model import WhatsApp
 
 
 def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:

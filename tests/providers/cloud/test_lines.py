@@ -5,7 +5,7 @@ from bridge.net.database import Database
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.providers.cloud.lines import announcements, cloud_provider
-from bridge.settings import WhatsApp
+from bridge.settings.model import WhatsApp
 
 
 async def test_each_line_has_its_number_and_secrets(tmp_path):

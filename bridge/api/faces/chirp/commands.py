@@ -15,9 +15,9 @@ from bridge.call.parties import WEBRTC, WHATSAPP
 from bridge.call.routing import Heard
 from bridge.errors import BridgeError, InvalidRequest, InvalidState, LegNotFound, Unsupported
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
-from bridge.line_settings import TEST_KEY
 from bridge.media.files import MP4, OGG, WAV, WEBM
 from bridge.node.manager import Manager
+from bridge.settings.line import TEST_KEY
 from bridge.wire.call_id import chirp
 
 MAX_REASON: Final = 500

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.settings import Limits, Line, WhatsApp
+from bridge.settings.model import Limits, Line, WhatsApp
 from tests.support.inprocess import running
 from tests.support.speech_compare import tone
 from tests.support.stock_peer import StockPeer

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.call.model import State
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running
 from tests.support.offers import offer
 from tests.support.speech_compare import tone

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running
 from tests.support.receiver import receiving
 from tests.support.signalling import HttpExchange

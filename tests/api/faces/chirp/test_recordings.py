@@ -9,7 +9,7 @@ import pytest
 from bridge.api.keys import RECORDINGS
 from bridge.api.recording_files import LINK_SECONDS
 from bridge.audio.wav import parse_wav
-from bridge.settings import Data, Http, Net
+from bridge.settings.model import Data, Http, Net
 from tests.support.inprocess import running
 from tests.support.receiver import receiving
 from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines

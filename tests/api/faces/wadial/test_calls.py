@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bridge.settings import Limits
+from bridge.settings.model import Limits
 from tests.support.inprocess import running
 from tests.support.stock_peer import StockPeer
 from tests.support.vendor import (

@@ -5,7 +5,7 @@ from aiohttp import FormData
 
 from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
-from bridge.settings import Data, Line, Recording
+from bridge.settings.model import Data, Line, Recording
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
 from tests.support.pcm_client import pcm_client

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.settings import Line
+from bridge.settings.model import Line
 from tests.support.inprocess import running, settings
 from tests.support.offers import ANSWERABLE, offer
 from tests.support.two_nodes import nodes as nodes

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from bridge.settings import Limits, Net
+from bridge.settings.model import Limits, Net
 from tests.support.inprocess import running, settings
 from tests.support.stream_customer import customer_server
 from tests.support.vendor import two_lines

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 from tests.support.provider_double import tone_wav
 from tests.support.receiver import receiving

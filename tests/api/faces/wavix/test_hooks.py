@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.inprocess import running
 from tests.support.receiver import receiving
 from tests.support.vendor import ECHO, OTHER, SALES, two_lines

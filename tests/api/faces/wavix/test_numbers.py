@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.settings import Line, Net
+from bridge.settings.model import Line, Net
 from tests.support.inprocess import running
 from tests.support.receiver import receiving
 from tests.support.vendor import ECHO, NUMBER, OTHER, SALES, Vendor, two_lines

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge.audio.wav import parse_wav
-from bridge.settings import Data
+from bridge.settings.model import Data
 from tests.support.inprocess import running
 from tests.support.vendor import NUMBER, OTHER, SALES, TALKS, two_lines
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.media import stream_link
-from bridge.settings import Net
+from bridge.settings.model import Net
 from tests.support.event_stream import EventStream
 from tests.support.inprocess import running
 from tests.support.machine import free_port

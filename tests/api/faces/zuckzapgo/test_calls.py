@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bridge.settings import Line
+from bridge.settings.model import Line
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import nodes as nodes
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.line_settings import Section
-from bridge.net_settings import networks
+from bridge.settings.line import Section
+from bridge.settings.net import networks
 
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_KEY_CHARACTERS: Final = 20

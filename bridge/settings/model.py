@@ -12,19 +12,19 @@ from typing import Any, Literal
 
 import msgspec
 
-from bridge.environment import place
 from bridge.errors import SettingsError
-from bridge.http_settings import Admin as Admin
-from bridge.http_settings import Http as Http
-from bridge.http_settings import Metrics as Metrics
-from bridge.http_settings import check_http, check_keys
-from bridge.http_settings import is_loopback as is_loopback
-from bridge.line_settings import TEST_LINE, Section, check_agent, check_whatsapp
-from bridge.line_settings import Agent as Agent
-from bridge.line_settings import Line as Line
-from bridge.line_settings import WhatsApp as WhatsApp
-from bridge.net_settings import Net as Net
-from bridge.net_settings import check_net
+from bridge.settings.environment import place
+from bridge.settings.http import Admin as Admin
+from bridge.settings.http import Http as Http
+from bridge.settings.http import Metrics as Metrics
+from bridge.settings.http import check_http, check_keys
+from bridge.settings.http import is_loopback as is_loopback
+from bridge.settings.line import TEST_LINE, Section, check_agent, check_whatsapp
+from bridge.settings.line import Agent as Agent
+from bridge.settings.line import Line as Line
+from bridge.settings.line import WhatsApp as WhatsApp
+from bridge.settings.net import Net as Net
+from bridge.settings.net import check_net
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bridge.settings import DEMO_LINE, Line, Settings, is_loopback
+from bridge.settings.model import DEMO_LINE, Line, Settings, is_loopback
 
 VALID_DAYS = 30
 FOLDER = "lan"

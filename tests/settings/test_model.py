@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from bridge.errors import SettingsError
-from bridge.settings import Settings, is_loopback, load, port_range
+from bridge.settings.model import Settings, is_loopback, load, port_range
 
-EXAMPLE = Path(__file__).parents[1] / "deploy" / "bridge.example.toml"
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "bridge.example.toml"
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Settings out of files that the environment names; tests/test_settings.py has the rest."""
+"""Settings out of files that the environment names; tests/settings/test_model.py has the rest."""
 
 import pytest
 
 from bridge.errors import SettingsError
-from bridge.settings import load
+from bridge.settings.model import load
 
 
 @pytest.fixture

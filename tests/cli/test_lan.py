@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.lan import invitation, on_lan
-from bridge.settings import Data, Line, Settings, check
+from bridge.cli.lan import invitation, on_lan
+from bridge.settings.model import Data, Line, Settings, check
 
 ADDRESS = "192.0.2.7"
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.line_settings import Section
+from bridge.settings.line import Section
 
 
 class Net(Section, frozen=True):

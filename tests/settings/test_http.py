@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.settings import load
-from tests.test_settings import refusal
+from bridge.settings.model import load
+from tests.settings.test_model import refusal
 
 LONG = "a-key-of-twenty-characters-or-more"
 EXPOSED = [
