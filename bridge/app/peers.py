@@ -6,10 +6,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.audio import opus
+from bridge.audio import libopus, opus
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.legs.webrtc import PeerFactory
-from bridge.rtc import libopus
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from bridge.audio.encoder_level import NORMAL, EncoderBudget, EncoderLevel, choose, parse_bitrate
 from bridge.audio.frame import FRAME_BYTES
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Application, Encoder, load
 from bridge.audio.opus_packet import has_fec
-from bridge.rtc.libopus import candidates
 from tests.support.voices import words
 
 BITRATES = st.one_of(st.none(), st.integers(0, 600_000))

@@ -4,9 +4,9 @@ import pytest
 from bridge.audio.encoder_level import NORMAL, choose
 from bridge.audio.encoding import Encoding
 from bridge.audio.frame import FRAME_BYTES
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Decoder, Encoder, load
 from bridge.audio.opus_packet import has_fec
-from bridge.rtc.libopus import candidates
 from tests.support.voices import words
 
 PROTECTED = choose(None, expected_loss=10)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from bridge.audio.encoder_level import NORMAL, choose
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, load
 from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
-from bridge.rtc.libopus import candidates
 
 FEC = EncoderSettings(Application.VOIP, bitrate=32_000, complexity=5, fec=True, expected_loss=20)
 

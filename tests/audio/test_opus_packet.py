@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, load
 from bridge.audio.opus_packet import duration, has_fec
 from bridge.errors import RemoteProtocolError
-from bridge.rtc.libopus import candidates
 
 OPUS = load(candidates())
 DECODER = Decoder(OPUS)

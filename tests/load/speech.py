@@ -17,9 +17,9 @@ import numpy as np
 import uvloop
 
 from bridge.audio.encoder_level import choose
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, load
 from bridge.audio.opus_packet import has_fec
-from bridge.rtc.libopus import candidates
 from tests.load.callers import caller
 from tests.support.impairment import Impairment
 from tests.support.light_peer import Arrival, LightPeer

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import load
-from bridge.rtc.libopus import candidates
 from tests.load.speech import SENDER, alone, encode, play
 from tests.support.light_peer import Arrival
 from tests.support.opus_packets import FRAME

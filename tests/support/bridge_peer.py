@@ -13,10 +13,10 @@ from aiortc.sdp import SessionDescription
 from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Opus, load
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
-from bridge.rtc.libopus import candidates
 from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.transport import PeerConfig, Transport

@@ -6,10 +6,10 @@ import numpy as np
 
 from bridge.audio.encoder_level import NORMAL
 from bridge.audio.frame import Frame
+from bridge.audio.libopus import candidates
 from bridge.audio.opus import Encoder, EncoderSettings, load
 from bridge.audio.silence import SilencePackets
 from bridge.call.model import ReceivedAudio, SentAudio
-from bridge.rtc.libopus import candidates
 from bridge.rtp.session import RtpSession, StreamStart
 from bridge.wire.rtp import RtpPacket, parse_packet
 from bridge.wire.sdp import RemoteAudio

@@ -1,8 +1,8 @@
 import importlib.util
 from importlib.machinery import ModuleSpec
 
+from bridge.audio.libopus import SYSTEM_NAME, candidates
 from bridge.audio.opus import load
-from bridge.rtc.libopus import SYSTEM_NAME, candidates
 
 
 def test_the_bundled_library_is_tried_before_the_systems():
