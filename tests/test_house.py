@@ -33,7 +33,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/call/commands.py": "records without behaviour",
     "bridge/call/ends.py": "protocols",
     "bridge/call/events.py": "records without behaviour",
-    "bridge/call/model.py": "records without behaviour",
     "bridge/errors.py": "a tree of classes without behaviour",
     "bridge/media/sandbox.py": "tests/security/test_media_sandbox.py breaks out of it in vain",
     "bridge/media/encode.py": "run as a process by tests/media/test_encoder.py",

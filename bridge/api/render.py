@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
-from bridge.call.model import CallRecord, LegFigures, LegKind, ReplyTiming, State
+from bridge.call.model import CallRecord, LegFigures, ReplyTiming, State
 from bridge.call.parties import parties_of
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
@@ -111,7 +111,7 @@ def _timeline(leg: LegQuality, since: float) -> dict[str, Any]:
         "received": {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
         "sent": {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
     }
-    if leg.kind is LegKind.AGENT:
+    if leg.last.replies is not None:
         replies = [(reply.at - leg.began, reply) for reply in leg.last.replies]
         told["replies"] = [_reply(at, reply) for at, reply in replies if at >= since]
     return told
@@ -134,7 +134,6 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
     expected = received.packets + received.lost
     loss = received.lost / expected if expected else 0.0
     trip = figures.round_trip_seconds
-    rtp = leg.kind is LegKind.WEBRTC
     rated = estimate(
         loss=loss, delay=(trip or 0.0) / 2 + CODEC_DELAY_SECONDS, jitter=received.jitter_seconds
     )
@@ -144,7 +143,7 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
         "party": leg.party.value,
         "road": leg.road.value if leg.road else None,
         "roundTripMs": None if trip is None else round(trip * 1000, 1),
-        "mos": round(rated.mos, 2) if rtp and received.packets else None,
+        "mos": round(rated.mos, 2) if leg.kind.traits.carries_rtp and received.packets else None,
         "received": {
             "packets": received.packets,
             "bytes": received.bytes,

@@ -59,8 +59,8 @@ class _Party:
     """The source's buffer, while a clocked sink hears it."""
     deferred: Deferred = field(default_factory=Deferred)
     """What comes for the buffer while the bus is served seldom."""
-    patient: bool = False
-    """Whether the sink can wait for what it hears."""
+    batched: bool = False
+    """Whether the sink can be served by `catch_up`."""
     lowers: float = 1.0
     """The gain that the source leaves to voices beside it."""
     lowered: bool = True
@@ -90,7 +90,7 @@ class Bus:
         """Whom `tick` pulls."""
         self._served: list[tuple[_Party, tuple[LegId, int]]] = []
         """Whom it serves, and the timeline of each one's frames."""
-        self._patient = False
+        self._batched = False
         """Whether all these can wait, and `catch_up` serves them."""
         self._rising = False
         """Whether somebody is on the clock only until voices are back."""
@@ -105,7 +105,7 @@ class Bus:
         """How often, and by what, sinks are to be served."""
         if not self._served:
             return Cadence.NEVER
-        return Cadence.BATCHED if self._patient else Cadence.EVERY_FRAME
+        return Cadence.BATCHED if self._batched else Cadence.EVERY_FRAME
 
     @property
     def late(self) -> int:
@@ -134,7 +134,7 @@ class Bus:
         source: Source,
         sink: Sink,
         *,
-        patient: bool = False,
+        batched: bool = False,
         lowers: float = 1.0,
         lowered: bool = True,
     ) -> None:
@@ -144,12 +144,12 @@ class Bus:
             leg_id: unique on the bus.
             source: what it says.
             sink: what it hears.
-            patient: whether it can wait for what it hears; `catch_up` gives that later.
+            batched: whether `catch_up` may serve it, late and many frames at once.
             lowers: the gain, 0 to 1, of the voices that are heard beside it while it speaks.
             lowered: whether it is such a voice itself; one that lowers others never is.
         """
         self._parties[leg_id] = _Party(
-            source, sink, patient=patient, lowers=lowers, lowered=lowered and lowers == 1.0
+            source, sink, batched=batched, lowers=lowers, lowered=lowered and lowers == 1.0
         )
 
     def leave(self, leg_id: LegId, now: float) -> None:
@@ -212,7 +212,7 @@ class Bus:
 
     def catch_up(self, now: float) -> None:
         """Do in one go what `tick` would have done every 20 ms, where all who hear can wait."""
-        if not self._patient or self._due > now:
+        if not self._batched or self._due > now:
             return
         ticks = [max(self._due, now - MAX_CATCH_UP)]
         while (due := ticks[-1] + FRAME_SECONDS) <= now:
@@ -264,16 +264,16 @@ class Bus:
         self._served = [(party, (leg_id, party.epoch)) for leg_id, party in clocked]
         ducked = [party for _, party in clocked if party.ducking is not None]
         self._rising = any(self._gain(party) == 1.0 for party in ducked)
-        before, self._patient = (
-            self._patient,
+        before, self._batched = (
+            self._batched,
             bool(clocked)
             and not ducked
-            and all(party.patient for _, party in clocked)
+            and all(party.batched for _, party in clocked)
             and all(party.source.timed for _, party in self._spoken),
         )
-        if self._patient and not before:
+        if self._batched and not before:
             self._due = now + FRAME_SECONDS
-        elif before and not self._patient:
+        elif before and not self._batched:
             for party in self._parties.values():
                 party.deferred.release(party.playout, now)
 
@@ -333,7 +333,7 @@ class Bus:
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
-            takers.append(party.deferred.push if self._patient else party.playout.push)
+            takers.append(party.deferred.push if self._batched else party.playout.push)
         relayed = [other for other in hearers if self._choose_road(other) is DeliveryPath.RELAY]
         relay = _Relay(relayed, lambda: self._connect(leg_id, party)) if relayed else None
         party.source.attach(_fan_out(takers), relay)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from bridge.call.leg_record import LegRecord
-from bridge.call.model import LegKind, Party
 
 
 class Company:
@@ -21,7 +20,7 @@ class Company:
 
     def joined(self, leg: LegRecord) -> None:
         """Take note of a leg that came."""
-        if leg.kind is LegKind.WEBRTC and leg.party is Party.NEAR:
+        if leg.may_return:
             self._had_browser = True
         if leg.uses_call:
             self.alone_since = None

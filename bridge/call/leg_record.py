@@ -40,12 +40,12 @@ class LegRecord:
     @property
     def is_person(self) -> bool:
         """Whether it is somebody on our side: in a browser, or at a telephone that joined."""
-        return self.party is Party.NEAR and self.kind is not LegKind.SOCKET
+        return self.party is Party.NEAR and self.kind.traits.person
 
     @property
     def may_return(self) -> bool:
         """Whether its party can connect again in its place: a near one in a browser."""
-        return self.kind is LegKind.WEBRTC and self.party is Party.NEAR
+        return self.party is Party.NEAR and self.kind.traits.browser
 
 
 class DepartedLegs:

@@ -2,16 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
-
-from bridge.call.model import LegKind
-
-CLASHING: Final = {
-    LegKind.RECORDER: (LegKind.SOCKET, LegKind.STREAM),
-    LegKind.SOCKET: (LegKind.RECORDER,),
-    LegKind.STREAM: (LegKind.RECORDER,),
-}
-"""Kinds that a call has one or the other of, where `CallLimits.exclusive` is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +23,3 @@ class CallLimits:
             ring_seconds=min(self.ring_seconds, ring_seconds or math.inf),
             talk_seconds=min(self.talk_seconds, talk_seconds or math.inf),
         )
-
-    def clashing(self, kind: LegKind) -> tuple[LegKind, ...]:
-        """Give the kinds of legs beside which a call may not have one of this kind."""
-        return CLASHING.get(kind, ()) if self.exclusive else ()

@@ -177,14 +177,14 @@ class CallMachine:
         Raises:
             InvalidState: the call is recorded and would be streamed, or the other way round.
         """
-        clashing = self._limits.clashing(kind)
-        if any(leg.kind in clashing for leg in self.legs.values()):
+        clashes = kind.traits.clashes_with
+        if self._limits.exclusive and any(clashes(leg.kind.traits) for leg in self.legs.values()):
             raise InvalidState("a call is recorded or streamed, not both (recording.exclusive)")
 
     def _add(self, event: events.LegAdded, now: float) -> list[Command]:
         if event.party is Party.FAR and self.far is not None:
             raise InvalidState("the call already has its far party")
-        if event.replaces and event.kind is LegKind.WEBRTC:
+        if event.replaces and event.kind.traits.browser:
             self._check_invited(event.owner)
             self.invited = None
         self.check_kind(event.kind)
@@ -225,7 +225,7 @@ class CallMachine:
         self.legs[event.leg_id] = leg
         if leg.party is not Party.FAR:
             return self._replace(leg, now) if leg.replaces and leg.connected else []
-        comes_by_connecting = leg.kind is LegKind.WEBRTC and self.state in UNANSWERED
+        comes_by_connecting = leg.kind.traits.browser and self.state in UNANSWERED
         if isinstance(event, events.LegConnected) and comes_by_connecting:
             return self._move(State.CONNECTING, now)
         return self._follow_table(event, now)
@@ -317,7 +317,7 @@ class CallMachine:
         far = self.far
         if far is None or self.answered_at is None:
             raise InvalidState(f"digits need an answered call; this one is {self.state}")
-        if not far.kind.takes_digits:
+        if not far.kind.traits.takes_digits:
             raise Unsupported("digits cannot be sent on this line: gateway engines take none")
         return [SendDigits(far.leg_id, digits)]
 
@@ -369,7 +369,5 @@ def _closable(leg: LegRecord, request: events.CloseRequested) -> bool:
     if request.owner is not None and leg.owner != request.owner:
         return False
     if request.leg_id is None:
-        return leg.kind is LegKind.WEBRTC
-    return leg.leg_id == request.leg_id and (
-        leg.kind is LegKind.WEBRTC or leg.party is not Party.FAR
-    )
+        return leg.kind.traits.browser
+    return leg.leg_id == request.leg_id and (leg.kind.traits.browser or leg.party is not Party.FAR)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 CallId = NewType("CallId", str)
 """32 upper-case hexadecimal digits; the first two name the node that owns the call."""
@@ -67,7 +67,7 @@ class LegOwner:
 
 
 class LegKind(StrEnum):
-    """The kinds of leg, as they appear in metrics."""
+    """The kinds of leg, as they appear in metrics; `traits` says what each one is."""
 
     WEBRTC = "webrtc"
     SIMULATOR = "simulator"
@@ -80,9 +80,43 @@ class LegKind(StrEnum):
     AGENT = "agent"
 
     @property
-    def takes_digits(self) -> bool:
-        """Whether digits can be sent to such a leg at all; neither gateway dialect has a way to."""
-        return self is not LegKind.GATEWAY
+    def traits(self) -> "LegTraits":
+        """What every leg of the kind is."""
+        return LEG_TRAITS[self]
+
+
+@dataclass(frozen=True, slots=True)
+class LegTraits:
+    """What the rest of the bridge asks about a kind of leg."""
+
+    carries_rtp: bool = False
+    """Has a media port, and packet loss, jitter and MOS."""
+    browser: bool = False
+    """Answers by connecting, sends further offers, and may come back after it has left."""
+    person: bool = False
+    """Somebody who talks: in a browser, or at a telephone."""
+    takes_digits: bool = False
+    batched: bool = False
+    """Can be served many frames late and at once."""
+    exclusive: str = ""
+    """What a call has nothing else of where `recording.exclusive` is set; empty for legs that go with all."""
+
+    def clashes_with(self, other: "LegTraits") -> bool:
+        """Whether both cannot be in one call where `recording.exclusive` is set."""
+        return bool(self.exclusive and other.exclusive) and self.exclusive != other.exclusive
+
+
+LEG_TRAITS: Final[Mapping[LegKind, LegTraits]] = {
+    LegKind.WEBRTC: LegTraits(carries_rtp=True, browser=True, person=True, takes_digits=True),
+    LegKind.SIMULATOR: LegTraits(person=True, takes_digits=True),
+    LegKind.WHATSAPP: LegTraits(carries_rtp=True, person=True, takes_digits=True),
+    LegKind.GATEWAY: LegTraits(person=True),
+    LegKind.SOCKET: LegTraits(exclusive="streaming"),
+    LegKind.STREAM: LegTraits(exclusive="streaming"),
+    LegKind.PLAYBACK: LegTraits(),
+    LegKind.RECORDER: LegTraits(batched=True, exclusive="recording"),
+    LegKind.AGENT: LegTraits(),
+}
 
 
 class DeliveryPath(StrEnum):
@@ -191,8 +225,8 @@ class LegStatistics:
     """From the peer's last receiver report; None before the first."""
     discarded: dict[str, int] = field(default_factory=dict)
     """Datagrams that changed nothing, by reason (`metrics.node.DISCARD_REASONS`)."""
-    replies: tuple[ReplyTiming, ...] = ()
-    """Of an agent: its latest."""
+    replies: tuple[ReplyTiming, ...] | None = None
+    """The latest of an agent; None for every other leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +300,6 @@ class CallRecord:
     """Whether the far party hears none of the near ones."""
 
     @property
-    def transports(self) -> frozenset[LegKind]:
-        """The kinds of all legs that the call has or had."""
-        return frozenset(leg.kind for leg in self.legs)
+    def has_browser(self) -> bool:
+        """Whether a browser is or was in the call."""
+        return any(leg.kind.traits.browser for leg in self.legs)

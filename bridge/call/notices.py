@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bridge.call.model import CallId, CallRecord, LegKind, LineName
+from bridge.call.model import CallId, CallRecord, LineName
 from bridge.call.parties import parties_of
 from bridge.wire import metadata
 from bridge.wire.notice import Call, Notice
@@ -65,5 +65,5 @@ def _call(record: CallRecord) -> Call:
         ended_at=record.ended_at,
         seconds=record.seconds,
         muted=record.muted,
-        browser=LegKind.WEBRTC in record.transports,
+        browser=record.has_browser,
     )

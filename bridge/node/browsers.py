@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bridge.call import events
-from bridge.call.model import LegId, LegKind, LegOwner, LineName, Party
+from bridge.call.model import LegId, LegOwner, LineName, Party
 from bridge.call.shares import Shares
 from bridge.errors import Forbidden, LegNotFound
 from bridge.legs.webrtc import WebRtcLeg
@@ -13,9 +13,6 @@ from bridge.log import about
 from bridge.node.capacity import check_room
 from bridge.node.manager import Manager, new_leg_id
 from bridge.node.runner import CallRunner
-
-ON_PORTS = frozenset({LegKind.WEBRTC, LegKind.WHATSAPP})
-"""Kinds of leg that have a media port each."""
 
 
 class Browsers:
@@ -112,7 +109,7 @@ class Browsers:
         if leg_id is not None:
             _check_owner(runner, LegId(leg_id), owner)
             leg = runner.leg(LegId(leg_id))
-            if leg is None or leg.kind is not LegKind.WEBRTC:
+            if leg is None or not leg.kind.traits.browser:
                 return
         wanted = LegId(leg_id) if leg_id else None
         runner.dispatch(events.CloseRequested(wanted, owner, may_return=True))
@@ -148,7 +145,7 @@ class Browsers:
             runner.facts.line
             for runner in self._manager.calls()
             for leg in runner.legs()
-            if leg.kind in ON_PORTS
+            if leg.kind.traits.carries_rtp
         ]
         taken += self._opening
         self._ports.check(of_line=taken.count(line), of_all=len(taken))

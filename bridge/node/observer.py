@@ -11,7 +11,6 @@ from bridge.call.model import (
     CallRecord,
     EndReason,
     LegFigures,
-    LegKind,
     Party,
     State,
 )
@@ -21,8 +20,6 @@ from bridge.legs.base import Leg
 from bridge.metrics.registry import Metrics
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
-
-RTP_KINDS = frozenset({LegKind.WEBRTC, LegKind.WHATSAPP})
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +94,8 @@ class CallObserver:
     def _watch_mute(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Publish that the far party has muted itself, or no longer, where its RTP shows it."""
         far = next(
-            (leg for leg in figures if leg.party is Party.FAR and leg.kind in RTP_KINDS), None
+            (leg for leg in figures if leg.party is Party.FAR and leg.kind.traits.carries_rtp),
+            None,
         )
         if far is None or runner.machine.state is not State.ACTIVE:
             return

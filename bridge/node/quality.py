@@ -9,9 +9,6 @@ from bridge.call.timeline import Timeline
 from bridge.metrics.registry import Metrics
 from bridge.node.runner import CallRunner
 
-RATED = frozenset({LegKind.WEBRTC})
-"""Kinds of leg whose sound goes through a network as RTP."""
-
 KEPT_LEGS = 32
 """How many legs of a call are remembered; the oldest that are gone make room."""
 
@@ -61,7 +58,7 @@ class QualityLog:
                 leg.statistics,
                 seconds=now - known.last_at,
                 playout_delay=delays.get(leg.leg_id),
-                rated=leg.kind in RATED,
+                rated=leg.kind.traits.carries_rtp,
             )
             known.timeline.add(sample, known.last_at - runner.machine.started_at)
             known.last, known.last_at = leg.statistics, now

@@ -18,7 +18,6 @@ from bridge.call.model import (
     EndReason,
     LegFigures,
     LegId,
-    LegKind,
     LegOwner,
     Party,
     State,
@@ -156,7 +155,7 @@ class CallRunner:
             leg.leg_id,
             leg.source,
             leg.sink,
-            patient=leg.kind is LegKind.RECORDER,
+            batched=leg.kind.traits.batched,
             lowers=lowers,
             lowered=party is not Party.FAR,
         )

@@ -23,7 +23,7 @@ class Stage:
         self.tape = Voice(steady=True)
         self.bus.join(FAR, self.far, self.far, lowered=False)
         self.bus.join(ANN, self.ann, self.ann)
-        self.bus.join(TAPE, self.tape, self.tape, patient=True)
+        self.bus.join(TAPE, self.tape, self.tape, batched=True)
         self.bus.join(JINGLE, self.jingle, Voice(), lowers=0.25)
         self.now = 0.0
 

@@ -28,7 +28,7 @@ def recorded(**more):
     bus = Bus()
     bus.join(FAR, far, far)
     bus.join(ANN, ann, ann)
-    bus.join(TAPE, tape, tape, patient=True)
+    bus.join(TAPE, tape, tape, batched=True)
     bus.route(rows(), 0.0)
     return bus, far, ann, tape
 
@@ -77,7 +77,7 @@ def test_who_waits_hears_the_same_however_seldom_it_is_served():
 
 def test_silence_is_recorded_while_nobody_is_there():
     tape, bus = Recorder(), Bus()
-    bus.join(TAPE, tape, tape, patient=True)
+    bus.join(TAPE, tape, tape, batched=True)
     bus.route({TAPE: frozenset()}, 0.0)
     bus.catch_up(0.205)
     assert [frame.pcm for frame in tape.heard] == [SILENCE] * 10

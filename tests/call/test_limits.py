@@ -1,7 +1,6 @@
 import math
 
 from bridge.call.limits import CallLimits
-from bridge.call.model import LegKind
 
 LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60)
 
@@ -14,11 +13,3 @@ def test_a_call_may_want_tighter_limits():
 def test_no_call_gets_wider_limits_than_there_are():
     assert LIMITS.tightened(ring_seconds=90, talk_seconds=0) == LIMITS
     assert LIMITS.talk_seconds == math.inf
-
-
-def test_recorders_and_streams_clash_only_where_that_is_set():
-    assert LIMITS.clashing(LegKind.RECORDER) == ()
-    exclusive = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60, exclusive=True)
-    assert exclusive.clashing(LegKind.RECORDER) == (LegKind.SOCKET, LegKind.STREAM)
-    assert exclusive.clashing(LegKind.STREAM) == (LegKind.RECORDER,)
-    assert exclusive.clashing(LegKind.WEBRTC) == ()

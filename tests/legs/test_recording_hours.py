@@ -115,7 +115,7 @@ class Hour:
         for leg_id, talker in self.talkers.items():
             self.bus.join(leg_id, talker, talker)
         for kind, track in self.tracks.items():
-            self.bus.join(LegId(kind), track, track, patient=patient)
+            self.bus.join(LegId(kind), track, track, batched=patient)
         self.route()
 
     def route(self, *, muted=False):

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from bridge.call.model import CallRecord, EndReason, LegKind, Parties, State
+from bridge.call.model import CallRecord, EndReason, Parties, State
 from bridge.call.parties import PSTN, WEBRTC, WHATSAPP, parties_of
 from bridge.errors import BridgeError
 from bridge.wire import call_id
@@ -93,7 +93,7 @@ def call(record: CallRecord, *, test: bool = False) -> dict[str, Any]:
 
 
 def _room(record: CallRecord, who: Parties) -> str | None:
-    browsers = WEBRTC in (who.from_channel, who.to_channel) or LegKind.WEBRTC in record.transports
+    browsers = WEBRTC in (who.from_channel, who.to_channel) or record.has_browser
     return call_id.room(record.facts.call_id) if browsers else None
 
 

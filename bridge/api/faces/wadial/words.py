@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.api import render
-from bridge.call.model import CallRecord, Direction, LegKind, State
+from bridge.call.model import CallRecord, Direction, State
 from bridge.errors import BridgeError
 from bridge.wire.iso8601 import iso8601
 
@@ -31,7 +31,7 @@ def failure(error: BridgeError) -> web.Response:
 def snapshot(record: CallRecord) -> dict[str, Any]:
     """A call as WADial shows it, live or ended."""
     facts = record.facts
-    browser = LegKind.WEBRTC in record.transports
+    browser = record.has_browser
     began = iso8601(facts.started_at)
     return {
         "callId": facts.call_id,
