@@ -80,7 +80,7 @@ def _on_lan(chosen: Settings) -> Settings:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bridge",
+        prog="media-bridge" if Path(sys.argv[0]).stem == "media-bridge" else "python -m bridge",
         description="A WebRTC media bridge: a person in a browser talks with a WhatsApp call.",
         epilog="Settings come from the TOML file and from BRIDGE_SECTION__KEY environment "
         "variables; deploy/bridge.example.toml lists them all.",

@@ -43,7 +43,8 @@ class Site:
     cors_origins: frozenset[str]
     """Origins whose pages may call; `*` is any."""
     web_root: Path
-    """The folder with the demo page and the client library."""
+    """The folder of the demo page and the client library."""
+    readme: Path
     public_url: str = ""
     """Without a slash at its end; empty where nobody said."""
 

@@ -69,7 +69,7 @@ async def llms(request: web.Request) -> web.FileResponse:
 
 async def readme(request: web.Request) -> web.FileResponse:
     """Serve the README, to be read as it is."""
-    path = request.app[SITE].web_root.parent / "README.md"
+    path = request.app[SITE].readme
     if not path.is_file():
         raise web.HTTPNotFound
     return web.FileResponse(path, headers=HEADERS | PLAIN)

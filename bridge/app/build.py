@@ -54,6 +54,7 @@ from bridge.app.lines import (
     webhook_keys_of,
     with_test_lines,
 )
+from bridge.app.pages import find_pages
 from bridge.app.peers import make_peers
 from bridge.app.recordings import recordings
 from bridge.app.services import (
@@ -95,8 +96,6 @@ from bridge.rtc.ports import PortPool
 from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
 from bridge.settings.net import networks
 from bridge.tasks import Tasks
-
-WEB_ROOT = Path(__file__).parent.parent.parent / "web"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +266,13 @@ def _build_auth(application: web.Application, settings: Settings, descriptors: i
         strangers=strangers,
         scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings), settings.admin.keys),
     )
+    pages = find_pages()
     application[SITE] = Site(
         loopback=is_loopback(settings.http.host),
         hosts=settings.http.hosts,
         cors_origins=frozenset(settings.http.cors_origins),
-        web_root=WEB_ROOT,
+        web_root=pages.web,
+        readme=pages.readme,
         public_url=settings.http.public_url.rstrip("/"),
     )
     configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)

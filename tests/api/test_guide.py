@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from bridge.app.build import WEB_ROOT
+from bridge.app.pages import find_pages
 from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving
 from tests.support.waiting import until
 
 TALKS = "15550100002"
-GUIDE = (WEB_ROOT / "llms.txt").read_text()
+GUIDE = (find_pages().web / "llms.txt").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,19 +34,19 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def get(self, path: str) -> Any:
-        """Give the JSON of a reply, out of the native envelope if it has one."""
+        """Return the JSON of a reply, out of the native envelope if it has one."""
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Send JSON and give the JSON of the reply, as `get` does."""
+        """Send JSON and return the JSON of the reply, as `get` does."""
         return self._ask("POST", path, body)
 
     def text(self, path: str) -> str:
-        """Give a reply as it is."""
+        """Return a reply as it is."""
         return self._read("GET", path, None).decode()
 
     def content(self, path: str) -> bytes:
-        """Give a reply as it is, byte by byte."""
+        """Return a reply as it is, byte by byte."""
         return self._read("GET", path, None)
 
     def log(self) -> str:
@@ -78,6 +78,17 @@ def running(folder: Path, *, key: str = "demo", **settings: str) -> Iterator[Ser
         key: The key that the test uses; "demo" needs no line.
         settings: By environment name without `BRIDGE_`, such as `SIMULATOR__RING_SECONDS="0.2"`.
     """
+    with running_command(
+        (sys.executable, "-m", "bridge"), PROJECT, folder, settings, key
+    ) as server:
+        yield server
+
+
+@contextmanager
+def running_command(
+    command: Sequence[str], cwd: Path, folder: Path, settings: Mapping[str, str], key: str = "demo"
+) -> Iterator[Server]:
+    """Run a bridge by another command, started in the folder `cwd`; otherwise as `running`."""
     port = free_port()
     wanted = {
         "HTTP__PORT": str(port),
@@ -92,8 +103,8 @@ def running(folder: Path, *, key: str = "demo", **settings: str) -> Iterator[Ser
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bridge"],
-            cwd=PROJECT,
+            command,
+            cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -124,7 +135,7 @@ def stop(server: Server) -> None:
 
 
 def free_port() -> int:
-    """Give a TCP port of loopback that nobody listens on."""
+    """Return a TCP port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -132,7 +143,7 @@ def free_port() -> int:
 
 
 def free_media_ports(count: int = MEDIA_PORTS) -> str:
-    """Give a range of UDP ports that are all free, below those the kernel hands out itself."""
+    """Return a range of UDP ports that are all free, below those the kernel hands out itself."""
     for _ in range(100):
         first = random.randrange(10_000, 32_000 - count)
         try:

@@ -1,0 +1,27 @@
+"""Puts what the bridge serves into its wheel: the pages of web/, README.md and the built guide.
+
+In a checkout the bridge reads them from where they lie; see `bridge.app.pages`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SERVED = {".css", ".html", ".js", ".svg", ".txt"}
+FOLDER = "bridge/pages"
+
+
+class WheelPages(BuildHookInterface[Any]):
+    """Hatchling's build hook of this project."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the pages to the wheel; an editable install reads them from the checkout."""
+        if version == "editable":
+            return
+        root = Path(self.root)
+        included = build_data["force_include"]
+        included[str(root / "README.md")] = f"{FOLDER}/README.md"
+        for file in (root / "web").iterdir():
+            if file.suffix in SERVED:
+                included[str(file)] = f"{FOLDER}/web/{file.name}"

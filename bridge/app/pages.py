@@ -1,0 +1,22 @@
+"""Where the pages lie that the bridge serves: in the installed package, or in the checkout."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Files and folders of pages."""
+
+    web: Path
+    """The demo page and the client library."""
+    readme: Path
+
+
+def find_pages() -> Pages:
+    """Return the pages of a wheel (`.ci/wheel_pages.py` puts them there), else the checkout's."""
+    installed = _PACKAGE / "pages"
+    root = installed if installed.is_dir() else _PACKAGE.parent
+    return Pages(web=root / "web", readme=root / "README.md")
