@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
-from bridge.call.model import CallRecord, LegFigures, ReplyTiming, State
+from bridge.call.model import CallRecord, LegFigures, LegStatistics, ReplyTiming, State
 from bridge.call.parties import parties_of
+from bridge.call.quality import rate
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
 from bridge.node.quality import LegQuality
@@ -131,25 +131,21 @@ def _column(samples: list[Sample], field: str, units: int, digits: int) -> list[
 def _leg(leg: LegFigures) -> dict[str, Any]:
     figures = leg.statistics
     received, sent = figures.received, figures.sent
-    expected = received.packets + received.lost
-    loss = received.lost / expected if expected else 0.0
     trip = figures.round_trip_seconds
-    rated = estimate(
-        loss=loss, delay=(trip or 0.0) / 2 + CODEC_DELAY_SECONDS, jitter=received.jitter_seconds
-    )
+    rating, _ = rate(leg.kind, LegStatistics(), figures)
     return {
         "legID": leg.leg_id,
         "kind": leg.kind.value,
         "party": leg.party.value,
         "road": leg.road.value if leg.road else None,
         "roundTripMs": None if trip is None else round(trip * 1000, 1),
-        "mos": round(rated.mos, 2) if leg.kind.traits.carries_rtp and received.packets else None,
+        "mos": None if rating.mos is None else round(rating.mos, 2),
         "received": {
             "packets": received.packets,
             "bytes": received.bytes,
             "frames": received.frames,
             "lost": received.lost,
-            "lossRatio": round(loss, 4),
+            "lossRatio": round(rating.loss or 0.0, 4),
             "late": received.late,
             "reordered": received.reordered,
             "jitterMs": round(received.jitter_seconds * 1000, 2),

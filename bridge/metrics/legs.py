@@ -57,7 +57,6 @@ class LegMetrics:
         kind = self._kinds[record.kind]
         before = record.take(report)
         kind.count(record.counted, report)
-        kind.sample(before, report)
         kind.judge(
             record,
             silent=report.received.silent_seconds >= SILENT_SECONDS,
@@ -67,7 +66,7 @@ class LegMetrics:
 
     def observe_quality(self, kind: LegKind, sample: Sample) -> None:
         """Take one second of a leg's quality."""
-        self._kinds[kind].rate(sample)
+        self._kinds[kind].observe(sample)
 
     def ended(self, leg: Hashable, report: LegStatistics) -> LegStatistics | None:
         """Take a leg's last report and forget it; returns the one before it, as `observe`."""
@@ -201,49 +200,33 @@ class _Kind:
             "relayed_packets": families.relayed.labels(kind),
             "remote_lost": families.remote_lost.labels(kind),
         }
-        self._jitter = families.jitter.labels(kind)
-        self._loss = families.loss.labels(kind)
-        self._round_trip = families.round_trip.labels(kind)
-        self._level_rx = families.level.labels(kind, "rx")
-        self._level_tx = families.level.labels(kind, "tx")
-        self._rates = {
+        self._histograms = {
+            "loss": families.loss.labels(kind),
+            "jitter": families.jitter.labels(kind),
+            "round_trip": families.round_trip.labels(kind),
+            "level": families.level.labels(kind, "rx"),
             "mos": families.mos.labels(kind, "rx"),
             "concealed": families.concealed_share.labels(kind),
             "recovered": families.recovered_share.labels(kind),
             "clipped": families.clipped.labels(kind, "rx"),
             "silent": families.quiet.labels(kind, "rx"),
+            "sent_loss": families.remote_loss.labels(kind),
+            "sent_jitter": families.remote_jitter.labels(kind),
+            "sent_level": families.level.labels(kind, "tx"),
             "sent_fec": families.protected.labels(kind),
             "sent_mos": families.mos.labels(kind, "tx"),
             "sent_clipped": families.clipped.labels(kind, "tx"),
             "sent_silent": families.quiet.labels(kind, "tx"),
         }
-        self._remote_loss = families.remote_loss.labels(kind)
-        self._remote_jitter = families.remote_jitter.labels(kind)
 
     def count(self, counted: _Counted, report: LegStatistics) -> None:
         """Let the counters grow by what is new."""
         _grow(self._received, counted.received, report.received)
         _grow(self._sent, counted.sent, report.sent)
 
-    def sample(self, before: LegStatistics, after: LegStatistics) -> None:
-        """Take one sample of everything that has a distribution, of audio that flows."""
-        old, new = before.received, after.received
-        came, lost = new.packets - old.packets, max(0, new.lost - old.lost)
-        if came > 0:
-            self._jitter.observe(new.jitter_seconds)
-            self._loss.observe(lost / (came + lost))
-        if came > 0 or new.frames > old.frames:
-            self._level_rx.observe(new.level_dbov)
-        if after.sent.packets > before.sent.packets:
-            self._level_tx.observe(after.sent.level_dbov)
-        if after.round_trip_seconds is not None:
-            self._round_trip.observe(after.round_trip_seconds)
-            self._remote_loss.observe(after.sent.remote_loss_ratio)
-            self._remote_jitter.observe(after.sent.remote_jitter_seconds)
-
-    def rate(self, sample: Sample) -> None:
-        """Take what can be told of the last second."""
-        for name, histogram in self._rates.items():
+    def observe(self, sample: Sample) -> None:
+        """Observe everything of a sample that has a distribution."""
+        for name, histogram in self._histograms.items():
             if (value := getattr(sample, name)) is not None:
                 histogram.observe(value)
 

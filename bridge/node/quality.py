@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.call.model import CallId, LegFigures, LegId, LegKind, LegStatistics, Party
-from bridge.call.sample import take_sample
+from bridge.call.quality import take_sample
 from bridge.call.timeline import Timeline
 from bridge.metrics.registry import Metrics
 from bridge.node.runner import CallRunner
@@ -54,11 +54,11 @@ class QualityLog:
                 )
                 continue
             sample = take_sample(
+                leg.kind,
                 known.last,
                 leg.statistics,
                 seconds=now - known.last_at,
                 playout_delay=delays.get(leg.leg_id),
-                rated=leg.kind.traits.carries_rtp,
             )
             known.timeline.add(sample, known.last_at - runner.machine.started_at)
             known.last, known.last_at = leg.statistics, now

@@ -82,34 +82,11 @@ def test_legs_are_counted_by_kind(legs, registry):
     assert registry.get_sample_value("bridge_legs", {"kind": "simulator"}) == 1
 
 
-def test_the_loss_of_the_last_second_is_sampled(legs, registry):
+def test_what_the_far_end_reports_lost_is_counted_apart(legs, registry):
     legs.started("a", LegKind.WEBRTC)
-    legs.observe("a", report(1))
-    legs.observe("a", report(2, lost=5))
-    count = registry.get_sample_value("bridge_loss_ratio_count", WEBRTC)
-    total = registry.get_sample_value("bridge_loss_ratio_sum", WEBRTC)
-    assert (count, total) == (2, pytest.approx(0.1))
-
-
-def test_what_the_far_end_reports_is_kept_apart(legs, registry):
-    legs.started("a", LegKind.WEBRTC)
-    sent = SentAudio(packets=50, remote_lost=4, remote_loss_ratio=0.08, remote_jitter_seconds=0.02)
-    legs.observe("a", LegStatistics(sent=sent, round_trip_seconds=0.05))
+    legs.observe("a", LegStatistics(sent=SentAudio(packets=50, remote_lost=4)))
     assert registry.get_sample_value("bridge_remote_packets_lost_total", WEBRTC) == 4
-    assert registry.get_sample_value("bridge_remote_loss_ratio_sum", WEBRTC) == 0.08
-    assert registry.get_sample_value("bridge_remote_jitter_seconds_sum", WEBRTC) == 0.02
     assert registry.get_sample_value("bridge_rtp_packets_lost_total", WEBRTC) == 0
-    assert registry.get_sample_value("bridge_round_trip_seconds_sum", WEBRTC) == 0.05
-
-
-def test_nothing_is_sampled_of_a_leg_that_neither_hears_nor_speaks(legs, registry):
-    legs.started("a", LegKind.WEBRTC)
-    legs.observe("a", LegStatistics())
-    for name in ("jitter_seconds", "loss_ratio", "round_trip_seconds", "remote_loss_ratio"):
-        assert registry.get_sample_value(f"bridge_{name}_count", WEBRTC) == 0
-    for direction in ("rx", "tx"):
-        labels = WEBRTC | {"direction": direction}
-        assert registry.get_sample_value("bridge_level_dbov_count", labels) == 0
 
 
 def test_a_leg_is_silent_after_three_seconds_and_until_it_speaks_or_ends(legs, registry):
@@ -174,9 +151,22 @@ def test_a_leg_that_is_not_followed_is_ignored(legs):
     assert legs.ended("a", report(1)) is None
 
 
-def test_a_second_of_quality_is_told_by_direction(legs, registry):
-    sample = Sample(mos=4.0, sent_mos=3.0, concealed=0.02, clipped=0.1, sent_silent=1.0)
+def test_a_second_of_quality_is_observed_by_direction(legs, registry):
+    sample = Sample(
+        loss=0.05,
+        sent_loss=0.08,
+        round_trip=0.05,
+        mos=4.0,
+        sent_mos=3.0,
+        concealed=0.02,
+        clipped=0.1,
+        sent_silent=1.0,
+    )
     legs.observe_quality(LegKind.WEBRTC, sample)
+    assert registry.get_sample_value("bridge_loss_ratio_sum", WEBRTC) == 0.05
+    assert registry.get_sample_value("bridge_remote_loss_ratio_sum", WEBRTC) == 0.08
+    assert registry.get_sample_value("bridge_round_trip_seconds_sum", WEBRTC) == 0.05
+    assert registry.get_sample_value("bridge_jitter_seconds_count", WEBRTC) == 0
     for direction, mos in (("rx", 4.0), ("tx", 3.0)):
         labels = WEBRTC | {"direction": direction}
         assert registry.get_sample_value("bridge_mos_sum", labels) == mos

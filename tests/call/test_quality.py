@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
-from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
-from bridge.call.sample import take_sample
+from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.call.quality import rate, take_sample
 from bridge.call.timeline import Sample
 
 NOTHING = LegStatistics()
@@ -38,18 +38,18 @@ SENT = SentAudio(
 TALK = LegStatistics(RECEIVED, SENT, round_trip_seconds=0.1)
 
 
-def sample(before, after, *, playout_delay=None, rated=True):
-    return take_sample(before, after, seconds=1.0, playout_delay=playout_delay, rated=rated)
+def sample(before, after, *, playout_delay=None, kind=LegKind.WEBRTC):
+    return take_sample(kind, before, after, seconds=1.0, playout_delay=playout_delay)
 
 
-def test_what_came_is_told_as_shares_of_the_second():
+def test_what_was_received_is_reported_as_shares_of_the_second():
     found = sample(NOTHING, TALK, playout_delay=0.04)
     assert (found.loss, found.concealed, found.recovered) == (0.04, 0.02, 0.02)
     assert (found.jitter, found.round_trip, found.playout_delay) == (0.004, 0.1, 0.04)
     assert (found.level, found.clipped, found.silent) == (-22.0, 0.1, 0.4)
 
 
-def test_what_was_sent_is_told_as_the_far_end_reports_it():
+def test_what_was_sent_is_rated_as_the_far_end_reports_it():
     found = sample(NOTHING, TALK)
     assert (found.sent_loss, found.sent_jitter, found.sent_fec) == (0.03, 0.006, 1.0)
     assert (found.sent_level, found.sent_clipped, found.sent_silent) == (-30.0, 0.0, 1.0)
@@ -64,6 +64,25 @@ def test_both_directions_are_rated_by_the_e_model():
     assert found.sent_mos == pytest.approx(hears.mos)
 
 
+def test_every_kind_of_leg_that_carries_rtp_is_rated():
+    rated = {kind for kind in LegKind if sample(NOTHING, TALK, kind=kind).mos is not None}
+    assert rated == {kind for kind in LegKind if kind.traits.carries_rtp}
+    assert {LegKind.WEBRTC, LegKind.WHATSAPP} <= rated
+
+
+def test_five_percent_of_loss_lowers_the_mos():
+    clean = sample(NOTHING, LegStatistics(replace(RECEIVED, lost=0, fec_frames=0)))
+    lossy = sample(NOTHING, LegStatistics(replace(RECEIVED, packets=95, lost=5, fec_frames=0)))
+    assert lossy.mos is not None
+    assert clean.mos is not None
+    assert lossy.mos < clean.mos - 0.5
+
+
+def test_without_a_known_length_the_lowest_bit_rate_is_rated():
+    received, _ = rate(LegKind.WEBRTC, NOTHING, TALK)
+    assert received.mos == sample(NOTHING, replace(TALK, received=replace(RECEIVED, bytes=0))).mos
+
+
 def test_only_what_is_new_counts():
     assert sample(TALK, TALK) == Sample(round_trip=0.1, sent_loss=0.03, sent_jitter=0.006)
 
@@ -75,7 +94,7 @@ def test_without_reports_nothing_is_said_of_what_the_leg_hears():
 
 
 def test_a_leg_without_a_network_has_levels_only():
-    found = sample(NOTHING, replace(TALK, round_trip_seconds=None), rated=False)
+    found = sample(NOTHING, replace(TALK, round_trip_seconds=None), kind=LegKind.SIMULATOR)
     assert (found.loss, found.jitter, found.mos, found.sent_fec) == (None,) * 4
     assert found.level == -22.0
 
