@@ -12,7 +12,7 @@ from bridge.api.faces.wadial.words import snapshot
 from bridge.api.keys import KEYS, LINES, MANAGER, METRICS, RECORDINGS
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
-from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party, State
+from bridge.call.model import EndReason, LegKind, LegOwner, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
@@ -22,6 +22,7 @@ from bridge.errors import (
     NotFound,
     RemoteProtocolError,
 )
+from bridge.legs.base import new_leg_id
 from bridge.legs.socket import KERNEL_SECONDS, Intake, SocketLeg, Texts
 from bridge.node.runner import CallRunner
 from bridge.wire.media_format import (
@@ -151,27 +152,21 @@ async def _serve(
     await ws.prepare(request)
     _narrow(request, media)
     wire = _ServerWire(request, ws)
-    legs: list[SocketLeg] = []
-
-    def make(leg_id: LegId) -> SocketLeg:
-        leg = SocketLeg(
-            leg_id,
-            wire,
-            media=media,
-            observer=request.app[METRICS].sockets,
-            answered=lambda: runner.machine.state in AUDIBLE,
-            intake=Intake(pads=texts is None, limit_seconds=most),
-            texts=texts,
-        )
-        legs.append(leg)
-        return leg
-
+    leg = SocketLeg(
+        new_leg_id(),
+        wire,
+        media=media,
+        observer=request.app[METRICS].sockets,
+        answered=lambda: runner.machine.state in AUDIBLE,
+        intake=Intake(pads=texts is None, limit_seconds=most),
+        texts=texts,
+    )
     facts = runner.facts
     try:
         request.app[MANAGER].attach(
             facts.line,
             facts.call_id,
-            make,
+            leg,
             Party.NEAR,
             hears=Hears.INBOUND,
             heard=Heard.ALL,
@@ -183,7 +178,7 @@ async def _serve(
         return ws
     if texts is not None:
         request.app[RECORDINGS].automatic.capture(facts.line, facts.call_id)
-    await wire.read(legs[0])
+    await wire.read(leg)
     return ws
 
 

@@ -10,7 +10,7 @@ from bridge.api.faces.chirp.parties import APPS
 from bridge.api.keys import KEYS, MANAGER
 from bridge.call.model import CallDetails, LegId, LineName, Parties
 from bridge.errors import InvalidState
-from bridge.legs.base import Leg
+from bridge.legs.base import Leg, new_leg_id
 from bridge.legs.simulator import CONTACTS
 
 
@@ -49,7 +49,8 @@ async def incoming(request: web.Request) -> web.Response:
         raise InvalidState("this line's WhatsApp provider is not the simulator")
     manager = request.app[MANAGER]
     details = CallDetails(Parties(to=_called(request, line, body)))
-    runner = await manager.receive(line, number, lambda leg: simulator.ring(number, leg), details)
+    leg = simulator.ring(number, new_leg_id())
+    runner = await manager.receive(line, number, leg, details)
     return render.success({"callId": runner.facts.call_id})
 
 

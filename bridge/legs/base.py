@@ -1,5 +1,6 @@
 """What every leg is: a source and a sink for the bus, and one `run` that is its whole life."""
 
+import secrets
 from collections.abc import Callable
 from typing import Protocol
 
@@ -55,3 +56,8 @@ class Leg(Protocol):
     def statistics(self) -> LegStatistics:
         """The leg's figures until now."""
         ...
+
+
+def new_leg_id() -> LegId:
+    """Return a fresh id."""
+    return LegId(f"leg_{secrets.token_hex(8)}")

@@ -15,11 +15,12 @@ from bridge.agent.talk_settings import AgentMode, AgentObserver, Script, TalkSet
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.call import events
 from bridge.call.machine import UNANSWERED
-from bridge.call.model import CallId, Direction, LegId, LineName, Party
+from bridge.call.model import CallId, Direction, LineName, Party
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.legs.agent import AgentLeg
+from bridge.legs.base import new_leg_id
 from bridge.net.http import Http
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
@@ -116,24 +117,18 @@ class Agents:
             system_prompt=config.system_prompt,
             manners=part.manners,
         )
-        made: list[AgentLeg] = []
-
-        def make(leg_id: LegId) -> AgentLeg:
-            leg = AgentLeg(
-                leg_id,
-                script,
-                part.providers,
-                voices=self._voices,
-                observer=self._observer,
-                hang_up=lambda: _hang_up(runner),
-            )
-            made.append(leg)
-            return leg
-
-        self._manager.attach(
-            line, call_id, make, Party.SERVICE, hears=Hears.INBOUND, heard=Heard.ALL
+        leg = AgentLeg(
+            new_leg_id(),
+            script,
+            part.providers,
+            voices=self._voices,
+            observer=self._observer,
+            hang_up=lambda: _hang_up(runner),
         )
-        return made[0]
+        self._manager.attach(
+            line, call_id, leg, Party.SERVICE, hears=Hears.INBOUND, heard=Heard.ALL
+        )
+        return leg
 
     async def speak(self, line: LineName, text: str) -> bytes:
         """Give a text as 16 kHz samples, spoken by the line's own provider.

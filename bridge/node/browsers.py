@@ -8,10 +8,11 @@ from bridge.call import events
 from bridge.call.model import LegId, LegOwner, LineName, Party
 from bridge.call.shares import Shares
 from bridge.errors import Forbidden, LegNotFound
+from bridge.legs.base import new_leg_id
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.log import about
 from bridge.node.capacity import check_room
-from bridge.node.manager import Manager, new_leg_id
+from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 
 

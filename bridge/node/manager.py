@@ -25,7 +25,7 @@ from bridge.call.notices import CallEvent
 from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
 from bridge.errors import CallEnded, CallNotFound, LimitExceeded
-from bridge.legs.base import Leg
+from bridge.legs.base import Leg, new_leg_id
 from bridge.legs.dial import Dialer, DialOrder
 from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits, check_capacity, check_room
@@ -114,16 +114,16 @@ class Manager:
         self,
         line: LineName,
         number: str,
-        far: Callable[[LegId], Leg],
+        far: Leg,
         details: CallDetails | None = None,
     ) -> CallRunner:
-        """Take a call that rings us; `far` makes the ringing party's leg.
+        """Begin an inbound call.
 
         Raises:
-            LimitExceeded: no more calls are taken.
+            LimitExceeded: no more calls are taken; freeing the leg is left to the caller.
         """
         facts = await self._enter(line, number, Direction.INBOUND, details)
-        return self._begin(facts, Direction.INBOUND, far(new_leg_id()))
+        return self._begin(facts, Direction.INBOUND, far)
 
     async def open(
         self, line: LineName, details: CallDetails | None = None, *, peer: str = BROWSER
@@ -165,7 +165,7 @@ class Manager:
         self,
         line: LineName,
         call_id: str,
-        make: Callable[[LegId], Leg],
+        leg: Leg,
         party: Party,
         *,
         hears: Hears,
@@ -173,19 +173,17 @@ class Manager:
         lowers: float = 1.0,
         owner: LegOwner | None = None,
         asked_for: bool = True,
-    ) -> LegId:
-        """Give a live call a leg that needs no negotiation: a socket, a stream, a playback.
+    ) -> None:
+        """Add a leg that needs no negotiation to a live call: a socket, a stream, a playback.
 
         Raises:
             CallNotFound, InvalidState, LimitExceeded.
         """
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
-        leg = make(new_leg_id())
         runner.add_leg(
             leg, party, hears=hears, heard=heard, lowers=lowers, owner=owner, asked_for=asked_for
         )
-        return leg.leg_id
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:
         """Ask something of a live call.
@@ -349,8 +347,3 @@ class Manager:
 def _call_id(node: int) -> CallId:
     """A fresh id; the first byte names the node that owns the call."""
     return CallId(f"{node:02X}" + secrets.token_hex(15).upper())
-
-
-def new_leg_id() -> LegId:
-    """Return a fresh id."""
-    return LegId(f"leg_{secrets.token_hex(8)}")

@@ -1,12 +1,11 @@
 """Playing into calls: opens the sound, gives the call a playback, and finds it again."""
 
-from functools import partial
-
 from bridge.audio.ducking import gain_of
 from bridge.call import events
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import NotFound
+from bridge.legs.base import new_leg_id
 from bridge.legs.playback import PlaybackLeg, PlaybackOptions
 from bridge.media.decoders import Decoders, InvalidMedia
 from bridge.media.sounds import Sound
@@ -47,27 +46,27 @@ class Playbacks:
                 error.field = error.field or sound.field or None
             raise
         options = options or PlaybackOptions()
-        make = partial(
-            PlaybackLeg,
+        leg = PlaybackLeg(
+            new_leg_id(),
             first=first,
             again=lambda skip: self._decoders.open(sound.path, line, skip=skip),
             release=sound.release,
             options=options,
         )
         try:
-            return self._manager.attach(
+            self._manager.attach(
                 line,
                 call_id,
-                make,
+                leg,
                 Party.SERVICE,
                 hears=Hears.NOBODY,
                 heard=heard,
                 lowers=gain_of(options.duck_decibels),
             )
         except BaseException:
-            sound.release()
-            await first.aclose()
+            await leg.aclose()
             raise
+        return leg.leg_id
 
     def stop(self, line: LineName, call_id: str, playback_id: str | None = None) -> int:
         """Stop a playback of a call, or all; returns how many there were.

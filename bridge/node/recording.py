@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from bridge.call import events
@@ -20,6 +19,7 @@ from bridge.errors import (
     InvalidState,
     StorageFull,
 )
+from bridge.legs.base import new_leg_id
 from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.files import WAV
@@ -285,7 +285,7 @@ class Recordings:
                 self._manager.attach(
                     recording.line,
                     recording.call_id,
-                    partial(self._track, recording, span),
+                    self._track(recording, span),
                     Party.SERVICE,
                     hears=KINDS[recording.kind],
                     heard=Heard.NOBODY,
@@ -300,9 +300,9 @@ class Recordings:
 
         span.began = asyncio.get_running_loop().time()
 
-    def _track(self, recording: Recording, span: Span, leg_id: LegId) -> RecorderLeg:
+    def _track(self, recording: Recording, span: Span) -> RecorderLeg:
         leg = RecorderLeg(
-            leg_id,
+            new_leg_id(),
             self.archive.path(recording),
             span=span,
             threads=self._threads,

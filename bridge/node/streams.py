@@ -10,6 +10,7 @@ from bridge.call.machine import UNANSWERED
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import InvalidState, NotFound, TooManyStreams
+from bridge.legs.base import new_leg_id
 from bridge.legs.stream import Losses, StreamLeg, TrackLeg
 from bridge.net.http import Http
 from bridge.node.manager import Manager
@@ -91,13 +92,13 @@ class Streams:
         twoway = order.type is StreamType.TWOWAY
         attach = partial(self._manager.attach, line, call_id, party=Party.SERVICE)
         attach(
-            make=lambda _: leg,
+            leg=leg,
             hears=_HEARS[facts.tracks[0]],
             heard=Heard.ALL if twoway else Heard.NOBODY,
         )
         for track in facts.tracks[1:]:
             attach(
-                make=partial(TrackLeg, stream=leg, track=track),
+                leg=TrackLeg(new_leg_id(), leg, track),
                 hears=_HEARS[track],
                 heard=Heard.NOBODY,
             )

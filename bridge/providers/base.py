@@ -1,6 +1,6 @@
 """Which provider reaches WhatsApp for which line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from bridge.call.model import CallDetails, CallFacts, LegId, LineName
@@ -33,10 +33,10 @@ class CallReceiver(Protocol):
         self,
         line: LineName,
         number: str,
-        far: Callable[[LegId], Leg],
+        far: Leg,
         details: CallDetails | None = None,
     ) -> Received:
-        """Take a call; raises `LimitExceeded`."""
+        """Take a call; raises `LimitExceeded`, and leaves freeing the leg to the caller."""
         ...
 
 

@@ -45,7 +45,7 @@ async def test_an_unreachable_number_leaves_no_call(node):
 
 
 async def test_a_call_that_rings_us_is_ringing(node):
-    await node.manager.receive(ONE, NUMBER, node.leg)
+    await node.manager.receive(ONE, NUMBER, FakeLeg("far"))
     assert [call.machine.state for call in node.manager.calls()].count(State.RINGING) == 1
 
 
@@ -54,7 +54,7 @@ async def test_there_are_no_more_calls_than_the_limit(node):
         await dial(node)
     for start in (
         lambda: dial(node, TWO),
-        lambda: node.manager.receive(ONE, NUMBER, node.leg),
+        lambda: node.manager.receive(ONE, NUMBER, FakeLeg("far")),
         lambda: node.manager.open(ONE),
     ):
         with pytest.raises(LimitExceeded, match=r"limits\.calls"):
@@ -163,7 +163,7 @@ async def test_shutting_down_waits_for_a_leg_that_takes_its_time(node):
 
     slow = FakeLeg("slow")
     slow.run = goodbye  # type: ignore[method-assign]
-    await node.manager.receive(TWO, NUMBER, lambda leg_id: slow)
+    await node.manager.receive(TWO, NUMBER, slow)
     await asyncio.sleep(0)
     await node.manager.aclose()
     assert said.is_set()

@@ -52,7 +52,7 @@ async def test_an_overloaded_node_takes_no_new_calls_and_says_when_to_try_again(
     node.busy = True
     for ask in (
         lambda: node.manager.dial(LINE, NUMBER),
-        lambda: node.manager.receive(LINE, NUMBER, FakeLeg),
+        lambda: node.manager.receive(LINE, NUMBER, FakeLeg("far")),
         lambda: node.manager.open(LINE),
     ):
         with pytest.raises(LimitExceeded, match="too much to do") as refused:

@@ -12,6 +12,7 @@ from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId, LegKind, LineName, Party
 from bridge.call.routing import Heard, Hears
 from bridge.errors import InvalidState, LimitExceeded, StorageFull
+from bridge.legs.base import new_leg_id
 from bridge.node.capacity import LEGS_PER_CALL
 from bridge.node.recording import KINDS
 from bridge.settings.model import Data, Recording
@@ -91,7 +92,12 @@ async def test_a_call_with_too_many_legs_for_all_tracks_is_not_recorded(client, 
     [runner] = client.bridge.manager.calls()
     while len(runner.legs()) < LEGS_PER_CALL - 1:
         client.bridge.manager.attach(
-            LINE, call_id, FakeLeg, Party.SERVICE, hears=Hears.NOBODY, heard=Heard.NOBODY
+            LINE,
+            call_id,
+            FakeLeg(new_leg_id()),
+            Party.SERVICE,
+            hears=Hears.NOBODY,
+            heard=Heard.NOBODY,
         )
     with pytest.raises(LimitExceeded):
         await recordings.start(LINE, call_id)

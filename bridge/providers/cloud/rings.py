@@ -4,8 +4,9 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bridge.call.model import CallDetails, LegId, LineName, Parties
+from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import BridgeError
+from bridge.legs.base import new_leg_id
 from bridge.legs.cloud import CloudLeg, Ring
 from bridge.net.graph import mask
 from bridge.providers.base import CallReceiver
@@ -52,16 +53,11 @@ class Rings:
             log.warning("whatsapp.not_taken", extra={"code": error.code})
             await calls.end(line, wacid, "reject")
             return
-
-        def far(leg_id: LegId) -> CloudLeg:
-            leg.leg_id = leg_id
-            return leg
-
         calls.add(line, wacid, leg, inbound=True)
         announced = calls.lines[line].graph.announcements
         details = _details(event, {name: dict(what) for name, what in announced.items()})
         try:
-            taken = await receiver.receive(line, event.caller.identity, far, details)
+            taken = await receiver.receive(line, event.caller.identity, leg, details)
         except BridgeError as error:
             log.warning("whatsapp.not_taken", extra={"code": error.code})
             await leg.aclose()
@@ -72,7 +68,7 @@ class Rings:
     def _ringing(self, line: LineName, event: Connected) -> CloudLeg:
         ring = Ring(event.wacid, event.sdp, pre_accept=self._calls.lines[line].pre_accept)
         signalling = self._calls.signalling(line)
-        return self._make_leg(LegId("leg_ringing"), signalling=signalling, ring=ring)
+        return self._make_leg(new_leg_id(), signalling=signalling, ring=ring)
 
 
 def _details(event: Connected, announced: dict[str, Any]) -> CallDetails:

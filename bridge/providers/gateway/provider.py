@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bridge.call.model import CallDetails, LegId, LineName, Parties
 from bridge.errors import BridgeError, InvalidState
-from bridge.legs.base import Leg
+from bridge.legs.base import Leg, new_leg_id
 from bridge.legs.dial import DialOrder
 from bridge.legs.gateway import GatewayLeg, RetryPolicy
 from bridge.net.cloud_store import CloudStore
@@ -119,7 +119,7 @@ class GatewayProvider:
                 await receiver.receive(
                     line,
                     call.peer,
-                    lambda leg_id: self._leg(line, leg_id, call.call_id, inbound=True),
+                    self._leg(line, new_leg_id(), call.call_id, inbound=True),
                     CallDetails(Parties(call.peer, "", "whatsapp", "")),
                 )
             except BridgeError as error:

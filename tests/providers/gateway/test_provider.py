@@ -30,7 +30,7 @@ class Manager:
         self.received.append((line, number, details.parties.from_))
         if self.refuses:
             raise self.refuses
-        self.legs.append(far(LegId("leg")))
+        self.legs.append(far)
 
 
 @pytest.fixture(autouse=True)
