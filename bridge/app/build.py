@@ -159,8 +159,8 @@ def build(
     providers = Providers([simulator])
     limits = settings.limits
     directory = _directory(settings, place) if place else None
-    effort = EncoderBudget()
-    load = Load(effort=effort, metrics=metrics, patience=limits.overload_seconds)
+    encoder_budget = EncoderBudget()
+    load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
     listeners: list[Callable[[CallEvent], None]] = []
     engine = make_engine(
@@ -173,7 +173,9 @@ def build(
         observer=metrics.events,
         told_of_calls=engine.lines.told_of_calls,
     )
-    peers = make_peers(settings, ports, effort=effort, patience=patience or Timeouts())
+    peers = make_peers(
+        settings, ports, encoder_budget=encoder_budget, patience=patience or Timeouts()
+    )
     manager = Manager(
         dialer=providers,
         clock=clock,

@@ -32,7 +32,7 @@ class Peers:
 
 
 def make_peers(
-    settings: Settings, ports: PortPool, *, effort: EncoderBudget, patience: Timeouts
+    settings: Settings, ports: PortPool, *, encoder_budget: EncoderBudget, patience: Timeouts
 ) -> Peers:
     """Load libopus and make both kinds of peers.
 
@@ -50,7 +50,7 @@ def make_peers(
         limits=patience,
         relay=settings.media.relay,
         red=settings.media.red,
-        effort=effort,
+        encoder_budget=encoder_budget,
     )
 
     def factory(config: PeerConfig) -> PeerFactory:

@@ -35,8 +35,8 @@ class LoadPolicy:
         "_over_since",
         "_patience",
         "_strained_since",
+        "level",
         "refusing",
-        "rung",
     )
 
     def __init__(self, *, patience: float) -> None:
@@ -46,7 +46,7 @@ class LoadPolicy:
             patience: Seconds of unbroken overload after which no new call is taken; 0 = never.
         """
         self._patience = patience
-        self.rung = EncoderLevel.NORMAL
+        self.level = EncoderLevel.NORMAL
         """What encoders may cost."""
         self.refusing = False
         """Whether new calls are refused."""
@@ -74,11 +74,11 @@ class LoadPolicy:
     def _step(self, *, strained: bool, calm: bool, now: float) -> None:
         self._strained_since = _since(self._strained_since, now, holds=strained)
         self._calm_since = _since(self._calm_since, now, holds=calm)
-        if _lasts(self._strained_since, STRAIN_SECONDS, now) and self.rung < max(EncoderLevel):
-            self.rung = EncoderLevel(self.rung + 1)
+        if _lasts(self._strained_since, STRAIN_SECONDS, now) and self.level < max(EncoderLevel):
+            self.level = EncoderLevel(self.level + 1)
             self._strained_since = now
-        elif _lasts(self._calm_since, CALM_SECONDS, now) and self.rung > min(EncoderLevel):
-            self.rung = EncoderLevel(self.rung - 1)
+        elif _lasts(self._calm_since, CALM_SECONDS, now) and self.level > min(EncoderLevel):
+            self.level = EncoderLevel(self.level - 1)
             self._calm_since = now
 
     def _build_auth(self, *, overloaded: bool, now: float) -> None:

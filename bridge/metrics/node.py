@@ -55,7 +55,7 @@ class NodeMetrics:
             buckets=_LAG_SECONDS,
             registry=registry,
         )
-        self.rung = Gauge(
+        self.encoder_level = Gauge(
             "bridge_encoder_rung",
             "How far encoders have stepped down under load; 0 is normal.",
             registry=registry,

@@ -146,9 +146,9 @@ class Metrics:
         """Take how late the event loop ran a timer."""
         self._node.loop_lag.observe(seconds)
 
-    def set_encoder_rung(self, rung: int) -> None:
-        """Set how far encoders have stepped down (`audio.encoder_level.EncoderLevel`)."""
-        self._node.rung.set(rung)
+    def set_encoder_level(self, level: int) -> None:
+        """Set the encoder level (`audio.encoder_level.EncoderLevel`)."""
+        self._node.encoder_level.set(level)
 
     def observe_bus(
         self, bus: object, *, delays: Iterable[float], dropped: int, concealed: int

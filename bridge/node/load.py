@@ -17,7 +17,7 @@ class Load:
     def __init__(
         self,
         *,
-        effort: EncoderBudget,
+        encoder_budget: EncoderBudget,
         metrics: Metrics,
         patience: float,
         processor: Callable[[], float] = time.process_time,
@@ -25,18 +25,18 @@ class Load:
         """Begin to watch.
 
         Args:
-            effort: Told the rung that encoders may stand on.
-            metrics: Told the lag and the rung.
+            encoder_budget: Its level is set.
+            metrics: Where lag and level are recorded.
             patience: Seconds of overload after which new calls are refused; 0 = never.
             processor: Seconds of processor time that the process has used.
         """
-        self._effort = effort
+        self._encoder_budget = encoder_budget
         self._metrics = metrics
         self._policy = LoadPolicy(patience=patience)
         self._processor = processor
         self._worst_lag = 0.0
         self._before: tuple[float, float] | None = None
-        metrics.set_encoder_rung(effort.rung)
+        metrics.set_encoder_level(encoder_budget.level)
 
     @property
     def refusing(self) -> bool:
@@ -49,7 +49,7 @@ class Load:
         self._worst_lag = max(self._worst_lag, lag)
 
     def look(self, now: float) -> None:
-        """VoiceDetector the time since the last look; once a second."""
+        """Judge the load since the last call; called once a second."""
         used = self._processor()
         if self._before is not None and now > self._before[0]:
             cpu = (used - self._before[1]) / (now - self._before[0])
@@ -59,16 +59,16 @@ class Load:
 
     def _judge(self, cpu: float, now: float) -> None:
         policy = self._policy
-        was: tuple[EncoderLevel, bool] = (policy.rung, policy.refusing)
+        was: tuple[EncoderLevel, bool] = (policy.level, policy.refusing)
         policy.look(lag=self._worst_lag, cpu=cpu, now=now)
-        if (policy.rung, policy.refusing) == was:
+        if (policy.level, policy.refusing) == was:
             return
-        self._effort.rung = policy.rung
-        self._metrics.set_encoder_rung(policy.rung)
+        self._encoder_budget.level = policy.level
+        self._metrics.set_encoder_level(policy.level)
         log.warning(
             "node.load",
             extra={
-                "rung": policy.rung.name.lower(),
+                "encoder_level": policy.level.name.lower(),
                 "refusing": policy.refusing,
                 "lag_seconds": round(self._worst_lag, 3),
                 "cpu": round(cpu, 2),

@@ -277,9 +277,11 @@ class Peer:
             on_digit=self._on_digit,
             wake=self._wake,
             relays=self._config.relay,
-            effort=self._config.effort,
+            encoder_budget=self._config.encoder_budget,
             silence=self._config.silence,
-            on_encoder=lambda chosen: trace.encoder_chosen(chosen, self._config.effort.rung),
+            on_encoder=lambda chosen: trace.encoder_chosen(
+                chosen, self._config.encoder_budget.level
+            ),
         )
 
     def _read(self, offer_sdp: str) -> RemoteAudio:

@@ -73,12 +73,12 @@ def dtls_connected(*, role: str, cipher: str, profile: str) -> None:
     log.debug("dtls.connected", extra={"role": role, "cipher": cipher, "profile": profile})
 
 
-def encoder_chosen(settings: EncoderSettings, rung: EncoderLevel) -> None:
+def encoder_chosen(settings: EncoderSettings, level: EncoderLevel) -> None:
     """Tell how sound for the peer is encoded from now on, where it has to be."""
     log.debug(
         "encoder.chosen",
         extra={
-            "rung": rung.name.lower(),
+            "encoder_level": level.name.lower(),
             "application": settings.application.name.lower(),
             "bitrate": settings.bitrate,
             "complexity": settings.complexity,

@@ -39,7 +39,7 @@ class PeerConfig:
     limits: Timeouts = field(default_factory=Timeouts)
     relay: bool = True
     """Whether packets may pass between two peers undecoded."""
-    effort: EncoderBudget = field(default_factory=EncoderBudget)
+    encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
     """What encoding may cost."""
     red: bool = False
     """Whether peers are asked for redundant audio where they offer it."""

@@ -47,7 +47,7 @@ class RtpSender:
         "_bytes_before",
         "_digits",
         "_dropped_before",
-        "_effort",
+        "_encoder_budget",
         "_encoding",
         "_fec_wanted",
         "_filler",
@@ -74,7 +74,7 @@ class RtpSender:
         audio: RemoteAudio,
         start: StreamStart,
         transmit: Callable[[bytes], None],
-        effort: EncoderBudget,
+        encoder_budget: EncoderBudget,
         silence: SilencePackets | None = None,
         on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
@@ -86,7 +86,7 @@ class RtpSender:
         """Whether anything may be sent: with `silence`, once `open_gate` has been called."""
         self.transmit = transmit
         """Protects and sends a packet; must not raise."""
-        self._effort = effort
+        self._encoder_budget = encoder_budget
         self._protection = Protection()
         self._digits = DtmfSender()
         self._meter = LevelMeter()
@@ -209,7 +209,7 @@ class RtpSender:
         self._choose_encoder()
 
     def age(self, now: float) -> None:
-        """Let the level fall when nothing is sent, and follow the node's rung."""
+        """Let the level fall when nothing is sent, and follow the node's encoder level."""
         self._choose_encoder()
         if now - self.stream.last_time >= STALE_SECONDS:
             self._meter.fall(self.stream.last_time, now)
@@ -255,7 +255,9 @@ class RtpSender:
 
     def _settings(self) -> EncoderSettings:
         expected = self._protection.expected_loss if self._fec_wanted else 0
-        return choose(self._maximum_bitrate, rung=self._effort.rung, expected_loss=expected)
+        return choose(
+            self._maximum_bitrate, level=self._encoder_budget.level, expected_loss=expected
+        )
 
     def _join(self) -> None:
         """Let the next frame join on to the packets that were passed on."""

@@ -56,7 +56,7 @@ class RtpSession:
         on_digit: Callable[[str], None],
         wake: Callable[[float], None],
         relays: bool = True,
-        effort: EncoderBudget | None = None,
+        encoder_budget: EncoderBudget | None = None,
         silence: SilencePackets | None = None,
         on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
@@ -72,7 +72,7 @@ class RtpSession:
             on_digit: Told each digit the peer sends, once; must not raise.
             wake: Asked to call `pulse` after so many seconds: a packet is being held back.
             relays: Whether packets may pass between this session and another undecoded.
-            effort: What encoding may cost; None: whatever it wants.
+            encoder_budget: What encoding may cost; None for no limit.
             silence: For a peer that is to be sent nothing before `open_gate`, and then packets
                 without a pause; None: one that is sent what there is.
             on_encoder: Told what is encoded with, at first and whenever that changes.
@@ -86,7 +86,7 @@ class RtpSession:
             audio=audio,
             start=start,
             transmit=transmit,
-            effort=effort or EncoderBudget(),
+            encoder_budget=encoder_budget or EncoderBudget(),
             silence=silence,
             on_encoder=on_encoder,
         )

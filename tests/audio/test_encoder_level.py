@@ -39,15 +39,15 @@ def test_a_far_end_without_a_limit_gets_more_bits_with_fec():
 
 
 @given(BITRATES, st.sampled_from(EncoderLevel), st.integers(0, 40))
-def test_no_far_end_gets_more_than_it_asked_for(maximum, rung, loss):
-    bitrate = choose(maximum, rung=rung, expected_loss=loss).bitrate
+def test_no_far_end_gets_more_than_it_asked_for(maximum, level, loss):
+    bitrate = choose(maximum, level=level, expected_loss=loss).bitrate
     assert bitrate <= max(6_000, 1_000_000 if maximum is None else maximum)
 
 
-@pytest.mark.parametrize("rung", [EncoderLevel.NORMAL, EncoderLevel.SPARING])
+@pytest.mark.parametrize("level", [EncoderLevel.NORMAL, EncoderLevel.REDUCED])
 @pytest.mark.parametrize("maximum", [None, 48_000, 40_000, 32_000, 24_000, 23_999, 20_000])
-def test_fec_is_really_in_the_packets(opus, maximum, rung):
-    settings = choose(maximum, rung=rung, expected_loss=10)
+def test_fec_is_really_in_the_packets(opus, maximum, level):
+    settings = choose(maximum, level=level, expected_loss=10)
     assert settings.fec
     assert settings.expected_loss == 10
     encoder, speech = Encoder(opus, settings), words(seconds=4.0).tobytes()
@@ -57,19 +57,19 @@ def test_fec_is_really_in_the_packets(opus, maximum, rung):
     assert sum(carrying) / len(carrying) > 0.6
 
 
-def test_the_last_rung_has_no_fec():
-    assert choose(None, rung=EncoderLevel.LEAST, expected_loss=30) == NORMAL
-    assert not choose(20_000, rung=EncoderLevel.LEAST, expected_loss=30).fec
+def test_the_last_level_has_no_fec():
+    assert choose(None, level=EncoderLevel.MINIMAL, expected_loss=30) == NORMAL
+    assert not choose(20_000, level=EncoderLevel.MINIMAL, expected_loss=30).fec
 
 
 @given(BITRATES, st.integers(0, 40))
-def test_a_lower_rung_is_never_more_complex(maximum, loss):
-    chosen = [choose(maximum, rung=rung, expected_loss=loss) for rung in EncoderLevel]
+def test_a_lower_level_is_never_more_complex(maximum, loss):
+    chosen = [choose(maximum, level=level, expected_loss=loss) for level in EncoderLevel]
     assert chosen[0].complexity >= chosen[1].complexity >= chosen[2].complexity
 
 
-def test_a_node_begins_on_the_normal_rung():
-    assert EncoderBudget().rung is EncoderLevel.NORMAL
+def test_a_node_begins_at_the_normal_level():
+    assert EncoderBudget().level is EncoderLevel.NORMAL
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_library_that_is_not_opus_is_passed_over(opus):
     assert load(["libc.so.6", opus.path]).path == opus.path
 
 
-def test_the_normal_rung_keeps_the_waveform(opus):
+def test_the_normal_level_keeps_the_waveform(opus):
     reference = voice(1.0)
     encoder, decoder = Encoder(opus, NORMAL), Decoder(opus)
     heard = samples([decoder.decode(encoder.encode(frame)) for frame in frames(reference)])
@@ -62,7 +62,7 @@ def test_the_normal_rung_keeps_the_waveform(opus):
     assert signal_to_noise(reference[3200:-delay].astype(float), heard[3200 + delay :]) > 15
 
 
-def test_the_normal_rung_looks_ahead_2_5_ms(opus):
+def test_the_normal_level_looks_ahead_2_5_ms(opus):
     assert Encoder(opus, NORMAL).lookahead == 40
 
 

@@ -24,36 +24,36 @@ def lasting(look, seconds):
     return [look] * (int(seconds) + 1)
 
 
-def test_a_calm_node_stands_on_the_normal_rung_and_takes_calls():
+def test_a_calm_node_keeps_the_normal_level_and_takes_calls():
     policy = after(*[CALM] * 100)
-    assert (policy.rung, policy.refusing) == (EncoderLevel.NORMAL, False)
+    assert (policy.level, policy.refusing) == (EncoderLevel.NORMAL, False)
 
 
 @pytest.mark.parametrize("look", [STRAINED, OVERLOADED, LATE, (0.015, 0.1)])
 def test_a_strained_node_steps_down(look):
-    assert after(*lasting(look, STRAIN_SECONDS)).rung is EncoderLevel.SPARING
-    assert after(*lasting(look, STRAIN_SECONDS - 1)).rung is EncoderLevel.NORMAL
+    assert after(*lasting(look, STRAIN_SECONDS)).level is EncoderLevel.REDUCED
+    assert after(*lasting(look, STRAIN_SECONDS - 1)).level is EncoderLevel.NORMAL
 
 
-def test_strain_that_lasts_goes_down_to_the_last_rung_and_no_further():
-    assert after(*lasting(STRAINED, 2 * STRAIN_SECONDS)).rung is EncoderLevel.LEAST
-    assert after(*lasting(STRAINED, 100)).rung is EncoderLevel.LEAST
+def test_strain_that_lasts_goes_up_to_the_last_level_and_no_further():
+    assert after(*lasting(STRAINED, 2 * STRAIN_SECONDS)).level is EncoderLevel.MINIMAL
+    assert after(*lasting(STRAINED, 100)).level is EncoderLevel.MINIMAL
 
 
 def test_a_moment_of_relief_begins_the_strain_anew():
     looks = [STRAINED, STRAINED, CALM] * 20
-    assert after(*looks).rung is EncoderLevel.NORMAL
+    assert after(*looks).level is EncoderLevel.NORMAL
 
 
-def test_a_calm_node_climbs_one_rung_at_a_time():
+def test_a_calm_node_returns_one_level_at_a_time():
     down = lasting(STRAINED, 2 * STRAIN_SECONDS)
-    assert after(*down, *lasting(CALM, CALM_SECONDS)).rung is EncoderLevel.SPARING
-    assert after(*down, *lasting(CALM, 2 * CALM_SECONDS)).rung is EncoderLevel.NORMAL
+    assert after(*down, *lasting(CALM, CALM_SECONDS)).level is EncoderLevel.REDUCED
+    assert after(*down, *lasting(CALM, 2 * CALM_SECONDS)).level is EncoderLevel.NORMAL
 
 
-def test_between_strain_and_calm_the_rung_stays():
+def test_between_strain_and_calm_the_level_stays():
     down = lasting(STRAINED, STRAIN_SECONDS)
-    assert after(*down, *[BUSY] * 200).rung is EncoderLevel.SPARING
+    assert after(*down, *[BUSY] * 200).level is EncoderLevel.REDUCED
 
 
 @pytest.mark.parametrize("look", [OVERLOADED, LATE])
@@ -81,17 +81,17 @@ def test_encoders_step_down_before_calls_are_refused():
     for second in range(6):
         policy.look(lag=0.1, cpu=1.0, now=float(second))
         if policy.refusing:
-            assert policy.rung > EncoderLevel.NORMAL
+            assert policy.level > EncoderLevel.NORMAL
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 2)), max_size=100))
-def test_the_rung_moves_by_one_and_refusal_needs_lasting_overload(looks):
+def test_the_level_moves_by_one_and_refusal_needs_lasting_overload(looks):
     policy = LoadPolicy(patience=5.0)
-    before, over = policy.rung, 0
+    before, over = policy.level, 0
     for second, (lag, cpu) in enumerate(looks):
         policy.look(lag=lag, cpu=cpu, now=float(second))
-        assert abs(policy.rung - before) <= 1
-        before = policy.rung
+        assert abs(policy.level - before) <= 1
+        before = policy.level
         was, over = policy.refusing, over + 1 if lag > 0.020 or cpu > 0.90 else 0
         if over >= 6:
             assert was

@@ -51,8 +51,8 @@ def test_every_setting_that_the_bridge_chooses_is_in_the_table():
     measured = set(grid())
     for maximum in (None, 48_000, 40_000, 32_000, 24_000, 20_000):
         for rung in EncoderLevel:
-            assert choose(maximum, rung=rung) in measured
-            assert choose(maximum, rung=rung, expected_loss=EXPECTED_LOSS) in measured
+            assert choose(maximum, level=rung) in measured
+            assert choose(maximum, level=rung, expected_loss=EXPECTED_LOSS) in measured
 
 
 def test_the_same_packets_are_lost_for_every_setting():

@@ -12,11 +12,11 @@ class Node:
 
     def __init__(self, patience=5.0):
         self.metrics = Metrics(version="0")
-        self.effort = EncoderBudget()
+        self.encoder_budget = EncoderBudget()
         self.now = 100.0
         self.used = 7.0
         self.load = Load(
-            effort=self.effort,
+            encoder_budget=self.encoder_budget,
             metrics=self.metrics,
             patience=patience,
             processor=lambda: self.used,
@@ -44,13 +44,13 @@ def node():
 def test_an_idle_node_takes_calls_on_the_normal_rung(node):
     node.seconds(30)
     assert not node.load.refusing
-    assert node.effort.rung is EncoderLevel.NORMAL
+    assert node.encoder_budget.level is EncoderLevel.NORMAL
     assert node.rung_shown() == "bridge_encoder_rung 0.0"
 
 
 def test_a_busy_processor_lowers_the_rung_of_all_encoders(node):
     node.seconds(4, cpu=0.85)
-    assert node.effort.rung is EncoderLevel.SPARING
+    assert node.encoder_budget.level is EncoderLevel.REDUCED
     assert node.rung_shown() == "bridge_encoder_rung 1.0"
 
 
@@ -65,14 +65,17 @@ def test_lasting_overload_refuses_calls_until_it_is_over(node, busy):
 def test_a_late_timer_counts_in_its_own_second_only(node):
     node.seconds(1, lags=(0.5,))
     node.seconds(10)
-    assert node.effort.rung is EncoderLevel.NORMAL
+    assert node.encoder_budget.level is EncoderLevel.NORMAL
 
 
 def test_what_the_process_had_used_before_does_not_count():
     node = Node()
     node.used += 1_000.0
     fresh = Load(
-        effort=node.effort, metrics=node.metrics, patience=5.0, processor=lambda: node.used
+        encoder_budget=node.encoder_budget,
+        metrics=node.metrics,
+        patience=5.0,
+        processor=lambda: node.used,
     )
     fresh.look(200.0)
     fresh.look(201.0)
@@ -89,4 +92,4 @@ def test_a_change_is_logged_once(node, caplog):
     with caplog.at_level(logging.WARNING):
         node.seconds(30, cpu=0.85)
     assert [record.message for record in caplog.records] == ["node.load", "node.load"]
-    assert caplog.records[-1].rung == "least"
+    assert caplog.records[-1].encoder_level == "minimal"

@@ -56,7 +56,7 @@ async def test_what_is_told_explains_a_call_without_addresses_or_keys(caplog):
     assert lines["ice.pair_chosen"]["public"] is False
     assert lines["dtls.connected"]["profile"] == "SRTP_AEAD_AES_128_GCM"
     assert lines["dtls.connected"]["cipher"].startswith("ECDHE-ECDSA")
-    assert lines["encoder.chosen"]["rung"] == "normal"
+    assert lines["encoder.chosen"]["encoder_level"] == "normal"
     everything = json.dumps(lines, default=str)
     for secret in ("ice-pwd", "ice-ufrag"):
         assert value(offer, secret) not in everything

@@ -22,7 +22,7 @@ class Talk:
     """A session that talks without end, to a peer that reports once a second."""
 
     def __init__(self, audio=WANTS_FEC):
-        self.effort = EncoderBudget()
+        self.encoder_budget = EncoderBudget()
         self.sent: list[bytes] = []
         self.now = 0.0
         self.frame = 0
@@ -35,7 +35,7 @@ class Talk:
             transmit_rtcp=lambda data: None,
             on_digit=lambda digit: None,
             wake=lambda seconds: None,
-            effort=self.effort,
+            encoder_budget=self.encoder_budget,
         )
 
     def second(self, loss=None, *, ssrc=OURS):
@@ -132,16 +132,16 @@ def test_a_renegotiation_keeps_fec():
 
 def test_a_node_on_its_last_rung_sends_no_fec():
     talk = Talk()
-    talk.effort.rung = EncoderLevel.LEAST
+    talk.encoder_budget.level = EncoderLevel.MINIMAL
     assert set(talk.seconds(6, 0.2)) == {0.0}
 
 
 def test_the_rung_is_followed_while_talking():
     talk = Talk()
     talk.seconds(4, 0.05)
-    talk.effort.rung = EncoderLevel.LEAST
+    talk.encoder_budget.level = EncoderLevel.MINIMAL
     talk.second(0.05)
     assert set(talk.seconds(2, 0.05)) == {0.0}
-    talk.effort.rung = EncoderLevel.NORMAL
+    talk.encoder_budget.level = EncoderLevel.NORMAL
     talk.second(0.05)
     assert sum(talk.seconds(4, 0.05)) > 2.0
