@@ -13,6 +13,7 @@ NEEDS = {
     "firefox": ("firefox-esr", "apt-get install firefox-esr"),
     "coturn": ("turnserver", "apt-get install coturn"),
     "nginx": ("nginx", "apt-get install nginx"),
+    "npm": ("npm", "apt-get install npm"),
     "promtool": ("promtool", "apt-get install prometheus"),
     "pesq": ("pesq", "make test-tools, which compiles it"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
