@@ -12,7 +12,6 @@ from pathlib import Path
 import uvloop
 from aiohttp import web, web_response
 
-from bridge.api.keys import CONNECTIONS, METRICS
 from bridge.app.build import Bridge, NodePosition, build
 from bridge.errors import SettingsError
 from bridge.heartbeat import beat
@@ -65,7 +64,7 @@ async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
     _spare_the_collector()
     bridge.background.spawn(_sweep(bridge.manager), name="sweep")
     if seat is not None:
-        bridge.application[METRICS].forerunners(stuck=seat.stuck, lost=seat.lost)
+        bridge.services.metrics.forerunners(stuck=seat.stuck, lost=seat.lost)
         bridge.background.spawn(beat(seat.pipe), name="beat")
     runners = [runner]
     listeners: Listeners | None = None
@@ -125,8 +124,8 @@ async def _listen(
         raise RuntimeError("the runner is not set up")
     listeners = Listeners(
         runner.server,
-        connections=bridge.application[CONNECTIONS],
-        observer=bridge.application[METRICS].http,
+        connections=bridge.services.connections,
+        observer=bridge.services.metrics.http,
         tls=_tls(chosen),
     )
     if seat is None:

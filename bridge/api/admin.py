@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE_NUMBER, read_body
-from bridge.api.keys import EVENTS, KEYS, LINE_BOOK
+from bridge.api.services import SERVICES
 from bridge.call.model import LineName
 from bridge.call.notices import CallEvent
 from bridge.errors import InvalidRequest
@@ -25,13 +25,15 @@ LINE: Final = LINES + "/{line}"
 
 async def list_lines(request: web.Request) -> web.Response:
     """List all lines with the ids of their keys, never a key."""
-    request.app[KEYS].check_admin(request)
-    return render.success({"lines": [_shown(line) for line in request.app[LINE_BOOK].all()]})
+    request.app[SERVICES].keys.check_admin(request)
+    return render.success(
+        {"lines": [_shown(line) for line in request.app[SERVICES].line_book.all()]}
+    )
 
 
 async def create(request: web.Request) -> web.Response:
     """Make a line; its key is shown this once."""
-    admin = request.app[KEYS].check_admin(request)
+    admin = request.app[SERVICES].keys.check_admin(request)
     body = await read_body(request)
     numbers = body.texts("numbers", most=MAX_NUMBERS) or []
     for number in numbers:
@@ -39,29 +41,29 @@ async def create(request: web.Request) -> web.Response:
             raise InvalidRequest(
                 "numbers: expected digits, a + before them or not", field="numbers"
             )
-    line, key = await request.app[LINE_BOOK].create(body.text("name"), numbers)
+    line, key = await request.app[SERVICES].line_book.create(body.text("name"), numbers)
     _note(request, admin, line.name, "created", {"keyId": line.keys[0].key_id})
     return render.success({**_shown(line), "key": key})
 
 
 async def show(request: web.Request) -> web.Response:
     """Show one line."""
-    request.app[KEYS].check_admin(request)
-    return render.success(_shown(request.app[LINE_BOOK].find(_named(request))))
+    request.app[SERVICES].keys.check_admin(request)
+    return render.success(_shown(request.app[SERVICES].line_book.find(_named(request))))
 
 
 async def remove(request: web.Request) -> web.Response:
     """Remove a line that was made here; its calls end."""
-    admin = request.app[KEYS].check_admin(request)
+    admin = request.app[SERVICES].keys.check_admin(request)
     name = _named(request)
-    await request.app[LINE_BOOK].remove(name)
+    await request.app[SERVICES].line_book.remove(name)
     _note(request, admin, LineName(name), "removed", {})
     return render.success({"ok": True})
 
 
 async def add_key(request: web.Request) -> web.Response:
     """Give a line one more key, shown this once; with `expireOthersAfter` the others end then."""
-    admin = request.app[KEYS].check_admin(request)
+    admin = request.app[SERVICES].keys.check_admin(request)
     body = await read_body(request)
     overlap = (
         body.number("expireOthersAfter", default=0, least=0, most=MAX_OVERLAP_SECONDS)
@@ -69,16 +71,16 @@ async def add_key(request: web.Request) -> web.Response:
         else None
     )
     name = _named(request)
-    stored, key = await request.app[LINE_BOOK].add_key(name, others_end_in=overlap)
+    stored, key = await request.app[SERVICES].line_book.add_key(name, others_end_in=overlap)
     _note(request, admin, LineName(name), "key_added", {"keyId": stored.key_id})
     return render.success({**_key(stored), "key": key})
 
 
 async def remove_key(request: web.Request) -> web.Response:
     """Take a key from a line at once."""
-    admin = request.app[KEYS].check_admin(request)
+    admin = request.app[SERVICES].keys.check_admin(request)
     name, key_id = _named(request), request.match_info["keyId"]
-    await request.app[LINE_BOOK].remove_key(name, key_id)
+    await request.app[SERVICES].line_book.remove_key(name, key_id)
     _note(request, admin, LineName(name), "key_removed", {"keyId": key_id})
     return render.success({"ok": True})
 
@@ -106,8 +108,8 @@ ROUTES: Final = (
 
 
 async def _pause(request: web.Request, *, paused: bool) -> web.Response:
-    admin = request.app[KEYS].check_admin(request)
-    line = await request.app[LINE_BOOK].pause(_named(request), paused=paused)
+    admin = request.app[SERVICES].keys.check_admin(request)
+    line = await request.app[SERVICES].line_book.pause(_named(request), paused=paused)
     _note(request, admin, line.name, "paused" if paused else "resumed", {})
     return render.success(_shown(line))
 
@@ -122,7 +124,7 @@ def _note(
     """Write down who changed what, in the log and as an event of the line."""
     log.info("admin.line", extra={"line": line, "change": what, "admin": admin, **data})
     now = datetime.now(UTC)
-    request.app[EVENTS].publish(
+    request.app[SERVICES].events.publish(
         CallEvent(f"line.{what}", line, None, now, None, {"admin": admin, **data})
     )
 

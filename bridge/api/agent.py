@@ -5,24 +5,24 @@ from aiohttp import web
 from bridge.agent.talk_settings import AgentMode
 from bridge.api import render
 from bridge.api.body import read_body
-from bridge.api.keys import AGENTS, KEYS
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest
 
 
 async def start(request: web.Request) -> web.Response:
     """Put an agent into a call that has been answered."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     call_id, mode = body.call_id(), _mode(body.optional_text("mode"))
-    leg = request.app[AGENTS].start(line, call_id, mode)
+    leg = request.app[SERVICES].agents.start(line, call_id, mode)
     return render.success({"agentId": leg.leg_id, "mode": leg.script.mode.value})
 
 
 async def stop(request: web.Request) -> web.Response:
     """Take the agent out of a call, which goes on."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    return render.success({"stopped": request.app[AGENTS].stop(line, body.call_id())})
+    return render.success({"stopped": request.app[SERVICES].agents.stop(line, body.call_id())})
 
 
 ROUTES = (

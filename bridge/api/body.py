@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from bridge.api.reads import LARGE_READS, RequestTimeout
+from bridge.api.reads import RequestTimeout
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest, PayloadTooLarge
 from bridge.wire.call_id import native
 
@@ -50,7 +51,7 @@ async def read_bytes(request: web.Request) -> bytes:
     # A body of which nobody knows the length may be as large as its route takes.
     length = most if request.content_length is None else request.content_length
     if length > BODY_BYTES:
-        async with request.app[LARGE_READS].turn():
+        async with request.app[SERVICES].large_reads.turn():
             return await _read(request, most)
     return await _read(request, most)
 

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, call_in_path, read_body
-from bridge.api.faces.chirp.parties import APPS, check_route
-from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
+from bridge.api.faces.chirp.parties import check_route
 from bridge.api.listing import recorded_calls
+from bridge.api.services import SERVICES
 from bridge.api.webrtc import PARTIES
 from bridge.call import events
 from bridge.call.model import LegId, LineName
@@ -24,12 +24,12 @@ async def dial(request: web.Request) -> web.Response:
     body.optional_flag("video")
     channel = body.optional_text("channel")
     if channel == "webrtc":
-        runner = await request.app[MANAGER].open(line)
+        runner = await request.app[SERVICES].manager.open(line)
     elif channel in (None, "whatsapp"):
-        runner = await request.app[MANAGER].dial(line, body.peer(*PHONE))
+        runner = await request.app[SERVICES].manager.dial(line, body.peer(*PHONE))
     else:
         if channel == PSTN:
-            check_route(request.app[APPS][line], WHATSAPP, PSTN)
+            check_route(request.app[SERVICES].apps[line], WHATSAPP, PSTN)
         raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
     return render.success({"callId": runner.facts.call_id, "video": False})
 
@@ -37,7 +37,9 @@ async def dial(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """List the line's live calls."""
     line = _on(request)
-    live = await recorded_calls(request.app[MANAGER], request.app[RECORDINGS], line)
+    live = await recorded_calls(
+        request.app[SERVICES].manager, request.app[SERVICES].recordings, line
+    )
     calls = [render.call(record, recording=recording) for record, recording in live]
     return render.success({"calls": calls})
 
@@ -58,7 +60,7 @@ async def mute(request: web.Request) -> web.Response:
     body = await read_body(request)
     call_id, leg_id, muted = body.call_id(), body.leg_id(), body.flag("muted", "Muted")
     wanted = events.MuteRequested(muted=muted, leg_id=LegId(leg_id) if leg_id else None)
-    request.app[MANAGER].request(line, call_id, wanted)
+    request.app[SERVICES].manager.request(line, call_id, wanted)
     return render.success({"ok": True, "muted": muted})
 
 
@@ -67,7 +69,7 @@ async def dtmf(request: web.Request) -> web.Response:
     line = _on(request)
     body = await read_body(request)
     call_id, digits = body.call_id(), body.dtmf()
-    request.app[MANAGER].request(line, call_id, events.DigitsRequested(digits))
+    request.app[SERVICES].manager.request(line, call_id, events.DigitsRequested(digits))
     return render.success({"ok": True})
 
 
@@ -77,9 +79,9 @@ async def quality(request: web.Request) -> web.Response:
     A ticket sees its own party's legs, and no more once the call has ended.
     """
     call_id = call_in_path(request)
-    access = request.app[KEYS].access(request)
+    access = request.app[SERVICES].keys.access(request)
     line = access.to(call_id)
-    manager = request.app[MANAGER]
+    manager = request.app[SERVICES].manager
     record = manager.record(line, call_id)
     access.check_call_lives(ended=record.reason is not None)
     timelines = manager.quality.legs(record.facts.call_id)
@@ -92,8 +94,8 @@ async def quality(request: web.Request) -> web.Response:
 
 def _on(request: web.Request) -> LineName:
     """Find the line of a request that needs its engine."""
-    line = request.app[KEYS].line(request)
-    request.app[LINES].check_on(line)
+    line = request.app[SERVICES].keys.line(request)
+    request.app[SERVICES].lines.check_on(line)
     return line
 
 
@@ -111,5 +113,5 @@ def _since(request: web.Request) -> float:
 async def _ask(request: web.Request, wanted: events.Request) -> web.Response:
     line = _on(request)
     body = await read_body(request)
-    request.app[MANAGER].request(line, body.call_id(), wanted)
+    request.app[SERVICES].manager.request(line, body.call_id(), wanted)
     return render.success({"ok": True})

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, Body, read_body
-from bridge.api.keys import KEYS, MANAGER, SIBLINGS, UNAUTHENTICATED
-from bridge.api.reads import Reads, RequestTimeout, read_at_most
+from bridge.api.reads import RequestTimeout, read_at_most
+from bridge.api.services import SERVICES
 from bridge.errors import Forbidden, NotFound, Unauthorized
 from bridge.net.siblings import Siblings
 from bridge.providers.cloud.provider import CloudProvider, UnknownCall
@@ -19,11 +19,8 @@ from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
 
-WHATSAPP: web.AppKey[CloudProvider] = web.AppKey("whatsapp", CloudProvider)
 NODE_PATH: Final = "/node/whatsapp"
 """Where nodes give each other webhooks about calls that they do not have."""
-WEBHOOK_READS: web.AppKey[Reads] = web.AppKey("webhook_reads", Reads)
-"""The webhooks that are being read."""
 MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
 """Meta sends up to a thousand events at once."""
 MAX_WEBHOOKS_BYTES: Final = 16 * MAX_WEBHOOK_BYTES
@@ -43,7 +40,7 @@ async def verify(request: web.Request) -> web.Response:
         None,
     )
     if answer is None:
-        request.app[UNAUTHENTICATED].wrong_key(request)
+        request.app[SERVICES].unauthenticated.wrong_key(request)
         raise Forbidden("the verify token is not that of any line (whatsapp.verify_token)")
     log.info("whatsapp.webhook_verified")
     return web.Response(text=answer)
@@ -53,8 +50,8 @@ async def webhook(request: web.Request) -> web.Response:
     """Take what Meta tells: answer at once, work after."""
     body, numbers = await _signed(request)
     provider = _provider(request)
-    elsewhere = provider.take(parse(body), request.app[MANAGER], numbers=numbers)
-    siblings = request.app.get(SIBLINGS)
+    elsewhere = provider.take(parse(body), request.app[SERVICES].manager, numbers=numbers)
+    siblings = request.app[SERVICES].siblings
     if elsewhere and siblings is not None:
         # Only the node that has a call knows it by Meta's id.
         work = _pass_on(provider, siblings, body, request.headers[SIGNATURE_HEADER], elsewhere)
@@ -67,14 +64,14 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     numbers = _signed_numbers(request, body)
     strange = _provider(request).take(
-        parse(body), request.app[MANAGER], numbers=numbers, passed_on=True
+        parse(body), request.app[SERVICES].manager, numbers=numbers, passed_on=True
     )
     return web.json_response(sorted(strange))
 
 
 async def permission(request: web.Request) -> web.Response:
     """Say whether somebody may be called: what Meta says, and what they last answered."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     number = Body(dict(request.query)).phone(*PHONE)
     found, reply = await _provider(request).permission(line, number)
     told: dict[str, Any] = {
@@ -96,7 +93,7 @@ async def permission(request: web.Request) -> web.Response:
 
 async def ask_permission(request: web.Request) -> web.Response:
     """Ask somebody to permit calls, in words of the caller's or with a template."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     message = await _provider(request).ask_permission(
         line,
@@ -117,7 +114,7 @@ NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)
 
 
 def _provider(request: web.Request) -> CloudProvider:
-    return request.app[WHATSAPP]
+    return request.app[SERVICES].cloud
 
 
 async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
@@ -130,14 +127,14 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
     """
     if not _provider(request).lines:
         raise NotFound('no line has whatsapp.provider = "cloud"')
-    strangers = request.app[UNAUTHENTICATED]
+    strangers = request.app[SERVICES].unauthenticated
     if SIGNATURE_HEADER not in request.headers:
         strangers.refuse(request, "no_signature", event=BAD_SIGNATURE)
         raise Unauthorized(f"Meta's webhooks have the header {SIGNATURE_HEADER}")
     try:
         length = request.content_length
         size = MAX_WEBHOOK_BYTES if length is None else min(length, MAX_WEBHOOK_BYTES)
-        async with request.app[WEBHOOK_READS].turn(size):
+        async with request.app[SERVICES].webhook_reads.turn(size):
             body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     except RequestTimeout:
         strangers.refuse(request, "slow_body")

@@ -16,25 +16,11 @@ from aiohttp import hdrs, web
 
 from bridge.api import webrtc
 from bridge.api.body import call_in_path
-from bridge.api.keys import (
-    DATABASE,
-    DIRECTORY,
-    EVENTS,
-    HTTP,
-    KEYS,
-    MANAGER,
-    METRICS,
-    TICKETS,
-    WEBHOOKS,
-)
 from bridge.api.middleware import Handler, allow_page
-from bridge.api.recording_files import LINK_SECONDS, path_of
+from bridge.api.services import SERVICES
 from bridge.call.model import CallRecord, LineName
 from bridge.errors import InvalidRequest, NotFound
 from bridge.net.event_store import Numbered
-from bridge.net.webhooks import Webhooks
-from bridge.settings.model import Events as Keeping
-from bridge.tasks import Tasks
 from bridge.wire import webhook_wadial
 from bridge.wire.notice import Notice
 from bridge.wire.party_events import as_seen_by
@@ -60,13 +46,13 @@ Words: TypeAlias = Callable[[Notice], dict[str, Any] | None]
 
 async def of_line(request: web.Request) -> web.StreamResponse:
     """Stream what happens on the key's line."""
-    line = request.app[KEYS].line(request, query=True)
+    line = request.app[SERVICES].keys.line(request, query=True)
     return await _stream(request, line, native)
 
 
 async def of_session(request: web.Request) -> web.StreamResponse:
     """Stream what happens on a session, in WADial's words."""
-    line = request.app[KEYS].line(request, query=True)
+    line = request.app[SERVICES].keys.line(request, query=True)
     if request.match_info["sessionId"] != line:
         raise NotFound("there is no such session")
     return await _stream(request, line, webhook_wadial.body)
@@ -75,9 +61,9 @@ async def of_session(request: web.Request) -> web.StreamResponse:
 async def of_call(request: web.Request) -> web.StreamResponse:
     """Stream what happens to one call, from its beginning on, until a while after its end."""
     call_id = call_in_path(request)
-    access = request.app[KEYS].access(request, query=True)
+    access = request.app[SERVICES].keys.access(request, query=True)
     line = access.to(call_id)
-    record = request.app[MANAGER].record(line, call_id)
+    record = request.app[SERVICES].manager.record(line, call_id)
     access.check_call_lives(ended=record.reason is not None)
     words = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
     return await _stream(request, line, words, record)
@@ -95,39 +81,15 @@ async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     finally:
         if request.match_info.handler is not webrtc.offer:  # it tells of no end, and is urgent
-            await request.app[EVENTS].settled()
-        if (directory := request.app.get(DIRECTORY)) is not None:
+            await request.app[SERVICES].events.settled()
+        if (directory := request.app[SERVICES].directory) is not None:
             await directory.settled()
-
-
-def tell(
-    application: web.Application,
-    background: Tasks,
-    *,
-    node: int,
-    keeping: Keeping,
-) -> None:
-    """Start to tell listeners and webhooks what happens."""
-    observer = application[METRICS].events
-    tickets = application[TICKETS]
-    webhooks = Webhooks(
-        application[DATABASE],
-        application[HTTP],
-        node=node,
-        observer=observer,
-        link=lambda recording_id, form: tickets.link(path_of(recording_id, form), LINK_SECONDS),
-    )
-    application[WEBHOOKS] = webhooks
-    events = application[EVENTS]
-    events.follow(webhooks.wake)
-    background.spawn(events.run(keeping), name="events")
-    background.spawn(webhooks.run(), name="webhooks")
 
 
 async def _stream(
     request: web.Request, line: LineName, words: Words, call: CallRecord | None = None
 ) -> web.StreamResponse:
-    events, after = request.app[EVENTS], _last_event_id(request)
+    events, after = request.app[SERVICES].events, _last_event_id(request)
     call_id = call.facts.call_id if call else None
     if after is None:
         after = 0 if call else await events.last()
@@ -146,7 +108,7 @@ async def _stream(
         try:
             await _send(response, found, words, one_call=call is not None)
         except TimeoutError:
-            request.app[METRICS].events.event_stream_cut()
+            request.app[SERVICES].metrics.events.event_stream_cut()
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:

@@ -19,13 +19,13 @@ from multidict import CIMultiDict
 
 from bridge.api.auth import note_rate
 from bridge.api.body import call_named_by, named_call, read_bytes
-from bridge.api.keys import DIRECTORY, KEYS, MANAGER, RATE, SIBLINGS
 from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
 from bridge.api.routes import SOCKETS, STARTS_CALLS
+from bridge.api.services import SERVICES
 from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
-from bridge.node.directory import owner_of
+from bridge.node.directory import Shared, owner_of
 from bridge.tasks import Tasks
 from bridge.wire.call_id import native
 
@@ -60,11 +60,12 @@ OURS = frozenset({"x-request-id", "origin", "content-length", "expect"})
 @web.middleware
 async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request against its key's limit, which holds over all nodes."""
-    rate, key = request.app[RATE], request.app[KEYS].known(request)
+    services = request.app[SERVICES]
+    rate, key = services.rate, services.keys.known(request)
     if rate.limited and key is not None and not from_sibling(request):
         left = 0.0
         try:
-            left = await request.app[DIRECTORY].spend(key, rate.take)
+            left = await _directory(request).spend(key, rate.take)
         finally:
             note_rate(request, rate, left)
     return await handler(request)
@@ -73,7 +74,7 @@ async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hand a request about another node's call to that node."""
-    siblings = request.app[SIBLINGS]
+    siblings = _directory(request).siblings
     if from_sibling(request):
         if _upgrades(request) and request.transport is not None:
             narrow(request.transport)
@@ -108,18 +109,19 @@ def _upgrades(request: web.Request) -> bool:
 async def _place(request: web.Request) -> int | None:
     """Choose the node for a call that the request begins; None when it begins none."""
     if request.match_info.handler in STARTS_CALLS and _authorised(request):
-        return await request.app[DIRECTORY].place(overloaded=request.app[MANAGER].overloaded)
+        overloaded = request.app[SERVICES].manager.overloaded
+        return await _directory(request).place(overloaded=overloaded)
     return None
 
 
 def _authorised(request: web.Request) -> bool:
-    """UnauthenticatedLimit are answered here, where they came; they cannot make two nodes work."""
-    return request.app[KEYS].admits(request)
+    """Whether a right key asks: others are answered here, so that they cannot load two nodes."""
+    return request.app[SERVICES].keys.admits(request)
 
 
 async def _call_id(request: web.Request) -> str | None:
     """Find the id of the call that a request is about; native, if it is an id in any form."""
-    found = named_call(request.match_info) or request.app[KEYS].call_of_ticket(request)
+    found = named_call(request.match_info) or request.app[SERVICES].keys.call_of_ticket(request)
     if (found or request.body_exists) and not _authorised(request):
         return None
     return (native(found) or found) if found else await call_named_by(request)
@@ -132,15 +134,21 @@ async def _recall(request: web.Request, call_id: str) -> None:
         NodeUnavailable: the call may still live.
     """
     for _ in range(LOOKS):
-        record = await request.app[DIRECTORY].find(call_id)
+        record = await _directory(request).find(call_id)
         if record is None:
             return
         if record.reason is not None:
-            request.app[MANAGER].remember(record)
+            request.app[SERVICES].manager.remember(record)
             return
         # Of a node that was killed, the supervisor writes its calls' end down in a moment.
         await asyncio.sleep(LOOK_SECONDS)
     raise NodeUnavailable("the node that has this call does not answer; try again")
+
+
+def _directory(request: web.Request) -> Shared:
+    directory = request.app[SERVICES].directory
+    assert directory is not None, "a bridge of one node has nothing to forward"
+    return directory
 
 
 async def _relay(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:

@@ -6,14 +6,12 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import read_bytes
-from bridge.api.keys import KEYS, SIBLINGS
+from bridge.api.services import SERVICES
 from bridge.call.model import LineName
-from bridge.providers.gateway.provider import GatewayProvider
 from bridge.wire.gateway import read_webhook
 
 NODE_PATH: Final = "/node/gateway"
 """Where nodes give each other the events of a line's engine."""
-GATEWAY: web.AppKey[GatewayProvider] = web.AppKey("gateway", GatewayProvider)
 
 
 async def webhook(request: web.Request) -> web.Response:
@@ -22,10 +20,10 @@ async def webhook(request: web.Request) -> web.Response:
     Engines sign nothing and can set no header, so that the key may stand in the query as `token`.
     Of several nodes all are told: one takes the rings, and any may have the call.
     """
-    line = request.app[KEYS].webhook_line(request)
+    line = request.app[SERVICES].keys.webhook_line(request)
     body = await read_bytes(request)
-    request.app[GATEWAY].told(line, read_webhook(body, request.content_type))
-    siblings = request.app.get(SIBLINGS)
+    request.app[SERVICES].gateways.told(line, read_webhook(body, request.content_type))
+    siblings = request.app[SERVICES].siblings
     if siblings is not None:
         headers = {"Content-Type": request.content_type}
         await siblings.tell_all(NODE_PATH, headers=headers, body=body, line=line)
@@ -36,7 +34,7 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     """Take an event that a line's engine posted to another node."""
     body = await read_bytes(request)
     line = LineName(request.query["line"])
-    request.app[GATEWAY].told(line, read_webhook(body, request.content_type))
+    request.app[SERVICES].gateways.told(line, read_webhook(body, request.content_type))
     return web.Response()
 
 

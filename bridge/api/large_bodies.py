@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from aiohttp import web
 
 from bridge.api.body import BODY_BYTES, LARGE_BODIES
-from bridge.api.keys import KEYS
 from bridge.api.middleware import Handler
+from bridge.api.services import SERVICES
 from bridge.call.model import LineName
 from bridge.errors import LimitExceeded
 
@@ -44,17 +43,14 @@ class LargeBodies:
             self._under_way[line] -= 1
 
 
-LARGE: Final = web.AppKey("large_bodies", LargeBodies)
-
-
 @web.middleware
 async def bound_large_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a line's large request while as many of its are under way as may be."""
     # Of a stranger nothing is read.
-    line = request.app[KEYS].line_of(request) if _is_large(request) else None
+    line = request.app[SERVICES].keys.line_of(request) if _is_large(request) else None
     if line is None:
         return await handler(request)
-    with request.app[LARGE].one(line):
+    with request.app[SERVICES].large_bodies.one(line):
         return await handler(request)
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import Body, read_body
-from bridge.api.keys import KEYS, LINES
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest, about_field
 from bridge.net.guard import parse
 from bridge.node.lines import InboundMode, LineConfig, Session, with_changes
@@ -24,8 +24,8 @@ MAX_SUBSCRIPTIONS: Final = 64
 
 async def config(request: web.Request) -> web.Response:
     """Show how the line is set to take calls; never the providers' token."""
-    line = request.app[KEYS].line(request)
-    return render.success(_shown(request.app[LINES].stored(line)))
+    line = request.app[SERVICES].keys.line(request)
+    return render.success(_shown(request.app[SERVICES].lines.stored(line)))
 
 
 async def configure(request: web.Request) -> web.Response:
@@ -33,9 +33,9 @@ async def configure(request: web.Request) -> web.Response:
 
     A field that is missing keeps its value, and null clears it; the mode is `webhook` in both cases.
     """
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    lines = request.app[LINES]
+    lines = request.app[SERVICES].lines
     texts = {name: _text(body, field) for name, field in TEXTS.items()}
     changed = with_changes(
         lines.stored(line),
@@ -51,9 +51,9 @@ async def configure(request: web.Request) -> web.Response:
 
 async def connect(request: web.Request) -> web.Response:
     """Connect the line, anew if it is connected: what was set comes into force."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    lines = request.app[LINES]
+    lines = request.app[SERVICES].lines
     await lines.connect(line, body.texts("Subscribe", most=MAX_SUBSCRIPTIONS))
     session = lines.session(line)
     return render.success(
@@ -63,15 +63,15 @@ async def connect(request: web.Request) -> web.Response:
 
 async def disconnect(request: web.Request) -> web.Response:
     """Disconnect the line; the calls that it has end."""
-    line = request.app[KEYS].line(request)
-    await request.app[LINES].disconnect(line)
+    line = request.app[SERVICES].keys.line(request)
+    await request.app[SERVICES].lines.disconnect(line)
     return render.success({"details": "Disconnected"})
 
 
 async def status(request: web.Request) -> web.Response:
     """Show the line's connection, in the spellings of both WaGo and ZuckZapGo."""
-    line = request.app[KEYS].line(request)
-    session = request.app[LINES].session(line)
+    line = request.app[SERVICES].keys.line(request)
+    session = request.app[SERVICES].lines.session(line)
     shown: dict[str, Any] = {
         "connected": session.connected,
         "loggedIn": True,

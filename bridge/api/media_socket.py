@@ -9,7 +9,7 @@ from aiohttp import WSMsgType, web
 
 from bridge.api.body import call_in_path
 from bridge.api.faces.wadial.words import snapshot
-from bridge.api.keys import KEYS, LINES, MANAGER, METRICS, RECORDINGS
+from bridge.api.services import SERVICES
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
 from bridge.call.model import EndReason, LegKind, LegOwner, Party, State
@@ -80,12 +80,12 @@ def _live_call(request: web.Request) -> tuple[CallRunner, LegOwner | None]:
         CallNotFound: the line never had such a call, or it has ended.
     """
     call_id = call_in_path(request)
-    access = request.app[KEYS].access(request, query=True)
+    access = request.app[SERVICES].keys.access(request, query=True)
     line = access.to(call_id)
     access.party(NEAR)
-    request.app[LINES].check_on(line)
+    request.app[SERVICES].lines.check_on(line)
     try:
-        return request.app[MANAGER].live(line, call_id), access.owner
+        return request.app[SERVICES].manager.live(line, call_id), access.owner
     except CallEnded as error:
         raise CallNotFound("the call has ended") from error
 
@@ -156,14 +156,14 @@ async def _serve(
         new_leg_id(),
         wire,
         media=media,
-        observer=request.app[METRICS].sockets,
+        observer=request.app[SERVICES].metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
         intake=Intake(pads=texts is None, limit_seconds=most),
         texts=texts,
     )
     facts = runner.facts
     try:
-        request.app[MANAGER].attach(
+        request.app[SERVICES].manager.attach(
             facts.line,
             facts.call_id,
             leg,
@@ -177,7 +177,7 @@ async def _serve(
         await ws.close()
         return ws
     if texts is not None:
-        request.app[RECORDINGS].automatic.capture(facts.line, facts.call_id)
+        request.app[SERVICES].recordings.automatic.capture(facts.line, facts.call_id)
     await wire.read(leg)
     return ws
 

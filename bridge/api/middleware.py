@@ -12,8 +12,8 @@ from aiohttp import web
 
 from bridge.api.auth import same_origin
 from bridge.api.envelope import envelope, in_words_of
-from bridge.api.keys import CONNECTIONS, KEYS, METRICS, SITE, UNAUTHENTICATED
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
+from bridge.api.services import SERVICES
 from bridge.errors import (
     BridgeError,
     Forbidden,
@@ -80,10 +80,10 @@ async def count_strangers(request: web.Request, handler: Handler) -> web.StreamR
     """Count a request without a right key against its address until its answer has been taken."""
     if from_sibling(request):
         return await handler(request)
-    if request.app[KEYS].admits(request):
-        request.app[CONNECTIONS].admit(request.transport)
+    if request.app[SERVICES].keys.admits(request):
+        request.app[SERVICES].connections.admit(request.transport)
         return await handler(request)
-    crowded = request.app[UNAUTHENTICATED].count(request)
+    crowded = request.app[SERVICES].unauthenticated.count(request)
     request[CROWDED] = crowded and request.path not in UNREFUSED
     response = await handler(request)
     if request[CROWDED]:
@@ -96,7 +96,7 @@ async def refuse_crowds(request: web.Request, handler: Handler) -> web.StreamRes
     """Refuse a stranger whose address has too many requests under way."""
     if not request.get(CROWDED, False):
         return await handler(request)
-    request.app[UNAUTHENTICATED].refuse(request, "too_many")
+    request.app[SERVICES].unauthenticated.refuse(request, "too_many")
     raise RateLimited(
         "this address has too many requests without a right key under way "
         "(limits.stranger_requests; behind a proxy set http.trusted_proxies)",
@@ -120,21 +120,23 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         response = await handler(request)
     except asyncio.CancelledError:
         if not passed_on:
-            request.app[METRICS].http_request(request.method, _route(request), LEFT, None)
+            request.app[SERVICES].metrics.http_request(request.method, _route(request), LEFT, None)
         raise
     if not response.prepared:
         response.headers[REQUEST_ID] = identity
         response.headers.update(request.get(RATE_HEADERS, {}))
     if not passed_on:
         seconds = None if _lives_on(response) else loop.time() - began
-        request.app[METRICS].http_request(request.method, _route(request), response.status, seconds)
+        request.app[SERVICES].metrics.http_request(
+            request.method, _route(request), response.status, seconds
+        )
     return response
 
 
 @web.middleware
 async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer to names that are ours only: a page elsewhere may point its own name at us."""
-    hosts = request.app[SITE].hosts
+    hosts = request.app[SERVICES].site.hosts
     if hosts is None or request.path in PROBES or host_name(request.host) in hosts:
         return await handler(request)
     raise Forbidden(
@@ -147,7 +149,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 async def allow_origins(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let pages of the allowed origins call; keys travel in headers, so no cookie is at stake."""
     origin = request.headers.get("Origin")
-    allowed = request.app[SITE].cors_origins
+    allowed = request.app[SERVICES].site.cors_origins
     if origin is None:
         return await handler(request)
     if "*" not in allowed and origin not in allowed and not same_origin(request):

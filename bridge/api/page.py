@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bridge.api.keys import SITE
+from bridge.api.services import SERVICES
 
 FILES = {
     "bridge.js",
@@ -45,7 +45,9 @@ PAGE_HEADERS = HEADERS | {
 
 async def index(request: web.Request) -> web.FileResponse:
     """Serve the page."""
-    return web.FileResponse(request.app[SITE].web_root / "index.html", headers=PAGE_HEADERS)
+    return web.FileResponse(
+        request.app[SERVICES].site.web_root / "index.html", headers=PAGE_HEADERS
+    )
 
 
 async def file(request: web.Request) -> web.FileResponse:
@@ -53,23 +55,23 @@ async def file(request: web.Request) -> web.FileResponse:
     name = request.match_info["name"]
     if name not in FILES:
         raise web.HTTPNotFound
-    return web.FileResponse(request.app[SITE].web_root / name, headers=HEADERS)
+    return web.FileResponse(request.app[SERVICES].site.web_root / name, headers=HEADERS)
 
 
 async def docs(request: web.Request) -> web.FileResponse:
     """Serve the pages about the API."""
-    return web.FileResponse(request.app[SITE].web_root / "docs.html", headers=PAGE_HEADERS)
+    return web.FileResponse(request.app[SERVICES].site.web_root / "docs.html", headers=PAGE_HEADERS)
 
 
 async def llms(request: web.Request) -> web.FileResponse:
     """Serve the guide for language models, to be read as it is."""
-    path = request.app[SITE].web_root / "llms.txt"
+    path = request.app[SERVICES].site.web_root / "llms.txt"
     return web.FileResponse(path, headers=HEADERS | PLAIN)
 
 
 async def readme(request: web.Request) -> web.FileResponse:
     """Serve the README, to be read as it is."""
-    path = request.app[SITE].readme
+    path = request.app[SERVICES].site.readme
     if not path.is_file():
         raise web.HTTPNotFound
     return web.FileResponse(path, headers=HEADERS | PLAIN)

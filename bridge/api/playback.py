@@ -4,7 +4,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import Body, read_body
-from bridge.api.keys import ASSETS, KEYS, MANAGER, PLAYBACKS, SOUNDS
+from bridge.api.services import SERVICES
 from bridge.call.model import LineName
 from bridge.call.routing import Heard
 from bridge.errors import InvalidRequest
@@ -19,7 +19,7 @@ SOURCES = ("audioUrl", "audioBase64", "assetId", "AudioFile")
 
 async def play(request: web.Request) -> web.Response:
     """Play a URL, base64, an asset or a file of the media folder into a call."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     call_id = body.call_id(*(("CallID",) if _is_of_wago(body) else ()))
     options = PlaybackOptions(
@@ -28,18 +28,22 @@ async def play(request: web.Request) -> web.Response:
         duck_decibels=body.number("duck", default=0, least=0, most=MAX_DUCK_DECIBELS),
     )
     heard = _heard(body.optional_text("hear"))
-    request.app[MANAGER].live(line, call_id)
+    request.app[SERVICES].manager.live(line, call_id)
     sound = await _sound(request, line, body)
-    playback = await request.app[PLAYBACKS].play(line, call_id, sound, options, heard=heard)
+    playback = await request.app[SERVICES].playbacks.play(
+        line, call_id, sound, options, heard=heard
+    )
     return render.success({"ok": True, "status": "queued", "playbackId": playback})
 
 
 async def stop(request: web.Request) -> web.Response:
     """Stop a playback, or all of a call."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     call_id, playback = body.call_id(), body.optional_text("playbackId")
-    return render.success({"stopped": request.app[PLAYBACKS].stop(line, call_id, playback)})
+    return render.success(
+        {"stopped": request.app[SERVICES].playbacks.stop(line, call_id, playback)}
+    )
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -61,10 +65,10 @@ ROUTES = (
 
 
 async def _pause(request: web.Request, *, paused: bool) -> web.Response:
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     call_id, playback = body.call_id(), body.optional_text("playbackId")
-    chosen = request.app[PLAYBACKS].pause(line, call_id, playback, paused=paused)
+    chosen = request.app[SERVICES].playbacks.pause(line, call_id, playback, paused=paused)
     return render.success({"paused" if paused else "resumed": chosen})
 
 
@@ -76,14 +80,14 @@ async def _sound(request: web.Request, line: LineName, body: Body) -> Sound:
         field = next(reversed(named), body.spelt(*SOURCES))
         raise InvalidRequest(f"expected exactly one of {', '.join(SOURCES)}", field=field)
     [(name, text)] = named.items()
-    sounds = request.app[SOUNDS]
+    sounds = request.app[SERVICES].sounds
     match name:
         case "audioUrl":
             return await sounds.url(line, text, name)
         case "audioBase64":
             return await sounds.content(text, name)
         case "assetId":
-            return await request.app[ASSETS].find(line, text)
+            return await request.app[SERVICES].assets.find(line, text)
         case _:
             return await sounds.file(line, text, name)
 

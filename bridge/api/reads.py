@@ -9,8 +9,6 @@ from aiohttp import web
 
 from bridge.errors import BridgeError, LimitExceeded, PayloadTooLarge
 
-LARGE_READS: web.AppKey["Reads"] = web.AppKey("large_reads")
-"""Bodies of those with a key that are larger than most routes take."""
 MAX_LARGE_READS: Final = 8
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import call_in_path, read_body
-from bridge.api.keys import KEYS, MANAGER, RECORDINGS
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, File, FileLocation
@@ -18,12 +18,12 @@ STORED_SECONDS: Final = 10.0
 
 async def record(request: web.Request) -> web.Response:
     """Record what the far party says into a file of the media folder (WaGo)."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     call_id = body.call_id("CallID")
-    native = request.app[MANAGER].live(line, call_id).facts.call_id
+    native = request.app[SERVICES].manager.live(line, call_id).facts.call_id
     path = body.optional_text("Path", "path") or ""
-    recordings = request.app[RECORDINGS]
+    recordings = request.app[SERVICES].recordings
     tracks = await recordings.start(line, call_id, kinds=("inbound",), path=path)
     track = _inbound(tracks)
     lies = recordings.paths.media_key(track)
@@ -33,9 +33,9 @@ async def record(request: web.Request) -> web.Response:
 
 async def start(request: web.Request) -> web.Response:
     """Record a call: what each side says, and both mixed."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    tracks = await request.app[RECORDINGS].start(line, body.call_id())
+    tracks = await request.app[SERVICES].recordings.start(line, body.call_id())
     return render.success(
         {"ok": True, "recordings": [_recording(request, track) for track in tracks]}
     )
@@ -46,9 +46,9 @@ async def stop(request: web.Request) -> web.Response:
 
     With a store that is waited for; a file that comes there later keeps its key.
     """
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    recordings = request.app[RECORDINGS]
+    recordings = request.app[SERVICES].recordings
     tracks = await recordings.stop(line, body.call_id())
     first = _inbound(tracks)
     kept = first.status == "completed" and await recordings.keeper.stored(
@@ -57,7 +57,7 @@ async def stop(request: web.Request) -> web.Response:
     return render.success(
         {
             "ok": True,
-            "mediaKey": request.app[RECORDINGS].paths.media_key(first) if kept else "",
+            "mediaKey": request.app[SERVICES].recordings.paths.media_key(first) if kept else "",
             "status": first.status,
             "recordings": [_recording(request, track) for track in tracks],
         }
@@ -76,11 +76,11 @@ async def resume(request: web.Request) -> web.Response:
 
 async def of_call(request: web.Request) -> web.Response:
     """List a call's recordings."""
-    line = request.app[KEYS].line(request)
-    found = await request.app[RECORDINGS].archive.of_call(
-        line, request.app[MANAGER].record(line, call_in_path(request)).facts.call_id
+    line = request.app[SERVICES].keys.line(request)
+    found = await request.app[SERVICES].recordings.archive.of_call(
+        line, request.app[SERVICES].manager.record(line, call_in_path(request)).facts.call_id
     )
-    files = request.app[RECORDINGS].archive.files
+    files = request.app[SERVICES].recordings.archive.files
     shown = [_recording(request, track, await files.of(track.recording_id)) for track in found]
     return render.success({"recordings": shown})
 
@@ -90,8 +90,8 @@ async def delete(request: web.Request) -> web.Response:
     recording = await _find(request)
     if recording.status == "recording":
         raise InvalidRequest("the recording goes on; stop it first")
-    await request.app[RECORDINGS].archive.delete(recording)
-    request.app[RECORDINGS].keeper.wake()
+    await request.app[SERVICES].recordings.archive.delete(recording)
+    request.app[SERVICES].recordings.keeper.wake()
     return render.success({"ok": True})
 
 
@@ -112,21 +112,23 @@ def _inbound(tracks: list[Recording]) -> Recording:
 
 
 async def _pause(request: web.Request, *, paused: bool) -> web.Response:
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    request.app[RECORDINGS].pause(line, body.call_id(), paused=paused)
+    request.app[SERVICES].recordings.pause(line, body.call_id(), paused=paused)
     return render.success({"ok": True, "paused": paused})
 
 
 async def _find(request: web.Request) -> Recording:
-    line = request.app[KEYS].line(request)
-    return await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
+    line = request.app[SERVICES].keys.line(request)
+    return await request.app[SERVICES].recordings.archive.find(
+        line, request.match_info["recordingId"]
+    )
 
 
 def _recording(
     request: web.Request, track: Recording, files: Sequence[File] = ()
 ) -> dict[str, Any]:
-    lies = request.app[RECORDINGS].paths.media_key(track)
+    lies = request.app[SERVICES].recordings.paths.media_key(track)
     return {
         "recordingId": track.recording_id,
         "callId": track.call_id,

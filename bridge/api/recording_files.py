@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.api.keys import KEYS, RECORDINGS, SITE, TICKETS
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest, NotFound
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
@@ -22,8 +22,8 @@ STUCK_SECONDS: Final = 60.0
 
 async def download(request: web.Request) -> web.StreamResponse:
     """Give a recording's file."""
-    line = request.app[KEYS].line(request)
-    archive = request.app[RECORDINGS].archive
+    line = request.app[SERVICES].keys.line(request)
+    archive = request.app[SERVICES].recordings.archive
     recording = await archive.find(line, request.match_info["recordingId"])
     wanted = request.query.get("format", WAV)
     if wanted not in CONTENT_TYPES:
@@ -34,8 +34,8 @@ async def download(request: web.Request) -> web.StreamResponse:
 
 async def linked(request: web.Request) -> web.StreamResponse:
     """Give a recording's file to whoever has a signed link to it."""
-    request.app[TICKETS].check_link(request)
-    recordings = request.app[RECORDINGS]
+    request.app[SERVICES].tickets.check_link(request)
+    recordings = request.app[SERVICES].recordings
     identity, _, wanted = request.match_info["recordingId"].partition(".")
     recording = await recordings.archive.signed(identity)
     file = await _find(request, recording, wanted or WAV)
@@ -55,7 +55,9 @@ ROUTES = (
 def link(request: web.Request, file: File, seconds: int) -> str:
     """Make a URL that anyone may get a file by for a while."""
     path = path_of(file.recording_id, file.format)
-    return request.app[SITE].base(request) + request.app[TICKETS].link(path, seconds)
+    return request.app[SERVICES].site.base(request) + request.app[SERVICES].tickets.link(
+        path, seconds
+    )
 
 
 def path_of(recording_id: str, form: str) -> str:
@@ -74,7 +76,7 @@ async def give(request: web.Request, recording: Recording, wanted: str = WAV) ->
 
 
 async def _find(request: web.Request, recording: Recording, wanted: str) -> File:
-    for file in await request.app[RECORDINGS].archive.files.of(recording.recording_id):
+    for file in await request.app[SERVICES].recordings.archive.files.of(recording.recording_id):
         if file.format == wanted:
             return file
     raise NotFound(f"the recording has no {wanted} file")
@@ -82,7 +84,7 @@ async def _find(request: web.Request, recording: Recording, wanted: str) -> File
 
 async def _answer(request: web.Request, file: File) -> web.StreamResponse:
     headers = {"Content-Type": CONTENT_TYPES[file.format], "Cache-Control": "private"}
-    path = request.app[RECORDINGS].archive.folder / file.key
+    path = request.app[SERVICES].recordings.archive.folder / file.key
     if _is_file(path):
         return web.FileResponse(path, headers=headers)
     if file.place == FileLocation.KEPT:
@@ -105,7 +107,7 @@ async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) ->
     response.headers["Accept-Ranges"] = "bytes"
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    pieces = request.app[RECORDINGS].keeper.read(file, start, end)
+    pieces = request.app[SERVICES].recordings.keeper.read(file, start, end)
     first = await anext(pieces)  # what can go wrong at once still has an answer of its own
     await response.prepare(request)
     if request.method == "HEAD":

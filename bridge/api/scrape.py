@@ -7,8 +7,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.api.auth import refuse_proxied
-from bridge.api.keys import KEYS, MANAGER, METRICS, PORTS, SIBLINGS, SITE
 from bridge.api.proxies import forwarding_header
+from bridge.api.services import SERVICES, Services
 from bridge.call.model import State
 from bridge.settings.http import LOCAL_NAMES, host_name
 
@@ -23,9 +23,9 @@ bridge_node_up """
 async def metrics(request: web.Request) -> web.Response:
     """Return the metrics for Prometheus; a key is asked for, except of programs on this machine."""
     if not _on_this_machine(request):
-        request.app[KEYS].check_metrics(request)
-    siblings = request.app.get(SIBLINGS)
-    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(request.app)}
+        request.app[SERVICES].keys.check_metrics(request)
+    siblings = request.app[SERVICES].siblings
+    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(request.app[SERVICES])}
     if siblings is not None:
         texts |= await siblings.ask_all(METRICS_PATH)
     return web.Response(body=merge(texts), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -37,7 +37,7 @@ def _on_this_machine(request: web.Request) -> bool:
     Raises:
         Unauthorized: it has no key, and a proxy passed it on.
     """
-    keys, site = request.app[KEYS], request.app[SITE]
+    keys, site = (services := request.app[SERVICES]).keys, services.site
     local = site.loopback and host_name(request.host) in LOCAL_NAMES
     if not local or keys.guards_metrics:
         return False
@@ -47,9 +47,9 @@ def _on_this_machine(request: web.Request) -> bool:
     return True
 
 
-def own(app: web.Application) -> bytes:
+def own(services: Services) -> bytes:
     """Give this node's metrics."""
-    manager, ports, figures = app[MANAGER], app[PORTS], app[METRICS]
+    manager, ports, figures = services.manager, services.ports, services.metrics
     states = dict.fromkeys(State, 0) | Counter(call.machine.state for call in manager.calls())
     figures.set_calls(states, limit=manager.limits.calls)
     figures.set_media_ports(used=ports.used, free=ports.free)

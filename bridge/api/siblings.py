@@ -5,8 +5,8 @@ from aiohttp import web
 
 from bridge.api import cloud, gateway, health, scrape
 from bridge.api.body import MAX_BYTES
-from bridge.api.keys import LINE_BOOK, LINES, MANAGER
 from bridge.api.middleware import answer_errors, identify
+from bridge.api.services import SERVICES
 from bridge.call.model import LineName
 from bridge.node.directory import CALLS_PATH
 from bridge.node.lines import LINES_PATH
@@ -14,25 +14,25 @@ from bridge.node.lines import LINES_PATH
 
 async def calls(request: web.Request) -> web.Response:
     """List a line's live calls on this node, or those that have ended."""
-    line, manager = LineName(request.query["line"]), request.app[MANAGER]
+    line, manager = LineName(request.query["line"]), request.app[SERVICES].manager
     records = manager.ended(line) if "ended" in request.query else manager.list_own(line)
     return web.Response(body=msgspec.json.encode(records), content_type="application/json")
 
 
 async def ready(request: web.Request) -> web.Response:
     """Say whether this node takes calls."""
-    return web.Response(status=200 if health.takes_calls(request.app) else 503)
+    return web.Response(status=200 if health.takes_calls(request.app[SERVICES]) else 503)
 
 
 async def metrics(request: web.Request) -> web.Response:
     """Give this node's metrics."""
-    return web.Response(body=scrape.own(request.app))
+    return web.Response(body=scrape.own(request.app[SERVICES]))
 
 
 async def lines(request: web.Request) -> web.Response:
     """Learn that the lines have changed."""
-    await request.app[LINES].reload()
-    await request.app[LINE_BOOK].reload()
+    await request.app[SERVICES].lines.reload()
+    await request.app[SERVICES].line_book.reload()
     return web.Response()
 
 
@@ -47,10 +47,7 @@ ROUTES = (
 
 
 def node_application(served: web.Application) -> web.Application:
-    """Make the application that answers siblings, with what the one for clients knows.
-
-    Call it once all of that is made: what is put there later is not here.
-    """
+    """Return the application that answers siblings, with the services of the one for clients."""
     application = web.Application(middlewares=(identify, answer_errors), client_max_size=MAX_BYTES)
     application.add_routes(ROUTES)
     application.update(served)

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import call_in_path, read_body
-from bridge.api.keys import KEYS, MANAGER, TICKETS
+from bridge.api.services import SERVICES
 from bridge.api.webrtc import read_party
 from bridge.errors import InvalidRequest
 from bridge.wire.iso8601 import iso8601
@@ -21,13 +21,13 @@ MAX_IDENTITY: Final = 128
 
 async def ticket(request: web.Request) -> web.Response:
     """Return a ticket for one party of a live call: its media, events and figures, nothing else."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     seconds = body.number("ttl", default=TTL_SECONDS, least=SHORTEST, most=LONGEST)
     party = read_party(body.optional_text("party"))
     identity = read_identity(body.optional_text("identity") or "", "identity")
-    runner = request.app[MANAGER].live(line, call_in_path(request))
-    text, expires = request.app[TICKETS].issue(
+    runner = request.app[SERVICES].manager.live(line, call_in_path(request))
+    text, expires = request.app[SERVICES].tickets.issue(
         line, runner.facts.call_id, seconds, party=party, identity=identity
     )
     return render.success({"ticket": text, "expiresAt": iso8601(expires)})

@@ -6,8 +6,8 @@ from aiohttp import hdrs, web
 
 from bridge.api import webrtc
 from bridge.api.body import call_named_by
-from bridge.api.keys import KEYS, MANAGER
 from bridge.api.middleware import Handler
+from bridge.api.services import SERVICES
 from bridge.call import events
 
 METHODS: Final = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH, hdrs.METH_DELETE})
@@ -21,10 +21,10 @@ async def note_use(request: web.Request, handler: Handler) -> web.StreamResponse
     """
     response = await handler(request)
     if request.method in METHODS and request.match_info.handler is not webrtc.close:
-        calls = request.app[MANAGER].calls()
+        calls = request.app[SERVICES].manager.calls()
         alone = [one for one in calls if one.machine.company.alone_since is not None]
         call_id = await call_named_by(request) if alone else None
-        line = request.app[KEYS].line_asking(request) if call_id else None
+        line = request.app[SERVICES].keys.line_asking(request) if call_id else None
         for runner in alone:
             if runner.facts.call_id == call_id and runner.facts.line == line:
                 runner.dispatch(events.CallUsed())

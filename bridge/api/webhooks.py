@@ -18,7 +18,7 @@ from bridge.api import render
 from bridge.api.body import Body, read_body
 from bridge.api.faces.chirp.commands import of_test_key
 from bridge.api.faces.wadial import words as wadial_words
-from bridge.api.keys import DATABASE, HTTP, KEYS, SITE, WEBHOOKS
+from bridge.api.services import SERVICES
 from bridge.api.webhook_fields import active, event_names, extra_headers, new_secret, numbers, page
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, about_field
@@ -42,7 +42,7 @@ SLOTS: Final[Mapping[str, Style]] = {
 
 async def set_slot(request: web.Request) -> web.Response:
     """Register the URL of one style, in place of the one there was."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     field, style = next(((name, SLOTS[name]) for name in SLOTS if body.has(name)), ("", None))
     if style is None:
@@ -60,13 +60,13 @@ async def set_slot(request: web.Request) -> web.Response:
         token=_token(request) if style is Style.WAGO or body.has("format") else "",
         active=active(body),
     )
-    await request.app[DATABASE].run(lambda connection: endpoints.put(connection, wanted))
+    await request.app[SERVICES].database.run(lambda connection: endpoints.put(connection, wanted))
     return render.success(_told_slot(wanted) | {"secret": wanted.secret})
 
 
 async def get_slots(request: web.Request) -> web.Response:
     """Give the URLs that are registered, under the names of all who ask."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     found = await _slots(request, line)
     shown = next(iter(found), None)
     first = _told_slot(shown) if shown else {"webhook": "", "subscribe": [], "active": False}
@@ -75,14 +75,14 @@ async def get_slots(request: web.Request) -> web.Response:
 
 async def delete_slots(request: web.Request) -> web.Response:
     """Forget the URLs, and what was still to be delivered to them."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     found = await _slots(request, line)
 
     def delete(connection: Connection) -> None:
         for endpoint in found:
             endpoints.delete(connection, line, endpoint.id)
 
-    await request.app[DATABASE].run(delete)
+    await request.app[SERVICES].database.run(delete)
     return render.success({"details": "webhook deleted", "webhook": ""})
 
 
@@ -157,9 +157,9 @@ async def chirp_delete(request: web.Request) -> web.Response:
 
 async def dead(request: web.Request) -> web.Response:
     """List deliveries that were given up, oldest first; `?after=` goes on behind one."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     after, limit = page(request, start="after")
-    found = await request.app[DATABASE].run(
+    found = await request.app[SERVICES].database.run(
         lambda connection: deliveries.dead(connection, line, after=after, limit=limit)
     )
     return render.success({"dead": [_told_dead(one) for one in found]})
@@ -167,9 +167,9 @@ async def dead(request: web.Request) -> web.Response:
 
 async def replay(request: web.Request) -> web.Response:
     """Deliver what was given up once more: `ids` of the list, or all of it."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     chosen = numbers(await read_body(request), "ids")
-    replayed = await request.app[WEBHOOKS].replay(line, chosen)
+    replayed = await request.app[SERVICES].webhooks.replay(line, chosen)
     return render.success({"replayed": replayed})
 
 
@@ -194,7 +194,7 @@ ROUTES = (
 
 
 async def _create(request: web.Request, style: Style) -> Endpoint:
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     wanted = Endpoint(
         id=f"wh_{secrets.token_hex(12)}",
@@ -206,15 +206,15 @@ async def _create(request: web.Request, style: Style) -> Endpoint:
         headers=extra_headers(body),
         secret=new_secret(),
         test=of_test_key(request),
-        base=request.app[SITE].base(request),
+        base=request.app[SERVICES].site.base(request),
         active=active(body),
     )
-    await request.app[DATABASE].run(lambda connection: endpoints.put(connection, wanted))
+    await request.app[SERVICES].database.run(lambda connection: endpoints.put(connection, wanted))
     return wanted
 
 
 async def _change(request: web.Request) -> Endpoint:
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     changes: dict[str, Any] = {}
     if body.has("url"):
@@ -226,34 +226,38 @@ async def _change(request: web.Request) -> Endpoint:
     if body.has("active", "Active"):
         changes["active"] = active(body)
     endpoint_id = request.match_info["id"]
-    return await request.app[DATABASE].run(
+    return await request.app[SERVICES].database.run(
         lambda connection: endpoints.change(connection, line, endpoint_id, **changes)
     )
 
 
 async def _one(request: web.Request) -> Endpoint:
-    line, endpoint_id = request.app[KEYS].line(request), request.match_info["id"]
-    return await request.app[DATABASE].run(
+    line, endpoint_id = request.app[SERVICES].keys.line(request), request.match_info["id"]
+    return await request.app[SERVICES].database.run(
         lambda connection: endpoints.get(connection, line, endpoint_id)
     )
 
 
 async def _delete(request: web.Request) -> str:
-    line, endpoint_id = request.app[KEYS].line(request), request.match_info["id"]
-    await request.app[DATABASE].run(
+    line, endpoint_id = request.app[SERVICES].keys.line(request), request.match_info["id"]
+    await request.app[SERVICES].database.run(
         lambda connection: endpoints.delete(connection, line, endpoint_id)
     )
     return endpoint_id
 
 
 async def _of_style(request: web.Request, style: Style) -> list[Endpoint]:
-    line = request.app[KEYS].line(request)
-    found = await request.app[DATABASE].run(lambda connection: endpoints.of_line(connection, line))
+    line = request.app[SERVICES].keys.line(request)
+    found = await request.app[SERVICES].database.run(
+        lambda connection: endpoints.of_line(connection, line)
+    )
     return [endpoint for endpoint in found if endpoint.style is style]
 
 
 async def _slots(request: web.Request, line: LineName) -> list[Endpoint]:
-    found = await request.app[DATABASE].run(lambda connection: endpoints.of_line(connection, line))
+    found = await request.app[SERVICES].database.run(
+        lambda connection: endpoints.of_line(connection, line)
+    )
     slots = {_slot(line, style) for style in SLOTS.values()}
     return [endpoint for endpoint in found if endpoint.id in slots]
 
@@ -262,7 +266,7 @@ async def _url(request: web.Request, body: Body, field: str) -> str:
     """Give the URL in a field, once the guard has nothing against it."""
     url = body.text(field)
     with about_field(field):
-        await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
+        await request.app[SERVICES].http.of(request.app[SERVICES].keys.line(request)).check(url)
     return url
 
 
@@ -281,7 +285,7 @@ def _slot(line: LineName, style: Style) -> str:
 
 
 def _token(request: web.Request) -> str:
-    key = request.app[KEYS].known(request)
+    key = request.app[SERVICES].keys.known(request)
     return key.decode(errors="replace") if key else ""
 
 

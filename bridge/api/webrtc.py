@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.body import read_body
-from bridge.api.keys import BROWSERS, ICE_CONFIGURATION, KEYS, MANAGER
+from bridge.api.services import SERVICES
 from bridge.call.model import Party
 from bridge.errors import BridgeError, InvalidRequest
 
@@ -23,18 +23,18 @@ PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
 
 async def config(request: web.Request) -> web.Response:
     """Tell a browser which STUN and TURN servers to use."""
-    access = request.app[KEYS].access(request)
+    access = request.app[SERVICES].keys.access(request)
     if access.ticket is not None:
         try:
-            request.app[MANAGER].live(access.line, access.ticket.call_id)
+            request.app[SERVICES].manager.live(access.line, access.ticket.call_id)
         except BridgeError:
             access.check_call_lives(ended=True)
-    return web.json_response(request.app[ICE_CONFIGURATION](access.line))
+    return web.json_response(request.app[SERVICES].ice_configuration(access.line))
 
 
 async def offer(request: web.Request) -> web.Response:
     """Answer a browser's offer: a new leg, or with `legID` a change to the one it has."""
-    access = request.app[KEYS].access(request)
+    access = request.app[SERVICES].keys.access(request)
     body = await read_body(request)
     call_id = body.call_id("callID")
     line = access.to(call_id)
@@ -44,7 +44,7 @@ async def offer(request: web.Request) -> web.Response:
     sdp = body.text("sdp", "SDP")
     wanted = body.optional_text("party")
     party = access.party(None if wanted is None else read_party(wanted))
-    browsers = request.app[BROWSERS]
+    browsers = request.app[SERVICES].browsers
     leg_id = body.leg_id()
     if leg_id is None:
         side, replaces = PARTIES[party or NEAR]
@@ -53,7 +53,7 @@ async def offer(request: web.Request) -> web.Response:
         )
     else:
         answer = await browsers.reoffer(line, call_id, sdp, leg_id, owner=access.owner)
-    turn = request.app[ICE_CONFIGURATION](line)["turn"]
+    turn = request.app[SERVICES].ice_configuration(line)["turn"]
     return web.json_response(
         {"callID": call_id, "legID": leg_id, "type": "answer", "sdp": answer, "turn": turn}
     )
@@ -64,11 +64,11 @@ async def close(request: web.Request) -> web.Response:
 
     With a ticket, only legs that its party and identity made.
     """
-    access = request.app[KEYS].access(request)
+    access = request.app[SERVICES].keys.access(request)
     body = await read_body(request)
     call_id = body.call_id()
     line = access.to(call_id)
-    request.app[BROWSERS].close(line, call_id, body.leg_id(), owner=access.owner)
+    request.app[SERVICES].browsers.close(line, call_id, body.leg_id(), owner=access.owner)
     return web.json_response({"callID": call_id, "closed": True})
 
 

@@ -1,35 +1,33 @@
 """The agents of a bridge, made from its settings."""
 
-from aiohttp import web
-
 from bridge.agent.providers import Models, ProviderLimits
 from bridge.agent.talk_settings import TalkSettings
 from bridge.agent.turns import TurnLimits
 from bridge.agent.voice_detector import VoiceDetectors, silero
-from bridge.api.keys import AGENTS, HTTP, LINES, MANAGER, METRICS
+from bridge.app.foundation import Foundation
 from bridge.app.lines import demonstrations_of
 from bridge.node.agent import Agents, AgentSettings, agent_profiles
-from bridge.settings.model import Agent, Settings
+from bridge.settings.model import Agent
 
 
-def build_agents(application: web.Application, settings: Settings) -> Agents:
-    """Give the application its agents."""
+def build_agents(base: Foundation) -> Agents:
+    """Return the service that puts agents into calls."""
+    settings = base.settings
     common = ways_of(settings.agent)
     own = {
         name: ways_of(line.agent) for name, line in settings.lines.items() if line.agent is not None
     }
-    application[AGENTS] = agents = Agents(
-        application[MANAGER],
-        application[LINES],
+    return Agents(
+        base.manager,
+        base.lines,
         part=agent_profiles(
-            application[HTTP],
+            base.http,
             ways=lambda line: own.get(line, common),
             demos=demonstrations_of(settings).keys(),
         ),
         voices=VoiceDetectors(silero(), most=settings.agent.voices),
-        observer=application[METRICS].agents,
+        observer=base.metrics.agents,
     )
-    return agents
 
 
 def ways_of(agent: Agent) -> AgentSettings:

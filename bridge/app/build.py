@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,80 +10,36 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import forward
-from bridge.api.auth import Keys, Tickets
 from bridge.api.body import MAX_BYTES
-from bridge.api.events import settle, tell
-from bridge.api.faces.chirp.parties import APPS
-from bridge.api.keys import (
-    BROWSERS,
-    CONNECTIONS,
-    DATABASE,
-    DIRECTORY,
-    EVENTS,
-    ICE_CONFIGURATION,
-    KEYS,
-    LINE_BOOK,
-    LINES,
-    MANAGER,
-    METRICS,
-    PORTS,
-    RATE,
-    RECORDINGS,
-    SIBLINGS,
-    SITE,
-    TICKETS,
-    UNAUTHENTICATED,
-    Site,
-)
-from bridge.api.large_bodies import LARGE, LargeBodies, bound_large_bodies
+from bridge.api.events import settle
+from bridge.api.large_bodies import bound_large_bodies
 from bridge.api.middleware import IN_ORDER, protect
-from bridge.api.proxies import Proxies
-from bridge.api.rate import RateLimit
 from bridge.api.routes import ROUTES
-from bridge.api.scopes import Scopes
+from bridge.api.services import SERVICES, Services
 from bridge.api.siblings import node_application
-from bridge.api.simulator import SIMULATOR
-from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.api.use import note_use
-from bridge.app.agents import build_agents
+from bridge.app.foundation import Foundation
 from bridge.app.lines import (
     MadeLines,
     line_count,
     make_engine,
-    webhook_keys_of,
     with_test_lines,
 )
-from bridge.app.pages import find_pages
 from bridge.app.peers import make_peers
-from bridge.app.recordings import recordings
-from bridge.app.services import (
-    build_cloud_provider,
-    build_digit_collection,
-    build_http,
-    build_playback,
-    gateway_lines,
-)
+from bridge.app.services import build_http, build_services
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.call.limits import CallLimits
 from bridge.call.notices import CallEvent
-from bridge.call.shares import Shares
 from bridge.legs.simulator import parse_speech
-from bridge.legs.webrtc import PeerFactory, WebRtcLeg
 from bridge.metrics.registry import Metrics
 from bridge.net import database as storage
-from bridge.net import secret
-from bridge.net.connections import Connections
 from bridge.net.database import Database
 from bridge.net.directory import FOLDER
-from bridge.net.secret import shared_secret
 from bridge.net.siblings import Siblings
-from bridge.net.turn import IceConfiguration, ice_configuration
-from bridge.node.browsers import Browsers
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import Shared
 from bridge.node.events import EventLog
-from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.listener import MAX_DESCRIPTORS
 from bridge.node.load import Load
 from bridge.node.manager import Manager
@@ -93,8 +48,7 @@ from bridge.providers.base import Providers
 from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.ports import PortPool
-from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
-from bridge.settings.net import networks
+from bridge.settings.model import Settings, port_range
 from bridge.tasks import Tasks
 
 
@@ -113,20 +67,25 @@ class Bridge:
     application: web.Application
     node_application: web.Application | None
     """What the other nodes ask; None for the only node."""
-    manager: Manager
+    services: Services
     background: Tasks
+
+    @property
+    def manager(self) -> Manager:
+        """The calls."""
+        return self.services.manager
 
     async def aclose(self) -> None:
         """End all calls and stop the background work; the HTTP side may still answer meanwhile."""
         await self.manager.aclose()
-        await self.application[RECORDINGS].aclose()
+        await self.services.recordings.aclose()
         await self.background.aclose()
 
     async def let_go(self) -> None:
         """Let go of what is shared with other nodes; nothing may be asked of the bridge any more."""
-        if (directory := self.application.get(DIRECTORY)) is not None:
-            await directory.aclose()
-        await self.application[DATABASE].aclose()
+        if self.services.directory is not None:
+            await self.services.directory.aclose()
+        await self.services.database.aclose()
 
 
 def build(
@@ -194,92 +153,43 @@ def build(
         publish=engine.happened,
     )
     engine.serve(manager)
-    application = _application(directory, limits.requests_per_minute)
-    application[DATABASE] = database
-    _build_lines(application, engine)
-    application[EVENTS], application[APPS] = events, made_lines.apps
-    application[METRICS] = metrics
-    _carry_calls(application, manager, peers.browser, settings)
-    build_http(application, settings)
-    build_playback(application, settings)
-    application[RECORDINGS] = recordings(application, settings)
+    application = _application(several=directory is not None)
+    application.on_startup.append(lambda _: engine.lines.reload())
+    application.on_startup.append(lambda _: engine.book.reload())
+    base = Foundation(
+        settings=settings,
+        application=application,
+        metrics=metrics,
+        database=database,
+        directory=directory,
+        events=events,
+        engine=engine,
+        manager=manager,
+        http=build_http(application, settings, metrics),
+        peers=peers,
+        ports=ports,
+        simulator=simulator,
+    )
+    background = Tasks()
+    services = build_services(base, made_lines.apps, background, descriptors=descriptors)
+    application[SERVICES] = services
+    providers.add(services.gateways)
+    providers.add(services.cloud)
     listeners += [
         events.publish,
-        application[RECORDINGS].happened,
-        build_agents(application, settings).happened,
-        build_digit_collection(application).happened,
+        services.recordings.happened,
+        services.agents.happened,
+        services.digits.happened,
     ]
-    application[PORTS], application[SIMULATOR] = ports, simulator
-    background = Tasks()
-    background.spawn(_build_auth(application, settings, descriptors).run(), name="slow readers")
-    gateways = gateway_lines(application, settings)
-    providers.add(gateways)
-    build_cloud_provider(application, settings, providers, peers.whatsapp)
-    gateways.start(manager, background, first=place is None or place.index == 0)
+    background.spawn(services.connections.run(), name="slow readers")
+    services.gateways.start(manager, background, first=place is None or place.index == 0)
     if directory:
         _take_over(directory, manager)
         background.spawn(engine.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
-    tell(application, background, node=events.node, keeping=settings.events)
     return Bridge(
-        application, node_application(application) if directory else None, manager, background
+        application, node_application(application) if directory else None, services, background
     )
-
-
-def _carry_calls(
-    application: web.Application, manager: Manager, peer: PeerFactory, settings: Settings
-) -> None:
-    application[MANAGER] = manager
-    metrics, ports = application[METRICS], len(port_range(settings.rtc.ports))
-    application[BROWSERS] = Browsers(
-        manager,
-        lambda leg_id: WebRtcLeg(leg_id, peer=peer, observer=metrics),
-        ports=Shares("media ports", "rtc.ports", ports, lines=line_count(settings)),
-    )
-
-
-def _build_lines(application: web.Application, engine: InboundPolicy) -> None:
-    application[LINES], application[LINE_BOOK] = engine.lines, engine.book
-    application.on_startup.append(lambda app: app[LINES].reload())
-    application.on_startup.append(lambda app: app[LINE_BOOK].reload())
-
-
-def _build_auth(application: web.Application, settings: Settings, descriptors: int) -> Connections:
-    """Say who may ask, from where, and what browsers are told of the network."""
-    observer = application[METRICS].http
-    proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
-    application[UNAUTHENTICATED] = strangers = UnauthenticatedLimit(
-        requests=settings.limits.stranger_requests, proxies=proxies, observer=observer
-    )
-    application[CONNECTIONS] = Connections(
-        # Calls need file descriptors too, and a client that is not accepted is told nothing.
-        limit=min(settings.limits.connections, descriptors // 2),
-        observer=observer,
-        trusted=proxies.trusts,
-    )
-    application[LARGE] = LargeBodies(settings.limits.large_bodies_per_line)
-    application[TICKETS] = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
-    application[KEYS] = Keys(
-        application[LINE_BOOK],
-        same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
-        # Of several nodes, what a key has asked is counted over all (`forward.spend`).
-        rate=RateLimit(0 if DIRECTORY in application else settings.limits.requests_per_minute),
-        tickets=application[TICKETS],
-        strangers=strangers,
-        scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings), settings.admin.keys),
-    )
-    pages = find_pages()
-    application[SITE] = Site(
-        loopback=is_loopback(settings.http.host),
-        hosts=settings.http.hosts,
-        cors_origins=frozenset(settings.http.cors_origins),
-        web_root=pages.web,
-        readme=pages.readme,
-        public_url=settings.http.public_url.rstrip("/"),
-    )
-    configuration: Callable[[str], IceConfiguration] = partial(_ice_configuration, settings)
-    application[ICE_CONFIGURATION] = configuration
-    return application[CONNECTIONS]
 
 
 def _tell_all(listeners: list[Callable[[CallEvent], None]], event: CallEvent) -> None:
@@ -311,19 +221,14 @@ def _directory(settings: Settings, place: NodePosition) -> Shared:
     )
 
 
-def _application(directory: Shared | None, requests_per_minute: int) -> web.Application:
-    forwarding = () if directory is None else (forward.spend, forward.pass_on)
+def _application(*, several: bool) -> web.Application:
+    forwarding = (forward.spend, forward.pass_on) if several else ()
     application = web.Application(
         middlewares=(*IN_ORDER, bound_large_bodies, settle, *forwarding, note_use),
         client_max_size=MAX_BYTES,
     )
     application.add_routes(ROUTES)
     application.on_response_prepare.append(protect)
-    if directory is None:
-        return application
-    application[DIRECTORY] = directory
-    application[SIBLINGS] = directory.siblings
-    application[RATE] = RateLimit(requests_per_minute)
     return application
 
 
@@ -334,8 +239,3 @@ def _take_over(directory: Shared, manager: Manager) -> None:
         manager.remember(record)
     for record in cut_off:
         manager.count_lost(record)
-
-
-def _ice_configuration(settings: Settings, user: str) -> IceConfiguration:
-    now = datetime.now(UTC).timestamp()
-    return ice_configuration(settings.rtc.stun_urls, settings.turn, user=user, now_unix=now)

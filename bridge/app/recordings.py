@@ -3,15 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-
-from bridge.api.keys import DATABASE, EVENTS, LINES, MANAGER, METRICS, PLAYBACKS
+from bridge.app.foundation import Foundation
 from bridge.errors import SettingsError
 from bridge.media.archive import Archive, Rules, owner_of
 from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
 from bridge.net.storage import Account, Bucket
 from bridge.node.announcement import Announcement, beep
+from bridge.node.playback import Playbacks
 from bridge.node.recording import Recordings
 from bridge.node.recording_rules import RecordingRules
 from bridge.settings.model import Settings
@@ -20,35 +19,35 @@ CONSENT_FILE = "consent.wav"
 """The beep, below the data folder."""
 
 
-def recordings(application: web.Application, settings: Settings) -> Recordings:
-    """Make what records calls."""
+def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
+    """Return the service that records calls."""
+    settings = base.settings
     data, wanted, s3 = Path(settings.data.dir), settings.recording, settings.recording.s3
-    lines, events = application[LINES], application[EVENTS]
+    lines, events = base.lines, base.events
     archive = Archive(
-        application[DATABASE],
+        base.database,
         data,
         Rules(wanted.kept_days, frozenset(wanted.ogg), stored=bool(s3.bucket)),
         node=events.node,
         nodes=events.nodes,
     )
-    manager = application[MANAGER]
     sound = _consent(wanted.consent, root_of(settings), data)
     rules = RecordingRules(
-        files=media_folder(application, settings),
+        files=media_folder(base),
         room=DiskSpace(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
         captures=wanted.wadial and not wanted.exclusive,
         redirect=s3.redirect,
-        announcement=Announcement(manager, application[PLAYBACKS], sound) if sound else None,
+        announcement=Announcement(base.manager, playbacks, sound) if sound else None,
     )
     account = Account(s3.bucket, s3.region, s3.endpoint, s3.access_key, s3.secret_key)
     return Recordings(
-        manager,
+        base.manager,
         archive,
         rules,
         store=Bucket(account) if s3.bucket else None,
         publish=events.publish,
-        observer=application[METRICS].recordings,
+        observer=base.metrics.recordings,
     )
 
 
@@ -57,10 +56,10 @@ def root_of(settings: Settings) -> Path:
     return Path(settings.media.root or Path(settings.data.dir) / "files")
 
 
-def media_folder(application: web.Application, settings: Settings) -> MediaFolder:
-    """Make what finds files in the media folder."""
-    owner = partial(owner_of, application[DATABASE], Path(settings.data.dir))
-    return MediaFolder(root_of(settings), owner=owner)
+def media_folder(base: Foundation) -> MediaFolder:
+    """Return what finds files in the media folder."""
+    owner = partial(owner_of, base.database, Path(base.settings.data.dir))
+    return MediaFolder(root_of(base.settings), owner=owner)
 
 
 def _consent(wanted: str, root: Path, data: Path) -> Path | None:

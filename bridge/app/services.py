@@ -1,64 +1,174 @@
-"""What a bridge does beside carrying calls: each service made and put where handlers find it."""
+"""The services of a bridge beside carrying calls, each made from the settings."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 from aiohttp import web
 
+from bridge.api.auth import Keys, Tickets
 from bridge.api.body import BODY_SECONDS
-from bridge.api.cloud import MAX_WEBHOOKS_BYTES, WEBHOOK_READS, WHATSAPP
-from bridge.api.gateway import GATEWAY
-from bridge.api.keys import (
-    ASSETS,
-    DATABASE,
-    DIGITS,
-    DIRECTORY,
-    EVENTS,
-    HTTP,
-    MANAGER,
-    METRICS,
-    PLAYBACKS,
-    SOUNDS,
-    STREAMS,
-)
-from bridge.api.reads import LARGE_READS, MAX_LARGE_READS, Reads
-from bridge.app.lines import line_count, lines_of
-from bridge.app.recordings import media_folder
+from bridge.api.cloud import MAX_WEBHOOKS_BYTES
+from bridge.api.faces.chirp.parties import App
+from bridge.api.large_bodies import LargeBodies
+from bridge.api.proxies import Proxies
+from bridge.api.rate import RateLimit
+from bridge.api.reads import MAX_LARGE_READS, Reads
+from bridge.api.recording_files import LINK_SECONDS, path_of
+from bridge.api.scopes import Scopes
+from bridge.api.services import Services, Site
+from bridge.api.unauthenticated import UnauthenticatedLimit
+from bridge.app.agents import build_agents
+from bridge.app.foundation import Foundation
+from bridge.app.lines import line_count, lines_of, webhook_keys_of
+from bridge.app.pages import find_pages
+from bridge.app.recordings import build_recordings, media_folder
+from bridge.call.model import LineName
 from bridge.call.shares import Shares
-from bridge.legs.webrtc import PeerFactory
+from bridge.legs.webrtc import PeerFactory, WebRtcLeg
 from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds
+from bridge.metrics.registry import Metrics
+from bridge.net import secret
 from bridge.net.cloud_store import CloudStore
+from bridge.net.connections import Connections
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard, read_address
 from bridge.net.http import Http
 from bridge.net.interfaces import Interfaces
 from bridge.net.resolver import Dns
+from bridge.net.secret import shared_secret
+from bridge.net.turn import IceConfiguration, ice_configuration
+from bridge.net.webhooks import Webhooks
+from bridge.node.browsers import Browsers
 from bridge.node.digits import Digits
 from bridge.node.playback import Playbacks
 from bridge.node.streams import Streams
-from bridge.providers.base import Providers
 from bridge.providers.cloud.lines import cloud_provider
+from bridge.providers.cloud.provider import CloudProvider
 from bridge.providers.gateway import memory
 from bridge.providers.gateway.provider import GatewayProvider
-from bridge.settings.model import Limits, Settings
+from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
 from bridge.settings.net import networks
 from bridge.tasks import Tasks
 
 
-def build_http(application: web.Application, settings: Settings) -> None:
-    """Give the application its way to other servers."""
-    application[HTTP] = http = Http(
-        guard_of(settings),
-        resolver=Dns(settings.net.nameservers),
-        observer=application[METRICS].outgoing,
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """What a bridge plays, and how."""
+
+    sounds: Sounds
+    assets: Assets
+    playbacks: Playbacks
+
+
+def build_services(
+    base: Foundation, apps: Mapping[LineName, App], background: Tasks, *, descriptors: int
+) -> Services:
+    """Return what handlers use."""
+    settings, metrics, manager = base.settings, base.metrics, base.manager
+    playing = build_playback(base)
+    recordings = build_recordings(base, playing.playbacks)
+    proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
+    tickets = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
+    unauthenticated = UnauthenticatedLimit(
+        requests=settings.limits.stranger_requests, proxies=proxies, observer=metrics.http
+    )
+    return Services(
+        agents=build_agents(base),
+        apps=apps,
+        assets=playing.assets,
+        browsers=Browsers(
+            manager,
+            lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, observer=metrics),
+            ports=Shares(
+                "media ports",
+                "rtc.ports",
+                len(port_range(settings.rtc.ports)),
+                lines=line_count(settings),
+            ),
+        ),
+        cloud=build_cloud_provider(base, base.peers.whatsapp),
+        connections=Connections(
+            # Calls need file descriptors too, and a client that is not accepted gets no answer.
+            limit=min(settings.limits.connections, descriptors // 2),
+            observer=metrics.http,
+            trusted=proxies.trusts,
+        ),
+        database=base.database,
+        digits=build_digit_collection(base, playing.playbacks),
+        directory=base.directory,
+        events=base.events,
+        gateways=build_gateways(base),
+        http=base.http,
+        ice_configuration=partial(_ice_configuration, settings),
+        keys=_keys(base, tickets, unauthenticated),
+        large_bodies=LargeBodies(settings.limits.large_bodies_per_line),
+        large_reads=Reads(MAX_LARGE_READS, seconds=BODY_SECONDS),
+        line_book=base.engine.book,
+        lines=base.lines,
+        manager=manager,
+        metrics=metrics,
+        playbacks=playing.playbacks,
+        ports=base.ports,
+        rate=RateLimit(settings.limits.requests_per_minute),
+        recordings=recordings,
+        simulator=base.simulator,
+        site=_site(settings),
+        sounds=playing.sounds,
+        streams=Streams(
+            manager,
+            http=base.http,
+            losses=metrics.sockets,
+            per_line=settings.limits.streams_per_line,
+        ),
+        tickets=tickets,
+        unauthenticated=unauthenticated,
+        webhook_reads=Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, largest_gives_way=True),
+        webhooks=build_events(base, tickets, background),
+    )
+
+
+def _keys(base: Foundation, tickets: Tickets, unauthenticated: UnauthenticatedLimit) -> Keys:
+    settings = base.settings
+    return Keys(
+        base.engine.book,
+        same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
+        # Where there are several nodes, the requests of a key are counted by `api.forward`.
+        rate=RateLimit(0 if base.directory else settings.limits.requests_per_minute),
+        tickets=tickets,
+        strangers=unauthenticated,
+        scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings), settings.admin.keys),
+    )
+
+
+def _site(settings: Settings) -> Site:
+    pages = find_pages()
+    return Site(
+        loopback=is_loopback(settings.http.host),
+        hosts=settings.http.hosts,
+        cors_origins=frozenset(settings.http.cors_origins),
+        web_root=pages.web,
+        readme=pages.readme,
+        public_url=settings.http.public_url.rstrip("/"),
+    )
+
+
+def build_http(application: web.Application, settings: Settings, metrics: Metrics) -> Http:
+    """Return the HTTP client for other servers."""
+    http = Http(
+        guard_of(settings), resolver=Dns(settings.net.nameservers), observer=metrics.outgoing
     )
 
     async def close(_: web.Application) -> None:
         await http.aclose()
 
     application.on_cleanup.append(close)
+    return http
 
 
 def guard_of(settings: Settings) -> Guard:
@@ -74,39 +184,30 @@ def guard_of(settings: Settings) -> Guard:
     )
 
 
-def build_cloud_provider(
-    application: web.Application, settings: Settings, providers: Providers, peer: PeerFactory
-) -> None:
-    """Give the application the lines of Meta's Cloud API."""
-    directory = application.get(DIRECTORY)
-    metrics = application[METRICS]
-    application[WHATSAPP] = cloud = cloud_provider(
-        lines_of(settings, "cloud"),
-        http=application[HTTP],
-        database=application[DATABASE],
-        node=directory.node if directory else 0,
+def build_cloud_provider(base: Foundation, peer: PeerFactory) -> CloudProvider:
+    """Return the provider of the lines that use Meta's Cloud API."""
+    cloud = cloud_provider(
+        lines_of(base.settings, "cloud"),
+        http=base.http,
+        database=base.database,
+        node=base.events.node,
         peer=peer,
-        observer=metrics,
-        count=metrics.whatsapp.whatsapp_event,
+        observer=base.metrics,
+        count=base.metrics.whatsapp.whatsapp_event,
     )
-    providers.add(cloud)
-    application[LARGE_READS] = Reads(MAX_LARGE_READS, seconds=BODY_SECONDS)
-    application[WEBHOOK_READS] = Reads(
-        MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, largest_gives_way=True
-    )
-    nodes = directory.siblings.count if directory else 1
-    application.on_startup.append(lambda _: cloud.recover(nodes=nodes))
+    base.application.on_startup.append(lambda _: cloud.recover(nodes=base.nodes))
 
     async def close(_: web.Application) -> None:
         await cloud.aclose()
 
-    application.on_shutdown.append(close)
+    base.application.on_shutdown.append(close)
+    return cloud
 
 
-def build_playback(application: web.Application, settings: Settings) -> None:
-    """Give the application what it plays, and how."""
-    data = Path(settings.data.dir)
-    limits = settings.limits
+def build_playback(base: Foundation) -> Playing:
+    """Return what plays sounds into calls."""
+    settings = base.settings
+    data, limits = Path(settings.data.dir), settings.limits
     shares = Shares(
         "decoders",
         "limits.decoders",
@@ -116,23 +217,6 @@ def build_playback(application: web.Application, settings: Settings) -> None:
         own_setting="limits.decoders_per_line",
     )
     decoders = Decoders(shares)
-    application[SOUNDS] = Sounds(
-        folder=media_folder(application, settings),
-        spool=data / "spool" / str(application[EVENTS].node),
-        http=application[HTTP],
-        urls=settings.media.urls,
-    )
-    application[ASSETS] = Assets(
-        application[DATABASE], data / "assets", decoders, _asset_quota(limits)
-    )
-    application[STREAMS] = Streams(
-        application[MANAGER],
-        http=application[HTTP],
-        losses=application[METRICS].sockets,
-        per_line=settings.limits.streams_per_line,
-    )
-    application[PLAYBACKS] = Playbacks(application[MANAGER], decoders)
-
     background = Tasks()
 
     async def start(_: web.Application) -> None:
@@ -142,47 +226,65 @@ def build_playback(application: web.Application, settings: Settings) -> None:
         await background.aclose()
         await decoders.aclose()
 
-    application.on_startup.append(start)
-    application.on_cleanup.append(close)
-
-
-def _asset_quota(limits: Limits) -> AssetQuota:
-    return AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
-
-
-def build_digit_collection(application: web.Application) -> Digits:
-    """Give the application what collects digits."""
-    digits = Digits(
-        application[MANAGER], application[PLAYBACKS], publish=application[EVENTS].publish
+    base.application.on_startup.append(start)
+    base.application.on_cleanup.append(close)
+    quota = AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
+    return Playing(
+        Sounds(
+            folder=media_folder(base),
+            spool=data / "spool" / str(base.events.node),
+            http=base.http,
+            urls=settings.media.urls,
+        ),
+        Assets(base.database, data / "assets", decoders, quota),
+        Playbacks(base.manager, decoders),
     )
-    application[DIGITS] = digits
+
+
+def build_digit_collection(base: Foundation, playbacks: Playbacks) -> Digits:
+    """Return the service that collects digits."""
+    digits = Digits(base.manager, playbacks, publish=base.events.publish)
 
     async def close(_: web.Application) -> None:
         await digits.aclose()
 
-    application.on_cleanup.append(close)
+    base.application.on_cleanup.append(close)
     return digits
 
 
-def gateway_lines(application: web.Application, settings: Settings) -> GatewayProvider:
-    """Give the application the lines that have a gateway engine."""
-    directory = application.get(DIRECTORY)
-    store = CloudStore(
-        application[DATABASE],
-        node=directory.node if directory else 0,
-        kept_seconds=memory.KEPT_SECONDS,
-    )
+def build_gateways(base: Foundation) -> GatewayProvider:
+    """Return the provider of the lines that have a gateway engine."""
+    store = CloudStore(base.database, node=base.events.node, kept_seconds=memory.KEPT_SECONDS)
     engines = {
         name: gateway_engine(
-            application[HTTP],
+            base.http,
             dialect=whatsapp.dialect,
             url=whatsapp.url,
             token=whatsapp.token,
             session=whatsapp.session,
         )
-        for name, whatsapp in lines_of(settings, "gateway").items()
+        for name, whatsapp in lines_of(base.settings, "gateway").items()
     }
-    application[GATEWAY] = gateways = GatewayProvider(engines, store=store)
-    nodes = directory.siblings.count if directory else 1
-    application.on_startup.append(lambda _: gateways.recover(nodes=nodes))
+    gateways = GatewayProvider(engines, store=store)
+    base.application.on_startup.append(lambda _: gateways.recover(nodes=base.nodes))
     return gateways
+
+
+def build_events(base: Foundation, tickets: Tickets, background: Tasks) -> Webhooks:
+    """Return what delivers webhooks; it and the event log begin to run."""
+    webhooks = Webhooks(
+        base.database,
+        base.http,
+        node=base.events.node,
+        observer=base.metrics.events,
+        link=lambda recording_id, form: tickets.link(path_of(recording_id, form), LINK_SECONDS),
+    )
+    base.events.follow(webhooks.wake)
+    background.spawn(base.events.run(base.settings.events), name="events")
+    background.spawn(webhooks.run(), name="webhooks")
+    return webhooks
+
+
+def _ice_configuration(settings: Settings, user: str) -> IceConfiguration:
+    now = datetime.now(UTC).timestamp()
+    return ice_configuration(settings.rtc.stun_urls, settings.turn, user=user, now_unix=now)

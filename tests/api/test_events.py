@@ -6,7 +6,6 @@ import pytest
 from aiohttp import ClientPayloadError
 
 from bridge.api import events as events_module
-from bridge.api.keys import EVENTS
 from bridge.settings.model import Line
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
@@ -148,7 +147,7 @@ async def test_listeners_are_counted_and_forgotten(client):
 async def test_a_reply_that_announces_an_end_comes_when_the_end_is_on_disk(client):
     call_id = await client.dial(ECHO)
     await hang_up(client, call_id)
-    log = client.bridge.application[EVENTS]
+    log = client.bridge.services.events
     page = await log.read(0, "demo", call_id)
     assert page[-1][1].type == "call.ended"
 

@@ -5,7 +5,6 @@ import msgspec
 import pytest
 from yarl import URL
 
-from bridge.api.keys import DIRECTORY
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import node_socket_path
 from bridge.node.directory import FAR_FEWER
@@ -190,7 +189,7 @@ async def test_a_node_with_far_fewer_calls_gets_the_next_one(nodes):
 
 async def test_an_unreachable_number_leaves_no_count(nodes):
     assert (await post(nodes[0], "/call/dial", {"phone": "15550100006"})).status == 502
-    assert await nodes[1].bridge.application[DIRECTORY].find(SECOND) is None
+    assert await nodes[1].bridge.services.directory.find(SECOND) is None
     assert await listed(nodes[1]) == []
 
 
@@ -199,7 +198,7 @@ async def test_an_unreachable_number_leaves_no_count(nodes):
 
 def vanish(node) -> None:
     """Take a node's socket away, as if its process were gone."""
-    path = node.bridge.application[DIRECTORY].siblings.path(1)
+    path = node.bridge.services.directory.siblings.path(1)
     path.unlink()
     node_socket_path(path.parent, 1).unlink()
 
@@ -217,7 +216,7 @@ async def test_a_call_of_a_lost_node_has_ended_as_node_lost_for_the_others(nodes
     first, second = nodes
     call_id = await dial(second)
     vanish(second)
-    first.bridge.application[DIRECTORY]._file.lost(1)
+    first.bridge.services.directory._file.lost(1)
     response = await first.http.get(f"/call/{call_id}/quality", headers=KEY)
     assert (await response.json())["data"]["endReason"] == "node_lost"
     assert (await post(first, "/call/hangup", {"callId": call_id})).status == 404
@@ -257,7 +256,7 @@ async def test_limits_of_one_node_are_those_of_the_bridge():
 
 
 async def test_sockets_of_nodes_lie_in_the_data_folder_for_their_owner_alone(nodes):
-    path = nodes[0].bridge.application[DIRECTORY].siblings.path(0)
+    path = nodes[0].bridge.services.directory.siblings.path(0)
     assert path.parent.name == FOLDER
     assert path.stat().st_mode & 0o777 == 0o600
 

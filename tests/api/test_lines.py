@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from bridge.api.keys import LINES
 from bridge.call.model import LineName
 from bridge.settings.model import Line
 from tests.support.inprocess import KEY, running, settings
@@ -99,7 +98,7 @@ async def test_null_clears_what_was_set_and_a_missing_field_keeps_it(client):
 
 async def test_null_clears_the_providers_token(client):
     await put(client, {"callLlmUrl": "https://llm.example/x", "callProviderToken": "secret-token"})
-    lines = client.bridge.application[LINES]
+    lines = client.bridge.services.lines
     assert lines.stored(LineName("demo")).provider_token == "secret-token"
     await put(client, {"callLlmUrl": "https://llm.example/x", "callProviderToken": None})
     await lines.reload()

@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId, LineName
 from bridge.settings.model import Data
@@ -154,7 +153,7 @@ async def test_a_line_that_records_does_so_from_the_answer_on(tmp_path):
         assert put.status == 200
         await client.post("/session/connect", {})
         call_id = await client.dial(TALKS)
-        recordings = client.bridge.application[RECORDINGS]
+        recordings = client.bridge.services.recordings
         await until(lambda: recordings.active(CallId(call_id)))
 
 
@@ -162,7 +161,7 @@ async def test_what_a_killed_process_left_is_finished_at_the_next_start(tmp_path
     async with running(at(tmp_path)) as client:
         call_id = await started(client)
         await asyncio.sleep(0.8)
-        archive = client.bridge.application[RECORDINGS].archive
+        archive = client.bridge.services.recordings.archive
         written = await archive.of_call(DEMO, CallId(call_id))
         torn = (tmp_path / written[0].key).read_bytes()
         await client.data("/call/record/stop", {"callId": call_id})

@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.api.keys import RECORDINGS
 from bridge.app.build import build
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId
@@ -104,7 +103,7 @@ async def test_an_announcement_that_is_not_heard_ends_the_recording(tmp_path, fa
         failed = await stream.until_type("recording.failed")
         assert failed["data"]["reason"] == "not_announced"
         assert await client.state(call_id) == "active"
-        recordings = client.bridge.application[RECORDINGS]
+        recordings = client.bridge.services.recordings
         await until(lambda: not recordings.active(CallId(call_id)))
 
 
@@ -127,7 +126,7 @@ async def test_the_end_of_the_call_ends_an_announcement_that_waits(tmp_path):
         opened = await client.data("/call/dial", {"channel": "webrtc"})
         await client.data("/call/record/start", {"callId": opened["callId"]})
         await client.data("/call/hangup", {"callId": opened["callId"]})
-        recordings = client.bridge.application[RECORDINGS]
+        recordings = client.bridge.services.recordings
         await until(lambda: not recordings.active(CallId(opened["callId"])))
 
 

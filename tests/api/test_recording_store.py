@@ -5,7 +5,6 @@ import asyncio
 import msgspec
 import pytest
 
-from bridge.api.keys import RECORDINGS
 from bridge.audio.wav import parse_wav
 from bridge.settings.model import S3, Data, Recording
 from tests.support import s3
@@ -250,7 +249,7 @@ async def test_retention_deletes_in_the_store(tmp_path, s3_bucket):
     async with running(at(tmp_path, s3_bucket.account(), kept_days=0.0)) as client:
         track = await recorded(client)
         await moved_up(client, tmp_path, s3_bucket)
-        recordings = client.bridge.application[RECORDINGS]
+        recordings = client.bridge.services.recordings
         assert await recordings.archive.sweep() == 3
         recordings.keeper.wake()
         await until(lambda: s3_bucket.objects() == {}, timeout=20)

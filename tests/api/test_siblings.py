@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from bridge.api.keys import SIBLINGS
 from bridge.call.model import CallRecord
 from bridge.node.directory import CALLS_PATH
 from tests.support.inprocess import KEY
@@ -18,8 +17,8 @@ async def nodes():
 
 async def asked(node, path: str, **query: str) -> bytes | None:
     """Ask the node through its sibling."""
-    index = 1 - node.bridge.application[SIBLINGS].own
-    answer: bytes | None = await node.bridge.application[SIBLINGS].ask(index, path, **query)
+    index = 1 - node.bridge.services.siblings.own
+    answer: bytes | None = await node.bridge.services.siblings.ask(index, path, **query)
     return answer
 
 

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from aiohttp import WSServerHandshakeError
 
-from bridge.api.keys import TICKETS
 from bridge.settings.model import Line
 from bridge.wire import call_id as spelling
 from tests.support.inprocess import running, settings, with_limits
@@ -132,7 +131,7 @@ async def test_a_ticket_in_the_query_does_not_count_where_headers_can_be_set(
 
 
 async def test_a_ticket_that_has_run_out_is_a_401_that_says_so(client, call_id):
-    tickets = client.bridge.application[TICKETS]
+    tickets = client.bridge.services.tickets
     line = next(iter(client.bridge.manager.calls())).facts.line
     text, _ = tickets.issue(line, call_id, -1, party="near", identity="")
     response = await client.get(f"/call/{call_id}/quality", headers={"token": text})

@@ -4,7 +4,6 @@ import base64
 
 import pytest
 
-from bridge.api.keys import DATABASE
 from bridge.settings.model import Line, Net
 from bridge.wire.signature import PREFIX
 from tests.support.inprocess import running, settings
@@ -214,5 +213,5 @@ async def test_the_ids_to_replay_are_numbers(client):
 async def give_up(client):
     """Let all deliveries that wait die, as they would after days."""
     sql = "UPDATE deliveries SET dead_at = first_at, due = NULL, attempts = 1"
-    database = client.bridge.application[DATABASE]
+    database = client.bridge.services.database
     await database.run(lambda connection: connection.execute(sql) and None)

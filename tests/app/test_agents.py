@@ -5,7 +5,6 @@ import pytest
 
 from bridge.agent.providers import Models, ProviderLimits
 from bridge.agent.talk_settings import TalkSettings
-from bridge.api.keys import AGENTS
 from bridge.app.agents import ways_of
 from bridge.call.model import LineName
 from bridge.node.agent import AgentSettings
@@ -34,7 +33,7 @@ async def test_a_line_with_settings_of_its_own_has_no_others():
     }
     chosen = settings(lines=lines, agent=Agent(nudge="Anybody?", goodbye="Bye."))
     async with running(chosen) as client:
-        part = client.bridge.application[AGENTS]._part
+        part = client.bridge.services.agents._part
         own, other = (part(LineName(name), LineConfig()).manners for name in ("own", "other"))
     assert (own.nudge, own.goodbye) == ("Hallo?", "Goodbye.")
     assert (other.nudge, other.goodbye) == ("Anybody?", "Bye.")

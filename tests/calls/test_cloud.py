@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bridge.api.keys import DATABASE
 from bridge.settings.model import Data, Line, WhatsApp
 from tests.support.event_stream import listening
 from tests.support.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
@@ -190,7 +189,7 @@ async def test_the_start_after_a_crash_tells_meta_of_the_calls_it_cut_off(tmp_pa
         call = await meta.graph.ring()
         await meta.call()
         chosen = settings(lines={"main": cloud_line(meta.graph)}, data=Data(dir=str(tmp_path)))
-        await meta.client.bridge.application[DATABASE].settled()
+        await meta.client.bridge.services.database.settled()
         async with one_node(chosen, None):
             await until(lambda: "terminate" in call.actions)
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.api.cloud import WHATSAPP
 from bridge.rtc.ice import Timeouts
 from tests.calls.test_cloud import World, cloud_line, is_state, until_async
 from tests.support.graph_double import USER, GraphDouble, RetryPolicy
@@ -248,7 +247,7 @@ async def test_a_telephone_that_rings_after_connect_had_no_answer_is_hung_up(mon
         await until(lambda: user.state == "ENDED")
         assert user.actions == ["terminate"]
         assert await meta.client.calls() == []
-        assert not meta.client.bridge.application[WHATSAPP].calls
+        assert not meta.client.bridge.services.cloud.calls
         await meta.graph.tell_status(user, "ACCEPTED")
         await asyncio.sleep(0.05)
         assert user.actions == ["terminate"]

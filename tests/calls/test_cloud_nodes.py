@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.api.keys import DATABASE, SIBLINGS
 from bridge.app.build import NodePosition
 from bridge.settings.model import Data
 from tests.calls.test_cloud import cloud_line, until_async
@@ -150,8 +149,8 @@ async def test_a_node_that_starts_anew_ends_the_calls_it_was_cut_off_from_and_no
         cut_off, _ = await meta.ring(1)
         other, other_id = await meta.ring(0, user="15550103333")
         for node in meta.nodes:
-            await node.bridge.application[DATABASE].settled()
-        folder = meta.nodes[0].bridge.application[SIBLINGS].path(0).parent.parent
+            await node.bridge.services.database.settled()
+        folder = meta.nodes[0].bridge.services.siblings.path(0).parent.parent
         again = msgspec.structs.replace(meta.settings, data=Data(dir=str(folder)))
         await support._run(stack, again, NodePosition(1, 2), None, ())
         await until(lambda: cut_off.state == "ENDED")

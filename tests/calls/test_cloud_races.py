@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge.api.cloud import WHATSAPP
-from bridge.api.keys import DATABASE
 from bridge.call.model import EndReason
 from bridge.settings.model import Limits, Rtc
 from tests.calls.test_cloud import World, cloud_line, is_state, until_async, world
@@ -61,7 +59,7 @@ def work() -> set[asyncio.Task[Any]]:
 
 async def never_told(meta: World) -> list[str]:
     """The calls whose end Meta does not know of, for all that the bridge has written down."""
-    database = meta.client.bridge.application[DATABASE]
+    database = meta.client.bridge.services.database
     await database.settled()
 
     def find(connection: sqlite3.Connection) -> list[str]:
@@ -79,7 +77,7 @@ async def assert_nothing_left(
     assert await meta.client.calls() == []
     await until(lambda: meta.client.ports.used == 0)
     await until(lambda: work() <= before)
-    assert not meta.client.bridge.application[WHATSAPP].calls
+    assert not meta.client.bridge.services.cloud.calls
     assert await never_told(meta) == []
     text = await (await meta.client.get("/metrics")).text()
     told = [line for line in text.splitlines() if line.startswith("bridge_calls_ended_total")]

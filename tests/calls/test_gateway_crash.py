@@ -5,8 +5,6 @@ import time
 
 import pytest
 
-from bridge.api.gateway import GATEWAY
-from bridge.api.keys import MANAGER
 from bridge.call.model import LineName
 from bridge.providers.gateway import follower
 from bridge.settings.model import Limits
@@ -83,11 +81,11 @@ async def test_a_ring_is_taken_by_the_second_node_while_the_first_is_stuck(diale
         DOUBLES[dialect]() as engine,
         two_nodes(settings(lines={"main": line(engine)})) as (first, second),
     ):
-        first.bridge.application[GATEWAY]._followers[LineName("main")].take = None
+        first.bridge.services.gateways._followers[LineName("main")].take = None
         far = engine.ring()
-        await until(lambda: second.bridge.application[MANAGER].calls())
+        await until(lambda: second.bridge.services.manager.calls())
         assert far.call_id in engine.calls
-        assert not first.bridge.application[MANAGER].calls()
+        assert not first.bridge.services.manager.calls()
 
 
 async def test_a_call_that_nobody_answers_ends_and_is_hung_up(dialect):

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.api.keys import METRICS, RECORDINGS
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId, LegKind, LineName, Party
 from bridge.call.routing import Heard, Hears
@@ -40,7 +39,7 @@ async def client(tmp_path):
 
 @pytest.fixture
 def recordings(client):
-    return client.bridge.application[RECORDINGS]
+    return client.bridge.services.recordings
 
 
 def recorders(client):
@@ -145,7 +144,7 @@ async def test_a_full_disk_ends_the_recording_with_an_event_and_not_the_call(cli
     assert {data["recordingId"] for data in failed} == {track.recording_id for track in tracks}
     assert await client.state(call_id) == "active"
     assert not recordings.active(CallId(call_id))
-    shown = client.bridge.application[METRICS].render()[0].decode()
+    shown = client.bridge.services.metrics.render()[0].decode()
     assert 'bridge_recordings_total{outcome="failed"} 3.0' in shown
     stopped = await client.data("/call/record/stop", {"callId": call_id})
     assert (stopped["mediaKey"], stopped["status"]) == ("", "failed")
@@ -175,7 +174,7 @@ async def test_a_disk_without_room_is_told_before_anything_is_recorded(tmp_path)
     ):
         call_id = await client.dial(TALKS)
         with pytest.raises(StorageFull):
-            await client.bridge.application[RECORDINGS].start(LINE, call_id)
+            await client.bridge.services.recordings.start(LINE, call_id)
         answer = await client.post("/call/record/start", {"callId": call_id})
         assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
         failed = await stream.until_type("recording.failed")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from bridge.api.keys import STREAMS
 from bridge.call.model import LineName
 from bridge.errors import AddressBlocked, InvalidRequest, NotFound
 from bridge.node.streams import StreamOrder
@@ -21,13 +20,13 @@ def order(url: str) -> StreamOrder:
 async def test_only_a_websockets_url_will_do(url):
     async with running() as client:
         with pytest.raises(InvalidRequest):
-            await client.bridge.application[STREAMS].check(LINE, order(url))
+            await client.bridge.services.streams.check(LINE, order(url))
 
 
 async def test_our_own_network_is_closed_by_default():
     async with running() as client:
         with pytest.raises(AddressBlocked):
-            await client.bridge.application[STREAMS].check(LINE, order("ws://127.0.0.1:9/"))
+            await client.bridge.services.streams.check(LINE, order("ws://127.0.0.1:9/"))
 
 
 async def test_a_leg_that_is_no_stream_cannot_be_stopped_as_one():
@@ -36,4 +35,4 @@ async def test_a_leg_that_is_no_stream_cannot_be_stopped_as_one():
         [runner] = client.bridge.manager.calls()
         [far] = runner.legs()
         with pytest.raises(NotFound):
-            client.bridge.application[STREAMS].stop(LINE, call_id, far.leg_id)
+            client.bridge.services.streams.stop(LINE, call_id, far.leg_id)

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from bridge.api.keys import EVENTS
 from bridge.call.model import LegId
 from bridge.node import events
 from bridge.settings.model import Events
@@ -28,7 +27,7 @@ async def test_digits_leave_the_event_log_after_the_call(monkeypatch):
             assert (await stream.until_type("digit.received"))["data"]["digit"] == "7"
             await client.data("/call/hangup", {"callId": call_id})
             await stream.until_type("call.ended")
-        log = client.bridge.application[EVENTS]
+        log = client.bridge.services.events
         async with asyncio.timeout(10):
             while await digits_in(log, call_id) != [""]:
                 await asyncio.sleep(0.05)

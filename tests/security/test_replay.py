@@ -5,7 +5,6 @@ from itertools import count
 
 import pytest
 
-from bridge.api.keys import DATABASE
 from bridge.net import deliveries, endpoints, event_store
 from bridge.net.deliveries import REPLAY_PAGE
 from bridge.net.endpoints import Endpoint
@@ -51,7 +50,7 @@ def cost(connection, work) -> int:
 
 async def test_all_dead_deliveries_are_replayed_a_page_in_each_work():
     async with running() as client:
-        database = client.bridge.application[DATABASE]
+        database = client.bridge.services.database
         await database.run(lambda connection: fill(connection, MANY))
         await database.run(give_up)
         assert await client.data("/events/replay", {}) == {"replayed": MANY}
@@ -59,7 +58,7 @@ async def test_all_dead_deliveries_are_replayed_a_page_in_each_work():
 
 async def test_chosen_deliveries_are_replayed_wherever_they_are():
     async with running() as client:
-        database = client.bridge.application[DATABASE]
+        database = client.bridge.services.database
         await database.run(lambda connection: fill(connection, MANY))
         await database.run(give_up)
         dead = await database.run(lambda c: c.execute("SELECT seq FROM deliveries").fetchall())
@@ -93,5 +92,5 @@ async def test_a_work_takes_no_longer_where_more_waits(what):
         return costs
 
     async with running() as client:
-        few, many = await client.bridge.application[DATABASE].run(measure)
+        few, many = await client.bridge.services.database.run(measure)
     assert many <= 1.5 * few + 5

@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from bridge.api.large_bodies import LARGE
 from bridge.call.model import LineName
 from bridge.settings.model import Limits, Line, Rtc
 from tests.support.inprocess import KEY, free_udp_ports, running, settings
@@ -113,7 +112,7 @@ async def test_a_line_that_sends_many_large_requests_holds_up_itself_alone():
         for _ in range(2):
             await stack.enter_async_context(unfinished_upload(port))
 
-        await until(lambda: client.bridge.application[LARGE].under_way(LineName("demo")) == 2)
+        await until(lambda: client.bridge.services.large_bodies.under_way(LineName("demo")) == 2)
         more = KEY | {"Content-Length": "1000000"}
         third, _, _ = await typed(port, "POST", "/call/play", headers=more)
         other = (await client.post("/call/play", body, headers=OTHER)).status

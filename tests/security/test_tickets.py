@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiohttp import WSServerHandshakeError
 
-from bridge.api.keys import EVENTS
 from bridge.call import events
 from bridge.call.model import LegId
 from bridge.call.notices import CallEvent
@@ -177,7 +176,7 @@ async def test_only_who_was_invited_takes_the_place_of_the_near_parties(client, 
 def tell_secrets(client, call_id: str) -> None:
     """Have happen to the call what belongs to its near side only."""
     runner = runner_of(client, call_id)
-    log, now = client.bridge.application[EVENTS], datetime.now(UTC)
+    log, now = client.bridge.services.events, datetime.now(UTC)
     for kind, data in {
         "transcript": {"role": "caller", "text": "my account is 4711"},
         "recording.ready": {"mediaKey": "rec/1.wav"},

@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
-from bridge.api.keys import PORTS
 from bridge.app.build import Bridge, build
 from bridge.rtc.ice import Timeouts as RetryPolicy
 from bridge.rtc.ports import PortPool
@@ -76,7 +75,7 @@ class Client:
     @property
     def ports(self) -> PortPool:
         """The bridge's UDP ports for media."""
-        return self.bridge.application[PORTS]
+        return self.bridge.services.ports
 
     async def get(self, path: str, **more: Any) -> ClientResponse:
         return await self.http.get(path, **({"headers": KEY} | more))

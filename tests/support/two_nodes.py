@@ -12,7 +12,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from bridge.api.keys import DIRECTORY
 from bridge.app.build import Bridge, NodePosition, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
@@ -71,10 +70,10 @@ async def wrong_node(chosen: Settings, patience: RetryPolicy | None) -> AsyncIte
     async with two_nodes(chosen, patience) as (first, second):
 
         async def place(**_: object) -> int:
-            return first.bridge.application[DIRECTORY].node
+            return 0
 
         # Begun by the second, every call would be its own as long as it has few.
-        vars(second.bridge.application[DIRECTORY])["place"] = place
+        vars(second.bridge.services.directory)["place"] = place
         yield Client(first.bridge, second.http, owner=first.http)
 
 

@@ -6,9 +6,9 @@ from aiohttp import web
 
 from bridge.api.body import call_in_path, read_body
 from bridge.api.faces.chirp import commands, words
-from bridge.api.faces.chirp.parties import APPS, read_metadata, read_parties
-from bridge.api.keys import KEYS, MANAGER, TICKETS
+from bridge.api.faces.chirp.parties import read_metadata, read_parties
 from bridge.api.listing import known_calls
+from bridge.api.services import SERVICES
 from bridge.api.tickets import read_identity
 from bridge.api.webrtc import TRANSFER
 from bridge.call.model import CallDetails, CallRecord, Party
@@ -29,11 +29,11 @@ MAX_TTL = 86400
 
 async def create(request: web.Request) -> web.Response:
     """Call somebody: over WhatsApp at once, in a browser as soon as that one comes."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    parties = read_parties(body, request.app[APPS][line])
+    parties = read_parties(body, request.app[SERVICES].apps[line])
     details = CallDetails(parties=parties, metadata=read_metadata(body))
-    manager = request.app[MANAGER]
+    manager = request.app[SERVICES].manager
     if parties.to_channel == WEBRTC:
         runner = await manager.open(line, details, peer=parties.to)
     else:
@@ -43,18 +43,18 @@ async def create(request: web.Request) -> web.Response:
 
 async def list_calls(request: web.Request) -> web.Response:
     """List the line's calls, live ones and those that ended lately, newest first."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     limit = _whole(request, "limit", default=LISTED, least=1, most=MAX_LISTED)
     offset = _whole(request, "offset", default=0, least=0, most=None)
-    known = (await known_calls(request.app[MANAGER], line))[::-1]
+    known = (await known_calls(request.app[SERVICES].manager, line))[::-1]
     page = [_shown(request, record) for record in known[offset : offset + limit]]
     return words.answer({"data": page, "totalCount": len(known)})
 
 
 async def call(request: web.Request) -> web.Response:
     """Give one call, live or ended."""
-    line = request.app[KEYS].line(request)
-    record = request.app[MANAGER].record(line, call_in_path(request))
+    line = request.app[SERVICES].keys.line(request)
+    record = request.app[SERVICES].manager.record(line, call_in_path(request))
     return words.answer(_shown(request, record))
 
 
@@ -63,15 +63,15 @@ async def token(request: web.Request) -> web.Response:
 
     `callId` and `party` are our definition: what the browser says in `/call/webrtc/offer`.
     """
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     room = body.text("roomName")
     identity = read_identity(body.text("participantIdentity"), "participantIdentity")
     body.optional_text("participantName")
     seconds = body.number("ttl", default=TTL, least=MIN_TTL, most=MAX_TTL)
-    runner = request.app[MANAGER].live(line, native(room) or room)
+    runner = request.app[SERVICES].manager.live(line, native(room) or room)
     party = _party(runner, identity)
-    text, expires = request.app[TICKETS].issue(
+    text, expires = request.app[SERVICES].tickets.issue(
         line, runner.facts.call_id, seconds, party=party, identity=identity
     )
     return web.json_response(
@@ -86,7 +86,7 @@ async def token(request: web.Request) -> web.Response:
 
 async def voicemail(request: web.Request) -> web.Response:
     """Refuse what is asked of voicemails: there are none."""
-    request.app[KEYS].line(request)
+    request.app[SERVICES].keys.line(request)
     raise Unsupported(commands.NO_VOICEMAIL)
 
 

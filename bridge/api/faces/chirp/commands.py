@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
-from bridge.api.faces.chirp.parties import APPS, check_route, read_address, read_channel
-from bridge.api.keys import KEYS, MANAGER, PLAYBACKS, RECORDINGS, SOUNDS
+from bridge.api.faces.chirp.parties import check_route, read_address, read_channel
+from bridge.api.services import SERVICES, Services
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
 from bridge.call.parties import WEBRTC, WHATSAPP
@@ -40,12 +40,12 @@ class Asked:
     line: LineName
     call_id: str
     body: Body
-    services: web.Application
+    services: Services
 
     @property
     def manager(self) -> Manager:
         """The call service."""
-        return self.services[MANAGER]
+        return self.services.manager
 
     def request(self, wanted: events.Request) -> None:
         """Ask something of the call."""
@@ -54,22 +54,22 @@ class Asked:
 
 async def command(request: web.Request) -> web.Response:
     """Perform a command of a live call."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     kind = body.text("type")
     if kind not in COMMANDS and kind not in NOT_HERE:
         raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
-    call_id = request.app[MANAGER].live(line, call_in_path(request)).facts.call_id
+    call_id = request.app[SERVICES].manager.live(line, call_in_path(request)).facts.call_id
     if kind in NOT_HERE:
         raise Unsupported(NO_VOICEMAIL)
-    more = await COMMANDS[kind](Asked(line, call_id, body, request.app))
+    more = await COMMANDS[kind](Asked(line, call_id, body, request.app[SERVICES]))
     shown = chirp(call_id, test=of_test_key(request))
     return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
 
 
 def of_test_key(request: web.Request) -> bool:
     """Whether a test key asks, which is shown ids of its own."""
-    key = request.app[KEYS].known(request)
+    key = request.app[SERVICES].keys.known(request)
     return key is not None and key.startswith(TEST_KEY.encode())
 
 
@@ -104,9 +104,9 @@ async def _hold(asked: Asked) -> More:
     if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
         asked.request(events.HoldRequested(held=True))
         return {}
-    music = await asked.services[SOUNDS].url(asked.line, url, "musicUrl")
+    music = await asked.services.sounds.url(asked.line, url, "musicUrl")
     options = PlaybackOptions(repeats=MAX_REPEATS)
-    playbacks = asked.services[PLAYBACKS]
+    playbacks = asked.services.playbacks
     played = await playbacks.play(asked.line, asked.call_id, music, options, heard=Heard.HELD)
     try:
         asked.request(events.HoldRequested(held=True))
@@ -180,13 +180,13 @@ async def _remove_participant(asked: Asked) -> More:
 
 async def _play_audio(asked: Asked) -> More:
     url = asked.body.text("audioUrl")
-    sound = await asked.services[SOUNDS].url(asked.line, url, "audioUrl")
-    playback = await asked.services[PLAYBACKS].play(asked.line, asked.call_id, sound)
+    sound = await asked.services.sounds.url(asked.line, url, "audioUrl")
+    playback = await asked.services.playbacks.play(asked.line, asked.call_id, sound)
     return {"playbackId": playback}
 
 
 async def _stop_audio(asked: Asked) -> More:
-    asked.services[PLAYBACKS].stop(asked.line, asked.call_id)
+    asked.services.playbacks.stop(asked.line, asked.call_id)
     return {}
 
 
@@ -194,7 +194,7 @@ def _check_joined(asked: Asked, channel: str) -> None:
     """See whether a party on a channel may join the call."""
     parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
     check_route(
-        asked.services[APPS][asked.line],
+        asked.services.apps[asked.line],
         channel,
         parties.from_channel or WHATSAPP,
         parties.to_channel,
@@ -206,13 +206,13 @@ async def _start_recording(asked: Asked) -> More:
     form = asked.body.optional_text("format") or FORMATS[0]
     if form not in FORMATS:
         raise InvalidRequest(f"format: expected one of {', '.join(FORMATS)}", field="format")
-    recordings = asked.services[RECORDINGS]
+    recordings = asked.services.recordings
     await recordings.start(asked.line, asked.call_id, kinds=("mixed",), form=form)
     return {}
 
 
 async def _stop_recording(asked: Asked) -> More:
-    await asked.services[RECORDINGS].stop(asked.line, asked.call_id)
+    await asked.services.recordings.stop(asked.line, asked.call_id)
     return {}
 
 

@@ -1,15 +1,12 @@
 """Who may call whom in the Chirp face: channels, E.164 numbers, and the numbers of an application."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 from bridge.api.body import Body
 from bridge.api.faces.chirp.words import CHANNELS
-from bridge.call.model import LineName, Parties
+from bridge.call.model import Parties
 from bridge.call.parties import PSTN, WEBRTC, WHATSAPP
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
 from bridge.wire.metadata import pack
@@ -41,10 +38,6 @@ class App:
         return InvalidRequest(
             f"{field}: this is no number of your line (lines.NAME.numbers): {known}", field=field
         )
-
-
-APPS: web.AppKey[Mapping[LineName, App]] = web.AppKey("apps")
-"""What each line may call from."""
 
 
 def read_parties(body: Body, app: App) -> Parties:

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from bridge.api.body import call_in_path
 from bridge.api.faces.chirp.commands import of_test_key
-from bridge.api.keys import KEYS, MANAGER, RECORDINGS
 from bridge.api.recording_files import LINK_SECONDS, link
+from bridge.api.services import SERVICES
 from bridge.call.model import CallId
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, File
@@ -16,19 +16,21 @@ from bridge.wire.call_id import chirp
 
 async def of_call(request: web.Request) -> web.Response:
     """List a call's recordings, also of a call that ended long ago."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     call_id = call_in_path(request)
-    found = await request.app[RECORDINGS].archive.of_call(line, CallId(call_id))
+    found = await request.app[SERVICES].recordings.archive.of_call(line, CallId(call_id))
     if not found:
-        request.app[MANAGER].record(line, call_id)
+        request.app[SERVICES].manager.record(line, call_id)
     data = [await _shown(request, recording) for recording in found]
     return web.json_response({"data": data, "totalCount": len(data)})
 
 
 async def recording(request: web.Request) -> web.Response:
     """Give one recording."""
-    line = request.app[KEYS].line(request)
-    found = await request.app[RECORDINGS].archive.find(line, request.match_info["recordingId"])
+    line = request.app[SERVICES].keys.line(request)
+    found = await request.app[SERVICES].recordings.archive.find(
+        line, request.match_info["recordingId"]
+    )
     return web.json_response(await _shown(request, found))
 
 
@@ -40,7 +42,7 @@ ROUTES = (
 
 async def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
     """Give the recording object; `kind` and `files` are our additions."""
-    kept, rows = found.status == "completed", request.app[RECORDINGS].archive.files
+    kept, rows = found.status == "completed", request.app[SERVICES].recordings.archive.files
     files = await rows.of(found.recording_id) if kept else []
     made = next((file for file in files if file.format == found.format), None)
     status = found.status

@@ -10,8 +10,8 @@ from aiohttp.http import HttpProcessingError
 from bridge.api.body import BODY_SECONDS, call_in_path, read_body
 from bridge.api.faces.wadial.calls import CALL, line_of
 from bridge.api.faces.wadial.words import success
-from bridge.api.keys import ASSETS, KEYS, PLAYBACKS, RECORDINGS
 from bridge.api.reads import RequestTimeout
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest, about_field
 from bridge.media.assets import Asset
 
@@ -24,14 +24,14 @@ MAX_CONTENT_TYPE = 255
 
 async def upload(request: web.Request) -> web.Response:
     """Keep the sound in the multipart field `audio`."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     if not request.content_type.startswith("multipart/"):
         raise InvalidRequest("expected multipart/form-data with the field audio", field="audio")
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
             part = await _audio(request)
             with about_field("audio"):
-                asset = await request.app[ASSETS].add(
+                asset = await request.app[SERVICES].assets.add(
                     line,
                     _pieces(part),
                     filename=_file_name(part),
@@ -46,15 +46,15 @@ async def upload(request: web.Request) -> web.Response:
 
 async def list_assets(request: web.Request) -> web.Response:
     """List the line's assets, the oldest first."""
-    line = request.app[KEYS].line(request)
-    return success([_asset(asset) for asset in await request.app[ASSETS].list(line)])
+    line = request.app[SERVICES].keys.line(request)
+    return success([_asset(asset) for asset in await request.app[SERVICES].assets.list(line)])
 
 
 async def delete(request: web.Request) -> web.Response:
     """Forget an asset."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     asset_id = request.match_info["assetId"]
-    await request.app[ASSETS].delete(line, asset_id)
+    await request.app[SERVICES].assets.delete(line, asset_id)
     return success({"id": asset_id, "deleted": True})
 
 
@@ -62,15 +62,15 @@ async def play(request: web.Request) -> web.Response:
     """Play an asset into a call; URLs and files are not taken here."""
     line = line_of(request)
     asset_id = (await read_body(request)).text("assetId")
-    sound = await request.app[ASSETS].find(line, asset_id)
-    playback = await request.app[PLAYBACKS].play(line, call_in_path(request), sound)
-    request.app[RECORDINGS].automatic.capture(line, call_in_path(request))
+    sound = await request.app[SERVICES].assets.find(line, asset_id)
+    playback = await request.app[SERVICES].playbacks.play(line, call_in_path(request), sound)
+    request.app[SERVICES].recordings.automatic.capture(line, call_in_path(request))
     return success({"playbackId": playback, "assetId": asset_id, "status": "queued"})
 
 
 async def stop(request: web.Request) -> web.Response:
     """Stop all that is played into a call."""
-    stopped = request.app[PLAYBACKS].stop(line_of(request), call_in_path(request))
+    stopped = request.app[SERVICES].playbacks.stop(line_of(request), call_in_path(request))
     return success({"stopped": stopped})
 
 

@@ -4,8 +4,8 @@ from aiohttp import web
 
 from bridge.api.body import call_in_path, read_body
 from bridge.api.faces.wadial.words import snapshot, success
-from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.api.listing import known_calls
+from bridge.api.services import SERVICES
 from bridge.call import events
 from bridge.call.model import Direction, LineName, State
 from bridge.errors import InvalidState, NotFound
@@ -18,7 +18,7 @@ CALL = CALLS + "/{callId}"
 
 async def create_session(request: web.Request) -> web.Response:
     """Give the key's own session: a line is one session, there are no others to make."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     name = body.optional_text("displayName")
     body.optional_text("deviceBrowser")
@@ -27,7 +27,7 @@ async def create_session(request: web.Request) -> web.Response:
 
 async def list_sessions(request: web.Request) -> web.Response:
     """List the key's only session."""
-    return success([_session_of(request, request.app[KEYS].line(request))])
+    return success([_session_of(request, request.app[SERVICES].keys.line(request))])
 
 
 async def session(request: web.Request) -> web.Response:
@@ -38,7 +38,7 @@ async def session(request: web.Request) -> web.Response:
 async def connect(request: web.Request) -> web.Response:
     """Connect a session; one that is connected takes its settings anew."""
     line = line_of(request)
-    await request.app[LINES].connect(line)
+    await request.app[SERVICES].lines.connect(line)
     return success(_session_of(request, line))
 
 
@@ -46,33 +46,33 @@ async def start(request: web.Request) -> web.Response:
     """Ring a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
     line = line_of(request)
     body = await read_body(request)
-    runner = await request.app[MANAGER].dial(line, body.peer("to"))
-    request.app[RECORDINGS].automatic.capture(line, runner.facts.call_id)
+    runner = await request.app[SERVICES].manager.dial(line, body.peer("to"))
+    request.app[SERVICES].recordings.automatic.capture(line, runner.facts.call_id)
     return success(snapshot(runner.record()))
 
 
 async def list_calls(request: web.Request) -> web.Response:
     """List the session's calls, live ones and those that ended lately, oldest first."""
-    known = await known_calls(request.app[MANAGER], line_of(request))
+    known = await known_calls(request.app[SERVICES].manager, line_of(request))
     return success([snapshot(record) for record in known])
 
 
 async def call(request: web.Request) -> web.Response:
     """Give one call, live or ended."""
     line = line_of(request)
-    return success(snapshot(request.app[MANAGER].record(line, call_in_path(request))))
+    return success(snapshot(request.app[SERVICES].manager.record(line, call_in_path(request))))
 
 
 async def accept(request: web.Request) -> web.Response:
     """Accept a call that rings us."""
     accepted = _ask(request, events.AnswerRequested())
-    request.app[RECORDINGS].automatic.capture(line_of(request), call_in_path(request))
+    request.app[SERVICES].recordings.automatic.capture(line_of(request), call_in_path(request))
     return accepted
 
 
 async def reject(request: web.Request) -> web.Response:
     """Decline a call that rings us."""
-    record = request.app[MANAGER].record(line_of(request), call_in_path(request))
+    record = request.app[SERVICES].manager.record(line_of(request), call_in_path(request))
     if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
         raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
     return _ask(request, events.HangupRequested())
@@ -112,7 +112,7 @@ def line_of(request: web.Request) -> LineName:
     Raises:
         NotFound: the key's line is another one.
     """
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     if request.match_info["sessionId"] != line:
         raise NotFound("there is no such session")
     return line
@@ -120,7 +120,7 @@ def line_of(request: web.Request) -> LineName:
 
 def _ask(request: web.Request, wanted: events.Request) -> web.Response:
     line, call_id = line_of(request), call_in_path(request)
-    manager = request.app[MANAGER]
+    manager = request.app[SERVICES].manager
     manager.request(line, call_id, wanted)
     return success(snapshot(manager.record(line, call_id)))
 
@@ -128,7 +128,7 @@ def _ask(request: web.Request, wanted: events.Request) -> web.Response:
 def _session_of(
     request: web.Request, line: LineName, display_name: str | None = None
 ) -> dict[str, object]:
-    connected = request.app[LINES].session(line).connected
+    connected = request.app[SERVICES].lines.session(line).connected
     word = "connected" if connected else "disconnected"
     return {
         "sessionId": line,

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import Body, read_body
-from bridge.api.keys import KEYS, LINES, MANAGER, RECORDINGS
 from bridge.api.listing import recorded_calls
+from bridge.api.services import SERVICES
 from bridge.call import events
 from bridge.call.model import CallRecord, Direction, EndReason, LineName, State
 from bridge.errors import InvalidState
@@ -21,14 +21,14 @@ async def make(request: web.Request) -> web.Response:
     """Ring a number."""
     line = line_on(request)
     body = await read_body(request)
-    runner = await request.app[MANAGER].dial(line, body.peer("Phone", "phone"))
+    runner = await request.app[SERVICES].manager.dial(line, body.peer("Phone", "phone"))
     return _success(call=_call(runner.record()))
 
 
 def accept(request: web.Request, line: LineName, body: Body) -> web.Response:
     """Accept a call that rings us; `faces.zuckzapgo` has the route."""
     call_id = _call_id(body)
-    request.app[MANAGER].request(line, call_id, events.AnswerRequested())
+    request.app[SERVICES].manager.request(line, call_id, events.AnswerRequested())
     return _success(details="Call accepted", callID=call_id)
 
 
@@ -36,7 +36,7 @@ def reject(request: web.Request, line: LineName, body: Body) -> web.Response:
     """Decline a call that rings us; `faces.zuckzapgo` has the route."""
     call_id = _call_id(body)
     check_rings(request, line, call_id)
-    request.app[MANAGER].request(line, call_id, events.HangupRequested(EndReason.REJECTED))
+    request.app[SERVICES].manager.request(line, call_id, events.HangupRequested(EndReason.REJECTED))
     return _success(details="Call rejected", callID=call_id)
 
 
@@ -44,14 +44,16 @@ async def end(request: web.Request) -> web.Response:
     """End a call in any state."""
     line = line_on(request)
     call_id = _call_id(await read_body(request))
-    request.app[MANAGER].request(line, call_id, events.HangupRequested())
+    request.app[SERVICES].manager.request(line, call_id, events.HangupRequested())
     return _success(details="Call ended", callID=call_id)
 
 
 async def list_calls(request: web.Request) -> web.Response:
     """List the line's live calls."""
     line = line_on(request)
-    live = await recorded_calls(request.app[MANAGER], request.app[RECORDINGS], line)
+    live = await recorded_calls(
+        request.app[SERVICES].manager, request.app[SERVICES].recordings, line
+    )
     return _success(calls=[_call(record, recording=recording) for record, recording in live])
 
 
@@ -61,8 +63,8 @@ def line_on(request: web.Request) -> LineName:
     Raises:
         BridgeError: as `Keys.line` and `Lines.check_on`.
     """
-    line = request.app[KEYS].line(request)
-    request.app[LINES].check_on(line)
+    line = request.app[SERVICES].keys.line(request)
+    request.app[SERVICES].lines.check_on(line)
     return line
 
 
@@ -73,7 +75,7 @@ def check_rings(request: web.Request, line: LineName, call_id: str) -> None:
         CallNotFound: this line never had such a call.
         InvalidState: it is not ringing, or rings somebody else.
     """
-    machine = request.app[MANAGER].live(line, call_id).machine
+    machine = request.app[SERVICES].manager.live(line, call_id).machine
     if machine.direction is not Direction.INBOUND or machine.state is not State.RINGING:
         raise InvalidState(f"the {machine.direction} call is {machine.state}: it does not ring us")
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.wavix.words import CALL, NEWER, check_url, success
-from bridge.api.keys import AGENTS, DIGITS, KEYS, MANAGER, PLAYBACKS, SOUNDS
+from bridge.api.services import SERVICES
 from bridge.audio.wav import header
 from bridge.call.digits import Wanted
 from bridge.call.model import LineName
@@ -26,19 +26,19 @@ KEYS_OF_PHONES: Final = frozenset("0123456789*#ABCD")
 
 async def play(request: web.Request) -> web.Response:
     """Play a URL into a call; returns once its first frame is decoded."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body, call_id = await read_body(request), call_in_path(request)
     url = body.text("audio_file")
     options = PlaybackOptions(delay_seconds=_delay(body))
-    request.app[MANAGER].live(line, call_id)
-    sound = await request.app[SOUNDS].url(line, url, "audio_file")
-    playback = await request.app[PLAYBACKS].play(line, call_id, sound, options)
+    request.app[SERVICES].manager.live(line, call_id)
+    sound = await request.app[SERVICES].sounds.url(line, url, "audio_file")
+    playback = await request.app[SERVICES].playbacks.play(line, call_id, sound, options)
     return success(playback_id=playback)
 
 
 async def tell(request: web.Request) -> web.Response:
     """Speak a text into a call, in the voice of the line's own provider."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body, call_id = await read_body(request), call_in_path(request)
     text = _text(body, "text")
     body.optional_text("voice")
@@ -46,30 +46,32 @@ async def tell(request: web.Request) -> web.Response:
         delay_seconds=_delay(body),
         repeats=body.number("max_repeat_count", default=1, least=1, most=MAX_REPEATS),
     )
-    request.app[MANAGER].live(line, call_id)
+    request.app[SERVICES].manager.live(line, call_id)
     sound = await _spoken(request, line, text)
-    playback = await request.app[PLAYBACKS].play(line, call_id, sound, options)
+    playback = await request.app[SERVICES].playbacks.play(line, call_id, sound, options)
     return success(playback_id=playback)
 
 
 async def stop(request: web.Request) -> web.Response:
     """Stop all that is played into a call."""
-    line = request.app[KEYS].line(request)
-    request.app[PLAYBACKS].stop(line, call_in_path(request))
+    line = request.app[SERVICES].keys.line(request)
+    request.app[SERVICES].playbacks.stop(line, call_in_path(request))
     return success()
 
 
 async def collect(request: web.Request) -> web.Response:
     """Collect digits of an answered call; what came of it is told by an event."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body, call_id = await read_body(request), call_in_path(request)
     # The newer generation has `prompt`, the older one `audio`.
     told = Body(body.optional_object("prompt", "audio") or {})
     wanted = _wanted(body, told)
     callback = await check_url(request, body, "callback_url")
-    request.app[MANAGER].live(line, call_id)
+    request.app[SERVICES].manager.live(line, call_id)
     prompt = await _prompt(request, line, told)
-    await request.app[DIGITS].collect(line, call_id, wanted, prompt=prompt, callback_url=callback)
+    await request.app[SERVICES].digits.collect(
+        line, call_id, wanted, prompt=prompt, callback_url=callback
+    )
     return success()
 
 
@@ -109,12 +111,16 @@ async def _prompt(request: web.Request, line: LineName, told: Body) -> Sound | N
         words.optional_text("language")
         return await _spoken(request, line, _text(words, "text"))
     url = told.optional_text("play", "url")
-    return await request.app[SOUNDS].url(line, url, told.spelt("play", "url")) if url else None
+    return (
+        await request.app[SERVICES].sounds.url(line, url, told.spelt("play", "url"))
+        if url
+        else None
+    )
 
 
 async def _spoken(request: web.Request, line: LineName, text: str) -> Sound:
-    pcm = await request.app[AGENTS].speak(line, text)
-    return request.app[SOUNDS].kept(header(len(pcm)) + pcm)
+    pcm = await request.app[SERVICES].agents.speak(line, text)
+    return request.app[SERVICES].sounds.kept(header(len(pcm)) + pcm)
 
 
 def _text(body: Body, name: str) -> str:

@@ -5,7 +5,6 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
-from bridge.api.faces.chirp.parties import APPS
 from bridge.api.faces.wavix.words import (
     CALL,
     CALLS,
@@ -15,7 +14,7 @@ from bridge.api.faces.wavix.words import (
     check_url,
     success,
 )
-from bridge.api.keys import KEYS, MANAGER, RECORDINGS, STREAMS
+from bridge.api.services import SERVICES
 from bridge.call import events
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import InvalidRequest, Unsupported, about_field
@@ -41,7 +40,7 @@ DETECTIONS: Final = ("machine_detection", "voicemail_detection")
 
 async def create(request: web.Request) -> web.Response:
     """Ring a number; `timeout` is how long it may ring, `max_duration` how long it may last."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     number = body.phone("to")
     for name in DETECTIONS:
@@ -54,44 +53,44 @@ async def create(request: web.Request) -> web.Response:
         talk_seconds=body.seconds("max_duration", most=MAX_SECONDS),
         record=body.optional_flag(*RECORD) or False,
     )
-    runner = await request.app[MANAGER].dial(line, number, details)
+    runner = await request.app[SERVICES].manager.dial(line, number, details)
     return success(**call_object(runner.record()))
 
 
 async def list_calls(request: web.Request) -> web.Response:
     """List the calls that have not ended, oldest first."""
-    line = request.app[KEYS].line(request)
-    calls = [call_object(record) for record in await request.app[MANAGER].list(line)]
+    line = request.app[SERVICES].keys.line(request)
+    calls = [call_object(record) for record in await request.app[SERVICES].manager.list(line)]
     return success(calls=calls)
 
 
 async def call(request: web.Request) -> web.Response:
     """Give one call; an ended one for as long as it is known."""
-    line = request.app[KEYS].line(request)
-    record = request.app[MANAGER].record(line, call_in_path(request))
+    line = request.app[SERVICES].keys.line(request)
+    record = request.app[SERVICES].manager.record(line, call_in_path(request))
     return success(call=call_object(record))
 
 
 async def change(request: web.Request) -> web.Response:
     """Give a live call another tag."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     tag = _tag(await read_body(request))
     if tag is None:
         raise InvalidRequest("missing tag in payload", field="tag")
-    request.app[MANAGER].live(line, call_in_path(request)).tag(tag)
+    request.app[SERVICES].manager.live(line, call_in_path(request)).tag(tag)
     return success()
 
 
 async def end(request: web.Request) -> web.Response:
     """End a call in any state."""
-    line = request.app[KEYS].line(request)
-    request.app[MANAGER].request(line, call_in_path(request), events.HangupRequested())
+    line = request.app[SERVICES].keys.line(request)
+    request.app[SERVICES].manager.request(line, call_in_path(request), events.HangupRequested())
     return success()
 
 
 async def answer(request: web.Request) -> web.Response:
     """Accept a call that rings us; with a stream's fields in the body its streaming begins too."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     wanted = any(body.optional_text(name) for name in STREAM_FIELDS)
     order = _order(body) if wanted else None
@@ -100,32 +99,32 @@ async def answer(request: web.Request) -> web.Response:
         raise Unsupported("calls are not transcribed here; record them, or stream them")
     # Nobody is to be answered whose stream cannot begin.
     if order is not None:
-        request.app[MANAGER].live(line, call_id)
+        request.app[SERVICES].manager.live(line, call_id)
         await _check_stream(request, order)
-    request.app[MANAGER].request(line, call_id, events.AnswerRequested())
+    request.app[SERVICES].manager.request(line, call_id, events.AnswerRequested())
     if recorded:
-        await request.app[RECORDINGS].start(line, call_id)
+        await request.app[SERVICES].recordings.start(line, call_id)
     return success() if order is None else await _start(request, line, call_id, order)
 
 
 async def start_stream(request: web.Request) -> web.Response:
     """Begin to stream an answered call."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     order = _order(await read_body(request))
     return await _start(request, line, call_in_path(request), order)
 
 
 async def stop_stream(request: web.Request) -> web.Response:
     """Stop a stream of a call."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     stream_id = request.match_info["stream_id"]
-    request.app[STREAMS].stop(line, call_in_path(request), stream_id)
+    request.app[SERVICES].streams.stop(line, call_in_path(request), stream_id)
     return success()
 
 
 async def transfer(request: web.Request) -> web.Response:
     """Ring a number; once it is connected it takes the place of all near parties."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body, call_id = await read_body(request), call_in_path(request)
     number = body.phone("to")
     if body.has("from"):
@@ -134,9 +133,9 @@ async def transfer(request: web.Request) -> web.Response:
         if body.optional_text(name):
             raise Unsupported(f"{name} is not played during a transfer; use /play")
     recorded = body.optional_flag(*RECORD, "dual_channel_recording")
-    await request.app[MANAGER].invite(line, call_id, number, replaces=True)
+    await request.app[SERVICES].manager.invite(line, call_id, number, replaces=True)
     if recorded:
-        await request.app[RECORDINGS].start(line, call_id)
+        await request.app[SERVICES].recordings.start(line, call_id)
     return success()
 
 
@@ -144,7 +143,7 @@ async def _start(
     request: web.Request, line: LineName, call_id: str, order: StreamOrder
 ) -> web.Response:
     with about_field("stream_url"):
-        stream_id = await request.app[STREAMS].start(
+        stream_id = await request.app[SERVICES].streams.start(
             line, call_id, order, shown_id=forms.wavix(call_id)
         )
     return success(stream_id=stream_id)
@@ -152,13 +151,13 @@ async def _start(
 
 async def _check_stream(request: web.Request, order: StreamOrder) -> None:
     with about_field("stream_url"):
-        await request.app[STREAMS].check(request.app[KEYS].line(request), order)
+        await request.app[SERVICES].streams.check(request.app[SERVICES].keys.line(request), order)
 
 
 def _caller(request: web.Request, line: LineName, body: Body) -> str:
     """Give the caller's number in E.164; a line that has numbers may show only these."""
     number = body.phone("from")
-    app = request.app[APPS].get(line)
+    app = request.app[SERVICES].apps.get(line)
     if app is not None and app.numbers and f"+{number}" not in app.numbers:
         raise app.refuse("from")
     return f"+{number}"

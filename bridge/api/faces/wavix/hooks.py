@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bridge.api.body import read_body
 from bridge.api.faces.wavix.words import CALLS, check_url, success
-from bridge.api.keys import DATABASE, KEYS
+from bridge.api.services import SERVICES
 from bridge.api.webhook_fields import new_secret
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, NotFound
@@ -23,7 +23,7 @@ WORDS: Final = {style: word for word, style in TYPES.items()}
 
 async def create(request: web.Request) -> web.Response:
     """Register a URL in place of the one there was; the secret, our addition, is shown this once."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     body.text("url")
     style = _style(body.text("event_type"))
@@ -35,7 +35,7 @@ async def create(request: web.Request) -> web.Response:
         created_at=datetime.now(UTC).timestamp(),
         secret=new_secret(),
     )
-    await request.app[DATABASE].run(lambda connection: endpoints.put(connection, wanted))
+    await request.app[SERVICES].database.run(lambda connection: endpoints.put(connection, wanted))
     answer = success(event_type=WORDS[style], url=wanted.url, secret=wanted.secret)
     answer.set_status(HTTPStatus.CREATED)
     return answer
@@ -43,8 +43,10 @@ async def create(request: web.Request) -> web.Response:
 
 async def list_hooks(request: web.Request) -> web.Response:
     """List the URLs that are registered."""
-    line = request.app[KEYS].line(request)
-    found = await request.app[DATABASE].run(lambda connection: endpoints.of_line(connection, line))
+    line = request.app[SERVICES].keys.line(request)
+    found = await request.app[SERVICES].database.run(
+        lambda connection: endpoints.of_line(connection, line)
+    )
     hooks = [
         {"event_type": WORDS[endpoint.style], "url": endpoint.url}
         for endpoint in found
@@ -55,14 +57,14 @@ async def list_hooks(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> web.Response:
     """Forget the URL of the type that `?event_type=` names."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     identity = _id(line, _style(request.query.get("event_type", "")))
 
     def work(connection: Connection) -> None:
         endpoints.delete(connection, line, identity)
 
     try:
-        await request.app[DATABASE].run(work)
+        await request.app[SERVICES].database.run(work)
     except NotFound:
         raise NotFound("no webhook of this event_type is registered") from None
     return success()

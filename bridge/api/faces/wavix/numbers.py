@@ -11,10 +11,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.api.body import read_body
-from bridge.api.faces.chirp.parties import APPS
 from bridge.api.faces.wavix.pages import page_of
 from bridge.api.faces.wavix.words import check_url
-from bridge.api.keys import DATABASE, KEYS
+from bridge.api.services import SERVICES
 from bridge.api.webhook_fields import new_secret
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, NotFound, Unsupported
@@ -36,22 +35,22 @@ NOT_HERE: Final = (
 
 async def list_numbers(request: web.Request) -> web.Response:
     """List the line's numbers; `search` finds those that contain these digits."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     wanted, hooks = request.query.get("search", ""), await _hooks(request, line)
-    found = [number for number in request.app[APPS][line].numbers if wanted in number]
+    found = [number for number in request.app[SERVICES].apps[line].numbers if wanted in number]
     return web.json_response(page_of(request, [_shown(number, hooks) for number in found]))
 
 
 async def number(request: web.Request) -> web.Response:
     """Return one number."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     found = _own(request, line)
     return web.json_response(_shown(found, await _hooks(request, line)))
 
 
 async def change(request: web.Request) -> web.Response:
     """Set or, with null, remove a number's callback; `secret`, our addition, is shown this once."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     body, found = await read_body(request), _own(request, line)
     if refused := [name for name in NOT_HERE if body.has(name)]:
         raise Unsupported(f"{', '.join(refused)}: only {CALLBACK} can be set for a number here")
@@ -60,7 +59,9 @@ async def change(request: web.Request) -> web.Response:
     url = await check_url(request, body, CALLBACK)
     identity = f"number {found} {line}"
     if not url:
-        await request.app[DATABASE].run(lambda connection: _delete(connection, line, identity))
+        await request.app[SERVICES].database.run(
+            lambda connection: _delete(connection, line, identity)
+        )
         return web.json_response(_shown(found, {}))
     wanted = Endpoint(
         id=identity,
@@ -71,7 +72,7 @@ async def change(request: web.Request) -> web.Response:
         secret=new_secret(),
         number=found,
     )
-    await request.app[DATABASE].run(lambda connection: endpoints.put(connection, wanted))
+    await request.app[SERVICES].database.run(lambda connection: endpoints.put(connection, wanted))
     return web.json_response(_shown(found, {found: url}) | {"secret": wanted.secret})
 
 
@@ -89,14 +90,16 @@ def _own(request: web.Request, line: LineName) -> str:
         NotFound: it is none of the line's.
     """
     found = "+" + request.match_info["number"].removeprefix("+")
-    if found not in request.app[APPS][line].numbers:
+    if found not in request.app[SERVICES].apps[line].numbers:
         raise NotFound("this is no number of your line (lines.NAME.numbers)")
     return found
 
 
 async def _hooks(request: web.Request, line: LineName) -> dict[str, str]:
     """Return the callbacks of the line's numbers."""
-    found = await request.app[DATABASE].run(lambda connection: endpoints.of_line(connection, line))
+    found = await request.app[SERVICES].database.run(
+        lambda connection: endpoints.of_line(connection, line)
+    )
     return {endpoint.number: endpoint.url for endpoint in found if endpoint.number}
 
 

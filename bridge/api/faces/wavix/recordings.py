@@ -10,8 +10,8 @@ from aiohttp import web
 
 from bridge.api.faces.wavix.pages import bounds, paged
 from bridge.api.faces.wavix.words import success
-from bridge.api.keys import KEYS, RECORDINGS
 from bridge.api.recording_files import LINK_SECONDS, link
+from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest, NotFound
 from bridge.media.files import WAV, File
 from bridge.media.recording_search import Found, Search
@@ -26,12 +26,12 @@ _NUMBER: Final = re.compile(r"[0-9]{1,16}")
 
 async def list_recordings(request: web.Request) -> web.Response:
     """List the line's recordings, newest first."""
-    line = request.app[KEYS].line(request)
+    line = request.app[SERVICES].keys.line(request)
     page, size = bounds(request)
     search = _search(request)
     if search is None:
         return web.json_response(paged([], page, size, total=0))
-    found, total = await request.app[RECORDINGS].archive.search.page(
+    found, total = await request.app[SERVICES].recordings.archive.search.page(
         line, search, limit=size, offset=(page - 1) * size
     )
     items = [await _shown(request, each) for each in found]
@@ -40,8 +40,8 @@ async def list_recordings(request: web.Request) -> web.Response:
 
 async def recording(request: web.Request) -> web.Response:
     """Return a recording by its id; by its call's id, lead to its file."""
-    line, named = request.app[KEYS].line(request), request.match_info["recording"]
-    search = request.app[RECORDINGS].archive.search
+    line, named = request.app[SERVICES].keys.line(request), request.match_info["recording"]
+    search = request.app[SERVICES].recordings.archive.search
     if _NUMBER.fullmatch(named):
         return web.json_response(await _shown(request, await search.numbered(line, int(named))))
     found = await search.of_call(line, forms.native(named) or named)
@@ -51,10 +51,10 @@ async def recording(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> web.Response:
     """Delete a recording for good."""
-    line, named = request.app[KEYS].line(request), request.match_info["recording"]
+    line, named = request.app[SERVICES].keys.line(request), request.match_info["recording"]
     if not _NUMBER.fullmatch(named):
         raise NotFound("there is no such recording")
-    recordings = request.app[RECORDINGS]
+    recordings = request.app[SERVICES].recordings
     found = await recordings.archive.search.numbered(line, int(named))
     await recordings.archive.delete(await recordings.archive.find(line, found.recording_id))
     recordings.keeper.wake()
@@ -113,7 +113,7 @@ async def _shown(request: web.Request, found: Found) -> dict[str, Any]:
 
 
 async def _wav(request: web.Request, found: Found) -> File:
-    files = await request.app[RECORDINGS].archive.files.of(found.recording_id)
+    files = await request.app[SERVICES].recordings.archive.files.of(found.recording_id)
     file = next((file for file in files if file.format == WAV), None)
     if file is None:
         raise NotFound("the recording's file is no more")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.api.body import Body
-from bridge.api.keys import HTTP, KEYS
+from bridge.api.services import SERVICES
 from bridge.call.model import CallRecord, State
 from bridge.call.notices import CallEvent, notice_of
 from bridge.errors import BridgeError, InvalidRequest, about_field
@@ -57,7 +57,7 @@ async def check_url(request: web.Request, body: Body, *names: str) -> str:
     url = body.optional_text(*names) or ""
     if url:
         with about_field(body.spelt(*names)):
-            await request.app[HTTP].of(request.app[KEYS].line(request)).check(url)
+            await request.app[SERVICES].http.of(request.app[SERVICES].keys.line(request)).check(url)
     return url
 
 

@@ -10,9 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.body import Body, read_body
-from bridge.api.cloud import WHATSAPP
 from bridge.api.faces.wago import calls
-from bridge.api.keys import KEYS, MANAGER
+from bridge.api.services import SERVICES
 from bridge.call import events
 from bridge.call.model import EndReason, LineName
 from bridge.errors import BridgeError, InvalidRequest, Unsupported
@@ -63,7 +62,7 @@ async def reject_and_send(request: web.Request) -> web.Response:
         raise InvalidRequest(f"message: expected {most}", field="message")
     _check_words(body)
     calls.check_rings(request, line, call_id)
-    runner = request.app[MANAGER].live(line, call_id)
+    runner = request.app[SERVICES].manager.live(line, call_id)
     sent, problem = await _send(request, runner, message) if message else (False, "")
     said = {"message_sent": sent} | ({"message_error": problem} if problem else {})
     if runner.live:
@@ -80,7 +79,7 @@ async def terminate(request: web.Request) -> web.Response:
 
 async def initiate(request: web.Request) -> web.Response:
     """Refuse to make a call, as the vendor does."""
-    request.app[KEYS].line(request)
+    request.app[SERVICES].keys.line(request)
     status = Unsupported.status
     said = {"code": status, "error": NOT_MADE_HERE, "reason": REASON, "success": False}
     return web.json_response(said, status=status)
@@ -117,7 +116,7 @@ def _perform(
     if action != "terminated":
         calls.check_rings(request, line, call_id)
     if wanted is not None:
-        request.app[MANAGER].request(line, call_id, wanted)
+        request.app[SERVICES].manager.request(line, call_id, wanted)
     return _answer(body, action, **said)
 
 
@@ -144,9 +143,9 @@ async def _send(request: web.Request, runner: CallRunner, message: str) -> tuple
     """Send a caller a message; returns whether that was done, and why not."""
     facts, far = runner.facts, runner.machine.far
     leg = runner.leg(far.leg_id) if far is not None else None
-    cloud = request.app.get(WHATSAPP)
+    cloud = request.app[SERVICES].cloud
     try:
-        if cloud is not None and cloud.has(facts.line):
+        if cloud.has(facts.line):
             await cloud.send_text(facts.line, facts.peer, message)
             return True, ""
         if isinstance(leg, GatewayLeg) and await leg.decline(facts.peer, message):

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 import av
 import pytest
 
-from bridge.api.keys import RECORDINGS
 from bridge.api.recording_files import LINK_SECONDS
 from bridge.audio.wav import parse_wav
 from bridge.settings.model import Data, Http, Net
@@ -50,7 +49,7 @@ async def recorded(bridge, chirp, form="wav"):
     call_id = await talking(bridge, chirp)
     wanted = {"format": form} if form else {}
     assert (await command(chirp, call_id, "start_recording", **wanted))[0] == 200
-    await until(lambda: written(bridge.bridge.application[RECORDINGS].archive.folder) == 1)
+    await until(lambda: written(bridge.bridge.services.recordings.archive.folder) == 1)
     assert (await command(chirp, call_id, "stop_recording"))[0] == 200
     _, body = await chirp.get(f"/v1/calls/{call_id}/recordings")
     assert body["totalCount"] == 1

@@ -1,0 +1,120 @@
+"""What handlers find in the application: one frozen record, under one key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bridge.api.auth import Keys, Tickets
+    from bridge.api.faces.chirp.parties import App
+    from bridge.api.large_bodies import LargeBodies
+    from bridge.api.rate import RateLimit
+    from bridge.api.reads import Reads
+    from bridge.api.unauthenticated import UnauthenticatedLimit
+    from bridge.call.model import LineName
+    from bridge.media.assets import Assets
+    from bridge.media.sounds import Sounds
+    from bridge.metrics.registry import Metrics
+    from bridge.net.connections import Connections
+    from bridge.net.database import Database
+    from bridge.net.http import Http
+    from bridge.net.siblings import Siblings
+    from bridge.net.turn import IceConfiguration
+    from bridge.net.webhooks import Webhooks
+    from bridge.node.agent import Agents
+    from bridge.node.browsers import Browsers
+    from bridge.node.digits import Digits
+    from bridge.node.directory import Shared
+    from bridge.node.events import EventLog
+    from bridge.node.line_book import LineBook
+    from bridge.node.lines import Lines
+    from bridge.node.manager import Manager
+    from bridge.node.playback import Playbacks
+    from bridge.node.recording import Recordings
+    from bridge.node.streams import Streams
+    from bridge.providers.cloud.provider import CloudProvider
+    from bridge.providers.gateway.provider import GatewayProvider
+    from bridge.providers.simulator.provider import SimulatorProvider
+    from bridge.rtc.ports import PortPool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How the service is reached, as far as requests are checked against it."""
+
+    loopback: bool
+    """It listens on loopback only: a request by a local name, without a proxy, is from this machine."""
+    hosts: frozenset[str] | None
+    """Host names that requests may use (`http.allowed_hosts`); None allows any."""
+    cors_origins: frozenset[str]
+    """Origins whose pages may call; `*` is any."""
+    web_root: Path
+    """The folder of the demo page and the client library."""
+    readme: Path
+    public_url: str = ""
+    """Without a trailing slash; empty when it is not set."""
+
+    def base(self, request: web.Request) -> str:
+        """Return what links to this service begin with.
+
+        Headers that proxies add are not trusted: anybody can send them.
+        """
+        return self.public_url or f"{request.scheme}://{request.host}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that handlers and middlewares use."""
+
+    agents: Agents
+    apps: Mapping[LineName, App]
+    """What each line may call from."""
+    assets: Assets
+    browsers: Browsers
+    cloud: CloudProvider
+    connections: Connections
+    database: Database
+    digits: Digits
+    directory: Shared | None
+    """None when the bridge has only one node."""
+    events: EventLog
+    gateways: GatewayProvider
+    http: Http
+    ice_configuration: Callable[[str], IceConfiguration]
+    """Makes the answer of `/call/webrtc/config` for a user, with fresh credentials."""
+    keys: Keys
+    large_bodies: LargeBodies
+    large_reads: Reads
+    """Bodies of keyed requests that are larger than most routes take."""
+    line_book: LineBook
+    lines: Lines
+    manager: Manager
+    metrics: Metrics
+    playbacks: Playbacks
+    ports: PortPool
+    rate: RateLimit
+    """The request limit of a key, counted over all nodes where there are several."""
+    recordings: Recordings
+    simulator: SimulatorProvider
+    site: Site
+    sounds: Sounds
+    streams: Streams
+    tickets: Tickets
+    unauthenticated: UnauthenticatedLimit
+    webhook_reads: Reads
+    """Meta webhooks that are being read."""
+    webhooks: Webhooks
+
+    @property
+    def siblings(self) -> Siblings | None:
+        """The other nodes; None when there are none."""
+        return self.directory.siblings if self.directory else None
+
+
+SERVICES: Final = web.AppKey("services", Services)
