@@ -103,7 +103,7 @@ class CloudLeg:
         self._ring = ring
         self._peer = peer(self._digit, lambda _: None)
         if ring is not None:
-            self._peer.meet(ring.offer)
+            self._peer.set_remote(ring.offer)
         self._emit: Callable[[events.LegEvent], None] | None = None
         self._early: list[events.LegEvent] = []
         self._answer_sdp = ""
@@ -136,7 +136,7 @@ class CloudLeg:
             LimitExceeded: no UDP port is free.
             LegError: a media address cannot be bound.
         """
-        return await self._peer.offer()
+        return await self._peer.create_offer()
 
     def take_answer(self, sdp: str) -> None:
         """Learn what Meta's media server answers to the offer; the user has not picked up yet."""
@@ -216,13 +216,13 @@ class CloudLeg:
 
     async def _describe(self) -> None:
         await self._described.wait()
-        await self._peer.take_answer(self._answer_sdp)
+        await self._peer.set_answer(self._answer_sdp)
         self._known.set()
         await self._accepted.wait()
         self._allowed.set()
 
     async def _pick_up(self, ring: Ring) -> None:
-        answer = await self._peer.accept(ring.offer)
+        answer = await self._peer.create_answer(ring.offer)
         if ring.pre_accept:
             try:
                 await self._signalling.pre_accept(ring.wacid, answer)

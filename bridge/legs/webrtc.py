@@ -85,7 +85,7 @@ class WebRtcLeg:
         loop = asyncio.get_running_loop()
         began = self._offered_at = loop.time()
         try:
-            answer = await self._peer.accept(offer)
+            answer = await self._peer.create_answer(offer)
         except BridgeError:
             self._observer.leg_setup(self.kind, "refused", loop.time() - began)
             raise

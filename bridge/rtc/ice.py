@@ -131,8 +131,8 @@ class IceConnection(Connection):
         self._bound.extend(sockets)
         await self.gather_candidates()
 
-    def meet(self, peer: RemoteAudio, *, probe_private: bool) -> None:
-        """Learn the peer's credentials and those of its candidates that we may probe.
+    def set_remote(self, peer: RemoteAudio, *, probe_private: bool) -> None:
+        """Take the peer's credentials and those of its candidates that we may probe.
 
         Public ones wait until a check of the peer's has come, so that an offer alone sends nothing
         to addresses of its choice; the peer's checks open its own firewall, and each is answered

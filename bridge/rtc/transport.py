@@ -109,6 +109,7 @@ class Transport:
         self._srtp: Srtp | None = None
         self._second_ends = 0.0
         self._allowed = 0
+        self._handlers = handlers
         self._link = IceLink(
             bind=config.bind,
             ports=config.ports,
@@ -117,11 +118,11 @@ class Transport:
             clock=clock,
             discarded=discarded,
             on_media=self._media_received,
-            on_lost=lambda: handlers.lost(self, "consent_lost"),
+            on_lost=lambda reason: handlers.lost(self, reason),
             on_restarted=handlers.restarted,
         )
+        self._connections = self._link.connections
         self._dtls: Dtls | None = None
-        self._on_closed = lambda: handlers.lost(self, "closed")
 
     @property
     def credentials(self) -> tuple[str | None, str | None]:
@@ -131,7 +132,7 @@ class Transport:
     @property
     def local(self) -> IceConnection:
         """The ICE connection to describe in an answer."""
-        connection = self._link.newest
+        connection = self._connections.newest
         assert connection is not None
         return connection
 
@@ -156,10 +157,10 @@ class Transport:
         return tuple(found.values())
 
     async def prepare(self, offer: RemoteAudio | None) -> None:
-        """Open a port for an offer; when ICE was up already this is an ICE restart, and it begins.
+        """Open a port for an offer; once ICE has been connected, this is an ICE restart, and begins.
 
         Args:
-            offer: The peer's; None when we offer: `meet` must then come before `connect`.
+            offer: The peer's; None when we offer: `set_remote` must then come before `connect`.
 
         Raises:
             LimitExceeded: no port is free.
@@ -168,11 +169,10 @@ class Transport:
         await self._link.prepare(offer)
         if offer is not None:
             self._expect(offer)
-        self._link.begin()
 
-    def meet(self, answer: RemoteAudio) -> None:
-        """Learn what the peer answers to our offer."""
-        self._link.meet(answer)
+    def set_remote(self, answer: RemoteAudio) -> None:
+        """Take the peer's answer to our offer."""
+        self._link.set_remote(answer)
         self._expect(answer)
 
     async def connect(self) -> None:
@@ -182,11 +182,11 @@ class Transport:
             NegotiationFailed: either failed or took too long.
         """
         dtls, limits = self._dtls, self._config.limits
-        assert dtls is not None, "nobody is met yet"
+        assert dtls is not None, "the peer has not been described"
         stage, begun = "ice", self._clock()
         try:
             async with asyncio.timeout(limits.setup):
-                await self._link.connect()
+                await self._connections.connect()
                 self.ice_seconds = self._clock() - begun
                 stage, begun = "dtls", self._clock()
                 async with asyncio.timeout(limits.dtls):
@@ -208,8 +208,8 @@ class Transport:
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; one that cannot be sent is counted as `unsendable`."""
         # As `send_rtcp` does it, but with one call less.
-        srtp, serving = self._srtp, self._link.serving
-        route = None if serving is None else serving.route
+        srtp, current = self._srtp, self._connections.current
+        route = None if current is None else current.route
         if srtp is not None and route is not None:
             protected = srtp.protect(packet)
             if protected is not None:
@@ -243,7 +243,10 @@ class Transport:
             self.role = "client" if answer_setup(peer.setup) == "active" else "server"
             self.fingerprint = peer.fingerprint
             self._dtls = Dtls(
-                self._link, self.certificate, role=self.role, on_closed=self._on_closed
+                self._link,
+                self.certificate,
+                role=self.role,
+                on_closed=lambda: self._handlers.lost(self, "closed"),
             )
 
     def _media_received(self, data: bytes) -> None:

@@ -124,7 +124,7 @@ class RtpReceiver:
             self._receiver.restart()
         self._receives = receives
 
-    def renew(self) -> None:
+    def restart_source(self) -> None:
         """Forget the source: another page takes its place; the totals go on."""
         self._end_run()
         self._leave_source()

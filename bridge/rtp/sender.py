@@ -107,7 +107,7 @@ class RtpSender:
         self._adopt(audio)
         self._choose_encoder()
 
-    def renew(self, audio: RemoteAudio, start: StreamStart) -> None:
+    def restart_source(self, audio: RemoteAudio, start: StreamStart) -> None:
         """Begin a new stream, for another page in the peer's place; the totals go on."""
         before = self.stream
         self._packets_before += before.packets

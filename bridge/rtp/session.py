@@ -117,13 +117,13 @@ class RtpSession:
         self._outgoing.renegotiate(audio)
         self._incoming.adopt(audio)
 
-    def renew(self, audio: RemoteAudio, start: StreamStart) -> None:
-        """Go on with a peer that has begun anew (a reloaded page).
+    def restart_source(self, audio: RemoteAudio, start: StreamStart) -> None:
+        """Continue with a peer that has restarted (a reloaded page).
 
         Both directions get new streams; the totals, and where frames go, stay.
         """
-        self._outgoing.renew(audio, start)
-        self._incoming.renew()
+        self._outgoing.restart_source(audio, start)
+        self._incoming.restart_source()
         self._incoming.adopt(audio)
         self._reports.forget()
 

@@ -129,7 +129,7 @@ async def test_of_five_hundred_candidates_thirty_two_are_looked_at(client):
     await leg_of(client, call_id, OFFER + candidates)
     [runner] = client.bridge.manager.calls()
     [leg] = [leg for leg in runner.legs() if leg.kind == "webrtc"]
-    learned = leg._peer._pending.local.remote_candidates
+    learned = leg._peer._transports.next.local.remote_candidates
     assert len(learned) == 0  # documentation addresses are not public: none is probed
     assert leg._peer._pending_offer.candidates_ignored == 500 - 32
 

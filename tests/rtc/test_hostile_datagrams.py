@@ -245,7 +245,7 @@ async def test_consent_checks_that_stay_unanswered_do_not_pile_up():
         seen: list[bytes] = []
         browser.hear_with(lambda data, addr: seen.append(data))
         await until(lambda: len(seen) >= 20)
-        path = bridge.serving._link.serving
+        path = bridge.serving._connections.current
         assert path is not None
         (waiting,) = path._protocols
         assert len(waiting.transactions) == 8

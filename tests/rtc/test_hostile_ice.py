@@ -254,7 +254,7 @@ async def test_a_flood_of_restarts_leaves_one_path_and_probes_only_for_the_newes
                 renamed = f"{head}a=ice-ufrag:new{number}{tail}"
                 await bridge.exchange(renamed + candidates([address]))
             assert bridge.pool.free == 2
-            assert len(bridge.serving._link._open) == 2
+            assert len(bridge.serving._connections._open) == 2
             await asyncio.sleep(0.1)
             assert len(listener.received()) <= 3
         await talk(browser, 3)

@@ -89,7 +89,7 @@ async def test_timings_are_known_once_connected():
 async def test_a_bad_offer_takes_no_port():
     async with BridgePeer() as bridge:
         with pytest.raises(SdpError):
-            await bridge.peer.accept("v=0\r\n")
+            await bridge.peer.create_answer("v=0\r\n")
         assert bridge.pool.free == 4
 
 
@@ -99,7 +99,7 @@ async def test_an_offer_beyond_the_ports_is_refused():
         async with BridgePeer() as other:
             other.peer._config = bridge.peer._config
             with pytest.raises(LimitExceeded):
-                await other.peer.accept(await second.offer())
+                await other.peer.create_answer(await second.offer())
 
 
 async def test_a_browser_that_never_comes_fails_the_ice_stage():

@@ -69,8 +69,8 @@ async def test_a_restart_saves_a_peer_whose_old_path_has_died():
 
         async def slowly(offer):
             answer = await bridge.exchange(offer)
-            link = bridge.serving._link
-            await until(lambda: link._lost)
+            connections = bridge.serving._connections
+            await until(lambda: connections._lost)
             return answer
 
         await browser.restart(slowly)
@@ -125,7 +125,7 @@ async def test_closing_before_anything_has_happened_frees_everything():
 
 async def test_closing_an_answered_peer_frees_its_port():
     async with BridgePeer() as bridge, LightPeer() as browser:
-        await bridge.peer.accept(await browser.offer())
+        await bridge.peer.create_answer(await browser.offer())
         await bridge.peer.aclose()
         assert bridge.pool.free == 4
 
@@ -168,7 +168,7 @@ async def test_closing_during_a_restart_and_a_reload_frees_all_ports():
 async def test_a_closed_peer_takes_no_further_offer():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
-        await bridge.peer.accept(offer)
+        await bridge.peer.create_answer(offer)
         await bridge.peer.aclose()
         with pytest.raises(InvalidState):
             await bridge.peer.reoffer(offer)
@@ -189,7 +189,7 @@ async def test_closing_while_a_further_offer_is_being_answered_frees_its_port():
 
 async def test_closing_while_the_first_offer_is_being_answered_frees_its_port():
     async with BridgePeer() as bridge, LightPeer() as browser:
-        answering = asyncio.create_task(bridge.peer.accept(await browser.offer()))
+        answering = asyncio.create_task(bridge.peer.create_answer(await browser.offer()))
         await asyncio.sleep(0)
         await bridge.peer.aclose()
         with pytest.raises(InvalidState):

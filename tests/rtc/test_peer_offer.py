@@ -29,7 +29,7 @@ class FarPeer(BridgePeer):
 
 async def ring(bridge, meta):
     """Offer, take the answer and connect."""
-    await bridge.peer.take_answer(await meta.answer(await bridge.peer.offer()))
+    await bridge.peer.set_answer(await meta.answer(await bridge.peer.create_offer()))
     await bridge.connect()
 
 
@@ -49,10 +49,10 @@ async def test_a_media_server_answers_and_hears_us(form):
 async def test_a_full_ice_agent_answers_too():
     async with FarPeer() as bridge, StockPeer() as browser:
         await browser.connection.setRemoteDescription(
-            RTCSessionDescription(await bridge.peer.offer(), "offer")
+            RTCSessionDescription(await bridge.peer.create_offer(), "offer")
         )
         await browser.connection.setLocalDescription(await browser.connection.createAnswer())
-        await bridge.peer.take_answer(browser.connection.localDescription.sdp)
+        await bridge.peer.set_answer(browser.connection.localDescription.sdp)
         await bridge.connect()
         await browser.wait_connected()
         assert bridge.serving.local.ice_controlling
@@ -60,7 +60,7 @@ async def test_a_full_ice_agent_answers_too():
 
 async def test_an_offer_takes_a_port_and_gives_it_back():
     bridge = FarPeer()
-    await bridge.peer.offer()
+    await bridge.peer.create_offer()
     assert bridge.pool.used == 1
     await bridge.peer.aclose()
     assert bridge.pool.used == 0
@@ -69,31 +69,31 @@ async def test_an_offer_takes_a_port_and_gives_it_back():
 async def test_an_offer_without_a_free_port_is_refused():
     async with FarPeer(ports=0) as bridge:
         with pytest.raises(LimitExceeded):
-            await bridge.peer.offer()
+            await bridge.peer.create_offer()
 
 
 async def test_there_is_one_offer_and_one_answer_to_it():
     async with FarPeer() as bridge, MetaPeer() as meta:
         with pytest.raises(InvalidState):
-            await bridge.peer.take_answer(await meta.offer())
-        offer = await bridge.peer.offer()
+            await bridge.peer.set_answer(await meta.offer())
+        offer = await bridge.peer.create_offer()
         with pytest.raises(InvalidState):
-            await bridge.peer.offer()
+            await bridge.peer.create_offer()
         with pytest.raises(InvalidState):
-            await bridge.peer.accept(offer)
+            await bridge.peer.create_answer(offer)
         async with MetaPeer() as other:
             answer = await other.answer(offer)
-            await bridge.peer.take_answer(answer)
+            await bridge.peer.set_answer(answer)
             with pytest.raises(InvalidState):
-                await bridge.peer.take_answer(answer)
+                await bridge.peer.set_answer(answer)
 
 
 async def test_an_answer_that_cannot_be_used_leaves_the_offer_open():
     async with FarPeer() as bridge, MetaPeer() as meta:
-        offer = await bridge.peer.offer()
+        offer = await bridge.peer.create_offer()
         with pytest.raises(SdpError):
-            await bridge.peer.take_answer("v=0\r\n")
-        await bridge.peer.take_answer(await meta.answer(offer))
+            await bridge.peer.set_answer("v=0\r\n")
+        await bridge.peer.set_answer(await meta.answer(offer))
         await bridge.connect()
 
 
@@ -107,9 +107,9 @@ async def test_a_media_server_that_answers_no_check_fails_the_ice_stage():
 
 async def test_another_certificate_than_the_answer_names_is_refused():
     async with FarPeer() as bridge, MetaPeer() as meta:
-        answer = await meta.answer(await bridge.peer.offer())
+        answer = await meta.answer(await bridge.peer.create_offer())
         wrong = ":".join(["AB"] * 32)
-        await bridge.peer.take_answer(answer.replace(value(answer, "fingerprint")[8:], wrong))
+        await bridge.peer.set_answer(answer.replace(value(answer, "fingerprint")[8:], wrong))
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.peer.connect()
         assert (failed.value.stage, failed.value.reason) == ("dtls", "fingerprint")
@@ -121,9 +121,9 @@ async def test_another_certificate_than_the_answer_names_is_refused():
 async def test_the_session_is_there_before_the_offer_is_answered():
     async with FarPeer() as bridge, MetaPeer() as meta:
         offer = await meta.offer()
-        bridge.peer.meet(offer)
+        bridge.peer.set_remote(offer)
         session = bridge.peer.session
-        await meta.take_answer(await bridge.peer.accept(offer))
+        await meta.take_answer(await bridge.peer.create_answer(offer))
         await bridge.connect()
         assert bridge.peer.session is session
         await until(lambda: meta.rtp_packets)
@@ -132,7 +132,7 @@ async def test_the_session_is_there_before_the_offer_is_answered():
 
 async def test_candidates_of_a_signed_message_are_probed_also_where_they_are_private():
     async with FarPeer(probe_private=False) as bridge, MetaPeer() as meta:
-        await meta.take_answer(await bridge.peer.accept(await meta.offer()))
+        await meta.take_answer(await bridge.peer.create_answer(await meta.offer()))
         await bridge.connect()
         assert meta.checked_first
 
@@ -140,7 +140,7 @@ async def test_candidates_of_a_signed_message_are_probed_also_where_they_are_pri
 @pytest.mark.parametrize("bind", [("127.0.0.1",), ("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
 async def test_an_ipv6_candidate_of_higher_priority_that_leads_nowhere_does_no_harm(bind):
     async with FarPeer(bind=bind) as bridge, MetaPeer() as meta:
-        await meta.take_answer(await bridge.peer.accept(await meta.offer()))
+        await meta.take_answer(await bridge.peer.create_answer(await meta.offer()))
         await bridge.connect()
         tried = {pair.remote_candidate.host for pair in bridge.serving.local._check_list}
         assert ("2001:db8::face" in tried) == ("::1" in bind)

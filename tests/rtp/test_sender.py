@@ -377,7 +377,7 @@ def test_a_source_whose_frames_are_encoded_anew_is_told_its_own_loss():
 def test_a_reloaded_page_is_passed_on_what_comes():
     pair = Pair()
     pair.say(0, 1)
-    pair.bob.session.renew(AUDIO, StreamStart(ssrc=9, sequence=5, timestamp=70_000))
+    pair.bob.session.restart_source(AUDIO, StreamStart(ssrc=9, sequence=5, timestamp=70_000))
     pair.say(2, 3)
     assert [packet.sequence for packet in pair.sent[2:]] == [5, 6]
     assert [packet.timestamp for packet in pair.sent[2:]] == [70_000, 70_960]

@@ -119,7 +119,7 @@ def test_a_peer_with_a_limit_gets_fec_within_it(maximum):
 def test_a_reloaded_page_begins_without_fec():
     talk = Talk()
     talk.seconds(2, 0.05)
-    talk.session.renew(WANTS_FEC, StreamStart(OURS, 1, 1))
+    talk.session.restart_source(WANTS_FEC, StreamStart(OURS, 1, 1))
     assert talk.second() == 0.0
 
 

@@ -114,7 +114,7 @@ def test_renegotiation_alone_does_not_disturb_the_sound(party):
 def test_a_reloaded_page_gets_new_streams_and_keeps_the_totals(party):
     party.say(2)
     party.hear(0)
-    party.session.renew(AUDIO, StreamStart(ssrc=77, sequence=5, timestamp=9))
+    party.session.restart_source(AUDIO, StreamStart(ssrc=77, sequence=5, timestamp=9))
     party.say(2, first=2)
     party.hear(50, base=20_000)
     assert party.session.ssrc == 77

@@ -184,7 +184,7 @@ def test_whatever_comes_while_packets_are_passed_on_nothing_is_raised(arrivals, 
 def test_a_hostile_page_leaves_nothing_to_the_next_one(arrivals, sequence):
     party = Party(EVERYTHING)
     now = feed(party, arrivals)
-    party.session.renew(AUDIO, StreamStart(ssrc=77, sequence=5, timestamp=9))
+    party.session.restart_source(AUDIO, StreamStart(ssrc=77, sequence=5, timestamp=9))
     party.frames.clear()
     for number in range(5):
         party.hear(number, now=now + 10 + 0.02 * number, base=sequence, ssrc=0x888)

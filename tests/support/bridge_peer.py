@@ -135,14 +135,14 @@ class BridgePeer:
     @property
     def serving(self) -> Transport:
         """The transport in use."""
-        assert self.peer._serving is not None
-        return self.peer._serving
+        assert self.peer._transports.current is not None
+        return self.peer._transports.current
 
     @property
     def pending(self) -> Transport:
         """The transport that is coming up."""
-        assert self.peer._pending is not None
-        return self.peer._pending
+        assert self.peer._transports.next is not None
+        return self.peer._transports.next
 
     def give_up(self) -> None:
         """Cancel the set-up that `exchange` began."""
@@ -151,13 +151,13 @@ class BridgePeer:
 
     async def settled(self) -> None:
         """Wait until the newest page is the one in use."""
-        await until(lambda: self.peer._pending is None)
+        await until(lambda: self.peer._transports.next is None)
 
     async def exchange(self, offer: str) -> str:
         """Answer the first offer and begin to connect, or answer a further one."""
         if self.connecting is not None:
             return (await self.peer.reoffer(offer))[0]
-        answer = await self.peer.accept(offer)
+        answer = await self.peer.create_answer(offer)
         self.echo = Echo(self.peer)
         self.connecting = asyncio.create_task(self.peer.connect())
         return answer
