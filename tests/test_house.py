@@ -46,6 +46,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/api/faces/wadial/audio.py": "tests/api/test_playback.py goes through it",
     "bridge/metrics/agent.py": "tests/legs/test_agent.py and tests/calls/test_agent.py go through it",
     "bridge/settings/net.py": "tests/settings/test_model.py goes through it",
+    "bridge/settings/rtc.py": "tests/settings/test_model.py goes through it",
     "bridge/settings/line.py": "tests/settings/test_model.py goes through it",
     "bridge/agent/filler.py": "tests/legs/test_agent_waits.py goes through it",
     "bridge/agent/endpoint.py": "tests/agent/test_http_providers.py goes through it",

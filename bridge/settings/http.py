@@ -1,4 +1,4 @@
-"""What can be set for the HTTP service: where it listens, and for whom."""
+"""Settings of the HTTP service: where it listens, and for whom."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -13,26 +13,33 @@ from bridge.settings.net import networks
 
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_KEY_CHARACTERS: Final = 20
-"""Of a key that strangers could guess at; `openssl rand -hex 32` makes 64."""
+"""Of a key that others could guess; `openssl rand -hex 32` makes 64."""
 
 
 class Http(Section, frozen=True):
-    """Where the HTTP service listens."""
+    """The HTTP service: the API and the pages."""
 
     host: str = "127.0.0.1"
+    """Address to listen on. Beyond loopback at least one line needs a key."""
     port: int = 8080
+    """TCP port."""
     tls_cert: str = ""
-    """PEM file with the certificate chain; with `tls_key` turns HTTPS on."""
+    """PEM file with the certificate chain; together with `tls_key` it turns on HTTPS, which browsers
+    require for the microphone on any address but localhost."""
     tls_key: str = ""
+    """PEM file with the private key of `tls_cert`."""
     cors_origins: list[str] = msgspec.field(default_factory=lambda: ["*"])
     """Web origins whose pages may call the API with a key in a header; `*` is any."""
     public_url: str = ""
-    """With what the links that the bridge gives begin; empty for what the request says."""
+    """Base of links to recordings, such as `https://calls.example`. Empty: scheme and host of the request.
+    Set it behind a proxy: `X-Forwarded-*` headers are not trusted for it."""
     trusted_proxies: list[str] = msgspec.field(default_factory=list)
-    """Networks of reverse proxies whose `X-Forwarded-For` says who asks; nobody else's is believed."""
+    """Networks of reverse proxies, such as `["127.0.0.1/32"]`, whose `X-Forwarded-For` names the client,
+    so that limits on unauthenticated requests apply to each client and not to the proxy."""
     allowed_hosts: list[str] = msgspec.field(default_factory=list)
-    """Names that requests may ask for besides local ones and that of `public_url`. Checked on loopback,
-    or where this is set."""
+    """Names accepted in the Host header besides local ones and that of `public_url`, such as
+    `["calls.example"]`. Checked on loopback, and anywhere once set, which turns the demo key off.
+    `/healthz` and `/readyz` answer to any name."""
 
     @property
     def exposed(self) -> bool:
@@ -50,17 +57,19 @@ class Http(Section, frozen=True):
 
 
 class Metrics(Section, frozen=True):
-    """Who may read the metrics."""
+    """Access to the metrics."""
 
     keys: list[str] = msgspec.field(default_factory=list)
-    """Keys that open `/metrics` and nothing else; where there are some, lines' keys do not open it."""
+    """Keys for `/metrics` only. Once there is one, lines' keys do not open it, and it is closed to
+    programs on this machine."""
 
 
 class Admin(Section, frozen=True):
-    """Who may change lines and their keys while the bridge runs."""
+    """Access to the administration of lines."""
 
     keys: list[str] = msgspec.field(default_factory=list)
-    """Keys that open `/admin/lines` and nothing else; without any there are no such routes."""
+    """Keys for `/admin/lines` only, where lines and their keys are created, listed, rotated, paused and
+    removed while the bridge runs. Without any, there are no such routes."""
 
 
 def host_name(host: str) -> str | None:
@@ -87,7 +96,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_http(http: Http) -> None:
-    """Refuse what cannot be.
+    """Check values that exclude each other or are out of range.
 
     Raises:
         SettingsError: naming the key.

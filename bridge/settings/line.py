@@ -1,4 +1,4 @@
-"""What can be set for one line: its keys, where its calls come from, how its agents talk."""
+"""Settings of one line: its keys, where its calls come from, how its agents talk."""
 
 import re
 from typing import Literal
@@ -14,9 +14,9 @@ _NEEDED = {
 }
 
 TEST_KEY = "sk_test_"
-"""How keys begin that reach simulated contacts only."""
+"""Prefix of keys that reach simulated contacts only."""
 TEST_LINE = ":test"
-"""How the name ends of the line that a line's test keys belong to."""
+"""Suffix of the line that a line's test keys belong to."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,94 +24,111 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Agent(Section, frozen=True):
-    """How agents talk, and what is expected of their providers."""
+    """Voice agents and their speech providers."""
 
     voices: int = 32
-    """So many agents at a time tell voices from noises, 10 MB each; others take both for voices."""
+    """Concurrent agents that tell voices from noises (10 MB each); others take any sound for a voice."""
     end_seconds: float = 0.7
-    """Silence that ends an utterance."""
+    """Silence that ends an utterance of the caller."""
     longest_seconds: float = 30.0
-    """An utterance that lasts longer is taken as it is."""
+    """Maximum length of an utterance; a longer one is processed as it is."""
     interrupting_dbov: float = -45.0
-    """How loud a caller must be to interrupt: what is softer may be our own sound, come back."""
+    """How loud a caller must be to interrupt; anything softer may be an echo of the agent."""
     silence_seconds: float = 10.0
-    """After so long a silent caller is asked."""
+    """After this long a silent caller hears `nudge`."""
     nudge: str = "Are you still there?"
+    """Said to a silent caller."""
     nudges: int = 1
-    """How often; then the agent says `goodbye` and hangs up."""
+    """How often `nudge` is said; then the agent says `goodbye` and hangs up."""
     goodbye: str = "Goodbye."
+    """Said before the agent hangs up."""
     fallback: str = "I am sorry, something went wrong. Please say that again."
-    """Said where a provider failed."""
+    """Said when a provider fails."""
     filler: str = "One moment, please."
-    """Said while a reply takes long; empty: a soft tone."""
+    """Said while a reply takes longer than `filler_seconds`. Empty: a soft tone."""
     filler_seconds: float = 2.5
-    """So long a reply may take until then; 0 = for ever."""
+    """How long a reply may take before `filler` is said. 0: it is never said."""
     talk_seconds: float = 1800.0
-    """How long an agent talks at most."""
+    """Maximum length of an agent's conversation."""
     stt_seconds: float = 15.0
+    """Timeout of a complete response from the speech-to-text provider."""
     llm_seconds: float = 30.0
+    """Timeout of a complete response from the language model."""
     tts_seconds: float = 20.0
-    """How long each provider may be waited for, all of its answer."""
+    """Timeout of a complete response from the text-to-speech provider."""
     text_bytes: int = 1048576
+    """Maximum size of a text response."""
     sound_bytes: int = 16777216
-    """How long an answer may be."""
+    """Maximum size of an audio response."""
     spoken_seconds: float = 120.0
-    """A sentence that takes longer to say is cut."""
+    """Maximum length of one spoken sentence; the rest is cut."""
     stt_model: str = "whisper-1"
+    """Model requested from OpenAI-style providers when the URL has no `?model=`."""
     llm_model: str = "gpt-4o-mini"
+    """As `stt_model`."""
     tts_model: str = "tts-1"
+    """As `stt_model`."""
     voice: str = "alloy"
-    """What providers of OpenAI's kind are asked for where a URL's query does not say."""
+    """Voice requested from OpenAI-style providers when the URL has no `?voice=`."""
 
 
 class WhatsApp(Section, frozen=True):
     """Where a line's WhatsApp calls come from."""
 
     provider: Literal["simulator", "cloud", "gateway"] = "simulator"
+    """`simulator`: simulated contacts. `cloud`: Meta's Business Platform. `gateway`: an engine with REST
+    calls and a PCM WebSocket."""
     phone_number_id: str = ""
     """`cloud`: Meta's id of the number, which is not the number itself."""
     access_token: str = ""
+    """`cloud`: access token for the Graph API."""
     app_secret: str = ""
     """`cloud`: signs Meta's webhooks."""
     verify_token: str = ""
-    """`cloud`: any text, given to Meta along with the webhook's address."""
+    """`cloud`: any text; enter the same one at Meta with the webhook's address."""
     base_url: str = "https://graph.facebook.com"
+    """`cloud`: the Graph API."""
     version: str = "v24.0"
-    """`cloud`: of the Graph API."""
+    """`cloud`: version of the Graph API."""
     pre_accept: bool = True
-    """`cloud`: connect the media of a call that rings us before anybody answers."""
+    """`cloud`: connect the media of an inbound call before anybody answers."""
     recording_purpose: str = ""
-    """`cloud`: why Meta records the calls, as it announces it; empty: it does not."""
+    """`cloud`: why Meta records the calls, as it announces it. Empty: it does not record."""
     transcription_purpose: str = ""
-    """`cloud`: why Meta writes the calls down, likewise."""
+    """`cloud`: why Meta transcribes the calls, as it announces it. Empty: it does not transcribe."""
     announcement_language: str = "en_US"
+    """`cloud`: language of these announcements."""
     dialect: Literal["zuckzapgo", "wadial"] = "zuckzapgo"
-    """`gateway`: how the engine speaks."""
+    """`gateway`: the API the engine offers."""
     url: str = ""
-    """`gateway`: where the engine's API is."""
+    """`gateway`: base URL of the engine."""
     token: str = ""
+    """`gateway`: the engine's API token."""
     session: str = ""
     """`gateway`, dialect `wadial`: the engine's session."""
     webhook_keys: list[str] = msgspec.field(default_factory=list)
-    """`gateway`: keys that the engine may post its events with, and that open nothing else."""
+    """`gateway`: keys for `/gateway/webhook`, which open nothing else."""
 
 
 class Line(Section, frozen=True):
     """One identity the bridge answers for."""
 
     keys: list[str]
+    """API keys: long random texts (`openssl rand -hex 32`). Under 20 characters they are refused where others
+    can reach the bridge."""
     numbers: list[str] = msgspec.field(default_factory=list)
+    """Telephone numbers of the line, digits only."""
     whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
     decision_seconds: float = 30.0
-    """How long a server has to answer or reject a call that rings the line (`call.decision_due`)."""
+    """How long a server may take to answer or reject an inbound call; `call.decision_due` comes 5 s before."""
     decision_default: Literal["ring", "accept", "reject"] = "ring"
-    """What happens then: it rings on, is answered, or is rejected."""
+    """What happens then: the call keeps ringing, is answered, or is rejected."""
     agent: Agent | None = None
-    """This line's, in place of all of `agent`; `voices` counts only there."""
+    """Replaces all of `[agent]` for this line, except `voices`."""
 
 
 def check_agent(section: str, agent: Agent) -> None:
-    """Refuse what cannot be.
+    """Check values that exclude each other or are out of range.
 
     Raises:
         SettingsError: naming the key.
@@ -129,7 +146,7 @@ def check_agent(section: str, agent: Agent) -> None:
 
 
 def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
-    """Refuse what cannot work.
+    """Check what the provider needs.
 
     Raises:
         SettingsError: naming the key and what to do.

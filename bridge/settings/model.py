@@ -6,7 +6,6 @@ other object is handed the values it needs. `deploy/bridge.example.toml` lists t
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +24,11 @@ from bridge.settings.line import Line as Line
 from bridge.settings.line import WhatsApp as WhatsApp
 from bridge.settings.net import Net as Net
 from bridge.settings.net import check_net
+from bridge.settings.rtc import Rtc as Rtc
+from bridge.settings.rtc import Turn as Turn
+from bridge.settings.rtc import TurnServer as TurnServer
+from bridge.settings.rtc import check_rtc, check_turn, check_urls
+from bridge.settings.rtc import port_range as port_range
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
 
@@ -33,172 +37,155 @@ class Data(Section, frozen=True):
     """What the bridge writes."""
 
     dir: str = "data"
+    """Folder for everything the bridge writes: database, recordings, assets."""
 
 
 class Simulator(Section, frozen=True):
     """The simulated WhatsApp contacts."""
 
     ring_seconds: float = 1.0
+    """How long a simulated contact rings before it answers."""
 
 
 class Limits(Section, frozen=True):
-    """How much is too much."""
+    """How much is accepted, and for how long."""
 
     calls: int = 200
+    """Concurrent calls; over it, 503 with `Retry-After`."""
     calls_per_line: int = 0
-    """0 = the same as `calls`, but for the last fifth where two or more lines are configured: that is kept
-    for lines that have none."""
+    """Concurrent calls of one line. 0: the same as `calls`; where two or more lines are configured, the last
+    fifth of `calls` is then reserved for lines that have no call."""
     streams_per_line: int = 400
-    """Streams to customers' WebSockets of one line at once, on each node; 0 = no limit."""
+    """Concurrent streams to customers' WebSockets of one line, on each node; over it, 429. 0: no limit."""
     requests_per_minute: int = 0
-    """Per key; 0 = no limit."""
+    """Requests per key and minute; over it, 429 with `Retry-After`. 0: no limit."""
     ring_seconds: float = 60.0
-    """How long a call may ring before it ends as `no_answer`."""
+    """How long a call rings before it ends as `no_answer`."""
     call_seconds: float = 14400.0
+    """Maximum length of a call."""
     alone_seconds: float = 60.0
-    """A call that people in browsers have left ends after this long, unless anything used it since.
-
-    Uses are a playback, stream, socket, agent or recording that was asked for, and every POST, PUT,
-    PATCH or DELETE of its line that names it. A minute is time to reload a page or to change networks, and no
-    more, since the other party hears silence meanwhile. Calls that never had a browser are not ended so."""
+    """A call whose last browser has left ends after this long, unless something has used it since: a
+    playback, a stream, a socket, an agent, a requested recording, or any POST, PUT, PATCH or DELETE
+    that names it. Long enough to reload a page or to change networks; the other party hears silence
+    meanwhile. Calls that never had a browser are not ended this way."""
     overload_seconds: float = 5.0
-    """After so long of overload new calls are refused; 0 = never."""
+    """After this long of overload new calls are refused with 503. 0: never."""
     kept_seconds: float = 3600.0
-    """How long an ended call stays known: its quality figures, and where its recording lies."""
+    """How long an ended call can be queried: its quality figures, and where its recording is."""
     connections: int = 2048
-    """HTTP connections at a time, for each node; half the file descriptors at most."""
+    """Concurrent HTTP connections on each node, at most half the file descriptors. At the limit, the
+    oldest connections without a valid key are closed to make room."""
     stranger_requests: int = 64
-    """Requests without a right key that one address may have under way at a time, for each node."""
+    """Concurrent requests without a valid key from one address, on each node; over it, 429."""
     decoders: int = 64
-    """Files that are played at a time on each node; each takes a process of some 35 MB."""
+    """Files played concurrently on each node. Each takes a process of about 35 MB, which a paused
+    playback gives back."""
     decoders_per_line: int = 0
-    """0 = the same as `decoders`, but for the last fifth, as with `calls_per_line`."""
+    """Files played concurrently by one line, on each node. 0: as with `calls_per_line`."""
     assets_per_line: int = 1000
-    """Audio assets that a line may keep."""
+    """Audio assets a line may store."""
     assets_mb_per_line: float = 1000.0
-    """What they may take on the disk."""
+    """Disk space for the audio assets of a line."""
     large_bodies_per_line: int = 8
-    """Requests of a line with more than 256 kB that may be under way at a time on each node."""
+    """Concurrent requests of a line with a body over 256 kB (uploads, base64), on each node."""
     ended_per_line: int = 5000
-    """Ended calls of one line that stay known on each node; the oldest make room."""
+    """Ended calls of a line that can be queried, on each node; the oldest are dropped first."""
     ended_mb_per_line: float = 64.0
-    """Memory that they may take there."""
-
-
-class Rtc(Section, frozen=True):
-    """WebRTC transport."""
-
-    bind: list[str] = msgspec.field(default_factory=list)
-    """Addresses to receive media on; empty = the address of the default route, else loopback."""
-    external_address: str = ""
-    """Public address written into answers when the bridge is behind 1:1 NAT."""
-    ports: str = "20000-20999"
-    """UDP ports for media, one a leg."""
-    stun_urls: list[str] = msgspec.field(default_factory=lambda: ["stun:stun.l.google.com:19302"])
-    """Told to browsers; the bridge itself asks no STUN server."""
-    probe_private: bool = False
-    """Send checks to all candidates that a browser offers, private ones too, before it has sent one."""
+    """Memory for the ended calls of a line, on each node."""
 
 
 class Media(Section, frozen=True):
-    """How sound passes through the bridge."""
+    """Audio paths and playback files."""
 
     relay: bool = True
-    """Pass Opus packets on undecoded where nothing needs their sound."""
+    """Forward Opus packets without decoding between two WebRTC parties when nothing needs their audio.
+    Off: every packet is decoded and encoded."""
     red: bool = False
-    """Ask browsers that offer it to send each packet twice (RFC 2198)."""
+    """Ask browsers to send each packet twice (RFC 2198): repairs single losses at twice the upstream bit
+    rate. The bridge itself never sends redundancy."""
     root: str = ""
-    """The media folder, the only one server files are played from: `lines/NAME` in it is one line's,
-    all else is every line's to play; empty = `files` below the data folder."""
+    """Media folder, the only one server files are played from. Empty: `files` below `data.dir`.
+    `lines/NAME` in it is private to one line, which also records into it (`Path`); everything else can
+    be played by every line and is never written."""
     urls: bool = True
-    """Play sound from customers' URLs."""
+    """Play audio from customers' URLs, through the address guard."""
 
 
 class Events(Section, frozen=True):
-    """What happens to calls, as it is kept and told."""
+    """How long events are stored."""
 
     kept_seconds: float = 259200.0
-    """How long events can be read again (`Last-Event-ID`)."""
+    """How long a client that was disconnected can read past events (`Last-Event-ID`)."""
     dead_seconds: float = 2592000.0
-    """How long webhooks that nobody took can be replayed."""
+    """How long webhooks that were given up after 75 hours can be replayed."""
     digits_seconds: float = 60.0
-    """How long after the end of a call the digits that were pressed in it stay in its events."""
+    """How long after the end of a call its DTMF digits (a PIN, a card number) stay in its events. A webhook
+    that is still to be delivered keeps them until then."""
 
 
 class S3(Section, frozen=True):
-    """An S3-compatible store that recordings are moved up to; without a bucket there is none."""
+    """An S3-compatible store for finished recordings.
+
+    While it is unreachable, files wait below `data.dir`. The bridge owns the prefix `recordings/` of the
+    bucket; set a lifecycle rule that ends incomplete uploads.
+    """
 
     bucket: str = ""
+    """An existing bucket. Empty: recordings stay on the disk."""
     endpoint: str = ""
-    """URL of the service; empty = Amazon's own of the region."""
+    """URL of the service. Empty: Amazon's, by region."""
     region: str = "us-east-1"
+    """Region of the bucket."""
     access_key: str = ""
-    """Empty = found as Amazon's own tools find theirs: environment, role of the machine."""
+    """Empty: found as Amazon's own tools find it (environment, role of the machine)."""
     secret_key: str = ""
+    """The secret of `access_key`."""
     redirect: bool = False
-    """Send who follows a signed link to the store, which then has to be reachable for them."""
+    """Redirect signed links (Chirp's `fileUrl`) to the store, which clients must then be able to reach.
+    Off: the bridge passes the file on."""
 
 
 class Recording(Section, frozen=True):
-    """What is recorded of calls."""
+    """Call recording."""
 
     kept_days: float = 30.0
-    """After so many days a recording is deleted."""
+    """Recordings are deleted after this many days."""
     least_free_mb: float = 500.0
-    """Recordings stop, and new ones are refused, when the disk has less room than this."""
+    """With less free disk space than this, recordings stop and new ones are refused; calls go on."""
     consent: str = "none"
-    """What all hear before a recording begins: `none`, `beep`, or a sound file, below `media.root`
-    unless its path is absolute."""
+    """What all parties hear before recording begins: `none`, `beep` (0.2 s, 1400 Hz), or a sound file
+    (below `media.root` unless its path is absolute). The recording is silent until it has been played
+    to its end; if it cannot be played, nothing is recorded. Check the law that applies to your calls."""
     exclusive: bool = False
-    """A call is recorded or streamed to a WebSocket, never both."""
+    """A call is either recorded or streamed to a WebSocket, never both (409), as with ZuckZapGo."""
     wadial: bool = True
-    """Calls of WADial's routes (begun, accepted, streamed or played into there) are recorded from their
-    answer on, as its documents say; not with `exclusive`."""
+    """Record calls of WADial's routes (created, accepted, streamed or played into there) from their
+    answer, as WADial documents. Has no effect with `exclusive`."""
     ogg: list[Literal["inbound", "outbound", "mixed"]] = msgspec.field(
         default_factory=lambda: ["mixed"]
     )
-    """Tracks that an Ogg/Opus copy is made of after the end."""
+    """Tracks of which an Ogg/Opus copy is made beside the WAV after the call: any of `inbound`,
+    `outbound`, `mixed`."""
     s3: S3 = msgspec.field(default_factory=S3)
 
 
-class TurnServer(Section, frozen=True):
-    """One TURN server with its own credentials, for `turn.servers`."""
-
-    urls: list[str]
-    username: str
-    credential: str
-
-
-class Turn(Section, frozen=True):
-    """The TURN slot: what browsers are told to relay through."""
-
-    mode: Literal["none", "static", "shared_secret"] = "none"
-    urls: list[str] = msgspec.field(default_factory=list)
-    secret: str = ""
-    """`shared_secret`: the `static-auth-secret` of coturn."""
-    ttl: int = 3600
-    """`shared_secret`: seconds a credential is good for."""
-    username: str = ""
-    """`static`: user name for `urls`."""
-    credential: str = ""
-    servers: list[TurnServer] = msgspec.field(default_factory=list)
-    """`static`: more servers, each with its own credentials."""
-
-
 class Log(Section, frozen=True):
-    """What is written to standard error."""
+    """The log on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """`debug` adds every step of a leg's setup."""
     format: Literal["text", "json"] = "text"
+    """`text` for people, `json` for machines."""
 
 
 class Settings(Section, frozen=True):
     """Everything that can be set."""
 
+    nodes: int = 1
+    """Processes, each with its own event loop, core, share of the media ports and calls; a crash of one
+    ends only its calls. 0: one per core."""
     http: Http = msgspec.field(default_factory=Http)
     data: Data = msgspec.field(default_factory=Data)
-    nodes: int = 1
-    """Processes, each with a loop, media ports and calls of its own; 0 = one per core."""
     simulator: Simulator = msgspec.field(default_factory=Simulator)
     limits: Limits = msgspec.field(default_factory=Limits)
     rtc: Rtc = msgspec.field(default_factory=Rtc)
@@ -212,7 +199,8 @@ class Settings(Section, frozen=True):
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     admin: Admin = msgspec.field(default_factory=Admin)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
-    """Without any, the lines `demo` and `ai` with the keys `demo` and `ai` exist, on loopback only."""
+    """Without any line there are `demo` and `ai`, with the keys `demo` and `ai`, on loopback only; an agent
+    answers the calls of `ai`."""
 
 
 MAX_NODES = 256
@@ -246,20 +234,8 @@ def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
     return settings
 
 
-def port_range(text: str) -> range:
-    """Read `first-last` (both included).
-
-    Raises:
-        SettingsError: not two port numbers in order.
-    """
-    first, _, last = text.partition("-")
-    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
-        raise SettingsError(f'rtc.ports: expected "first-last" between 1 and 65535, got "{text}"')
-    return range(int(first), int(last) + 1)
-
-
 def check(settings: Settings) -> None:
-    """Refuse what cannot work together.
+    """Check all settings together.
 
     Raises:
         SettingsError: naming the key and what to do.
@@ -269,9 +245,9 @@ def check(settings: Settings) -> None:
         raise SettingsError(f"nodes: expected 0 (one per core) to {MAX_NODES}")
     check_http(settings.http)
     _check_limits(settings.limits)
-    _check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
-    _check_rtc(settings.rtc)
-    _check_turn(settings.turn)
+    check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
+    check_rtc(settings.rtc)
+    check_turn(settings.turn)
     _check_s3(settings.recording.s3)
     check_net(settings.net)
     _check_lines(settings)
@@ -289,34 +265,6 @@ def _check_limits(limits: Limits) -> None:
             raise SettingsError(f"limits.{key}: expected at least 1")
 
 
-def _check_rtc(rtc: Rtc) -> None:
-    for address in [*rtc.bind, *filter(None, [rtc.external_address])]:
-        try:
-            everywhere = ip_address(address).is_unspecified
-        except ValueError:
-            raise SettingsError(
-                f'rtc.bind, rtc.external_address: "{address}" is not an IP address'
-            ) from None
-        if everywhere and not (address in rtc.bind and rtc.external_address):
-            raise SettingsError(
-                f"rtc.bind {address} needs rtc.external_address, or browsers are told to send "
-                "their media nowhere; or name one address of this machine"
-            )
-
-
-def _check_turn(turn: Turn) -> None:
-    served = [url for server in turn.servers for url in server.urls]
-    _check_urls("turn.urls, turn.servers", [*turn.urls, *served], ("turn:", "turns:"))
-    if turn.ttl < 1:
-        raise SettingsError("turn.ttl: expected at least 1 second")
-    if turn.mode == "shared_secret" and not (turn.urls and turn.secret):
-        raise SettingsError("turn.mode shared_secret needs turn.urls and turn.secret")
-    if turn.mode == "static" and not (turn.urls or turn.servers):
-        raise SettingsError("turn.mode static needs turn.urls or turn.servers")
-    if turn.mode == "static" and turn.urls and not (turn.username and turn.credential):
-        raise SettingsError("turn.urls in mode static need turn.username and turn.credential")
-
-
 def _check_s3(s3: S3) -> None:
     if s3.endpoint and not s3.endpoint.startswith(("https://", "http://")):
         raise SettingsError("recording.s3.endpoint: expected a URL with http or https")
@@ -324,13 +272,6 @@ def _check_s3(s3: S3) -> None:
         raise SettingsError("recording.s3.access_key and secret_key: set both or neither")
     if not s3.bucket and (s3.endpoint or s3.access_key):
         raise SettingsError("recording.s3.bucket: needed with the other keys of recording.s3")
-
-
-def _check_urls(name: str, urls: list[str], schemes: tuple[str, ...]) -> None:
-    """Refuse what a browser would refuse, which then could not even make its connection."""
-    for url in urls:
-        if not url.startswith(schemes):
-            raise SettingsError(f'{name}: "{url}" does not begin with {" or ".join(schemes)}')
 
 
 def keys_in(settings: Settings) -> Iterator[tuple[str, str]]:

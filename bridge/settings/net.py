@@ -1,4 +1,4 @@
-"""What can be set of the bridge's way to other servers."""
+"""Settings of outgoing connections."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -9,16 +9,19 @@ from bridge.settings.line import Section
 
 
 class Net(Section, frozen=True):
-    """Where the bridge may connect to for its customers."""
+    """Outgoing connections to customers' URLs: webhooks, streams, files to play."""
 
     allow: list[str] = msgspec.field(default_factory=list)
-    """Networks that customers' URLs may reach although they are not public, or the bridge's own."""
+    """Networks that customers' URLs may reach although they are not public, on any port and without TLS,
+    such as `["10.1.0.0/16"]`. Otherwise they reach public addresses only, and of these neither the
+    machine's own nor the networks of its interfaces."""
     deny: list[str] = msgspec.field(default_factory=list)
-    """Networks that customers' URLs may not reach, whatever `allow` says."""
+    """Networks that customers' URLs may not reach; wins over `allow`."""
     nameservers: list[str] = msgspec.field(default_factory=list)
-    """Name servers to ask, as `address` or `address:port`; empty = those of /etc/resolv.conf."""
+    """Name servers, as `address` or `address:port`. Empty: those of /etc/resolv.conf. Search domains come
+    from there and /etc/hosts is read first; other sources of nsswitch.conf, such as mDNS, are not used."""
     require_tls: bool = False
-    """Refuse customers' URLs that are plain `http` or `ws`, outside `allow`."""
+    """Refuse customers' URLs with plain `http` or `ws`, outside `allow`."""
 
 
 def networks(key: str, texts: list[str]) -> list[IPv4Network | IPv6Network]:
@@ -37,7 +40,7 @@ def networks(key: str, texts: list[str]) -> list[IPv4Network | IPv6Network]:
 
 
 def check_net(net: Net) -> None:
-    """Refuse what is no network or no name server.
+    """Check networks and name servers.
 
     Raises:
         SettingsError: naming the key.

@@ -1,0 +1,24 @@
+"""Writes the documents that are generated from the code: `python -m tests.docs.write`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.docs import settings_page
+
+PROJECT = Path(__file__).parents[2]
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "docs/settings.md": settings_page.page,
+    "deploy/bridge.example.toml": settings_page.example,
+}
+"""By path: what returns the file's text."""
+
+
+def main() -> None:
+    """Write every generated document."""
+    for path, text in GENERATED.items():
+        (PROJECT / path).write_text(text())
+
+
+if __name__ == "__main__":
+    main()
