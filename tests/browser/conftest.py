@@ -1,32 +1,57 @@
-"""A bridge and a real Chromium for each test; the microphone is a speech file."""
+"""One Chromium, one Firefox and one bridge for all tests of a worker that need none of their own."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.chromium import SPEECH, Visitor, launch
+from tests.browser.chromium import Visitor
+from tests.browser.window import Engines
 from tests.support.server import Server, running
 
+HERE = Path(__file__).parent
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "bridge", SIMULATOR__RING_SECONDS="0.3") as started:
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests of this folder in one event loop: browsers that outlive a test need theirs."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A bridge for all tests that can do with the demo line and a contact that rings shortly."""
+    folder = tmp_path_factory.mktemp("bridge")
+    with running(folder, SIMULATOR__RING_SECONDS="0.3") as started:
         yield started
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        started = await launch(playwright, microphone=SPEECH)
-        yield started
-        await started.close()
+def server(shared_server: Server) -> Iterator[Server]:
+    """A bridge without calls."""
+    yield shared_server
+    shared_server.end_calls()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engines() -> AsyncIterator[Engines]:
+    """The browsers that tests share, each started when it is first needed."""
+    async with async_playwright() as playwright, Engines(playwright) as engines:
+        yield engines
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(engines: Engines) -> Browser:
+    """A Chromium whose microphone is a speech file."""
+    return await engines.chromium()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def visitor(browser: Browser, server: Server) -> AsyncIterator[Visitor]:
     """A person who has the page open in a window of a usual size."""
-    async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(Visitor.visit(browser, server))
+    async with Visitor.visit(browser, server) as visitor:
+        yield visitor

@@ -1,4 +1,4 @@
-"""Debian's Firefox over WebDriver BiDi: one window, with a microphone that hums a tone."""
+"""Debian's Firefox over WebDriver BiDi: windows whose microphone hums a tone."""
 
 import asyncio
 import json
@@ -15,6 +15,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgT
 from tests.browser.network import Namespace
 
 START_SECONDS = 60.0
+REPLY_SECONDS = 120.0
+"""A script in a page may wait for a call to connect."""
 STOP_SECONDS = 10.0
 PREFERENCES: dict[str, bool | int | str] = {
     "media.navigator.streams.fake": True,
@@ -41,36 +43,73 @@ class PageError(Exception):
     """What a script threw in the page."""
 
 
-class FirefoxPage:
-    """Firefox's window; the members are those of Playwright's `Page` that tests need."""
+class Firefox:
+    """A running Firefox."""
 
     def __init__(self, socket: ClientWebSocketResponse) -> None:
         self._socket = socket
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._asked = 0
-        self._context = ""
-        self.complaints: list[str] = []
-        """Errors on the console and exceptions that nothing caught."""
 
     async def open(self) -> None:
-        """Begin the session and find the window."""
-        await self._command("session.new", {"capabilities": {}})
-        await self._command("session.subscribe", {"events": ["log.entryAdded"]})
-        tree = await self._command("browsingContext.getTree", {"maxDepth": 0})
-        self._context = tree["contexts"][0]["context"]
+        """Begin the session."""
+        await self.command("session.new", {"capabilities": {}})
 
-    async def set_viewport(self, width: int, height: int) -> None:
-        """Give the page this much room, in CSS pixels."""
-        viewport = {"width": width, "height": height}
-        await self._command(
-            "browsingContext.setViewport", {"context": self._context, "viewport": viewport}
-        )
+    @asynccontextmanager
+    async def window(self) -> AsyncIterator["FirefoxPage"]:
+        """Open a window that shares no cookies or storage with others."""
+        user = (await self.command("browser.createUserContext", {}))["userContext"]
+        opened = {"type": "window", "userContext": user}
+        context = (await self.command("browsingContext.create", opened))["context"]
+        try:
+            yield FirefoxPage(self, context)
+        finally:
+            await self.command("browser.removeUserContext", {"userContext": user})
+
+    async def read(self) -> None:
+        """Take Firefox's replies until it hangs up."""
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            reply = json.loads(message.data)
+            waiting = self._waiting.pop(reply.get("id"), None)
+            if waiting and not waiting.done():
+                waiting.set_result(reply)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(PageError("Firefox is gone"))
+
+    async def command(self, method: str, parameters: dict[str, Any]) -> Any:
+        """Send a command and return its result.
+
+        Raises:
+            PageError: Firefox refused it, is gone, or did not reply in `REPLY_SECONDS`.
+        """
+        self._asked += 1
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[self._asked] = future
+        await self._socket.send_json({"id": self._asked, "method": method, "params": parameters})
+        try:
+            async with asyncio.timeout(REPLY_SECONDS):
+                reply = await future
+        except TimeoutError:
+            raise PageError(f"{method}: no reply in {REPLY_SECONDS} s") from None
+        if reply["type"] == "error":
+            raise PageError(f"{method}: {reply['error']}: {reply['message']}")
+        return reply["result"]
+
+
+class FirefoxPage:
+    """A window of Firefox; the members are those of Playwright's `Page` that tests need."""
+
+    def __init__(self, firefox: Firefox, context: str) -> None:
+        self._command = firefox.command
+        self._context = context
 
     async def add_init_script(self, script: str) -> None:
-        """Run `script` in every page before its own scripts."""
-        await self._command(
-            "script.addPreloadScript", {"functionDeclaration": f"() => {{ {script} }}"}
-        )
+        """Run `script` in every page of this window before its own scripts."""
+        wanted = {"functionDeclaration": f"() => {{ {script} }}", "contexts": [self._context]}
+        await self._command("script.addPreloadScript", wanted)
 
     async def goto(self, url: str) -> None:
         """Open an address and wait until it has loaded."""
@@ -91,8 +130,8 @@ class FirefoxPage:
             PageError: the function threw.
         """
         declaration = f"""async (text) => {{
-          const told = await ({function})(JSON.parse(text));
-          return JSON.stringify(told === undefined ? null : told);
+          const result = await ({function})(JSON.parse(text));
+          return JSON.stringify(result === undefined ? null : result);
         }}"""
         reply = await self._command(
             "script.callFunction",
@@ -108,31 +147,6 @@ class FirefoxPage:
             raise PageError(reply["exceptionDetails"]["text"])
         return json.loads(reply["result"]["value"])
 
-    async def read(self) -> None:
-        """Take Firefox's replies and events until it hangs up."""
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                continue
-            told = json.loads(message.data)
-            if "id" in told:
-                if (waiting := self._waiting.pop(told["id"], None)) and not waiting.done():
-                    waiting.set_result(told)
-            elif told["method"] == "log.entryAdded" and told["params"]["level"] == "error":
-                self.complaints.append(str(told["params"]["text"]))
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(PageError("Firefox is gone"))
-
-    async def _command(self, method: str, parameters: dict[str, Any]) -> Any:
-        self._asked += 1
-        future = asyncio.get_running_loop().create_future()
-        self._waiting[self._asked] = future
-        await self._socket.send_json({"id": self._asked, "method": method, "params": parameters})
-        told = await future
-        if told["type"] == "error":
-            raise PageError(f"{method}: {told['error']}: {told['message']}")
-        return told["result"]
-
 
 @asynccontextmanager
 async def firefox(
@@ -140,7 +154,7 @@ async def firefox(
     namespace: Namespace | None = None,
     secure: Sequence[str] = (),
     **preferences: bool | int | str,
-) -> AsyncIterator[FirefoxPage]:
+) -> AsyncIterator[Firefox]:
     """Run Firefox with a fresh profile.
 
     Args:
@@ -168,11 +182,11 @@ async def firefox(
                 ClientSession(connector=TCPConnector(socket_factory=make)) as session,
                 session.ws_connect(f"{url}/session", max_msg_size=0) as socket,
             ):
-                page = FirefoxPage(socket)
-                tasks = [asyncio.create_task(page.read()), asyncio.create_task(_drain(process))]
+                started = Firefox(socket)
+                tasks = [asyncio.create_task(started.read()), asyncio.create_task(_drain(process))]
                 try:
-                    await page.open()
-                    yield page
+                    await started.open()
+                    yield started
                 finally:
                     for task in tasks:
                         task.cancel()

@@ -3,32 +3,33 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Browser, expect
 
 from bridge.audio.wav import header
 from tests.browser.chromium import RATE, Visitor, launch, record
 from tests.browser.speech import level
+from tests.browser.window import Engines
 from tests.support.server import Server
 from tests.support.voices import words
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser(
+    engines: Engines, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Browser]:
     """Whoever speaks here lets the other speak: two seconds of words, then none for a while."""
     pcm = np.concatenate([np.zeros(6 * RATE), words(0, 2.3), np.zeros(9 * RATE)]).astype("<i2")
-    microphone = tmp_path / "polite.wav"
+    microphone = tmp_path_factory.mktemp("agent") / "polite.wav"
     microphone.write_bytes(header(pcm.nbytes) + pcm.tobytes())
-    async with async_playwright() as playwright:
-        started = await launch(playwright, microphone=microphone)
+    async with await launch(engines.playwright, microphone=microphone) as started:
         yield started
-        await started.close()
 
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route
 
 from tests.browser.chromium import Visitor, record
@@ -37,7 +38,7 @@ FRAGMENT = """() => /a=ice-ufrag:(\\S+)/.exec(window.heard.peers.at(-1).localDes
 ECHO = "15550100001"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def app(browser: Browser, server: Server) -> AsyncIterator[Page]:
     async with Visitor.visit(browser, server, path="/healthz") as visitor:
         yield visitor.page

@@ -5,13 +5,15 @@ import time
 import pytest
 
 from tests.browser import tone
-from tests.browser.window import ENGINES, window
+from tests.browser.window import ENGINES, Engines
 from tests.support.server import Server
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_hang_up_by_the_bridge_closes_the_call_at_once(engine: str, server: Server):
-    async with window(engine) as page:
+async def test_a_hang_up_by_the_bridge_closes_the_call_at_once(
+    engine: str, engines: Engines, server: Server
+):
+    async with engines.window(engine) as page:
         await page.goto(server.url + "/healthz")
         call_id = await tone.call(page)
         await tone.loud(page)
@@ -25,8 +27,10 @@ async def test_a_hang_up_by_the_bridge_closes_the_call_at_once(engine: str, serv
 
 
 @pytest.mark.browser
-async def test_a_leg_that_is_closed_by_the_server_does_not_come_back(server: Server):
-    async with window("chromium") as page:
+async def test_a_leg_that_is_closed_by_the_server_does_not_come_back(
+    engines: Engines, server: Server
+):
+    async with engines.window("chromium") as page:
         await page.goto(server.url + "/healthz")
         call_id = await tone.call(page)
         await tone.loud(page)

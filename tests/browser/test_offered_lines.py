@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.window import ENGINES, window
+from tests.browser.window import ENGINES, Engines
 from tests.support.server import Server
 
 CALL = """
@@ -53,8 +53,10 @@ OFFERS = ((LAST, "balanced"), (LAST, "none"), (FIRST, "balanced"), (FIRST, "max-
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_browser_hears_itself_whatever_else_it_offers(engine: str, server: Server):
-    async with window(engine) as page:
+async def test_a_browser_hears_itself_whatever_else_it_offers(
+    engine: str, engines: Engines, server: Server
+):
+    async with engines.window(engine) as page:
         await page.goto(f"{server.url}/healthz")
         heard = {
             (lines, policy): await page.evaluate(CALL, {"lines": lines, "policy": policy})

@@ -6,11 +6,12 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from playwright.async_api import Browser, Request, async_playwright, expect
+from playwright.async_api import Browser, Request, expect
 from pystoi import stoi
 
 from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, launch, record
 from tests.browser.speech import VoiceDetector, delays, level, read, scores
+from tests.browser.window import Engines
 from tests.support.server import Server, running, stop
 
 pytestmark = pytest.mark.browser
@@ -244,32 +245,34 @@ async def test_a_call_needs_no_mouse(visitor: Visitor, server: Server):
         (None, "--disable-audio-input", "No microphone was found"),
     ],
 )
-async def test_a_missing_microphone_is_explained(server: Server, microphone, argument, words):
-    async with async_playwright() as playwright:
-        browser = await launch(playwright, microphone=microphone, more=(argument,))
-        async with Visitor.visit(browser, server) as visitor:
-            await visitor.see("number").fill(ECHO)
-            await visitor.page.get_by_role("button", name="Call", exact=True).click()
+async def test_a_missing_microphone_is_explained(
+    engines: Engines, server: Server, microphone, argument, words
+):
+    async with (
+        await launch(engines.playwright, microphone=microphone, more=(argument,)) as browser,
+        Visitor.visit(browser, server) as visitor,
+    ):
+        await visitor.see("number").fill(ECHO)
+        await visitor.page.get_by_role("button", name="Call", exact=True).click()
 
-            await expect(visitor.see("problem-text")).to_contain_text(words)
-            assert server.get("/call/status")["calls"] == []
-        await browser.close()
+        await expect(visitor.see("problem-text")).to_contain_text(words)
+        assert server.get("/call/status")["calls"] == []
 
 
-async def test_an_insecure_origin_is_explained(tmp_path: Path):
+async def test_an_insecure_origin_is_explained(engines: Engines, tmp_path: Path):
     """Beyond loopback and without TLS the browser gives no microphone."""
     key = "a-long-key-for-this-test"
     keys = {"LINES__MAIN__KEYS": f'["{key}"]', "HTTP__HOST": "0.0.0.0"}
     with running(tmp_path / "bridge", key=key, **keys) as server:
-        async with async_playwright() as playwright:
-            named = "--host-resolver-rules=MAP bridge.test 127.0.0.1"
-            browser = await launch(playwright, microphone=SPEECH, more=(named,))
-            async with Visitor.visit(browser, server) as visitor:
-                await visitor.page.goto(f"http://bridge.test:{server.port}/#key={key}")
+        named = "--host-resolver-rules=MAP bridge.test 127.0.0.1"
+        async with (
+            await launch(engines.playwright, microphone=SPEECH, more=(named,)) as browser,
+            Visitor.visit(browser, server) as visitor,
+        ):
+            await visitor.page.goto(f"http://bridge.test:{server.port}/#key={key}")
 
-                await expect(visitor.see("problem-text")).to_contain_text("not on a secure origin")
-                await expect(visitor.see("bridge")).to_have_text("Ready for calls")
-            await browser.close()
+            await expect(visitor.see("problem-text")).to_contain_text("not on a secure origin")
+            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
 
 
 async def test_a_call_whose_sound_did_not_come_back_does_not_say_that_it_is_connected(
@@ -307,11 +310,13 @@ async def test_a_key_behind_the_address_is_used_and_taken_away(browser: Browser,
             assert visitor.page.url == f"{server.url}/"
 
 
-async def test_a_bridge_that_is_gone_is_told(visitor: Visitor, server: Server):
-    await expect(visitor.see("bridge")).to_have_text("Ready for calls")
-    stop(server)
+async def test_the_page_says_that_its_bridge_is_gone(browser: Browser, tmp_path: Path):
+    with running(tmp_path / "bridge") as server:
+        async with Visitor.visit(browser, server) as visitor:
+            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+            stop(server)
 
-    await expect(visitor.see("bridge")).to_contain_text("cannot be reached", timeout=10_000)
+            await expect(visitor.see("bridge")).to_contain_text("cannot be reached", timeout=10_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

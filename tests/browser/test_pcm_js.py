@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 from pystoi import stoi
 
 from tests.browser.chromium import RATE, SPEECH, Sound, Visitor, launch, record
 from tests.browser.speech import delays, read, scores
 from tests.browser.test_bridge_js import sum_of
+from tests.browser.window import Engines
 from tests.support.server import Server
 from tests.support.signalling import Exchange
 from tests.support.stock_peer import StockPeer
@@ -39,7 +41,7 @@ async ({ callId, ticket }) => {
 ECHO, TALKER, SILENT = "15550100001", "15550100002", "15550100008"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def app(browser: Browser, server: Server) -> AsyncIterator[Page]:
     async with Visitor.visit(browser, server, path="/healthz") as visitor:
         yield visitor.page
@@ -195,12 +197,11 @@ UNTOUCHED = """(async () => {
 
 
 async def test_a_page_that_nobody_has_touched_connects_and_sounds_at_the_first_gesture(
-    server: Server,
+    engines: Engines, server: Server
 ):
     call_id = await answered(server, TALKER)
     strict = ("--autoplay-policy=document-user-activation-required",)
-    async with async_playwright() as playwright:
-        browser = await launch(playwright, microphone=None, more=strict)
+    async with await launch(engines.playwright, microphone=None, more=strict) as browser:
         page = await browser.new_page()
         await page.add_init_script(UNTOUCHED.replace("CALL", call_id))
 
@@ -208,5 +209,3 @@ async def test_a_page_that_nobody_has_touched_connects_and_sounds_at_the_first_g
             await page.goto(server.url + "/healthz")
         async with page.expect_console_message(lambda said: said.text == "heard true,false"):
             await page.mouse.click(10, 10)
-
-        await browser.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser import tone
-from tests.browser.window import ENGINES, Window, window
+from tests.browser.window import ENGINES, Engines, Window
 from tests.support.server import Server
 
 LEG = "() => window.app.call.legId"
@@ -17,8 +17,8 @@ async def reload(page: Window, call_id: str, leg: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_reloaded_page_goes_on_with_its_leg(engine: str, server: Server):
-    async with window(engine) as page:
+async def test_a_reloaded_page_goes_on_with_its_leg(engine: str, engines: Engines, server: Server):
+    async with engines.window(engine) as page:
         await page.goto(server.url + "/healthz")
         call_id = await tone.call(page)
         await tone.loud(page)
@@ -33,8 +33,8 @@ async def test_a_reloaded_page_goes_on_with_its_leg(engine: str, server: Server)
 
 
 @pytest.mark.browser
-async def test_a_page_whose_leg_is_unknown_joins_as_a_new_one(server: Server):
-    async with window("chromium") as page:
+async def test_a_page_whose_leg_is_unknown_joins_as_a_new_one(engines: Engines, server: Server):
+    async with engines.window("chromium") as page:
         await page.goto(server.url + "/healthz")
         await tone.call(page, legId="leg_of_another_call")
         await tone.loud(page)

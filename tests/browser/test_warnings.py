@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.browser import tone
-from tests.browser.window import ENGINES, Window, window
+from tests.browser.window import ENGINES, Engines, Window
 from tests.support.server import Server
 
 
@@ -22,8 +22,10 @@ async def qualities(page: Window, change: str, *, seconds: int) -> list[dict[str
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_warnings_tell_silence_from_what_the_page_did_itself(engine: str, server: Server):
-    async with window(engine) as page:
+async def test_warnings_tell_silence_from_what_the_page_did_itself(
+    engine: str, engines: Engines, server: Server
+):
+    async with engines.window(engine) as page:
         await page.goto(server.url + "/healthz")
         await tone.call(page)
         await tone.loud(page)

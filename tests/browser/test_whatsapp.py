@@ -10,6 +10,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page
 from pystoi import stoi
 
@@ -86,7 +87,7 @@ class World:
         await self.page.wait_for_function(f"(wanted) => ({script})() === wanted", arg=expected)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def world(browser: Browser, tmp_path: Path) -> AsyncIterator[World]:
     async with running_world(browser, tmp_path) as made:
         yield made

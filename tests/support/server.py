@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,25 @@ class Server:
     def content(self, path: str) -> bytes:
         """Return a reply as it is, byte by byte."""
         return self._read("GET", path, None)
+
+    def end_calls(self) -> None:
+        """Hang up whatever is going on, and wait until nothing of it is left.
+
+        Raises:
+            AssertionError: something was left after `STOP_SECONDS`.
+        """
+        deadline = time.monotonic() + STOP_SECONDS
+        while (calls := self.get("/call/status")["calls"]) or self._legs():
+            for call in calls:
+                with suppress(urllib.error.HTTPError):  # it may have ended by itself
+                    self.post("/call/hangup", {"callId": call["callId"]})
+            if time.monotonic() > deadline:
+                raise AssertionError(f"calls were left on the bridge:\n{self.log()}")
+            time.sleep(0.02)
+
+    def _legs(self) -> float:
+        rows = [row for row in self.text("/metrics").splitlines() if row.startswith("bridge_legs{")]
+        return sum(float(row.split()[-1]) for row in rows)
 
     def log(self) -> str:
         """What the bridge has written so far."""
