@@ -8,7 +8,7 @@ import numpy as np
 
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.audio.resample import Resampler
-from bridge.audio.wav import Head, parse_head
+from bridge.audio.wav import WavHeader, parse_header
 from bridge.errors import RemoteProtocolError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -32,7 +32,7 @@ class CallAudio:
         self._left = 0
         """Bytes of samples that are still taken; valid once the head is known."""
         self._rest = b""
-        self._head: Head | None = None
+        self._head: WavHeader | None = None
         self._resampler: Resampler | None = None
         self._given = False
 
@@ -81,7 +81,7 @@ class CallAudio:
         if len(self._rest) < SNIFFED_BYTES and not last:
             return False
         if self._rest[:4] == b"RIFF":
-            head = parse_head(self._rest)
+            head = parse_header(self._rest)
             if head is None:
                 if last or len(self._rest) > MAX_HEAD_BYTES:
                     raise RemoteProtocolError("the WAV file holds no samples")
@@ -89,7 +89,7 @@ class CallAudio:
         else:
             if not self._rest or _is_other(self._rest[:SNIFFED_BYTES]):
                 raise RemoteProtocolError("the answer is no sound")
-            head = Head(SAMPLE_RATE, 1, 0, None)
+            head = WavHeader(SAMPLE_RATE, 1, 0, None)
         most = round(self._most * head.rate) * 2 * head.channels
         self._head, self._rest = head, self._rest[head.start :]
         self._left = most if head.length is None else min(head.length, most)

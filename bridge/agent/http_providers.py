@@ -17,7 +17,7 @@ from bridge.agent.audio_converter import call_sound
 from bridge.agent.endpoint import Endpoint
 from bridge.agent.providers import Message, Models, ProviderLimits, Providers
 from bridge.agent.sentences import clean
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.errors import RemoteProtocolError
 from bridge.net.http import LineHttp
 
@@ -52,7 +52,7 @@ class _SpeechToText:
 
     async def transcribe(self, pcm: bytes) -> str:
         """Post a WAV file."""
-        at, wav = self._endpoint, header(len(pcm)) + pcm
+        at, wav = self._endpoint, make_header(len(pcm)) + pcm
         if at.is_openai("/audio/transcriptions"):
             form = aiohttp.FormData()
             form.add_field("model", at.named("model", self._models.stt))

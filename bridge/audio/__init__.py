@@ -1,1 +1,1 @@
-"""Arithmetic on sound: codecs, levels, buffers, mixing, quality. Pure: no clock, no I/O."""
+"""Audio processing: codecs, levels, buffers, mixing, quality. Pure: no clock, no I/O."""

@@ -1,4 +1,4 @@
-"""Lowering voices under what is to be heard over them, without clicks: gains move in ramps."""
+"""Ducking: lowering voices under other audio, with gain ramps instead of clicks."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,40 +9,40 @@ from numpy.typing import NDArray
 from bridge.audio.frame import FRAME_SAMPLES
 
 FALL_FRAMES: Final = 3
-"""In 60 ms a voice is down."""
+"""Frames of the fade down: 60 ms."""
 RISE_FRAMES: Final = 10
-"""In 200 ms it is back: a gap in the sound over it is not heard as a step."""
+"""Frames of the fade back up, 200 ms: short gaps in the other audio cause no audible steps."""
 
 _ROUNDING: Final = 1e-6
-_PLACES: Final = np.arange(1, FRAME_SAMPLES + 1, dtype=np.float32) / FRAME_SAMPLES
+_RAMP: Final = np.arange(1, FRAME_SAMPLES + 1, dtype=np.float32) / FRAME_SAMPLES
 
 
 class Ducking:
-    """How far the voices that one party hears are down, frame by frame."""
+    """The gain of the voices that one party hears."""
 
     __slots__ = ("_depth", "gain")
 
     def __init__(self) -> None:
         self.gain = 1.0
-        """What the last frame ended with, 0 to 1."""
+        """Gain at the end of the last frame, 0 to 1."""
         self._depth = 1.0
-        """How far down it was last to go."""
+        """Gain that the last fade down aimed at."""
 
     @property
-    def resting(self) -> bool:
-        """Whether voices are as loud as they came."""
+    def idle(self) -> bool:
+        """Whether the voices pass unchanged."""
         return self.gain == 1.0
 
     def mix(self, voices: Sequence[bytes], over: Sequence[bytes], wanted: float) -> bytes | None:
-        """Mix one frame, and move towards the gain that is wanted.
+        """Mix one frame and move the gain towards `wanted`.
 
         Args:
-            voices: what is lowered, frames of 640 bytes.
-            over: what is heard over it as it is.
-            wanted: the gain that voices are to have; 1.0 when nothing is heard over them.
+            voices: Frames of 640 bytes that are lowered.
+            over: Frames that are mixed in unchanged.
+            wanted: Target gain of the voices; 1.0 without ducking.
 
         Returns:
-            The frame, clipped at full scale; None when there is nothing in it.
+            The frame, clipped at full scale; None if both inputs are empty.
         """
         before, self.gain = self.gain, self._next(wanted)
         if not voices and not over:
@@ -51,7 +51,7 @@ class Ducking:
         if before == self.gain:
             total *= self.gain
         else:
-            total *= before + (self.gain - before) * _PLACES
+            total *= before + (self.gain - before) * _RAMP
         total += _sum(over)
         return np.clip(np.rint(total), -32768, 32767).astype(np.int16).tobytes()
 
@@ -66,8 +66,8 @@ class Ducking:
         return higher if higher < wanted - _ROUNDING else wanted
 
 
-def gain_of(decibels: float) -> float:
-    """Give the factor of a voice that is to be lowered by so many decibels."""
+def attenuation(decibels: float) -> float:
+    """Return the gain that lowers a voice by `decibels`."""
     return float(10 ** (-decibels / 20))
 
 

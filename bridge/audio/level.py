@@ -1,4 +1,4 @@
-"""How loud a frame is."""
+"""Audio level and clipping."""
 
 import math
 from typing import Final
@@ -9,10 +9,10 @@ SILENT: Final = -127.0
 """dBov of digital silence (RFC 6464 §3)."""
 
 QUIET: Final = -60.0
-"""dBov under which a party counts as silent."""
+"""dBov below which a party counts as silent."""
 
 _LOUD: Final = -30.0
-"""dBov under which nobody looks for clipping: a voice that clips is louder."""
+"""dBov below which clipping is not checked: a voice that clips is louder."""
 
 _FULL_SCALE_POWER: Final = 32768.0 * 32768.0
 
@@ -27,12 +27,7 @@ def level(pcm: bytes) -> float:
 
 
 def clips(pcm: bytes, loudness: float) -> bool:
-    """Tell whether 16-bit samples reach full scale.
-
-    Args:
-        pcm: Samples.
-        loudness: Their `level`; quiet ones are not looked through.
-    """
+    """Return whether 16-bit samples of level `loudness` reach full scale."""
     if loudness < _LOUD:
         return False
     samples = np.frombuffer(pcm, np.int16)

@@ -1,8 +1,7 @@
-"""Where libopus comes from.
+"""Locating libopus.
 
-The library bundled with PyAV comes first: it is installed with the bridge's Python dependencies, so
-a bare machine needs no system package, and every machine runs the same version. The system's
-library is the second choice.
+The library bundled with PyAV comes first: it is a Python dependency, so no system package is needed
+and every machine runs the same version. The system's library is the second choice.
 """
 
 import importlib.util
@@ -12,11 +11,7 @@ SYSTEM_NAME = "libopus.so.0"
 
 
 def candidates(given: str | None = None) -> tuple[str, ...]:
-    """List the libraries to try, in order, for `bridge.audio.opus.load`.
-
-    Args:
-        given: The operator's choice; when set, no other is tried.
-    """
+    """Return the libraries for `bridge.audio.opus.load` to try; only `given` if that is set."""
     if given:
         return (given,)
     return (*_bundled(), SYSTEM_NAME)

@@ -1,4 +1,4 @@
-"""Adding frames together: louder than full scale is clipped, never wrapped."""
+"""Mixing frames; sums beyond full scale are clipped, never wrapped."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +13,7 @@ _HIGHEST: Final = np.int32(32767)
 
 
 def mix(frames: Sequence[bytes]) -> bytes:
-    """Mix frames of equal length (signed 16-bit); none at all is one frame of silence."""
+    """Mix frames of equal length (signed 16-bit); no frames mix to one frame of silence."""
     if not frames:
         return SILENCE
     if len(frames) == 1:
@@ -22,13 +22,13 @@ def mix(frames: Sequence[bytes]) -> bytes:
 
 
 def mix_many(heard: Sequence[Sequence[bytes]], count: int) -> Sequence[bytes]:
-    """Mix several sources, each of `count` frames, all frames at once: it costs little more."""
+    """Mix several sources of `count` frames each; all frames at once cost little more than one."""
     if len(heard) == 1:
         return heard[0]
     if not heard:
         return [SILENCE] * count
     mixed = mix([b"".join(frames) for frames in heard])
-    return [mixed[place : place + FRAME_BYTES] for place in range(0, len(mixed), FRAME_BYTES)]
+    return [mixed[start : start + FRAME_BYTES] for start in range(0, len(mixed), FRAME_BYTES)]
 
 
 def _add(frames: Sequence[bytes]) -> NDArray[np.int32]:

@@ -1,7 +1,6 @@
-"""libopus at 16 kHz mono, called directly (cffi, ABI mode): decoder and encoder.
+"""libopus at 16 kHz mono through cffi (ABI mode): decoder and encoder.
 
-A decoder and an encoder own their buffers and reuse them for every packet; input is read where it
-lies. Neither may be used from two threads at once.
+Each owns its buffers and reuses them for every packet. Not thread-safe.
 """
 
 from collections.abc import Iterable
@@ -19,8 +18,7 @@ _MAX_SAMPLES: Final = 1920
 _MAX_PACKET: Final = 1275
 
 _ffi = cffi.FFI()
-# Samples go in as `char` rather than `opus_int16`: the call is the same, and `bytes` then need no
-# conversion object.
+# Samples are declared `char` rather than `opus_int16`, so that `bytes` need no conversion.
 _ffi.cdef(
     """
     typedef struct OpusDecoder OpusDecoder;
@@ -55,32 +53,32 @@ _SIGNAL_VOICE = 3001
 
 
 class Application(IntEnum):
-    """What libopus optimises for; it cannot be changed on a living encoder."""
+    """What libopus optimises for; fixed when an encoder is created."""
 
     VOIP = 2048
-    """SILK for speech at the rates used here; 6.5 ms look-ahead; the only one with in-band FEC."""
+    """SILK at the rates used here, 6.5 ms look-ahead; the only one with in-band FEC."""
     LOW_DELAY = 2051
     """CELT only, 2.5 ms look-ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """How an encoder is set up."""
+    """Encoder settings."""
 
     application: Application
     bitrate: int
-    """Bits a second."""
+    """Bits per second."""
     complexity: int
     """0 to 10."""
     fec: bool = False
     """In-band FEC; libopus emits it only with `Application.VOIP` at complexity 2 and above."""
     expected_loss: int = 0
-    """Percent of packets; decides how many bits FEC gets."""
+    """Percent of packets; determines how many bits FEC gets."""
     dtx: bool = False
 
 
 class Opus:
-    """A loaded libopus; made once by `load` and passed down."""
+    """A loaded libopus."""
 
     __slots__ = ("lib", "path", "version")
 
@@ -90,7 +88,7 @@ class Opus:
         self.version = _text(lib.opus_get_version_string())
 
     def error(self, code: int) -> str:
-        """Give libopus' own words for an error code."""
+        """Return libopus' description of an error code."""
         return _text(self.lib.opus_strerror(code))
 
 
@@ -101,7 +99,7 @@ def load(paths: Iterable[str]) -> Opus:
         paths: File paths, or bare names that the dynamic linker knows.
 
     Raises:
-        OpusMissing: none can be opened; the message lists what was tried and what to install.
+        OpusMissing: None can be opened; the message lists what was tried and what to install.
     """
     tried: list[str] = []
     for path in paths:
@@ -110,8 +108,8 @@ def load(paths: Iterable[str]) -> Opus:
         except (OSError, AttributeError) as error:
             tried.append(f"{path} ({error})")
     raise OpusMissing(
-        "No usable libopus was found. Install the Python package `av`, which brings one, or the"
-        " system's library (Debian: apt-get install libopus0), or name a file in OPUS_LIB."
+        "No usable libopus was found. Install the Python package `av`, which contains it, or the"
+        " system's library (Debian: apt-get install libopus0), or set OPUS_LIB to a file."
         f" Tried: {'; '.join(tried) or 'nothing'}"
     )
 
@@ -137,12 +135,12 @@ class Decoder:
         """Decode one packet of 2.5 to 120 ms.
 
         Raises:
-            RemoteProtocolError: libopus refuses the packet.
+            RemoteProtocolError: libopus rejects the packet.
         """
-        # An empty packet would be taken for a loss.
+        # libopus would take an empty packet for a loss.
         if not payload:
             raise RemoteProtocolError("empty Opus packet")
-        decode = self._decode  # a call of an attribute that is no method is slow
+        decode = self._decode  # faster than calling the attribute
         samples = decode(self._handle, payload, len(payload), self._pcm, _MAX_SAMPLES, 0)
         if samples < 0:
             raise RemoteProtocolError(f"Opus packet: {self._opus.error(samples)}")
@@ -150,39 +148,39 @@ class Decoder:
         return pcm
 
     def conceal(self, samples: int = FRAME_SAMPLES) -> bytes:
-        """Make up sound for a packet that did not come.
+        """Return concealment (PLC) for a lost packet.
 
         Args:
-            samples: How much, at 16 kHz; rounded down to 2.5 ms (40 samples), at most 120 ms.
+            samples: Length at 16 kHz, rounded down to 2.5 ms (40 samples); at most 120 ms.
         """
         return self._lost(_ffi.NULL, 0, samples)
 
     def recover(self, payload: bytes, samples: int = FRAME_SAMPLES) -> bytes:
-        """Rebuild the sound before a packet from the in-band FEC which that packet carries.
+        """Decode the audio before a packet from the in-band FEC in that packet.
 
-        Call it before `decode(payload)`. Without FEC in the packet the result is concealment.
+        Must precede `decode(payload)`. Without FEC in the packet the result is concealment.
 
         Args:
-            payload: The packet after the missing one.
-            samples: Length of the missing sound at 16 kHz, as in `conceal`.
+            payload: The packet after the lost one.
+            samples: Length of the lost audio, as in `conceal`.
 
         Raises:
-            RemoteProtocolError: libopus refuses the packet.
+            RemoteProtocolError: libopus rejects the packet.
         """
         if not payload:
             raise RemoteProtocolError("empty Opus packet")
         return self._lost(payload, len(payload), samples)
 
     def reset(self) -> None:
-        """Forget everything heard: a new stream begins."""
+        """Reset the decoder state: a new stream begins."""
         self._opus.lib.opus_decoder_ctl(self._handle, _RESET_STATE)
 
     def _lost(self, packet: Any, size: int, samples: int) -> bytes:  # noqa: ANN401  (NULL or bytes)
         wanted = min(samples, _MAX_SAMPLES) // 40 * 40
-        made = self._decode(self._handle, packet, size, self._pcm, wanted, 1 if size else 0)
-        if made < 0:
-            raise RemoteProtocolError(f"Opus packet: {self._opus.error(made)}")
-        pcm: bytes = self._view[: 2 * made]
+        decoded = self._decode(self._handle, packet, size, self._pcm, wanted, 1 if size else 0)
+        if decoded < 0:
+            raise RemoteProtocolError(f"Opus packet: {self._opus.error(decoded)}")
+        pcm: bytes = self._view[: 2 * decoded]
         return pcm
 
 
@@ -203,22 +201,22 @@ class Encoder:
         self._view = _ffi.buffer(self._packet)
         self._encode = lib.opus_encode
         self.settings = settings
-        self.adjust(settings)
+        self.reconfigure(settings)
         if settings.application is Application.VOIP:
             self._set(_SET_SIGNAL, _SIGNAL_VOICE)
         answer = _ffi.new("int32_t *")
         lib.opus_encoder_ctl(self._handle, _GET_LOOKAHEAD, answer)
         self.lookahead: int = answer[0]
-        """Samples at 16 kHz by which the decoded sound lags behind."""
+        """Algorithmic delay in samples at 16 kHz."""
 
-    def adjust(self, settings: EncoderSettings) -> None:
-        """Take other settings from the next frame on.
+    def reconfigure(self, settings: EncoderSettings) -> None:
+        """Use other settings from the next frame on.
 
         Raises:
-            LocalProtocolError: They name another application, which a living encoder cannot change.
+            LocalProtocolError: The application differs.
         """
         if settings.application is not self.settings.application:
-            raise LocalProtocolError("another application needs another encoder")
+            raise LocalProtocolError("an encoder cannot change its application")
         self._set(_SET_BITRATE, settings.bitrate)
         self._set(_SET_COMPLEXITY, settings.complexity)
         self._set(_SET_INBAND_FEC, int(settings.fec))
@@ -227,21 +225,15 @@ class Encoder:
         self.settings = settings
 
     def encode(self, pcm: bytes) -> bytes:
-        """Encode one frame.
-
-        Args:
-            pcm: 640 bytes.
-
-        Returns:
-            The packet; with DTX, two bytes or fewer mean that it need not be sent.
+        """Encode one frame of 640 bytes; with DTX, a packet of at most 2 bytes need not be sent.
 
         Raises:
             LocalProtocolError: `pcm` is not a frame.
         """
-        # libopus would read past the end of anything shorter.
+        # libopus would read past the end of a shorter one.
         if len(pcm) != FRAME_BYTES:
             raise LocalProtocolError(f"a frame has {FRAME_BYTES} bytes, not {len(pcm)}")
-        encode = self._encode  # as above
+        encode = self._encode  # as in `Decoder.decode`
         size = encode(self._handle, pcm, FRAME_SAMPLES, self._packet, _MAX_PACKET)
         if size < 0:
             raise LocalProtocolError(f"opus_encode: {self._opus.error(size)}")
@@ -249,9 +241,9 @@ class Encoder:
         return packet
 
     def encode_independent(self, pcm: bytes) -> bytes:
-        """Encode one frame as `encode`, so that it can be decoded without the one before it.
+        """Encode one frame without prediction from the previous one.
 
-        To be used when the far decoder has last heard another encoder.
+        Needed for the first frame after a change of encoder.
         """
         self._set(_SET_PREDICTION_DISABLED, 1)
         try:

@@ -1,4 +1,4 @@
-"""What the first bytes of an Opus packet say (RFC 6716 §3), read without decoding it."""
+"""Opus packet headers (RFC 6716 §3), read without decoding."""
 
 from collections.abc import Hashable
 from typing import Final, NamedTuple
@@ -6,42 +6,42 @@ from typing import Final, NamedTuple
 from bridge.errors import RemoteProtocolError
 
 RTP_RATE: Final = 48_000
-"""Opus in RTP always counts time at 48 kHz (RFC 7587 §4.1)."""
+"""RTP clock rate of Opus (RFC 7587 §4.1)."""
 
-_LONGEST: Final = 5760
+_MAX_SAMPLES: Final = 5760
 
 _MAX_DTX: Final = 2
-"""Bytes; what an encoder gives for a frame that need not be sent is no longer."""
+"""Bytes of the longest packet that an encoder produces for a DTX frame."""
 
 # Frame sizes in samples at 48 kHz by configuration number: SILK 0-11, hybrid 12-15, CELT 16-31.
 _FRAME_SAMPLES: Final = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 _FIRST_CELT: Final = 16
 
 DURATIONS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_SAMPLES[toc >> 3] for toc in range(256))
-"""How long a packet lasts at 48 kHz, by its first byte; 0 where only the second byte tells."""
+"""Duration of a packet at 48 kHz by its first byte; 0 where it depends on the second."""
 
 
 class OpusPacket(NamedTuple):
-    """An Opus packet on its way from one RTP stream into another, undecoded."""
+    """An Opus packet that is relayed from one RTP stream to another, undecoded."""
 
     payload: bytes
     samples: int
-    """Its length at 48 kHz."""
+    """Its duration at 48 kHz."""
     sequence: int
-    """16 bits, without gaps but for packets that were lost; what is no audio does not count."""
+    """16 bits; gaps mean lost packets. Packets without audio are not counted."""
     position: int
-    """Of its first sample at 48 kHz: three times the `pts` of the frame it would decode to."""
+    """Of its first sample at 48 kHz: three times the `pts` of the decoded frame."""
     timeline: Hashable
-    """What `position` counts on, as `Frame.timeline`."""
+    """As `Frame.timeline`."""
     level_dbov: float
     """Recent level of its source."""
 
 
 def duration(payload: bytes) -> int:
-    """Tell how long a packet lasts, in samples at 48 kHz: 120 to 5760.
+    """Return a packet's duration in samples at 48 kHz, 120 to 5760.
 
     Raises:
-        RemoteProtocolError: the packet is empty, or claims no frames or more than 120 ms.
+        RemoteProtocolError: The packet is empty, or claims no frames or more than 120 ms.
     """
     if not payload:
         raise RemoteProtocolError("empty Opus packet")
@@ -51,23 +51,23 @@ def duration(payload: bytes) -> int:
     if len(payload) < 2:
         raise RemoteProtocolError("Opus packet without a frame count")
     samples = (payload[1] & 0x3F) * frame_duration(payload)
-    if not 0 < samples <= _LONGEST:
-        raise RemoteProtocolError("Opus packet of an impossible length")
+    if not 0 < samples <= _MAX_SAMPLES:
+        raise RemoteProtocolError("Opus packet with an invalid duration")
     return samples
 
 
 def is_plain(payload: bytes) -> bool:
-    """Tell whether a packet holds exactly one mono frame of 20 ms, with sound in it (no DTX)."""
+    """Return whether a packet holds exactly one mono frame of 20 ms that is not DTX."""
     return len(payload) > _MAX_DTX and payload[0] & 7 == 0 and DURATIONS[payload[0]] == 960
 
 
 def frame_duration(payload: bytes) -> int:
-    """Tell how long each Opus frame of a non-empty packet lasts, in samples at 48 kHz."""
+    """Return the duration of each Opus frame of a non-empty packet, in samples at 48 kHz."""
     return _FRAME_SAMPLES[payload[0] >> 3]
 
 
 def has_fec(payload: bytes) -> bool:
-    """Tell whether a packet carries in-band FEC (LBRR, RFC 6716 §4.2.4) for the packet before it."""
+    """Return whether a packet carries in-band FEC (LBRR, RFC 6716 §4.2.4) for its predecessor."""
     if not payload or payload[0] >> 3 >= _FIRST_CELT:
         return False
     first = _first_frame(payload)
@@ -83,7 +83,7 @@ def has_fec(payload: bytes) -> bool:
 
 
 def _first_frame(payload: bytes) -> int:
-    """Find where the data of the first frame begins; 0 when that frame is empty or cut off."""
+    """Return the offset of the first frame's data; 0 if that frame is empty or truncated."""
     code = payload[0] & 3
     if code < 2:
         return 1

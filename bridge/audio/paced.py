@@ -1,4 +1,4 @@
-"""Sound that comes faster than it is played: a queue that gives it out frame by frame."""
+"""A queue for audio that arrives faster than it is played."""
 
 from collections import deque
 from typing import Final, NamedTuple
@@ -6,124 +6,118 @@ from typing import Final, NamedTuple
 from bridge.audio.frame import FRAME_BYTES, SAMPLE_RATE
 
 LIMIT_SECONDS: Final = 60.0
-"""So much sound waits at most unless told otherwise; of more, the oldest is dropped."""
+"""Default capacity; beyond it the oldest audio is dropped."""
 PAUSE_SECONDS: Final = 0.5
-"""A sender that watches the queue pauses when this much waits."""
+"""High watermark: a sender should pause when this much is buffered."""
 RESUME_SECONDS: Final = 0.25
-"""It goes on when this little is left."""
+"""Low watermark: it should resume when no more than this is buffered."""
 MAX_MARKS: Final = 1000
-"""So many marks wait at most; of more, the oldest is told at once."""
+"""Limit of pending marks; beyond it the oldest is reported at once."""
 
 _SECOND_BYTES: Final = 2 * SAMPLE_RATE
 
 
 class _Mark(NamedTuple):
-    place: int
-    """In bytes since the queue began."""
+    position: int
+    """Byte position since the queue was created."""
     name: str
 
 
 class PacedQueue:
-    """Takes any amount of 16 kHz sound and gives 640 bytes for each 20 ms.
+    """Takes any amount of 16 kHz audio and returns 640 bytes every 20 ms.
 
-    A queue that runs empty in the middle of a frame waits one frame for the rest, then fills it
-    with silence. Marks stand between sounds: a name is told once what came before it was played.
+    When the queue runs empty in the middle of a frame, it waits one frame for the rest, then pads
+    it with silence. A mark is reported once all audio before it has been played.
     """
 
     __slots__ = (
-        "_begin", "_limit", "_marks", "_playing", "_reached", "_sound", "_waited", "dropped_bytes"
+        "_audio", "_limit", "_marks", "_playing", "_reached", "_start", "_waited", "dropped_bytes"
     )  # fmt: skip
 
     def __init__(self, *, limit_seconds: float = LIMIT_SECONDS) -> None:
-        """Make an empty queue; `limit_seconds` of sound wait at most."""
         self._limit = round(limit_seconds * _SECOND_BYTES)
-        self._sound = bytearray()
-        self._begin = 0
-        """Place of the first byte of `_sound`."""
+        self._audio = bytearray()
+        self._start = 0
+        """Position of the first byte of `_audio`."""
         self._marks: deque[_Mark] = deque()
         self._reached: list[str] = []
         self._playing = False
-        """Whether a frame was given that is being played now."""
+        """Whether the frame that was pulled last is being played."""
         self._waited = False
         self.dropped_bytes = 0
-        """How much sound was too much, of all there was."""
 
     @property
     def buffered_seconds(self) -> float:
-        """How much sound waits."""
-        return len(self._sound) / _SECOND_BYTES
+        """How much audio is buffered."""
+        return len(self._audio) / _SECOND_BYTES
 
     @property
     def dropped_seconds(self) -> float:
-        """How much sound was too much, of all there was."""
+        """How much audio was dropped in total because the queue was full."""
         return self.dropped_bytes / _SECOND_BYTES
 
     @property
     def limit_seconds(self) -> float:
-        """How much sound waits at most."""
+        """The capacity."""
         return self._limit / _SECOND_BYTES
 
     def add(self, pcm: bytes) -> None:
-        """Take sound; above the limit the oldest is dropped, and counted.
-
-        Args:
-            pcm: Whole samples at 16 kHz.
-        """
-        self._sound += pcm
+        """Append whole samples at 16 kHz; beyond the limit the oldest are dropped and counted."""
+        self._audio += pcm
         self._waited = False
-        excess = len(self._sound) - self._limit
+        excess = len(self._audio) - self._limit
         if excess > 0:
-            self._take(excess)
+            self._remove(excess)
             self.dropped_bytes += excess
 
     def mark(self, name: str) -> None:
-        """Set a mark behind all sound that waits; `reached` tells it, at once if none does."""
-        if not self._sound and not self._playing:
+        """Set a mark after all buffered audio, to be reported by `reached`."""
+        if not self._audio and not self._playing:
             self._reached.append(name)
             return
-        self._marks.append(_Mark(self._begin + len(self._sound), name))
+        self._marks.append(_Mark(self._start + len(self._audio), name))
         if len(self._marks) > MAX_MARKS:
             self._reached.append(self._marks.popleft().name)
 
     def reached(self) -> list[str]:
-        """Give the marks before which all was played, each once, in the order of their setting."""
+        """Return the marks reached since the previous call, in the order they were set."""
         names, self._reached = self._reached, []
         return names
 
     def pull(self) -> bytes | None:
-        """Give the next 640 bytes, called every 20 ms; None when there is nothing to play.
+        """Return the next 640 bytes, called every 20 ms; None when there is nothing to play.
 
-        The frame that was given by the last call counts as played now.
+        The frame returned by the previous call counts as played now.
         """
         self._reach()
-        size = len(self._sound)
+        size = len(self._audio)
         if size < FRAME_BYTES and (not size or not self._waited):
             self._waited = True
             self._playing = False
             return None
-        frame = bytes(self._sound[:FRAME_BYTES])
-        self._take(len(frame))
+        frame = bytes(self._audio[:FRAME_BYTES])
+        self._remove(len(frame))
         self._playing = True
         return frame if size >= FRAME_BYTES else frame + bytes(FRAME_BYTES - size)
 
     def clear(self) -> list[str]:
-        """Drop all that waits, uncounted, and give every mark that has not been told."""
+        """Drop all buffered audio, uncounted, and return every mark not reported yet."""
         names = self.reached() + [mark.name for mark in self._marks]
         self._marks.clear()
-        self._take(len(self._sound))
+        self._remove(len(self._audio))
         return names
 
     def _reach(self) -> None:
-        while self._marks and self._marks[0].place <= self._begin:
+        while self._marks and self._marks[0].position <= self._start:
             self._reached.append(self._marks.popleft().name)
 
-    def _take(self, count: int) -> None:
-        del self._sound[:count]
-        self._begin += count
+    def _remove(self, count: int) -> None:
+        del self._audio[:count]
+        self._start += count
 
 
 class Watermarks:
-    """Says when a queue has become too full to go on filling it, and empty enough again."""
+    """Flow control of a queue: senders pause at the high watermark, resume at the low one."""
 
     __slots__ = ("full",)
 
@@ -132,7 +126,7 @@ class Watermarks:
         """Whether senders should pause."""
 
     def crossed(self, buffered_seconds: float) -> bool:
-        """Note how much waits; True when that changes what senders should do."""
+        """Update with the buffered amount; return whether `full` changed."""
         limit = RESUME_SECONDS if self.full else PAUSE_SECONDS
         full = buffered_seconds > limit if self.full else buffered_seconds >= limit
         changed = full is not self.full

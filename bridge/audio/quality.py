@@ -1,26 +1,26 @@
-"""How good a conversation sounds, estimated from figures of the network.
+"""Speech quality estimated from network statistics by the E-model (ITU-T G.107).
 
-The E-model (ITU-T G.107) with factors for Opus as used in practice: no official ones exist.
+ITU-T has no factors for Opus; those used here are common practice.
 """
 
 import math
 from typing import Final, NamedTuple
 
 CODEC_DELAY_SECONDS: Final = 0.06
-"""What capture, packet and playback of a browser add to the network."""
+"""Delay of a browser's capture, packetization and playback."""
 
 _BEST_RATING: Final = 93.2
 _ROBUSTNESS_WITH_FEC: Final = 20.0
 _ROBUSTNESS_WITHOUT_FEC: Final = 10.0
-# From this one-way delay on (milliseconds) people begin to talk into each other.
-_DELAY_KNEE: Final = 177.3
+# One-way delay in milliseconds from which people talk over each other.
+_DELAY_THRESHOLD_MS: Final = 177.3
 
 
 class Quality(NamedTuple):
-    """An estimate for one direction."""
+    """The estimate for one direction."""
 
     rating: float
-    """R, 0 to 93.2; above 80 is good, below 50 hardly usable."""
+    """R factor, 0 to 93.2; above 80 is good, below 50 barely usable."""
     mos: float
     """Mean opinion score, 1 to 4.41."""
 
@@ -33,17 +33,17 @@ def estimate(
     bitrate: int = 24_000,
     fec: bool = False,
 ) -> Quality:
-    """Estimate what a listener would say.
+    """Estimate the quality that a listener perceives.
 
     Args:
-        loss: Part of the packets that is lost, 0 to 1.
-        delay: One way, network and coding, in seconds.
-        jitter: Interarrival jitter in seconds; the listener's buffer is taken to be twice that.
-        bitrate: Of the audio, bits a second.
+        loss: Share of packets lost, 0 to 1.
+        delay: One-way delay of network and codec in seconds.
+        jitter: Interarrival jitter in seconds; the jitter buffer is assumed to hold twice that.
+        bitrate: Bits per second.
         fec: Whether lost frames are recovered from in-band FEC.
     """
     milliseconds = 1000.0 * max(0.0, delay + 2.0 * jitter)
-    delay_impairment = 0.024 * milliseconds + 0.11 * max(0.0, milliseconds - _DELAY_KNEE)
+    delay_impairment = 0.024 * milliseconds + 0.11 * max(0.0, milliseconds - _DELAY_THRESHOLD_MS)
     codec = min(95.0, max(0.0, 55.0 - 4.6 * math.log(max(1, bitrate))))
     percent = 100.0 * min(1.0, max(0.0, loss))
     robustness = _ROBUSTNESS_WITH_FEC if fec else _ROBUSTNESS_WITHOUT_FEC
@@ -53,7 +53,7 @@ def estimate(
 
 
 def opinion_score(rating: float) -> float:
-    """Turn a rating R into a mean opinion score (G.107 annex B)."""
+    """Convert a rating R to a mean opinion score (G.107 annex B)."""
     if rating <= 0.0:
         return 1.0
     score = 1.0 + 0.035 * rating + 7e-6 * rating * (rating - 60.0) * (100.0 - rating)

@@ -1,8 +1,8 @@
-"""Receiving one RTP source of Opus: from packets as they arrive to what is to be played, in order.
+"""Reordering and loss handling for one received RTP stream of Opus.
 
-Nothing is held back for smoothness: a packet is passed on as it comes. Lost packets are made up
-when the next one arrives. Once packets have been seen out of order, a packet that leaves a gap
-waits up to 10 ms for the missing one.
+This is not a jitter buffer (`audio.playout`): a packet is passed on as it arrives, and losses are
+concealed when the next one arrives. Only while reordering has been seen recently, a packet after a
+gap waits up to 10 ms for the missing one.
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,45 +12,44 @@ from typing import Final, NamedTuple
 from bridge.audio.opus_packet import RTP_RATE, duration, frame_duration, has_fec
 
 HOLD_SECONDS: Final = 0.010
-"""How long a packet waits for the one before it."""
+"""How long a packet waits for its predecessor."""
 
-# A timer set to the hold may fire a little early.
+# A timer may fire a little early.
 _TIMER_SLACK: Final = 0.002
 
 # Reordering is expected for this long after it was last seen.
 _REORDERING_SECONDS: Final = 10.0
 _HOLDABLE_LOSS: Final = 3
 
-# Longer losses are not made up: concealment has faded to silence by then.
+# Longer losses are not concealed: concealment has faded to silence by then.
 _CONCEALED_PACKETS: Final = 5
 _CONCEALED_SAMPLES: Final = 4800
 
-# RFC 3550 appendix A.1: a sequence number outside these is a restarted sender, if a second one
-# confirms it.
+# RFC 3550 appendix A.1: two consecutive sequence numbers outside these mean a restarted sender.
 _MAX_DROPOUT: Final = 3000
 _MAX_MISORDER: Final = 100
 
-# A timestamp that runs ahead of the clock by more than this begins a new timeline.
+# A timestamp further ahead of the clock than this begins a new timeline.
 _MAX_LEAP_SECONDS: Final = 2.0
 
 _MISSING_LIMIT: Final = 256
-# libopus makes up sound in steps of 2.5 ms: 120 samples at 48 kHz.
+# libopus conceals in steps of 2.5 ms: 120 samples at 48 kHz.
 _STEP_SAMPLES: Final = 120
-# From samples at 48 kHz to samples on the bus.
+# Samples at 48 kHz per sample on the bus.
 _RATIO: Final = 3
 
 
 class Action(Enum):
-    """What to do for one stretch of sound."""
+    """How the audio of a `Step` is produced."""
 
     DECODE = auto()
     CONCEAL = auto()
     RECOVER = auto()
-    """Decode the FEC that `payload`, the packet after the stretch, carries for it."""
+    """Decode the FEC in `payload`, the packet that follows."""
 
 
 class Step(NamedTuple):
-    """One stretch of sound, to be played after the one before."""
+    """One piece of audio; steps are contiguous."""
 
     action: Action
     payload: bytes
@@ -60,7 +59,7 @@ class Step(NamedTuple):
     samples: int
     """Length at 16 kHz."""
     timeline: Hashable
-    """Changes when the count begins anew; the decoder must then be reset."""
+    """Changes when positions restart; the decoder must then be reset."""
 
 
 class _Packet(NamedTuple):
@@ -71,7 +70,7 @@ class _Packet(NamedTuple):
 
 
 class ReorderBuffer:
-    """The receive logic of one RTP source; every packet of its sequence passes through here."""
+    """Receiver logic of one RTP stream; every packet of its sequence passes through it."""
 
     __slots__ = (
         "_arrival",
@@ -92,11 +91,11 @@ class ReorderBuffer:
 
     def __init__(self) -> None:
         self.late = 0
-        """Packets dropped: too late, twice, or far outside the sequence."""
+        """Packets dropped: too late, duplicate, or far outside the sequence."""
         self.reordered = 0
-        """Packets that came after one with a higher sequence number, in time or not."""
+        """Packets that arrived after one with a higher sequence number, in time or not."""
         self.skipped = 0
-        """Packets of the sequence that were no audio; those that came out of order not counted."""
+        """Packets of the sequence without audio, except reordered ones."""
         self._missing: set[int] = set()
         self._held: _Packet | None = None
         self._reordering_until = float("-inf")
@@ -109,7 +108,7 @@ class ReorderBuffer:
             self._held = None
         self._held_at = 0.0
         self.timeline: Hashable = object()
-        """What positions count on now."""
+        """The current timeline of all positions."""
         self._next = -1
         self._expected = 0
         self._position = 0
@@ -120,16 +119,16 @@ class ReorderBuffer:
 
     @property
     def holding(self) -> bool:
-        """Whether a packet waits for the one before it, so that `pulse` has work."""
+        """Whether a packet waits for its predecessor, so that `pulse` must be called."""
         return self._held is not None
 
     @property
     def held_since(self) -> float | None:
-        """When the packet that waits came (monotonic seconds); None when there is none."""
+        """When the waiting packet arrived (monotonic seconds); None if none waits."""
         return None if self._held is None else self._held_at
 
     def receive(self, sequence: int, timestamp: int, payload: bytes, now: float) -> Sequence[Step]:
-        """Take an audio packet and tell what to play now.
+        """Process an audio packet and return what to play now.
 
         Args:
             sequence: 16 bits, as in the packet.
@@ -138,7 +137,7 @@ class ReorderBuffer:
             now: Monotonic seconds.
 
         Raises:
-            RemoteProtocolError: `payload` is no Opus packet; it counts as lost.
+            RemoteProtocolError: `payload` is not an Opus packet; it counts as lost.
         """
         samples = duration(payload)
         position = self.follow(sequence, timestamp, samples, now)
@@ -148,16 +147,11 @@ class ReorderBuffer:
         return self._sort(_Packet(sequence, timestamp, payload, samples), now)
 
     def follow(self, sequence: int, timestamp: int, samples: int, now: float) -> int | None:
-        """Take an audio packet if it is the one expected: to be decoded now, on this timeline.
-
-        Args:
-            sequence: 16 bits, as in the packet.
-            timestamp: 32 bits at 48 kHz, as in the packet.
-            samples: Length of the packet at 48 kHz.
-            now: Monotonic seconds.
+        """Process an audio packet if it is the expected one, without building a `Step`.
 
         Returns:
-            Its position on the timeline at 48 kHz; None, and nothing is done, for any other packet.
+            Its position on the timeline at 48 kHz, to be decoded now; None for any other packet,
+            which changes nothing.
         """
         if sequence != self._next or timestamp != self._expected or self._held is not None:
             return None
@@ -170,17 +164,17 @@ class ReorderBuffer:
         return position
 
     def expected(self) -> tuple[int, int, int, int] | None:
-        """Tell of the packet that `follow` would take, supposing it is as long as the last one.
+        """Return the packet that `follow` would accept, assuming the length of the last one.
 
         Returns:
-            Its sequence, timestamp, position and samples (at 48 kHz); None while there is none.
+            Sequence, timestamp, position and samples at 48 kHz; None if no packet is expected.
         """
         if self._next < 0 or self._held is not None:
             return None
         return self._next, self._expected, self._position, self._samples
 
     def follow_run(self, packets: int, now: float) -> None:
-        """Take packets that came one after the other, each as `expected`, the last one at `now`."""
+        """Process a run of consecutive packets, each as `expected`, the last one at `now`."""
         samples = packets * self._samples
         self._next = (self._next + packets) & 0xFFFF
         self._expected = (self._expected + samples) & 0xFFFFFFFF
@@ -188,7 +182,7 @@ class ReorderBuffer:
         self._arrival = now
 
     def skip(self, sequence: int, now: float) -> Sequence[Step]:
-        """Take note of a packet of the same sequence that is not audio (a telephone event)."""
+        """Process a packet of the same sequence without audio (a telephone event)."""
         if self._next < 0:
             return ()
         ahead = _signed16(sequence - self._next)
@@ -198,15 +192,15 @@ class ReorderBuffer:
         return self._skip(sequence, now)
 
     def lacks(self, sequence: int) -> bool:
-        """Tell whether a packet before the next one is still missing and could be played."""
+        """Return whether a packet is still missing and could be played in time."""
         if self._next < 0 or (self._held is not None and self._held.sequence == sequence):
             return False
         return 0 <= _signed16(sequence - self._next) <= _MAX_MISORDER
 
     def place(self, timestamp: int) -> int:
-        """Tell where a packet lies on `timeline`, in samples at 48 kHz and whole bus samples.
+        """Return the position of a packet on `timeline` at 48 kHz, in whole bus samples.
 
-        Meant for packets that `receive` has taken; before the first one it means nothing.
+        Undefined before the first packet.
         """
         position = self._position + _signed32(timestamp - self._expected)
         return position - position % _RATIO
@@ -223,7 +217,7 @@ class ReorderBuffer:
         return ()
 
     def pulse(self, now: float) -> Sequence[Step]:
-        """Give up waiting when the held packet has waited long enough."""
+        """Release the held packet when its time is up."""
         if self._held is None or now - self._held_at < HOLD_SECONDS - _TIMER_SLACK:
             return ()
         return self._release(now)
@@ -233,7 +227,7 @@ class ReorderBuffer:
             return self._begin(packet, now)
         ahead = _signed16(packet.sequence - self._next)
         if not -_MAX_MISORDER <= ahead <= _MAX_DROPOUT:
-            return self._stray(packet, now)
+            return self._check_restart(packet, now)
         self._restart = -1
         if ahead < 0:
             self._drop(packet.sequence, now)
@@ -249,7 +243,7 @@ class ReorderBuffer:
             return ()
         self._held = None
         if ahead < _signed16(held.sequence - self._next):
-            self._see_reordering(now)
+            self._note_reordering(now)
             return [*self._accept(packet, now), *self._accept(held, now)]
         return [*self._accept(held, now), *self._accept(packet, now)]
 
@@ -266,7 +260,7 @@ class ReorderBuffer:
         return self._accept(held, now)
 
     def _accept(self, packet: _Packet, now: float) -> list[Step]:
-        """Play a packet that is not older than expected, and what is missing before it."""
+        """Play a packet that is not older than expected, after concealing the gap before it."""
         lost = (packet.sequence - self._next) & 0xFFFF
         gap = _signed32(packet.timestamp - self._expected)
         steps: list[Step] = []
@@ -275,7 +269,7 @@ class ReorderBuffer:
                 self.timeline = object()
                 self._position = 0
         elif self._concealable(packet, lost=lost, gap=gap):
-            steps = self._make_up(packet, gap)
+            steps = self._fill_gap(packet, gap)
         else:
             self._position += gap
         self._note_missing(lost)
@@ -287,15 +281,15 @@ class ReorderBuffer:
         return steps
 
     def _concealable(self, packet: _Packet, *, lost: int, gap: int) -> bool:
-        """Tell whether the gap is a short loss; a longer gap in time is a pause of the sender's."""
+        """Return whether the gap is a short loss; a longer one is a pause of the sender."""
         return (
             0 < gap <= lost * max(packet.samples, self._samples)
             and (lost <= _CONCEALED_PACKETS or gap <= _CONCEALED_SAMPLES)
             and gap % _STEP_SAMPLES == 0
         )
 
-    def _make_up(self, packet: _Packet, gap: int) -> list[Step]:
-        """Fill a gap: concealment first, and FEC for the last lost frame where there is any."""
+    def _fill_gap(self, packet: _Packet, gap: int) -> list[Step]:
+        """Conceal a gap; its last frame is recovered from FEC if there is any."""
         recovered = min(gap, frame_duration(packet.payload)) if has_fec(packet.payload) else 0
         steps: list[Step] = []
         concealed = gap - recovered
@@ -312,8 +306,8 @@ class ReorderBuffer:
         self._position = position + samples
         return Step(action, payload, position // _RATIO, samples // _RATIO, self.timeline)
 
-    def _stray(self, packet: _Packet, now: float) -> Sequence[Step]:
-        """Drop a packet far outside the sequence, unless it follows another such packet."""
+    def _check_restart(self, packet: _Packet, now: float) -> Sequence[Step]:
+        """Drop a packet far outside the sequence unless a second one confirms a restart."""
         if packet.sequence != self._restart:
             self._restart = (packet.sequence + 1) & 0xFFFF
             self.late += 1
@@ -325,14 +319,14 @@ class ReorderBuffer:
         self.late += 1
         if sequence in self._missing:
             self._missing.remove(sequence)
-            self._see_reordering(now)
+            self._note_reordering(now)
 
-    def _see_reordering(self, now: float) -> None:
+    def _note_reordering(self, now: float) -> None:
         self.reordered += 1
         self._reordering_until = now + _REORDERING_SECONDS
 
     def _note_missing(self, lost: int) -> None:
-        """Remember which packets were passed over, to tell a late one from a duplicate."""
+        """Remember missing packets, to tell a late one from a duplicate."""
         if not lost:
             return
         if len(self._missing) + min(lost, _MAX_MISORDER) > _MISSING_LIMIT:

@@ -1,14 +1,14 @@
-"""Packets of silence, for far ends that must be sent something without a pause."""
+"""Opus packets of silence, for far ends that need a continuous stream."""
 
 from bridge.audio.frame import SILENCE
 from bridge.audio.opus import Application, Encoder, EncoderSettings, Opus
 
-_WARMING_FRAMES = 5
+_WARMUP_FRAMES = 5
 _BITRATE = 20_000
 
 
 class SilencePackets:
-    """Opus packets of 20 ms mono silence, each encoded once."""
+    """20 ms mono packets of silence, each encoded once."""
 
     __slots__ = ("_opus", "_packets")
 
@@ -17,9 +17,9 @@ class SilencePackets:
         self._packets: dict[Application, bytes] = {}
 
     def packet(self, application: Application) -> bytes:
-        """Give the packet that goes between those of such an encoder.
+        """Return the packet that fits between those of such an encoder.
 
-        It leans on none before it, so that it can follow anything and itself.
+        It is not predicted from the packet before it, so it can follow any packet.
         """
         packet = self._packets.get(application)
         if packet is None:
@@ -29,6 +29,6 @@ class SilencePackets:
     def _encode(self, application: Application) -> bytes:
         settings = EncoderSettings(application, bitrate=_BITRATE, complexity=0)
         encoder = Encoder(self._opus, settings)
-        for _ in range(_WARMING_FRAMES):
+        for _ in range(_WARMUP_FRAMES):
             encoder.encode(SILENCE)
         return encoder.encode_independent(SILENCE)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.audio.deferred import Deferred
+from bridge.audio.backlog import FrameBacklog
 from bridge.audio.ducking import Ducking
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.level import QUIET
@@ -57,7 +57,7 @@ class _Party:
     """Counts the sink's turns on the clock, so that each is a timeline of its own."""
     playout: Playout | None = field(default=None)
     """The source's buffer, while a clocked sink hears it."""
-    deferred: Deferred = field(default_factory=Deferred)
+    backlog: FrameBacklog = field(default_factory=FrameBacklog)
     """What comes for the buffer while the bus is served seldom."""
     batched: bool = False
     """Whether the sink can be served by `catch_up`."""
@@ -115,8 +115,8 @@ class Bus:
     @property
     def dropped(self) -> int:
         """Frames that a full playout buffer dropped, of all there were."""
-        deferred = sum(party.deferred.dropped for party in self._parties.values())
-        return self._retired_dropped + deferred + sum(p.dropped for p in self.playouts())
+        backlog = sum(party.backlog.dropped for party in self._parties.values())
+        return self._retired_dropped + backlog + sum(p.dropped for p in self.playouts())
 
     @property
     def concealed(self) -> int:
@@ -205,7 +205,7 @@ class Bus:
             if pcm is not None or party.sink.steady:
                 party.sink.push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
         if self._rising and all(
-            party.ducking is None or party.ducking.resting for party, _ in self._served
+            party.ducking is None or party.ducking.idle for party, _ in self._served
         ):
             self._route_again(now)
             self._pace_changed()
@@ -219,7 +219,7 @@ class Bus:
             ticks.append(due)
         self._due = due
         spoken = {
-            leg_id: party.deferred.pull(party.playout, ticks) for leg_id, party in self._spoken
+            leg_id: party.backlog.pull(party.playout, ticks) for leg_id, party in self._spoken
         }
         for party, timeline in self._served:
             frames = mix_many([spoken[source] for source in party.hears], len(ticks))
@@ -275,13 +275,13 @@ class Bus:
             self._due = now + FRAME_SECONDS
         elif before and not self._batched:
             for party in self._parties.values():
-                party.deferred.release(party.playout, now)
+                party.backlog.release(party.playout, now)
 
     def _duck(self, party: _Party) -> None:
         """Let a sink that hears somebody who lowers voices have them lowered, until all are back."""
         if self._gain(party) < 1.0:
             party.ducking = party.ducking or Ducking()
-        elif not party.hears or (party.ducking is not None and party.ducking.resting):
+        elif not party.hears or (party.ducking is not None and party.ducking.idle):
             party.ducking = None
 
     def _gain(self, party: _Party) -> float:
@@ -333,7 +333,7 @@ class Bus:
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
-            takers.append(party.deferred.push if self._batched else party.playout.push)
+            takers.append(party.backlog.push if self._batched else party.playout.push)
         relayed = [other for other in hearers if self._choose_road(other) is DeliveryPath.RELAY]
         relay = _Relay(relayed, lambda: self._connect(leg_id, party)) if relayed else None
         party.source.attach(_fan_out(takers), relay)
@@ -341,8 +341,8 @@ class Bus:
     def _retire(self, party: _Party) -> None:
         """Give up a source's buffer; keep what it had counted."""
         playout, party.playout = party.playout, None
-        deferred, party.deferred = party.deferred, Deferred()
-        self._retired_dropped += deferred.dropped
+        backlog, party.backlog = party.backlog, FrameBacklog()
+        self._retired_dropped += backlog.dropped
         if playout is not None:
             self._retired_late += playout.late
             self._retired_dropped += playout.dropped

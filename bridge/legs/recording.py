@@ -18,7 +18,7 @@ from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame, Push
 from bridge.audio.track_assembler import TrackAssembler
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.call import events
 from bridge.call.ends import Relay, Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
@@ -163,7 +163,7 @@ class RecorderLeg:
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
-        pcm = self._tape.take()
+        pcm = self._tape.drain()
         if self.failure or not (pcm or self._ended or not self.written_bytes):
             return
         start = self.written_bytes
@@ -185,7 +185,7 @@ def _append(path: Path, start: int, pcm: bytes, room: DiskSpace, *, sync: bool) 
     Without `sync` it outlives the process, but not the machine: that costs too much to do all the time.
     """
     room.check()
-    head = header(start + len(pcm))
+    head = make_header(start + len(pcm))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         _write_all(descriptor, pcm, len(head) + start)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.audio.frame import SAMPLE_RATE
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName, Parties
 from bridge.errors import NotFound
 from bridge.media import files
@@ -338,7 +338,7 @@ def _mend(path: Path) -> int:
     try:
         size = path.stat().st_size
         with path.open("r+b") as file:
-            file.write(header(max(0, size - HEAD_BYTES)))
+            file.write(make_header(max(0, size - HEAD_BYTES)))
     except OSError:
         return 0
     return size

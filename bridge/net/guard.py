@@ -79,7 +79,7 @@ class Guard:
     async def check(
         self, url: str, resolver: Resolver, *, schemes: Sequence[str] = ("https", "http")
     ) -> None:
-        """VoiceDetector a URL now; a session of `Http.guarded` judges it again when it connects.
+        """Check a URL now; a session of `Http.guarded` judges it again when it connects.
 
         A name without any address passes: to connect to it fails by itself.
 

@@ -60,7 +60,7 @@ class LineHttp:
         return self._streams
 
     async def check(self, url: str, *, schemes: Sequence[str] = HTTP_SCHEMES) -> None:
-        """VoiceDetector a URL now (`Guard.check`).
+        """Check a URL now (`Guard.check`).
 
         Raises:
             InvalidRequest: it is no URL with one of the schemes.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.audio.frame import SAMPLE_RATE
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName, State
 from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard
@@ -76,4 +76,4 @@ def beep() -> bytes:
         for place in range(count)
     ]
     pcm = struct.pack(f"<{count}h", *samples)
-    return header(len(pcm)) + pcm
+    return make_header(len(pcm)) + pcm

@@ -1,6 +1,6 @@
 """Playing into calls: opens the sound, gives the call a playback, and finds it again."""
 
-from bridge.audio.ducking import gain_of
+from bridge.audio.ducking import attenuation
 from bridge.call import events
 from bridge.call.model import LegId, LineName, Party
 from bridge.call.routing import Heard, Hears
@@ -61,7 +61,7 @@ class Playbacks:
                 Party.SERVICE,
                 hears=Hears.NOBODY,
                 heard=heard,
-                lowers=gain_of(options.duck_decibels),
+                lowers=attenuation(options.duck_decibels),
             )
         except BaseException:
             await leg.aclose()

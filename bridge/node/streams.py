@@ -54,7 +54,7 @@ class Streams:
         self._per_line = per_line
 
     async def check(self, line: LineName, order: StreamOrder) -> None:
-        """VoiceDetector where a stream would go, before anything is done for it.
+        """Check where a stream would go, before anything is done for it.
 
         Raises:
             InvalidRequest: it is no `ws` or `wss` URL.

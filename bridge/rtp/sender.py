@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from bridge.audio.encoder_level import EncoderBudget, choose, parse_bitrate
 from bridge.audio.encoding import Encoding
+from bridge.audio.fec_policy import FecPolicy
 from bridge.audio.frame import SILENCE, Frame
 from bridge.audio.opus import Decoder, EncoderSettings, Opus
 from bridge.audio.opus_packet import OpusPacket, is_plain
-from bridge.audio.protection import Protection
 from bridge.audio.silence import SilencePackets
 from bridge.call.model import SentAudio
 from bridge.errors import RemoteProtocolError
@@ -87,7 +87,7 @@ class RtpSender:
         self.transmit = transmit
         """Protects and sends a packet; must not raise."""
         self._encoder_budget = encoder_budget
-        self._protection = Protection()
+        self._protection = FecPolicy()
         self._digits = DtmfSender()
         self._meter = LevelMeter()
         self._relayed: deque[bytes] = deque(maxlen=WARMING_PACKETS)
@@ -115,7 +115,7 @@ class RtpSender:
         self._dropped_before += before.dropped
         self.stream = _stream(audio, start)
         self._relayed.clear()
-        self._protection = Protection()
+        self._protection = FecPolicy()
         self._adopt(audio)
         self._encoding = Encoding(self._opus, self._settings())
         self._on_encoder(self._encoding.settings)
@@ -182,7 +182,7 @@ class RtpSender:
         for position in self._filler.due(stream.packets, stream.last_time, now):
             if self._filler.begins:
                 self._relayed.clear()
-                self._encoding.join((SILENCE,))
+                self._encoding.continue_from((SILENCE,))
             header = stream.stamp(position, self._filler.timeline, now)
             if header is not None:
                 stream.octets += len(payload)
@@ -250,7 +250,7 @@ class RtpSender:
     def _choose_encoder(self) -> None:
         settings = self._settings()
         if settings != self._encoding.settings:
-            self._encoding.adopt(settings)
+            self._encoding.switch_to(settings)
             self._on_encoder(settings)
 
     def _settings(self) -> EncoderSettings:
@@ -266,7 +266,7 @@ class RtpSender:
         for payload in self._relayed:
             with suppress(RemoteProtocolError):
                 before.append(decoder.decode(payload))
-        self._encoding.join(before)
+        self._encoding.continue_from(before)
         self._relayed.clear()
 
 

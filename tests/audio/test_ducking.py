@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.audio.ducking import FALL_FRAMES, RISE_FRAMES, Ducking, gain_of
+from bridge.audio.ducking import FALL_FRAMES, RISE_FRAMES, Ducking, attenuation
 from bridge.audio.frame import FRAME_SAMPLES
 from tests.support.voice import pcm
 
@@ -17,8 +17,8 @@ def said(ducking, frames, wanted, *, voice=10_000, over=()):
 
 
 def test_twelve_decibels_are_a_quarter():
-    assert gain_of(12) == pytest.approx(0.25, abs=0.002)
-    assert gain_of(0) == 1.0
+    assert attenuation(12) == pytest.approx(0.25, abs=0.002)
+    assert attenuation(0) == 1.0
 
 
 def test_a_voice_goes_down_in_60_ms_to_what_is_wanted():
@@ -34,7 +34,7 @@ def test_a_voice_comes_back_in_200_ms_to_the_very_samples_that_were_said():
     heard = said(ducking, RISE_FRAMES + 1, 1.0)
     assert set(heard[-FRAME_SAMPLES:]) == {10_000}
     assert heard[-FRAME_SAMPLES - 2] < 10_000
-    assert ducking.resting
+    assert ducking.idle
 
 
 def test_no_two_samples_are_a_step_apart():

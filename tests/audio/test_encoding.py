@@ -44,7 +44,7 @@ def levels(opus, speech, before, after, *, at):
     heard = []
     for number, pcm in enumerate(speech[: at + 4]):
         if number == at:
-            encoding.adopt(after)
+            encoding.switch_to(after)
         heard.append(power(decoder.decode(encoding.encode(pcm))))
     return np.array(heard[at:])
 
@@ -52,21 +52,21 @@ def levels(opus, speech, before, after, *, at):
 def test_the_settings_asked_for_are_used(opus):
     encoding = Encoding(opus, NORMAL)
     for settings in (PROTECTED, LITTLE, NORMAL):
-        encoding.adopt(settings)
+        encoding.switch_to(settings)
         assert encoding.settings == settings
 
 
 def test_the_same_settings_change_nothing(opus, speech):
     encoding, plain = Encoding(opus, LITTLE), Encoder(opus, LITTLE)
     for pcm in speech[:50]:
-        encoding.adopt(LITTLE)
+        encoding.switch_to(LITTLE)
         assert encoding.encode(pcm) == plain.encode(pcm)
 
 
 def test_fec_that_is_switched_on_is_in_the_packets(opus, speech):
     encoding = Encoding(opus, NORMAL)
     before = [has_fec(encoding.encode(pcm)) for pcm in speech]
-    encoding.adopt(PROTECTED)
+    encoding.switch_to(PROTECTED)
     after = [has_fec(encoding.encode(pcm)) for pcm in speech]
     assert sum(before) == 0
     assert sum(after) > 0.6 * len(speech)
@@ -95,7 +95,7 @@ def test_frames_join_on_to_what_another_encoder_sent(opus, speech):
         other, decoder, encoding = Encoder(opus, NORMAL), Decoder(opus), Encoding(opus, LITTLE)
         for pcm in speech[:at]:
             decoder.decode(other.encode(pcm))
-        encoding.join([b"".join(speech[at - 5 : at - 1]), speech[at - 1]])
+        encoding.continue_from([b"".join(speech[at - 5 : at - 1]), speech[at - 1]])
         heard = [power(decoder.decode(encoding.encode(pcm))) for pcm in speech[at : at + 4]]
         expected = levels(opus, speech, LITTLE, LITTLE, at=at)
         dips.append(10 * np.log10(np.array(heard) / expected))

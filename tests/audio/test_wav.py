@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.wav import Head, Wav, header, parse_head, parse_wav
+from bridge.audio.wav import Wav, WavHeader, make_header, parse_header, parse_wav
 from bridge.errors import RemoteProtocolError
 from tests.support.wav import wav_file
 
@@ -77,9 +77,9 @@ def test_anything_else_is_refused(data):
 
 def test_a_head_is_read_as_soon_as_it_is_whole():
     data = wav_file(PCM, rate=8000)
-    assert [parse_head(data[:size]) for size in range(44)] == [None] * 44
-    assert parse_head(data[:44]) == Head(8000, 1, 44, len(PCM))
-    assert parse_head(riff(pcm_format(), chunk(b"data", b"", length=0xFFFFFFFF))) == Head(
+    assert [parse_header(data[:size]) for size in range(44)] == [None] * 44
+    assert parse_header(data[:44]) == WavHeader(8000, 1, 44, len(PCM))
+    assert parse_header(riff(pcm_format(), chunk(b"data", b"", length=0xFFFFFFFF))) == WavHeader(
         16000, 1, 44, None
     )
 
@@ -94,14 +94,14 @@ def test_garbage_is_read_or_refused_and_nothing_else(garbage, position):
 
 def test_a_header_we_write_is_read_back():
     pcm = bytes(range(200)) * 2
-    wav = parse_wav(header(len(pcm)) + pcm)
+    wav = parse_wav(make_header(len(pcm)) + pcm)
     assert (wav.pcm, wav.rate, wav.channels) == (pcm, 16000, 1)
-    assert len(header(0)) == 44
+    assert len(make_header(0)) == 44
 
 
 @pytest.mark.parametrize("pcm_bytes", [(1 << 32) - 1, 1 << 32, 1 << 40])
 def test_the_header_of_a_file_beyond_4_gb_says_as_much_as_it_can(pcm_bytes):
-    head = header(pcm_bytes)
+    head = make_header(pcm_bytes)
     assert len(head) == 44
     riff, data = struct.unpack_from("<I", head, 4)[0], struct.unpack_from("<I", head, 40)[0]
     assert riff == 0xFFFFFFFF
@@ -109,5 +109,5 @@ def test_the_header_of_a_file_beyond_4_gb_says_as_much_as_it_can(pcm_bytes):
 
 
 def test_a_file_beyond_4_gb_is_read_as_far_as_its_header_says():
-    wav = parse_wav(header(1 << 40) + bytes(640))
+    wav = parse_wav(make_header(1 << 40) + bytes(640))
     assert wav.pcm == bytes(640)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from tests.browser.chromium import RATE, Visitor, launch, record
 from tests.browser.speech import level
 from tests.browser.window import Engines
@@ -27,7 +27,7 @@ async def browser(
     """Whoever speaks here lets the other speak: two seconds of words, then none for a while."""
     pcm = np.concatenate([np.zeros(6 * RATE), words(0, 2.3), np.zeros(9 * RATE)]).astype("<i2")
     microphone = tmp_path_factory.mktemp("agent") / "polite.wav"
-    microphone.write_bytes(header(pcm.nbytes) + pcm.tobytes())
+    microphone.write_bytes(make_header(pcm.nbytes) + pcm.tobytes())
     async with await launch(engines.playwright, microphone=microphone) as started:
         yield started
 

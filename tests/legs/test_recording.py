@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
-from bridge.audio.track_assembler import MAX_WAITING
+from bridge.audio.track_assembler import MAX_BUFFERED
 from bridge.audio.wav import parse_wav
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
@@ -170,10 +170,10 @@ async def test_a_disk_that_stands_still_ends_the_track_with_what_there_was_room_
 ):
     async with recording(tmp_path / "a.wav", threads) as track:
         await until(lambda: track.told)
-        track.hear(MAX_WAITING + 10)
+        track.hear(MAX_BUFFERED + 10)
         await until(lambda: track.over)
     assert track.leg.failure == DISK_SLOW
-    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * MAX_WAITING
+    assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * MAX_BUFFERED
 
 
 async def test_a_track_that_is_given_up_writes_no_more(tmp_path, threads):

@@ -82,7 +82,7 @@ class Track:
         self.tape.push(frame.pcm, now)
 
     def write(self):
-        self.last = pcm = np.frombuffer(self.tape.take(), np.int16)
+        self.last = pcm = np.frombuffer(self.tape.drain(), np.int16)
         loud = np.flatnonzero(np.abs(pcm) > 4000)
         for place in loud:
             seconds = (self._taken + int(place)) / 16000

@@ -23,7 +23,7 @@ STOP, OWN = 0.100, 0.150
 
 
 def recording(table: Sequence[Row]) -> Iterator[Verdict]:
-    """VoiceDetector what recording costs."""
+    """Check what recording costs."""
     plain = find(table, "pcm kept", RECORDED_LEGS)
     calls = f"{RECORDED_LEGS // 2} two-leg calls"
     for road, limit in (("pcm", RECORDED_PCM), ("relay", RECORDED_RELAY)):
@@ -36,7 +36,7 @@ def recording(table: Sequence[Row]) -> Iterator[Verdict]:
 
 
 def sockets(loads: Sequence[SocketLoad]) -> Iterator[Verdict]:
-    """VoiceDetector what sockets cost, and how late and whole their sound is."""
+    """Check what sockets cost, and how late and whole their sound is."""
     for one in loads:
         where = f"{one.sockets} sockets, {one.kind}"
         yield Verdict(
@@ -56,7 +56,7 @@ def sockets(loads: Sequence[SocketLoad]) -> Iterator[Verdict]:
 
 
 def playback(played: Played | None) -> Iterator[Verdict]:
-    """VoiceDetector how soon sound is heard that was asked for."""
+    """Check how soon sound is heard that was asked for."""
     if played is None:
         return
     start = _p95(played.starts, played.asked)
@@ -72,7 +72,7 @@ def playback(played: Played | None) -> Iterator[Verdict]:
 
 
 def agents(talked: Talked | None) -> Iterator[Verdict]:
-    """VoiceDetector how soon agents stop and answer."""
+    """Check how soon agents stop and answer."""
     if talked is None:
         return
     stop = _p95(talked.stops, talked.turns)

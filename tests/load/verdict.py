@@ -16,5 +16,5 @@ class Verdict:
 
 
 def at_most(what: str, limit: float, value: float) -> Verdict:
-    """VoiceDetector a time."""
+    """Check a time."""
     return Verdict(what, f"<= {1000 * limit:.0f} ms", f"{1000 * value:.1f} ms", value <= limit)

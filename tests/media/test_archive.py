@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.audio.wav import header, parse_wav
+from bridge.audio.wav import make_header, parse_wav
 from bridge.call.model import CallId, LineName
 from bridge.errors import NotFound
 from bridge.media.archive import Archive, Rules
@@ -36,7 +36,7 @@ def archive(database, tmp_path):
 
 def write(archive, recording, seconds=1.0, content=None):
     pcm = bytes(round(seconds * 32000))
-    archive.path(recording).write_bytes(header(len(pcm)) + pcm if content is None else content)
+    archive.path(recording).write_bytes(make_header(len(pcm)) + pcm if content is None else content)
 
 
 async def finished(archive, recording, seconds=1.0):
@@ -170,7 +170,7 @@ async def test_what_a_killed_process_left_is_finished_with_a_head_that_counts_it
     archive, database, tmp_path
 ):
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
-    write(archive, begun, content=header(320) + bytes(64_000))
+    write(archive, begun, content=make_header(320) + bytes(64_000))
     later = opened(database, tmp_path)
     [found] = await later.cut_off()
     assert (found.status, found.seconds, found.size_bytes) == ("completed", 2.0, 64_044)

@@ -6,14 +6,14 @@ import av
 import numpy as np
 import pytest
 
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.media.encoder import encode_copy
 
 
 def wav(folder, samples):
     path = folder / "a.wav"
     pcm = np.asarray(samples, np.int16).tobytes()
-    path.write_bytes(header(len(pcm)) + pcm)
+    path.write_bytes(make_header(len(pcm)) + pcm)
     return path
 
 
@@ -59,7 +59,9 @@ async def test_a_copy_that_was_begun_before_does_no_harm(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ogg", "a.wav"]
 
 
-@pytest.mark.parametrize("content", [b"", b"no sound at all", header(0), header(640)[:30]])
+@pytest.mark.parametrize(
+    "content", [b"", b"no sound at all", make_header(0), make_header(640)[:30]]
+)
 async def test_what_cannot_be_copied_leaves_nothing_behind(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)
     assert await encode_copy(tmp_path / "a.wav", tmp_path / "a.ogg") == 0

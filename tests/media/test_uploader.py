@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from typing_extensions import override
 
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName
 from bridge.errors import DatabaseFailed, StoreFailed
 from bridge.media.archive import Archive, Rules
@@ -93,7 +93,7 @@ class House:
     async def record(self, kind="mixed", seconds=1.0):
         [begun] = await self.archive.begin(SALES, CALL, {kind: None})
         pcm = bytes(round(seconds * 32000))
-        self.archive.path(begun).write_bytes(header(len(pcm)) + pcm)
+        self.archive.path(begun).write_bytes(make_header(len(pcm)) + pcm)
         size = len(pcm) + 44
         ended = await self.archive.finish(
             begun.recording_id, seconds=seconds, size_bytes=size, failed=False

@@ -16,7 +16,7 @@ import av.logging
 import numpy as np
 import pytest
 
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.media import decode, encode, sandbox, sandboxed
 from tests.support.waiting import until
 from tests.support.wav import wav_file
@@ -188,7 +188,7 @@ async def test_a_file_is_decoded_behind_the_lock(tmp_path):
 async def test_a_recording_is_copied_behind_the_lock(tmp_path):
     source = tmp_path / "a.wav"
     pcm = np.zeros(16_000 * 600, np.int16).tobytes()
-    source.write_bytes(header(len(pcm)) + pcm)
+    source.write_bytes(make_header(len(pcm)) + pcm)
     process = await sandboxed.start(encode.__file__, str(source), str(tmp_path / "a.ogg"))
     await until(lambda: status(process.pid, "Seccomp") == "2", timeout=SECONDS)
     assert status(process.pid, "NoNewPrivs") == "1"

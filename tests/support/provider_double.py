@@ -8,7 +8,7 @@ import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 
 SECOND = 16_000
 
@@ -16,7 +16,7 @@ SECOND = 16_000
 def tone_wav(seconds: float = 0.4, *, amplitude: float = 8000.0) -> bytes:
     time = np.arange(round(seconds * SECOND)) / SECOND
     pcm = (amplitude * np.sin(2 * np.pi * 500 * time)).astype("<i2").tobytes()
-    return header(len(pcm)) + pcm
+    return make_header(len(pcm)) + pcm
 
 
 class ProviderDouble:

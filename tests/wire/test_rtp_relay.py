@@ -160,7 +160,7 @@ STEPS = st.lists(
 def test_whatever_happens_no_number_is_given_twice(
     steps: list[Step], sequence: int, timestamp: int, source: int
 ) -> None:
-    """TurnDetector between packets and frames, pauses, bursts, reordering, duplicates, wraps."""
+    """Alternate between packets and frames, pauses, bursts, reordering, duplicates, wraps."""
     outgoing = stream(sequence=sequence, timestamp=timestamp)
     now, position, dropped = 0.0, 0, 0
     newest, newest_timestamp = sequence - 1, timestamp - 1  # unwrapped, and as sent

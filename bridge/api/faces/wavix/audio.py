@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.wavix.words import CALL, NEWER, check_url, success
 from bridge.api.services import SERVICES
-from bridge.audio.wav import header
+from bridge.audio.wav import make_header
 from bridge.call.digits import Wanted
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
@@ -120,7 +120,7 @@ async def _prompt(request: web.Request, line: LineName, told: Body) -> Sound | N
 
 async def _spoken(request: web.Request, line: LineName, text: str) -> Sound:
     pcm = await request.app[SERVICES].agents.speak(line, text)
-    return request.app[SERVICES].sounds.kept(header(len(pcm)) + pcm)
+    return request.app[SERVICES].sounds.kept(make_header(len(pcm)) + pcm)
 
 
 def _text(body: Body, name: str) -> str:

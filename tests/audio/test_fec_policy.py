@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.protection import MAX_EXPECTED, MIN_EXPECTED, OFF_SECONDS, Protection
+from bridge.audio.fec_policy import MAX_EXPECTED, MIN_EXPECTED, OFF_SECONDS, FecPolicy
 
 
 def after(*losses, every=1.0):
-    protection = Protection()
+    protection = FecPolicy()
     for number, loss in enumerate(losses):
         protection.report(loss, number * every)
     return protection
@@ -52,7 +52,7 @@ def test_calm_from_before_it_went_on_does_not_count():
 
 @given(st.lists(st.floats(0, 1), max_size=200), st.floats(0.1, 10))
 def test_it_is_off_or_within_its_bounds(losses, every):
-    protection = Protection()
+    protection = FecPolicy()
     on = 0
     for number, loss in enumerate(losses):
         protection.report(loss, number * every)

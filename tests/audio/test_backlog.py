@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bridge.audio.deferred import MAX_KEPT, Deferred
+from bridge.audio.backlog import MAX_FRAMES, FrameBacklog
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.playout import Playout
 
@@ -29,7 +29,7 @@ def test_what_is_heard_later_is_what_would_have_been_heard_in_time():
             while waiting and waiting[0][1] <= due:
                 at_once.push(*waiting.pop(0))
             expected.append(at_once.pull(due) or SILENCE)
-        later, playout = Deferred(), Playout()
+        later, playout = FrameBacklog(), Playout()
         for one, moment in came:
             later.push(one, moment)
         heard = [pcm for n in range(0, 200, 10) for pcm in later.pull(playout, ticks[n : n + 10])]
@@ -37,20 +37,20 @@ def test_what_is_heard_later_is_what_would_have_been_heard_in_time():
 
 
 def test_what_came_after_the_last_tick_waits():
-    later, playout = Deferred(), Playout()
+    later, playout = FrameBacklog(), Playout()
     later.push(frame(0), 1.0)
     assert later.pull(playout, [0.99]) == [SILENCE]
     assert later.pull(playout, [1.01]) == [frame(0).pcm]
 
 
 def test_without_a_buffer_there_is_silence():
-    assert Deferred().pull(None, [0.0, 0.02]) == [SILENCE, SILENCE]
+    assert FrameBacklog().pull(None, [0.0, 0.02]) == [SILENCE, SILENCE]
 
 
 def test_the_oldest_of_too_many_are_dropped_and_counted():
-    later, playout = Deferred(), Playout()
-    for number in range(MAX_KEPT + 3):
+    later, playout = FrameBacklog(), Playout()
+    for number in range(MAX_FRAMES + 3):
         later.push(frame(number), 0.0)
     assert later.dropped == 3
     later.release(playout, 1.0)
-    assert playout.held()[-1] == frame(MAX_KEPT + 2)
+    assert playout.held()[-1] == frame(MAX_FRAMES + 2)

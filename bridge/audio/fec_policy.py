@@ -1,41 +1,35 @@
-"""When a far end is sent in-band FEC: decided from what it reports about our packets.
+"""Deciding from a far end's reception reports whether it is sent in-band FEC.
 
-FEC costs bits and processor time, and takes clean quality for what it gives under loss, so it is
-off until it is needed.
+FEC costs bits, CPU time and quality without loss, so it is off until needed.
 """
 
 from typing import Final
 
 ON_LOSS: Final = 0.01
 ON_REPORTS: Final = 2
-"""So many reports in a row with at least `ON_LOSS` switch it on."""
+"""Consecutive reports of at least `ON_LOSS` that enable FEC."""
 OFF_LOSS: Final = 0.005
 OFF_SECONDS: Final = 30.0
-"""Reports under `OFF_LOSS` for so long switch it off."""
+"""Reports below `OFF_LOSS` for this long disable it."""
 
 MIN_EXPECTED: Final = 10
-"""Percent: told less, libopus puts FEC into no packet at the rates used here."""
+"""Percent; below this libopus emits no FEC at the rates used here."""
 MAX_EXPECTED: Final = 40
 
 
-class Protection:
-    """Follows the reports of one far end about one stream."""
+class FecPolicy:
+    """The FEC decision for one outgoing stream."""
 
     __slots__ = ("_bad_reports", "_calm_since", "expected_loss")
 
     def __init__(self) -> None:
         self.expected_loss = 0
-        """What the encoder is to expect, in percent of packets; 0 means no FEC."""
+        """Loss for the encoder to expect, in percent of packets; 0 means no FEC."""
         self._bad_reports = 0
         self._calm_since: float | None = None
 
     def report(self, loss: float, now: float) -> None:
-        """Take a report.
-
-        Args:
-            loss: The share of packets lost since the report before, 0 to 1.
-            now: Monotonic seconds.
-        """
+        """Process a report; `loss` is the share lost since the previous report, 0 to 1."""
         self._bad_reports = self._bad_reports + 1 if loss >= ON_LOSS else 0
         if loss >= OFF_LOSS:
             self._calm_since = None
@@ -47,9 +41,9 @@ class Protection:
         elif self._calm_since is not None and now - self._calm_since >= OFF_SECONDS:
             self.expected_loss = 0
         else:
-            # Losses come in bursts: what was bad a moment ago is forgotten slowly.
-            fading = (3 * self.expected_loss + _expected(loss)) // 4
-            self.expected_loss = max(_expected(loss), fading)
+            # Loss is bursty, so the expectation decays slowly.
+            decayed = (3 * self.expected_loss + _expected(loss)) // 4
+            self.expected_loss = max(_expected(loss), decayed)
 
 
 def _expected(loss: float) -> int:
