@@ -56,6 +56,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/node/agent.py": "tests/calls/test_agent.py goes through it",
     "bridge/api/agent.py": "tests/calls/test_agent.py goes through it",
     "bridge/legs/base.py": "a protocol",
+    "bridge/call/bus_party.py": "tests/call/test_bus*.py go through it",
     "bridge/legs/setup.py": "every set-up of tests/legs/test_webrtc.py and test_whatsapp.py is one",
     "bridge/legs/dial.py": "a protocol",
     "bridge/call/notices.py": "a record without behaviour",

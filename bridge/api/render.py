@@ -137,7 +137,7 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
         "legID": leg.leg_id,
         "kind": leg.kind.value,
         "party": leg.party.value,
-        "road": leg.road.value if leg.road else None,
+        "road": leg.path.value if leg.path else None,
         "roundTripMs": None if trip is None else round(trip * 1000, 1),
         "mos": None if rating.mos is None else round(rating.mos, 2),
         "received": {

@@ -1,109 +1,65 @@
-"""Where the audio of one call meets: sources, sinks, and who hears whom.
+"""Where the audio of one call meets: sources, sinks, and the routes between them.
 
-Each sink is served on one of three roads:
+Each sink is served by one of three delivery paths:
 
-* **relay**: it hears exactly one source, and both can pass Opus packets on as they are;
-* **arrival**: it hears exactly one timed source and gets its frames in the call in which they come;
+* **relay**: it hears exactly one source, and both can pass Opus packets undecoded;
+* **PCM**: it hears exactly one timed source and gets each frame in the call in which it arrives;
 * **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source;
-  where all such sinks can wait (a recorder), `catch_up` does the same for many ticks in one go.
+  where all such sinks are batched (recorders), `catch_up` does the work of many ticks at once.
 
-A source decodes only when somebody takes its frames, so a sink on the clock, which may do nothing
-but listen, gets a decoded copy beside a relay. A packet that a sink cannot take moves that sink to
-frames, beginning with this very packet; so does a second source. It goes back to the relay in the
-first pause of speech after it has needed frames no more for 5 s: a far decoder that has last heard
-our encoder may begin the source's own packets too quietly. A source may lower the voices that are
-heard beside it while it speaks; whoever hears it is on the clock until they are back. The bus joins
-the roads and does no arithmetic of its own.
+A source decodes only while somebody takes its frames, so a tap on the clock gets a decoded copy
+beside a relay. A packet that a sink cannot take switches that sink to frames, beginning with this
+very packet; so does a second source. It returns to the relay in the first pause of speech after it
+has needed no frames for 5 s: a far decoder that has last heard our encoder may begin the source's
+own packets too quietly. A source may duck the voices heard beside it while it speaks; who hears it
+is on the clock until they are back at full level.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.audio.backlog import FrameBacklog
 from bridge.audio.ducking import Ducking
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
-from bridge.audio.level import QUIET
 from bridge.audio.mixer import mix, mix_many
-from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.playout import Playout
-from bridge.call.ends import Sink, Source
+from bridge.call.bus_party import RETURN_SECONDS, BusParty, PacketRelay, fan_out
+from bridge.call.ends import PacketSink, Sink, Source, TimedSource
 from bridge.call.model import Cadence, DeliveryPath, LegId
 
-RETURN_SECONDS: Final = 5.0
-"""For how long a sink must not have needed frames before packets are relayed to it again."""
-
 MAX_CATCH_UP: Final = 2.0
-"""So many seconds are caught up with at once; what lies before is left out."""
-
-PAUSE_SECONDS: Final = 2.0
-"""For how much longer a pause of speech is waited for."""
-
-_RELAY: Final = DeliveryPath.RELAY  # looked up once: it is asked for with every packet
-
-
-@dataclass(slots=True, eq=False)
-class _Party:
-    """One leg on the bus."""
-
-    source: Source
-    sink: Sink
-    hears: tuple[LegId, ...] = ()
-    road: DeliveryPath = DeliveryPath.PCM
-    relay_at: float = -math.inf
-    """When packets may be relayed to the sink again."""
-    epoch: int = 0
-    """Counts the sink's turns on the clock, so that each is a timeline of its own."""
-    playout: Playout | None = field(default=None)
-    """The source's buffer, while a clocked sink hears it."""
-    backlog: FrameBacklog = field(default_factory=FrameBacklog)
-    """What comes for the buffer while the bus is served seldom."""
-    batched: bool = False
-    """Whether the sink can be served by `catch_up`."""
-    lowers: float = 1.0
-    """The gain that the source leaves to voices beside it."""
-    lowered: bool = True
-    """Whether the source is such a voice."""
-    ducking: Ducking | None = None
-    """How far down voices are for the sink, while they may be."""
-
-    @property
-    def clocked(self) -> bool:
-        """Whether the sink is served by `tick`."""
-        return self.road is DeliveryPath.CLOCK
+"""Seconds caught up with at once; anything older is left out."""
 
 
 class Bus:
     """The audio of one call."""
 
-    def __init__(self, *, pace_changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *, cadence_changed: Callable[[], None] = lambda: None) -> None:
         """Make a bus.
 
         Args:
-            pace_changed: called when `pace` may have changed within a tick.
+            cadence_changed: called when `cadence` may have changed within a tick.
         """
-        self._pace_changed = pace_changed
-        self._parties: dict[LegId, _Party] = {}
+        self._cadence_changed = cadence_changed
+        self._parties: dict[LegId, BusParty] = {}
         self._pts = 0
-        self._spoken: list[tuple[LegId, _Party]] = []
-        """Whom `tick` pulls."""
-        self._served: list[tuple[_Party, tuple[LegId, int]]] = []
-        """Whom it serves, and the timeline of each one's frames."""
+        self._clocked_sources: list[tuple[LegId, BusParty]] = []
+        self._clocked_sinks: list[tuple[BusParty, Push, tuple[LegId, int]]] = []
+        """Each with its timeline."""
         self._batched = False
-        """Whether all these can wait, and `catch_up` serves them."""
-        self._rising = False
-        """Whether somebody is on the clock only until voices are back."""
+        """Whether `catch_up` serves all of them, and `tick` none."""
         self._due = 0.0
-        """When the next tick is due then."""
+        """When the next tick would be due then."""
+        self._unducking = False
+        """Whether a sink is on the clock only until its voices are back at full level."""
         self._retired_late = 0
         self._retired_dropped = 0
         self._retired_concealed = 0
 
     @property
-    def pace(self) -> Cadence:
-        """How often, and by what, sinks are to be served."""
-        if not self._served:
+    def cadence(self) -> Cadence:
+        """How often, and by what, the sinks on the clock are to be served."""
+        if not self._clocked_sinks:
             return Cadence.NEVER
         return Cadence.BATCHED if self._batched else Cadence.EVERY_FRAME
 
@@ -120,23 +76,23 @@ class Bus:
 
     @property
     def concealed(self) -> int:
-        """Frames that playout buffers made up because none had come in time, of all there were."""
+        """Frames that playout buffers concealed because none had come in time, of all there were."""
         return self._retired_concealed + sum(playout.concealed for playout in self.playouts())
 
-    def road(self, leg_id: LegId) -> DeliveryPath | None:
-        """How a leg is served what it hears; None when it hears nobody."""
+    def path(self, leg_id: LegId) -> DeliveryPath | None:
+        """Return how a leg is served what it hears; None when it hears nobody."""
         party = self._parties.get(leg_id)
-        return None if party is None or not party.hears else party.road
+        return None if party is None or not party.hears else party.path
 
     def join(
         self,
         leg_id: LegId,
-        source: Source,
-        sink: Sink,
+        source: Source | None,
+        sink: Sink | None,
         *,
         batched: bool = False,
-        lowers: float = 1.0,
-        lowered: bool = True,
+        ducking_gain: float = 1.0,
+        duckable: bool = True,
     ) -> None:
         """Add a leg; it hears nobody until it is routed.
 
@@ -145,11 +101,22 @@ class Bus:
             source: what it says.
             sink: what it hears.
             batched: whether `catch_up` may serve it, late and many frames at once.
-            lowers: the gain, 0 to 1, of the voices that are heard beside it while it speaks.
-            lowered: whether it is such a voice itself; one that lowers others never is.
+            ducking_gain: 0 to 1, applied to the voices heard beside it while it speaks.
+            duckable: whether it is such a voice itself; one that ducks others never is.
         """
-        self._parties[leg_id] = _Party(
-            source, sink, batched=batched, lowers=lowers, lowered=lowered and lowers == 1.0
+        timed = source if isinstance(source, TimedSource) else None
+        packets = None
+        if sink is not None and isinstance(sink, PacketSink) and sink.relays:
+            packets = sink
+        self._parties[leg_id] = BusParty(
+            timed=timed,
+            pull=None if source is None or isinstance(source, TimedSource) else source.pull,
+            push=None if sink is None else sink.push,
+            packets=packets,
+            steady=sink is not None and sink.steady,
+            batched=batched,
+            ducking_gain=ducking_gain,
+            duckable=duckable and ducking_gain == 1.0,
         )
 
     def leave(self, leg_id: LegId, now: float) -> None:
@@ -157,61 +124,63 @@ class Bus:
         self.catch_up(now)
         party = self._parties.pop(leg_id, None)
         if party is not None:
-            party.source.attach(None)
+            if party.timed is not None:
+                party.timed.attach(None)
             self._retire(party)
-            self._route_again(now)
+            self._reroute(now)
 
     def route(self, rows: Mapping[LegId, frozenset[LegId]], now: float) -> None:
-        """Replace the table: for each sink, the sources it hears; sinks not named hear nobody.
+        """Replace the routing table: for each sink, the sources it hears; others hear nobody.
 
-        A sink that comes back from the clock gets at once what the buffer of the source that it
-        now hears directly still held.
+        A sink that leaves the clock gets at once what the buffer of the source that it now hears
+        directly still held.
         """
         self.catch_up(now)
-        returned: list[_Party] = []
+        speaking = [leg_id for leg_id, party in self._parties.items() if party.timed or party.pull]
+        left_clock: list[BusParty] = []
         for leg_id, party in self._parties.items():
-            heard = rows.get(leg_id, frozenset())
-            party.hears = tuple(source for source in self._parties if source in heard)
-            self._duck(party)
-            before, party.road = party.road, self._choose_road(party)
+            heard = rows.get(leg_id, frozenset()) if party.push is not None else ()
+            party.hears = tuple(source for source in speaking if source in heard)
+            self._update_ducking(party)
+            before, party.path = party.path, self._choose_path(party)
             if party.clocked:
                 party.epoch += before is not DeliveryPath.CLOCK
             elif before is DeliveryPath.CLOCK:
-                party.road = DeliveryPath.PCM
+                party.path = DeliveryPath.PCM
                 party.relay_at = now + RETURN_SECONDS
-                returned.append(party)
+                left_clock.append(party)
             elif party.relay_at > now:
-                party.road = DeliveryPath.PCM
+                party.path = DeliveryPath.PCM
         self._plan(now)
         for leg_id, party in self._parties.items():
-            if party.source.timed:
-                self._hand_over(leg_id, party, returned, now)
-                self._connect(leg_id, party)
+            if party.timed is not None:
+                self._hand_over(leg_id, party, left_clock, now)
+                self._connect(leg_id, party, party.timed)
 
     def tick(self, now: float) -> None:
         """Serve every clocked sink one frame; called once every 20 ms."""
         self._pts += FRAME_SAMPLES
-        spoken = {leg_id: self._pull(party, now) for leg_id, party in self._spoken}
+        spoken = {leg_id: _pull(party, now) for leg_id, party in self._clocked_sources}
         mixed: dict[tuple[LegId, ...], bytes | None] = {}
-        for party, timeline in self._served:
+        for party, push, timeline in self._clocked_sinks:
             heard = party.hears
             if party.ducking is not None:
-                pcm = self._lower(party.ducking, heard, spoken)
+                pcm = self._duck(party.ducking, heard, spoken)
             else:
                 if heard not in mixed:
                     frames = [pcm for source in heard if (pcm := spoken[source]) is not None]
                     mixed[heard] = mix(frames) if frames else None
                 pcm = mixed[heard]
-            if pcm is not None or party.sink.steady:
-                party.sink.push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
-        if self._rising and all(
-            party.ducking is None or party.ducking.idle for party, _ in self._served
+            if pcm is not None or party.steady:
+                push(Frame(SILENCE if pcm is None else pcm, self._pts, timeline), now)
+        if self._unducking and all(
+            party.ducking is None or party.ducking.idle for party, _, _ in self._clocked_sinks
         ):
-            self._route_again(now)
-            self._pace_changed()
+            self._reroute(now)
+            self._cadence_changed()
 
     def catch_up(self, now: float) -> None:
-        """Do in one go what `tick` would have done every 20 ms, where all who hear can wait."""
+        """Do at once what `tick` would have done every 20 ms, where all sinks are batched."""
         if not self._batched or self._due > now:
             return
         ticks = [max(self._due, now - MAX_CATCH_UP)]
@@ -219,57 +188,59 @@ class Bus:
             ticks.append(due)
         self._due = due
         spoken = {
-            leg_id: party.backlog.pull(party.playout, ticks) for leg_id, party in self._spoken
+            leg_id: party.backlog.pull(party.playout, ticks)
+            for leg_id, party in self._clocked_sources
         }
-        for party, timeline in self._served:
+        for party, push, timeline in self._clocked_sinks:
             frames = mix_many([spoken[source] for source in party.hears], len(ticks))
-            pts, push = self._pts, party.sink.push
+            pts = self._pts
             for pcm, due in zip(frames, ticks, strict=True):
                 pts += FRAME_SAMPLES
                 push(Frame(pcm, pts, timeline), due)
         self._pts += FRAME_SAMPLES * len(ticks)
 
     def playouts(self) -> list[Playout]:
-        """The buffers in use now, for their figures."""
+        """Return the buffers in use."""
         return [party.playout for party in self._parties.values() if party.playout is not None]
 
     def delays(self) -> dict[LegId, float]:
-        """Seconds that each source's buffer holds its sound back, where it has one."""
+        """Return the playout delay of each source that has a buffer, in seconds."""
         return {
             leg_id: party.playout.delay_seconds
             for leg_id, party in self._parties.items()
             if party.playout is not None
         }
 
-    def _choose_road(self, party: _Party) -> DeliveryPath:
-        """Choose the best road for a sink, whatever road it was on."""
-        if party.sink.steady or party.ducking is not None:
+    def _choose_path(self, party: BusParty) -> DeliveryPath:
+        """Choose the best path for a sink, whatever path it was on."""
+        if party.steady or party.ducking is not None:
             return DeliveryPath.CLOCK
         if not party.hears:
             return DeliveryPath.PCM
-        source = self._parties[party.hears[0]].source
-        if len(party.hears) > 1 or not source.timed:
+        source = self._parties[party.hears[0]].timed
+        if len(party.hears) > 1 or source is None:
             return DeliveryPath.CLOCK
-        return (
-            DeliveryPath.RELAY
-            if source.relays and party.sink.packets is not None
-            else DeliveryPath.PCM
-        )
+        relayed = source.relays and party.packets is not None
+        return DeliveryPath.RELAY if relayed else DeliveryPath.PCM
 
     def _plan(self, now: float) -> None:
-        """Set what `tick` does: it runs fifty times a second, and the table changes seldom."""
+        """Prepare `tick`: it runs fifty times a second, and routes change seldom."""
         clocked = [(leg_id, party) for leg_id, party in self._parties.items() if party.clocked]
         heard = dict.fromkeys(source for _, party in clocked for source in party.hears)
-        self._spoken = [(leg_id, self._parties[leg_id]) for leg_id in heard]
-        self._served = [(party, (leg_id, party.epoch)) for leg_id, party in clocked]
+        self._clocked_sources = [(leg_id, self._parties[leg_id]) for leg_id in heard]
+        self._clocked_sinks = [
+            (party, party.push, (leg_id, party.epoch))
+            for leg_id, party in clocked
+            if party.push is not None
+        ]
         ducked = [party for _, party in clocked if party.ducking is not None]
-        self._rising = any(self._gain(party) == 1.0 for party in ducked)
+        self._unducking = any(self._gain(party) == 1.0 for party in ducked)
         before, self._batched = (
             self._batched,
             bool(clocked)
             and not ducked
             and all(party.batched for _, party in clocked)
-            and all(party.source.timed for _, party in self._spoken),
+            and all(party.timed is not None for _, party in self._clocked_sources),
         )
         if self._batched and not before:
             self._due = now + FRAME_SECONDS
@@ -277,18 +248,18 @@ class Bus:
             for party in self._parties.values():
                 party.backlog.release(party.playout, now)
 
-    def _duck(self, party: _Party) -> None:
-        """Let a sink that hears somebody who lowers voices have them lowered, until all are back."""
+    def _update_ducking(self, party: BusParty) -> None:
+        """Duck voices for a sink that hears a source which asks for it, until they are back."""
         if self._gain(party) < 1.0:
             party.ducking = party.ducking or Ducking()
         elif not party.hears or (party.ducking is not None and party.ducking.idle):
             party.ducking = None
 
-    def _gain(self, party: _Party) -> float:
-        """The least gain that those whom a sink hears leave to voices."""
-        return min((self._parties[source].lowers for source in party.hears), default=1.0)
+    def _gain(self, party: BusParty) -> float:
+        """Return the lowest ducking gain of the sources that a sink hears."""
+        return min((self._parties[source].ducking_gain for source in party.hears), default=1.0)
 
-    def _lower(
+    def _duck(
         self, ducking: Ducking, heard: tuple[LegId, ...], spoken: Mapping[LegId, bytes | None]
     ) -> bytes | None:
         voices: list[bytes] = []
@@ -297,49 +268,46 @@ class Bus:
         for source in heard:
             if (pcm := spoken[source]) is not None:
                 party = self._parties[source]
-                wanted = min(wanted, party.lowers)
-                (voices if party.lowered else over).append(pcm)
+                wanted = min(wanted, party.ducking_gain)
+                (voices if party.duckable else over).append(pcm)
         return ducking.mix(voices, over, wanted)
 
-    def _route_again(self, now: float) -> None:
+    def _reroute(self, now: float) -> None:
         self.route({leg_id: frozenset(row.hears) for leg_id, row in self._parties.items()}, now)
 
-    def _pull(self, party: _Party, now: float) -> bytes | None:
-        if party.playout is not None:
-            return party.playout.pull(now)
-        return None if party.source.timed else party.source.pull()
-
-    def _hearers(self, leg_id: LegId) -> list[_Party]:
+    def _hearers(self, leg_id: LegId) -> list[BusParty]:
         return [other for other in self._parties.values() if leg_id in other.hears]
 
-    def _hand_over(self, leg_id: LegId, party: _Party, returned: list[_Party], now: float) -> None:
-        """Give what a source's buffer holds to the sinks that heard it by the clock until now."""
+    def _hand_over(
+        self, leg_id: LegId, party: BusParty, left_clock: list[BusParty], now: float
+    ) -> None:
+        """Push what a source's buffer holds to the sinks that have just left the clock."""
         if party.playout is None:
             return
         hearers = self._hearers(leg_id)
         for other in hearers:
-            if other in returned:
+            if other in left_clock and other.push is not None:
                 for frame in party.playout.held():
-                    other.sink.push(frame, now)
+                    other.push(frame, now)
         if not any(other.clocked for other in hearers):
             self._retire(party)
 
-    def _connect(self, leg_id: LegId, party: _Party) -> None:
-        """Point a timed source at all who hear it, each by its road."""
+    def _connect(self, leg_id: LegId, party: BusParty, source: TimedSource) -> None:
+        """Attach a timed source to all who hear it, each by its path."""
         hearers = self._hearers(leg_id)
-        takers: list[Push] = [
-            other.sink.push for other in hearers if other.road is DeliveryPath.PCM
-        ]
+        takers = [one.push for one in hearers if one.path is DeliveryPath.PCM and one.push]
         if any(other.clocked for other in hearers):
             if party.playout is None:
                 party.playout = Playout()
             takers.append(party.backlog.push if self._batched else party.playout.push)
-        relayed = [other for other in hearers if self._choose_road(other) is DeliveryPath.RELAY]
-        relay = _Relay(relayed, lambda: self._connect(leg_id, party)) if relayed else None
-        party.source.attach(_fan_out(takers), relay)
+        relayed = [other for other in hearers if self._choose_path(other) is DeliveryPath.RELAY]
+        relay = (
+            PacketRelay(relayed, lambda: self._connect(leg_id, party, source)) if relayed else None
+        )
+        source.attach(fan_out(takers), relay)
 
-    def _retire(self, party: _Party) -> None:
-        """Give up a source's buffer; keep what it had counted."""
+    def _retire(self, party: BusParty) -> None:
+        """Discard a source's buffer; keep its counts."""
         playout, party.playout = party.playout, None
         backlog, party.backlog = party.backlog, FrameBacklog()
         self._retired_dropped += backlog.dropped
@@ -349,52 +317,7 @@ class Bus:
             self._retired_concealed += playout.concealed
 
 
-class _Relay:
-    """Passes the packets of one source on, and moves sinks between the relay and frames."""
-
-    __slots__ = ("_moved", "_packets", "_sinks")
-
-    def __init__(self, parties: list[_Party], moved: Callable[[], None]) -> None:
-        self._packets = [
-            (party, packets) for party in parties if (packets := party.sink.packets) is not None
-        ]
-        # Bound once: the calls below happen for every packet.
-        self._sinks = [(party, packets.take) for party, packets in self._packets]
-        self._moved = moved
-
-    def __call__(self, packet: OpusPacket, now: float) -> None:
-        moved = False
-        for party, take in self._sinks:
-            relayed = party.road is _RELAY
-            if not relayed and (party.relay_at > now or self._speaks(packet, party, now)):
-                continue
-            taken = take(packet, now)
-            if not taken:
-                party.relay_at = now + RETURN_SECONDS
-            if taken is not relayed:
-                party.road = DeliveryPath.RELAY if taken else DeliveryPath.PCM
-                moved = True
-        if moved:
-            self._moved()
-
-    @staticmethod
-    def _speaks(packet: OpusPacket, party: _Party, now: float) -> bool:
-        """Whether it is better to wait for a pause before packets are relayed again."""
-        return packet.level_dbov >= QUIET and now < party.relay_at + PAUSE_SECONDS
-
-    @property
-    def loss_ratio(self) -> float:
-        relayed = [packets for party, packets in self._packets if party.road is DeliveryPath.RELAY]
-        return max((packets.loss_ratio for packets in relayed), default=0.0)
-
-
-def _fan_out(takers: list[Push]) -> Push | None:
-    if len(takers) <= 1:
-        return takers[0] if takers else None
-    several: tuple[Callable[[Frame, float], None], ...] = tuple(takers)
-
-    def push(frame: Frame, now: float) -> None:
-        for take in several:
-            take(frame, now)
-
-    return push
+def _pull(party: BusParty, now: float) -> bytes | None:
+    if party.playout is not None:
+        return party.playout.pull(now)
+    return None if party.pull is None else party.pull()

@@ -1,6 +1,10 @@
-"""The two ends of the audio road, each with frames or with packets: what joins a bus is of these."""
+"""The two ends of a leg's media path, as the bus sees them.
 
-from typing import Protocol
+A source either pushes frames as they arrive or is pulled by the clock; a leg that says nothing has
+none, and a leg that hears nothing has no sink.
+"""
+
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from bridge.audio.frame import Frame, Push
 from bridge.audio.opus_packet import OpusPacket
@@ -19,21 +23,17 @@ class Relay(Protocol):
         ...
 
 
-class Source(Protocol):
-    """Gives frames: what one party says."""
-
-    @property
-    def timed(self) -> bool:
-        """Whether frames come by themselves, with the timing of RTP; else the clock pulls them."""
-        ...
+@runtime_checkable
+class TimedSource(Protocol):
+    """Pushes frames as they arrive, with the timing of RTP."""
 
     @property
     def relays(self) -> bool:
-        """Whether a timed source can send its packets undecoded."""
+        """Whether packets can also be passed on undecoded."""
         ...
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Set where a timed source sends what arrives.
+        """Set where audio goes as it arrives.
 
         Args:
             push: takes each frame; None: nobody wants frames.
@@ -41,13 +41,39 @@ class Source(Protocol):
         """
         ...
 
+
+class PulledSource(Protocol):
+    """Asked for a frame by the clock."""
+
     def pull(self) -> bytes | None:
-        """Give the next 640 bytes of an untimed source, called once every 20 ms; None is silence."""
+        """Return the next 640 bytes, called once every 20 ms; None is silence."""
         ...
 
 
+Source: TypeAlias = TimedSource | PulledSource
+
+
+class Sink(Protocol):
+    """Takes the frames that one party hears."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the clock must feed the sink even when it hears one source only."""
+        ...
+
+    def push(self, frame: Frame, now: float) -> None:
+        """Take a frame; never waits, never raises."""
+        ...
+
+
+@runtime_checkable
 class PacketSink(Protocol):
-    """Takes packets as they are."""
+    """A sink that also takes packets undecoded."""
+
+    @property
+    def relays(self) -> bool:
+        """Whether it takes them."""
+        ...
 
     def take(self, packet: OpusPacket, now: float) -> bool:
         """Take a packet; False when it does not fit and its frames are needed instead."""
@@ -56,22 +82,4 @@ class PacketSink(Protocol):
     @property
     def loss_ratio(self) -> float:
         """The share of packets that the far end reports lost, 0 to 1."""
-        ...
-
-
-class Sink(Protocol):
-    """Takes frames: what one party hears."""
-
-    @property
-    def steady(self) -> bool:
-        """Whether the sink must be fed by the clock even when it hears one source only."""
-        ...
-
-    @property
-    def packets(self) -> PacketSink | None:
-        """Takes packets in place of frames; None when the sink cannot."""
-        ...
-
-    def push(self, frame: Frame, now: float) -> None:
-        """Take a frame; never waits, never raises."""
         ...

@@ -309,7 +309,9 @@ class CallMachine:
 
     def _digit(self, event: events.DigitReceived) -> list[Command]:
         leg, far = self.legs.get(event.leg_id), self.far
-        if leg is None or far is None or leg.party is Party.FAR or self.answered_at is None:
+        if leg is None or far is None or leg is far or self.answered_at is None:
+            return []
+        if not far.kind.traits.takes_digits:
             return []
         return [SendDigits(far.leg_id, event.digit)]
 

@@ -120,10 +120,10 @@ LEG_TRAITS: Final[Mapping[LegKind, LegTraits]] = {
 
 
 class DeliveryPath(StrEnum):
-    """How a leg is served what it hears."""
+    """How a sink is served what it hears."""
 
     RELAY = "relay"
-    """Packets are passed on undecoded."""
+    """Packets, undecoded."""
     PCM = "pcm"
     """Frames, each as it arrives."""
     CLOCK = "clock"
@@ -131,13 +131,13 @@ class DeliveryPath(StrEnum):
 
 
 class Cadence(StrEnum):
-    """How often those are to be served who are not served as packets arrive."""
+    """How often the sinks on a bus's clock are to be served."""
 
     NEVER = "never"
     """There are none."""
     EVERY_FRAME = "every frame"
-    BATCHED = "seldom"
-    """All of them can wait for what they hear."""
+    BATCHED = "batched"
+    """Many frames at once are enough for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ class LegFigures:
     kind: LegKind
     party: Party
     statistics: LegStatistics
-    road: DeliveryPath | None = None
+    path: DeliveryPath | None = None
     """How it is served what it hears; None when it hears nobody, or is gone."""
 
 

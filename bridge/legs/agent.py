@@ -21,9 +21,9 @@ from bridge.agent.timing import Stopwatch, in_milliseconds
 from bridge.agent.tone import tone
 from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
-from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame, Push
+from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
-from bridge.call.ends import Relay, Sink, Source
+from bridge.call.ends import Sink, Source
 from bridge.call.model import (
     EndReason,
     LegId,
@@ -49,10 +49,7 @@ class AgentLeg:
     """One agent in one call; it is its own source and sink."""
 
     kind = LegKind.AGENT
-    timed = False
-    relays = False
     steady = True
-    packets = None
 
     def __init__(
         self,
@@ -111,9 +108,6 @@ class AgentLeg:
     def speaking(self) -> bool:
         """Whether it has something to say that is not said."""
         return self._mouth.speaking
-
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: the clock pulls."""
 
     def pull(self) -> bytes | None:
         """Give the agent's next 20 ms; None while it says nothing."""
@@ -179,15 +173,6 @@ class AgentLeg:
         self._settle()
         self._hang_up()
         emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
-
-    def answer(self) -> None:
-        """Do nothing: an agent does not ring."""
-
-    def send_digits(self, digits: str) -> None:
-        """Do nothing: it does not take them."""
-
-    async def aclose(self) -> None:
-        """Do nothing: an agent that was never run holds nothing."""
 
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the agent says, `sent` what it hears."""

@@ -1,8 +1,8 @@
-"""What every leg is: a source and a sink for the bus, and one `run` that is its whole life."""
+"""What every leg is: two ends for the bus, and one `run` that is its whole life."""
 
 import secrets
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bridge.call.ends import Sink, Source
 from bridge.call.events import LegEvent
@@ -23,13 +23,13 @@ class Leg(Protocol):
         ...
 
     @property
-    def source(self) -> Source:
-        """What the party says."""
+    def source(self) -> Source | None:
+        """What the party says; None when it never says anything."""
         ...
 
     @property
-    def sink(self) -> Sink:
-        """What the party hears."""
+    def sink(self) -> Sink | None:
+        """What the party hears; None when it hears nothing."""
         ...
 
     async def run(self, emit: Callable[[LegEvent], None]) -> None:
@@ -41,20 +41,34 @@ class Leg(Protocol):
         """
         ...
 
-    def answer(self) -> None:
-        """Accept the party that is ringing us; does nothing on a leg that does not ring."""
+    def statistics(self) -> LegStatistics:
+        """Return the leg's figures until now."""
         ...
+
+
+@runtime_checkable
+class Answerable(Protocol):
+    """A leg whose party may be calling us."""
+
+    def answer(self) -> None:
+        """Accept the inbound call; has no effect on an outbound one."""
+        ...
+
+
+@runtime_checkable
+class DigitSender(Protocol):
+    """A leg that can send digits to its party (`LegTraits.takes_digits`)."""
 
     def send_digits(self, digits: str) -> None:
-        """Send DTMF digits (0-9, *, #, A-D) to the party, one after the other."""
+        """Send DTMF digits (0-9, *, #, A-D), one after the other."""
         ...
+
+
+class DialledLeg(Leg, Answerable, Protocol):
+    """A leg that reaches a number, or is called from one."""
 
     async def aclose(self) -> None:
-        """Free a leg that was made and never run; hangs up what was begun to reach its party."""
-        ...
-
-    def statistics(self) -> LegStatistics:
-        """The leg's figures until now."""
+        """Free a leg that was never run, and hang up what was begun to reach its party."""
         ...
 
 

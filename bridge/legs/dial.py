@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.call.model import CallDetails, CallId, LegId, LineName
-from bridge.legs.base import Leg
+from bridge.legs.base import DialledLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,9 @@ class DialOrder:
 class Dialer(Protocol):
     """Makes the leg that reaches a number over a line's provider."""
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+    async def dial(
+        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
+    ) -> DialledLeg:
         """Give a leg that rings the number; what else is asked of it waits until `run`.
 
         Raises:

@@ -109,7 +109,6 @@ class GatewayLeg:
         """Whether the engine itself has ended the call."""
         self._told: EndReason | None = None
         self._phase: Phase | None = None
-        self._digits_dropped = False
         follower.follow(call_id, self)
 
     @property
@@ -148,12 +147,6 @@ class GatewayLeg:
     async def decline(self, peer: str, message: str) -> bool:
         """Have the engine decline the call with a message; see `net.gateway.GatewayEngine.decline`."""
         return await self._engine.decline(self._call_id, peer, message)
-
-    def send_digits(self, digits: str) -> None:
-        """Drop the digits: neither dialect has a way to send them."""
-        if not self._digits_dropped:
-            self._digits_dropped = True
-            log.warning("leg.digits_dropped", extra={"kind": self.kind})
 
     def statistics(self) -> LegStatistics:
         """The leg's figures until now."""

@@ -6,10 +6,9 @@ from typing import Final
 
 import aiohttp
 
-from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame, Push
+from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.playout import Playout
-from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
 from bridge.wire.gateway import Backlog
 from bridge.wire.media_format import MediaEncoder, MediaFormat, decode
@@ -30,9 +29,6 @@ class GatewayMedia:
     on the way out are `SentAudio.dropped_frames`, on the way in `ReceivedAudio.late`.
     """
 
-    timed = False
-    relays = False
-    packets = None
     steady = True
 
     def __init__(self, media: MediaFormat) -> None:
@@ -58,9 +54,6 @@ class GatewayMedia:
         """When sound last came, by the loop's clock; None before the first."""
 
     # The bus's side
-
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: the clock pulls."""
 
     def pull(self) -> bytes | None:
         """Give the next frame of what the far party says."""

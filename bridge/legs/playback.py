@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES, Frame, Push
+from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
-from bridge.call.ends import Relay, Sink, Source
+from bridge.call.ends import Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, LimitExceeded
 from bridge.media.decoders import Decoding
@@ -36,10 +36,6 @@ class PlaybackLeg:
     """One file in one call, as a service leg; it hears nothing."""
 
     kind = LegKind.PLAYBACK
-    timed = False
-    relays = False
-    packets = None
-    steady = False
 
     def __init__(
         self,
@@ -78,9 +74,8 @@ class PlaybackLeg:
         return self
 
     @property
-    def sink(self) -> Sink:
-        """The playback itself, which hears nothing."""
-        return self
+    def sink(self) -> None:
+        """A playback hears nothing."""
 
     @property
     def played_seconds(self) -> float:
@@ -99,12 +94,6 @@ class PlaybackLeg:
             self._room.set()
         else:
             self._going_on.set()
-
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: the clock pulls."""
-
-    def push(self, frame: Frame, now: float) -> None:
-        """Hear nothing."""
 
     def pull(self) -> bytes | None:
         """Give the next 20 ms; None while there is none, or while it is paused."""
@@ -179,12 +168,6 @@ class PlaybackLeg:
     def note_stopped(self) -> None:
         """Tell that it is stopped before its end."""
         self._note("playback.completed", status="stopped")
-
-    def answer(self) -> None:
-        """Do nothing: it does not ring."""
-
-    def send_digits(self, digits: str) -> None:
-        """Do nothing: nobody is there to take them."""
 
     def statistics(self) -> LegStatistics:
         """Give what was played as `received`."""

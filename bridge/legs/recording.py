@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame, Push
+from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.track_assembler import TrackAssembler
 from bridge.audio.wav import make_header
 from bridge.call import events
-from bridge.call.ends import Relay, Sink, Source
+from bridge.call.ends import Sink
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.media.disk_space import DiskSpace
 
@@ -48,9 +48,6 @@ class RecorderLeg:
     """One track of one recording, as a service leg; it says nothing."""
 
     kind = LegKind.RECORDER
-    timed = False
-    relays = False
-    packets = None
     steady = True
 
     def __init__(
@@ -96,9 +93,8 @@ class RecorderLeg:
         self.failure = self.failure or reason
 
     @property
-    def source(self) -> Source:
-        """The recorder itself, which says nothing."""
-        return self
+    def source(self) -> None:
+        """A recorder says nothing."""
 
     @property
     def sink(self) -> Sink:
@@ -109,13 +105,6 @@ class RecorderLeg:
     def seconds(self) -> float:
         """How much is in the file."""
         return self.written_bytes / FRAME_BYTES * FRAME_SECONDS
-
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: there is nothing to say."""
-
-    def pull(self) -> bytes | None:
-        """Say nothing."""
-        return None
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
@@ -133,15 +122,6 @@ class RecorderLeg:
             # What is heard until now belongs to the file, also when the call is over.
             await asyncio.shield(self._finish())
         emit(events.LegEnded(self.leg_id, EndReason.FAILED))
-
-    async def aclose(self) -> None:
-        """Do nothing: a track that was never run has no file."""
-
-    def answer(self) -> None:
-        """Do nothing: it does not ring."""
-
-    def send_digits(self, digits: str) -> None:
-        """Do nothing: they are not heard."""
 
     def statistics(self) -> LegStatistics:
         """Give what was recorded as `sent`."""

@@ -185,6 +185,19 @@ class _Parrot:
         return self._waiting.popleft() if self._waiting else SILENCE
 
 
+class _Echo:
+    """The echo contact's source."""
+
+    relays = False
+
+    def __init__(self) -> None:
+        self.push: Push | None = None
+
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
+        """Set where the echo goes."""
+        self.push = push
+
+
 class SimulatedContact:
     """The leg of a contact; it is its own source and sink.
 
@@ -195,8 +208,6 @@ class SimulatedContact:
     """
 
     kind = LegKind.SIMULATOR
-    relays = False
-    packets = None
 
     def __init__(
         self,
@@ -215,19 +226,19 @@ class SimulatedContact:
         if inbound and behaviour not in _ANSWERING:
             behaviour = Behaviour.ECHO
         self._behaviour = behaviour
+        self._echo = _Echo() if behaviour is Behaviour.ECHO else None
         self._voice = _voice(behaviour, speech)
         self._accepted = asyncio.Event()
         self._emit: Callable[[LegEvent], None] | None = None
         """Set while the contact is connected."""
-        self._push: Push | None = None
         self._traffic = Traffic()
         self.digits = ""
         """The last digits the contact was sent, at most `MAX_DIGITS`."""
 
     @property
     def source(self) -> Source:
-        """The contact itself."""
-        return self
+        """The contact itself, or its echo, which keeps the sender's timing."""
+        return self if self._echo is None else self._echo
 
     @property
     def sink(self) -> Sink:
@@ -235,22 +246,13 @@ class SimulatedContact:
         return self
 
     @property
-    def timed(self) -> bool:
-        """The echo keeps its sender's timing; all others speak by the clock."""
-        return self._behaviour is Behaviour.ECHO
-
-    @property
     def steady(self) -> bool:
-        """Only who must notice silence needs a frame every 20 ms."""
+        """Whether silence counts, so that a frame is needed every 20 ms."""
         return self._behaviour is Behaviour.REPEAT
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Set where the echo goes."""
-        self._push = push
-
     def pull(self) -> bytes | None:
-        """Give the next frame of what the contact says; None while it says nothing, or echoes."""
-        if self._emit is None or self.timed:
+        """Return the next frame of what the contact says; None while it is not connected."""
+        if self._emit is None:
             return None
         frame = self._voice.say()
         self._traffic.say(frame)
@@ -261,11 +263,11 @@ class SimulatedContact:
         if self._emit is None:
             return
         self._traffic.hear(frame.pcm)
-        if not self.timed:
+        if self._echo is None:
             self._voice.hear(frame.pcm)
-        elif self._push is not None:
+        elif self._echo.push is not None:
             self._traffic.say(frame.pcm)
-            self._push(frame, now)
+            self._echo.push(frame, now)
 
     async def run(self, emit: Callable[[LegEvent], None]) -> None:
         """Ring, talk, and leave; see `legs.base.Leg`."""
@@ -273,11 +275,10 @@ class SimulatedContact:
             reason = await self._live(emit)
         finally:
             self._emit = None
-            self._push = None
         emit(LegEnded(self.leg_id, reason))
 
     async def aclose(self) -> None:
-        """Do nothing: a contact that was never run holds nothing."""
+        """Return at once: nothing is held before `run`."""
 
     def answer(self) -> None:
         """Take the call of a contact that rings us; does nothing for one that we ring."""

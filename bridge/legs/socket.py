@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bridge.audio.frame import SILENCE, Frame, Push
+from bridge.audio.frame import SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
-from bridge.call.ends import Relay, Sink, Source
+from bridge.call.ends import Sink, Source
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import (
     EndReason,
@@ -148,10 +148,7 @@ class SocketLeg:
     """
 
     kind = LegKind.SOCKET
-    timed = False
-    relays = False
     steady = True
-    packets = None
 
     def __init__(  # noqa: PLR0913 - what a socket is made of
         self,
@@ -206,9 +203,6 @@ class SocketLeg:
     def buffered_seconds(self) -> float:
         """How much of the party's sound waits to be played."""
         return self._queue.buffered_seconds
-
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: the clock pulls."""
 
     def pull(self) -> bytes | None:
         """Give the party's next 20 ms; None while there is nothing."""
@@ -272,12 +266,6 @@ class SocketLeg:
         finally:
             await self.aclose()
         emit(LegEnded(self.leg_id, reason))
-
-    def answer(self) -> None:
-        """Do nothing: a socket never rings us."""
-
-    def send_digits(self, digits: str) -> None:
-        """Do nothing: sockets carry no digits."""
 
     async def aclose(self) -> None:
         """Say goodbye, which takes at most a second, and let go of the connection."""

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame, Push
+from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.paced import PacedQueue
-from bridge.call.ends import Relay, Sink, Source
+from bridge.call.ends import Sink, Source
 from bridge.call.events import LegConnected, LegEnded, LegEvent, Noted
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.media.outbound_queue import OutboundQueue, Waiting
@@ -46,7 +46,6 @@ class Ear:
     """The sink of one track."""
 
     steady = True
-    packets = None
 
     def __init__(self, push: Callable[[Channel, Frame, float], None], track: Channel) -> None:
         self._push = push
@@ -64,8 +63,6 @@ class StreamLeg:
     """One stream: its connection, its first track, and what the customer plays into the call."""
 
     kind = LegKind.STREAM
-    timed = False
-    relays = False
 
     def __init__(
         self, leg_id: LegId, facts: StreamFacts, url: str, *, http: LineHttp, losses: Losses
@@ -116,9 +113,6 @@ class StreamLeg:
         """Give the sink of a track."""
         return self._ears[track]
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: the clock asks what is said."""
-
     def pull(self) -> bytes | None:
         """Give the next frame of what the customer plays; None when there is nothing."""
         if not self._live:
@@ -146,15 +140,6 @@ class StreamLeg:
             self.over.set()
             emit(Noted(self.leg_id, "stream.ended", self._summary(over)))
         emit(LegEnded(self.leg_id, over.reason))
-
-    def answer(self) -> None:
-        """Do nothing: a stream does not ring."""
-
-    def send_digits(self, digits: str) -> None:
-        """Do nothing: the protocol has no digits."""
-
-    async def aclose(self) -> None:
-        """Do nothing: what was never run holds nothing."""
 
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the customer plays, `sent` the first track."""
@@ -280,8 +265,6 @@ class TrackLeg:
     """The second track of a stream; lives as long as the stream."""
 
     kind = LegKind.STREAM
-    timed = False
-    relays = False
 
     def __init__(self, leg_id: LegId, stream: StreamLeg, track: Channel) -> None:
         self.leg_id = leg_id
@@ -289,35 +272,18 @@ class TrackLeg:
         self._track = track
 
     @property
-    def source(self) -> Source:
-        """A source that says nothing."""
-        return self
+    def source(self) -> None:
+        """The stream's own leg says what the customer plays."""
 
     @property
     def sink(self) -> Sink:
         """The stream's ear for the track."""
         return self._stream.ear(self._track)
 
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Do nothing: nothing is said."""
-
-    def pull(self) -> bytes | None:
-        """Say nothing."""
-        return None
-
     async def run(self, emit: Callable[[LegEvent], None]) -> None:
         """Wait for the stream's end; see `legs.base.Leg`."""
         await self._stream.over.wait()
         emit(LegEnded(self.leg_id, EndReason.HANGUP))
-
-    def answer(self) -> None:
-        """Do nothing: a track does not ring."""
-
-    def send_digits(self, digits: str) -> None:
-        """Do nothing: the protocol has no digits."""
-
-    async def aclose(self) -> None:
-        """Do nothing: the connection is the stream's."""
 
     def statistics(self) -> LegStatistics:
         """Give the track's figures."""

@@ -120,9 +120,6 @@ class WebRtcLeg:
             self._emit = None
             await self._peer.aclose()
 
-    def answer(self) -> None:
-        """Do nothing: a browser never rings us."""
-
     def send_digits(self, digits: str) -> None:
         """Send DTMF as telephone-events; dropped when the peer takes none, or no more of them."""
         if self._peer.session.send_digits(digits):

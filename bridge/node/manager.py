@@ -25,7 +25,7 @@ from bridge.call.notices import CallEvent
 from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
 from bridge.errors import CallEnded, CallNotFound, LimitExceeded
-from bridge.legs.base import Leg, new_leg_id
+from bridge.legs.base import DialledLeg, Leg, new_leg_id
 from bridge.legs.dial import Dialer, DialOrder
 from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits, check_capacity, check_room
@@ -114,7 +114,7 @@ class Manager:
         self,
         line: LineName,
         number: str,
-        far: Leg,
+        far: DialledLeg,
         details: CallDetails | None = None,
     ) -> CallRunner:
         """Begin an inbound call.
@@ -170,7 +170,7 @@ class Manager:
         *,
         hears: Hears,
         heard: Heard,
-        lowers: float = 1.0,
+        ducking_gain: float = 1.0,
         owner: LegOwner | None = None,
         asked_for: bool = True,
     ) -> None:
@@ -182,7 +182,13 @@ class Manager:
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
         runner.add_leg(
-            leg, party, hears=hears, heard=heard, lowers=lowers, owner=owner, asked_for=asked_for
+            leg,
+            party,
+            hears=hears,
+            heard=heard,
+            ducking_gain=ducking_gain,
+            owner=owner,
+            asked_for=asked_for,
         )
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:

@@ -61,7 +61,7 @@ class Playbacks:
                 Party.SERVICE,
                 hears=Hears.NOBODY,
                 heard=heard,
-                lowers=attenuation(options.duck_decibels),
+                ducking_gain=attenuation(options.duck_decibels),
             )
         except BaseException:
             await leg.aclose()

@@ -23,7 +23,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.routing import Heard, Hears
-from bridge.legs.base import Leg
+from bridge.legs.base import Answerable, DigitSender, Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
 from bridge.node.clock import Clock
@@ -76,7 +76,7 @@ class CallRunner:
     ) -> None:
         self.facts = facts
         self.machine = machine
-        self.bus = Bus(pace_changed=self._follow_clock)
+        self.bus = Bus(cadence_changed=self._follow_clock)
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._observer = observer
@@ -86,7 +86,7 @@ class CallRunner:
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
-        self._pace = Cadence.NEVER
+        self._cadence = Cadence.NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._reported = machine.state
         self._arm()
@@ -132,7 +132,7 @@ class CallRunner:
         hears: Hears = Hears.OTHERS,
         heard: Heard = Heard.ALL,
         replaces: bool = False,
-        lowers: float = 1.0,
+        ducking_gain: float = 1.0,
         owner: LegOwner | None = None,
         asked_for: bool = True,
     ) -> None:
@@ -144,7 +144,7 @@ class CallRunner:
             hears: whom it hears; of no account for the far party.
             heard: who hears it.
             replaces: whether the other near legs leave once it is connected.
-            lowers: the gain of what is said to the far party beside it, while it speaks.
+            ducking_gain: applied to what else the far party hears while it speaks.
             owner: whose ticket made it; None when the line's key did.
             asked_for: whether somebody did; not of a recorder that the line starts by itself.
 
@@ -156,8 +156,8 @@ class CallRunner:
             leg.source,
             leg.sink,
             batched=leg.kind.traits.batched,
-            lowers=lowers,
-            lowered=party is not Party.FAR,
+            ducking_gain=ducking_gain,
+            duckable=party is not Party.FAR,
         )
         added = events.LegAdded(
             leg.leg_id, leg.kind, party, hears, heard, replaces, owner, asked_for
@@ -213,10 +213,12 @@ class CallRunner:
     def _perform(self, command: commands.Command) -> None:
         match command:
             case commands.AnswerLeg(leg_id):
-                if leg := self.leg(leg_id):
+                leg = self.leg(leg_id)
+                if leg is not None and isinstance(leg, Answerable):
                     leg.answer()
             case commands.SendDigits(leg_id, digits):
-                if leg := self.leg(leg_id):
+                leg = self.leg(leg_id)
+                if leg is not None and isinstance(leg, DigitSender):
                     leg.send_digits(digits)
             case commands.EndLeg(leg_id, reason):
                 self._end_leg(leg_id, reason)
@@ -270,8 +272,8 @@ class CallRunner:
 
     def _figures(self, running: _Running) -> LegFigures:
         leg = running.leg
-        road = self.bus.road(leg.leg_id)
-        return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics(), road)
+        path = self.bus.path(leg.leg_id)
+        return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics(), path)
 
     def _report(self, state: State) -> None:
         log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
@@ -322,12 +324,14 @@ class CallRunner:
         self.bus.catch_up(self._loop.time())
 
     def _follow_clock(self) -> None:
-        wanted = self.bus.pace
-        if wanted is self._pace:
+        wanted = self.bus.cadence
+        if wanted is self._cadence:
             return
-        if self._pace is not Cadence.NEVER:
-            self._clock.leave(self.bus.catch_up if self._pace is Cadence.BATCHED else self.bus.tick)
-        self._pace = wanted
+        if self._cadence is not Cadence.NEVER:
+            self._clock.leave(
+                self.bus.catch_up if self._cadence is Cadence.BATCHED else self.bus.tick
+            )
+        self._cadence = wanted
         if wanted is Cadence.BATCHED:
             self._clock.join(self.bus.catch_up, seldom=True)
         elif wanted is Cadence.EVERY_FRAME:

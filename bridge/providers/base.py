@@ -5,7 +5,7 @@ from typing import Protocol
 
 from bridge.call.model import CallDetails, CallFacts, LegId, LineName
 from bridge.errors import InvalidState
-from bridge.legs.base import Leg
+from bridge.legs.base import DialledLeg
 from bridge.legs.dial import Dialer, DialOrder
 
 
@@ -33,7 +33,7 @@ class CallReceiver(Protocol):
         self,
         line: LineName,
         number: str,
-        far: Leg,
+        far: DialledLeg,
         details: CallDetails | None = None,
     ) -> Received:
         """Take a call; raises `LimitExceeded`, and leaves freeing the leg to the caller."""
@@ -50,7 +50,9 @@ class Providers:
         """Add one that is made later than those who dial."""
         self._providers.append(provider)
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+    async def dial(
+        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
+    ) -> DialledLeg:
         """Let the line's provider dial.
 
         Raises:

@@ -12,7 +12,7 @@ from bridge.audio.frame import Push
 from bridge.audio.opus import EncoderSettings, Opus
 from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.silence import SilencePackets
-from bridge.call.ends import PacketSink, Relay
+from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.receiver import RtpReceiver
@@ -29,7 +29,6 @@ Take: TypeAlias = Callable[[OpusPacket, float], bool]
 class RtpSession:
     """Sends to and receives from one peer; a source and a sink of the bus."""
 
-    timed = True
     steady = False
 
     __slots__ = (
@@ -128,11 +127,6 @@ class RtpSession:
         self._reports.forget()
 
     @property
-    def packets(self) -> PacketSink | None:
-        """The session itself, unless packets may not pass undecoded."""
-        return self if self.relays else None
-
-    @property
     def loss_ratio(self) -> float:
         """The share of our packets that the peer last reported lost, 0 to 1."""
         return self._reports.remote_loss_ratio
@@ -140,10 +134,6 @@ class RtpSession:
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         """Set where frames and undecoded packets go, within `receive_rtp` and `pulse`."""
         self._incoming.attach(push, relay)
-
-    def pull(self) -> bytes | None:
-        """Give nothing: frames come by themselves."""
-        return None
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Take an unprotected RTCP packet; one that makes no sense is counted and dropped."""

@@ -11,7 +11,7 @@ def test_a_sink_that_hears_one_timed_source_is_served_in_the_same_call():
     bus.route(all_hear_all(FAR, ANN), 0.0)
     frame = ann.speak(100)
     assert far.heard == [frame]
-    assert bus.pace is Cadence.NEVER
+    assert bus.cadence is Cadence.NEVER
 
 
 def test_nobody_hears_a_leg_that_is_not_routed():
@@ -26,7 +26,7 @@ def test_an_untimed_source_is_pulled_by_the_clock():
     far, ann = Voice(timed=False, says=pcm(7)), Voice()
     bus = bus_of(far=far, ann=ann)
     bus.route(all_hear_all(FAR, ANN), 0.0)
-    assert bus.pace is Cadence.EVERY_FRAME
+    assert bus.cadence is Cadence.EVERY_FRAME
     bus.tick(0.0)
     bus.tick(0.02)
     assert [frame.pcm for frame in ann.heard] == [pcm(7), pcm(7)]
@@ -68,7 +68,7 @@ def test_mixing_one_sink_leaves_the_direct_road_of_another():
     bus.route({FAR: frozenset({ANN, BOB}), ANN: frozenset({FAR}), BOB: frozenset()}, 0.0)
     frame = far.speak(5)
     assert ann.heard == [frame]
-    assert bus.pace is Cadence.EVERY_FRAME
+    assert bus.cadence is Cadence.EVERY_FRAME
 
 
 def test_a_leg_that_leaves_is_heard_no_more_and_the_clock_stops():
@@ -79,7 +79,7 @@ def test_a_leg_that_leaves_is_heard_no_more_and_the_clock_stops():
     bob.speak(9)
     frame = ann.speak(100)
     assert far.heard == [frame]
-    assert bus.pace is Cadence.NEVER
+    assert bus.cadence is Cadence.NEVER
 
 
 def test_each_turn_on_the_clock_is_a_timeline_of_its_own():
@@ -94,12 +94,12 @@ def test_each_turn_on_the_clock_is_a_timeline_of_its_own():
 
 def test_a_leg_may_leave_while_it_is_being_served():
     far, ann = Voice(timed=False, says=pcm(1)), Voice()
+    ann.push = lambda frame, now: bus.leave(ANN, 0.0)  # type: ignore[method-assign]
     bus = bus_of(far=far, ann=ann)
     bus.route(all_hear_all(FAR, ANN), 0.0)
-    ann.push = lambda frame, now: bus.leave(ANN, 0.0)  # type: ignore[method-assign]
     bus.tick(0.0)
     bus.tick(0.02)
-    assert bus.pace is Cadence.NEVER
+    assert bus.cadence is Cadence.NEVER
 
 
 def test_what_a_full_buffer_dropped_is_still_told_when_its_leg_has_left():

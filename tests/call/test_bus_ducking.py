@@ -16,15 +16,15 @@ class Stage:
 
     def __init__(self, *, timed=False, relays=False):
         self.paces = 0
-        self.bus = Bus(pace_changed=self._count)
+        self.bus = Bus(cadence_changed=self._count)
         self.far = Voice(relays=relays)
         self.ann = Voice(timed=timed, relays=relays, says=None if timed else pcm(8000))
         self.jingle = Voice(timed=False, says=pcm(100))
         self.tape = Voice(steady=True)
-        self.bus.join(FAR, self.far, self.far, lowered=False)
-        self.bus.join(ANN, self.ann, self.ann)
-        self.bus.join(TAPE, self.tape, self.tape, batched=True)
-        self.bus.join(JINGLE, self.jingle, Voice(), lowers=0.25)
+        self.bus.join(FAR, self.far.source, self.far, duckable=False)
+        self.bus.join(ANN, self.ann.source, self.ann)
+        self.bus.join(TAPE, self.tape.source, self.tape, batched=True)
+        self.bus.join(JINGLE, self.jingle.source, Voice(), ducking_gain=0.25)
         self.now = 0.0
 
     def _count(self):
@@ -98,7 +98,9 @@ def test_a_recorder_of_what_the_far_party_is_sent_hears_the_same(stage):
 
 
 def test_the_far_partys_own_voice_is_never_lowered(stage):
-    stage.far.timed, stage.far.says = False, pcm(500)
+    stage.bus.leave(FAR, stage.now)
+    far = Voice(timed=False, says=pcm(500))
+    stage.bus.join(FAR, far.source, stage.far, duckable=False)
     stage.route(tape=(ANN, JINGLE, FAR))
     stage.tick(FALL_FRAMES)
     assert last(stage.tape) == 2000 + 100 + 500
@@ -106,7 +108,7 @@ def test_the_far_partys_own_voice_is_never_lowered(stage):
 
 def test_two_such_sources_do_not_lower_each_other_and_the_lower_gain_counts(stage):
     other = LegId("other")
-    stage.bus.join(other, Voice(timed=False, says=pcm(30)), Voice(), lowers=0.5)
+    stage.bus.join(other, Voice(timed=False, says=pcm(30)).source, Voice(), ducking_gain=0.5)
     stage.route((ANN, JINGLE, other))
     stage.tick(FALL_FRAMES)
     assert last(stage.far) == 2000 + 100 + 30
@@ -118,10 +120,10 @@ def test_a_sink_leaves_the_clock_once_voices_are_back():
     stage.route()
     stage.tick(20)
     stage.bus.leave(JINGLE, stage.now)
-    assert stage.bus.road(FAR) is DeliveryPath.CLOCK
+    assert stage.bus.path(FAR) is DeliveryPath.CLOCK
     stage.tick(RISE_FRAMES)
-    assert stage.bus.road(FAR) is DeliveryPath.PCM
-    assert stage.bus.pace is Cadence.NEVER
+    assert stage.bus.path(FAR) is DeliveryPath.PCM
+    assert stage.bus.cadence is Cadence.NEVER
     assert stage.paces == 1
 
 
@@ -133,7 +135,7 @@ def test_packets_are_relayed_again_after_that():
     stage.tick(RISE_FRAMES)
     stage.now += 20.0
     stage.ann.speak(8000, stage.now)
-    assert stage.bus.road(FAR) is DeliveryPath.RELAY
+    assert stage.bus.path(FAR) is DeliveryPath.RELAY
 
 
 def test_a_recorder_is_served_seldom_again_after_that():
@@ -141,9 +143,9 @@ def test_a_recorder_is_served_seldom_again_after_that():
     stage.route(tape=(ANN, JINGLE))
     stage.tick(20)
     stage.bus.leave(JINGLE, stage.now)
-    assert stage.bus.pace is Cadence.EVERY_FRAME  # not seldom, for now
+    assert stage.bus.cadence is Cadence.EVERY_FRAME  # not seldom, for now
     stage.tick(RISE_FRAMES)
-    assert stage.bus.pace is Cadence.BATCHED
+    assert stage.bus.cadence is Cadence.BATCHED
 
 
 def test_a_sink_that_hears_nobody_any_more_is_off_the_clock_at_once():
@@ -152,5 +154,5 @@ def test_a_sink_that_hears_nobody_any_more_is_off_the_clock_at_once():
     stage.route()
     stage.tick(20)
     stage.route(())
-    assert stage.bus.road(FAR) is None
-    assert stage.bus.pace is Cadence.NEVER
+    assert stage.bus.path(FAR) is None
+    assert stage.bus.cadence is Cadence.NEVER

@@ -1,6 +1,7 @@
 """The bus: whose packets pass undecoded, and when frames are needed after all."""
 
-from bridge.call.bus import PAUSE_SECONDS, RETURN_SECONDS, Bus
+from bridge.call.bus import Bus
+from bridge.call.bus_party import PAUSE_SECONDS, RETURN_SECONDS
 from bridge.call.model import Cadence, DeliveryPath, LegId
 from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
 
@@ -19,8 +20,8 @@ def test_packets_pass_undecoded_between_two_who_can():
     frame = ann.speak(100)
     assert [packet.payload for packet in far.taken] == [frame.pcm]
     assert ann.to is None
-    assert bus.road(FAR) is bus.road(ANN) is DeliveryPath.RELAY
-    assert bus.pace is Cadence.NEVER
+    assert bus.path(FAR) is bus.path(ANN) is DeliveryPath.RELAY
+    assert bus.cadence is Cadence.NEVER
 
 
 def test_a_sink_that_cannot_take_packets_is_given_frames():
@@ -30,7 +31,7 @@ def test_a_sink_that_cannot_take_packets_is_given_frames():
     frame = far.speak(100)
     assert ann.heard == [frame]
     assert (far.relay, ann.relay) == (None, None)
-    assert bus.road(ANN) is DeliveryPath.PCM
+    assert bus.path(ANN) is DeliveryPath.PCM
 
 
 def test_who_only_listens_by_the_clock_gets_a_decoded_copy():
@@ -42,7 +43,7 @@ def test_who_only_listens_by_the_clock_gets_a_decoded_copy():
     assert far.heard == []
     bus.tick(0.01)
     assert bob.heard[0].pcm == frame.pcm
-    assert (bus.road(FAR), bus.road(BOB)) == (DeliveryPath.RELAY, DeliveryPath.CLOCK)
+    assert (bus.path(FAR), bus.path(BOB)) == (DeliveryPath.RELAY, DeliveryPath.CLOCK)
 
 
 def test_a_second_source_moves_a_sink_to_the_clock():
@@ -52,7 +53,7 @@ def test_a_second_source_moves_a_sink_to_the_clock():
     assert far.taken == []
     bus.tick(1.01)
     assert len(far.heard) == 1
-    assert bus.road(FAR) is DeliveryPath.CLOCK
+    assert bus.path(FAR) is DeliveryPath.CLOCK
 
 
 def test_a_packet_that_does_not_fit_is_given_as_a_frame():
@@ -60,7 +61,7 @@ def test_a_packet_that_does_not_fit_is_given_as_a_frame():
     far.fits = False
     frame = ann.speak(100)
     assert far.heard == [frame]
-    assert bus.road(FAR) is DeliveryPath.PCM
+    assert bus.path(FAR) is DeliveryPath.PCM
 
 
 def test_a_sink_that_refused_a_packet_is_asked_again_five_seconds_later():
@@ -81,7 +82,7 @@ def test_a_sink_that_refuses_again_goes_on_with_frames():
     ann.speak(100, 1.0)
     frame = ann.speak(100, 7.0)
     assert far.heard[-1] == frame
-    assert bus.road(FAR) is DeliveryPath.PCM
+    assert bus.path(FAR) is DeliveryPath.PCM
 
 
 def test_one_sink_that_refuses_does_not_disturb_another():
@@ -133,14 +134,14 @@ def test_a_route_that_changes_nothing_for_a_sink_leaves_it_on_its_road():
     bus.route(all_hear_all(FAR, ANN), 1.5)
     far.fits = True
     ann.speak(100, 2.0)
-    assert (len(far.heard), bus.road(ANN)) == (2, DeliveryPath.RELAY)
+    assert (len(far.heard), bus.path(ANN)) == (2, DeliveryPath.RELAY)
 
 
 def test_a_muted_source_needs_no_frames_and_is_relayed_again_at_once():
     bus, far, ann = relaying()
     bus.route({ANN: frozenset({FAR})}, 1.0)
     ann.speak(100, 1.0)
-    assert (ann.relay, bus.road(FAR)) == (None, None)
+    assert (ann.relay, bus.path(FAR)) == (None, None)
     bus.route(all_hear_all(FAR, ANN), 2.0)
     ann.speak(100, 2.0)
     assert len(far.taken) == 1

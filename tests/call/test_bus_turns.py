@@ -48,7 +48,7 @@ def call(jitter: float, phase: float) -> Listener:
             bus.route({FAR: frozenset({ANN})}, now)
         elif what == "frame" and ann.to is not None:
             ann.to(Frame(SAID[number].tobytes(), number * FRAME_SAMPLES, "ann"), now)
-        elif what == "tick" and bus.pace is Cadence.EVERY_FRAME:
+        elif what == "tick" and bus.cadence is Cadence.EVERY_FRAME:
             bus.tick(now)
     return far
 

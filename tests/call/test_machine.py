@@ -183,6 +183,8 @@ def test_digits_for_a_gateway_are_refused():
     with pytest.raises(Unsupported, match="gateway"):
         machine.handle(events.DigitsRequested("12"), 2)
     assert machine.state is State.CONNECTING
+    join(machine, ANN)
+    assert machine.handle(events.DigitReceived(ANN, "1"), 2) == []
 
 
 @pytest.mark.parametrize(

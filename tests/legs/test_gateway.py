@@ -273,9 +273,3 @@ async def test_a_leg_that_never_ran_hangs_up_once():
     await life.leg.aclose()
     await life.leg.aclose()
     assert life.engine.asked == [("hangup", "CA1")]
-
-
-async def test_digits_change_nothing():
-    async with Life() as life:
-        life.leg.send_digits("12#")
-        assert life.events == [LegConnected(LEG)]

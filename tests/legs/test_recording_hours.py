@@ -21,10 +21,8 @@ HOUR = 3600
 class Talker:
     """Sends a frame every 20 ms of its own time; every 20 s of true time one is loud."""
 
-    timed = True
     relays = False
     steady = False
-    packets = None
 
     def __init__(self, *, drift, jitter, loss, seed, began=0.0):
         self._chance = random.Random(seed)
@@ -36,9 +34,6 @@ class Talker:
 
     def attach(self, push, relay=None):
         self._to = push
-
-    def pull(self):
-        return None
 
     def push(self, frame, now):
         pass
@@ -60,9 +55,6 @@ class Talker:
 class Track:
     """A recorder without its file: notes where loud frames lie."""
 
-    timed = False
-    relays = False
-    packets = None
     steady = True
 
     def __init__(self):
@@ -71,12 +63,6 @@ class Track:
         self._taken = 0
         self.last = np.zeros(0, np.int16)
         """What was written last."""
-
-    def attach(self, push, relay=None):
-        pass
-
-    def pull(self):
-        return None
 
     def push(self, frame, now):
         self.tape.push(frame.pcm, now)
@@ -115,7 +101,7 @@ class Hour:
         for leg_id, talker in self.talkers.items():
             self.bus.join(leg_id, talker, talker)
         for kind, track in self.tracks.items():
-            self.bus.join(LegId(kind), track, track, batched=patient)
+            self.bus.join(LegId(kind), None, track, batched=patient)
         self.route()
 
     def route(self, *, muted=False):

@@ -7,6 +7,7 @@ import pytest
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.wav import parse_wav
+from bridge.call.ends import TimedSource
 from bridge.call.events import (
     DigitReceived,
     LegAnswered,
@@ -182,7 +183,7 @@ async def test_who_takes_no_calls_echoes_when_it_rings_us_itself(number):
         leg.answer()
         await life.settle()
         assert life.events == [LegConnected(LEG)]
-        assert leg.timed
+        assert isinstance(leg.source, TimedSource)
 
 
 async def test_answering_a_contact_that_we_ring_does_nothing():
@@ -202,8 +203,7 @@ async def test_the_echo_gives_each_frame_back_in_the_same_call():
         leg.sink.push(sent, 12.5)
         assert heard == [(sent, 12.5)]
         assert heard[0][0] is sent
-        assert leg.pull() is None
-        assert (leg.timed, leg.steady) == (True, False)
+        assert not leg.sink.steady
 
 
 async def test_the_echo_that_nobody_hears_takes_frames_all_the_same():
@@ -220,6 +220,7 @@ async def test_a_contact_that_still_rings_hears_and_says_nothing():
     leg = SimulatedContact(LEG, ECHO, inbound=False, ring_seconds=30, speech=RECORDING)
     heard = []
     async with Life(leg):
+        assert isinstance(leg.source, TimedSource)
         leg.source.attach(lambda frame, now: heard.append(frame))
         leg.sink.push(frame(RECORDING[:FRAME_BYTES]), 0.0)
         assert heard == []
@@ -242,7 +243,8 @@ async def test_the_talker_says_its_recording_again_and_again_with_a_pause():
         assert b"".join(said[:5]) == RECORDING
         assert said[5:80] == [SILENCE] * 75
         assert said[80:] == said[:80]
-        assert (leg.timed, leg.steady) == (False, False)
+        assert leg.source is leg
+        assert not leg.sink.steady
 
 
 @pytest.mark.parametrize("number", [SILENT, HANG_UP])
@@ -274,7 +276,8 @@ async def test_the_parrot_repeats_a_phrase_after_its_silence():
         pause = (first + len(phrase) - 1 - loud[-1]) * 0.02
         assert 0.68 <= pause <= 0.9  # the phrase begins with a little of what was before it
         assert said[first : first + loud[-1] - loud[0] + 1] == phrase[loud[0] : loud[-1] + 1]
-        assert (leg.timed, leg.steady) == (False, True)
+        assert leg.source is leg
+        assert leg.sink.steady
 
 
 async def test_the_parrot_says_each_phrase_once_and_in_order():

@@ -236,7 +236,7 @@ async def test_a_second_track_lives_as_long_as_its_stream():
         await until(lambda: customer.of("media"))
         assert customer.of("media")[0]["media"]["track"] == "outbound"
         assert track.statistics().sent.packets == 1
-        assert track.pull() is None
+        assert track.source is None
         await customer.close()
         await task
         assert events == [LegEnded(LegId("track"), EndReason.HANGUP)]

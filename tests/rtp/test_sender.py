@@ -8,7 +8,8 @@ import pytest
 from bridge.audio.encoder_level import NORMAL
 from bridge.audio.frame import Frame
 from bridge.audio.opus import Application, Decoder, EncoderSettings
-from bridge.call.bus import PAUSE_SECONDS, RETURN_SECONDS, Bus
+from bridge.call.bus import Bus
+from bridge.call.bus_party import PAUSE_SECONDS, RETURN_SECONDS
 from bridge.call.model import DeliveryPath, LegId
 from bridge.rtp.session import StreamStart
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
@@ -34,16 +35,10 @@ SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)
 class Tap:
     """Somebody who only listens, by the clock."""
 
-    timed = False
     steady = True
-    relays = False
-    packets = None
 
     def __init__(self):
         self.heard = []
-
-    def attach(self, push, relay=None):
-        pass
 
     def pull(self):
         return None
@@ -107,7 +102,7 @@ def test_packets_pass_as_they_are_under_our_own_numbers():
     assert pair.numbers() == list(range(20))
     assert pair.times() == list(range(20))
     assert [packet.marker for packet in pair.sent] == [True] + [False] * 19
-    assert pair.bus.road(BOB) is DeliveryPath.RELAY
+    assert pair.bus.path(BOB) is DeliveryPath.RELAY
 
 
 def test_what_was_lost_before_us_is_seen_to_be_lost_behind_us():
@@ -211,7 +206,7 @@ def test_losses_are_counted_while_packets_are_passed_on():
 def test_a_peer_that_takes_only_short_packets_is_sent_frames():
     pair = Pair(dataclasses.replace(AUDIO, maxptime=10))
     pair.say(*range(5))
-    assert pair.bus.road(BOB) is DeliveryPath.PCM
+    assert pair.bus.path(BOB) is DeliveryPath.PCM
     assert pair.numbers() == pair.times() == [0, 1, 2, 3, 4]
     assert pair.sent[1].payload != PAYLOADS[1]
 
@@ -219,7 +214,7 @@ def test_a_peer_that_takes_only_short_packets_is_sent_frames():
 def test_a_peer_that_takes_fewer_bits_is_sent_frames():
     pair = Pair(dataclasses.replace(AUDIO, opus_parameters={"maxaveragebitrate": "20000"}))
     pair.say(*range(5))
-    assert pair.bus.road(BOB) is DeliveryPath.PCM
+    assert pair.bus.path(BOB) is DeliveryPath.PCM
     assert len(pair.sent) == 5
 
 
@@ -232,7 +227,7 @@ def test_a_peer_that_does_not_listen_is_sent_nothing():
 def test_relay_can_be_turned_off():
     pair = Pair(relays=False)
     pair.say(*range(5))
-    assert pair.bus.road(BOB) is DeliveryPath.PCM
+    assert pair.bus.path(BOB) is DeliveryPath.PCM
     assert pair.bob.sent.relayed_packets == 0
     assert len(pair.sent) == 5
 
@@ -273,7 +268,7 @@ def test_some_seconds_after_frames_were_needed_packets_are_passed_on_again():
     roads = []
     for number in range(1, 400):
         pair.say(number)
-        roads.append(pair.bus.road(BOB))
+        roads.append(pair.bus.path(BOB))
     back = round((0.01 + RETURN_SECONDS + PAUSE_SECONDS) / 0.02)
     assert roads[: back - 1] == [DeliveryPath.PCM] * (back - 1)
     assert set(roads[back:]) == {DeliveryPath.RELAY}

@@ -12,10 +12,8 @@ from bridge.call.model import LegId, LegKind, LegStatistics, SentAudio
 class FakeLeg:
     """Implements `bridge.legs.base.Leg`; is its own source and sink."""
 
-    timed = True
     steady = False
     relays = False
-    packets = None
 
     def __init__(self, name: str, kind: LegKind = LegKind.SIMULATOR) -> None:
         self.leg_id = LegId(name)
@@ -68,9 +66,6 @@ class FakeLeg:
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         self.to = push
-
-    def pull(self) -> bytes | None:
-        return None
 
     def push(self, frame: Frame, now: float) -> None:
         self.heard.append(frame)

@@ -5,10 +5,20 @@ import numpy as np
 from bridge.audio.frame import FRAME_SAMPLES, Frame, Push
 from bridge.audio.opus_packet import OpusPacket
 from bridge.call.bus import Bus
-from bridge.call.ends import PacketSink, Relay
+from bridge.call.ends import Relay, Source
 from bridge.call.model import LegId
 
 FAR, ANN, BOB = LegId("far"), LegId("ann"), LegId("bob")
+
+
+class Pulled:
+    """The source of a voice that the clock pulls."""
+
+    def __init__(self, voice: "Voice"):
+        self._voice = voice
+
+    def pull(self) -> bytes | None:
+        return self._voice.says
 
 
 class Voice:
@@ -35,8 +45,8 @@ class Voice:
         self._pts = 0
 
     @property
-    def packets(self) -> PacketSink | None:
-        return self if self.relays else None
+    def source(self) -> Source:
+        return self if self.timed else Pulled(self)
 
     def take(self, packet: OpusPacket, now: float) -> bool:
         if self.fits:
@@ -46,9 +56,6 @@ class Voice:
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         self.to = push
         self.relay = relay
-
-    def pull(self) -> bytes | None:
-        return self.says
 
     def push(self, frame: Frame, now: float) -> None:
         self.heard.append(frame)
@@ -71,7 +78,7 @@ def pcm(level: int) -> bytes:
 def bus_of(**voices: Voice) -> Bus:
     bus = Bus()
     for name, voice in voices.items():
-        bus.join(LegId(name), voice, voice)
+        bus.join(LegId(name), voice.source, voice)
     return bus
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.call.model import LegId, LineName
 from bridge.errors import BridgeError, WhatsAppRefused
-from bridge.legs.base import Leg
+from bridge.legs.base import DialledLeg
 from bridge.legs.cloud import CloudLeg
 from bridge.legs.dial import DialOrder
 from bridge.net.graph import mask
@@ -58,7 +58,9 @@ class Dials:
         self._asked: list[_Dial] = []
         """Those that Meta has not answered yet."""
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+    async def dial(
+        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
+    ) -> DialledLeg:
         """Ring a number; comes back once Meta has taken the call (`legs.dial.Dialer`).
 
         Raises:

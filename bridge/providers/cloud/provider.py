@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from bridge.call.model import LegId, LineName
 from bridge.errors import InvalidState
-from bridge.legs.base import Leg
+from bridge.legs.base import DialledLeg
 from bridge.legs.dial import DialOrder
 from bridge.net.cloud_store import CloudStore, Reply
 from bridge.net.graph import mask
@@ -66,7 +66,9 @@ class CloudProvider:
         """Whether the line's provider is `cloud`."""
         return line in self.lines
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+    async def dial(
+        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
+    ) -> DialledLeg:
         """Ring a number; comes back once Meta has taken the call (`legs.dial.Dialer`).
 
         Raises:

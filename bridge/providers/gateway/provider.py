@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bridge.call.model import CallDetails, LegId, LineName, Parties
 from bridge.errors import BridgeError, InvalidState
-from bridge.legs.base import Leg, new_leg_id
+from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.dial import DialOrder
 from bridge.legs.gateway import GatewayLeg, RetryPolicy
 from bridge.net.cloud_store import CloudStore
@@ -53,7 +53,9 @@ class GatewayProvider:
         """Whether the line's provider is a gateway engine."""
         return line in self._engines
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+    async def dial(
+        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
+    ) -> DialledLeg:
         """Let the line's engine ring the number (`legs.dial.Dialer`).
 
         Raises:

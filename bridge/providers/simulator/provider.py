@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bridge.call.model import LegId, LineName
 from bridge.errors import Unreachable
-from bridge.legs.base import Leg
+from bridge.legs.base import DialledLeg
 from bridge.legs.dial import DialOrder
 from bridge.legs.simulator import CONTACTS, SimulatedContact, refuse
 
@@ -24,7 +24,9 @@ class SimulatorProvider:
         """Whether the line's provider is the simulator."""
         return line in self._lines
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> Leg:
+    async def dial(
+        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
+    ) -> DialledLeg:
         """Give a leg that rings the number (`node.manager.Dialer`).
 
         Raises:
@@ -35,11 +37,11 @@ class SimulatorProvider:
             raise Unreachable(f"the number cannot be reached{known}")
         return self._contact(number, leg_id, inbound=False)
 
-    def ring(self, number: str, leg_id: LegId) -> Leg:
+    def ring(self, number: str, leg_id: LegId) -> DialledLeg:
         """Give the leg of a contact that rings us."""
         return self._contact(number, leg_id, inbound=True)
 
-    def _contact(self, number: str, leg_id: LegId, *, inbound: bool) -> Leg:
+    def _contact(self, number: str, leg_id: LegId, *, inbound: bool) -> DialledLeg:
         return SimulatedContact(
             leg_id,
             number,

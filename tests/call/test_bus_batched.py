@@ -26,9 +26,9 @@ class Recorder(Voice):
 def recorded(**more):
     far, ann, tape = Voice(**more), Voice(**more), Recorder()
     bus = Bus()
-    bus.join(FAR, far, far)
-    bus.join(ANN, ann, ann)
-    bus.join(TAPE, tape, tape, batched=True)
+    bus.join(FAR, far.source, far)
+    bus.join(ANN, ann.source, ann)
+    bus.join(TAPE, tape.source, tape, batched=True)
     bus.route(rows(), 0.0)
     return bus, far, ann, tape
 
@@ -49,8 +49,8 @@ def talk(bus, far, ann, begin, end, *, catch_up):
 
 def test_a_bus_of_packets_and_one_who_can_wait_is_served_seldom():
     bus, far, ann, tape = recorded(relays=True)
-    assert bus.pace is Cadence.BATCHED
-    assert bus.road(FAR) is bus.road(ANN) is DeliveryPath.RELAY
+    assert bus.cadence is Cadence.BATCHED
+    assert bus.path(FAR) is bus.path(ANN) is DeliveryPath.RELAY
     talk(bus, far, ann, 0, 50, catch_up=50)
     assert len(far.taken) == 50
     assert len(tape.heard) == 49
@@ -77,7 +77,7 @@ def test_who_waits_hears_the_same_however_seldom_it_is_served():
 
 def test_silence_is_recorded_while_nobody_is_there():
     tape, bus = Recorder(), Bus()
-    bus.join(TAPE, tape, tape, batched=True)
+    bus.join(TAPE, tape.source, tape, batched=True)
     bus.route({TAPE: frozenset()}, 0.0)
     bus.catch_up(0.205)
     assert [frame.pcm for frame in tape.heard] == [SILENCE] * 10
@@ -87,9 +87,9 @@ def test_one_who_cannot_wait_lets_all_be_served_in_time():
     bus, far, ann, tape = recorded()
     talk(bus, far, ann, 0, 20, catch_up=10)
     radio = Voice(timed=False, says=pcm(3))
-    bus.join(RADIO, radio, radio)
+    bus.join(RADIO, radio.source, radio)
     bus.route(rows(**{FAR: frozenset({ANN, RADIO})}), 0.4)
-    assert bus.pace is Cadence.EVERY_FRAME
+    assert bus.cadence is Cadence.EVERY_FRAME
     before = len(tape.heard)
     for number in range(20, 40):
         far.speak(100, number * FRAME_SECONDS)
@@ -102,9 +102,9 @@ def test_one_who_cannot_wait_lets_all_be_served_in_time():
 def test_an_untimed_source_is_recorded_in_time():
     bus, _, _, tape = recorded()
     radio = Voice(timed=False, says=pcm(3))
-    bus.join(RADIO, radio, radio)
+    bus.join(RADIO, radio.source, radio)
     bus.route(rows(**{TAPE: frozenset({RADIO})}), 0.4)
-    assert bus.pace is Cadence.EVERY_FRAME
+    assert bus.cadence is Cadence.EVERY_FRAME
     bus.tick(0.42)
     assert tape.heard[-1].pcm == pcm(3)
 
@@ -115,7 +115,7 @@ def test_nothing_is_lost_when_the_one_who_waits_leaves():
     assert tape.heard == []
     bus.leave(TAPE, 0.995)
     assert len(tape.heard) == 49
-    assert bus.pace is Cadence.NEVER
+    assert bus.cadence is Cadence.NEVER
 
 
 def test_nothing_is_lost_when_who_was_heard_leaves():
@@ -127,18 +127,17 @@ def test_nothing_is_lost_when_who_was_heard_leaves():
 
 def test_no_frame_comes_twice_or_goes_missing_between_seldom_and_every_frame():
     bus, far, _, tape = recorded()
-    radio = Voice(timed=False)
-    bus.join(RADIO, radio, radio)
+    radio = Voice(timed=False, steady=True)
+    bus.join(RADIO, radio.source, radio)
     plain = {TAPE: frozenset({FAR})}
     mixed = plain | {RADIO: frozenset({FAR})}
-    radio.steady = True
     bus.route(plain, 0.0)
     for number in range(200):
         now = number * FRAME_SECONDS
         if number % 50 == 0:
             bus.route(mixed if number % 100 else plain, now)
         far.speak(1000 + number, now + 0.001)
-        bus.tick(now + 0.01) if bus.pace is Cadence.EVERY_FRAME else bus.catch_up(now + 0.01)
+        bus.tick(now + 0.01) if bus.cadence is Cadence.EVERY_FRAME else bus.catch_up(now + 0.01)
     levels = [int.from_bytes(frame.pcm[:2], "little") for frame in tape.heard]
     spoken = [level for level in levels if level >= 1000]
     assert len(set(spoken)) >= 195
