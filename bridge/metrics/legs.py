@@ -7,6 +7,7 @@ was measured here and what the far end reported are separate metrics.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -177,9 +178,10 @@ class _Families:
 
 
 class _Kind:
-    """The metrics of one kind of leg, with every label already looked up."""
+    """The metrics of one kind of leg, each label looked up once."""
 
     def __init__(self, families: _Families, kind: str) -> None:
+        self._families, self._kind = families, kind
         self.alive = families.alive.labels(kind)
         self._silent = families.silent.labels(kind)
         self._stalled = families.stalled.labels(kind)
@@ -200,7 +202,12 @@ class _Kind:
             "relayed_packets": families.relayed.labels(kind),
             "remote_lost": families.remote_lost.labels(kind),
         }
-        self._histograms = {
+
+    @cached_property
+    def _histograms(self) -> dict[str, Histogram]:
+        """By field of `Sample`; made for the first leg, as their thousand series cost memory."""
+        families, kind = self._families, self._kind
+        return {
             "loss": families.loss.labels(kind),
             "jitter": families.jitter.labels(kind),
             "round_trip": families.round_trip.labels(kind),

@@ -10,6 +10,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.api.scrape import merge
+from bridge.call.model import LegKind
+from bridge.call.timeline import Sample
 from bridge.metrics.node import UNMATCHED
 from bridge.metrics.registry import Metrics
 
@@ -30,11 +32,12 @@ UNUSED = {
 
 
 def known():
-    """Labels by the name of every series of a bridge that has served a request."""
+    """Labels by the name of every series of a bridge that has served a request and carried a call."""
     metrics = Metrics(version="0")
     metrics.http_request("GET", UNMATCHED, 404, 0.001)
     metrics.setup_stage("total", 0.1)
     metrics.set_media_ports(used=0, free=1)
+    metrics.observe_quality(LegKind.WEBRTC, Sample())
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(merge({0: metrics.render()[0]}).decode()):
         for sample in family.samples:
