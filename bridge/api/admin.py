@@ -10,9 +10,10 @@ from bridge.api import render
 from bridge.api.body import PHONE_NUMBER, read_body
 from bridge.api.services import SERVICES
 from bridge.call.model import LineName
-from bridge.call.notices import CallEvent
 from bridge.errors import InvalidRequest
 from bridge.node.line_book import KnownLine, StoredKey
+from bridge.node.publisher import new_event
+from bridge.wire.call_event import EventType
 from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ async def create(request: web.Request) -> web.Response:
                 "numbers: expected digits, a + before them or not", field="numbers"
             )
     line, key = await request.app[SERVICES].line_book.create(body.text("name"), numbers)
-    _note(request, admin, line.name, "created", {"keyId": line.keys[0].key_id})
+    _note(request, admin, line.name, EventType.LINE_CREATED, {"keyId": line.keys[0].key_id})
     return render.success({**_shown(line), "key": key})
 
 
@@ -57,7 +58,7 @@ async def remove(request: web.Request) -> web.Response:
     admin = request.app[SERVICES].keys.check_admin(request)
     name = _named(request)
     await request.app[SERVICES].line_book.remove(name)
-    _note(request, admin, LineName(name), "removed", {})
+    _note(request, admin, LineName(name), EventType.LINE_REMOVED, {})
     return render.success({"ok": True})
 
 
@@ -72,7 +73,7 @@ async def add_key(request: web.Request) -> web.Response:
     )
     name = _named(request)
     stored, key = await request.app[SERVICES].line_book.add_key(name, others_end_in=overlap)
-    _note(request, admin, LineName(name), "key_added", {"keyId": stored.key_id})
+    _note(request, admin, LineName(name), EventType.LINE_KEY_ADDED, {"keyId": stored.key_id})
     return render.success({**_key(stored), "key": key})
 
 
@@ -81,7 +82,7 @@ async def remove_key(request: web.Request) -> web.Response:
     admin = request.app[SERVICES].keys.check_admin(request)
     name, key_id = _named(request), request.match_info["keyId"]
     await request.app[SERVICES].line_book.remove_key(name, key_id)
-    _note(request, admin, LineName(name), "key_removed", {"keyId": key_id})
+    _note(request, admin, LineName(name), EventType.LINE_KEY_REMOVED, {"keyId": key_id})
     return render.success({"ok": True})
 
 
@@ -110,7 +111,8 @@ ROUTES: Final = (
 async def _pause(request: web.Request, *, paused: bool) -> web.Response:
     admin = request.app[SERVICES].keys.check_admin(request)
     line = await request.app[SERVICES].line_book.pause(_named(request), paused=paused)
-    _note(request, admin, line.name, "paused" if paused else "resumed", {})
+    kind = EventType.LINE_PAUSED if paused else EventType.LINE_RESUMED
+    _note(request, admin, line.name, kind, {})
     return render.success(_shown(line))
 
 
@@ -119,14 +121,12 @@ def _named(request: web.Request) -> str:
 
 
 def _note(
-    request: web.Request, admin: str, line: LineName, what: str, data: dict[str, Any]
+    request: web.Request, admin: str, line: LineName, kind: EventType, data: dict[str, Any]
 ) -> None:
-    """Write down who changed what, in the log and as an event of the line."""
-    log.info("admin.line", extra={"line": line, "change": what, "admin": admin, **data})
-    now = datetime.now(UTC)
-    request.app[SERVICES].events.publish(
-        CallEvent(f"line.{what}", line, None, now, None, {"admin": admin, **data})
-    )
+    """Record who changed what, in the log and as an event of the line."""
+    change = kind.removeprefix("line.")
+    log.info("admin.line", extra={"line": line, "change": change, "admin": admin, **data})
+    request.app[SERVICES].events.append(new_event(kind, line, None, {"admin": admin, **data}))
 
 
 def _shown(line: KnownLine) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bridge.call.model import CallRecord, LineName
 from bridge.errors import InvalidRequest, NotFound
 from bridge.net.event_store import Numbered
 from bridge.wire import webhook_wadial
-from bridge.wire.notice import Notice
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.party_events import as_seen_by
 from bridge.wire.webhook import native
 
@@ -33,14 +33,13 @@ AFTERWARDS_SECONDS: Final = 5.0
 """How long a call's stream stays after the call's end without anything more to tell."""
 WRITE_BUFFER: Final = 64 * 1024
 LAST_EVENT_ID: Final = "Last-Event-ID"
-ENDED: Final = "call.ended"
 HEADERS: Final = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
 }
 
-Words: TypeAlias = Callable[[Notice], dict[str, Any] | None]
+Words: TypeAlias = Callable[[CallEvent], dict[str, Any] | None]
 """How an event is told; None when it is not for who listens."""
 
 
@@ -69,8 +68,8 @@ async def of_call(request: web.Request) -> web.StreamResponse:
     return await _stream(request, line, words, record)
 
 
-def _for_ticket(party: str, notice: Notice) -> dict[str, Any] | None:
-    seen = as_seen_by(party, notice)
+def _for_ticket(party: str, event: CallEvent) -> dict[str, Any] | None:
+    seen = as_seen_by(party, event)
     return native(seen) if seen else None
 
 
@@ -133,9 +132,9 @@ async def _send(
     await _write(response, b"retry: 2000\n\n")
     async for item in found:
         if item is not None:
-            number, notice = item
-            ended = ended or notice.type == ENDED
-            if (told := words(notice)) is not None:
+            number, event = item
+            ended = ended or event.type == EventType.CALL_ENDED
+            if (told := words(event)) is not None:
                 data = msgspec.json.encode(told)
                 await _write(response, b"id: %d\ndata: %b\n\n" % (number, data))
         elif ended and one_call:

@@ -323,7 +323,7 @@ def _told_dead(one: Dead) -> dict[str, Any]:
         "attempts": one.attempts,
         "error": one.error,
         "diedAt": iso8601(datetime.fromtimestamp(one.dead_at, UTC)),
-        "event": native(one.notice),
+        "event": native(one.event),
     }
 
 

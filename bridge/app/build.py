@@ -1,9 +1,7 @@
 """Every object of a bridge, made and joined to the others."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -22,14 +20,13 @@ from bridge.app.foundation import Foundation
 from bridge.app.lines import (
     MadeLines,
     line_count,
-    make_engine,
+    make_policy,
     with_test_lines,
 )
 from bridge.app.peers import make_peers
 from bridge.app.services import build_http, build_services
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.call.limits import CallLimits
-from bridge.call.notices import CallEvent
 from bridge.legs.simulator import parse_speech
 from bridge.metrics.registry import Metrics
 from bridge.net import database as storage
@@ -121,16 +118,13 @@ def build(
     encoder_budget = EncoderBudget()
     load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
-    listeners: list[Callable[[CallEvent], None]] = []
-    engine = make_engine(
-        settings, database, directory, made_lines, publish=partial(_tell_all, listeners)
-    )
+    policy = make_policy(settings, database, directory, made_lines)
     events = EventLog(
         database,
         node=place.index if place else 0,
         nodes=place.count if place else 1,
         observer=metrics.events,
-        told_of_calls=engine.lines.told_of_calls,
+        told_of_calls=policy.lines.told_of_calls,
     )
     peers = make_peers(
         settings, ports, encoder_budget=encoder_budget, patience=patience or Timeouts()
@@ -147,15 +141,15 @@ def build(
             exclusive=settings.recording.exclusive,
         ),
         directory=directory,
-        check_on=engine.lines.check_on,
+        check_on=policy.lines.check_on,
         number_of=made_lines.number_of,
         overloaded=lambda: load.refusing,
-        publish=engine.happened,
     )
-    engine.serve(manager)
+    manager.publisher.subscribe(events.append)
+    policy.serve(manager)
     application = _application(several=directory is not None)
-    application.on_startup.append(lambda _: engine.lines.reload())
-    application.on_startup.append(lambda _: engine.book.reload())
+    application.on_startup.append(lambda _: policy.lines.reload())
+    application.on_startup.append(lambda _: policy.book.reload())
     base = Foundation(
         settings=settings,
         application=application,
@@ -163,7 +157,7 @@ def build(
         database=database,
         directory=directory,
         events=events,
-        engine=engine,
+        policy=policy,
         manager=manager,
         http=build_http(application, settings, metrics),
         peers=peers,
@@ -175,26 +169,18 @@ def build(
     application[SERVICES] = services
     providers.add(services.gateways)
     providers.add(services.cloud)
-    listeners += [
-        events.publish,
-        services.recordings.happened,
-        services.agents.happened,
-        services.digits.happened,
-    ]
+    manager.publisher.subscribe(
+        services.recordings.on_event, services.agents.on_event, services.digits.on_event
+    )
     background.spawn(services.connections.run(), name="slow readers")
     services.gateways.start(manager, background, first=place is None or place.index == 0)
     if directory:
         _take_over(directory, manager)
-        background.spawn(engine.follow(), name="follow the lines")
+        background.spawn(policy.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
     return Bridge(
         application, node_application(application) if directory else None, services, background
     )
-
-
-def _tell_all(listeners: list[Callable[[CallEvent], None]], event: CallEvent) -> None:
-    for listen in listeners:
-        listen(event)
 
 
 def _manager_limits(settings: Settings) -> ManagerLimits:

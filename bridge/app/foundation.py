@@ -29,7 +29,7 @@ class Foundation:
     database: Database
     directory: Shared | None
     events: EventLog
-    engine: InboundPolicy
+    policy: InboundPolicy
     manager: Manager
     http: Http
     peers: Peers
@@ -39,7 +39,7 @@ class Foundation:
     @property
     def lines(self) -> Lines:
         """How the lines take calls, and whether they do."""
-        return self.engine.lines
+        return self.policy.lines
 
     @property
     def nodes(self) -> int:

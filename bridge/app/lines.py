@@ -1,12 +1,9 @@
 """The lines, out of the settings."""
 
-from collections.abc import Callable
-
 import msgspec
 
 from bridge.api.faces.chirp.parties import App
 from bridge.call.model import LineName
-from bridge.call.notices import CallEvent
 from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.directory import Shared
@@ -135,15 +132,10 @@ def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
     }
 
 
-def make_engine(
-    settings: Settings,
-    database: Database,
-    directory: Shared | None,
-    made: MadeLines,
-    *,
-    publish: Callable[[CallEvent], None],
+def make_policy(
+    settings: Settings, database: Database, directory: Shared | None, made: MadeLines
 ) -> InboundPolicy:
-    """Make the engines of all lines, and the book that says which lines there are."""
+    """Make what applies the lines' settings, and the book of the lines there are."""
     siblings = directory.siblings if directory else None
     numbers = {line: app.numbers for line, app in made.apps.items()}
     book = LineBook(database, keys_of(settings), numbers, siblings=siblings)
@@ -153,7 +145,6 @@ def make_engine(
         {LineName(name): line.numbers for name, line in settings.lines.items()},
         fresh=demonstrations_of(settings),
         decisions=decisions_of(settings),
-        publish=publish,
         book=book,
         siblings=siblings,
     )

@@ -46,7 +46,6 @@ def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
         archive,
         rules,
         store=Bucket(account) if s3.bucket else None,
-        publish=events.publish,
         observer=base.metrics.recordings,
     )
 

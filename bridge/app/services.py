@@ -109,7 +109,7 @@ def build_services(
         keys=_keys(base, tickets, unauthenticated),
         large_bodies=LargeBodies(settings.limits.large_bodies_per_line),
         large_reads=Reads(MAX_LARGE_READS, seconds=BODY_SECONDS),
-        line_book=base.engine.book,
+        line_book=base.policy.book,
         lines=base.lines,
         manager=manager,
         metrics=metrics,
@@ -136,7 +136,7 @@ def build_services(
 def _keys(base: Foundation, tickets: Tickets, unauthenticated: UnauthenticatedLimit) -> Keys:
     settings = base.settings
     return Keys(
-        base.engine.book,
+        base.policy.book,
         same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
         # Where there are several nodes, the requests of a key are counted by `api.forward`.
         rate=RateLimit(0 if base.directory else settings.limits.requests_per_minute),
@@ -243,7 +243,7 @@ def build_playback(base: Foundation) -> Playing:
 
 def build_digit_collection(base: Foundation, playbacks: Playbacks) -> Digits:
     """Return the service that collects digits."""
-    digits = Digits(base.manager, playbacks, publish=base.events.publish)
+    digits = Digits(base.manager, playbacks)
 
     async def close(_: web.Application) -> None:
         await digits.aclose()

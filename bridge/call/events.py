@@ -1,4 +1,4 @@
-"""What happened to a call, in the past tense; `machine.CallMachine.handle` takes these."""
+"""What `machine.CallMachine.handle` takes, in the past tense; what is published of it is `wire.call_event.CallEvent`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party
 from bridge.call.routing import Heard, Hears
+from bridge.wire.call_event import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,11 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """A leg tells what happened to it, for those who listen to the call; changes nothing."""
+class LegReported:
+    """A leg reports what is to be published of it, such as `playback.started`; changes nothing."""
 
     leg_id: LegId
-    type: str
-    """Such as `playback.started`."""
+    type: EventType
     data: Mapping[str, Any]
 
 
@@ -158,7 +158,7 @@ LegEvent: TypeAlias = (
     | LegSilent
     | LegResumed
     | DigitReceived
-    | Noted
+    | LegReported
     | LegEnded
 )
 Request: TypeAlias = (

@@ -122,7 +122,7 @@ class CallMachine:
                 return self._lose(event, now)
             case events.DigitReceived():
                 return self._digit(event)
-            case events.Noted():
+            case events.LegReported():
                 return []
             case events.CallUsed():
                 self.company.used()

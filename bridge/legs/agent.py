@@ -32,6 +32,7 @@ from bridge.call.model import (
     ReplyTiming,
 )
 from bridge.call.traffic import Traffic
+from bridge.wire.call_event import EventType
 
 AHEAD_SECONDS: Final = 5.0
 """The next sentence is asked for when so little is left to be said."""
@@ -118,7 +119,7 @@ class AgentLeg:
         self._traffic.say(frame)
         if self._mouth.begins and (timing := self._watch.spoke(_now())):
             self._replies.append(timing)
-            self._note("agent.replied", in_milliseconds(timing))
+            self._report(EventType.AGENT_REPLIED, in_milliseconds(timing))
         return frame
 
     def push(self, frame: Frame, now: float) -> None:
@@ -164,7 +165,7 @@ class AgentLeg:
         except TimeoutError:
             self._over.set()
             self._mouth.hush()
-            self._note("agent.timed_out", {"seconds": most})
+            self._report(EventType.AGENT_TIMED_OUT, {"seconds": most})
         except Exception:
             self._hang_up()
             raise
@@ -199,7 +200,7 @@ class AgentLeg:
         if self.speaking:
             self._observer.interrupted()
             heard = round(self._mouth.played_seconds, 2)
-            self._note("agent.interrupted", {"heardSeconds": heard})
+            self._report(EventType.AGENT_INTERRUPTED, {"heardSeconds": heard})
         self._mouth.hush()
         self._settle()
 
@@ -225,8 +226,9 @@ class AgentLeg:
 
     def _remember(self, role: str, text: str) -> None:
         self.history.append(Message(role, text))
-        self._note(
-            "transcript", {"role": "agent" if role == "assistant" else "caller", "text": text}
+        self._report(
+            EventType.TRANSCRIPT,
+            {"role": "agent" if role == "assistant" else "caller", "text": text},
         )
 
     # Steps
@@ -290,7 +292,7 @@ class AgentLeg:
         self._failures += 1
         self._unheard = b""
         self._fail(error)
-        self._note("agent.failed", {"step": error.step, "reason": error.reason})
+        self._report(EventType.AGENT_FAILED, {"step": error.step, "reason": error.reason})
         try:
             if error.step == "tts":
                 raise error
@@ -330,8 +332,8 @@ class AgentLeg:
         await self._mouth.below(0)
         self._settle()
 
-    def _note(self, kind: str, data: dict[str, Any]) -> None:
-        self._emit(events.Noted(self.leg_id, kind, {"agentId": self.leg_id, **data}))
+    def _report(self, kind: EventType, data: dict[str, Any]) -> None:
+        self._emit(events.LegReported(self.leg_id, kind, {"agentId": self.leg_id, **data}))
 
 
 def _now() -> float:

@@ -18,6 +18,7 @@ from bridge.call.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
 from bridge.legs.setup import PeerFactory, SetupObserver, connect
+from bridge.wire.call_event import EventType
 
 __all__ = ["CloudLeg", "PeerFactory", "Ring", "SetupObserver", "Signalling"]
 
@@ -284,7 +285,7 @@ class CloudLeg:
         if not self._timed and (trip := self._peer.session.statistics().round_trip_seconds):
             self._timed = True
             latency = {"latencyMs": round(trip * 1000, 1)}
-            self._tell(events.Noted(self.leg_id, "call.latency", latency))
+            self._tell(events.LegReported(self.leg_id, EventType.CALL_LATENCY, latency))
 
     async def _part(self) -> None:
         """Tell Meta, unless it has told us."""

@@ -12,6 +12,7 @@ from bridge.call.ends import Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, LimitExceeded
 from bridge.media.decoders import Decoding
+from bridge.wire.call_event import EventType
 
 AHEAD_FRAMES: Final = 50
 """A second of sound is decoded ahead."""
@@ -101,7 +102,7 @@ class PlaybackLeg:
             return None
         frame = self._frames.popleft()
         if not self._played:
-            self._note("playback.started")
+            self._report(EventType.PLAYBACK_STARTED)
         self._played += 1
         if len(self._frames) <= AHEAD_FRAMES // 2:
             self._room.set()
@@ -128,7 +129,7 @@ class PlaybackLeg:
         while self._frames:
             self._empty.clear()
             await self._empty.wait()
-        self._note("playback.completed", status="failed" if failed else "completed")
+        self._report(EventType.PLAYBACK_COMPLETED, status="failed" if failed else "completed")
         emit(events.LegEnded(self.leg_id, EndReason.FAILED if failed else EndReason.HANGUP))
 
     async def _play(self) -> None:
@@ -167,7 +168,7 @@ class PlaybackLeg:
 
     def note_stopped(self) -> None:
         """Tell that it is stopped before its end."""
-        self._note("playback.completed", status="stopped")
+        self._report(EventType.PLAYBACK_COMPLETED, status="stopped")
 
     def statistics(self) -> LegStatistics:
         """Give what was played as `received`."""
@@ -177,11 +178,11 @@ class PlaybackLeg:
             )
         )
 
-    def _note(self, kind: str, **data: str) -> None:
+    def _report(self, kind: EventType, **data: str) -> None:
         if self._emit is not None:
             seconds = round(self.played_seconds, 2)
             self._emit(
-                events.Noted(
+                events.LegReported(
                     self.leg_id, kind, {"playbackId": self.leg_id, "seconds": seconds, **data}
                 )
             )

@@ -18,8 +18,8 @@ from bridge.call.events import (
     LegConnected,
     LegEnded,
     LegEvent,
+    LegReported,
     LegRinging,
-    Noted,
 )
 from bridge.call.model import (
     EndReason,
@@ -29,6 +29,7 @@ from bridge.call.model import (
 )
 from bridge.call.traffic import Traffic
 from bridge.errors import RemoteProtocolError
+from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +308,9 @@ class SimulatedContact:
         self._emit = emit
         log.debug("simulator.talks", extra={"behaviour": self._behaviour})
         emit(LegConnected(self.leg_id))
-        emit(Noted(self.leg_id, "call.latency", {"latencyMs": 0.0}))  # it is in this process
+        emit(
+            LegReported(self.leg_id, EventType.CALL_LATENCY, {"latencyMs": 0.0})
+        )  # it is in this process
         if self._behaviour is not Behaviour.HANG_UP:
             await _forever()
         await asyncio.sleep(HANG_UP_SECONDS)

@@ -12,11 +12,12 @@ from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.paced import PacedQueue
 from bridge.call.ends import Sink, Source
-from bridge.call.events import LegConnected, LegEnded, LegEvent, Noted
+from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.media.outbound_queue import OutboundQueue, Waiting
 from bridge.media.stream_link import GONE, OverError, StreamLink, connect, why
 from bridge.net.http import LineHttp
+from bridge.wire.call_event import EventType
 from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder
 from bridge.wire.media_stream import (
     IGNORED_REASONS,
@@ -138,7 +139,7 @@ class StreamLeg:
         finally:
             self._live = False
             self.over.set()
-            emit(Noted(self.leg_id, "stream.ended", self._summary(over)))
+            emit(LegReported(self.leg_id, EventType.STREAM_ENDED, self._summary(over)))
         emit(LegEnded(self.leg_id, over.reason))
 
     def statistics(self) -> LegStatistics:
@@ -176,7 +177,7 @@ class StreamLeg:
             await link.greet()
             self._live = True
             emit(LegConnected(self.leg_id))
-            emit(Noted(self.leg_id, "stream.started", _describe(self.facts)))
+            emit(LegReported(self.leg_id, EventType.STREAM_STARTED, _describe(self.facts)))
             async with asyncio.TaskGroup() as both:
                 both.create_task(link.listen(self._take), name=f"listen {self.leg_id}")
                 both.create_task(self._send(link), name=f"send {self.leg_id}")

@@ -13,7 +13,7 @@ import msgspec
 
 from bridge.net import endpoints
 from bridge.net.endpoints import Endpoint
-from bridge.wire.notice import Notice
+from bridge.wire.call_event import CallEvent
 from bridge.wire.webhook import Style, wants
 
 SCHEMA: Final = """
@@ -67,7 +67,7 @@ class Job:
     """Where a call's own callback goes; empty for an endpoint."""
     first_at: float
     attempts: int
-    notice: Notice
+    event: CallEvent
     endpoint: Endpoint | None
     """None for a callback, and for an endpoint that is gone."""
 
@@ -82,7 +82,7 @@ class Dead:
     attempts: int
     error: str
     dead_at: float
-    notice: Notice
+    event: CallEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class Callback:
 
 def add(
     connection: Connection,
-    event: int,
-    notice: Notice,
+    number: int,
+    event: CallEvent,
     *,
     node: int,
     callback: Callback | None,
@@ -108,16 +108,16 @@ def add(
     """
     receivers = [
         (endpoint.id, endpoint.style, "")
-        for endpoint in endpoints.of_line(connection, notice.line)
-        if endpoint.style not in without and endpoint.wants(notice)
+        for endpoint in endpoints.of_line(connection, event.line)
+        if endpoint.style not in without and endpoint.wants(event)
     ]
-    if callback is not None and wants((), callback.style, notice):
+    if callback is not None and wants((), callback.style, event):
         receivers.append((CALLBACK + callback.url, callback.style, callback.url))
-    call_id = notice.call.id if notice.call else ""
+    call_id = event.call.id if event.call else ""
     for receiver, style, url in receivers:
         lane = f"{receiver} {style} {call_id}"
-        at = notice.at.timestamp()
-        _wait(connection, (event, node, notice.line, receiver, lane, style.value, url, at))
+        at = event.at.timestamp()
+        _wait(connection, (number, node, event.line, receiver, lane, style.value, url, at))
 
 
 def adopt(connection: Connection, *, count: int) -> None:
@@ -156,9 +156,9 @@ def due(
         )
         for seq, lane, style, url, first_at, attempts, body in rows:
             if lane not in taken:
-                notice = msgspec.json.decode(body, type=Notice)
+                event = msgspec.json.decode(body, type=CallEvent)
                 place = (seq, lane, receiver, Style(style), url, first_at, attempts)
-                jobs.append(Job(*place, notice, endpoint))
+                jobs.append(Job(*place, event, endpoint))
     return jobs, min(later, default=None)
 
 
@@ -203,7 +203,9 @@ def dead(connection: Connection, line: str, *, after: int, limit: int) -> list[D
         (line, after, limit),
     )
     return [
-        Dead(seq, receiver, url, attempts, error, dead_at, msgspec.json.decode(body, type=Notice))
+        Dead(
+            seq, receiver, url, attempts, error, dead_at, msgspec.json.decode(body, type=CallEvent)
+        )
         for seq, receiver, url, attempts, error, dead_at, body in rows
     ]
 
@@ -239,10 +241,10 @@ def replay(
     ).fetchall()
     known = {endpoint.id for endpoint in endpoints.of_line(connection, line)}
     count = 0
-    for seq, event, receiver, lane, style, url in rows:
+    for seq, number, receiver, lane, style, url in rows:
         if (numbers is None or seq in numbers) and (url or receiver in known):
             connection.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
-            _wait(connection, (event, node, line, receiver, lane, style, url, now))
+            _wait(connection, (number, node, line, receiver, lane, style, url, now))
             count += 1
     return count, rows[-1][0] if len(rows) == REPLAY_PAGE else None
 

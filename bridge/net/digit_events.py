@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.wire.notice import Notice
+from bridge.wire.call_event import CallEvent
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS digit_events (
@@ -23,13 +23,13 @@ FIELDS: Final = ("digit", "digits")
 PAGE: Final = 500
 
 
-def note(connection: Connection, event: int, notice: Notice) -> None:
+def note(connection: Connection, number: int, event: CallEvent) -> None:
     """Remember an event that holds digits of a call."""
-    if notice.call is None or not any(notice.data.get(field) for field in FIELDS):
+    if event.call is None or not any(event.data.get(field) for field in FIELDS):
         return
-    ended_at = notice.at.timestamp() if notice.call.reason else None
+    ended_at = event.at.timestamp() if event.call.reason else None
     connection.execute(
-        "INSERT INTO digit_events VALUES (?, ?, ?)", (event, notice.call.id, ended_at)
+        "INSERT INTO digit_events VALUES (?, ?, ?)", (number, event.call.id, ended_at)
     )
 
 
@@ -48,12 +48,12 @@ def forget(connection: Connection, *, ended_before: float) -> None:
         "(SELECT 1 FROM deliveries WHERE event = d.event AND dead_at IS NULL) LIMIT ?",
         (ended_before, PAGE),
     ).fetchall()
-    for event, body in rows:
+    for number, body in rows:
         if body is not None:
-            notice = msgspec.json.decode(body, type=Notice)
-            kept = {name: "" if name in FIELDS else text for name, text in notice.data.items()}
-            without = msgspec.structs.replace(notice, data=kept)
+            event = msgspec.json.decode(body, type=CallEvent)
+            kept = {name: "" if name in FIELDS else text for name, text in event.data.items()}
+            without = msgspec.structs.replace(event, data=kept)
             connection.execute(
-                "UPDATE events SET body = ? WHERE seq = ?", (msgspec.json.encode(without), event)
+                "UPDATE events SET body = ? WHERE seq = ?", (msgspec.json.encode(without), number)
             )
-        connection.execute("DELETE FROM digit_events WHERE event = ?", (event,))
+        connection.execute("DELETE FROM digit_events WHERE event = ?", (number,))

@@ -8,7 +8,7 @@ import msgspec
 
 from bridge.errors import LimitExceeded, NotFound
 from bridge.net.http import origin_of
-from bridge.wire.notice import Call, Notice
+from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.webhook import Format, Receiver, Style, wants
 
 SCHEMA: Final = """
@@ -74,11 +74,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         """Return the former secrets that still sign."""
         return [former.secret for former in self.former if former.until > now]
 
-    def wants(self, notice: Notice) -> bool:
+    def wants(self, event: CallEvent) -> bool:
         """Whether it is told of an event."""
-        if not self.active or not wants(self.events, self.style, notice):
+        if not self.active or not wants(self.events, self.style, event):
             return False
-        return not self.number or _rings(notice.call, self.number)
+        return not self.number or _rings(event.call, self.number)
 
 
 def put(connection: sqlite3.Connection, endpoint: Endpoint) -> None:
@@ -169,6 +169,6 @@ def _former(before: Endpoint, after: Endpoint) -> tuple[FormerSecret, ...]:
     return (latest, *before.former)[:MAX_FORMER]
 
 
-def _rings(call: Call | None, number: str) -> bool:
+def _rings(call: CallSnapshot | None, number: str) -> bool:
     """Whether a call rang one of our numbers."""
     return call is not None and call.direction == "inbound" and call.to == number

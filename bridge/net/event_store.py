@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.net import deliveries, digit_events
 from bridge.net.deliveries import Callback
-from bridge.wire.notice import Notice
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.webhook import Style
 
 _TABLES: Final = """
@@ -33,33 +33,32 @@ CREATE TABLE IF NOT EXISTS open_calls (
 SCHEMA: Final = _TABLES + digit_events.SCHEMA
 """Of events, with those of them that hold digits, and of calls that have not ended."""
 
-ENDED: Final = "call.ended"
 PAGE: Final = 200
 
-Numbered: TypeAlias = tuple[int, Notice]
+Numbered: TypeAlias = tuple[int, CallEvent]
 """An event and its place in the order of all events."""
 
 
 def insert(
     connection: sqlite3.Connection,
-    notice: Notice,
+    event: CallEvent,
     *,
     node: int,
     callback: Callback | None,
     without: frozenset[Style] = frozenset(),
 ) -> None:
     """Write an event down, with a delivery for each endpoint that wants it (`deliveries.add`)."""
-    call_id = notice.call.id if notice.call else None
-    at, body = notice.at.timestamp(), msgspec.json.encode(notice)
-    event = connection.execute(
+    call_id = event.call.id if event.call else None
+    at, body = event.at.timestamp(), msgspec.json.encode(event)
+    number = connection.execute(
         "INSERT INTO events (line, call_id, at, body) VALUES (?, ?, ?, ?)",
-        (notice.line, call_id, at, body),
+        (event.line, call_id, at, body),
     ).lastrowid
-    if event is None:
+    if number is None:
         raise sqlite3.DatabaseError("the event got no number")
-    digit_events.note(connection, event, notice)
-    _follow_call(connection, notice, body, node)
-    deliveries.add(connection, event, notice, node=node, callback=callback, without=without)
+    digit_events.note(connection, number, event)
+    _follow_call(connection, event, body, node)
+    deliveries.add(connection, number, event, node=node, callback=callback, without=without)
 
 
 def read(
@@ -82,7 +81,7 @@ def read(
         "ORDER BY seq LIMIT ?",
         (*wanted, limit),
     )
-    return [(seq, msgspec.json.decode(body, type=Notice)) for seq, body in rows]
+    return [(seq, msgspec.json.decode(body, type=CallEvent)) for seq, body in rows]
 
 
 def last(connection: sqlite3.Connection) -> int:
@@ -91,7 +90,7 @@ def last(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[Notice]:
+def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[CallEvent]:
     """Give the last event of each call that a node's forerunner left without an end.
 
     Node 0 answers for nodes that there are no more, too.
@@ -102,7 +101,7 @@ def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[No
         f"SELECT body FROM open_calls WHERE node = ? {others}",  # noqa: S608
         values,
     )
-    return [msgspec.json.decode(body, type=Notice) for (body,) in rows.fetchall()]
+    return [msgspec.json.decode(body, type=CallEvent) for (body,) in rows.fetchall()]
 
 
 def forget(connection: sqlite3.Connection, *, events_before: float, dead_before: float) -> None:
@@ -115,12 +114,12 @@ def forget(connection: sqlite3.Connection, *, events_before: float, dead_before:
     )
 
 
-def _follow_call(connection: sqlite3.Connection, notice: Notice, body: bytes, node: int) -> None:
+def _follow_call(connection: sqlite3.Connection, event: CallEvent, body: bytes, node: int) -> None:
     """Keep the last event of each call that has not ended, for who comes after a crash."""
-    if notice.call is None:
+    if event.call is None:
         return
-    if notice.type == ENDED:
-        connection.execute("DELETE FROM open_calls WHERE call_id = ?", (notice.call.id,))
-        digit_events.call_ended(connection, notice.call.id, notice.at.timestamp())
-    elif not notice.call.reason:
-        connection.execute("REPLACE INTO open_calls VALUES (?, ?, ?)", (notice.call.id, node, body))
+    if event.type == EventType.CALL_ENDED:
+        connection.execute("DELETE FROM open_calls WHERE call_id = ?", (event.call.id,))
+        digit_events.call_ended(connection, event.call.id, event.at.timestamp())
+    elif not event.call.reason:
+        connection.execute("REPLACE INTO open_calls VALUES (?, ?, ?)", (event.call.id, node, body))

@@ -10,10 +10,10 @@ from bridge.errors import LegError
 from bridge.net.gateway_events import EventFeed
 from bridge.net.gateway_rest import Rest
 from bridge.net.http import Http
+from bridge.wire.call_event import jid
 from bridge.wire.gateway import EngineCall, SocketMessage, read_call, read_calls, read_message
 from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
-from bridge.wire.notice import jid
 
 DIAL_SECONDS: Final = 25.0
 """An engine answers a dial once it knows whether the number can be reached."""

@@ -178,8 +178,8 @@ class Webhooks:
                 "webhook.attempted",
                 extra={
                     "style": job.style,
-                    "type": job.notice.type,
-                    "call": job.notice.call.id if job.notice.call else "",
+                    "type": job.event.type,
+                    "call": job.event.call.id if job.event.call else "",
                     "attempt": job.attempts + 1,
                     "error": error or "",
                 },
@@ -232,7 +232,7 @@ class Webhooks:
             return "internal error"
 
     async def _post(self, job: Job, receiver: Receiver) -> str | None:
-        delivery = render(job.notice, receiver)
+        delivery = render(job.event, receiver)
         if delivery is None:
             return None
         secret = job.endpoint.secret if job.endpoint else ""
@@ -242,13 +242,13 @@ class Webhooks:
             delivery,
             receiver.style,
             secret=secret,
-            identity=job.notice.id,
+            identity=job.event.id,
             now=now,
             former=job.endpoint.former_secrets(now) if job.endpoint else (),
         )
         async with (
             asyncio.timeout(self._patience.answer_seconds),
-            self._http.of(LineName(job.notice.line))
+            self._http.of(LineName(job.event.line))
             .guarded()
             .post(
                 job.endpoint.url if job.endpoint else job.url,

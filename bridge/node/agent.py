@@ -1,6 +1,5 @@
 """Agents in calls: put into those that ring a line in such a mode, or into any that is asked for."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -16,7 +15,6 @@ from bridge.agent.voice_detector import VoiceDetectors
 from bridge.call import events
 from bridge.call.machine import UNANSWERED
 from bridge.call.model import CallId, Direction, LineName, Party
-from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard, Hears
 from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.legs.agent import AgentLeg
@@ -25,6 +23,7 @@ from bridge.net.http import Http
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
@@ -80,16 +79,14 @@ class Agents:
         self._voices = voices
         self._observer = observer
 
-    def happened(self, event: CallEvent) -> None:
-        """Put an agent into a call that rang a line in such a mode, once it can hear."""
-        record = event.record
-        if event.type != "call.active" or record is None or event.call_id is None:
+    def on_event(self, event: CallEvent) -> None:
+        """Add an agent to an inbound call of a line in such a mode, once its media is up."""
+        call = event.call
+        if event.type != EventType.CALL_ACTIVE or not call or call.direction != Direction.INBOUND:
             return
-        mode = MODES.get(self._lines.config(event.line).mode)
-        if mode is not None and record.direction is Direction.INBOUND:
-            # Not at once: who reports this is in the middle of changing the call.
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._start_quietly, event.line, event.call_id, mode)
+        line = LineName(event.line)
+        if (mode := MODES.get(self._lines.config(line).mode)) is not None:
+            self._start_quietly(line, CallId(call.id), mode)
 
     def start(self, line: LineName, call_id: str, mode: AgentMode | None = None) -> AgentLeg:
         """Put an agent into a live call that has been answered.

@@ -9,18 +9,18 @@ from typing import Final
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName, State
-from bridge.call.notices import CallEvent
 from bridge.call.routing import Heard
 from bridge.media.sounds import Sound
 from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
+from bridge.wire.call_event import CallEvent, EventType
 
 BEEP_HERTZ: Final = 1400
 BEEP_SECONDS: Final = 0.2
 """The tone of a recorder on the line (47 CFR 64.501 as it was: 1260 to 1540 Hz, 170 to 250 ms)."""
 BEEP_PEAK: Final = 8000
-UP: Final = ("call.active", "call.resumed")
-"""From these on everybody hears what is played to all."""
+UP: Final = (EventType.CALL_ACTIVE, EventType.CALL_RESUMED, EventType.CALL_ENDED)
+"""From the first two on everybody hears what is played to all."""
 
 
 class Announcement:
@@ -33,11 +33,11 @@ class Announcement:
         self._up: dict[CallId, asyncio.Event] = {}
         self._playing: dict[str, asyncio.Future[bool]] = {}
 
-    def happened(self, event: CallEvent) -> None:
-        """Hear that a call is up, or that a playback is over: heard, stopped, or cut off."""
-        if event.call_id in self._up and event.type in (*UP, "call.ended"):
-            self._up[event.call_id].set()
-        if event.type in ("playback.completed", "leg.left"):
+    def on_event(self, event: CallEvent) -> None:
+        """Observe that a call is up, or that a playback is over: completed, stopped, or cut off."""
+        if event.call and event.type in UP and (up := self._up.get(CallId(event.call.id))):
+            up.set()
+        if event.type in (EventType.PLAYBACK_COMPLETED, EventType.LEG_LEFT):
             over = self._playing.get(str(event.data.get("legID")))
             if over is not None and not over.done():
                 over.set_result(event.data.get("status") == "completed")

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from bridge.call.model import CallId, LineName
-from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError, StorageFull
 from bridge.node.manager import Manager
 from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ class AutomaticRecording:
         start: Start,
         automatic: Callable[[LineName], bool],
         captures: bool,
-        failed: Callable[[LineName, CallId, str], None],
     ) -> None:
         """Make it.
 
@@ -43,26 +42,25 @@ class AutomaticRecording:
             start: starts a recording.
             automatic: whether a line's calls are all recorded.
             captures: whether calls of a face that keeps what it carries are.
-            failed: told of a recording that could not begin, and why.
         """
         self._manager = manager
         self._start = start
         self._automatic = automatic
         self._captures = captures
-        self._failed = failed
         self._captured: set[CallId] = set()
         self._tasks = Tasks()
 
-    def happened(self, event: CallEvent) -> None:
-        """Record the calls that want it, or whose lines or faces do, from the answer on."""
-        if not event.call_id:
+    def on_event(self, event: CallEvent) -> None:
+        """Start to record an answered call if its order, its line or its face asks for it."""
+        if not event.call:
             return
-        wanted = event.record is not None and event.record.facts.details.record
-        itself = self._automatic(event.line) or event.call_id in self._captured
-        if event.type == "call.answered" and (wanted or itself):
-            self._spawn(event.line, event.call_id, asked_for=wanted)
-        elif event.type == "call.ended":
-            self._captured.discard(event.call_id)
+        line, call_id = LineName(event.line), CallId(event.call.id)
+        if event.type == EventType.CALL_ANSWERED:
+            ordered = self._manager.record(line, call_id).facts.details.record
+            if ordered or self._automatic(line) or call_id in self._captured:
+                self._spawn(line, call_id, asked_for=ordered)
+        elif event.type == EventType.CALL_ENDED:
+            self._captured.discard(call_id)
 
     def capture(self, line: LineName, call_id: str) -> None:
         """Record a call from its answer on because its face does; once, so that it may be stopped.
@@ -90,7 +88,9 @@ class AutomaticRecording:
         try:
             await self._start(line, call_id, asked_for=asked_for)
         except StorageFull:
-            pass  # told already
+            pass  # published already
         except (BridgeError, OSError):
             log.warning("recording.failed", extra={"call": call_id})
-            self._failed(line, call_id, NOT_STARTED)
+            self._manager.publish(
+                EventType.RECORDING_FAILED, line, call_id, {"reason": NOT_STARTED}
+            )

@@ -1,24 +1,21 @@
-"""The time in which a server decides about an inbound call, and what happens when it says nothing."""
+"""The time a line's server has to decide about an inbound call, and the default when it expires."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from bridge.call import events
 from bridge.call.model import CallId, EndReason, LineName
-from bridge.call.notices import CallEvent
+from bridge.wire.call_event import CallEvent, EventType
 
-DUE: Final = "call.decision_due"
-"""Tells that the time is nearly over: `{seconds, default}`."""
 NOTICE_SECONDS: Final = 5.0
-"""How long before the end it is told; half of the time where that is less."""
+"""How long before the timeout `call.decision_due` is published; at most half of the timeout."""
 
 
 class DecisionDefault(StrEnum):
-    """What becomes of a call that nobody has decided about."""
+    """What happens to a call that nobody has decided about."""
 
     RING = "ring"
     """It rings on, for as long as calls may ring."""
@@ -38,54 +35,52 @@ REQUESTS: Final[Mapping[DecisionDefault, events.Request]] = {
     DecisionDefault.ACCEPT: events.AnswerRequested(),
     DecisionDefault.REJECT: events.HangupRequested(EndReason.REJECTED),
 }
-OVER: Final = frozenset({"call.answered", "call.ended"})
+Publish: TypeAlias = Callable[[EventType, LineName, CallId, Mapping[str, Any]], None]
 
 
 class Decisions:
-    """The calls of a node that ring and wait for a decision."""
+    """The inbound calls of a node that wait for a decision."""
 
     def __init__(
         self,
         rules: Mapping[LineName, DecisionRule],
         *,
-        ask: Callable[[LineName, CallId, events.Request], None],
-        tell: Callable[[CallEvent], None],
+        request: Callable[[LineName, CallId, events.Request], None],
+        publish: Publish,
     ) -> None:
-        """Take what to do.
+        """Make it.
 
         Args:
-            rules: of each line; the default rule holds for others.
-            ask: asks something of a call that may be over.
-            tell: publishes an event.
+            rules: of each line; the default rule applies to others.
+            request: sends a request to a call that may have ended.
+            publish: publishes an event of a call.
         """
         self._rules = rules
-        self._ask = ask
-        self._tell = tell
+        self._request = request
+        self._publish = publish
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
 
-    def rings(self, event: CallEvent, call_id: CallId) -> None:
-        """Begin the time of a call that has just begun to ring a line."""
-        rule = self._rules.get(event.line, DecisionRule())
+    def start(self, line: LineName, call_id: CallId) -> None:
+        """Start the timeout of a call that begins to ring."""
+        rule = self._rules.get(line, DecisionRule())
         notice = min(NOTICE_SECONDS, rule.seconds / 2)
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        started = loop.time()
 
         def due() -> None:
+            self._timers[call_id] = loop.call_at(started + rule.seconds, over)
             data = {"seconds": notice, "default": rule.default.value}
-            self._timers[call_id] = loop.call_at(begun + rule.seconds, over)
-            now = datetime.now(UTC)
-            self._tell(CallEvent(DUE, event.line, call_id, now, event.record, data))
+            self._publish(EventType.CALL_DECISION_DUE, line, call_id, data)
 
         def over() -> None:
             del self._timers[call_id]
             if (wanted := REQUESTS.get(rule.default)) is not None:
-                self._ask(event.line, call_id, wanted)
+                self._request(line, call_id, wanted)
 
-        self._timers[call_id] = loop.call_at(begun + rule.seconds - notice, due)
+        self._timers[call_id] = loop.call_at(started + rule.seconds - notice, due)
 
-    def happened(self, event: CallEvent) -> None:
-        """Stop waiting for a decision about a call that has been answered, or has ended."""
-        if event.type in OVER and event.call_id is not None:
-            timer = self._timers.pop(event.call_id, None)
-            if timer is not None:
-                timer.cancel()
+    def on_event(self, event: CallEvent) -> None:
+        """Cancel the timeout of a call that has been answered or has ended."""
+        decided = event.type in (EventType.CALL_ANSWERED, EventType.CALL_ENDED)
+        if decided and event.call and (timer := self._timers.pop(CallId(event.call.id), None)):
+            timer.cancel()

@@ -1,25 +1,22 @@
-"""Collecting digits of far parties: plays prompts, hears keys, and tells what came of it.
+"""Collects digits from far parties: plays prompts and publishes what was pressed.
 
-Told are `digits.started`, and once `digits.collected` or `digits.failed`, each with the digits;
-a call that ends meanwhile tells its end and nothing more.
+Published are `digits.started` and then one of `digits.collected` and `digits.failed`, each with the
+digits; of a call that ends meanwhile only its end.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
 
 from bridge.call.digits import DigitCollection, Step, Wanted
-from bridge.call.model import CallId, CallRecord, LineName, Party
-from bridge.call.notices import CallEvent
+from bridge.call.model import CallId, LineName, Party
 from bridge.errors import BridgeError, InvalidState
 from bridge.media.sounds import Sound
 from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
 from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +35,9 @@ class _Running:
 class Digits:
     """The collections of this node's calls, one a call at most."""
 
-    def __init__(
-        self, manager: Manager, playbacks: Playbacks, *, publish: Callable[[CallEvent], None]
-    ) -> None:
-        """Make it.
-
-        Args:
-            manager: has the calls.
-            playbacks: play the prompts.
-            publish: hears what was collected.
-        """
+    def __init__(self, manager: Manager, playbacks: Playbacks) -> None:
         self._manager = manager
         self._playbacks = playbacks
-        self._publish = publish
         self._running: dict[CallId, _Running] = {}
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
@@ -93,31 +80,30 @@ class Digits:
         try:
             await self._begin(running)
         except BaseException:
-            self._let_go(running)
+            self._release(running)
             raise
-        self._tell("started", running)
+        self._publish(EventType.DIGITS_STARTED, running)
 
-    def happened(self, event: CallEvent) -> None:
-        """Hear keys, prompts' ends and calls' ends."""
-        running = self._running.get(event.call_id) if event.call_id else None
+    def on_event(self, event: CallEvent) -> None:
+        """Take the digits of far parties, and the ends of prompts and calls."""
+        running = self._running.get(CallId(event.call.id)) if event.call else None
         if running is None:
             return
         now, data = self._loop.time(), event.data
-        if event.type == "call.ended":
-            self._let_go(running)
-        elif event.type == "playback.completed" and data.get("playbackId") == running.playback:
-            running.playback = None
-            running.collection.prompt_ended(now)
-            self._arm(running)
-        elif event.type == "digit.received" and _of_far(event.record, data.get("legID")):
-            step = running.collection.pressed(str(data.get("digit")), now)
-            # Not at once: who reports this is in the middle of changing the call.
-            self._loop.call_soon(self._take, running, step)
+        if event.type == EventType.CALL_ENDED:
+            self._release(running)
+        elif event.type == EventType.PLAYBACK_COMPLETED:
+            if data.get("playbackId") == running.playback:
+                running.playback = None
+                running.collection.prompt_ended(now)
+                self._arm(running)
+        elif event.type == EventType.DIGIT_RECEIVED and data.get("party") == Party.FAR:
+            self._take(running, running.collection.pressed(str(data.get("digit")), now))
 
     async def aclose(self) -> None:
-        """Let go of all that goes on."""
+        """Give up all collections."""
         for running in list(self._running.values()):
-            self._let_go(running)
+            self._release(running)
         await self._tasks.aclose()
 
     async def _begin(self, running: _Running) -> None:
@@ -142,16 +128,19 @@ class Digits:
                 self._tasks.spawn(self._again(running), name=f"prompt {running.call_id}")
             case Step.COLLECTED | Step.FAILED:
                 self._stop_prompt(running)
-                self._let_go(running)
-                self._tell(step.value, running)
+                self._release(running)
+                collected = step is Step.COLLECTED
+                self._publish(
+                    EventType.DIGITS_COLLECTED if collected else EventType.DIGITS_FAILED, running
+                )
 
     async def _again(self, running: _Running) -> None:
         try:
             await self._begin(running)
         except (BridgeError, OSError):
             log.warning("digits.prompt_failed", extra={"call": running.call_id})
-            self._let_go(running)
-            self._tell(Step.FAILED.value, running)
+            self._release(running)
+            self._publish(EventType.DIGITS_FAILED, running)
 
     def _stop_prompt(self, running: _Running) -> None:
         playback, running.playback = running.playback, None
@@ -159,7 +148,7 @@ class Digits:
             with suppress(BridgeError):
                 self._playbacks.stop(running.line, running.call_id, playback)
 
-    def _let_go(self, running: _Running) -> None:
+    def _release(self, running: _Running) -> None:
         if self._running.get(running.call_id) is running:
             del self._running[running.call_id]
         if running.timer is not None:
@@ -180,7 +169,7 @@ class Digits:
     def _time_passed(self, running: _Running) -> None:
         self._take(running, running.collection.time_passed(self._loop.time()))
 
-    def _tell(self, what: str, running: _Running) -> None:
+    def _publish(self, kind: EventType, running: _Running) -> None:
         try:
             record = self._manager.record(running.line, running.call_id)
         except BridgeError:
@@ -188,12 +177,5 @@ class Digits:
         if running.callback_url:
             details = replace(record.facts.details, callback_url=running.callback_url)
             record = replace(record, facts=replace(record.facts, details=details))
-        data: dict[str, Any] = {"digits": running.collection.digits}
-        now = datetime.now(UTC)
-        self._publish(CallEvent(f"digits.{what}", running.line, running.call_id, now, record, data))
-
-
-def _of_far(record: CallRecord | None, leg_id: object) -> bool:
-    return record is not None and any(
-        leg.leg_id == leg_id and leg.party is Party.FAR for leg in record.legs
-    )
+        data = {"digits": running.collection.digits}
+        self._manager.publisher.publish(kind, running.line, record, data)

@@ -1,13 +1,13 @@
-"""Every event of a call in the log at debug level, without what it carries of people.
+"""Logs every event at debug level, without personal data.
 
-Digits, transcripts, identities, numbers, URLs and metadata are in events and never in the log: only
-the fields of `LOGGED` are told, which hold ids and words of closed sets.
+Digits, transcripts, identities, numbers, URLs and metadata are in events but never in the log: only the
+fields in `LOGGED` are written, which hold ids, numbers of seconds and words of closed sets.
 """
 
 import logging
 from typing import Final
 
-from bridge.call.notices import CallEvent
+from bridge.wire.call_event import CallEvent
 
 log: Final = logging.getLogger(__name__)
 
@@ -34,9 +34,6 @@ def trace(event: CallEvent) -> None:
     """Log an event, if the level is debug."""
     if not log.isEnabledFor(logging.DEBUG):
         return
-    told = {LOGGED[name]: event.data[name] for name in LOGGED if name in event.data}
-    state = event.record.state.value if event.record is not None else ""
-    log.debug(
-        "event.published",
-        extra={"type": event.type, "call": event.call_id or "", "state": state, **told},
-    )
+    fields = {LOGGED[name]: event.data[name] for name in LOGGED if name in event.data}
+    call, state = (event.call.id, event.call.state) if event.call else ("", "")
+    log.debug("event.published", extra={"type": event.type, "call": call, "state": state, **fields})

@@ -8,7 +8,6 @@ a node hands on what it finds behind the last number, whichever node wrote it.
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
@@ -18,14 +17,13 @@ from typing import Final, Protocol
 import msgspec
 
 from bridge.call.model import EndReason, LineName, State
-from bridge.call.notices import CallEvent, notice_of
 from bridge.net import deliveries, digit_events, endpoints, event_store
 from bridge.net.database import Database
 from bridge.net.deliveries import Callback
 from bridge.net.event_store import Numbered
 from bridge.node.event_trace import trace
 from bridge.settings.model import Events as Keeping
-from bridge.wire.notice import Notice
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.webhook import Style
 
 log = logging.getLogger(__name__)
@@ -39,7 +37,6 @@ DIGITS_SECONDS: Final = 15.0
 """How often digits that may leave the log are looked for."""
 SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
 """Styles whose clients say what they are told of when they connect a line."""
-ENDED: Final = "call.ended"
 
 
 class EventObserver(Protocol):
@@ -90,22 +87,21 @@ class EventLog:
         """Have somebody called whenever events of this node are on disk."""
         self._followers.append(follower)
 
-    def publish(self, event: CallEvent) -> None:
-        """Write an event down without waiting; those who listen hear it once it is on disk."""
+    def append(self, event: CallEvent) -> None:
+        """Write an event without waiting; listeners get it once it is on disk."""
         try:
-            notice = notice_of(event, f"evt_{secrets.token_hex(12)}")
-            # What cannot be written must not take others with it.
-            msgspec.json.encode(notice)
+            # One that cannot be encoded must not fail the transaction it would share with others.
+            msgspec.json.encode(event)
         except (TypeError, ValueError):
             log.exception("event.unwritable", extra={"type": event.type})
             return
         trace(event)
         callback = _callback(event)
-        without = frozenset() if self._told_of_calls(event.line) else SUBSCRIBED
+        without = frozenset() if self._told_of_calls(LineName(event.line)) else SUBSCRIBED
 
         def work(connection: Connection) -> None:
             event_store.insert(
-                connection, notice, node=self.node, callback=callback, without=without
+                connection, event, node=self.node, callback=callback, without=without
             )
 
         self._database.post(work, then=self._tell)
@@ -134,10 +130,10 @@ class EventLog:
         self._written.set()
         try:
             while True:
-                for number, notice in await self._next(listener, after):
+                for number, event in await self._next(listener, after):
                     if number > after:
                         after = number
-                        yield number, notice
+                        yield number, event
                 if not listener.waits:
                     continue
                 if self._closed:
@@ -228,8 +224,8 @@ class EventLog:
             deliveries.adopt(connection, count=self.nodes)
         for last in event_store.cut_off(connection, node=self.node, count=self.nodes):
             if last.call is not None:
-                notice = _node_lost(last)
-                event_store.insert(connection, notice, node=self.node, callback=None)
+                event = _node_lost(last)
+                event_store.insert(connection, event, node=self.node, callback=None)
 
 
 class _Listener:
@@ -250,10 +246,10 @@ class _Listener:
 
     def put(self, page: list[Numbered]) -> None:
         """Hold events that are for it; too many, and it has to read them from the log."""
-        for number, notice in page:
-            if self.lags or not self._is_for_us(notice):
+        for number, event in page:
+            if self.lags or not self._is_for_us(event):
                 continue
-            self._held.append((number, notice))
+            self._held.append((number, event))
             if len(self._held) > HELD:
                 self.lag()
         if not self.waits:
@@ -271,18 +267,18 @@ class _Listener:
         self._held.clear()
         return held
 
-    def _is_for_us(self, notice: Notice) -> bool:
-        if notice.line != self.line:
+    def _is_for_us(self, event: CallEvent) -> bool:
+        if event.line != self.line:
             return False
-        return self.call_id is None or (notice.call is not None and notice.call.id == self.call_id)
+        return self.call_id is None or (event.call is not None and event.call.id == self.call_id)
 
 
 def _callback(event: CallEvent) -> Callback | None:
-    url = event.record.facts.details.callback_url if event.record else ""
+    url = event.call.callback_url if event.call else ""
     return Callback(url, Style.WAVIX) if url else None
 
 
-def _node_lost(last: Notice) -> Notice:
+def _node_lost(last: CallEvent) -> CallEvent:
     """The end of a call that nobody lived to tell."""
     now = _now()
     call = last.call
@@ -295,7 +291,9 @@ def _node_lost(last: Notice) -> Notice:
     )
     identity = f"evt_{call.id.lower()}_lost"
     data = {"reason": reason}
-    return Notice(id=identity, type=ENDED, line=last.line, at=now, call=ended, data=data)
+    return CallEvent(
+        id=identity, type=EventType.CALL_ENDED, line=last.line, at=now, call=ended, data=data
+    )
 
 
 def _now() -> datetime:

@@ -1,20 +1,18 @@
-"""The call engine of each line: keeps what happens to its calls to how the line is set.
+"""Applies each line's settings to its calls, so that the call service knows nothing of them.
 
-It hears what happens to calls, so that the call service knows nothing of the lines' settings: a line
-whose engine is off rejects who rings it (that it begins no calls itself is the service's to ask
-`Lines.check_on`), and its calls end when it is switched off; one that is on lets calls ring, or
-answers or rejects them, at once or when nobody has decided in time (`node.decision`).
+A line that is off rejects inbound calls, and its calls end when it is switched off (outbound calls are
+refused by `Lines.check_on`). A line that is on lets inbound calls ring, answers or rejects them, at once
+or when nobody has decided in time (`node.decision`).
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
+from typing import Any
 
 from bridge.call import events
 from bridge.call.model import CallId, Direction, EndReason, LineName
-from bridge.call.notices import CallEvent
 from bridge.errors import BridgeError, EngineOff
 from bridge.net.database import Database
 from bridge.net.siblings import Siblings
@@ -22,8 +20,7 @@ from bridge.node.decision import DecisionRule, Decisions
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundAction, LineConfig, Lines
 from bridge.node.manager import Manager
-
-log = logging.getLogger(__name__)
+from bridge.wire.call_event import CallEvent, EventType
 
 REQUESTS: Mapping[InboundAction, events.Request] = {
     InboundAction.ANSWER: events.AnswerRequested(),
@@ -32,28 +29,26 @@ REQUESTS: Mapping[InboundAction, events.Request] = {
 
 
 class InboundPolicy:
-    """The engines of all lines on this node."""
+    """The settings of all lines, applied to the calls of this node."""
 
-    def __init__(  # noqa: PLR0913 - what the engines of lines are made of
+    def __init__(
         self,
         database: Database,
         numbers: Mapping[LineName, Sequence[str]],
         *,
         fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
         decisions: Mapping[LineName, DecisionRule] = MappingProxyType({}),
-        publish: Callable[[CallEvent], None] = lambda event: None,
         book: LineBook,
         siblings: Siblings | None = None,
     ) -> None:
-        """Make the lines.
+        """Make it.
 
         Args:
-            database: keeps how they are set.
-            numbers: their own numbers.
-            fresh: how lines take calls that were never set; in the plain way where it is not told.
-            decisions: how long each line's server has to decide about calls that ring.
-            publish: hears all that happens, before anything is made of it here.
-            book: knows which lines are paused, or no more.
+            database: stores the lines' settings.
+            numbers: the lines' own numbers.
+            fresh: settings of lines that were never configured; the default settings for others.
+            decisions: how long each line's server has to decide about a ringing call.
+            book: knows which lines exist and which are paused.
             siblings: the other nodes.
         """
         self.lines = Lines(
@@ -67,45 +62,47 @@ class InboundPolicy:
         self.book = book
         """Which lines there are."""
         book.follow_changes(self._line_changed)
-        self._publish = publish
-        self._decisions = Decisions(decisions, ask=self._ask, tell=publish)
+        self._decisions = Decisions(decisions, request=self._request, publish=self._publish)
         self._manager: Manager | None = None
 
     def serve(self, manager: Manager) -> None:
-        """Look after the calls of this manager from now on."""
+        """Apply the policy to the calls of this manager from now on."""
         self._manager = manager
+        manager.publisher.subscribe(self._on_event)
 
     async def follow(self) -> None:
-        """Look for what other nodes have changed, for ever."""
+        """Follow what other nodes change, until cancelled."""
         await asyncio.gather(self.lines.follow(), self.book.follow())
 
-    def happened(self, event: CallEvent) -> None:
-        """Pass on what happened, and meet a call that begins to ring a line."""
-        self._publish(event)
-        self._decisions.happened(event)
-        record = event.record
-        if event.type != "call.ringing" or record is None or event.call_id is None:
+    def _on_event(self, event: CallEvent) -> None:
+        self._decisions.on_event(event)
+        call = event.call
+        if event.type != EventType.CALL_RINGING or not call or call.direction != Direction.INBOUND:
             return
-        if record.direction is not Direction.INBOUND:
-            return
-        wanted = REQUESTS.get(self._welcome(event.line))
+        line, call_id = LineName(event.line), CallId(call.id)
+        wanted = REQUESTS.get(self._action(line))
         if wanted is None:
-            self._decisions.rings(event, event.call_id)
+            self._decisions.start(line, call_id)
         else:
-            # Not at once: who reports this has yet to give the call its far party.
-            asyncio.get_running_loop().call_soon(self._ask, event.line, event.call_id, wanted)
+            self._request(line, call_id, wanted)
 
-    def _welcome(self, line: LineName) -> InboundAction:
+    def _action(self, line: LineName) -> InboundAction:
         try:
             return self.lines.admit(line)
         except EngineOff:
             return InboundAction.REJECT
 
-    def _ask(self, line: LineName, call_id: CallId, wanted: events.Request) -> None:
+    def _request(self, line: LineName, call_id: CallId, wanted: events.Request) -> None:
         # The caller may have given up meanwhile.
         with suppress(BridgeError):
             if self._manager is not None:
                 self._manager.request(line, call_id, wanted)
+
+    def _publish(
+        self, kind: EventType, line: LineName, call_id: CallId, data: Mapping[str, Any]
+    ) -> None:
+        if self._manager is not None:
+            self._manager.publish(kind, line, call_id, data)
 
     def _line_changed(self, known: KnownLine | None, line: LineName) -> None:
         if known is None or known.paused:

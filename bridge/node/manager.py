@@ -1,9 +1,11 @@
 """All calls of this node: who may start one, where each is, and what is left of the ended ones."""
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from bridge.call import events
 from bridge.call.limits import CallLimits
@@ -21,7 +23,6 @@ from bridge.call.model import (
     Party,
     State,
 )
-from bridge.call.notices import CallEvent
 from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
 from bridge.errors import CallEnded, CallNotFound, LimitExceeded
@@ -32,10 +33,14 @@ from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
 from bridge.node.directory import Alone, Directory
 from bridge.node.ended import EndedCalls
-from bridge.node.observer import CallObserver
+from bridge.node.publisher import Publisher
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
+from bridge.node.sampler import CallSampler
 from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
+
+log = logging.getLogger(__name__)
 
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
@@ -56,7 +61,7 @@ class Manager:
         check_on: Callable[[LineName], None] = lambda line: None,
         number_of: Callable[[LineName], str] = lambda line: "",
         overloaded: Callable[[], bool] = lambda: False,
-        publish: Callable[[CallEvent], None] = lambda event: None,
+        publisher: Publisher | None = None,
     ) -> None:
         """Make it.
 
@@ -70,7 +75,7 @@ class Manager:
             check_on: raises `EngineOff` while a line makes no calls.
             number_of: returns a line's own number, with `+`.
             overloaded: whether this node has too much to do to take new calls.
-            publish: hears what happens to calls.
+            publisher: delivers what happens to calls.
         """
         self._dialer = dialer
         self._check_on, self._number_of = check_on, number_of
@@ -79,9 +84,14 @@ class Manager:
         self._call_limits = call_limits
         self._directory = directory or Alone()
         self._overloaded = overloaded
-        self._observer = CallObserver(metrics, publish)
+        self._metrics = metrics
+        self.publisher = publisher or Publisher()
+        self._sampler = CallSampler(metrics)
+        self.legs_ended = 0
+        """How many legs have ended so far."""
+        self.publisher.subscribe(self._count_leg)
         self._calls: dict[CallId, CallRunner] = {}
-        self._ended = EndedCalls(limits, self._observer.quality)
+        self._ended = EndedCalls(limits, self._sampler.quality)
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -228,6 +238,20 @@ class Manager:
             raise CallNotFound("there is no such call")
         return record
 
+    def publish(
+        self,
+        kind: EventType,
+        line: LineName,
+        call_id: CallId,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Publish an event of a call, live or ended; without the call if it is no longer known."""
+        try:
+            record = self.record(line, call_id)
+        except CallNotFound:
+            record = None
+        self.publisher.publish(kind, line, record, data)
+
     def ended(self, line: LineName) -> list[CallRecord]:
         """Give a line's ended calls that this node still knows, the last to end last."""
         return self._ended.of(line)
@@ -247,19 +271,16 @@ class Manager:
         self._ended.keep(record, self._loop.time())
 
     def count_lost(self, record: CallRecord) -> None:
-        """Count a call that this node's forerunner took with it when it was killed."""
+        """Count a call that was cut off when the previous process of this node was killed."""
         self.remember(record)
-        self._observer.call_lost(record)
+        self._metrics.call_started(record.direction)
+        self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
+        log.warning("call.lost", extra={"call": record.facts.call_id})
 
     @property
     def quality(self) -> QualityLog:
         """How the quality of the calls went."""
-        return self._observer.quality
-
-    @property
-    def legs_ended(self) -> int:
-        """How many legs there have been and are no more."""
-        return self._observer.legs_ended
+        return self._sampler.quality
 
     @property
     def overloaded(self) -> bool:
@@ -272,7 +293,7 @@ class Manager:
 
     def pulse(self, now: float) -> None:
         """Report the legs' figures and forget calls that ended long ago; called once a second."""
-        self._observer.figures(self._calls.values(), now)
+        self._sampler.sample(self._calls.values(), now)
         self._ended.forget(now)
 
     async def aclose(self) -> None:
@@ -294,7 +315,7 @@ class Manager:
                     "the bridge has too much to do to take new calls", limit="overload"
                 )
         except LimitExceeded as error:
-            self._observer.call_refused(error.limit)
+            self._metrics.call_refused(error.limit)
             raise
 
     async def _enter(
@@ -308,7 +329,7 @@ class Manager:
         try:
             await self._directory.enter(facts, direction)
         except LimitExceeded as error:
-            self._observer.call_refused(error.limit)
+            self._metrics.call_refused(error.limit)
             raise
         return facts
 
@@ -329,15 +350,22 @@ class Manager:
             waits_for_far=far is None,
         )
         runner = CallRunner(
-            facts, machine, clock=self._clock, observer=self._observer, on_ended=self._call_ended
+            facts,
+            machine,
+            clock=self._clock,
+            metrics=self._metrics,
+            publisher=self.publisher,
+            on_ended=self._call_ended,
         )
         self._calls[facts.call_id] = runner
-        self._observer.call_started(runner.record())
-        self._observer.happened(runner, "call.initiated", {})
-        if machine.state is State.RINGING:
-            self._observer.happened(runner, "call.ringing", {})
-        if far is not None:
-            runner.add_leg(far, Party.FAR)
+        self._metrics.call_started(direction)
+        log.info("call.started", extra={"call": facts.call_id, "direction": direction})
+        with self.publisher.hold():
+            runner.publish(EventType.CALL_INITIATED)
+            if machine.state is State.RINGING:
+                runner.publish(EventType.CALL_RINGING)
+            if far is not None:
+                runner.add_leg(far, Party.FAR)
         return runner
 
     def _call_ended(self, runner: CallRunner) -> None:
@@ -346,8 +374,15 @@ class Manager:
         self.remember(record)
         reason = record.reason or EndReason.FAILED
         self._directory.ended(runner.facts.call_id, reason)
-        self._observer.call_ended(runner, reason)
+        self._sampler.end(runner)
+        self._metrics.call_ended(record.direction, reason, record.seconds)
+        log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
+        runner.publish(EventType.CALL_ENDED, {"reason": reason})
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
+
+    def _count_leg(self, event: CallEvent) -> None:
+        if event.type == EventType.LEG_LEFT:
+            self.legs_ended += 1
 
 
 def _call_id(node: int) -> CallId:

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
-from bridge.call.notices import CallEvent
 from bridge.call.parties import parties_of
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
@@ -32,6 +31,7 @@ from bridge.node.recording_events import RecordingEvents, RecordingObserver
 from bridge.node.recording_paths import RecordingPaths
 from bridge.node.recording_rules import RecordingRules, last_of_call
 from bridge.tasks import Tasks
+from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,6 @@ class Recordings:
         rules: RecordingRules,
         *,
         store: Store | None,
-        publish: Callable[[CallEvent], None],
         observer: RecordingObserver,
     ) -> None:
         """Make it, and finish what this node's forerunner left.
@@ -73,14 +72,13 @@ class Recordings:
             archive: keeps what is recorded.
             rules: what may be recorded, and where.
             store: where files are moved up to; None = they stay in the folder.
-            publish: hears when a recording is ready.
             observer: counts.
         """
         self.archive = archive
         self._manager = manager
         self.rules = rules
         self.paths = RecordingPaths(rules.files, archive)
-        self._events = RecordingEvents(manager, publish, observer, self.paths.media_key)
+        self._events = RecordingEvents(manager, observer, self.paths.media_key)
         self._tracks: dict[CallId, list[_Track]] = {}
         self._written: dict[CallId, list[_Track]] = {}
         """Tracks that are over, while their files are finished."""
@@ -96,19 +94,16 @@ class Recordings:
             start=self.start,
             automatic=rules.automatic,
             captures=rules.captures,
-            failed=lambda line, call, why: self._events.tell(
-                "recording.failed", line, call, reason=why
-            ),
         )
         """Starts what nobody asks for."""
         self._keeping = Tasks()
         self._keeping.spawn(self._keep_house(), name="recordings")
 
-    def happened(self, event: CallEvent) -> None:
-        """Note what happens to calls, some of which are recorded from their answer on."""
+    def on_event(self, event: CallEvent) -> None:
+        """Record some calls from their answer on; observe when an announcement has been played."""
         if self.rules.announcement is not None:
-            self.rules.announcement.happened(event)
-        self.automatic.happened(event)
+            self.rules.announcement.on_event(event)
+        self.automatic.on_event(event)
 
     def active(self, call_id: CallId) -> bool:
         """Whether a call is being recorded now."""
@@ -194,7 +189,7 @@ class Recordings:
             track.span.over = over
         for track in list(tracks):
             self._close(line, call, track.leg.leg_id)
-        self._events.tell("recording.stopped", line, call)
+        self._manager.publish(EventType.RECORDING_STOPPED, line, call)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
     def pause(self, line: LineName, call_id: str, *, paused: bool) -> None:
@@ -211,7 +206,8 @@ class Recordings:
         runner.catch_up()
         for track in tracks:
             track.leg.paused = paused
-        self._events.tell("recording.paused" if paused else "recording.resumed", line, call)
+        kind = EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED
+        self._manager.publish(kind, line, call)
 
     async def aclose(self) -> None:
         """Wait until all files are written; the calls have ended."""
@@ -250,7 +246,7 @@ class Recordings:
         finally:
             self._drop_if_over(call)
         if self.rules.announcement is None:
-            self._events.tell("recording.started", line, call)
+            self._manager.publish(EventType.RECORDING_STARTED, line, call)
         else:
             announced = self._announce(self.rules.announcement, line, call)
             self._tasks.spawn(announced, name=f"announce {call}")
@@ -268,13 +264,13 @@ class Recordings:
             else:
                 track.leg.give_up(NOT_ANNOUNCED)
         if heard and tracks:
-            self._events.tell("recording.started", line, call)
+            self._manager.publish(EventType.RECORDING_STARTED, line, call)
 
     def _check_room(self, line: LineName, call: CallId) -> None:
         try:
             self.rules.room.check()
         except OSError:
-            self._events.tell("recording.failed", line, call, reason=DISK_FULL)
+            self._manager.publish(EventType.RECORDING_FAILED, line, call, {"reason": DISK_FULL})
             raise StorageFull("the disk has no room for recordings") from None
 
     def _attach(self, recordings: Sequence[Recording], *, asked_for: bool) -> None:

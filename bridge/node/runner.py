@@ -1,4 +1,4 @@
-"""One call at work: its machine, its bus, its legs' tasks; performs commands, brings events back."""
+"""Runs one call: its machine, its bus and its legs' tasks; performs commands, dispatches events."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.call import commands, events
 from bridge.call.bus import Bus
@@ -26,33 +26,25 @@ from bridge.call.routing import Heard, Hears
 from bridge.legs.base import Answerable, DigitSender, Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
+from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
+from bridge.node.publisher import Publisher
 from bridge.tasks import Tasks
+from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
 
 KEPT_LEGS = 16
-"""How many legs that are gone a call remembers the figures of."""
+"""How many ended legs a call keeps the figures of."""
 
 
-class LegObserver(Protocol):
-    """Hears of legs as they come and go; `node.observer` passes it on."""
-
-    def leg_started(self, leg: Leg) -> None:
-        """A leg joined a call."""
-        ...
-
-    def leg_connected(self, leg: Leg) -> None:
-        """A leg's media is up."""
-        ...
-
-    def leg_ended(self, leg: Leg, reason: EndReason) -> None:
-        """A leg is over; its figures are final."""
-        ...
-
-    def happened(self, runner: "CallRunner", kind: str, data: Mapping[str, Any]) -> None:
-        """Something happened to a call that others may want to hear of (`call.notices`)."""
-        ...
+STATE_EVENTS: Mapping[State, EventType] = {
+    State.RINGING: EventType.CALL_RINGING,
+    State.CONNECTING: EventType.CALL_CONNECTING,
+    State.ACTIVE: EventType.CALL_ACTIVE,
+    State.HELD: EventType.CALL_HELD,
+}
+"""What is published when a call enters a state; its end is published once all legs have left."""
 
 
 @dataclass(slots=True)
@@ -71,7 +63,8 @@ class CallRunner:
         machine: CallMachine,
         *,
         clock: Clock,
-        observer: LegObserver,
+        metrics: Metrics,
+        publisher: Publisher,
         on_ended: Callable[["CallRunner"], None],
     ) -> None:
         self.facts = facts
@@ -79,7 +72,8 @@ class CallRunner:
         self.bus = Bus(cadence_changed=self._follow_clock)
         self._loop = asyncio.get_running_loop()
         self._clock = clock
-        self._observer = observer
+        self._metrics = metrics
+        self._publisher = publisher
         self._on_ended = on_ended
         self._legs: dict[LegId, _Running] = {}
         self._ended_legs: deque[LegFigures] = deque(maxlen=KEPT_LEGS)
@@ -115,8 +109,8 @@ class CallRunner:
             reason=machine.reason,
             seconds=(machine.ended_at or self._loop.time()) - machine.started_at,
             legs=(*self._ended_legs, *map(self._figures, self._legs.values())),
-            answered_at=self._moment(machine.answered_at),
-            ended_at=self._moment(machine.ended_at),
+            answered_at=self._wall_time(machine.answered_at),
+            ended_at=self._wall_time(machine.ended_at),
             muted=machine.muted,
         )
 
@@ -169,13 +163,13 @@ class CallRunner:
             raise
         task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
         self._legs[leg.leg_id] = _Running(leg, party, task)
-        self._observer.leg_started(leg)
+        self._metrics.leg_started(leg.leg_id, leg.kind)
         joined = {"legID": leg.leg_id, "kind": leg.kind, "party": party}
         named = {"identity": owner.identity} if owner and owner.identity else {}
-        self._tell("leg.joined", joined | named)
+        self.publish(EventType.LEG_JOINED, joined | named)
 
     def dispatch(self, event: events.Event) -> None:
-        """Take an event, or a request, and do what the machine says; never waits.
+        """Take an event or a request and perform the machine's commands, then publish; never waits.
 
         Raises:
             InvalidState: a request that the call's state does not allow.
@@ -184,18 +178,16 @@ class CallRunner:
         self._events.append(event)
         if self._busy:
             return
-        self._busy = True
         named = log_call_id.set(self.facts.call_id)
         try:
-            while self._events:
-                happened = self._events.popleft()
-                for command in self.machine.handle(happened, self._loop.time()):
-                    self._perform(command)
-                self._tell_of(happened)
+            with self._publisher.hold():
+                self._handle_all()
         finally:
-            self._busy = False
-            self._arm()
             log_call_id.reset(named)
+
+    def publish(self, kind: EventType, data: Mapping[str, Any] | None = None) -> None:
+        """Publish an event with the call as it stands now."""
+        self._publisher.publish(kind, self.facts.line, self.record(), data)
 
     def tag(self, tag: str) -> None:
         """Give the call another tag."""
@@ -209,6 +201,18 @@ class CallRunner:
         """Cancel what is left, whatever state the call is in."""
         self._disarm()
         await self._tasks.aclose()
+
+    def _handle_all(self) -> None:
+        self._busy = True
+        try:
+            while self._events:
+                event = self._events.popleft()
+                for command in self.machine.handle(event, self._loop.time()):
+                    self._perform(command)
+                self._publish_handled(event)
+        finally:
+            self._busy = False
+            self._arm()
 
     def _perform(self, command: commands.Command) -> None:
         match command:
@@ -228,7 +232,7 @@ class CallRunner:
             case commands.ReportState(state):
                 self._report(state)
             case commands.ReportMissed(identity):
-                self._tell("party.missed", {"identity": identity})
+                self.publish(EventType.PARTY_MISSED, {"identity": identity})
             case commands.EndCall(reason):
                 self._end(reason)
 
@@ -243,9 +247,10 @@ class CallRunner:
                 # behind what the leg holds already.
                 self._loop.call_soon(running.task.cancel)
             self._ended_legs.append(self._figures(running))
-            self._observer.leg_ended(running.leg, reason)
+            self._metrics.leg_ended(leg_id, running.leg.statistics())
             left = {"legID": leg_id, "kind": running.leg.kind, "party": running.party}
-            self._tell("leg.left", left | {"reason": reason})
+            log.info("leg.ended", extra={"leg": leg_id, "kind": left["kind"], "reason": reason})
+            self.publish(EventType.LEG_LEFT, left | {"reason": reason})
 
     def _end(self, reason: EndReason) -> None:
         now = self._loop.time()  # one for all: what is recorded of them is equally long
@@ -258,16 +263,16 @@ class CallRunner:
         log_call_id.set(self.facts.call_id)
         log_leg_id.set(leg.leg_id)
         try:
-            await leg.run(lambda event: self._happened(leg, event))
+            await leg.run(lambda event: self._on_leg_event(leg, event))
         except Exception:
             log.exception("leg.failed", extra={"kind": leg.kind})
-        self._happened(leg, events.LegEnded(leg.leg_id, EndReason.FAILED))
+        self._on_leg_event(leg, events.LegEnded(leg.leg_id, EndReason.FAILED))
 
-    def _happened(self, leg: Leg, event: events.LegEvent) -> None:
-        if self.leg(leg.leg_id) is not leg and not isinstance(event, events.Noted):
+    def _on_leg_event(self, leg: Leg, event: events.LegEvent) -> None:
+        if self.leg(leg.leg_id) is not leg and not isinstance(event, events.LegReported):
             return  # it has left; another one may have come back in its place
         if isinstance(event, events.LegConnected):
-            self._observer.leg_connected(leg)
+            self._metrics.leg_connected(leg.leg_id)
         self.dispatch(event)
 
     def _figures(self, running: _Running) -> LegFigures:
@@ -279,42 +284,39 @@ class CallRunner:
         log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
         before, self._reported = self._reported, state
         if self.machine.answered_at is not None and before in UNANSWERED:
-            self._tell("call.answered", {})
+            self.publish(EventType.CALL_ANSWERED)
         if before is State.HELD and state is State.ACTIVE:
-            self._tell("call.resumed", {})
-        elif state is not State.ENDED:  # told once all legs have left
-            self._tell(f"call.{state}", {})
+            self.publish(EventType.CALL_RESUMED)
+        elif state in STATE_EVENTS:
+            self.publish(STATE_EVENTS[state])
 
-    def _tell_of(self, event: events.Event) -> None:
-        """Tell of what changed no state; of a leg that is gone, only what it notes itself."""
-        leg_id = getattr(event, "leg_id", None)
-        if leg_id is not None and leg_id not in self._legs and not isinstance(event, events.Noted):
-            return
+    def _publish_handled(self, event: events.Event) -> None:
+        """Publish an event that changed no state; of a leg that has left, only what it reports itself."""
         match event:
+            case events.LegReported(leg_id, kind, data):
+                self.publish(kind, {"legID": leg_id, **data})
             case events.LegConnected(leg_id):
-                self._tell("leg.connected", self._leg(leg_id))
+                self._publish_leg(EventType.LEG_CONNECTED, leg_id)
             case events.LegSilent(leg_id):
-                self._tell("leg.silent", self._leg(leg_id))
+                self._publish_leg(EventType.LEG_SILENT, leg_id)
             case events.LegResumed(leg_id):
-                self._tell("leg.resumed", self._leg(leg_id))
+                self._publish_leg(EventType.LEG_RESUMED, leg_id)
             case events.DigitReceived(leg_id, digit):
-                self._tell("digit.received", {**self._leg(leg_id), "digit": digit})
-            case events.MuteRequested(muted, leg_id):
-                self._tell("call.muted", {"legID": leg_id, "muted": muted})
+                self._publish_leg(EventType.DIGIT_RECEIVED, leg_id, digit=digit)
+            case events.MuteRequested(muted, None):
+                self.publish(EventType.CALL_MUTED, {"legID": None, "muted": muted})
+            case events.MuteRequested(muted, leg_id) if leg_id in self._legs:
+                self.publish(EventType.CALL_MUTED, {"legID": leg_id, "muted": muted})
             case events.InviteRequested(identity):
-                self._tell("party.invited", {"identity": identity, "channel": "webrtc"})
-            case events.Noted(leg_id, kind, data):
-                self._tell(kind, {"legID": leg_id, **data})
+                self.publish(EventType.PARTY_INVITED, {"identity": identity, "channel": "webrtc"})
             case _:
                 pass
 
-    def _leg(self, leg_id: LegId) -> dict[str, Any]:
-        return {"legID": leg_id, "party": self._legs[leg_id].party}
+    def _publish_leg(self, kind: EventType, leg_id: LegId, **data: str) -> None:
+        if running := self._legs.get(leg_id):
+            self.publish(kind, {"legID": leg_id, "party": running.party, **data})
 
-    def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._observer.happened(self, kind, data)
-
-    def _moment(self, at: float | None) -> datetime | None:
+    def _wall_time(self, at: float | None) -> datetime | None:
         if at is None:
             return None
         return self.facts.started_at + timedelta(seconds=at - self.machine.started_at)

@@ -7,48 +7,48 @@ from typing import Final
 
 import msgspec
 
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.metadata import NOTHING
-from bridge.wire.notice import Notice
 
 FAR: Final = "far"
 FOR_ALL: Final = frozenset(
     {
-        "call.initiated",
-        "call.ringing",
-        "call.connecting",
-        "call.answered",
-        "call.active",
-        "call.held",
-        "call.resumed",
-        "call.ended",
+        EventType.CALL_INITIATED,
+        EventType.CALL_RINGING,
+        EventType.CALL_CONNECTING,
+        EventType.CALL_ANSWERED,
+        EventType.CALL_ACTIVE,
+        EventType.CALL_HELD,
+        EventType.CALL_RESUMED,
+        EventType.CALL_ENDED,
     }
 )
 """How the call stands: each of its parties may know."""
 OF_A_LEG: Final = frozenset(
     {
-        "leg.joined",
-        "leg.connected",
-        "leg.silent",
-        "leg.resumed",
-        "leg.left",
-        "digit.received",
+        EventType.LEG_JOINED,
+        EventType.LEG_CONNECTED,
+        EventType.LEG_SILENT,
+        EventType.LEG_RESUMED,
+        EventType.LEG_LEFT,
+        EventType.DIGIT_RECEIVED,
     }
 )
 """Told to the side of the call that the leg is on."""
 FOR_NEAR: Final = frozenset(
     {
-        "call.muted",
-        "party.muted",
-        "transcript",
-        "agent.interrupted",
-        "agent.replied",
-        "agent.failed",
+        EventType.CALL_MUTED,
+        EventType.PARTY_MUTED,
+        EventType.TRANSCRIPT,
+        EventType.AGENT_INTERRUPTED,
+        EventType.AGENT_REPLIED,
+        EventType.AGENT_FAILED,
     }
 )
 """What the bridge does for the near side: what was said, and how an agent does."""
 
 
-def as_seen_by(party: str, notice: Notice) -> Notice | None:
+def as_seen_by(party: str, event: CallEvent) -> CallEvent | None:
     """Return an event as a ticket's holder is told it; None for what is not told.
 
     Events that nobody thought of here are not told. Of the call itself, `metadata` and `tag` are left
@@ -56,15 +56,15 @@ def as_seen_by(party: str, notice: Notice) -> Notice | None:
 
     Args:
         party: of the ticket: `near`, `far` or `transfer`, which is a near one.
-        notice: the event.
+        event: the event.
     """
     side = FAR if party == FAR else "near"
     told = (
-        notice.type in FOR_ALL
-        or (notice.type in OF_A_LEG and notice.data.get("party") == side)
-        or (notice.type in FOR_NEAR and side != FAR)
+        event.type in FOR_ALL
+        or (event.type in OF_A_LEG and event.data.get("party") == side)
+        or (event.type in FOR_NEAR and side != FAR)
     )
     if not told:
         return None
-    call = notice.call and msgspec.structs.replace(notice.call, metadata=NOTHING, tag="")
-    return msgspec.structs.replace(notice, call=call)
+    call = event.call and msgspec.structs.replace(event.call, metadata=NOTHING, tag="")
+    return msgspec.structs.replace(event, call=call)

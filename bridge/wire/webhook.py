@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature, webhook_chirp, webhook_wadial, webhook_wavix, webhook_zuckzapgo
+from bridge.wire.call_event import CallEvent, CallSnapshot, jid
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
-from bridge.wire.notice import Call, Notice, jid
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -66,24 +66,24 @@ class Receiver:
     """Returns a link to a recording's file, of its id and format; empty for none."""
 
 
-class _Manner(NamedTuple):
-    name: Callable[[Notice], str | None]
-    body: Callable[[Notice, Receiver], dict[str, Any]]
-    headers: Callable[[Notice], Mapping[str, str]]
+class _Renderer(NamedTuple):
+    name: Callable[[CallEvent], str | None]
+    body: Callable[[CallEvent, Receiver], dict[str, Any]]
+    headers: Callable[[CallEvent], Mapping[str, str]]
     signature: str
 
 
-def render(notice: Notice, receiver: Receiver) -> Delivery | None:
-    """Tell a notice in the receiver's words; None when its vendor has none for it."""
-    manner = _MANNERS[receiver.style]
-    if manner.name(notice) is None:
+def render(event: CallEvent, receiver: Receiver) -> Delivery | None:
+    """Render an event for a receiver; None when its vendor has none for it."""
+    renderer = _RENDERERS[receiver.style]
+    if renderer.name(event) is None:
         return None
-    content = manner.body(notice, receiver)
+    content = renderer.body(event, receiver)
     if receiver.format is Format.JSON:
-        return Delivery(msgspec.json.encode(content), JSON, manner.headers(notice))
+        return Delivery(msgspec.json.encode(content), JSON, renderer.headers(event))
     text = msgspec.json.encode(content).decode()
     form = urlencode({"token": receiver.token, "jsonData": text})
-    return Delivery(form.encode(), FORM, manner.headers(notice))
+    return Delivery(form.encode(), FORM, renderer.headers(event))
 
 
 def signed(
@@ -103,27 +103,27 @@ def signed(
     if not secret:
         return headers | {"webhook-id": identity}
     headers |= signature.standard(secret, identity, delivery.body, now=now, former=former)
-    headers[_MANNERS[style].signature] = signature.timestamped(secret, delivery.body, now=now)
+    headers[_RENDERERS[style].signature] = signature.timestamped(secret, delivery.body, now=now)
     return headers
 
 
-def wants(filters: Sequence[str], style: Style, notice: Notice) -> bool:
+def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
     """Whether a receiver with these filters is told; an empty list lets everything through.
 
     A filter is an event's name, the vendor's or ours, or the beginning of one before `*`.
     """
-    name = _MANNERS[style].name(notice)
+    name = _RENDERERS[style].name(event)
     if name is None:
         return False
-    return not filters or any(_matches(wanted, (name, notice.type)) for wanted in filters)
+    return not filters or any(_matches(wanted, (name, event.type)) for wanted in filters)
 
 
-def native(notice: Notice) -> dict[str, Any]:
-    """A notice as our own webhooks and event streams tell it."""
-    told: dict[str, Any] = {"id": notice.id, "type": notice.type, "createdAt": iso8601(notice.at)}
-    if notice.call is not None:
-        told |= {"callId": notice.call.id, "call": _native_call(notice.call)}
-    return told | {"data": notice.data}
+def native(event: CallEvent) -> dict[str, Any]:
+    """Return an event as our own webhooks and event streams send it."""
+    fields: dict[str, Any] = {"id": event.id, "type": event.type, "createdAt": iso8601(event.at)}
+    if event.call is not None:
+        fields |= {"callId": event.call.id, "call": _native_call(event.call)}
+    return fields | {"data": event.data}
 
 
 def _matches(wanted: str, names: Sequence[str]) -> bool:
@@ -134,8 +134,8 @@ def _matches(wanted: str, names: Sequence[str]) -> bool:
     return wanted in names
 
 
-def _native_call(call: Call) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _native_call(call: CallSnapshot) -> dict[str, Any]:
+    fields: dict[str, Any] = {
         "callId": call.id,
         "peer": jid(call.peer),
         "from": call.from_,
@@ -150,53 +150,53 @@ def _native_call(call: Call) -> dict[str, Any]:
         "seconds": round(call.seconds, 3),
     }
     if call.metadata != NOTHING:
-        told["metadata"] = call.metadata
-    return told | ({"tag": call.tag} if call.tag else {})
+        fields["metadata"] = call.metadata
+    return fields | ({"tag": call.tag} if call.tag else {})
 
 
-def _no_headers(_: Notice) -> Mapping[str, str]:
+def _no_headers(_: CallEvent) -> Mapping[str, str]:
     return {}
 
 
 SIGNATURE: Final = "bridge-signature"
 """Where the signature `t=…,v1=…` stands when the vendor has no header for one."""
 
-_MANNERS: Final = {
-    Style.NATIVE: _Manner(
-        lambda notice: notice.type, lambda notice, _: native(notice), _no_headers, SIGNATURE
+_RENDERERS: Final = {
+    Style.NATIVE: _Renderer(
+        lambda event: event.type, lambda event, _: native(event), _no_headers, SIGNATURE
     ),
-    Style.WADIAL: _Manner(
+    Style.WADIAL: _Renderer(
         webhook_wadial.name,
-        lambda notice, _: webhook_wadial.body(notice),
+        lambda event, _: webhook_wadial.body(event),
         webhook_wadial.headers,
         webhook_wadial.SIGNATURE,
     ),
-    Style.CHIRP: _Manner(
+    Style.CHIRP: _Renderer(
         webhook_chirp.name,
-        lambda notice, receiver: webhook_chirp.body(
-            notice, test=receiver.test, file_url=receiver.file_url
+        lambda event, receiver: webhook_chirp.body(
+            event, test=receiver.test, file_url=receiver.file_url
         ),
         _no_headers,
         SIGNATURE,
     ),
-    Style.WAGO: _Manner(
+    Style.WAGO: _Renderer(
         webhook_zuckzapgo.name,
-        lambda notice, _: webhook_zuckzapgo.wago_body(notice),
+        lambda event, _: webhook_zuckzapgo.wago_body(event),
         _no_headers,
         SIGNATURE,
     ),
-    Style.ZUCKZAPGO: _Manner(
+    Style.ZUCKZAPGO: _Renderer(
         webhook_zuckzapgo.name,
-        lambda notice, _: webhook_zuckzapgo.body(notice),
+        lambda event, _: webhook_zuckzapgo.body(event),
         _no_headers,
         SIGNATURE,
     ),
-    Style.WAVIX: _Manner(
-        webhook_wavix.name, lambda notice, _: webhook_wavix.body(notice), _no_headers, SIGNATURE
+    Style.WAVIX: _Renderer(
+        webhook_wavix.name, lambda event, _: webhook_wavix.body(event), _no_headers, SIGNATURE
     ),
-    Style.WAVIX_POST_CALL: _Manner(
+    Style.WAVIX_POST_CALL: _Renderer(
         webhook_wavix.post_call_name,
-        lambda notice, _: webhook_wavix.post_call(notice),
+        lambda event, _: webhook_wavix.post_call(event),
         _no_headers,
         SIGNATURE,
     ),

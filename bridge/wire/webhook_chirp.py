@@ -4,59 +4,65 @@ https://docs.buildwithchirp.com/calling/webhooks-setup. The names of ringing, of
 participants are ours; an end without an answer that has no event of its own is `calls.failed`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bridge.wire import call_id
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
-from bridge.wire.notice import Call, Notice
 
-NAMES: Final = {
-    "call.initiated": "calls.initiated",
-    "call.ringing": "calls.ringing",
-    "call.answered": "calls.answered",
-    "leg.joined": "calls.participant.joined",
-    "leg.left": "calls.participant.left",
-    "party.invited": "calls.participant.invited",
-    "party.missed": "calls.participant.missed",
-    "transcript": "calls.transcript",
+RECORDING: Final = "calls.recording.completed"
+NAMES: Final[Mapping[str, str]] = {
+    EventType.CALL_INITIATED: "calls.initiated",
+    EventType.CALL_RINGING: "calls.ringing",
+    EventType.CALL_ANSWERED: "calls.answered",
+    EventType.LEG_JOINED: "calls.participant.joined",
+    EventType.LEG_LEFT: "calls.participant.left",
+    EventType.PARTY_INVITED: "calls.participant.invited",
+    EventType.PARTY_MISSED: "calls.participant.missed",
+    EventType.RECORDING_READY: RECORDING,
+    EventType.RECORDING_COPIED: RECORDING,
+    EventType.TRANSCRIPT: "calls.transcript",
 }
-ENDED: Final = "call.ended"
-READY: Final = "recording.ready"
-COPIED: Final = "recording.copied"
+"""The name of an end depends on its reason."""
 WAV: Final = "wav"
-ONCE: Final = frozenset({"call.initiated", "call.ringing", "call.answered", ENDED})
-"""What happens to a call once at most, so that its name is enough to tell it apart."""
+ONCE: Final = frozenset(
+    {
+        EventType.CALL_INITIATED,
+        EventType.CALL_RINGING,
+        EventType.CALL_ANSWERED,
+        EventType.CALL_ENDED,
+    }
+)
+"""What happens to a call at most once, so that its name alone makes the event's id."""
 COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
 IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 END_WORDS: Final = {"remote_hangup": "hangup"}
-PEOPLE: Final = frozenset({"leg.joined", "leg.left"})
 PERSONS: Final = frozenset({"webrtc", "whatsapp", "gateway", "simulator"})
 """Kinds of leg that somebody speaks through; others record, play, stream or are programs."""
-PARTICIPANTS: Final = frozenset({"leg.joined", "leg.left", "party.invited", "party.missed"})
 
 
-def name(notice: Notice) -> str | None:
-    """The event's name; None for what Chirp does not tell."""
-    if notice.call is None:
+def name(event: CallEvent) -> str | None:
+    """The event's name; None for what Chirp does not send."""
+    if event.call is None:
         return None
-    if notice.type == ENDED:
-        return _end(notice.call)
-    if notice.type in (READY, COPIED):
-        return "calls.recording.completed" if _as_asked(notice) else None
-    if notice.type in PEOPLE and notice.data.get("kind") not in PERSONS:
-        return None
-    return NAMES.get(notice.type)
+    if event.type == EventType.CALL_ENDED:
+        return _end(event.call)
+    if event.type in (EventType.LEG_JOINED, EventType.LEG_LEFT):
+        sent = event.data.get("kind") in PERSONS
+    else:
+        sent = NAMES.get(event.type) != RECORDING or _as_asked(event)
+    return NAMES.get(event.type) if sent else None
 
 
 def body(
-    notice: Notice, *, test: bool, file_url: Callable[[str, str], str] = lambda *_: ""
+    event: CallEvent, *, test: bool, file_url: Callable[[str, str], str] = lambda *_: ""
 ) -> dict[str, Any]:
     """The event, to be sent.
 
     Args:
-        notice: what happened.
+        event: what happened.
         test: whether ids are spelt as a test key is shown them.
         file_url: returns a link to a recording, of which the id and the format are given; empty for
             none.
@@ -64,27 +70,27 @@ def body(
     Raises:
         ValueError: it is one that has no name.
     """
-    event, call = name(notice), notice.call
-    if event is None or call is None:
+    event_name, call = name(event), event.call
+    if event_name is None or call is None:
         raise ValueError("Chirp has no such event")
     identity = call_id.chirp(call.id, test=test)
-    event_id = f"evt_{identity}_{event}"
-    data: dict[str, Any] = {"call": _call(call, identity), "app": {"id": notice.line}}
-    if notice.type in PARTICIPANTS:
-        data["participant"] = notice.data
-    elif notice.type in (READY, COPIED):
-        data["recording"] = _recording(notice.data, identity, file_url)
-    elif notice.type not in ONCE:
-        data |= notice.data
+    event_id = f"evt_{identity}_{event_name}"
+    data: dict[str, Any] = {"call": _call(call, identity), "app": {"id": event.line}}
+    if event_name.startswith("calls.participant."):
+        data["participant"] = event.data
+    elif event_name == RECORDING:
+        data["recording"] = _recording(event.data, identity, file_url)
+    elif event.type not in ONCE:
+        data |= event.data
     return {
-        "event": event,
-        "eventId": event_id if notice.type in ONCE else f"{event_id}_{notice.id}",
-        "timestamp": iso8601(notice.at),
+        "event": event_name,
+        "eventId": event_id if event.type in ONCE else f"{event_id}_{event.id}",
+        "timestamp": iso8601(event.at),
         "data": data,
     }
 
 
-def _call(call: Call, identity: str) -> dict[str, Any]:
+def _call(call: CallSnapshot, identity: str) -> dict[str, Any]:
     return {
         "id": identity,
         "direction": call.direction,
@@ -99,18 +105,18 @@ def _call(call: Call, identity: str) -> dict[str, Any]:
     }
 
 
-def _talked(call: Call) -> int | None:
+def _talked(call: CallSnapshot) -> int | None:
     """Seconds from the answer to the end; None until there is an end."""
     if call.ended_at is None:
         return None
     return round((call.ended_at - (call.answered_at or call.ended_at)).total_seconds())
 
 
-def _as_asked(notice: Notice) -> bool:
+def _as_asked(event: CallEvent) -> bool:
     """Whether a recording can now be had in the format that was asked for."""
-    if notice.type == READY:
-        return str(notice.data.get("format", WAV)) == WAV
-    return notice.data.get("askedFor") is True
+    if event.type == EventType.RECORDING_READY:
+        return str(event.data.get("format", WAV)) == WAV
+    return event.data.get("askedFor") is True
 
 
 def _recording(
@@ -133,11 +139,11 @@ def _recording(
     }
 
 
-def _joins_by_room(call: Call) -> bool:
+def _joins_by_room(call: CallSnapshot) -> bool:
     return call.browser or "webrtc" in (call.from_channel, call.to_channel)
 
 
-def _end(call: Call) -> str:
+def _end(call: CallSnapshot) -> str:
     if call.reason == "no_answer":
         return "calls.no_answer"
     answered = call.answered_at is not None and call.reason in IF_ANSWERED

@@ -7,43 +7,43 @@ documented; the other names are ours, spelt alike.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bridge.wire.call_event import CallEvent, CallSnapshot, jid
 from bridge.wire.iso8601 import iso8601
-from bridge.wire.notice import Call, Notice, jid
 
 SIGNATURE: Final = "wadial-signature"
 STATE_WORDS: Final = {"initiated": "initiating", "held": "active"}
 DIRECTION_WORDS: Final = {"outbound": "outgoing", "inbound": "incoming"}
 
 
-def name(notice: Notice) -> str:
+def name(event: CallEvent) -> str:
     """The event's name: all of a call's begin with `call.`."""
-    if notice.call is None or notice.type.startswith("call."):
-        return notice.type
-    return f"call.{notice.type}"
+    if event.call is None or event.type.startswith("call."):
+        return event.type
+    return f"call.{event.type}"
 
 
-def headers(notice: Notice) -> Mapping[str, str]:
+def headers(event: CallEvent) -> Mapping[str, str]:
     """The headers beside the signature."""
-    return {"wadial-event-id": notice.id, "wadial-event-type": name(notice)}
+    return {"wadial-event-id": event.id, "wadial-event-type": name(event)}
 
 
-def body(notice: Notice) -> dict[str, Any]:
+def body(event: CallEvent) -> dict[str, Any]:
     """The event, to be sent or streamed."""
-    call = notice.call
+    call = event.call
     data: dict[str, Any] = {}
     if call is not None:
-        data = _snapshot(call) if notice.type.startswith("call.") else {"callId": call.id}
+        data = _snapshot(call) if event.type.startswith("call.") else {"callId": call.id}
     return {
-        "id": notice.id,
-        "type": name(notice),
-        "createdAt": iso8601(notice.at),
-        "sessionId": notice.line,
-        "data": data | notice.data,
+        "id": event.id,
+        "type": name(event),
+        "createdAt": iso8601(event.at),
+        "sessionId": event.line,
+        "data": data | event.data,
     }
 
 
-def _snapshot(call: Call) -> dict[str, Any]:
-    told = {
+def _snapshot(call: CallSnapshot) -> dict[str, Any]:
+    fields = {
         "callId": call.id,
         "peerJid": jid(call.peer),
         "direction": DIRECTION_WORDS.get(call.direction, call.direction),
@@ -55,4 +55,4 @@ def _snapshot(call: Call) -> dict[str, Any]:
         "answeredAt": iso8601(call.answered_at),
         "endedAt": iso8601(call.ended_at),
     }
-    return told | ({"reason": call.reason} if call.reason else {})
+    return fields | ({"reason": call.reason} if call.reason else {})

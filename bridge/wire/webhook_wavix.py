@@ -3,23 +3,26 @@
 https://docs.wavix.com/api-reference/call-webhooks/create-a-call-webhook.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from bridge.wire import call_id
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
-from bridge.wire.notice import Call, Notice
 
-EVENT_TYPES: Final = {
-    "call.initiated": "call_setup",
-    "call.ringing": "ringing",
-    "call.answered": "answered",
-    "playback.started": "on_call_event",
-    "playback.completed": "on_call_event",
-    "digits.started": "on_call_event",
-    "digits.collected": "on_call_event",
-    "digits.failed": "on_call_event",
+ON_CALL: Final = "on_call_event"
+NAMES: Final[Mapping[str, str]] = {
+    EventType.CALL_INITIATED: "call_setup",
+    EventType.CALL_RINGING: "ringing",
+    EventType.CALL_ANSWERED: "answered",
+    EventType.CALL_ENDED: "completed",
+    EventType.PLAYBACK_STARTED: ON_CALL,
+    EventType.PLAYBACK_COMPLETED: ON_CALL,
+    EventType.DIGITS_STARTED: ON_CALL,
+    EventType.DIGITS_COLLECTED: ON_CALL,
+    EventType.DIGITS_FAILED: ON_CALL,
+    EventType.STREAM_ENDED: ON_CALL,
 }
-STREAM_ENDED: Final = "stream.ended"
 STREAM_FAILURES: Final = frozenset({"unreachable", "blocked", "slow", "failed"})
 """Ends of a stream that neither side asked for; our definition, as their event is."""
 ENDS: Final = {"busy": "busy", "canceled": "cancelled", "rejected": "rejected"}
@@ -33,32 +36,32 @@ DISPOSITIONS: Final = {
 IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 
 
-def name(notice: Notice) -> str | None:
-    """The event's type; None for what Wavix does not tell."""
-    if notice.call is None:
+def name(event: CallEvent) -> str | None:
+    """The event's type; None for what Wavix does not send."""
+    if event.call is None:
         return None
-    if notice.type == "call.ended":
-        return ENDS.get(notice.call.reason, "completed")
-    if notice.type == STREAM_ENDED:
-        return "on_call_event" if notice.data.get("reason") in STREAM_FAILURES else None
-    return EVENT_TYPES.get(notice.type)
+    if event.type == EventType.STREAM_ENDED and event.data.get("reason") not in STREAM_FAILURES:
+        return None
+    if event.type == EventType.CALL_ENDED and event.call.reason in ENDS:
+        return ENDS[event.call.reason]
+    return NAMES.get(event.type)
 
 
-def body(notice: Notice) -> dict[str, Any]:
+def body(event: CallEvent) -> dict[str, Any]:
     """The call object of a callback.
 
     Raises:
         ValueError: it is about no call.
     """
-    call = _call_of(notice)
+    call = _call_of(event)
     identity = call_id.wavix(call.id)
     return {
         "uuid": identity,
         "id": identity,
         "direction": call.direction,
-        "event_type": name(notice),
-        "event_time": iso8601(notice.at),
-        "event_payload": _payload(notice),
+        "event_type": name(event),
+        "event_time": iso8601(event.at),
+        "event_payload": _payload(event),
         "from": call.from_,
         "to": call.to,
         "call_started": iso8601(call.started_at),
@@ -69,18 +72,18 @@ def body(notice: Notice) -> dict[str, Any]:
     }
 
 
-def post_call_name(notice: Notice) -> str | None:
+def post_call_name(event: CallEvent) -> str | None:
     """The only event after a call."""
-    return "post-call" if notice.call is not None and notice.type == "call.ended" else None
+    return "post-call" if event.call is not None and event.type == EventType.CALL_ENDED else None
 
 
-def post_call(notice: Notice) -> dict[str, Any]:
+def post_call(event: CallEvent) -> dict[str, Any]:
     """What is sent once a call is over; it costs nothing here.
 
     Raises:
         ValueError: it is about no call.
     """
-    call = _call_of(notice)
+    call = _call_of(event)
     talked = 0.0
     if call.answered_at is not None and call.ended_at is not None:
         talked = (call.ended_at - call.answered_at).total_seconds()
@@ -98,20 +101,20 @@ def post_call(notice: Notice) -> dict[str, Any]:
     }
 
 
-def _call_of(notice: Notice) -> Call:
-    if notice.call is None:
-        raise ValueError("Wavix tells of calls only")
-    return notice.call
+def _call_of(event: CallEvent) -> CallSnapshot:
+    if event.call is None:
+        raise ValueError("Wavix has events of calls only")
+    return event.call
 
 
-def _payload(notice: Notice) -> dict[str, Any] | None:
-    if name(notice) != "on_call_event":
+def _payload(event: CallEvent) -> dict[str, Any] | None:
+    if name(event) != ON_CALL:
         return None
-    if notice.type == STREAM_ENDED:
-        told = {"stream_id": notice.data.get("streamId"), "status": "failed"}
-        return {"type": "stream", "payload": told | {"reason": notice.data.get("reason")}}
-    kind, _, status = notice.type.partition(".")
-    data = notice.data
+    if event.type == EventType.STREAM_ENDED:
+        failed = {"stream_id": event.data.get("streamId"), "status": "failed"}
+        return {"type": "stream", "payload": failed | {"reason": event.data.get("reason")}}
+    kind, _, status = event.type.partition(".")
+    data = event.data
     if kind == "playback":
         content = {"status": status, "playback_id": data.get("playbackId")}
         return {"type": "audio", "payload": content}
@@ -119,7 +122,7 @@ def _payload(notice: Notice) -> dict[str, Any] | None:
     return {"type": "collect", "payload": {"digits": data.get("digits"), "status": word}}
 
 
-def _disposition(call: Call) -> str:
+def _disposition(call: CallSnapshot) -> str:
     if call.reason in IF_ANSWERED and call.answered_at is not None:
         return "answered"
     return DISPOSITIONS.get(call.reason, "failed")

@@ -6,62 +6,67 @@ are ours altogether. An inbound call is announced by `v1.call.offer_notice` and 
 `v1.call.offer`; clients take either for a call from outside, so outbound calls send neither.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, jid
 from bridge.wire.iso8601 import iso8601
-from bridge.wire.notice import Call, Notice, jid
 
-NAMES: Final = {
-    "call.ringing": "v1.call.preaccept",
-    "call.answered": "v1.call.accept",
-    "call.active": "v1.call.transport",
-    "call.latency": "v1.call.relay_latency",
-    "recording.ready": "v1.call.recording",
-    "transcript": "v1.call.transcript",
-    "digit.received": "v1.call.dtmf",
+NAMES: Final[Mapping[str, str]] = {
+    EventType.CALL_RINGING: "v1.call.preaccept",
+    EventType.CALL_ANSWERED: "v1.call.accept",
+    EventType.CALL_ACTIVE: "v1.call.transport",
+    EventType.CALL_LATENCY: "v1.call.relay_latency",
+    EventType.CALL_ENDED: "v1.call.terminate",
+    EventType.RECORDING_READY: "v1.call.recording",
+    EventType.TRANSCRIPT: "v1.call.transcript",
+    EventType.DIGIT_RECEIVED: "v1.call.dtmf",
 }
-INBOUND: Final = {"call.initiated": "v1.call.offer_notice", "call.ringing": "v1.call.offer"}
+INBOUND: Final[Mapping[str, str]] = {
+    EventType.CALL_INITIATED: "v1.call.offer_notice",
+    EventType.CALL_RINGING: "v1.call.offer",
+}
 REJECTED: Final = frozenset({"rejected", "busy"})
 STATE_WORDS: Final = {"initiated": "calling", "held": "active"}
 
 
-def name(notice: Notice) -> str | None:
-    """The event's name; None for what these vendors do not tell."""
-    call = notice.call
+def name(event: CallEvent) -> str | None:
+    """The event's name; None for what these vendors do not send."""
+    call = event.call
     if call is None:
         return None
-    if notice.type == "call.ended":
-        return "v1.call.reject" if call.reason in REJECTED else "v1.call.terminate"
-    if call.direction == "inbound" and notice.type in INBOUND:
-        return INBOUND[notice.type]
-    return NAMES.get(notice.type)
+    if event.type == EventType.CALL_ENDED and call.reason in REJECTED:
+        return "v1.call.reject"
+    if call.direction == "inbound" and event.type in INBOUND:
+        return INBOUND[event.type]
+    return NAMES.get(event.type)
 
 
-def body(notice: Notice) -> dict[str, Any]:
+def body(event: CallEvent) -> dict[str, Any]:
     """The event as ZuckZapGo sends it, with what is new under `v1`."""
-    told = _told(notice)
-    return {"type": name(notice), "event": told, "v1": {"id": notice.id, **told}}
+    fields = _fields(event)
+    return {"type": name(event), "event": fields, "v1": {"id": event.id, **fields}}
 
 
-def wago_body(notice: Notice) -> dict[str, Any]:
+def wago_body(event: CallEvent) -> dict[str, Any]:
     """The event as it stands in the field `jsonData` of WaGo's form."""
-    told = _told(notice)
-    call_id = told.pop("callId", None)
+    fields = _fields(event)
+    call_id = fields.pop("callId", None)
     return {
         "type": "Call",
-        "id": notice.id,
-        "event": {"Type": name(notice), "CallID": call_id} | told,
+        "id": event.id,
+        "event": {"Type": name(event), "CallID": call_id} | fields,
     }
 
 
-def _told(notice: Notice) -> dict[str, Any]:
-    call = notice.call
-    told: dict[str, Any] = {} if call is None else _call(call)
-    return told | {"timestamp": iso8601(notice.at), "data": notice.data}
+def _fields(event: CallEvent) -> dict[str, Any]:
+    call = event.call
+    fields: dict[str, Any] = {} if call is None else _call(call)
+    return fields | {"timestamp": iso8601(event.at), "data": event.data}
 
 
-def _call(call: Call) -> dict[str, Any]:
-    told = {
+def _call(call: CallSnapshot) -> dict[str, Any]:
+    fields = {
         "callId": call.id,
         "peer": jid(call.peer),
         "from": call.from_,
@@ -71,4 +76,4 @@ def _call(call: Call) -> dict[str, Any]:
         "video": False,
         "startedAt": iso8601(call.started_at),
     }
-    return told | ({"reason": call.reason} if call.reason else {})
+    return fields | ({"reason": call.reason} if call.reason else {})

@@ -9,6 +9,7 @@ import pytest
 from bridge.call.model import LineName
 from bridge.legs.agent import AgentLeg
 from bridge.settings.model import Agent, Net
+from bridge.wire.call_event import CallEvent
 from tests.support.inprocess import KEY, Client, running, settings
 from tests.support.provider_double import providing, tone_wav
 from tests.support.two_nodes import one_node_only
@@ -35,15 +36,8 @@ async def line(mode, *, agent=None, **more):
         agent=msgspec.structs.replace(Agent(end_seconds=0.2), **(agent or {})),
     )
     async with providing() as double, running(chosen) as client:
-        heard = []
-        observer = client.bridge.manager._observer
-        told = observer._publish
-
-        def listen(event):
-            heard.append(event)
-            told(event)
-
-        observer._publish = listen
+        heard: list[CallEvent] = []
+        client.bridge.manager.publisher.subscribe(heard.append)
         body = double.config(mode, **more)
         response = await client.http.put("/call/config", json=body, headers=KEY)
         assert response.status == 200, await response.text()

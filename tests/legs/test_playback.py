@@ -67,7 +67,9 @@ class Playing:
         self.released += 1
 
     def noted(self):
-        return [(one.type, dict(one.data)) for one in self.events if type(one) is events.Noted]
+        return [
+            (one.type, dict(one.data)) for one in self.events if type(one) is events.LegReported
+        ]
 
     async def heard(self, count):
         """Pull so many frames, each as soon as it is there."""

@@ -13,8 +13,8 @@ from bridge.call.events import (
     LegAnswered,
     LegConnected,
     LegEnded,
+    LegReported,
     LegRinging,
-    Noted,
 )
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.errors import RemoteProtocolError
@@ -43,10 +43,10 @@ class Life:
     def __init__(self, leg: Leg):
         self.leg = leg
         self.events: list[object] = []
-        self.noted: list[Noted] = []
+        self.noted: list[LegReported] = []
 
     def take(self, event):
-        (self.noted if isinstance(event, Noted) else self.events).append(event)
+        (self.noted if isinstance(event, LegReported) else self.events).append(event)
 
     async def __aenter__(self):
         self.task = asyncio.create_task(self.leg.run(self.take))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
-from bridge.call.events import LegConnected, LegEnded, Noted
+from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LineName
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
@@ -51,8 +51,8 @@ class Run:
         self.events: list[Any] = []
         self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))
 
-    def told(self, kind: str) -> list[Noted]:
-        return [e for e in self.events if isinstance(e, Noted) and e.type == kind]
+    def told(self, kind: str) -> list[LegReported]:
+        return [e for e in self.events if isinstance(e, LegReported) and e.type == kind]
 
     def hear(self, count: int, *, now: float = 0.0) -> None:
         for number in range(count):

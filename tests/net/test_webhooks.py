@@ -14,7 +14,7 @@ from bridge.net.endpoints import Endpoint
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.net.webhooks import AT_ONCE, RetryPolicy, Webhooks
-from bridge.wire.notice import Call, Notice
+from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.signature import verify
 from bridge.wire.webhook import Format, Style
 from tests.support.receiver import receiving
@@ -83,16 +83,18 @@ class World:
         self.count += 1
         identity = f"{self.count:02d}" + call * 15
         at = datetime.now(UTC)
-        shown = Call(
+        shown = CallSnapshot(
             id="00" + call * 15, direction="outbound", state="active", peer="1", started_at=at
         )
-        notice = Notice(id=f"evt_{identity}", type=kind, line="sales", at=at, call=shown, data=data)
+        event = CallEvent(
+            id=f"evt_{identity}", type=kind, line="sales", at=at, call=shown, data=data
+        )
         await self.database.run(
-            lambda connection: event_store.insert(connection, notice, node=0, callback=callback)
+            lambda connection: event_store.insert(connection, event, node=0, callback=callback)
         )
         if self.webhooks:
             self.webhooks.wake()
-        return notice
+        return event
 
     async def dead(self):
         return await self.database.run(
@@ -125,11 +127,11 @@ def types(receiver):
 async def test_an_event_is_delivered_once_signed_and_with_its_id(world, receiver):
     await world.register(receiver.url + "/hook", headers={"X-Secret": "s"})
     world.start()
-    notice = await world.happen("call.ended", reason="hangup")
+    event = await world.happen("call.ended", reason="hangup")
     await until(lambda: receiver.taken)
     [taken] = receiver.taken
     assert taken.path == "/hook"
-    assert taken.headers["webhook-id"] == notice.id == taken.json["id"]
+    assert taken.headers["webhook-id"] == event.id == taken.json["id"]
     assert taken.headers["x-secret"] == "s"
     now = datetime.now(UTC).timestamp()
     assert verify(SECRET, taken.headers["bridge-signature"], taken.body, now=now)

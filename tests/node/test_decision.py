@@ -1,17 +1,15 @@
 """The time that a server has to decide about a call that rings its line."""
 
-from datetime import UTC, datetime
-
 import msgspec
 import pytest
 
 from bridge.call.model import CallId, LineName
-from bridge.call.notices import CallEvent
 from bridge.errors import SettingsError
 from bridge.node.decision import DecisionDefault, DecisionRule, Decisions
 from bridge.settings.model import Line, check
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
+from tests.support.published import call_event
 from tests.support.two_nodes import nodes as nodes
 from tests.support.waiting import until
 
@@ -19,7 +17,6 @@ pytestmark = pytest.mark.usefixtures("nodes")
 
 ECHO = "15550100001"
 LINE, CALL, OTHER = LineName("demo"), CallId("00A"), CallId("00B")
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def with_decision(default: str, seconds: float = 0.2):
@@ -56,18 +53,18 @@ async def test_a_call_rings_on_by_default():
 
 @pytest.mark.parametrize("decided", ["call.answered", "call.ended"])
 async def test_nothing_waits_for_a_call_that_was_decided_about(decided):
-    told: list[CallEvent] = []
-    asked: list[CallId] = []
+    published: list[CallId] = []
+    requested: list[CallId] = []
     decisions = Decisions(
         {LINE: DecisionRule(0.02, DecisionDefault.REJECT)},
-        ask=lambda line, call_id, wanted: asked.append(call_id),
-        tell=told.append,
+        request=lambda line, call_id, wanted: requested.append(call_id),
+        publish=lambda kind, line, call_id, data: published.append(call_id),
     )
     for call_id in (CALL, OTHER):
-        decisions.rings(CallEvent("call.ringing", LINE, call_id, NOW), call_id)
-    decisions.happened(CallEvent(decided, LINE, CALL, NOW))
-    await until(lambda: asked == [OTHER])
-    assert [event.call_id for event in told] == [OTHER]
+        decisions.start(LINE, call_id)
+    decisions.on_event(call_event(decided, CALL))
+    await until(lambda: requested == [OTHER])
+    assert published == [OTHER]
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])

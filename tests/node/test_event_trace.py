@@ -1,22 +1,14 @@
 """Events in the log: what happened and to what, and nothing that belongs to people."""
 
 import logging
-from datetime import UTC, datetime
 
-from bridge.call.model import CallId, LineName
-from bridge.call.notices import CallEvent
 from bridge.node.event_trace import trace
-
-AT = datetime(2030, 1, 2, tzinfo=UTC)
-
-
-def happened(kind: str, **data: object) -> CallEvent:
-    return CallEvent(kind, LineName("sales"), CallId("00AB"), AT, None, data)
+from tests.support.published import call_event
 
 
 def test_an_event_is_told_with_its_ids_and_words(caplog):
     caplog.set_level(logging.DEBUG)
-    trace(happened("playback.completed", legID="leg_1", playbackId="leg_1", status="stopped"))
+    trace(call_event("playback.completed", legID="leg_1", playbackId="leg_1", status="stopped"))
     [record] = caplog.records
     assert record.getMessage() == "event.published"
     told = vars(record)
@@ -34,7 +26,7 @@ def test_what_belongs_to_people_is_not_told(caplog):
         "from": "+15550100001",
         "url": "wss://user:pass@stream.example",
     }
-    trace(happened("transcript", **secrets))
+    trace(call_event("transcript", **secrets))
     written = str(vars(caplog.records[0]))
     assert [secret for secret in secrets.values() if len(secret) > 1 and secret in written] == []
     assert "digit" not in vars(caplog.records[0])
@@ -42,5 +34,5 @@ def test_what_belongs_to_people_is_not_told(caplog):
 
 def test_above_debug_nothing_is_told(caplog):
     caplog.set_level(logging.INFO)
-    trace(happened("call.answered"))
+    trace(call_event("call.answered"))
     assert caplog.records == []

@@ -12,7 +12,6 @@ from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
 from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LineName, Party
-from bridge.call.notices import CallEvent
 from bridge.call.shares import Shares
 from bridge.errors import CallNotFound, InvalidState, NotFound
 from bridge.legs.playback import PlaybackLeg, PlaybackOptions
@@ -29,6 +28,7 @@ from bridge.node.playback import Playbacks
 from tests.support.decoder_processes import decoders
 from tests.support.fake_leg import FakeLeg
 from tests.support.media_folder import shared
+from tests.support.published import Published
 from tests.support.voice import pcm
 from tests.support.waiting import until
 from tests.support.wav import wav_file
@@ -48,7 +48,7 @@ class House:
 
     def __init__(self, folder):
         self.far: list[FakeLeg] = []
-        self.told: list[CallEvent] = []
+        self.published = Published()
         self.spool = folder / "spool"
         self.decoders = Decoders(Shares("decoders", "limits.decoders", 64))
         http = Http(Guard(allow=[], require_tls=False))
@@ -59,7 +59,7 @@ class House:
             metrics=Metrics(version="0"),
             limits=ManagerLimits(calls=200, calls_per_line=0, kept_seconds=60.0),
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
-            publish=self.told.append,
+            publisher=self.published.publisher,
         )
         self.playbacks = Playbacks(self.manager, self.decoders)
 
@@ -94,7 +94,7 @@ class House:
 
     def over(self):
         """How each playback that is over went."""
-        over = [one.data for one in self.told if one.type == "playback.completed"]
+        over = self.published.of("playback.completed")
         return {data["playbackId"]: data["status"] for data in over}
 
     def left(self):

@@ -19,24 +19,11 @@ from bridge.call.model import (
 )
 from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
+from bridge.node.publisher import Publisher
 from bridge.node.quality import KEPT_LEGS, QualityLog
 from bridge.node.runner import CallRunner
 
 CALL = CallId("00")
-
-
-class Observer:
-    def leg_started(self, leg):
-        pass
-
-    def leg_connected(self, leg):
-        pass
-
-    def leg_ended(self, leg, reason):
-        pass
-
-    def happened(self, runner, kind, data):
-        pass
 
 
 class Call:
@@ -54,7 +41,8 @@ class Call:
             CallFacts(CALL, LineName("one"), "1", datetime.now(UTC)),
             machine,
             clock=Clock(loop),
-            observer=Observer(),
+            metrics=self.metrics,
+            publisher=Publisher(),
             on_ended=lambda runner: None,
         )
 

@@ -21,37 +21,30 @@ from bridge.call.model import (
 )
 from bridge.errors import InvalidState
 from bridge.log import call_id as log_call_id
+from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
 from bridge.node.runner import CallRunner
+from bridge.wire.call_event import CallEvent, EventType
 from tests.support.fake_leg import FakeLeg
+from tests.support.published import Published
 
 FACTS = CallFacts(CallId("00AB"), LineName("line"), "15550100001", datetime.now(UTC))
 
 
-class Observed:
-    """Takes what the runner reports."""
+class Observed(Published):
+    """What the runner publishes, and how often it reports its end."""
 
     def __init__(self) -> None:
-        self.started: list[str] = []
-        self.connected: list[str] = []
-        self.ended: dict[str, EndReason] = {}
+        super().__init__()
         self.calls_ended = 0
-        self.told: list[str] = []
 
-    def leg_started(self, leg) -> None:
-        self.started.append(leg.leg_id)
-
-    def leg_connected(self, leg) -> None:
-        self.connected.append(leg.leg_id)
-
-    def leg_ended(self, leg, reason) -> None:
-        self.ended[leg.leg_id] = reason
-
-    def happened(self, runner, kind, data) -> None:
-        self.told.append(kind)
-
-    def call_ended(self, runner) -> None:
+    def call_ended(self, runner: CallRunner) -> None:
         self.calls_ended += 1
+
+    @property
+    def ended(self) -> dict[object, object]:
+        """The reasons of the legs that have left."""
+        return {left["legID"]: left["reason"] for left in self.of("leg.left")}
 
 
 def make(observed: Observed, *, ring_seconds: float = 60) -> CallRunner:
@@ -62,7 +55,12 @@ def make(observed: Observed, *, ring_seconds: float = 60) -> CallRunner:
         now=loop.time(),
     )
     return CallRunner(
-        FACTS, machine, clock=Clock(loop), observer=observed, on_ended=observed.call_ended
+        FACTS,
+        machine,
+        clock=Clock(loop),
+        metrics=Metrics(version="0"),
+        publisher=observed.publisher,
+        on_ended=observed.call_ended,
     )
 
 
@@ -189,7 +187,7 @@ async def test_a_call_that_has_ended_takes_no_leg():
     with pytest.raises(InvalidState):
         runner.add_leg(FakeLeg("late"), Party.NEAR)
     assert runner.legs() == []
-    assert observed.started == []
+    assert observed.types == []
 
 
 async def test_a_leg_the_call_refuses_leaves_nothing_on_the_bus():
@@ -236,20 +234,20 @@ async def test_what_is_logged_of_a_call_names_it_whoever_asked():
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    assert named == [("call.state", FACTS.call_id)]
+    assert named == [(name, FACTS.call_id) for name in ("call.state", "leg.ended", "leg.ended")]
     assert log_call_id.get() == ""
     await runner.wait_cleaned()
 
 
-async def test_what_happens_to_a_call_is_told_in_order():
+async def test_what_happens_to_a_call_is_published_in_order():
     observed = Observed()
     runner, _far, near = await active_call(observed)
-    near.emit(events.Noted(near.leg_id, "playback.started", {"id": "1"}))
+    near.emit(events.LegReported(near.leg_id, EventType.PLAYBACK_STARTED, {"id": "1"}))
     runner.dispatch(events.HoldRequested(held=True))
     runner.dispatch(events.HoldRequested(held=False))
     runner.dispatch(events.HangupRequested())
     await runner.wait_cleaned()
-    assert observed.told == [
+    assert observed.types == [
         "leg.joined",
         "leg.joined",
         "call.answered",
@@ -265,12 +263,32 @@ async def test_what_happens_to_a_call_is_told_in_order():
     ]
 
 
-async def test_a_leg_that_is_gone_is_told_of_no_more():
+async def test_nothing_is_published_of_a_leg_that_has_left():
     observed = Observed()
     runner, far, near = await active_call(observed)
     runner.dispatch(events.HangupRequested())
-    told = len(observed.told)
+    published = len(observed.types)
     near.emit(events.LegConnected(near.leg_id))
     far.emit(events.DigitReceived(far.leg_id, "1"))
-    assert len(observed.told) == told
+    assert len(observed.types) == published
+    await runner.wait_cleaned()
+
+
+async def test_a_subscriber_finds_the_call_as_it_stands_after_the_change_and_may_end_it():
+    observed = Observed()
+    states: list[State] = []
+
+    def hang_up(event: CallEvent) -> None:
+        if event.type == EventType.CALL_ANSWERED:
+            states.append(runner.machine.state)
+            runner.dispatch(events.HangupRequested())
+
+    observed.publisher.subscribe(hang_up)
+    runner = make(observed)
+    far = FakeLeg("far")
+    runner.add_leg(far, Party.FAR)
+    await started(far)
+    far.emit(events.LegAnswered(far.leg_id))
+    assert states == [State.CONNECTING]
+    assert observed.types == ["leg.joined", "call.answered", "call.connecting", "leg.left"]
     await runner.wait_cleaned()

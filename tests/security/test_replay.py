@@ -8,7 +8,7 @@ import pytest
 from bridge.net import deliveries, endpoints, event_store
 from bridge.net.deliveries import REPLAY_PAGE
 from bridge.net.endpoints import Endpoint
-from bridge.wire.notice import Call, Notice
+from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.webhook import Style
 from tests.support.inprocess import running
 
@@ -26,11 +26,11 @@ def fill(connection, lanes: int) -> None:
     endpoints.put(connection, endpoint)
     at = datetime.now(UTC)
     for number in range(lanes):
-        call = Call(
+        call = CallSnapshot(
             id=f"00{number:030X}", direction="outbound", state="ended", peer="1", started_at=at
         )
-        notice = Notice(id=f"evt_{number}", type="call.ended", line="demo", at=at, call=call)
-        event_store.insert(connection, notice, node=0, callback=None)
+        event = CallEvent(id=f"evt_{number}", type="call.ended", line="demo", at=at, call=call)
+        event_store.insert(connection, event, node=0, callback=None)
 
 
 def give_up(connection) -> None:

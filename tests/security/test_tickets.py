@@ -1,14 +1,15 @@
 """A ticket is one party's: with it nobody takes another's place, legs, transcripts or digits."""
 
-from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import WSServerHandshakeError
 
 from bridge.call import events
 from bridge.call.model import LegId
-from bridge.call.notices import CallEvent
+from bridge.node.publisher import new_event
+from bridge.wire.call_event import EventType
 from tests.support.bridge_peer import RoamingPeer
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running
@@ -176,15 +177,15 @@ async def test_only_who_was_invited_takes_the_place_of_the_near_parties(client, 
 def tell_secrets(client, call_id: str) -> None:
     """Have happen to the call what belongs to its near side only."""
     runner = runner_of(client, call_id)
-    log, now = client.bridge.services.events, datetime.now(UTC)
+    log = client.bridge.services.events
     for kind, data in {
         "transcript": {"role": "caller", "text": "my account is 4711"},
         "recording.ready": {"mediaKey": "rec/1.wav"},
         "digits.collected": {"digits": "4711"},
         "not.known.yet": {"secret": "4711"},
     }.items():
-        facts = runner.facts
-        log.publish(CallEvent(kind, facts.line, facts.call_id, now, runner.record(), data))
+        event = new_event(EventType.TRANSCRIPT, runner.facts.line, runner.record(), data)
+        log.append(msgspec.structs.replace(event, type=kind))
 
 
 async def told(client, call_id: str, headers: dict[str, str]) -> list[dict[str, Any]]:

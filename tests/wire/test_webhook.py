@@ -6,11 +6,11 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
-from bridge.wire.notice import Call, Notice
+from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.webhook import Format, Receiver, Style, native, render, signed, wants
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
-CALL = Call(
+CALL = CallSnapshot(
     id="00" + "AB" * 15,
     direction="outbound",
     state="active",
@@ -26,15 +26,15 @@ CALL = Call(
 LATER = AT + timedelta(seconds=62)
 
 
-def notice(kind, call=CALL, data=None, **changes):
+def event(kind, call=CALL, data=None, **changes):
     call = msgspec.structs.replace(call, **changes) if call else None
-    return Notice(id="evt_1", type=kind, line="sales", at=AT, call=call, data=data or {})
+    return CallEvent(id="evt_1", type=kind, line="sales", at=AT, call=call, data=data or {})
 
 
 def over(reason, *, answered=True, **changes):
     moments = {"answered_at": AT + timedelta(seconds=2) if answered else None, "ended_at": LATER}
     told = moments | {"state": "ended", "reason": reason} | changes
-    return notice("call.ended", data={"reason": reason}, **told)
+    return event("call.ended", data={"reason": reason}, **told)
 
 
 def told(event, style, **receiver):
@@ -60,7 +60,7 @@ def test_our_own_form_holds_the_event_the_call_and_the_data():
 
 
 def test_what_happened_to_no_call_names_none():
-    assert native(notice("line.connected", call=None)) == {
+    assert native(event("line.connected", call=None)) == {
         "id": "evt_1",
         "type": "line.connected",
         "createdAt": "2026-01-02T03:04:05.678Z",
@@ -86,7 +86,7 @@ def test_wadial_is_told_as_its_guide_shows():
 
 def test_wadial_hears_of_a_recording_under_its_documented_name():
     data = {"recordingId": "r1", "kind": "mixed", "durationMs": 120000}
-    body = told(notice("recording.ready", data=data), Style.WADIAL)
+    body = told(event("recording.ready", data=data), Style.WADIAL)
     assert body["type"] == "call.recording.ready"
     assert body["data"] == {"callId": CALL.id, **data}
 
@@ -97,19 +97,19 @@ def test_wadial_hears_of_a_recording_under_its_documented_name():
 @pytest.mark.parametrize(
     ("event", "name"),
     [
-        (notice("call.initiated"), "calls.initiated"),
-        (notice("call.ringing"), "calls.ringing"),
-        (notice("call.answered"), "calls.answered"),
+        (event("call.initiated"), "calls.initiated"),
+        (event("call.ringing"), "calls.ringing"),
+        (event("call.answered"), "calls.answered"),
         (over("hangup"), "calls.completed"),
         (over("remote_hangup"), "calls.completed"),
         (over("no_answer", answered=False), "calls.no_answer"),
         (over("busy", answered=False), "calls.failed"),
         (over("node_lost"), "calls.completed"),
         (over("node_lost", answered=False), "calls.failed"),
-        (notice("leg.joined", data={"kind": "webrtc"}), "calls.participant.joined"),
-        (notice("leg.left", data={"kind": "whatsapp"}), "calls.participant.left"),
-        (notice("recording.ready"), "calls.recording.completed"),
-        (notice("recording.copied", data={"askedFor": True}), "calls.recording.completed"),
+        (event("leg.joined", data={"kind": "webrtc"}), "calls.participant.joined"),
+        (event("leg.left", data={"kind": "whatsapp"}), "calls.participant.left"),
+        (event("recording.ready"), "calls.recording.completed"),
+        (event("recording.copied", data={"askedFor": True}), "calls.recording.completed"),
     ],
 )
 def test_chirps_events_have_its_names(event, name):
@@ -117,24 +117,24 @@ def test_chirps_events_have_its_names(event, name):
 
 
 def test_chirp_hears_nothing_of_what_it_has_no_name_for():
-    assert told(notice("leg.silent"), Style.CHIRP) is None
-    assert told(notice("line.connected", call=None), Style.CHIRP) is None
+    assert told(event("leg.silent"), Style.CHIRP) is None
+    assert told(event("line.connected", call=None), Style.CHIRP) is None
     for kind in ("recorder", "playback", "stream", "socket", "agent"):
-        assert told(notice("leg.joined", data={"kind": kind}), Style.CHIRP) is None
-    assert told(notice("recording.ready", data={"format": "mp4"}), Style.CHIRP) is None
-    assert told(notice("recording.copied", data={"askedFor": False}), Style.CHIRP) is None
+        assert told(event("leg.joined", data={"kind": kind}), Style.CHIRP) is None
+    assert told(event("recording.ready", data={"format": "mp4"}), Style.CHIRP) is None
+    assert told(event("recording.copied", data={"askedFor": False}), Style.CHIRP) is None
 
 
 def test_chirps_event_ids_follow_its_pattern_and_stay_apart():
-    ringing = told(notice("call.ringing"), Style.CHIRP)
+    ringing = told(event("call.ringing"), Style.CHIRP)
     identity = ringing["data"]["call"]["id"]
     assert ringing["eventId"] == f"evt_{identity}_calls.ringing"
-    joined = told(notice("leg.joined", data={"kind": "webrtc"}), Style.CHIRP)
+    joined = told(event("leg.joined", data={"kind": "webrtc"}), Style.CHIRP)
     assert joined["eventId"] == f"evt_{identity}_calls.participant.joined_evt_1"
 
 
 def test_chirp_is_told_who_rang_whom():
-    call = told(notice("call.ringing"), Style.CHIRP)["data"]["call"]
+    call = told(event("call.ringing"), Style.CHIRP)["data"]["call"]
     assert (call["from"], call["to"]) == ("+15550109000", "+15550100001")
     assert (call["fromChannel"], call["toChannel"]) == ("whatsapp", "whatsapp")
     assert call["livekitRoomName"] is None
@@ -142,12 +142,12 @@ def test_chirp_is_told_who_rang_whom():
 
 
 def test_a_browser_gives_chirps_call_a_room():
-    call = told(notice("call.ringing", browser=True), Style.CHIRP)["data"]["call"]
+    call = told(event("call.ringing", browser=True), Style.CHIRP)["data"]["call"]
     assert call["livekitRoomName"].startswith("room_")
 
 
 def test_a_test_keys_endpoint_is_told_test_ids():
-    call = told(notice("call.ringing"), Style.CHIRP, test=True)["data"]["call"]
+    call = told(event("call.ringing"), Style.CHIRP, test=True)["data"]["call"]
     assert call["id"].startswith("call_test_")
 
 
@@ -157,16 +157,16 @@ def test_a_test_keys_endpoint_is_told_test_ids():
 @pytest.mark.parametrize(
     ("event", "name"),
     [
-        (notice("call.ringing", direction="inbound"), "v1.call.offer"),
-        (notice("call.initiated", direction="inbound"), "v1.call.offer_notice"),
-        (notice("call.latency", direction="inbound"), "v1.call.relay_latency"),
-        (notice("call.ringing"), "v1.call.preaccept"),
-        (notice("call.answered"), "v1.call.accept"),
-        (notice("call.active"), "v1.call.transport"),
+        (event("call.ringing", direction="inbound"), "v1.call.offer"),
+        (event("call.initiated", direction="inbound"), "v1.call.offer_notice"),
+        (event("call.latency", direction="inbound"), "v1.call.relay_latency"),
+        (event("call.ringing"), "v1.call.preaccept"),
+        (event("call.answered"), "v1.call.accept"),
+        (event("call.active"), "v1.call.transport"),
         (over("hangup"), "v1.call.terminate"),
         (over("rejected", answered=False), "v1.call.reject"),
         (over("busy", answered=False), "v1.call.reject"),
-        (notice("transcript"), "v1.call.transcript"),
+        (event("transcript"), "v1.call.transcript"),
     ],
 )
 def test_zuckzapgos_events_have_its_names(event, name):
@@ -174,7 +174,7 @@ def test_zuckzapgos_events_have_its_names(event, name):
 
 
 def test_an_outbound_call_is_no_offer():
-    names = [told(notice(kind), Style.ZUCKZAPGO) for kind in ("call.initiated", "call.ringing")]
+    names = [told(event(kind), Style.ZUCKZAPGO) for kind in ("call.initiated", "call.ringing")]
     assert [body and body["type"] for body in names] == [None, "v1.call.preaccept"]
 
 
@@ -187,7 +187,7 @@ def test_zuckzapgo_is_told_beside_and_under_v1():
 
 def test_wago_gets_a_form_with_its_token_and_json():
     delivery = render(
-        notice("call.ringing", direction="inbound"), Receiver(Style.WAGO, Format.FORM, "key")
+        event("call.ringing", direction="inbound"), Receiver(Style.WAGO, Format.FORM, "key")
     )
     assert delivery is not None
     assert delivery.content_type == "application/x-www-form-urlencoded"
@@ -204,9 +204,9 @@ def test_wago_gets_a_form_with_its_token_and_json():
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
-        (notice("call.initiated"), "call_setup"),
-        (notice("call.ringing"), "ringing"),
-        (notice("call.answered"), "answered"),
+        (event("call.initiated"), "call_setup"),
+        (event("call.ringing"), "ringing"),
+        (event("call.answered"), "answered"),
         (over("hangup"), "completed"),
         (over("busy", answered=False), "busy"),
         (over("canceled", answered=False), "cancelled"),
@@ -229,7 +229,7 @@ def test_wavix_is_told_the_whole_call_object():
 
 
 def test_wavix_is_told_of_playback_while_a_call_is_on():
-    body = told(notice("playback.completed", data={"playbackId": "p1"}), Style.WAVIX)
+    body = told(event("playback.completed", data={"playbackId": "p1"}), Style.WAVIX)
     assert body["event_type"] == "on_call_event"
     assert body["event_payload"] == {
         "type": "audio",
@@ -243,7 +243,7 @@ def test_wavix_is_told_after_a_call_what_it_was():
     assert told(over("no_answer", answered=False), Style.WAVIX_POST_CALL)["disposition"] == (
         "noanswer"
     )
-    assert told(notice("call.ringing"), Style.WAVIX_POST_CALL) is None
+    assert told(event("call.ringing"), Style.WAVIX_POST_CALL) is None
 
 
 # Filters and signatures
@@ -267,7 +267,7 @@ def test_a_filter_knows_the_vendors_names_and_ours(filters, wanted):
 
 
 def test_no_filter_wants_what_the_vendor_has_no_name_for():
-    assert not wants(["*"], Style.CHIRP, notice("leg.silent"))
+    assert not wants(["*"], Style.CHIRP, event("leg.silent"))
 
 
 @pytest.mark.parametrize("style", list(Style))

@@ -9,9 +9,10 @@ from aiohttp import web
 from bridge.api.body import Body
 from bridge.api.services import SERVICES
 from bridge.call.model import CallRecord, State
-from bridge.call.notices import CallEvent, notice_of
+from bridge.call.snapshot import snapshot
 from bridge.errors import BridgeError, InvalidRequest, about_field
 from bridge.wire import webhook_wavix
+from bridge.wire.call_event import CallEvent, EventType
 
 CALLS: Final = "/v1/call"
 CALL: Final = CALLS + "/{call_id}"
@@ -22,11 +23,11 @@ TOLD_TWICE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HT
 """Statuses whose bodies also have `error: true`."""
 
 LAST_EVENTS: Final = {
-    State.INITIATED: "call.initiated",
-    State.RINGING: "call.ringing",
-    State.ENDED: "call.ended",
+    State.INITIATED: EventType.CALL_INITIATED,
+    State.RINGING: EventType.CALL_RINGING,
+    State.ENDED: EventType.CALL_ENDED,
 }
-"""What a call in each state was told last; in all other states that it was answered."""
+"""The event last sent of a call in each state; in all others it was answered."""
 
 
 class WrongFields(InvalidRequest):
@@ -40,10 +41,9 @@ class WrongFields(InvalidRequest):
 def call_object(record: CallRecord) -> dict[str, Any]:
     """Give the call object, as it was last sent to the call's callback."""
     at = record.ended_at or record.answered_at or record.facts.started_at
-    event = LAST_EVENTS.get(record.state, "call.answered")
-    facts = record.facts
+    kind = LAST_EVENTS.get(record.state, EventType.CALL_ANSWERED)
     return webhook_wavix.body(
-        notice_of(CallEvent(event, facts.line, facts.call_id, at, record), "")
+        CallEvent(id="", type=kind, line=record.facts.line, at=at, call=snapshot(record))
     )
 
 

@@ -1,0 +1,96 @@
+"""Publishes what happens to this node's calls, once each, to whatever reacts to it: log, recordings, agents, digits."""
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from bridge.call.model import CallRecord, LineName
+from bridge.call.snapshot import snapshot
+from bridge.log import call_id as log_call_id
+from bridge.wire.call_event import CallEvent, EventType
+
+log = logging.getLogger(__name__)
+
+Subscriber: TypeAlias = Callable[[CallEvent], None]
+
+
+class Publisher:
+    """Delivers events in the order in which they happened.
+
+    While a call performs the commands of its machine its events are held, so that a subscriber finds the
+    call as it stands afterwards and may change it; what that publishes is delivered next.
+    """
+
+    def __init__(self) -> None:
+        self._subscribers: list[Subscriber] = []
+        self._pending: deque[CallEvent] = deque()
+        self._holds = 0
+
+    def subscribe(self, *subscribers: Subscriber) -> None:
+        """Add functions that are called with every event; they must not wait."""
+        self._subscribers += subscribers
+
+    def publish(
+        self,
+        kind: EventType,
+        line: LineName,
+        record: CallRecord | None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Publish an event with the call as `record` has it; None for a call no longer known."""
+        self._pending.append(new_event(kind, line, record, data))
+        self._deliver()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Deliver what is published within only at the end; may be nested."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            self._deliver()
+
+    def _deliver(self) -> None:
+        if self._holds:
+            return
+        self._holds += 1
+        try:
+            while self._pending:
+                self._deliver_one(self._pending.popleft())
+        finally:
+            self._holds -= 1
+
+    def _deliver_one(self, event: CallEvent) -> None:
+        named = log_call_id.set(event.call.id if event.call else "")
+        for subscriber in self._subscribers:
+            try:
+                subscriber(event)
+            except Exception:  # the other subscribers must get it all the same
+                log.exception("event.subscriber_failed", extra={"type": event.type})
+        log_call_id.reset(named)
+
+
+def new_event(
+    kind: EventType,
+    line: LineName,
+    record: CallRecord | None,
+    data: Mapping[str, Any] | None = None,
+) -> CallEvent:
+    """Make an event that happens now; bytes in its data are left out."""
+    return CallEvent(
+        id=f"evt_{secrets.token_hex(12)}",
+        type=kind,
+        line=line,
+        at=datetime.now(UTC),
+        call=snapshot(record) if record else None,
+        data={
+            name: value
+            for name, value in (data or {}).items()
+            if not isinstance(value, bytes | bytearray | memoryview)
+        },
+    )
