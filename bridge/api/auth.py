@@ -66,7 +66,7 @@ class Tickets:
             Forbidden: it is not signed for this path, or has run out.
         """
         now = datetime.now(UTC).timestamp()
-        if not signed_link.opens(request.path, request.query, self._secret, now=now):
+        if not signed_link.verify(request.path, request.query, self._secret, now=now):
             raise Forbidden("this link is not good, or no longer; ask for another one")
 
 

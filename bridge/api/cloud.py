@@ -14,7 +14,7 @@ from bridge.api.services import SERVICES
 from bridge.errors import Forbidden, NotFound, Unauthorized
 from bridge.net.siblings import Siblings
 from bridge.providers.cloud.provider import CloudProvider, UnknownCall
-from bridge.wire.cloud import SIGNATURE_HEADER, challenge, is_signed, parse
+from bridge.wire.cloud import SIGNATURE_HEADER, challenge, parse, verify_signature
 from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def _signed_numbers(request: web.Request, body: bytes) -> frozenset[str]:
     lines = _provider(request).lines
     header = request.headers.get(SIGNATURE_HEADER, "")
     secrets = {line.app_secret for line in lines.values()}
-    signers = {secret for secret in secrets if is_signed(body, header, secret)}
+    signers = {secret for secret in secrets if verify_signature(body, header, secret)}
     return frozenset(line.phone_number_id for line in lines.values() if line.app_secret in signers)
 
 

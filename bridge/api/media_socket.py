@@ -264,33 +264,33 @@ class _WadialTexts:
 
     def opening(self) -> list[str]:
         """Say how the sound is written, then how the call stands."""
-        return [self._messages.opening(), *self._call()]
+        return [self._messages.ready(), *self._call()]
 
     def tick(self, buffered_seconds: float, now: float) -> list[str]:
         """Say what has changed."""
         far = self._runner.machine.far
         errors = self._messages.errors(now, silent=far is not None and far.silent)
-        report = self._messages.queue(buffered_seconds, now)
+        report = self._messages.buffer(buffered_seconds, now)
         return [*self._call(), *errors, *([report] if report else ())]
 
     def lost(self, direction: str) -> None:
         """Note that sound was dropped; the next tick reports it."""
-        self._messages.lost(direction)
+        self._messages.note_loss(direction)
 
     def clears(self, text: str) -> bool:
         """Whether the party wants its queue emptied."""
-        return WadialMessages.clears(text)
+        return WadialMessages.is_clear(text)
 
     def refusal(self, error: RemoteProtocolError) -> list[str]:
         """Say what was wrong."""
-        return [self._messages.refusal(error)]
+        return [self._messages.invalid_frame(error)]
 
     def farewell(self) -> list[str]:
         """Say that it is over, and what failed if something did."""
         machine = self._runner.machine
         failed = machine.answered_at is not None and machine.reason in FEED_FAILURES
-        failure = [self._messages.failure(str(machine.reason))] if failed else []
-        return [*self._call(), *failure, self._messages.farewell()]
+        failure = [self._messages.feed_failed(str(machine.reason))] if failed else []
+        return [*self._call(), *failure, self._messages.ended()]
 
     def _call(self) -> list[str]:
         machine = self._runner.machine
@@ -298,4 +298,4 @@ class _WadialTexts:
         if known == self._known:
             return []
         self._known = known
-        return [self._messages.call(snapshot(self._runner.record()))]
+        return [self._messages.call_state(snapshot(self._runner.record()))]

@@ -24,7 +24,7 @@ from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError, CallNotFound
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.net.gateway import GatewayEngine
-from bridge.wire.gateway import Backlog, Complained, EngineCall, Moved, Phase, Ready
+from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, Ready, StateChanged
 
 log = logging.getLogger(__name__)
 
@@ -290,13 +290,13 @@ class GatewayLeg:
 
     def _read(self, text: str) -> None:
         match self._engine.read(text):
-            case Backlog() as backlog:
-                self._media.note_backlog(backlog)
-            case Moved(phase):
+            case BufferStatus() as backlog:
+                self._media.note_buffer(backlog)
+            case StateChanged(phase):
                 self._move(phase)
-            case Complained(code):
+            case ErrorReported(code):
                 log.warning("leg.engine_complains", extra={"code": code[:40]})
-            case Ready(fits=False):
+            case Ready(supported=False):
                 log.error("leg.wrong_format")
                 self._finish(EndReason.FAILED)
             case _:

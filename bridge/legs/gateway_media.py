@@ -10,8 +10,8 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECONDS, SILENC
 from bridge.audio.level import level
 from bridge.audio.playout import Playout
 from bridge.call.model import LegStatistics, ReceivedAudio, SentAudio
-from bridge.wire.gateway import Backlog
-from bridge.wire.media_format import MediaEncoder, MediaFormat, decode
+from bridge.wire.gateway import BufferStatus
+from bridge.wire.media_format import MediaEncoder, MediaFormat, decode_samples
 
 MIN_DELAY: Final = 0.06
 MAX_DELAY: Final = 1.0
@@ -68,7 +68,7 @@ class GatewayMedia:
         self._heard = frame.pcm
         if not self._open:
             return
-        for message in self._outgoing.write(frame.pcm):
+        for message in self._outgoing.encode(frame.pcm):
             if len(self._waiting) == self._waiting.maxlen:
                 self._dropped_frames += self._media.frame_milliseconds // 20
             self._waiting.append(message)
@@ -105,7 +105,7 @@ class GatewayMedia:
         data = self._odd + data
         whole = len(data) - len(data) % self._media.encoding.sample_bytes
         self._odd = data[whole:]
-        pcm = self._rest + decode(self._media.encoding, data[:whole])
+        pcm = self._rest + decode_samples(self._media.encoding, data[:whole])
         end = len(pcm) - len(pcm) % FRAME_BYTES
         self._rest = pcm[end:]
         for begin in range(0, end, FRAME_BYTES):
@@ -113,7 +113,7 @@ class GatewayMedia:
             self._playout.push(frame, now)
             self._pts += FRAME_SAMPLES
 
-    def note_backlog(self, backlog: Backlog) -> None:
+    def note_buffer(self, backlog: BufferStatus) -> None:
         """Hold back what we send while too much waits on the engine.
 
         It plays as fast as we speak, so that the wait is known even if it never tells of the end.

@@ -224,7 +224,7 @@ class SocketLeg:
         self._messages += 1
         self._bytes += len(message)
         try:
-            pieces = self._incoming.pieces(message)
+            pieces = self._incoming.decode_in_pieces(message)
         except RemoteProtocolError as error:
             for text in self._texts.refusal(error):
                 self._say(text)
@@ -309,7 +309,7 @@ class SocketLeg:
 
     def _send_sound(self, pcm: bytes) -> None:
         self._heard = pcm
-        for message in self._outgoing.write(pcm):
+        for message in self._outgoing.encode(pcm):
             if (seconds := self._outbound.add(message)) > 0:
                 self._lose("out", seconds)
             self._wake.set()

@@ -206,7 +206,7 @@ class StreamLeg:
     async def _play(self, data: bytes) -> None:
         self._received_messages += 1
         self._received_bytes += len(data)
-        for pcm in self._incoming.pieces(data):
+        for pcm in self._incoming.decode_in_pieces(data):
             before = self._queue.dropped_seconds
             self._queue.add(pcm)
             if (dropped := self._queue.dropped_seconds - before) > 0:
@@ -231,8 +231,8 @@ class StreamLeg:
     async def _send_sound(self, link: StreamLink, waiting: Waiting) -> None:
         """Send the messages that are whole with this; each says when its first sample was heard."""
         outgoing, length = self._outgoing[waiting.track], self.facts.media.frame_milliseconds
-        messages = outgoing.write(waiting.pcm)
-        end = waiting.timestamp + FRAME_SECONDS * 1000 - outgoing.rest_milliseconds
+        messages = outgoing.encode(waiting.pcm)
+        end = waiting.timestamp + FRAME_SECONDS * 1000 - outgoing.buffered_milliseconds
         for left, message in zip(range(len(messages), 0, -1), messages, strict=True):
             at = max(0, round(end - left * length))
             await link.media(message, track=waiting.track, timestamp=at)

@@ -67,5 +67,5 @@ def _news(event: ServerEvent) -> Webhook | None:
     except RemoteProtocolError:
         news = Webhook("", frozenset())
     if event.kind.startswith(_CALLS):
-        return Webhook(event.kind.removeprefix(_CALLS), news.words)
+        return Webhook(event.kind.removeprefix(_CALLS), news.texts)
     return news if news.kind else None

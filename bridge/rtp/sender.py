@@ -21,7 +21,7 @@ from bridge.rtp.receiver import LEVEL_EVERY, STALE_SECONDS
 from bridge.rtp.reports import Reports
 from bridge.rtp.silence_filler import SilenceFiller
 from bridge.wire.rtp import OutgoingStream
-from bridge.wire.sdp import ASKED_BITRATE, RemoteAudio
+from bridge.wire.sdp import MAX_AVERAGE_BITRATE, RemoteAudio
 
 _MAX_PAYLOAD: Final = 1275
 """Bytes of a packet that is passed on; a longer one might not fit a datagram."""
@@ -244,7 +244,7 @@ class RtpSender:
         # RFC 7587 §6.1: a peer that does not say so makes no use of FEC.
         self._fec_wanted = audio.opus_parameters.get("useinbandfec") == "1"
         # Other peers are asked for at most so many bits; one that takes less gets frames encoded.
-        fits = rate is None or rate >= ASKED_BITRATE
+        fits = rate is None or rate >= MAX_AVERAGE_BITRATE
         self._longest_samples = longest * _SAMPLES_PER_MILLISECOND if fits else 0
 
     def _choose_encoder(self) -> None:

@@ -1,1 +1,1 @@
-"""Formats of the outside world, bytes and text to values and back: SDP, RTP, RTCP. Pure."""
+"""Parsers and serializers of the wire formats: SDP, RTP, RTCP, vendor messages. Pure."""

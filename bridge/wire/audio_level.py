@@ -1,4 +1,4 @@
-"""The audio level that a peer writes beside each packet (RFC 6464), in a header extension."""
+"""The audio level header extension (RFC 6464)."""
 
 from typing import Final
 
@@ -8,11 +8,9 @@ _ONE_BYTE_FORM: Final = 0xBEDE
 
 
 def read_level(packet: RtpPacket, identifier: int) -> float | None:
-    """Find the level of a packet, in dBov from -127 to 0; None when it tells none.
+    """Return the level of a packet in dBov, -127 to 0; None if it carries none.
 
-    Args:
-        packet: As it came; elements of the one-byte form are looked at (RFC 8285 §4.2).
-        identifier: What was negotiated for the extension, 1 to 14.
+    Only the one-byte form is read (RFC 8285 §4.2). `identifier` is the negotiated one, 1 to 14.
     """
     data = packet.extension
     if packet.extension_profile != _ONE_BYTE_FORM:

@@ -1,9 +1,8 @@
-"""The forms of a call id: one id of 16 bytes, spelt as each vendor's clients expect theirs.
+"""Call ids: one id of 16 bytes, formatted as each vendor's clients expect it.
 
-Native ids are 32 upper-case hexadecimal digits, Chirp's `call_` or, of a test key, `call_test_` and
-27 base62 characters (the size and alphabet of a KSUID), Wavix's a lower-case UUID. Each form
-can be turned into each other one, so that every face understands the ids that another one gave.
-A call's room, which Chirp's clients join by name, is spelt the same way behind `room_`.
+Native ids are 32 upper-case hexadecimal digits; Chirp's are `call_` (`call_test_` for a test key)
+and 27 base62 characters, as in a KSUID; Wavix's are lower-case UUIDs. Every form converts to every
+other, so each face accepts the ids of the others. A Chirp room name is the same id after `room_`.
 """
 
 import re
@@ -22,10 +21,7 @@ _VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
 
 
 def native(text: str) -> str | None:
-    """Give the native form of an id in any form; None for what is no call id.
-
-    The case of hexadecimal digits does not matter, that of base62 ones does.
-    """
+    """Return the native form of an id; None if it is not a call id. Base62 is case-sensitive."""
     if _HEXADECIMAL.fullmatch(text):
         return text.replace("-", "").upper()
     match = _BASE62.fullmatch(text)
@@ -33,17 +29,17 @@ def native(text: str) -> str | None:
 
 
 def chirp(call_id: str, *, test: bool = False) -> str:
-    """Spell a native id as Chirp does; `test` is for the ids that a test key is shown."""
+    """Return the Chirp form of a native id, as a test key sees it if `test`."""
     return (TEST_CALL if test else CALL) + _encode(call_id)
 
 
 def room(call_id: str) -> str:
-    """Name the room of the call with this native id."""
+    """Return the room name of a native id."""
     return ROOM + _encode(call_id)
 
 
 def wavix(call_id: str) -> str:
-    """Spell a native id as Wavix does."""
+    """Return the Wavix form of a native id."""
     low = call_id.lower()
     return f"{low[:8]}-{low[8:12]}-{low[12:16]}-{low[16:20]}-{low[20:]}"
 

@@ -1,7 +1,8 @@
-"""What Meta's webhooks say, read tolerantly: nothing that is missing, doubled or new is an error.
+"""Webhooks of Meta's WhatsApp Business Calling API.
 
-Source: WhatsApp Business Platform, Calling API (user-initiated calls, business-initiated calls, user
-call permissions) and "Graph API webhooks". Webhooks may come twice, in any order, and many at once.
+Parsing is tolerant: missing, duplicate and unknown fields are no errors. Webhooks may be delivered
+twice, out of order and in batches. Source: WhatsApp Business Platform, "Calling API" (user-initiated
+calls, business-initiated calls, user call permissions) and "Graph API webhooks".
 """
 
 import hashlib
@@ -16,11 +17,11 @@ from bridge.errors import RemoteProtocolError
 
 SIGNATURE_HEADER: Final = "X-Hub-Signature-256"
 MEDIA_TIMEOUT_CODES: Final = frozenset({138021, 138022, 138023})
-"""Meta ended the call because no sound came."""
+"""Meta ended the call because it received no media."""
 
 
 class Status(StrEnum):
-    """How far a call of ours has come with the person we ring."""
+    """Progress of an outbound call."""
 
     RINGING = "RINGING"
     ACCEPTED = "ACCEPTED"
@@ -29,10 +30,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is at the other end; each field is empty where Meta does not tell."""
+    """The other party; fields that Meta omits are empty."""
 
     number: str = ""
-    """Digits; not told of people who have a username."""
+    """Digits; omitted for people with a username."""
     name: str = ""
     username: str = ""
     user_id: str = ""
@@ -40,23 +41,23 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """The best there is to call the person by: number, else id, else username."""
+        """Number, else id, else username."""
         return self.number or self.user_id or self.username or "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A session description has come: somebody's offer, or the answer to ours."""
+    """A session description: an inbound offer, or the answer to ours."""
 
     wacid: str
     phone_number_id: str
     at: float
-    """Unix time; 0 where it is missing."""
+    """Unix time; 0 if missing."""
     inbound: bool
     sdp: str
     caller: Caller
     called: str = ""
-    """Digits of the business number that was rung; empty for the answer to ours."""
+    """Digits of the business number that was called; empty for an answer."""
     deeplink_payload: str = ""
     cta_payload: str = ""
     opaque: str = ""
@@ -64,7 +65,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class MetaError:
-    """An error as a webhook carries it."""
+    """An error in a webhook."""
 
     code: int
     text: str
@@ -72,34 +73,34 @@ class MetaError:
 
 @dataclass(frozen=True, slots=True)
 class Terminated:
-    """The call is over."""
+    """The call has ended."""
 
     wacid: str
     phone_number_id: str
     at: float
     failed: bool
     answered: bool
-    """Whether it had been picked up."""
+    """Whether it had been answered."""
     seconds: float
     errors: tuple[MetaError, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """The person we ring is one step further."""
+    """Progress of an outbound call."""
 
     wacid: str
     phone_number_id: str
     at: float
     status: Status
     person: str = ""
-    """Digits, or Meta's id where the number is not told."""
+    """Digits, or Meta's id if the number is omitted."""
     opaque: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionReplied:
-    """Somebody allowed or forbade our calls."""
+    """A person granted or denied permission to be called."""
 
     phone_number_id: str
     person: str
@@ -111,16 +112,16 @@ class PermissionReplied:
     """Of the reply itself."""
 
 
-CallNews: TypeAlias = Connected | Terminated | StatusChanged
-"""What is about one call."""
-WebhookEvent: TypeAlias = CallNews | PermissionReplied
+CallWebhook: TypeAlias = Connected | Terminated | StatusChanged
+"""A webhook about one call."""
+WebhookEvent: TypeAlias = CallWebhook | PermissionReplied
 
 
 def parse(body: bytes) -> list[WebhookEvent]:
-    """Read a webhook's body; what concerns no call and no permission is left out.
+    """Parse a webhook's body; events other than calls and permissions are ignored.
 
     Raises:
-        RemoteProtocolError: it is no JSON object.
+        RemoteProtocolError: It is not a JSON object.
     """
     try:
         document = json.loads(body)
@@ -140,7 +141,7 @@ def parse(body: bytes) -> list[WebhookEvent]:
 
 
 def key_of(event: WebhookEvent) -> tuple[str, str]:
-    """Give what two deliveries of the same event have in common."""
+    """Return the key by which repeated deliveries of an event are recognized."""
     if isinstance(event, Connected):
         return event.wacid, "connect"
     if isinstance(event, Terminated):
@@ -151,21 +152,21 @@ def key_of(event: WebhookEvent) -> tuple[str, str]:
 
 
 def signature(body: bytes, secret: str) -> str:
-    """Give the header that Meta would send along with a body."""
+    """Return the signature header that Meta sends with a body."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def is_signed(body: bytes, header: str, secret: str) -> bool:
-    """Whether the body, exactly as it came, is signed with an app's secret; takes constant time."""
+def verify_signature(body: bytes, header: str, secret: str) -> bool:
+    """Return whether the raw body is signed with the app's secret, in constant time."""
     expected = signature(body, secret).encode()
     return hmac.compare_digest(expected, header.strip().encode("utf-8", "replace"))
 
 
 def challenge(query: Mapping[str, str], verify_token: str) -> str | None:
-    """Give the answer to Meta's verification of the address; None to refuse it."""
+    """Return the response to Meta's verification request; None to reject it."""
     given = query.get("hub.verify_token", "").encode("utf-8", "replace")
-    wanted = hmac.compare_digest(given, verify_token.encode())
-    if query.get("hub.mode") != "subscribe" or not wanted:
+    matches = hmac.compare_digest(given, verify_token.encode())
+    if query.get("hub.mode") != "subscribe" or not matches:
         return None
     return query.get("hub.challenge", "")
 
@@ -201,7 +202,7 @@ def _connected(
     if not sdp:
         return None
     direction = _text(call, "direction").upper()
-    # Not every capture has a direction; who offers is who rings.
+    # Some webhooks have no direction; then the offerer is the caller.
     inbound = direction == "USER_INITIATED" if direction else kind != "answer"
     return Connected(
         wacid=_text(call, "id"),
@@ -218,13 +219,13 @@ def _connected(
 
 
 def _called(call: Mapping[str, Any], value: Mapping[str, Any]) -> str:
-    """The digits of the business number that was rung."""
+    """Return the digits of the business number that was called."""
     shown = _text(call, "to") or _text(_object(value, "metadata"), "display_phone_number")
     return "".join(filter(str.isdecimal, shown))
 
 
 def _description(call: Mapping[str, Any]) -> tuple[str, str]:
-    """The SDP and its type, from `session` or from the older `connection.webrtc.sdp`."""
+    """Return the SDP and its type, from `session` or the older `connection.webrtc.sdp`."""
     session = _object(call, "session")
     if _text(session, "sdp"):
         return _text(session, "sdp"), _text(session, "sdp_type").lower()
@@ -247,7 +248,7 @@ def _caller(call: Mapping[str, Any], value: Mapping[str, Any], *, inbound: bool)
         if (number and _text(contact, "wa_id") == number)
         or (user_id and _text(contact, "user_id") == user_id)
     ]
-    # In a batch a contact without a known id could be anybody's.
+    # In a batch, a contact without a matching id may belong to another call.
     contact = mine[0] if mine else contacts[0] if len(contacts) == 1 else {}
     profile = _object(contact, "profile")
     return Caller(
@@ -315,16 +316,16 @@ def _objects(parent: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _text(parent: Mapping[str, Any], name: str) -> str:
-    """A string, or a number written out; "" for everything else."""
+    """Return a string or number as text; "" for everything else."""
     found = parent.get(name)
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         return ""
-    # Half a surrogate pair is valid JSON, but nothing that can be kept or sent on.
+    # A lone surrogate is valid JSON but cannot be encoded.
     return str(found).encode("utf-8", "replace").decode()
 
 
 def _number(parent: Mapping[str, Any], name: str) -> float:
-    """A number, or a string that holds one; 0 for everything else."""
+    """Return a number or numeric string; 0 for everything else."""
     try:
         number = float(_text(parent, name) or 0)
     except ValueError:
@@ -334,7 +335,7 @@ def _number(parent: Mapping[str, Any], name: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whether a person may be called, and asked."""
+    """A person's call permission."""
 
     status: str
     """`no_permission`, `temporary` or `permanent`."""
@@ -344,7 +345,7 @@ class Permission:
 
 
 def read_permission(answer: Mapping[str, Any]) -> Permission:
-    """Read the Graph API's answer about a person's permission."""
+    """Parse the Graph API's response about a person's permission."""
     permission = _object(answer, "permission")
     status = _text(permission, "status").lower() or "no_permission"
     allowed = {

@@ -1,10 +1,10 @@
-"""Server-sent events as they come from a server (WHATWG HTML, section 9.2)."""
+"""A client-side parser of server-sent events (WHATWG HTML, section 9.2)."""
 
 from dataclasses import dataclass
 from typing import Final
 
 MAX_BYTES: Final = 256 * 1024
-"""Of one event; a longer one is left out."""
+"""Size limit of one event; longer ones are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,30 +12,30 @@ class ServerEvent:
     """One event."""
 
     kind: str
-    """The field `event`; empty where the server names none."""
+    """The field `event`, or empty."""
     data: str
 
 
 class EventStreamReader:
-    """Makes events of what comes, in pieces of any size."""
+    """Parses a stream that arrives in pieces of any size."""
 
     def __init__(self) -> None:
         self.last_id = ""
-        """What a server is to be told when the stream is asked for again."""
+        """To be sent as `Last-Event-ID` when reconnecting."""
         self.retry_seconds: float | None = None
-        """What the server wants to be waited before that; None when it has not said."""
+        """The reconnection time that the server asked for, if any."""
         self._rest = b""
         self._fields: list[tuple[str, str]] = []
         self._bytes = 0
 
     def begin(self) -> None:
-        """Forget what was cut off: the next piece is the first of a new stream."""
+        """Drop a partial event: the next piece begins a new stream."""
         self._rest = b""
         self._drop()
 
     def read(self, piece: bytes) -> list[ServerEvent]:
-        """Take a piece and give the events that are now whole."""
-        # A line may end with CR LF, and the piece between the two.
+        """Parse a piece and return the events that it completes."""
+        # A piece may end between the CR and LF of a line ending.
         text = self._rest + piece
         held = b"\r" if text.endswith(b"\r") else b""
         lines = text[: len(text) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")

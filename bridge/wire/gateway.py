@@ -1,7 +1,7 @@
-"""What WhatsApp engines with REST and a PCM socket say, in two dialects: ZuckZapGo's and WADial's.
+"""Messages of WhatsApp engines with REST and a PCM socket, in the ZuckZapGo and WADial dialects.
 
-Sources: ZuckZapGo's "Calls API" guide (§4, §6) and WADial's "Live calls" pages. What they leave open
-is read generously: an unknown state word, field or message changes nothing.
+Sources: ZuckZapGo's "Calls API" guide (§4, §6) and WADial's "Live calls" pages. Unknown states,
+fields and messages are ignored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,16 +15,16 @@ import msgspec
 from bridge.errors import RemoteProtocolError
 
 SAMPLE_RATE: Final = 16_000
-"""Of both dialects' sockets, mono."""
+"""Of both dialects' sockets; mono."""
 FORM: Final = "application/x-www-form-urlencoded"
 
-_DEEPEST: Final = 8
-"""Levels of a webhook's body that are looked through."""
-_MAX_WORDS: Final = 500
+_MAX_DEPTH: Final = 8
+"""Levels of a webhook's body that are searched."""
+_MAX_TEXTS: Final = 500
 
 
 class Phase(StrEnum):
-    """Where a call stands on the engine."""
+    """State of a call on the engine."""
 
     UNKNOWN = "unknown"
     CALLING = "calling"
@@ -41,8 +41,8 @@ _PHASES: Final = {phase.value: phase for phase in Phase} | {
     "answered": Phase.ACTIVE,
     "in_progress": Phase.ACTIVE,
 }
-"""ZuckZapGo's words, WADial's, and those of the same family that WADial does not document."""
-_RINGS: Final = frozenset({Phase.CALLING, Phase.RINGING, Phase.CONNECTING})
+"""The states of ZuckZapGo and WADial, documented or not."""
+_UNANSWERED: Final = frozenset({Phase.CALLING, Phase.RINGING, Phase.CONNECTING})
 _INBOUND: Final = frozenset({"inbound", "incoming"})
 
 
@@ -51,65 +51,62 @@ class EngineCall:
     """A call as the engine lists it."""
 
     call_id: str
-    """The engine's own, as it is written there."""
+    """The engine's id."""
     peer: str
-    """Digits, or the engine's name for a party whose number it hides; never logged."""
+    """Digits, or the engine's id for a party whose number it hides; never logged."""
     inbound: bool
     phase: Phase
 
     @property
-    def rings_us(self) -> bool:
-        """Whether it is a call from outside that nobody has answered yet."""
-        return self.inbound and self.phase in _RINGS
+    def awaits_answer(self) -> bool:
+        """Whether it is an inbound call that has not been answered yet."""
+        return self.inbound and self.phase in _UNANSWERED
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The socket is open; `fits` when its sound is the one we speak."""
+    """The socket is open; `supported` tells whether its media format is."""
 
-    fits: bool
+    supported: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much of our sound waits on the engine, in seconds."""
+class BufferStatus:
+    """How much of our audio the engine has buffered, and its watermarks, in seconds."""
 
     buffered: float
     pause: float
-    """At so much we are to stop sending,"""
     resume: float
-    """and near so much we may go on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class StateChanged:
     """The call's state has changed."""
 
     phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Complained:
+class ErrorReported:
     """The engine reports an error on the socket."""
 
     code: str
 
 
-SocketMessage: TypeAlias = Ready | Backlog | Moved | Complained
+SocketMessage: TypeAlias = Ready | BufferStatus | StateChanged | ErrorReported
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """What can be told from an event of the engine: its type, and what may be a call's id."""
+    """An event of the engine: its type, and every text that may be a call's id."""
 
     kind: str
     """The last part of its type, such as `offer` of `v1.call.offer`."""
-    words: frozenset[str]
-    """Every text in the event, among them the id of the call that it is about."""
+    texts: frozenset[str]
 
 
 def read_calls(listed: object, *, id_field: str = "callId") -> list[EngineCall]:
-    """Read a list of calls of either dialect; entries that are no calls are left out."""
+    """Parse a list of calls in either dialect; invalid entries are skipped."""
     if not isinstance(listed, list):
         return []
     found = (read_call(entry, id_field=id_field) for entry in listed)
@@ -117,7 +114,7 @@ def read_calls(listed: object, *, id_field: str = "callId") -> list[EngineCall]:
 
 
 def read_call(entry: object, *, id_field: str = "callId") -> EngineCall | None:
-    """Read one call; None when it has no id."""
+    """Parse one call; None if it has no id."""
     if not isinstance(entry, dict):
         return None
     call_id = entry.get(id_field)
@@ -126,26 +123,26 @@ def read_call(entry: object, *, id_field: str = "callId") -> EngineCall | None:
     peer = entry.get("peer") or entry.get("peerJid") or ""
     return EngineCall(
         call_id,
-        number_of(str(peer)),
+        phone_number(str(peer)),
         inbound=str(entry.get("direction", "")).lower() in _INBOUND,
-        phase=phase_of(entry.get("state")),
+        phase=parse_phase(entry.get("state")),
     )
 
 
-def phase_of(word: object) -> Phase:
-    """Understand a state's name."""
-    return _PHASES.get(str(word).lower(), Phase.UNKNOWN)
+def parse_phase(name: object) -> Phase:
+    """Map a state's name to a phase."""
+    return _PHASES.get(str(name).lower(), Phase.UNKNOWN)
 
 
-def number_of(jid: str) -> str:
-    """Give the digits of a phone's JID; another JID as it is."""
+def phone_number(jid: str) -> str:
+    """Return the digits of a phone's JID; any other JID unchanged."""
     user, at, server = jid.partition("@")
     number = user.split(":")[0].lstrip("+")
     return number if number.isdigit() and (not at or server == "s.whatsapp.net") else jid
 
 
 def read_message(text: str) -> SocketMessage | None:
-    """Read a text message of WADial's media socket; None when it tells us nothing."""
+    """Parse a text message of WADial's media socket; None if it is not recognized."""
     try:
         message = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
@@ -154,25 +151,25 @@ def read_message(text: str) -> SocketMessage | None:
         return None
     match message.get("type"):
         case "ready":
-            return Ready(_fits(message.get("media")))
+            return Ready(_is_supported(message.get("media")))
         case "buffer":
-            return _backlog(message)
+            return _buffer_status(message)
         case "call_state":
             call = message.get("call")
-            return Moved(phase_of(call.get("state"))) if isinstance(call, dict) else None
+            return StateChanged(parse_phase(call.get("state"))) if isinstance(call, dict) else None
         case "ended":
-            return Moved(Phase.ENDED)
+            return StateChanged(Phase.ENDED)
         case "error":
-            return Complained(str(message.get("code", "")))
+            return ErrorReported(str(message.get("code", "")))
         case _:
             return None
 
 
 def read_webhook(body: bytes, content_type: str) -> Webhook:
-    """Read an event: JSON, or a form with the JSON in its field `jsonData`.
+    """Parse an event: JSON, or a form with JSON in its field `jsonData`.
 
     Raises:
-        RemoteProtocolError: it is neither.
+        RemoteProtocolError: It is neither.
     """
     raw: bytes | str = body
     if content_type == FORM:
@@ -182,34 +179,34 @@ def read_webhook(body: bytes, content_type: str) -> Webhook:
         event = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise RemoteProtocolError("the event is not JSON") from None
-    words = _words(event)
-    kinds = (word.rpartition(".")[2] for word in sorted(words) if "call." in word)
-    return Webhook(next(kinds, ""), frozenset(words))
+    texts = _texts(event)
+    kinds = (text.rpartition(".")[2] for text in sorted(texts) if "call." in text)
+    return Webhook(next(kinds, ""), frozenset(texts))
 
 
-def _fits(media: object) -> bool:
-    """Whether the format is Float32LE at 16 kHz, mono; what is not said is taken to fit."""
-    told: Mapping[str, Any] = media if isinstance(media, dict) else {}
+def _is_supported(media: object) -> bool:
+    """Return whether the format is Float32LE at 16 kHz, mono; missing fields are assumed so."""
+    given: Mapping[str, Any] = media if isinstance(media, dict) else {}
     return (
-        str(told.get("encoding", "float32le")).lower() == "float32le"
-        and told.get("sampleRate", SAMPLE_RATE) == SAMPLE_RATE
-        and told.get("channels", 1) == 1
+        str(given.get("encoding", "float32le")).lower() == "float32le"
+        and given.get("sampleRate", SAMPLE_RATE) == SAMPLE_RATE
+        and given.get("channels", 1) == 1
     )
 
 
-def _backlog(message: Mapping[str, Any]) -> Backlog | None:
+def _buffer_status(message: Mapping[str, Any]) -> BufferStatus | None:
     values = [message.get(name) for name in ("bufferedMs", "pauseMs", "resumeMs")]
     numbers = [value / 1000 for value in values if isinstance(value, int | float)]
-    return Backlog(*numbers) if len(numbers) == len(values) else None
+    return BufferStatus(*numbers) if len(numbers) == len(values) else None
 
 
-def _words(event: object) -> set[str]:
-    """Collect the texts of an event, whatever its shape."""
+def _texts(event: object) -> set[str]:
+    """Collect the strings of an event of any shape."""
     found: set[str] = set()
     level: list[object] = [event]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         found.update(value for value in level if isinstance(value, str))
-        level = [inner for value in level for inner in _inside(value)][:_MAX_WORDS]
+        level = [inner for value in level for inner in _inside(value)][:_MAX_TEXTS]
     return found
 
 

@@ -1,4 +1,4 @@
-"""How a iso8601 is written to customers, in every answer, event and file."""
+"""Timestamps in answers, events and files."""
 
 from datetime import datetime
 from typing import overload
@@ -11,9 +11,5 @@ def iso8601(at: None) -> None: ...
 @overload
 def iso8601(at: datetime | None) -> str | None: ...
 def iso8601(at: datetime | None) -> str | None:
-    """ISO 8601 with milliseconds and `Z`; None for a iso8601 that has not come.
-
-    Args:
-        at: In UTC.
-    """
+    """Format a UTC time as ISO 8601 with milliseconds and `Z`."""
     return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

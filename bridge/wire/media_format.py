@@ -1,7 +1,7 @@
-"""Raw sound on a wire: its encodings, rates and frames, and the way from and to the bus's.
+"""Raw audio on a socket: sample encodings, rates, framing and conversion to and from the bus.
 
-Inside, sound is 16-bit at 16 kHz. A sample of a float socket is the bus's divided by 32768; what
-comes is multiplied by 32767, rounded and clamped, and what is no number is silence.
+Outgoing float samples are the 16-bit ones divided by 32768; incoming ones are multiplied by 32767,
+rounded and clamped, and NaN or infinity becomes silence.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
 MIN_FRAME_MS: Final = 10
 MAX_FRAME_MS: Final = 200
 PIECE_SECONDS: Final = 0.5
-"""So much of a long message is read at once."""
+"""Long messages are decoded in pieces of this length."""
 
 
 class Encoding(StrEnum):
-    """How a sample is written."""
+    """Sample encoding."""
 
     S16LE = "s16le"
     F32LE = "f32le"
@@ -46,12 +46,12 @@ _SAMPLE_BYTES: Final = {Encoding.S16LE: 2, Encoding.F32LE: 4, Encoding.MULAW: 1}
 
 @dataclass(frozen=True, slots=True)
 class MediaFormat:
-    """What one route's sound looks like on the wire; mono."""
+    """The audio format of a socket; mono."""
 
     encoding: Encoding = Encoding.S16LE
     sample_rate: int = SAMPLE_RATE
     frame_milliseconds: int = 20
-    """Length of each message that is sent."""
+    """Length of each message sent."""
 
     @property
     def frame_bytes(self) -> int:
@@ -65,19 +65,14 @@ class MediaFormat:
         return self.sample_rate * self.encoding.sample_bytes
 
 
-def decode(encoding: Encoding, data: bytes) -> bytes:
-    """Give 16-bit samples for what came.
-
-    Args:
-        encoding: How the samples are written.
-        data: Whole samples.
-    """
+def decode_samples(encoding: Encoding, data: bytes) -> bytes:
+    """Decode whole samples to signed 16-bit little-endian."""
     match encoding:
         case Encoding.S16LE:
             return data
         case Encoding.F32LE:
             floats = np.frombuffer(data, "<f4")
-            # Before anything is computed: some bit patterns are no numbers even to be copied.
+            # First of all: even copying a signalling NaN would raise a floating-point warning.
             floats = np.where(np.isfinite(floats), floats, np.float32(0))
             rounded: bytes = np.rint(np.clip(floats, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
             return rounded
@@ -85,13 +80,8 @@ def decode(encoding: Encoding, data: bytes) -> bytes:
             return mulaw.decode(data)
 
 
-def encode(encoding: Encoding, pcm: bytes) -> bytes:
-    """Write 16-bit samples as the wire wants them.
-
-    Args:
-        encoding: How the samples are written.
-        pcm: Whole samples.
-    """
+def encode_samples(encoding: Encoding, pcm: bytes) -> bytes:
+    """Encode whole 16-bit samples."""
     match encoding:
         case Encoding.S16LE:
             return pcm
@@ -102,39 +92,32 @@ def encode(encoding: Encoding, pcm: bytes) -> bytes:
 
 
 class MediaDecoder:
-    """Makes 16 kHz sound of one socket's messages."""
+    """Decodes one socket's messages to 16 kHz audio."""
 
     __slots__ = ("_format", "_pad_bytes", "_resampler")
 
     def __init__(self, media: MediaFormat, *, pads: bool = False) -> None:
-        """Make a reader.
+        """Create a decoder.
 
         Args:
-            media: What comes.
-            pads: Fill the end of each message with silence up to a whole frame, as ZuckZapGo
-                documents; without it a message must consist of whole samples, and the next one
-                goes on where it ends.
+            media: The format of the messages.
+            pads: Pad each message with silence to a whole frame, as ZuckZapGo documents; otherwise
+                a message must consist of whole samples and continues the previous one.
         """
         self._format = media
         self._pad_bytes = media.frame_bytes if pads else 0
         self._resampler = Resampler(media.sample_rate, SAMPLE_RATE)
 
-    def read(self, message: bytes) -> bytes:
-        """Give the sound of a message; empty for an empty one.
+    def decode(self, message: bytes) -> bytes:
+        """Decode a message at once; raises as `decode_in_pieces`."""
+        return b"".join(self.decode_in_pieces(message))
+
+    def decode_in_pieces(self, message: bytes) -> Iterator[bytes]:
+        """Decode a message lazily; the iterator must be exhausted before the next message.
 
         Raises:
-            RemoteProtocolError: as `pieces`.
-        """
-        return b"".join(self.pieces(message))
-
-    def pieces(self, message: bytes) -> Iterator[bytes]:
-        """Give the sound of a message bit by bit: a long one takes a while to be made.
-
-        All of it must be taken before the next message comes.
-
-        Raises:
-            RemoteProtocolError: It does not consist of whole samples, and is not filled up; no
-                part of it is taken. Raised at once.
+            RemoteProtocolError: Without padding, the message does not consist of whole samples. It
+                is dropped; raised by the call, not the iterator.
         """
         encoding = self._format.encoding
         size = encoding.sample_bytes
@@ -146,15 +129,15 @@ class MediaDecoder:
             raise RemoteProtocolError(f"a frame's length must be a multiple of {size} bytes")
         step = round(self._format.second_bytes * PIECE_SECONDS)
         return (
-            self._sound(message[begin : begin + step]) for begin in range(0, len(message), step)
+            self._decode(message[begin : begin + step]) for begin in range(0, len(message), step)
         )
 
-    def _sound(self, data: bytes) -> bytes:
-        return self._resampler.process(decode(self._format.encoding, data))
+    def _decode(self, data: bytes) -> bytes:
+        return self._resampler.process(decode_samples(self._format.encoding, data))
 
 
 class MediaEncoder:
-    """Makes one socket's messages of 16 kHz sound."""
+    """Encodes 16 kHz audio to one socket's messages."""
 
     __slots__ = ("_format", "_resampler", "_rest")
 
@@ -163,19 +146,15 @@ class MediaEncoder:
         self._resampler = Resampler(SAMPLE_RATE, media.sample_rate)
         self._rest = b""
 
-    def write(self, pcm: bytes) -> list[bytes]:
-        """Take a piece of sound and give the messages that are now whole.
-
-        Args:
-            pcm: Whole samples at 16 kHz.
-        """
+    def encode(self, pcm: bytes) -> list[bytes]:
+        """Encode whole samples at 16 kHz and return the messages that are now complete."""
         size = self._format.frame_bytes
-        data = self._rest + encode(self._format.encoding, self._resampler.process(pcm))
+        data = self._rest + encode_samples(self._format.encoding, self._resampler.process(pcm))
         whole = len(data) - len(data) % size
         self._rest = data[whole:]
         return [data[begin : begin + size] for begin in range(0, whole, size)]
 
     @property
-    def rest_milliseconds(self) -> float:
-        """How much sound waits for the rest of its message."""
+    def buffered_milliseconds(self) -> float:
+        """Audio buffered for an incomplete message."""
         return len(self._rest) * 1000 / self._format.second_bytes

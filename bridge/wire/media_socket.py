@@ -1,4 +1,4 @@
-"""The forms of the media sockets of two vendors, and WADial's messages beside the sound.
+"""The media formats of ZuckZapGo's and WADial's sockets, and WADial's text messages.
 
 WADial's messages: docs.wadial.com/api-reference/calls/media-websocket.
 """
@@ -13,22 +13,22 @@ from bridge.audio.paced import PAUSE_SECONDS, RESUME_SECONDS, Watermarks
 from bridge.errors import RemoteProtocolError
 from bridge.wire.media_format import Encoding, MediaFormat
 
-BUFFER_EVERY_SECONDS: Final = 0.2
-"""How often WADial's clients are told how much waits, while anything does."""
+BUFFER_INTERVAL_SECONDS: Final = 0.2
+"""Interval of buffer reports while anything is buffered."""
 INVALID_FRAME: Final = "invalid_pcm_frame"
-"""WADial's code for a message that does not consist of whole samples."""
+"""WADial's error code for a message that does not consist of whole samples."""
 FEED_LOST: Final = {
-    "in": ("feed_overflow", "more of your sound waits than may; the oldest was dropped"),
-    "out": ("feed_behind", "you read too slowly; the oldest sound of the peer was dropped"),
+    "in": ("feed_overflow", "the buffer of your audio is full; the oldest was dropped"),
+    "out": ("feed_behind", "you read too slowly; the oldest audio of the peer was dropped"),
 }
-"""Codes for what a feed lost, our definition: WADial documents that feed failures are reported."""
-FEED_SILENT: Final = ("feed_silent", "nothing comes from the peer any more")
+"""Error by direction of loss; WADial documents that feed failures are reported, not their codes."""
+FEED_SILENT: Final = ("feed_silent", "the peer has stopped sending audio")
 FEED_FAILED: Final = "feed_failed"
-ERROR_EVERY_SECONDS: Final = 5.0
-"""How often the same loss is reported at most."""
+ERROR_INTERVAL_SECONDS: Final = 5.0
+"""Minimum interval between reports of the same kind of loss."""
 
 MAX_TEXT: Final = 4096
-"""So many characters of a client's text are looked at."""
+"""Characters of a client's text that are parsed."""
 
 _WADIAL_ENCODINGS: Final = {
     Encoding.S16LE: "Int16LE",
@@ -43,21 +43,21 @@ WADIAL: Final = MediaFormat(Encoding.F32LE, 16_000, 20)
 
 
 class WadialMessages:
-    """What WADial's clients are told in text about their call and their queue."""
+    """Writes the text messages of one WADial socket."""
 
-    __slots__ = ("_due", "_lost", "_marks", "_media", "_next_error", "_silent", "_told_empty")
+    __slots__ = ("_due", "_lost", "_marks", "_media", "_next_error", "_reported_empty", "_silent")
 
     def __init__(self, media: MediaFormat = WADIAL) -> None:
         self._media = media
         self._marks = Watermarks()
         self._due = 0.0
-        self._told_empty = True
+        self._reported_empty = True
         self._lost: set[str] = set()
         self._next_error = dict.fromkeys(FEED_LOST, -math.inf)
         self._silent = False
 
-    def opening(self) -> str:
-        """Say how the sound is written, once at the beginning."""
+    def ready(self) -> str:
+        """Return the first message, with the media format."""
         media = {
             "direction": "bidirectional",
             "encoding": _WADIAL_ENCODINGS[self._media.encoding],
@@ -66,21 +66,20 @@ class WadialMessages:
         }
         return _text("ready", media=media)
 
-    def queue(self, buffered_seconds: float, now: float) -> str | None:
-        """Tell how much waits: at a watermark, every 200 ms while anything waits, once at its end.
+    def buffer(self, buffered_seconds: float, now: float) -> str | None:
+        """Return a buffer report if one is due; called every 20 ms.
 
-        Args:
-            buffered_seconds: How much sound of the client's waits.
-            now: Seconds.
+        One is due at a watermark, every 200 ms while the client's audio is buffered, and once when
+        the buffer has become empty.
         """
         crossed = self._marks.crossed(buffered_seconds)
-        if buffered_seconds == 0 and self._told_empty:
+        if buffered_seconds == 0 and self._reported_empty:
             return None
         if not crossed and buffered_seconds > 0 and now < self._due:
             return None
-        # Asked every 20 ms: half a frame early is on time.
-        self._due = now + BUFFER_EVERY_SECONDS - FRAME_SECONDS / 2
-        self._told_empty = buffered_seconds == 0
+        # Called every 20 ms, so half a frame early is on time.
+        self._due = now + BUFFER_INTERVAL_SECONDS - FRAME_SECONDS / 2
+        self._reported_empty = buffered_seconds == 0
         return _text(
             "buffer",
             bufferedMs=round(buffered_seconds * 1000),
@@ -88,17 +87,12 @@ class WadialMessages:
             resumeMs=round(RESUME_SECONDS * 1000),
         )
 
-    def lost(self, direction: str) -> None:
-        """Note that sound was dropped: `in` = the client's, `out` = the peer's."""
+    def note_loss(self, direction: str) -> None:
+        """Note that audio was dropped: `in` = the client's, `out` = the peer's."""
         self._lost.add(direction)
 
     def errors(self, now: float, *, silent: bool) -> list[str]:
-        """Return the errors to send now: of each kind of loss one in `ERROR_EVERY_SECONDS`.
-
-        Args:
-            now: Seconds.
-            silent: Whether the peer was sending and has stopped; reported once each time.
-        """
+        """Return the errors to send now; `silent` means the peer was sending and has stopped."""
         due = [
             direction
             for direction in FEED_LOST
@@ -106,31 +100,27 @@ class WadialMessages:
         ]
         for direction in due:
             self._lost.discard(direction)
-            self._next_error[direction] = now + ERROR_EVERY_SECONDS
+            self._next_error[direction] = now + ERROR_INTERVAL_SECONDS
         stopped = silent and not self._silent
         self._silent = silent
         found = [FEED_LOST[direction] for direction in due] + [FEED_SILENT] * stopped
         return [_text("error", code=code, message=message) for code, message in found]
 
     @staticmethod
-    def failure(reason: str) -> str:
-        """Return the error that says why the sound of an answered call has ended."""
+    def feed_failed(reason: str) -> str:
+        """Return the error for an answered call whose media has failed."""
         return _text("error", code=FEED_FAILED, message=f"the call's media has failed: {reason}")
 
     @staticmethod
-    def call(call: Mapping[str, Any]) -> str:
-        """Tell how the call stands.
-
-        Args:
-            call: With `callId` and `state` at least.
-        """
+    def call_state(call: Mapping[str, Any]) -> str:
+        """Return the call's state; `call` has `callId` and `state` at least."""
         return _text("call_state", call=dict(call))
 
     @staticmethod
-    def clears(text: str) -> bool:
-        """Whether a client's text empties its queue: `{"type":"clear"}`.
+    def is_clear(text: str) -> bool:
+        """Return whether a client's text is `{"type":"clear"}`, which empties its buffer.
 
-        Our definition: WADial documents no text from clients. Any other text is ignored.
+        Our definition: WADial documents no text from clients.
         """
         try:
             message = json.loads(text[:MAX_TEXT])
@@ -139,13 +129,13 @@ class WadialMessages:
         return isinstance(message, dict) and message.get("type") == "clear"
 
     @staticmethod
-    def refusal(error: RemoteProtocolError) -> str:
-        """Say that a message was not understood; the socket stays."""
+    def invalid_frame(error: RemoteProtocolError) -> str:
+        """Return the error for an invalid message; the socket stays open."""
         return _text("error", code=INVALID_FRAME, message=str(error))
 
     @staticmethod
-    def farewell() -> str:
-        """Say that the call is over, once at the end."""
+    def ended() -> str:
+        """Return the last message."""
         return _text("ended")
 
 

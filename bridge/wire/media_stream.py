@@ -1,9 +1,8 @@
-"""The messages of a media stream to a customer's WebSocket: JSON text, sound as base64 inside.
+"""Messages of a media stream to a customer's WebSocket: JSON with base64 audio.
 
-Source: Wavix, "Call media streaming". That page leaves open what the payload is and from which number
-things are counted; after the vendor's own client it is signed 16-bit little-endian mono PCM at
-24 kHz, 20 ms a message. That the customer may ask for another form, and `media_format` in `start`, are
-our additions.
+Source: Wavix, "Call media streaming". It does not define the payload or where counters start; as in
+the vendor's client, it is signed 16-bit little-endian mono PCM at 24 kHz in messages of 20 ms. Other
+formats, and `media_format` in `start`, are our additions.
 """
 
 import base64
@@ -21,41 +20,41 @@ from bridge.wire.media_format import Encoding, MediaFormat
 WAVIX: Final = MediaFormat(Encoding.S16LE, 24_000, 20)
 """480 samples, 960 bytes."""
 MAX_MARK: Final = 256
-"""Characters of a mark's name."""
+"""Maximum length of a mark's name."""
 
 
 class StreamType(StrEnum):
-    """Whether the customer may answer."""
+    """Whether the customer may send audio back."""
 
     ONEWAY = "oneway"
     TWOWAY = "twoway"
 
 
 class Channel(StrEnum):
-    """What of a call is streamed: `inbound` is heard from the far party, `outbound` sent to it."""
+    """Which audio is streamed: `inbound` comes from the far party, `outbound` is sent to it."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
     BOTH = "both"
-    """The two, each in messages of its own; never a message's `track`."""
+    """Both, in separate messages; never a message's `track`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What stays true of a stream from its start to its end."""
+    """The constant properties of a stream."""
 
     stream_id: str
     """A lower-case UUID."""
     call_id: str
-    """In the form that is shown to the customer."""
+    """In the customer's form."""
     type: StreamType
     channel: Channel
     media: MediaFormat = WAVIX
-    """What the sound looks like, both ways."""
+    """Format in both directions."""
 
     @property
     def tracks(self) -> tuple[Channel, ...]:
-        """The tracks that are sent; a two-way stream gets the inbound one whatever was asked for."""
+        """The tracks that are sent; always the inbound one for a two-way stream."""
         if self.type is StreamType.TWOWAY:
             return (Channel.INBOUND,)
         if self.channel is Channel.BOTH:
@@ -65,38 +64,38 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Sound to play into the call: whole samples in the stream's form, any length."""
+    """Audio to play into the call: whole samples in the stream's format, of any length."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A name to send back once all sound before it has been played."""
+    """A name to send back once all audio before it has been played."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """All sound that waits is to be dropped, and all marks that wait are sent back."""
+    """A request to drop all buffered audio and send back all pending marks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A message that changes nothing, and why (`IGNORED_REASONS`)."""
+    """An ignored message and the reason (`IGNORED_REASONS`)."""
 
     reason: str
 
 
 IGNORED_REASONS: Final = ("malformed", "unknown_event", "other_stream", "oneway")
-"""`oneway` = anything that a customer sends on a stream that only listens."""
+"""`oneway`: anything that a customer sends on a one-way stream."""
 
-Heard: TypeAlias = Media | Mark | Clear | Ignored
+CustomerMessage: TypeAlias = Media | Mark | Clear | Ignored
 
 
 class StreamWriter:
-    """Writes a stream's messages and counts them.
+    """Writes and numbers a stream's messages.
 
     `sequence_number` counts all messages but `connected`, `chunk` the `media` messages of one
     track, both from 1.
@@ -112,7 +111,7 @@ class StreamWriter:
         return msgspec.json.encode({"event": "connected", "event_time": iso8601(at)})
 
     def start(self, at: datetime) -> bytes:
-        """Write what the stream is, before any sound of it."""
+        """Write the properties of the stream, before any audio."""
         facts = self._facts
         return self._message(
             "start",
@@ -139,7 +138,7 @@ class StreamWriter:
         return self._message("media", at, media=media)
 
     def mark(self, name: str, at: datetime) -> bytes:
-        """Write that everything before a mark has been played, or dropped."""
+        """Write that all audio before a mark has been played or dropped."""
         return self._message("mark", at, mark={"name": name})
 
     def stop(self, at: datetime) -> bytes:
@@ -158,11 +157,8 @@ class StreamWriter:
         return msgspec.json.encode(message | more)
 
 
-def read_message(text: str | bytes, facts: StreamFacts) -> Heard:
-    """Read what a customer sent; never raises.
-
-    A message without `stream_id` is about the stream of the connection it came on.
-    """
+def read_message(text: str | bytes, facts: StreamFacts) -> CustomerMessage:
+    """Parse a customer's message; never raises. `stream_id` is optional."""
     try:
         message = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -184,7 +180,7 @@ def read_message(text: str | bytes, facts: StreamFacts) -> Heard:
             return Ignored("unknown_event")
 
 
-def _read_media(media: object, sample_bytes: int) -> Heard:
+def _read_media(media: object, sample_bytes: int) -> CustomerMessage:
     payload = media.get("payload") if isinstance(media, dict) else None
     if not isinstance(payload, str):
         return Ignored("malformed")
@@ -192,11 +188,11 @@ def _read_media(media: object, sample_bytes: int) -> Heard:
         data = base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):
         return Ignored("malformed")
-    # Half a sample would turn all that follows into noise.
+    # Half a sample would turn everything after it into noise.
     return Ignored("malformed") if len(data) % sample_bytes else Media(data)
 
 
-def _read_mark(mark: object) -> Heard:
+def _read_mark(mark: object) -> CustomerMessage:
     name = mark.get("name") if isinstance(mark, dict) else None
     if not isinstance(name, str) or len(name) > MAX_MARK:
         return Ignored("malformed")

@@ -1,4 +1,4 @@
-"""How well one RTP source is received (RFC 3550, appendices A.1, A.3 and A.8)."""
+"""Reception statistics of one RTP source (RFC 3550, appendices A.1, A.3 and A.8)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,10 +13,10 @@ _PLAUSIBLE_DEVIATION: Final = 5  # seconds; more is a jump of the source's clock
 
 
 class ReceptionStatistics:
-    """Counts what came and what did not of one SSRC; make a new one when the SSRC changes.
+    """Statistics of one SSRC.
 
-    A large jump of the sequence is taken for a restart of the source once a second packet follows
-    it (RFC 3550 A.1): report blocks begin anew then, while the totals go on.
+    A large jump of the sequence confirmed by a second packet is a restart of the source (RFC 3550
+    A.1): report blocks start over, while the totals continue.
     """
 
     __slots__ = (
@@ -43,15 +43,15 @@ class ReceptionStatistics:
     def __init__(self, *, ssrc: int, clock_rate: int = CLOCK_RATE) -> None:
         self.ssrc = ssrc
         self.packets = 0
-        """All that came, duplicates and late ones included."""
+        """Received packets, duplicates and late ones included."""
         self.duplicates = 0
-        """Seen among the newest 128 sequence numbers."""
+        """Duplicates among the newest 128 sequence numbers."""
         self.reordered = 0
-        """Came after a packet that was sent later."""
+        """Packets that arrived after one that was sent later."""
         self._clock_rate = clock_rate
         self._base = 0
         self._highest = -1  # extended by wraps
-        self._bad_sequence = -1  # what would confirm a restart
+        self._bad_sequence = -1  # the sequence that would confirm a restart
         self._received = 0
         self._distinct = 0
         self._seen = 0
@@ -65,7 +65,7 @@ class ReceptionStatistics:
 
     @property
     def lost(self) -> int:
-        """Packets that never came; shrinks when a late one does. Duplicates make up for nothing."""
+        """Packets that never arrived, not offset by duplicates; shrinks when a late one arrives."""
         return self._lost_before_restart + self._missing()
 
     @property
@@ -83,7 +83,7 @@ class ReceptionStatistics:
         self.count(packet.sequence, packet.timestamp, now)
 
     def count(self, sequence: int, timestamp: int, now: float) -> None:
-        """Count a packet by its numbers, as `received` does."""
+        """Count a packet by its header fields."""
         self.packets += 1
         ahead = (sequence - self._highest) & 0xFFFF
         if self._highest < 0:
@@ -108,7 +108,7 @@ class ReceptionStatistics:
         self._measure_jitter(timestamp, now)
 
     def follows(self, sequence: int, timestamp: int) -> bool:
-        """Whether a packet with these numbers would be the next after the newest one."""
+        """Return whether these are the numbers of the next packet in order."""
         return (
             sequence == (self._highest + 1) & 0xFFFF
             and self._last_arrival is not None
@@ -117,12 +117,12 @@ class ReceptionStatistics:
         )
 
     def count_run(self, arrivals: Sequence[float], timestamp: int, samples: int) -> None:
-        """Count packets that came one after the other, as `count` would.
+        """Count a run of consecutive packets, as `count` would.
 
         Args:
-            arrivals: When each came; the first one `follows`.
+            arrivals: Arrival times; the first packet `follows`.
             timestamp: Of the first.
-            samples: From the timestamp of one to that of the next.
+            samples: Timestamp difference between packets.
         """
         packets = len(arrivals)
         self.packets += packets
@@ -141,11 +141,11 @@ class ReceptionStatistics:
         self._jitter, self._last_arrival = jitter, last
 
     def sender_report(self, report: SenderReport, now: float) -> None:
-        """Remember the source's report, for the round trip it will compute."""
+        """Remember the source's report, so that it can compute the round trip."""
         self._report = ntp_middle(report.ntp), now
 
     def report_block(self, now: float) -> ReportBlock:
-        """Make the block about this source; each one covers the time since the one before."""
+        """Return a report block that covers the time since the previous one."""
         expected = self._highest + 1 - self._base
         expected_since = expected - self._expected_before
         lost_since = expected_since - (self._received - self._received_before)

@@ -1,4 +1,4 @@
-"""Redundant audio (RFC 2198): the newest packet of a stream, and some of those before it again."""
+"""Redundant audio data, RED (RFC 2198)."""
 
 from typing import Final, NamedTuple
 
@@ -6,51 +6,50 @@ from bridge.errors import RemoteProtocolError
 from bridge.wire.rtp import RtpPacket
 
 _MORE: Final = 0x80
-_MAX_CHAIN: Final = 16
+_MAX_BLOCKS: Final = 16
 
 
 class Block(NamedTuple):
-    """One payload of several in a packet."""
+    """One block of a redundant packet."""
 
     payload_type: int
     offset: int
-    """How much older than the packet's own timestamp, in its clock; 0 for the newest."""
+    """Timestamp offset into the past, in RTP clock units; 0 for the primary block."""
     payload: bytes
-    """Empty where the sender had nothing to repeat."""
+    """Empty if the sender had nothing to repeat."""
 
 
 def parse(payload: bytes) -> list[Block]:
-    """Read the payload of a packet: its blocks, the oldest first, the newest always last.
+    """Parse a payload into its blocks, oldest first; the last is the primary one.
 
     Raises:
-        RemoteProtocolError: It is cut off, or holds more blocks than make sense.
+        RemoteProtocolError: It is truncated or has too many blocks.
     """
-    heads: list[tuple[int, int, int]] = []
+    headers: list[tuple[int, int, int]] = []
     position = 0
     while position < len(payload) and payload[position] & _MORE:
         word = int.from_bytes(payload[position : position + 4], "big")
-        heads.append(((word >> 24) & 0x7F, (word >> 10) & 0x3FFF, word & 0x3FF))
+        headers.append(((word >> 24) & 0x7F, (word >> 10) & 0x3FFF, word & 0x3FF))
         position += 4
-        if len(heads) > _MAX_CHAIN:
-            raise RemoteProtocolError("a redundant packet of too many blocks")
+        if len(headers) > _MAX_BLOCKS:
+            raise RemoteProtocolError("the redundant packet has too many blocks")
     if position >= len(payload):
-        raise RemoteProtocolError("the redundant packet is cut off")
-    newest = payload[position]
+        raise RemoteProtocolError("the redundant packet is truncated")
+    primary = payload[position]
     position += 1
     blocks: list[Block] = []
-    for kind, offset, size in heads:
+    for kind, offset, size in headers:
         blocks.append(Block(kind, offset, payload[position : position + size]))
         position += size
     if position > len(payload):
-        raise RemoteProtocolError("the redundant packet is cut off")
-    return [*blocks, Block(newest, 0, payload[position:])]
+        raise RemoteProtocolError("the redundant packet is truncated")
+    return [*blocks, Block(primary, 0, payload[position:])]
 
 
 def unwrap(packet: RtpPacket) -> list[RtpPacket]:
-    """Give the packets that a redundant one stands for, the oldest first, itself always last.
+    """Return the packets contained in a redundant one, oldest first, the primary one last.
 
-    Each block is taken for the packet so many before this one as there are blocks after it; those
-    that are empty are left out.
+    Blocks are assumed to be those of consecutive packets; empty ones are left out.
 
     Raises:
         RemoteProtocolError: As `parse`.

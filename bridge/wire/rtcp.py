@@ -1,4 +1,4 @@
-"""RTCP (RFC 3550 §6): reading and writing compound packets, and the clock arithmetic of reports."""
+"""RTCP compound packets and the clock arithmetic of reports (RFC 3550 §6)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ _CLOCK_SLACK: Final = 66  # 1 ms in the same unit
 
 @dataclass(frozen=True, slots=True)
 class ReportBlock:
-    """What a receiver says about one source (RFC 3550 §6.4.1)."""
+    """Reception report of one source (RFC 3550 §6.4.1)."""
 
     ssrc: int
     fraction_lost: int
-    """Since its last report, in 256ths."""
+    """Since the previous report, in 1/256."""
     packets_lost: int
-    """Since the beginning; negative after duplicates (24 bits, signed)."""
+    """Cumulative; negative after duplicates (24 bits, signed)."""
     highest_sequence: int
     """Extended by the number of wraps in the upper 16 bits."""
     jitter: int
@@ -44,7 +44,7 @@ class ReportBlock:
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
-    """What a sender says about itself and what it hears."""
+    """Sender report (RFC 3550 §6.4.1)."""
 
     ssrc: int
     ntp: int
@@ -58,7 +58,7 @@ class SenderReport:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverReport:
-    """What a party that sends nothing says about what it hears."""
+    """Receiver report (RFC 3550 §6.4.2)."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...] = ()
@@ -66,16 +66,16 @@ class ReceiverReport:
 
 @dataclass(frozen=True, slots=True)
 class SourceDescription:
-    """The canonical name of one source (other items are not kept)."""
+    """The CNAME of one source; other items are ignored."""
 
     ssrc: int
     cname: str
-    """At most 255 bytes in UTF-8; "" when the source gave none."""
+    """At most 255 bytes in UTF-8; "" if missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """Sources that have gone."""
+    """Sources that have left."""
 
     ssrcs: tuple[int, ...]
     reason: str = ""
@@ -85,25 +85,22 @@ RtcpPacket: TypeAlias = SenderReport | ReceiverReport | SourceDescription | Bye
 
 
 def ntp_time(seconds: float) -> int:
-    """64-bit NTP time of a Unix time."""
+    """Convert Unix time to a 64-bit NTP timestamp."""
     whole = int(seconds // 1)
     return ((whole + _NTP_EPOCH) << 32 | int((seconds - whole) * (1 << 32))) & ((1 << 64) - 1)
 
 
 def ntp_middle(ntp: int) -> int:
-    """Middle 32 bits of an NTP time: 1/65536 s, wrapping every 18 hours."""
+    """Return the middle 32 bits of an NTP timestamp: 1/65536 s, wrapping every 18 hours."""
     return (ntp >> 16) & 0xFFFF_FFFF
 
 
 def round_trip(now_middle: int, block: ReportBlock) -> float | None:
-    """Seconds to the reporter and back, from its block about us (RFC 3550 §6.4.1).
+    """Return the round trip time in seconds (RFC 3550 §6.4.1); None if the block has none.
 
     Args:
-        now_middle: When the block arrived, by the clock that our sender reports use.
-        block: About our own SSRC.
-
-    Returns:
-        None before the reporter has heard a sender report, and for figures that contradict.
+        now_middle: Arrival of the block, by the clock of our sender reports.
+        block: The reporter's block about our SSRC.
     """
     if not block.last_report:
         return None
@@ -114,10 +111,10 @@ def round_trip(now_middle: int, block: ReportBlock) -> float | None:
 
 
 def parse_compound(data: bytes) -> list[RtcpPacket]:
-    """Read a compound packet, or a reduced-size one (RFC 5506); unknown types are skipped.
+    """Parse a compound or reduced-size packet (RFC 5506); unknown types are skipped.
 
     Raises:
-        RemoteProtocolError: Some packet of it is cut off or contradicts itself.
+        RemoteProtocolError: A packet in it is truncated or inconsistent.
     """
     packets: list[RtcpPacket] = []
     start, total = 0, len(data)
@@ -125,13 +122,13 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
         raise RemoteProtocolError("the RTCP packet is empty")
     while start < total:
         if start + 4 > total:
-            raise RemoteProtocolError("the RTCP packet is cut off")
+            raise RemoteProtocolError("the RTCP packet is truncated")
         flags, kind, words = _HEADER.unpack_from(data, start)
         end = start + 4 + 4 * words
         if flags >> 6 != 2:
             raise RemoteProtocolError("the packet is not RTCP version 2")
         if end > total:
-            raise RemoteProtocolError("the RTCP packet is cut off")
+            raise RemoteProtocolError("the RTCP packet is truncated")
         body = data[start + 4 : end]
         if flags & 0x20:
             body = _without_padding(body)
@@ -141,30 +138,30 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
 
 
 def serialize(packets: Iterable[RtcpPacket]) -> bytes:
-    """Write a compound packet.
+    """Serialize a compound packet.
 
     Raises:
-        LocalProtocolError: It breaks a limit of the format (31 blocks or sources, 255 bytes).
+        LocalProtocolError: A limit of the format is exceeded (31 blocks or sources, 255 bytes).
     """
     return b"".join(map(_serialize_one, packets))
 
 
 def _without_padding(body: bytes) -> bytes:
     if not body or not 0 < body[-1] <= len(body):
-        raise RemoteProtocolError("the RTCP padding contradicts the packet's length")
+        raise RemoteProtocolError("the RTCP padding is longer than the packet")
     return body[: -body[-1]]
 
 
 def _parse_one(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
     if kind == _SENDER_REPORT:
         if len(body) < _SENDER.size:
-            raise RemoteProtocolError("the RTCP sender report is cut off")
+            raise RemoteProtocolError("the RTCP sender report is truncated")
         ssrc, ntp, timestamp, packets, octets = _SENDER.unpack_from(body)
         blocks = _parse_blocks(body, _SENDER.size, count)
         return [SenderReport(ssrc, ntp, timestamp, packets, octets, blocks)]
     if kind == _RECEIVER_REPORT:
         if len(body) < _SSRC.size:
-            raise RemoteProtocolError("the RTCP receiver report is cut off")
+            raise RemoteProtocolError("the RTCP receiver report is truncated")
         (ssrc,) = _SSRC.unpack_from(body)
         return [ReceiverReport(ssrc, _parse_blocks(body, _SSRC.size, count))]
     if kind == _SOURCE_DESCRIPTION:
@@ -176,7 +173,7 @@ def _parse_one(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
 
 def _parse_blocks(body: bytes, start: int, count: int) -> tuple[ReportBlock, ...]:
     if start + count * _BLOCK.size > len(body):
-        raise RemoteProtocolError("the RTCP report has fewer blocks than it says")
+        raise RemoteProtocolError("the RTCP report has fewer blocks than its header says")
     blocks = []
     for position in range(start, start + count * _BLOCK.size, _BLOCK.size):
         ssrc, losses, highest, jitter, last_report, delay = _BLOCK.unpack_from(body, position)
@@ -191,33 +188,33 @@ def _parse_descriptions(body: bytes, count: int) -> Iterable[SourceDescription]:
     position = 0
     for _ in range(count):
         if position + 4 > len(body):
-            raise RemoteProtocolError("the RTCP source description is cut off")
+            raise RemoteProtocolError("the RTCP source description is truncated")
         (ssrc,) = _SSRC.unpack_from(body, position)
         position += 4
         cname = ""
         while position < len(body) and (item := body[position]):
             if position + 2 > len(body) or position + 2 + body[position + 1] > len(body):
-                raise RemoteProtocolError("the RTCP source description is cut off")
+                raise RemoteProtocolError("the RTCP source description is truncated")
             text = body[position + 2 : position + 2 + body[position + 1]]
             if item == _CNAME:
                 cname = text.decode(errors="replace")
             position += 2 + len(text)
-        position = (position & ~3) + 4  # at least one zero ends the items, up to a whole word
+        position = (position & ~3) + 4  # items end with at least one zero, padded to a word
         if position > len(body):
-            raise RemoteProtocolError("the RTCP source description is cut off")
+            raise RemoteProtocolError("the RTCP source description is truncated")
         yield SourceDescription(ssrc, cname)
 
 
 def _parse_bye(body: bytes, count: int) -> Bye:
     end = 4 * count
     if end > len(body):
-        raise RemoteProtocolError("the RTCP goodbye names fewer sources than it says")
+        raise RemoteProtocolError("the RTCP goodbye has fewer sources than its header says")
     ssrcs = tuple(_SSRC.unpack_from(body, position)[0] for position in range(0, end, 4))
     reason = b""
     if end < len(body):
         reason = body[end + 1 : end + 1 + body[end]]
         if len(reason) < body[end]:
-            raise RemoteProtocolError("the RTCP goodbye is cut off")
+            raise RemoteProtocolError("the RTCP goodbye is truncated")
     return Bye(ssrcs, reason.decode(errors="replace"))
 
 
@@ -228,21 +225,21 @@ def _serialize_one(packet: RtcpPacket) -> bytes:
                 packet.ssrc, packet.ntp, packet.timestamp,
                 packet.packets & 0xFFFF_FFFF, packet.octets & 0xFFFF_FFFF,
             )  # fmt: skip
-            return _framed(
+            return _with_header(
                 _SENDER_REPORT, len(packet.blocks), sender + _serialize_blocks(packet.blocks)
             )
         case ReceiverReport():
             body = _SSRC.pack(packet.ssrc) + _serialize_blocks(packet.blocks)
-            return _framed(_RECEIVER_REPORT, len(packet.blocks), body)
+            return _with_header(_RECEIVER_REPORT, len(packet.blocks), body)
         case SourceDescription():
-            name = _counted(packet.cname)
+            name = _length_prefixed(packet.cname)
             chunk = _SSRC.pack(packet.ssrc) + bytes([_CNAME]) + name
-            return _framed(_SOURCE_DESCRIPTION, 1, chunk + bytes(4 - len(chunk) % 4))
+            return _with_header(_SOURCE_DESCRIPTION, 1, chunk + bytes(4 - len(chunk) % 4))
         case Bye():
             body = b"".join(map(_SSRC.pack, packet.ssrcs))
             if packet.reason:
-                body += _counted(packet.reason)
-            return _framed(_BYE, len(packet.ssrcs), body + bytes(-len(body) % 4))
+                body += _length_prefixed(packet.reason)
+            return _with_header(_BYE, len(packet.ssrcs), body + bytes(-len(body) % 4))
 
 
 def _serialize_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
@@ -259,14 +256,14 @@ def _serialize_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
     )
 
 
-def _counted(text: str) -> bytes:
+def _length_prefixed(text: str) -> bytes:
     encoded = text.encode()
     if len(encoded) > 255:
-        raise LocalProtocolError("a text in RTCP is over 255 bytes")
+        raise LocalProtocolError("an RTCP text is longer than 255 bytes")
     return bytes([len(encoded)]) + encoded
 
 
-def _framed(kind: int, count: int, body: bytes) -> bytes:
+def _with_header(kind: int, count: int, body: bytes) -> bytes:
     if count > 31:
         raise LocalProtocolError("an RTCP packet holds at most 31 blocks or sources")
     return _HEADER.pack(0x80 | count, kind, len(body) // 4) + body

@@ -1,4 +1,4 @@
-"""RTP (RFC 3550 §5): reading packets, and numbering the packets of one outgoing stream."""
+"""RTP packets and the header fields of one outgoing stream (RFC 3550 §5)."""
 
 from collections.abc import Hashable
 from struct import Struct
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from bridge.errors import RemoteProtocolError
 
 CLOCK_RATE: Final = 48_000
-"""RTP clock of Opus, whatever rate it was encoded at (RFC 7587 §4.1)."""
+"""RTP clock of Opus at any sample rate (RFC 7587 §4.1)."""
 
 PACKET_SAMPLES: Final = 960
 """20 ms at the RTP clock."""
@@ -15,11 +15,11 @@ PACKET_SAMPLES: Final = 960
 HEADER_BYTES: Final = 12
 
 PLAIN: Final = 0x8000
-"""Form of a packet with neither padding nor extension nor CSRCs, to which its type is added."""
+"""First 16 bits of a packet without padding, extension and CSRCs, apart from its payload type."""
 EXTENDED: Final = 0x1000
-"""Bit of the form that is set when an extension follows the header."""
+"""The extension bit."""
 MARKER: Final = 0x80
-"""Bit of the form that is the marker."""
+"""The marker bit."""
 
 _TIMESTAMPS_PER_SAMPLE: Final = 3  # 48 kHz over the bus' 16 kHz
 _SEQUENCE_MASK: Final = 0xFFFF
@@ -28,18 +28,15 @@ _HALF_RANGE: Final = 1 << 31
 _MAX_ADVANCE: Final = _HALF_RANGE - PACKET_SAMPLES
 
 _MAX_LOSS: Final = 100
-"""A gap in a relayed source's sequence that is longer than this is no loss but a pause."""
+"""A longer gap in a relayed source's sequence is a pause, not loss."""
 _WINDOW: Final = 64
 _ALL_SENT: Final = (1 << _WINDOW) - 1
-"""Which of the newest `_WINDOW` sequence numbers were sent, the newest in the lowest bit."""
+"""Bit mask of the newest `_WINDOW` sequence numbers sent, the newest in the lowest bit."""
 
 _HEADER: Final = Struct("!BBHII")
 _EXTENSION: Final = Struct("!HH")
 read_form: Final = Struct("!HHII").unpack_from
-"""Reads a header of at least `HEADER_BYTES`: form, sequence, timestamp, SSRC.
-
-The form is what the first two bytes say; where it is `PLAIN`, the payload begins after the header.
-"""
+"""Unpacks a header of `HEADER_BYTES`: first 16 bits, sequence, timestamp, SSRC."""
 _pack_header = _HEADER.pack
 _unpack_header = _HEADER.unpack_from
 
@@ -63,9 +60,9 @@ class RtpPacket(NamedTuple):
 
 
 def after_extension(data: bytes) -> int:
-    """Tell where the payload of a packet begins whose form is `PLAIN` and `EXTENDED`.
+    """Return the payload offset of a packet without CSRCs whose extension bit is set.
 
-    It may be beyond the end of a packet that is cut off.
+    It may be beyond the end of a truncated packet.
     """
     if len(data) < HEADER_BYTES + 4:
         return len(data)
@@ -74,15 +71,15 @@ def after_extension(data: bytes) -> int:
 
 
 def parse_packet(data: bytes) -> RtpPacket:
-    """Read one packet.
+    """Parse a packet.
 
     Raises:
-        RemoteProtocolError: It is not RTP version 2, or shorter than its own header says.
+        RemoteProtocolError: It is not RTP version 2, or it is truncated.
     """
     if len(data) < HEADER_BYTES:
         raise RemoteProtocolError("the RTP packet is shorter than its header")
     flags, kind, sequence, timestamp, ssrc = _unpack_header(data)
-    if flags == 0x80:  # nothing to strip: nearly every packet
+    if flags == 0x80:  # fast path of nearly every packet
         return RtpPacket(kind & 127, kind > 127, sequence, timestamp, ssrc, data[12:])
     if flags >> 6 != 2:
         raise RemoteProtocolError("the packet is not RTP version 2")
@@ -90,7 +87,7 @@ def parse_packet(data: bytes) -> RtpPacket:
     profile, extension = 0, b""
     if flags & 0x10:
         if start + 4 > end:
-            raise RemoteProtocolError("the RTP header extension is cut off")
+            raise RemoteProtocolError("the RTP header extension is truncated")
         profile, words = _EXTENSION.unpack_from(data, start)
         start += 4
         extension = data[start : start + 4 * words]
@@ -106,10 +103,10 @@ def parse_packet(data: bytes) -> RtpPacket:
 
 
 class OutgoingStream:
-    """The one owner of SSRC, sequence, timestamp and marker of an outgoing stream.
+    """The only owner of SSRC, sequence, timestamp and marker of an outgoing stream.
 
-    Every packet of the stream is stamped here, so that no sequence number (with its roll-over) is
-    ever given to two packets: under SRTP that would encrypt both with the same key stream.
+    Every packet is stamped here, so that no sequence number (with its roll-over) is used for two
+    packets: SRTP would encrypt both with the same key stream.
     """
 
     __slots__ = (
@@ -130,56 +127,56 @@ class OutgoingStream:
     )
 
     def __init__(self, *, ssrc: int, payload_type: int, sequence: int, timestamp: int) -> None:
-        """Begin a stream whose first packet has the given sequence and timestamp.
+        """Create a stream with the sequence and timestamp of its first packet.
 
-        Both should be unpredictable; a sequence below 2^15 keeps a loss right after the start from
-        confusing the receiver's SRTP roll-over counter (RFC 3711 §3.3.1).
+        Both should be unpredictable; a sequence below 2^15 protects the receiver's SRTP roll-over
+        counter from an early loss (RFC 3711 §3.3.1).
         """
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.packets = 0
         self.octets = 0
-        """Payload bytes, as far as `count_payload` was told."""
+        """Payload bytes, as counted by `count_payload`."""
         self.dropped = 0
-        """Frames refused because their time had already been sent."""
+        """Frames dropped because their time had already been sent."""
         self.last_time = 0.0
         """When `last_timestamp` was first sent; meaningless before the first packet."""
-        # Sequence and timestamps count on without wrapping; only the header wraps them.
+        # Sequence and timestamps are not wrapped here, only in the header.
         self._sequence = sequence
         self._timestamp = timestamp  # of the last packet
         self._end = timestamp  # first timestamp that has not been sent
         self._timeline: Hashable = _NO_TIMELINE
         self._offset = 0  # RTP timestamp of position 0 of the current timeline
-        self._event = False  # the last packet belonged to an event
-        self._relayed = 0  # the source's number of the newest relayed packet
+        self._event = False  # whether the last packet belonged to an event
+        self._relayed = 0  # the source's sequence of the newest relayed packet
         self._sent = 0  # see _ALL_SENT; 0 while nothing is relayed
 
     @property
     def last_timestamp(self) -> int:
-        """RTP timestamp of the last packet (of the start, before the first one)."""
+        """RTP timestamp of the last packet; before the first one, that of the stream's start."""
         return self._timestamp & _TIMESTAMP_MASK
 
     def stamp(
         self, frame_pts: int, timeline: Hashable, now: float, samples: int = PACKET_SAMPLES
     ) -> bytes | None:
-        """Give the 12-byte header of the next packet, which holds the frame at `frame_pts`.
+        """Return the 12-byte header of the next packet, which carries the frame at `frame_pts`.
 
-        Within one timeline the source's spacing is carried over. When the timeline is another than
-        the last packet's, the timestamp goes on by the time that has passed, in whole packets. The
-        marker is set wherever the sound does not join on to the last packet (RFC 3551 §4.1).
+        Within a timeline the source's spacing is kept; when the timeline changes, the timestamp
+        advances by the elapsed time in whole packets. The marker is set wherever the audio does not
+        continue the last packet (RFC 3551 §4.1).
 
         Args:
-            frame_pts: Position on the timeline, in samples at 16 kHz.
-            timeline: What `frame_pts` counts on.
+            frame_pts: Position on `timeline`, in samples at 16 kHz.
+            timeline: As in `Frame`.
             now: Monotonic seconds.
             samples: Length of the packet at 48 kHz.
 
         Returns:
-            None, counted in `dropped`, when the frame's time has already been sent.
+            None, counted in `dropped`, if the frame's time has already been sent.
         """
         timestamp = frame_pts * _TIMESTAMPS_PER_SAMPLE + self._offset
         kind = self.payload_type
-        # Nearly every frame joins on to the last one: that is asked first.
+        # Nearly every frame continues the last one, so that is checked first.
         if timestamp != self._end or timeline is not self._timeline:
             if timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
                 timestamp = self._resume_at(now)
@@ -204,22 +201,21 @@ class OutgoingStream:
     def stamp_relayed(
         self, sequence: int, position: int, timeline: Hashable, now: float, samples: int
     ) -> bytes | None:
-        """Give the header of a packet that is passed on as it came.
+        """Return the header of a packet that is relayed undecoded.
 
-        From one relayed packet to the next, the gaps and the order of the source's sequence are
-        kept; a packet that was overtaken gets the number that was left free for it. The first one
-        after anything else, or after a long gap, goes on with the next number. Timestamps and
-        marker are as in `stamp`.
+        Between relayed packets, the gaps and the order of the source's sequence are kept: a late
+        packet gets the number that was left free for it. The first one after another packet, or
+        after a long gap, gets the next number. Timestamps and marker are as in `stamp`.
 
         Args:
             sequence: The source's, 16 bits.
-            position: On the timeline, in samples at 48 kHz.
-            timeline: What `position` counts on, as in `stamp`.
+            position: On `timeline`, in samples at 48 kHz.
+            timeline: As in `stamp`.
             now: Monotonic seconds.
             samples: Length of the packet at 48 kHz.
 
         Returns:
-            None, counted in `dropped`, when its number or its time has already been sent.
+            None, counted in `dropped`, if its number or time has already been sent.
         """
         timestamp = position + self._offset
         ahead, kind = 1, self.payload_type
@@ -229,7 +225,7 @@ class OutgoingStream:
             and self._sent == _ALL_SENT
             and sequence == (self._relayed + 1) & 0xFFFF
         ):
-            pass  # nearly every packet: it joins on to the last one, and none is missing
+            pass  # nearly every packet continues the last one
         elif timeline != self._timeline or timestamp - self._timestamp >= _HALF_RANGE:
             timestamp = self._resume_at(now)
             self._timeline = timeline
@@ -240,7 +236,7 @@ class OutgoingStream:
             if self._sent:
                 ahead = ((sequence - self._relayed + 0x8000) & _SEQUENCE_MASK) - 0x8000
                 if ahead <= 0 and timestamp < self._timestamp:
-                    return self._stamp_overtaken(-ahead, timestamp)
+                    return self._stamp_late(-ahead, timestamp)
             if timestamp < self._end:
                 self.dropped += 1
                 return None
@@ -262,19 +258,19 @@ class OutgoingStream:
     def stamp_event(
         self, payload_type: int, *, begin: bool, samples: int, now: float
     ) -> bytes | None:
-        """Give the header of the next packet of a telephone event (RFC 4733 §2.5.1).
+        """Return the header of the next packet of a telephone event (RFC 4733 §2.5.1).
 
-        All packets of an event carry the timestamp of its beginning. Frames of sound whose time
-        lies inside the event are dropped by `stamp`.
+        All packets of an event carry the timestamp of its start. Audio frames whose time lies
+        inside the event are dropped by `stamp`.
 
         Args:
             payload_type: Of telephone-event.
             begin: Whether this is the first packet of the event.
-            samples: Time the event covers so far, at 48 kHz whatever its own clock.
+            samples: Duration of the event so far, at 48 kHz whatever its own clock.
             now: Monotonic seconds.
 
         Returns:
-            None when sound has been sent since the event began: the event is over then.
+            None if audio has been sent since the event began, which ended it.
         """
         kind = payload_type
         if begin:
@@ -302,12 +298,12 @@ class OutgoingStream:
         self.octets += octets
 
     def timestamp_at(self, now: float) -> int:
-        """RTP timestamp that belongs to `now`, for sender reports (RFC 3550 §6.4.1)."""
+        """Return the RTP timestamp of `now`, for sender reports (RFC 3550 §6.4.1)."""
         elapsed = round((now - self.last_time) * CLOCK_RATE) if self.packets else 0
         return (self._timestamp + elapsed) & _TIMESTAMP_MASK
 
-    def _stamp_overtaken(self, behind: int, timestamp: int) -> bytes | None:
-        """Give a relayed packet the number that was left free for it."""
+    def _stamp_late(self, behind: int, timestamp: int) -> bytes | None:
+        """Return the header of a late relayed packet, with the number left free for it."""
         if (
             behind >= _WINDOW
             or self._sent >> behind & 1
@@ -330,5 +326,5 @@ class OutgoingStream:
         if not self.packets:
             return self._timestamp
         elapsed = round((now - self.last_time) * CLOCK_RATE / PACKET_SAMPLES) * PACKET_SAMPLES
-        # A longer pause would look like a step back to a receiver.
+        # A longer pause would look like a step back in time to a receiver.
         return max(self._timestamp + min(elapsed, _MAX_ADVANCE), self._end)

@@ -1,6 +1,6 @@
-"""Session descriptions of one audio line: reading an offer and answering it (RFC 8866, RFC 9429).
+"""SDP of one audio line: parsing an offer and answering it (RFC 8866, RFC 9429).
 
-Text the bridge cannot work with raises `SdpError`, and nothing else does.
+Unusable text raises `SdpError` and no other exception.
 """
 
 import re
@@ -20,7 +20,7 @@ from bridge.wire.sdp_unused import (
 )
 
 __all__ = [
-    "ASKED_BITRATE",
+    "MAX_AVERAGE_BITRATE",
     "Candidate",
     "LocalAudio",
     "RemoteAudio",
@@ -36,12 +36,12 @@ _RED: Final = ("red", 48_000, 2)
 _AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 _EVENT_RATES: Final = (8_000, 48_000)
 
-ASKED_BITRATE: Final = 40_000
-"""Bits a second that our answers ask peers not to exceed on average (RFC 7587 §6.1)."""
+MAX_AVERAGE_BITRATE: Final = 40_000
+"""`maxaveragebitrate` of our answers in bits per second (RFC 7587 §6.1)."""
 
 _OPUS_PARAMETERS: Final = (
     "minptime=10;useinbandfec=1;usedtx=0;stereo=0;sprop-stereo=0;"
-    f"maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate={ASKED_BITRATE}"
+    f"maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate={MAX_AVERAGE_BITRATE}"
 )
 
 _ANSWER_DIRECTIONS: Final = {
@@ -51,28 +51,28 @@ _ANSWER_DIRECTIONS: Final = {
     "inactive": "inactive",
 }
 
-# RFC 9429 §5.1.2 asks to accept all of these alike; that DTLS is spoken follows from the fingerprint.
+# RFC 9429 §5.1.2 treats all of these alike; the fingerprint implies DTLS.
 _PROTOCOL: Final = re.compile(r"(?:(?:UDP/TLS|TCP/DTLS|TCP/TLS)/)?RTP/S?AVPF?")
 _RTPMAP: Final = re.compile(r"([0-9]{1,3}) +([^/ ]+)/([0-9]{1,6})(?:/([0-9]{1,2}))?")
 _MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
-# What fits the one-byte form (RFC 8285 §4.2), from a peer that may send it.
+# Identifiers of the one-byte form (RFC 8285 §4.2), from a peer that may send it.
 _EXTENSION: Final = re.compile(r"([1-9]|1[0-4])(?:/send(?:only|recv))? +([^ ]+)(?: .*)?")
 _SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
 
 _MAX_PAYLOAD_TYPE: Final = 127
-_RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # would look like RTCP on a shared port, RFC 5761 §4
+_RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # conflict with RTCP on the same port, RFC 5761 §4
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteAudio:
-    """The one audio line a peer offers, with what it inherits from other levels."""
+    """The audio line of a peer, with what it inherits from other levels."""
 
     index: int
-    """Which media line it is, from 0."""
+    """Index of the media line, from 0."""
     mid: str
-    """"" when the peer gives none."""
+    """"" if missing."""
     direction: str
-    """sendrecv, sendonly, recvonly or inactive, as the peer says it."""
+    """sendrecv, sendonly, recvonly or inactive, from the peer's point of view."""
     ufrag: str
     pwd: str
     ice_lite: bool
@@ -85,7 +85,7 @@ class RemoteAudio:
     """actpass, active or passive."""
     opus_payload_type: int
     opus_parameters: dict[str, str]
-    """Names in lower case; "" as the value of one without."""
+    """Names in lower case; "" is the value of a parameter without one."""
     telephone_events: dict[int, int]
     """Payload type to clock rate (8000 or 48000), in the peer's order."""
     ssrc: int | None
@@ -99,7 +99,7 @@ class RemoteAudio:
     audio_level_id: int | None = None
     """Identifier of the audio-level header extension (RFC 6464), 1 to 14."""
     red_payload_type: int | None = None
-    """Of redundant Opus (RFC 2198), when it is offered and wanted."""
+    """Of redundant Opus (RFC 2198), if offered and wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +116,19 @@ class LocalAudio:
     cname: str
     session_id: int
     session_version: int
-    """To be raised by one for every further description of the session."""
+    """Incremented with every description of the session."""
     setup: Literal["active", "passive", "actpass"]
 
 
 def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
-    """Find the audio line to accept, the first one with Opus that is not rejected, and read it.
+    """Parse the audio line to accept: the first one with Opus that is not rejected.
 
     Args:
         text: The description.
-        red: Whether redundant audio is wanted where it is offered.
+        red: Accept redundant audio if offered.
 
     Raises:
-        SdpError: There is none, or it cannot be worked with.
+        SdpError: There is none, or it is unusable.
     """
     description = split_description(text)
     index = _choose_line(description)
@@ -137,17 +137,17 @@ def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
 
 
 def answer_direction(offered: str) -> str:
-    """The direction that answers an offered one (RFC 3264 §6.1)."""
+    """Return the direction that answers an offered one (RFC 3264 §6.1)."""
     return _ANSWER_DIRECTIONS[offered]
 
 
 def answer_setup(offered: str) -> Literal["active", "passive"]:
-    """The DTLS role that answers an offered one: client wherever there is a choice (RFC 5763 §5)."""
+    """Return the DTLS role that answers an offered one, client if possible (RFC 5763 §5)."""
     return "passive" if offered == "active" else "active"
 
 
 def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
-    """Answer an offer: the audio line is accepted, every other rejected or, for the peer, kept."""
+    """Answer an offer: accept its audio line; reject the others or keep them for their transport."""
     accepted = remote.lines[remote.index]
     transport = transport_lines(local)
     bundle: list[str] = []
@@ -174,7 +174,7 @@ def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
 
 
 def transport_lines(local: LocalAudio) -> tuple[str, ...]:
-    """Write our side of ICE and DTLS but for the candidates."""
+    """Return our ICE and DTLS attributes, except candidates."""
     return (
         f"a=ice-ufrag:{local.ufrag}",
         f"a=ice-pwd:{local.pwd}",
@@ -188,16 +188,16 @@ def _choose_line(description: Description) -> int:
     for index, media in enumerate(description.media):
         if media.kind != "audio":
             continue
-        trouble = _trouble_with(media)
-        if trouble is None:
+        reason = _problem_of(media)
+        if reason is None:
             return index
-        problem = problem or (trouble, media.line)
+        problem = problem or (reason, media.line)
     if problem is None:
         raise SdpError("there is no audio line")
     raise SdpError(problem[0], line=problem[1])
 
 
-def _trouble_with(media: Media) -> str | None:
+def _problem_of(media: Media) -> str | None:
     if media.port == 0 and not media.has("bundle-only"):
         return "the audio line is rejected (port 0)"
     if not _PROTOCOL.fullmatch(media.protocol):
@@ -246,8 +246,8 @@ def _transport_levels(description: Description, media: Media) -> list[Section]:
     levels: list[Section] = [media, description.session]
     if media.mid not in description.bundle:
         return levels
-    # Bundled lines may leave their transport to the line that the group names first (RFC 9143
-    # §7.1.3); one that has ICE credentials of its own shares nothing with another's candidates.
+    # Bundled lines may inherit the transport of the tagged line (RFC 9143 §7.1.3), but a line with
+    # its own ICE credentials cannot use the candidates of another.
     ufrag = media.first("ice-ufrag")
     for tagged in description.media:
         other = tagged.first("ice-ufrag")
@@ -258,7 +258,7 @@ def _transport_levels(description: Description, media: Media) -> list[Section]:
 
 
 def _read_codecs(media: Media) -> dict[int, tuple[str, int, int]]:
-    """Payload type to name, clock rate and channels, in the order of preference."""
+    """Map payload types to name, clock rate and channels, in order of preference."""
     known: dict[str, tuple[str, int, int]] = {}
     for attribute in media.all("rtpmap"):
         match = _RTPMAP.fullmatch(attribute.value)
@@ -279,7 +279,7 @@ def _find_opus(media: Media) -> int | None:
 
 
 def _find_red(media: Media) -> int | None:
-    """Find RED whose blocks are all of the Opus that we accept."""
+    """Return the payload type of RED whose blocks are all of the accepted Opus."""
     for number, codec in _read_codecs(media).items():
         if codec == _RED:
             texts = (each.value.partition(" ") for each in media.all("fmtp"))
@@ -360,8 +360,8 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     sends = direction in ("sendrecv", "sendonly")
     if sends:
         yield f"a=msid:{local.cname} audio"
-    # Also while we send nothing: a stream whose SSRC has gone and comes back is one that libwebrtc
-    # gives to its speaker alone, not to the sinks of the track.
+    # Even if we send nothing: when an SSRC disappears and returns, libwebrtc plays the stream but no
+    # longer delivers it to the track's sinks.
     yield f"a=ssrc:{local.ssrc} cname:{local.cname}"
     if sends:
         yield f"a=ssrc:{local.ssrc} msid:{local.cname} audio"
@@ -374,7 +374,7 @@ def _candidate_lines(local: LocalAudio) -> list[str]:
 
 
 def _address(local: LocalAudio) -> tuple[int, str]:
-    """Return the port, and the line that tells the address."""
+    """Return the port and the connection line."""
     port, host = 9, "0.0.0.0"  # noqa: S104 - stands for "no address" (RFC 9429 §5.3.1)
     if local.candidates:
         port, host = local.candidates[0].port, local.candidates[0].host
@@ -383,7 +383,7 @@ def _address(local: LocalAudio) -> tuple[int, str]:
 
 def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     port, connection = _address(local)
-    # A browser sends redundancy only where it is the first choice.
+    # A browser sends RED only if it is the first format.
     red = () if remote.red_payload_type is None else (remote.red_payload_type,)
     formats = " ".join(map(str, (*red, remote.opus_payload_type, *remote.telephone_events)))
     yield f"m=audio {port} {remote.protocol} {formats}"

@@ -1,4 +1,4 @@
-"""The grammar below session descriptions (RFC 8866 §5): text to sections of numbered lines."""
+"""The SDP grammar (RFC 8866 §5): text to sections of numbered attributes."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Attribute:
 
     name: str
     value: str
-    """What follows the colon, "" without one."""
+    """The part after the colon, "" without one."""
     line: int
     """Counted from 1."""
 
@@ -38,21 +38,21 @@ class Section:
     attributes: tuple[Attribute, ...]
 
     def all(self, name: str) -> Iterator[Attribute]:
-        """Every attribute of that name, in order."""
+        """Return the attributes of a name, in order."""
         return (attribute for attribute in self.attributes if attribute.name == name)
 
     def first(self, name: str) -> Attribute | None:
-        """The first attribute of that name."""
+        """Return the first attribute of a name."""
         return next(self.all(name), None)
 
     def has(self, name: str) -> bool:
-        """Whether there is an attribute of that name."""
+        """Return whether there is an attribute of a name."""
         return self.first(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Media(Section):
-    """One `m=` line and what belongs to it."""
+    """One `m=` line and its attributes."""
 
     kind: str
     port: int
@@ -70,7 +70,7 @@ class Media(Section):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A session description, split into its parts but not understood."""
+    """A session description, split into sections."""
 
     session: Section
     media: tuple[Media, ...]
@@ -80,15 +80,15 @@ class Description:
 
 
 def is_token(text: str) -> bool:
-    """Whether the text is a token of RFC 8866, safe to be repeated in an answer."""
+    """Return whether the text is a token of RFC 8866, safe to repeat in an answer."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def split_description(text: str) -> Description:
-    """Split a description into sections; both line ends and trailing blanks are accepted.
+    """Split a description into sections; any line ending and trailing blanks are accepted.
 
     Raises:
-        SdpError: It is no session description, too long, or a line breaks the grammar.
+        SdpError: It is too long, or not a valid session description.
     """
     if len(text) > _MAX_TEXT:
         raise SdpError("the SDP is longer than 64 kB")
@@ -104,7 +104,7 @@ def split_description(text: str) -> Description:
             raise SdpError('the SDP does not begin with "v=0"', line=number)
         begun = True
         if not _LINE.fullmatch(line):
-            raise SdpError("this is no line of an SDP", line=number)
+            raise SdpError("this is not an SDP line", line=number)
         if line.startswith("m="):
             attributes = []
             media.append((line[2:], number, attributes))

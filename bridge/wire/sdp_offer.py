@@ -1,8 +1,7 @@
-"""Session descriptions in the plain form that a WhatsApp media server takes and gives.
+"""The SDP dialect of WhatsApp's media servers: offers, answers, and answers to offers.
 
 One audio line with everything in it: Opus as 111, DTMF as 126 at 8 kHz, packets of 20 ms, one SSRC,
-every candidate, a sha-256 fingerprint and nothing that is not needed. We write the offer and read
-its answer (RFC 3264, RFC 9429), or answer an offer of that kind.
+all candidates, a sha-256 fingerprint, and nothing else (RFC 3264, RFC 9429).
 """
 
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.wire.sdp import (
-    ASKED_BITRATE,
+    MAX_AVERAGE_BITRATE,
     LocalAudio,
     RemoteAudio,
     answer_direction,
@@ -31,14 +30,14 @@ __all__ = [
 ]
 
 MID: Final = "audio"
-"""Of the one line that we offer."""
+"""Of the audio line in our offer."""
 
 _OPUS: Final = 111
 _DIGITS_RATE: Final = 8_000
 _DIGITS: Final = {126: _DIGITS_RATE}
 _PROTOCOL: Final = "UDP/TLS/RTP/SAVPF"
 _OPUS_PARAMETERS: Final = (
-    f"maxaveragebitrate={ASKED_BITRATE};maxplaybackrate=16000;minptime=20;"
+    f"maxaveragebitrate={MAX_AVERAGE_BITRATE};maxplaybackrate=16000;minptime=20;"
     "sprop-maxcapturerate=16000;useinbandfec=1"
 )
 
@@ -63,11 +62,11 @@ EXPECTED: Final = RemoteAudio(
     reduced_size_rtcp=False,
     lines=(),
 )
-"""What is known of a party before it has answered our offer: nothing may be sent to it."""
+"""Stands for the peer before it has answered our offer; nothing may be sent to it."""
 
 
 def write_offer(local: LocalAudio) -> str:
-    """Offer one audio line, both ways; the DTLS role is as `local.setup` says, `actpass` normally."""
+    """Write an offer of one sendrecv audio line; `local.setup` is normally `actpass`."""
     return _write(
         [
             *_head(local, bundled=MID),
@@ -84,14 +83,13 @@ def write_offer(local: LocalAudio) -> str:
 
 
 def parse_answer(text: str) -> RemoteAudio:
-    """Read the answer to `write_offer`'s offer.
+    """Parse the answer to `write_offer`'s offer.
 
-    An answer has to choose its DTLS role. One that says `actpass` all the same, or nothing, is
-    taken to have chosen `passive` (RFC 4145 §4), so that we begin the handshake. WhatsApp takes
-    DTMF as 126 also where its answer leaves it out.
+    An answer must choose its DTLS role; `actpass` or none is taken as `passive` (RFC 4145 §4), so
+    that we start the handshake. WhatsApp accepts DTMF as 126 even if its answer omits it.
 
     Raises:
-        SdpError: The audio line was rejected, or cannot be worked with.
+        SdpError: The audio line was rejected or is unusable.
     """
     audio = parse_plain_offer(text)
     description = split_description(text)
@@ -105,18 +103,14 @@ def parse_answer(text: str) -> RemoteAudio:
 
 
 def parse_plain_offer(text: str) -> RemoteAudio:
-    """Read an offer as `parse_offer` does, but for digits, which have the 8 kHz clock alone.
-
-    Raises:
-        SdpError: There is no audio line, or none that can be worked with.
-    """
+    """Parse an offer as `parse_offer`, but with telephone events at 8 kHz only."""
     audio = parse_offer(text)
     digits = {kind: rate for kind, rate in audio.telephone_events.items() if rate == _DIGITS_RATE}
     return replace(audio, telephone_events=digits)
 
 
 def write_plain_answer(remote: RemoteAudio, local: LocalAudio) -> str:
-    """Answer an offer: its audio line is accepted as it came, every other line rejected."""
+    """Answer an offer: accept its audio line and reject all others."""
     accepted = remote.lines[remote.index]
     lines = [*_head(local, bundled=accepted.mid if accepted.bundled else "")]
     for index, line in enumerate(remote.lines):

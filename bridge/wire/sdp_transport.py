@@ -1,4 +1,4 @@
-"""What a session description says about ICE (RFC 8839) and DTLS (RFC 8122, RFC 8842)."""
+"""ICE and DTLS attributes of SDP (RFC 8839, RFC 8122, RFC 8842)."""
 
 import ipaddress
 import re
@@ -11,8 +11,8 @@ from bridge.wire.sdp_lines import Section
 
 _MAX_CANDIDATES: Final = 32
 
-# RFC 8839 allows letters, digits, "+" and "/"; WhatsApp's passwords end in "=". A colon would break
-# the user name of the checks, which joins two fragments with one.
+# RFC 8839 allows letters, digits, "+" and "/"; WhatsApp's passwords end in "=". A colon is the
+# separator in the user name of connectivity checks.
 _UFRAG: Final = re.compile(r"[!-9;-~]{4,256}")
 _PWD: Final = re.compile(r"[!-9;-~]{22,256}")
 _FINGERPRINT: Final = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
@@ -25,7 +25,7 @@ _CANDIDATE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One address at which a party may be reached."""
+    """An ICE candidate."""
 
     foundation: str
     component: int
@@ -41,7 +41,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """One party's ICE and DTLS values."""
+    """The ICE and DTLS values of a peer."""
 
     ufrag: str
     pwd: str
@@ -52,11 +52,11 @@ class Transport:
 
 
 def read_transport(levels: Sequence[Section], *, line: int) -> Transport:
-    """Resolve the values of one media line; whatever it does not say itself, it inherits.
+    """Return the values of one media line, with inheritance.
 
     Args:
         levels: The media line's section first, then those it inherits from.
-        line: To be named in the errors about what is missing.
+        line: Line number for errors about missing values.
 
     Raises:
         SdpError: A value is missing or malformed.
@@ -73,37 +73,37 @@ def read_transport(levels: Sequence[Section], *, line: int) -> Transport:
 
 
 def write_candidate(candidate: Candidate) -> str:
-    """Write the value of `a=candidate`."""
+    """Return the value of `a=candidate`."""
     text = (
         f"{candidate.foundation} {candidate.component} {candidate.transport} {candidate.priority} "
         f"{candidate.host} {candidate.port} typ {candidate.type}"
     )
     if candidate.type == "host":
         return text
-    # The related address is for diagnosis only and says much about a network: left blank, which
-    # RFC 8839 §5.1 provides for.
-    blank = "::" if ":" in candidate.host else "0.0.0.0"  # noqa: S104 - bound by nobody
+    # The related address is for diagnosis only and reveals private addresses, so it is blanked as
+    # RFC 8839 §5.1 allows.
+    blank = "::" if ":" in candidate.host else "0.0.0.0"  # noqa: S104 - not bound
     return f"{text} raddr {blank} rport 9"
 
 
-def _holding(levels: Sequence[Section], name: str) -> Section | None:
+def _level_with(levels: Sequence[Section], name: str) -> Section | None:
     return next((level for level in levels if level.has(name)), None)
 
 
 def _read_credential(
     levels: Sequence[Section], name: str, *, pattern: re.Pattern[str], line: int
 ) -> str:
-    level = _holding(levels, name)
+    level = _level_with(levels, name)
     attribute = level.first(name) if level else None
     if attribute is None:
         raise SdpError(f"the audio line has no a={name}", line=line)
     if not pattern.fullmatch(attribute.value):
-        raise SdpError(f"a={name} has a wrong length or wrong characters", line=attribute.line)
+        raise SdpError(f"a={name} has an invalid length or characters", line=attribute.line)
     return attribute.value
 
 
 def _read_fingerprint(levels: Sequence[Section], *, line: int) -> str:
-    level = _holding(levels, "fingerprint")
+    level = _level_with(levels, "fingerprint")
     if level is None:
         raise SdpError("the audio line has no a=fingerprint: DTLS-SRTP is required", line=line)
     for attribute in level.all("fingerprint"):
@@ -118,7 +118,7 @@ def _read_fingerprint(levels: Sequence[Section], *, line: int) -> str:
 
 
 def _read_setup(levels: Sequence[Section]) -> str:
-    level = _holding(levels, "setup")
+    level = _level_with(levels, "setup")
     attribute = level.first("setup") if level else None
     if attribute is None:
         return "active"  # the default of an offer, RFC 4145 §4
@@ -128,7 +128,7 @@ def _read_setup(levels: Sequence[Section]) -> str:
 
 
 def _read_candidates(levels: Sequence[Section]) -> tuple[tuple[Candidate, ...], int]:
-    level = _holding(levels, "candidate")
+    level = _level_with(levels, "candidate")
     usable: list[Candidate] = []
     ignored = 0
     for attribute in level.all("candidate") if level else ():
@@ -141,10 +141,10 @@ def _read_candidates(levels: Sequence[Section]) -> tuple[tuple[Candidate, ...], 
 
 
 def _parse_candidate(value: str) -> Candidate | None:
-    """Read one candidate, None when it is of no use to us.
+    """Parse a candidate; None if it is unusable.
 
-    That is: anything but UDP and component 1, names (also the `.local` ones of browsers), and
-    addresses that nobody can be reached at. A candidate is a hint, so a malformed one is no error.
+    Unusable are all but UDP and component 1, host names (mDNS ones included) and unreachable
+    addresses. A malformed candidate is not an error.
     """
     match = _CANDIDATE.fullmatch(value)
     if match is None or match["transport"].lower() != "udp" or int(match["component"]) != 1:
@@ -154,14 +154,13 @@ def _parse_candidate(value: str) -> Candidate | None:
     except ValueError:
         return None
     port, priority = int(match["port"]), int(match["priority"])
-    if not 0 < port <= 65_535 or priority >= 1 << 32 or _is_nowhere(address):
+    if not 0 < port <= 65_535 or priority >= 1 << 32 or _is_unreachable(address):
         return None
     return Candidate(match["foundation"], 1, "udp", priority, str(address), port, match["type"])
 
 
-def _is_nowhere(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    # An IPv4-mapped address would slip past filters that look at IPv4 networks (RFC 8445 §5.1.1.1
-    # forbids to offer it).
+def _is_unreachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    # An IPv4-mapped address would bypass filters of IPv4 networks (forbidden by RFC 8445 §5.1.1.1).
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return True
     return address.is_unspecified or address.is_multicast

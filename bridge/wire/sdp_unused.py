@@ -1,7 +1,7 @@
-"""Media lines of an offer that we do not use, and what stacks need in their answers all the same.
+"""Rejecting the media lines of an offer that the bridge does not use.
 
-The port 0 says everything (RFC 3264 §6). Still webrtcbin wants a transport in each line, Pion the
-codec of each format, werift the port of SCTP, and libwebrtc, where nothing is bundled, rtcp-mux.
+Port 0 should suffice (RFC 3264 §6), but webrtcbin needs a transport in each line, Pion the codec of
+each format, werift the SCTP port, and libwebrtc rtcp-mux in lines that are not bundled.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Final
 
 from bridge.wire.sdp_lines import Media
 
-_RTPMAP: Final = re.compile(r"[0-9]{1,3} +[^ ]+")
+_RTPMAP: Final = re.compile(r"[0-9]{1,3} +[!-~]+")
 _SCTP_PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedLine:
-    """One media line of an offer, as far as the answer has to mirror it."""
+    """The parts of an offered media line that an answer repeats."""
 
     kind: str
     port: int
@@ -28,7 +28,7 @@ class OfferedLine:
     bundled: bool
     """Whether it is in the BUNDLE group."""
     tagged: bool = False
-    """Whether it stands first in that group, so that its transport is the group's (RFC 9143 §7)."""
+    """Whether it is first in that group, so that its transport is the group's (RFC 9143 §7)."""
     rtpmap: str = ""
     """Of its first format; "" without one."""
     sctp_port: str = ""
@@ -36,7 +36,7 @@ class OfferedLine:
 
 
 def read_line(media: Media, bundle: Sequence[str]) -> OfferedLine:
-    """Read what our answer repeats; what is malformed is left out, since nobody depends on it.
+    """Return what an answer repeats of a line; malformed attributes are left out.
 
     Args:
         media: The line.
@@ -58,12 +58,7 @@ def read_line(media: Media, bundle: Sequence[str]) -> OfferedLine:
 
 
 def reject_line(line: OfferedLine, transport: Sequence[str]) -> Iterator[str]:
-    """Write the lines that reject a media line.
-
-    Args:
-        line: As it was offered.
-        transport: Our ICE and DTLS lines, those of the line that is accepted.
-    """
+    """Write a rejected media line; `transport` is that of the accepted line."""
     yield f"m={line.kind} 0 {line.protocol} {line.formats[0]}"
     yield "c=IN IP4 0.0.0.0"
     yield from _inactive(line, transport)
@@ -72,10 +67,10 @@ def reject_line(line: OfferedLine, transport: Sequence[str]) -> Iterator[str]:
 
 
 def carries_transport(line: OfferedLine, accepted: OfferedLine) -> bool:
-    """Report whether an unused line has to stay, because its transport is that of the accepted one.
+    """Return whether an unused line must be kept because it owns the bundle's transport.
 
-    So it is for the first line of RTP in a bundle. By RFC 9143 §7.3.2 the accepted line could take
-    over; webrtcbin does not follow, and libwebrtc refuses such an answer under `max-bundle`.
+    RFC 9143 §7.3.2 lets the accepted line take over, but webrtcbin does not follow, and libwebrtc
+    rejects such an answer under `max-bundle`.
     """
     usable = bool(line.port and line.rtpmap)
     return line.tagged and usable and accepted.bundled and line is not accepted
@@ -84,12 +79,12 @@ def carries_transport(line: OfferedLine, accepted: OfferedLine) -> bool:
 def keep_line(
     line: OfferedLine, transport: Sequence[str], address: tuple[int, str], candidates: Sequence[str]
 ) -> Iterator[str]:
-    """Write the lines that keep a media line for its transport alone, with nothing sent in it.
+    """Write a media line that is kept, inactive, for its transport.
 
     Args:
-        line: As it was offered.
-        transport: As for `reject_line`.
-        address: Port and connection line, both those of the line that is accepted.
+        line: The offered line.
+        transport: That of the accepted line.
+        address: Port and connection line of the accepted line.
         candidates: Our candidate lines.
     """
     port, connection = address

@@ -1,7 +1,6 @@
-"""Signatures of webhooks: `t=…,v1=…` over time and body, and those of Standard Webhooks.
+"""Webhook signatures: `t=…,v1=…` (WADial's guide) and Standard Webhooks.
 
-https://www.standardwebhooks.com, and WADial's guide to webhooks for the first form. Both carry the
-second at which they were made, so that a receiver can refuse what is old.
+https://www.standardwebhooks.com. Both contain the time, so that receivers can reject replays.
 """
 
 import base64
@@ -12,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300
-"""How old receivers are advised to let a signature be."""
+"""Maximum age of a signature that receivers should accept."""
 
 
 def timestamped(secret: str, body: bytes, *, now: float) -> str:
@@ -27,12 +26,11 @@ def standard(
     """Return the headers of Standard Webhooks for one delivery.
 
     Args:
-        secret: signs it.
-        identity: of the delivery, the same at each attempt.
-        body: what is signed.
-        now: in seconds of wall time.
-        former: secrets that receivers may still have; the header holds a signature with each behind the
-            first, divided by spaces.
+        secret: The current secret.
+        identity: Id of the delivery, the same at each attempt.
+        body: The body.
+        now: Unix time.
+        former: Earlier secrets that receivers may still use; the header has a signature by each.
     """
     at = str(int(now))
     signed = f"{identity}.{at}.".encode() + body
@@ -42,7 +40,7 @@ def standard(
 
 
 def verify(secret: str, header: str, body: bytes, *, now: float) -> bool:
-    """Whether a `t=…,v1=…` header is ours and not older, or newer, than it may be."""
+    """Return whether a `t=…,v1=…` header is valid and within the tolerance."""
     parts = dict(part.partition("=")[::2] for part in header.split(","))
     if not parts.get("t", "").isdecimal() or abs(now - int(parts["t"])) > TOLERANCE_SECONDS:
         return False
@@ -50,7 +48,7 @@ def verify(secret: str, header: str, body: bytes, *, now: float) -> bool:
 
 
 def _key(secret: str) -> bytes:
-    """The key of a secret: what is encoded behind the prefix, else the text itself."""
+    """Return the key of a secret: base64 after the prefix, else the text itself."""
     if secret.startswith(PREFIX):
         try:
             return base64.b64decode(secret.removeprefix(PREFIX), validate=True)

@@ -1,7 +1,6 @@
-"""Signed links: paths that anybody may fetch for a while, without a key.
+"""Signed links: paths that can be fetched without a key until they expire.
 
-The query says until when and holds a signature (HMAC-SHA256, RFC 2104) of the path and of that
-moment, with the secret that all nodes share; nothing of a link need be stored.
+The query has the expiry and an HMAC-SHA256 (RFC 2104) of both, by the secret all nodes share.
 """
 
 import hashlib
@@ -14,18 +13,12 @@ _EXPIRES: Final = re.compile(r"[0-9]{1,12}")
 
 
 def sign(path: str, expires: int, secret: bytes) -> str:
-    """Give the path with its query.
-
-    Args:
-        path: what the link opens.
-        expires: seconds since 1970.
-        secret: of all nodes.
-    """
+    """Return the path with its query; `expires` is Unix time."""
     return f"{path}?expires={expires}&signature={_signature(path, expires, secret)}"
 
 
-def opens(path: str, query: Mapping[str, str], secret: bytes, *, now: float) -> bool:
-    """Whether a query opens the path: signed with this secret, and not over."""
+def verify(path: str, query: Mapping[str, str], secret: bytes, *, now: float) -> bool:
+    """Return whether the query is a valid, unexpired signature of the path."""
     text, signature = query.get("expires", ""), query.get("signature", "")
     if not _EXPIRES.fullmatch(text) or not signature.isascii():
         return False

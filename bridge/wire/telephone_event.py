@@ -1,4 +1,4 @@
-"""Telephone events (RFC 4733): the digits of a keypad as RTP payloads."""
+"""DTMF as RTP telephone events (RFC 4733)."""
 
 from struct import Struct
 from typing import Final, NamedTuple
@@ -11,11 +11,11 @@ DIGITS: Final = "0123456789*#ABCD"
 
 DIGIT_SECONDS: Final = 0.1
 GAP_SECONDS: Final = 0.06
-"""Silence that a sender leaves between two digits."""
+"""Pause between two digits."""
 
 PACKET_SECONDS: Final = 0.02
 END_PACKETS: Final = 3
-"""How often the last packet of an event is sent (RFC 4733 §2.5.1.4)."""
+"""Transmissions of an event's last packet (RFC 4733 §2.5.1.4)."""
 
 _PAYLOAD: Final = Struct("!BBH")
 _MAX_DURATION: Final = 0xFFFF
@@ -24,13 +24,13 @@ _TIMESTAMP_MASK: Final = 0xFFFF_FFFF
 
 
 class Event(NamedTuple):
-    """One payload of an event: its state so far."""
+    """One payload of an event."""
 
     digit: str
-    """One of `DIGITS`, or "" for an event that is no digit (fax and modem tones, flash)."""
+    """One of `DIGITS`, or "" for other events (fax and modem tones, flash)."""
     end: bool
     volume: int
-    """Attenuation, 0 (loud) to 63, in dBm0 without its minus sign."""
+    """Attenuation in -dBm0, 0 (loud) to 63."""
     duration: int
     """Since the event's timestamp, in units of the payload type's clock."""
 
@@ -40,13 +40,13 @@ class DigitPacket(NamedTuple):
 
     payload: bytes
     begin: bool
-    """Whether it is the first one of the event."""
+    """Whether it is the first of its event."""
     samples: int
-    """Time the event covers so far, at 48 kHz (for `OutgoingStream.stamp_event`)."""
+    """Duration of the event so far, at 48 kHz (for `OutgoingStream.stamp_event`)."""
 
 
 def parse(payload: bytes) -> Event:
-    """Read one payload.
+    """Parse a payload.
 
     Raises:
         RemoteProtocolError: It is too short.
@@ -59,13 +59,13 @@ def parse(payload: bytes) -> Event:
 
 
 def serialize(event: Event) -> bytes:
-    """Write one payload.
+    """Serialize a payload.
 
     Raises:
-        LocalProtocolError: The digit does not exist, or a number does not fit its field.
+        LocalProtocolError: The digit, volume or duration is invalid.
     """
     if len(event.digit) != 1 or event.digit not in DIGITS:
-        raise LocalProtocolError("there is no such digit")
+        raise LocalProtocolError("not a DTMF digit")
     if not 0 <= event.volume <= 63 or not 0 <= event.duration <= _MAX_DURATION:
         raise LocalProtocolError("the volume or the duration of the event does not fit its field")
     flags = event.volume | (0x80 if event.end else 0)
@@ -75,10 +75,10 @@ def serialize(event: Event) -> bytes:
 def digit_packets(
     digit: str, *, clock_rate: int, seconds: float = DIGIT_SECONDS, volume: int = 10
 ) -> tuple[DigitPacket, ...]:
-    """Make the packets of one digit, to be sent 20 ms apart, the first one at once.
+    """Return the packets of one digit, to be sent 20 ms apart.
 
     Raises:
-        LocalProtocolError: The digit does not exist, or it is too long for one event.
+        LocalProtocolError: The digit is invalid, or too long for one event.
     """
     steps = max(1, round(seconds / PACKET_SECONDS))
     packets = []
@@ -90,10 +90,10 @@ def digit_packets(
 
 
 class DigitReceiver:
-    """TurnDetector the packets of one RTP source into digits, each one once.
+    """Detects the digits of one RTP source, each once.
 
-    A digit is given at the first packet that comes of it, be that its first or, after losses, one
-    of its last; an event is known by its timestamp (RFC 4733 §2.5.1.2).
+    A digit is returned at the first packet received of its event, even if earlier ones were lost;
+    an event is identified by its timestamp (RFC 4733 §2.5.1.2).
     """
 
     __slots__ = ("_digit", "_duration", "_ended", "_timestamp")
@@ -105,10 +105,10 @@ class DigitReceiver:
         self._ended = False
 
     def receive(self, payload: bytes, timestamp: int) -> str | None:
-        """Take one packet; return a digit when it is the first one of an event.
+        """Process a packet; return the digit if it is the first packet of an event.
 
-        Repetitions, late packets of an older event, further segments of a long one (RFC 4733
-        §2.5.1.3), and events that are no digits give None.
+        None for repetitions, late packets of an older event, further segments of a long one (RFC
+        4733 §2.5.1.3) and events that are not digits.
 
         Raises:
             RemoteProtocolError: The payload is too short.

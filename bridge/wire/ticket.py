@@ -1,7 +1,7 @@
-"""Tickets: credentials good for one party of one call and for a short time, which need not be stored.
+"""Tickets: short-lived, stateless credentials for one party of one call.
 
-A ticket says which call it opens, for whom and until when, and is signed with a secret that all nodes share
-(HMAC-SHA256, RFC 2104). Who has no secret can read a ticket but neither make nor change one.
+A ticket names its call, party and expiry and is signed with a secret that all nodes share
+(HMAC-SHA256, RFC 2104). It is not encrypted.
 """
 
 import base64
@@ -13,39 +13,39 @@ from typing import Final
 
 PREFIX: Final = "tk_"
 MAX_LENGTH: Final = 2048
-"""Characters; what is longer is no ticket of ours."""
+"""Characters; anything longer is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a ticket says."""
+    """The claims of a ticket."""
 
     line: str
     call_id: str
     """In its native form."""
     expires: int
-    """Seconds since 1970."""
+    """Unix time."""
     party: str
-    """`near`, `far` or `transfer`: which side of the call its holder is."""
+    """`near`, `far` or `transfer`: the holder's side of the call."""
     identity: str
-    """Who the holder is among those of its party; may be empty."""
+    """Identifies the holder within its party; may be empty."""
 
 
 def sign(ticket: Ticket, secret: bytes) -> str:
-    """Write a ticket down, in characters that URLs and headers may hold."""
-    said = "\n".join(
+    """Encode and sign a ticket, in URL-safe characters."""
+    claims = "\n".join(
         (str(ticket.expires), ticket.call_id, ticket.party, ticket.line, ticket.identity)
     ).encode()
-    return f"{PREFIX}{_text(said)}.{_text(_signature(said, secret))}"
+    return f"{PREFIX}{_text(claims)}.{_text(_signature(claims, secret))}"
 
 
 def read(text: str, secret: bytes) -> Ticket | None:
-    """Read a ticket; None for what was not signed with this secret. Its time is not looked at."""
+    """Decode a ticket; None if its signature is invalid. The expiry is not checked."""
     if not text.startswith(PREFIX) or len(text) > MAX_LENGTH or not text.isascii():
         return None
-    said, _, signature = text.removeprefix(PREFIX).partition(".")
+    claims, _, signature = text.removeprefix(PREFIX).partition(".")
     try:
-        plain, signed = _bytes(said), _bytes(signature)
+        plain, signed = _bytes(claims), _bytes(signature)
     except binascii.Error:
         return None
     if not hmac.compare_digest(_signature(plain, secret), signed):
@@ -54,8 +54,8 @@ def read(text: str, secret: bytes) -> Ticket | None:
     return Ticket(line, call_id, int(expires), party, identity)
 
 
-def _signature(said: bytes, secret: bytes) -> bytes:
-    return hmac.digest(secret, b"ticket of a party\n" + said, hashlib.sha256)
+def _signature(claims: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, b"ticket of a party\n" + claims, hashlib.sha256)
 
 
 def _text(data: bytes) -> str:

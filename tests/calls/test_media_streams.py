@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import resample_poly
 
 from bridge.settings.model import Net
-from bridge.wire.media_format import Encoding, MediaFormat, decode, encode
+from bridge.wire.media_format import Encoding, MediaFormat, decode_samples, encode_samples
 from tests.support.inprocess import running, settings
 from tests.support.speech_compare import align, clearness
 from tests.support.stock_peer import read_wav
@@ -131,9 +131,9 @@ async def test_speech_comes_back_through_a_stream_in_every_form(
         "frame_ms": milliseconds,
     }
     spoken = np.clip(np.rint(resample_poly(said.astype(float), rate, 16_000)), -32768, 32767)
-    await customer.play(encode(media.encoding, spoken.astype("<i2").tobytes()))
+    await customer.play(encode_samples(media.encoding, spoken.astype("<i2").tobytes()))
     await until(lambda: len(customer.data()) > 4.0 * media.second_bytes, timeout=10)
-    heard = np.frombuffer(decode(media.encoding, customer.data()), "<i2").astype(float)
+    heard = np.frombuffer(decode_samples(media.encoding, customer.data()), "<i2").astype(float)
     echoed = np.rint(resample_poly(heard, 16_000, rate)).astype(np.int16)
     assert clearness(said, echoed) > least
 

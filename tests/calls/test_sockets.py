@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from bridge.wire.media_format import Encoding, MediaFormat, decode, encode
+from bridge.wire.media_format import Encoding, MediaFormat, decode_samples, encode_samples
 from tests.support.inprocess import running
 from tests.support.pcm_client import PcmClient, pcm_client
 from tests.support.speech_compare import RATE, align, clearness, overlap
@@ -84,9 +84,9 @@ async def test_speech_comes_back_in_every_form(path, encoding, rate, millisecond
         async with pcm_client(client.http, url) as socket:
             await until(lambda: socket.sound)
             wide = np.rint(resample_poly(said.astype(float), rate, 16_000)).astype("<i2")
-            await socket.send(encode(form.encoding, wide.tobytes()))
+            await socket.send(encode_samples(form.encoding, wide.tobytes()))
             await until(lambda: sum(map(len, socket.sound)) > 4.0 * form.second_bytes)
-        heard = np.frombuffer(decode(form.encoding, b"".join(socket.sound)), "<i2")
+        heard = np.frombuffer(decode_samples(form.encoding, b"".join(socket.sound)), "<i2")
     echoed = np.rint(resample_poly(heard.astype(float), 16_000, rate)).astype(np.int16)
     assert {len(message) for message in socket.sound} == {form.frame_bytes}
     assert clearness(said, echoed) > least

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, Frame
 from bridge.legs.gateway_media import GatewayMedia
-from bridge.wire.gateway import Backlog
+from bridge.wire.gateway import BufferStatus
 from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
 
 TONE = (np.sin(np.arange(16_000) / 5) * 8000).astype("<i2").tobytes()
@@ -85,17 +85,17 @@ async def test_a_socket_that_is_stuck_loses_the_oldest_and_counts_them(sending):
 
 async def test_nothing_is_sent_while_too_much_waits_on_the_engine(sending):
     media, socket = sending
-    media.note_backlog(Backlog(0.6, pause=0.5, resume=0.25))
+    media.note_buffer(BufferStatus(0.6, pause=0.5, resume=0.25))
     for number in range(3):
         media.push(frame(number), 0.0)
     await settle()
     assert socket.sent == []
-    media.note_backlog(Backlog(0.4, pause=0.5, resume=0.25))
+    media.note_buffer(BufferStatus(0.4, pause=0.5, resume=0.25))
     for number in range(3):
         media.push(frame(number), 0.0)
     await settle()
     assert socket.sent == []
-    media.note_backlog(Backlog(0.2, pause=0.5, resume=0.25))
+    media.note_buffer(BufferStatus(0.2, pause=0.5, resume=0.25))
     for number in range(3):
         media.push(frame(number), 0.0)
     await settle()
@@ -104,7 +104,7 @@ async def test_nothing_is_sent_while_too_much_waits_on_the_engine(sending):
 
 async def test_an_engine_that_never_says_its_queue_is_empty_is_sent_to_again(sending, monkeypatch):
     media, socket = sending
-    media.note_backlog(Backlog(0.6, pause=0.5, resume=0.25))
+    media.note_buffer(BufferStatus(0.6, pause=0.5, resume=0.25))
     now = asyncio.get_running_loop().time()
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now + 0.36)
     for number in range(3):

@@ -72,7 +72,7 @@ class Texts:
         pass
 
     def clears(self, text):
-        return WadialMessages.clears(text)
+        return WadialMessages.is_clear(text)
 
     def refusal(self, error):
         return ["what?"]

@@ -52,7 +52,7 @@ async def test_a_ring_is_listed_and_answered(dialect):
     async with pair(dialect) as (double, asked):
         rings = double.ring(NUMBER)
         [call] = await asked.calls()
-        assert call.rings_us
+        assert call.awaits_answer
         await asked.answer(call.call_id)
         assert rings.state == "active"
 

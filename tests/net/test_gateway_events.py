@@ -43,7 +43,7 @@ async def test_an_event_of_a_call_is_told():
         await double.publish("message.received", call)
         await double.publish("call.ended", call)
         await until(lambda: len(told) == 2)
-        assert (told[1].kind, call.call_id in told[1].words) == ("ended", True)
+        assert (told[1].kind, call.call_id in told[1].texts) == ("ended", True)
 
 
 async def test_a_stream_that_breaks_is_asked_for_again_from_the_last_event_on():

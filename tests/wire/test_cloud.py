@@ -15,11 +15,11 @@ from bridge.wire.cloud import (
     StatusChanged,
     Terminated,
     challenge,
-    is_signed,
     key_of,
     parse,
     read_permission,
     signature,
+    verify_signature,
 )
 
 SDP = "v=0\r\n"
@@ -186,11 +186,11 @@ def test_the_same_event_has_the_same_key_and_others_do_not():
 def test_a_signature_is_over_the_body_exactly_as_it_came():
     raw = b'{"name":"\\u00fc"}'
     header = signature(raw, "secret")
-    assert is_signed(raw, header, "secret")
-    assert not is_signed('{"name":"ü"}'.encode(), header, "secret")
-    assert not is_signed(raw, header, "other")
-    assert not is_signed(raw, "", "secret")
-    assert not is_signed(raw, "sha256=ü", "secret")
+    assert verify_signature(raw, header, "secret")
+    assert not verify_signature('{"name":"ü"}'.encode(), header, "secret")
+    assert not verify_signature(raw, header, "other")
+    assert not verify_signature(raw, "", "secret")
+    assert not verify_signature(raw, "sha256=ü", "secret")
 
 
 def test_the_challenge_is_given_back_to_who_knows_the_token():

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from bridge.errors import RemoteProtocolError
 from bridge.wire.gateway import (
     FORM,
-    Backlog,
-    Complained,
+    BufferStatus,
     EngineCall,
-    Moved,
+    ErrorReported,
     Phase,
     Ready,
+    StateChanged,
     Webhook,
-    number_of,
-    phase_of,
+    parse_phase,
+    phone_number,
     read_calls,
     read_message,
     read_webhook,
@@ -57,18 +57,18 @@ def test_what_is_no_list_of_calls_has_none(listed):
 
 
 @pytest.mark.parametrize("state", ["ringing", "connecting", "calling"])
-def test_an_unanswered_call_from_outside_rings_us(state):
+def test_an_unanswered_inbound_call_awaits_an_answer(state):
     [call] = read_calls([{"callId": "x", "direction": "inbound", "state": state}])
-    assert call.rings_us
+    assert call.awaits_answer
 
 
 @pytest.mark.parametrize(
     ("direction", "state"),
     [("outbound", "ringing"), ("inbound", "active"), ("inbound", "ended"), ("inbound", "idle")],
 )
-def test_no_other_call_rings_us(direction, state):
+def test_no_other_call_awaits_an_answer(direction, state):
     [call] = read_calls([{"callId": "x", "direction": direction, "state": state}])
-    assert not call.rings_us
+    assert not call.awaits_answer
 
 
 @pytest.mark.parametrize(
@@ -82,34 +82,34 @@ def test_no_other_call_rings_us(direction, state):
     ],
 )
 def test_a_phones_jid_is_its_number(jid, number):
-    assert number_of(jid) == number
+    assert phone_number(jid) == number
 
 
 def test_an_unknown_state_is_unknown():
-    assert phase_of("waiting_room") is Phase.UNKNOWN
-    assert phase_of(None) is Phase.UNKNOWN
+    assert parse_phase("waiting_room") is Phase.UNKNOWN
+    assert parse_phase(None) is Phase.UNKNOWN
 
 
 def test_the_socket_says_whether_its_sound_is_ours():
     media = {"encoding": "Float32LE", "sampleRate": 16000, "channels": 1}
-    assert read_message(text(type="ready", media=media)) == Ready(fits=True)
-    assert read_message(text(type="ready")) == Ready(fits=True)
+    assert read_message(text(type="ready", media=media)) == Ready(supported=True)
+    assert read_message(text(type="ready")) == Ready(supported=True)
     for other in ({"encoding": "s16le"}, {"sampleRate": 48000}, {"channels": 2}):
-        assert read_message(text(type="ready", media=media | other)) == Ready(fits=False)
+        assert read_message(text(type="ready", media=media | other)) == Ready(supported=False)
 
 
 def test_the_backlog_is_told_in_seconds():
     message = text(type="buffer", bufferedMs=240, pauseMs=500, resumeMs=250)
-    assert read_message(message) == Backlog(0.24, 0.5, 0.25)
+    assert read_message(message) == BufferStatus(0.24, 0.5, 0.25)
     assert read_message(text(type="buffer", bufferedMs=240)) is None
 
 
 def test_states_the_end_and_errors_are_told():
     state = text(type="call_state", call={"callId": "x", "state": "active"})
-    assert read_message(state) == Moved(Phase.ACTIVE)
-    assert read_message(text(type="ended")) == Moved(Phase.ENDED)
+    assert read_message(state) == StateChanged(Phase.ACTIVE)
+    assert read_message(text(type="ended")) == StateChanged(Phase.ENDED)
     error = text(type="error", code="invalid_pcm_frame", message="…")
-    assert read_message(error) == Complained("invalid_pcm_frame")
+    assert read_message(error) == ErrorReported("invalid_pcm_frame")
 
 
 @pytest.mark.parametrize("message", ["", "{", "[]", "7", '{"type":"news"}', '{"type":7}'])
@@ -134,7 +134,7 @@ def test_a_webhook_may_be_a_form():
     body = b"token=x&jsonData=%7B%22type%22%3A%22call.ended%22%2C%22callId%22%3A%22A1%22%7D"
     told = read_webhook(body, FORM)
     assert told.kind == "ended"
-    assert "A1" in told.words
+    assert "A1" in told.texts
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"a=b"])

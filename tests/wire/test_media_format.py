@@ -13,8 +13,8 @@ from bridge.wire.media_format import (
     MediaDecoder,
     MediaEncoder,
     MediaFormat,
-    decode,
-    encode,
+    decode_samples,
+    encode_samples,
 )
 from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
 from bridge.wire.media_stream import WAVIX
@@ -40,21 +40,30 @@ def test_the_documented_frames_have_the_documented_sizes():
 
 
 def test_every_sample_survives_the_way_through_floats_within_one():
-    there = encode(Encoding.F32LE, EVERY_SAMPLE.tobytes())
+    there = encode_samples(Encoding.F32LE, EVERY_SAMPLE.tobytes())
     values = np.frombuffer(there, "<f4")
     assert values[0] == -1.0
     assert values[-1] == 32767 / 32768
-    back = np.frombuffer(decode(Encoding.F32LE, there), "<i2").astype(int)
+    back = np.frombuffer(decode_samples(Encoding.F32LE, there), "<i2").astype(int)
     assert np.abs(back - EVERY_SAMPLE).max() <= 1
 
 
 def test_floats_are_rounded_clamped_and_no_numbers_are_silence():
     came = floats(1.0, -1.0, 2.0, -3.0, float("nan"), float("inf"), float("-inf"), 0.25)
-    assert shorts(decode(Encoding.F32LE, came)) == [32767, -32767, 32767, -32767, 0, 0, 0, 8192]
+    assert shorts(decode_samples(Encoding.F32LE, came)) == [
+        32767,
+        -32767,
+        32767,
+        -32767,
+        0,
+        0,
+        0,
+        8192,
+    ]
 
 
 def test_a_signalling_nan_is_silence():
-    assert shorts(decode(Encoding.F32LE, b"\1\0\x80\x7f\1\0\x80\xff")) == [0, 0]
+    assert shorts(decode_samples(Encoding.F32LE, b"\1\0\x80\x7f\1\0\x80\xff")) == [0, 0]
 
 
 @pytest.mark.parametrize("encoding", Encoding)
@@ -65,7 +74,7 @@ def test_the_clocks_frames_become_messages_of_the_routes_size_and_none_is_late(
 ):
     media = MediaFormat(encoding, rate, milliseconds)
     outgoing = MediaEncoder(media)
-    made = [outgoing.write(bytes(640)) for _ in range(60)]
+    made = [outgoing.encode(bytes(640)) for _ in range(60)]
     step = milliseconds // 20
     assert [len(messages) for messages in made] == (([0] * (step - 1) + [1]) * 60)[:60]
     assert {len(message) for messages in made for message in messages} == {media.frame_bytes}
@@ -79,9 +88,9 @@ def test_a_sine_comes_through_both_ways_in_every_form(encoding, rate):
     said = np.rint(8000 * np.sin(2 * np.pi * 440 * moments)).astype("<i2")
     outgoing, incoming = MediaEncoder(media), MediaDecoder(media)
     heard = b"".join(
-        incoming.read(message)
+        incoming.decode(message)
         for begin in range(0, 16_000, 320)
-        for message in outgoing.write(said[begin : begin + 320].tobytes())
+        for message in outgoing.encode(said[begin : begin + 320].tobytes())
     )
     late = 0 if rate == 16_000 else round(2 * 32 / min(rate, 16_000) * 16_000)
     got = np.frombuffer(heard, "<i2").astype(int)[late + 400 :]
@@ -91,22 +100,22 @@ def test_a_sine_comes_through_both_ways_in_every_form(encoding, rate):
 
 def test_each_message_of_a_padded_route_is_filled_up_with_silence():
     incoming = MediaDecoder(ZUCKZAPGO, pads=True)
-    assert incoming.read(b"\1\2") == b"\1\2" + bytes(1918)
-    assert incoming.read(b"\1" * 1920) == b"\1" * 1920
-    assert incoming.read(b"\1" * 1921) == b"\1" * 1921 + bytes(1919)
-    assert incoming.read(b"") == b""
+    assert incoming.decode(b"\1\2") == b"\1\2" + bytes(1918)
+    assert incoming.decode(b"\1" * 1920) == b"\1" * 1920
+    assert incoming.decode(b"\1" * 1921) == b"\1" * 1921 + bytes(1919)
+    assert incoming.decode(b"") == b""
 
 
 def test_a_padded_mulaw_message_is_filled_with_mulaws_silence():
     incoming = MediaDecoder(MediaFormat(Encoding.MULAW, 16_000, 20), pads=True)
-    assert incoming.read(b"\xff") == bytes(640)
+    assert incoming.decode(b"\xff") == bytes(640)
 
 
 def test_a_message_that_is_not_whole_samples_is_refused_and_the_next_one_is_taken():
     incoming = MediaDecoder(WADIAL)
     with pytest.raises(RemoteProtocolError, match="multiple of 4"):
-        incoming.read(bytes(1281))
-    assert incoming.read(bytes(8)) == bytes(4)
+        incoming.decode(bytes(1281))
+    assert incoming.decode(bytes(8)) == bytes(4)
 
 
 @settings(deadline=None, max_examples=50)
@@ -120,7 +129,7 @@ def test_whatever_comes_whole_samples_come_out(messages, encoding, rate, pads):
     incoming = MediaDecoder(MediaFormat(encoding, rate, 60), pads=pads)
     for message in messages:
         try:
-            pcm = incoming.read(message)
+            pcm = incoming.decode(message)
         except RemoteProtocolError:
             assert not pads
             assert len(message) % encoding.sample_bytes
@@ -132,9 +141,9 @@ def test_a_long_message_is_read_in_pieces_that_join_to_the_same_sound():
     said = np.frombuffer(np.random.default_rng(1).bytes(200_000), "<i2")
     message = (said / np.float32(32768)).astype("<f4").tobytes()
     media = MediaFormat(Encoding.F32LE, 24_000, 20)
-    pieces = list(MediaDecoder(media).pieces(message))
+    pieces = list(MediaDecoder(media).decode_in_pieces(message))
     assert len(pieces) == 9
-    assert b"".join(pieces) == MediaDecoder(media).read(message)
+    assert b"".join(pieces) == MediaDecoder(media).decode(message)
 
 
 @pytest.mark.parametrize("milliseconds", [10, 25, 33, 50, 130])
@@ -143,10 +152,10 @@ def test_frames_of_any_length_carry_the_whole_sound(milliseconds):
     said = words(0, 2.6).astype("<i2").tobytes()
     outgoing, made = MediaEncoder(media), []
     for begin in range(0, len(said), 640):
-        made += outgoing.write(said[begin : begin + 640])
+        made += outgoing.encode(said[begin : begin + 640])
         rest = (begin + 640) / 32 - len(made) * milliseconds
-        assert outgoing.rest_milliseconds == pytest.approx(rest)
-        assert outgoing.rest_milliseconds < milliseconds
+        assert outgoing.buffered_milliseconds == pytest.approx(rest)
+        assert outgoing.buffered_milliseconds < milliseconds
     assert {len(message) for message in made} == {media.frame_bytes}
     assert said.startswith(b"".join(made))
 
@@ -158,7 +167,7 @@ def test_speech_is_as_good_as_its_form_allows_both_ways(encoding, rate):
     said = words(1, 3.0)
     media = MediaFormat(encoding, rate, 50)
     sent = through(said, media)
-    heard_there = np.frombuffer(decode(encoding, sent), "<i2").astype(np.int16)
+    heard_there = np.frombuffer(decode_samples(encoding, sent), "<i2").astype(np.int16)
     outwards = compare(at_bus_rate(said, rate), at_bus_rate_from(heard_there, rate))
     inwards = compare(at_bus_rate(said, rate), back(sent, media))
     for way in (outwards, inwards):
@@ -173,7 +182,7 @@ def through(said: Pcm, media: MediaFormat) -> bytes:
     return b"".join(
         message
         for begin in range(0, len(pcm), 640)
-        for message in outgoing.write(pcm[begin : begin + 640])
+        for message in outgoing.encode(pcm[begin : begin + 640])
     )
 
 
@@ -181,7 +190,7 @@ def back(sent: bytes, media: MediaFormat) -> Pcm:
     """Give what the bus gets of a far end that sends in messages of its own."""
     incoming, size = MediaDecoder(media), media.encoding.sample_bytes * 377
     heard = b"".join(
-        incoming.read(sent[begin : begin + size]) for begin in range(0, len(sent), size)
+        incoming.decode(sent[begin : begin + size]) for begin in range(0, len(sent), size)
     )
     return np.frombuffer(heard, "<i2").astype(np.int16)
 

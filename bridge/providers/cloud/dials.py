@@ -14,7 +14,7 @@ from bridge.legs.dial import DialOrder
 from bridge.net.graph import mask
 from bridge.providers.cloud.live import LiveCalls, MakeLeg, key_of_call
 from bridge.wire import metadata
-from bridge.wire.cloud import CallNews, Connected, Terminated
+from bridge.wire.cloud import CallWebhook, Connected, Terminated
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Dials:
         """End the call that Meta gives this back of, should there be one: nobody waits for it."""
         self._doubts[_Dial(line, "", opaque)] = self._now() + DOUBT_SECONDS
 
-    def disown(self, line: LineName, event: CallNews) -> bool:
+    def disown(self, line: LineName, event: CallWebhook) -> bool:
         """End the call that an event is about, if it is one that nobody waits for any more."""
         if isinstance(event, Terminated):
             return False
@@ -151,7 +151,7 @@ class Dials:
         await self._calls.end(line, wacid, "terminate")
 
 
-def _is_of(event: CallNews, person: str, dial: _Dial, line: LineName) -> bool:
+def _is_of(event: CallWebhook, person: str, dial: _Dial, line: LineName) -> bool:
     """Whether an event is about the call that a dial may have begun."""
     opaque = "" if isinstance(event, Terminated) else event.opaque
     if dial.line != line or (opaque and opaque != dial.opaque):

@@ -4,7 +4,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge.wire.cloud import CallNews, Terminated, WebhookEvent, key_of
+from bridge.wire.cloud import CallWebhook, Terminated, WebhookEvent, key_of
 
 HELD_SECONDS: Final = 30.0
 """How long an event waits for its call to become known: Meta may take 20 to answer to `connect`."""
@@ -27,7 +27,7 @@ class Inbox:
         """
         self._now = now
         self._count = count
-        self._held: OrderedDict[str, deque[tuple[CallNews, float]]] = OrderedDict()
+        self._held: OrderedDict[str, deque[tuple[CallWebhook, float]]] = OrderedDict()
         self._quiet: set[str] = set()
         """Calls of `_held` whose loss is counted elsewhere, or nowhere."""
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -42,7 +42,7 @@ class Inbox:
         self._quiet.discard(wacid)
         self._held.pop(wacid, None)
 
-    def hold(self, wacid: str, event: CallNews, *, quietly: bool = False) -> None:
+    def hold(self, wacid: str, event: CallWebhook, *, quietly: bool = False) -> None:
         """Keep an event for a call that is not known yet.
 
         Args:
@@ -66,13 +66,13 @@ class Inbox:
         if wacid in self._held:
             self._quiet.add(wacid)
 
-    def give(self, wacid: str) -> list[CallNews]:
+    def give(self, wacid: str) -> list[CallWebhook]:
         """Give what waited for a call, which is known now."""
         self._drop_old()
         self._quiet.discard(wacid)
         return [event for event, _ in self._held.pop(wacid, ())]
 
-    def held(self) -> list[CallNews]:
+    def held(self) -> list[CallWebhook]:
         """Give all that waits, without taking it out."""
         self._drop_old()
         return [event for waiting in self._held.values() for event, _ in waiting]

@@ -15,7 +15,7 @@ from bridge.providers.cloud.inbox import Inbox
 from bridge.tasks import Tasks
 from bridge.wire.cloud import (
     MEDIA_TIMEOUT_CODES,
-    CallNews,
+    CallWebhook,
     Connected,
     Status,
     StatusChanged,
@@ -108,7 +108,7 @@ class LiveCalls:
         live = self._live.get(key_of_call(line, wacid))
         return live.opaque if live is not None else ""
 
-    def tell(self, line: LineName, event: CallNews) -> bool:
+    def tell(self, line: LineName, event: CallWebhook) -> bool:
         """Tell a leg what happened to its call; False when the line has no such call here."""
         live = self._live.get(key_of_call(line, event.wacid))
         if live is None:

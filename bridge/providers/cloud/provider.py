@@ -21,7 +21,7 @@ from bridge.providers.cloud.dials import Dials
 from bridge.providers.cloud.live import CloudLine, LiveCalls, MakeLeg, ends_last, key_of_call
 from bridge.providers.cloud.rings import Rings
 from bridge.wire.cloud import (
-    CallNews,
+    CallWebhook,
     Connected,
     Permission,
     PermissionReplied,
@@ -174,7 +174,9 @@ class CloudProvider:
         except KeyError:
             raise InvalidState("this line's WhatsApp provider is not Meta's Cloud API") from None
 
-    def _act(self, line: LineName, event: WebhookEvent, receiver: CallReceiver) -> CallNews | None:
+    def _act(
+        self, line: LineName, event: WebhookEvent, receiver: CallReceiver
+    ) -> CallWebhook | None:
         """Act on an event; gives it back when it is about a call that is not known here."""
         if isinstance(event, PermissionReplied):
             self.calls.store.remember(line, event)

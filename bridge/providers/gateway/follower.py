@@ -144,7 +144,7 @@ class GatewayFollower:
         # The engine's own text: what is no plain word may be somebody's number.
         log.debug("gateway.event", extra={"kind": kind if kind.isalpha() else "other"})
         if event is not None:
-            for call_id in event.words & self._legs.keys():
+            for call_id in event.texts & self._legs.keys():
                 self._legs[call_id].leg.hint(event.kind)
         self._wake.set()
 
@@ -210,7 +210,7 @@ class GatewayFollower:
             call = listed.get(call_id)
             if call is None:
                 self._memory.ended(call_id)
-            elif call.rings_us:
+            elif call.awaits_answer:
                 self._memory.release(call_id)
                 self._offered.discard(call_id)
             else:
@@ -234,7 +234,7 @@ class GatewayFollower:
         self._rings = {
             call_id: self._rings.get(call_id, began)
             for call_id, call in listed.items()
-            if call.rings_us
+            if call.awaits_answer
         }
         for call_id, since in self._rings.items():
             waits = self.second and began - since < self._look_seconds
