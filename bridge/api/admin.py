@@ -1,14 +1,14 @@
-"""What the operator's own credential opens: lines and their keys, changed without a restart."""
+"""What the operator's own key opens: lines and their keys, changed without a restart."""
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType
 
-from bridge.api import render
-from bridge.api.body import PHONE_NUMBER, read_body
-from bridge.api.services import SERVICES
+from bridge.api.body import PHONE_NUMBER
+from bridge.api.fields import Json, Timestamp, field
+from bridge.api.operation import ADMIN, Context, Done, Group
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.node.line_book import KnownLine, StoredKey
@@ -18,134 +18,158 @@ from bridge.wire.iso8601 import iso8601
 
 log = logging.getLogger(__name__)
 
-MAX_NUMBERS: Final = 64
 MAX_OVERLAP_SECONDS: Final = 30 * 86_400
 LINES: Final = "/admin/lines"
 LINE: Final = LINES + "/{line}"
 
-
-async def list_lines(request: web.Request) -> web.Response:
-    """List all lines with the ids of their keys, never a key."""
-    request.app[SERVICES].keys.check_admin(request)
-    return render.success(
-        {"lines": [_shown(line) for line in request.app[SERVICES].line_book.all()]}
-    )
+GROUP: Final = Group(name="Admin", auth=ADMIN)
+_REFUSED: Final = (404, 503)
+_CONFLICT: Final = (404, 409, 503)
 
 
-async def create(request: web.Request) -> web.Response:
-    """Make a line; its key is shown this once."""
-    admin = request.app[SERVICES].keys.check_admin(request)
-    body = await read_body(request)
-    numbers = body.texts("numbers", most=MAX_NUMBERS) or []
-    for number in numbers:
-        if not PHONE_NUMBER.fullmatch(number):
-            raise InvalidRequest(
-                "numbers: expected digits, a + before them or not", field="numbers"
-            )
-    line, key = await request.app[SERVICES].line_book.create(body.text("name"), numbers)
-    _note(request, admin, line.name, EventType.LINE_CREATED, {"keyId": line.keys[0].key_id})
-    return render.success({**_shown(line), "key": key})
+def _read_numbers(value: Json, name: str) -> Json:
+    if isinstance(value, list) and not all(
+        isinstance(number, str) and PHONE_NUMBER.fullmatch(number) for number in value
+    ):
+        raise InvalidRequest(f"{name}: expected digits, with or without a leading +", field=name)
+    return value
 
 
-async def show(request: web.Request) -> web.Response:
+class NewLine(Struct):
+    """A line to create."""
+
+    name: Annotated[str, field("a-z, 0-9, - and _")]
+    numbers: Annotated[list[str], field(read=_read_numbers, max_length=64)] = []
+
+
+class NewKey(Struct, rename="camel"):
+    """How a new key replaces the others."""
+
+    expire_others_after: (
+        Annotated[int, field("seconds; without it they stay", ge=0, le=MAX_OVERLAP_SECONDS)] | None
+    ) = None
+
+
+class AdminKey(Struct, rename="camel"):
+    """A key, without what opens anything."""
+
+    key_id: Annotated[str, field("names the key; opens nothing")]
+    created_at: Timestamp | None
+    expires_at: Timestamp | None
+    key: Annotated[str, field("shown this once")] | UnsetType = UNSET
+
+
+class AdminLine(Struct):
+    """A line with the ids of its keys."""
+
+    name: str
+    source: Literal["settings", "admin"]
+    paused: bool
+    numbers: list[str]
+    keys: list[AdminKey]
+    key: Annotated[str, field("shown this once")] | UnsetType = UNSET
+
+
+class AdminLines(Struct):
+    """All lines."""
+
+    lines: list[AdminLine]
+
+
+@GROUP.get(LINES, errors=_REFUSED)
+async def list_lines(context: Context) -> AdminLines:
+    """List all lines with the ids of their keys."""
+    return AdminLines([_line(line) for line in context.services.line_book.all()])
+
+
+@GROUP.post(LINES, errors=_CONFLICT)
+async def create(context: Context, body: NewLine) -> AdminLine:
+    """Create a line that calls browsers and simulated contacts.
+
+    WhatsApp and gateway accounts are configured in the settings. A name can be used only once.
+    """
+    line, key = await context.services.line_book.create(body.name, body.numbers)
+    _log(context, line.name, EventType.LINE_CREATED, {"keyId": line.keys[0].key_id})
+    return _line(line, key)
+
+
+@GROUP.get(LINE, errors=_REFUSED)
+async def show(context: Context) -> AdminLine:
     """Show one line."""
-    request.app[SERVICES].keys.check_admin(request)
-    return render.success(_shown(request.app[SERVICES].line_book.find(_named(request))))
+    return _line(context.services.line_book.find(context.path("line")))
 
 
-async def remove(request: web.Request) -> web.Response:
-    """Remove a line that was made here; its calls end."""
-    admin = request.app[SERVICES].keys.check_admin(request)
-    name = _named(request)
-    await request.app[SERVICES].line_book.remove(name)
-    _note(request, admin, LineName(name), EventType.LINE_REMOVED, {})
-    return render.success({"ok": True})
+@GROUP.delete(LINE, errors=_CONFLICT)
+async def remove(context: Context) -> Done:
+    """Remove a line that was created here; its calls end."""
+    name = context.path("line")
+    await context.services.line_book.remove(name)
+    _log(context, LineName(name), EventType.LINE_REMOVED, {})
+    return Done()
 
 
-async def add_key(request: web.Request) -> web.Response:
-    """Give a line one more key, shown this once; with `expireOthersAfter` the others end then."""
-    admin = request.app[SERVICES].keys.check_admin(request)
-    body = await read_body(request)
-    overlap = (
-        body.number("expireOthersAfter", default=0, least=0, most=MAX_OVERLAP_SECONDS)
-        if body.has("expireOthersAfter")
-        else None
+@GROUP.post(LINE + "/keys", errors=_CONFLICT)
+async def add_key(context: Context, body: NewKey) -> AdminKey:
+    """Add a key to a line; with `expireOthersAfter` its other keys expire then."""
+    name = context.path("line")
+    stored, key = await context.services.line_book.add_key(
+        name, others_end_in=body.expire_others_after
     )
-    name = _named(request)
-    stored, key = await request.app[SERVICES].line_book.add_key(name, others_end_in=overlap)
-    _note(request, admin, LineName(name), EventType.LINE_KEY_ADDED, {"keyId": stored.key_id})
-    return render.success({**_key(stored), "key": key})
+    _log(context, LineName(name), EventType.LINE_KEY_ADDED, {"keyId": stored.key_id})
+    return _key(stored, key)
 
 
-async def remove_key(request: web.Request) -> web.Response:
-    """Take a key from a line at once."""
-    admin = request.app[SERVICES].keys.check_admin(request)
-    name, key_id = _named(request), request.match_info["keyId"]
-    await request.app[SERVICES].line_book.remove_key(name, key_id)
-    _note(request, admin, LineName(name), EventType.LINE_KEY_REMOVED, {"keyId": key_id})
-    return render.success({"ok": True})
+@GROUP.delete(LINE + "/keys/{keyId}", errors=_REFUSED)
+async def remove_key(context: Context) -> Done:
+    """Remove a key of a line at once."""
+    name, key_id = context.path("line"), context.path("keyId")
+    await context.services.line_book.remove_key(name, key_id)
+    _log(context, LineName(name), EventType.LINE_KEY_REMOVED, {"keyId": key_id})
+    return Done()
 
 
-async def pause(request: web.Request) -> web.Response:
-    """Let a line make and take no calls; those that it has end, and its keys open nothing."""
-    return await _pause(request, paused=True)
+@GROUP.post(LINE + "/pause", errors=_REFUSED)
+async def pause(context: Context) -> AdminLine:
+    """Pause a line: its calls end, it makes and takes none, and its keys open nothing."""
+    return await _pause(context, paused=True)
 
 
-async def resume(request: web.Request) -> web.Response:
-    """Let a paused line make and take calls again."""
-    return await _pause(request, paused=False)
+@GROUP.post(LINE + "/resume", errors=_REFUSED)
+async def resume(context: Context) -> AdminLine:
+    """Resume a paused line."""
+    return await _pause(context, paused=False)
 
 
-ROUTES: Final = (
-    web.get(LINES, list_lines),
-    web.post(LINES, create),
-    web.get(LINE, show),
-    web.delete(LINE, remove),
-    web.post(LINE + "/keys", add_key),
-    web.delete(LINE + "/keys/{keyId}", remove_key),
-    web.post(LINE + "/pause", pause),
-    web.post(LINE + "/resume", resume),
-)
+OPERATIONS: Final = (list_lines, create, show, remove, add_key, remove_key, pause, resume)
 
 
-async def _pause(request: web.Request, *, paused: bool) -> web.Response:
-    admin = request.app[SERVICES].keys.check_admin(request)
-    line = await request.app[SERVICES].line_book.pause(_named(request), paused=paused)
-    kind = EventType.LINE_PAUSED if paused else EventType.LINE_RESUMED
-    _note(request, admin, line.name, kind, {})
-    return render.success(_shown(line))
+async def _pause(context: Context, *, paused: bool) -> AdminLine:
+    line = await context.services.line_book.pause(context.path("line"), paused=paused)
+    _log(context, line.name, EventType.LINE_PAUSED if paused else EventType.LINE_RESUMED, {})
+    return _line(line)
 
 
-def _named(request: web.Request) -> str:
-    return request.match_info["line"]
-
-
-def _note(
-    request: web.Request, admin: str, line: LineName, kind: EventType, data: dict[str, Any]
-) -> None:
+def _log(context: Context, line: LineName, event: EventType, data: dict[str, Any]) -> None:
     """Record who changed what, in the log and as an event of the line."""
-    change = kind.removeprefix("line.")
+    admin, change = context.access.admin, event.removeprefix("line.")
     log.info("admin.line", extra={"line": line, "change": change, "admin": admin, **data})
-    request.app[SERVICES].events.append(new_event(kind, line, None, {"admin": admin, **data}))
+    context.services.events.append(new_event(event, line, None, {"admin": admin, **data}))
 
 
-def _shown(line: KnownLine) -> dict[str, Any]:
-    return {
-        "name": line.name,
-        "source": "admin" if line.made else "settings",
-        "paused": line.paused,
-        "numbers": list(line.numbers),
-        "keys": [_key(key) for key in line.keys],
-    }
+def _line(line: KnownLine, key: str | UnsetType = UNSET) -> AdminLine:
+    return AdminLine(
+        name=line.name,
+        source="admin" if line.made else "settings",
+        paused=line.paused,
+        numbers=list(line.numbers),
+        keys=[_key(one) for one in line.keys],
+        key=key,
+    )
 
 
-def _key(key: StoredKey) -> dict[str, Any]:
-    return {
-        "keyId": key.key_id,
-        "createdAt": _moment(key.created_at or None),
-        "expiresAt": _moment(key.expires_at),
-    }
+def _key(key: StoredKey, shown: str | UnsetType = UNSET) -> AdminKey:
+    return AdminKey(key.key_id, _time(key.created_at or None), _time(key.expires_at), shown)
 
 
-def _moment(at: float | None) -> str | None:
+def _time(at: float | None) -> str | None:
     return None if at is None else iso8601(datetime.fromtimestamp(at, UTC))

@@ -77,6 +77,8 @@ class Access:
     line: LineName
     ticket: Ticket | None = None
     """None of a key, which opens all calls of its line."""
+    admin: str = ""
+    """The id of the operator's key, which opens no line."""
 
     @property
     def owner(self) -> LegOwner | None:

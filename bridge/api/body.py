@@ -76,7 +76,12 @@ def _too_large(most: int) -> PayloadTooLarge:
 
 
 async def read_body(request: web.Request) -> "Body":
-    """Read the body as a JSON object; nothing at all is `{}`.
+    """Read the body as `read_fields` does."""
+    return Body(await read_fields(request))
+
+
+async def read_fields(request: web.Request) -> dict[str, Any]:
+    """Read the body as a JSON object; an empty body is `{}`.
 
     Raises:
         InvalidRequest: not JSON, not an object, or damaged on its way.
@@ -85,14 +90,14 @@ async def read_body(request: web.Request) -> "Body":
     """
     raw = await read_bytes(request)
     if not raw.strip():
-        return Body({})
+        return {}
     try:
         fields = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
-    return Body(fields)
+    return fields
 
 
 def call_in_path(request: web.Request) -> str:

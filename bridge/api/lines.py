@@ -1,141 +1,182 @@
 """A line's own settings and connection: how it takes calls, and whether it does."""
 
-from typing import Any, Final
+from typing import Annotated, Final
 
-from aiohttp import web
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.api import render
-from bridge.api.body import Body, read_body
-from bridge.api.services import SERVICES
-from bridge.errors import InvalidRequest, about_field
+from bridge.api.fields import Json, field
+from bridge.api.operation import NOBODY, Context, Done, Group
+from bridge.errors import about_field
 from bridge.net.guard import parse
-from bridge.node.lines import InboundMode, LineConfig, Session, with_changes
+from bridge.node.lines import InboundMode, Session, with_changes
 
-URLS: Final = {"stt_url": "callSttUrl", "llm_url": "callLlmUrl", "tts_url": "callTtsUrl"}
-TEXTS: Final = {
+MAX_TEXT: Final = 32_768
+MAX_SUBSCRIPTIONS: Final = 64
+
+GROUP: Final = Group(name="Lines")
+
+
+def _read_url(value: Json, name: str) -> Json:
+    if isinstance(value, str) and value:
+        with about_field(name):
+            parse(value, schemes=("https", "http"))
+    return value
+
+
+Text = Annotated[str, field(max_length=MAX_TEXT)] | UnsetType | None
+ServiceUrl = Annotated[str, field(max_length=MAX_TEXT, read=_read_url)] | UnsetType | None
+Mode = Annotated[
+    InboundMode,
+    field(
+        "`manual` lets it ring; missing or empty is `webhook`, which answers at once",
+        read=lambda value, _: value or InboundMode.WEBHOOK.value,
+    ),
+]
+
+
+NAMES: Final = {
+    "calls_enabled": "callsEnabled",
+    "mode": "callInboundMode",
+    "record": "callRecord",
+    "stt_url": "callSttUrl",
+    "llm_url": "callLlmUrl",
+    "tts_url": "callTtsUrl",
     "system_prompt": "callSystemPrompt",
     "greeting": "callGreeting",
     "provider_token": "callProviderToken",
 }
-MODES: Final = ", ".join(InboundMode)
-MAX_TEXT: Final = 32_768
-MAX_SUBSCRIPTIONS: Final = 64
+"""The fields of `node.lines.LineConfig` as ZuckZapGo spells them."""
 
 
-async def config(request: web.Request) -> web.Response:
+class LineConfigChanges(Struct, rename=NAMES):
+    """What is to change in how a line takes calls."""
+
+    calls_enabled: bool | None = None
+    mode: Mode | None = InboundMode.WEBHOOK
+    record: bool | UnsetType | None = UNSET
+    stt_url: ServiceUrl = UNSET
+    llm_url: ServiceUrl = UNSET
+    tts_url: ServiceUrl = UNSET
+    system_prompt: Text = UNSET
+    greeting: Text = UNSET
+    provider_token: Annotated[str, field("write-only", max_length=MAX_TEXT)] | UnsetType | None = (
+        UNSET
+    )
+
+
+class LineConfigShown(Struct, rename=NAMES):
+    """How a line takes calls."""
+
+    calls_enabled: bool
+    mode: InboundMode
+    record: bool
+    stt_url: str
+    llm_url: str
+    tts_url: str
+    system_prompt: str
+    greeting: str
+
+
+Subscriptions = Annotated[
+    list[Annotated[str, Meta(max_length=MAX_SUBSCRIPTIONS)]], field(max_length=MAX_SUBSCRIPTIONS)
+]
+
+
+class Subscription(Struct, rename="pascal"):
+    """The events that WaGo's clients name when they connect."""
+
+    subscribe: Subscriptions | None = None
+
+
+class Connected(Struct):
+    """A line that has been connected."""
+
+    details: str
+    jid: str
+    events: Annotated[str, field("separated by commas")]
+
+
+class Details(Struct):
+    """What was done."""
+
+    details: str
+
+
+class SessionStatus(Struct, rename="camel"):
+    """A line's connection, in the spellings of both WaGo and ZuckZapGo."""
+
+    name: str
+    connected: bool
+    logged_in: bool
+    jid: str
+    events: Annotated[str, field("separated by commas")]
+    wago_connected: bool = msgspec.field(name="Connected")
+    wago_logged_in: bool = msgspec.field(name="LoggedIn")
+    wago_jid: str = msgspec.field(name="Jid")
+    wago_events: str = msgspec.field(name="Events")
+
+
+@GROUP.get("/call/config")
+async def config(context: Context) -> LineConfigShown:
     """Show how the line is set to take calls; never the providers' token."""
-    line = request.app[SERVICES].keys.line(request)
-    return render.success(_shown(request.app[SERVICES].lines.stored(line)))
+    stored = context.services.lines.stored(context.line)
+    return msgspec.convert(stored, LineConfigShown, from_attributes=True)
 
 
-async def configure(request: web.Request) -> web.Response:
-    """Set how the line takes calls from its next connect on.
+@GROUP.put("/call/config", errors=(503,))
+async def configure(context: Context, body: LineConfigChanges) -> Done:
+    """Set how the line takes calls, from its next connect on.
 
-    A field that is missing keeps its value, and null clears it; the mode is `webhook` in both cases.
+    A field that is missing keeps its value and null clears it; the mode is `webhook` then. A URL of
+    another origin than before clears `callProviderToken`, unless a token comes along.
     """
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    lines = request.app[SERVICES].lines
-    texts = {name: _text(body, field) for name, field in TEXTS.items()}
+    lines = context.services.lines
+    texts = ("stt_url", "llm_url", "tts_url", "system_prompt", "greeting", "provider_token")
+    changes = {name: getattr(body, name) for name in texts}
     changed = with_changes(
-        lines.stored(line),
-        calls_enabled=body.optional_flag("callsEnabled"),
-        mode=_mode(body.optional_text("callInboundMode")),
-        record=False if body.clears("callRecord") else body.optional_flag("callRecord"),
-        **{name: _url(body, field) for name, field in URLS.items()},
-        **texts,
+        lines.stored(context.line),
+        calls_enabled=body.calls_enabled,
+        mode=body.mode,
+        record=None if body.record is UNSET else bool(body.record),
+        **{name: to or "" for name, to in changes.items() if to is not UNSET},
     )
-    await lines.put(line, changed)
-    return render.success({"ok": True})
+    await lines.put(context.line, changed)
+    return Done()
 
 
-async def connect(request: web.Request) -> web.Response:
-    """Connect the line, anew if it is connected: what was set comes into force."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    lines = request.app[SERVICES].lines
-    await lines.connect(line, body.texts("Subscribe", most=MAX_SUBSCRIPTIONS))
-    session = lines.session(line)
-    return render.success(
-        {"details": "Connected!", "jid": _jid(session), "events": ",".join(session.subscribed)}
-    )
+@GROUP.post("/session/connect", errors=(503,))
+async def connect(context: Context, body: Subscription) -> Connected:
+    """Connect the line, or connect it again: changed settings take effect."""
+    lines = context.services.lines
+    await lines.connect(context.line, body.subscribe)
+    session = lines.session(context.line)
+    return Connected("Connected!", _jid(session), ",".join(session.subscribed))
 
 
-async def disconnect(request: web.Request) -> web.Response:
-    """Disconnect the line; the calls that it has end."""
-    line = request.app[SERVICES].keys.line(request)
-    await request.app[SERVICES].lines.disconnect(line)
-    return render.success({"details": "Disconnected"})
+@GROUP.post("/session/disconnect", errors=(503,))
+async def disconnect(context: Context) -> Details:
+    """Disconnect the line; its calls end."""
+    await context.services.lines.disconnect(context.line)
+    return Details("Disconnected")
 
 
-async def status(request: web.Request) -> web.Response:
+@GROUP.get("/session/status")
+async def status(context: Context) -> SessionStatus:
     """Show the line's connection, in the spellings of both WaGo and ZuckZapGo."""
-    line = request.app[SERVICES].keys.line(request)
-    session = request.app[SERVICES].lines.session(line)
-    shown: dict[str, Any] = {
-        "connected": session.connected,
-        "loggedIn": True,
-        "jid": _jid(session),
-        "events": ",".join(session.subscribed),
-    }
-    return render.success({"name": line, **shown, **{_capital(key): shown[key] for key in shown}})
+    session = context.services.lines.session(context.line)
+    shown = (session.connected, True, _jid(session), ",".join(session.subscribed))
+    return SessionStatus(context.line, *shown, *shown)
 
 
-async def server_ok(request: web.Request) -> web.Response:
-    """Say that the server is up, as WaGo does; asks for no key."""
-    return render.success({"details": "ok"})
+@GROUP.get("/server/ok", auth=NOBODY)
+async def server_ok(_context: Context) -> Details:
+    """Report that the server is up, as WaGo does."""
+    return Details("ok")
 
 
-ROUTES: Final = (
-    web.get("/call/config", config),
-    web.put("/call/config", configure),
-    web.post("/session/connect", connect),
-    web.post("/session/disconnect", disconnect),
-    web.get("/session/status", status),
-    web.get("/server/ok", server_ok),
-)
-
-
-def _shown(config: LineConfig) -> dict[str, Any]:
-    return {
-        "callsEnabled": config.calls_enabled,
-        "callInboundMode": config.mode.value,
-        "callRecord": config.record,
-        "callSttUrl": config.stt_url,
-        "callLlmUrl": config.llm_url,
-        "callTtsUrl": config.tts_url,
-        "callSystemPrompt": config.system_prompt,
-        "callGreeting": config.greeting,
-    }
-
-
-def _mode(text: str | None) -> InboundMode:
-    try:
-        return InboundMode(text or InboundMode.WEBHOOK)
-    except ValueError:
-        raise InvalidRequest(
-            f"callInboundMode: expected one of {MODES}", field="callInboundMode"
-        ) from None
-
-
-def _text(body: Body, field: str) -> str | None:
-    text = "" if body.clears(field) else body.optional_text(field)
-    if text is not None and len(text) > MAX_TEXT:
-        raise InvalidRequest(f"{field}: longer than {MAX_TEXT} characters", field=field)
-    return text
-
-
-def _url(body: Body, field: str) -> str | None:
-    url = _text(body, field)
-    if url:
-        with about_field(field):
-            parse(url, schemes=("https", "http"))
-    return url
+OPERATIONS: Final = (config, configure, connect, disconnect, status, server_ok)
 
 
 def _jid(session: Session) -> str:
     return f"{session.number}@s.whatsapp.net" if session.number else ""
-
-
-def _capital(name: str) -> str:
-    return name[0].upper() + name[1:]

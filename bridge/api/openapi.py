@@ -6,6 +6,7 @@ https://spec.openapis.org/oas/v3.1.1.html
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,16 +15,19 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import (
-    openapi_admin,
     openapi_chirp,
     openapi_native,
     openapi_services,
     openapi_vendors,
     openapi_wadial,
     openapi_wavix,
+    operations,
 )
 from bridge.api.auth import WAVIX_PATHS
-from bridge.api.openapi_words import JSON, SECURITY, Auth, Described, Operation, named
+from bridge.api.openapi_words import JSON, SECURITY, Operation, named
+from bridge.api.operation import BARE, NOBODY, Auth, Context, Group
+from bridge.api.operation import Operation as Declared
+from bridge.api.schemas import Schemas
 
 PARTS: Final = (
     openapi_native,
@@ -32,12 +36,10 @@ PARTS: Final = (
     openapi_wadial,
     openapi_chirp,
     openapi_wavix,
-    openapi_admin,
 )
-OPERATIONS: Final[Described] = {
-    key: operation for part in PARTS for key, operation in part.OPERATIONS.items()
-}
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
+SITE: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 FACES: Final = {
     "Native": "Call control. Successes are `{code, data, success}`.",
     "WebRTC": "A browser's media, for the clients of every face. Successes are bare.",
@@ -69,16 +71,20 @@ STATUS_WORDS: Final = {
     502: "the other side, or the call's node, cannot be reached",
     503: "a limit is reached, or the database failed; see Retry-After",
 }
-_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
-async def openapi(_request: web.Request) -> web.Response:
-    """Return the document."""
+@SITE.get("/openapi.json", gives={"type": "object"})
+async def openapi(_context: Context) -> web.Response:
+    """Return this document."""
     headers = {"Cache-Control": "no-cache"}
     return web.Response(body=encoded(), content_type=JSON, headers=headers)
 
 
-ROUTES: Final = (web.get("/openapi.json", openapi),)
+DECLARED: Final = (*operations.OPERATIONS, openapi)
+OPERATIONS: Final[Mapping[tuple[str, str], Operation | Declared]] = {
+    **{key: operation for part in PARTS for key, operation in part.OPERATIONS.items()},
+    **{(operation.method, path): operation for operation in DECLARED for path in operation.paths},
+}
 
 
 @cache
@@ -91,8 +97,14 @@ def encoded() -> bytes:
 def document() -> dict[str, Any]:
     """Make the document."""
     paths: dict[str, dict[str, Any]] = {}
+    schemas = Schemas(DECLARED)
     for (method, path), operation in OPERATIONS.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation)
+        described = (
+            _operation(method, path, operation)
+            if isinstance(operation, Operation)
+            else _declared(path, operation, schemas)
+        )
+        paths.setdefault(path, {})[method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {
@@ -107,7 +119,8 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": SECURITY,
-            "schemas": {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()},
+            "schemas": {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()}
+            | schemas.components,
         },
     }
 
@@ -126,7 +139,7 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path}").rstrip("_"),
         "tags": [operation.face],
         "summary": operation.does,
-        "security": [] if operation.auth is Auth.NOBODY else _security(operation.auth),
+        "security": _security(operation.auth),
         "responses": _responses(path, operation),
     }
     if operation.about:
@@ -141,15 +154,57 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     return described
 
 
+def _declared(path: str, operation: Declared, schemas: Schemas) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{operation.method.lower()}{path}").rstrip("_"),
+        "tags": [operation.face],
+        "summary": operation.summary,
+        "security": _security(operation.auth),
+        "responses": _answers(path, operation, schemas),
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if parameters := [*_in_path(path), *schemas.parameters(operation)]:
+        described["parameters"] = parameters
+    if operation.has_body:
+        schema = schemas.body(operation)
+        described["requestBody"] = {
+            "required": bool(schema.get("required") or "anyOf" in schema),
+            "content": {operation.takes_content: {"schema": schema}},
+        }
+    return described
+
+
+def _answers(path: str, operation: Declared, schemas: Schemas) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": "done"}
+    if operation.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        good["content"] = {operation.content: {"schema": schemas.success(operation)}}
+    else:
+        good["description"] = "the connection becomes a WebSocket"
+    errors = {JSON: {"schema": named(error_schema(path))}}
+    answers = {
+        str(status): {"description": STATUS_WORDS[status], "content": errors}
+        for status in operation.statuses
+    }
+    for status, kind in operation.also.items():
+        content = {} if kind is None else {"content": {JSON: {"schema": schemas.of(kind)}}}
+        answers[str(status)] = {"description": "see the description", **content}
+    return answers | {str(operation.status): good}
+
+
 def _security(auth: Auth) -> list[dict[str, list[str]]]:
-    return [{scheme: []} for scheme in auth.value]
+    return [{scheme: []} for scheme in auth.schemes]
 
 
-def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+def _in_path(path: str) -> list[dict[str, Any]]:
+    return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(path)
     ]
+
+
+def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
+    found = _in_path(path)
     for name, schema in (operation.query or {}).items():
         found.append(
             {

@@ -8,7 +8,6 @@ from bridge.api.openapi_words import (
     CALL,
     CALL_ID,
     FLAG,
-    KEPT,
     MOMENT,
     NUMBER,
     OK,
@@ -30,7 +29,6 @@ from bridge.api.openapi_words import (
 
 CONTROL: Final = partial(Operation, face="Native")
 MEDIA: Final = partial(Operation, face="WebRTC")
-LINE: Final = partial(Operation, face="Lines")
 SITE: Final = partial(Operation, face="Service", auth=Auth.NOBODY)
 PROVIDER: Final = partial(Operation, face="WhatsApp and gateways")
 
@@ -102,36 +100,6 @@ SCHEMAS: Final[dict[str, Schema]] = {
 }
 
 _CALL_BODY: Final = shape({"callId": CALL_ID})
-_CONFIG_FIELDS: Final = {
-    "callsEnabled": FLAG,
-    "callInboundMode": words(
-        "manual",
-        "webhook",
-        "reject",
-        "bot",
-        "ivr",
-        "ai",
-        "",
-        about="`manual` lets it ring; missing or empty is `webhook`, which answers at once",
-    ),
-    "callRecord": FLAG,
-    "callSttUrl": text(),
-    "callLlmUrl": text(),
-    "callTtsUrl": text(),
-    "callSystemPrompt": text(),
-    "callGreeting": text(),
-}
-_SESSION: Final = {
-    "name": text(),
-    "connected": FLAG,
-    "loggedIn": FLAG,
-    "jid": text(),
-    "events": text("separated by commas"),
-    "Connected": FLAG,
-    "LoggedIn": FLAG,
-    "Jid": text(),
-    "Events": text(),
-}
 _FILE: Final[Schema] = {"type": "string"}
 _STATUS: Final = shape({"status": text()})
 
@@ -265,49 +233,9 @@ WEBRTC: Final[Described] = {
     ),
 }
 
-LINES: Final[Described] = {
-    ("GET", "/call/config"): LINE(
-        does="Show how the line is set to take calls; never the provider's token.",
-        gives=native(_CONFIG_FIELDS),
-    ),
-    ("PUT", "/call/config"): LINE(
-        does="Set how the line takes calls from its next connect on.",
-        about=(
-            "A field that is missing keeps its value and null clears it; the mode is `webhook` then. A URL of another "
-            "origin than before clears `callProviderToken`, unless a token comes along."
-        ),
-        takes=shape(
-            {f"{name}?": maybe(schema) for name, schema in _CONFIG_FIELDS.items()}
-            | {"callProviderToken?": maybe(text("write-only"))}
-        ),
-        optional_body=True,
-        gives=OK,
-        errors=KEPT,
-    ),
-    ("POST", "/session/connect"): LINE(
-        does="Connect the line, anew if it is connected: what was set comes into force.",
-        takes=shape({"Subscribe?": many(text())}),
-        optional_body=True,
-        gives=native({"details": text(), "jid": text(), "events": text()}),
-        errors=KEPT,
-    ),
-    ("POST", "/session/disconnect"): LINE(
-        does="Disconnect the line; the calls that it has end.",
-        gives=native({"details": text()}),
-        errors=KEPT,
-    ),
-    ("GET", "/session/status"): LINE(
-        does="Show the line's connection, in two vendors' spellings.", gives=native(_SESSION)
-    ),
-    ("GET", "/server/ok"): LINE(
-        does="Say that the server is up.", gives=native({"details": text()}), auth=Auth.NOBODY
-    ),
-}
-
 SERVICE: Final[Described] = {
     ("GET", "/"): SITE(does="Serve the demo page.", gives=_FILE, content="text/html"),
     ("GET", "/docs"): SITE(does="Serve these pages.", gives=_FILE, content="text/html"),
-    ("GET", "/openapi.json"): SITE(does="Give this document.", gives=ANYTHING),
     ("GET", "/llms.txt"): SITE(
         does="Give the guide for language models.", gives=_FILE, content="text/plain"
     ),
@@ -391,4 +319,4 @@ PROVIDERS: Final[Described] = {
     ),
 }
 
-OPERATIONS: Final[Described] = {**CONTROLLED, **WEBRTC, **LINES, **SERVICE, **PROVIDERS}
+OPERATIONS: Final[Described] = {**CONTROLLED, **WEBRTC, **SERVICE, **PROVIDERS}

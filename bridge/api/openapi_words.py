@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Final, TypeAlias
+
+from bridge.api import operation
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -82,20 +83,16 @@ OK: Final[Schema] = native({"ok": TRUE})
 EVENTS: Final[Schema] = many(text("an event's name, or the beginning of one before `*`"))
 
 
-class Auth(Enum):
+class Auth:
     """What opens an operation."""
 
-    NOBODY = ()
-    """Open to all."""
-    KEY = ("token", "bearer")
-    ADMIN = ("admin", "adminBearer")
-    """The operator's key (`admin.keys`), which opens nothing else."""
-    TICKET = ("token", "bearer", "ticket")
-    """A key, or a ticket of the call in the same headers."""
-    QUERY = ("token", "bearer", "query")
-    """The key may stand in the query, for clients that can set no header."""
-    QUERY_TICKET = ("token", "bearer", "query", "ticket", "ticketQuery")
-    APPID = ("token", "bearer", "appid")
+    NOBODY = operation.NOBODY
+    KEY = operation.KEY
+    ADMIN = operation.ADMIN
+    TICKET = operation.TICKET
+    QUERY = operation.QUERY
+    QUERY_TICKET = operation.QUERY_TICKET
+    APPID = operation.APPID
 
 
 SECURITY: Final[Mapping[str, Schema]] = {
@@ -140,7 +137,7 @@ class Operation:
     """Parameters of the query; a name that ends in `?` may be missing."""
     errors: tuple[int, ...] = ()
     """Statuses of errors besides those that follow from its key and its body."""
-    auth: Auth = Auth.KEY
+    auth: operation.Auth = Auth.KEY
     status: int = 200
     content: str = JSON
     takes_content: str = JSON

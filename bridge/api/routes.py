@@ -3,14 +3,12 @@
 from aiohttp import web
 
 from bridge.api import (
-    admin,
     agent,
     calls,
     cloud,
     events,
     gateway,
     health,
-    lines,
     media_socket,
     openapi,
     page,
@@ -50,7 +48,7 @@ ROUTES = (
     web.get("/README.md", page.readme),
     web.get("/docs", page.docs),
     web.get("/llms.txt", page.llms),
-    *openapi.ROUTES,
+    *(route for operation in openapi.DECLARED for route in operation.routes),
     web.get("/healthz", health.healthz),
     web.get("/readyz", health.readyz),
     web.get("/metrics", scrape.metrics),
@@ -66,8 +64,6 @@ ROUTES = (
     web.get("/call/{callId}/events", events.of_call),
     web.get("/events", events.of_line),
     web.get("/api/v1/sessions/{sessionId}/events", events.of_session),
-    *lines.ROUTES,
-    *admin.ROUTES,
     web.post("/call/{callId}/ticket", tickets.ticket),
     web.get("/call/webrtc/config", webrtc.config),
     web.post("/call/webrtc/offer", webrtc.offer),

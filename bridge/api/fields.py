@@ -1,0 +1,221 @@
+"""Request fields: struct types read from JSON objects and queries, and the types fields share.
+
+A field may have several spellings, and a hook that reads what clients send in its place
+(`field(spellings=…, read=…)`). Null counts as missing, except where the type is
+`… | UnsetType | None`. Every error names the field as the client spelled it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bridge.errors import InvalidRequest
+from bridge.wire.call_id import native
+
+Request = TypeVar("Request", bound=Struct)
+Json: TypeAlias = Any
+"""A value as it was sent."""
+Kind: TypeAlias = Any
+"""A type that msgspec knows."""
+Read: TypeAlias = Callable[[Json, str], Json]
+"""Reads a value as it was sent, given the name it was sent under."""
+
+_PHONE: Final = re.compile(r"\+?([1-9][0-9]{5,14})(?:(?::[0-9]+)?@s\.whatsapp\.net)?")
+_LID: Final = re.compile(r"[1-9][0-9]{5,19}@lid")
+"""A party that hides its number from us."""
+_DIGITS: Final = re.compile(r"[0-9*#A-Da-d]{1,64}")
+
+
+def field(
+    about: str | None = None,
+    *,
+    spellings: tuple[str, ...] = (),
+    read: Read | None = None,
+    schema: dict[str, Any] | None = None,
+    **bounds: Json,
+) -> Meta:
+    """Describe a field.
+
+    Args:
+        about: for the documentation.
+        spellings: other names that clients may use.
+        read: turns what was sent into a value of the field's type; raises `InvalidRequest`.
+        schema: added to the JSON schema.
+        bounds: as for `msgspec.Meta`.
+    """
+    extra = {"spellings": spellings, "read": read}
+    return Meta(description=about, extra=extra, extra_json_schema=schema, **bounds)
+
+
+def read(kind: type[Request], given: Mapping[str, Any], *, strict: bool = True) -> Request:
+    """Read a struct; unknown fields are ignored.
+
+    Args:
+        kind: the struct.
+        given: names and values as they were sent.
+        strict: False reads numbers and booleans from strings, as a query has them.
+
+    Raises:
+        InvalidRequest: naming the field.
+    """
+    values: dict[str, Any] = {}
+    for one in _fields(kind):
+        name = spelled(given, *one.names)
+        value = given.get(name)
+        if value is not None and not (one.required and value == ""):
+            values[one.name] = one.convert(value, name, strict=strict)
+        elif one.required:
+            raise InvalidRequest(f"missing {name} in payload", field=name)
+        elif one.keeps_null and name in given:
+            values[one.name] = None
+    return kind(**values)
+
+
+def spelled(given: Mapping[str, Any], *names: str) -> str:
+    """Return under which of its names a field was sent; the first when it is missing."""
+    there = [name for name in names if name in given]
+    used = [name for name in there if given[name] is not None]
+    return next(iter((*used, *there)), names[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    names: tuple[str, ...]
+    kind: Any
+    hook: Read | None
+    required: bool
+    keeps_null: bool
+
+    def convert(self, value: Json, name: str, *, strict: bool) -> Json:
+        if self.hook is not None:
+            value = self.hook(value, name)
+        if isinstance(self.kind, type) and issubclass(self.kind, Struct):
+            if not isinstance(value, dict):
+                raise InvalidRequest(f"{name}: expected an object", field=name)
+            return read(self.kind, value, strict=strict)
+        try:
+            return msgspec.convert(value, self.kind, strict=strict)
+        except msgspec.ValidationError:
+            raise InvalidRequest(f"{name}: expected {expected(self.kind)}", field=name) from None
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    found = []
+    for one in msgspec.structs.fields(kind):
+        parts = [part for part in get_args(hints[one.name]) if part not in (type(None), UnsetType)]
+        is_union = type(None) in get_args(hints[one.name]) or UnsetType in get_args(hints[one.name])
+        inner = parts[0] if is_union and len(parts) == 1 else hints[one.name]
+        metas = [meta for meta in getattr(inner, "__metadata__", ()) if isinstance(meta, Meta)]
+        extra: dict[str, Any] = {}
+        for meta in metas:
+            extra |= {key: value for key, value in (meta.extra or {}).items() if value}
+        found.append(
+            _Field(
+                name=one.name,
+                names=(one.encode_name, *extra.get("spellings", ())),
+                kind=inner,
+                hook=extra.get("read"),
+                required=one.required,
+                keeps_null=one.default is UNSET and type(None) in get_args(hints[one.name]),
+            )
+        )
+    return tuple(found)
+
+
+@cache
+def expected(kind: Kind) -> str:
+    """Return what a field of a type must hold, for an error message."""
+    schema = msgspec.json.schema(kind)
+    match next(iter(schema.get("$defs", {}).values()), schema):
+        case {"enum": choices}:
+            return f"one of {', '.join(map(str, choices))}"
+        case {"type": "integer" | "number", "minimum": minimum, "maximum": maximum}:
+            return f"a whole number from {minimum} to {maximum}"
+        case {"type": "number" | "integer", "minimum": minimum}:
+            return f"a number of at least {minimum}"
+        case {"type": "string", "maxLength": maximum}:
+            return f"a string of at most {maximum} characters"
+        case {"type": "array", "maxItems": maximum}:
+            return f"a list of at most {maximum} words"
+        case {"type": "array"}:
+            return "a list"
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"type": str(word)}:
+            return f"an {word}" if word[0] in "aeio" else f"a {word}"
+    return "another type"
+
+
+# What clients send in place of a field's value
+
+
+def _call_id(value: Json, name: str) -> Json:
+    return (native(value) or value) if isinstance(value, str) else value
+
+
+def _phone(value: Json, name: str) -> Json:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    text = str(value) if is_number else value
+    if not isinstance(text, str):
+        return text
+    match = _PHONE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidRequest(
+            f"{name}: expected country code and number in digits, such as 15550100001", field=name
+        )
+    return match[1]
+
+
+def _peer(value: Json, name: str) -> Json:
+    text = value.strip() if isinstance(value, str) else ""
+    if text.endswith("@g.us"):
+        raise InvalidRequest(f"{name}: a group cannot be called", field=name)
+    return text if _LID.fullmatch(text) else _phone(value, name)
+
+
+def _digits(value: Json, name: str) -> Json:
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise InvalidRequest(f"{name}: expected 1 to 64 of 0-9, *, #, A-D", field=name)
+    return value.upper() if isinstance(value, str) else value
+
+
+CALL_ID_SPELLINGS: Final = ("callId", "callID", "CallID", "call_id")
+_CALL_ID: Final = (
+    "the call, in any of its forms: 32 hexadecimal digits, `call_…`, a UUID; the field may also be "
+    "spelled `callId`, `callID`, `CallID` or `call_id`"
+)
+CallId = Annotated[str, field(_CALL_ID, spellings=CALL_ID_SPELLINGS, read=_call_id)]
+"""A call's id; native whatever form it came in."""
+LegId = Annotated[
+    str, field("one leg; without it all", spellings=("legID", "legId", "LegID", "leg_id"))
+]
+_PHONE_SCHEMA: Final = {"examples": ["15550100002"]}
+_PHONE_ABOUT: Final = (
+    "country code and number in digits; a leading `+` and a WhatsApp JID are accepted too"
+)
+Phone = Annotated[
+    str, field(_PHONE_ABOUT, spellings=("Phone", "phone"), read=_phone, schema=_PHONE_SCHEMA)
+]
+"""A phone number in digits, with its country code."""
+Peer = Annotated[
+    str, field(_PHONE_ABOUT, spellings=("Phone", "phone"), read=_peer, schema=_PHONE_SCHEMA)
+]
+"""Whom to call over WhatsApp: a number as in `Phone`, or a hidden one as `digits@lid`."""
+Digits = Annotated[str, field(spellings=("Digits",), read=_digits, pattern="^[0-9*#A-Da-d]{1,64}$")]
+"""DTMF digits, in upper case."""
+Timestamp = Annotated[
+    str,
+    Meta(
+        description="ISO 8601 in UTC with milliseconds", extra_json_schema={"format": "date-time"}
+    ),
+]
+Url = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
+Count = Annotated[int, Meta(ge=0)]

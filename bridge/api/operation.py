@@ -1,0 +1,246 @@
+"""Operations: each method of a path declared once, from which its route and its description come.
+
+The decorators of a `Group` make an `Operation` of a handler. Its docstring is the operation's
+summary and description. The struct of its parameter `body` is read from the JSON body, that of
+`query` from the query, and the struct it returns is the answer's payload. A handler that returns a
+response has answered itself; its declaration says with what content.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, get_type_hints
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from bridge.api.auth import Access, Keys
+from bridge.api.body import call_in_path, read_fields
+from bridge.api.fields import read
+from bridge.api.services import SERVICES, Services
+from bridge.call.model import LineName
+
+JSON: Final = "application/json"
+Schema: TypeAlias = Mapping[str, Any]
+Handler: TypeAlias = Callable[..., Awaitable[Any]]
+Field: TypeAlias = Any
+"""The value of one of the fields of `Operation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """What opens an operation."""
+
+    schemes: tuple[str, ...]
+    """Security schemes of the OpenAPI document."""
+    check: Callable[[Keys, web.Request], Access | None]
+
+
+NOBODY: Final = Auth((), lambda _keys, _request: None)
+"""Open to all."""
+KEY: Final = Auth(("token", "bearer"), lambda keys, request: Access(keys.line(request)))
+ADMIN: Final = Auth(
+    ("admin", "adminBearer"),
+    lambda keys, request: Access(LineName(""), admin=keys.check_admin(request)),
+)
+"""The operator's key (`admin.keys`), which opens nothing else."""
+METRICS: Final = Auth(("token", "bearer"), lambda _keys, _request: None)
+"""A key, except for programs on this machine; the handler checks it."""
+TICKET: Final = Auth(("token", "bearer", "ticket"), lambda keys, request: keys.access(request))
+"""A key, or a ticket of the call in the same headers."""
+QUERY: Final = Auth(
+    ("token", "bearer", "query"), lambda keys, request: Access(keys.line(request, query=True))
+)
+"""The key may stand in the query, for clients that can set no header."""
+GATEWAY: Final = Auth(
+    ("token", "bearer", "query"), lambda keys, request: Access(keys.webhook_line(request))
+)
+"""A key that may also be one of the line's webhook keys."""
+QUERY_TICKET: Final = Auth(
+    ("token", "bearer", "query", "ticket", "ticketQuery"),
+    lambda keys, request: keys.access(request, query=True),
+)
+APPID: Final = Auth(("token", "bearer", "appid"), KEY.check)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stands around a payload."""
+
+    wrap: Callable[[Any], object] = lambda payload: payload
+    describe: Callable[[Schema], Schema] = lambda schema: schema
+
+
+BARE: Final = Envelope()
+NATIVE: Final = Envelope(
+    lambda payload: {"code": 200, "data": payload, "success": True},
+    lambda schema: {
+        "type": "object",
+        "properties": {"code": {"const": 200}, "data": schema, "success": {"const": True}},
+        "required": ["code", "data", "success"],
+    },
+)
+
+
+class Done(Struct):
+    """The answer of an operation with nothing more to say."""
+
+    ok: Literal[True] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A request that has been let in, and the services that answer it."""
+
+    http: web.Request
+    services: Services
+    access: Access
+
+    @property
+    def line(self) -> LineName:
+        """The line of its key or ticket."""
+        return self.access.line
+
+    @property
+    def call_id(self) -> str:
+        """The id of the call in the path, native whatever form it came in."""
+        return call_in_path(self.http)
+
+    def path(self, name: str) -> str:
+        """Return a parameter of the path."""
+        return self.http.match_info[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path, or of several that mean the same."""
+
+    method: str
+    paths: tuple[str, ...]
+    handler: Handler
+    face: str
+    """The group it is listed in."""
+    envelope: Envelope
+    auth: Auth
+    errors: tuple[int, ...] = ()
+    """Statuses of errors besides those that follow from its key, query and body."""
+    status: int = 200
+    content: str = JSON
+    """The content type of a success."""
+    takes: Schema | None = None
+    """The body's schema, where the handler reads it itself."""
+    takes_content: str = JSON
+    gives: Schema | None = None
+    """The schema of a success, where the handler makes the response itself."""
+    also: Mapping[int, Any] = field(default_factory=dict)
+    """Other statuses without the face's error envelope: a type of their body, None for no body."""
+    needs_engine: bool = False
+    """Whether the line must be connected (409)."""
+    starts_call: bool = False
+    """Of several nodes, one with few calls performs it."""
+    body: Any = None
+    """The struct of the JSON body, or a union of such."""
+    query: type[Struct] | None = None
+    payload: Any = None
+    """The type of what the handler returns."""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return self._doc[0]
+
+    @property
+    def description(self) -> str:
+        """The rest of the handler's docstring."""
+        return " ".join(" ".join(self._doc[1:]).split())
+
+    @property
+    def _doc(self) -> list[str]:
+        return (inspect.getdoc(self.handler) or "").partition("\n\nRaises:")[0].split("\n")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it reads a body."""
+        return self.body is not None or self.takes is not None
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """All statuses of errors; 403 is also what a wrong Host or Origin gets."""
+        found = {403, 429, *self.errors}
+        found |= {401} if self.auth is not NOBODY else set()
+        found |= {400, 408, 413} if self.has_body else set()
+        found |= {400} if self.query is not None else set()
+        found |= {409} if self.needs_engine else set()
+        return tuple(sorted(found))
+
+    @property
+    def routes(self) -> tuple[web.RouteDef, ...]:
+        """Its routes for aiohttp."""
+        return tuple(web.RouteDef(self.method, path, self.answer, {}) for path in self.paths)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request."""
+        services = request.app[SERVICES]
+        access = self.auth.check(services.keys, request) or Access(LineName(""))
+        if self.needs_engine:
+            services.lines.check_on(access.line)
+        given: dict[str, Any] = {}
+        if self.query is not None:
+            given["query"] = read(self.query, request.query, strict=False)
+        if self.body is not None:
+            given["body"] = read(self.body, await read_fields(request))
+        payload = await self.handler(Context(request, services, access), **given)
+        if isinstance(payload, web.StreamResponse):
+            return payload
+        body = msgspec.json.encode(self.envelope.wrap(payload))
+        return web.Response(body=body, status=self.status, content_type=JSON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Operations that are listed together and have the same envelope and keys."""
+
+    name: str
+    envelope: Envelope = NATIVE
+    auth: Auth = KEY
+
+    def get(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
+        """Declare a GET operation; `more` are fields of `Operation`."""
+        return self._declare("GET", paths, more)
+
+    def post(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
+        """Declare a POST operation."""
+        return self._declare("POST", paths, more)
+
+    def put(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
+        """Declare a PUT operation."""
+        return self._declare("PUT", paths, more)
+
+    def patch(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
+        """Declare a PATCH operation."""
+        return self._declare("PATCH", paths, more)
+
+    def delete(self, *paths: str, **more: Field) -> Callable[[Handler], Operation]:
+        """Declare a DELETE operation."""
+        return self._declare("DELETE", paths, more)
+
+    def _declare(
+        self, method: str, paths: tuple[str, ...], more: dict[str, Any]
+    ) -> Callable[[Handler], Operation]:
+        common = {"face": self.name, "envelope": self.envelope, "auth": self.auth}
+
+        def declare(handler: Handler) -> Operation:
+            hints = get_type_hints(handler, include_extras=True)
+            types = {"body": hints.get("body"), "query": hints.get("query")}
+            payload = hints["return"]
+            is_response = isinstance(payload, type) and issubclass(payload, web.StreamResponse)
+            return Operation(
+                method=method,
+                paths=paths,
+                handler=handler,
+                payload=None if is_response else payload,
+                **{**common, **types, **more},
+            )
+
+        return declare
