@@ -125,7 +125,7 @@ async def _listen(
     listeners = Listeners(
         runner.server,
         connections=bridge.services.connections,
-        observer=bridge.services.metrics.http,
+        counters=bridge.services.metrics.http,
         tls=_tls(chosen),
     )
     if seat is None:

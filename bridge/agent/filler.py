@@ -5,7 +5,7 @@ from typing import Final
 
 from bridge.agent.providers import ProviderFailed, TextToSpeech
 from bridge.agent.speech_queue import SpeechQueue
-from bridge.agent.talk_settings import AgentObserver, TalkSettings
+from bridge.agent.talk_settings import AgentCounters, TalkSettings
 from bridge.agent.tone import tone
 from bridge.audio.frame import FRAME_SECONDS
 
@@ -20,12 +20,12 @@ class Filler:
     """
 
     def __init__(
-        self, manners: TalkSettings, mouth: SpeechQueue, tts: TextToSpeech, observer: AgentObserver
+        self, manners: TalkSettings, mouth: SpeechQueue, tts: TextToSpeech, counters: AgentCounters
     ) -> None:
         self._manners = manners
         self._mouth = mouth
         self._tts = tts
-        self._observer = observer
+        self._counters = counters
         self._sound = b""
         self._waited = 0
         """Frames for which nothing was heard."""
@@ -48,8 +48,8 @@ class Filler:
                 async with aclosing(self._tts.speak(self._manners.filler)) as pieces:
                     self._sound = b"".join([pcm async for pcm in pieces])
             except ProviderFailed as error:
-                self._observer.step_failed(error.step, error.reason)
+                self._counters.step_failed(error.step, error.reason)
         if self._mouth.has_sentences or self._mouth.speaking:
             return
         self._mouth.fill(self._sound if first and self._sound else tone(TONE, loud=SOFTLY))
-        self._observer.filled()
+        self._counters.filled()

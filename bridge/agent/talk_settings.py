@@ -45,7 +45,7 @@ class Script:
     manners: TalkSettings = field(default_factory=TalkSettings)
 
 
-class AgentObserver(Protocol):
+class AgentCounters(Protocol):
     """Counts what agents do; `metrics.agent.AgentMetrics` is one."""
 
     def step_took(self, step: str, seconds: float) -> None:

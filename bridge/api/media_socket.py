@@ -156,7 +156,7 @@ async def _serve(
         new_leg_id(),
         wire,
         media=media,
-        observer=request.app[SERVICES].metrics.sockets,
+        counters=request.app[SERVICES].metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
         intake=Intake(pads=texts is None, limit_seconds=most),
         texts=texts,

@@ -5,13 +5,14 @@ A right key is never delayed or refused because of what others do from the same 
 
 import asyncio
 import logging
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
 
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
 from bridge.errors import RateLimited
+from bridge.metrics.http import HttpMetrics
 
 log = logging.getLogger(__name__)
 
@@ -24,27 +25,20 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class LimitObserver(Protocol):
-    """Who counts requests of strangers."""
-
-    def stranger_refused(self, reason: str) -> None:
-        """Count a request without a right key that was refused."""
-
-
 class UnauthenticatedLimit:
     """What is remembered of addresses that have shown no right key."""
 
-    def __init__(self, *, requests: int, proxies: Proxies, observer: LimitObserver) -> None:
+    def __init__(self, *, requests: int, proxies: Proxies, metrics: HttpMetrics) -> None:
         """Take the rules.
 
         Args:
             requests: how many requests an address may have under way.
             proxies: say which address a request comes from.
-            observer: counts what is refused.
+            metrics: count what is refused.
         """
         self._requests = requests
         self._proxies = proxies
-        self._observer = observer
+        self._metrics = metrics
         self._guesses = RateLimit(WRONG_KEYS_PER_MINUTE)
         self._under_way: dict[str, int] = {}
         self._guessed: dict[str, tuple[float, float]] = {}
@@ -80,7 +74,7 @@ class UnauthenticatedLimit:
             reason: a word of `metrics.http.STRANGER_REASONS`.
             event: what the log calls it.
         """
-        self._observer.stranger_refused(reason)
+        self._metrics.stranger_refused(reason)
         address, now = self.address(request), asyncio.get_running_loop().time()
         before = self._logged.get((event, address))
         if before is None or now - before >= LOG_SECONDS:

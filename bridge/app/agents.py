@@ -26,7 +26,7 @@ def build_agents(base: Foundation) -> Agents:
             demos=demonstrations_of(settings).keys(),
         ),
         voices=VoiceDetectors(silero(), most=settings.agent.voices),
-        observer=base.metrics.agents,
+        counters=base.metrics.agents,
     )
 
 

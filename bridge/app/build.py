@@ -117,13 +117,13 @@ def build(
     directory = _directory(settings, place) if place else None
     encoder_budget = EncoderBudget()
     load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
-    database = Database(Path(settings.data.dir) / storage.FILE, observer=metrics)
+    database = Database(Path(settings.data.dir) / storage.FILE, on_failure=metrics.database_failed)
     policy = make_policy(settings, database, directory, made_lines)
     events = EventLog(
         database,
         node=place.index if place else 0,
         nodes=place.count if place else 1,
-        observer=metrics.events,
+        metrics=metrics.events,
         told_of_calls=policy.lines.told_of_calls,
     )
     peers = make_peers(

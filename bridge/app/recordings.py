@@ -46,7 +46,7 @@ def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
         archive,
         rules,
         store=Bucket(account) if s3.bucket else None,
-        observer=base.metrics.recordings,
+        metrics=base.metrics.recordings,
     )
 
 

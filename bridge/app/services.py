@@ -76,7 +76,7 @@ def build_services(
     proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
     tickets = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
     unauthenticated = UnauthenticatedLimit(
-        requests=settings.limits.stranger_requests, proxies=proxies, observer=metrics.http
+        requests=settings.limits.stranger_requests, proxies=proxies, metrics=metrics.http
     )
     return Services(
         agents=build_agents(base),
@@ -84,7 +84,7 @@ def build_services(
         assets=playing.assets,
         browsers=Browsers(
             manager,
-            lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, observer=metrics),
+            lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, counters=metrics),
             ports=Shares(
                 "media ports",
                 "rtc.ports",
@@ -96,7 +96,7 @@ def build_services(
         connections=Connections(
             # Calls need file descriptors too, and a client that is not accepted gets no answer.
             limit=min(settings.limits.connections, descriptors // 2),
-            observer=metrics.http,
+            counters=metrics.http,
             trusted=proxies.trusts,
         ),
         database=base.database,
@@ -161,7 +161,9 @@ def _site(settings: Settings) -> Site:
 def build_http(application: web.Application, settings: Settings, metrics: Metrics) -> Http:
     """Return the HTTP client for other servers."""
     http = Http(
-        guard_of(settings), resolver=Dns(settings.net.nameservers), observer=metrics.outgoing
+        guard_of(settings),
+        resolver=Dns(settings.net.nameservers),
+        count_lookup=metrics.outgoing.looked_up,
     )
 
     async def close(_: web.Application) -> None:
@@ -192,7 +194,7 @@ def build_cloud_provider(base: Foundation, peer: PeerFactory) -> CloudProvider:
         database=base.database,
         node=base.events.node,
         peer=peer,
-        observer=base.metrics,
+        counters=base.metrics,
         count=base.metrics.whatsapp.whatsapp_event,
     )
     base.application.on_startup.append(lambda _: cloud.recover(nodes=base.nodes))
@@ -276,7 +278,7 @@ def build_events(base: Foundation, tickets: Tickets, background: Tasks) -> Webho
         base.database,
         base.http,
         node=base.events.node,
-        observer=base.metrics.events,
+        counters=base.metrics.events,
         link=lambda recording_id, form: tickets.link(path_of(recording_id, form), LINK_SECONDS),
     )
     base.events.follow(webhooks.wake)

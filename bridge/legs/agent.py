@@ -16,7 +16,7 @@ from bridge.agent.filler import Filler
 from bridge.agent.providers import Message, ProviderFailed, Providers
 from bridge.agent.sentences import Sentences
 from bridge.agent.speech_queue import SpeechQueue
-from bridge.agent.talk_settings import AgentMode, AgentObserver, Script
+from bridge.agent.talk_settings import AgentCounters, AgentMode, Script
 from bridge.agent.timing import Stopwatch, in_milliseconds
 from bridge.agent.tone import tone
 from bridge.agent.turns import TurnDetector, TurnEvent
@@ -59,7 +59,7 @@ class AgentLeg:
         providers: Providers,
         *,
         voices: VoiceDetectors,
-        observer: AgentObserver,
+        counters: AgentCounters,
         hang_up: Callable[[], None],
     ) -> None:
         """Make an agent.
@@ -69,7 +69,7 @@ class AgentLeg:
             script: what it does.
             providers: hear, think and speak for it.
             voices: lends what knows a voice from a noise.
-            observer: counts.
+            counters: count replies and failures.
             hang_up: called when it is done, just before the leg ends.
         """
         self.leg_id = leg_id
@@ -78,11 +78,11 @@ class AgentLeg:
         """The talk, as far as it was heard."""
         self._providers = providers
         self._voices = voices
-        self._observer = observer
+        self._counters = counters
         self._hang_up = hang_up
         self._turns = TurnDetector(script.manners.turns)
         self._mouth = SpeechQueue()
-        self._watch = Stopwatch(observer.step_took)
+        self._watch = Stopwatch(counters.step_took)
         self._replies: deque[ReplyTiming] = deque(maxlen=MAX_REPLIES)
         self._over = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
@@ -90,7 +90,7 @@ class AgentLeg:
         self._filling: asyncio.Task[None] | None = None
         self._emit: Callable[[events.LegEvent], None] = _nothing
         self._unheard = b""
-        self._filler = Filler(script.manners, self._mouth, providers.tts, observer)
+        self._filler = Filler(script.manners, self._mouth, providers.tts, counters)
         self._replying = False
         self._nudges = self._failures = 0
         self._traffic = Traffic()
@@ -198,7 +198,7 @@ class AgentLeg:
         self._nudges = 0
         self._end_step()
         if self.speaking:
-            self._observer.interrupted()
+            self._counters.interrupted()
             heard = round(self._mouth.played_seconds, 2)
             self._report(EventType.AGENT_INTERRUPTED, {"heardSeconds": heard})
         self._mouth.hush()
@@ -307,7 +307,7 @@ class AgentLeg:
             self._over.set()
 
     def _fail(self, error: ProviderFailed) -> None:
-        self._observer.step_failed(error.step, error.reason)
+        self._counters.step_failed(error.step, error.reason)
 
     async def _say(self, text: str) -> None:
         sentences = Sentences()

@@ -17,10 +17,10 @@ from bridge.call import events
 from bridge.call.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
-from bridge.legs.setup import PeerFactory, SetupObserver, connect
+from bridge.legs.setup import PeerFactory, SetupCounters, connect
 from bridge.wire.call_event import EventType
 
-__all__ = ["CloudLeg", "PeerFactory", "Ring", "SetupObserver", "Signalling"]
+__all__ = ["CloudLeg", "PeerFactory", "Ring", "SetupCounters", "Signalling"]
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class CloudLeg:
         *,
         signalling: Signalling,
         peer: PeerFactory,
-        observer: SetupObserver,
+        counters: SetupCounters,
         ring: Ring | None = None,
     ) -> None:
         """Make a leg.
@@ -90,7 +90,7 @@ class CloudLeg:
             leg_id: Unique within the call.
             signalling: Meta's, for this line's number.
             peer: Makes the leg's peer from a configuration with `silence`.
-            observer: Hears how set-up goes.
+            counters: Count set-ups.
             ring: What rings us; None when we ring the user.
 
         Raises:
@@ -100,7 +100,7 @@ class CloudLeg:
         self.wacid = "" if ring is None else ring.wacid
         """Meta's id of the call; never logged, since it may hold numbers."""
         self._signalling = signalling
-        self._observer = observer
+        self._counters = counters
         self._ring = ring
         self._peer = peer(self._digit, lambda _: None)
         if ring is not None:
@@ -241,7 +241,7 @@ class CloudLeg:
         """Bring up the media road once both sides know each other, and watch it until it is gone."""
         await self._known.wait()
         began = asyncio.get_running_loop().time()
-        if not await connect(self._peer, self._observer, kind=self.kind, began=began):
+        if not await connect(self._peer, self._counters, kind=self.kind, began=began):
             self._end(EndReason.FAILED)
             return
         async with asyncio.TaskGroup() as group:
@@ -252,7 +252,7 @@ class CloudLeg:
         if reason == "closed":
             self._end(EndReason.REMOTE_HANGUP)
         else:
-            self._observer.transport_failed("ice", reason)
+            self._counters.transport_failed("ice", reason)
             self._end(EndReason.MEDIA_TIMEOUT)
 
     async def _talk(self) -> None:

@@ -15,8 +15,8 @@ PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]
 """Makes a leg's peer, given who is told each digit it sends and how an ICE restart went."""
 
 
-class SetupObserver(Protocol):
-    """Hears how set-ups went; `metrics.registry.Metrics` is one."""
+class SetupCounters(Protocol):
+    """Counts how set-ups went; `metrics.registry.Metrics` is one."""
 
     def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
         """A leg's set-up ended (`metrics.setup.SETUP_OUTCOMES`)."""
@@ -31,12 +31,12 @@ class SetupObserver(Protocol):
         ...
 
 
-async def connect(peer: Peer, observer: SetupObserver, *, kind: LegKind, began: float) -> bool:
+async def connect(peer: Peer, counters: SetupCounters, *, kind: LegKind, began: float) -> bool:
     """Bring up ICE and DTLS; False when they did not come up.
 
     Args:
         peer: Described to the other side, and that to it.
-        observer: Hears how it went, also of a cancellation.
+        counters: Count the outcome, cancellation included.
         kind: The leg's.
         began: When set-up began, by the loop's clock.
     """
@@ -44,18 +44,18 @@ async def connect(peer: Peer, observer: SetupObserver, *, kind: LegKind, began: 
     try:
         await peer.connect()
     except asyncio.CancelledError:
-        observer.leg_setup(kind, "canceled", loop.time() - began)
+        counters.leg_setup(kind, "canceled", loop.time() - began)
         raise
     except NegotiationFailed as error:
         outcome = "timeout" if error.reason == "timeout" else "failed"
-        observer.transport_failed(error.stage, error.reason)
-        observer.leg_setup(kind, outcome, loop.time() - began)
+        counters.transport_failed(error.stage, error.reason)
+        counters.leg_setup(kind, outcome, loop.time() - began)
         log.warning("leg.not_connected", extra={"stage": error.stage, "reason": error.reason})
         return False
     seconds = loop.time() - began
-    observer.leg_setup(kind, "connected", seconds)
+    counters.leg_setup(kind, "connected", seconds)
     timings = peer.timings
-    observer.setup_stage("ice", timings.ice_seconds or 0.0)
-    observer.setup_stage("dtls", timings.dtls_seconds or 0.0)
+    counters.setup_stage("ice", timings.ice_seconds or 0.0)
+    counters.setup_stage("dtls", timings.dtls_seconds or 0.0)
     log.info("leg.connected", extra={"kind": kind, "seconds": round(seconds, 3)})
     return True

@@ -72,7 +72,7 @@ class Texts(Protocol):
         ...
 
     def lost(self, direction: str) -> None:
-        """Note that sound was dropped, as `SocketObserver.dropped` counts it."""
+        """Note that sound was dropped, as `SocketCounters.dropped` counts it."""
         ...
 
     def clears(self, text: str) -> bool:
@@ -115,8 +115,8 @@ class NoTexts:
         return []
 
 
-class SocketObserver(Protocol):
-    """Hears what sockets lose; `metrics.legs.SocketMetrics` is one."""
+class SocketCounters(Protocol):
+    """Counts what sockets lose; `metrics.sockets.SocketMetrics` is one."""
 
     def dropped(self, direction: str, seconds: float) -> None:
         """Sound was dropped: `in` = of the party's, above the limit; `out` = for a slow reader."""
@@ -156,7 +156,7 @@ class SocketLeg:
         wire: Wire,
         *,
         media: MediaFormat,
-        observer: SocketObserver,
+        counters: SocketCounters,
         answered: Callable[[], bool],
         intake: Intake = AS_IT_COMES,
         texts: Texts | None = None,
@@ -167,14 +167,14 @@ class SocketLeg:
             leg_id: unique within the call.
             wire: the WebSocket, opened.
             media: how its sound is written, both ways.
-            observer: hears what is lost.
+            counters: count what is lost.
             answered: whether the call has been answered and its media is up; no sound is sent before.
             intake: what is done with what it sends.
             texts: what is said beside the sound.
         """
         self.leg_id = leg_id
         self._wire = wire
-        self._observer = observer
+        self._counters = counters
         self._answered = answered
         self._texts = texts or NoTexts()
         self._incoming = MediaDecoder(media, pads=intake.pads)
@@ -315,7 +315,7 @@ class SocketLeg:
             self._wake.set()
 
     def _lose(self, direction: str, seconds: float) -> None:
-        self._observer.dropped(direction, seconds)
+        self._counters.dropped(direction, seconds)
         self._texts.lost(direction)
 
     def _say(self, text: str) -> None:
@@ -338,7 +338,7 @@ class SocketLeg:
                     self._wake.clear()
                     await self._wake.wait()
         except TimeoutError:
-            self._observer.cut_off()
+            self._counters.cut_off()
             self._gone = True
             self._wire.abort()
             return EndReason.MEDIA_TIMEOUT

@@ -14,7 +14,7 @@ from bridge.errors import BridgeError
 from bridge.legs import setup
 from bridge.legs.setup import PeerFactory
 
-__all__ = ["PeerFactory", "SetupObserver", "WebRtcLeg"]
+__all__ = ["PeerFactory", "SetupCounters", "WebRtcLeg"]
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ SILENT_AFTER_SECONDS = 2.0
 """A leg that was sending and has sent nothing for this long is reported silent."""
 
 
-class SetupObserver(setup.SetupObserver, Protocol):
-    """Hears how set-ups and ICE restarts went; `metrics.registry.Metrics` is one."""
+class SetupCounters(setup.SetupCounters, Protocol):
+    """Counts how set-ups and ICE restarts went; `metrics.registry.Metrics` is one."""
 
     def ice_restart(self, outcome: str) -> None:
         """A leg changes its network: `started`, `succeeded` or `failed`."""
@@ -45,7 +45,7 @@ class WebRtcLeg:
         leg_id: LegId,
         *,
         peer: PeerFactory,
-        observer: SetupObserver,
+        counters: SetupCounters,
     ) -> None:
         """Make a leg.
 
@@ -53,11 +53,11 @@ class WebRtcLeg:
             leg_id: unique within the call.
             peer: makes the leg's peer, given who is told each digit it sends and how an ICE
                 restart went.
-            observer: hears how set-up goes.
+            counters: count set-ups and ICE restarts.
         """
         self.leg_id = leg_id
         self._peer = peer(self._digit, self._restarted)
-        self._observer = observer
+        self._counters = counters
         self._emit: Callable[[events.LegEvent], None] | None = None
         self._silent = False
         self._digits = asyncio.Event()
@@ -87,9 +87,9 @@ class WebRtcLeg:
         try:
             answer = await self._peer.create_answer(offer)
         except BridgeError:
-            self._observer.leg_setup(self.kind, "refused", loop.time() - began)
+            self._counters.leg_setup(self.kind, "refused", loop.time() - began)
             raise
-        self._observer.setup_stage("answer", loop.time() - began)
+        self._counters.setup_stage("answer", loop.time() - began)
         return answer
 
     async def reoffer(self, offer: str) -> str:
@@ -100,7 +100,7 @@ class WebRtcLeg:
         """
         answer, kind = await self._peer.reoffer(offer)
         if kind == "restart":
-            self._observer.ice_restart("started")
+            self._counters.ice_restart("started")
         log.info("leg.reoffered", extra={"leg": self.leg_id, "kind": kind})
         return answer
 
@@ -109,7 +109,7 @@ class WebRtcLeg:
         self._emit = emit
         try:
             if await setup.connect(
-                self._peer, self._observer, kind=self.kind, began=self._offered_at
+                self._peer, self._counters, kind=self.kind, began=self._offered_at
             ):
                 emit(events.LegConnected(self.leg_id))
                 reason = await self._live(emit)
@@ -147,7 +147,7 @@ class WebRtcLeg:
         log.info("leg.closed", extra={"reason": reason})
         if reason == "closed":
             return EndReason.REMOTE_HANGUP
-        self._observer.transport_failed("ice", reason)
+        self._counters.transport_failed("ice", reason)
         return EndReason.MEDIA_TIMEOUT
 
     async def _pulse(self, emit: Callable[[events.LegEvent], None]) -> None:
@@ -183,7 +183,7 @@ class WebRtcLeg:
                 await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _restarted(self, succeeded: bool) -> None:  # noqa: FBT001 - the peer's signature
-        self._observer.ice_restart("succeeded" if succeeded else "failed")
+        self._counters.ice_restart("succeeded" if succeeded else "failed")
 
     def _digit(self, digit: str) -> None:
         if self._emit is not None:

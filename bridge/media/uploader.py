@@ -31,8 +31,8 @@ LOOK_SECONDS: Final = 60.0
 """How often is looked for what another node left to do."""
 
 
-class UploadObserver(Protocol):
-    """Who counts."""
+class UploadCounters(Protocol):
+    """Counts uploads and copies; `metrics.recording.RecordingMetrics` is one."""
 
     def upload(self, outcome: str) -> None:
         """Count a try to move a file up, or to delete one there."""
@@ -62,7 +62,7 @@ class RecordingUploader:
         *,
         store: Store | None,
         room: DiskSpace,
-        observer: UploadObserver,
+        counters: UploadCounters,
         on_file: Callable[[File, Recording], None] = lambda file, recording: None,
     ) -> None:
         """Make it.
@@ -71,14 +71,14 @@ class RecordingUploader:
             archive: the recordings.
             store: where files are moved up to; None = they stay in the folder.
             room: what the disk has left.
-            observer: counts.
+            counters: count uploads and copies.
             on_file: told of each file that can be had from now on, in the folder or in the store.
         """
         self._archive = archive
         self._files = archive.files
         self._store = store
         self._room = room
-        self._observer = observer
+        self._counters = counters
         self._on_file = on_file
         self._uploads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By key, so that no file is moved up twice at a time."""
@@ -131,9 +131,9 @@ class RecordingUploader:
             async with asyncio.timeout(seconds):
                 return await self._put(self._store, wav)
         except TimeoutError:
-            self._observer.upload("timeout")
+            self._counters.upload("timeout")
         except StoreFailed as error:
-            self._observer.upload(error.reason)
+            self._counters.upload(error.reason)
         return False
 
     def _reachable(self) -> Store:
@@ -149,10 +149,10 @@ class RecordingUploader:
 
     async def _measure(self) -> None:
         while True:
-            self._observer.set_free_bytes(self._room.free_bytes())
+            self._counters.set_free_bytes(self._room.free_bytes())
             if self._store is not None:
                 backlog = await self._files.backlog()
-                self._observer.set_spool(
+                self._counters.set_spool(
                     files=backlog.files,
                     size_bytes=backlog.size_bytes,
                     oldest_seconds=_age(backlog.oldest),
@@ -171,7 +171,7 @@ class RecordingUploader:
         """Make a copy; the WAV it is made of is not moved up before."""
         target = self._archive.folder / file.key
         size = await encode_copy(target.with_suffix(".wav"), target)
-        self._observer.copy("made" if size else "failed")
+        self._counters.copy("made" if size else "failed")
         if not size:
             log.warning("recording.copy_failed", extra={"recording": file.recording_id})
         if not await self._moved(file, FileLocation.LOCAL if size else FileLocation.LOST, size):
@@ -186,7 +186,7 @@ class RecordingUploader:
                 while await self._delete_next(store) or await self._move_next(store):
                     pause = FIRST_PAUSE
             except StoreFailed as error:
-                self._observer.upload(error.reason)
+                self._counters.upload(error.reason)
                 log.warning("recording.store_failed", extra={"reason": error.reason})
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE)
@@ -223,7 +223,7 @@ class RecordingUploader:
             except StoreFailed:
                 await self._files.failed(file)
                 raise
-            self._observer.upload("stored")
+            self._counters.upload("stored")
             if not await self._files.wanted(file.recording_id):
                 await self._moved(file, FileLocation.STORE, file.size_bytes)
                 path.unlink(missing_ok=True)

@@ -26,8 +26,8 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: closing drops what was not sent, so that the kernel does not hold it either."""
 
 
-class ConnectionObserver(Protocol):
-    """Who counts connections."""
+class ConnectionCounters(Protocol):
+    """Counts connections; `metrics.http.HttpMetrics` is one."""
 
     def set_connections(self, count: int) -> None:
         """Set how many connections are open."""
@@ -54,18 +54,18 @@ class Connections:
         self,
         *,
         limit: int,
-        observer: ConnectionObserver,
+        counters: ConnectionCounters,
         trusted: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Take the rules.
 
         Args:
             limit: how many connections there may be.
-            observer: counts them.
+            counters: count them.
             trusted: whether an address is a reverse proxy of ours, which carries many clients.
         """
         self._limit = limit
-        self._observer = observer
+        self._counters = counters
         self._trusted = trusted
         self._open: dict[asyncio.Transport, _Connection] = {}
 
@@ -110,7 +110,7 @@ class Connections:
         stalled = [t for t, known in self._open.items() if self._stalled(t, known, now)]
         for transport in stalled:
             self._cut(transport, "slow_reader")
-        self._observer.set_connections(len(self._open))
+        self._counters.set_connections(len(self._open))
 
     def _forget_closed(self) -> None:
         # One that is closing while something waits to be sent is still there.
@@ -155,7 +155,7 @@ class Connections:
         transport.abort()
         # Its descriptor may be another connection's in a moment.
         del self._open[transport]
-        self._observer.connection_cut(reason)
+        self._counters.connection_cut(reason)
 
 
 def _acknowledged(transport: asyncio.Transport) -> int:

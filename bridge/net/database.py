@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from bridge.errors import DatabaseFailed
 
@@ -35,14 +35,6 @@ GROUP = 1000
 Result = TypeVar("Result")
 
 
-class DatabaseObserver(Protocol):
-    """Who counts what went wrong."""
-
-    def database_failed(self) -> None:
-        """Count a work that was not done."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
     perform: Callable[[sqlite3.Connection], Any]
@@ -55,9 +47,9 @@ class _Work:
 class Database:
     """One process's hold of the file."""
 
-    def __init__(self, path: Path, *, observer: DatabaseObserver | None = None) -> None:
+    def __init__(self, path: Path, *, on_failure: Callable[[], None] = lambda: None) -> None:
         self._path = path
-        self._observer = observer
+        self._on_failure = on_failure
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -198,8 +190,7 @@ class Database:
 
     def _failed(self, error: BaseException) -> None:
         log.error("database.failed", exc_info=error)
-        if self._observer is not None:
-            self._observer.database_failed()
+        self._on_failure()
 
 
 @dataclass(frozen=True, slots=True)

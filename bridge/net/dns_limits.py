@@ -4,7 +4,8 @@ Each line has its own: a customer whose name server is silent keeps that custome
 """
 
 import asyncio
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from bridge.net.resolver import RESOLVE_SECONDS, Address, LookupFailed, Resolver
 
@@ -21,27 +22,16 @@ OPERATOR: Final = "operator"
 CUSTOMER: Final = "customer"
 
 
-class LookupObserver(Protocol):
-    """Who counts look-ups (`metrics.outgoing`)."""
-
-    def looked_up(self, asker: str, outcome: str) -> None:
-        """Count a look-up."""
-        ...
-
-
-class Uncounted:
-    """Counts nothing."""
-
-    def looked_up(self, asker: str, outcome: str) -> None:
-        """Do nothing."""
+CountLookup: TypeAlias = Callable[[str, str], None]
+"""Counts a look-up, of who asked and the outcome (`metrics.outgoing`)."""
 
 
 class OperatorLookups:
     """The names in the operator's own settings: no customer's look-ups hold them up."""
 
-    def __init__(self, resolver: Resolver, observer: LookupObserver) -> None:
+    def __init__(self, resolver: Resolver, count: CountLookup) -> None:
         self._resolver = resolver
-        self._observer = observer
+        self._count = count
 
     async def resolve(self, host: str) -> list[Address]:
         """Return the addresses of a name (`Resolver`).
@@ -49,15 +39,15 @@ class OperatorLookups:
         Raises:
             LookupFailed: it has none, or nobody says so in time.
         """
-        return await _counted(self._resolver, self._observer, OPERATOR, host)
+        return await _counted(self._resolver, self._count, OPERATOR, host)
 
 
 class LineLookups:
     """The names in the URLs of one line's customers."""
 
-    def __init__(self, resolver: Resolver, observer: LookupObserver) -> None:
+    def __init__(self, resolver: Resolver, count: CountLookup) -> None:
         self._resolver = resolver
-        self._observer = observer
+        self._count = count
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
         self._waiting = 0
         self._failed: dict[str, float] = {}
@@ -70,14 +60,14 @@ class LineLookups:
         """
         self._check(host)
         if self._waiting >= MAX_WAITING:
-            self._observer.looked_up(CUSTOMER, "refused")
+            self._count(CUSTOMER, "refused")
             raise LookupFailed("the line looks up too many names at a time", outcome="failed")
         self._waiting += 1
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
-            self._observer.looked_up(CUSTOMER, "refused")
+            self._count(CUSTOMER, "refused")
             raise LookupFailed(
                 "other look-ups of the line took too long", outcome="failed"
             ) from None
@@ -85,7 +75,7 @@ class LineLookups:
             self._waiting -= 1
         try:
             self._check(host)
-            return await _counted(self._resolver, self._observer, CUSTOMER, host)
+            return await _counted(self._resolver, self._count, CUSTOMER, host)
         except LookupFailed:
             self._remember(host)
             raise
@@ -97,7 +87,7 @@ class LineLookups:
         if until is None:
             return
         if until > asyncio.get_running_loop().time():
-            self._observer.looked_up(CUSTOMER, "remembered")
+            self._count(CUSTOMER, "remembered")
             raise LookupFailed("the name could not be looked up a moment ago", outcome="failed")
         del self._failed[host]
 
@@ -109,13 +99,11 @@ class LineLookups:
             del self._failed[next(iter(self._failed))]
 
 
-async def _counted(
-    resolver: Resolver, observer: LookupObserver, asker: str, host: str
-) -> list[Address]:
+async def _counted(resolver: Resolver, count: CountLookup, asker: str, host: str) -> list[Address]:
     try:
         found = await resolver.resolve(host)
     except LookupFailed as error:
-        observer.looked_up(asker, error.outcome)
+        count(asker, error.outcome)
         raise
-    observer.looked_up(asker, "found")
+    count(asker, "found")
     return found

@@ -19,7 +19,7 @@ from yarl import URL
 
 from bridge.call.model import LineName
 from bridge.errors import LegError
-from bridge.net.dns_limits import LineLookups, LookupObserver, OperatorLookups, Uncounted
+from bridge.net.dns_limits import CountLookup, LineLookups, OperatorLookups
 from bridge.net.guard import ENCRYPTED, ConnectorResolver, Guard, blocked, host_of, read_address
 from bridge.net.resolver import Dns, Resolver
 
@@ -102,18 +102,18 @@ class Http:
         guard: Guard,
         *,
         resolver: Resolver | None = None,
-        observer: LookupObserver | None = None,
+        count_lookup: CountLookup = lambda asker, outcome: None,
     ) -> None:
         """Make it.
 
         Args:
             guard: judges customers' URLs.
             resolver: looks names up; the default is the machine's.
-            observer: counts look-ups.
+            count_lookup: counts look-ups.
         """
         self._guard = guard
         self._resolver = resolver or Dns()
-        self._observer = observer or Uncounted()
+        self._count_lookup = count_lookup
         self._trusted: aiohttp.ClientSession | None = None
         self._trusted_streams: aiohttp.ClientSession | None = None
         self._lines: dict[LineName, LineHttp] = {}
@@ -133,7 +133,9 @@ class Http:
     def of(self, line: LineName) -> LineHttp:
         """Return a line's way to its customers' URLs."""
         if line not in self._lines:
-            self._lines[line] = LineHttp(self._guard, LineLookups(self._resolver, self._observer))
+            self._lines[line] = LineHttp(
+                self._guard, LineLookups(self._resolver, self._count_lookup)
+            )
         return self._lines[line]
 
     async def aclose(self) -> None:
@@ -147,7 +149,7 @@ class Http:
             await line.aclose()
 
     def _open(self, limit: int) -> aiohttp.ClientSession:
-        look_ups = OperatorLookups(self._resolver, self._observer)
+        look_ups = OperatorLookups(self._resolver, self._count_lookup)
         connector = aiohttp.TCPConnector(limit=limit, resolver=ConnectorResolver(look_ups))
         return _session(connector, refuse_cross_origin_redirect)
 

@@ -45,8 +45,8 @@ READ_BYTES: Final = 64 * 1024
 """Of an answer; what is longer costs the connection."""
 
 
-class WebhookObserver(Protocol):
-    """Who counts deliveries."""
+class WebhookCounters(Protocol):
+    """Counts deliveries; `metrics.events.EventMetrics` is one."""
 
     def webhook_attempt(self, outcome: str) -> None:
         """Count an attempt: `delivered`, `failed`, or `dead` when it was the last one."""
@@ -82,7 +82,7 @@ class Webhooks:
         http: Http,
         *,
         node: int,
-        observer: WebhookObserver,
+        counters: WebhookCounters,
         link: Callable[[str, str], str] = lambda *_: "",
         patience: RetryPolicy | None = None,
     ) -> None:
@@ -92,14 +92,14 @@ class Webhooks:
             database: keeps the table.
             http: reaches customers.
             node: whose deliveries these are.
-            observer: counts.
+            counters: count attempts.
             link: signs a path to a recording's file, of its id and format.
             patience: the default is the product's.
         """
         self._database = database
         self._http = http
         self.node = node
-        self._observer = observer
+        self._counters = counters
         self._link = link
         self._patience = patience or RetryPolicy()
         self._woken = asyncio.Event()
@@ -162,7 +162,7 @@ class Webhooks:
         jobs, later, waiting = await self._database.run(work)
         if waiting is not None:
             self._counted_at = now
-            self._observer.set_webhooks_waiting(waiting)
+            self._counters.set_webhooks_waiting(waiting)
         for job in jobs:
             if self._of_receiver[job.receiver] < AT_ONCE and job.lane not in self._lanes:
                 self._lanes.add(job.lane)
@@ -185,18 +185,18 @@ class Webhooks:
                 },
             )
             if error is None:
-                self._observer.webhook_attempt("delivered")
+                self._counters.webhook_attempt("delivered")
                 self._write(lambda connection: deliveries.delivered(connection, job, now))
             elif job.endpoint is None and not job.url:
                 self._write(lambda connection: deliveries.delivered(connection, job, now))
             elif now - job.first_at >= self._patience.tried_seconds or error == INACTIVE:
-                self._observer.webhook_attempt("dead")
+                self._counters.webhook_attempt("dead")
                 log.warning("webhook.dead", extra={"error": error, "attempts": job.attempts + 1})
                 self._write(
                     lambda connection: deliveries.give_up(connection, job, error=error, now=now)
                 )
             else:
-                self._observer.webhook_attempt("failed")
+                self._counters.webhook_attempt("failed")
                 due_at = now + self._patience.pause(job.attempts + 1)
                 self._write(
                     lambda connection: deliveries.postpone(

@@ -10,7 +10,7 @@ from bridge.agent.demonstration import GREETING, stand_in
 from bridge.agent.http_providers import http_providers
 from bridge.agent.providers import Models, ProviderFailed, ProviderLimits, Providers
 from bridge.agent.sentences import clean
-from bridge.agent.talk_settings import AgentMode, AgentObserver, Script, TalkSettings
+from bridge.agent.talk_settings import AgentCounters, AgentMode, Script, TalkSettings
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.call import events
 from bridge.call.machine import UNANSWERED
@@ -62,7 +62,7 @@ class Agents:
         *,
         part: Callable[[LineName, LineConfig], AgentProfile],
         voices: VoiceDetectors,
-        observer: AgentObserver,
+        counters: AgentCounters,
     ) -> None:
         """Make it.
 
@@ -71,13 +71,13 @@ class Agents:
             lines: say how each line is set.
             part: gives what a line's agents play.
             voices: lends each what knows a voice from a noise.
-            observer: counts what agents do.
+            counters: count what agents do.
         """
         self._manager = manager
         self._lines = lines
         self._part = part
         self._voices = voices
-        self._observer = observer
+        self._counters = counters
 
     def on_event(self, event: CallEvent) -> None:
         """Add an agent to an inbound call of a line in such a mode, once its media is up."""
@@ -119,7 +119,7 @@ class Agents:
             script,
             part.providers,
             voices=self._voices,
-            observer=self._observer,
+            counters=self._counters,
             hang_up=lambda: _hang_up(runner),
         )
         self._manager.attach(

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from sqlite3 import Connection
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from bridge.call.model import EndReason, LineName, State
+from bridge.metrics.events import EventMetrics
 from bridge.net import deliveries, digit_events, endpoints, event_store
 from bridge.net.database import Database
 from bridge.net.deliveries import Callback
@@ -39,14 +40,6 @@ SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
 """Styles whose clients say what they are told of when they connect a line."""
 
 
-class EventObserver(Protocol):
-    """Who counts listeners."""
-
-    def set_event_listeners(self, count: int) -> None:
-        """Set how many there are."""
-        ...
-
-
 class EventLog:
     """All events of a bridge, as one node sees them."""
 
@@ -56,7 +49,7 @@ class EventLog:
         *,
         node: int = 0,
         nodes: int = 1,
-        observer: EventObserver,
+        metrics: EventMetrics,
         told_of_calls: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
         """Open the log, and tell of calls that this node's forerunner left without an end.
@@ -65,7 +58,7 @@ class EventLog:
             database: keeps it.
             node: this node's index.
             nodes: how many there are.
-            observer: counts.
+            metrics: count listeners.
             told_of_calls: whether a line's webhooks of the styles in `SUBSCRIBED` are told of calls.
         """
         for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
@@ -73,7 +66,7 @@ class EventLog:
         self._database = database
         self.node = node
         self.nodes = nodes
-        self._observer = observer
+        self._metrics = metrics
         self._told_of_calls = told_of_calls
         self._followers: list[Callable[[], None]] = []
         self._closed = False
@@ -126,7 +119,7 @@ class EventLog:
         if not self._listeners:
             self._seen = newest
         self._listeners.add(listener)
-        self._observer.set_event_listeners(len(self._listeners))
+        self._metrics.set_event_listeners(len(self._listeners))
         self._written.set()
         try:
             while True:
@@ -145,7 +138,7 @@ class EventLog:
                     yield None
         finally:
             self._listeners.discard(listener)
-            self._observer.set_event_listeners(len(self._listeners))
+            self._metrics.set_event_listeners(len(self._listeners))
 
     async def run(self, keeping: Keeping) -> None:
         """Hand events to listeners, and drop old ones, until cancelled."""

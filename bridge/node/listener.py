@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from bridge.errors import SettingsError
-from bridge.net.connections import ConnectionObserver, Connections
+from bridge.net.connections import ConnectionCounters, Connections
 from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Listeners:
         factory: Callable[[], asyncio.BaseProtocol],
         *,
         connections: Connections,
-        observer: ConnectionObserver,
+        counters: ConnectionCounters,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Make it; must be called within the running loop.
@@ -44,12 +44,12 @@ class Listeners:
         Args:
             factory: makes the protocol of a connection.
             connections: looks after them, and says when there are too many.
-            observer: counts those that were not accepted.
+            counters: count those that were not accepted.
             tls: for HTTPS.
         """
         self._factory = factory
         self._connections = connections
-        self._observer = observer
+        self._counters = counters
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
@@ -85,7 +85,7 @@ class Listeners:
                 return
             if not self._make_room():
                 accepted.close()
-                self._observer.connection_cut("refused")
+                self._counters.connection_cut("refused")
                 continue
             accepted.settimeout(0)
             _hold_little(accepted)
@@ -105,7 +105,7 @@ class Listeners:
         oldest = next(iter(self._handshakes))
         del self._handshakes[oldest]
         oldest.cancel()
-        self._observer.connection_cut("no_room")
+        self._counters.connection_cut("no_room")
         return True
 
     async def _connect(self, accepted: socket.socket, address: str) -> None:
@@ -126,7 +126,7 @@ class Listeners:
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
         log.error("http.cannot_accept", extra={"error": error.strerror})
-        self._observer.connection_cut("no_descriptor")
+        self._counters.connection_cut("no_descriptor")
         self._loop.remove_reader(listener)
         self._loop.call_later(PAUSE_SECONDS, self._resume, listener)
 

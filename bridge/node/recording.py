@@ -23,11 +23,12 @@ from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
 from bridge.media.archive import HEAD_BYTES, Archive, Recording
 from bridge.media.files import WAV
 from bridge.media.uploader import RecordingUploader
+from bridge.metrics.recording import RecordingMetrics
 from bridge.net.storage import Store
 from bridge.node.announcement import Announcement
 from bridge.node.automatic_recording import AutomaticRecording
 from bridge.node.manager import Manager
-from bridge.node.recording_events import RecordingEvents, RecordingObserver
+from bridge.node.recording_events import RecordingEvents
 from bridge.node.recording_paths import RecordingPaths
 from bridge.node.recording_rules import RecordingRules, last_of_call
 from bridge.tasks import Tasks
@@ -63,7 +64,7 @@ class Recordings:
         rules: RecordingRules,
         *,
         store: Store | None,
-        observer: RecordingObserver,
+        metrics: RecordingMetrics,
     ) -> None:
         """Make it, and finish what this node's forerunner left.
 
@@ -72,13 +73,13 @@ class Recordings:
             archive: keeps what is recorded.
             rules: what may be recorded, and where.
             store: where files are moved up to; None = they stay in the folder.
-            observer: counts.
+            metrics: count tracks, copies and uploads.
         """
         self.archive = archive
         self._manager = manager
         self.rules = rules
         self.paths = RecordingPaths(rules.files, archive)
-        self._events = RecordingEvents(manager, observer, self.paths.media_key)
+        self._events = RecordingEvents(manager, metrics, self.paths.media_key)
         self._tracks: dict[CallId, list[_Track]] = {}
         self._written: dict[CallId, list[_Track]] = {}
         """Tracks that are over, while their files are finished."""
@@ -86,7 +87,7 @@ class Recordings:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
         self.keeper = RecordingUploader(
-            archive, store=store, room=rules.room, observer=observer, on_file=self._events.moved
+            archive, store=store, room=rules.room, counters=metrics, on_file=self._events.moved
         )
         """Looks after recordings that have ended."""
         self.automatic = AutomaticRecording(

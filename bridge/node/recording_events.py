@@ -1,21 +1,13 @@
 """Publishes and counts recordings that are ready, failed, or have moved."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from bridge.media import uploader
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
+from bridge.metrics.recording import RecordingMetrics
 from bridge.node.manager import Manager
 from bridge.wire.call_event import EventType
-
-
-class RecordingObserver(uploader.UploadObserver, Protocol):
-    """Who counts."""
-
-    def recording_ended(self, outcome: str) -> None:
-        """Count a track."""
-        ...
 
 
 class RecordingEvents:
@@ -24,12 +16,12 @@ class RecordingEvents:
     def __init__(
         self,
         manager: Manager,
-        observer: RecordingObserver,
+        metrics: RecordingMetrics,
         media_key: Callable[[Recording], str],
     ) -> None:
         """Make it; `media_key` returns where a recording's file lies, as its line sees it."""
         self._manager = manager
-        self._observer = observer
+        self._metrics = metrics
         self._media_key = media_key
 
     def ended(self, recording: Recording, reason: str) -> None:
@@ -49,7 +41,7 @@ class RecordingEvents:
         }
         if failed:
             data["reason"] = reason
-        self._observer.recording_ended(recording.status)
+        self._metrics.recording_ended(recording.status)
         kind = EventType.RECORDING_FAILED if failed else EventType.RECORDING_READY
         self._manager.publish(kind, recording.line, recording.call_id, data)
 

@@ -47,7 +47,7 @@ async def talk(
         Script(AgentMode.AI, greeting="Good day." if number % 2 else "", manners=MANNERS),
         http_providers(http.of(LineName("main")), urls, "", limits=LIMITS),
         voices=voices,
-        observer=Counts(),
+        counters=Counts(),
         hang_up=lambda: None,
     )
     running = asyncio.get_running_loop().create_task(leg.run(lambda event: None))

@@ -39,7 +39,7 @@ async def test_each_address_has_guesses_of_its_own_and_few_are_remembered(monkey
     memory = UnauthenticatedLimit(
         requests=1,
         proxies=Proxies([ip_network("10.0.0.0/8")]),
-        observer=Metrics(version="0").http,
+        metrics=Metrics(version="0").http,
     )
 
     def allowed(address):
@@ -58,7 +58,7 @@ async def test_each_address_has_guesses_of_its_own_and_few_are_remembered(monkey
 
 async def test_an_address_is_crowded_while_its_requests_are_under_way():
     memory = UnauthenticatedLimit(
-        requests=1, proxies=Proxies([]), observer=Metrics(version="0").http
+        requests=1, proxies=Proxies([]), metrics=Metrics(version="0").http
     )
     leave = asyncio.Event()
 

@@ -46,7 +46,7 @@ class FakeWire:
 
 
 class Losses:
-    """A `SocketObserver`."""
+    """A `SocketCounters`."""
 
     def __init__(self) -> None:
         self.seconds = {"in": 0.0, "out": 0.0}
@@ -83,7 +83,7 @@ class Texts:
 
 def leg_with(media=ZUCKZAPGO, answered=lambda: True, **more):
     wire, losses = FakeWire(), Losses()
-    leg = SocketLeg(LegId("leg"), wire, media=media, observer=losses, answered=answered, **more)
+    leg = SocketLeg(LegId("leg"), wire, media=media, counters=losses, answered=answered, **more)
     return leg, wire, losses
 
 

@@ -66,7 +66,7 @@ class Party:
                 on_digit=on_digit,
                 on_restart=on_restart,
             ),
-            observer=self.observed,
+            counters=self.observed,
         )
         self.running: asyncio.Task[None] | None = None
 

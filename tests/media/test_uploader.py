@@ -86,7 +86,7 @@ class House:
             self.archive,
             store=shelf,
             room=DiskSpace(folder, 0),
-            observer=self.metrics,
+            counters=self.metrics,
             on_file=lambda file, recording: self.told.append((file.format, file.place)),
         )
 

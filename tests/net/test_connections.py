@@ -48,7 +48,7 @@ def counts():
 @pytest.fixture
 def opened(counts, monkeypatch):
     monkeypatch.setattr(connections, "_acknowledged", lambda transport: transport.taken)
-    return Connections(limit=8, observer=counts, trusted=lambda address: address == "proxy")
+    return Connections(limit=8, counters=counts, trusted=lambda address: address == "proxy")
 
 
 def test_a_reader_who_takes_nothing_is_cut_off(opened, counts):

@@ -18,20 +18,20 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY);"
 
 class Counted:
     def __init__(self):
-        self.failures = 0
+        self.count = 0
 
-    def database_failed(self):
-        self.failures += 1
+    def fail(self):
+        self.count += 1
 
 
 @pytest.fixture
-def observer():
+def failures():
     return Counted()
 
 
 @pytest.fixture
-async def database(tmp_path, observer):
-    opened = Database(tmp_path / "deep" / "bridge.sqlite3", observer=observer)
+async def database(tmp_path, failures):
+    opened = Database(tmp_path / "deep" / "bridge.sqlite3", on_failure=failures.fail)
     opened.create(SCHEMA)
     yield opened
     await opened.aclose()
@@ -67,7 +67,7 @@ async def test_works_are_done_in_the_order_they_were_asked_for(database):
     assert await database.run(all_words) == ["a", "b", "c"]
 
 
-async def test_who_posts_can_be_told_once_it_is_on_disk(database, observer, tmp_path):
+async def test_who_posts_can_be_told_once_it_is_on_disk(database, failures, tmp_path):
     seen = []
     path = tmp_path / "deep" / "bridge.sqlite3"
     database.post(put("a"), then=lambda: seen.append(on_disk(path)))
@@ -75,7 +75,7 @@ async def test_who_posts_can_be_told_once_it_is_on_disk(database, observer, tmp_
     await database.settled()
     await database.run(all_words)
     assert seen == [["a"]]
-    assert observer.failures == 1
+    assert failures.count == 1
 
 
 async def test_settled_waits_for_everything_that_was_posted(database, tmp_path):
@@ -104,7 +104,7 @@ async def test_works_that_wait_together_are_committed_together(database):
     assert len(await database.run(all_words)) == 100
 
 
-async def test_a_failing_work_undoes_itself_and_stops_no_other(database, observer):
+async def test_a_failing_work_undoes_itself_and_stops_no_other(database, failures):
     def half(connection):
         connection.execute("INSERT INTO words VALUES ('half')")
         raise ValueError("in the middle")
@@ -113,40 +113,40 @@ async def test_a_failing_work_undoes_itself_and_stops_no_other(database, observe
     database.post(half)
     database.post(put("after"))
     assert await database.run(all_words) == ["before", "after"]
-    assert observer.failures == 1
+    assert failures.count == 1
 
 
-async def test_a_failure_that_somebody_waits_for_is_theirs_and_not_counted(database, observer):
+async def test_a_failure_that_somebody_waits_for_is_theirs_and_not_counted(database, failures):
     await database.run(put("a"))
     with pytest.raises(sqlite3.IntegrityError):
         await database.run(put("a"))
-    assert observer.failures == 0
+    assert failures.count == 0
 
 
-async def test_a_group_that_cannot_be_committed_fails_as_a_whole(database, observer):
+async def test_a_group_that_cannot_be_committed_fails_as_a_whole(database, failures):
     with pytest.raises(DatabaseFailed):
         await database.run(lambda connection: connection.execute("ROLLBACK"))
     await database.run(put("a"))
     assert await database.run(all_words) == ["a"]
 
 
-async def test_a_full_queue_drops_and_counts(database, observer, monkeypatch):
+async def test_a_full_queue_drops_and_counts(database, failures, monkeypatch):
     monkeypatch.setattr(database_module, "MAX_WAITING", 0)
     database.post(put("a"))
     with pytest.raises(DatabaseFailed):
         await database.run(put("b"))
-    assert observer.failures == 1
+    assert failures.count == 1
 
 
 async def test_closing_does_what_was_posted_before_and_takes_nothing_after(
-    database, observer, tmp_path
+    database, failures, tmp_path
 ):
     database.post(put("a"))
     await database.aclose()
     database.post(put("b"))
     await database.settled()
     assert on_disk(tmp_path / "deep" / "bridge.sqlite3") == ["a"]
-    assert observer.failures == 1
+    assert failures.count == 1
 
 
 async def test_a_cancelled_run_does_not_disturb_those_after_it(database):

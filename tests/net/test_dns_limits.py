@@ -31,7 +31,7 @@ class Counts:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
 
-    def looked_up(self, asker, outcome):
+    def __call__(self, asker, outcome):
         self.told.append((asker, outcome))
 
 

@@ -56,7 +56,7 @@ class World:
 
     def start(self, patience=QUICK):
         self.webhooks = Webhooks(
-            self.database, self.http, node=0, observer=self.counted, patience=patience
+            self.database, self.http, node=0, counters=self.counted, patience=patience
         )
         self.running = asyncio.get_running_loop().create_task(self.webhooks.run())
 

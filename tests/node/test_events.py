@@ -20,6 +20,7 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.snapshot import snapshot
+from bridge.metrics.registry import Metrics
 from bridge.net import digit_events, event_store
 from bridge.net.database import Database
 from bridge.node import events as events_module
@@ -29,14 +30,6 @@ from bridge.wire.call_event import CallEvent
 
 IDS = itertools.count()
 SALES, OTHER = LineName("sales"), LineName("other")
-
-
-class Counted:
-    def __init__(self):
-        self.listeners = 0
-
-    def set_event_listeners(self, count):
-        self.listeners = count
 
 
 def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, **data):
@@ -58,7 +51,7 @@ async def open_log(tmp_path):
         async def start(*, node=0, nodes=1):
             database = Database(tmp_path / "bridge.sqlite3")
             stack.push_async_callback(database.aclose)
-            log = EventLog(database, node=node, nodes=nodes, observer=Counted())
+            log = EventLog(database, node=node, nodes=nodes, metrics=Metrics(version="0").events)
             running = asyncio.get_running_loop().create_task(log.run(Keeping()))
 
             async def stop():

@@ -32,9 +32,9 @@ class Echo(asyncio.Protocol):
 
 @asynccontextmanager
 async def accepting(limit, tls=None):
-    observer = Metrics(version="0").http
-    connections = Connections(limit=limit, observer=observer)
-    listeners = Listeners(Echo, connections=connections, observer=observer, tls=tls)
+    counters = Metrics(version="0").http
+    connections = Connections(limit=limit, counters=counters)
+    listeners = Listeners(Echo, connections=connections, counters=counters, tls=tls)
     port = free_port()
     listeners.start(open_listeners("127.0.0.1", port))
     try:

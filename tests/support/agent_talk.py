@@ -140,7 +140,7 @@ async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **mann
         told,
         Providers(minds, minds, minds),
         voices=VoiceDetectors(model and (lambda: model), most=1),
-        observer=counts,
+        counters=counts,
         hang_up=hang_up,
     )
     talk = Talk(leg, minds, counts)

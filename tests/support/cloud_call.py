@@ -104,7 +104,7 @@ class Call:
                 on_digit=on_digit,
                 on_restart=on_restart,
             ),
-            observer=self.observed,
+            counters=self.observed,
             ring=ring,
         )
         return self.leg

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bridge.call.model import LegId, LineName
-from bridge.legs.cloud import CloudLeg, PeerFactory, Ring, SetupObserver, Signalling
+from bridge.legs.cloud import CloudLeg, PeerFactory, Ring, SetupCounters, Signalling
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
 from bridge.net.graph import Graph, GraphAccess
@@ -49,7 +49,7 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
     database: Database,
     node: int,
     peer: PeerFactory,
-    observer: SetupObserver,
+    counters: SetupCounters,
     count: Callable[[str], None],
 ) -> CloudProvider:
     """Make the provider.
@@ -60,12 +60,12 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
         database: the bridge's.
         node: this node's index.
         peer: makes peers for WhatsApp's media servers.
-        observer: hears how legs come up.
+        counters: count set-ups.
         count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
     """
 
     def leg(leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> CloudLeg:
-        return CloudLeg(leg_id, signalling=signalling, peer=peer, observer=observer, ring=ring)
+        return CloudLeg(leg_id, signalling=signalling, peer=peer, counters=counters, ring=ring)
 
     known = {
         name: CloudLine(

@@ -21,7 +21,7 @@ async def test_each_line_has_its_number_and_secrets(tmp_path):
         database=database,
         node=0,
         peer=None,  # type: ignore[arg-type]
-        observer=None,  # type: ignore[arg-type]
+        counters=None,  # type: ignore[arg-type]
         count=print,
     )
     assert provider.has(LineName("a"))
