@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.audio import libopus, opus
 from bridge.audio.encoder_level import EncoderBudget
@@ -13,9 +13,8 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
-from bridge.settings.model import (
-    Settings,
-)
+from bridge.settings.model import Settings
+from bridge.wire.sdp_dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ def make_peers(
         probe_private=settings.rtc.probe_private,
         limits=patience,
         relay=settings.media.relay,
-        red=settings.media.red,
+        dialect=BROWSER_WITH_RED if settings.media.red else BROWSER,
         encoder_budget=encoder_budget,
     )
 
@@ -65,7 +64,7 @@ def make_peers(
 
         return peer
 
-    return Peers(factory(config), factory(config.for_whatsapp(library)))
+    return Peers(factory(config), factory(replace(config, dialect=WHATSAPP)))
 
 
 def default_address() -> str:

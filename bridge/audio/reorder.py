@@ -119,7 +119,7 @@ class ReorderBuffer:
 
     @property
     def holding(self) -> bool:
-        """Whether a packet waits for its predecessor, so that `pulse` must be called."""
+        """Whether a packet waits for its predecessor, so that `tick` must be called."""
         return self._held is not None
 
     @property
@@ -216,7 +216,7 @@ class ReorderBuffer:
             return self._release(now)
         return ()
 
-    def pulse(self, now: float) -> Sequence[Step]:
+    def tick(self, now: float) -> Sequence[Step]:
         """Release the held packet when its time is up."""
         if self._held is None or now - self._held_at < HOLD_SECONDS - _TIMER_SLACK:
             return ()

@@ -260,7 +260,7 @@ class CloudLeg:
         await self._allowed.wait()
         loop, session = asyncio.get_running_loop(), self._peer.session
         due = loop.time()
-        session.open_gate(due)
+        session.start_sending(due)
         self._tell(events.LegConnected(self.leg_id))
         beats = 0
         while True:
@@ -268,7 +268,7 @@ class CloudLeg:
             await asyncio.sleep(max(0.0, due - loop.time()))
             now = loop.time()
             due = max(due, now - _MAX_LATE_SECONDS)
-            session.beat(now)
+            session.tick(now)
             beats += 1
             if beats % _BEATS_PER_REPORT == 0:
                 session.report(now, datetime.now(UTC).timestamp())

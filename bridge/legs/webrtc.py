@@ -160,8 +160,8 @@ class WebRtcLeg:
             odd = not odd
             if odd:
                 session.report(now, datetime.now(UTC).timestamp())
-            if session.needs_pulse:
-                session.pulse(now)
+            if session.needs_tick:
+                session.tick(now)
             last = session.last_received()
             silent = last is not None and now - last >= SILENT_AFTER_SECONDS
             if silent != self._silent:
@@ -178,7 +178,7 @@ class WebRtcLeg:
             self._digits.clear()
             due = loop.time()
             while self._peer.session.digits_pending:
-                self._peer.session.pulse(loop.time())
+                self._peer.session.tick(loop.time())
                 due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - loop.time()))
 

@@ -22,14 +22,8 @@ from bridge.rtc.guard import no_discards
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Handlers, PeerConfig, Timings, Transport
 from bridge.rtp.session import RtpSession, StreamStart
-from bridge.wire.sdp import LocalAudio, RemoteAudio, parse_offer, write_answer
-from bridge.wire.sdp_offer import (
-    EXPECTED,
-    parse_answer,
-    parse_plain_offer,
-    write_offer,
-    write_plain_answer,
-)
+from bridge.wire.sdp import LocalAudio, RemoteAudio
+from bridge.wire.sdp_offer import EXPECTED, parse_answer, write_offer
 
 __all__ = ["Peer", "PeerConfig", "Reoffer", "Timings"]
 
@@ -255,20 +249,17 @@ class Peer:
             transmit=self._drop_packet,
             transmit_rtcp=self._drop_packet,
             on_digit=self._on_digit,
-            wake=self._wake,
+            schedule_tick=self._schedule_tick,
             relays=self._config.relay,
             encoder_budget=self._config.encoder_budget,
-            silence=self._config.silence,
+            steady=self._config.dialect.steady,
             on_encoder=lambda chosen: trace.encoder_chosen(
                 chosen, self._config.encoder_budget.level
             ),
         )
 
     def _read(self, offer_sdp: str) -> RemoteAudio:
-        plain = self._config.silence is not None
-        offer = (
-            parse_plain_offer(offer_sdp) if plain else parse_offer(offer_sdp, red=self._config.red)
-        )
+        offer = self._config.dialect.parse_offer(offer_sdp)
         trace.described("peer.offer_received", offer)
         return offer
 
@@ -277,8 +268,7 @@ class Peer:
         assert transport is not None
         setup: Setup = "active" if transport.role == "client" else "passive"
         trace.answered(role=transport.role, candidates=len(transport.candidates()))
-        write = write_answer if self._config.silence is None else write_plain_answer
-        return write(offer, self._describe(transport, setup=setup))
+        return self._config.dialect.write_answer(offer, self._describe(transport, setup=setup))
 
     def _describe(self, transport: Transport, *, setup: Setup) -> LocalAudio:
         self._session_version += 1
@@ -310,11 +300,11 @@ class Peer:
             self._reason = reason
             self._over.set()
 
-    def _wake(self, seconds: float) -> None:
+    def _schedule_tick(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, lambda: self.session.pulse(self._clock()))
+        self._timer = loop.call_later(seconds, lambda: self.session.tick(self._clock()))
 
     def _drop_packet(self, _packet: bytes) -> None:
         """Drop what is sent before there is a transport."""

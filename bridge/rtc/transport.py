@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from bridge.audio.encoder_level import EncoderBudget
-from bridge.audio.opus import Opus
-from bridge.audio.silence import SilencePackets
 from bridge.errors import NegotiationFailed
 from bridge.rtc import trace
 from bridge.rtc.dtls import Certificate, Dtls
@@ -17,6 +15,7 @@ from bridge.rtc.link import IceLink
 from bridge.rtc.ports import PortPool
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp import Candidate, RemoteAudio, answer_setup
+from bridge.wire.sdp_dialect import BROWSER, SdpDialect
 
 if TYPE_CHECKING:
     from bridge.rtc.srtp import Srtp
@@ -41,15 +40,7 @@ class PeerConfig:
     """Whether packets may pass between two peers undecoded."""
     encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
     """What encoding may cost."""
-    red: bool = False
-    """Whether peers are asked for redundant audio where they offer it."""
-    silence: SilencePackets | None = None
-    """For peers that are to be sent sound without a pause, once `RtpSession.open_gate` allows any,
-    and described to in the plain form of `wire.sdp_offer`; None: peers are browsers."""
-
-    def for_whatsapp(self, opus: Opus) -> "PeerConfig":
-        """Give the same for WhatsApp's media servers, whose candidates come by signed messages."""
-        return replace(self, silence=SilencePackets(opus), probe_private=True, red=False)
+    dialect: SdpDialect = BROWSER
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +104,7 @@ class Transport:
         self._link = IceLink(
             bind=config.bind,
             ports=config.ports,
-            probe_private=config.probe_private,
+            probe_private=config.probe_private or config.dialect.trusted_candidates,
             limits=config.limits,
             clock=clock,
             discarded=discarded,

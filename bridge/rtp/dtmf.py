@@ -16,9 +16,9 @@ from bridge.wire.telephone_event import (
 
 QUEUE_LIMIT: Final = 64
 
-_PULSES_PER_DIGIT: Final = round((DIGIT_SECONDS + GAP_SECONDS) / PACKET_SECONDS)
-# Pulses closer together than this are one pulse.
-_MIN_PULSE: Final = PACKET_SECONDS / 2
+_TICKS_PER_DIGIT: Final = round((DIGIT_SECONDS + GAP_SECONDS) / PACKET_SECONDS)
+# Ticks closer together than this are one.
+_MIN_TICK: Final = PACKET_SECONDS / 2
 
 
 class DtmfSender:
@@ -29,15 +29,15 @@ class DtmfSender:
         "_last",
         "_packets",
         "_payload_type",
-        "_pulses",
         "_queue",
+        "_ticks",
         "pending",
     )
 
     def __init__(self) -> None:
         self._queue: deque[str] = deque()
         self._packets: deque[DigitPacket] = deque()
-        self._pulses = 0
+        self._ticks = 0
         self._last = float("-inf")
         self._payload_type = -1
         self._clock_rate = CLOCK_RATE
@@ -58,7 +58,7 @@ class DtmfSender:
         if self._payload_type < 0:
             self._queue.clear()
             self._packets.clear()
-            self._pulses = 0
+            self._ticks = 0
             self.pending = False
 
     def add(self, digits: str) -> bool:
@@ -72,22 +72,22 @@ class DtmfSender:
         if self._payload_type < 0 or len(self._queue) + len(wanted) > QUEUE_LIMIT:
             return False
         self._queue.extend(wanted)
-        self.pending = self._pulses > 0 or bool(self._queue)
+        self.pending = self._ticks > 0 or bool(self._queue)
         return True
 
     def next_packet(self, stream: OutgoingStream, now: float) -> bytes | None:
         """Give the packet to send now; None between digits and when called too early."""
-        if now - self._last < _MIN_PULSE:
+        if now - self._last < _MIN_TICK:
             return None
-        if self._pulses == 0:
+        if self._ticks == 0:
             if not self._queue:
                 return None
             digit = self._queue.popleft()
             self._packets.extend(digit_packets(digit, clock_rate=self._clock_rate))
-            self._pulses = _PULSES_PER_DIGIT
+            self._ticks = _TICKS_PER_DIGIT
         self._last = now
-        self._pulses -= 1
-        self.pending = self._pulses > 0 or bool(self._queue)
+        self._ticks -= 1
+        self.pending = self._ticks > 0 or bool(self._queue)
         if not self._packets:
             return None
         packet = self._packets.popleft()

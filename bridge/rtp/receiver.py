@@ -41,7 +41,7 @@ class RtpReceiver:
     """Receives one source at a time; the newest SSRC is the source."""
 
     def __init__(
-        self, opus: Opus, *, on_digit: Callable[[str], None], wake: Callable[[float], None]
+        self, opus: Opus, *, on_digit: Callable[[str], None], schedule_tick: Callable[[float], None]
     ) -> None:
         self.push: Push | None = None
         """Where frames go; None: nobody wants any."""
@@ -56,7 +56,7 @@ class RtpReceiver:
         self.unknown_payloads = 0
         """Packets of a payload type that was not negotiated; dropped."""
         self._on_digit = on_digit
-        self._wake = wake
+        self._schedule_tick = schedule_tick
         self._decoder = Decoder(opus)
         self._receiver = ReorderBuffer()
         self._framer = Framer()
@@ -242,12 +242,12 @@ class RtpReceiver:
 
     @property
     def holding(self) -> bool:
-        """Whether a packet waits for the one before it, so that `pulse` has work."""
+        """Whether a packet waits for the one before it, so that `tick` has work."""
         return self._receiver.holding
 
-    def pulse(self, now: float) -> None:
-        """Play a held packet that has waited long enough."""
-        self._decode(self._receiver.pulse(now), now)
+    def tick(self, now: float) -> None:
+        """Release a packet that has been held back for too long."""
+        self._decode(self._receiver.tick(now), now)
 
     def age(self, now: float) -> None:
         """Let the level fall and silence grow while no packet comes."""
@@ -288,7 +288,7 @@ class RtpReceiver:
         if steps:
             self._play(steps, now)
         elif self._receiver.held_since == now:
-            self._wake(HOLD_SECONDS)
+            self._schedule_tick(HOLD_SECONDS)
 
     def _receive_other(self, packet: RtpPacket, now: float) -> None:
         """Take a packet that is not audio, but counts in the sequence of the audio."""

@@ -62,7 +62,8 @@ class RtpSender:
         "_relayed_packets",
         "_sends",
         "_silence",
-        "open",
+        "_steady",
+        "started",
         "stream",
         "transmit",
     )
@@ -75,15 +76,16 @@ class RtpSender:
         start: StreamStart,
         transmit: Callable[[bytes], None],
         encoder_budget: EncoderBudget,
-        silence: SilencePackets | None = None,
+        steady: bool = False,
         on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
         self._opus = opus
         self._on_encoder = on_encoder
-        self._silence = silence
+        self._steady = steady
+        self._silence = SilencePackets(opus)
         self._filler = SilenceFiller()
-        self.open = silence is None
-        """Whether anything may be sent: with `silence`, once `open_gate` has been called."""
+        self.started = not steady
+        """Whether anything may be sent: in a steady stream only after `start_sending`."""
         self.transmit = transmit
         """Protects and sends a packet; must not raise."""
         self._encoder_budget = encoder_budget
@@ -151,7 +153,7 @@ class RtpSender:
         payload, samples, sequence, position, timeline, level_dbov = packet
         if samples > self._longest_samples or len(payload) > _MAX_PAYLOAD:
             return False
-        if self._silence is not None and not is_plain(payload):
+        if self._steady and not is_plain(payload):
             return False
         stream = self.stream
         header = stream.stamp_relayed(sequence, position, timeline, now, samples)
@@ -166,27 +168,12 @@ class RtpSender:
             self._meter.note(level_dbov, now)
         return True
 
-    def open_gate(self, now: float) -> None:
-        """Allow sending, and begin with silence; does nothing when it is allowed already."""
-        if not self.open:
-            self.open = True
+    def start_sending(self, now: float) -> None:
+        """Allow sending, and begin with silence; safe to repeat."""
+        if not self.started:
+            self.started = True
             self._adopt(self._audio)
-            self.fill(now)
-
-    def fill(self, now: float) -> None:
-        """Send the silence that is due where there is nothing else to send."""
-        silence, stream = self._silence, self.stream
-        if silence is None or not self._sends or self._digits.pending:
-            return
-        payload = silence.packet(self._encoding.settings.application)
-        for position in self._filler.due(stream.packets, stream.last_time, now):
-            if self._filler.begins:
-                self._relayed.clear()
-                self._encoding.continue_from((SILENCE,))
-            header = stream.stamp(position, self._filler.timeline, now)
-            if header is not None:
-                stream.octets += len(payload)
-                self.transmit(header + payload)
+            self._fill(now)
 
     def send_digits(self, digits: str) -> bool:
         """Queue digits; False when the peer takes none or too many wait already."""
@@ -194,14 +181,16 @@ class RtpSender:
 
     @property
     def digits_pending(self) -> bool:
-        """Whether digits are being sent, so that `pulse` has work."""
+        """Whether digits are being sent, so that `tick` has work."""
         return self._digits.pending
 
-    def pulse(self, now: float) -> None:
-        """Send the next packet of a digit, if it is time for one."""
-        packet = self._digits.next_packet(self.stream, now)
+    def tick(self, now: float) -> None:
+        """Send the next packet of a digit and, in a steady stream, the silence that is due."""
+        packet = self._digits.next_packet(self.stream, now) if self._digits.pending else None
         if packet is not None:
             self.transmit(packet)
+        if self._steady:
+            self._fill(now)
 
     def hear_report(self, loss: float, now: float) -> None:
         """Take what the peer reports about this stream: the share lost since its last report."""
@@ -236,7 +225,7 @@ class RtpSender:
     def _adopt(self, audio: RemoteAudio) -> None:
         self._audio = audio
         # The direction is as the peer says it: "sendonly" is one that does not listen.
-        self._sends = self.open and audio.direction in ("sendrecv", "recvonly")
+        self._sends = self.started and audio.direction in ("sendrecv", "recvonly")
         self._digits.use(audio.telephone_events if self._sends else {})
         longest = min(audio.maxptime or _MAX_MILLISECONDS, _MAX_MILLISECONDS)
         rate = parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", ""))
@@ -246,6 +235,20 @@ class RtpSender:
         # Other peers are asked for at most so many bits; one that takes less gets frames encoded.
         fits = rate is None or rate >= MAX_AVERAGE_BITRATE
         self._longest_samples = longest * _SAMPLES_PER_MILLISECOND if fits else 0
+
+    def _fill(self, now: float) -> None:
+        """Send the silence that is due where there is nothing else to send."""
+        if not self._sends or self._digits.pending:
+            return
+        stream, payload = self.stream, self._silence.packet(self._encoding.settings.application)
+        for position in self._filler.due(stream.packets, stream.last_time, now):
+            if self._filler.begins:
+                self._relayed.clear()
+                self._encoding.continue_from((SILENCE,))
+            header = stream.stamp(position, self._filler.timeline, now)
+            if header is not None:
+                stream.octets += len(payload)
+                self.transmit(header + payload)
 
     def _choose_encoder(self) -> None:
         settings = self._settings()

@@ -11,7 +11,6 @@ from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import Push
 from bridge.audio.opus import EncoderSettings, Opus
 from bridge.audio.opus_packet import OpusPacket
-from bridge.audio.silence import SilencePackets
 from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
@@ -53,10 +52,10 @@ class RtpSession:
         transmit: Callable[[bytes], None],
         transmit_rtcp: Callable[[bytes], None],
         on_digit: Callable[[str], None],
-        wake: Callable[[float], None],
+        schedule_tick: Callable[[float], None],
         relays: bool = True,
         encoder_budget: EncoderBudget | None = None,
-        silence: SilencePackets | None = None,
+        steady: bool = False,
         on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
         """Begin a session.
@@ -69,16 +68,16 @@ class RtpSession:
             transmit: Protects and sends an RTP packet; must not raise.
             transmit_rtcp: The same for RTCP.
             on_digit: Told each digit the peer sends, once; must not raise.
-            wake: Asked to call `pulse` after so many seconds: a packet is being held back.
+            schedule_tick: Asked to call `tick` after so many seconds: a packet is held back.
             relays: Whether packets may pass between this session and another undecoded.
             encoder_budget: What encoding may cost; None for no limit.
-            silence: For a peer that is to be sent nothing before `open_gate`, and then packets
-                without a pause; None: one that is sent what there is.
+            steady: Whether the peer is to be sent nothing before `start_sending`, and packets
+                without a pause from then on, silence included.
             on_encoder: Told what is encoded with, at first and whenever that changes.
         """
         self.relays = relays
         self._transmit_rtcp = transmit_rtcp
-        self._incoming = RtpReceiver(opus, on_digit=on_digit, wake=wake)
+        self._incoming = RtpReceiver(opus, on_digit=on_digit, schedule_tick=schedule_tick)
         self._incoming.adopt(audio)
         self._outgoing = RtpSender(
             opus,
@@ -86,7 +85,7 @@ class RtpSession:
             start=start,
             transmit=transmit,
             encoder_budget=encoder_budget or EncoderBudget(),
-            silence=silence,
+            steady=steady,
             on_encoder=on_encoder,
         )
         self._reports = Reports(cname)
@@ -132,7 +131,7 @@ class RtpSession:
         return self._reports.remote_loss_ratio
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Set where frames and undecoded packets go, within `receive_rtp` and `pulse`."""
+        """Set where frames and undecoded packets go, within `receive_rtp` and `tick`."""
         self._incoming.attach(push, relay)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
@@ -150,7 +149,7 @@ class RtpSession:
     def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
         """Send an RTCP report; to be called about once a second, and with `goodbye` at the end.
 
-        Nothing is sent before the gate of a session with `silence` is open.
+        A steady session sends nothing before `start_sending`.
 
         Args:
             now: Monotonic seconds.
@@ -159,7 +158,7 @@ class RtpSession:
         """
         self._incoming.age(now)
         self._outgoing.age(now)
-        if not self._outgoing.open:
+        if not self._outgoing.started:
             return
         self._transmit_rtcp(
             self._reports.compose(
@@ -182,33 +181,26 @@ class RtpSession:
 
     @property
     def digits_pending(self) -> bool:
-        """Whether digits are being sent, so that `pulse` has work."""
+        """Whether digits are being sent, so that `tick` has work."""
         return self._outgoing.digits_pending
 
     @property
-    def needs_pulse(self) -> bool:
-        """Whether `pulse` has work: digits, or a packet held back."""
+    def needs_tick(self) -> bool:
+        """Whether `tick` has work: digits, or a packet held back."""
         return self._outgoing.digits_pending or self._incoming.holding
 
-    def pulse(self, now: float) -> None:
-        """Send the next packet of a digit, and play a held packet that has waited long enough.
+    def tick(self, now: float) -> None:
+        """Send what is due of digits and silence, and release a packet held back for too long.
 
-        To be called every 20 ms while `digits_pending`, and when `wake` asks for it.
+        To be called every 20 ms while `digits_pending`, and from `start_sending` on in a steady
+        session, where late calls are made up for; also when `schedule_tick` asks for it.
         """
-        self._incoming.pulse(now)
-        self._outgoing.pulse(now)
+        self._incoming.tick(now)
+        self._outgoing.tick(now)
 
-    def open_gate(self, now: float) -> None:
-        """Allow a session with `silence` to send, and send the first packet; safe to repeat."""
-        self._outgoing.open_gate(now)
-
-    def beat(self, now: float) -> None:
-        """Send the silence that is due, after what `pulse` sends.
-
-        To be called every 20 ms once the gate is open; late calls are made up for.
-        """
-        self.pulse(now)
-        self._outgoing.fill(now)
+    def start_sending(self, now: float) -> None:
+        """Let a steady session send, beginning with silence; safe to repeat."""
+        self._outgoing.start_sending(now)
 
     def last_received(self) -> float | None:
         """When the last RTP packet came, in monotonic seconds; None before the first."""

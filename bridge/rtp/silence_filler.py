@@ -14,7 +14,7 @@ MAX_AT_ONCE: Final = 3
 """When called late, so many packets are made up for at most."""
 _MAX_AHEAD_SECONDS: Final = 6 * FRAME_SECONDS
 _EARLY_SECONDS: Final = 0.002
-"""A beat so much before its time counts as in time: timers are no more exact."""
+"""A tick this early counts as on time: timers are no more precise."""
 
 
 class SilenceFiller:

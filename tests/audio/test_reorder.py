@@ -252,7 +252,7 @@ def test_whatever_arrives_time_goes_on(packets, sequence, timestamp):
         if kind == "skip":
             steps = source.receiver.skip((sequence + number) & 0xFFFF, now)
         elif kind == "pulse":
-            steps = source.receiver.pulse(now)
+            steps = source.receiver.tick(now)
         elif kind == "restart":
             steps = ()
             source.receiver.restart()
@@ -301,7 +301,7 @@ def test_packets_in_any_order_are_each_played_or_counted(order, doubled):
     numbers = [number for number in order for _ in range(2 if number in doubled else 1)]
     for index, number in enumerate(numbers):
         source.send(number, now=0.02 * index)
-    source.take(source.receiver.pulse(10.0))
+    source.take(source.receiver.tick(10.0))
     played = sum(step.action is DECODE for step in source.played)
     assert played + source.receiver.late == len(numbers)
     assert [step.pts for step in source.played] == sorted({step.pts for step in source.played})

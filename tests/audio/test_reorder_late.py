@@ -32,9 +32,9 @@ def test_the_wait_ends_with_the_next_packet(source):
 def test_the_wait_ends_after_10_ms(source):
     reordered(source)
     source.send(4, now=0.080)
-    assert source.take(source.receiver.pulse(0.087)) == []
-    assert source.take(source.receiver.pulse(0.090)) == [(CONCEAL, 960, 320), (DECODE, 1280, 320)]
-    assert source.receiver.pulse(0.2) == ()
+    assert source.take(source.receiver.tick(0.087)) == []
+    assert source.take(source.receiver.tick(0.090)) == [(CONCEAL, 960, 320), (DECODE, 1280, 320)]
+    assert source.receiver.tick(0.2) == ()
 
 
 def test_a_duplicate_of_the_held_packet_is_dropped(source):

@@ -7,7 +7,8 @@ from aiortc import RTCSessionDescription
 
 from bridge.errors import InvalidState, LimitExceeded, NegotiationFailed, SdpError
 from bridge.rtc.ice import Timeouts
-from tests.support.bridge_peer import BridgePeer, opus, value
+from bridge.wire.sdp_dialect import WHATSAPP
+from tests.support.bridge_peer import BridgePeer, value
 from tests.support.meta_peer import ANSWER_FORMS, MetaPeer
 from tests.support.stock_peer import StockPeer
 from tests.support.waiting import until
@@ -19,12 +20,11 @@ class FarPeer(BridgePeer):
     """A bridge-side peer for WhatsApp's media servers."""
 
     def __init__(self, **more):
-        super().__init__(**more)
-        self.peer._config = self.peer._config.for_whatsapp(opus())
+        super().__init__(dialect=WHATSAPP, **more)
 
     async def connect(self):
         await self.peer.connect()
-        self.peer.session.open_gate(asyncio.get_running_loop().time())
+        self.peer.session.start_sending(asyncio.get_running_loop().time())
 
 
 async def ring(bridge, meta):

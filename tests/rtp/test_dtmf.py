@@ -50,15 +50,15 @@ def test_a_short_telephone_event_is_counted_and_dropped(party):
     assert party.session.malformed == 1
 
 
-def pulsed(party, count, *, first=0):
+def tick(party, count, *, first=0):
     for index in range(first, first + count):
-        party.session.pulse(0.02 * index)
+        party.session.tick(0.02 * index)
 
 
 def test_a_digit_is_sent_as_an_event(party):
     assert party.session.send_digits("7")
     assert party.session.digits_pending
-    pulsed(party, 8)
+    tick(party, 8)
     assert not party.session.digits_pending
     packets = party.packets
     events = [parse_event(packet.payload) for packet in packets]
@@ -72,7 +72,7 @@ def test_a_digit_is_sent_as_an_event(party):
 
 def test_digits_follow_one_another_160_ms_apart(party):
     party.session.send_digits("12")
-    pulsed(party, 16)
+    tick(party, 16)
     packets = party.packets
     starts = [packet.timestamp for packet in packets if packet.marker]
     assert starts[1] - starts[0] == 8 * 960
@@ -84,7 +84,7 @@ def test_sound_gives_way_to_digits_and_comes_back(party):
     party.say(5)
     party.session.send_digits("3")
     for index in range(5, 20):
-        party.session.pulse(0.02 * index)
+        party.session.tick(0.02 * index)
         party.say(1, first=index)
     packets = party.packets
     kinds = [packet.payload_type for packet in packets]
@@ -93,17 +93,17 @@ def test_sound_gives_way_to_digits_and_comes_back(party):
     assert [packet.timestamp for packet in packets[12:]] == [5000 + 960 * n for n in range(12, 20)]
 
 
-def test_pulses_that_come_too_fast_do_not_shorten_a_digit(party):
+def test_ticks_that_come_too_fast_do_not_shorten_a_digit(party):
     party.session.send_digits("1")
     for step in range(5):
-        party.session.pulse(0.002 * step)
+        party.session.tick(0.002 * step)
     assert len(party.rtp) == 1
 
 
 def test_a_slower_clock_is_used_where_the_peer_has_no_other():
     party = Party(dataclasses.replace(AUDIO, telephone_events={126: 8000}))
     party.session.send_digits("1")
-    pulsed(party, 8)
+    tick(party, 8)
     events = [parse_event(packet.payload) for packet in party.packets]
     assert events[-1].duration == 800
 
@@ -117,11 +117,11 @@ def test_a_peer_without_telephone_events_takes_no_digits():
 def test_too_many_digits_are_refused_whole(party):
     assert party.session.send_digits("1" * 60)
     assert not party.session.send_digits("2" * 10)
-    pulsed(party, 60 * 8)
+    tick(party, 60 * 8)
     assert not party.session.digits_pending
 
 
 def test_what_is_no_digit_is_left_out(party):
     party.session.send_digits("1-x a")
-    pulsed(party, 16)
+    tick(party, 16)
     assert {parse_event(packet.payload).digit for packet in party.packets} == {"1", "A"}

@@ -34,7 +34,7 @@ class Party:
     """One receiver and all that came out of it."""
 
     def __init__(self, *, runs: bool = True) -> None:
-        self.incoming = RtpReceiver(OPUS, on_digit=lambda _: None, wake=lambda _: None)
+        self.incoming = RtpReceiver(OPUS, on_digit=lambda _: None, schedule_tick=lambda _: None)
         self.incoming.adopt(AUDIO)
         self.frames: list[Any] = []
         self.relay = Relayed(self)

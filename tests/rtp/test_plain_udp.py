@@ -34,7 +34,7 @@ class UdpParty:
             transmit=self._send,
             transmit_rtcp=self._send,
             on_digit=self.digits.append,
-            wake=lambda _seconds: None,
+            schedule_tick=lambda _seconds: None,
         )
         self.session.attach(lambda frame, _now: self.frames.append(frame))
 
@@ -74,9 +74,9 @@ def test_speech_passes_both_ways(parties):
 def test_digits_pass(parties):
     one, other = parties
     assert one.session.send_digits("5")
-    for pulse in range(7):
-        one.session.pulse(0.02 * pulse)
-        other.receive(0.02 * pulse)
+    for number in range(7):
+        one.session.tick(0.02 * number)
+        other.receive(0.02 * number)
     assert other.digits == ["5"]
 
 

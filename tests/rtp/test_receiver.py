@@ -118,11 +118,11 @@ def test_a_packet_out_of_order_is_waited_for_once_that_has_been_seen(party):
     for number in (0, 2, 1, 3, 5):
         party.hear(number)
     assert party.positions() == [0, 320, 640, 960]
-    assert party.session.needs_pulse
+    assert party.session.needs_tick
     assert party.wakes == [0.01]
     party.hear(4, now=0.104)
     assert party.positions() == [0, 320, 640, 960, 1280, 1600]
-    assert not party.session.needs_pulse
+    assert not party.session.needs_tick
     received = party.received
     assert (received.late, received.reordered, received.concealed_frames) == (1, 2, 1)
 
@@ -137,9 +137,9 @@ def test_a_duplicate_does_not_lengthen_the_wait(party):
 def test_a_packet_that_never_comes_is_waited_for_no_longer_than_10_ms(party):
     for number in (0, 2, 1, 3, 5):
         party.hear(number)
-    party.session.pulse(0.110)
+    party.session.tick(0.110)
     assert party.positions() == [0, 320, 640, 960, 1280, 1600]
-    assert not party.session.needs_pulse
+    assert not party.session.needs_tick
 
 
 def test_a_new_ssrc_is_a_new_timeline(party):

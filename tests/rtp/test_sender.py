@@ -334,7 +334,7 @@ def test_our_digits_come_before_packets_passed_on():
     pair.say(0, 1)
     pair.bob.session.send_digits("4")
     for number in range(2, 12):
-        pair.bob.session.pulse(0.02 * number)
+        pair.bob.session.tick(0.02 * number)
         pair.say(number)
     kinds = [packet.payload_type for packet in pair.sent]
     assert kinds == [AUDIO.opus_payload_type] * 2 + [EVENT_TYPE] * 7 + [kinds[0]] * 3

@@ -34,7 +34,7 @@ class Talk:
             transmit=self.sent.append,
             transmit_rtcp=lambda data: None,
             on_digit=lambda digit: None,
-            wake=lambda seconds: None,
+            schedule_tick=lambda seconds: None,
             encoder_budget=self.encoder_budget,
         )
 

@@ -24,27 +24,27 @@ from tests.support.rtp_party import (
     encoded,
 )
 
-SILENT = SilencePackets(OPUS)
+SILENCE_PACKETS = SilencePackets(OPUS)
 META = dataclasses.replace(
     AUDIO,
     opus_parameters={"maxaveragebitrate": "20000", "useinbandfec": "1"},
     telephone_events={126: 8000},
 )
-QUIET_SILK = SILENT.packet(Application.VOIP)
-QUIET_CELT = SILENT.packet(Application.LOW_DELAY)
+QUIET_SILK = SILENCE_PACKETS.packet(Application.VOIP)
+QUIET_CELT = SILENCE_PACKETS.packet(Application.LOW_DELAY)
 SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)
 
 
 def steady(audio=META, *, opened=True):
-    party = Party(audio, silence=SILENT)
+    party = Party(audio, steady=True)
     if opened:
-        party.session.open_gate(0.0)
+        party.session.start_sending(0.0)
     return party
 
 
-def beat(party, first, last):
+def tick(party, first, last):
     for number in range(first, last):
-        party.session.beat(0.02 * number)
+        party.session.tick(0.02 * number)
 
 
 def speak(party, number, *, timeline="line"):
@@ -64,7 +64,7 @@ def test_before_the_gate_opens_nothing_is_sent_at_all():
     speak(party, 0)
     assert party.session.take(relay(PAYLOADS[0]), 0.0)
     assert not party.session.send_digits("1")
-    beat(party, 0, 20)
+    tick(party, 0, 20)
     party.session.report(1.0, WALL)
     party.session.report(1.0, WALL, goodbye=True)
     assert party.rtp == party.rtcp == []
@@ -72,18 +72,18 @@ def test_before_the_gate_opens_nothing_is_sent_at_all():
 
 def test_the_first_packet_leaves_as_the_gate_opens():
     party = steady(opened=False)
-    party.session.open_gate(5.0)
-    party.session.open_gate(5.0)
+    party.session.start_sending(5.0)
+    party.session.start_sending(5.0)
     (packet,) = party.packets
     assert (packet.payload, packet.marker, packet.ssrc) == (QUIET_SILK, True, OURS)
 
 
 def test_a_party_that_has_not_answered_yet_is_sent_nothing_even_then():
     party = steady(EXPECTED)
-    beat(party, 0, 5)
+    tick(party, 0, 5)
     assert party.rtp == []
     party.session.renegotiate(META)
-    party.session.beat(0.2)
+    party.session.tick(0.2)
     assert len(party.rtp) == 1
 
 
@@ -97,7 +97,7 @@ def test_digits_are_taken_once_the_gate_is_open():
 
 def test_there_are_fifty_packets_a_second_though_nobody_speaks():
     party = steady()
-    beat(party, 1, 500)
+    tick(party, 1, 500)
     packets = party.packets
     assert len(packets) == 500
     assert {packet.payload for packet in packets} == {QUIET_SILK}
@@ -110,7 +110,7 @@ def test_speech_takes_the_place_of_silence():
     party = steady()
     for number in range(1, 50):
         speak(party, number)
-        party.session.beat(0.02 * number + 0.003)
+        party.session.tick(0.02 * number + 0.003)
     assert len(party.packets) == 50
     assert QUIET_SILK not in [packet.payload for packet in party.packets[1:]]
 
@@ -119,8 +119,8 @@ def test_a_pause_of_speech_is_filled_60_ms_after_its_last_packet():
     party = steady()
     for number in range(1, 11):
         speak(party, number)
-        party.session.beat(0.02 * number)
-    beat(party, 11, 60)
+        party.session.tick(0.02 * number)
+    tick(party, 11, 60)
     silence = [packet for packet in party.packets[11:] if packet.payload == QUIET_SILK]
     assert len(silence) == 60 - 13
     assert silence[0].timestamp - party.packets[10].timestamp == 3 * 960
@@ -129,7 +129,7 @@ def test_a_pause_of_speech_is_filled_60_ms_after_its_last_packet():
 
 def test_speech_after_silence_goes_on_in_time_and_is_marked():
     party = steady()
-    beat(party, 1, 100)
+    tick(party, 1, 100)
     speak(party, 100)
     last, first = party.packets[-2:]
     assert first.marker
@@ -139,7 +139,7 @@ def test_speech_after_silence_goes_on_in_time_and_is_marked():
 
 def test_speech_after_silence_is_heard_as_it_was_said():
     party = steady()
-    beat(party, 1, 40)
+    tick(party, 1, 40)
     for number in range(40, 100):
         speak(party, number)
     decoder = Decoder(OPUS)
@@ -152,11 +152,11 @@ def test_speech_after_silence_is_heard_as_it_was_said():
 def test_digits_are_not_interrupted_by_silence():
     party = steady()
     party.session.send_digits("12")
-    beat(party, 1, 17)
+    tick(party, 1, 17)
     kinds = [packet.payload_type for packet in party.packets[1:]]
     assert kinds
     assert set(kinds) == {126}
-    beat(party, 17, 40)
+    tick(party, 17, 40)
     assert party.packets[-1].payload == QUIET_SILK
 
 
@@ -167,8 +167,8 @@ def test_a_party_that_takes_more_bits_is_sent_the_other_coders_silence():
 
 def test_a_session_without_silence_sends_only_what_there_is():
     party = Party()
-    party.session.open_gate(0.0)
-    beat(party, 0, 50)
+    party.session.start_sending(0.0)
+    tick(party, 0, 50)
     assert party.rtp == []
 
 
@@ -211,7 +211,7 @@ def test_silence_follows_packets_passed_on_and_they_follow_it():
     party = steady(AUDIO)
     for number in range(1, 10):
         party.session.take(relay(PAYLOADS[number], number), 0.02 * number)
-    beat(party, 10, 30)
+    tick(party, 10, 30)
     party.session.take(relay(PAYLOADS[30], 30), 0.6)
     assert party.packets[-1].payload == PAYLOADS[30]
     assert party.packets[-2].payload == QUIET_CELT
@@ -220,7 +220,7 @@ def test_silence_follows_packets_passed_on_and_they_follow_it():
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["beat", "speak", "relay", "digit", "lost"]),
+        st.sampled_from(["tick", "speak", "relay", "digit", "lost"]),
         st.floats(0.0, 0.2),
     ),
     max_size=80,
@@ -239,8 +239,8 @@ def test_no_number_is_ever_given_twice_and_time_never_goes_back(steps):
             party.session.take(relay(PAYLOADS[place % 100], place & 0xFFFF), now)
         elif kind == "digit":
             party.session.send_digits("5")
-        elif kind == "beat":
-            party.session.beat(now)
+        elif kind == "tick":
+            party.session.tick(now)
     numbers = [packet.sequence for packet in party.packets]
     assert len(set(numbers)) == len(numbers)
     times = [packet.timestamp for packet in party.packets]

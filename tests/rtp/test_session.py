@@ -131,7 +131,7 @@ def test_no_bytes_raise(packets):
     for index, data in enumerate(packets):
         party.session.receive_rtp(data, 0.02 * index)
         party.session.receive_rtcp(data, 0.02 * index)
-        party.session.pulse(0.02 * index)
+        party.session.tick(0.02 * index)
     party.session.report(1.0, WALL)
     party.session.statistics()
 

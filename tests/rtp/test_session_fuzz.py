@@ -113,7 +113,7 @@ wire = st.one_of(
     st.tuples(st.just("rtp"), st.binary(max_size=1500), pauses),
     st.tuples(st.just("rtcp"), compounds(), pauses),
     st.tuples(st.just("rtcp"), st.binary(max_size=200), pauses),
-    st.tuples(st.just("pulse"), st.just(b""), pauses),
+    st.tuples(st.just("tick"), st.just(b""), pauses),
     st.tuples(st.just("report"), st.just(b""), pauses),
 )
 
@@ -139,8 +139,8 @@ def feed(party, arrivals):
             party.session.receive_rtp(data, now)
         elif kind == "rtcp":
             party.session.receive_rtcp(data, now)
-        elif kind == "pulse":
-            party.session.pulse(now)
+        elif kind == "tick":
+            party.session.tick(now)
         else:
             party.session.report(now, WALL + now)
     party.session.report(now, WALL + now, goodbye=True)
@@ -230,7 +230,7 @@ def test_repeating_it_takes_no_more_memory(arrivals):
                 elif kind == "rtcp":
                     party.session.receive_rtcp(data, now)
                 else:
-                    party.session.pulse(now)
+                    party.session.tick(now)
         party.wakes.clear()
         party.digits.clear()
         sizes.append(size(party.session, set()))

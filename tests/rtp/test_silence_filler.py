@@ -20,7 +20,7 @@ class Stream:
         self.packets += count
         self.last = now
 
-    def beat(self, now):
+    def tick(self, now):
         before = len(self.silence)
         for place in self.filler.due(self.packets, self.last, now):
             self.silence.append((self.filler.timeline, place))
@@ -29,7 +29,7 @@ class Stream:
         return len(self.silence) - before
 
     def beats(self, first, last):
-        return [self.beat(number / 50) for number in range(first, last)]
+        return [self.tick(number / 50) for number in range(first, last)]
 
 
 def test_the_first_packet_is_due_at_once_and_one_every_20_ms_after_it():
@@ -41,19 +41,19 @@ def test_the_first_packet_is_due_at_once_and_one_every_20_ms_after_it():
 
 def test_nothing_is_due_while_somebody_speaks():
     stream = Stream()
-    stream.beat(0.0)
+    stream.tick(0.0)
     for number in range(1, 100):
         stream.speak(number / 50)
-        assert stream.beat(number / 50 + 0.001) == 0
+        assert stream.tick(number / 50 + 0.001) == 0
 
 
 def test_silence_begins_60_ms_after_the_last_packet():
     stream = Stream()
     for number in range(10):
         stream.speak(number / 50)
-        assert stream.beat(number / 50) == 0 or number == 0
-    assert stream.beat(0.18 + 0.059) == 0
-    assert stream.beat(0.18 + 0.061) == 1
+        assert stream.tick(number / 50) == 0 or number == 0
+    assert stream.tick(0.18 + 0.059) == 0
+    assert stream.tick(0.18 + 0.061) == 1
 
 
 def test_each_spell_has_a_timeline_of_its_own_that_begins_anew():
@@ -68,24 +68,24 @@ def test_each_spell_has_a_timeline_of_its_own_that_begins_anew():
 
 def test_three_packets_at_once_last_for_60_ms():
     stream = Stream()
-    stream.beat(0.0)
+    stream.tick(0.0)
     for number in range(1, 30):
         stream.speak(0.06 * number, count=3)
-        for beat in range(3):
-            assert stream.beat(0.06 * number + 0.02 * beat + 0.005) == 0
+        for tick in range(3):
+            assert stream.tick(0.06 * number + 0.02 * tick + 0.005) == 0
 
 
 def test_a_late_beat_is_made_up_for():
     stream = Stream()
-    stream.beat(0.0)
-    assert stream.beat(0.061) == 3
+    stream.tick(0.0)
+    assert stream.tick(0.061) == 3
 
 
 def test_a_very_late_beat_skips_on_the_timeline():
     stream = Stream()
-    stream.beat(0.0)
-    assert stream.beat(1.0) == MAX_AT_ONCE
-    stream.beat(1.0201)
+    stream.tick(0.0)
+    assert stream.tick(1.0) == MAX_AT_ONCE
+    stream.tick(1.0201)
     assert stream.silence[-1][1] == 320 * 51
 
 
@@ -93,7 +93,7 @@ def test_a_very_late_beat_skips_on_the_timeline():
 def test_in_the_long_run_there_are_fifty_a_second(offset):
     stream = Stream()
     for number in range(1000):
-        stream.beat(number / 50 + offset * (number % 2))
+        stream.tick(number / 50 + offset * (number % 2))
     assert abs(len(stream.silence) - 1000) <= 1
 
 
@@ -104,7 +104,7 @@ def test_positions_of_a_spell_only_grow(steps):
         now += pause
         if spoken:
             stream.speak(now, count=spoken)
-        assert stream.beat(now) <= MAX_AT_ONCE
+        assert stream.tick(now) <= MAX_AT_ONCE
     last: dict[object, int] = {}
     for timeline, place in stream.silence:
         assert place > last.get(timeline, -1)

@@ -14,6 +14,7 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig
 from bridge.rtc.ports import PortPool
+from bridge.wire.sdp_dialect import WHATSAPP
 from tests.support.bridge_peer import opus
 from tests.support.machine import free_port
 from tests.support.meta_peer import MetaPeer
@@ -88,8 +89,8 @@ class Call:
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
         self.config = PeerConfig(
-            bind=("127.0.0.1",), ports=self.pool, limits=limits or Timeouts()
-        ).for_whatsapp(opus())
+            bind=("127.0.0.1",), ports=self.pool, limits=limits or Timeouts(), dialect=WHATSAPP
+        )
         self.leg: CloudLeg
         self.running: asyncio.Task[None] | None = None
 

@@ -8,7 +8,6 @@ from bridge.audio.encoder_level import NORMAL
 from bridge.audio.frame import Frame
 from bridge.audio.libopus import candidates
 from bridge.audio.opus import Encoder, EncoderSettings, load
-from bridge.audio.silence import SilencePackets
 from bridge.call.model import ReceivedAudio, SentAudio
 from bridge.rtp.session import RtpSession, StreamStart
 from bridge.wire.rtp import RtpPacket, parse_packet
@@ -87,7 +86,7 @@ class Party:
         audio: RemoteAudio = AUDIO,
         *,
         relays: bool = True,
-        silence: SilencePackets | None = None,
+        steady: bool = False,
     ) -> None:
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
@@ -103,9 +102,9 @@ class Party:
             transmit=self.rtp.append,
             transmit_rtcp=self.rtcp.append,
             on_digit=self.digits.append,
-            wake=self.wakes.append,
+            schedule_tick=self.wakes.append,
             relays=relays,
-            silence=silence,
+            steady=steady,
         )
         self.session.attach(self._take)
 
