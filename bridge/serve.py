@@ -64,7 +64,7 @@ async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
     _spare_the_collector()
     bridge.background.spawn(_sweep(bridge.manager), name="sweep")
     if seat is not None:
-        bridge.services.metrics.forerunners(stuck=seat.stuck, lost=seat.lost)
+        bridge.services.metrics.previous_incarnations(stuck=seat.stuck, lost=seat.lost)
         bridge.background.spawn(beat(seat.pipe), name="beat")
     runners = [runner]
     listeners: Listeners | None = None

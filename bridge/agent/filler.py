@@ -52,4 +52,4 @@ class Filler:
         if self._mouth.has_sentences or self._mouth.speaking:
             return
         self._mouth.fill(self._sound if first and self._sound else tone(TONE, loud=SOFTLY))
-        self._counters.filled()
+        self._counters.filler_played()

@@ -60,6 +60,6 @@ class AgentCounters(Protocol):
         """A caller spoke while an agent did."""
         ...
 
-    def filled(self) -> None:
+    def filler_played(self) -> None:
         """A reply took so long that a filler was played."""
         ...

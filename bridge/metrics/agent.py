@@ -1,4 +1,4 @@
-"""Metrics of voice agents: how long their providers take, and how they fail."""
+"""Metrics of voice agents: latency and failures of their providers."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from bridge.metrics.labels import OTHER, closed
 
 STEPS: Final = ("stt", "llm", "tts", "total", OTHER)
-"""What is heard made text, text made a reply, a reply made sound; `total` = until it is heard."""
+"""Speech to text, language model, text to speech; `total`: from the end of speech to the first audio."""
 FAILURES: Final = (
     "missing",
     "blocked",
@@ -22,30 +22,30 @@ _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 30)
 
 
 class AgentMetrics:
-    """What one node counts of its agents."""
+    """Agent metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "bridge_agent_step_seconds",
-            "How long a step took until its first result.",
+            "Time of a step until its first result.",
             ["step"],
             buckets=_SECONDS,
             registry=registry,
         )
         self._failures = Counter(
             "bridge_agent_failures_total",
-            "Steps that a provider did not do.",
+            "Steps that failed at their provider.",
             ["step", "reason"],
             registry=registry,
         )
         self._interruptions = Counter(
             "bridge_agent_interruptions_total",
-            "Callers who spoke while an agent did.",
+            "Agent replies interrupted by the caller.",
             registry=registry,
         )
         self._fillers = Counter(
             "bridge_agent_fillers_total",
-            "Replies that took so long that a filler was played.",
+            "Fillers played while a reply was late.",
             registry=registry,
         )
         for step in STEPS:
@@ -55,17 +55,17 @@ class AgentMetrics:
                 self._failures.labels(step, reason)
 
     def step_took(self, step: str, seconds: float) -> None:
-        """Take how long a step took (`STEPS`)."""
+        """Observe the duration of a step (`STEPS`)."""
         self._seconds.labels(closed(step, STEPS)).observe(seconds)
 
     def step_failed(self, step: str, reason: str) -> None:
-        """Count a step that failed (`STEPS`, `FAILURES`)."""
+        """Count a failed step (`STEPS`, `FAILURES`)."""
         self._failures.labels(closed(step, STEPS), closed(reason, FAILURES)).inc()
 
     def interrupted(self) -> None:
-        """Count a caller who spoke while an agent did."""
+        """Count an interruption."""
         self._interruptions.inc()
 
-    def filled(self) -> None:
+    def filler_played(self) -> None:
         """Count a filler."""
         self._fillers.inc()

@@ -1,4 +1,4 @@
-"""How calls begin and end; `metrics.registry.Metrics` owns it."""
+"""Metrics of calls."""
 
 from typing import Final
 
@@ -8,8 +8,7 @@ from bridge.call.model import Direction, EndReason, State
 from bridge.metrics.labels import OTHER
 
 REFUSALS: Final = ("calls", "line", "share", "overload", "draining", OTHER)
-"""Why a new call is refused: `calls` and `line` are limits, `share` what is kept for lines with fewer,
-`overload` a node with too much to do."""
+"""`calls`, `line`: a limit of the node or line; `share`: capacity reserved for lines with fewer calls."""
 
 LIVE_STATES = tuple(state for state in State if state is not State.ENDED)
 
@@ -17,22 +16,22 @@ _CALL_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
 
 
 class CallMetrics:
-    """What one node counts of its calls."""
+    """Call metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.now = Gauge("bridge_calls", "Calls alive now.", ["state"], registry=registry)
+        self.now = Gauge("bridge_calls", "Current calls.", ["state"], registry=registry)
         self.limit = Gauge(
-            "bridge_calls_limit", "Calls the node may carry at once.", registry=registry
+            "bridge_calls_limit", "Maximum number of concurrent calls.", registry=registry
         )
         self.started = Counter(
-            "bridge_calls_started_total", "Calls begun.", ["direction"], registry=registry
+            "bridge_calls_started_total", "Calls started.", ["direction"], registry=registry
         )
         self.ended = Counter(
-            "bridge_calls_ended_total", "Calls over.", ["direction", "reason"], registry=registry
+            "bridge_calls_ended_total", "Calls ended.", ["direction", "reason"], registry=registry
         )
         self.duration = Histogram(
             "bridge_call_duration_seconds",
-            "From the first request or ring to the end.",
+            "Call duration from the first request or ring to the end.",
             buckets=_CALL_SECONDS,
             registry=registry,
         )

@@ -13,18 +13,18 @@ WEBHOOK_OUTCOMES: Final = (
     "disowned",
     "unknown_number",
 )
-"""What became of an event: acted on or held; known already; about a call that is over; a ring too old
-to be answered; held for a call that never became known; about a call of ours that had failed here and
-rang all the same, so that it was ended; about a number that is no line's."""
+"""`taken`: processed or buffered; `late`: the call has ended; `stale`: an offer too old to answer;
+`dropped`: buffered for a call that never appeared; `disowned`: about an outbound call that had failed
+here and was therefore ended; `unknown_number`: no line has the number."""
 
 
 class CloudMetrics:
-    """What one node counts of Meta's webhooks."""
+    """Webhook metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
             "bridge_whatsapp_events_total",
-            "Events of Meta's webhooks, by what became of them.",
+            "Events in Meta's webhooks by outcome.",
             ["outcome"],
             registry=registry,
         )

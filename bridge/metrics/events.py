@@ -1,33 +1,31 @@
-"""Metrics of events: who listens, and how webhooks are delivered."""
+"""Metrics of event streams and webhook deliveries."""
 
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 OUTCOMES: Final = ("delivered", "failed", "dead")
-"""Of an attempt to deliver: taken, to be tried again, given up."""
+"""Of a delivery attempt: `failed` is retried, `dead` is not."""
 
 
 class EventMetrics:
-    """What one node counts of events."""
+    """Event metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._listeners = Gauge(
-            "bridge_event_listeners", "Event streams that are open.", registry=registry
-        )
+        self._listeners = Gauge("bridge_event_listeners", "Open event streams.", registry=registry)
         self._cut = Counter(
             "bridge_event_streams_cut_total",
-            "Event streams ended because their reader took nothing for too long.",
+            "Event streams closed because the client did not read.",
             registry=registry,
         )
         self._attempts = Counter(
             "bridge_webhook_attempts_total",
-            "Attempts to deliver a webhook.",
+            "Webhook delivery attempts by outcome.",
             ["outcome"],
             registry=registry,
         )
         self._waiting = Gauge(
-            "bridge_webhooks_waiting", "Webhooks still to be delivered.", registry=registry
+            "bridge_webhooks_waiting", "Webhooks waiting for delivery.", registry=registry
         )
         for outcome in OUTCOMES:
             self._attempts.labels(outcome)
@@ -37,7 +35,7 @@ class EventMetrics:
         self._listeners.set(count)
 
     def event_stream_cut(self) -> None:
-        """Count an event stream that was ended because its reader is stuck."""
+        """Count an event stream closed because its client did not read."""
         self._cut.inc()
 
     def webhook_attempt(self, outcome: str) -> None:
@@ -45,5 +43,5 @@ class EventMetrics:
         self._attempts.labels(outcome).inc()
 
     def set_webhooks_waiting(self, count: int) -> None:
-        """Set how many webhooks this node has still to deliver."""
+        """Set how many webhooks wait for delivery."""
         self._waiting.set(count)

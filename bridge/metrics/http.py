@@ -1,4 +1,4 @@
-"""Metrics of the HTTP service: its connections, and what strangers were refused."""
+"""Metrics of HTTP connections and of rejected unauthenticated requests."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from bridge.metrics.labels import OTHER, closed
 
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
-"""`slow_reader` = took too little of an answer, `no_room` = of a stranger, for a new connection at the
-limit, `refused` = new at the limit with no stranger to cut, `no_descriptor` = the process had none."""
+"""At the connection limit, `no_room` closes an unauthenticated connection for a new one and `refused`
+rejects the new one; `slow_reader` read its response too slowly; `no_descriptor`: out of descriptors."""
 STRANGER_REASONS: Final = (
     "too_many",
     "wrong_key",
@@ -18,25 +18,23 @@ STRANGER_REASONS: Final = (
     "slow_body",
     OTHER,
 )
-"""Why a request without a right key was refused."""
+"""Why an unauthenticated request was rejected."""
 
 
 class HttpMetrics:
-    """What one node counts of its HTTP connections."""
+    """HTTP metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._open = Gauge(
-            "bridge_http_connections", "HTTP connections that are open.", registry=registry
-        )
+        self._open = Gauge("bridge_http_connections", "Open HTTP connections.", registry=registry)
         self._cut = Counter(
             "bridge_http_connections_cut_total",
-            "HTTP connections that were cut off or not accepted.",
+            "HTTP connections closed by the bridge or not accepted.",
             ["reason"],
             registry=registry,
         )
         self._strangers = Counter(
             "bridge_http_strangers_refused_total",
-            "Requests refused to those without a right key.",
+            "Requests rejected without a valid key.",
             ["reason"],
             registry=registry,
         )
@@ -50,9 +48,9 @@ class HttpMetrics:
         self._open.set(count)
 
     def connection_cut(self, reason: str) -> None:
-        """Count a connection that was cut off or not accepted (`CUT_REASONS`)."""
+        """Count a connection closed or not accepted (`CUT_REASONS`)."""
         self._cut.labels(closed(reason, CUT_REASONS)).inc()
 
     def stranger_refused(self, reason: str) -> None:
-        """Count a request without a right key that was refused (`STRANGER_REASONS`)."""
+        """Count a rejected request without a valid key (`STRANGER_REASONS`)."""
         self._strangers.labels(closed(reason, STRANGER_REASONS)).inc()

@@ -1,4 +1,4 @@
-"""Labels have a few values that are known beforehand: whatever else comes counts as `OTHER`."""
+"""Closed label sets: any other value is counted as `OTHER`."""
 
 from typing import Final
 
@@ -6,5 +6,5 @@ OTHER: Final = "other"
 
 
 def closed(word: str, allowed: tuple[str, ...]) -> str:
-    """Give the word if it is allowed, else `OTHER`."""
+    """Return `word` if it is allowed, else `OTHER`."""
     return word if word in allowed else OTHER

@@ -1,8 +1,8 @@
-"""The part of the metrics that is told from the figures of legs; `metrics.registry.Metrics` owns it.
+"""Metrics computed from the statistics of legs.
 
-Legs report totals since they began (`LegStatistics`). `LegMetrics` remembers each live leg's last
-report and lets the counters grow by the difference, so that they never fall when a leg ends. What
-was measured here and what the far end reported are separate metrics.
+Legs report totals (`LegStatistics`). `LegMetrics` keeps each live leg's last report and increments
+the counters by the difference, so that they never decrease when a leg ends. What was measured here
+and what the far end reported are separate metrics.
 """
 
 from collections.abc import Hashable
@@ -16,10 +16,10 @@ from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample
 
 SILENCE_DBOV: Final = -60.0
-"""Below this a leg says nothing (`ReceivedAudio.silent_seconds`)."""
+"""Level below which a leg is silent (`ReceivedAudio.silent_seconds`)."""
 SILENT_SECONDS: Final = 3.0
-STALLED_LOOKS: Final = 2
-"""Looks at a leg, one a second, without anything new before it counts as stalled."""
+STALLED_REPORTS: Final = 2
+"""Reports, one per second, without new packets after which a leg counts as stalled."""
 HEARD: Final = ("audio", "silence", "nothing")
 
 _JITTER_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
@@ -33,7 +33,7 @@ _NOTHING = LegStatistics()
 
 
 class LegMetrics:
-    """The metrics of all legs of a node, and the last report of each live one."""
+    """Leg metrics of one node, and the last report of each live leg."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._live: dict[Hashable, _Leg] = {}
@@ -41,18 +41,18 @@ class LegMetrics:
         self._kinds = {kind: _Kind(families, kind.value) for kind in LegKind}
 
     def started(self, leg: Hashable, kind: LegKind) -> None:
-        """Begin to follow a leg."""
+        """Start tracking a leg."""
         if leg not in self._live:
             self._live[leg] = _Leg(kind)
             self._kinds[kind].alive.inc()
 
     def connected(self, leg: Hashable) -> None:
-        """Note that the leg's media is up, so that hearing nothing from it is worth telling."""
+        """Note that the leg's media is connected, so that silence from it is counted."""
         if (record := self._live.get(leg)) is not None:
             record.connected = True
 
     def observe(self, leg: Hashable, report: LegStatistics) -> LegStatistics | None:
-        """Take a live leg's report; returns the one before it, None for a leg not followed."""
+        """Process a report; return the previous one, None for an unknown leg."""
         if (record := self._live.get(leg)) is None:
             return None
         kind = self._kinds[record.kind]
@@ -61,16 +61,16 @@ class LegMetrics:
         kind.judge(
             record,
             silent=report.received.silent_seconds >= SILENT_SECONDS,
-            stalled=record.idle_looks >= STALLED_LOOKS and record.heard != "nothing",
+            stalled=record.idle_reports >= STALLED_REPORTS and record.heard != "nothing",
         )
         return before
 
     def observe_quality(self, kind: LegKind, sample: Sample) -> None:
-        """Take one second of a leg's quality."""
+        """Observe one second of a leg's quality."""
         self._kinds[kind].observe(sample)
 
     def ended(self, leg: Hashable, report: LegStatistics) -> LegStatistics | None:
-        """Take a leg's last report and forget it; returns the one before it, as `observe`."""
+        """Process a leg's last report and stop tracking it; return value as `observe`."""
         if (record := self._live.pop(leg, None)) is None:
             return None
         kind = self._kinds[record.kind]
@@ -85,7 +85,7 @@ class LegMetrics:
 
 @dataclass(slots=True)
 class _Counted:
-    """What the counters have been given, by name; losses can shrink, counters never do."""
+    """Values counted so far by name; losses can decrease, counters cannot."""
 
     received: dict[str, int] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
@@ -93,14 +93,14 @@ class _Counted:
 
 @dataclass(slots=True)
 class _Leg:
-    """What is remembered of a live leg."""
+    """State of a live leg."""
 
     kind: LegKind
     report: LegStatistics = _NOTHING
     counted: _Counted = field(default_factory=_Counted)
     connected: bool = False
     heard: str = "nothing"
-    idle_looks: int = 0
+    idle_reports: int = 0
     silent: bool = False
     stalled: bool = False
 
@@ -108,9 +108,9 @@ class _Leg:
         before, self.report = self.report, report
         old, new = before.received, report.received
         if new.packets + new.frames == old.packets + old.frames:
-            self.idle_looks += 1
+            self.idle_reports += 1
             return before
-        self.idle_looks = 0
+        self.idle_reports = 0
         if new.level_dbov > SILENCE_DBOV:
             self.heard = "audio"
         elif self.heard == "nothing":
@@ -119,7 +119,7 @@ class _Leg:
 
 
 class _Families:
-    """The metrics themselves, each with the label `kind`."""
+    """The metrics, each with the label `kind`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -133,47 +133,66 @@ class _Families:
                 f"bridge_{name}", text, ["kind", *labels], buckets=buckets, registry=registry
             )
 
-        self.alive = gauge("legs", "Legs alive now.")
-        self.silent = gauge("legs_silent", "Legs that have said nothing audible for 3 s.")
-        self.stalled = gauge(
-            "legs_stalled", "Legs that were sending and have sent nothing for 2 s."
-        )
+        self.alive = gauge("legs", "Current legs.")
+        self.silent = gauge("legs_silent", "Legs silent for at least 3 s.")
+        self.stalled = gauge("legs_stalled", "Legs that have stopped sending for 2 s.")
         self.ended = counter(
-            "legs_ended_total", "Connected legs over, by the most that was heard.", "heard"
+            "legs_ended_total",
+            "Connected legs that ended, by what was received: audio, silence or nothing.",
+            "heard",
         )
         self.packets = counter("rtp_packets_total", "RTP packets.", "direction")
-        self.relayed = counter("rtp_packets_relayed_total", "RTP packets passed on undecoded.")
+        self.relayed = counter("rtp_packets_relayed_total", "RTP packets relayed undecoded.")
         self.bytes = counter("rtp_payload_bytes_total", "Bytes of RTP payload.", "direction")
-        self.lost = counter("rtp_packets_lost_total", "Packets that never came.")
-        self.late = counter("rtp_packets_late_total", "Packets that came too late, or twice.")
-        self.reordered = counter("rtp_packets_reordered_total", "Packets out of order.")
-        self.frames = counter("frames_total", "20 ms frames given to the bus.")
-        self.concealed = counter("frames_concealed_total", "Frames made up for lost ones.")
-        self.recovered = counter("frames_recovered_total", "Lost frames got back from FEC.")
-        self.jitter = histogram("jitter_seconds", "Measured here.", _JITTER_SECONDS)
-        self.loss = histogram("loss_ratio", "Of the last second, measured here.", _LOSS_RATIO)
-        self.round_trip = histogram(
-            "round_trip_seconds", "From the far end's last report.", _ROUND_TRIP_SECONDS
+        self.lost = counter("rtp_packets_lost_total", "RTP packets lost.")
+        self.late = counter("rtp_packets_late_total", "RTP packets dropped as late or duplicate.")
+        self.reordered = counter(
+            "rtp_packets_reordered_total", "RTP packets received out of order."
         )
-        self.level = histogram("level_dbov", "Level of the audio.", _LEVEL_DBOV, "direction")
+        self.frames = counter("frames_total", "20 ms frames delivered to the bus.")
+        self.concealed = counter("frames_concealed_total", "Frames concealed (PLC).")
+        self.recovered = counter("frames_recovered_total", "Frames recovered from FEC.")
+        self.jitter = histogram(
+            "jitter_seconds", "Interarrival jitter of received packets.", _JITTER_SECONDS
+        )
+        self.loss = histogram(
+            "loss_ratio", "Packet loss of one second, measured here.", _LOSS_RATIO
+        )
+        self.round_trip = histogram(
+            "round_trip_seconds", "Round trip time from the far end's reports.", _ROUND_TRIP_SECONDS
+        )
+        self.level = histogram("level_dbov", "Audio level.", _LEVEL_DBOV, "direction")
         self.mos = histogram(
-            "mos", "Of one second, by the E-model; tx is what the leg hears.", _MOS, "direction"
+            "mos",
+            "Mean opinion score of one second (E-model); tx is what the leg hears.",
+            _MOS,
+            "direction",
         )
         self.concealed_share = histogram(
-            "concealed_ratio", "Frames made up for lost ones, of the last second.", _SHARE
+            "concealed_ratio", "Share of frames concealed in one second.", _SHARE
         )
         self.recovered_share = histogram(
-            "recovered_ratio", "Frames got back from FEC, of the last second.", _SHARE
+            "recovered_ratio", "Share of frames recovered from FEC in one second.", _SHARE
         )
         self.clipped = histogram(
-            "clipped_ratio", "Frames that reach full scale.", _SHARE, "direction"
+            "clipped_ratio", "Share of frames that clip in one second.", _SHARE, "direction"
         )
-        self.quiet = histogram("silent_ratio", "Time without sound.", _SHARE, "direction")
-        self.protected = histogram("fec_sent_ratio", "Time in which in-band FEC was sent.", (0, 1))
-        self.remote_lost = counter("remote_packets_lost_total", "As the far end reports.")
-        self.remote_loss = histogram("remote_loss_ratio", "As the far end reports.", _LOSS_RATIO)
+        self.quiet = histogram(
+            "silent_ratio", "Share of one second without sound.", _SHARE, "direction"
+        )
+        self.protected = histogram(
+            "fec_sent_ratio", "Share of time in which in-band FEC was sent.", (0, 1)
+        )
+        self.remote_lost = counter(
+            "remote_packets_lost_total", "Packets lost, as reported by the far end."
+        )
+        self.remote_loss = histogram(
+            "remote_loss_ratio", "Packet loss, as reported by the far end.", _LOSS_RATIO
+        )
         self.remote_jitter = histogram(
-            "remote_jitter_seconds", "As the far end reports.", _JITTER_SECONDS
+            "remote_jitter_seconds",
+            "Interarrival jitter, as reported by the far end.",
+            _JITTER_SECONDS,
         )
 
 
@@ -227,9 +246,9 @@ class _Kind:
         }
 
     def count(self, counted: _Counted, report: LegStatistics) -> None:
-        """Let the counters grow by what is new."""
-        _grow(self._received, counted.received, report.received)
-        _grow(self._sent, counted.sent, report.sent)
+        """Increment the counters by what is new."""
+        _increase(self._received, counted.received, report.received)
+        _increase(self._sent, counted.sent, report.sent)
 
     def observe(self, sample: Sample) -> None:
         """Observe everything of a sample that has a distribution."""
@@ -238,13 +257,13 @@ class _Kind:
                 histogram.observe(value)
 
     def judge(self, leg: _Leg, *, silent: bool, stalled: bool) -> None:
-        """Keep count of the legs that are silent or stalled."""
+        """Update the gauges of silent and stalled legs."""
         self._silent.inc(silent - leg.silent)
         self._stalled.inc(stalled - leg.stalled)
         leg.silent, leg.stalled = silent, stalled
 
 
-def _grow(
+def _increase(
     counters: dict[str, Counter], counted: dict[str, int], figures: ReceivedAudio | SentAudio
 ) -> None:
     for name, counter in counters.items():

@@ -1,4 +1,4 @@
-"""How the process itself does: its loop, its clock, its ports, its requests."""
+"""Metrics of the process: event loop, clock, ports, requests."""
 
 from typing import Final
 
@@ -28,15 +28,15 @@ DISCARD_REASONS: Final = (
     "too_many_marks",
     OTHER,
 )
-"""Why a datagram, or a stream's message, changed nothing: the keys of `LegStatistics.discarded`."""
+"""Why a datagram or a message was discarded: the keys of `LegStatistics.discarded`."""
 
 QUEUES: Final = ("sent_frames", "playout", OTHER)
-"""`sent_frames` = frames whose time an outgoing stream had already sent."""
+"""`sent_frames`: frames whose time had already been sent."""
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 
 UNMATCHED: Final = "unmatched"
-"""The `route` of a request that no route took."""
+"""`route` label of a request that matches no route."""
 
 _LAG_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 
@@ -46,7 +46,7 @@ _HTTP_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
 class NodeMetrics:
-    """What one node counts of itself."""
+    """Process metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.loop_lag = Histogram(
@@ -57,32 +57,34 @@ class NodeMetrics:
         )
         self.encoder_level = Gauge(
             "bridge_encoder_rung",
-            "How far encoders have stepped down under load; 0 is normal.",
+            "Encoder level: 0 is normal, higher levels cost less under load.",
             registry=registry,
         )
         self.bus_delay = Histogram(
             "bridge_bus_delay_seconds",
-            "Delay of the bus's playout buffers; a direct route has none.",
+            "Delay of the playout buffers (jitter buffers) of the bus.",
             buckets=_BUS_SECONDS,
             registry=registry,
         )
         self.concealed = Counter(
             "bridge_bus_frames_concealed_total",
-            "Frames that playout buffers made up because none had come in time.",
+            "Frames concealed by playout buffers because none arrived in time.",
             registry=registry,
         )
         self.late_ticks = Counter(
             "bridge_clock_late_ticks_total", "Late ticks of the 20 ms clock.", registry=registry
         )
         self.skipped_ticks = Counter(
-            "bridge_clock_skipped_ticks_total", "Ticks left out to catch up.", registry=registry
+            "bridge_clock_skipped_ticks_total",
+            "Ticks of the 20 ms clock skipped to catch up.",
+            registry=registry,
         )
         self.drops = Counter(
-            "bridge_drops_total", "What full queues dropped.", ["queue"], registry=registry
+            "bridge_drops_total", "Items dropped by full queues.", ["queue"], registry=registry
         )
         self.discarded = Counter(
             "bridge_datagrams_discarded_total",
-            "Datagrams that changed nothing.",
+            "Datagrams and messages discarded, by reason.",
             ["reason"],
             registry=registry,
         )
@@ -90,7 +92,7 @@ class NodeMetrics:
         self.ports = Gauge("bridge_media_ports", ports, ["state"], registry=registry)
         self.requests = Counter(
             "bridge_http_requests_total",
-            "HTTP requests answered.",
+            "HTTP requests.",
             ["method", "route", "status"],
             registry=registry,
         )
@@ -103,12 +105,12 @@ class NodeMetrics:
         )
         self.database_failures = Counter(
             "bridge_database_failures_total",
-            "What the database was to keep and could not.",
+            "Failed database writes.",
             registry=registry,
         )
         self.restarts = Counter(
             "bridge_node_restarts_total",
-            "How often the node was started anew.",
+            "Restarts of the node, because it was stuck or lost.",
             ["reason"],
             registry=registry,
         )
@@ -120,15 +122,15 @@ class NodeMetrics:
             self.discarded.labels(reason)
 
     def count(self, before: LegStatistics | None, after: LegStatistics) -> None:
-        """Count what a leg dropped and discarded since its last report."""
+        """Count what a leg dropped and discarded between two reports."""
         if before is None:
             return
         self.drop("sent_frames", after.sent.dropped_frames - before.sent.dropped_frames)
         for reason, total in after.discarded.items():
-            if (more := total - before.discarded.get(reason, 0)) > 0:
-                self.discarded.labels(closed(reason, DISCARD_REASONS)).inc(more)
+            if (new := total - before.discarded.get(reason, 0)) > 0:
+                self.discarded.labels(closed(reason, DISCARD_REASONS)).inc(new)
 
     def drop(self, queue: str, count: int) -> None:
-        """Count what a queue dropped."""
+        """Count dropped items of a queue."""
         if count > 0:
             self.drops.labels(closed(queue, QUEUES)).inc(count)

@@ -1,4 +1,4 @@
-"""What the bridge asks of other servers before it reaches them: look-ups of names."""
+"""Metrics of DNS lookups for outgoing connections."""
 
 from typing import Final
 
@@ -7,25 +7,25 @@ from prometheus_client import CollectorRegistry, Counter
 from bridge.metrics.labels import OTHER, closed
 
 ASKERS: Final = ("operator", "customer", OTHER)
-"""Whose URL holds the name."""
+"""Who configured the URL with the name."""
 OUTCOMES: Final = ("found", "nothing", "failed", "remembered", "refused", OTHER)
-"""`nothing` = there is no such name, `failed` = no answer, `remembered` = failed a moment ago and not
-asked again, `refused` = its line looks up too much at a time."""
+"""`nothing`: no such name; `failed`: no response; `remembered`: a recent failure from the cache;
+`refused`: too many concurrent lookups of its line."""
 
 
 class OutgoingMetrics:
-    """Look-ups of host names."""
+    """DNS metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._look_ups = Counter(
+        self._lookups = Counter(
             "bridge_dns_lookups_total",
-            "Host names looked up for outgoing connections, by whose URL has them and how it went.",
+            "DNS lookups for outgoing connections.",
             ["asker", "outcome"],
             registry=registry,
         )
         for asker in ASKERS[:-1]:
-            self._look_ups.labels(asker, "failed")
+            self._lookups.labels(asker, "failed")
 
     def looked_up(self, asker: str, outcome: str) -> None:
-        """Count a look-up (`ASKERS`, `OUTCOMES`)."""
-        self._look_ups.labels(closed(asker, ASKERS), closed(outcome, OUTCOMES)).inc()
+        """Count a lookup (`ASKERS`, `OUTCOMES`)."""
+        self._lookups.labels(closed(asker, ASKERS), closed(outcome, OUTCOMES)).inc()

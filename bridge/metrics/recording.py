@@ -1,4 +1,4 @@
-"""Metrics of recordings: how they end, and what waits to be moved up to a store."""
+"""Metrics of recordings and their upload to object storage."""
 
 from typing import Final
 
@@ -8,12 +8,12 @@ from bridge.metrics.labels import OTHER, closed
 
 OUTCOMES: Final = ("completed", "failed", OTHER)
 UPLOADS: Final = ("stored", "denied", "missing", "timeout", "unreachable", OTHER)
-"""What became of a try to move a file up, or to delete an object."""
+"""Of an attempt to upload a file or delete an object."""
 COPIES: Final = ("made", "failed", OTHER)
 
 
 class RecordingMetrics:
-    """What one node counts of its recordings."""
+    """Recording metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._ended = Counter(
@@ -21,7 +21,7 @@ class RecordingMetrics:
         )
         self._uploads = Counter(
             "bridge_recording_uploads_total",
-            "Tries to move a file up to the store, or to delete one there.",
+            "Attempts to upload a recording or delete it from object storage.",
             ["outcome"],
             registry=registry,
         )
@@ -33,25 +33,25 @@ class RecordingMetrics:
         )
         self._files = Gauge(
             "bridge_recording_spool_files",
-            "Files that wait to be moved up to the store.",
+            "Files waiting for upload.",
             registry=registry,
         )
         self._bytes = Gauge(
-            "bridge_recording_spool_bytes", "Bytes of these files.", registry=registry
+            "bridge_recording_spool_bytes", "Bytes waiting for upload.", registry=registry
         )
         self._oldest = Gauge(
             "bridge_recording_spool_oldest_seconds",
-            "For how long the oldest of these files has waited.",
+            "Age of the oldest file waiting for upload.",
             registry=registry,
         )
         self._deletions = Gauge(
             "bridge_recording_deletions_waiting",
-            "Objects that are still to be deleted in the store.",
+            "Objects waiting to be deleted from object storage.",
             registry=registry,
         )
         self._free = Gauge(
             "bridge_recording_free_bytes",
-            "What the disk with the recordings has left.",
+            "Free space of the disk with the recordings.",
             registry=registry,
         )
         for counter, words in (
@@ -67,7 +67,7 @@ class RecordingMetrics:
         self._ended.labels(closed(outcome, OUTCOMES)).inc()
 
     def upload(self, outcome: str) -> None:
-        """Count a try to move a file up, or to delete one there (`UPLOADS`)."""
+        """Count an attempt to upload or delete (`UPLOADS`)."""
         self._uploads.labels(closed(outcome, UPLOADS)).inc()
 
     def copy(self, outcome: str) -> None:
@@ -77,12 +77,12 @@ class RecordingMetrics:
     def set_spool(
         self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
     ) -> None:
-        """Set what waits for the store."""
+        """Set what waits for upload or deletion."""
         self._files.set(files)
         self._bytes.set(size_bytes)
         self._oldest.set(oldest_seconds)
         self._deletions.set(deletions)
 
     def set_free_bytes(self, free: int) -> None:
-        """Set what the disk with the recordings has left."""
+        """Set the free space of the recordings' disk."""
         self._free.set(free)

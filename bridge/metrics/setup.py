@@ -1,4 +1,4 @@
-"""How setting up legs goes; `metrics.registry.Metrics` owns it."""
+"""Metrics of leg setup: ICE, DTLS and ICE restarts."""
 
 from typing import Final
 
@@ -8,10 +8,10 @@ from bridge.call.model import LegKind
 from bridge.metrics.labels import OTHER
 
 SETUP_OUTCOMES: Final = ("connected", "refused", "failed", "timeout", "canceled", OTHER)
-"""How setting up a leg can turn out; `refused` = the offer was answered with an error."""
+"""`refused`: the offer was answered with an error."""
 
 SETUP_STAGES: Final = ("answer", "ice", "dtls", "total", OTHER)
-"""`answer` = offer in, answer out; `ice` and `dtls` as named; `total` = offer in to media up."""
+"""`answer`: from offer to answer; `total`: from offer to connected media."""
 
 FAILURE_STAGES: Final = ("ice", "dtls", OTHER)
 
@@ -27,7 +27,7 @@ FAILURE_REASONS: Final = (
     "closed",
     OTHER,
 )
-"""Why ICE or DTLS did not come up, or went down: the reasons of `NegotiationFailed`."""
+"""The reasons of `NegotiationFailed`."""
 
 RESTART_OUTCOMES: Final = ("started", "succeeded", "failed", OTHER)
 
@@ -35,25 +35,25 @@ _SETUP_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
 class SetupMetrics:
-    """What one node counts of its legs' set-ups."""
+    """Setup metrics of one node."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.outcomes = Counter(
             "bridge_leg_setups_total",
-            "How setting up legs turned out.",
+            "Leg setups by outcome.",
             ["kind", "outcome"],
             registry=registry,
         )
         self.seconds = Histogram(
             "bridge_leg_setup_seconds",
-            "How long setting up took, by stage.",
+            "Duration of leg setup by stage.",
             ["stage"],
             buckets=_SETUP_SECONDS,
             registry=registry,
         )
         self.failures = Counter(
             "bridge_transport_failures_total",
-            "ICE and DTLS that did not come up, or went down.",
+            "ICE and DTLS failures, during setup or later.",
             ["stage", "reason"],
             registry=registry,
         )

@@ -75,7 +75,7 @@ class Counts:
     def interrupted(self):
         self.interruptions += 1
 
-    def filled(self):
+    def filler_played(self):
         self.fillers += 1
 
 
