@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.docs import settings_page
+from bridge.api.openapi import document
+from tests.docs import http_api_page, settings_page
 
 PROJECT = Path(__file__).parents[2]
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "docs/http-api.md": lambda: http_api_page.page(document()),
     "docs/settings.md": settings_page.page,
     "deploy/bridge.example.toml": settings_page.example,
 }
