@@ -18,7 +18,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-tools check check-web audit bench soak flood outages rungs vads package lock clean
+.PHONY: help run run-lan test test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/e
 
 vads: $(DEV)  ## what telling voices from noises costs and gives, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.load.vads $(ARGS)
+
+docs: $(DEV)  ## write the generated documents
+	$(BIN)/python -m tests.docs.write
 
 package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client, into build/
 	@mkdir -p build

@@ -6,17 +6,16 @@ import re
 import subprocess
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from bridge.api.routes import ROUTES
 from bridge.metrics.registry import Metrics
-from bridge.settings.model import Settings
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 PURE = ("audio", "wire", "call")
 LONGEST = 400
+MAX_README_LINES = 150
 
 WITHOUT_A_TEST_FILE = {
     "bridge/__main__.py": "run as a process by tests/deploy and tests/browser",
@@ -248,41 +247,32 @@ def test_no_file_is_large():
     assert {path: size for path, size in large.items() if size > 1_000_000} == {}
 
 
-# What the README tells
+# What the documents say
 
 
-def readme():
-    assert README.exists(), "README.md is missing"
-    return README.read_text()
+def test_the_readme_is_short_enough_to_be_read():
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
-def setting_names(settings):
-    for key, value in msgspec.to_builtins(settings).items():
-        if key != "lines":
-            if isinstance(value, dict):
-                yield from (f"{key}.{inner}" for inner in value)
-            else:
-                yield key
+def test_the_api_page_has_every_operation():
+    text = (PROJECT / "docs" / "http-api.md").read_text()
+    wanted = {f"### {route.method} {route.path}\n" for route in ROUTES}
+    assert sorted(line for line in wanted if line not in text) == []
 
 
-def test_the_readme_tells_of_every_route():
-    text = readme()
-    paths = sorted({route.path for route in ROUTES} - {"/", "/web/{name}", "/README.md"})
-    assert [path for path in paths if path not in text] == []
-
-
-def test_the_readme_tells_of_every_setting():
-    text = readme()
-    assert [key for key in setting_names(Settings()) if f"`{key}`" not in text] == []
-
-
-def test_every_file_the_readme_links_to_exists():
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", readme())
-    assert [link for link in links if not (PROJECT / link).exists()] == []
-
-
-def test_the_readme_and_the_makefile_name_the_same_targets():
+def test_the_documents_and_the_makefile_name_the_same_targets():
     targets = set(re.findall(r"^([a-z-]+):.*##", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)", readme()))
+    pages = [README, PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/*.md")]
+    named = {name for page in pages for name in re.findall(r"`make ([a-z-]+)", page.read_text())}
     assert named <= targets
-    assert {"run", "run-lan", "test", "bench", "check"} <= named
+    assert {"run", "run-lan", "test", "bench", "check", "docs", "package"} <= named
+
+
+def test_the_documents_name_metrics_that_there_are():
+    known = set(re.findall(r"`(bridge_\w+)`", (PROJECT / "docs" / "metrics.md").read_text()))
+    named = {
+        name
+        for page in [README, *PROJECT.glob("docs/*.md")]
+        for name in re.findall(r"\b(bridge_[a-z_]+)", page.read_text())
+    }
+    assert sorted(named - known) == []

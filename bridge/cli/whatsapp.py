@@ -74,7 +74,7 @@ def _line(settings: Settings, wanted: str) -> tuple[str, WhatsApp]:
     if not cloud:
         raise SettingsError(
             'no line has whatsapp.provider = "cloud": is this the right settings file '
-            "(--config my.toml, before the word whatsapp)? deploy/whatsapp.md shows such a line"
+            "(--config my.toml, before the word whatsapp)? docs/whatsapp.md shows such a line"
         )
     if wanted in cloud:
         return wanted, cloud[wanted]

@@ -2,7 +2,7 @@
 
 The server under test has one core, the load generator another. Every repeat starts each server
 anew, one after the other; the tables show medians over the repeats. Written to `build/bench.md`,
-`build/bench-readme.md` (the README's tables) and `build/bench.json` as well; ends with 1 when a
+`build/bench-tables.md` (those of docs/performance.md) and `build/bench.json` as well; ends with 1 when a
 target was missed.
 
     python -m tests.load.bench [--quick] [--only echo,janus,relay] [--legs 4,24] [--repeats 2] [--publish]
@@ -55,9 +55,11 @@ def main() -> int:
     _write(report.markdown(results, table, found, notes))
     about = _about(repeats=options.repeats, window=options.seconds, took=seconds)
     tables = published.markdown(results, table, found, about=about)
-    (BUILD / "bench-readme.md").write_text(tables)
+    (BUILD / "bench-tables.md").write_text(tables)
     if options.publish:
-        published.publish(servers.ROOT / "README.md", tables)
+        published.publish(servers.ROOT / "docs" / "performance.md", published.TABLES, tables)
+        short = published.summary(results, table)
+        published.publish(servers.ROOT / "README.md", published.SUMMARY, short)
     content = json.dumps(report.as_json(results, table, found, notes), indent=2)
     (BUILD / "bench.json").write_text(content + "\n")
     return 1 if results.failed or not all(one.met for one in found) else 0
@@ -172,7 +174,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each window")
     parser.add_argument("--quick", action="store_true", help="one repeat of short windows")
-    parser.add_argument("--publish", action="store_true", help="put the tables into README.md")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write the tables of docs/performance.md and README.md",
+    )
     parser.add_argument(
         "--against", metavar="REF", default="", help="compare the cost of a leg with this commit's"
     )

@@ -1,4 +1,4 @@
-"""The bench's figures as the README shows them: fewer lines, each with all numbers of legs."""
+"""The bench's figures as docs/performance.md and the README show them: fewer lines than the report."""
 
 import re
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ from tests.load.rows import Row
 from tests.load.targets import Results
 from tests.load.verdict import Verdict
 
-BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->\n"
-"""What stands between these in the README is written by the bench."""
+TABLES, SUMMARY = "bench", "bench-summary"
+"""Names of the places that the bench writes: between `<!-- NAME -->` and `<!-- /NAME -->`."""
 _LEGS = 24
 _SERVERS = ("echo", "pcm", "relay", "stock", "janus")
 _SERVER_HEADS = ("server, 24 legs", "CPU a leg", "delay p50 / p95", "packets/s, worst leg")
 _SOCKET_HEADS = ("50 media sockets, echoed", "CPU a socket", "there and back p50 / p95")
+_SUMMARY_HEADS = ("what", "CPU, of a core", "delay p50 / p95")
+_NOTICED = ("an asset that was asked for is heard", "an agent that is spoken over is silent")
 _VARIANTS = (
     re.compile(r"^(?P<one>\d+) legs: (?P<rest>.*)$"),
     re.compile(r"^(?P<rest>\d+ sockets), (?P<one>\w+)(?P<more>: .*)$"),
@@ -25,7 +27,7 @@ _VARIANTS = (
 
 
 def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *, about: str) -> str:
-    """Write the README's tables, under a line that tells where they come from."""
+    """Return the tables of docs/performance.md, below a line that says where they come from."""
     parts = [f"{about}.\n"]
     if servers := [_server(row) for name in _SERVERS for row in rows if _is(row, name)]:
         parts.append(ruled(_SERVER_HEADS, servers))
@@ -38,6 +40,22 @@ def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *,
     return "\n".join(parts)
 
 
+def summary(results: Results, rows: Sequence[Row]) -> str:
+    """Return the README's table: servers, sockets, and two times that people notice."""
+    lines = [
+        (TITLES[row.target], f"{row.cpu_per_leg:.2f} % per leg", _server(row)[2])
+        for name in _SERVERS
+        for row in rows
+        if _is(row, name)
+    ]
+    for title, _, cpu, p50, p95, *_ in _sockets(results):
+        lines.append((f"socket, {title}", f"{cpu} % per socket", f"{p50} / {p95} ms"))
+    for what, _, p50, p95, *_ in service_report.times(results.played, results.talked):
+        if what in _NOTICED:
+            lines.append((what, "", f"{p50} / {p95} ms"))
+    return ruled(_SUMMARY_HEADS, lines)
+
+
 def gathered(found: Sequence[Verdict]) -> list[tuple[str, ...]]:
     """Put what differs in the number of legs, or the like, into one line."""
     groups: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
@@ -47,18 +65,18 @@ def gathered(found: Sequence[Verdict]) -> list[tuple[str, ...]]:
     return [_line(name, target, members) for (name, target), members in groups.items()]
 
 
-def publish(readme: Path, text: str) -> None:
-    """Put the tables into the README, in the place of those that are there.
+def publish(page: Path, name: str, text: str) -> None:
+    """Replace what a page has between the markers of that name.
 
     Raises:
-        ValueError: it has no place for them.
+        ValueError: it has no such markers.
     """
-    whole = readme.read_text()
-    head, begin, rest = whole.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    head, begin, rest = page.read_text().partition(opening)
+    _, end, tail = rest.partition(closing)
     if not begin or not end:
-        raise ValueError(f"{readme.name} has no {BEGIN.strip()} … {END.strip()}")
-    readme.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+        raise ValueError(f"{page.name} has no {opening.strip()} … {closing.strip()}")
+    page.write_text(f"{head}{opening}\n{text.strip()}\n\n{closing}{tail}")
 
 
 def _split(what: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
-"""The bench's figures as the README shows them."""
+"""The bench's figures as the documents show them."""
 
 import pytest
 
-from tests.load.published import BEGIN, END, gathered, markdown, publish
+from tests.load.published import TABLES, gathered, markdown, publish, summary
 from tests.load.rows import rows
 from tests.load.targets import Results
 from tests.load.test_report import everything
@@ -58,20 +58,29 @@ def test_what_was_measured_is_there():
     assert "| memory | <= 5 ms | 1 MB     | met |" in text
 
 
+def test_the_summary_has_servers_and_sockets():
+    results = everything()
+    results.sockets = [load()]
+    text = summary(results, rows(results.runs))
+    assert "| bridge, echo " in text
+    assert "% per leg" in text
+    assert "% per socket" in text
+
+
 def test_nothing_measured_is_nothing_written():
     assert markdown(Results(), [], [], about="a machine") == "a machine.\n"
 
 
 def test_tables_take_the_place_of_those_that_are_there(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    publish(readme, "new")
-    assert readme.read_text() == f"before\n{BEGIN}\nnew\n{END}after\n"
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
+    publish(page, TABLES, "new")
+    assert page.read_text() == "before\n<!-- bench -->\n\nnew\n\n<!-- /bench -->\nafter\n"
 
 
-def test_a_readme_without_a_place_for_tables_is_left_alone(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("before")
+def test_a_page_without_a_place_for_tables_is_left_alone(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before")
     with pytest.raises(ValueError, match="has no"):
-        publish(readme, "new")
-    assert readme.read_text() == "before"
+        publish(page, TABLES, "new")
+    assert page.read_text() == "before"
