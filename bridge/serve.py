@@ -47,7 +47,7 @@ async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
     descriptors = raise_descriptor_limit()
     bridge = build(
         chosen,
-        place=NodePosition(seat.index, seat.count) if seat else None,
+        position=NodePosition(seat.index, seat.count) if seat else None,
         descriptors=descriptors,
     )
     # The access log is off: paths may carry keys; the metrics count requests.

@@ -102,7 +102,7 @@ def run(settings: Settings) -> None:
     with _held(folder), contextlib.ExitStack() as sockets:
         listeners = [sockets.enter_context(listener) for listener in open_listeners(host, port)]
         directory = sockets.enter_context(contextlib.closing(DirectoryFile(folder)))
-        directory.lost()
+        directory.end_live()
         seats = seats_of(settings, count, [listener.fileno() for listener in listeners])
         asyncio.run(_Supervisor(seats, directory).run())
 
@@ -163,7 +163,7 @@ class _Supervisor:
             code, stuck = await self._run_once(seat)
             if self._stopping.is_set():
                 return
-            calls = self._directory.lost(seat.index)
+            calls = self._directory.end_live(seat.index)
             log.error(
                 "node.lost",
                 extra={"node": seat.index, "code": code, "calls": calls, "stuck": stuck},

@@ -25,7 +25,7 @@ from bridge.api.services import SERVICES
 from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
 from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
-from bridge.node.directory import Shared, owner_of
+from bridge.node.directory import SharedDirectory, owner_of
 from bridge.tasks import Tasks
 from bridge.wire.call_id import native
 
@@ -110,7 +110,7 @@ async def _place(request: web.Request) -> int | None:
     """Choose the node for a call that the request begins; None when it begins none."""
     if request.match_info.handler in STARTS_CALLS and _authorised(request):
         overloaded = request.app[SERVICES].manager.overloaded
-        return await _directory(request).place(overloaded=overloaded)
+        return await _directory(request).choose_node(overloaded=overloaded)
     return None
 
 
@@ -145,7 +145,7 @@ async def _recall(request: web.Request, call_id: str) -> None:
     raise NodeUnavailable("the node that has this call does not answer; try again")
 
 
-def _directory(request: web.Request) -> Shared:
+def _directory(request: web.Request) -> SharedDirectory:
     directory = request.app[SERVICES].directory
     assert directory is not None, "a bridge of one node has nothing to forward"
     return directory

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bridge.node.agent import Agents
     from bridge.node.browsers import Browsers
     from bridge.node.digits import Digits
-    from bridge.node.directory import Shared
+    from bridge.node.directory import SharedDirectory
     from bridge.node.events import EventLog
     from bridge.node.line_book import LineBook
     from bridge.node.lines import Lines
@@ -81,7 +81,7 @@ class Services:
     connections: Connections
     database: Database
     digits: Digits
-    directory: Shared | None
+    directory: SharedDirectory | None
     """None when the bridge has only one node."""
     events: EventLog
     gateways: GatewayProvider

@@ -35,7 +35,7 @@ from bridge.net.directory import FOLDER
 from bridge.net.siblings import Siblings
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
-from bridge.node.directory import Shared
+from bridge.node.directory import SharedDirectory
 from bridge.node.events import EventLog
 from bridge.node.listener import MAX_DESCRIPTORS
 from bridge.node.load import Load
@@ -89,7 +89,7 @@ def build(
     settings: Settings,
     *,
     patience: Timeouts | None = None,
-    place: NodePosition | None = None,
+    position: NodePosition | None = None,
     descriptors: int = MAX_DESCRIPTORS,
 ) -> Bridge:
     """Make every object of a bridge; must be called within the running loop.
@@ -97,7 +97,7 @@ def build(
     Args:
         settings: what can be set.
         patience: how long ICE, DTLS and a silent peer are waited for; the default is the product's.
-        place: which of several nodes this is; None for the only one.
+        position: which of several nodes this is; None for the only one.
         descriptors: how many files the process may have open.
 
     Raises:
@@ -114,15 +114,15 @@ def build(
     )
     providers = Providers([simulator])
     limits = settings.limits
-    directory = _directory(settings, place) if place else None
+    directory = _directory(settings, position) if position else None
     encoder_budget = EncoderBudget()
     load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, on_failure=metrics.database_failed)
     policy = make_policy(settings, database, directory, made_lines)
     events = EventLog(
         database,
-        node=place.index if place else 0,
-        nodes=place.count if place else 1,
+        node=position.index if position else 0,
+        nodes=position.count if position else 1,
         metrics=metrics.events,
         told_of_calls=policy.lines.told_of_calls,
     )
@@ -173,9 +173,9 @@ def build(
         services.recordings.on_event, services.agents.on_event, services.digits.on_event
     )
     background.spawn(services.connections.run(), name="slow readers")
-    services.gateways.start(manager, background, first=place is None or place.index == 0)
+    services.gateways.start(manager, background, first=position is None or position.index == 0)
     if directory:
-        _take_over(directory, manager)
+        _recover(directory, manager)
         background.spawn(policy.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
     return Bridge(
@@ -195,12 +195,12 @@ def _manager_limits(settings: Settings) -> ManagerLimits:
     )
 
 
-def _directory(settings: Settings, place: NodePosition) -> Shared:
+def _directory(settings: Settings, position: NodePosition) -> SharedDirectory:
     limits = settings.limits
     folder = Path(settings.data.dir) / FOLDER
-    return Shared(
+    return SharedDirectory(
         folder,
-        Siblings(folder, own=place.index, count=place.count),
+        Siblings(folder, own=position.index, count=position.count),
         shares=_manager_limits(settings).shares,
         kept_seconds=limits.kept_seconds,
         ended_per_line=limits.ended_per_line,
@@ -218,9 +218,9 @@ def _application(*, several: bool) -> web.Application:
     return application
 
 
-def _take_over(directory: Shared, manager: Manager) -> None:
-    """Answer for the calls of this node's forerunner, if it had one."""
-    kept, cut_off = directory.take_over()
+def _recover(directory: SharedDirectory, manager: Manager) -> None:
+    """Account for the calls of this node's previous incarnation, if it had one."""
+    kept, cut_off = directory.recover()
     for record in kept:
         manager.remember(record)
     for record in cut_off:

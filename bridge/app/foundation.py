@@ -8,7 +8,7 @@ from bridge.app.peers import Peers
 from bridge.metrics.registry import Metrics
 from bridge.net.database import Database
 from bridge.net.http import Http
-from bridge.node.directory import Shared
+from bridge.node.directory import SharedDirectory
 from bridge.node.events import EventLog
 from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.lines import Lines
@@ -27,7 +27,7 @@ class Foundation:
     """For what must start and end with it."""
     metrics: Metrics
     database: Database
-    directory: Shared | None
+    directory: SharedDirectory | None
     events: EventLog
     policy: InboundPolicy
     manager: Manager

@@ -6,7 +6,7 @@ from bridge.api.faces.chirp.parties import App
 from bridge.call.model import LineName
 from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
-from bridge.node.directory import Shared
+from bridge.node.directory import SharedDirectory
 from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.line_book import KnownLine, LineBook
 from bridge.node.lines import InboundMode, LineConfig
@@ -133,7 +133,7 @@ def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
 
 
 def make_policy(
-    settings: Settings, database: Database, directory: Shared | None, made: MadeLines
+    settings: Settings, database: Database, directory: SharedDirectory | None, made: MadeLines
 ) -> InboundPolicy:
     """Make what applies the lines' settings, and the book of the lines there are."""
     siblings = directory.siblings if directory else None

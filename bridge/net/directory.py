@@ -1,10 +1,8 @@
-"""The file that all nodes share: which calls there are, who has them, and what each key has spent.
+"""The SQLite file that all nodes share: which calls exist, which node owns them, and each key's rate bucket.
 
-One row a live call, written when it starts and when it ends; the row is what counts against the
-limits, so that they hold over all nodes, and what is left of a call whose process was killed. SQLite
-keeps it: two nodes that take the last free call at the same moment are put one after the other, and
-a killed process leaves nothing half-written. Nothing here is fast enough for the audio road, and
-nothing there needs it.
+One row per call, written when it starts and when it ends. Live rows count against the limits, so that these
+hold over all nodes, and remain when a process is killed. Transactions serialise two nodes that want the last
+free call, and leave nothing half-written. Too slow for the media path, which does not need it.
 """
 
 import sqlite3
@@ -23,7 +21,7 @@ FILE = "directory.sqlite3"
 BUSY_SECONDS = 5.0
 
 Spend: TypeAlias = Callable[[tuple[float, float] | None, float], tuple[float, float]]
-"""From what a bucket held and when, and the time now, to what it holds then; may refuse."""
+"""Returns a bucket's tokens and time, from those before (None for a new one) and the time now; may raise."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -59,12 +57,12 @@ _Row: TypeAlias = tuple[str, str, str, str, float, float | None, str | None]
 
 
 class DirectoryFile:
-    """One process's hold of the file; every method waits for the disk, one thread at a time."""
+    """One process's connection to the file; every method blocks, and only one thread at a time may call."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / FILE
         path.touch(mode=0o600)
-        # Isolation level None: transactions begin where this code says so, and nowhere else.
+        # Isolation level None: transactions begin only where this code says so.
         self._database = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -74,14 +72,14 @@ class DirectoryFile:
         self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
-    def enter(self, facts: CallFacts, direction: Direction, node: int, *, shares: Shares) -> None:
-        """Write a new call down, if the line may have one more.
+    def insert(self, facts: CallFacts, direction: Direction, node: int, *, shares: Shares) -> None:
+        """Insert a new call, if its line may have one more.
 
         Raises:
-            LimitExceeded: all nodes together have their calls, or the line has its share.
+            LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
         """
         with self._transaction():
             of_line = self._count("ended_at IS NULL AND line = ?", facts.line)
@@ -93,14 +91,14 @@ class DirectoryFile:
                 (*row, facts.started_at.timestamp()),
             )
 
-    def leave(self, call_id: CallId) -> None:
-        """Forget a call that never began."""
+    def delete(self, call_id: CallId) -> None:
+        """Delete a call that never started."""
         self._database.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
 
-    def ended(
+    def end(
         self, call_id: CallId, reason: EndReason, *, kept_seconds: float, per_line: int
     ) -> None:
-        """Write down that a call has ended; drop those that ended too long ago, or that its line has too many of."""
+        """Mark a call as ended; delete those that ended too long ago, and its line's oldest beyond `per_line`."""
         now = _now()
         with self._transaction():
             self._database.execute(
@@ -111,20 +109,17 @@ class DirectoryFile:
             self._database.execute("DELETE FROM calls WHERE ended_at < ?", (now - kept_seconds,))
             self._database.execute(_DROP_OLDEST_OF_LINE, (call_id, per_line))
 
-    def lost(self, node: int | None = None) -> int:
-        """End the live calls of a node that is gone, or of all; returns how many there were."""
+    def end_live(self, node: int | None = None) -> int:
+        """End the live calls of a node that was killed, or of all nodes; return how many there were."""
         whose = "" if node is None else "AND node = ?"
         return self._database.execute(
             f"UPDATE calls SET ended_at = ?, reason = ? WHERE ended_at IS NULL {whose}",  # noqa: S608
             (_now(), EndReason.NODE_LOST, *(() if node is None else (node,))),
         ).rowcount
 
-    def take_over(self, node: int) -> tuple[list[CallRecord], list[CallRecord]]:
-        """Give a fresh node what its forerunner left: ended calls, and those to be told of yet.
-
-        The second list holds the calls that the forerunner's end cut off; it is given once.
-        """
-        self.lost(node)
+    def recover(self, node: int) -> tuple[list[CallRecord], list[CallRecord]]:
+        """Return the ended calls of a node's previous incarnation, and, once, those that its end cut off."""
+        self.end_live(node)
         with self._transaction():
             kept = self._find("node = ? AND told", node)
             cut_off = self._find("node = ? AND NOT told", node)
@@ -132,7 +127,7 @@ class DirectoryFile:
         return kept, cut_off
 
     def find(self, call_id: str) -> CallRecord | None:
-        """Give what is known of a call; its state is `ended`, or else unknown and `initiated`."""
+        """Return a call; its state is `ended`, or `initiated` while its node alone knows it."""
         return next(iter(self._find("call_id = ?", call_id)), None)
 
     def live_calls(self) -> dict[int, int]:
@@ -141,10 +136,7 @@ class DirectoryFile:
         return dict(self._database.execute(counts).fetchall())
 
     def spend(self, key: bytes, spend: Spend) -> float:
-        """Take from a bucket, and give what is left in it.
-
-        `spend` says how, and what it raises comes out of here.
-        """
+        """Update a bucket and return the tokens left; raises what `spend` raises."""
         now = _now()
         with self._transaction():
             row = self._database.execute("SELECT tokens, at FROM buckets WHERE key = ?", (key,))
@@ -162,7 +154,7 @@ class DirectoryFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        # Immediate: who reads in order to write waits here, not in the middle.
+        # Immediate: a reader that will write waits here, not half-way.
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -186,5 +178,5 @@ def _record(row: _Row) -> CallRecord:
 
 
 def _now() -> float:
-    """Wall time: it goes on where the machine starts anew, and all processes share it."""
+    """Wall time: shared by all processes, and continuous over a restart."""
     return datetime.now(UTC).timestamp()

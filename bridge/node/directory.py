@@ -1,8 +1,7 @@
-"""What a node must know beyond its own calls: limits over all nodes, and the calls of the others.
+"""The calls of all nodes: limits over all of them, and the calls of the others.
 
-What belongs to a call lives in the node that owns it, and a call's id names its owner. Everything
-else that several nodes must agree on is in the shared file (`net.directory`). The siblings are asked
-only for what their calls are like right now.
+A call lives in the node that owns it, which its id names. What the nodes must agree on is in a shared file
+(`net.directory`); siblings are asked only for the present state of their calls.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,70 +23,40 @@ from bridge.wire.call_id import native
 log = logging.getLogger(__name__)
 
 CALLS_PATH = "/node/calls"
-"""Where siblings list a line's calls to each other."""
+"""Where siblings list a line's calls."""
 FAR_FEWER = 8
-"""Calls that a node must be ahead of another before it lets that one have a new one."""
+"""How many more calls than another a node must have before it hands over a new one."""
 
 Result = TypeVar("Result")
 
 
 def owner_of(call_id: str) -> int | None:
-    """Say which node owns a call: the first byte of its id, in any form; None for no call id."""
+    """Return the node that owns a call, from its id in any form; None for what is no call id."""
     known = native(call_id)
     return int(known[:2], 16) if known else None
 
 
-class Directory(Protocol):
-    """What the call service asks of it."""
-
-    node: int
-    """This node's index."""
-
-    async def enter(self, facts: CallFacts, direction: Direction) -> None:
-        """Count a new call in.
-
-        Raises:
-            LimitExceeded: all nodes together have their calls.
-        """
-        ...
-
-    def leave(self, call_id: CallId) -> None:
-        """Count out a call that never began."""
-        ...
-
-    def ended(self, call_id: CallId, reason: EndReason) -> None:
-        """Count out a call that has ended."""
-        ...
-
-    async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Give a line's live calls on the other nodes, or those that have ended there."""
-        ...
-
-
-class Alone:
-    """The directory of the only node there is: everything is in its memory already."""
+class LocalDirectory:
+    """The directory of a single node, whose memory already has everything."""
 
     node = 0
 
-    async def enter(self, facts: CallFacts, direction: Direction) -> None:
+    async def insert(self, facts: CallFacts, direction: Direction) -> None:
         """Do nothing."""
 
-    def leave(self, call_id: CallId) -> None:
+    def delete(self, call_id: CallId) -> None:
         """Do nothing."""
 
-    def ended(self, call_id: CallId, reason: EndReason) -> None:
+    def end(self, call_id: CallId, reason: EndReason) -> None:
         """Do nothing."""
 
     async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Give nothing."""
+        """Return nothing."""
         return []
 
 
-class Shared:
-    """The directory of one of several nodes.
-
-    A thread of its own waits for the disk, in the order of the calls made here; the loop goes on.
-    """
+class SharedDirectory:
+    """The directory of one of several nodes; a thread of its own does its file access, in order."""
 
     def __init__(
         self,
@@ -103,9 +72,9 @@ class Shared:
         Args:
             folder: where the shared file lies.
             siblings: the other nodes.
-            shares: how many calls all nodes may have, and how many each line.
-            kept_seconds: how long an ended call stays known.
-            ended_per_line: how many ended calls of a line do.
+            shares: how many calls all nodes together may have, and each line.
+            kept_seconds: how long ended calls are kept.
+            ended_per_line: how many ended calls of a line are kept.
         """
         self.node = siblings.own
         self._file = DirectoryFile(folder)
@@ -116,45 +85,36 @@ class Shared:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
         self._last: asyncio.Future[None] | None = None
 
-    def take_over(self) -> tuple[list[CallRecord], list[CallRecord]]:
-        """Give what this node's forerunner left (`DirectoryFile.take_over`); waits for the disk."""
-        return self._file.take_over(self.node)
+    def recover(self) -> tuple[list[CallRecord], list[CallRecord]]:
+        """Return the calls of this node's previous incarnation (`DirectoryFile.recover`); blocks."""
+        return self._file.recover(self.node)
 
-    async def enter(self, facts: CallFacts, direction: Direction) -> None:
-        """Count a new call in.
+    async def insert(self, facts: CallFacts, direction: Direction) -> None:
+        """Count a new call.
 
         Raises:
-            LimitExceeded: all nodes together have their calls.
+            LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
         """
         try:
             await self._run(
-                lambda: self._file.enter(facts, direction, self.node, shares=self._shares)
+                lambda: self._file.insert(facts, direction, self.node, shares=self._shares)
             )
         except asyncio.CancelledError:
-            # The thread may write it all the same; what is asked of it next comes after that.
-            self.leave(facts.call_id)
+            # The thread may insert it all the same; the deletion is queued behind.
+            self.delete(facts.call_id)
             raise
 
-    def leave(self, call_id: CallId) -> None:
-        """Count out a call that never began."""
-        self._write(lambda: self._file.leave(call_id))
+    def delete(self, call_id: CallId) -> None:
+        """Uncount a call that never started."""
+        self._write(lambda: self._file.delete(call_id))
 
-    def ended(self, call_id: CallId, reason: EndReason) -> None:
-        """Count out a call that has ended."""
-        self._write(
-            lambda: self._file.ended(
-                call_id,
-                reason,
-                kept_seconds=self._kept_seconds,
-                per_line=self._ended_per_line,
-            )
-        )
+    def end(self, call_id: CallId, reason: EndReason) -> None:
+        """Uncount a call that has ended."""
+        kept, per_line = self._kept_seconds, self._ended_per_line
+        self._write(lambda: self._file.end(call_id, reason, kept_seconds=kept, per_line=per_line))
 
     async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Give a line's live calls on the other nodes, or those that have ended there.
-
-        A node that does not answer is left out.
-        """
+        """Return a line's live or ended calls on the other nodes, as far as these answer."""
         which = {"ended": "1"} if ended else {}
         answers = await self.siblings.ask_all(CALLS_PATH, line=line, **which)
         return [
@@ -165,13 +125,13 @@ class Shared:
         ]
 
     async def find(self, call_id: str) -> CallRecord | None:
-        """Give what the file knows of a call (`DirectoryFile.find`)."""
+        """Return a call from the file (`DirectoryFile.find`)."""
         return await self._run(lambda: self._file.find(call_id))
 
-    async def place(self, *, overloaded: bool) -> int:
-        """Say which node should have the next call: this one, unless another has far fewer.
+    async def choose_node(self, *, overloaded: bool) -> int:
+        """Return the node for the next call: this one, unless it is overloaded or another has far fewer.
 
-        One that is overloaded prefers any other. Siblings that were silent lately are left out.
+        Siblings that have not answered lately are left out.
         """
         calls = await self._run(self._file.live_calls)
         least = min(self.siblings.sound(), key=lambda node: calls.get(node, 0), default=self.node)
@@ -179,21 +139,18 @@ class Shared:
         return least if far_fewer or overloaded else self.node
 
     async def spend(self, key: bytes, spend: Spend) -> float:
-        """Take from the bucket that a key has over all nodes; gives what is left in it.
-
-        Raises what `spend` raises.
-        """
-        # Keys are secrets: the file holds what tells them apart, and no more.
+        """Update a key's bucket over all nodes (`DirectoryFile.spend`)."""
+        # Keys are secrets: the file holds only their digests.
         digest = hashlib.sha256(key).digest()
         return await self._run(lambda: self._file.spend(digest, spend))
 
     async def settled(self) -> None:
-        """Wait until all that has happened so far is in the file."""
+        """Wait until everything so far is in the file."""
         if self._last is not None and not self._last.done():
             await asyncio.wait([self._last])
 
     async def aclose(self) -> None:
-        """Write what is left, let go of the file and of the siblings."""
+        """Write what is pending, close the file and the connections to the siblings."""
         await self.settled()
         await self.siblings.aclose()
         self._thread.shutdown()
@@ -205,6 +162,9 @@ class Shared:
     def _write(self, work: Callable[[], None]) -> None:
         self._last = asyncio.get_running_loop().run_in_executor(self._thread, work)
         self._last.add_done_callback(_log_failure)
+
+
+Directory: TypeAlias = LocalDirectory | SharedDirectory
 
 
 def _log_failure(write: asyncio.Future[None]) -> None:

@@ -31,7 +31,7 @@ from bridge.legs.dial import Dialer, DialOrder
 from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
-from bridge.node.directory import Alone, Directory
+from bridge.node.directory import Directory, LocalDirectory
 from bridge.node.ended import EndedCalls
 from bridge.node.publisher import Publisher
 from bridge.node.quality import QualityLog
@@ -82,7 +82,7 @@ class Manager:
         self._clock = clock
         self.limits = limits
         self._call_limits = call_limits
-        self._directory = directory or Alone()
+        self._directory = directory or LocalDirectory()
         self._overloaded = overloaded
         self._metrics = metrics
         self.publisher = publisher or Publisher()
@@ -112,7 +112,7 @@ class Manager:
         try:
             leg = await self._dialer.dial(line, number, new_leg_id(), order)
         except BaseException:
-            self._directory.leave(facts.call_id)
+            self._directory.delete(facts.call_id)
             raise
         try:
             return self._begin(facts, Direction.OUTBOUND, leg)
@@ -327,7 +327,7 @@ class Manager:
         known = with_own_number(details or CallDetails(), direction, self._number_of(line))
         facts = CallFacts(call_id, line, peer, datetime.now(UTC), known)
         try:
-            await self._directory.enter(facts, direction)
+            await self._directory.insert(facts, direction)
         except LimitExceeded as error:
             self._metrics.call_refused(error.limit)
             raise
@@ -339,7 +339,7 @@ class Manager:
             # Meanwhile the bridge may have begun to shut down.
             self._check_capacity(facts.line)
         except LimitExceeded:
-            self._directory.leave(facts.call_id)
+            self._directory.delete(facts.call_id)
             raise
         machine = CallMachine(
             direction=direction,
@@ -373,7 +373,7 @@ class Manager:
         del self._calls[runner.facts.call_id]
         self.remember(record)
         reason = record.reason or EndReason.FAILED
-        self._directory.ended(runner.facts.call_id, reason)
+        self._directory.end(runner.facts.call_id, reason)
         self._sampler.end(runner)
         self._metrics.call_ended(record.direction, reason, record.seconds)
         log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})

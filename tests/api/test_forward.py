@@ -216,7 +216,7 @@ async def test_a_call_of_a_lost_node_has_ended_as_node_lost_for_the_others(nodes
     first, second = nodes
     call_id = await dial(second)
     vanish(second)
-    first.bridge.services.directory._file.lost(1)
+    first.bridge.services.directory._file.end_live(1)
     response = await first.http.get(f"/call/{call_id}/quality", headers=KEY)
     assert (await response.json())["data"]["endReason"] == "node_lost"
     assert (await post(first, "/call/hangup", {"callId": call_id})).status == 404

@@ -23,7 +23,7 @@ def shares(calls: int, per_line: int = 0) -> Shares:
 
 
 def enter(file, name, line=ONE, node=0, calls=10, per_line=0):
-    file.enter(facts(name, line), Direction.INBOUND, node, shares=shares(calls, per_line))
+    file.insert(facts(name, line), Direction.INBOUND, node, shares=shares(calls, per_line))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def sibling(file, tmp_path):
 
 def test_a_call_that_one_enters_is_found_by_the_other(file, sibling):
     entered = facts("a")
-    file.enter(entered, Direction.INBOUND, 0, shares=shares(1))
+    file.insert(entered, Direction.INBOUND, 0, shares=shares(1))
     found = sibling.find("a")
     assert (found.facts, found.direction, found.state) == (
         entered,
@@ -76,15 +76,15 @@ def test_the_limit_of_a_line_holds_over_all_nodes_and_leaves_other_lines_alone(f
 def test_a_call_that_is_over_makes_room(file, sibling, how):
     enter(file, "a", calls=1)
     if how == "ended":
-        file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
+        file.end(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     else:
-        file.leave(CallId("a"))
+        file.delete(CallId("a"))
     enter(sibling, "b", calls=1)
 
 
 def test_an_ended_call_tells_its_reason_and_how_long_it_was(file, sibling):
     enter(file, "a")
-    file.ended(CallId("a"), EndReason.BUSY, kept_seconds=60, per_line=9)
+    file.end(CallId("a"), EndReason.BUSY, kept_seconds=60, per_line=9)
     found = sibling.find("a")
     assert (found.state, found.reason) == (State.ENDED, EndReason.BUSY)
     assert 0 <= found.seconds < 60
@@ -93,15 +93,15 @@ def test_an_ended_call_tells_its_reason_and_how_long_it_was(file, sibling):
 def test_calls_that_ended_too_long_ago_are_dropped(file):
     for name in ("a", "b"):
         enter(file, name)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
-    file.ended(CallId("b"), EndReason.HANGUP, kept_seconds=-1, per_line=9)
+    file.end(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
+    file.end(CallId("b"), EndReason.HANGUP, kept_seconds=-1, per_line=9)
     assert file.find("a") is None
 
 
 def test_a_lost_node_makes_room_and_its_calls_end_as_node_lost(file, sibling):
     enter(file, "a", node=0, calls=2)
     enter(sibling, "b", node=1, calls=2)
-    assert sibling.lost(0) == 1
+    assert sibling.end_live(0) == 1
     assert sibling.find("a").reason is EndReason.NODE_LOST
     assert sibling.find("b").reason is None
     enter(sibling, "c", node=1, calls=2)
@@ -110,18 +110,18 @@ def test_a_lost_node_makes_room_and_its_calls_end_as_node_lost(file, sibling):
 def test_a_first_start_ends_what_the_last_bridge_left(file, sibling):
     enter(file, "a", node=0)
     enter(file, "b", node=7)
-    assert sibling.lost() == 2
+    assert sibling.end_live() == 2
 
 
 def test_a_node_takes_over_what_its_forerunner_left_and_is_told_of_lost_calls_once(file, sibling):
     for name in ("a", "b"):
         enter(file, name, node=0)
     enter(file, "c", node=1)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
-    kept, cut_off = sibling.take_over(0)
+    file.end(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
+    kept, cut_off = sibling.recover(0)
     assert [record.facts.call_id for record in kept] == ["a"]
     assert [record.facts.call_id for record in cut_off] == ["b"]
-    kept, cut_off = sibling.take_over(0)
+    kept, cut_off = sibling.recover(0)
     assert [record.facts.call_id for record in kept] == ["a", "b"]
     assert cut_off == []
     assert sibling.find("c").reason is None
@@ -129,8 +129,8 @@ def test_a_node_takes_over_what_its_forerunner_left_and_is_told_of_lost_calls_on
 
 def test_a_call_that_was_given_up_keeps_its_reason_when_its_node_ends_it_later(file, sibling):
     enter(file, "a", node=0)
-    sibling.lost(0)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
+    sibling.end_live(0)
+    file.end(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     assert file.find("a").reason is EndReason.NODE_LOST
 
 
@@ -138,7 +138,7 @@ def test_live_calls_are_counted_by_node(file, sibling):
     for name in ("a", "b"):
         enter(file, name, node=0)
     enter(sibling, "c", node=1)
-    file.ended(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
+    file.end(CallId("a"), EndReason.HANGUP, kept_seconds=60, per_line=9)
     assert sibling.live_calls() == {0: 1, 1: 1}
 
 
@@ -190,5 +190,5 @@ def test_processes_that_take_calls_at_the_same_time_never_exceed_the_limit(tmp_p
 def test_a_line_with_too_many_ended_calls_loses_its_own_oldest(file):
     for line, call_id in (("two", "x"), ("one", "a"), ("one", "b"), ("one", "c")):
         enter(file, call_id, line=line)
-        file.ended(CallId(call_id), EndReason.HANGUP, kept_seconds=60, per_line=2)
+        file.end(CallId(call_id), EndReason.HANGUP, kept_seconds=60, per_line=2)
     assert [bool(file.find(call_id)) for call_id in "xabc"] == [True, False, True, True]

@@ -10,7 +10,7 @@ from bridge.call.shares import Shares
 from bridge.errors import LimitExceeded
 from bridge.net.directory import DirectoryFile
 from bridge.net.siblings import Siblings
-from bridge.node.directory import FAR_FEWER, Alone, Shared, owner_of
+from bridge.node.directory import FAR_FEWER, LocalDirectory, SharedDirectory, owner_of
 from bridge.wire.call_id import chirp, wavix
 
 
@@ -21,7 +21,7 @@ def facts(name: str) -> CallFacts:
 @pytest.fixture
 async def directory(tmp_path):
     siblings = Siblings(tmp_path, own=1, count=2)
-    made = Shared(
+    made = SharedDirectory(
         tmp_path,
         siblings,
         shares=Shares("calls", "limits.calls", 100),
@@ -52,15 +52,15 @@ def test_a_call_id_names_its_node(call_id, owner):
 
 
 async def test_the_only_node_has_nobody_to_ask():
-    alone = Alone()
-    await alone.enter(facts("a"), Direction.INBOUND)
-    alone.ended(CallId("a"), EndReason.HANGUP)
-    assert await alone.elsewhere(LineName("one")) == []
+    directory = LocalDirectory()
+    await directory.insert(facts("a"), Direction.INBOUND)
+    directory.end(CallId("a"), EndReason.HANGUP)
+    assert await directory.elsewhere(LineName("one")) == []
 
 
 async def test_what_is_settled_is_in_the_file(directory, tmp_path):
-    await directory.enter(facts("a"), Direction.INBOUND)
-    directory.ended(CallId("a"), EndReason.BUSY)
+    await directory.insert(facts("a"), Direction.INBOUND)
+    directory.end(CallId("a"), EndReason.BUSY)
     await directory.settled()
     file = DirectoryFile(tmp_path)
     record = file.find("a")
@@ -70,7 +70,7 @@ async def test_what_is_settled_is_in_the_file(directory, tmp_path):
 
 
 async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
-    entering = asyncio.ensure_future(directory.enter(facts("a"), Direction.INBOUND))
+    entering = asyncio.ensure_future(directory.insert(facts("a"), Direction.INBOUND))
     await asyncio.sleep(0)
     entering.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -81,7 +81,7 @@ async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
 
 async def test_a_refusal_of_the_file_reaches_who_asked(tmp_path):
     siblings = Siblings(tmp_path, own=0, count=1)
-    full = Shared(
+    full = SharedDirectory(
         tmp_path,
         siblings,
         shares=Shares("calls", "limits.calls", 0),
@@ -89,17 +89,17 @@ async def test_a_refusal_of_the_file_reaches_who_asked(tmp_path):
         ended_per_line=9,
     )
     with pytest.raises(LimitExceeded):
-        await full.enter(facts("a"), Direction.INBOUND)
+        await full.insert(facts("a"), Direction.INBOUND)
     await full.aclose()
 
 
 async def test_a_call_goes_to_a_node_with_far_fewer_calls_while_that_answers(directory):
     for number in range(FAR_FEWER):
-        assert await directory.place(overloaded=False) == 1
-        await directory.enter(facts(f"{number}"), Direction.INBOUND)
-    assert await directory.place(overloaded=False) == 0
+        assert await directory.choose_node(overloaded=False) == 1
+        await directory.insert(facts(f"{number}"), Direction.INBOUND)
+    assert await directory.choose_node(overloaded=False) == 0
     directory.siblings.note_silence(0, TimeoutError())
-    assert await directory.place(overloaded=False) == 1
+    assert await directory.choose_node(overloaded=False) == 1
 
 
 async def test_a_sibling_that_does_not_answer_has_no_calls_to_list(directory):
@@ -107,4 +107,4 @@ async def test_a_sibling_that_does_not_answer_has_no_calls_to_list(directory):
 
 
 async def test_an_overloaded_node_gives_its_new_calls_away(directory):
-    assert await directory.place(overloaded=True) == 0
+    assert await directory.choose_node(overloaded=True) == 0

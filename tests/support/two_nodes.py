@@ -69,11 +69,11 @@ async def wrong_node(chosen: Settings, patience: RetryPolicy | None) -> AsyncIte
     """Run two nodes: all calls are on the first, all requests go to the second."""
     async with two_nodes(chosen, patience) as (first, second):
 
-        async def place(**_: object) -> int:
+        async def choose_node(**_: object) -> int:
             return 0
 
         # Begun by the second, every call would be its own as long as it has few.
-        vars(second.bridge.services.directory)["place"] = place
+        vars(second.bridge.services.directory)["choose_node"] = choose_node
         yield Client(first.bridge, second.http, owner=first.http)
 
 
@@ -92,11 +92,11 @@ def _data_folder(chosen: Settings, short: Path) -> str:
 async def _run(
     stack: AsyncExitStack,
     chosen: Settings,
-    place: NodePosition,
+    position: NodePosition,
     patience: RetryPolicy | None,
     routes: Any,
 ) -> Node:
-    bridge = build(chosen, patience=patience, place=place)
+    bridge = build(chosen, patience=patience, position=position)
     bridge.application.add_routes(routes)
     stack.callback(Described(bridge.application).check)
     stack.push_async_callback(bridge.let_go)
@@ -105,10 +105,10 @@ async def _run(
     runner = http.server.runner
     assert runner is not None
     folder = Path(chosen.data.dir) / FOLDER
-    await web.SockSite(runner, listen(socket_path(folder, place.index))).start()
+    await web.SockSite(runner, listen(socket_path(folder, position.index))).start()
     assert bridge.node_application is not None
     asked = web.AppRunner(bridge.node_application)
     await asked.setup()
     stack.push_async_callback(asked.cleanup)
-    await web.SockSite(asked, listen(node_socket_path(folder, place.index))).start()
+    await web.SockSite(asked, listen(node_socket_path(folder, position.index))).start()
     return Node(bridge, http)
