@@ -56,7 +56,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/api/agent.py": "tests/calls/test_agent.py goes through it",
     "bridge/legs/base.py": "a protocol",
     "bridge/call/bus_party.py": "tests/call/test_bus*.py go through it",
-    "bridge/legs/setup.py": "every set-up of tests/legs/test_webrtc.py and test_whatsapp.py is one",
+    "bridge/legs/peer_media.py": "tests/legs/test_webrtc.py and test_cloud.py go through it",
     "bridge/legs/dial.py": "a protocol",
     "bridge/call/snapshot.py": "a record out of another; tests/node/test_events.py goes through it",
     "bridge/node/sampler.py": "runs in every test of tests/api and tests/calls",

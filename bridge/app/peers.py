@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bridge.audio import libopus, opus
 from bridge.audio.encoder_level import EncoderBudget
-from bridge.legs.webrtc import PeerFactory
+from bridge.legs.peer_media import PeerFactory
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig

@@ -28,7 +28,8 @@ from bridge.app.pages import find_pages
 from bridge.app.recordings import build_recordings, media_folder
 from bridge.call.model import LineName
 from bridge.call.shares import Shares
-from bridge.legs.webrtc import PeerFactory, WebRtcLeg
+from bridge.legs.peer_media import PeerFactory
+from bridge.legs.webrtc import WebRtcLeg
 from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds

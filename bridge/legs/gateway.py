@@ -16,11 +16,10 @@ from bridge.call.events import (
     LegConnected,
     LegEnded,
     LegEvent,
-    LegResumed,
     LegRinging,
-    LegSilent,
 )
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.call.silence_watch import SilenceWatch
 from bridge.errors import BridgeError, CallNotFound
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.net.gateway import GatewayEngine
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 GOODBYE_SECONDS: Final = 0.6
 """How long a hang-up may take before the leg is let go; the follower then goes on trying."""
 PULSE_SECONDS: Final = 0.5
-SILENT_AFTER_SECONDS: Final = 2.0
 LIVED_SECONDS: Final = 1.0
 """A socket that was open for less counts as one that did not open."""
 _PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
@@ -304,11 +302,9 @@ class GatewayLeg:
 
     async def _watch_silence(self) -> None:
         """Report when the engine sends no more sound, and when it does again."""
-        silent = False
+        watch = SilenceWatch(self.leg_id)
         while True:
             await asyncio.sleep(PULSE_SECONDS)
-            last = self._media.last_received
-            now_silent = last is not None and self._loop.time() - last >= SILENT_AFTER_SECONDS
-            if now_silent != silent:
-                silent = now_silent
-                self._tell((LegSilent if silent else LegResumed)(self.leg_id))
+            event = watch.check(self._media.last_received, self._loop.time())
+            if event is not None:
+                self._tell(event)

@@ -129,9 +129,9 @@ async def test_of_five_hundred_candidates_thirty_two_are_looked_at(client):
     await leg_of(client, call_id, OFFER + candidates)
     [runner] = client.bridge.manager.calls()
     [leg] = [leg for leg in runner.legs() if leg.kind == "webrtc"]
-    learned = leg._peer._transports.next.local.remote_candidates
+    learned = leg._media.peer._transports.next.local.remote_candidates
     assert len(learned) == 0  # documentation addresses are not public: none is probed
-    assert leg._peer._pending_offer.candidates_ignored == 500 - 32
+    assert leg._media.peer._pending_offer.candidates_ignored == 500 - 32
 
 
 async def test_a_body_over_256_kilobytes_is_a_413(client):

@@ -9,7 +9,7 @@ import pytest
 from bridge.call import events
 from bridge.call.model import EndReason
 from bridge.errors import SdpError
-from bridge.legs.cloud import Ring
+from bridge.legs.cloud import InboundCall
 from tests.support.bridge_peer import value
 from tests.support.cloud_call import ANSWERED, CONNECTED, LEG, WACID, call, ended, say
 from tests.support.meta_peer import ANSWER_FORMS, OFFER_FORMS
@@ -103,7 +103,7 @@ async def test_a_refused_accept_ends_the_leg_and_the_call_at_metas():
 async def test_an_offer_that_cannot_be_answered_makes_no_leg():
     async with call() as one:
         with pytest.raises(SdpError):
-            one.make(Ring(WACID, offer("no_opus")))
+            one.make(InboundCall(WACID, offer("no_opus")))
 
 
 # We ring them
@@ -138,14 +138,14 @@ async def test_nothing_is_sent_before_the_user_picks_up():
 async def test_webhooks_may_come_twice_before_the_leg_runs_and_in_any_order():
     async with call() as one:
         leg = one.make()
-        sdp = await leg.offer()
+        sdp = await leg.create_offer()
         leg.wacid = WACID
         leg.accepted()
         leg.ringing()
         leg.accepted()
         answer = await one.media.answer(sdp)
-        leg.take_answer(answer)
-        leg.take_answer("v=0")
+        leg.set_answer(answer)
+        leg.set_answer("v=0")
         one.run()
         await until(one.has(CONNECTED), timeout=10)
         assert one.events == [ANSWERED, CONNECTED]
@@ -154,10 +154,10 @@ async def test_webhooks_may_come_twice_before_the_leg_runs_and_in_any_order():
 async def test_an_answer_that_cannot_be_used_ends_the_leg_and_the_call_at_metas():
     async with call() as one:
         leg = one.make()
-        await leg.offer()
+        await leg.create_offer()
         leg.wacid = WACID
         one.run()
-        leg.take_answer("v=0\r\n")
+        leg.set_answer("v=0\r\n")
         await one.over()
         assert one.events == [ended(EndReason.FAILED)]
         assert one.meta.actions == ["terminate"]
@@ -165,7 +165,7 @@ async def test_an_answer_that_cannot_be_used_ends_the_leg_and_the_call_at_metas(
 
 async def test_a_leg_that_offered_and_was_never_run_can_be_freed():
     async with call() as one:
-        await one.make().offer()
+        await one.make().create_offer()
         assert one.pool.used == 1
         await one.leg.aclose()
         assert one.meta.actions == []

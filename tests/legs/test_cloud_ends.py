@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bridge.call import events
+from bridge.call import events, silence_watch
 from bridge.call.model import EndReason
 from bridge.legs import cloud
-from bridge.legs.cloud import Ring
+from bridge.legs.cloud import InboundCall
 from bridge.rtc.ice import Timeouts
 from tests.support.cloud_call import LEG, WACID, call, ended
 from tests.support.waiting import until
@@ -85,7 +85,7 @@ async def test_a_user_who_refuses_has_rejected_the_call():
 
 async def test_a_call_that_was_over_before_the_leg_ran_ends_at_once():
     async with call() as one:
-        one.make(Ring(WACID, await one.media.offer()))
+        one.make(InboundCall(WACID, await one.media.offer()))
         one.leg.terminated()
         one.run()
         await one.over()
@@ -122,7 +122,7 @@ async def test_a_media_server_that_answers_no_check_fails_the_leg_and_the_call_i
 
 
 async def test_silence_of_the_user_is_noticed(monkeypatch):
-    monkeypatch.setattr(cloud, "SILENT_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(silence_watch, "SILENT_AFTER_SECONDS", 0.3)
     async with call() as one:
         await one.talk()
         await until(lambda: one.leg.statistics().received.packets)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from bridge.call.model import CallDetails, CallId, EndReason, LegId, LineName
 from bridge.errors import BridgeError
-from bridge.legs.cloud import Ring, Signalling
+from bridge.legs.cloud import InboundCall, Signalling
 from bridge.legs.dial import DialOrder
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
@@ -62,18 +62,18 @@ class FakeGraph:
 class FakeWhatsAppLeg:
     """Notes what it is told."""
 
-    def __init__(self, leg_id: LegId, signalling: Signalling, ring: Ring | None) -> None:
+    def __init__(self, leg_id: LegId, signalling: Signalling, inbound: InboundCall | None) -> None:
         self.leg_id = leg_id
         self.signalling = signalling
-        self.ring = ring
-        self.wacid = "" if ring is None else ring.wacid
+        self.inbound = inbound
+        self.wacid = "" if inbound is None else inbound.wacid
         self.told: list[str] = []
         self.closed = False
 
-    async def offer(self) -> str:
+    async def create_offer(self) -> str:
         return "an offer"
 
-    def take_answer(self, sdp: str) -> None:
+    def set_answer(self, sdp: str) -> None:
         self.told.append(f"answer {sdp}")
 
     def ringing(self) -> None:
@@ -90,7 +90,7 @@ class FakeWhatsAppLeg:
 
     async def aclose(self) -> None:
         self.closed = True
-        if self.ring is not None:
+        if self.inbound is not None:
             await self.signalling.reject(self.wacid)
         elif self.wacid:
             await self.signalling.terminate(self.wacid)
@@ -144,7 +144,7 @@ class CloudBench:
         return self.provider.take(events, self.receiver, numbers=OURS)
 
     async def dial(self, opaque: str = "", number: str = USER) -> Any:
-        """Ring somebody."""
+        """Call somebody."""
         metadata = {"biz_opaque_callback_data": opaque} if opaque else {}
         order = DialOrder(CallId("00ab"), CallDetails(metadata=pack(metadata)))
         return await self.provider.dial(LINE, number, LegId("leg_1"), order)
@@ -161,10 +161,12 @@ class CloudBench:
         left = await self.store.left_over(nodes=1)
         return [key.removeprefix(key_of_call(line, "")) for key, line in left]
 
-    def _leg(self, leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> Any:
+    def _leg(
+        self, leg_id: LegId, *, signalling: Signalling, inbound: InboundCall | None = None
+    ) -> Any:
         if self.leg_fails is not None:
             raise self.leg_fails
-        self.legs.append(FakeWhatsAppLeg(leg_id, signalling, ring))
+        self.legs.append(FakeWhatsAppLeg(leg_id, signalling, inbound))
         return self.legs[-1]
 
     def _count(self, outcome: str) -> None:

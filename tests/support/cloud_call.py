@@ -9,7 +9,7 @@ from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.errors import LegError
-from bridge.legs.cloud import CloudLeg, Ring
+from bridge.legs.cloud import CloudLeg, InboundCall
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer, PeerConfig
@@ -78,6 +78,9 @@ class Observed:
     def transport_failed(self, stage, reason) -> None:
         self.failures.append((stage, reason))
 
+    def ice_restart(self, outcome) -> None:
+        raise AssertionError("Meta restarts nothing")
+
 
 class Call:
     """A leg, its media server, what it emitted, and its run."""
@@ -94,7 +97,7 @@ class Call:
         self.leg: CloudLeg
         self.running: asyncio.Task[None] | None = None
 
-    def make(self, ring: Ring | None = None) -> CloudLeg:
+    def make(self, inbound: InboundCall | None = None) -> CloudLeg:
         self.leg = CloudLeg(
             LEG,
             signalling=self.meta,
@@ -106,7 +109,7 @@ class Call:
                 on_restart=on_restart,
             ),
             counters=self.observed,
-            ring=ring,
+            inbound=inbound,
         )
         return self.leg
 
@@ -114,15 +117,15 @@ class Call:
         self.running = asyncio.create_task(self.leg.run(self.events.append))
 
     async def ring_us(self, **more) -> None:
-        self.make(Ring(WACID, await self.media.offer(), **more))
+        self.make(InboundCall(WACID, await self.media.offer(), **more))
         self.run()
 
     async def ring_them(self) -> None:
         leg = self.make()
-        sdp = await leg.offer()
+        sdp = await leg.create_offer()
         leg.wacid = WACID
         self.run()
-        leg.take_answer(await self.media.answer(sdp))
+        leg.set_answer(await self.media.answer(sdp))
 
     async def talk(self, *, inbound: bool = True) -> None:
         """Set the call up until sound flows."""

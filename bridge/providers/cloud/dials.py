@@ -61,14 +61,14 @@ class Dials:
     async def dial(
         self, line: LineName, number: str, leg_id: LegId, order: DialOrder
     ) -> DialledLeg:
-        """Ring a number; comes back once Meta has taken the call (`legs.dial.Dialer`).
+        """Call a number; comes back once Meta has taken the call (`legs.dial.Dialer`).
 
         Raises:
             PermissionRequired, WhatsAppRefused, WhatsAppError, LimitExceeded.
         """
         leg = self._make_leg(leg_id, signalling=self._calls.signalling(line))
         try:
-            offer = await leg.offer()
+            offer = await leg.create_offer()
         except BaseException:
             await leg.aclose()
             raise

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from bridge.call.model import LegId, LineName
-from bridge.legs.cloud import CloudLeg, PeerFactory, Ring, SetupCounters, Signalling
+from bridge.legs.cloud import CloudLeg, InboundCall, Signalling
+from bridge.legs.peer_media import PeerFactory, SetupCounters
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
 from bridge.net.graph import Graph, GraphAccess
@@ -64,8 +65,12 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
         count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
     """
 
-    def leg(leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None) -> CloudLeg:
-        return CloudLeg(leg_id, signalling=signalling, peer=peer, counters=counters, ring=ring)
+    def leg(
+        leg_id: LegId, *, signalling: Signalling, inbound: InboundCall | None = None
+    ) -> CloudLeg:
+        return CloudLeg(
+            leg_id, signalling=signalling, peer=peer, counters=counters, inbound=inbound
+        )
 
     known = {
         name: CloudLine(

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from bridge.call.model import EndReason, LegId, LineName
 from bridge.errors import WhatsAppError, WhatsAppRefused
-from bridge.legs.cloud import CloudLeg, Ring, Signalling
+from bridge.legs.cloud import CloudLeg, InboundCall, Signalling
 from bridge.net.cloud_store import CloudStore
 from bridge.net.graph import Graph, mask
 from bridge.providers.cloud.inbox import Inbox
@@ -46,7 +46,7 @@ class MakeLeg(Protocol):
     """Makes a leg that is not in a call yet."""
 
     def __call__(
-        self, leg_id: LegId, *, signalling: Signalling, ring: Ring | None = None
+        self, leg_id: LegId, *, signalling: Signalling, inbound: InboundCall | None = None
     ) -> CloudLeg:
         """Give the leg; raises `SdpError` for a ring that cannot be answered."""
         ...
@@ -115,7 +115,7 @@ class LiveCalls:
             return False
         leg = live.leg
         if isinstance(event, Connected):
-            leg.take_answer(event.sdp)
+            leg.set_answer(event.sdp)
         elif isinstance(event, StatusChanged):
             self._tell_status(line, leg, event.status)
         elif isinstance(event, Terminated):

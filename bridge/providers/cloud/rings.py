@@ -7,7 +7,7 @@ from typing import Any, Final
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import BridgeError
 from bridge.legs.base import new_leg_id
-from bridge.legs.cloud import CloudLeg, Ring
+from bridge.legs.cloud import CloudLeg, InboundCall
 from bridge.net.graph import mask
 from bridge.providers.base import CallReceiver
 from bridge.providers.cloud.live import LiveCalls, MakeLeg, key_of_call
@@ -66,9 +66,9 @@ class Rings:
         calls.replay(line, wacid)
 
     def _ringing(self, line: LineName, event: Connected) -> CloudLeg:
-        ring = Ring(event.wacid, event.sdp, pre_accept=self._calls.lines[line].pre_accept)
+        inbound = InboundCall(event.wacid, event.sdp, pre_accept=self._calls.lines[line].pre_accept)
         signalling = self._calls.signalling(line)
-        return self._make_leg(new_leg_id(), signalling=signalling, ring=ring)
+        return self._make_leg(new_leg_id(), signalling=signalling, inbound=inbound)
 
 
 def _details(event: Connected, announced: dict[str, Any]) -> CallDetails:

@@ -1,0 +1,133 @@
+"""What the legs of browsers and of WhatsApp users share: one WebRTC peer, from set-up to its end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeAlias
+
+from bridge.call.events import DigitReceived, LegEvent, LegSilent
+from bridge.call.model import EndReason, LegId, LegKind
+from bridge.call.silence_watch import SilenceWatch
+from bridge.errors import NegotiationFailed
+from bridge.rtc.peer import Peer
+from bridge.rtp.session import RtpSession
+
+log = logging.getLogger(__name__)
+
+PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]], Peer]
+"""Makes a leg's peer, given callbacks for each digit it sends and for how an ICE restart ended."""
+
+
+class SetupCounters(Protocol):
+    """Counts set-ups and ICE restarts; `metrics.registry.Metrics` is one."""
+
+    def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
+        """A leg's set-up ended (`metrics.setup.SETUP_OUTCOMES`)."""
+        ...
+
+    def setup_stage(self, stage: str, seconds: float) -> None:
+        """`answer`, `ice` or `dtls` is done."""
+        ...
+
+    def transport_failed(self, stage: str, reason: str) -> None:
+        """`ice` or `dtls` did not come up, or went down."""
+        ...
+
+    def ice_restart(self, outcome: str) -> None:
+        """A leg changes its network: `started`, `succeeded` or `failed`."""
+        ...
+
+
+class PeerMedia:
+    """A leg's peer: brings it up, watches it, and says why it closed."""
+
+    def __init__(
+        self, leg_id: LegId, kind: LegKind, *, peer: PeerFactory, counters: SetupCounters
+    ) -> None:
+        self.peer = peer(self._digit_received, self._restarted)
+        self.emit: Callable[[LegEvent], None] | None = None
+        """Set while the leg runs; digits received before are dropped."""
+        self._leg_id = leg_id
+        self._kind = kind
+        self._counters = counters
+        self._silence = SilenceWatch(leg_id)
+        self._digits_dropped = False
+
+    @property
+    def session(self) -> RtpSession:
+        """The peer's session; there is one once it has been offered something, or offers itself."""
+        return self.peer.session
+
+    async def connect(self, began: float) -> bool:
+        """Bring up ICE and DTLS; False when they did not come up.
+
+        Args:
+            began: when set-up began, by the loop's clock.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            await self.peer.connect()
+        except asyncio.CancelledError:
+            self._counters.leg_setup(self._kind, "canceled", loop.time() - began)
+            raise
+        except NegotiationFailed as error:
+            outcome = "timeout" if error.reason == "timeout" else "failed"
+            self._counters.transport_failed(error.stage, error.reason)
+            self._counters.leg_setup(self._kind, outcome, loop.time() - began)
+            log.warning("leg.not_connected", extra={"stage": error.stage, "reason": error.reason})
+            return False
+        seconds = loop.time() - began
+        self._counters.leg_setup(self._kind, "connected", seconds)
+        timings = self.peer.timings
+        self._counters.setup_stage("ice", timings.ice_seconds or 0.0)
+        self._counters.setup_stage("dtls", timings.dtls_seconds or 0.0)
+        log.info("leg.connected", extra={"kind": self._kind, "seconds": round(seconds, 3)})
+        return True
+
+    async def run_until_closed(self, **work: Coroutine[Any, Any, None]) -> EndReason:
+        """Run tasks, each under its name, until the peer is gone; return why it is."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(one, name=f"{name} {self._leg_id}") for name, one in work.items()
+            ]
+            closed = await self.peer.wait_closed()
+            for task in tasks:
+                task.cancel()
+        log.info("leg.closed", extra={"reason": closed})
+        if closed == "closed":
+            return EndReason.REMOTE_HANGUP
+        self._counters.transport_failed("ice", closed)
+        return EndReason.MEDIA_TIMEOUT
+
+    def report(self, now: float) -> None:
+        """Send an RTCP report; to be called about once a second."""
+        self.session.report(now, datetime.now(UTC).timestamp())
+
+    def check_silence(self, now: float) -> None:
+        """Emit `LegSilent` or `LegResumed` when that has changed; to be called every 0.5 s."""
+        event = self._silence.check(self.session.last_received(), now)
+        if event is not None and self.emit is not None:
+            silent = isinstance(event, LegSilent)
+            log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self._kind})
+            self.emit(event)
+
+    def send_digits(self, digits: str) -> bool:
+        """Send DTMF as telephone-events (RFC 4733).
+
+        Returns:
+            False, and nothing is sent, when the peer takes none, not yet, or too many wait.
+        """
+        sent = self.session.send_digits(digits)
+        if not sent and not self._digits_dropped:
+            # Logged once: the party at the other end may press a key with every packet.
+            self._digits_dropped = True
+            log.warning("leg.digits_dropped", extra={"kind": self._kind})
+        return sent
+
+    def _digit_received(self, digit: str) -> None:
+        if self.emit is not None:
+            self.emit(DigitReceived(self._leg_id, digit))
+
+    def _restarted(self, succeeded: bool) -> None:  # noqa: FBT001 - the peer's signature
+        self._counters.ice_restart("succeeded" if succeeded else "failed")
