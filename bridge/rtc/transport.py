@@ -192,9 +192,9 @@ class Transport:
         """Send the packets of a session from now on."""
 
         def settle() -> None:
-            session.carry_over(self.send_rtp, self.send_rtcp)
+            session.set_transmit(self.send_rtp, self.send_rtcp)
 
-        session.carry_over(trace.first("rtp.first_sent", self.send_rtp, settle), self.send_rtcp)
+        session.set_transmit(trace.first("rtp.first_sent", self.send_rtp, settle), self.send_rtcp)
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; one that cannot be sent is counted as `unsendable`."""

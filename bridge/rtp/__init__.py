@@ -1,1 +1,1 @@
-"""RTP, RTCP and telephone events of one audio session, without a transport: no sockets, no clock, no waiting."""
+"""RTP, RTCP and telephone events of one audio session, without a transport."""

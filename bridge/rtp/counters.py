@@ -1,4 +1,4 @@
-"""What has been counted of one peer's sound since the session began, whatever its sources."""
+"""Reception totals of one session, across changes of the source."""
 
 from dataclasses import dataclass
 
@@ -11,36 +11,36 @@ from bridge.wire.reception import ReceptionStatistics
 
 @dataclass(slots=True)
 class ReceiveCounters:
-    """Totals that go on when the source changes; samples are at 16 kHz."""
+    """Totals since the session began; samples are at 16 kHz."""
 
     packets: int = 0
     octets: int = 0
-    """Of payloads."""
+    """Payload only."""
     stragglers: int = 0
-    """Packets of a source that another has replaced."""
+    """Packets of a source that has been replaced."""
     frames: int = 0
     concealed_samples: int = 0
     fec_samples: int = 0
     lost_before: int = 0
-    """Packets of earlier sources that never came."""
+    """Packets lost from earlier sources."""
 
-    def figures(
-        self, reception: ReceptionStatistics | None, receiver: ReorderBuffer, meter: LevelMeter
+    def statistics(
+        self, reception: ReceptionStatistics | None, reorder: ReorderBuffer, meter: LevelMeter
     ) -> ReceivedAudio:
-        """Give the figures until now, with those of the source there is."""
+        """Return the statistics so far, including those of the current source."""
         return ReceivedAudio(
             packets=self.packets,
             bytes=self.octets,
             lost=self.lost_before + (0 if reception is None else reception.lost),
-            late=receiver.late + self.stragglers,
-            reordered=receiver.reordered,
+            late=reorder.late + self.stragglers,
+            reordered=reorder.reordered,
             concealed_frames=self.concealed_samples // FRAME_SAMPLES,
             fec_frames=self.fec_samples // FRAME_SAMPLES,
             frames=self.frames,
             jitter_seconds=0.0 if reception is None else reception.jitter_seconds,
             level_dbov=meter.level_dbov,
             silent_seconds=meter.silent_seconds,
-            noted_levels=meter.noted,
+            noted_levels=meter.levels,
             quiet_levels=meter.quiet,
             measured_frames=meter.measured,
             clipped_frames=meter.clipped,

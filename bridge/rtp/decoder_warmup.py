@@ -1,7 +1,7 @@
-"""The packets of a peer that nobody wants to hear: kept to warm the decoder, looked at for the meter.
+"""The newest packets of a source that is not being decoded, kept to warm the decoder.
 
-A decoder that has stood still begins with a dip that can be heard for 80 ms. So the last packets
-are kept, and decoded unheard the moment frames are wanted again.
+A decoder that resumes after a pause starts with a dip that is audible for 80 ms. The packets kept
+here are decoded and discarded when frames are wanted again, and now and then to measure the level.
 """
 
 from collections import deque
@@ -14,87 +14,89 @@ from bridge.rtp.level_meter import LevelMeter
 from bridge.wire.audio_level import read_level
 from bridge.wire.rtp import RtpPacket
 
-WARMING_PACKETS: Final = 5
-"""So many packets make a cold decoder or encoder sound as if it had always run."""
+WARMUP_PACKETS: Final = 5
+"""Enough that a cold decoder or encoder sounds as if it had always run."""
 
-TOLD_EVERY: Final = 25
-"""Every so many packets the level that somebody else tells is taken: twice a second."""
-_METER_EVERY: Final = 50
-"""The last of so many packets is measured where the peer tells no level."""
-_METER_PACKETS: Final = 3
-"""So many are decoded for it: fewer, and the decoder is too cold to tell the level."""
+REPORTED_EVERY: Final = 25
+"""Packets between two readings of a reported level: twice a second."""
+_MEASURED_EVERY: Final = 50
+"""Packets between two measurements when the peer reports no level."""
+_MEASURE_PACKETS: Final = 3
+"""Packets decoded for a measurement; with fewer the cold decoder distorts it."""
 
 
 class DecoderWarmup:
-    """What went undecoded since frames were wanted last."""
+    """What went undecoded since frames were last wanted."""
 
-    __slots__ = ("_count", "_decoder", "_level_id", "_meter", "_told", "kept")
+    __slots__ = ("_count", "_decoder", "_level_id", "_meter", "_reported", "kept")
 
     def __init__(self, decoder: Decoder, meter: LevelMeter) -> None:
         self._decoder = decoder
         self._meter = meter
-        self.kept: deque[bytes] = deque(maxlen=WARMING_PACKETS)
-        """The newest payloads; what is added here must be told by `kept_run`."""
+        self.kept: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
+        """The newest payloads; whoever appends directly must call `count_kept`."""
         self._count = 0
         self._level_id: int | None = None
-        self._told = False
+        self._reported = False
 
-    def expect_levels(self, level_id: int | None) -> None:
-        """Set the id of the header extension in which the peer tells levels (RFC 6464)."""
+    def set_level_extension(self, level_id: int | None) -> None:
+        """Set the id of the header extension with the peer's levels (RFC 6464)."""
         self._level_id = level_id
-        self._told = False
+        self._reported = False
 
-    def forget(self) -> None:
-        """Begin anew: what comes next does not join on to what was kept."""
+    def clear(self) -> None:
+        """Drop what was kept: the next packet does not continue it."""
         self.kept.clear()
         self._count = 0
 
     def warm(self) -> bool:
-        """Decode what was kept, unheard; False when nothing was."""
+        """Decode what was kept, discarding the audio; return False if there was nothing."""
         if not self._count:
             return False
-        if self._count > WARMING_PACKETS:
+        if self._count > WARMUP_PACKETS:
             self._decoder.reset()
         for payload in self.kept:
             with suppress(RemoteProtocolError):
                 self._decoder.decode(payload)
-        self.forget()
+        self.clear()
         return True
 
     @property
     def spare(self) -> int:
-        """How many of the next packets need nothing but to be kept."""
-        place = self._count % _METER_EVERY
-        unmeasured = _METER_EVERY if self._told else _METER_EVERY - _METER_PACKETS - place
+        """How many of the next packets only need to be kept."""
+        phase = self._count % _MEASURED_EVERY
+        unmeasured = (
+            _MEASURED_EVERY if self._reported else _MEASURED_EVERY - _MEASURE_PACKETS - phase
+        )
         if self._level_id is None:
             return max(0, unmeasured)
-        return max(0, min(unmeasured, TOLD_EVERY - 1 - self._count % TOLD_EVERY))
+        return max(0, min(unmeasured, REPORTED_EVERY - 1 - self._count % REPORTED_EVERY))
 
-    def kept_run(self, packets: int) -> None:
-        """Take note of packets that were only kept, no more of them than could be spared."""
+    def count_kept(self, packets: int) -> None:
+        """Count packets that were appended to `kept`, at most `spare`."""
         self._count += packets
 
     def keep(self, payload: bytes, now: float, packet: RtpPacket | None = None) -> None:
-        """Keep a packet's payload; its level is the peer's word, or measured now and then.
+        """Keep a payload, and read or measure its level when it is time to.
 
         Args:
             payload: An Opus packet.
             now: Monotonic seconds.
-            packet: What it came in, where that may hold the peer's word.
+            packet: The RTP packet it came in, which may report the level.
 
         Raises:
-            RemoteProtocolError: it was decoded for its level, and libopus refused it.
+            RemoteProtocolError: libopus refused it when it was decoded for its level.
         """
         self.kept.append(payload)
         self._count = count = self._count + 1
-        if self._level_id is not None and count % TOLD_EVERY == 0:
-            told = None if packet is None else read_level(packet, self._level_id)
-            self._told = told is not None
-            if told is not None:
-                self._meter.note(told, now)
-        place = count % _METER_EVERY
-        if self._told or 0 < place <= _METER_EVERY - _METER_PACKETS:
+        if self._level_id is not None and count % REPORTED_EVERY == 0:
+            reported = None if packet is None else read_level(packet, self._level_id)
+            self._reported = reported is not None
+            if reported is not None:
+                self._meter.record(reported, now)
+        phase = count % _MEASURED_EVERY
+        if self._reported or 0 < phase <= _MEASURED_EVERY - _MEASURE_PACKETS:
             return
         pcm = self._decoder.decode(payload)
-        if place == 0:
+        if phase == 0:
             self._meter.measure(pcm, now)

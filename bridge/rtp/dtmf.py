@@ -1,4 +1,4 @@
-"""Sending digits to a peer, one packet every 20 ms (RFC 4733)."""
+"""Sending DTMF as telephone-events, one packet every 20 ms (RFC 4733)."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bridge.wire.telephone_event import (
     digit_packets,
 )
 
-QUEUE_LIMIT: Final = 64
+MAX_QUEUED: Final = 64
 
 _TICKS_PER_DIGIT: Final = round((DIGIT_SECONDS + GAP_SECONDS) / PACKET_SECONDS)
 # Ticks closer together than this are one.
@@ -22,17 +22,9 @@ _MIN_TICK: Final = PACKET_SECONDS / 2
 
 
 class DtmfSender:
-    """A bounded queue of digits and the packets of the one that is being sent."""
+    """A bounded queue of digits, and the packets of the digit being sent."""
 
-    __slots__ = (
-        "_clock_rate",
-        "_last",
-        "_packets",
-        "_payload_type",
-        "_queue",
-        "_ticks",
-        "pending",
-    )
+    __slots__ = ("_clock_rate", "_last", "_packets", "_payload_type", "_queue", "_ticks", "pending")
 
     def __init__(self) -> None:
         self._queue: deque[str] = deque()
@@ -42,14 +34,14 @@ class DtmfSender:
         self._payload_type = -1
         self._clock_rate = CLOCK_RATE
         self.pending = False
-        """Whether a digit is being sent or waits; `next_packet` is then to be called every 20 ms."""
+        """Whether a digit is being sent or queued; `next_packet` must then be called every 20 ms."""
 
-    def use(self, telephone_events: Mapping[int, int]) -> None:
-        """Take note of what the peer accepts.
+    def renegotiate(self, telephone_events: Mapping[int, int]) -> None:
+        """Set what the peer accepts.
 
         Args:
             telephone_events: Clock rate by payload type; the rate of the audio is preferred.
-                Empty: the peer takes no digits, those that wait are dropped.
+                Empty: the peer accepts no digits, and queued ones are dropped.
         """
         self._payload_type = -1
         for payload_type, clock_rate in telephone_events.items():
@@ -62,21 +54,21 @@ class DtmfSender:
             self.pending = False
 
     def add(self, digits: str) -> bool:
-        """Queue digits; characters that are none are left out.
+        """Queue digits, ignoring other characters.
 
         Returns:
-            False, and nothing is queued, when the peer takes no digits or the queue would grow
-            beyond `QUEUE_LIMIT`.
+            False, with nothing queued, when the peer accepts no digits or the queue would exceed
+            `MAX_QUEUED`.
         """
         wanted = [digit for digit in digits.upper() if digit in DIGITS]
-        if self._payload_type < 0 or len(self._queue) + len(wanted) > QUEUE_LIMIT:
+        if self._payload_type < 0 or len(self._queue) + len(wanted) > MAX_QUEUED:
             return False
         self._queue.extend(wanted)
         self.pending = self._ticks > 0 or bool(self._queue)
         return True
 
     def next_packet(self, stream: OutgoingStream, now: float) -> bytes | None:
-        """Give the packet to send now; None between digits and when called too early."""
+        """Return the packet to send now; None between digits and when called too early."""
         if now - self._last < _MIN_TICK:
             return None
         if self._ticks == 0:

@@ -1,8 +1,8 @@
-"""The packets that come just as expected, nearly all of them, taken with the fewest steps.
+"""A short path for packets that arrive exactly as expected, which is nearly all of them.
 
-Most of what a packet costs is code that has gone cold since the one before. So what can wait is
-only written down here - statistics, totals, places in the sequence - and made up for by `Incoming`,
-for many packets at once, when somebody asks or something unexpected comes.
+Most of a packet's cost is code that has left the caches since the one before. So statistics, totals
+and reorder state are not updated per packet: only arrival times are recorded, and `settle` accounts
+for many packets at once when somebody asks or something unexpected arrives.
 """
 
 from collections.abc import Callable, Hashable
@@ -21,16 +21,16 @@ from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.rtp import EXTENDED, HEADER_BYTES, MARKER, after_extension, read_form
 
 MAX_RUN: Final = 64
-"""So many packets at most are written down before they are made up for."""
+"""Most packets recorded before they are settled."""
 
-_NONE: Final = -1
-_TOO_SHORT: Final = (0, -2, 0, 0)  # no packet of any run
+_NO_SEQUENCE: Final = -1
+_TOO_SHORT: Final = (0, -2, 0, 0)  # matches no run
 _ANY_MARKER: Final = 0xFFFF - MARKER
 _RATIO: Final = 3  # from 48 kHz to the bus
 
 
 class Expected(NamedTuple):
-    """What the packets of a run have in common, and what the first one must be."""
+    """What the packets of a run have in common, and the values of the first one."""
 
     form: int
     """First two bytes of the header, without the marker."""
@@ -38,48 +38,48 @@ class Expected(NamedTuple):
     sequence: int
     timestamp: int
     samples: int
-    """Of each packet, at 48 kHz; where frames are wanted it is one frame."""
-    place: int
-    """Of the first packet on the timeline, at 48 kHz and in whole samples of the bus."""
+    """Of each packet, at 48 kHz; where frames are wanted, one frame."""
+    position: int
+    """On the timeline, at 48 kHz and in whole samples of the bus."""
     timeline: Hashable
     renumbering: int
-    """From the peer's numbers to those passed on."""
+    """Added to the peer's sequence numbers when relaying."""
     packets: int
-    """How long the run may get."""
+    """Most packets of the run."""
 
 
 class FastPath:
-    """One run of packets after another; anything else goes to `otherwise`, which begins the next.
+    """One run of packets after another; all others go to `slow_path`, which begins the next run.
 
     Args:
         decoder: Of the source.
-        meter: Tells the level of packets that are passed on.
-        undecoded: Keeps packets that nobody wants decoded.
-        otherwise: Takes every packet that is not the one expected.
-        moved: Takes a packet that was expected, when passing it on has ended the run.
-        mend: Makes up sound (samples at 48 kHz) for a packet that libopus refused.
+        meter: Has the level of relayed packets.
+        warmup: Keeps packets that are not decoded.
+        slow_path: Takes every packet that is not the expected one.
+        interrupted: Takes an expected packet when relaying it has ended the run.
+        conceal: Returns audio (of so many samples at 48 kHz) for a packet that libopus refused.
     """
 
     __slots__ = (
+        "_conceal",
         "_decoder",
         "_form",
+        "_interrupted",
         "_kept",
-        "_mend",
         "_meter",
-        "_moved",
         "_next",
         "_octets",
-        "_otherwise",
-        "_place",
+        "_position",
         "_push",
         "_relay",
         "_renumbering",
         "_samples",
+        "_slow_path",
         "_ssrc",
         "_stop",
         "_timeline",
         "_timestamp",
-        "_undecoded",
+        "_warmup",
         "arrivals",
     )
 
@@ -88,67 +88,63 @@ class FastPath:
         *,
         decoder: Decoder,
         meter: LevelMeter,
-        undecoded: DecoderWarmup,
-        otherwise: Callable[[bytes, float], None],
-        moved: Callable[[OpusPacket, int, int, float], None],
-        mend: Callable[[int], bytes],
+        warmup: DecoderWarmup,
+        slow_path: Callable[[bytes, float], None],
+        interrupted: Callable[[OpusPacket, int, int, float], None],
+        conceal: Callable[[int], bytes],
     ) -> None:
         self.arrivals: list[float] = []
-        """When each packet of the run came that has not been made up for."""
+        """When each packet came that has not been settled."""
         self._octets = 0
         self._decoder = decoder
         self._meter = meter
-        self._undecoded = undecoded
-        self._kept = undecoded.kept
-        self._otherwise = otherwise
-        self._moved = moved
-        self._mend = mend
-        self._next = self._stop = _NONE
-        self._form = self._ssrc = self._timestamp = self._samples = self._place = 0
+        self._warmup = warmup
+        self._kept = warmup.kept
+        self._slow_path = slow_path
+        self._interrupted = interrupted
+        self._conceal = conceal
+        self._next = self._stop = _NO_SEQUENCE
+        self._form = self._ssrc = self._timestamp = self._samples = self._position = 0
         self._renumbering = 0
         self._timeline: Hashable = None
         self._push: Push | None = None
         self._relay: Callable[[OpusPacket, float], None] | None = None
 
     def begin(self, expected: Expected, push: Push | None, relay: Relay | None) -> None:
-        """Begin a run: packets go to `relay`, their frames to `push`; at least one is there."""
+        """Begin a run: packets go to `relay`, their frames to `push`; at least one is not None."""
         self._form, self._ssrc = expected.form, expected.ssrc
         self._next, self._timestamp = expected.sequence, expected.timestamp
         self._stop = (expected.sequence + expected.packets) & 0xFFFF
-        self._samples, self._place = expected.samples, expected.place
+        self._samples, self._position = expected.samples, expected.position
         self._timeline, self._renumbering = expected.timeline, expected.renumbering
         self._push = push
         self._relay = None if relay is None else relay.__call__
 
     def end(self) -> None:
-        """End the run: the next packet goes to `otherwise`, whatever it is."""
-        self._next = _NONE
+        """End the run: the next packet takes the slow path, whatever it is."""
+        self._next = _NO_SEQUENCE
 
     def settle(
-        self, receiver: ReorderBuffer, reception: ReceptionStatistics, tally: ReceiveCounters
+        self, reorder: ReorderBuffer, reception: ReceptionStatistics, counters: ReceiveCounters
     ) -> int:
-        """Make up for what was written down; the run may go on.
-
-        Returns:
-            How many packets that were.
-        """
-        packets, first = len(self.arrivals), receiver.expected()
+        """Account for the recorded packets and return how many they were; the run may go on."""
+        packets, first = len(self.arrivals), reorder.expected()
         if first is None:
             return 0
-        receiver.follow_run(packets, self.arrivals[-1])
+        reorder.follow_run(packets, self.arrivals[-1])
         reception.count_run(self.arrivals, first[1], self._samples)
-        tally.packets += packets
-        tally.octets += self._octets
+        counters.packets += packets
+        counters.octets += self._octets
         if self._push is None:
-            self._undecoded.kept_run(packets)
+            self._warmup.count_kept(packets)
         else:
-            tally.frames += packets
+            counters.frames += packets
         self.arrivals.clear()
         self._octets = 0
         return packets
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take an unprotected RTP packet."""
+        """Process an unprotected RTP packet."""
         form, sequence, timestamp, ssrc = (
             read_form(data) if len(data) > HEADER_BYTES else _TOO_SHORT
         )
@@ -162,21 +158,21 @@ class FastPath:
             or not (payload := data[after_extension(data) if form & EXTENDED else HEADER_BYTES :])
             or DURATIONS[payload[0]] != samples
         ):
-            otherwise = self._otherwise
-            otherwise(data, now)
+            slow_path = self._slow_path
+            slow_path(data, now)
             return
-        relay, place = self._relay, self._place
+        relay, position = self._relay, self._position
         if relay is not None:
             number = (sequence + self._renumbering) & 0xFFFF
             level = self._meter.level_dbov
-            packet = OpusPacket(payload, samples, number, place, self._timeline, level)
+            packet = OpusPacket(payload, samples, number, position, self._timeline, level)
             relay(packet, now)
             if self._next != sequence:
-                self._moved(packet, sequence, timestamp, now)
+                self._interrupted(packet, sequence, timestamp, now)
                 return
         self._next = (sequence + 1) & 0xFFFF
         self._timestamp = (timestamp + samples) & 0xFFFF_FFFF
-        self._place = place + samples
+        self._position = position + samples
         self._octets += len(payload)
         self.arrivals.append(now)
         push = self._push
@@ -186,5 +182,5 @@ class FastPath:
         try:
             pcm = self._decoder.decode(payload)
         except RemoteProtocolError:
-            pcm = self._mend(samples)
-        push(Frame(pcm, place // _RATIO, self._timeline), now)
+            pcm = self._conceal(samples)
+        push(Frame(pcm, position // _RATIO, self._timeline), now)

@@ -1,17 +1,17 @@
-"""How loud a peer is, and since when it has been silent."""
+"""The audio level of one direction, and how long it has been silent."""
 
 from bridge.audio.level import QUIET, SILENT, clips, level
 
 
 class LevelMeter:
-    """The level of one direction, measured or told."""
+    """Tracks levels that are measured or reported (RFC 6464)."""
 
     __slots__ = (
         "_quiet_since",
         "clipped",
         "level_dbov",
+        "levels",
         "measured",
-        "noted",
         "quiet",
         "silent_seconds",
     )
@@ -20,28 +20,28 @@ class LevelMeter:
         self.level_dbov = SILENT
         """The newest level: 0 is full scale, -127 digital silence."""
         self.silent_seconds = 0.0
-        """For how long the level has been that of silence."""
-        self.noted = 0
-        """Levels measured or told so far."""
+        """How long the level has been that of silence."""
+        self.levels = 0
+        """Levels measured or reported."""
         self.quiet = 0
-        """Of those, the ones of silence."""
+        """Of those, levels of silence."""
         self.measured = 0
-        """Frames looked at."""
+        """Frames measured."""
         self.clipped = 0
-        """Of those, the ones that reach full scale."""
+        """Of those, frames that reach full scale."""
         self._quiet_since: float | None = None
 
     def measure(self, pcm: bytes, now: float) -> None:
-        """Take the level of a frame."""
+        """Measure a frame."""
         loudness = level(pcm)
         self.measured += 1
         self.clipped += clips(pcm, loudness)
-        self.note(loudness, now)
+        self.record(loudness, now)
 
-    def note(self, level_dbov: float, now: float) -> None:
-        """Take a level as it is told."""
+    def record(self, level_dbov: float, now: float) -> None:
+        """Record a level."""
         self.level_dbov = level_dbov
-        self.noted += 1
+        self.levels += 1
         if level_dbov >= QUIET:
             self._quiet_since = None
             self.silent_seconds = 0.0
@@ -51,8 +51,8 @@ class LevelMeter:
             self._quiet_since = now
         self.silent_seconds = now - self._quiet_since
 
-    def fall(self, last: float, now: float) -> None:
-        """Fall silent: the last packet came at `last`."""
+    def expire(self, last: float, now: float) -> None:
+        """Fall to silence: no packet has come since `last`."""
         self.level_dbov = SILENT
         if self._quiet_since is None:
             self._quiet_since = last

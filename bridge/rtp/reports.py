@@ -1,4 +1,4 @@
-"""The RTCP of one session: what we tell the peer, and what it tells us."""
+"""RTCP reports of one session: ours to the peer, and the peer's about our stream (RFC 3550 §6)."""
 
 from dataclasses import replace
 from typing import Final
@@ -19,12 +19,12 @@ from bridge.wire.rtcp import (
 )
 from bridge.wire.rtp import CLOCK_RATE, OutgoingStream
 
-# A longer round trip is a mistake of the peer's.
+# A longer round trip is an error of the peer's.
 _MAX_ROUND_TRIP: Final = 60.0
 
 
 class Reports:
-    """Builds our reports and keeps the last figures of the peer's."""
+    """Composes our reports and keeps the newest values of the peer's."""
 
     __slots__ = (
         "_cname",
@@ -37,13 +37,13 @@ class Reports:
 
     def __init__(self, cname: str) -> None:
         self._cname = cname
-        # Unix time minus monotonic time, kept from the first report on: a step of the wall clock
-        # must not look like a round trip.
+        # Unix time minus monotonic time at the first report: a step of the wall clock must not change
+        # the round trip.
         self._wall_offset: float | None = None
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Forget the peer's figures: another peer takes its place."""
+    def reset(self) -> None:
+        """Clear the peer's values: its source has restarted."""
         self.remote_lost = 0
         self.remote_loss_ratio = 0.0
         self.remote_jitter_seconds = 0.0
@@ -59,25 +59,25 @@ class Reports:
         relay_loss_ratio: float = 0.0,
         goodbye: bool = False,
     ) -> bytes:
-        """Write a compound packet: a report, our name, and on request a goodbye.
+        """Compose a compound packet: a report, SDES, and BYE on request.
 
         Args:
-            stream: What we send.
-            reception: What we receive; None before the first packet.
+            stream: Our stream.
+            reception: Of the peer's source; None before its first packet.
             now: Monotonic seconds.
-            wall: Unix time of the same moment.
-            relay_loss_ratio: What those report lost whom the source's packets are passed on to;
-                the source is told the greater loss, so that its encoder protects its packets.
-            goodbye: Whether the stream ends here.
+            wall: Unix time at `now`.
+            relay_loss_ratio: Loss reported by the far end of a relay of the source's packets; the
+                greater loss is reported, so that the source's encoder adds FEC.
+            goodbye: Whether our stream ends here.
         """
         if self._wall_offset is None:
             self._wall_offset = wall - now
         blocks: tuple[ReportBlock, ...] = ()
         if reception is not None:
             block = reception.report_block(now)
-            beyond = min(255, int(relay_loss_ratio * 256))
-            if beyond > block.fraction_lost:
-                block = replace(block, fraction_lost=beyond)
+            relayed = min(255, int(relay_loss_ratio * 256))
+            if relayed > block.fraction_lost:
+                block = replace(block, fraction_lost=relayed)
             blocks = (block,)
         packets: list[RtcpPacket] = []
         if stream.packets:
@@ -101,19 +101,19 @@ class Reports:
     def receive(
         self, data: bytes, *, ssrc: int, reception: ReceptionStatistics | None, now: float
     ) -> bool:
-        """Take a compound packet; goodbyes are ignored, only the transport ends a session.
+        """Process a compound packet; BYE is ignored, as only the transport ends a session.
 
         Args:
             data: Unprotected RTCP.
-            ssrc: Ours; blocks about others are passed over.
-            reception: Of the source we hear; sender reports of others are passed over.
+            ssrc: Of our stream; blocks about others are ignored.
+            reception: Of the peer's source; sender reports of others are ignored.
             now: Monotonic seconds.
 
         Returns:
             Whether the peer reported on our stream.
 
         Raises:
-            RemoteProtocolError: The packet is malformed; nothing of it was used.
+            RemoteProtocolError: The packet is malformed; none of it was used.
         """
         about_us = False
         for packet in parse_compound(data):
@@ -121,7 +121,7 @@ class Reports:
                 continue
             for block in packet.blocks:
                 if block.ssrc == ssrc:
-                    self._take(block, now)
+                    self._receive_block(block, now)
                     about_us = True
             if (
                 isinstance(packet, SenderReport)
@@ -131,7 +131,7 @@ class Reports:
                 reception.sender_report(packet, now)
         return about_us
 
-    def _take(self, block: ReportBlock, now: float) -> None:
+    def _receive_block(self, block: ReportBlock, now: float) -> None:
         self.remote_lost = max(0, block.packets_lost)
         self.remote_loss_ratio = block.fraction_lost / 256
         self.remote_jitter_seconds = block.jitter / CLOCK_RATE

@@ -1,7 +1,6 @@
-"""The RTP session with one peer: frames out of its packets, packets out of our frames.
+"""The RTP session with one peer, between unprotected packets and the bus.
 
-It stands between unprotected packets and the bus. Everything happens in the caller's turn: nothing
-is queued but one packet out of order and the digits to send, and nothing waits.
+Everything happens synchronously; only one out-of-order packet and the digits to send are queued.
 """
 
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from bridge.wire.sdp import RemoteAudio
 __all__ = ["RtpSession", "StreamStart"]
 
 Take: TypeAlias = Callable[[OpusPacket, float], bool]
-"""Takes a packet as it is; False when its frames are needed instead."""
+"""Relays a packet; False when its frames are needed instead."""
 
 
 class RtpSession:
@@ -31,10 +30,10 @@ class RtpSession:
     steady = False
 
     __slots__ = (
-        "_incoming",
         "_malformed",
-        "_outgoing",
+        "_receiver",
         "_reports",
+        "_sender",
         "_transmit_rtcp",
         "push",
         "receive_rtp",
@@ -62,24 +61,24 @@ class RtpSession:
 
         Args:
             opus: The loaded library.
-            audio: What the peer negotiated.
-            start: Of our stream.
+            audio: What was negotiated.
+            start: The first numbers of our stream.
             cname: Our canonical name in RTCP.
-            transmit: Protects and sends an RTP packet; must not raise.
-            transmit_rtcp: The same for RTCP.
-            on_digit: Told each digit the peer sends, once; must not raise.
-            schedule_tick: Asked to call `tick` after so many seconds: a packet is held back.
-            relays: Whether packets may pass between this session and another undecoded.
-            encoder_budget: What encoding may cost; None for no limit.
-            steady: Whether the peer is to be sent nothing before `start_sending`, and packets
-                without a pause from then on, silence included.
-            on_encoder: Told what is encoded with, at first and whenever that changes.
+            transmit: Sends an RTP packet; must not raise.
+            transmit_rtcp: Sends an RTCP packet; must not raise.
+            on_digit: Called once with each digit the peer sends; must not raise.
+            schedule_tick: Called with the seconds after which to call `tick`.
+            relays: Whether packets may pass undecoded between this session and another.
+            encoder_budget: Limits the cost of encoding; None for no limit.
+            steady: Whether nothing may be sent before `start_sending`, and packets without a pause
+                from then on, silence included.
+            on_encoder: Called with the encoder's settings, at first and when they change.
         """
         self.relays = relays
         self._transmit_rtcp = transmit_rtcp
-        self._incoming = RtpReceiver(opus, on_digit=on_digit, schedule_tick=schedule_tick)
-        self._incoming.adopt(audio)
-        self._outgoing = RtpSender(
+        self._receiver = RtpReceiver(opus, on_digit=on_digit, schedule_tick=schedule_tick)
+        self._receiver.renegotiate(audio)
+        self._sender = RtpSender(
             opus,
             audio=audio,
             start=start,
@@ -90,136 +89,136 @@ class RtpSession:
         )
         self._reports = Reports(cname)
         self._malformed = 0
-        # What is called for every packet goes straight to the half that does it.
-        self.receive_rtp: Callable[[bytes, float], None] = self._incoming.receive
-        """Takes an unprotected RTP packet; one that makes no sense is counted and dropped."""
-        self.push: Push = self._outgoing.push
-        """Encodes and sends a frame; dropped while digits are sent or the peer wants no sound."""
-        self.take: Take = self._outgoing.take
-        """Sends another peer's packet as it is; False when it does not fit this peer."""
+        # Called for every packet, so without a method of this class in between.
+        self.receive_rtp: Callable[[bytes, float], None] = self._receiver.receive
+        """Processes an unprotected RTP packet; drops and counts malformed ones."""
+        self.push: Push = self._sender.push
+        """Encodes and sends a frame; dropped while digits are sent or the peer does not receive."""
+        self.take: Take = self._sender.take
+        """Relays another peer's packet; False when this peer does not accept it."""
 
-    def carry_over(
+    def set_transmit(
         self, transmit: Callable[[bytes], None], transmit_rtcp: Callable[[bytes], None]
     ) -> None:
-        """Send by another road from now on; neither may raise."""
-        self._outgoing.transmit = transmit
+        """Send by another transport from now on; neither may raise."""
+        self._sender.transmit = transmit
         self._transmit_rtcp = transmit_rtcp
 
     @property
     def ssrc(self) -> int:
-        """Of our stream."""
-        return self._outgoing.stream.ssrc
+        """The SSRC of our stream."""
+        return self._sender.stream.ssrc
 
     def renegotiate(self, audio: RemoteAudio) -> None:
-        """Take over a new offer on the same transport: direction, payload types, bit rate."""
-        self._outgoing.renegotiate(audio)
-        self._incoming.adopt(audio)
+        """Apply a new offer on the same transport: direction, payload types, bit rate."""
+        self._sender.renegotiate(audio)
+        self._receiver.renegotiate(audio)
 
     def restart_source(self, audio: RemoteAudio, start: StreamStart) -> None:
         """Continue with a peer that has restarted (a reloaded page).
 
         Both directions get new streams; the totals, and where frames go, stay.
         """
-        self._outgoing.restart_source(audio, start)
-        self._incoming.restart_source()
-        self._incoming.adopt(audio)
-        self._reports.forget()
+        self._sender.restart_source(audio, start)
+        self._receiver.restart_source()
+        self._receiver.renegotiate(audio)
+        self._reports.reset()
 
     @property
     def loss_ratio(self) -> float:
-        """The share of our packets that the peer last reported lost, 0 to 1."""
+        """The share of our packets that the peer last reported lost (0 to 1)."""
         return self._reports.remote_loss_ratio
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Set where frames and undecoded packets go, within `receive_rtp` and `tick`."""
-        self._incoming.attach(push, relay)
+        """Set where `receive_rtp` and `tick` deliver frames and undecoded packets."""
+        self._receiver.attach(push, relay)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
-        """Take an unprotected RTCP packet; one that makes no sense is counted and dropped."""
+        """Process an unprotected RTCP packet; drop and count malformed ones."""
         try:
             about_us = self._reports.receive(
-                data, ssrc=self.ssrc, reception=self._incoming.reception, now=now
+                data, ssrc=self.ssrc, reception=self._receiver.reception, now=now
             )
         except RemoteProtocolError:
             self._malformed += 1
             return
         if about_us:
-            self._outgoing.hear_report(self._reports.remote_loss_ratio, now)
+            self._sender.receive_report(self._reports.remote_loss_ratio, now)
 
     def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
-        """Send an RTCP report; to be called about once a second, and with `goodbye` at the end.
+        """Send an RTCP report; to be called about once a second.
 
         A steady session sends nothing before `start_sending`.
 
         Args:
             now: Monotonic seconds.
-            wall: Unix time of the same moment.
-            goodbye: Whether this is the last packet.
+            wall: Unix time at `now`.
+            goodbye: Whether this is the last report.
         """
-        self._incoming.age(now)
-        self._outgoing.age(now)
-        if not self._outgoing.started:
+        self._receiver.expire(now)
+        self._sender.expire(now)
+        if not self._sender.started:
             return
         self._transmit_rtcp(
             self._reports.compose(
-                self._outgoing.stream,
-                self._incoming.reception,
+                self._sender.stream,
+                self._receiver.reception,
                 now=now,
                 wall=wall,
-                relay_loss_ratio=self._incoming.relay_loss_ratio,
+                relay_loss_ratio=self._receiver.relay_loss_ratio,
                 goodbye=goodbye,
             )
         )
 
     def send_digits(self, digits: str) -> bool:
-        """Queue digits (0-9, *, #, A-D); each takes 160 ms, in which no sound is sent.
+        """Queue digits (0-9, *, #, A-D); each takes 160 ms, during which no audio is sent.
 
         Returns:
-            False, and nothing is sent, when the peer takes none or too many wait already.
+            False, with nothing queued, when the peer accepts none or too many are queued.
         """
-        return self._outgoing.send_digits(digits)
+        return self._sender.send_digits(digits)
 
     @property
     def digits_pending(self) -> bool:
-        """Whether digits are being sent, so that `tick` has work."""
-        return self._outgoing.digits_pending
+        """Whether digits are being sent."""
+        return self._sender.digits_pending
 
     @property
     def needs_tick(self) -> bool:
-        """Whether `tick` has work: digits, or a packet held back."""
-        return self._outgoing.digits_pending or self._incoming.holding
+        """Whether `tick` has work: digits, or a packet that is held back."""
+        return self._sender.digits_pending or self._receiver.holding
 
     def tick(self, now: float) -> None:
-        """Send what is due of digits and silence, and release a packet held back for too long.
+        """Send the digits and silence that are due, and release a packet held back for too long.
 
         To be called every 20 ms while `digits_pending`, and from `start_sending` on in a steady
         session, where late calls are made up for; also when `schedule_tick` asks for it.
         """
-        self._incoming.tick(now)
-        self._outgoing.tick(now)
+        self._receiver.tick(now)
+        self._sender.tick(now)
 
     def start_sending(self, now: float) -> None:
         """Let a steady session send, beginning with silence; safe to repeat."""
-        self._outgoing.start_sending(now)
+        self._sender.start_sending(now)
 
     def last_received(self) -> float | None:
-        """When the last RTP packet came, in monotonic seconds; None before the first."""
-        return self._incoming.last_received
+        """Return when the last RTP packet came (monotonic seconds); None before the first."""
+        return self._receiver.last_received
 
     @property
     def malformed(self) -> int:
-        """RTP and RTCP packets that could not be read, and Opus that libopus refused."""
-        return self._malformed + self._incoming.malformed
+        """RTP and RTCP packets that could not be parsed, and Opus that libopus refused."""
+        return self._malformed + self._receiver.malformed
 
     @property
     def unknown_payloads(self) -> int:
-        """RTP packets of a payload type that was not negotiated; dropped."""
-        return self._incoming.unknown_payloads
+        """Dropped RTP packets of a payload type that was not negotiated."""
+        return self._receiver.unknown_payloads
 
     def statistics(self) -> LegStatistics:
-        """Give the figures until now; `discarded` is the transport's to add."""
+        """Return the statistics so far; the transport adds `discarded`."""
         return LegStatistics(
-            received=self._incoming.statistics(),
-            sent=self._outgoing.statistics(self._reports),
+            received=self._receiver.statistics(),
+            sent=self._sender.statistics(self._reports),
             round_trip_seconds=self._reports.round_trip_seconds,
         )

@@ -235,7 +235,7 @@ async def test_a_report_of_yesterday_can_still_be_answered():
         await talk(browser, 3)
         [leg] = [leg for leg in runner.legs() if leg.kind == "webrtc"]
         browser.send_rtcp(serialize([SenderReport(browser.ssrc, 2**63, 0, 1, 1)]))
-        await until(lambda: leg.source._incoming.reception._report)
+        await until(lambda: leg.source._receiver.reception._report)
         before = len(browser.rtcp)
         now = asyncio.get_running_loop().time()
         leg.source.report(now + 100_000.0, 1_800_000_000.0)

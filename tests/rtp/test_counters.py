@@ -4,21 +4,21 @@ from bridge.rtp.level_meter import LevelMeter
 from bridge.wire.reception import ReceptionStatistics
 
 
-def test_before_the_first_packet_everything_is_nothing():
-    figures = ReceiveCounters().figures(None, ReorderBuffer(), LevelMeter())
-    assert (figures.packets, figures.lost, figures.jitter_seconds) == (0, 0, 0.0)
+def test_before_the_first_packet_everything_is_zero():
+    statistics = ReceiveCounters().statistics(None, ReorderBuffer(), LevelMeter())
+    assert (statistics.packets, statistics.lost, statistics.jitter_seconds) == (0, 0, 0.0)
 
 
-def test_what_earlier_sources_lost_is_added_to_what_this_one_has():
+def test_losses_of_earlier_sources_are_added():
     reception = ReceptionStatistics(ssrc=1)
     for number in (1, 2, 5):
         reception.count(number, 960 * number, 0.02 * number)
-    tally = ReceiveCounters(packets=10, octets=600, lost_before=3)
-    figures = tally.figures(reception, ReorderBuffer(), LevelMeter())
-    assert (figures.packets, figures.bytes, figures.lost) == (10, 600, 5)
+    counters = ReceiveCounters(packets=10, octets=600, lost_before=3)
+    statistics = counters.statistics(reception, ReorderBuffer(), LevelMeter())
+    assert (statistics.packets, statistics.bytes, statistics.lost) == (10, 600, 5)
 
 
-def test_made_up_sound_is_told_in_frames():
-    tally = ReceiveCounters(concealed_samples=700, fec_samples=320)
-    figures = tally.figures(None, ReorderBuffer(), LevelMeter())
-    assert (figures.concealed_frames, figures.fec_frames) == (2, 1)
+def test_concealed_and_recovered_audio_is_counted_in_frames():
+    counters = ReceiveCounters(concealed_samples=700, fec_samples=320)
+    statistics = counters.statistics(None, ReorderBuffer(), LevelMeter())
+    assert (statistics.concealed_frames, statistics.fec_frames) == (2, 1)

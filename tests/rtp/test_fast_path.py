@@ -1,4 +1,4 @@
-"""Runs of packets that come as expected: nobody can tell them from packets taken one by one."""
+"""Runs of expected packets: the result is the same as packet by packet."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ LEVELS = bytes([0xBE, 0xDE, 0, 1, 0x10, 20, 0, 0])
 
 
 class Relayed:
-    """A relay that notes what it is given, and may ask for frames with some packet."""
+    """A relay that records packets, and may ask for frames at one of them."""
 
     loss_ratio = 0.0
 
@@ -27,24 +27,24 @@ class Relayed:
     def __call__(self, packet, now):
         self.packets.append((*packet[:4], round(packet.level_dbov, 3), now))
         if len(self.packets) == self.asks_at:
-            self._party.incoming.attach(self._party.push, None)
+            self._party.receiver.attach(self._party.push, None)
 
 
 class Party:
     """One receiver and all that came out of it."""
 
     def __init__(self, *, runs: bool = True) -> None:
-        self.incoming = RtpReceiver(OPUS, on_digit=lambda _: None, schedule_tick=lambda _: None)
-        self.incoming.adopt(AUDIO)
+        self.receiver = RtpReceiver(OPUS, on_digit=lambda _: None, schedule_tick=lambda _: None)
+        self.receiver.renegotiate(AUDIO)
         self.frames: list[Any] = []
         self.relay = Relayed(self)
         self.slow = 0
-        self._receive = self.incoming._receive
+        self._receive = self.receiver._receive
         if not runs:
-            self.incoming._begin_run = lambda form: None  # type: ignore[method-assign]
-        self.incoming._in_order._otherwise = self.otherwise
+            self.receiver._begin_run = lambda form: None  # type: ignore[method-assign]
+        self.receiver._fast_path._slow_path = self.slow_path
 
-    def otherwise(self, data, now):
+    def slow_path(self, data, now):
         self.slow += 1
         self._receive(data, now)
 
@@ -52,17 +52,17 @@ class Party:
         self.frames.append((frame.pcm, frame.pts, now))
 
     def listen(self, how):
-        self.incoming.attach(
+        self.receiver.attach(
             self.push if how in ("frames", "both") else None,
             self.relay if how in ("relay", "both") else None,
         )
 
-    def figures(self):
-        reception = self.incoming.reception
+    def state(self):
+        reception = self.receiver.reception
         return (
-            self.incoming.statistics(),
-            self.incoming.last_received,
-            self.incoming.malformed,
+            self.receiver.statistics(),
+            self.receiver.last_received,
+            self.receiver.malformed,
             reception and (reception.lost, reception.highest_sequence, reception.jitter_seconds),
         )
 
@@ -100,15 +100,15 @@ moves = st.one_of(
     st.tuples(st.just("send"), st.sampled_from(KINDS), st.integers(1, 60)),
     st.tuples(st.just("skip"), st.integers(-3, 6)),
     st.tuples(st.just("listen"), st.sampled_from(["frames", "relay", "both", "nobody"])),
-    st.tuples(st.just("look")),
+    st.tuples(st.just("read")),
 )
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(moves, min_size=1, max_size=12), st.sampled_from(["frames", "relay"]))
-def test_a_run_is_like_its_packets_one_by_one(script, how):
+def test_a_run_gives_the_same_result_as_its_packets_one_by_one(script, how):
     fast, slow = Party(), Party(runs=False)
-    looks = []
+    states = []
     for party in (fast, slow):
         party.listen(how)
         number, now, seen = 100, 0.0, []
@@ -117,68 +117,68 @@ def test_a_run_is_like_its_packets_one_by_one(script, how):
                 number += move[1]
             elif move[0] == "listen":
                 party.listen(move[1])
-            elif move[0] == "look":
-                seen.append(party.figures())
+            elif move[0] == "read":
+                seen.append(party.state())
             else:
                 for _ in range(move[2]):
-                    party.incoming.receive(move[1](number), now)
+                    party.receiver.receive(move[1](number), now)
                     number, now = number + 1, now + 0.02 + 0.003 * (number % 3)
-        seen.append(party.figures())
-        looks.append(seen)
+        seen.append(party.state())
+        states.append(seen)
     assert fast.frames == slow.frames
     assert fast.relay.packets == slow.relay.packets
-    assert looks[0] == looks[1]
+    assert states[0] == states[1]
 
 
 @pytest.mark.parametrize("asks_at", range(1, 60, 7))
-def test_frames_may_be_wanted_from_any_packet_of_a_run_on(asks_at):
+def test_frames_can_be_requested_at_any_packet_of_a_run(asks_at):
     fast, slow = Party(), Party(runs=False)
     for party in (fast, slow):
         party.relay.asks_at = asks_at
         party.listen("relay")
         for number in range(80):
-            party.incoming.receive(plain(number), 0.02 * number)
+            party.receiver.receive(plain(number), 0.02 * number)
     assert len(fast.relay.packets) == asks_at
     assert fast.frames == slow.frames
     assert fast.frames[0][1] == 320 * (asks_at - 1)
-    assert fast.figures() == slow.figures()
+    assert fast.state() == slow.state()
 
 
 @pytest.mark.parametrize(("how", "often"), [("frames", 4), ("relay", 10), ("both", 4)])
 @pytest.mark.parametrize("kind", [plain, extended])
-def test_few_packets_of_a_clean_stream_are_taken_one_by_one(how, often, kind):
+def test_few_packets_of_a_clean_stream_take_the_slow_path(how, often, kind):
     party = Party()
     party.listen(how)
     for number in range(4 * LEVEL_EVERY):
-        party.incoming.receive(kind(number), 0.02 * number)
+        party.receiver.receive(kind(number), 0.02 * number)
     assert party.slow <= often + 1
 
 
-def test_a_run_ends_where_another_packet_comes():
+def test_an_unexpected_packet_ends_a_run():
     party = Party()
     party.listen("frames")
     for number in range(10):
-        party.incoming.receive(plain(number), 0.02 * number)
+        party.receiver.receive(plain(number), 0.02 * number)
     slow = party.slow
-    party.incoming.receive(plain(11), 0.22)
+    party.receiver.receive(plain(11), 0.22)
     assert party.slow == slow + 1
-    assert party.incoming.statistics().lost == 1
+    assert party.receiver.statistics().lost == 1
     assert [pts for _, pts, _ in party.frames] == [320 * number for number in range(12)]
 
 
-def test_an_extension_that_is_cut_off_is_no_packet():
+def test_a_truncated_extension_is_malformed():
     party = Party()
     party.listen("frames")
     for number in range(3):
-        party.incoming.receive(extended(number), 0.02 * number)
-    party.incoming.receive(extended(3)[:15], 0.06)
-    assert party.incoming.malformed == 1
+        party.receiver.receive(extended(number), 0.02 * number)
+    party.receiver.receive(extended(3)[:15], 0.06)
+    assert party.receiver.malformed == 1
     assert len(party.frames) == 3
 
 
-def test_what_is_written_down_is_bounded():
+def test_recorded_arrivals_are_bounded():
     party = Party()
     party.listen("relay")
     for number in range(5 * MAX_RUN):
-        party.incoming.receive(plain(number), 0.02 * number)
-        assert len(party.incoming._in_order.arrivals) <= MAX_RUN
+        party.receiver.receive(plain(number), 0.02 * number)
+        assert len(party.receiver._fast_path.arrivals) <= MAX_RUN

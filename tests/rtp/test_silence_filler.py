@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rtp.silence_filler import MAX_AT_ONCE, SilenceFiller
+from bridge.rtp.silence_filler import MAX_CATCH_UP, SilenceFiller
 
 
 class Stream:
@@ -84,7 +84,7 @@ def test_a_late_beat_is_made_up_for():
 def test_a_very_late_beat_skips_on_the_timeline():
     stream = Stream()
     stream.tick(0.0)
-    assert stream.tick(1.0) == MAX_AT_ONCE
+    assert stream.tick(1.0) == MAX_CATCH_UP
     stream.tick(1.0201)
     assert stream.silence[-1][1] == 320 * 51
 
@@ -104,7 +104,7 @@ def test_positions_of_a_spell_only_grow(steps):
         now += pause
         if spoken:
             stream.speak(now, count=spoken)
-        assert stream.tick(now) <= MAX_AT_ONCE
+        assert stream.tick(now) <= MAX_CATCH_UP
     last: dict[object, int] = {}
     for timeline, place in stream.silence:
         assert place > last.get(timeline, -1)
