@@ -124,7 +124,7 @@ def build(
         node=position.index if position else 0,
         nodes=position.count if position else 1,
         metrics=metrics.events,
-        told_of_calls=policy.lines.told_of_calls,
+        subscribes=policy.lines.subscribes_to_calls,
     )
     peers = make_peers(
         settings, ports, encoder_budget=encoder_budget, patience=patience or Timeouts()

@@ -1,4 +1,4 @@
-"""Telling everybody on a call that it is recorded: a beep or a sound file, heard to its end."""
+"""Announces a recording to everybody on a call, with a beep or a sound file played to its end."""
 
 import asyncio
 import math
@@ -17,10 +17,10 @@ from bridge.wire.call_event import CallEvent, EventType
 
 BEEP_HERTZ: Final = 1400
 BEEP_SECONDS: Final = 0.2
-"""The tone of a recorder on the line (47 CFR 64.501 as it was: 1260 to 1540 Hz, 170 to 250 ms)."""
+"""The recorder tone of 47 CFR 64.501 (repealed): 1260 to 1540 Hz, 170 to 250 ms."""
 BEEP_PEAK: Final = 8000
 UP: Final = (EventType.CALL_ACTIVE, EventType.CALL_RESUMED, EventType.CALL_ENDED)
-"""From the first two on everybody hears what is played to all."""
+"""Once active, everybody hears what is played to all."""
 
 
 class Announcement:
@@ -43,7 +43,7 @@ class Announcement:
                 over.set_result(event.data.get("status") == "completed")
 
     async def play(self, line: LineName, call_id: CallId) -> bool:
-        """Play it once the call is up; whether it was heard to its end.
+        """Play it once the call is up; return whether it was played to its end.
 
         Raises:
             BridgeError: it cannot be played, or the call has ended.
@@ -64,7 +64,7 @@ class Announcement:
 
 
 def beep() -> bytes:
-    """Give the sound of the beep, as a WAV file."""
+    """Return the beep as a WAV file."""
     count = round(BEEP_SECONDS * SAMPLE_RATE)
     edge = SAMPLE_RATE // 100
     samples = [

@@ -1,4 +1,4 @@
-"""Which calls are recorded although nobody asks for each: their line, their face or their order says so."""
+"""Records calls because their line, their face or the order that made them asks for it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,14 +13,14 @@ from bridge.wire.call_event import CallEvent, EventType
 log = logging.getLogger(__name__)
 
 NOT_STARTED: Final = "not_started"
-"""A recording that nobody asked for could not begin: the call has all its legs, or has ended."""
+"""The recording could not begin: the call has all its legs, or has ended."""
 
 
 class Start(Protocol):
     """Starts recording a call, `Recordings.start`."""
 
     def __call__(self, line: LineName, call_id: str, *, asked_for: bool) -> Awaitable[object]:
-        """Start, for somebody or by itself."""
+        """Start; `asked_for` says whether a request asked for it."""
         ...
 
 
@@ -40,8 +40,8 @@ class AutomaticRecording:
         Args:
             manager: has the calls.
             start: starts a recording.
-            automatic: whether a line's calls are all recorded.
-            captures: whether calls of a face that keeps what it carries are.
+            automatic: whether all calls of a line are recorded.
+            captures: whether `capture` records calls.
         """
         self._manager = manager
         self._start = start
@@ -63,7 +63,7 @@ class AutomaticRecording:
             self._captured.discard(call_id)
 
     def capture(self, line: LineName, call_id: str) -> None:
-        """Record a call from its answer on because its face does; once, so that it may be stopped.
+        """Record a call from its answer on; only once, so that the recording may be stopped.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
@@ -77,7 +77,7 @@ class AutomaticRecording:
             self._spawn(line, call, asked_for=False)
 
     async def wait(self) -> None:
-        """Wait until all that was begun has started."""
+        """Wait until all recordings that were begun have started."""
         await self._tasks.wait()
 
     def _spawn(self, line: LineName, call_id: CallId, *, asked_for: bool) -> None:

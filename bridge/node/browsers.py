@@ -1,4 +1,4 @@
-"""The WebRTC legs of live calls: a browser's first offer, its further ones, its return, its close."""
+"""The WebRTC legs of live calls: first and further offers, reloaded pages, and their close."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ from bridge.node.runner import CallRunner
 
 
 class Browsers:
-    """What browsers ask of the calls of a node."""
+    """The browser legs of a node's calls."""
 
     def __init__(
         self, manager: Manager, make: Callable[[LegId], WebRtcLeg], *, ports: Shares
     ) -> None:
-        """Take the calls, what makes the leg of a browser, and how its media ports are shared out."""
+        """Make it; `make` makes a leg, and `ports` are each line's shares of the media ports."""
         self._manager = manager
         self._make = make
         self._ports = ports
@@ -45,8 +45,8 @@ class Browsers:
             call_id: which.
             sdp: the offer.
             party: which side the browser is.
-            replaces: it is the one that was asked to take the near legs' place.
-            owner: whose ticket asks; None for the line's key.
+            replaces: whether it is the invited party that replaces the near legs.
+            owner: whose ticket was used; None for the line's key.
 
         Raises:
             CallNotFound, InvalidState, SdpError, LimitExceeded.
@@ -57,7 +57,7 @@ class Browsers:
         try:
             with self._port(line), about(runner.facts.call_id, leg.leg_id):
                 answer = await leg.accept(sdp)
-            # Meanwhile the call may have ended, and others may have come.
+            # Meanwhile the call may have ended, or others may have joined.
             check_room(len(runner.legs()))
             runner.add_leg(leg, party, replaces=replaces, owner=owner)
         except BaseException:
@@ -74,13 +74,13 @@ class Browsers:
         *,
         owner: LegOwner | None = None,
     ) -> str:
-        """Answer a further offer of a browser that has a leg: restart, renegotiation or reload.
+        """Answer a further offer of a leg: ICE restart, renegotiation, or a reloaded page.
 
-        A leg that left a moment ago, as that of a reloaded page does, comes back under its id.
+        A leg that left a moment ago, as that of a reloaded page does, returns under its id.
 
         Raises:
             CallNotFound, LegNotFound, InvalidState, SdpError, LimitExceeded.
-            Forbidden: another owner made the leg.
+            Forbidden: the leg has another owner.
         """
         runner = self._manager.live(line, call_id)
         leg = runner.leg(LegId(leg_id))
@@ -95,13 +95,13 @@ class Browsers:
     def close(
         self, line: LineName, call_id: str, leg_id: str | None, *, owner: LegOwner | None = None
     ) -> None:
-        """End a call's WebRTC legs, or one of them; does nothing when they are gone already.
+        """End one or all of a call's WebRTC legs, or of the owner's; does nothing if they have ended.
 
-        An owner ends its own legs only. What made a leg may have it back for a while.
+        The owner of a leg may reopen it for a while.
 
         Raises:
             CallNotFound: this line never had such a call.
-            Forbidden: another owner made the leg.
+            Forbidden: the leg has another owner.
         """
         record = self._manager.record(line, call_id)
         runner = self._manager.running(record.facts.call_id)
@@ -126,7 +126,7 @@ class Browsers:
             with self._port(runner.facts.line), about(runner.facts.call_id, leg_id):
                 answer = await leg.accept(sdp)
             check_room(len(runner.legs()))
-            # The page may have been reloaded once more: what it offered last is what it has now.
+            # The page may have been reloaded again: its last offer counts.
             if runner.leg(leg_id) is not None:
                 runner.dispatch(events.CloseRequested(leg_id, gone.owner, may_return=True))
             runner.add_leg(leg, gone.party, owner=gone.owner)
@@ -137,10 +137,10 @@ class Browsers:
 
     @contextmanager
     def _port(self, line: LineName) -> Iterator[None]:
-        """Let a line take a media port for a leg that is not yet in its call.
+        """Count a media port for a leg that has not joined its call yet.
 
         Raises:
-            LimitExceeded: the line has its share.
+            LimitExceeded: the line has used up its share.
         """
         taken = [
             runner.facts.line
@@ -158,7 +158,7 @@ class Browsers:
 
 
 def _check_owner(runner: CallRunner, leg_id: LegId, owner: LegOwner | None) -> None:
-    """Refuse a ticket that did not make the leg; the line's key may steer every leg."""
+    """Refuse a ticket that does not own the leg; the line's key controls every leg."""
     machine = runner.machine
     leg = machine.legs.get(leg_id) or machine.departed.find(
         leg_id, asyncio.get_running_loop().time()

@@ -12,20 +12,20 @@ LEGS_PER_CALL = 16
 
 @dataclass(frozen=True, slots=True)
 class ManagerLimits:
-    """How many calls, and how many ended ones stay known, for how long."""
+    """How many calls there may be, and how many ended ones are kept for how long."""
 
     calls: int
     calls_per_line: int
     kept_seconds: float
     ended_per_line: int = 5000
     ended_octets_per_line: int = 64_000_000
-    """Memory that they may take, about: with their metadata and the timelines of their quality."""
+    """Approximate memory for them, with their metadata and quality timelines."""
     lines: int = 1
     """How many lines are configured."""
 
     @property
     def shares(self) -> Shares:
-        """How the calls are shared out among the lines."""
+        """Each line's share of the calls."""
         return Shares(
             "calls",
             "limits.calls",
@@ -37,12 +37,7 @@ class ManagerLimits:
 
 
 def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineName]) -> None:
-    """See whether a line may have one more call.
-
-    Args:
-        limits: the limits.
-        line: whose call it would be.
-        live: the line of each live call.
+    """Check that a line may have one more call; `live` has the line of each live call.
 
     Raises:
         LimitExceeded: with the limit that is reached.
@@ -52,10 +47,10 @@ def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineNam
 
 
 def check_room(legs: int) -> None:
-    """See whether a call that has so many legs may have one more.
+    """Check that a call with this many legs may have one more.
 
     Raises:
-        LimitExceeded: it has all it may have.
+        LimitExceeded: it may not.
     """
     if legs >= LEGS_PER_CALL:
         raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")

@@ -1,8 +1,7 @@
-"""The node's 20 ms clock: ticks in ten phases of 2 ms, so that calls do not all wake at once.
+"""The node's 20 ms clock, in ten phases of 2 ms so that calls do not all wake at once.
 
-It hands out ticks, not sleeps: a phase that is late catches up at most `MAX_CATCH_UP` ticks and
-counts what it skips beyond. A phase nobody is on stands still. A member that raises is logged and
-taken off: the calls that share its phase go on, and the log is not filled fifty times a second.
+A phase that is late catches up at most `MAX_CATCH_UP` ticks, and skips and counts the rest. A phase without
+members has no timer. A member that raises is logged once and removed, so that the others of its phase go on.
 """
 
 import asyncio
@@ -17,8 +16,8 @@ log = logging.getLogger(__name__)
 
 PHASES = 10
 MAX_CATCH_UP = 3
-SELDOM_SECONDS = 0.2
-"""Between two ticks of a member that can wait."""
+BATCH_SECONDS = 0.2
+"""Between two ticks of a batched member."""
 
 Tick: TypeAlias = Callable[[float], None]
 
@@ -38,17 +37,17 @@ class Clock:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._phases = [_Phase(index * FRAME_SECONDS / PHASES) for index in range(PHASES)]
-        self._seldom = [
-            _Phase(index * SELDOM_SECONDS / PHASES, SELDOM_SECONDS) for index in range(PHASES)
+        self._batched = [
+            _Phase(index * BATCH_SECONDS / PHASES, BATCH_SECONDS) for index in range(PHASES)
         ]
         self.late_ticks = 0
-        """Ticks that ran more than one tick behind."""
+        """Ticks that were run late, to catch up."""
         self.skipped_ticks = 0
-        """Ticks that were never run, because the node was too far behind."""
+        """Ticks that were never run, because the node was too late."""
 
-    def join(self, tick: Tick, *, seldom: bool = False) -> None:
-        """Call `tick` from now on, in the emptiest phase; `seldom` every `SELDOM_SECONDS` only."""
-        phases = self._seldom if seldom else self._phases
+    def join(self, tick: Tick, *, batched: bool = False) -> None:
+        """Call `tick` in the emptiest phase from now on; every `BATCH_SECONDS` if `batched`."""
+        phases = self._batched if batched else self._phases
         phase = min(phases, key=lambda candidate: len(candidate.members))
         phase.members.append(tick)
         if phase.timer is None:
@@ -57,8 +56,8 @@ class Clock:
             self._arm(phase)
 
     def leave(self, tick: Tick) -> None:
-        """Call `tick` no more; does nothing when it is not on the clock."""
-        for phase in (*self._phases, *self._seldom):
+        """Stop calling `tick`; does nothing if it is not on the clock."""
+        for phase in (*self._phases, *self._batched):
             if tick in phase.members:
                 phase.members.remove(tick)
                 if not phase.members and phase.timer is not None:

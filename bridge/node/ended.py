@@ -1,4 +1,4 @@
-"""What is left of the calls that have ended, for as long as they are to be known."""
+"""Keeps the records of ended calls for a while."""
 
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -8,18 +8,18 @@ from bridge.node.capacity import ManagerLimits
 
 CALL_BYTES: Final = 2048
 LEG_BYTES: Final = 2048
-"""About what a record takes, and each of its legs with what is known of its quality beside the timeline."""
+"""Approximate memory of a record, and of each of its legs without its timeline."""
 
 
 class Timelines(Protocol):
-    """How the quality of calls went, kept as long as their records (`node.quality`)."""
+    """The quality of calls over time, kept as long as their records (`node.quality`)."""
 
     def octets(self, call_id: CallId) -> int:
-        """Return how much memory a call's takes."""
+        """Return the memory that a call's timelines take."""
         ...
 
     def forget(self, call_id: CallId) -> None:
-        """Forget a call's."""
+        """Delete those of a call."""
         ...
 
 
@@ -38,7 +38,7 @@ class _Line:
 
 
 class EndedCalls:
-    """The records of ended calls, by line: a line that has too many loses its own oldest."""
+    """The records of ended calls by line; a line that exceeds its limits loses its oldest."""
 
     def __init__(self, limits: ManagerLimits, timelines: Timelines) -> None:
         self._limits = limits
@@ -46,7 +46,7 @@ class EndedCalls:
         self._lines: dict[LineName, _Line] = {}
 
     def keep(self, record: CallRecord, now: float) -> None:
-        """Remember a call from now on."""
+        """Keep a call from now on."""
         call_id = record.facts.call_id
         octets = CALL_BYTES + LEG_BYTES * len(record.legs)
         octets += len(record.facts.details.metadata) + self._timelines.octets(call_id)
@@ -60,18 +60,18 @@ class EndedCalls:
             self._drop_oldest(line)
 
     def get(self, line: LineName, call_id: CallId) -> CallRecord | None:
-        """Return a call of the line, while it is remembered."""
+        """Return a call of the line, while it is kept."""
         of_line = self._lines.get(line)
         kept = of_line.calls.get(call_id) if of_line else None
         return kept.record if kept else None
 
     def of(self, line: LineName) -> list[CallRecord]:
-        """Return a line's calls, the last to end last."""
+        """Return a line's calls in the order in which they ended."""
         of_line = self._lines.get(line)
         return [kept.record for kept in of_line.calls.values()] if of_line else []
 
     def forget(self, now: float) -> None:
-        """Forget the calls whose time is up."""
+        """Delete the calls whose time has expired."""
         for line in self._lines.values():
             while line.calls and next(iter(line.calls.values())).until <= now:
                 self._drop_oldest(line)

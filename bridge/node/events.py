@@ -1,8 +1,8 @@
-"""The log of events: written down first, told afterwards, to whoever listens on any node.
+"""The log of events, for listeners on any node.
 
-An event exists once its row is on disk. Listeners get pages out of the log until they have caught
-up, and then what comes, in the order of its numbers, which is that of the whole bridge: one reader
-a node hands on what it finds behind the last number, whichever node wrote it.
+An event exists once its row is on disk. A listener reads pages of the log until it has caught up, and then
+gets new events in the order of their numbers, which all nodes share: one reader per node passes on what
+any node has written since the last number.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from bridge.wire.webhook import Style
 
 log = logging.getLogger(__name__)
 
-HELD: Final = 256
-"""Events kept for one listener; one that is further behind reads the log again."""
+MAX_QUEUED: Final = 256
+"""Events queued for one listener; one that is further behind reads the log again."""
 POLL_SECONDS: Final = 0.25
-"""How often other nodes' events are looked for, while somebody listens."""
+"""How often other nodes' events are polled while anybody listens."""
 SWEEP_SECONDS: Final = 600.0
 DIGITS_SECONDS: Final = 15.0
-"""How often digits that may leave the log are looked for."""
+"""How often expired digits are removed from the log."""
 SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
-"""Styles whose clients say what they are told of when they connect a line."""
+"""Styles whose clients choose their events when they connect a line."""
 
 
 class EventLog:
@@ -50,16 +50,16 @@ class EventLog:
         node: int = 0,
         nodes: int = 1,
         metrics: EventMetrics,
-        told_of_calls: Callable[[LineName], bool] = lambda line: True,
+        subscribes: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
-        """Open the log, and tell of calls that this node's forerunner left without an end.
+        """Open the log, and end the calls that this node's previous incarnation left live.
 
         Args:
-            database: keeps it.
+            database: stores it.
             node: this node's index.
             nodes: how many there are.
             metrics: count listeners.
-            told_of_calls: whether a line's webhooks of the styles in `SUBSCRIBED` are told of calls.
+            subscribes: whether a line's webhooks of the styles in `SUBSCRIBED` get events of calls.
         """
         for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
             database.create(schema)
@@ -67,17 +67,17 @@ class EventLog:
         self.node = node
         self.nodes = nodes
         self._metrics = metrics
-        self._told_of_calls = told_of_calls
+        self._subscribes = subscribes
         self._followers: list[Callable[[], None]] = []
         self._closed = False
         self._seen = 0
-        """Number of the last event that listeners were handed."""
+        """The number of the last event that was passed to listeners."""
         self._listeners: set[_Listener] = set()
-        self._written = asyncio.Event()
-        database.post(self._take_over, then=self._tell)
+        self._woken = asyncio.Event()
+        database.post(self._recover, then=self._written)
 
     def follow(self, follower: Callable[[], None]) -> None:
-        """Have somebody called whenever events of this node are on disk."""
+        """Call a function whenever events of this node have reached the disk."""
         self._followers.append(follower)
 
     def append(self, event: CallEvent) -> None:
@@ -90,29 +90,29 @@ class EventLog:
             return
         trace(event)
         callback = _callback(event)
-        without = frozenset() if self._told_of_calls(LineName(event.line)) else SUBSCRIBED
+        without = frozenset() if self._subscribes(LineName(event.line)) else SUBSCRIBED
 
         def work(connection: Connection) -> None:
             event_store.insert(
                 connection, event, node=self.node, callback=callback, without=without
             )
 
-        self._database.post(work, then=self._tell)
+        self._database.post(work, then=self._written)
 
     async def settled(self) -> None:
-        """Wait until all that was published before is on disk."""
+        """Wait until all events so far are on disk."""
         await self._database.settled()
 
     async def last(self) -> int:
-        """Give the number of the last event."""
+        """Return the number of the last event."""
         return await self._database.run(event_store.last)
 
     async def listen(
         self, line: LineName, *, call_id: str | None = None, after: int, idle: float
     ) -> AsyncGenerator[Numbered | None, None]:
-        """Give a line's events behind a number, or those of one of its calls, until the bridge ends.
+        """Yield a line's events, or those of one call, after a number until the bridge shuts down.
 
-        None says that nothing came for `idle` seconds.
+        None is yielded when there was none for `idle` seconds.
         """
         listener = _Listener(line, call_id)
         newest = await self.last()
@@ -120,7 +120,7 @@ class EventLog:
             self._seen = newest
         self._listeners.add(listener)
         self._metrics.set_event_listeners(len(self._listeners))
-        self._written.set()
+        self._woken.set()
         try:
             while True:
                 for number, event in await self._next(listener, after):
@@ -141,7 +141,7 @@ class EventLog:
             self._metrics.set_event_listeners(len(self._listeners))
 
     async def run(self, keeping: Keeping) -> None:
-        """Hand events to listeners, and drop old ones, until cancelled."""
+        """Pass events to listeners and delete old ones, until cancelled."""
         try:
             await self._run(keeping)
         finally:
@@ -162,39 +162,39 @@ class EventLog:
             alone = self.nodes == 1 or not self._listeners
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DIGITS_SECONDS if alone else POLL_SECONDS):
-                    await self._written.wait()
-            self._written.clear()
+                    await self._woken.wait()
+            self._woken.clear()
             if self._listeners:
-                await self._hand_on()
+                await self._pass_on()
 
-    def _tell(self) -> None:
-        self._written.set()
+    def _written(self) -> None:
+        self._woken.set()
         for follower in self._followers:
             follower()
 
     async def _next(self, listener: "_Listener", after: int) -> list[Numbered]:
         if not listener.lags:
-            return listener.take()
-        # From here on it is handed what comes; what is in both is told apart by its number.
+            return listener.take_queued()
+        # New events are queued from here on; duplicates are recognised by their number.
         listener.lags = False
         page = await self.read(after, listener.line, listener.call_id)
         if len(page) == event_store.PAGE:
             listener.lag()
         return page
 
-    async def _hand_on(self) -> None:
+    async def _pass_on(self) -> None:
         try:
             while page := await self.read(self._seen):
                 self._seen = page[-1][0]
                 for listener in self._listeners:
                     listener.put(page)
-        except Exception:  # the next event must come whatever this one met
+        except Exception:  # must not end the loop
             log.exception("events.unread")
 
     async def read(
         self, after: int, line: LineName | None = None, call_id: str | None = None
     ) -> list[Numbered]:
-        """Give a page of events behind a number: of all lines, of one, or of one of its calls."""
+        """Return a page of events after a number: of all lines, of one line, or of one of its calls."""
         return await self._database.run(
             lambda connection: event_store.read(connection, after=after, line=line, call_id=call_id)
         )
@@ -212,7 +212,7 @@ class EventLog:
         before = _now().timestamp() - keeping.digits_seconds
         self._database.post(lambda connection: digit_events.forget(connection, ended_before=before))
 
-    def _take_over(self, connection: Connection) -> None:
+    def _recover(self, connection: Connection) -> None:
         if self.node == 0:
             deliveries.adopt(connection, count=self.nodes)
         for last in event_store.cut_off(connection, node=self.node, count=self.nodes):
@@ -222,43 +222,43 @@ class EventLog:
 
 
 class _Listener:
-    """What one listener has still to be given."""
+    """The events that one listener has yet to get."""
 
     def __init__(self, line: LineName, call_id: str | None) -> None:
         self.line = line
         self.call_id = call_id
         self.lags = True
-        """It reads from the log, and is handed nothing."""
+        """Whether it reads from the log, and nothing is queued for it."""
         self.woken = asyncio.Event()
-        self._held: deque[Numbered] = deque()
+        self._queued: deque[Numbered] = deque()
 
     @property
     def waits(self) -> bool:
-        """Whether there is nothing to give it now."""
-        return not self.lags and not self._held
+        """Whether there is nothing for it now."""
+        return not self.lags and not self._queued
 
     def put(self, page: list[Numbered]) -> None:
-        """Hold events that are for it; too many, and it has to read them from the log."""
+        """Queue its events; if there are too many it must read them from the log."""
         for number, event in page:
             if self.lags or not self._is_for_us(event):
                 continue
-            self._held.append((number, event))
-            if len(self._held) > HELD:
+            self._queued.append((number, event))
+            if len(self._queued) > MAX_QUEUED:
                 self.lag()
         if not self.waits:
             self.woken.set()
 
     def lag(self) -> None:
-        """Hold nothing more: the log has it."""
+        """Queue nothing more: it must read the log."""
         self.lags = True
-        self._held.clear()
+        self._queued.clear()
 
-    def take(self) -> list[Numbered]:
-        """Give what is held."""
+    def take_queued(self) -> list[Numbered]:
+        """Return what is queued."""
         self.woken.clear()
-        held = list(self._held)
-        self._held.clear()
-        return held
+        queued = list(self._queued)
+        self._queued.clear()
+        return queued
 
     def _is_for_us(self, event: CallEvent) -> bool:
         if event.line != self.line:
@@ -272,7 +272,7 @@ def _callback(event: CallEvent) -> Callback | None:
 
 
 def _node_lost(last: CallEvent) -> CallEvent:
-    """The end of a call that nobody lived to tell."""
+    """Return the end of a call that was cut off with its node."""
     now = _now()
     call = last.call
     if call is None:

@@ -6,6 +6,7 @@ or when nobody has decided in time (`node.decision`).
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -22,6 +23,10 @@ from bridge.node.lines import InboundAction, LineConfig, Lines
 from bridge.node.manager import Manager
 from bridge.wire.call_event import CallEvent, EventType
 
+log = logging.getLogger(__name__)
+
+RELOAD_SECONDS = 5.0
+"""A node may have missed a notification of another."""
 REQUESTS: Mapping[InboundAction, events.Request] = {
     InboundAction.ANSWER: events.AnswerRequested(),
     InboundAction.REJECT: events.HangupRequested(EndReason.REJECTED),
@@ -71,8 +76,14 @@ class InboundPolicy:
         manager.publisher.subscribe(self._on_event)
 
     async def follow(self) -> None:
-        """Follow what other nodes change, until cancelled."""
-        await asyncio.gather(self.lines.follow(), self.book.follow())
+        """Reload now and then what other nodes may have changed, until cancelled."""
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            try:
+                await self.lines.reload()
+                await self.book.reload()
+            except Exception:  # the database may be back by the next time
+                log.exception("lines.unreadable")
 
     def _on_event(self, event: CallEvent) -> None:
         self._decisions.on_event(event)

@@ -1,13 +1,11 @@
-"""Which lines there are and which keys open them: those of the settings, and what was changed since.
+"""The lines and their keys: those of the settings, and what an operator has changed since.
 
-What an operator changes is kept in the database, so that all nodes agree and a restart changes nothing.
-Keys are kept as SHA-256 digests: they are long and random, so that a digest cannot be turned back, and
-looking one up tells nothing about it by the time it takes.
+Changes are stored in the database, so that all nodes agree and restarts change nothing. Keys are stored as
+SHA-256 digests: keys are long and random, so a digest cannot be inverted, and the time of a look-up reveals
+nothing about one.
 """
 
-import asyncio
 import hashlib
-import logging
 import re
 import secrets
 import sqlite3
@@ -22,15 +20,13 @@ from bridge.call.model import LineName
 from bridge.errors import Forbidden, InvalidRequest, InvalidState, NotFound
 from bridge.net.database import Database
 from bridge.net.siblings import Siblings
-from bridge.node.lines import FOLLOW_SECONDS, LINES_PATH
-
-log = logging.getLogger(__name__)
+from bridge.node.lines import LINES_PATH
 
 MAX_KEYS: Final = 16
-"""Of one line at once."""
+"""Of one line."""
 MAX_LINES: Final = 10_000
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
-"""Names stand in paths of URLs and of files."""
+"""Names are parts of URLs and of file paths."""
 
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS line_book "
@@ -39,7 +35,7 @@ SCHEMA: Final = (
 
 
 class StoredKey(msgspec.Struct, frozen=True):
-    """A key as it is kept."""
+    """A key as it is stored."""
 
     digest: str
     created_at: float
@@ -48,20 +44,20 @@ class StoredKey(msgspec.Struct, frozen=True):
 
     @property
     def key_id(self) -> str:
-        """What names it; does not open anything."""
+        """Identifies the key without giving access."""
         return self.digest[:16]
 
 
 class _Entry(msgspec.Struct, frozen=True):
     made: bool = False
-    """Whether an operator made the line; the settings have the others."""
+    """Whether an operator made the line; the others are in the settings."""
     removed: bool = False
-    """Its name is not given again: what is left of its calls is not for another."""
+    """Its name is not reused, so that nobody else gets what is left of its calls."""
     paused: bool = False
     numbers: tuple[str, ...] = ()
     keys: tuple[StoredKey, ...] = ()
     ends: dict[str, float] = {}
-    """When keys of the settings cease to open the line, by digest; seconds since 1970."""
+    """When keys of the settings expire, by digest; seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +69,11 @@ class KnownLine:
     paused: bool
     numbers: tuple[str, ...]
     keys: tuple[StoredKey, ...]
-    """Those that open it now; keys of the settings were created at 0."""
+    """Those that are valid now; keys of the settings were created at 0."""
 
 
 class LineBook:
-    """The lines of a bridge and their keys, as all its nodes see them."""
+    """The lines of a bridge and their keys."""
 
     def __init__(
         self,
@@ -88,14 +84,14 @@ class LineBook:
         siblings: Siblings | None = None,
         now: Callable[[], float] = lambda: datetime.now(UTC).timestamp(),
     ) -> None:
-        """Take what the settings say, and what the rest is kept in.
+        """Make it; `reload` reads what was changed.
 
         Args:
-            database: keeps what was changed.
-            keys: each line's, of the settings.
-            numbers: each line's, of the settings.
-            siblings: the other nodes, which are told of changes.
-            now: seconds since 1970.
+            database: stores changes.
+            keys: each line's, from the settings.
+            numbers: each line's, from the settings.
+            siblings: the other nodes, to notify of changes.
+            now: returns the seconds since 1970.
         """
         self._database = database
         self._set = {
@@ -112,24 +108,24 @@ class LineBook:
         self._index()
 
     def follow_changes(self, follower: Callable[[KnownLine | None, LineName], None]) -> None:
-        """Have somebody called with each line that changed; with None when it is no more."""
+        """Call a function with each line that changes, and None for one that was removed."""
         self._followers.append(follower)
 
     def line_of(self, key: bytes) -> LineName | None:
-        """Return the line that a key opens."""
+        """Return the line of a key, while it is valid."""
         line, expires_at = self._lines.get(digest_of(key), (None, None))
         return None if expires_at is not None and expires_at <= self._now() else line
 
     def has(self, line: str) -> bool:
-        """Whether there is such a line."""
+        """Whether the line exists."""
         return self._known(LineName(line)) is not None
 
     def paused(self, line: LineName) -> bool:
-        """Whether the line makes and takes no calls, and its keys open nothing."""
+        """Whether the line makes and takes no calls, and its keys give no access."""
         return self._entry(line).paused
 
     def check_open(self, line: LineName) -> None:
-        """Refuse what is asked with the key or ticket of a line that is paused.
+        """Check that a line is not paused.
 
         Raises:
             Forbidden: it is.
@@ -146,7 +142,7 @@ class LineBook:
         """Return a line.
 
         Raises:
-            NotFound: there is none of this name.
+            NotFound: there is no such line.
         """
         known = self._known(LineName(name))
         if known is None:
@@ -154,11 +150,11 @@ class LineBook:
         return known
 
     async def create(self, name: str, numbers: Sequence[str]) -> tuple[KnownLine, str]:
-        """Make a line on which simulated contacts and browsers are called; returns its key too.
+        """Make a line for simulated contacts and browsers; return it and its key.
 
         Raises:
-            InvalidRequest: a name that cannot be one.
-            InvalidState: there is, or was, such a line; or there are too many.
+            InvalidRequest: the name is invalid.
+            InvalidState: there is or was such a line, or there are too many.
         """
         if not NAME.fullmatch(name):
             raise InvalidRequest("name: expected a-z, 0-9, - and _, at most 63", field="name")
@@ -175,7 +171,7 @@ class LineBook:
         return self.find(name), key
 
     async def add_key(self, name: str, *, others_end_in: float | None) -> tuple[StoredKey, str]:
-        """Give a line one more key, and let the others expire after some seconds if so told.
+        """Add a key to a line; `others_end_in` seconds later the others expire, if it is not None.
 
         Raises:
             NotFound: there is no such line.
@@ -188,7 +184,7 @@ class LineBook:
 
         def change(entry: _Entry | None) -> _Entry:
             entry = entry or _Entry()
-            kept = [one for one in entry.keys if not _over(one.expires_at, now)]
+            kept = [one for one in entry.keys if not _expired(one.expires_at, now)]
             if len(kept) >= MAX_KEYS:
                 raise InvalidState(f"the line has {MAX_KEYS} keys already; remove one")
             if ends is None:
@@ -206,7 +202,7 @@ class LineBook:
         return stored, key
 
     async def remove_key(self, name: str, key_id: str) -> None:
-        """Take a key from a line at once.
+        """Remove a key of a line at once.
 
         Raises:
             NotFound: there is no such line, or it has no such key.
@@ -226,7 +222,7 @@ class LineBook:
         await self._change(known.name, change)
 
     async def pause(self, name: str, *, paused: bool) -> KnownLine:
-        """Let a line make and take no calls, or let it again; its keys open nothing meanwhile.
+        """Pause or resume a line; while paused it has no calls and its keys give no access.
 
         Raises:
             NotFound: there is no such line.
@@ -242,33 +238,22 @@ class LineBook:
 
         Raises:
             NotFound: there is no such line.
-            InvalidState: the settings have it.
+            InvalidState: the line is in the settings.
         """
         known = self.find(name)
         if not known.made:
-            raise InvalidState(
-                "this line stands in the settings file; pause it, or remove it there"
-            )
+            raise InvalidState("this line is in the settings file; pause it, or remove it there")
         await self._change(known.name, lambda entry: _Entry(made=True, removed=True))
 
     async def reload(self) -> None:
-        """Read what another node may have changed."""
+        """Read what may have changed elsewhere."""
         entries = await self._database.run(_read_all)
         before = self._entries
         self._entries = entries
         self._index()
         for line in {*before, *entries}:
             if before.get(line) != entries.get(line):
-                self._tell(line)
-
-    async def follow(self) -> None:
-        """Look for changes for ever; a node may have been away when it was told."""
-        while True:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            try:
-                await self.reload()
-            except Exception:  # the next look may find the database well again
-                log.exception("lines.unreadable")
+                self._notify(line)
 
     async def _change(self, line: LineName, change: Callable[[_Entry | None], _Entry]) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -282,7 +267,7 @@ class LineBook:
         if self._siblings is not None:
             await self._siblings.ask_all(LINES_PATH)
 
-    def _tell(self, line: LineName) -> None:
+    def _notify(self, line: LineName) -> None:
         for follower in self._followers:
             follower(self._known(line), line)
 
@@ -295,7 +280,9 @@ class LineBook:
             msgspec.structs.replace(one, expires_at=entry.ends.get(one.digest))
             for one in self._set.get(line, ())
         )
-        keys = tuple(one for one in (*of_settings, *entry.keys) if not _over(one.expires_at, now))
+        keys = tuple(
+            one for one in (*of_settings, *entry.keys) if not _expired(one.expires_at, now)
+        )
         numbers = entry.numbers or self._numbers.get(line, ())
         return KnownLine(line, line not in self._set, entry.paused, numbers, keys)
 
@@ -313,11 +300,11 @@ class LineBook:
 
 
 def digest_of(key: bytes) -> str:
-    """Return what a key is kept and looked up as."""
+    """Return what a key is stored and looked up as."""
     return hashlib.sha256(key).hexdigest()
 
 
-def _over(expires_at: float | None, now: float) -> bool:
+def _expired(expires_at: float | None, now: float) -> bool:
     return expires_at is not None and expires_at <= now
 
 

@@ -1,11 +1,10 @@
-"""How each line takes calls: what was set, what is in force since it last connected, and whether it is.
+"""Each line's call settings and connection.
 
-What was set is written down at once and comes into force when the line connects anew, as it does at
-the vendors whose clients set it. The database holds both, so that all nodes agree and a restart
-changes nothing; each node keeps a copy to look at, and reads anew when another one tells it to.
+Settings are stored at once and take effect when the line next connects, as at the vendors whose clients
+make them. The database has both, so that all nodes agree and restarts change nothing; each node keeps a
+copy, and reloads it when another node has changed something.
 """
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +24,10 @@ from bridge.net.siblings import Siblings
 log = logging.getLogger(__name__)
 
 LINES_PATH: Final = "/node/lines"
-"""Where nodes tell each other that a line has changed."""
-FOLLOW_SECONDS: Final = 5.0
-"""How often a node looks by itself; it may have been away when it was told."""
+"""Where nodes notify each other of a changed line."""
 
 CALL_SUBSCRIPTIONS: Final = frozenset({"call", "all"})
-"""Either of these among a line's subscriptions asks for the events of calls."""
+"""Subscriptions that include the events of calls."""
 
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS lines (line TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;"
@@ -38,21 +35,21 @@ SCHEMA: Final = (
 
 
 class InboundMode(StrEnum):
-    """What becomes of a call that rings the line."""
+    """What happens to inbound calls of a line."""
 
     MANUAL = "manual"
-    """It rings until somebody answers it."""
+    """They ring until somebody answers."""
     WEBHOOK = "webhook"
-    """It is answered at once."""
+    """They are answered at once."""
     BOT = "bot"
     IVR = "ivr"
     AI = "ai"
     REJECT = "reject"
-    """It is rejected at once."""
+    """They are rejected at once."""
 
 
 class InboundAction(StrEnum):
-    """How a call that rings a line is met."""
+    """What a line does with an inbound call."""
 
     RING = "ring"
     ANSWER = "answer"
@@ -66,12 +63,12 @@ INBOUND_ACTIONS: Final = {
     InboundMode.AI: InboundAction.ANSWER,
     InboundMode.REJECT: InboundAction.REJECT,
 }
-"""In the other mode it rings: somebody else answers."""
+"""In all other modes the call rings."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineConfig:
-    """How a line takes calls; texts are empty where nothing is set."""
+    """The call settings of a line; texts are empty where nothing is set."""
 
     calls_enabled: bool = True
     mode: InboundMode = InboundMode.MANUAL
@@ -86,7 +83,7 @@ class LineConfig:
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins of the three URLs, as far as they are set."""
+        """The origins of those of the three URLs that are set."""
         urls = (self.stt_url, self.llm_url, self.tts_url)
         return frozenset(origin_of(url) for url in urls if url)
 
@@ -99,7 +96,7 @@ class Session:
     number: str
     """Digits; empty where the settings name none."""
     subscribed: tuple[str, ...]
-    """The kinds of events that were asked for when it connected."""
+    """The kinds of events that were requested when it connected."""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -117,7 +114,7 @@ _FRESH: Final = _Entry()
 
 
 class Lines:
-    """The lines of a bridge, as all its nodes see them."""
+    """The settings and connections of all lines."""
 
     def __init__(
         self,
@@ -129,15 +126,15 @@ class Lines:
         paused: Callable[[LineName], bool] = lambda line: False,
         siblings: Siblings | None = None,
     ) -> None:
-        """Take what the lines are kept in.
+        """Make it; `reload` reads what is stored.
 
         Args:
-            database: keeps them.
+            database: stores them.
             numbers: each line's own numbers.
-            fresh: how lines take calls that were never set; in the plain way where it is not told.
-            switched_off: told, on every node, that a line takes calls no more; ends those it has.
+            fresh: settings of lines that were never configured; the default settings for others.
+            switched_off: called on every node when a line stops taking calls.
             paused: whether the operator has paused a line.
-            siblings: the other nodes, which are told of changes.
+            siblings: the other nodes, to notify of changes.
         """
         self._database = database
         self._paused = paused
@@ -149,32 +146,32 @@ class Lines:
         database.create(SCHEMA)
 
     def config(self, line: LineName) -> LineConfig:
-        """What is in force since the line last connected."""
+        """Return the settings in effect since the line last connected."""
         return self._entry(line).in_force
 
     def stored(self, line: LineName) -> LineConfig:
-        """What was set last, and comes into force when the line next connects."""
+        """Return the settings that take effect when the line next connects."""
         return self._entry(line).stored
 
     def session(self, line: LineName) -> Session:
-        """The line's connection."""
+        """Return the line's connection."""
         entry = self._entry(line)
         number = next(iter(self._numbers.get(line, ())), "").removeprefix("+")
         return Session(entry.connected, number, entry.subscribed)
 
-    def told_of_calls(self, line: LineName) -> bool:
-        """Whether WaGo's and ZuckZapGo's webhooks of the line are told of calls.
+    def subscribes_to_calls(self, line: LineName) -> bool:
+        """Whether WaGo's and ZuckZapGo's webhooks of the line get the events of calls.
 
-        They are not when the line was connected with a list of subscriptions without `Call`.
+        They do not if the line was connected with a list of subscriptions without `Call`.
         """
         subscribed = {word.lower() for word in self._entry(line).subscribed}
         return not subscribed or bool(subscribed & CALL_SUBSCRIPTIONS)
 
     def check_on(self, line: LineName) -> None:
-        """See whether the line makes and takes calls now.
+        """Check that the line makes and takes calls now.
 
         Raises:
-            EngineOff: they are switched off, or it is not connected.
+            EngineOff: calls are switched off, or the line is paused or not connected.
         """
         entry = self._entry(line)
         if self._paused(line):
@@ -189,7 +186,7 @@ class Lines:
             )
 
     def admit(self, line: LineName) -> InboundAction:
-        """Say how a call that rings the line is met.
+        """Return what to do with an inbound call.
 
         Raises:
             EngineOff: as `check_on`.
@@ -198,15 +195,13 @@ class Lines:
         return INBOUND_ACTIONS.get(self._entry(line).in_force.mode, InboundAction.RING)
 
     async def put(self, line: LineName, config: LineConfig) -> None:
-        """Set how the line takes calls once it connects anew."""
+        """Store settings that take effect when the line next connects."""
         await self._change(line, lambda entry: msgspec.structs.replace(entry, stored=config))
 
     async def connect(self, line: LineName, subscribed: Sequence[str] | None = None) -> None:
-        """Connect the line, or connect it anew: what was set comes into force.
+        """Connect or reconnect the line, with the stored settings.
 
-        Args:
-            line: which one.
-            subscribed: the kinds of events that are wanted; None leaves them as they are.
+        `subscribed` are the kinds of events that are wanted; None keeps those of the last connection.
         """
 
         def change(entry: _Entry) -> _Entry:
@@ -222,18 +217,9 @@ class Lines:
         await self._change(line, lambda entry: msgspec.structs.replace(entry, connected=False))
 
     async def reload(self) -> None:
-        """Read what another node may have changed."""
+        """Read what may have changed elsewhere."""
         for line, entry in (await self._database.run(_read_all)).items():
-            self._take(line, entry)
-
-    async def follow(self) -> None:
-        """Look for changes for ever."""
-        while True:
-            await asyncio.sleep(FOLLOW_SECONDS)
-            try:
-                await self.reload()
-            except Exception:  # the next look may find the database well again
-                log.exception("lines.unreadable")
+            self._update(line, entry)
 
     async def _change(self, line: LineName, change: Callable[[_Entry], _Entry]) -> None:
         def work(connection: sqlite3.Connection) -> _Entry:
@@ -242,7 +228,7 @@ class Lines:
             connection.execute("REPLACE INTO lines VALUES (?, ?)", (line, written))
             return entry
 
-        self._take(line, await self._database.run(work))
+        self._update(line, await self._database.run(work))
         if self._siblings is not None:
             await self._siblings.ask_all(LINES_PATH)
 
@@ -253,7 +239,7 @@ class Lines:
         config = self._fresh.get(line)
         return _Entry(config, config) if config else _FRESH
 
-    def _take(self, line: LineName, entry: _Entry) -> None:
+    def _update(self, line: LineName, entry: _Entry) -> None:
         was_on = self._entry(line).on
         self._entries[line] = entry
         if was_on and not entry.on:
@@ -262,10 +248,10 @@ class Lines:
 
 
 def with_changes(config: LineConfig, **changes: bool | str | None) -> LineConfig:
-    """Return a configuration with some of its fields changed; those that are None stay.
+    """Return settings with those of the given fields changed that are not None.
 
-    The providers' token is cleared when a URL gets an origin that it was not set for, unless a token
-    comes along: whoever can set a URL must not be sent a token that is never shown.
+    The providers' token is cleared when a URL gets a new origin without a new token: whoever can set a URL
+    must not receive a token that is never shown.
     """
     kept: dict[str, Any] = {name: to for name, to in changes.items() if to is not None}
     changed = replace(config, **kept)

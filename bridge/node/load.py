@@ -1,4 +1,4 @@
-"""How hard this node works: measured here, judged by `call.load`, told to encoders and metrics."""
+"""The load of this node: measured here, rated by `call.load`, applied to encoders and metrics."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class Load:
-    """The load of one process: the lag of its event loop, and its share of a core."""
+    """The lag of a process's event loop and its share of a core."""
 
     def __init__(
         self,
@@ -22,13 +22,13 @@ class Load:
         patience: float,
         processor: Callable[[], float] = time.process_time,
     ) -> None:
-        """Begin to watch.
+        """Start to measure.
 
         Args:
-            encoder_budget: Its level is set.
-            metrics: Where lag and level are recorded.
-            patience: Seconds of overload after which new calls are refused; 0 = never.
-            processor: Seconds of processor time that the process has used.
+            encoder_budget: gets the encoders' level.
+            metrics: record lag and level.
+            patience: seconds of overload after which new calls are refused; 0 = never.
+            processor: returns the processor seconds that the process has used.
         """
         self._encoder_budget = encoder_budget
         self._metrics = metrics
@@ -40,24 +40,24 @@ class Load:
 
     @property
     def refusing(self) -> bool:
-        """Whether the node has so much to do that it takes no new calls."""
+        """Whether the node is too busy for new calls."""
         return self._policy.refusing
 
     def probe(self, lag: float) -> None:
-        """Take how late the loop ran a timer; several times a second."""
+        """Record how late the loop ran a timer; to be called several times a second."""
         self._metrics.loop_lag(lag)
         self._worst_lag = max(self._worst_lag, lag)
 
-    def look(self, now: float) -> None:
-        """Judge the load since the last call; called once a second."""
+    def update(self, now: float) -> None:
+        """Rate the load since the last call; to be called once a second."""
         used = self._processor()
         if self._before is not None and now > self._before[0]:
             cpu = (used - self._before[1]) / (now - self._before[0])
-            self._judge(cpu, now)
+            self._rate(cpu, now)
         self._before = (now, used)
         self._worst_lag = 0.0
 
-    def _judge(self, cpu: float, now: float) -> None:
+    def _rate(self, cpu: float, now: float) -> None:
         policy = self._policy
         was: tuple[EncoderLevel, bool] = (policy.level, policy.refusing)
         policy.look(lag=self._worst_lag, cpu=cpu, now=now)

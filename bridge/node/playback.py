@@ -1,4 +1,4 @@
-"""Playing into calls: opens the sound, gives the call a playback, and finds it again."""
+"""Plays sounds into calls."""
 
 from bridge.audio.ducking import attenuation
 from bridge.call import events
@@ -13,7 +13,7 @@ from bridge.node.manager import Manager
 
 
 class Playbacks:
-    """What all faces ask to play."""
+    """The playbacks of this node's calls."""
 
     def __init__(self, manager: Manager, decoders: Decoders) -> None:
         self._manager = manager
@@ -30,12 +30,12 @@ class Playbacks:
     ) -> LegId:
         """Play a sound into a live call; returns once its first frame is decoded.
 
-        The sound is released when it has been played, or cannot be.
+        The sound is released once it has been played or has failed.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
             InvalidMedia: the sound cannot be played.
-            LimitExceeded: the call has all its legs, or too much is played already.
+            LimitExceeded: the call has all its legs, or too many sounds are being played.
         """
         try:
             self._manager.live(line, call_id)
@@ -69,7 +69,7 @@ class Playbacks:
         return leg.leg_id
 
     def stop(self, line: LineName, call_id: str, playback_id: str | None = None) -> int:
-        """Stop a playback of a call, or all; returns how many there were.
+        """Stop a playback of a call, or all; return how many there were.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
@@ -85,7 +85,7 @@ class Playbacks:
     def pause(
         self, line: LineName, call_id: str, playback_id: str | None = None, *, paused: bool
     ) -> int:
-        """Let a playback, or all of a call, stand still or go on; returns how many.
+        """Pause or resume a playback of a call, or all; return how many there were.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.

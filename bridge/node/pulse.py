@@ -1,4 +1,4 @@
-"""What a node does once a second: its lag, its load, the figures of all legs."""
+"""What a node does once a second: measure its lag and load, and sample all legs."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ PROBES_PER_PULSE = 10
 
 
 async def pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) -> None:
-    """Measure the loop's lag ten times a second, take the figures of all legs once a second."""
+    """Measure the loop's lag ten times a second and sample all legs once a second, until cancelled."""
     loop = asyncio.get_running_loop()
     late = skipped = 0
     while True:
@@ -23,10 +23,10 @@ async def pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) ->
             due = loop.time() + LAG_PROBE_SECONDS
             await asyncio.sleep(LAG_PROBE_SECONDS)
             load.probe(max(0.0, loop.time() - due))
-        load.look(loop.time())
+        load.update(loop.time())
         try:
             manager.pulse(loop.time())
-        except Exception:  # the next pulse must come whatever this one met
+        except Exception:  # must not end the loop
             log.exception("pulse.failed")
         metrics.clock_ticks(late=clock.late_ticks - late, skipped=clock.skipped_ticks - skipped)
         late, skipped = clock.late_ticks, clock.skipped_ticks

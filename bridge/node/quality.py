@@ -1,4 +1,4 @@
-"""How the quality of every call of this node went, while it is known."""
+"""The quality of every call of this node over time, kept as long as the call's record."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from bridge.metrics.registry import Metrics
 from bridge.node.runner import CallRunner
 
 KEPT_LEGS = 32
-"""How many legs of a call are remembered; the oldest that are gone make room."""
+"""Legs of a call that are kept; the oldest are dropped."""
 
 
 @dataclass(slots=True)
 class LegQuality:
-    """One leg's timeline, and what it last reported."""
+    """One leg's timeline and its last report."""
 
     leg_id: LegId
     kind: LegKind
@@ -23,7 +23,7 @@ class LegQuality:
     last: LegStatistics
     last_at: float
     began: float
-    """When its call did; on the clock of `last_at`."""
+    """When its call began; on the clock of `last_at`."""
     timeline: Timeline = field(default_factory=Timeline)
 
 
@@ -35,13 +35,7 @@ class QualityLog:
         self._calls: dict[CallId, dict[LegId, LegQuality]] = {}
 
     def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
-        """Take the figures of a call's legs; to be called once a second.
-
-        Args:
-            runner: The call.
-            figures: Of the legs it has now. A leg is sampled from its second time on.
-            now: The loop's time.
-        """
+        """Sample a call's legs, each from its second report on; to be called once a second."""
         legs = self._calls.setdefault(runner.facts.call_id, {})
         delays = runner.bus.delays()
         for leg in figures:
@@ -65,13 +59,13 @@ class QualityLog:
             self._metrics.observe_quality(leg.kind, sample)
 
     def legs(self, call_id: CallId) -> tuple[LegQuality, ...]:
-        """Give what is known of a call's legs, those that are gone included."""
+        """Return the quality of a call's legs, ended ones included."""
         return tuple(self._calls.get(call_id, {}).values())
 
     def octets(self, call_id: CallId) -> int:
-        """Return how much memory the timelines of a call take."""
+        """Return the memory that the timelines of a call take."""
         return sum(leg.timeline.octets for leg in self.legs(call_id))
 
     def forget(self, call_id: CallId) -> None:
-        """Forget a call."""
+        """Delete a call."""
         self._calls.pop(call_id, None)

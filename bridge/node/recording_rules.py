@@ -1,4 +1,4 @@
-"""What may be recorded, where, and which recording of a call is its last."""
+"""What is recorded and where."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from bridge.node.announcement import Announcement
 
 @dataclass(frozen=True, slots=True)
 class RecordingRules:
-    """What may be recorded, and where."""
+    """The operator's and the lines' settings of recordings."""
 
     files: MediaFolder
-    """Has the folders that paths chosen by callers lie in."""
+    """The folders for paths chosen by callers."""
     room: DiskSpace
-    """What the disk has left; recordings stop before it is full."""
+    """The free disk space; recordings stop before it is used up."""
     automatic: Callable[[LineName], bool]
-    """Whether a line's calls are recorded without being asked for."""
+    """Whether all calls of a line are recorded."""
     captures: bool = False
-    """Whether calls of a face that keeps what it carries are recorded without being asked for."""
+    """Whether calls are recorded that a face asks `AutomaticRecording.capture` for."""
     redirect: bool = False
-    """Whether who follows a signed link is sent to the store."""
+    """Whether signed links redirect to the store."""
     announcement: Announcement | None = None
-    """What all hear before anything is recorded."""
+    """What everybody hears before a recording begins."""
 
 
 async def last_of_call(archive: Archive, line: LineName, call: CallId) -> list[Recording]:
-    """Return the tracks of a call's last recording, which began together."""
+    """Return the tracks of a call's last recording."""
     found = await archive.of_call(line, call)
     last = max((recording.started_at for recording in found), default="")
     return [track for track in found if track.started_at == last]

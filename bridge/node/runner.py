@@ -335,7 +335,7 @@ class CallRunner:
             )
         self._cadence = wanted
         if wanted is Cadence.BATCHED:
-            self._clock.join(self.bus.catch_up, seldom=True)
+            self._clock.join(self.bus.catch_up, batched=True)
         elif wanted is Cadence.EVERY_FRAME:
             self._clock.join(self.bus.tick)
 

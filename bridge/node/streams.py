@@ -1,4 +1,4 @@
-"""Streams to customers' WebSockets: starts them on a call, within its limits, and stops them."""
+"""Starts and stops streams of calls to customers' WebSockets, within the limits."""
 
 import uuid
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from bridge.node.runner import CallRunner
 from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_stream import Channel, StreamFacts, StreamType
 
-MOST: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
+MAX_STREAMS: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
 """Streams of a call at once, by type."""
 SCHEMES: Final = ("ws", "wss")
 
@@ -27,17 +27,17 @@ _HEARS: Final = {Channel.INBOUND: Hears.INBOUND, Channel.OUTBOUND: Hears.OUTBOUN
 
 @dataclass(frozen=True, slots=True)
 class StreamOrder:
-    """What a customer asks for."""
+    """What a customer requests."""
 
     url: str
     type: StreamType
     channel: Channel
     media: MediaFormat
-    """What the sound is to look like."""
+    """The audio's encoding."""
 
 
 class Streams:
-    """What all faces ask to stream."""
+    """The streams of this node's calls."""
 
     def __init__(self, manager: Manager, *, http: Http, losses: Losses, per_line: int = 0) -> None:
         """Make it.
@@ -45,8 +45,8 @@ class Streams:
         Args:
             manager: has the calls.
             http: dials.
-            losses: counts the sound that is lost.
-            per_line: streams of one line at once; 0 = no limit but that of each call.
+            losses: counts lost audio.
+            per_line: streams of one line at once; 0 = only each call's own limit.
         """
         self._manager = manager
         self._http = http
@@ -54,31 +54,31 @@ class Streams:
         self._per_line = per_line
 
     async def check(self, line: LineName, order: StreamOrder) -> None:
-        """Check where a stream would go, before anything is done for it.
+        """Check the URL of a stream.
 
         Raises:
-            InvalidRequest: it is no `ws` or `wss` URL.
-            AddressBlocked: it leads where customers' URLs may not.
+            InvalidRequest: it is not a `ws` or `wss` URL.
+            AddressBlocked: customers' URLs may not lead there.
         """
         await self._http.of(line).check(order.url, schemes=SCHEMES)
 
     async def start(self, line: LineName, call_id: str, order: StreamOrder, shown_id: str) -> str:
-        """Begin to dial the customer; gives the stream's id without waiting for the connection.
+        """Start to connect; return the stream's id without waiting for the connection.
 
         Args:
             line: whose call it is.
             call_id: the call, in its native form.
-            order: what is asked for.
-            shown_id: the call's id as the customer is told it.
+            order: what is requested.
+            shown_id: the call's id in the form that the customer knows.
 
         Raises:
-            CallNotFound, InvalidState: there is no such call that has been answered.
-            InvalidRequest, AddressBlocked: the URL will not do.
-            TooManyStreams, LimitExceeded: the call, or its line, has all it may have.
+            CallNotFound, InvalidState: there is no such answered call.
+            InvalidRequest, AddressBlocked: as `check`.
+            TooManyStreams, LimitExceeded: the call or its line has all it may have.
         """
         self._check_call(self._manager.live(line, call_id), order.type)
         await self.check(line, order)
-        # Meanwhile the call may have ended, and other streams may have come.
+        # Meanwhile the call may have ended, or other streams may have started.
         self._check_call(self._manager.live(line, call_id), order.type)
         self._check_line(line)
         facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.media)
@@ -105,7 +105,7 @@ class Streams:
         return facts.stream_id
 
     def stop(self, line: LineName, call_id: str, stream_id: str) -> None:
-        """End a stream; it says goodbye to the customer by itself.
+        """Stop a stream; it closes its connection by itself.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
@@ -134,7 +134,7 @@ class Streams:
         kept = [
             leg for leg in runner.legs() if isinstance(leg, StreamLeg) and leg.facts.type is wanted
         ]
-        if len(kept) >= MOST[wanted]:
+        if len(kept) >= MAX_STREAMS[wanted]:
             raise TooManyStreams(
-                f"the call has its {MOST[wanted]} {wanted.value} stream(s) already"
+                f"the call has its {MAX_STREAMS[wanted]} {wanted.value} stream(s) already"
             )

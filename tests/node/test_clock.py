@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.node.clock import MAX_CATCH_UP, PHASES, SELDOM_SECONDS, Clock
+from bridge.node.clock import BATCH_SECONDS, MAX_CATCH_UP, PHASES, Clock
 
 
 class Timer:
@@ -125,15 +125,15 @@ def test_a_member_that_fails_is_logged_once_and_those_beside_it_go_on(loop, cloc
     assert caplog.messages == ["clock.member_failed"]
 
 
-def test_a_member_that_can_wait_is_called_seldom(loop):
+def test_a_member_that_can_wait_is_called_batched(loop):
     clock = Clock(loop)
     often: list[float] = []
-    seldom: list[float] = []
+    batched: list[float] = []
     clock.join(often.append)
-    clock.join(seldom.append, seldom=True)
+    clock.join(batched.append, batched=True)
     loop.run_until(loop.now + 2.0)
     assert len(often) == 100
-    assert len(seldom) == round(2.0 / SELDOM_SECONDS)
-    clock.leave(seldom.append)
+    assert len(batched) == round(2.0 / BATCH_SECONDS)
+    clock.leave(batched.append)
     loop.run_until(loop.now + 1.0)
-    assert len(seldom) == round(2.0 / SELDOM_SECONDS)
+    assert len(batched) == round(2.0 / BATCH_SECONDS)

@@ -21,7 +21,7 @@ class Node:
             patience=patience,
             processor=lambda: self.used,
         )
-        self.load.look(self.now)
+        self.load.update(self.now)
 
     def seconds(self, count, *, cpu=0.1, lags=(0.0,)):
         for _ in range(count):
@@ -29,7 +29,7 @@ class Node:
                 self.load.probe(lag)
             self.now += 1.0
             self.used += cpu
-            self.load.look(self.now)
+            self.load.update(self.now)
 
     def rung_shown(self):
         lines = self.metrics.render()[0].decode().splitlines()
@@ -77,8 +77,8 @@ def test_what_the_process_had_used_before_does_not_count():
         patience=5.0,
         processor=lambda: node.used,
     )
-    fresh.look(200.0)
-    fresh.look(201.0)
+    fresh.update(200.0)
+    fresh.update(201.0)
     assert not fresh.refusing
 
 
