@@ -8,6 +8,7 @@ BridgeError                code, status, retry_after, field
 ├── PayloadTooLarge   413
 ├── AddressBlocked    422
 ├── LimitExceeded     503  (429 for a rate, and for a call's streams)
+├── StillDialling     503
 ├── ProtocolError
 │   ├── LocalProtocolError   500   we tried to send nonsense: a bug
 │   └── RemoteProtocolError  400   they sent nonsense: SdpError
@@ -35,6 +36,8 @@ class BridgeError(Exception):
     """Seconds after which trying again makes sense; sent as `Retry-After`."""
     field: str | None = None
     """The field of the request that is wrong, where one is; every face's errors show it."""
+    call_id: str | None = None
+    """Of a dial that was refused: the call, which has ended."""
 
 
 class InvalidRequest(BridgeError):
@@ -160,6 +163,14 @@ class TooManyStreams(LimitExceeded):
     code = "too_many_streams"
     status = 429
     retry_after: int | None = None
+
+
+class StillDialling(BridgeError):
+    """The call's provider has yet to accept the dial: try again in a moment."""
+
+    code = "still_dialling"
+    status = 503
+    retry_after: int | None = 1
 
 
 class ProtocolError(BridgeError):

@@ -19,7 +19,7 @@ from bridge.errors import InvalidRequest
 
 async def dial(request: web.Request) -> web.Response:
     """Ring a number, or open a call for a far party in a browser (`"channel": "webrtc"`)."""
-    line = _on(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     body.optional_flag("video")
     channel = body.optional_text("channel")

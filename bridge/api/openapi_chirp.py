@@ -31,7 +31,7 @@ HOOKS: Final = "/v1/webhooks"
 CHANNEL: Final = words("pstn", "webrtc", "whatsapp", about="`pstn`, also when missing, answers 501")
 
 SCHEMAS: Final[dict[str, Schema]] = {
-    "ChirpError": shape({"error": text(), "field?": text()}),
+    "ChirpError": shape({"error": text(), "field?": text(), "callId?": text()}),
     "ChirpCall": shape(
         {
             "id": text("`call_…`; `call_test_…` for keys that begin with `sk_test_`"),

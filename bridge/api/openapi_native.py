@@ -40,6 +40,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "success": {"const": False},
             "field?": text("the part of the request that is wrong"),
             "data?": ANYTHING,
+            "callId?": text("of a refused dial: the call, which has ended"),
         }
     ),
     "Call": shape(

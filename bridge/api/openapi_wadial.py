@@ -33,7 +33,7 @@ HOOKS: Final = "/api/v1/webhooks"
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "WadialError": shape(
-        {"error": shape({"code": text(), "message": text(), "field?": text()})},
+        {"error": shape({"code": text(), "message": text(), "field?": text(), "callId?": text()})},
         about="WADial documents no form; this one is ours.",
     ),
     "WadialCall": shape(

@@ -63,6 +63,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "message": text(),
             "errors?": {"type": "object", "additionalProperties": text()},
             "error?": TRUE,
+            "callId?": text("of a refused dial"),
         },
         about="`errors` tells of each wrong field; `error` is there with 401, 403 and 404.",
     ),

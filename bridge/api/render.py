@@ -49,6 +49,8 @@ def failure(error: BridgeError) -> web.Response:
     body: dict[str, Any] = {"code": error.status, "error": str(error), "success": False}
     if error.field:
         body["field"] = error.field
+    if error.call_id:
+        body["callId"] = error.call_id
     if data := getattr(error, "data", None):
         body["data"] = data
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None

@@ -7,7 +7,6 @@ from bridge.api.body import Body, read_body
 from bridge.api.services import SERVICES
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import InvalidState
-from bridge.legs.base import new_leg_id
 from bridge.legs.simulator import CONTACTS
 
 
@@ -31,7 +30,7 @@ async def incoming(request: web.Request) -> web.Response:
         raise InvalidState("this line's WhatsApp provider is not the simulator")
     manager = request.app[SERVICES].manager
     details = CallDetails(Parties(to=_called(request, line, body)))
-    leg = simulator.ring(number, new_leg_id())
+    leg = simulator.inbound_leg(number)
     runner = await manager.receive(line, number, leg, details)
     return render.success({"callId": runner.facts.call_id})
 

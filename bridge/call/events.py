@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party
 from bridge.call.routing import Heard, Hears
+from bridge.errors import BridgeError
 from bridge.wire.call_event import EventType
 
 
@@ -24,6 +25,13 @@ class LegAdded:
     """Whose ticket made it; None when the line's key did."""
     asked_for: bool = True
     """Whether somebody asked for it; not for a recorder that the line starts by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegDialled:
+    """The provider has accepted the dial; the first event of a leg that rings its party."""
+
+    leg_id: LegId
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,8 @@ class LegEnded:
 
     leg_id: LegId
     reason: EndReason
+    error: BridgeError | None = None
+    """With what its provider refused to ring the party."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +162,8 @@ class TimePassed:
 
 
 LegEvent: TypeAlias = (
-    LegRinging
+    LegDialled
+    | LegRinging
     | LegAnswered
     | LegConnected
     | LegSilent

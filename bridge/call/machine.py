@@ -62,7 +62,13 @@ class CallMachine:
     """One call's state; every change goes through `handle`."""
 
     def __init__(
-        self, *, direction: Direction, limits: CallLimits, now: float, waits_for_far: bool = False
+        self,
+        *,
+        direction: Direction,
+        limits: CallLimits,
+        now: float,
+        waits_for_far: bool = False,
+        dialling: bool = False,
     ) -> None:
         """Begin a call.
 
@@ -71,6 +77,7 @@ class CallMachine:
             limits: the time limits.
             now: monotonic seconds.
             waits_for_far: the far party is a browser that has yet to come; the call rings for it.
+            dialling: the far party's provider has yet to accept the dial.
         """
         rings = direction is Direction.INBOUND or waits_for_far
         self.direction = direction
@@ -82,6 +89,7 @@ class CallMachine:
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.started_at = now
+        self._rings_since = math.inf if dialling else now
         self.invited: str | None = None
         """The party in a browser that is waited for, to take the near legs' place."""
         self._invited_until = math.inf
@@ -95,7 +103,7 @@ class CallMachine:
             return None
         moments = [self.started_at + self._limits.call_seconds]
         if self.state in UNANSWERED:
-            moments.append(self.started_at + self._limits.ring_seconds)
+            moments.append(self._rings_since + self._limits.ring_seconds)
         if self.company.alone_since is not None:
             moments.append(self.company.alone_since + self._limits.alone_seconds)
         if self.answered_at is not None:
@@ -150,6 +158,11 @@ class CallMachine:
                 self.invited = request.identity
                 self._invited_until = now + self._limits.ring_seconds
                 return []
+
+    @property
+    def dialling(self) -> bool:
+        """Whether the far party's provider has yet to accept the dial; the call only ends meanwhile."""
+        return self._rings_since == math.inf
 
     @property
     def muted(self) -> bool:
@@ -216,6 +229,9 @@ class CallMachine:
         if leg is None:
             return []
         match event:
+            case events.LegDialled():
+                leg = replace(leg, due=now + self._limits.ring_seconds if leg.replaces else leg.due)
+                self._rings_since = min(self._rings_since, now)
             case events.LegConnected():
                 leg = replace(leg, connected=True, due=math.inf)
             case events.LegSilent() | events.LegResumed():
@@ -327,7 +343,7 @@ class CallMachine:
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return []
-        rang_out = now >= self.started_at + self._limits.ring_seconds
+        rang_out = now >= self._rings_since + self._limits.ring_seconds
         if self.state in UNANSWERED and rang_out:
             return self._end(EndReason.NO_ANSWER, now)
         if self.invited is not None and self._invited_until <= now:

@@ -7,15 +7,16 @@ packets a second, whatever happens in the rest of the call.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
 from bridge.call.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
+from bridge.legs.dial import refusal_reason
 from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
 from bridge.wire.call_event import EventType
 
@@ -59,13 +60,18 @@ class InboundCall:
     """Whether the media is to come up before anybody answers."""
 
 
-class CloudLeg:
-    """One call with a WhatsApp user.
+Connect: TypeAlias = Callable[["CloudLeg", str], Awaitable[None]]
+"""Asks Meta to ring the user with the leg's offer; raises `BridgeError` when Meta refuses.
 
-    An outbound leg is made without `inbound`, then `create_offer`, then Meta's `connect` with that
-    offer, then `wacid` set and the leg run. `set_answer`, `ringing`, `accepted`, `rejected` and
-    `terminated` report Meta's webhooks; they may come in any order, repeatedly, before the leg runs
-    and after it is over.
+Calls `CloudLeg.dialled` when Meta accepts. Cancelled, it ends the call that Meta may still begin.
+"""
+
+
+class CloudLeg:
+    """One call with a WhatsApp user: `inbound`, or an outbound one that `connect` begins.
+
+    `set_answer`, `ringing`, `accepted`, `rejected` and `terminated` report Meta's webhooks, which
+    may come in any order, repeatedly, and after the leg is over.
     """
 
     kind = LegKind.WHATSAPP
@@ -78,6 +84,7 @@ class CloudLeg:
         peer: PeerFactory,
         counters: SetupCounters,
         inbound: InboundCall | None = None,
+        connect: Connect | None = None,
     ) -> None:
         """Make a leg.
 
@@ -86,7 +93,8 @@ class CloudLeg:
             signalling: Meta's, for this line's number.
             peer: Makes the leg's peer from a configuration for WhatsApp.
             counters: Count set-ups.
-            inbound: The user's call; None when we call the user.
+            inbound: The user's call.
+            connect: Rings the user of an outbound call.
 
         Raises:
             SdpError: the user's offer cannot be answered.
@@ -97,10 +105,11 @@ class CloudLeg:
         self._signalling = signalling
         self._inbound = inbound
         self._media = PeerMedia(leg_id, self.kind, peer=peer, counters=counters)
+        self._connect = connect
         if inbound is not None:
             self._media.peer.set_remote(inbound.offer)
-        self._early: list[events.LegEvent] = []
-        """What happened before `run`."""
+        else:
+            self._media.peer.expect_answer()
         self._answer_sdp = ""
         self._answer_set = asyncio.Event()
         self._accepted = asyncio.Event()
@@ -111,12 +120,13 @@ class CloudLeg:
         """Meta has taken our `accept`, or reported that the user picked up."""
         self._over = asyncio.Event()
         self._reason = EndReason.HANGUP
+        self._refusal: BridgeError | None = None
         self._hang_up = signalling.terminate if inbound is None else signalling.reject
         self._rings = self._hung_up = self._latency_sent = False
 
     @property
     def source(self) -> Source:
-        """What the user says; available for an outbound leg after `create_offer`, like the sink."""
+        """What the user says."""
         return self._media.session
 
     @property
@@ -124,14 +134,10 @@ class CloudLeg:
         """What the user hears."""
         return self._media.session
 
-    async def create_offer(self) -> str:
-        """Return the offer to call the user with.
-
-        Raises:
-            LimitExceeded: no UDP port is free.
-            LegError: a media address cannot be bound.
-        """
-        return await self._media.peer.create_offer()
+    def dialled(self, wacid: str) -> None:
+        """Set Meta's id of the outbound call, which Meta has accepted."""
+        self.wacid = wacid
+        self._emit(events.LegDialled(self.leg_id))
 
     def set_answer(self, sdp: str) -> None:
         """Set the answer of Meta's media server to the offer; the user has not picked up yet."""
@@ -163,8 +169,6 @@ class CloudLeg:
     async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
         """Connect and live until the call is over (`legs.base.Leg.run`)."""
         self._media.emit = emit
-        for event in self._early:
-            emit(event)
         try:
             async with asyncio.TaskGroup() as group:
                 signal = group.create_task(self._signal(), name=f"signal {self.leg_id}")
@@ -172,7 +176,7 @@ class CloudLeg:
                 await self._over.wait()
                 signal.cancel()
                 media.cancel()
-            emit(events.LegEnded(self.leg_id, self._reason))
+            emit(events.LegEnded(self.leg_id, self._reason, self._refusal))
         finally:
             self._media.emit = None
             # Not in tasks: a hang-up may cancel this one now, and tasks that have not begun yet
@@ -205,9 +209,13 @@ class CloudLeg:
             await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
             log.warning("leg.not_signalled", extra={"kind": self.kind, "code": error.code})
-            self._end(EndReason.FAILED)
+            if not self.wacid:
+                self._refusal = error
+            self._end(refusal_reason(error))
 
     async def _call(self) -> None:
+        if self._connect is not None:
+            await self._connect(self, await self._media.peer.create_offer())
         await self._answer_set.wait()
         await self._media.peer.set_answer(self._answer_sdp)
         self._described.set()
@@ -288,5 +296,3 @@ class CloudLeg:
     def _emit(self, event: events.LegEvent) -> None:
         if self._media.emit is not None:
             self._media.emit(event)
-        elif not self._over.is_set():
-            self._early.append(event)

@@ -1,29 +1,27 @@
-"""What the call service asks of whoever reaches numbers: one leg for one number."""
+"""What the call service asks of a provider: a leg that rings a number."""
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from bridge.call.model import CallDetails, CallId, LegId, LineName
+from bridge.call.model import CallFacts, EndReason
+from bridge.errors import BridgeError, Unreachable
 from bridge.legs.base import DialledLeg
 
 
-@dataclass(frozen=True, slots=True)
-class DialOrder:
-    """What a provider may pass on about a call that is to be."""
-
-    call_id: CallId
-    details: CallDetails = field(default_factory=CallDetails)
-
-
 class Dialer(Protocol):
-    """Makes the leg that reaches a number over a line's provider."""
+    """Makes legs that ring numbers over a line's provider."""
 
-    async def dial(
-        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
-    ) -> DialledLeg:
-        """Give a leg that rings the number; what else is asked of it waits until `run`.
+    def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
+        """Return a leg for the call that rings the number while it runs.
+
+        Its first event is `LegDialled` once the provider has accepted the dial, or `LegEnded` with
+        the error of the provider that refuses.
 
         Raises:
-            BridgeError: it is known at once that the number cannot be reached, or may not be.
+            InvalidState: the line has no provider.
         """
         ...
+
+
+def refusal_reason(error: BridgeError) -> EndReason:
+    """Return why a leg ended whose provider refused to ring its party."""
+    return EndReason.UNREACHABLE if isinstance(error, Unreachable) else EndReason.FAILED

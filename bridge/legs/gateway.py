@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -14,6 +14,7 @@ from bridge.call.ends import Sink, Source
 from bridge.call.events import (
     LegAnswered,
     LegConnected,
+    LegDialled,
     LegEnded,
     LegEvent,
     LegRinging,
@@ -21,6 +22,7 @@ from bridge.call.events import (
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.silence_watch import SilenceWatch
 from bridge.errors import BridgeError, CallNotFound
+from bridge.legs.dial import refusal_reason
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.net.gateway import GatewayEngine
 from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, Ready, StateChanged
@@ -69,11 +71,15 @@ class Follower(Protocol):
         ...
 
 
-class GatewayLeg:
-    """A call on an engine as a leg.
+Dial: TypeAlias = Callable[[], Awaitable[str]]
+"""Asks the engine to ring the party, and returns its id of the call; raises `BridgeError`."""
 
-    We have dialled it, or with `inbound` it rings us and waits for `answer`. `run` opens the call's
-    socket, again and again while the call lives. The engine has no DTMF: digits are dropped.
+
+class GatewayLeg:
+    """A call on an engine: an inbound one by its id, or an outbound one that `run` dials.
+
+    `run` opens the call's socket, again and again while the call lives. The engine has no DTMF:
+    digits are dropped.
     """
 
     kind = LegKind.GATEWAY
@@ -84,15 +90,16 @@ class GatewayLeg:
         *,
         engine: GatewayEngine,
         follower: Follower,
-        call_id: str,
-        inbound: bool,
+        call: str | Dial,
         patience: RetryPolicy | None = None,
     ) -> None:
         self.leg_id = leg_id
         self._engine = engine
         self._follower = follower
-        self._call_id = call_id
-        self._inbound = inbound
+        self._call_id = call if isinstance(call, str) else ""
+        """The engine's; empty until the dial is accepted."""
+        self._dial = None if isinstance(call, str) else call
+        self._inbound = self._dial is None
         self._patience = patience or RetryPolicy()
         self._loop = asyncio.get_running_loop()
         self._media = GatewayMedia(engine.media)
@@ -107,7 +114,8 @@ class GatewayLeg:
         """Whether the engine itself has ended the call."""
         self._told: EndReason | None = None
         self._phase: Phase | None = None
-        follower.follow(call_id, self)
+        if self._inbound:
+            follower.follow(self._call_id, self)
 
     @property
     def source(self) -> Source:
@@ -122,7 +130,10 @@ class GatewayLeg:
     async def run(self, emit: Callable[[LegEvent], None]) -> None:
         """Connect, live, and hang up; see `legs.base.Leg`."""
         self._emit = emit
+        refusal = None
         try:
+            if self._dial is not None:
+                await self._place(self._dial)
             async with asyncio.TaskGroup() as group:
                 tasks = (
                     group.create_task(self._talk(), name=f"media {self.leg_id}"),
@@ -131,11 +142,13 @@ class GatewayLeg:
                 reason = await self._over
                 for task in tasks:
                     task.cancel()
+        except BridgeError as error:
+            reason, refusal = refusal_reason(error), error
         finally:
             self._emit = None
             await self.aclose()
         log.info("leg.closed", extra={"reason": reason})
-        emit(LegEnded(self.leg_id, reason))
+        emit(LegEnded(self.leg_id, reason, refusal))
 
     def answer(self) -> None:
         """Take the call that rings us; does nothing for one that we ring."""
@@ -152,8 +165,9 @@ class GatewayLeg:
 
     async def aclose(self) -> None:
         """Hang up, within `GOODBYE_SECONDS`; also frees a leg that was never run."""
-        self._follower.forget(self._call_id, unwanted=not self._gone)
-        if self._gone:
+        if self._call_id:
+            self._follower.forget(self._call_id, unwanted=not self._gone)
+        if self._gone or not self._call_id:
             return
         self._gone = True
         try:
@@ -217,6 +231,12 @@ class GatewayLeg:
     def _finish(self, reason: EndReason) -> None:
         if not self._over.done():
             self._over.set_result(reason)
+
+    async def _place(self, dial: Dial) -> None:
+        self._call_id = await dial()
+        self._began = self._loop.time()
+        self._follower.follow(self._call_id, self)
+        self._tell(LegDialled(self.leg_id))
 
     async def _talk(self) -> None:
         """Answer the call that rings us, and keep a socket open."""

@@ -16,6 +16,7 @@ from bridge.call.events import (
     DigitReceived,
     LegAnswered,
     LegConnected,
+    LegDialled,
     LegEnded,
     LegEvent,
     LegReported,
@@ -28,7 +29,7 @@ from bridge.call.model import (
     LegStatistics,
 )
 from bridge.call.traffic import Traffic
-from bridge.errors import RemoteProtocolError
+from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
@@ -90,17 +91,6 @@ CONTACTS: Final[dict[str, Contact]] = {
 _ANSWERING: Final = frozenset(
     {Behaviour.ECHO, Behaviour.TALK, Behaviour.HANG_UP, Behaviour.SILENT, Behaviour.REPEAT}
 )
-
-
-def refuse(number: str) -> EndReason | None:
-    """Say why a number cannot even be rung; None when it can.
-
-    A number that is no contact's is as unreachable as the contact that is.
-    """
-    contact = CONTACTS.get(number)
-    if contact is None or contact.behaviour is Behaviour.UNREACHABLE:
-        return EndReason.UNREACHABLE
-    return None
 
 
 def parse_speech(data: bytes) -> bytes:
@@ -220,6 +210,7 @@ class SimulatedContact:
         speech: bytes,
     ) -> None:
         self.leg_id = leg_id
+        self._number = number
         self._inbound = inbound
         self._ring_seconds = ring_seconds
         contact = CONTACTS.get(number)
@@ -272,11 +263,14 @@ class SimulatedContact:
 
     async def run(self, emit: Callable[[LegEvent], None]) -> None:
         """Ring, talk, and leave; see `legs.base.Leg`."""
+        refusal = None
         try:
             reason = await self._live(emit)
+        except Unreachable as error:
+            reason, refusal = EndReason.UNREACHABLE, error
         finally:
             self._emit = None
-        emit(LegEnded(self.leg_id, reason))
+        emit(LegEnded(self.leg_id, reason, refusal))
 
     async def aclose(self) -> None:
         """Return at once: nothing is held before `run`."""
@@ -320,7 +314,12 @@ class SimulatedContact:
         """Ring the contact; return why it did not take the call, None when it did."""
         log.debug("simulator.rung", extra={"behaviour": self._behaviour})
         if self._behaviour is Behaviour.UNREACHABLE:
-            return EndReason.UNREACHABLE
+            known = "; the simulator knows 15550100001 to 15550100009"
+            raise Unreachable(
+                f"the number cannot be reached{known * (self._number not in CONTACTS)}"
+            )
+        emit(LegDialled(self.leg_id))
+        await asyncio.sleep(0)  # as over any network, the dial is answered before the phone rings
         emit(LegRinging(self.leg_id))
         if self._behaviour is Behaviour.NEVER_ANSWER:
             await _forever()

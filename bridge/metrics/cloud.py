@@ -10,11 +10,11 @@ WEBHOOK_OUTCOMES: Final = (
     "late",
     "stale",
     "dropped",
-    "disowned",
+    "orphaned",
     "unknown_number",
 )
 """`taken`: processed or buffered; `late`: the call has ended; `stale`: an offer too old to answer;
-`dropped`: buffered for a call that never appeared; `disowned`: about an outbound call that had failed
+`dropped`: buffered for a call that never appeared; `orphaned`: about an outbound call that had failed
 here and was therefore ended; `unknown_number`: no line has the number."""
 
 

@@ -107,7 +107,7 @@ class CloudStore:
             )
         )
 
-    async def left_over(self, *, nodes: int) -> list[tuple[str, LineName]]:
+    async def orphaned_calls(self, *, nodes: int) -> list[tuple[str, LineName]]:
         """Give the calls that this node's forerunner left live, by id and line.
 
         The first node answers for those of nodes that do not exist any more.
@@ -158,7 +158,7 @@ class CloudStore:
 
         return await self._database.run(find)
 
-    async def dials_left(
+    async def orphaned_dials(
         self, *, nodes: int, lines: Collection[LineName]
     ) -> list[tuple[str, LineName]]:
         """Give, once, what these lines' calls can be known by that the forerunner was dialling."""

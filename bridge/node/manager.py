@@ -21,13 +21,12 @@ from bridge.call.model import (
     LegOwner,
     LineName,
     Party,
-    State,
 )
 from bridge.call.parties import with_own_number
 from bridge.call.routing import Heard, Hears
-from bridge.errors import CallEnded, CallNotFound, LimitExceeded
-from bridge.legs.base import DialledLeg, Leg, new_leg_id
-from bridge.legs.dial import Dialer, DialOrder
+from bridge.errors import BridgeError, CallEnded, CallNotFound, LimitExceeded, StillDialling
+from bridge.legs.base import DialledLeg, Leg
+from bridge.legs.dial import Dialer
 from bridge.metrics.registry import Metrics
 from bridge.node.capacity import ManagerLimits, check_capacity, check_room
 from bridge.node.clock import Clock
@@ -104,21 +103,22 @@ class Manager:
         Raises:
             EngineOff: the line makes no calls now.
             LimitExceeded: no more calls are taken.
-            BridgeError: the line's provider does not ring the number; no call is left.
+            BridgeError: the line's provider refuses; `call_id` is that of the call, which has ended.
         """
         self._check_on(line)
         facts = await self._enter(line, number, Direction.OUTBOUND, details)
-        order = DialOrder(facts.call_id, facts.details)
         try:
-            leg = await self._dialer.dial(line, number, new_leg_id(), order)
+            leg = self._dialer.outbound_leg(facts, number)
         except BaseException:
             self._directory.delete(facts.call_id)
             raise
+        runner = self._begin(facts, Direction.OUTBOUND, dialling=True)
         try:
-            return self._begin(facts, Direction.OUTBOUND, leg)
-        except BaseException:
-            await leg.aclose()
+            await runner.dial(leg, Party.FAR)
+        except BridgeError as error:
+            error.call_id = facts.call_id
             raise
+        return runner
 
     async def receive(
         self,
@@ -133,7 +133,11 @@ class Manager:
             LimitExceeded: no more calls are taken; freeing the leg is left to the caller.
         """
         facts = await self._enter(line, number, Direction.INBOUND, details)
-        return self._begin(facts, Direction.INBOUND, far)
+        runner = self._begin(facts, Direction.INBOUND)
+        with self.publisher.hold():
+            runner.announce()
+            runner.add_leg(far, Party.FAR)
+        return runner
 
     async def open(
         self, line: LineName, details: CallDetails | None = None, *, peer: str = BROWSER
@@ -146,14 +150,14 @@ class Manager:
         """
         self._check_on(line)
         facts = await self._enter(line, peer, Direction.OUTBOUND, details)
-        return self._begin(facts, Direction.OUTBOUND, None)
+        runner = self._begin(facts, Direction.OUTBOUND, waits_for_far=True)
+        runner.announce()
+        return runner
 
     async def invite(
         self, line: LineName, call_id: str, number: str, *, replaces: bool = False
     ) -> LegId:
-        """Ring a number and let it join a live call as a near party.
-
-        With `replaces` the other near legs leave once it is connected.
+        """Ring a number for a near party; with `replaces` the others leave once it is connected.
 
         Raises:
             CallNotFound, InvalidState, LimitExceeded.
@@ -161,14 +165,8 @@ class Manager:
         """
         runner = self.live(line, call_id)
         check_room(len(runner.legs()))
-        order = DialOrder(runner.facts.call_id, runner.facts.details)
-        leg = await self._dialer.dial(line, number, new_leg_id(), order)
-        try:
-            check_room(len(runner.legs()))
-            runner.add_leg(leg, Party.NEAR, replaces=replaces)
-        except BaseException:
-            await leg.aclose()
-            raise
+        leg = self._dialer.outbound_leg(runner.facts, number)
+        await runner.dial(leg, Party.NEAR, replaces=replaces)
         return leg.leg_id
 
     def attach(  # noqa: PLR0913 - what a leg is, and who hears what beside it
@@ -202,12 +200,14 @@ class Manager:
         )
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:
-        """Ask something of a live call.
+        """Ask something of a live call; one that is being dialled can only be hung up.
 
         Raises:
-            CallNotFound, LegNotFound, InvalidState.
+            CallNotFound, LegNotFound, InvalidState, StillDialling.
         """
-        self.live(line, call_id).dispatch(request)
+        hang_up = isinstance(request, events.HangupRequested)
+        runner = self._find(line, call_id) if hang_up else self.live(line, call_id)
+        runner.dispatch(request)
 
     def live(self, line: LineName, call_id: str) -> CallRunner:
         """Find a live call.
@@ -215,12 +215,12 @@ class Manager:
         Raises:
             CallNotFound: this line never had such a call.
             CallEnded: it was one, and has ended.
+            StillDialling: its provider has yet to accept the dial.
         """
-        runner = self._calls.get(CallId(call_id))
-        if runner is not None and runner.facts.line == line:
-            return runner
-        self.record(line, call_id)
-        raise CallEnded("the call has ended")
+        runner = self._find(line, call_id)
+        if runner.machine.dialling:
+            raise StillDialling("the call is still being dialled; try again in a second")
+        return runner
 
     def running(self, call_id: CallId) -> CallRunner | None:
         """Return a live call of any line; None when there is none."""
@@ -333,8 +333,22 @@ class Manager:
             raise
         return facts
 
-    def _begin(self, facts: CallFacts, direction: Direction, far: Leg | None) -> CallRunner:
-        """Make a call that was counted in; without a far party it waits for one in a browser."""
+    def _find(self, line: LineName, call_id: str) -> CallRunner:
+        runner = self._calls.get(CallId(call_id))
+        if runner is not None and runner.facts.line == line:
+            return runner
+        self.record(line, call_id)
+        raise CallEnded("the call has ended")
+
+    def _begin(
+        self,
+        facts: CallFacts,
+        direction: Direction,
+        *,
+        waits_for_far: bool = False,
+        dialling: bool = False,
+    ) -> CallRunner:
+        """Make a call that was counted in."""
         try:
             # Meanwhile the bridge may have begun to shut down.
             self._check_capacity(facts.line)
@@ -347,7 +361,8 @@ class Manager:
                 ring_seconds=facts.details.ring_seconds, talk_seconds=facts.details.talk_seconds
             ),
             now=self._loop.time(),
-            waits_for_far=far is None,
+            waits_for_far=waits_for_far,
+            dialling=dialling,
         )
         runner = CallRunner(
             facts,
@@ -358,14 +373,6 @@ class Manager:
             on_ended=self._call_ended,
         )
         self._calls[facts.call_id] = runner
-        self._metrics.call_started(direction)
-        log.info("call.started", extra={"call": facts.call_id, "direction": direction})
-        with self.publisher.hold():
-            runner.publish(EventType.CALL_INITIATED)
-            if machine.state is State.RINGING:
-                runner.publish(EventType.CALL_RINGING)
-            if far is not None:
-                runner.add_leg(far, Party.FAR)
         return runner
 
     def _call_ended(self, runner: CallRunner) -> None:
@@ -375,9 +382,12 @@ class Manager:
         reason = record.reason or EndReason.FAILED
         self._directory.end(runner.facts.call_id, reason)
         self._sampler.end(runner)
-        self._metrics.call_ended(record.direction, reason, record.seconds)
-        log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
-        runner.publish(EventType.CALL_ENDED, {"reason": reason})
+        if runner.announced:
+            self._metrics.call_ended(record.direction, reason, record.seconds)
+            log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
+            runner.publish(EventType.CALL_ENDED, {"reason": reason})
+        else:
+            log.info("call.not_dialled", extra={"call": runner.facts.call_id, "reason": reason})
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
 
     def _count_leg(self, event: CallEvent) -> None:

@@ -23,11 +23,14 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.routing import Heard, Hears
+from bridge.call.snapshot import LEG_EVENTS, STATE_EVENTS
+from bridge.errors import BridgeError
 from bridge.legs.base import Answerable, DigitSender, Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
 from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
+from bridge.node.dial_outcome import DialOutcome
 from bridge.node.publisher import Publisher
 from bridge.tasks import Tasks
 from bridge.wire.call_event import EventType
@@ -38,20 +41,15 @@ KEPT_LEGS = 16
 """How many ended legs a call keeps the figures of."""
 
 
-STATE_EVENTS: Mapping[State, EventType] = {
-    State.RINGING: EventType.CALL_RINGING,
-    State.CONNECTING: EventType.CALL_CONNECTING,
-    State.ACTIVE: EventType.CALL_ACTIVE,
-    State.HELD: EventType.CALL_HELD,
-}
-"""What is published when a call enters a state; its end is published once all legs have left."""
-
-
 @dataclass(slots=True)
 class _Running:
     leg: Leg
     party: Party
     task: asyncio.Task[None]
+    dial: DialOutcome | None = None
+    """Until its provider accepts the dial; None for a leg that has joined."""
+    refused: BridgeError | None = None
+    """With what its provider has refused the dial."""
 
 
 class CallRunner:
@@ -83,6 +81,8 @@ class CallRunner:
         self._cadence = Cadence.NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._reported = machine.state
+        self.announced = False
+        """Whether its events have begun."""
         self._arm()
 
     @property
@@ -118,6 +118,32 @@ class CallRunner:
         """The figures of the legs that are here now."""
         return [self._figures(running) for running in self._legs.values()]
 
+    def announce(self) -> None:
+        """Count the call, and begin its events."""
+        self.announced = True
+        direction = self.machine.direction
+        self._metrics.call_started(direction)
+        log.info("call.started", extra={"call": self.facts.call_id, "direction": direction})
+        self.publish(EventType.CALL_INITIATED)
+        if self.machine.state is State.RINGING:
+            self.publish(EventType.CALL_RINGING)
+
+    async def dial(self, leg: Leg, party: Party, *, replaces: bool = False) -> None:
+        """Give the call a leg that rings its party, and wait until its provider accepts the dial.
+
+        Cancellation ends the leg.
+
+        Raises:
+            BridgeError: the provider refuses, or the leg has ended before it answered.
+        """
+        outcome = DialOutcome()
+        self.add_leg(leg, party, replaces=replaces, dial=outcome)
+        try:
+            await outcome.wait()
+        except asyncio.CancelledError:
+            self.dispatch(events.LegEnded(leg.leg_id, EndReason.CANCELED))
+            raise
+
     def add_leg(  # noqa: PLR0913 - what a leg is, whose, and who hears what beside it
         self,
         leg: Leg,
@@ -129,6 +155,7 @@ class CallRunner:
         ducking_gain: float = 1.0,
         owner: LegOwner | None = None,
         asked_for: bool = True,
+        dial: DialOutcome | None = None,
     ) -> None:
         """Give the call a leg and start it.
 
@@ -141,6 +168,7 @@ class CallRunner:
             ducking_gain: applied to what else the far party hears while it speaks.
             owner: whose ticket made it; None when the line's key did.
             asked_for: whether somebody did; not of a recorder that the line starts by itself.
+            dial: what its provider, which has yet to accept the dial, decides.
 
         Raises:
             InvalidState: the call has ended, or has its far party already.
@@ -162,11 +190,10 @@ class CallRunner:
             self.bus.leave(leg.leg_id, self._loop.time())
             raise
         task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
-        self._legs[leg.leg_id] = _Running(leg, party, task)
+        self._legs[leg.leg_id] = _Running(leg, party, task, dial)
         self._metrics.leg_started(leg.leg_id, leg.kind)
-        joined = {"legID": leg.leg_id, "kind": leg.kind, "party": party}
-        named = {"identity": owner.identity} if owner and owner.identity else {}
-        self.publish(EventType.LEG_JOINED, joined | named)
+        if dial is None:
+            self._publish_joined(leg, party, owner)
 
     def dispatch(self, event: events.Event) -> None:
         """Take an event or a request and perform the machine's commands, then publish; never waits.
@@ -250,6 +277,9 @@ class CallRunner:
             self._metrics.leg_ended(leg_id, running.leg.statistics())
             left = {"legID": leg_id, "kind": running.leg.kind, "party": running.party}
             log.info("leg.ended", extra={"leg": leg_id, "kind": left["kind"], "reason": reason})
+            if running.dial is not None:
+                running.dial.ended(reason, running.refused)
+                return
             self.publish(EventType.LEG_LEFT, left | {"reason": reason})
 
     def _end(self, reason: EndReason) -> None:
@@ -266,13 +296,16 @@ class CallRunner:
             await leg.run(lambda event: self._on_leg_event(leg, event))
         except Exception:
             log.exception("leg.failed", extra={"kind": leg.kind})
-        self._on_leg_event(leg, events.LegEnded(leg.leg_id, EndReason.FAILED))
+        crash = BridgeError("internal error; the log has the details")
+        self._on_leg_event(leg, events.LegEnded(leg.leg_id, EndReason.FAILED, crash))
 
     def _on_leg_event(self, leg: Leg, event: events.LegEvent) -> None:
         if self.leg(leg.leg_id) is not leg and not isinstance(event, events.LegReported):
             return  # it has left; another one may have come back in its place
         if isinstance(event, events.LegConnected):
             self._metrics.leg_connected(leg.leg_id)
+        elif isinstance(event, events.LegEnded):
+            self._legs[leg.leg_id].refused = event.error
         self.dispatch(event)
 
     def _figures(self, running: _Running) -> LegFigures:
@@ -295,12 +328,10 @@ class CallRunner:
         match event:
             case events.LegReported(leg_id, kind, data):
                 self.publish(kind, {"legID": leg_id, **data})
-            case events.LegConnected(leg_id):
-                self._publish_leg(EventType.LEG_CONNECTED, leg_id)
-            case events.LegSilent(leg_id):
-                self._publish_leg(EventType.LEG_SILENT, leg_id)
-            case events.LegResumed(leg_id):
-                self._publish_leg(EventType.LEG_RESUMED, leg_id)
+            case events.LegDialled(leg_id):
+                self._publish_dialled(leg_id)
+            case events.LegConnected(leg_id) | events.LegSilent(leg_id) | events.LegResumed(leg_id):
+                self._publish_leg(LEG_EVENTS[type(event)], leg_id)
             case events.DigitReceived(leg_id, digit):
                 self._publish_leg(EventType.DIGIT_RECEIVED, leg_id, digit=digit)
             case events.MuteRequested(muted, None):
@@ -311,6 +342,21 @@ class CallRunner:
                 self.publish(EventType.PARTY_INVITED, {"identity": identity, "channel": "webrtc"})
             case _:
                 pass
+
+    def _publish_dialled(self, leg_id: LegId) -> None:
+        running = self._legs.get(leg_id)
+        if running is None or running.dial is None:
+            return
+        running.dial.accepted()
+        running.dial = None
+        if running.party is Party.FAR:
+            self.announce()
+        self._publish_joined(running.leg, running.party)
+
+    def _publish_joined(self, leg: Leg, party: Party, owner: LegOwner | None = None) -> None:
+        joined = {"legID": leg.leg_id, "kind": leg.kind, "party": party}
+        named = {"identity": owner.identity} if owner and owner.identity else {}
+        self.publish(EventType.LEG_JOINED, joined | named)
 
     def _publish_leg(self, kind: EventType, leg_id: LegId, **data: str) -> None:
         if running := self._legs.get(leg_id):
@@ -329,15 +375,12 @@ class CallRunner:
         wanted = self.bus.cadence
         if wanted is self._cadence:
             return
-        if self._cadence is not Cadence.NEVER:
-            self._clock.leave(
-                self.bus.catch_up if self._cadence is Cadence.BATCHED else self.bus.tick
-            )
+        ticks = {Cadence.BATCHED: self.bus.catch_up, Cadence.EVERY_FRAME: self.bus.tick}
+        if before := ticks.get(self._cadence):
+            self._clock.leave(before)
         self._cadence = wanted
-        if wanted is Cadence.BATCHED:
-            self._clock.join(self.bus.catch_up, batched=True)
-        elif wanted is Cadence.EVERY_FRAME:
-            self._clock.join(self.bus.tick)
+        if after := ticks.get(wanted):
+            self._clock.join(after, batched=wanted is Cadence.BATCHED)
 
     def _arm(self) -> None:
         deadline = self.machine.deadline()

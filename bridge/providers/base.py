@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from bridge.call.model import CallDetails, CallFacts, LegId, LineName
+from bridge.call.model import CallDetails, CallFacts, LineName
 from bridge.errors import InvalidState
 from bridge.legs.base import DialledLeg
-from bridge.legs.dial import Dialer, DialOrder
+from bridge.legs.dial import Dialer
 
 
 class Provider(Dialer, Protocol):
@@ -50,16 +50,13 @@ class Providers:
         """Add one that is made later than those who dial."""
         self._providers.append(provider)
 
-    async def dial(
-        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
-    ) -> DialledLeg:
-        """Let the line's provider dial.
+    def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
+        """Return the leg of the line's provider.
 
         Raises:
             InvalidState: the line has none.
-            BridgeError: as the provider's own.
         """
         for provider in self._providers:
-            if provider.has(line):
-                return await provider.dial(line, number, leg_id, order)
+            if provider.has(call.line):
+                return provider.outbound_leg(call, number)
         raise InvalidState("this line has no way to WhatsApp (lines.NAME.whatsapp.provider)")

@@ -91,7 +91,7 @@ class Peer:
     def session(self) -> RtpSession:
         """The RTP session, the same for the peer's whole life.
 
-        It exists after `set_remote`, `create_answer` or `create_offer`.
+        It exists after `set_remote`, `create_answer`, `expect_answer` or `create_offer`.
         """
         assert self._session is not None
         return self._session
@@ -133,6 +133,10 @@ class Peer:
             self._session = session
             return self._answer(offer)
 
+    def expect_answer(self) -> None:
+        """Begin the session with a peer that `create_offer` will write an offer for."""
+        self._session = self._begin_session(EXPECTED)
+
     async def create_offer(self) -> str:
         """Write an offer; once it is answered, `set_answer` and `connect` must follow.
 
@@ -143,9 +147,9 @@ class Peer:
         async with self._negotiating:
             if self._transports.closed or self._session_version:
                 raise InvalidState("the peer has been described already")
-            session = self._begin_session(EXPECTED)
-            transport = await self._open_transport(None, session)
-            self._session = session
+            if self._session is None:
+                self.expect_answer()
+            transport = await self._open_transport(None, self.session)
             return write_offer(self._describe(transport, setup="actpass"))
 
     async def set_answer(self, answer_sdp: str) -> None:

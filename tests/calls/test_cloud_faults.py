@@ -147,6 +147,7 @@ async def test_a_number_that_is_not_ready_dials_nobody_and_says_why(switch, code
         body = await answer.json()
         assert (answer.status, body["data"]["metaCode"]) == (status, code)
         assert await meta.client.calls() == []
+        assert (await meta.client.quality(body["callId"]))["endReason"] == "failed"
         meta.graph.broken.clear()
         await meta.client.dial(USER)
 
@@ -251,6 +252,19 @@ async def test_a_telephone_that_rings_after_connect_had_no_answer_is_hung_up(mon
         await meta.graph.tell_status(user, "ACCEPTED")
         await asyncio.sleep(0.05)
         assert user.actions == ["terminate"]
+
+
+async def test_a_call_is_listed_while_meta_is_asked_and_can_be_hung_up():
+    async with world() as meta:
+        meta.graph.slow_seconds["connect"] = 0.5
+        asked = asyncio.create_task(meta.client.post("/call/dial", {"phone": USER}))
+        call = await meta.call()
+        assert (call["state"], call["direction"]) == ("calling", "outbound")
+        await meta.client.data("/call/hangup", {"callId": call["callId"]})
+        answer = await asked
+        assert (answer.status, (await answer.json())["callId"]) == (502, call["callId"])
+        await until(lambda: meta.graph.calls and meta.graph.last.state == "ENDED")
+        assert meta.graph.last.actions == ["terminate"]
 
 
 async def test_the_person_can_be_rung_again_after_that(monkeypatch):

@@ -8,10 +8,10 @@ import pytest
 
 from bridge.call import events
 from bridge.call.model import EndReason
-from bridge.errors import SdpError
+from bridge.errors import SdpError, WhatsAppRefused
 from bridge.legs.cloud import InboundCall
 from tests.support.bridge_peer import value
-from tests.support.cloud_call import ANSWERED, CONNECTED, LEG, WACID, call, ended, say
+from tests.support.cloud_call import ANSWERED, CONNECTED, DIALLED, LEG, WACID, call, ended, say
 from tests.support.meta_peer import ANSWER_FORMS, OFFER_FORMS
 from tests.support.offers import offer
 from tests.support.speech_compare import align, tone
@@ -118,7 +118,7 @@ async def test_a_user_whom_we_ring_is_connected_whatever_form_the_answer_has(for
         await until(one.has(CONNECTED), timeout=10)
         await until(lambda: len(one.media.rtp_packets) > 5)
         assert one.media.complaints == []
-        assert one.events == [events.LegRinging(LEG), ANSWERED, CONNECTED]
+        assert one.events == [DIALLED, events.LegRinging(LEG), ANSWERED, CONNECTED]
         assert one.media.checked_first
         assert one.meta.actions == []
 
@@ -135,38 +135,45 @@ async def test_nothing_is_sent_before_the_user_picks_up():
         assert one.media.early_packets == []
 
 
-async def test_webhooks_may_come_twice_before_the_leg_runs_and_in_any_order():
+async def test_webhooks_may_come_twice_and_in_any_order():
     async with call() as one:
         leg = one.make()
-        sdp = await leg.create_offer()
-        leg.wacid = WACID
+        one.run()
+        await until(lambda: one.offer)
         leg.accepted()
         leg.ringing()
         leg.accepted()
-        answer = await one.media.answer(sdp)
-        leg.set_answer(answer)
+        leg.set_answer(await one.media.answer(one.offer))
         leg.set_answer("v=0")
-        one.run()
         await until(one.has(CONNECTED), timeout=10)
-        assert one.events == [ANSWERED, CONNECTED]
+        assert one.events == [DIALLED, ANSWERED, CONNECTED]
+
+
+async def test_a_dial_that_meta_refuses_ends_the_leg_with_its_error():
+    async with call() as one:
+        one.refuses = WhatsAppRefused("no", meta_code=131030)
+        one.make()
+        one.run()
+        await one.over()
+        assert one.events == [events.LegEnded(LEG, EndReason.FAILED, one.refuses)]
+        assert one.meta.actions == []
 
 
 async def test_an_answer_that_cannot_be_used_ends_the_leg_and_the_call_at_metas():
     async with call() as one:
         leg = one.make()
-        await leg.create_offer()
-        leg.wacid = WACID
         one.run()
+        await until(one.has(DIALLED))
         leg.set_answer("v=0\r\n")
         await one.over()
-        assert one.events == [ended(EndReason.FAILED)]
+        assert one.events == [DIALLED, ended(EndReason.FAILED)]
         assert one.meta.actions == ["terminate"]
 
 
-async def test_a_leg_that_offered_and_was_never_run_can_be_freed():
+async def test_a_leg_that_was_never_run_holds_nothing():
     async with call() as one:
-        await one.make().create_offer()
-        assert one.pool.used == 1
+        one.make()
+        assert one.pool.used == 0
         await one.leg.aclose()
         assert one.meta.actions == []
 

@@ -9,7 +9,7 @@ from bridge.call.model import EndReason
 from bridge.legs import cloud
 from bridge.legs.cloud import InboundCall
 from bridge.rtc.ice import Timeouts
-from tests.support.cloud_call import LEG, WACID, call, ended
+from tests.support.cloud_call import DIALLED, LEG, WACID, call, ended
 from tests.support.waiting import until
 
 
@@ -79,7 +79,7 @@ async def test_a_user_who_refuses_has_rejected_the_call():
         one.leg.terminated()
         one.leg.accepted()
         await one.over()
-        assert one.events == [events.LegRinging(LEG), ended(EndReason.REJECTED)]
+        assert one.events == [DIALLED, events.LegRinging(LEG), ended(EndReason.REJECTED)]
         assert one.meta.actions == []
 
 

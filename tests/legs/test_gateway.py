@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from aiohttp import WSMessage, WSMsgType
 
-from bridge.call.events import LegAnswered, LegConnected, LegEnded, LegRinging
+from bridge.call.events import LegAnswered, LegConnected, LegDialled, LegEnded, LegRinging
 from bridge.call.model import EndReason, LegId, LegKind
-from bridge.errors import CallNotFound, LegError
+from bridge.errors import CallNotFound, LegError, Unreachable
 from bridge.legs import gateway
 from bridge.legs.gateway import GatewayLeg, RetryPolicy
 from bridge.wire.gateway import EngineCall, Phase, read_message
@@ -48,8 +48,14 @@ class Engine:
         self.asked = []
         self.sockets = []
         self.refuses_socket = False
+        self.dial_fails = None
         self.answer_fails = None
         self.hangup_fails = None
+
+    async def dial(self):
+        if self.dial_fails:
+            raise self.dial_fails
+        return "CA1"
 
     async def answer(self, call_id):
         self.asked.append(("answer", call_id))
@@ -108,8 +114,7 @@ class Life:
             LEG,
             engine=made,
             follower=self.follower,
-            call_id="CA1",
-            inbound=inbound,
+            call="CA1" if inbound else made.dial,
             patience=patience,
         )
 
@@ -141,11 +146,24 @@ async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():
     async with Life() as life:
         assert life.leg.kind is LegKind.GATEWAY
         life.list(Phase.CALLING)
-        assert life.events == [LegConnected(LEG)]
+        assert life.events == [LegDialled(LEG), LegConnected(LEG)]
         for phase in (Phase.RINGING, Phase.RINGING, Phase.ACTIVE, Phase.ACTIVE):
             life.list(phase)
-        assert life.events == [LegConnected(LEG), LegRinging(LEG), LegAnswered(LEG)]
+        assert life.events[1:] == [LegConnected(LEG), LegRinging(LEG), LegAnswered(LEG)]
         assert life.follower.seen
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(Unreachable("no route"), EndReason.UNREACHABLE), (LegError("down"), EndReason.FAILED)],
+)
+async def test_a_dial_that_the_engine_refuses_ends_the_leg_with_its_error(error, reason):
+    engine = Engine()
+    engine.dial_fails = error
+    async with Life(engine=engine) as life:
+        await life.task
+        assert life.events == [LegEnded(LEG, reason, error)]
+        assert (engine.asked, life.follower.forgotten) == ([], [])
 
 
 async def test_a_call_that_rings_us_is_answered_when_we_say_so():
@@ -232,7 +250,7 @@ async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
         life.engine.sockets[0].messages.put_nowait(None)
         await until(lambda: len(life.engine.sockets) == 2)
         assert life.follower.looks == 1
-        assert life.events == [LegConnected(LEG), LegAnswered(LEG)]
+        assert life.events[1:] == [LegConnected(LEG), LegAnswered(LEG)]
 
 
 async def test_an_answered_call_without_a_socket_is_given_up():
@@ -243,7 +261,7 @@ async def test_an_answered_call_without_a_socket_is_given_up():
         assert not life.task.done()
         life.list(Phase.ACTIVE)
         await life.task
-        assert life.events == [LegAnswered(LEG), LegEnded(LEG, EndReason.MEDIA_TIMEOUT)]
+        assert life.events[1:] == [LegAnswered(LEG), LegEnded(LEG, EndReason.MEDIA_TIMEOUT)]
         assert engine.asked == [("hangup", "CA1")]
 
 
@@ -269,7 +287,7 @@ async def test_a_hangup_that_fails_is_left_to_the_follower():
 
 
 async def test_a_leg_that_never_ran_hangs_up_once():
-    life = Life()
+    life = Life(inbound=True)
     await life.leg.aclose()
     await life.leg.aclose()
     assert life.engine.asked == [("hangup", "CA1")]

@@ -1,5 +1,6 @@
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,16 @@ from bridge.call.events import (
     DigitReceived,
     LegAnswered,
     LegConnected,
+    LegDialled,
     LegEnded,
     LegReported,
     LegRinging,
 )
 from bridge.call.model import EndReason, LegId, LegKind
-from bridge.errors import RemoteProtocolError
+from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs import simulator
 from bridge.legs.base import Leg
-from bridge.legs.simulator import CONTACTS, SimulatedContact, parse_speech, refuse
+from bridge.legs.simulator import CONTACTS, SimulatedContact, parse_speech
 from tests.support.wav import wav_file
 
 LEG = LegId("leg")
@@ -42,7 +44,7 @@ class Life:
 
     def __init__(self, leg: Leg):
         self.leg = leg
-        self.events: list[object] = []
+        self.events: list[Any] = []
         self.noted: list[LegReported] = []
 
     def take(self, event):
@@ -81,32 +83,36 @@ def test_the_telephone_book_has_the_nine_numbers():
 
 
 @pytest.mark.parametrize("number", [UNREACHABLE, "15550100000", "15550100010", "4930123456", ""])
-def test_who_cannot_be_reached_is_refused_at_once(number):
-    assert refuse(number) is EndReason.UNREACHABLE
-
-
-@pytest.mark.parametrize("number", [each for each in CONTACTS if each != UNREACHABLE])
-def test_everybody_else_can_be_rung(number):
-    assert refuse(number) is None
+async def test_who_cannot_be_reached_is_refused_at_once(number):
+    async with Life(contact(number)) as life:
+        [event] = life.events
+        assert event.reason is EndReason.UNREACHABLE
+        assert isinstance(event.error, Unreachable)
+        assert ("15550100001 to 15550100009" in str(event.error)) is (number != UNREACHABLE)
 
 
 @pytest.mark.parametrize("number", [ECHO, TALK, HANG_UP, SILENT, REPEAT])
 async def test_a_contact_rings_and_answers(number):
     async with Life(contact(number)) as life:
-        assert life.events == [LegRinging(LEG), LegAnswered(LEG), LegConnected(LEG)]
+        assert life.events == [
+            LegDialled(LEG),
+            LegRinging(LEG),
+            LegAnswered(LEG),
+            LegConnected(LEG),
+        ]
         assert not life.task.done()
 
 
 async def test_a_contact_rings_as_long_as_it_is_told():
     leg = SimulatedContact(LEG, ECHO, inbound=False, ring_seconds=30, speech=RECORDING)
     async with Life(leg) as life:
-        assert life.events == [LegRinging(LEG)]
+        assert life.events == [LegDialled(LEG), LegRinging(LEG)]
 
 
 async def test_nobody_home_rings_for_ever():
     async with Life(contact(NEVER)) as life:
         await asyncio.sleep(0.01)
-        assert life.events == [LegRinging(LEG)]
+        assert life.events == [LegDialled(LEG), LegRinging(LEG)]
         assert not life.task.done()
 
 
@@ -116,14 +122,7 @@ async def test_nobody_home_rings_for_ever():
 async def test_who_does_not_want_the_call_rings_and_ends_it(number, reason):
     async with Life(contact(number)) as life:
         await life.task
-        assert life.events == [LegRinging(LEG), LegEnded(LEG, reason)]
-
-
-@pytest.mark.parametrize("number", [UNREACHABLE, "4930123456"])
-async def test_who_is_unreachable_does_not_even_ring(number):
-    async with Life(contact(number)) as life:
-        await life.task
-        assert life.events == [LegEnded(LEG, EndReason.UNREACHABLE)]
+        assert life.events == [LegDialled(LEG), LegRinging(LEG), LegEnded(LEG, reason)]
 
 
 async def test_who_is_in_a_hurry_hangs_up(monkeypatch):
@@ -152,7 +151,7 @@ async def test_hanging_up_while_it_rings_is_quiet(number):
     async with Life(leg) as life:
         pass
     assert life.task.cancelled()
-    assert life.events == [LegRinging(LEG)]
+    assert life.events == [LegDialled(LEG), LegRinging(LEG)]
 
 
 async def test_a_contact_that_rings_us_is_connected_once_we_answer():
@@ -191,7 +190,7 @@ async def test_answering_a_contact_that_we_ring_does_nothing():
     async with Life(leg) as life:
         leg.answer()
         await life.settle()
-        assert life.events == [LegRinging(LEG)]
+        assert life.events == [LegDialled(LEG), LegRinging(LEG)]
 
 
 async def test_the_echo_gives_each_frame_back_in_the_same_call():
@@ -313,7 +312,7 @@ async def test_a_contact_remembers_its_digits_and_the_echo_sends_them_back():
         leg.send_digits("1#")
         leg.send_digits("9")
         assert leg.digits == "1#9"
-        assert life.events[3:] == [DigitReceived(LEG, digit) for digit in "1#9"]
+        assert life.events[4:] == [DigitReceived(LEG, digit) for digit in "1#9"]
 
 
 async def test_the_talker_only_remembers_its_digits():
@@ -321,7 +320,7 @@ async def test_the_talker_only_remembers_its_digits():
     async with Life(leg) as life:
         leg.send_digits("42")
         assert leg.digits == "42"
-        assert len(life.events) == 3
+        assert len(life.events) == 4
 
 
 async def test_digits_before_the_answer_are_lost():

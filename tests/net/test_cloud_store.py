@@ -37,8 +37,8 @@ async def test_what_a_forerunner_left_is_found_by_its_node(database):
         await store.claim(f"of {node}", LINE)
     await nodes[0].claim("over", LINE)
     nodes[0].ended("over")
-    assert await nodes[1].left_over(nodes=3) == [("of 1", LINE)]
-    assert await nodes[0].left_over(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
+    assert await nodes[1].orphaned_calls(nodes=3) == [("of 1", LINE)]
+    assert await nodes[0].orphaned_calls(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
 
 
 async def test_what_a_forerunner_was_dialling_is_given_once(database):
@@ -46,9 +46,9 @@ async def test_what_a_forerunner_was_dialling_is_given_once(database):
     rows = [await store.begin_dial(f"of {node}", LINE) for node, store in enumerate(nodes)]
     nodes[0].end_dial(await nodes[0].begin_dial("done", LINE))
     assert len(set(rows)) == 3
-    assert await nodes[1].dials_left(nodes=3, lines=[LINE]) == [("of 1", LINE)]
-    assert await nodes[1].dials_left(nodes=3, lines=[LINE]) == []
-    assert await nodes[0].dials_left(nodes=2, lines=[LINE]) == [("of 0", LINE), ("of 2", LINE)]
+    assert await nodes[1].orphaned_dials(nodes=3, lines=[LINE]) == [("of 1", LINE)]
+    assert await nodes[1].orphaned_dials(nodes=3, lines=[LINE]) == []
+    assert await nodes[0].orphaned_dials(nodes=2, lines=[LINE]) == [("of 0", LINE), ("of 2", LINE)]
 
 
 async def test_a_released_call_and_one_that_ended_long_ago_can_be_claimed_again(database):
@@ -75,8 +75,8 @@ async def test_calls_that_others_dial_are_told_from_ones_own(database):
 async def test_dials_of_another_providers_lines_are_left_alone(database):
     store = CloudStore(database, node=0)
     await store.begin_dial("one", LINE)
-    assert await store.dials_left(nodes=1, lines=[LineName("other")]) == []
-    assert await store.dials_left(nodes=1, lines=[LINE]) == [("one", LINE)]
+    assert await store.orphaned_dials(nodes=1, lines=[LineName("other")]) == []
+    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == [("one", LINE)]
 
 
 async def test_the_last_answer_to_the_question_for_permission_is_kept(database):

@@ -10,7 +10,9 @@ from bridge.call.model import EndReason, Party, State
 from bridge.errors import (
     CallNotFound,
     InvalidState,
+    LegError,
     LimitExceeded,
+    StillDialling,
     Unreachable,
 )
 from tests.support.fake_leg import FakeLeg
@@ -36,12 +38,83 @@ async def test_a_dialled_call_has_its_far_leg(node):
     assert [call.machine.state for call in node.manager.calls()].count(State.INITIATED) == 1
 
 
-async def test_an_unreachable_number_leaves_no_call(node):
+async def test_a_refused_dial_leaves_an_ended_call_of_which_nobody_was_told(node):
     node.unreachable = True
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as refused:
         await dial(node)
     assert list(node.manager.calls()) == []
+    assert node.manager.record(ONE, str(refused.value.call_id)).reason is EndReason.FAILED
+    assert node.happened == []
     assert node.figure("bridge_calls_started_total") == 0
+    assert node.figure("bridge_calls_ended_total") == 0
+
+
+async def dialling(node):
+    """A call that its provider has not accepted yet, and the task that dials it."""
+    node.accepts.clear()
+    asked = asyncio.create_task(dial(node))
+    await until(lambda: node.legs and node.legs[-1].running)
+    [record] = await node.manager.list(ONE)
+    return asked, record.facts.call_id
+
+
+async def test_a_call_is_listed_while_it_is_dialled_and_told_of_once_it_is_accepted(node):
+    asked, call_id = await dialling(node)
+    assert node.manager.record(ONE, call_id).state is State.INITIATED
+    assert node.happened == []
+    node.accepts.set()
+    assert await asked == call_id
+    assert node.happened == ["call.initiated", "leg.joined"]
+
+
+async def test_a_call_that_is_dialled_can_only_be_hung_up(node):
+    asked, call_id = await dialling(node)
+    with pytest.raises(StillDialling) as refused:
+        await node.browsers.offer(ONE, call_id, "offer", Party.NEAR)
+    assert (refused.value.status, refused.value.retry_after) == (503, 1)
+    node.manager.request(ONE, call_id, events.HangupRequested())
+    with pytest.raises(LegError, match="canceled"):
+        await asked
+    assert node.manager.record(ONE, call_id).reason is EndReason.CANCELED
+    await until(lambda: node.legs[-1].cancelled)
+    assert node.happened == []
+
+
+async def test_a_call_whose_dialler_goes_away_is_canceled(node):
+    asked, call_id = await dialling(node)
+    asked.cancel()
+    await until(lambda: node.legs[-1].cancelled)
+    assert node.manager.record(ONE, call_id).reason is EndReason.CANCELED
+
+
+async def test_a_call_rings_for_its_time_from_when_it_was_accepted(node):
+    asked, call_id = await dialling(node)
+    machine = node.manager._calls[call_id].machine
+    assert machine.deadline() > machine.started_at + 3000
+    node.accepts.set()
+    await asked
+    assert machine.deadline() < machine.started_at + 100
+
+
+async def test_a_call_that_is_dialled_counts_against_the_limits(node):
+    node.accepts.clear()
+    dials = [asyncio.create_task(dial(node)) for _ in range(3)]
+    await until(lambda: len(node.legs) == 3)
+    with pytest.raises(LimitExceeded, match=r"limits\.calls"):
+        await dial(node)
+    node.accepts.set()
+    await asyncio.gather(*dials)
+
+
+async def test_a_party_whose_dial_is_refused_was_never_in_the_call(node):
+    call_id = await dial(node)
+    node.happened.clear()
+    node.unreachable = True
+    with pytest.raises(Unreachable) as refused:
+        await node.manager.invite(ONE, call_id, NUMBER)
+    assert refused.value.call_id is None
+    assert node.happened == []
+    assert len(node.manager.live(ONE, call_id).legs()) == 1
 
 
 async def test_a_call_that_rings_us_is_ringing(node):

@@ -31,8 +31,8 @@ class Node:
             overloaded=lambda: self.busy,
         )
 
-    async def dial(self, line, number, leg_id, order):
-        return FakeLeg(leg_id)
+    def outbound_leg(self, call, number):
+        return FakeLeg("far", dials=True)
 
     def refused(self, reason):
         name = f'bridge_calls_refused_total{{reason="{reason}"}} '

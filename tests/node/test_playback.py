@@ -63,8 +63,8 @@ class House:
         )
         self.playbacks = Playbacks(self.manager, self.decoders)
 
-    async def dial(self, line, number, leg_id, order):
-        self.far.append(FakeLeg(leg_id))
+    def outbound_leg(self, call, number):
+        self.far.append(FakeLeg("far", dials=True))
         return self.far[-1]
 
     async def call(self):

@@ -1,12 +1,9 @@
 import pytest
 
-from bridge.call.model import CallId, LegId, LineName
 from bridge.errors import InvalidState
-from bridge.legs.dial import DialOrder
 from bridge.providers.base import Providers
 from tests.support.fake_leg import FakeLeg
-
-ORDER = DialOrder(CallId("00"))
+from tests.support.published import call_facts
 
 
 class Only:
@@ -18,17 +15,17 @@ class Only:
     def has(self, line):
         return line == self.line
 
-    async def dial(self, line, number, leg_id, order):
-        return FakeLeg(f"{line} {number}")
+    def outbound_leg(self, call, number):
+        return FakeLeg(f"{call.line} {number}")
 
 
 async def test_each_line_dials_over_its_own_provider():
     providers = Providers([Only("a")])
     providers.add(Only("b"))
-    leg = await providers.dial(LineName("b"), "15550100001", LegId("leg"), ORDER)
+    leg = providers.outbound_leg(call_facts("b"), "15550100001")
     assert leg.leg_id == "b 15550100001"
 
 
 async def test_a_line_without_a_provider_cannot_dial():
     with pytest.raises(InvalidState, match=r"whatsapp\.provider"):
-        await Providers([Only("a")]).dial(LineName("b"), "1", LegId("leg"), ORDER)
+        Providers([Only("a")]).outbound_leg(call_facts("b"), "1")

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bridge.call.model import CallDetails, CallId, EndReason, LegId, LineName
+from bridge.call.model import CallDetails, CallFacts, CallId, EndReason, LegId, LineName
 from bridge.errors import BridgeError
-from bridge.legs.cloud import InboundCall, Signalling
-from bridge.legs.dial import DialOrder
+from bridge.legs.cloud import Connect, InboundCall, Signalling
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
 from bridge.providers.cloud.live import CloudLine, key_of_call
@@ -62,16 +61,27 @@ class FakeGraph:
 class FakeWhatsAppLeg:
     """Notes what it is told."""
 
-    def __init__(self, leg_id: LegId, signalling: Signalling, inbound: InboundCall | None) -> None:
+    def __init__(
+        self,
+        leg_id: LegId,
+        signalling: Signalling,
+        inbound: InboundCall | None,
+        connect: Connect | None,
+    ) -> None:
         self.leg_id = leg_id
         self.signalling = signalling
         self.inbound = inbound
+        self.connect = connect
         self.wacid = "" if inbound is None else inbound.wacid
         self.told: list[str] = []
         self.closed = False
 
-    async def create_offer(self) -> str:
-        return "an offer"
+    async def run(self, emit: Callable[[Any], None]) -> None:
+        assert self.connect is not None
+        await self.connect(cast("Any", self), "an offer")
+
+    def dialled(self, wacid: str) -> None:
+        self.wacid = wacid
 
     def set_answer(self, sdp: str) -> None:
         self.told.append(f"answer {sdp}")
@@ -144,10 +154,13 @@ class CloudBench:
         return self.provider.take(events, self.receiver, numbers=OURS)
 
     async def dial(self, opaque: str = "", number: str = USER) -> Any:
-        """Call somebody."""
+        """InboundCall somebody; return the leg once Meta has accepted."""
         metadata = {"biz_opaque_callback_data": opaque} if opaque else {}
-        order = DialOrder(CallId("00ab"), CallDetails(metadata=pack(metadata)))
-        return await self.provider.dial(LINE, number, LegId("leg_1"), order)
+        details = CallDetails(metadata=pack(metadata))
+        call = CallFacts(CallId("00ab"), LINE, number, datetime.now(UTC), details)
+        leg: Any = self.provider.outbound_leg(call, number)
+        await leg.run(lambda event: None)
+        return leg
 
     async def settled(self) -> None:
         """Wait until nothing is being done any more."""
@@ -158,15 +171,20 @@ class CloudBench:
     async def live_at_metas(self) -> list[str]:
         """The calls whose end Meta does not know of, as written down."""
         await self.database.settled()
-        left = await self.store.left_over(nodes=1)
+        left = await self.store.orphaned_calls(nodes=1)
         return [key.removeprefix(key_of_call(line, "")) for key, line in left]
 
     def _leg(
-        self, leg_id: LegId, *, signalling: Signalling, inbound: InboundCall | None = None
+        self,
+        leg_id: LegId,
+        *,
+        signalling: Signalling,
+        inbound: InboundCall | None = None,
+        connect: Connect | None = None,
     ) -> Any:
         if self.leg_fails is not None:
             raise self.leg_fails
-        self.legs.append(FakeWhatsAppLeg(leg_id, signalling, inbound))
+        self.legs.append(FakeWhatsAppLeg(leg_id, signalling, inbound, connect))
         return self.legs[-1]
 
     def _count(self, outcome: str) -> None:

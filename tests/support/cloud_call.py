@@ -8,7 +8,7 @@ import numpy as np
 from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
-from bridge.errors import LegError
+from bridge.errors import BridgeError, LegError
 from bridge.legs.cloud import CloudLeg, InboundCall
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.ice import Timeouts
@@ -22,6 +22,7 @@ from tests.support.waiting import until
 
 LEG = LegId("leg_1")
 WACID = "wacid.EXAMPLEAA=="
+DIALLED = events.LegDialled(LEG)
 CONNECTED, ANSWERED = events.LegConnected(LEG), events.LegAnswered(LEG)
 
 
@@ -95,6 +96,8 @@ class Call:
             bind=("127.0.0.1",), ports=self.pool, limits=limits or Timeouts(), dialect=WHATSAPP
         )
         self.leg: CloudLeg
+        self.offer = ""
+        self.refuses: BridgeError | None = None
         self.running: asyncio.Task[None] | None = None
 
     def make(self, inbound: InboundCall | None = None) -> CloudLeg:
@@ -110,6 +113,7 @@ class Call:
             ),
             counters=self.observed,
             inbound=inbound,
+            connect=None if inbound else self.connect,
         )
         return self.leg
 
@@ -121,11 +125,17 @@ class Call:
         self.run()
 
     async def ring_them(self) -> None:
-        leg = self.make()
-        sdp = await leg.create_offer()
-        leg.wacid = WACID
+        self.make()
         self.run()
-        leg.set_answer(await self.media.answer(sdp))
+        await until(lambda: self.offer)
+        self.leg.set_answer(await self.media.answer(self.offer))
+
+    async def connect(self, leg: CloudLeg, offer: str) -> None:
+        """Accept the leg's dial as Meta does."""
+        self.offer = offer
+        if self.refuses is not None:
+            raise self.refuses
+        leg.dialled(WACID)
 
     async def talk(self, *, inbound: bool = True) -> None:
         """Set the call up until sound flows."""

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from bridge.audio.frame import Frame, Push
 from bridge.call.ends import Relay
-from bridge.call.events import LegEvent
-from bridge.call.model import LegId, LegKind, LegStatistics, SentAudio
+from bridge.call.events import LegDialled, LegEnded, LegEvent
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
+from bridge.errors import BridgeError
 
 
 class FakeLeg:
@@ -15,7 +16,15 @@ class FakeLeg:
     steady = False
     relays = False
 
-    def __init__(self, name: str, kind: LegKind = LegKind.SIMULATOR) -> None:
+    def __init__(
+        self, name: str, kind: LegKind = LegKind.SIMULATOR, *, dials: bool = False
+    ) -> None:
+        self.dials = dials
+        self.refusal: BridgeError | None = None
+        """With what its dial is refused."""
+        self.answers = asyncio.Event()
+        """Its dial is answered once this is set, as it is from the beginning."""
+        self.answers.set()
         self.leg_id = LegId(name)
         self.kind = kind
         self.source = self
@@ -35,6 +44,12 @@ class FakeLeg:
         self.running = True
         self._emit = emit
         try:
+            if self.dials:
+                await self.answers.wait()
+                if self.refusal is not None:
+                    emit(LegEnded(self.leg_id, EndReason.FAILED, self.refusal))
+                    return
+                emit(LegDialled(self.leg_id))
             await self._over.wait()
             if self.fails_with is not None:
                 raise self.fails_with

@@ -5,10 +5,10 @@ import asyncio
 from typing_extensions import override
 
 from bridge.call.limits import CallLimits
-from bridge.call.model import LegId, LegKind, LineName
+from bridge.call.model import CallFacts, LegId, LegKind, LineName
 from bridge.call.shares import Shares
 from bridge.errors import SdpError, Unreachable
-from bridge.legs.dial import DialOrder
+from bridge.legs.base import new_leg_id
 from bridge.metrics.registry import Metrics
 from bridge.node.browsers import Browsers
 from bridge.node.capacity import ManagerLimits
@@ -49,8 +49,13 @@ class Node:
         self.legs: list[FakeLeg] = []
         self.made_browsers: list[Browser] = []
         self.unreachable = False
+        self.accepts = asyncio.Event()
+        """Set while the provider answers dials."""
+        self.accepts.set()
         self.leave = asyncio.Event()
         self.leave.set()
+        self.happened: list[str] = []
+        """The types of the events published."""
         self.metrics = Metrics(version="0")
         self.manager = Manager(
             dialer=self,
@@ -59,16 +64,19 @@ class Node:
             limits=limits,
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
         )
+        self.manager.publisher.subscribe(lambda event: self.happened.append(event.type))
         self.browsers = Browsers(
             self.manager,
             self._browser,  # type: ignore[arg-type]
             ports=Shares("media ports", "rtc.ports", ports, lines=2),
         )
 
-    async def dial(self, line: LineName, number: str, leg_id: LegId, order: DialOrder) -> FakeLeg:
+    def outbound_leg(self, call: CallFacts, number: str) -> FakeLeg:
+        leg = self.leg(new_leg_id())
+        leg.dials, leg.answers = True, self.accepts
         if self.unreachable:
-            raise Unreachable("the number cannot be reached")
-        return self.leg(leg_id)
+            leg.refusal = Unreachable("the number cannot be reached")
+        return leg
 
     def leg(self, leg_id: LegId) -> FakeLeg:
         self.legs.append(FakeLeg(leg_id))

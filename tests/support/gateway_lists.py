@@ -1,5 +1,8 @@
 """Engines, legs and memories that say and take what a test wants, for those who look at lists."""
 
+from contextlib import asynccontextmanager
+
+from bridge.errors import CallNotFound
 from bridge.wire.gateway import EngineCall, Phase
 from bridge.wire.media_socket import ZUCKZAPGO
 from tests.support.waiting import until
@@ -32,6 +35,11 @@ class ListingEngine:
         if self.fails:
             raise self.fails
         return "CA1"
+
+    @asynccontextmanager
+    async def socket(self, call_id):
+        raise CallNotFound("there are no sockets here")
+        yield
 
     async def hangup(self, call_id):
         self.hung_up.append(call_id)

@@ -34,7 +34,11 @@ def call_event(kind: str, call_id: str = "00AB", line: str = "sales", **data: ob
     return CallEvent(id="evt_1", type=kind, line=line, at=AT, call=call, data=data)
 
 
+def call_facts(line: str = "one", call_id: str = "00AB") -> CallFacts:
+    """What stays true of a call."""
+    return CallFacts(CallId(call_id), LineName(line), "15550100001", AT, CallDetails())
+
+
 def call_record(call_id: str = "00AB", line: str = "one") -> CallRecord:
     """An active call."""
-    facts = CallFacts(CallId(call_id), LineName(line), "15550100001", AT, CallDetails())
-    return CallRecord(facts, Direction.OUTBOUND, State.ACTIVE, None, 3.0, ())
+    return CallRecord(call_facts(line, call_id), Direction.OUTBOUND, State.ACTIVE, None, 3.0, ())

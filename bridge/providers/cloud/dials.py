@@ -1,4 +1,4 @@
-"""Calls of ours that ring WhatsApp users, and the end of those that nobody waits for any more."""
+"""Outbound calls to WhatsApp users, and the end of orphans: calls that nobody waits for any more."""
 
 import asyncio
 import logging
@@ -6,11 +6,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.call.model import LegId, LineName
-from bridge.errors import BridgeError, WhatsAppRefused
-from bridge.legs.base import DialledLeg
+from bridge.call.model import CallFacts, LineName
+from bridge.errors import WhatsAppRefused
+from bridge.legs.base import new_leg_id
 from bridge.legs.cloud import CloudLeg
-from bridge.legs.dial import DialOrder
 from bridge.net.graph import mask
 from bridge.providers.cloud.live import LiveCalls, MakeLeg, key_of_call
 from bridge.wire import metadata
@@ -18,17 +17,17 @@ from bridge.wire.cloud import CallWebhook, Connected, Terminated
 
 log = logging.getLogger(__name__)
 
-DOUBT_SECONDS: Final = 120.0
+ORPHAN_SECONDS: Final = 120.0
 """How long a call may turn up whose `connect` failed without a clear answer."""
-DOUBTS_KEPT: Final = 1000
+MAX_SUSPECTS: Final = 1000
 
 NOBODY: Final = frozenset({"", "unknown"})
-"""What a person is called whom Meta does not name."""
+"""What stands for a person whom Meta does not name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Dial:
-    """What a call is known by while Meta has not given it an id."""
+    """What identifies a call that Meta has not yet given an id."""
 
     line: LineName
     number: str
@@ -39,8 +38,8 @@ class _Dial:
 class Dials:
     """Rings users.
 
-    When Meta gives no clear answer to `connect`, somebody's telephone may ring although the call has
-    failed for us. Its webhooks tell then, by what we gave along: such a call is ended at Meta's.
+    When Meta gives no clear answer to `connect`, somebody's phone may ring although the call has
+    failed for us. The opaque data in its webhooks identifies such an orphan, which is then ended.
     """
 
     def __init__(self, calls: LiveCalls, legs: MakeLeg) -> None:
@@ -53,56 +52,39 @@ class Dials:
         self._calls = calls
         self._make_leg = legs
         self._now = asyncio.get_running_loop().time
-        self._doubts: OrderedDict[_Dial, float] = OrderedDict()
-        """Until when each is thought of."""
+        self._suspects: OrderedDict[_Dial, float] = OrderedDict()
+        """Dials that failed without a clear answer, and until when their calls may turn up."""
         self._asked: list[_Dial] = []
         """Those that Meta has not answered yet."""
 
-    async def dial(
-        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
-    ) -> DialledLeg:
-        """Call a number; comes back once Meta has taken the call (`legs.dial.Dialer`).
+    def leg(self, call: CallFacts, number: str) -> CloudLeg:
+        """Return a leg that rings a number."""
+        dial = _Dial(call.line, number, _opaque(call))
 
-        Raises:
-            PermissionRequired, WhatsAppRefused, WhatsAppError, LimitExceeded.
-        """
-        leg = self._make_leg(leg_id, signalling=self._calls.signalling(line))
-        try:
-            offer = await leg.create_offer()
-        except BaseException:
-            await leg.aclose()
-            raise
-        # Shielded: once Meta is asked to ring somebody, the call's id must not get lost.
-        failed: list[BridgeError] = []
-        work = self._connect(leg, _Dial(line, number, _opaque(order)), offer, failed)
-        spawn = self._calls.tasks.spawn
-        asked = spawn(work, name=f"connect {leg_id}")
-        try:
-            await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            asked.add_done_callback(lambda _: spawn(leg.aclose(), name=f"abandon {leg_id}"))
-            raise
-        except Exception:
-            await leg.aclose()
-            raise
-        if failed:
-            await leg.aclose()
-            raise failed[0]
-        return leg
+        async def connect(leg: CloudLeg, offer: str) -> None:
+            outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+            # A task of its own: once Meta is asked to ring somebody, the call's id must not get lost.
+            work = self._connect(leg, dial, offer, outcome)
+            self._calls.tasks.spawn(work, name=f"connect {leg.leg_id}")
+            if (error := await outcome) is not None:
+                raise error
 
-    def doubt(self, line: LineName, opaque: str) -> None:
-        """End the call that Meta gives this back of, should there be one: nobody waits for it."""
-        self._doubts[_Dial(line, "", opaque)] = self._now() + DOUBT_SECONDS
+        signalling = self._calls.signalling(call.line)
+        return self._make_leg(new_leg_id(), signalling=signalling, connect=connect)
 
-    def disown(self, line: LineName, event: CallWebhook) -> bool:
-        """End the call that an event is about, if it is one that nobody waits for any more."""
+    def suspect_orphan(self, line: LineName, opaque: str) -> None:
+        """Expect a call that a killed process was dialling; only its opaque data is known."""
+        self._suspects[_Dial(line, "", opaque)] = self._now() + ORPHAN_SECONDS
+
+    def end_orphan(self, line: LineName, event: CallWebhook) -> bool:
+        """End the call that an event is about where it is an orphan; report whether it is one."""
         if isinstance(event, Terminated):
             return False
         person = event.caller.identity if isinstance(event, Connected) else event.person
         if any(_is_of(event, person, dial, line) for dial in self._asked):
             return False
         now = self._now()
-        for dial, until in self._doubts.items():
+        for dial, until in self._suspects.items():
             if until > now and _is_of(event, person, dial, line):
                 work = self._end(line, event.wacid)
                 self._calls.tasks.spawn(work, name=f"end {mask(event.wacid)}")
@@ -110,56 +92,65 @@ class Dials:
         return False
 
     async def _connect(
-        self, leg: CloudLeg, dial: _Dial, offer: str, failed: list[BridgeError]
+        self, leg: CloudLeg, dial: _Dial, offer: str, outcome: asyncio.Future[Exception | None]
     ) -> None:
-        calls, graph = self._calls, self._calls.lines[dial.line].graph
-        # Where this is tried again in the same words, what turns up may be this call.
-        doubted = self._doubts.pop(dial, 0.0)
-        # A process that is killed now leaves word for the next one.
-        row = await calls.store.begin_dial(dial.opaque, dial.line)
-        self._asked.append(dial)
+        """Ask Meta to ring; `outcome` is cancelled by a leg that no longer waits for the answer."""
+        calls, line = self._calls, dial.line
+        wacid, error = "", None
+        # A retry with the same data: what turns up may be the new call.
+        suspected = self._suspects.pop(dial, 0.0)
         try:
-            leg.wacid = await graph.connect(dial.number, offer, opaque=dial.opaque)
-            calls.add(dial.line, leg.wacid, leg, inbound=False)
-            await calls.store.claim(key_of_call(dial.line, leg.wacid), dial.line)
-        except BridgeError as error:
-            failed.append(error)
-            refused = isinstance(error, WhatsAppRefused)
-            self._doubts[dial] = doubted if refused else self._now() + DOUBT_SECONDS
-        finally:
-            self._asked.remove(dial)
-            calls.store.end_dial(row)
-        if failed:
-            self._review(dial)
+            # For the next process, should this one be killed.
+            row = await calls.store.begin_dial(dial.opaque, line)
+            self._asked.append(dial)
+            try:
+                graph = calls.lines[line].graph
+                wacid = await graph.connect(dial.number, offer, opaque=dial.opaque)
+                await calls.store.claim(key_of_call(line, wacid), line)
+            finally:
+                self._asked.remove(dial)
+                calls.store.end_dial(row)
+        except Exception as raised:
+            error = raised
+        if wacid and (error is not None or outcome.done()):
+            await calls.end(line, wacid, "terminate")
+        elif wacid:
+            calls.add(line, wacid, leg, inbound=False)
+            leg.dialled(wacid)
+            calls.replay(line, wacid)
         else:
-            calls.replay(dial.line, leg.wacid)
+            refused = isinstance(error, WhatsAppRefused)
+            self._suspect(dial, suspected if refused else self._now() + ORPHAN_SECONDS)
+        if not outcome.done():
+            outcome.set_result(error)
 
-    def _review(self, dial: _Dial) -> None:
-        """Look once more at what came while Meta was asked."""
-        if len(self._doubts) > DOUBTS_KEPT:
-            self._doubts.popitem(last=False)
+    def _suspect(self, dial: _Dial, until: float) -> None:
+        """Expect the call of a dial that failed, and review the events that came meanwhile."""
+        self._suspects[dial] = until
+        if len(self._suspects) > MAX_SUSPECTS:
+            self._suspects.popitem(last=False)
         for event in self._calls.inboxes[dial.line].held():
-            self.disown(dial.line, event)
+            self.end_orphan(dial.line, event)
 
     async def _end(self, line: LineName, wacid: str) -> None:
-        # Not one that another node has just been given the id of, nor one that is over.
+        # Not one whose id another node has just received, nor one that is over.
         key = key_of_call(line, wacid)
         if self._calls.inboxes[line].is_over(wacid) or not await self._calls.store.claim(key, line):
             return
-        log.warning("whatsapp.disowned", extra={"wacid": mask(wacid)})
-        self._calls.count("disowned")
+        log.warning("whatsapp.orphan_ended", extra={"wacid": mask(wacid)})
+        self._calls.count("orphaned")
         await self._calls.end(line, wacid, "terminate")
 
 
 def _is_of(event: CallWebhook, person: str, dial: _Dial, line: LineName) -> bool:
-    """Whether an event is about the call that a dial may have begun."""
+    """Report whether an event is about the call that a dial may have begun."""
     opaque = "" if isinstance(event, Terminated) else event.opaque
     if dial.line != line or (opaque and opaque != dial.opaque):
         return False
-    # Meta may leave one of both out, but not both.
+    # Meta may leave out one of the two, but not both.
     return person == dial.number or (bool(opaque) and (not dial.number or person in NOBODY))
 
 
-def _opaque(order: DialOrder) -> str:
-    """What Meta shall give back with each webhook: the caller's own word, else the call's id."""
-    return metadata.field(order.details.metadata, "biz_opaque_callback_data") or order.call_id
+def _opaque(call: CallFacts) -> str:
+    """Return the data that Meta echoes in each webhook: the caller's own, else the call's id."""
+    return metadata.field(call.details.metadata, "biz_opaque_callback_data") or call.call_id

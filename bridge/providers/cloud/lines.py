@@ -1,9 +1,10 @@
 """Makes the provider of the lines whose WhatsApp is Meta's Cloud API from their settings."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from bridge.call.model import LegId, LineName
-from bridge.legs.cloud import CloudLeg, InboundCall, Signalling
+from bridge.call.model import LineName
+from bridge.legs.cloud import CloudLeg
 from bridge.legs.peer_media import PeerFactory, SetupCounters
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
@@ -64,13 +65,7 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
         counters: count set-ups.
         count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
     """
-
-    def leg(
-        leg_id: LegId, *, signalling: Signalling, inbound: InboundCall | None = None
-    ) -> CloudLeg:
-        return CloudLeg(
-            leg_id, signalling=signalling, peer=peer, counters=counters, inbound=inbound
-        )
+    leg = partial(CloudLeg, peer=peer, counters=counters)
 
     known = {
         name: CloudLine(

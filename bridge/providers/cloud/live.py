@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from bridge.call.model import EndReason, LegId, LineName
 from bridge.errors import WhatsAppError, WhatsAppRefused
-from bridge.legs.cloud import CloudLeg, InboundCall, Signalling
+from bridge.legs.cloud import CloudLeg, Connect, InboundCall, Signalling
 from bridge.net.cloud_store import CloudStore
 from bridge.net.graph import Graph, mask
 from bridge.providers.cloud.inbox import Inbox
@@ -46,9 +46,14 @@ class MakeLeg(Protocol):
     """Makes a leg that is not in a call yet."""
 
     def __call__(
-        self, leg_id: LegId, *, signalling: Signalling, inbound: InboundCall | None = None
+        self,
+        leg_id: LegId,
+        *,
+        signalling: Signalling,
+        inbound: InboundCall | None = None,
+        connect: Connect | None = None,
     ) -> CloudLeg:
-        """Give the leg; raises `SdpError` for a ring that cannot be answered."""
+        """Return the leg; raises `SdpError` for a ring that cannot be answered."""
         ...
 
 

@@ -10,10 +10,9 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from bridge.call.model import LegId, LineName
+from bridge.call.model import CallFacts, LineName
 from bridge.errors import InvalidState
 from bridge.legs.base import DialledLeg
-from bridge.legs.dial import DialOrder
 from bridge.net.cloud_store import CloudStore, Reply
 from bridge.net.graph import mask
 from bridge.providers.base import CallReceiver
@@ -66,15 +65,9 @@ class CloudProvider:
         """Whether the line's provider is `cloud`."""
         return line in self.lines
 
-    async def dial(
-        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
-    ) -> DialledLeg:
-        """Ring a number; comes back once Meta has taken the call (`legs.dial.Dialer`).
-
-        Raises:
-            PermissionRequired, WhatsAppRefused, WhatsAppError, LimitExceeded.
-        """
-        return await self._dials.dial(line, number, leg_id, order)
+    def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
+        """Return a leg that has Meta ring the number (`legs.dial.Dialer`)."""
+        return self._dials.leg(call, number)
 
     def take(
         self,
@@ -152,9 +145,9 @@ class CloudProvider:
 
         Of those that it was dialling Meta's id is not known; they are ended when they turn up.
         """
-        for opaque, line in await self.calls.store.dials_left(nodes=nodes, lines=self.lines):
-            self._dials.doubt(line, opaque)
-        for key, line in await self.calls.store.left_over(nodes=nodes):
+        for opaque, line in await self.calls.store.orphaned_dials(nodes=nodes, lines=self.lines):
+            self._dials.suspect_orphan(line, opaque)
+        for key, line in await self.calls.store.orphaned_calls(nodes=nodes):
             wacid = key.removeprefix(key_of_call(line, ""))
             if line in self.lines and key not in self.calls:
                 log.info("whatsapp.recovered", extra={"wacid": mask(wacid)})
@@ -184,7 +177,7 @@ class CloudProvider:
         elif isinstance(event, Connected) and event.inbound:
             ring = self._rings.ring(line, event, receiver)
             self.spawn(ring, name=f"ring {mask(event.wacid)}")
-        elif not self.calls.tell(line, event) and not self._dials.disown(line, event):
+        elif not self.calls.tell(line, event) and not self._dials.end_orphan(line, event):
             return event
         return None
 

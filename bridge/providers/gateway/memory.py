@@ -117,7 +117,7 @@ class LineMemory:
             for call in calls:
                 ours = not call.inbound and call.peer == doubt.number
                 if ours and call.call_id not in doubt.before and await self._is_lost(call, doubt):
-                    log.warning("gateway.disowned")
+                    log.warning("gateway.orphan_ended")
                     found.append(call.call_id)
                     self._settle(doubt)
                     break

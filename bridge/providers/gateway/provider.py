@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Mapping
 
-from bridge.call.model import CallDetails, LegId, LineName, Parties
+from bridge.call.model import CallDetails, CallFacts, LineName, Parties
 from bridge.errors import BridgeError, InvalidState
 from bridge.legs.base import DialledLeg, new_leg_id
-from bridge.legs.dial import DialOrder
-from bridge.legs.gateway import GatewayLeg, RetryPolicy
+from bridge.legs.gateway import Dial, GatewayLeg, RetryPolicy
 from bridge.net.cloud_store import CloudStore
 from bridge.net.gateway import GatewayEngine
 from bridge.providers.base import CallReceiver
@@ -53,25 +52,23 @@ class GatewayProvider:
         """Whether the line's provider is a gateway engine."""
         return line in self._engines
 
-    async def dial(
-        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
-    ) -> DialledLeg:
-        """Let the line's engine ring the number (`legs.dial.Dialer`).
-
-        Raises:
-            BridgeError: the engine does not; no call is left.
-        """
+    def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
+        """Return a leg that has the line's engine ring the number (`legs.dial.Dialer`)."""
+        line = call.line
         follower = self._followers[line]
-        try:
-            call_id = await self._memories[line].dial(
-                number,
-                before=follower.listed,
-                abandon=lambda call_id: follower.forget(call_id, unwanted=True),
-            )
-        finally:
-            # Perhaps it rings all the same.
-            follower.look()
-        return self._leg(line, leg_id, call_id, inbound=False)
+
+        async def dial() -> str:
+            try:
+                return await self._memories[line].dial(
+                    number,
+                    before=follower.listed,
+                    abandon=lambda call_id: follower.forget(call_id, unwanted=True),
+                )
+            finally:
+                # After a failure too: the engine may ring all the same.
+                follower.look()
+
+        return self._leg(line, dial)
 
     def start(self, receiver: CallReceiver, tasks: Tasks, *, first: bool) -> None:
         """Begin to look.
@@ -93,11 +90,11 @@ class GatewayProvider:
 
         What still rings us is taken anew, what it was talking on or dialling is hung up.
         """
-        for number, line in await self._store.dials_left(nodes=nodes, lines=self._engines):
+        for number, line in await self._store.orphaned_dials(nodes=nodes, lines=self._engines):
             self._memories[line].suspect(number)
             self._followers[line].look()
         left: dict[LineName, list[str]] = {}
-        for key, line in await self._store.left_over(nodes=nodes):
+        for key, line in await self._store.orphaned_calls(nodes=nodes):
             if line in self._engines:
                 left.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
         for line, call_ids in left.items():
@@ -121,7 +118,7 @@ class GatewayProvider:
                 await receiver.receive(
                     line,
                     call.peer,
-                    self._leg(line, new_leg_id(), call.call_id, inbound=True),
+                    self._leg(line, call.call_id),
                     CallDetails(Parties(call.peer, "", "whatsapp", "")),
                 )
             except BridgeError as error:
@@ -130,12 +127,11 @@ class GatewayProvider:
 
         return take
 
-    def _leg(self, line: LineName, leg_id: LegId, call_id: str, *, inbound: bool) -> GatewayLeg:
+    def _leg(self, line: LineName, call: str | Dial) -> GatewayLeg:
         return GatewayLeg(
-            leg_id,
+            new_leg_id(),
             engine=self._engines[line],
             follower=self._followers[line],
-            call_id=call_id,
-            inbound=inbound,
+            call=call,
             patience=self._patience,
         )

@@ -3,11 +3,9 @@
 from collections.abc import Set
 from pathlib import Path
 
-from bridge.call.model import LegId, LineName
-from bridge.errors import Unreachable
-from bridge.legs.base import DialledLeg
-from bridge.legs.dial import DialOrder
-from bridge.legs.simulator import CONTACTS, SimulatedContact, refuse
+from bridge.call.model import CallFacts, LineName
+from bridge.legs.base import DialledLeg, new_leg_id
+from bridge.legs.simulator import SimulatedContact
 
 SPEECH = Path(__file__).parents[2] / "legs" / "simulator_speech.wav"
 
@@ -24,26 +22,17 @@ class SimulatorProvider:
         """Whether the line's provider is the simulator."""
         return line in self._lines
 
-    async def dial(
-        self, line: LineName, number: str, leg_id: LegId, order: DialOrder
-    ) -> DialledLeg:
-        """Give a leg that rings the number (`node.manager.Dialer`).
+    def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
+        """Return a leg that rings the number (`legs.dial.Dialer`)."""
+        return self._contact(number, inbound=False)
 
-        Raises:
-            Unreachable: the number is no contact that can be reached.
-        """
-        if refuse(number) is not None:
-            known = "" if number in CONTACTS else "; the simulator knows 15550100001 to 15550100009"
-            raise Unreachable(f"the number cannot be reached{known}")
-        return self._contact(number, leg_id, inbound=False)
+    def inbound_leg(self, number: str) -> DialledLeg:
+        """Return the leg of a contact that calls us."""
+        return self._contact(number, inbound=True)
 
-    def ring(self, number: str, leg_id: LegId) -> DialledLeg:
-        """Give the leg of a contact that rings us."""
-        return self._contact(number, leg_id, inbound=True)
-
-    def _contact(self, number: str, leg_id: LegId, *, inbound: bool) -> DialledLeg:
+    def _contact(self, number: str, *, inbound: bool) -> DialledLeg:
         return SimulatedContact(
-            leg_id,
+            new_leg_id(),
             number,
             inbound=inbound,
             ring_seconds=self._ring_seconds,

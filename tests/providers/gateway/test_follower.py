@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bridge.errors import LegError
-from bridge.providers.gateway import follower
+from bridge.providers.gateway import follower as module
 from bridge.providers.gateway.follower import GatewayFollower
 from bridge.tasks import Tasks
 from bridge.wire.gateway import Webhook
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(follower, "MIN_SECONDS", 0.001)
+    monkeypatch.setattr(module, "MIN_SECONDS", 0.001)
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def test_a_fresh_call_may_be_missing_from_the_list_for_a_while(monkeypatch
         follower.follow("CA1", leg)
         await more_looks(engine)
         assert leg.told == []
-        monkeypatch.setattr(follower, "UNLISTED_SECONDS", 0.0)
+        monkeypatch.setattr(module, "UNLISTED_SECONDS", 0.0)
         await until(lambda: leg.told == [None] * len(leg.told) and leg.told)
 
 

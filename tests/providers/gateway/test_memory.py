@@ -52,16 +52,16 @@ async def fail(memory, engine, error):
 async def test_a_dialled_call_is_remembered_until_it_is_over(memory, store):
     assert await memory.dial(NUMBER, before=(), abandon=nothing) == "CA1"
     assert not memory.doubts
-    assert await store.left_over(nodes=1) == [("main/CA1", LINE)]
-    assert await store.dials_left(nodes=1, lines=[LINE]) == []
+    assert await store.orphaned_calls(nodes=1) == [("main/CA1", LINE)]
+    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
     memory.ended("CA1")
-    assert await store.left_over(nodes=1) == []
+    assert await store.orphaned_calls(nodes=1) == []
 
 
 async def test_a_refusal_leaves_no_doubt(memory, engine, store):
     await fail(memory, engine, InvalidState("engine off"))
     assert not memory.doubts
-    assert await store.dials_left(nodes=1, lines=[LINE]) == []
+    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
 
 
 @pytest.mark.parametrize("error", [LegError("silence"), Unreachable("a proxy's 504")])
@@ -71,7 +71,7 @@ async def test_a_dial_in_doubt_is_disowned_once_it_is_listed(memory, engine, sto
     assert await memory.disown([]) == []
     assert await memory.disown([ACTIVE]) == ["CA1"]
     assert not memory.doubts
-    assert await store.dials_left(nodes=1, lines=[LINE]) == []
+    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.call.model import CallId, LegId, LineName
+from bridge.call.events import LegDialled, LegEnded
+from bridge.call.model import LineName
 from bridge.errors import InvalidState, LegError, LimitExceeded
-from bridge.legs.dial import DialOrder
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
 from bridge.providers.gateway import follower
@@ -13,6 +13,7 @@ from bridge.providers.gateway.provider import GatewayProvider
 from bridge.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Phase, Webhook
 from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_looks
+from tests.support.published import call_facts
 from tests.support.waiting import until
 
 LINE = LineName("main")
@@ -61,6 +62,30 @@ async def provided(engine, manager, store, *, first=True):
         await tasks.aclose()
 
 
+def outbound_leg(provider):
+    return provider.outbound_leg(call_facts("main"), ACTIVE.peer)
+
+
+@asynccontextmanager
+async def dialled(provider):
+    """Run an outbound leg; gives what it emits."""
+    events: list[object] = []
+    running = asyncio.ensure_future(outbound_leg(provider).run(events.append))
+    try:
+        yield events
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def refusal(provider):
+    """Return with what a dial is refused."""
+    events: list[LegEnded] = []
+    await outbound_leg(provider).run(events.append)
+    [ended] = events
+    return ended.error
+
+
 async def test_a_ring_is_taken_once(store):
     engine, manager = ListingEngine(RINGS), Manager()
     async with provided(engine, manager, store):
@@ -107,13 +132,12 @@ async def test_a_dialled_call_becomes_a_leg_and_a_refused_one_an_error(store):
     async with provided(engine, Manager(), store) as provider:
         assert provider.has(LINE)
         assert not provider.has(LineName("other"))
-        leg = await provider.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
-        assert leg.kind == "gateway"
-        await leg.aclose()
+        async with dialled(provider) as events:
+            await until(lambda: events)
+            assert isinstance(events[0], LegDialled)
         assert "CA1" in engine.hung_up
         engine.fails = InvalidState("engine off")
-        with pytest.raises(InvalidState):
-            await provider.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
+        assert await refusal(provider) is engine.fails
 
 
 async def test_an_event_for_a_line_without_an_engine_is_refused(store):
@@ -124,9 +148,7 @@ async def test_an_event_for_a_line_without_an_engine_is_refused(store):
 async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
     engine = ListingEngine(ACTIVE)
     engine.ends = True
-    forerunner = GatewayProvider({LINE: engine}, store=store)  # type: ignore[dict-item]
-    leg = await forerunner.dial(LINE, "15550107001", LegId("leg"), DialOrder(CallId("00")))
-    assert leg.kind == "gateway"
+    await store.claim("main/CA1", LINE)
     async with provided(engine, Manager(), store) as provider:
         await more_looks(engine)
         assert engine.hung_up == []
@@ -150,8 +172,7 @@ async def test_a_dial_without_an_answer_is_hung_up_when_it_turns_up(store):
     engine = ListingEngine()
     engine.fails = LegError("no answer")
     async with provided(engine, Manager(), store) as provider:
-        with pytest.raises(LegError):
-            await provider.dial(LINE, ACTIVE.peer, LegId("leg"), DialOrder(CallId("00")))
+        assert await refusal(provider) is engine.fails
         engine.fails, engine.ends = None, True
         engine.listed = [ACTIVE]
         await until(lambda: engine.hung_up == ["CA1"])
@@ -169,5 +190,5 @@ async def test_what_a_killed_process_was_dialling_is_hung_up_when_it_turns_up(st
 async def until_empty(store):
     """Wait until no call is remembered as live."""
     async with asyncio.timeout(5):
-        while await store.left_over(nodes=1):
+        while await store.orphaned_calls(nodes=1):
             await asyncio.sleep(0.005)

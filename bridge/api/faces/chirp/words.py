@@ -34,10 +34,12 @@ END_WORDS: Final = {
 
 
 def failure(error: BridgeError) -> web.Response:
-    """Render an error; our definition beyond `error`: the field that was wrong."""
+    """Render an error; our definition beyond `error`: the wrong field, or the refused call."""
     body: dict[str, Any] = {"error": str(error)}
     if error.field:
         body["field"] = error.field
+    if error.call_id:
+        body["callId"] = call_id.chirp(error.call_id)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response(body, status=error.status, headers=headers)
 

@@ -24,6 +24,8 @@ def failure(error: BridgeError) -> web.Response:
     told: dict[str, Any] = {"code": error.code, "message": str(error)}
     if error.field:
         told["field"] = error.field
+    if error.call_id:
+        told["callId"] = error.call_id
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response({"error": told}, status=error.status, headers=headers)
 

@@ -19,7 +19,7 @@ from bridge.errors import InvalidState
 
 async def make(request: web.Request) -> web.Response:
     """Ring a number."""
-    line = line_on(request)
+    line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
     runner = await request.app[SERVICES].manager.dial(line, body.peer("Phone", "phone"))
     return _success(call=_call(runner.record()))

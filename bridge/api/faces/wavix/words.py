@@ -11,7 +11,7 @@ from bridge.api.services import SERVICES
 from bridge.call.model import CallRecord, State
 from bridge.call.snapshot import snapshot
 from bridge.errors import BridgeError, InvalidRequest, about_field
-from bridge.wire import webhook_wavix
+from bridge.wire import call_id, webhook_wavix
 from bridge.wire.call_event import CallEvent, EventType
 
 CALLS: Final = "/v1/call"
@@ -73,6 +73,8 @@ def failure(error: BridgeError) -> web.Response:
         body["errors"] = error.errors
     elif error.field:
         body["errors"] = {error.field: str(error)}
+    if error.call_id:
+        body["callId"] = call_id.wavix(error.call_id)
     if error.status in TOLD_TWICE:
         body["error"] = True
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
