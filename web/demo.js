@@ -5,7 +5,7 @@ import { BridgeApi, BridgeCall, BridgeError, openMicrophone } from "./bridge.js"
 import { listContacts, markChosen, nameOf } from "./contacts.js";
 import { buildKeypad, changeSpeaker, listDevices, wishes } from "./devices.js";
 import { element, write } from "./draw.js";
-import { chart, charts, meters, verdict } from "./figures.js";
+import { chart, charts, meters, showFarQuality, verdict } from "./figures.js";
 import { givenKey, keepCall, keptCall } from "./memory.js";
 import { askForKey, complain, tell } from "./notices.js";
 import { ENDS, WARNINGS, clock, standing } from "./words.js";
@@ -312,6 +312,7 @@ function showDuration(call) {
 
 function showIdle() {
   for (const id of ["hint", "digits", "state"]) write(id, "");
+  showFarQuality(null);
   element("recorded").hidden = true;
   element("keypad").hidden = true;
   element("keypad-toggle").ariaExpanded = "false";
@@ -337,6 +338,7 @@ async function askBridge(call) {
   const ours = timeline.find((/** @type {any} */ leg) => leg.legID === call.media?.legId);
   call.opinion = ours?.received.mos.at(-1) ?? null;
   call.asked = ours?.at.at(-1) ?? call.asked;
+  showFarQuality(timeline.find((/** @type {any} */ leg) => leg.party === "far" && leg !== ours));
 }
 
 function animate(/** @type {number} */ now) {

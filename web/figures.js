@@ -28,3 +28,17 @@ export function chart(quality, opinion) {
   const [words, kind] = mos === null ? ["Nothing to hear", ""] : mos > 4 ? ["Very good", "good"] : mos > 3.6 ? ["Good", "good"] : mos > 3 ? ["Fair", "fair"] : ["Poor", "bad"];
   verdict(relayed ? `${words}, relayed` : words, kind);
 }
+
+/** Show the far party's own connection to the bridge, where that carries RTP. @param {any} leg  Its timeline. */
+export function showFarQuality(leg) {
+  const last = (/** @type {(number | null)[] | undefined} */ column) => column?.filter((value) => value !== null).at(-1) ?? null;
+  const mos = last(leg?.received.mos);
+  element("far-quality").hidden = mos === null;
+  if (mos === null) return;
+  const [loss, jitter, roundTrip] = [last(leg.received.lossRatio), last(leg.received.jitterMs), last(leg.roundTripMs)];
+  const shown = [`MOS ${mos.toFixed(1)}`];
+  if (roundTrip !== null) shown.push(`round trip ${milliseconds(roundTrip)}`);
+  if (jitter !== null) shown.push(`jitter ${milliseconds(jitter)}`);
+  if (loss !== null) shown.push(`lost ${(loss * 100).toFixed(1)} %`);
+  write("far-quality", `The other side to the bridge: ${shown.join(", ")}`);
+}

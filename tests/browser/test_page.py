@@ -92,6 +92,23 @@ async def test_the_page_follows_what_the_bridge_hears_of_us(visitor: Visitor):
     await visitor.page.wait_for_event("request", goes_on, timeout=20_000)
 
 
+async def test_the_page_shows_the_other_sides_connection_where_that_carries_rtp(visitor: Visitor):
+    shown = visitor.page.locator("#far-quality")
+    show = (
+        """(leg) => import("/web/figures.js").then(({ showFarQuality }) => showFarQuality(leg))"""
+    )
+    heard = {"mos": [4.2, 3.44], "lossRatio": [0.0, 0.05], "jitterMs": [4.0, None]}
+    await expect(shown).to_be_hidden()
+
+    await visitor.page.evaluate(show, {"received": heard, "roundTripMs": [80.2, 80.2]})
+
+    await expect(shown).to_have_text(
+        "The other side to the bridge: MOS 3.4, round trip 80 ms, jitter 4 ms, lost 5.0 %"
+    )
+    await visitor.page.evaluate(show, None)
+    await expect(shown).to_be_hidden()
+
+
 @pytest.mark.pesq
 async def test_the_echo_of_a_voice_is_of_telephone_quality(visitor: Visitor):
     from pesq import pesq
