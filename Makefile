@@ -30,7 +30,7 @@ run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.tom
 run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints a QR code
 	@exec $(BIN)/python -m bridge --lan $(ARGS)
 
-test: test-tools check  ## checks and all tests, a real Chromium included (ARGS="-k words" picks some)
+test: test-tools check build/guide/index.html  ## checks and all tests, a real Chromium included (ARGS="-k words" picks some)
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 check: $(DEV) check-web  ## formatting, lint, types, import rules
@@ -60,8 +60,9 @@ rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/e
 vads: $(DEV)  ## what telling voices from noises costs and gives, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.load.vads $(ARGS)
 
-docs: $(DEV)  ## write the generated documents
+docs: $(DEV)  ## write the generated documents and build the guide (/docs/guide/) into build/guide
 	$(BIN)/python -m tests.docs.write
+	$(BIN)/python -m properdocs build --quiet
 
 package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client, into build/
 	@mkdir -p build
@@ -107,6 +108,10 @@ $(DEV): requirements-dev.lock
 # The rest that tests need. Whatever cannot be had is named here and again at the end of the tests.
 test-tools: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python
+
+# The guide as `make test` needs it; strict: a dead link fails.
+build/guide/index.html: $(DEV) properdocs.yml $(wildcard docs/*.md *.md web/guide/* .ci/guide_pages.py)
+	$(BIN)/python -m properdocs build --quiet
 
 check-web: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python npm

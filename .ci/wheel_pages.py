@@ -3,10 +3,13 @@
 In a checkout the bridge reads them from where they lie; see `bridge.app.pages`.
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from properdocs.commands.build import build
+from properdocs.config import load_config
 
 SERVED = {".css", ".html", ".js", ".svg", ".txt"}
 FOLDER = "bridge/pages"
@@ -22,6 +25,13 @@ class WheelPages(BuildHookInterface[Any]):
         root = Path(self.root)
         included = build_data["force_include"]
         included[str(root / "README.md")] = f"{FOLDER}/README.md"
+        self._build_guide(root, included)
         for file in (root / "web").iterdir():
             if file.suffix in SERVED:
                 included[str(file)] = f"{FOLDER}/web/{file.name}"
+
+    def _build_guide(self, root: Path, included: dict[str, str]) -> None:
+        """Build the guide into a folder that lives until the wheel is written."""
+        self._built = tempfile.TemporaryDirectory()
+        build(load_config(str(root / "properdocs.yml"), site_dir=self._built.name))
+        included[self._built.name] = f"{FOLDER}/guide"

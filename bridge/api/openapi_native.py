@@ -237,6 +237,12 @@ WEBRTC: Final[Described] = {
 SERVICE: Final[Described] = {
     ("GET", "/"): SITE(does="Serve the demo page.", gives=_FILE, content="text/html"),
     ("GET", "/docs"): SITE(does="Serve these pages.", gives=_FILE, content="text/html"),
+    ("GET", "/docs/guide/"): SITE(
+        does="Serve the guide's first page.", gives=_FILE, content="text/html"
+    ),
+    ("GET", "/docs/guide/{name}"): SITE(
+        does="Serve a page or file of the guide.", gives=_FILE, content="text/html", errors=(404,)
+    ),
     ("GET", "/llms.txt"): SITE(
         does="Give the guide for language models.", gives=_FILE, content="text/plain"
     ),

@@ -1,4 +1,6 @@
-"""The demo page, the browser library and the README, as files."""
+"""The demo page, the browser library, the guide and the README, as files."""
+
+import re
 
 from aiohttp import web
 
@@ -35,6 +37,13 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
 }
+GUIDE_FILE = re.compile(r"[a-z0-9-]+\.(html|css|js|json|svg)")
+NOT_BUILT = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>The guide is not built</title>
+<p>The guide is not built. In the checkout of the bridge, run <code>make docs</code> and reload this page.
+The documents are in the folder <code>docs</code>, the API reference is at <a href="../../docs">/docs</a>.</p>
+</html>
+"""
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 PAGE_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
@@ -61,6 +70,18 @@ async def file(request: web.Request) -> web.FileResponse:
 async def docs(request: web.Request) -> web.FileResponse:
     """Serve the pages about the API."""
     return web.FileResponse(request.app[SERVICES].site.web_root / "docs.html", headers=PAGE_HEADERS)
+
+
+async def guide(request: web.Request) -> web.StreamResponse:
+    """Serve a page or file of the guide, or how to build it."""
+    root = request.app[SERVICES].site.guide_root
+    name = request.match_info.get("name", "index.html")
+    if not (root / "index.html").is_file():
+        return web.Response(text=NOT_BUILT, content_type="text/html", headers=PAGE_HEADERS)
+    if not GUIDE_FILE.fullmatch(name) or not (root / name).is_file():
+        raise web.HTTPNotFound
+    headers = PAGE_HEADERS if name.endswith(".html") else HEADERS
+    return web.FileResponse(root / name, headers=headers)
 
 
 async def llms(request: web.Request) -> web.FileResponse:

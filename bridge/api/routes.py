@@ -47,6 +47,8 @@ ROUTES = (
     web.get("/web/{name}", page.file),
     web.get("/README.md", page.readme),
     web.get("/docs", page.docs),
+    web.get("/docs/guide/", page.guide),
+    web.get("/docs/guide/{name}", page.guide),
     web.get("/llms.txt", page.llms),
     *(route for operation in openapi.DECLARED for route in operation.routes),
     web.get("/healthz", health.healthz),

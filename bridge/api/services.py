@@ -57,6 +57,8 @@ class Site:
     web_root: Path
     """The folder of the demo page and the client library."""
     readme: Path
+    guide_root: Path
+    """The folder of the guide (`make docs`); may be missing."""
     public_url: str = ""
     """Without a trailing slash; empty when it is not set."""
 

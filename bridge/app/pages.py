@@ -13,10 +13,13 @@ class Pages:
     web: Path
     """The demo page and the client library."""
     readme: Path
+    guide: Path
+    """The documents as a site; missing in a checkout until `make docs` has built it."""
 
 
 def find_pages() -> Pages:
     """Return the pages of a wheel (`.ci/wheel_pages.py` puts them there), else the checkout's."""
     installed = _PACKAGE / "pages"
     root = installed if installed.is_dir() else _PACKAGE.parent
-    return Pages(web=root / "web", readme=root / "README.md")
+    guide = root / "guide" if installed.is_dir() else root / "build" / "guide"
+    return Pages(web=root / "web", readme=root / "README.md", guide=guide)

@@ -155,6 +155,7 @@ def _site(settings: Settings) -> Site:
         cors_origins=frozenset(settings.http.cors_origins),
         web_root=pages.web,
         readme=pages.readme,
+        guide_root=pages.guide,
         public_url=settings.http.public_url.rstrip("/"),
     )
 

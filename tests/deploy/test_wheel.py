@@ -38,6 +38,8 @@ def test_the_installed_command_serves_the_page_and_places_calls(installed, tmp_p
         assert "<html" in server.text("/")
         assert "BridgeCall" in server.text("/web/bridge.js")
         assert "media bridge" in server.text("/README.md")
+        assert "<h1" in server.text("/docs/guide/")
+        assert "curl" in server.text("/docs/guide/tutorial.html")
         call = server.post("/call/dial", {"phone": "15550100001"})
         assert [each["callId"] for each in server.get("/call/status")["calls"]] == [call["callId"]]
 

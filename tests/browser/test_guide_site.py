@@ -1,0 +1,58 @@
+"""The guide in a real Chromium, under the content security policy of the bridge's pages."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.guide import build, served
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("guide")
+    assert build(built).returncode == 0
+    return built
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def start(folder: Path) -> AsyncIterator[str]:
+    """The address of the guide."""
+    async with served(folder) as server:
+        yield str(server.make_url("/docs/guide/"))
+
+
+async def visit(browser: Browser, address: str, **look: object) -> tuple[Page, list[str]]:
+    page = await browser.new_page(**look)  # type: ignore[arg-type]
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(address)
+    return page, complaints
+
+
+async def test_a_reader_follows_links_and_searches(browser: Browser, start: str):
+    page, complaints = await visit(browser, start)
+    await page.get_by_role("navigation").get_by_role("link", name="Troubleshooting").click()
+    await expect(page.get_by_role("heading", name="No audio", exact=True)).to_be_visible()
+    await page.get_by_role("searchbox").fill("jitter buffer")
+    await page.locator("#found a").first.click()
+    await expect(page.locator("h1")).to_be_visible()
+    assert complaints == []
+    await page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["", "http-api.html", "settings.html", "architecture.html"])
+async def test_a_telephone_shows_a_page_without_scrolling_sideways(
+    browser: Browser, start: str, scheme: str, name: str
+):
+    narrow = {"width": 390, "height": 844}
+    page, complaints = await visit(browser, start + name, viewport=narrow, color_scheme=scheme)
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+    assert complaints == []
+    await page.close()

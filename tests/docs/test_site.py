@@ -1,0 +1,54 @@
+"""The guide as a site: it builds without a dead link, and is served."""
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from tests.support.guide import build, served
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guide")
+    done = build(folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder
+
+
+async def get(folder, path):
+    async with served(folder) as server, aiohttp.ClientSession() as client:
+        response = await client.get(URL(f"{server.make_url('/docs/guide/')}{path}", encoded=True))
+        return response.status, response.headers, await response.text()
+
+
+@pytest.mark.parametrize("name", ["", "tutorial.html", "changelog.html", "http-api.html"])
+async def test_its_pages_are_served_under_the_pages_policy(site, name):
+    status, headers, text = await get(site, name)
+    assert status == 200
+    assert "<h1" in text
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+
+async def test_its_index_for_search_is_served(site):
+    status, headers, text = await get(site, "search.json")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert "Troubleshooting" in text
+
+
+@pytest.mark.parametrize("name", ["missing.html", "..%2fpyproject.toml", "%2e%2e%2fREADME.md"])
+async def test_nothing_else_is_served(site, name):
+    assert (await get(site, name))[0] == 404
+
+
+def test_no_page_has_a_script_or_style_that_the_policy_forbids(site):
+    pages = [page.read_text() for page in site.glob("*.html")]
+    assert not any(word in text for text in pages for word in (" style=", "<style", " onclick="))
+    scripts = [part.split(">")[0] for text in pages for part in text.split("<script")[1:]]
+    assert all("src=" in script for script in scripts)
+
+
+async def test_a_guide_that_is_not_built_says_how_to_build_it(tmp_path):
+    status, _, text = await get(tmp_path, "")
+    assert status == 200
+    assert "make docs" in text

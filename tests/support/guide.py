@@ -1,0 +1,35 @@
+"""The guide, built as `make docs` builds it and served as the bridge serves it, without a bridge."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, TestServer
+
+from bridge.api import page
+from bridge.api.services import SERVICES
+
+PROJECT = Path(__file__).parents[2]
+
+
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the guide into a folder; a dead link makes it fail."""
+    command = [sys.executable, "-m", "properdocs", "build", "--quiet", "--site-dir", str(folder)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[BaseTestServer]:
+    """Serve a folder with the bridge's own handlers and headers."""
+    application = web.Application()
+    services: Any = SimpleNamespace(site=SimpleNamespace(guide_root=folder))
+    application[SERVICES] = services
+    application.router.add_get("/docs/guide/", page.guide)
+    application.router.add_get("/docs/guide/{name}", page.guide)
+    async with TestServer(application) as server:
+        yield server
