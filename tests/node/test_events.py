@@ -117,7 +117,7 @@ async def test_a_listener_hears_what_other_nodes_write(open_log):
 
 
 async def test_a_listener_that_falls_behind_misses_nothing(open_log, monkeypatch):
-    monkeypatch.setattr(events_module, "HELD", 2)
+    monkeypatch.setattr(events_module, "MAX_QUEUED", 2)
     log = await open_log()
     found = log.listen(SALES, after=0, idle=60)
     log.append(event("call.initiated", number=0))
