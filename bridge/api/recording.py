@@ -51,7 +51,7 @@ async def stop(request: web.Request) -> web.Response:
     recordings = request.app[SERVICES].recordings
     tracks = await recordings.stop(line, body.call_id())
     first = _inbound(tracks)
-    kept = first.status == "completed" and await recordings.keeper.stored(
+    kept = first.status == "completed" and await recordings.uploader.stored(
         first.recording_id, seconds=STORED_SECONDS
     )
     return render.success(
@@ -91,7 +91,7 @@ async def delete(request: web.Request) -> web.Response:
     if recording.status == "recording":
         raise InvalidRequest("the recording goes on; stop it first")
     await request.app[SERVICES].recordings.archive.delete(recording)
-    request.app[SERVICES].recordings.keeper.wake()
+    request.app[SERVICES].recordings.uploader.wake()
     return render.success({"ok": True})
 
 

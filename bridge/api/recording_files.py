@@ -41,7 +41,7 @@ async def linked(request: web.Request) -> web.StreamResponse:
     file = await _find(request, recording, wanted or WAV)
     if file.place == FileLocation.STORE and recordings.rules.redirect:
         left = int(request.query["expires"]) - datetime.now(UTC).timestamp()
-        away = await recordings.keeper.link(file, left)
+        away = await recordings.uploader.link(file, left)
         return web.Response(status=302, headers={"Location": away, "Cache-Control": "no-store"})
     return await _answer(request, file)
 
@@ -107,7 +107,7 @@ async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) ->
     response.headers["Accept-Ranges"] = "bytes"
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    pieces = request.app[SERVICES].recordings.keeper.read(file, start, end)
+    pieces = request.app[SERVICES].recordings.uploader.read(file, start, end)
     first = await anext(pieces)  # what can go wrong at once still has an answer of its own
     await response.prepare(request)
     if request.method == "HEAD":

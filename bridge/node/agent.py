@@ -1,4 +1,4 @@
-"""Agents in calls: put into those that ring a line in such a mode, or into any that is asked for."""
+"""Adds agents to calls: to inbound ones of lines in such a mode, and to any on request."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -36,7 +36,7 @@ MODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AgentProfile:
-    """What an agent plays."""
+    """The providers and settings of a line's agents."""
 
     providers: Providers
     greeting: str
@@ -45,7 +45,7 @@ class AgentProfile:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """How the agents of a line talk, and what is expected of its providers."""
+    """How a line's agents talk, and the limits and models of its providers."""
 
     manners: TalkSettings = field(default_factory=TalkSettings)
     limits: ProviderLimits = field(default_factory=ProviderLimits)
@@ -89,12 +89,12 @@ class Agents:
             self._start_quietly(line, CallId(call.id), mode)
 
     def start(self, line: LineName, call_id: str, mode: AgentMode | None = None) -> AgentLeg:
-        """Put an agent into a live call that has been answered.
+        """Add an agent to an answered call.
 
         Args:
             line: whose call, and whose settings.
             call_id: which.
-            mode: what it does; None as the line is set, or `ai`.
+            mode: what it does; None for the line's mode, or `ai`.
 
         Raises:
             CallNotFound, InvalidState: there is no such call, or it has an agent.
@@ -128,11 +128,11 @@ class Agents:
         return leg
 
     async def speak(self, line: LineName, text: str) -> bytes:
-        """Give a text as 16 kHz samples, spoken by the line's own provider.
+        """Return a text as 16 kHz s16le samples, spoken by the line's provider.
 
         Raises:
             Unsupported: the line has none.
-            ProviderFailed: it did not speak.
+            ProviderFailed: it failed.
         """
         try:
             tts = self._part(line, self._lines.config(line)).providers.tts
@@ -145,7 +145,7 @@ class Agents:
             ) from None
 
     def stop(self, line: LineName, call_id: str) -> int:
-        """Take the agent out of a call, which goes on; returns how many there were.
+        """Remove the agents from a call; return how many there were.
 
         Raises:
             CallNotFound, InvalidState: there is no such live call.
@@ -161,7 +161,7 @@ class Agents:
             self.start(line, call_id, mode)
         except BridgeError as error:
             log.warning("agent.not_started", extra={"call": call_id, "code": error.code})
-            # Nobody would ever speak to the caller.
+            # Nobody else would speak to the caller.
             with suppress(BridgeError):
                 self._manager.request(line, call_id, events.HangupRequested())
 
@@ -201,7 +201,7 @@ def _agents(runner: CallRunner) -> list[AgentLeg]:
 
 
 def _hang_up(runner: CallRunner) -> None:
-    """End a call whose agent is done, unless somebody else is there to talk."""
+    """End a call whose agent has finished, unless another near party is there."""
     if runner.machine.near():
         return
     with suppress(BridgeError):

@@ -33,7 +33,7 @@ class _Running:
 
 
 class Digits:
-    """The collections of this node's calls, one a call at most."""
+    """The collections of this node's calls, at most one per call."""
 
     def __init__(self, manager: Manager, playbacks: Playbacks) -> None:
         self._manager = manager
@@ -51,17 +51,17 @@ class Digits:
         prompt: Sound | None = None,
         callback_url: str = "",
     ) -> None:
-        """Begin to collect; returns once the prompt is about to be heard.
+        """Start to collect; return when the prompt is about to be played.
 
         Args:
             line: whose call.
             call_id: which.
             wanted: which digits.
-            prompt: played at each attempt; released when it is needed no more.
-            callback_url: where the call's events about this are sent, in place of the call's own.
+            prompt: played at each attempt; released when no longer needed.
+            callback_url: gets the events of this collection instead of the call's own.
 
         Raises:
-            CallNotFound, InvalidState: there is no such answered call, or it collects already.
+            CallNotFound, InvalidState: there is no such answered call, or it has a collection.
             InvalidMedia, LimitExceeded: as `Playbacks.play`.
         """
         try:
@@ -107,7 +107,7 @@ class Digits:
         await self._tasks.aclose()
 
     async def _begin(self, running: _Running) -> None:
-        """Begin an attempt, with its prompt."""
+        """Start an attempt with its prompt."""
         if running.prompt is not None:
             again = Sound(running.prompt.path)
             running.playback = await self._playbacks.play(running.line, running.call_id, again)

@@ -1,4 +1,4 @@
-"""Accepting connections: how many there may be is known before anything is read or encrypted."""
+"""Accepts connections within the limits, before anything is read or encrypted."""
 
 import asyncio
 import logging
@@ -16,20 +16,20 @@ log = logging.getLogger(__name__)
 
 BACKLOG: Final = 128
 AT_ONCE: Final = 16
-"""Connections accepted before other work has its turn."""
+"""Connections accepted in one iteration of the loop, and handshakes at once without TLS."""
 HANDSHAKE_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS: Final = 3.0
-"""How long TLS waits for the other end to say good-bye."""
+"""How long TLS waits for the peer's close_notify."""
 PAUSE_SECONDS: Final = 0.5
-"""How long nothing is accepted when there is no file descriptor left."""
+"""How long nothing is accepted when there are no file descriptors left."""
 UNSENT_BYTES: Final = 64 * 1024
-"""What the kernel takes of a connection beyond what is on its way; megabytes, if it is not told."""
+"""What the kernel buffers beyond what is in flight; megabytes by default."""
 MAX_DESCRIPTORS: Final = 65_536
-"""More than that the soft limit is not raised to: some programs walk through all they may have."""
+"""The soft limit is not raised beyond: some programs iterate over all descriptors."""
 
 
 class Listeners:
-    """Sockets that connections are accepted from."""
+    """Sockets that connections are accepted on."""
 
     def __init__(
         self,
@@ -39,43 +39,36 @@ class Listeners:
         counters: ConnectionCounters,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Make it; must be called within the running loop.
-
-        Args:
-            factory: makes the protocol of a connection.
-            connections: looks after them, and says when there are too many.
-            counters: count those that were not accepted.
-            tls: for HTTPS.
-        """
+        """Make it within the running loop; `factory` makes the protocol of a connection."""
         self._factory = factory
         self._connections = connections
         self._counters = counters
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
-        self._under_way = Tasks()
+        self._connecting = Tasks()
         self._handshakes: dict[asyncio.Task[None], None] = {}
-        """Those under way, the oldest first."""
+        """Those in progress, the oldest first."""
 
     def start(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept connections from now on; the sockets are closed with this object."""
+        """Accept connections from now on; `aclose` closes the sockets."""
         for listener in listeners:
             listener.settimeout(0)
             self._sockets.append(listener)
             self._loop.add_reader(listener, self._accept, listener)
 
     async def aclose(self) -> None:
-        """Accept nothing more; connections that were accepted stay."""
+        """Stop accepting; accepted connections stay open."""
         for listener in self._sockets:
             self._loop.remove_reader(listener)
             listener.close()
         self._sockets.clear()
-        await self._under_way.aclose()
+        await self._connecting.aclose()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(AT_ONCE):
-            if self._tls is None and len(self._under_way) >= AT_ONCE:
-                return  # they are ready in a moment, and counted then
+            if self._tls is None and len(self._connecting) >= AT_ONCE:
+                return  # they will be ready, and counted, in a moment
             try:
                 accepted, address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -88,8 +81,8 @@ class Listeners:
                 self._counters.connection_cut("refused")
                 continue
             accepted.settimeout(0)
-            _hold_little(accepted)
-            work = self._under_way.spawn(self._connect(accepted, address[0]), name="accept")
+            _limit_send_buffer(accepted)
+            work = self._connecting.spawn(self._connect(accepted, address[0]), name="accept")
             self._handshakes[work] = None
             work.add_done_callback(self._forget)
 
@@ -97,7 +90,7 @@ class Listeners:
         self._handshakes.pop(work, None)
 
     def _make_room(self) -> bool:
-        """Say whether there is room for one more; of TLS handshakes the oldest gives way."""
+        """Return whether there is room for one more, if need be by cancelling the oldest TLS handshake."""
         if self._connections.make_room(len(self._handshakes)):
             return True
         if self._tls is None or not self._handshakes:
@@ -110,16 +103,16 @@ class Listeners:
 
     async def _connect(self, accepted: socket.socket, address: str) -> None:
         seconds = HANDSHAKE_SECONDS if self._tls else None
-        farewell = SHUTDOWN_SECONDS if self._tls else None
+        shutdown = SHUTDOWN_SECONDS if self._tls else None
         try:
             transport, _ = await self._loop.connect_accepted_socket(
                 self._factory,
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=seconds,
-                ssl_shutdown_timeout=farewell,
+                ssl_shutdown_timeout=shutdown,
             )
-        except (OSError, ssl.SSLError):  # no handshake, or the client has gone
+        except (OSError, ssl.SSLError):  # the handshake failed, or the client has closed
             accepted.close()
             return
         self._connections.add(transport, address)
@@ -135,16 +128,16 @@ class Listeners:
             self._loop.add_reader(listener, self._accept, listener)
 
 
-def _hold_little(accepted: socket.socket) -> None:
+def _limit_send_buffer(accepted: socket.socket) -> None:
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def open_listeners(host: str, port: int) -> list[socket.socket]:
-    """Open the sockets to accept from; a name may stand for several addresses.
+    """Open a listening socket for each address of a host.
 
     Raises:
-        SettingsError: the address cannot be had.
+        SettingsError: an address cannot be bound.
     """
     listeners: list[socket.socket] = []
     try:
@@ -169,7 +162,7 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files as far as may be; return what it is then."""
+    """Raise the soft limit of open files as far as allowed; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -1,4 +1,4 @@
-"""All calls of this node: who may start one, where each is, and what is left of the ended ones."""
+"""The call service: starts and finds the calls of this node, live and ended."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ BROWSER = "webrtc"
 
 
 class Manager:
-    """The call service that every face asks."""
+    """All calls of a node."""
 
     def __init__(  # noqa: PLR0913 - what a node's calls are made of
         self,
@@ -64,17 +64,8 @@ class Manager:
     ) -> None:
         """Make it.
 
-        Args:
-            dialer: reaches numbers.
-            clock: paces the calls.
-            metrics: count them.
-            limits: how many calls there may be.
-            call_limits: how long each may last.
-            directory: knows the calls of all nodes; None for the only node.
-            check_on: raises `EngineOff` while a line makes no calls.
-            number_of: returns a line's own number, with `+`.
-            overloaded: whether this node has too much to do to take new calls.
-            publisher: delivers what happens to calls.
+        `directory` is None for a single node; `check_on` raises `EngineOff` while a line makes no calls;
+        `number_of` returns a line's own number with `+`; `overloaded` says whether to refuse new calls.
         """
         self._dialer = dialer
         self._check_on, self._number_of = check_on, number_of
@@ -106,7 +97,7 @@ class Manager:
             BridgeError: the line's provider refuses; `call_id` is that of the call, which has ended.
         """
         self._check_on(line)
-        facts = await self._enter(line, number, Direction.OUTBOUND, details)
+        facts = await self._count_call(line, number, Direction.OUTBOUND, details)
         try:
             leg = self._dialer.outbound_leg(facts, number)
         except BaseException:
@@ -132,7 +123,7 @@ class Manager:
         Raises:
             LimitExceeded: no more calls are taken; freeing the leg is left to the caller.
         """
-        facts = await self._enter(line, number, Direction.INBOUND, details)
+        facts = await self._count_call(line, number, Direction.INBOUND, details)
         runner = self._begin(facts, Direction.INBOUND)
         with self.publisher.hold():
             runner.announce()
@@ -142,14 +133,14 @@ class Manager:
     async def open(
         self, line: LineName, details: CallDetails | None = None, *, peer: str = BROWSER
     ) -> CallRunner:
-        """Open a call whose far party is a browser that has yet to come.
+        """Open a call that waits for its far party, a browser.
 
         Raises:
             EngineOff: the line makes no calls now.
             LimitExceeded: no more calls are taken.
         """
         self._check_on(line)
-        facts = await self._enter(line, peer, Direction.OUTBOUND, details)
+        facts = await self._count_call(line, peer, Direction.OUTBOUND, details)
         runner = self._begin(facts, Direction.OUTBOUND, waits_for_far=True)
         runner.announce()
         return runner
@@ -200,7 +191,7 @@ class Manager:
         )
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:
-        """Ask something of a live call; one that is being dialled can only be hung up.
+        """Send a request to a live call; one that is being dialled can only be hung up.
 
         Raises:
             CallNotFound, LegNotFound, InvalidState, StillDialling.
@@ -227,7 +218,7 @@ class Manager:
         return self._calls.get(call_id)
 
     def record(self, line: LineName, call_id: str) -> CallRecord:
-        """Give a call as it stands, live or ended.
+        """Return the record of a call, live or ended.
 
         Raises:
             CallNotFound: this line never had such a call, or it ended too long ago.
@@ -253,25 +244,25 @@ class Manager:
         self.publisher.publish(kind, line, record, data)
 
     def ended(self, line: LineName) -> list[CallRecord]:
-        """Give a line's ended calls that this node still knows, the last to end last."""
+        """Return a line's ended calls on this node, in the order in which they ended."""
         return self._ended.of(line)
 
     def list_own(self, line: LineName) -> list[CallRecord]:
-        """Give a line's live calls on this node, oldest first."""
+        """Return a line's live calls on this node, oldest first."""
         return [call.record() for call in self._calls.values() if call.facts.line == line]
 
     async def list(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Give a line's live calls on all nodes, or those that have ended, oldest first."""
+        """Return a line's live or ended calls on all nodes, oldest first."""
         own = self.ended(line) if ended else self.list_own(line)
         calls = own + await self._directory.elsewhere(line, ended=ended)
         return sorted(calls, key=lambda record: record.facts.started_at)
 
     def remember(self, record: CallRecord) -> None:
-        """Keep a call that has ended elsewhere as if it had ended here."""
+        """Keep a call that ended in this node's previous incarnation."""
         self._ended.keep(record, self._loop.time())
 
     def count_lost(self, record: CallRecord) -> None:
-        """Count a call that was cut off when the previous process of this node was killed."""
+        """Count a call that ended when this node's previous incarnation was killed."""
         self.remember(record)
         self._metrics.call_started(record.direction)
         self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
@@ -279,12 +270,12 @@ class Manager:
 
     @property
     def quality(self) -> QualityLog:
-        """How the quality of the calls went."""
+        """The quality of live and ended calls over time."""
         return self._sampler.quality
 
     @property
     def overloaded(self) -> bool:
-        """Whether this node has too much to do to take new calls."""
+        """Whether this node is too busy for new calls."""
         return self._overloaded()
 
     def calls(self) -> Iterable[CallRunner]:
@@ -292,12 +283,12 @@ class Manager:
         return self._calls.values()
 
     def pulse(self, now: float) -> None:
-        """Report the legs' figures and forget calls that ended long ago; called once a second."""
+        """Sample all legs and drop old ended calls; to be called once a second."""
         self._sampler.sample(self._calls.values(), now)
         self._ended.forget(now)
 
     async def aclose(self) -> None:
-        """Take no more calls, end those there are as `drained`, and wait until all is freed."""
+        """Refuse new calls, end the live ones as `drained`, and wait until everything is freed."""
         self.draining = True
         for runner in list(self._calls.values()):
             runner.dispatch(events.HangupRequested(EndReason.DRAINED))
@@ -318,10 +309,10 @@ class Manager:
             self._metrics.call_refused(error.limit)
             raise
 
-    async def _enter(
+    async def _count_call(
         self, line: LineName, peer: str, direction: Direction, details: CallDetails | None
     ) -> CallFacts:
-        """Count a call in that is to be, over all nodes."""
+        """Count a call that is about to start, over all nodes."""
         self._check_capacity(line)
         call_id = _call_id(self._directory.node)
         known = with_own_number(details or CallDetails(), direction, self._number_of(line))
@@ -348,9 +339,9 @@ class Manager:
         waits_for_far: bool = False,
         dialling: bool = False,
     ) -> CallRunner:
-        """Make a call that was counted in."""
+        """Make a call that has been counted."""
         try:
-            # Meanwhile the bridge may have begun to shut down.
+            # The bridge may have begun to shut down meanwhile.
             self._check_capacity(facts.line)
         except LimitExceeded:
             self._directory.delete(facts.call_id)
@@ -396,5 +387,5 @@ class Manager:
 
 
 def _call_id(node: int) -> CallId:
-    """A fresh id; the first byte names the node that owns the call."""
+    """Return a new id; its first byte is the node that owns the call."""
     return CallId(f"{node:02X}" + secrets.token_hex(15).upper())

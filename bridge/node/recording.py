@@ -1,4 +1,4 @@
-"""Recording calls: starts and stops tracks, and tells when their files can be had."""
+"""Records calls: starts, pauses and stops tracks, and publishes what becomes of them."""
 
 import asyncio
 import logging
@@ -37,12 +37,12 @@ from bridge.wire.call_event import CallEvent, EventType
 log = logging.getLogger(__name__)
 
 KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": Hears.BOTH}
-"""What can be recorded, and what the tap for it hears."""
+"""The kinds of tracks, and what the recorder of each hears."""
 NOT_ANNOUNCED: Final = "not_announced"
-"""Nobody could be told that the call is recorded."""
-AGAIN_SECONDS: Final = 10.0
+"""The announcement of the recording could not be played."""
+RETRY_SECONDS: Final = 10.0
 CUT_OFF: Final = "cut_off"
-"""Nothing was written yet when the process ended."""
+"""Nothing had been written when the process ended."""
 THREADS: Final = 2
 
 
@@ -66,14 +66,9 @@ class Recordings:
         store: Store | None,
         metrics: RecordingMetrics,
     ) -> None:
-        """Make it, and finish what this node's forerunner left.
+        """Make it, and finish the recordings of this node's previous incarnation.
 
-        Args:
-            manager: has the calls.
-            archive: keeps what is recorded.
-            rules: what may be recorded, and where.
-            store: where files are moved up to; None = they stay in the folder.
-            metrics: count tracks, copies and uploads.
+        Files are uploaded to `store`; None leaves them in the folder.
         """
         self.archive = archive
         self._manager = manager
@@ -82,23 +77,23 @@ class Recordings:
         self._events = RecordingEvents(manager, metrics, self.paths.media_key)
         self._tracks: dict[CallId, list[_Track]] = {}
         self._written: dict[CallId, list[_Track]] = {}
-        """Tracks that are over, while their files are finished."""
+        """Ended tracks whose files are being finished."""
         self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
-        self.keeper = RecordingUploader(
+        self.uploader = RecordingUploader(
             archive, store=store, room=rules.room, counters=metrics, on_file=self._events.moved
         )
-        """Looks after recordings that have ended."""
+        """Copies, uploads and deletes recordings that have ended."""
         self.automatic = AutomaticRecording(
             manager,
             start=self.start,
             automatic=rules.automatic,
             captures=rules.captures,
         )
-        """Starts what nobody asks for."""
-        self._keeping = Tasks()
-        self._keeping.spawn(self._keep_house(), name="recordings")
+        """Starts recordings that no request asks for."""
+        self._housekeeping = Tasks()
+        self._housekeeping.spawn(self._keep_house(), name="recordings")
 
     def on_event(self, event: CallEvent) -> None:
         """Record some calls from their answer on; observe when an announcement has been played."""
@@ -107,7 +102,7 @@ class Recordings:
         self.automatic.on_event(event)
 
     def active(self, call_id: CallId) -> bool:
-        """Whether a call is being recorded now."""
+        """Whether a call is being recorded."""
         return call_id in self._tracks
 
     async def start(
@@ -120,23 +115,23 @@ class Recordings:
         asked_for: bool = True,
         form: str = WAV,
     ) -> list[Recording]:
-        """Record a live call; one that is recorded already goes on as it is.
+        """Record a live call; a recording that is under way continues unchanged.
 
         Args:
             line: whose call.
             call_id: which.
             kinds: of `KINDS`.
-            path: where the inbound track shall lie in the line's media folder, "" to have its name
-                chosen; None for the archive. Where the name is taken a number is added to it.
-            asked_for: whether somebody did, not the line by itself.
-            form: of `media.files.CONTENT_TYPES`, what the tracks are wanted as besides.
+            path: of the inbound track in the line's media folder, "" to choose a name; None for the
+                archive. A number is added to a name that is taken.
+            asked_for: whether a request asks for it, not the line's settings.
+            form: of `media.files.CONTENT_TYPES`, the format that tracks are also wanted in.
 
         Raises:
             CallNotFound: there is no such call.
-            InvalidState: it is not live, or is recorded already and to another path.
-            InvalidRequest: the path is none, or leads out of the line's media folder.
+            InvalidState: it is not live, or is recorded to another path.
+            InvalidRequest: the path is invalid, or leads out of the line's media folder.
             LimitExceeded: the call has all its legs.
-            StorageFull: the disk has no room.
+            StorageFull: the disk is full.
         """
         runner = self._manager.live(line, call_id)
         call = runner.facts.call_id
@@ -146,14 +141,14 @@ class Recordings:
             elif path:
                 self.paths.check_same(call, [track.recording for track in self._tracks[call]], path)
             elif form != WAV:
-                await self._ask_for(call, kinds, form)
+                await self._request_copies(call, kinds, form)
             return [track.recording for track in self._tracks[call]]
 
-    async def _ask_for(self, call: CallId, kinds: Sequence[str], form: str) -> None:
-        """Have copies made of the tracks of these kinds that are recorded now, once they have ended.
+    async def _request_copies(self, call: CallId, kinds: Sequence[str], form: str) -> None:
+        """Request copies of the current tracks of these kinds for when they have ended.
 
         Raises:
-            InvalidState: they are recorded otherwise, or to where a caller chose.
+            InvalidState: there are none, or they are recorded to a path that a caller chose.
         """
         tracks = [track for track in self._tracks[call] if track.recording.kind in kinds]
         if not tracks or not all(track.recording.is_ours for track in tracks):
@@ -162,10 +157,10 @@ class Recordings:
             await self.archive.ask_for(track.recording.recording_id, form)
 
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
-        """End a call's recording; returns once the files are written.
+        """Stop a call's recording; return its tracks once the files are written.
 
-        One that failed before it was stopped is given as it failed, and of a call that has ended its
-        last recording: both sides may hang up before anybody stops it.
+        A recording that has failed is returned as such, and of a call that has ended its last recording,
+        because either side may hang up before anybody stops it.
 
         Raises:
             CallNotFound: the line never had such a call.
@@ -194,7 +189,7 @@ class Recordings:
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
     def pause(self, line: LineName, call_id: str, *, paused: bool) -> None:
-        """Write silence in place of what is heard, or what is heard again.
+        """Pause or resume a recording; silence is written while it is paused.
 
         Raises:
             CallNotFound, InvalidState: there is no such call, or it is not being recorded.
@@ -211,8 +206,8 @@ class Recordings:
         self._manager.publish(kind, line, call)
 
     async def aclose(self) -> None:
-        """Wait until all files are written; the calls have ended."""
-        await self._keeping.aclose()
+        """Wait until all files are written; to be called when all calls have ended."""
+        await self._housekeeping.aclose()
         await self.automatic.wait()
         await self._tasks.wait()
         self._threads.shutdown()
@@ -253,7 +248,7 @@ class Recordings:
             self._tasks.spawn(announced, name=f"announce {call}")
 
     async def _announce(self, announcement: Announcement, line: LineName, call: CallId) -> None:
-        """Let the tracks of a recording begin once all have heard that there is one."""
+        """Start the tracks of a recording once it has been announced to everybody."""
         tracks = self._tracks[call]
         try:
             heard = await announcement.play(line, call)
@@ -275,7 +270,7 @@ class Recordings:
             raise StorageFull("the disk has no room for recordings") from None
 
     def _attach(self, recordings: Sequence[Recording], *, asked_for: bool) -> None:
-        """Begin all tracks within one tick of the clock, so that they share one time."""
+        """Start all tracks in the same tick of the clock, so that they share one timeline."""
         span = Span()
         for index, recording in enumerate(recordings):
             try:
@@ -312,7 +307,7 @@ class Recordings:
         return leg
 
     def _forget(self, recording: Recording) -> None:
-        """Undo what a recording that could not begin has left."""
+        """Delete a recording that could not begin."""
         tracks = self._tracks[recording.call_id]
         tracks[:] = [track for track in tracks if track.recording is not recording]
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
@@ -326,7 +321,7 @@ class Recordings:
         try:
             self._manager.request(line, call, events.CloseRequested(leg_id))
         except BridgeError:
-            return  # the call has just ended, and its recording with it
+            return  # the call has just ended, which ends its recording
 
     def _over(self, track: _Track) -> None:
         call = track.recording.call_id
@@ -348,7 +343,7 @@ class Recordings:
         except BaseException as error:
             if not track.over.done():
                 track.over.set_exception(error)
-                track.over.exception()  # nobody need wait for it
+                track.over.exception()  # retrieved: nobody may be waiting for it
             raise
         finally:
             self._forget_written(track)
@@ -364,16 +359,16 @@ class Recordings:
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._events.ended(recording, reason)
-        self.keeper.wake()
+        self.uploader.wake()
 
     async def _keep_house(self) -> None:
-        """Finish what was cut off, then look after what there is."""
+        """Finish recordings that were cut off, then run the uploader."""
         while True:
             try:
                 for recording in await self.archive.cut_off():
                     self._ended(recording, CUT_OFF)
                 break
             except DatabaseFailed:
-                log.exception("recording.keeping_failed")
-                await asyncio.sleep(AGAIN_SECONDS)
-        await self.keeper.run()
+                log.exception("recording.recovery_failed")
+                await asyncio.sleep(RETRY_SECONDS)
+        await self.uploader.run()

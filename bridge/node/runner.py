@@ -49,11 +49,11 @@ class _Running:
     dial: DialOutcome | None = None
     """Until its provider accepts the dial; None for a leg that has joined."""
     refused: BridgeError | None = None
-    """With what its provider has refused the dial."""
+    """Why its provider refused the dial."""
 
 
 class CallRunner:
-    """The thin, waiting half of a call; everything it decides is decided by its machine."""
+    """The asynchronous half of a call; all decisions are its machine's."""
 
     def __init__(
         self,
@@ -91,16 +91,16 @@ class CallRunner:
         return self.machine.state is not State.ENDED
 
     def legs(self) -> list[Leg]:
-        """The legs that are here now."""
+        """The legs that are in the call now."""
         return [running.leg for running in self._legs.values()]
 
     def leg(self, leg_id: LegId) -> Leg | None:
-        """The leg with this id, while it is here."""
+        """The leg with this id, while it is in the call."""
         running = self._legs.get(leg_id)
         return running.leg if running else None
 
     def record(self) -> CallRecord:
-        """The call as it stands, with the figures of the legs it has and the last it had."""
+        """Return the call as it stands, with the figures of its legs and of the last that left."""
         machine = self.machine
         return CallRecord(
             facts=self.facts,
@@ -115,7 +115,7 @@ class CallRunner:
         )
 
     def figures(self) -> list[LegFigures]:
-        """The figures of the legs that are here now."""
+        """The figures of the legs that are in the call now."""
         return [self._figures(running) for running in self._legs.values()]
 
     def announce(self) -> None:
@@ -157,17 +157,17 @@ class CallRunner:
         asked_for: bool = True,
         dial: DialOutcome | None = None,
     ) -> None:
-        """Give the call a leg and start it.
+        """Add a leg to the call and start it.
 
         Args:
             leg: the leg.
             party: which side of the call it is.
-            hears: whom it hears; of no account for the far party.
+            hears: whom it hears; ignored for the far party.
             heard: who hears it.
             replaces: whether the other near legs leave once it is connected.
             ducking_gain: applied to what else the far party hears while it speaks.
-            owner: whose ticket made it; None when the line's key did.
-            asked_for: whether somebody did; not of a recorder that the line starts by itself.
+            owner: whose ticket made it; None for the line's key.
+            asked_for: whether a request made it; false for an automatic recording.
             dial: what its provider, which has yet to accept the dial, decides.
 
         Raises:
@@ -217,7 +217,7 @@ class CallRunner:
         self._publisher.publish(kind, self.facts.line, self.record(), data)
 
     def tag(self, tag: str) -> None:
-        """Give the call another tag."""
+        """Change the call's tag."""
         self.facts = replace(self.facts, details=replace(self.facts.details, tag=tag))
 
     async def wait_cleaned(self) -> None:
@@ -225,7 +225,7 @@ class CallRunner:
         await self._tasks.wait()
 
     async def aclose(self) -> None:
-        """Cancel what is left, whatever state the call is in."""
+        """Cancel whatever is left, in any state of the call."""
         self._disarm()
         await self._tasks.aclose()
 
@@ -268,10 +268,10 @@ class CallRunner:
         self.bus.leave(leg_id, self._loop.time() if now is None else now)
         self._follow_clock()
         if running is not None:
-            # A leg that ended by itself is this very task: it returns, and is not cancelled.
+            # A leg that ended by itself is the current task: it returns, and is not cancelled.
             if running.task is not asyncio.current_task():
-                # Not at once: a task cancelled before its first step never runs, and would leave
-                # behind what the leg holds already.
+                # In the next iteration: a task cancelled before its first step never runs, and would
+                # not free what the leg holds already.
                 self._loop.call_soon(running.task.cancel)
             self._ended_legs.append(self._figures(running))
             self._metrics.leg_ended(leg_id, running.leg.statistics())
@@ -283,7 +283,7 @@ class CallRunner:
             self.publish(EventType.LEG_LEFT, left | {"reason": reason})
 
     def _end(self, reason: EndReason) -> None:
-        now = self._loop.time()  # one for all: what is recorded of them is equally long
+        now = self._loop.time()  # the same for all, so that their recordings are equally long
         for leg_id in list(self._legs):
             self._end_leg(leg_id, reason, now)
         self._disarm()
@@ -301,7 +301,7 @@ class CallRunner:
 
     def _on_leg_event(self, leg: Leg, event: events.LegEvent) -> None:
         if self.leg(leg.leg_id) is not leg and not isinstance(event, events.LegReported):
-            return  # it has left; another one may have come back in its place
+            return  # it has left; another may have returned under its id
         if isinstance(event, events.LegConnected):
             self._metrics.leg_connected(leg.leg_id)
         elif isinstance(event, events.LegEnded):
@@ -368,7 +368,7 @@ class CallRunner:
         return self.facts.started_at + timedelta(seconds=at - self.machine.started_at)
 
     def catch_up(self) -> None:
-        """Give those who can wait for what they hear all of it until now."""
+        """Deliver to batched sinks all audio until now."""
         self.bus.catch_up(self._loop.time())
 
     def _follow_clock(self) -> None:

@@ -251,7 +251,7 @@ async def test_retention_deletes_in_the_store(tmp_path, s3_bucket):
         await moved_up(client, tmp_path, s3_bucket)
         recordings = client.bridge.services.recordings
         assert await recordings.archive.sweep() == 3
-        recordings.keeper.wake()
+        recordings.uploader.wake()
         await until(lambda: s3_bucket.objects() == {}, timeout=20)
 
         async def gone():

@@ -57,7 +57,7 @@ async def delete(request: web.Request) -> web.Response:
     recordings = request.app[SERVICES].recordings
     found = await recordings.archive.search.numbered(line, int(named))
     await recordings.archive.delete(await recordings.archive.find(line, found.recording_id))
-    recordings.keeper.wake()
+    recordings.uploader.wake()
     return success()
 
 
