@@ -7,7 +7,6 @@ from aiohttp import web
 
 from bridge.api import render
 from bridge.api.body import PHONE, call_in_path, read_body
-from bridge.api.faces.chirp.parties import check_route
 from bridge.api.listing import recorded_calls
 from bridge.api.services import SERVICES
 from bridge.api.webrtc import PARTIES
@@ -29,7 +28,7 @@ async def dial(request: web.Request) -> web.Response:
         runner = await request.app[SERVICES].manager.dial(line, body.peer(*PHONE))
     else:
         if channel == PSTN:
-            check_route(request.app[SERVICES].apps[line], WHATSAPP, PSTN)
+            request.app[SERVICES].policies[line].check_route(WHATSAPP, PSTN)
         raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
     return render.success({"callId": runner.facts.call_id, "video": False})
 

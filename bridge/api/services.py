@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.api.auth import Keys, Tickets
-    from bridge.api.faces.chirp.parties import App
     from bridge.api.large_bodies import LargeBodies
     from bridge.api.rate import RateLimit
     from bridge.api.reads import Reads
     from bridge.api.unauthenticated import UnauthenticatedLimit
     from bridge.call.model import LineName
+    from bridge.call.policy import LinePolicy
     from bridge.media.assets import Assets
     from bridge.media.sounds import Sounds
     from bridge.metrics.registry import Metrics
@@ -75,8 +75,6 @@ class Services:
     """Everything that handlers and middlewares use."""
 
     agents: Agents
-    apps: Mapping[LineName, App]
-    """What each line may call from."""
     assets: Assets
     browsers: Browsers
     cloud: CloudProvider
@@ -99,6 +97,7 @@ class Services:
     manager: Manager
     metrics: Metrics
     playbacks: Playbacks
+    policies: Mapping[LineName, LinePolicy]
     ports: PortPool
     rate: RateLimit
     """The request limit of a key, counted over all nodes where there are several."""

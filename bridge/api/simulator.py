@@ -39,7 +39,6 @@ def _called(request: web.Request, line: LineName, body: Body) -> str:
     """Return the line's number that is rung, with `+`; empty where the request names none."""
     if not body.has("to", "To"):
         return ""
-    number, app = f"+{body.phone('to', 'To')}", request.app[SERVICES].apps[line]
-    if number not in app.numbers:
-        raise app.refuse("to")
+    number = f"+{body.phone('to', 'To')}"
+    request.app[SERVICES].policies[line].check_number(number, "to")
     return number

@@ -165,7 +165,7 @@ def build(
         simulator=simulator,
     )
     background = Tasks()
-    services = build_services(base, made_lines.apps, background, descriptors=descriptors)
+    services = build_services(base, made_lines.policies, background, descriptors=descriptors)
     application[SERVICES] = services
     providers.add(services.gateways)
     providers.add(services.cloud)

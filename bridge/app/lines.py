@@ -2,8 +2,8 @@
 
 import msgspec
 
-from bridge.api.faces.chirp.parties import App
 from bridge.call.model import LineName
+from bridge.call.policy import LinePolicy
 from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.directory import SharedDirectory
@@ -52,25 +52,20 @@ def webhook_keys_of(settings: Settings) -> dict[LineName, list[str]]:
     return {LineName(name): line.whatsapp.webhook_keys for name, line in settings.lines.items()}
 
 
-def apps_of(settings: Settings) -> dict[LineName, App]:
-    """Give what Chirp's clients call an app: each line's numbers, and whether Meta rules it."""
+def policies_of(settings: Settings) -> dict[LineName, LinePolicy]:
+    """Return what each line may call from, and over what."""
     if not settings.lines:
         return {
-            LineName(DEMO_LINE): App((f"+{DEMO_NUMBER}",), official=False),
-            LineName(DEMO_AI_LINE): App((f"+{DEMO_AI_NUMBER}",), official=False),
+            LineName(DEMO_LINE): LinePolicy((f"+{DEMO_NUMBER}",), official=False),
+            LineName(DEMO_AI_LINE): LinePolicy((f"+{DEMO_AI_NUMBER}",), official=False),
         }
     return {
-        LineName(name): App(
+        LineName(name): LinePolicy(
             tuple(f"+{number.removeprefix('+')}" for number in line.numbers),
             official=line.whatsapp.provider == "cloud",
         )
         for name, line in settings.lines.items()
     }
-
-
-def numbers_of(settings: Settings) -> dict[LineName, str]:
-    """Return the number that each line calls from where nobody chose one, with `+`."""
-    return {line: app.number for line, app in apps_of(settings).items()}
 
 
 def line_count(settings: Settings) -> int:
@@ -87,21 +82,21 @@ class MadeLines:
 
     def __init__(self, settings: Settings) -> None:
         """Begin with the lines of the settings."""
-        self.apps = apps_of(settings)
-        simulated = lines_of(settings, "simulator") if settings.lines else self.apps
+        self.policies = policies_of(settings)
+        simulated = lines_of(settings, "simulator") if settings.lines else self.policies
         self.simulated = set(simulated)
         """Lines whose contacts are simulated."""
 
     def number_of(self, line: LineName) -> str:
         """Return the number that a line calls from where nobody chose one, with `+`."""
-        app = self.apps.get(line)
-        return app.number if app else ""
+        policy = self.policies.get(line)
+        return policy.number if policy else ""
 
     def changed(self, known: KnownLine | None, line: LineName) -> None:
         """Take a line that was made; what there is of one that was removed stays until the end."""
         if known is not None and known.made:
             numbers = tuple(f"+{number.removeprefix('+')}" for number in known.numbers)
-            self.apps[line] = App(numbers, official=False)
+            self.policies[line] = LinePolicy(numbers, official=False)
             self.simulated.add(line)
 
 
@@ -137,7 +132,7 @@ def make_policy(
 ) -> InboundPolicy:
     """Make what applies the lines' settings, and the book of the lines there are."""
     siblings = directory.siblings if directory else None
-    numbers = {line: app.numbers for line, app in made.apps.items()}
+    numbers = {line: policy.numbers for line, policy in made.policies.items()}
     book = LineBook(database, keys_of(settings), numbers, siblings=siblings)
     book.follow_changes(made.changed)
     return InboundPolicy(

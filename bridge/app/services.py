@@ -12,7 +12,6 @@ from aiohttp import web
 from bridge.api.auth import Keys, Tickets
 from bridge.api.body import BODY_SECONDS
 from bridge.api.cloud import MAX_WEBHOOKS_BYTES
-from bridge.api.faces.chirp.parties import App
 from bridge.api.large_bodies import LargeBodies
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
@@ -27,6 +26,7 @@ from bridge.app.lines import line_count, lines_of, webhook_keys_of
 from bridge.app.pages import find_pages
 from bridge.app.recordings import build_recordings, media_folder
 from bridge.call.model import LineName
+from bridge.call.policy import LinePolicy
 from bridge.call.shares import Shares
 from bridge.legs.peer_media import PeerFactory
 from bridge.legs.webrtc import WebRtcLeg
@@ -68,7 +68,11 @@ class Playing:
 
 
 def build_services(
-    base: Foundation, apps: Mapping[LineName, App], background: Tasks, *, descriptors: int
+    base: Foundation,
+    policies: Mapping[LineName, LinePolicy],
+    background: Tasks,
+    *,
+    descriptors: int,
 ) -> Services:
     """Return what handlers use."""
     settings, metrics, manager = base.settings, base.metrics, base.manager
@@ -81,7 +85,6 @@ def build_services(
     )
     return Services(
         agents=build_agents(base),
-        apps=apps,
         assets=playing.assets,
         browsers=Browsers(
             manager,
@@ -114,6 +117,7 @@ def build_services(
         lines=base.lines,
         manager=manager,
         metrics=metrics,
+        policies=policies,
         playbacks=playing.playbacks,
         ports=base.ports,
         rate=RateLimit(settings.limits.requests_per_minute),

@@ -1,11 +1,11 @@
 """Which lines there are, as the settings tell."""
 
 from bridge.app.lines import (
-    apps_of,
     demonstrations_of,
     keys_of,
     line_count,
     lines_of,
+    policies_of,
     with_test_lines,
 )
 from bridge.call.model import LineName
@@ -17,7 +17,7 @@ CHOSEN = Settings(lines={"sales": Line(keys=["a", "b"], numbers=["4930123"])})
 
 def test_without_a_line_there_are_two_for_demonstrations():
     assert keys_of(Settings()) == {"demo": ["demo"], "ai": ["ai"]}
-    assert [app.numbers for app in apps_of(Settings()).values()] == [
+    assert [app.numbers for app in policies_of(Settings()).values()] == [
         ("+15550109000",),
         ("+15550109001",),
     ]
@@ -30,7 +30,7 @@ def test_an_agent_answers_one_of_them():
 
 def test_lines_that_are_set_are_the_only_ones():
     assert keys_of(CHOSEN) == {"sales": ["a", "b"]}
-    assert apps_of(CHOSEN)[LineName("sales")].numbers == ("+4930123",)
+    assert policies_of(CHOSEN)[LineName("sales")].numbers == ("+4930123",)
     assert demonstrations_of(CHOSEN) == {}
 
 
@@ -40,4 +40,4 @@ def test_test_keys_have_a_line_of_their_own_whose_contacts_are_simulated():
     assert keys_of(expanded) == {"sales": ["a"], "sales:test": ["sk_test_b"], "other": ["c"]}
     assert list(lines_of(expanded, "cloud")) == ["sales"]
     assert line_count(expanded) == 2
-    assert apps_of(expanded)[LineName("sales:test")].numbers == ("+4930123",)
+    assert policies_of(expanded)[LineName("sales:test")].numbers == ("+4930123",)

@@ -31,7 +31,7 @@ async def create(request: web.Request) -> web.Response:
     """Call somebody: over WhatsApp at once, in a browser as soon as that one comes."""
     line = request.app[SERVICES].keys.line(request)
     body = await read_body(request)
-    parties = read_parties(body, request.app[SERVICES].apps[line])
+    parties = read_parties(body, request.app[SERVICES].policies[line])
     details = CallDetails(parties=parties, metadata=read_metadata(body))
     manager = request.app[SERVICES].manager
     if parties.to_channel == WEBRTC:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from bridge.api.body import Body, call_in_path, read_body
-from bridge.api.faces.chirp.parties import check_route, read_address, read_channel
+from bridge.api.faces.chirp.parties import read_address, read_channel
 from bridge.api.services import SERVICES, Services
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
@@ -193,12 +193,8 @@ async def _stop_audio(asked: Asked) -> More:
 def _check_joined(asked: Asked, channel: str) -> None:
     """See whether a party on a channel may join the call."""
     parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
-    check_route(
-        asked.services.apps[asked.line],
-        channel,
-        parties.from_channel or WHATSAPP,
-        parties.to_channel,
-    )
+    policy = asked.services.policies[asked.line]
+    policy.check_route(channel, parties.from_channel or WHATSAPP, parties.to_channel)
 
 
 async def _start_recording(asked: Asked) -> More:

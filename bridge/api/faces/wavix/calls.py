@@ -156,11 +156,11 @@ async def _check_stream(request: web.Request, order: StreamOrder) -> None:
 
 def _caller(request: web.Request, line: LineName, body: Body) -> str:
     """Give the caller's number in E.164; a line that has numbers may show only these."""
-    number = body.phone("from")
-    app = request.app[SERVICES].apps.get(line)
-    if app is not None and app.numbers and f"+{number}" not in app.numbers:
-        raise app.refuse("from")
-    return f"+{number}"
+    number = f"+{body.phone('from')}"
+    policy = request.app[SERVICES].policies.get(line)
+    if policy is not None and policy.numbers:
+        policy.check_number(number, "from")
+    return number
 
 
 def _tag(body: Body) -> str | None:

@@ -37,7 +37,7 @@ async def list_numbers(request: web.Request) -> web.Response:
     """List the line's numbers; `search` finds those that contain these digits."""
     line = request.app[SERVICES].keys.line(request)
     wanted, hooks = request.query.get("search", ""), await _hooks(request, line)
-    found = [number for number in request.app[SERVICES].apps[line].numbers if wanted in number]
+    found = [number for number in request.app[SERVICES].policies[line].numbers if wanted in number]
     return web.json_response(page_of(request, [_shown(number, hooks) for number in found]))
 
 
@@ -90,7 +90,7 @@ def _own(request: web.Request, line: LineName) -> str:
         NotFound: it is none of the line's.
     """
     found = "+" + request.match_info["number"].removeprefix("+")
-    if found not in request.app[SERVICES].apps[line].numbers:
+    if found not in request.app[SERVICES].policies[line].numbers:
         raise NotFound("this is no number of your line (lines.NAME.numbers)")
     return found
 

@@ -3,13 +3,14 @@
 import pytest
 
 from bridge.api.body import Body
-from bridge.api.faces.chirp.parties import App, read_metadata, read_parties
+from bridge.api.faces.chirp.parties import read_metadata, read_parties
 from bridge.call.model import Parties
+from bridge.call.policy import LinePolicy
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
 
 NUMBER, PEER = "+15550109000", "+15550100001"
-APP = App((NUMBER,), official=False)
-OFFICIAL = App((NUMBER,), official=True)
+LINE = LinePolicy((NUMBER,), official=False)
+OFFICIAL = LinePolicy((NUMBER,), official=True)
 CHANNELS = ["pstn", "webrtc", "whatsapp"]
 
 
@@ -19,21 +20,21 @@ def asked(from_channel: str | None, to_channel: str | None) -> Body:
     return Body({"from": own, "to": other, "fromChannel": from_channel, "toChannel": to_channel})
 
 
-@pytest.mark.parametrize("app", [APP, OFFICIAL])
+@pytest.mark.parametrize("policy", [LINE, OFFICIAL])
 @pytest.mark.parametrize("to_channel", ["webrtc", "whatsapp"])
 @pytest.mark.parametrize("from_channel", ["webrtc", "whatsapp"])
-def test_browsers_and_whatsapp_users_are_paired_in_every_way(app, from_channel, to_channel):
+def test_browsers_and_whatsapp_users_are_paired_in_every_way(policy, from_channel, to_channel):
     own = "user-1" if from_channel == "webrtc" else NUMBER
     other = "user-2" if to_channel == "webrtc" else PEER
     expected = Parties(own, other, from_channel, to_channel)
-    assert read_parties(asked(from_channel, to_channel), app) == expected
+    assert read_parties(asked(from_channel, to_channel), policy) == expected
 
 
 @pytest.mark.parametrize("channel", [None, *CHANNELS])
 def test_the_telephone_network_is_not_to_be_had(channel):
     for body in (asked("pstn", channel), asked(channel, "pstn")):
         with pytest.raises(Unsupported, match="SIP"):
-            read_parties(body, APP)
+            read_parties(body, LINE)
 
 
 def test_an_official_whatsapp_call_is_never_joined_to_the_telephone_network():
@@ -42,20 +43,19 @@ def test_an_official_whatsapp_call_is_never_joined_to_the_telephone_network():
             read_parties(body, OFFICIAL)
 
 
-def test_an_application_without_numbers_calls_from_browsers_only():
-    none = App((), official=False)
-    assert none.number == ""
+def test_a_line_without_numbers_calls_from_browsers_only():
+    none = LinePolicy((), official=False)
     assert read_parties(asked("webrtc", "whatsapp"), none).from_ == "user-1"
     with pytest.raises(InvalidRequest) as caught:
         read_parties(asked("whatsapp", "whatsapp"), none)
     assert caught.value.field == "from"
 
 
-def test_a_number_that_is_not_the_applications_is_answered_with_those_that_are():
+def test_a_number_that_is_not_the_lines_is_answered_with_those_that_are():
     body = Body({"from": PEER, "to": PEER, "fromChannel": "whatsapp", "toChannel": "whatsapp"})
 
     with pytest.raises(InvalidRequest, match=rf"expected one of \{NUMBER}"):
-        read_parties(body, APP)
+        read_parties(body, LINE)
 
 
 def test_metadata_may_be_left_out():
