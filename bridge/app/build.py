@@ -88,7 +88,7 @@ class Bridge:
 def build(
     settings: Settings,
     *,
-    patience: Timeouts | None = None,
+    timeouts: Timeouts | None = None,
     position: NodePosition | None = None,
     descriptors: int = MAX_DESCRIPTORS,
 ) -> Bridge:
@@ -96,7 +96,7 @@ def build(
 
     Args:
         settings: what can be set.
-        patience: how long ICE, DTLS and a silent peer are waited for; the default is the product's.
+        timeouts: Of ICE, DTLS and silent peers; the defaults if None.
         position: which of several nodes this is; None for the only one.
         descriptors: how many files the process may have open.
 
@@ -127,7 +127,7 @@ def build(
         subscribes=policy.lines.subscribes_to_calls,
     )
     peers = make_peers(
-        settings, ports, encoder_budget=encoder_budget, patience=patience or Timeouts()
+        settings, ports, encoder_budget=encoder_budget, timeouts=timeouts or Timeouts()
     )
     manager = Manager(
         dialer=providers,

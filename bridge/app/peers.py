@@ -31,7 +31,7 @@ class Peers:
 
 
 def make_peers(
-    settings: Settings, ports: PortPool, *, encoder_budget: EncoderBudget, patience: Timeouts
+    settings: Settings, ports: PortPool, *, encoder_budget: EncoderBudget, timeouts: Timeouts
 ) -> Peers:
     """Load libopus and make both kinds of peers.
 
@@ -46,7 +46,7 @@ def make_peers(
         external_address=settings.rtc.external_address,
         ports=ports,
         probe_private=settings.rtc.probe_private,
-        limits=patience,
+        timeouts=timeouts,
         relay=settings.media.relay,
         dialect=BROWSER_WITH_RED if settings.media.red else BROWSER,
         encoder_budget=encoder_budget,

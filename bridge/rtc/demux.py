@@ -1,4 +1,4 @@
-"""What arrives on a media port: told apart by the first byte, dropped unless the peer sent it."""
+"""Demultiplexing what arrives on a media port by its first byte (RFC 7983)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class MediaSocket(StunProtocol):
-    """One UDP socket: tells apart what arrives (RFC 7983) and drops what is not the peer's."""
+    """One UDP socket; everything that is not from the peer is dropped and counted."""
 
     def __init__(self, connection: "IceConnection", candidate: Candidate) -> None:
         super().__init__(connection)
         self.local_candidate = candidate
         self._connection = connection
-        self._known = connection.known.proved
+        self._verified = connection.verified.addresses
         self._discarded = connection.owner.discarded
         self._on_media = connection.owner.on_media
         self._on_dtls = connection.owner.dtls_received
         self._filter = StunFilter(
             ufrag=connection.local_username,
             awaited=self.transactions,
-            known=self._known,
+            verified=self._verified,
             discarded=self._discarded,
             clock=connection.clock,
         )
@@ -41,12 +41,12 @@ class MediaSocket(StunProtocol):
             return
         sender = addr if len(addr) == 2 else addr[:2]
         first = data[0]
-        if 127 < first < 192 and sender in self._known:
+        if 127 < first < 192 and sender in self._verified:
             take = self._on_media
             take(data)
         elif first < 4:
             self._stun_received(data, sender)
-        elif sender not in self._known:
+        elif sender not in self._verified:
             self._discarded["unknown_source"] += 1
         elif 19 < first < 64:
             self._on_dtls(data)
@@ -58,10 +58,10 @@ class MediaSocket(StunProtocol):
             return
         try:
             message = stun.parse_message(data)
-        except Exception:  # aioice's parser raises whatever its parts raise
+        except Exception:  # whatever aioice's parser lets through
             self._discarded["bad_stun"] += 1
             return
-        if not self._connection.is_genuine(message, self.transactions):
+        if not self._connection.is_authentic(message, self.transactions):
             self._discarded["bad_stun"] += 1
         elif not self._connection.admit(sender, alive=message.message_class != stun.Class.REQUEST):
             self._discarded["too_many_addresses"] += 1

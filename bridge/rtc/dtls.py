@@ -1,4 +1,4 @@
-"""Certificates, and the DTLS handshake that gives a call its SRTP keys (RFC 5763, RFC 5764)."""
+"""Certificates, and the DTLS handshake that yields the SRTP keys (RFC 5763, RFC 5764)."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from bridge.rtc import private_api, trace
 from bridge.rtc.link import IceLink
 from bridge.rtc.srtp import Srtp
 
-_RENEW_SECONDS: Final = 86_400.0
+_MAX_AGE_SECONDS: Final = 86_400.0
 _ALGORITHM: Final = "sha-256"
-# The cheapest first; keys of 256 bits would cost a fifth more per packet and win nothing here.
+# The cheapest first; 256-bit keys cost a fifth more per packet and gain nothing here.
 _PROFILES: Final = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
 
 
@@ -29,28 +29,28 @@ _PROFILES: Final = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
 class Certificate:
     """A self-signed P-256 certificate with its key."""
 
-    stock: RTCCertificate
+    certificate: RTCCertificate
     fingerprint: str
     """SHA-256, upper-case hexadecimal with colons."""
 
 
 class Certificates:
-    """One certificate at a time, renewed daily; calls keep the one they began with."""
+    """The node's certificate, replaced daily; calls keep the one they began with."""
 
     def __init__(self) -> None:
         self._current: Certificate | None = None
         self._made_at = 0.0
 
     def current(self, now: float) -> Certificate:
-        """Give the certificate for new associations; makes one when the last is a day old.
+        """Return the certificate for new associations, made anew when it is a day old.
 
         Args:
             now: Monotonic seconds.
         """
-        if self._current is None or now - self._made_at >= _RENEW_SECONDS:
-            stock = private_api.DtlsCertificate.generateCertificate()
-            prints = {one.algorithm: one.value for one in stock.getFingerprints()}
-            self._current = Certificate(stock, prints[_ALGORITHM])
+        if self._current is None or now - self._made_at >= _MAX_AGE_SECONDS:
+            made = private_api.DtlsCertificate.generateCertificate()
+            prints = {one.algorithm: one.value for one in made.getFingerprints()}
+            self._current = Certificate(made, prints[_ALGORITHM])
             self._made_at = now
         return self._current
 
@@ -59,10 +59,10 @@ class Dtls:
     """One DTLS association over a link.
 
     Args:
-        link: What records travel on.
+        link: Carries the records.
         certificate: Ours.
         role: From the session description, never from ICE.
-        on_closed: Called once when the peer ends an established association.
+        on_closed: Called when the peer closes an established association.
     """
 
     def __init__(
@@ -76,56 +76,56 @@ class Dtls:
         self._role = role
         self._on_closed = on_closed
         self._established = False
-        self._stock = RTCDtlsTransport(cast("RTCIceTransport", link), [certificate.stock])
-        private_api.dtls_prepare(self._stock, role=role, profiles=_PROFILES)
-        self._stock.add_listener("statechange", self._state_changed)
+        self._transport = RTCDtlsTransport(cast("RTCIceTransport", link), [certificate.certificate])
+        private_api.dtls_prepare(self._transport, role=role, profiles=_PROFILES)
+        self._transport.add_listener("statechange", self._state_changed)
 
     async def connect(self, fingerprint: str) -> Srtp:
-        """Shake hands, hold the peer's certificate to its fingerprint and derive the keys.
+        """Perform the handshake, verify the peer's certificate and derive the keys.
 
         Args:
-            fingerprint: SHA-256 from the peer's description.
+            fingerprint: SHA-256 of the certificate, from the peer's description.
 
         Raises:
-            NegotiationFailed: `fingerprint`, `srtp_profile` or `handshake`.
+            NegotiationFailed: with the reason `fingerprint`, `srtp_profile` or `handshake`.
         """
         expected = RTCDtlsFingerprint(algorithm=_ALGORITHM, value=fingerprint)
-        await self._stock.start(RTCDtlsParameters(fingerprints=[expected]))
-        if self._stock.state != "connected":
+        await self._transport.start(RTCDtlsParameters(fingerprints=[expected]))
+        if self._transport.state != "connected":
             raise NegotiationFailed("DTLS failed", stage="dtls", reason=self._failure())
         self._established = True
         trace.dtls_connected(
             role=self._role,
-            cipher=private_api.dtls_cipher(self._stock),
-            profile=private_api.dtls_profile(self._stock).decode(),
+            cipher=private_api.dtls_cipher(self._transport),
+            profile=private_api.dtls_profile(self._transport).decode(),
         )
         return self._keys()
 
     async def aclose(self) -> None:
-        """Tell the peer (close_notify) and stop; safe to repeat and in any state."""
+        """Send close_notify and stop; from any state, safe to repeat."""
         self._established = False
-        task = private_api.dtls_task(self._stock)
-        await self._stock.stop()
+        task = private_api.dtls_task(self._transport)
+        await self._transport.stop()
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)
-        self._stock.remove_all_listeners()
+        self._transport.remove_all_listeners()
 
     def _failure(self) -> str:
-        if not self._stock.encrypted:
+        if not self._transport.encrypted:
             return "handshake"
-        return "fingerprint" if private_api.dtls_profile(self._stock) else "srtp_profile"
+        return "fingerprint" if private_api.dtls_profile(self._transport) else "srtp_profile"
 
     def _keys(self) -> Srtp:
-        agreed = private_api.dtls_profile(self._stock)
+        agreed = private_api.dtls_profile(self._transport)
         profile = next(one for one in _PROFILES if one.openssl_profile == agreed)
         length = 2 * (profile.key_length + profile.salt_length)
-        material = private_api.dtls_keying_material(self._stock, length)
-        private_api.dtls_forget_srtp(self._stock)
+        material = private_api.dtls_keying_material(self._transport, length)
+        private_api.dtls_discard_srtp(self._transport)
         client, server = (profile.get_key_and_salt(material, side) for side in (0, 1))
         ours, theirs = (client, server) if self._role == "client" else (server, client)
         return Srtp(profile.libsrtp_profile, send_key=ours, receive_key=theirs)
 
     def _state_changed(self) -> None:
-        if self._established and self._stock.state == "closed":
+        if self._established and self._transport.state == "closed":
             self._established = False
             self._on_closed()

@@ -1,8 +1,8 @@
-"""One ICE connection on one UDP port, made from aioice's with a guarded, synchronous receive path.
+"""One ICE connection on one UDP port: aioice's, with a guarded, synchronous receive path.
 
-What differs from aioice: media never passes a queue or a task; malformed and unauthenticated STUN
-is counted instead of logged or answered; sockets come from the port pool; consent (RFC 7675) also
-works over round trips longer than half a second and counts everything authenticated.
+Unlike in aioice, media passes no queue or task; malformed and unauthenticated STUN is counted, not
+logged or answered; sockets come from the port pool; consent (RFC 7675) works over round trips longer
+than half a second, and everything authenticated refreshes it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from bridge.rtc.guard import (
     MAX_LITE_CANDIDATES,
     MAX_PAIRS,
     Address,
-    KnownAddresses,
+    VerifiedAddresses,
     may_probe,
 )
 from bridge.rtc.ports import PortPool
@@ -45,74 +45,74 @@ _MAX_CONFLICTS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long the parts of a connection may take, in seconds."""
+    """Timeouts of a connection, in seconds."""
 
     ice: float = 15.0
     dtls: float = 10.0
     setup: float = 20.0
     """ICE and DTLS together."""
     silence: float = 15.0
-    """A peer from which nothing authenticated has come for so long is gone."""
+    """Without anything authenticated for this long, the peer is gone."""
     consent: tuple[float, float] = (4.0, 6.0)
-    """Shortest and longest pause between two consent checks."""
+    """Shortest and longest interval between consent checks."""
     linger: float = 0.5
-    """How long a path that an ICE restart has replaced still receives."""
+    """How long a connection still receives after an ICE restart has replaced it."""
 
 
 class Owner(Protocol):
-    """What a connection reports to."""
+    """Receives what a connection demultiplexes."""
 
-    heard_at: float
-    """When anything came last that only a living peer sends (monotonic seconds)."""
+    alive_at: float
+    """When anything last came that proves the peer alive (monotonic seconds)."""
     discarded: dict[str, int]
     on_media: Callable[[bytes], None]
 
     def dtls_received(self, data: bytes) -> None:
-        """Take a DTLS record."""
+        """Process a DTLS record."""
         ...
 
     def consent_lost(self, connection: "IceConnection") -> None:
-        """Learn that the peer is gone."""
+        """Report that the peer is gone."""
         ...
 
 
 class ConsentCheck(stun.Transaction):
-    """A consent check on its way: its response proves the peer alive, however late it comes."""
+    """A pending consent check, whose response is accepted however late it comes."""
 
     @override
     def response_received(self, message: stun.Message, addr: Address) -> None:
-        """Do nothing: that a genuine message came has been noted by the socket."""
+        """Do nothing: the socket has recorded that the peer is alive."""
 
 
 class IceConnection(Connection):
     """A full ICE agent for one component on the host candidates of one port.
 
     Args:
-        owner: Takes what arrives.
+        owner: Receives what arrives.
         controlling: True when we offer, or the peer is ice-lite.
-        limits: For consent.
+        timeouts: Of consent.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, owner: Owner, *, controlling: bool, limits: Timeouts, clock: Callable[[], float]
+        self, owner: Owner, *, controlling: bool, timeouts: Timeouts, clock: Callable[[], float]
     ) -> None:
         super().__init__(
             ice_controlling=controlling,
-            # aioice is to gather nothing by itself: `get_component_candidates` does it here.
+            # Keeps aioice from gathering: `get_component_candidates` does.
             transport_policy=TransportPolicy.RELAY,
             local_username=_token(_UFRAG_LENGTH),
             local_password=_token(_PASSWORD_LENGTH),
         )
         self.owner = owner
-        self.known = KnownAddresses(self._forget)
+        self.verified = VerifiedAddresses(self._evict)
         self.route: tuple[asyncio.DatagramTransport, Address] | None = None
-        """Where to send: the socket and address of the nominated pair, replaced when it changes."""
-        self.checked = False
-        """Whether a genuine check of the peer's has come."""
+        """Socket and address of the nominated pair."""
+        self.check_received = False
+        """Whether an authentic check has come from the peer."""
         self._unprobed: tuple[Offered, ...] = ()
         self._conflicts = 0
-        self._limits = limits
+        self._timeouts = timeouts
         self.clock = clock
         self._pool: PortPool | None = None
         self._port = 0
@@ -120,7 +120,7 @@ class IceConnection(Connection):
         self._consent_checks: deque[tuple[dict[bytes, stun.Transaction], bytes]] = deque()
 
     async def open(self, addresses: tuple[str, ...], pool: PortPool) -> None:
-        """Bind one port of the pool on every address; it goes back when the connection closes.
+        """Bind one port of the pool on every address; `close` releases it.
 
         Raises:
             LimitExceeded: no port is free.
@@ -132,14 +132,14 @@ class IceConnection(Connection):
         await self.gather_candidates()
 
     def set_remote(self, peer: RemoteAudio, *, probe_private: bool) -> None:
-        """Take the peer's credentials and those of its candidates that we may probe.
+        """Set the peer's credentials, and the candidates that may be probed.
 
-        Public ones wait until a check of the peer's has come, so that an offer alone sends nothing
-        to addresses of its choice; the peer's checks open its own firewall, and each is answered
-        and followed. An ICE-lite peer sends none: it is probed at few addresses.
+        They are probed once the peer has sent a check, so that an offer alone cannot make us send to
+        addresses of its choice; the peer's checks are answered and paired in any case. An ICE-lite
+        peer sends none, so it is probed at once, at few addresses.
 
         Args:
-            peer: As it described itself.
+            peer: Its description.
             probe_private: Whether to probe private addresses too, and all of them at once.
         """
         self.remote_username, self.remote_password = peer.ufrag, peer.pwd
@@ -151,13 +151,13 @@ class IceConnection(Connection):
         )
         few = peer.ice_lite and not probe_private
         self._unprobed = allowed[:MAX_LITE_CANDIDATES] if few else allowed
-        if probe_private or peer.ice_lite or self.checked:
+        if probe_private or peer.ice_lite or self.check_received:
             self._probe()
 
-    def is_genuine(
+    def is_authentic(
         self, message: stun.Message, transactions: dict[bytes, stun.Transaction]
     ) -> bool:
-        """Whether a message the filter let through is a check or a response of the peer's."""
+        """Return whether a message is an authentic check or response of the peer."""
         if message.message_class == stun.Class.REQUEST:
             attributes = message.attributes
             return (
@@ -172,37 +172,37 @@ class IceConnection(Connection):
         )
 
     def admit(self, sender: Address, *, alive: bool) -> bool:
-        """Note that a genuine message came from an address; False when it is one too many.
+        """Record an address that sent an authentic message; return False if there are too many.
 
         Args:
-            sender: Where it came from.
-            alive: Whether it proves that the peer lives: a request may be one overheard before.
+            sender: The address.
+            alive: Whether the message proves the peer alive; a request may be replayed.
         """
         now = self.clock()
         keep = self.route[1] if self.route else None
-        if not self.known.admit(sender, keep=keep, now=now):
+        if not self.verified.admit(sender, keep=keep, now=now):
             return False
-        if not self.checked:
-            self.checked = True
+        if not self.check_received:
+            self.check_received = True
             trace.first_check(sender[0])
             self._probe()
         if alive:
-            self.owner.heard_at = now
+            self.owner.alive_at = now
         return True
 
     def limit_conflicts(self, message: stun.Message) -> None:
-        """Turn a claim of conflicting roles into a plain refusal when it is one of too many.
+        """Turn a role conflict (487) into a plain error when there were too many.
 
-        aioice answers each claim with another check at once, inside the one before.
+        aioice answers each with another check at once, recursively.
         """
         if message.error_code == _ROLE_CONFLICT:
             self._conflicts += 1
             if self._conflicts > _MAX_CONFLICTS:
                 message.attributes["ERROR-CODE"] = (400, "")
 
-    def failure(self) -> str:
-        """Say why no pair has been nominated."""
-        if not self.checked:
+    def failure_reason(self) -> str:
+        """Return why no pair was nominated."""
+        if not self.check_received:
             return "nothing_received"
         states = {pair.state for pair in private_api.pairs(self)}
         return "not_nominated" if CandidatePair.State.SUCCEEDED in states else "checks_unanswered"
@@ -236,8 +236,8 @@ class IceConnection(Connection):
     def check_incoming(
         self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol
     ) -> None:
-        # Completion cancels running checks and leaves their pairs in progress for ever, so that
-        # the peer could never move to one of them.
+        # On completion aioice cancels running checks but leaves their pairs in progress, so the peer
+        # could never switch to one of them.
         for pair in private_api.pairs(self):
             if pair.task is not None and pair.task.done():
                 pair.task = None
@@ -261,16 +261,16 @@ class IceConnection(Connection):
 
     @override
     async def query_consent(self) -> None:
-        due = self.clock() + self._pause()
+        due = self.clock() + self._consent_interval()
         while True:
             now = self.clock()
-            gone = self.owner.heard_at + self._limits.silence
+            gone = self.owner.alive_at + self._timeouts.silence
             if now >= gone:
                 self.owner.consent_lost(self)
                 return
             if now >= due:
-                self._ask_consent()
-                due = now + self._pause()
+                self._send_consent_check()
+                due = now + self._consent_interval()
             await asyncio.sleep(min(due, gone) - now)
 
     @override
@@ -285,7 +285,7 @@ class IceConnection(Connection):
             while self._bound:
                 self._bound.popleft().close()
             if self._pool is not None:
-                self._pool.give_back(self._port)
+                self._pool.release(self._port)
                 self._pool = None
 
     def _is_for_us(self, username: str) -> bool:
@@ -293,7 +293,7 @@ class IceConnection(Connection):
         return ours == self.local_username and self.remote_username in (None, theirs)
 
     def _probe(self) -> None:
-        """Begin to check the offered candidates, in the peer's order, up to a number of pairs."""
+        """Start checks of the offered candidates, in the peer's order, up to `MAX_PAIRS`."""
         room = MAX_PAIRS
         trace.probing(len(self._unprobed))
         for offered in self._unprobed:
@@ -308,13 +308,13 @@ class IceConnection(Connection):
                 priority=offered.priority,
                 host=offered.host,
                 port=offered.port,
-                # Only the address matters here; aioice knows no peer-reflexive offers.
+                # Only the address matters; aioice rejects peer-reflexive offers.
                 type=offered.type if offered.type in ("srflx", "relay") else "host",
             )
             private_api.add_remote_candidate(self, candidate)
         self._unprobed = ()
 
-    def _forget(self, address: Address) -> None:
+    def _evict(self, address: Address) -> None:
         checks = private_api.pairs(self)
         for pair in [pair for pair in checks if pair.remote_addr == address]:
             if pair.task is not None:
@@ -323,11 +323,11 @@ class IceConnection(Connection):
         learned = private_api.remote_candidates(self)
         learned[:] = [one for one in learned if (one.host, one.port) != address]
 
-    def _pause(self) -> float:
-        shortest, longest = self._limits.consent
+    def _consent_interval(self) -> float:
+        shortest, longest = self._timeouts.consent
         return shortest + (longest - shortest) * secrets.randbelow(1000) / 1000
 
-    def _ask_consent(self) -> None:
+    def _send_consent_check(self) -> None:
         pair = private_api.nominated(self)
         if pair is None or self.remote_password is None:
             return

@@ -23,7 +23,7 @@ class IceLink:
         bind: Addresses to receive on.
         ports: The pool that each connection takes a port from.
         probe_private: Whether to send checks to offered candidates that are not public addresses.
-        limits: Timeouts.
+        timeouts: Timeouts.
         clock: Monotonic seconds.
         discarded: Counts by discard reason, written to.
         on_media: Takes each SRTP and SRTCP packet from a verified address.
@@ -37,14 +37,14 @@ class IceLink:
         bind: tuple[str, ...],
         ports: PortPool,
         probe_private: bool,
-        limits: Timeouts,
+        timeouts: Timeouts,
         clock: Callable[[], float],
         discarded: dict[str, int],
         on_media: Callable[[bytes], None],
         on_lost: Callable[[str], None],
         on_restarted: Callable[[bool], None],
     ) -> None:
-        self.heard_at = clock()
+        self.alive_at = clock()
         self.discarded = discarded
         self.on_media = on_media
         self.role = "controlled"
@@ -55,13 +55,13 @@ class IceLink:
             on_switch=self._switched,
             on_failure=self._failed,
             on_lost=on_lost,
-            linger=limits.linger,
+            linger=timeouts.linger,
         )
         """The current one sends, both receive."""
         self._bind = bind
         self._ports = ports
         self._probe_private = probe_private
-        self._limits = limits
+        self._timeouts = timeouts
         self._clock = clock
         self._on_restarted = on_restarted
         self._dtls: asyncio.Queue[bytes | None] = asyncio.Queue(_DTLS_QUEUE)
@@ -78,7 +78,7 @@ class IceLink:
         """
         controlling = peer is None or peer.ice_lite
         connection = IceConnection(
-            self, controlling=controlling, limits=self._limits, clock=self._clock
+            self, controlling=controlling, timeouts=self._timeouts, clock=self._clock
         )
         await self.connections.prepare(connection, self._open(connection, peer))
         self.connections.begin()
@@ -133,10 +133,10 @@ class IceLink:
 
     async def _connect(self, connection: IceConnection) -> None:
         try:
-            async with asyncio.timeout(self._limits.ice):
+            async with asyncio.timeout(self._timeouts.ice):
                 await connection.connect()
         except (TimeoutError, ConnectionError):
-            reason = connection.failure()
+            reason = connection.failure_reason()
             raise NegotiationFailed("ICE did not connect", stage="ice", reason=reason) from None
 
     def _switched(self, connection: IceConnection, replaced: IceConnection | None) -> None:

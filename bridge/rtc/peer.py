@@ -292,7 +292,7 @@ class Peer:
         if self._reload is not None:
             self.session.restart_source(*self._reload)
             self._reload = None
-        transport.carry(self.session)
+        transport.attach(self.session)
 
     def _failed(self) -> None:
         self._reload = None

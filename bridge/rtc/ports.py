@@ -1,4 +1,4 @@
-"""UDP ports for media: a bounded range, each port in at most one leg at a time."""
+"""UDP ports for media: a bounded range, each port used by at most one leg at a time."""
 
 import errno
 import secrets
@@ -12,8 +12,8 @@ from bridge.errors import LegError, LimitExceeded
 class PortPool:
     """The node's media ports.
 
-    Ports are handed out from a random start and come back to the end of the line, so that datagrams
-    meant for a leg that has ended do not reach the next one.
+    They are used in turn from a random start, so that late datagrams for an ended leg do not reach
+    the next one.
     """
 
     def __init__(self, ports: Iterable[int]) -> None:
@@ -24,16 +24,16 @@ class PortPool:
 
     @property
     def free(self) -> int:
-        """How many ports can still be taken."""
+        """How many ports are free."""
         return len(self._free)
 
     @property
     def used(self) -> int:
-        """How many ports are taken."""
+        """How many ports are in use."""
         return len(self._used)
 
-    def take(self) -> int:
-        """Take a port out of the pool.
+    def acquire(self) -> int:
+        """Acquire a port.
 
         Raises:
             LimitExceeded: every port is in use.
@@ -44,25 +44,25 @@ class PortPool:
         self._used.add(port)
         return port
 
-    def give_back(self, port: int) -> None:
-        """Return a port; one that was not taken is ignored."""
+    def release(self, port: int) -> None:
+        """Release a port; ignored if it was not acquired."""
         if port in self._used:
             self._used.remove(port)
             self._free.append(port)
 
     def open(self, addresses: Sequence[str]) -> tuple[int, list[socket.socket]]:
-        """Take a port and bind one UDP socket to it on each address; skip ports others use.
+        """Acquire a port and bind a UDP socket to it on each address, skipping ports in use elsewhere.
 
         Raises:
             LimitExceeded: no port is free.
             LegError: an address is not this machine's.
         """
         for _ in range(len(self._free)):
-            port = self.take()
+            port = self.acquire()
             try:
                 return port, _bind(addresses, port)
             except OSError as error:
-                self.give_back(port)
+                self.release(port)
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise LegError(f"cannot receive media on {', '.join(addresses)}") from error
         raise LimitExceeded("no media port is free")

@@ -1,7 +1,6 @@
-"""SRTP over libsrtp with reused buffers: no allocation per packet but the result.
+"""SRTP through libsrtp with reused buffers; only the result is allocated.
 
-This goes below pylibsrtp's `Session.protect`, which allocates for every packet, through the same
-library; what it relies on there is listed in `bridge.rtc.private_api`.
+pylibsrtp's `Session.protect` allocates buffers for every packet, so its library is called directly.
 """
 
 from enum import Enum
@@ -18,24 +17,24 @@ from bridge.rtc.private_api import srtp_lib as lib
 _WINDOW: Final = 1024
 _BUFFER_BYTES: Final = 2048
 _MAX_PLAIN: Final = 1350
-# libsrtp's srtp_err_status_t (srtp.h): packet seen before, packet too old to tell.
 _OK: Final = 0
-# What authentication adds to an RTP packet, by profile (RFC 3711 §4.2, RFC 5764 §4.1.2, RFC 7714).
+# Bytes of the authentication tag of an RTP packet (RFC 3711 §4.2, RFC 5764 §4.1.2, RFC 7714).
 _TAG_BYTES: Final = {
     Policy.SRTP_PROFILE_AES128_CM_SHA1_80: 10,
     Policy.SRTP_PROFILE_AES128_CM_SHA1_32: 4,
     Policy.SRTP_PROFILE_AEAD_AES_128_GCM: 16,
     Policy.SRTP_PROFILE_AEAD_AES_256_GCM: 16,
 }
+# srtp_err_status_replay_fail and srtp_err_status_replay_old (srtp.h).
 _REPLAYED: Final = (9, 10)
 
-# Bound once: looking a function up in the library costs as much as calling it.
+# Bound once: looking up a function in the library costs as much as calling it.
 _protect = lib.srtp_protect
 _unprotect = lib.srtp_unprotect
 
 
 class Refusal(Enum):
-    """Why a received packet was not accepted; the value is the discard reason."""
+    """Why a received packet was refused; the value is the discard reason."""
 
     BAD = "bad_srtp"
     REPLAYED = "replayed"
@@ -43,10 +42,10 @@ class Refusal(Enum):
 
 
 class Srtp:
-    """The keys of one DTLS association, both directions.
+    """Both directions of one DTLS association.
 
-    No RTP sequence number is ever protected twice: libsrtp refuses it, since a second payload under
-    the same key stream would give both away.
+    libsrtp refuses to protect an RTP sequence number twice: two payloads encrypted with the same key
+    stream would reveal each other.
 
     Args:
         profile: One of pylibsrtp's `Policy.SRTP_PROFILE_*`.
@@ -80,10 +79,10 @@ class Srtp:
         self._sources: set[bytes] = set()
 
     def protect(self, packet: bytes) -> bytes | None:
-        """Protect an RTP packet; None when its sequence number was already sent.
+        """Protect an RTP packet; return None if its sequence number was already used.
 
         Raises:
-            LocalProtocolError: longer than a datagram can be.
+            LocalProtocolError: it does not fit a datagram.
         """
         size = len(packet)
         if size > _MAX_PLAIN:
@@ -97,10 +96,10 @@ class Srtp:
         return protected
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
-        """Protect a compound RTCP packet.
+        """Protect a compound RTCP packet; return None if libsrtp refuses.
 
         Raises:
-            LocalProtocolError: longer than a datagram can be.
+            LocalProtocolError: it does not fit a datagram.
         """
         size = len(packet)
         if size > _MAX_PLAIN:
@@ -115,7 +114,7 @@ class Srtp:
     def unprotect(self, packet: bytes) -> bytes | Refusal:
         """Verify and decrypt an RTP packet of at most 1500 bytes."""
         source = packet[8:12]
-        if source != self._source and not self._known(source):
+        if source != self._source and not self._admits(source):
             return Refusal.TOO_MANY_SOURCES
         size = len(packet)
         view, length = self._view, self._length
@@ -132,7 +131,7 @@ class Srtp:
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | Refusal:
         """Verify and decrypt a compound RTCP packet of at most 1500 bytes."""
-        if not self._known(packet[4:8]):
+        if not self._admits(packet[4:8]):
             return Refusal.TOO_MANY_SOURCES
         size = len(packet)
         self._view[0:size] = packet
@@ -144,8 +143,8 @@ class Srtp:
             return plain
         return Refusal.REPLAYED if status in _REPLAYED else Refusal.BAD
 
-    def _known(self, source: bytes) -> bool:
-        # libsrtp keeps state for every SSRC it has seen authenticated.
+    def _admits(self, source: bytes) -> bool:
+        # libsrtp keeps state for every SSRC that was authenticated.
         return source in self._sources or len(self._sources) < MAX_SOURCES
 
 

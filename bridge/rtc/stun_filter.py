@@ -1,4 +1,4 @@
-"""Which STUN datagrams are worth parsing: a few bytes of each decide, so that floods stay cheap."""
+"""Cheap checks of STUN datagrams before they are parsed, against floods."""
 
 from collections.abc import Callable, Container
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 from bridge.rtc.guard import Address
 
 MAX_STUN: Final = 600
-"""Bytes of the longest STUN message that ICE needs: user fragments have at most 256 each."""
+"""Bytes; ICE needs no longer message, as user fragments have at most 256 each."""
 MAX_CHECKS: Final = 200
-"""How many checks a socket looks into in a second: as many again from addresses already proved."""
+"""Checks parsed per second and socket, and as many again from verified addresses."""
 
 _HEADER: Final = 20
 _COOKIE: Final = b"\x21\x12\xa4\x42"
@@ -16,16 +16,16 @@ _REQUEST, _RESPONSE, _ERROR, _INDICATION = b"\0\x01", b"\x01\x01", b"\x01\x11", 
 
 
 class StunFilter:
-    """Decides for one socket; RFC 8489 §5 has the header's layout.
+    """The filter of one socket (RFC 8489 §5 has the header's layout).
 
-    A check of the peer's has our user fragment in it, a response the id of a request of ours.
-    Neither is known to strangers. What they overheard is limited by a budget of its own, so that
-    it costs the peer's own checks nothing.
+    A check contains our user fragment, a response the transaction id of our request; attackers know
+    neither unless they overheard it. Messages from unverified addresses have a limit of their own,
+    so that replays cannot use up that of the peer.
 
     Args:
         ufrag: Our user fragment.
-        awaited: Ids of our requests whose response has not come yet.
-        known: Addresses that proved to be the peer's.
+        awaited: Ids of our pending transactions.
+        verified: The peer's addresses.
         discarded: Counts by discard reason, written to.
         clock: Monotonic seconds.
     """
@@ -35,22 +35,23 @@ class StunFilter:
         *,
         ufrag: str,
         awaited: Container[bytes],
-        known: Container[Address],
+        verified: Container[Address],
         discarded: dict[str, int],
         clock: Callable[[], float],
     ) -> None:
         self._username = f"{ufrag}:".encode()
         self._awaited = awaited
-        self._known = known
+        self._verified = verified
         self._discarded = discarded
         self._clock = clock
         self._second_ends = 0.0
         self._left = {True: 0, False: 0}
 
     def admits(self, data: bytes, sender: Address) -> bool:
-        """Report whether to parse a datagram; what is refused is counted under its reason.
+        """Return whether to parse a datagram; refused ones are counted.
 
-        Binding indications only keep paths open (RFC 8445 §11): those of the peer are no error.
+        The peer's binding indications are ignored uncounted: they only keep paths open
+        (RFC 8445 §11).
         """
         reason = self._refuse(data, sender)
         if reason is None:
@@ -60,7 +61,7 @@ class StunFilter:
         return False
 
     def _refuse(self, data: bytes, sender: Address) -> str | None:
-        """Return why not to parse; "" where that is no error, None to parse."""
+        """Return the discard reason, "" to ignore without counting, or None to parse."""
         size = len(data)
         if not _HEADER <= size <= MAX_STUN or data[4:8] != _COOKIE:
             return "bad_stun"
@@ -74,7 +75,7 @@ class StunFilter:
         if kind in (_RESPONSE, _ERROR):
             return None if data[8:_HEADER] in self._awaited else "bad_stun"
         if kind == _INDICATION:
-            return "" if sender in self._known else "unknown_source"
+            return "" if sender in self._verified else "unknown_source"
         return "bad_stun"
 
     def _within_budget(self, sender: Address) -> bool:
@@ -82,6 +83,6 @@ class StunFilter:
         if now >= self._second_ends:
             self._second_ends = now + 1.0
             left[True] = left[False] = MAX_CHECKS
-        known = sender in self._known
-        left[known] -= 1
-        return left[known] >= 0
+        verified = sender in self._verified
+        left[verified] -= 1
+        return left[verified] >= 0

@@ -1,7 +1,7 @@
-"""What a peer's set-up goes through, told in the log at debug level and only where it changes.
+"""Debug logging of a peer's set-up.
 
-Nothing here is called for every packet. Addresses of peers are people's data: their type, their IP
-version and whether they are public is told, never the address itself, nor SDP or keys.
+Nothing here runs per packet. Addresses are personal data: only their type, IP version and whether
+they are public is logged, never an address, SDP or key.
 """
 
 import logging
@@ -18,7 +18,7 @@ log: Final = logging.getLogger(__name__)
 
 
 def described(event: str, audio: RemoteAudio) -> None:
-    """Tell what a peer's description offers or answers; `event` is the log's message."""
+    """Log what a peer's description contains; `event` is the message."""
     if not log.isEnabledFor(logging.DEBUG):
         return
     types = Counter(candidate.type for candidate in audio.candidates)
@@ -42,26 +42,26 @@ def described(event: str, audio: RemoteAudio) -> None:
 
 
 def answered(*, role: str, candidates: int) -> None:
-    """Tell that we answered, with our DTLS role and how many candidates of ours."""
+    """Log our answer: our DTLS role and number of candidates."""
     log.debug("peer.answered", extra={"role": role, "candidates": candidates})
 
 
 def probing(candidates: int) -> None:
-    """Tell how many of the peer's candidates are checked from now on."""
+    """Log how many of the peer's candidates are probed from now on."""
     log.debug("ice.probing", extra={"candidates": candidates})
 
 
 def first_check(host: str) -> None:
-    """Tell that the peer's first check has come, from what kind of address."""
+    """Log the peer's first check and the kind of address it came from."""
     log.debug("ice.first_check", extra=_kind(host))
 
 
 def pair_chosen(*, remote_type: str, host: str, changed: bool) -> None:
-    """Tell where packets go from now on.
+    """Log the nominated pair.
 
     Args:
-        remote_type: Of the peer's candidate: `prflx` is one that its check showed.
-        host: The peer's address, of which only the kind is told.
+        remote_type: Type of the peer's candidate; `prflx` was learned from a check.
+        host: The peer's address; only its kind is logged.
         changed: Whether another pair was in use before.
     """
     fields = {"remote": remote_type, "changed": changed, **_kind(host)}
@@ -69,12 +69,12 @@ def pair_chosen(*, remote_type: str, host: str, changed: bool) -> None:
 
 
 def dtls_connected(*, role: str, cipher: str, profile: str) -> None:
-    """Tell what the handshake agreed on."""
+    """Log the outcome of the handshake."""
     log.debug("dtls.connected", extra={"role": role, "cipher": cipher, "profile": profile})
 
 
 def encoder_chosen(settings: EncoderSettings, level: EncoderLevel) -> None:
-    """Tell how sound for the peer is encoded from now on, where it has to be."""
+    """Log how audio for the peer is encoded from now on."""
     log.debug(
         "encoder.chosen",
         extra={
@@ -88,22 +88,22 @@ def encoder_chosen(settings: EncoderSettings, level: EncoderLevel) -> None:
 
 
 def first(event: str, then: Callable[..., None], settle: Callable[[], None]) -> Callable[..., None]:
-    """Return what takes the place of `then` for one call, and tells of it.
+    """Return a function to be called once in place of `then`, which logs that call.
 
     Args:
-        event: The log's message.
-        then: What is called in the end; returned as it is where nobody reads debug messages.
+        event: The message.
+        then: Called in the end; returned as it is unless debug messages are logged.
         settle: Puts `then` back in its place.
     """
     if not log.isEnabledFor(logging.DEBUG):
         return then
 
-    def tell(*arguments: Any) -> None:  # noqa: ANN401 - handed on
+    def log_first(*arguments: Any) -> None:  # noqa: ANN401 - passed on
         settle()
         log.debug(event)
         then(*arguments)
 
-    return tell
+    return log_first
 
 
 def _kind(host: str) -> dict[str, object]:

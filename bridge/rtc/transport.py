@@ -1,4 +1,4 @@
-"""One DTLS association with the ICE below it and the SRTP above: all that a reloaded page replaces."""
+"""One DTLS association, with ICE below and SRTP above: what a reloaded page replaces."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,52 +25,52 @@ _MIN_PACKET: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class PeerConfig:
-    """What every peer of a node has in common."""
+    """What all peers of a node, or all of one dialect, share."""
 
     bind: tuple[str, ...]
-    """Addresses to receive media on; each leg has one socket on each."""
+    """Addresses to receive media on; each leg has a socket on each."""
     ports: PortPool
     external_address: str = ""
-    """Told to peers in place of the bound address of the same IP version."""
+    """Advertised in place of the bound address of the same IP version."""
     probe_private: bool = False
-    """Whether to send checks to offered candidates that are not public addresses, and to all of
-    them before the peer has sent one."""
-    limits: Timeouts = field(default_factory=Timeouts)
+    """Whether to send checks to offered candidates that are not public, and to all of them before the
+    peer has sent one."""
+    timeouts: Timeouts = field(default_factory=Timeouts)
     relay: bool = True
-    """Whether packets may pass between two peers undecoded."""
+    """Whether packets may pass undecoded between two peers."""
     encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
-    """What encoding may cost."""
+    """Limits the cost of encoding."""
     dialect: SdpDialect = BROWSER
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Where a transport delivers; none of them waits or raises."""
+    """Callbacks of a transport; none may raise."""
 
     rtp: Callable[[bytes, float], None]
-    """Takes an unprotected RTP packet and monotonic seconds."""
+    """Called with an unprotected RTP packet and monotonic seconds."""
     rtcp: Callable[[bytes, float], None]
     lost: Callable[["Transport", str], None]
-    """Learns that an established association ended: `closed` by the peer, or `consent_lost`."""
+    """Called when an established association ends: `closed` by the peer, or `consent_lost`."""
     restarted: Callable[[bool], None]
-    """Learns how an ICE restart ended."""
+    """Called at the end of each ICE restart with whether it succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """How long set-up took, in seconds; None until it is done."""
+    """Duration of set-up in seconds; None until it is done."""
 
     ice_seconds: float | None = None
     dtls_seconds: float | None = None
 
 
 class Transport:
-    """Carries packets to and from one page of the peer's.
+    """Carries packets to and from one page of the peer.
 
     Args:
-        config: Addresses, ports, limits.
+        config: Addresses, ports, timeouts.
         certificate: Ours.
-        handlers: Where packets go.
+        handlers: Callbacks.
         discarded: Counts by discard reason, written to.
         clock: Monotonic seconds.
     """
@@ -86,9 +86,9 @@ class Transport:
     ) -> None:
         self.certificate = certificate
         self.role: Literal["client", "server"] = "client"
-        """In DTLS, once the peer is known."""
+        """In DTLS, once the peer is described."""
         self.fingerprint = ""
-        """SHA-256 of the peer's certificate, likewise."""
+        """SHA-256 of the peer's certificate, likewise; empty before."""
         self.ice_seconds: float | None = None
         self.dtls_seconds: float | None = None
         self._config = config
@@ -105,7 +105,7 @@ class Transport:
             bind=config.bind,
             ports=config.ports,
             probe_private=config.probe_private or config.dialect.trusted_candidates,
-            limits=config.limits,
+            timeouts=config.timeouts,
             clock=clock,
             discarded=discarded,
             on_media=self._media_received,
@@ -117,18 +117,18 @@ class Transport:
 
     @property
     def credentials(self) -> tuple[str | None, str | None]:
-        """The peer's ICE user fragment and password, as the newest connection knows them."""
+        """The peer's ICE user fragment and password on the newest connection."""
         return self.local.remote_username, self.local.remote_password
 
     @property
     def local(self) -> IceConnection:
-        """The ICE connection to describe in an answer."""
+        """The newest ICE connection, the one to describe."""
         connection = self._connections.newest
         assert connection is not None
         return connection
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """List where the peer is to reach us, the default first."""
+        """Return our candidates, the default first."""
         external = self._config.external_address
         found: dict[tuple[str, int], Candidate] = {}
         for own in self.local.local_candidates:
@@ -159,28 +159,28 @@ class Transport:
         """
         await self._link.prepare(offer)
         if offer is not None:
-            self._expect(offer)
+            self._prepare_dtls(offer)
 
     def set_remote(self, answer: RemoteAudio) -> None:
         """Take the peer's answer to our offer."""
         self._link.set_remote(answer)
-        self._expect(answer)
+        self._prepare_dtls(answer)
 
     async def connect(self) -> None:
         """Bring up ICE, then DTLS.
 
         Raises:
-            NegotiationFailed: either failed or took too long.
+            NegotiationFailed: either failed or timed out.
         """
-        dtls, limits = self._dtls, self._config.limits
+        dtls, timeouts = self._dtls, self._config.timeouts
         assert dtls is not None, "the peer has not been described"
         stage, begun = "ice", self._clock()
         try:
-            async with asyncio.timeout(limits.setup):
+            async with asyncio.timeout(timeouts.setup):
                 await self._connections.connect()
                 self.ice_seconds = self._clock() - begun
                 stage, begun = "dtls", self._clock()
-                async with asyncio.timeout(limits.dtls):
+                async with asyncio.timeout(timeouts.dtls):
                     self._srtp = await dtls.connect(self.fingerprint)
                 self.dtls_seconds = self._clock() - begun
         except TimeoutError:
@@ -188,7 +188,7 @@ class Transport:
                 f"{stage.upper()} did not finish in time", stage=stage, reason="timeout"
             ) from None
 
-    def carry(self, session: RtpSession) -> None:
+    def attach(self, session: RtpSession) -> None:
         """Send the packets of a session from now on."""
 
         def settle() -> None:
@@ -197,8 +197,8 @@ class Transport:
         session.set_transmit(trace.first("rtp.first_sent", self.send_rtp, settle), self.send_rtcp)
 
     def send_rtp(self, packet: bytes) -> None:
-        """Protect and send an RTP packet; one that cannot be sent is counted as `unsendable`."""
-        # As `send_rtcp` does it, but with one call less.
+        """Protect and send an RTP packet; count it as `unsendable` if that fails."""
+        # Inlines `IceLink.send`: one call less per packet.
         srtp, current = self._srtp, self._connections.current
         route = None if current is None else current.route
         if srtp is not None and route is not None:
@@ -210,14 +210,14 @@ class Transport:
         self._discarded["unsendable"] += 1
 
     def send_rtcp(self, packet: bytes) -> None:
-        """Protect and send a compound RTCP packet; one that cannot be sent is counted likewise."""
+        """Protect and send a compound RTCP packet; count it likewise."""
         srtp = self._srtp
         protected = None if srtp is None else srtp.protect_rtcp(packet)
         if protected is None or not self._link.send(protected):
             self._discarded["unsendable"] += 1
 
     async def aclose(self) -> None:
-        """Send close_notify, close every socket, give every port back; safe to repeat."""
+        """Send close_notify, close every socket and release every port; safe to repeat."""
         self._srtp = None
         try:
             if self._dtls is not None:
@@ -228,8 +228,8 @@ class Transport:
     def _settle(self) -> None:
         self._receive_rtp = self._take_rtp
 
-    def _expect(self, peer: RemoteAudio) -> None:
-        """Prepare the handshake; an ICE restart keeps the association that there is."""
+    def _prepare_dtls(self, peer: RemoteAudio) -> None:
+        """Prepare the handshake; an ICE restart keeps the association."""
         if self._dtls is None:
             self.role = "client" if answer_setup(peer.setup) == "active" else "server"
             self.fingerprint = peer.fingerprint
@@ -245,7 +245,7 @@ class Transport:
         if srtp is None or len(data) < _MIN_PACKET:
             self._discarded["bad_srtp" if srtp else "early_media"] += 1
             return
-        # What is called below is looked up first: a call of an attribute that is no method is slow.
+        # Callables are looked up first: calling an attribute that is not a method is slow.
         if 191 < data[1] < 224:  # RFC 5761 §4
             plain, receive = srtp.unprotect_rtcp(data), self._receive_rtcp
         else:
@@ -254,7 +254,7 @@ class Transport:
             self._discarded[plain.value] += 1
             return
         clock = self._clock
-        self._link.heard_at = now = clock()
+        self._link.alive_at = now = clock()
         if now >= self._second_ends:
             self._second_ends, self._allowed = now + 1.0, MAX_PACKETS
         self._allowed = allowed = self._allowed - 1

@@ -20,10 +20,10 @@ OTHERS = ("15550103001", "15550103002", "15550103003")
 
 
 @asynccontextmanager
-async def world(*, waits: RetryPolicy | None = None, limits: Timeouts | None = None):
+async def world(*, waits: RetryPolicy | None = None, timeouts: Timeouts | None = None):
     async with (
         GraphDouble(patience=waits) as graph,
-        running(settings(lines={"main": cloud_line(graph)}), patience=limits) as client,
+        running(settings(lines={"main": cloud_line(graph)}), timeouts=timeouts) as client,
     ):
         graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
         graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
@@ -166,7 +166,7 @@ async def test_a_token_that_expires_while_somebody_rings_fails_that_call():
 
 
 async def test_a_call_whose_media_never_comes_up_fails_and_is_ended_at_metas():
-    async with world(limits=Timeouts(ice=0.3, dtls=0.3, setup=0.6)) as meta:
+    async with world(timeouts=Timeouts(ice=0.3, dtls=0.3, setup=0.6)) as meta:
         meta.graph.no_media = True
         user, call_id = await ringing(meta)
         assert await end_of(meta, call_id) == "failed"
@@ -175,7 +175,7 @@ async def test_a_call_whose_media_never_comes_up_fails_and_is_ended_at_metas():
 
 
 async def test_a_person_picks_up_whose_media_never_comes_up():
-    async with world(limits=Timeouts(ice=0.3, dtls=0.3, setup=0.6)) as meta:
+    async with world(timeouts=Timeouts(ice=0.3, dtls=0.3, setup=0.6)) as meta:
         meta.graph.no_media = True
         call_id = await meta.client.dial(USER)
         await meta.graph.pick_up(meta.graph.last)

@@ -15,7 +15,7 @@ from bridge.call.model import EndReason
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.node.runner import CallRunner
-from bridge.rtc.ice import Timeouts as RetryPolicy
+from bridge.rtc.ice import Timeouts
 from tests.support import server
 from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
 from tests.support.decoder_processes import decoders
@@ -28,8 +28,8 @@ from tests.support.two_nodes import one_node_only
 from tests.support.waiting import until
 
 ECHO, NEVER, BUSY, REJECTS, SILENT = (f"1555010000{n}" for n in (1, 3, 4, 5, 8))
-IMPATIENT = RetryPolicy(ice=0.3, dtls=0.3, setup=0.6)
-WATCHFUL = RetryPolicy(silence=0.6, consent=(0.05, 0.1))
+SHORT_SETUP = Timeouts(ice=0.3, dtls=0.3, setup=0.6)
+SHORT_CONSENT = Timeouts(silence=0.6, consent=(0.05, 0.1))
 
 pytestmark = pytest.mark.call
 
@@ -74,7 +74,7 @@ async def ended_as(client, call_id) -> str:
 async def test_a_browser_that_vanishes_is_noticed_and_ended_while_the_call_goes_on(monkeypatch):
     monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.02)
     monkeypatch.setattr(silence_watch, "SILENT_AFTER_SECONDS", 0.2)
-    async with running(patience=WATCHFUL) as client, RoamingPeer() as browser:
+    async with running(timeouts=SHORT_CONSENT) as client, RoamingPeer() as browser:
         call_id = await client.dial(ECHO)
         await join(client, call_id, browser)
         await talk(browser)
@@ -97,16 +97,16 @@ async def test_a_browser_that_vanishes_is_noticed_and_ended_while_the_call_goes_
 @one_node_only  # nothing of it is another node's
 @pytest.mark.parametrize("direction", ["recvonly", "sendrecv", "inactive"])
 async def test_a_browser_is_never_ended_for_saying_nothing(direction):
-    async with running(patience=WATCHFUL) as client, LightPeer(direction=direction) as browser:
+    async with running(timeouts=SHORT_CONSENT) as client, LightPeer(direction=direction) as browser:
         call_id = await client.dial(ECHO)
         await join(client, call_id, browser)
-        await asyncio.sleep(3 * WATCHFUL.silence)
+        await asyncio.sleep(3 * SHORT_CONSENT.silence)
         assert len(browsers(client, call_id)) == 1
         assert not browser.closed
 
 
 async def test_an_offer_that_ice_never_follows_is_freed():
-    async with running(patience=IMPATIENT) as client:
+    async with running(timeouts=SHORT_SETUP) as client:
         call_id = await client.dial(SILENT)
         await client.exchange(call_id)(offer("minimal"))
         assert client.ports.used == 1
@@ -116,7 +116,7 @@ async def test_an_offer_that_ice_never_follows_is_freed():
 
 
 async def test_a_browser_that_stops_after_ice_is_freed(monkeypatch):
-    async with running(patience=IMPATIENT) as client, LightPeer() as browser:
+    async with running(timeouts=SHORT_SETUP) as client, LightPeer() as browser:
         call_id = await client.dial(SILENT)
         monkeypatch.setattr(browser.dtls, "start", lambda _: asyncio.Event().wait())
         with pytest.raises(TimeoutError):
@@ -237,7 +237,7 @@ async def test_the_far_browser_ends_the_call_by_leaving():
 
 
 async def test_a_far_browser_that_never_connects_fails_the_call():
-    async with running(patience=IMPATIENT) as client:
+    async with running(timeouts=SHORT_SETUP) as client:
         call_id = await waiting_for_a_browser(client)
         await client.exchange(call_id, party="far")(offer("minimal"))
         assert await ended_as(client, call_id) == EndReason.FAILED
@@ -255,7 +255,7 @@ async def test_a_call_lasts_no_longer_than_it_may():
 
 @pytest.mark.parametrize("seed", range(10))
 async def test_whatever_is_asked_at_once_a_call_ends_once_and_leaves_nothing(seed):
-    async with running(patience=IMPATIENT) as client:
+    async with running(timeouts=SHORT_SETUP) as client:
         call_id = await (incoming(client) if seed % 2 else client.dial(ECHO))
         leg = {"callID": call_id, "sdp": offer("minimal")}
         asked = [

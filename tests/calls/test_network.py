@@ -9,7 +9,7 @@ import pytest
 
 from bridge.audio.opus import Application, Encoder, EncoderSettings
 from bridge.call.model import LegId
-from bridge.rtc.ice import Timeouts as RetryPolicy
+from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import RoamingPeer, opus, value
 from tests.support.impairment import Impairment, impaired_path, without_candidates
 from tests.support.inprocess import running
@@ -195,7 +195,7 @@ async def test_a_nat_that_changes_the_browsers_port_changes_nothing_else():
 
 @asynccontextmanager
 async def roaming():
-    async with running(patience=RetryPolicy(linger=0.0)) as client, RoamingPeer() as browser:
+    async with running(timeouts=Timeouts(linger=0.0)) as client, RoamingPeer() as browser:
         exchange = client.exchange(await client.dial(ECHO))
         await browser.call(exchange)
         [runner] = client.bridge.manager.calls()

@@ -102,7 +102,7 @@ async def test_a_media_server_that_says_goodbye_is_still_terminated():
 
 
 async def test_a_media_server_that_vanishes_ends_the_leg_for_want_of_media():
-    async with call(limits=Timeouts(silence=0.4, consent=(0.05, 0.1))) as one:
+    async with call(timeouts=Timeouts(silence=0.4, consent=(0.05, 0.1))) as one:
         await one.talk()
         one.media.vanish()
         await one.over()
@@ -112,7 +112,7 @@ async def test_a_media_server_that_vanishes_ends_the_leg_for_want_of_media():
 
 
 async def test_a_media_server_that_answers_no_check_fails_the_leg_and_the_call_is_rejected():
-    async with call(limits=Timeouts(ice=0.3, dtls=0.3, setup=0.6)) as one:
+    async with call(timeouts=Timeouts(ice=0.3, dtls=0.3, setup=0.6)) as one:
         one.media.vanish()
         await one.ring_us()
         await one.over()

@@ -52,11 +52,11 @@ class Observed:
 class Party:
     """A leg, what it emitted, and its run."""
 
-    def __init__(self, *, limits: Timeouts | None = None, ports: int = 3) -> None:
+    def __init__(self, *, timeouts: Timeouts | None = None, ports: int = 3) -> None:
         self.pool = PortPool({free_port() for _ in range(ports)})
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
-        config = PeerConfig(bind=("127.0.0.1",), ports=self.pool, limits=limits or Timeouts())
+        config = PeerConfig(bind=("127.0.0.1",), ports=self.pool, timeouts=timeouts or Timeouts())
         self.leg = WebRtcLeg(
             LEG,
             peer=lambda on_digit, on_restart: Peer(
@@ -143,7 +143,7 @@ async def test_a_leg_that_was_answered_and_never_run_can_be_freed():
 
 
 async def test_an_offer_that_nobody_follows_ends_the_leg_as_failed():
-    async with party(limits=SHORT) as one:
+    async with party(timeouts=SHORT) as one:
         await one.exchange(offer("minimal"))
         await one.over()
         assert one.events == [ended(EndReason.FAILED)]
@@ -175,8 +175,8 @@ async def test_a_browser_that_says_goodbye_has_hung_up():
 
 
 async def test_a_browser_that_vanishes_ends_the_leg_for_want_of_media():
-    limits = Timeouts(silence=0.4, consent=(0.05, 0.1))
-    async with party(limits=limits) as one, RoamingPeer() as browser:
+    timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
+    async with party(timeouts=timeouts) as one, RoamingPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
         browser.leave()
@@ -259,7 +259,7 @@ async def test_digits_for_a_browser_that_takes_none_are_dropped_and_told(caplog)
 
 
 async def test_a_restart_is_counted_from_its_beginning_to_its_end():
-    async with party(limits=Timeouts(linger=0.0)) as one, RoamingPeer() as browser:
+    async with party(timeouts=Timeouts(linger=0.0)) as one, RoamingPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
         await browser.restart(one.exchange)

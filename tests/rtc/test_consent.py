@@ -28,22 +28,22 @@ def test_several_checks_stay_unanswered_before_a_peer_counts_as_gone():
 
 @pytest.mark.parametrize("speaking", [False, True])
 async def test_a_peer_that_vanishes_is_given_its_time_and_no_more(speaking):
-    async with BridgePeer(limits=FAST) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         if speaking:
             await talk(browser)
         browser.leave()
-        last = bridge.serving._link.heard_at
+        last = bridge.serving._link.alive_at
         async with asyncio.timeout(CEILING * SCALE + 1.0):
             assert await bridge.peer.wait_closed() == "consent_lost"
         assert bridge.peer._clock() - last >= REAL.silence * SCALE
-        assert bridge.serving._link.heard_at == last
+        assert bridge.serving._link.alive_at == last
 
 
 async def test_a_peer_that_only_speaks_is_not_gone():
     """Its answers may be lost on their way while its sound is not."""
-    async with BridgePeer(limits=FAST) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.leave()
@@ -53,7 +53,7 @@ async def test_a_peer_that_only_speaks_is_not_gone():
 
 
 async def test_a_peer_that_only_reports_is_not_gone():
-    async with BridgePeer(limits=FAST) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.leave()
@@ -64,7 +64,7 @@ async def test_a_peer_that_only_reports_is_not_gone():
 
 
 async def test_what_strangers_send_keeps_no_peer_alive():
-    async with BridgePeer(limits=FAST) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         old = browser.protect(b"\x80\x6f\x00\x01" + bytes(8) + speech()[0])
@@ -82,7 +82,7 @@ async def test_what_strangers_send_keeps_no_peer_alive():
 
 async def test_one_lost_answer_after_another_ends_nothing():
     """Every other check is answered."""
-    async with BridgePeer(limits=FAST) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.stop_asking()

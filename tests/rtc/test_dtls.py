@@ -24,7 +24,7 @@ def test_a_day_later_there_is_another_one():
 
 def test_the_key_is_on_p256_and_the_fingerprint_is_that_of_the_certificate():
     certificate = Certificates().current(0.0)
-    x509 = certificate.stock._cert
+    x509 = certificate.certificate._cert
     key = x509.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert key.curve.name == "secp256r1"

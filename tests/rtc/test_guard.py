@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.rtc.guard import MAX_ADDRESSES, Address, KnownAddresses, may_probe
+from bridge.rtc.guard import MAX_ADDRESSES, Address, VerifiedAddresses, may_probe
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ def test_groups_and_names_are_never_probed(host):
     assert not may_probe(host, 40_000, private=True)
 
 
-def full_table(forgotten):
-    known = KnownAddresses(forgotten.append)
+def full_table(evicted):
+    verified = VerifiedAddresses(evicted.append)
     for number in range(MAX_ADDRESSES):
-        assert known.admit(("192.0.2.1", number), keep=None, now=float(number))
-    return known
+        assert verified.admit(("192.0.2.1", number), keep=None, now=float(number))
+    return verified
 
 
 def test_one_address_too_many_is_refused():
-    forgotten: list[Address] = []
-    known = full_table(forgotten)
-    assert not known.admit(("192.0.2.1", 99), keep=None, now=10.0)
-    assert ("192.0.2.1", 99) not in known.proved
-    assert not forgotten
+    evicted: list[Address] = []
+    verified = full_table(evicted)
+    assert not verified.admit(("192.0.2.1", 99), keep=None, now=10.0)
+    assert ("192.0.2.1", 99) not in verified.addresses
+    assert not evicted
 
 
 def test_a_known_address_is_admitted_although_the_table_is_full():
@@ -85,15 +85,15 @@ def test_a_known_address_is_admitted_although_the_table_is_full():
 
 
 def test_an_address_long_unproved_makes_room():
-    forgotten: list[Address] = []
-    known = full_table(forgotten)
-    assert known.admit(("192.0.2.1", 99), keep=None, now=31.0)
-    assert forgotten == [("192.0.2.1", 0)]
-    assert len(known.proved) == MAX_ADDRESSES
+    evicted: list[Address] = []
+    verified = full_table(evicted)
+    assert verified.admit(("192.0.2.1", 99), keep=None, now=31.0)
+    assert evicted == [("192.0.2.1", 0)]
+    assert len(verified.addresses) == MAX_ADDRESSES
 
 
 def test_the_address_in_use_is_never_given_up():
-    forgotten: list[Address] = []
-    known = full_table(forgotten)
-    assert known.admit(("192.0.2.1", 99), keep=("192.0.2.1", 0), now=60.0)
-    assert forgotten == [("192.0.2.1", 1)]
+    evicted: list[Address] = []
+    verified = full_table(evicted)
+    assert verified.admit(("192.0.2.1", 99), keep=("192.0.2.1", 0), now=60.0)
+    assert evicted == [("192.0.2.1", 1)]

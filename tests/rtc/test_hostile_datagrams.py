@@ -168,8 +168,11 @@ async def test_a_peer_may_move_to_an_address_that_did_not_answer_at_first():
 
 @pytest.mark.parametrize("private", [False, True])
 async def test_private_candidates_are_probed_only_where_that_is_wanted(private):
-    limits = Timeouts(ice=0.3)
-    async with BridgePeer(limits=limits, probe_private=private) as bridge, LightPeer() as browser:
+    timeouts = Timeouts(ice=0.3)
+    async with (
+        BridgePeer(timeouts=timeouts, probe_private=private) as bridge,
+        LightPeer() as browser,
+    ):
         with Stranger(("127.0.0.1", 9)) as listener:
             port = listener.socket.getsockname()[1]
             offer = await browser.offer(candidates=False)
@@ -181,8 +184,8 @@ async def test_private_candidates_are_probed_only_where_that_is_wanted(private):
 
 
 async def test_an_offer_of_many_candidates_probes_few():
-    limits = Timeouts(ice=1.5)
-    async with BridgePeer(limits=limits, probe_private=True) as bridge, LightPeer() as browser:
+    timeouts = Timeouts(ice=1.5)
+    async with BridgePeer(timeouts=timeouts, probe_private=True) as bridge, LightPeer() as browser:
         listeners = [Stranger(("127.0.0.1", 9)) for _ in range(50)]
         ports = [one.socket.getsockname()[1] for one in listeners]
         offer = await browser.offer(candidates=False)
@@ -238,8 +241,8 @@ async def test_a_check_without_a_priority_is_not_genuine():
 
 
 async def test_consent_checks_that_stay_unanswered_do_not_pile_up():
-    limits = Timeouts(consent=(0.01, 0.02))
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(consent=(0.01, 0.02))
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         seen: list[bytes] = []

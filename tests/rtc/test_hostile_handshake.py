@@ -19,7 +19,7 @@ DTLS_1_0 = 0xFEFF
 PROFILES = b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 ROLES = ["actpass", "active"]
 """What the browser offers: we are the client of the first, and the server of the second."""
-LIMITS = Timeouts(ice=2.0, dtls=2.0, setup=4.0)
+TIMEOUTS = Timeouts(ice=2.0, dtls=2.0, setup=4.0)
 
 
 def certificate_of(browser: LightPeer) -> Any:
@@ -81,7 +81,7 @@ def anonymous(browser):
 
 async def handshake(setup: str, context: Callable[[LightPeer], SSL.Context]) -> str:
     """Let a browser with this context connect; tell why it failed, or nothing."""
-    async with BridgePeer(limits=LIMITS) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=TIMEOUTS) as bridge, LightPeer() as browser:
         certificate_of(browser)._create_ssl_context = lambda **_: context(browser)
         offer = (await browser.offer()).replace("a=setup:actpass", f"a=setup:{setup}")
         answer = await bridge.exchange(offer)
@@ -177,7 +177,7 @@ async def test_a_spray_of_one_kind_of_record_does_not_win_the_race(setup, kind, 
 
 
 async def test_a_handshake_that_stops_halfway_is_freed(caplog):
-    async with BridgePeer(limits=Timeouts(dtls=0.4)) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(dtls=0.4)) as bridge, LightPeer() as browser:
         offer = (await browser.offer(candidates=False)).replace("actpass", "active")
         prober = await Prober.open(offer, await bridge.exchange(offer))
         prober.check(nominate=True)

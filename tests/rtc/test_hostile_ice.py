@@ -40,7 +40,7 @@ class Contrarian(Prober):
 
 
 async def test_a_peer_that_claims_a_conflict_of_roles_for_ever_is_asked_a_few_times(caplog):
-    async with BridgePeer(limits=HURRIED) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=HURRIED) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         peer = await Contrarian.open(offer, await bridge.exchange(offer))
         peer.check(nominate=True)
@@ -53,7 +53,7 @@ async def test_a_peer_that_claims_a_conflict_of_roles_for_ever_is_asked_a_few_ti
 
 
 async def test_a_conflict_of_roles_costs_one_check_for_each_of_the_peers(caplog):
-    async with BridgePeer(limits=HURRIED) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=HURRIED) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         peer = await Contrarian.open(offer, await bridge.exchange(offer))
         for _ in range(30):
@@ -108,8 +108,8 @@ async def test_an_overheard_check_that_is_repeated_from_elsewhere_leads_no_media
 
 
 async def test_an_overheard_check_that_is_repeated_does_not_keep_a_dead_peer_alive():
-    limits = Timeouts(silence=0.4, consent=(0.05, 0.1))
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
         await browser.accept(answer)
@@ -222,8 +222,8 @@ async def test_an_offer_with_a_flood_of_candidates_is_answered_and_looked_at_in_
 
 
 async def test_no_number_of_further_offers_makes_us_probe_more():
-    limits = Timeouts(ice=0.5)
-    async with BridgePeer(limits=limits, probe_private=True) as bridge, LightPeer() as browser:
+    timeouts = Timeouts(ice=0.5)
+    async with BridgePeer(timeouts=timeouts, probe_private=True) as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         listeners = [Stranger(("127.0.0.1", 9)) for _ in range(20)]
@@ -274,14 +274,14 @@ PRIVATE = [
 
 @pytest.mark.parametrize("host", PRIVATE)
 async def test_nothing_is_sent_to_a_private_address_that_an_offer_names(host):
-    limits = Timeouts(ice=0.3)
+    timeouts = Timeouts(ice=0.3)
     family = socket.AF_INET6 if host == "::1" else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as listener:
         listener.setblocking(False)
         listener.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         port = listener.getsockname()[1]
         bind = ("127.0.0.1", "::1")
-        async with BridgePeer(limits=limits, bind=bind) as bridge, LightPeer() as browser:
+        async with BridgePeer(timeouts=timeouts, bind=bind) as bridge, LightPeer() as browser:
             offer = await browser.offer(candidates=False)
             await bridge.exchange(offer + candidates([(host, port)]))
             with pytest.raises(NegotiationFailed) as failed:
@@ -304,7 +304,7 @@ async def test_no_number_of_addresses_of_a_peer_takes_more_room():
         path = bridge.serving.local
         for prober in probers:
             prober.transport.close()
-        assert len(path.known.proved) == MAX_ADDRESSES
+        assert len(path.verified.addresses) == MAX_ADDRESSES
         assert len(path._remote_candidates) <= MAX_ADDRESSES
         assert len(path._check_list) <= MAX_ADDRESSES
         await talk(browser, 3)

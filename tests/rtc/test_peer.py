@@ -103,7 +103,7 @@ async def test_an_offer_beyond_the_ports_is_refused():
 
 
 async def test_a_browser_that_never_comes_fails_the_ice_stage():
-    async with BridgePeer(limits=SHORT) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         await bridge.exchange(await browser.offer())
         with pytest.raises(NegotiationFailed) as failed:
             await bridge.connected()
@@ -113,7 +113,7 @@ async def test_a_browser_that_never_comes_fails_the_ice_stage():
 
 
 async def test_a_browser_that_checks_and_never_answers_checks_is_told_apart():
-    async with BridgePeer(limits=SHORT) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(offer, await bridge.exchange(offer))
         prober.answering = False
@@ -125,7 +125,7 @@ async def test_a_browser_that_checks_and_never_answers_checks_is_told_apart():
 
 
 async def test_a_browser_that_never_nominates_is_told_apart():
-    async with BridgePeer(limits=SHORT) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(offer, await bridge.exchange(offer))
         prober.check()
@@ -136,7 +136,7 @@ async def test_a_browser_that_never_nominates_is_told_apart():
 
 
 async def test_a_browser_without_dtls_fails_the_dtls_stage():
-    async with BridgePeer(limits=SHORT) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(offer, await bridge.exchange(offer))
         prober.check(nominate=True)
@@ -159,7 +159,7 @@ async def test_another_certificate_than_the_offer_names_is_refused():
 
 
 async def test_an_ice_lite_peer_is_checked_and_nominated_by_us():
-    async with BridgePeer(limits=SHORT, probe_private=True) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=SHORT, probe_private=True) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(
             offer,

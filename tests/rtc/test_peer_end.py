@@ -51,8 +51,8 @@ async def test_the_goodbye_of_the_browser_ends_the_peer():
 
 
 async def test_a_browser_that_vanishes_ends_the_peer():
-    limits = Timeouts(silence=0.4, consent=(0.05, 0.1))
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.leave()
@@ -61,8 +61,8 @@ async def test_a_browser_that_vanishes_ends_the_peer():
 
 
 async def test_a_restart_saves_a_peer_whose_old_path_has_died():
-    limits = Timeouts(silence=1.0, consent=(0.05, 0.1), linger=0.0)
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(silence=1.0, consent=(0.05, 0.1), linger=0.0)
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.leave()
@@ -74,12 +74,13 @@ async def test_a_restart_saves_a_peer_whose_old_path_has_died():
             return answer
 
         await browser.restart(slowly)
+        await until(lambda: bridge.restarts == [True])
         await talk(browser)
 
 
 async def test_a_silent_browser_lives_on_its_answers_to_our_checks():
-    limits = Timeouts(silence=1.0, consent=(0.05, 0.1))
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(silence=1.0, consent=(0.05, 0.1))
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.stop_asking()
@@ -89,8 +90,8 @@ async def test_a_silent_browser_lives_on_its_answers_to_our_checks():
 
 
 async def test_answers_that_take_longer_than_half_a_second_count():
-    limits = Timeouts(silence=1.5, consent=(0.1, 0.2))
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(silence=1.5, consent=(0.1, 0.2))
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         browser.stop_asking()

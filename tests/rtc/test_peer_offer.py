@@ -98,7 +98,7 @@ async def test_an_answer_that_cannot_be_used_leaves_the_offer_open():
 
 
 async def test_a_media_server_that_answers_no_check_fails_the_ice_stage():
-    async with FarPeer(limits=SHORT) as bridge, MetaPeer() as meta:
+    async with FarPeer(timeouts=SHORT) as bridge, MetaPeer() as meta:
         meta.vanish()
         with pytest.raises(NegotiationFailed) as failed:
             await ring(bridge, meta)

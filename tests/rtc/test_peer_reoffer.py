@@ -14,20 +14,20 @@ SHORT = Timeouts(ice=0.8, dtls=0.8, setup=1.6)
 
 
 async def test_sound_goes_on_through_an_ice_restart():
-    async with BridgePeer(limits=Timeouts(linger=0.0)) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(linger=0.0)) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         await talk(browser)
         port = value(browser.answer_sdp, "candidate").split()[5]
         browser.leave()
         await browser.restart(bridge.exchange)
+        await until(lambda: bridge.restarts == [True])
         await talk(browser)
         assert value(browser.answer_sdp, "candidate").split()[5] != port
         sequences = [arrival.sequence for arrival in browser.arrivals]
         assert sequences == [*range(sequences[0], sequences[0] + 20)]
         assert len({arrival.ssrc for arrival in browser.arrivals}) == 1
         assert browser.unreadable == 0
-        assert bridge.restarts == [True]
         await until(lambda: bridge.pool.free == 3)
 
 
@@ -58,8 +58,8 @@ async def test_the_old_path_serves_until_the_new_one_is_nominated():
 
 
 async def test_a_failed_restart_leaves_the_old_path():
-    limits = Timeouts(ice=0.8)
-    async with BridgePeer(limits=limits) as bridge, RoamingPeer() as browser:
+    timeouts = Timeouts(ice=0.8)
+    async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
         old = browser._gatherer
@@ -72,7 +72,7 @@ async def test_a_failed_restart_leaves_the_old_path():
 
 
 async def test_after_a_failed_restart_the_old_credentials_are_the_known_ones():
-    async with BridgePeer(limits=Timeouts(ice=0.8)) as bridge, RoamingPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(ice=0.8)) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
         await browser.accept(await bridge.exchange(offer))
         await bridge.connected()
@@ -163,7 +163,7 @@ async def test_the_old_page_may_say_goodbye_while_the_new_one_connects():
 
 async def test_a_reload_that_fails_leaves_the_old_page():
     async with (
-        BridgePeer(limits=SHORT) as bridge,
+        BridgePeer(timeouts=SHORT) as bridge,
         LightPeer() as page,
         LightPeer() as reloaded,
     ):
@@ -176,7 +176,7 @@ async def test_a_reload_that_fails_leaves_the_old_page():
 
 async def test_a_reload_that_fails_after_the_old_page_has_gone_ends_the_peer():
     async with (
-        BridgePeer(limits=SHORT) as bridge,
+        BridgePeer(timeouts=SHORT) as bridge,
         LightPeer() as page,
         LightPeer() as reloaded,
     ):

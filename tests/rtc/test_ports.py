@@ -16,23 +16,23 @@ def close_all(sockets):
 
 def test_every_port_is_handed_out_once():
     pool = PortPool(range(40_000, 40_010))
-    assert sorted(pool.take() for _ in range(10)) == list(range(40_000, 40_010))
+    assert sorted(pool.acquire() for _ in range(10)) == list(range(40_000, 40_010))
     with pytest.raises(LimitExceeded):
-        pool.take()
+        pool.acquire()
 
 
 def test_a_port_given_back_comes_last():
     pool = PortPool(range(40_000, 40_003))
-    first = pool.take()
-    pool.give_back(first)
-    assert [pool.take() for _ in range(3)][-1] == first
+    first = pool.acquire()
+    pool.release(first)
+    assert [pool.acquire() for _ in range(3)][-1] == first
 
 
 def test_a_port_given_back_twice_is_free_once():
     pool = PortPool(range(40_000, 40_002))
-    port = pool.take()
-    pool.give_back(port)
-    pool.give_back(port)
+    port = pool.acquire()
+    pool.release(port)
+    pool.release(port)
     assert pool.free == 2
 
 

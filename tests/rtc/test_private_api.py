@@ -112,7 +112,7 @@ def test_dtls_has_no_keys_and_no_task_before_the_handshake():
     assert private_api.dtls_task(transport) is None
     assert transport._rx_srtp is None
     assert transport._tx_srtp is None
-    private_api.dtls_forget_srtp(transport)
+    private_api.dtls_discard_srtp(transport)
 
 
 def test_dtls_uses_nothing_of_ice_but_what_a_link_has():

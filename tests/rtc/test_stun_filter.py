@@ -25,7 +25,7 @@ class Socket:
         self._filter = StunFilter(
             ufrag="ourufrag",
             awaited={ASKED: None},
-            known={PEER: 0.0},
+            verified={PEER: 0.0},
             discarded=self.discarded,
             clock=lambda: self.now,
         )

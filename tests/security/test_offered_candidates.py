@@ -41,7 +41,7 @@ def reached(sockets):
 
 
 async def test_an_offer_alone_sends_nothing_to_the_addresses_it_names():
-    async with BridgePeer(limits=Timeouts(ice=0.5)) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(ice=0.5)) as bridge, LightPeer() as browser:
         with victims() as (sockets, lines):
             await bridge.exchange(await browser.offer(candidates=False) + lines)
             await asyncio.gather(bridge.connected(), return_exceptions=True)
@@ -49,7 +49,7 @@ async def test_an_offer_alone_sends_nothing_to_the_addresses_it_names():
 
 
 async def test_a_peer_that_shows_itself_has_few_of_its_addresses_checked():
-    async with BridgePeer(limits=Timeouts(ice=0.6)) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(ice=0.6)) as bridge, LightPeer() as browser:
         with victims() as (sockets, lines):
             offer = await browser.offer(candidates=False)
             answer = await bridge.exchange(offer + lines)
@@ -63,7 +63,7 @@ async def test_a_peer_that_shows_itself_has_few_of_its_addresses_checked():
 
 async def test_each_address_of_ours_counts_in_what_is_sent():
     bind = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-    async with BridgePeer(limits=Timeouts(ice=0.6), bind=bind) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(ice=0.6), bind=bind) as bridge, LightPeer() as browser:
         with victims() as (sockets, lines):
             offer = await browser.offer(candidates=False)
             prober = await Prober.open(offer, await bridge.exchange(offer + lines))
@@ -75,7 +75,7 @@ async def test_each_address_of_ours_counts_in_what_is_sent():
 
 
 async def test_an_ice_lite_peer_which_cannot_show_itself_has_two_addresses_checked():
-    async with BridgePeer(limits=Timeouts(ice=0.6)) as bridge, LightPeer() as browser:
+    async with BridgePeer(timeouts=Timeouts(ice=0.6)) as bridge, LightPeer() as browser:
         with victims() as (sockets, lines):
             offer = await browser.offer(candidates=False)
             lite = offer.replace("a=group", "a=ice-lite\r\na=group")

@@ -90,11 +90,11 @@ class BridgePeer:
 
     Args:
         ports: How many UDP ports there are.
-        limits: Times.
+        timeouts: Times.
         config: Further members of `PeerConfig`.
     """
 
-    def __init__(self, *, ports: int = 4, limits: Timeouts | None = None, **config: Any) -> None:
+    def __init__(self, *, ports: int = 4, timeouts: Timeouts | None = None, **config: Any) -> None:
         self.pool = PortPool({free_port() for _ in range(ports)})
         self.digits: list[str] = []
         self.restarts: list[bool] = []
@@ -103,7 +103,7 @@ class BridgePeer:
                 **{
                     "bind": ("127.0.0.1",),
                     "ports": self.pool,
-                    "limits": limits or Timeouts(),
+                    "timeouts": timeouts or Timeouts(),
                     **config,
                 }
             ),

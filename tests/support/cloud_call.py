@@ -86,14 +86,14 @@ class Observed:
 class Call:
     """A leg, its media server, what it emitted, and its run."""
 
-    def __init__(self, media: MetaPeer, *, limits: Timeouts | None = None) -> None:
+    def __init__(self, media: MetaPeer, *, timeouts: Timeouts | None = None) -> None:
         self.media = media
         self.meta = FakeMeta(media)
         self.pool = PortPool({free_port() for _ in range(2)})
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
         self.config = PeerConfig(
-            bind=("127.0.0.1",), ports=self.pool, limits=limits or Timeouts(), dialect=WHATSAPP
+            bind=("127.0.0.1",), ports=self.pool, timeouts=timeouts or Timeouts(), dialect=WHATSAPP
         )
         self.leg: CloudLeg
         self.offer = ""
@@ -166,9 +166,9 @@ class Call:
 
 
 @asynccontextmanager
-async def call(speech=None, *, limits: Timeouts | None = None, **form):
+async def call(speech=None, *, timeouts: Timeouts | None = None, **form):
     async with MetaPeer(speech, **form) as media:
-        made = Call(media, limits=limits)
+        made = Call(media, timeouts=timeouts)
         try:
             yield made
         finally:

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app.build import Bridge, build
-from bridge.rtc.ice import Timeouts as RetryPolicy
+from bridge.rtc.ice import Timeouts
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.described import Described
@@ -120,21 +120,21 @@ class Client:
 
 @asynccontextmanager
 async def running(
-    chosen: Settings | None = None, *, patience: RetryPolicy | None = None
+    chosen: Settings | None = None, *, timeouts: Timeouts | None = None
 ) -> AsyncIterator[Client]:
     """Run a bridge for the length of a `with`; nothing of it is left afterwards."""
-    async with run(chosen or settings(), patience) as client:
+    async with run(chosen or settings(), timeouts) as client:
         yield client
 
 
 @asynccontextmanager
-async def one_node(chosen: Settings, patience: RetryPolicy | None) -> AsyncIterator[Client]:
+async def one_node(chosen: Settings, timeouts: Timeouts | None) -> AsyncIterator[Client]:
     """Run a bridge as it is by default."""
     async with AsyncExitStack() as stack:
         if chosen.data == Data():
             folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
             chosen = msgspec.structs.replace(chosen, data=Data(dir=folder))
-        bridge = build(chosen, patience=patience)
+        bridge = build(chosen, timeouts=timeouts)
         described = Described(bridge.application)
         stack.push_async_callback(bridge.let_go)
         http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.app.build import Bridge, NodePosition, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
-from bridge.rtc.ice import Timeouts as RetryPolicy
+from bridge.rtc.ice import Timeouts
 from bridge.settings.model import Data, Rtc, Settings
 from tests.support import inprocess
 from tests.support.described import Described
@@ -44,30 +44,30 @@ one_node_only = pytest.mark.parametrize("nodes", ["one_node"], indirect=True)
 
 @asynccontextmanager
 async def two_nodes(
-    chosen: Settings | None = None, patience: RetryPolicy | None = None, *, routes: Any = ()
+    chosen: Settings | None = None, timeouts: Timeouts | None = None, *, routes: Any = ()
 ) -> AsyncIterator[tuple[Node, Node]]:
     """Run two nodes for the length of a `with`; nothing of them is left afterwards.
 
     Args:
         chosen: what can be set; the second node's media ports are made up.
-        patience: how long peers are waited for.
+        timeouts: of ICE, DTLS and silent peers.
         routes: more routes that both nodes have.
     """
     async with AsyncExitStack() as stack:
         chosen = chosen or settings()
         short = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
         own = msgspec.structs.replace(chosen, data=Data(dir=_data_folder(chosen, Path(short))))
-        first = await _run(stack, own, NodePosition(0, 2), patience, routes)
+        first = await _run(stack, own, NodePosition(0, 2), timeouts, routes)
         more = free_udp_ports()
         rtc = Rtc(bind=["127.0.0.1"], ports=f"{more}-{more + 39}")
         other = msgspec.structs.replace(own, rtc=rtc)
-        yield first, await _run(stack, other, NodePosition(1, 2), patience, routes)
+        yield first, await _run(stack, other, NodePosition(1, 2), timeouts, routes)
 
 
 @asynccontextmanager
-async def wrong_node(chosen: Settings, patience: RetryPolicy | None) -> AsyncIterator[Client]:
+async def wrong_node(chosen: Settings, timeouts: Timeouts | None) -> AsyncIterator[Client]:
     """Run two nodes: all calls are on the first, all requests go to the second."""
-    async with two_nodes(chosen, patience) as (first, second):
+    async with two_nodes(chosen, timeouts) as (first, second):
 
         async def choose_node(**_: object) -> int:
             return 0
@@ -93,10 +93,10 @@ async def _run(
     stack: AsyncExitStack,
     chosen: Settings,
     position: NodePosition,
-    patience: RetryPolicy | None,
+    timeouts: Timeouts | None,
     routes: Any,
 ) -> Node:
-    bridge = build(chosen, patience=patience, position=position)
+    bridge = build(chosen, timeouts=timeouts, position=position)
     bridge.application.add_routes(routes)
     stack.callback(Described(bridge.application).check)
     stack.push_async_callback(bridge.let_go)
