@@ -6,20 +6,31 @@
 #
 # Without a key it does not start, and says so: it listens on every address.
 
+FROM python:3.11-slim-bookworm AS wheel
+WORKDIR /app
+COPY requirements-build.lock .
+RUN python -m venv /app/.build
+RUN /app/.build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
+COPY LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md pyproject.toml properdocs.yml ./
+COPY .ci .ci
+COPY bridge bridge
+COPY docs docs
+COPY web web
+RUN /app/.build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -w /app/dist /app
+
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /app
 COPY requirements.lock .
 RUN python -m venv /app/.venv
 RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+COPY --from=wheel /app/dist /app/dist
+RUN /app/.venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index --find-links /app/dist webrtc-media-bridge
 RUN mkdir -p /app/data
 
 FROM python:3.11-slim-bookworm
 WORKDIR /app
 COPY --from=packages /app/.venv /app/.venv
 COPY --from=packages --chown=10001:10001 /app/data /app/data
-COPY LICENSE README.md ./
-COPY bridge bridge
-COPY web web
 ENV PYTHONUNBUFFERED=1 \
     BRIDGE_NODES=1 \
     BRIDGE_HTTP__HOST=0.0.0.0 \
@@ -32,4 +43,4 @@ EXPOSE 8080/tcp 20000-20999/udp
 STOPSIGNAL SIGTERM
 # With TLS switched on this needs https: override it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['BRIDGE_HTTP__PORT'] + '/healthz', timeout=2)"]
-CMD ["/app/.venv/bin/python", "-m", "bridge"]
+CMD ["/app/.venv/bin/media-bridge"]

@@ -73,6 +73,7 @@ lock:  ## write the lock files anew from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
 	$(COMPILE) -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
+	$(COMPILE) -o requirements-build.lock -c requirements-dev.lock --group build
 	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
 	npm install --package-lock-only --ignore-scripts
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts

@@ -51,8 +51,6 @@ def _relink(markdown: str, folder: str) -> str:
             return f"[{text}]({PAGES[path]}{anchor})"
         if path.startswith("docs/"):
             return f"[{text}]({path.removeprefix('docs/')}{anchor})"
-        if not (PROJECT / path).exists():
-            return match[0]
         return f"`{path}`" if text.strip("`") in path else f"{text} (`{path}`)"
 
     return LINK.sub(relinked, markdown)
