@@ -23,7 +23,7 @@ from bridge.errors import (
     RemoteProtocolError,
 )
 from bridge.legs.base import new_leg_id
-from bridge.legs.socket import KERNEL_SECONDS, Intake, SocketLeg, Texts
+from bridge.legs.socket import KERNEL_SECONDS, InputOptions, SocketLeg, TextMessages
 from bridge.node.runner import CallRunner
 from bridge.wire.media_format import (
     MAX_FRAME_MS,
@@ -136,7 +136,7 @@ async def _serve(
     media: MediaFormat,
     *,
     most: float,
-    texts: Texts | None,
+    texts: TextMessages | None,
     owner: LegOwner | None,
 ) -> web.StreamResponse:
     ws = web.WebSocketResponse(
@@ -158,7 +158,7 @@ async def _serve(
         media=media,
         counters=request.app[SERVICES].metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
-        intake=Intake(pads=texts is None, limit_seconds=most),
+        options=InputOptions(pads=texts is None, limit_seconds=most),
         texts=texts,
     )
     facts = runner.facts
@@ -211,7 +211,7 @@ class _ServerWire:
             await self._ws.close()
         finally:
             self._reading = None
-            leg.leave()
+            leg.disconnected()
             self._read.set()
 
     async def send(self, message: bytes | str) -> None:
@@ -241,21 +241,21 @@ class _ServerWire:
             message = await self._ws.receive()
             match message.type:
                 case WSMsgType.BINARY:
-                    await leg.hear(message.data)
+                    await leg.receive_audio(message.data)
                 case WSMsgType.PING:
                     # One that is gone already is told of by the next message.
                     with suppress(ConnectionError):
                         await self._ws.pong(message.data)
                 case WSMsgType.PONG:
-                    leg.confirm(bytes(message.data))
+                    leg.receive_pong(bytes(message.data))
                 case WSMsgType.TEXT:
-                    leg.read(message.data)
+                    leg.receive_text(message.data)
                 case _:
                     return
 
 
 class _WadialTexts:
-    """WADial's texts about one call (`legs.socket.Texts`)."""
+    """WADial's texts about one call (`legs.socket.TextMessages`)."""
 
     def __init__(self, runner: CallRunner, media: MediaFormat) -> None:
         self._runner = runner
@@ -266,18 +266,18 @@ class _WadialTexts:
         """Say how the sound is written, then how the call stands."""
         return [self._messages.ready(), *self._call()]
 
-    def tick(self, buffered_seconds: float, now: float) -> list[str]:
+    def poll(self, buffered_seconds: float, now: float) -> list[str]:
         """Say what has changed."""
         far = self._runner.machine.far
         errors = self._messages.errors(now, silent=far is not None and far.silent)
         report = self._messages.buffer(buffered_seconds, now)
         return [*self._call(), *errors, *([report] if report else ())]
 
-    def lost(self, direction: str) -> None:
+    def note_loss(self, direction: str) -> None:
         """Note that sound was dropped; the next tick reports it."""
         self._messages.note_loss(direction)
 
-    def clears(self, text: str) -> bool:
+    def is_clear(self, text: str) -> bool:
         """Whether the party wants its queue emptied."""
         return WadialMessages.is_clear(text)
 

@@ -23,7 +23,6 @@ from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
-from bridge.call.ends import Sink, Source
 from bridge.call.model import (
     EndReason,
     LegId,
@@ -32,6 +31,7 @@ from bridge.call.model import (
     ReplyTiming,
 )
 from bridge.call.traffic import Traffic
+from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
 
 AHEAD_SECONDS: Final = 5.0
@@ -73,6 +73,7 @@ class AgentLeg:
             hang_up: called when it is done, just before the leg ends.
         """
         self.leg_id = leg_id
+        self.source = self.sink = self
         self.script = script
         self.history: deque[Message] = deque(maxlen=MAX_MESSAGES)
         """The talk, as far as it was heard."""
@@ -88,22 +89,12 @@ class AgentLeg:
         self._group: asyncio.TaskGroup | None = None
         self._step: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
-        self._emit: Callable[[events.LegEvent], None] = _nothing
+        self._emit: Emit = _nothing
         self._unheard = b""
         self._filler = Filler(script.manners, self._mouth, providers.tts, counters)
         self._replying = False
         self._nudges = self._failures = 0
         self._traffic = Traffic()
-
-    @property
-    def source(self) -> Source:
-        """The agent itself."""
-        return self
-
-    @property
-    def sink(self) -> Sink:
-        """The agent itself."""
-        return self
 
     @property
     def speaking(self) -> bool:
@@ -149,7 +140,7 @@ class AgentLeg:
                 self._filler.play(), name=f"agent filler {self.leg_id}"
             )
 
-    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Talk until there is nothing more to say (`legs.base.Leg.run`)."""
         self._emit = emit
         emit(events.LegConnected(self.leg_id))

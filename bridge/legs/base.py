@@ -2,11 +2,14 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from bridge.call.ends import Sink, Source
 from bridge.call.events import LegEvent
 from bridge.call.model import LegId, LegKind, LegStatistics
+
+Emit: TypeAlias = Callable[[LegEvent], None]
+"""Takes what happens to a leg; never waits."""
 
 
 class Leg(Protocol):
@@ -32,11 +35,10 @@ class Leg(Protocol):
         """What the party hears; None when it hears nothing."""
         ...
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Connect, live, and clean up; returns when the leg is over.
 
-        `emit` takes what happens to the leg; it never waits. Before returning by itself the leg has
-        emitted `LegEnded`. Cancellation hangs up: it says goodbye to the party within 1 s, frees
+        Before returning by itself the leg has emitted `LegEnded`. Cancellation hangs up: it says goodbye to the party within 1 s, frees
         every socket, task and timer, and emits nothing more.
         """
         ...

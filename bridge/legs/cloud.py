@@ -16,6 +16,7 @@ from bridge.call import events
 from bridge.call.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
+from bridge.legs.base import Emit
 from bridge.legs.dial import refusal_reason
 from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
 from bridge.wire.call_event import EventType
@@ -166,7 +167,7 @@ class CloudLeg:
         self._hung_up = True
         self._end(reason)
 
-    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Connect and live until the call is over (`legs.base.Leg.run`)."""
         self._media.emit = emit
         try:

@@ -22,6 +22,7 @@ from bridge.call.events import (
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.call.silence_watch import SilenceWatch
 from bridge.errors import BridgeError, CallNotFound
+from bridge.legs.base import Emit
 from bridge.legs.dial import refusal_reason
 from bridge.legs.gateway_media import GatewayMedia
 from bridge.net.gateway import GatewayEngine
@@ -107,7 +108,7 @@ class GatewayLeg:
         self._over: asyncio.Future[EndReason] = self._loop.create_future()
         self._accepted = asyncio.Event()
         self._answered_at: float | None = None
-        self._emit: Callable[[LegEvent], None] | None = None
+        self._emit: Emit | None = None
         self._rang = False
         self._connected = False
         self._gone = False
@@ -127,7 +128,7 @@ class GatewayLeg:
         """What the far party hears."""
         return self._media
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Connect, live, and hang up; see `legs.base.Leg`."""
         self._emit = emit
         refusal = None

@@ -8,9 +8,9 @@ from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES
 from bridge.call import events
-from bridge.call.ends import Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio
 from bridge.errors import BridgeError, LimitExceeded
+from bridge.legs.base import Emit
 from bridge.media.decoders import Decoding
 from bridge.wire.call_event import EventType
 
@@ -37,6 +37,7 @@ class PlaybackLeg:
     """One file in one call, as a service leg; it hears nothing."""
 
     kind = LegKind.PLAYBACK
+    sink = None
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class PlaybackLeg:
             options: how it is played.
         """
         self.leg_id = leg_id
+        self.source = self
         self._decoding = first
         self._again = again
         self._release = release
@@ -65,18 +67,9 @@ class PlaybackLeg:
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
         self._played = 0
-        self._emit: Callable[[events.LegEvent], None] | None = None
+        self._emit: Emit | None = None
         self._going_on = asyncio.Event()
         self._going_on.set()
-
-    @property
-    def source(self) -> Source:
-        """The playback itself."""
-        return self
-
-    @property
-    def sink(self) -> None:
-        """A playback hears nothing."""
 
     @property
     def played_seconds(self) -> float:
@@ -110,7 +103,7 @@ class PlaybackLeg:
             self._empty.set()
         return frame
 
-    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Play to the end; see `legs.base.Leg`."""
         self._emit = emit
         failed = False

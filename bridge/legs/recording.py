@@ -20,8 +20,8 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.track_assembler import TrackAssembler
 from bridge.audio.wav import make_header
 from bridge.call import events
-from bridge.call.ends import Sink
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
+from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
 
 WRITE_SECONDS: Final = 0.5
@@ -48,6 +48,7 @@ class RecorderLeg:
     """One track of one recording, as a service leg; it says nothing."""
 
     kind = LegKind.RECORDER
+    source = None
     steady = True
 
     def __init__(
@@ -71,6 +72,7 @@ class RecorderLeg:
             on_over: told when all is written, or writing has failed.
         """
         self.leg_id = leg_id
+        self.sink = self
         self.path = path
         self.paused = False
         """Whether silence is written in place of what is heard."""
@@ -93,15 +95,6 @@ class RecorderLeg:
         self.failure = self.failure or reason
 
     @property
-    def source(self) -> None:
-        """A recorder says nothing."""
-
-    @property
-    def sink(self) -> Sink:
-        """The recorder itself."""
-        return self
-
-    @property
     def seconds(self) -> float:
         """How much is in the file."""
         return self.written_bytes / FRAME_BYTES * FRAME_SECONDS
@@ -111,7 +104,7 @@ class RecorderLeg:
         if self._span.began <= now < self._span.over and not self.failure:
             self._tape.push(SILENCE if self.paused or self.waits else frame.pcm, now)
 
-    async def run(self, emit: Callable[[events.LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Write until cancelled, or until the disk takes no more; see `legs.base.Leg`."""
         emit(events.LegConnected(self.leg_id))
         try:

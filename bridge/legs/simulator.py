@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -11,14 +10,13 @@ from typing import Final, Protocol
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.audio.vad import Vad
 from bridge.audio.wav import parse_wav
-from bridge.call.ends import Relay, Sink, Source
+from bridge.call.ends import Relay, Source
 from bridge.call.events import (
     DigitReceived,
     LegAnswered,
     LegConnected,
     LegDialled,
     LegEnded,
-    LegEvent,
     LegReported,
     LegRinging,
 )
@@ -30,6 +28,7 @@ from bridge.call.model import (
 )
 from bridge.call.traffic import Traffic
 from bridge.errors import RemoteProtocolError, Unreachable
+from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
@@ -210,6 +209,7 @@ class SimulatedContact:
         speech: bytes,
     ) -> None:
         self.leg_id = leg_id
+        self.sink = self
         self._number = number
         self._inbound = inbound
         self._ring_seconds = ring_seconds
@@ -221,7 +221,7 @@ class SimulatedContact:
         self._echo = _Echo() if behaviour is Behaviour.ECHO else None
         self._voice = _voice(behaviour, speech)
         self._accepted = asyncio.Event()
-        self._emit: Callable[[LegEvent], None] | None = None
+        self._emit: Emit | None = None
         """Set while the contact is connected."""
         self._traffic = Traffic()
         self.digits = ""
@@ -231,11 +231,6 @@ class SimulatedContact:
     def source(self) -> Source:
         """The contact itself, or its echo, which keeps the sender's timing."""
         return self if self._echo is None else self._echo
-
-    @property
-    def sink(self) -> Sink:
-        """The contact itself."""
-        return self
 
     @property
     def steady(self) -> bool:
@@ -261,7 +256,7 @@ class SimulatedContact:
             self._traffic.say(frame.pcm)
             self._echo.push(frame, now)
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Ring, talk, and leave; see `legs.base.Leg`."""
         refusal = None
         try:
@@ -293,7 +288,7 @@ class SimulatedContact:
         """Give the figures: `received` is what the contact says, `sent` what it hears."""
         return LegStatistics(received=self._traffic.received(), sent=self._traffic.sent())
 
-    async def _live(self, emit: Callable[[LegEvent], None]) -> EndReason:
+    async def _live(self, emit: Emit) -> EndReason:
         """Ring and talk; return why the contact left."""
         if self._inbound:
             await self._accepted.wait()
@@ -310,7 +305,7 @@ class SimulatedContact:
         await asyncio.sleep(HANG_UP_SECONDS)
         return EndReason.REMOTE_HANGUP
 
-    async def _ring(self, emit: Callable[[LegEvent], None]) -> EndReason | None:
+    async def _ring(self, emit: Emit) -> EndReason | None:
         """Ring the contact; return why it did not take the call, None when it did."""
         log.debug("simulator.rung", extra={"behaviour": self._behaviour})
         if self._behaviour is Behaviour.UNREACHABLE:

@@ -1,10 +1,9 @@
-"""A party at a WebSocket: raw sound both ways, paced towards the call, never late towards the party.
+"""A party at a WebSocket: raw audio both ways, paced towards the call, never late towards the party.
 
-Nobody is told to stop talking: what comes faster than it is played waits (`audio.paced`). What a
-slow reader does not take is dropped, the oldest first, so that it never hears what is older than
-`outbound.QUEUE_SECONDS` and what is under way to it. Sound that nobody hears, of a muted party, passes as
-time does: nothing of it is left when the party is heard again. Before the call is answered no sound is
-sent, not even silence: clients take the first frame for the answer.
+Nobody is asked to send more slowly: what comes faster than it is played is buffered (`audio.paced`).
+What a slow reader does not take is dropped, oldest first (`legs.outbound`). Audio of a muted party
+passes in real time: nothing of it is left when the party is unmuted. No audio is sent before the
+call is answered, not even silence: clients take the first frame for the answer.
 """
 
 import asyncio
@@ -15,8 +14,7 @@ from typing import Final, Protocol
 from bridge.audio.frame import SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
-from bridge.call.ends import Sink, Source
-from bridge.call.events import LegConnected, LegEnded, LegEvent
+from bridge.call.events import LegConnected, LegEnded
 from bridge.call.model import (
     EndReason,
     LegId,
@@ -26,13 +24,14 @@ from bridge.call.model import (
     SentAudio,
 )
 from bridge.errors import RemoteProtocolError
-from bridge.legs.outbound import Outbound
+from bridge.legs.base import Emit
+from bridge.legs.outbound import OutboundQueue
 from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
-"""How much sound our kernel may hold; it takes up to twice what it is told."""
+"""Audio in our kernel's send buffer, which takes up to twice what it is set to."""
 STUCK_SECONDS: Final = 10.0
-"""How long a reader may take nothing at all before it is cut off."""
+"""How long a reader may take nothing at all before its connection is dropped."""
 GOODBYE_SECONDS: Final = 0.8
 
 
@@ -40,7 +39,7 @@ class Wire(Protocol):
     """One WebSocket, as far as a leg needs it."""
 
     async def send(self, message: bytes | str) -> None:
-        """Send a message; returns when the process holds no part of it any more.
+        """Send a message; returns once the process buffers no part of it.
 
         Raises:
             OSError: the connection is gone.
@@ -48,7 +47,7 @@ class Wire(Protocol):
         ...
 
     async def ping(self, payload: bytes) -> None:
-        """Send a ping, as `send`; the pong is told to `SocketLeg.confirm`."""
+        """Send a ping, as `send`; the pong comes back through `SocketLeg.receive_pong`."""
         ...
 
     async def close(self) -> None:
@@ -60,91 +59,61 @@ class Wire(Protocol):
         ...
 
 
-class Texts(Protocol):
-    """What a route says in text beside the sound."""
+class TextMessages(Protocol):
+    """The text messages that a route sends beside the audio."""
 
     def opening(self) -> list[str]:
-        """What is said first."""
+        """Return the first messages."""
         ...
 
-    def tick(self, buffered_seconds: float, now: float) -> list[str]:
-        """What there is to say now; asked every 20 ms."""
+    def poll(self, buffered_seconds: float, now: float) -> list[str]:
+        """Return the messages due now; called every 20 ms."""
         ...
 
-    def lost(self, direction: str) -> None:
-        """Note that sound was dropped, as `SocketCounters.dropped` counts it."""
+    def note_loss(self, direction: str) -> None:
+        """Note that audio was dropped, as `SocketCounters.dropped` counts it."""
         ...
 
-    def clears(self, text: str) -> bool:
-        """Whether this text of the party's means to drop what it has sent."""
+    def is_clear(self, text: str) -> bool:
+        """Whether this text asks to drop the audio that is still to be played."""
         ...
 
     def refusal(self, error: RemoteProtocolError) -> list[str]:
-        """What is said to a message that was not understood."""
+        """Return the reply to a malformed message."""
         ...
 
     def farewell(self) -> list[str]:
-        """What is said last."""
+        """Return the last messages."""
         ...
-
-
-class NoTexts:
-    """Says nothing."""
-
-    def opening(self) -> list[str]:
-        """Say nothing."""
-        return []
-
-    def tick(self, buffered_seconds: float, now: float) -> list[str]:
-        """Say nothing."""
-        return []
-
-    def lost(self, direction: str) -> None:
-        """Do nothing."""
-
-    def clears(self, text: str) -> bool:
-        """Ignore every text."""
-        return False
-
-    def refusal(self, error: RemoteProtocolError) -> list[str]:
-        """Say nothing."""
-        return []
-
-    def farewell(self) -> list[str]:
-        """Say nothing."""
-        return []
 
 
 class SocketCounters(Protocol):
     """Counts what sockets lose; `metrics.sockets.SocketMetrics` is one."""
 
     def dropped(self, direction: str, seconds: float) -> None:
-        """Sound was dropped: `in` = of the party's, above the limit; `out` = for a slow reader."""
+        """Audio was dropped: `in`, the party's above the limit; `out`, for a slow reader."""
         ...
 
     def cut_off(self) -> None:
-        """A stuck reader was cut off."""
+        """A stuck reader's connection was dropped."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """What is done with what a party sends."""
+class InputOptions:
+    """How a party's audio is taken."""
 
     pads: bool = False
-    """Whether each message is filled up to a whole frame (`wire.media_format.MediaDecoder`)."""
+    """Whether each message is padded to a whole frame (`wire.media_format.MediaDecoder`)."""
     limit_seconds: float = LIMIT_SECONDS
-    """How much sound waits to be played at most."""
-
-
-AS_IT_COMES: Final = Intake()
+    """Audio buffered at most."""
 
 
 class SocketLeg:
     """A WebSocket as a leg; it is its own source and sink.
 
-    Whoever reads the socket gives `hear` every binary message, `confirm` every pong, and says
-    `leave` when the party is gone. One message counts as one packet in the figures.
+    Whoever reads the socket calls `receive_audio`, `receive_text` and `receive_pong`, and
+    `disconnected` when the party is gone. One message counts as one packet in the figures.
     """
 
     kind = LegKind.SOCKET
@@ -158,171 +127,158 @@ class SocketLeg:
         media: MediaFormat,
         counters: SocketCounters,
         answered: Callable[[], bool],
-        intake: Intake = AS_IT_COMES,
-        texts: Texts | None = None,
+        options: InputOptions = InputOptions(),
+        texts: TextMessages | None = None,
     ) -> None:
         """Make a leg.
 
         Args:
             leg_id: unique within the call.
-            wire: the WebSocket, opened.
-            media: how its sound is written, both ways.
+            wire: the open WebSocket.
+            media: the format of the audio, both ways.
             counters: count what is lost.
-            answered: whether the call has been answered and its media is up; no sound is sent before.
-            intake: what is done with what it sends.
-            texts: what is said beside the sound.
+            answered: whether the call has been answered and its media is up; no audio is sent before.
+            options: how the party's audio is taken.
+            texts: text messages beside the audio; None for none.
         """
         self.leg_id = leg_id
+        self.source = self.sink = self
         self._wire = wire
         self._counters = counters
         self._answered = answered
-        self._texts = texts or NoTexts()
-        self._incoming = MediaDecoder(media, pads=intake.pads)
+        self._texts = texts
+        self._decoder = MediaDecoder(media, pads=options.pads)
         self._long = round(media.second_bytes * PIECE_SECONDS)
-        self._outgoing = MediaEncoder(media)
-        self._outbound = Outbound(media.second_bytes, media.frame_bytes)
-        self._queue = PacedQueue(limit_seconds=intake.limit_seconds)
+        self._encoder = MediaEncoder(media)
+        self._outbound = OutboundQueue(media.second_bytes, media.frame_bytes)
+        self._queue = PacedQueue(limit_seconds=options.limit_seconds)
         self._pulled = False
         self._gone = False
         self._wake = asyncio.Event()
         self._messages = self._bytes = self._frames = 0
         self._sent_messages = self._sent_bytes = 0
-        self._said = self._heard = SILENCE
-
-    @property
-    def source(self) -> Source:
-        """The leg itself."""
-        return self
-
-    @property
-    def sink(self) -> Sink:
-        """The leg itself."""
-        return self
+        self._last_received = self._last_sent = SILENCE
 
     @property
     def buffered_seconds(self) -> float:
-        """How much of the party's sound waits to be played."""
+        """The party's audio that is still to be played."""
         return self._queue.buffered_seconds
 
     def pull(self) -> bytes | None:
-        """Give the party's next 20 ms; None while there is nothing."""
+        """Return the party's next 20 ms; None while there is nothing."""
         self._pulled = True
         return self._play()
 
     def push(self, frame: Frame, now: float) -> None:
-        """Take the next 20 ms for the party."""
+        """Send the next 20 ms to the party."""
         if not self._pulled:
             self._play()
         self._pulled = False
         if self._answered():
-            self._send_sound(frame.pcm)
-        for text in self._texts.tick(self._queue.buffered_seconds, now):
-            self._say(text)
+            self._send_audio(frame.pcm)
+        if self._texts is not None:
+            self._send_texts(self._texts.poll(self._queue.buffered_seconds, now))
 
-    async def hear(self, message: bytes) -> None:
-        """Take a message of the party's; a long one in pieces, with others' work in between."""
+    async def receive_audio(self, message: bytes) -> None:
+        """Take a binary message; yields to other tasks between the pieces of a long one."""
         self._messages += 1
         self._bytes += len(message)
         try:
-            pieces = self._incoming.decode_in_pieces(message)
+            pieces = self._decoder.decode_in_pieces(message)
         except RemoteProtocolError as error:
-            for text in self._texts.refusal(error):
-                self._say(text)
+            if self._texts is not None:
+                self._send_texts(self._texts.refusal(error))
             return
         for pcm in pieces:
             before = self._queue.dropped_seconds
             self._queue.add(pcm)
             if (dropped := self._queue.dropped_seconds - before) > 0:
-                self._lose("in", dropped)
+                self._count_dropped("in", dropped)
             if len(message) > self._long:
                 await asyncio.sleep(0)
 
-    def read(self, text: str) -> None:
-        """Take a text of the party's."""
-        if self._texts.clears(text):
-            self.clear()
+    def receive_text(self, text: str) -> None:
+        """Take a text message."""
+        if self._texts is not None and self._texts.is_clear(text):
+            self._queue.clear()
 
-    def clear(self) -> None:
-        """Drop what the party has sent and what was not played."""
-        self._queue.clear()
-
-    def confirm(self, payload: bytes) -> None:
+    def receive_pong(self, payload: bytes) -> None:
         """Take a pong."""
         self._outbound.confirm(payload)
         self._wake.set()
 
-    def leave(self) -> None:
+    def disconnected(self) -> None:
         """Note that the party is gone."""
         self._gone = True
         self._wake.set()
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
-        """Send what there is to be sent until the party is gone (`legs.base.Leg.run`)."""
+    async def run(self, emit: Emit) -> None:
+        """Send what is queued until the party is gone (`legs.base.Leg.run`)."""
         emit(LegConnected(self.leg_id))
-        for text in self._texts.opening():
-            self._say(text)
+        if self._texts is not None:
+            self._send_texts(self._texts.opening())
         try:
-            reason = await self._live()
+            reason = await self._send_until_gone()
         finally:
-            await self.aclose()
+            await self._close()
         emit(LegEnded(self.leg_id, reason))
 
-    async def aclose(self) -> None:
-        """Say goodbye, which takes at most a second, and let go of the connection."""
-        if self._gone:
-            return
-        self._gone = True
-        closed = False
-        try:
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                for text in self._texts.farewell():
-                    await self._wire.send(text)
-                await self._wire.close()
-            closed = True
-        except (TimeoutError, OSError):
-            pass
-        finally:
-            if not closed:
-                self._wire.abort()
-
     def statistics(self) -> LegStatistics:
-        """Give the figures: `received` is what the party says, `sent` what it hears."""
+        """Return the figures: `received` is what the party says, `sent` what it hears."""
         return LegStatistics(
             received=ReceivedAudio(
                 packets=self._messages,
                 bytes=self._bytes,
                 frames=self._frames,
-                level_dbov=level(self._said),
+                level_dbov=level(self._last_received),
             ),
             sent=SentAudio(
                 packets=self._sent_messages,
                 bytes=self._sent_bytes,
-                level_dbov=level(self._heard),
+                level_dbov=level(self._last_sent),
             ),
         )
+
+    async def _close(self) -> None:
+        """Send the last messages and close, within `GOODBYE_SECONDS`."""
+        if self._gone:
+            return
+        self._gone = True
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                for text in self._texts.farewell() if self._texts is not None else ():
+                    await self._wire.send(text)
+                await self._wire.close()
+        except (TimeoutError, OSError):
+            self._wire.abort()
+        except asyncio.CancelledError:
+            self._wire.abort()
+            raise
 
     def _play(self) -> bytes | None:
         frame = self._queue.pull()
         self._frames += frame is not None
-        self._said = frame or SILENCE
+        self._last_received = frame or SILENCE
         return frame
 
-    def _send_sound(self, pcm: bytes) -> None:
-        self._heard = pcm
-        for message in self._outgoing.encode(pcm):
+    def _send_audio(self, pcm: bytes) -> None:
+        self._last_sent = pcm
+        for message in self._encoder.encode(pcm):
             if (seconds := self._outbound.add(message)) > 0:
-                self._lose("out", seconds)
+                self._count_dropped("out", seconds)
             self._wake.set()
 
-    def _lose(self, direction: str, seconds: float) -> None:
+    def _send_texts(self, texts: list[str]) -> None:
+        for text in texts:
+            self._outbound.add_text(text)
+            self._wake.set()
+
+    def _count_dropped(self, direction: str, seconds: float) -> None:
         self._counters.dropped(direction, seconds)
-        self._texts.lost(direction)
+        if self._texts is not None:
+            self._texts.note_loss(direction)
 
-    def _say(self, text: str) -> None:
-        self._outbound.say(text)
-        self._wake.set()
-
-    async def _live(self) -> EndReason:
+    async def _send_until_gone(self) -> EndReason:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(STUCK_SECONDS):

@@ -11,9 +11,10 @@ from typing import Protocol
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.level import level
 from bridge.audio.paced import PacedQueue
-from bridge.call.ends import Sink, Source
-from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
+from bridge.call.ends import Sink
+from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.legs.base import Emit
 from bridge.media.outbound_queue import OutboundQueue, Waiting
 from bridge.media.stream_link import GONE, OverError, StreamLink, connect, why
 from bridge.net.http import LineHttp
@@ -78,6 +79,7 @@ class StreamLeg:
             losses: counts the sound that is lost.
         """
         self.leg_id = leg_id
+        self.source = self
         self.facts = facts
         self.over = asyncio.Event()
         """Set when the stream has ended."""
@@ -101,11 +103,6 @@ class StreamLeg:
         self._ears = {track: Ear(self._heard, track) for track in facts.tracks}
 
     @property
-    def source(self) -> Source:
-        """The stream itself."""
-        return self
-
-    @property
     def sink(self) -> Sink:
         """The ear of the first track."""
         return self.ear(self.facts.tracks[0])
@@ -125,7 +122,7 @@ class StreamLeg:
             self._said = frame
         return frame
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Connect, stream, and say goodbye; see `legs.base.Leg`.
 
         `stream.ended` is told even of a stream that is cancelled: nobody else knows what it counted.
@@ -167,7 +164,7 @@ class StreamLeg:
             level_dbov=level(self._ears[track].heard),
         )
 
-    async def _converse(self, emit: Callable[[LegEvent], None]) -> OverError:
+    async def _converse(self, emit: Emit) -> OverError:
         """Live with the customer until one of both has enough; return why it is over."""
         try:
             link = await connect(self._http, self._url, self.facts)
@@ -266,6 +263,7 @@ class TrackLeg:
     """The second track of a stream; lives as long as the stream."""
 
     kind = LegKind.STREAM
+    source = None
 
     def __init__(self, leg_id: LegId, stream: StreamLeg, track: Channel) -> None:
         self.leg_id = leg_id
@@ -273,15 +271,11 @@ class TrackLeg:
         self._track = track
 
     @property
-    def source(self) -> None:
-        """The stream's own leg says what the customer plays."""
-
-    @property
     def sink(self) -> Sink:
         """The stream's ear for the track."""
         return self._stream.ear(self._track)
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Wait for the stream's end; see `legs.base.Leg`."""
         await self._stream.over.wait()
         emit(LegEnded(self.leg_id, EndReason.HANGUP))

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call.ends import Sink, Source
-from bridge.call.events import LegConnected, LegEnded, LegEvent
+from bridge.call.events import LegConnected, LegEnded
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
+from bridge.legs.base import Emit
 from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class WebRtcLeg:
         log.info("leg.reoffered", extra={"leg": self.leg_id, "kind": kind})
         return answer
 
-    async def run(self, emit: Callable[[LegEvent], None]) -> None:
+    async def run(self, emit: Emit) -> None:
         """Connect and live until the peer is gone (`legs.base.Leg.run`)."""
         self._media.emit = emit
         try:

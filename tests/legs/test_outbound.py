@@ -8,14 +8,14 @@ from bridge.legs.outbound import (
     PING_SECONDS,
     QUEUE_SECONDS,
     WINDOW_SECONDS,
-    Outbound,
+    OutboundQueue,
 )
 
 SECOND = 32_000
 
 
 def test_a_reader_that_answers_pings_has_so_much_under_way_and_no_more():
-    outbound, message = Outbound(SECOND, FRAME_BYTES), bytes(640)
+    outbound, message = OutboundQueue(SECOND, FRAME_BYTES), bytes(640)
     outbound.add(message)
     assert outbound.next() == message
     outbound.confirm(b"0")
@@ -31,7 +31,7 @@ def test_a_reader_that_answers_pings_has_so_much_under_way_and_no_more():
 
 
 def test_a_reader_that_never_answers_a_ping_gets_no_more_than_the_window():
-    outbound, given = Outbound(SECOND, FRAME_BYTES), 0
+    outbound, given = OutboundQueue(SECOND, FRAME_BYTES), 0
     for _ in range(500):
         outbound.add(bytes(640))
         given += outbound.next() is not None
@@ -43,7 +43,7 @@ def test_a_reader_that_never_answers_a_ping_gets_no_more_than_the_window():
 @pytest.mark.parametrize("milliseconds", [20, 60, 200])
 def test_however_long_messages_are_no_more_than_the_window_is_under_way(milliseconds):
     size = SECOND * milliseconds // 1000
-    outbound, given = Outbound(SECOND, size), 0
+    outbound, given = OutboundQueue(SECOND, size), 0
     for _ in range(200):
         outbound.add(bytes(size))
         given += outbound.next() is not None
@@ -51,7 +51,7 @@ def test_however_long_messages_are_no_more_than_the_window_is_under_way(millisec
 
 
 def test_a_ping_goes_first_and_follows_every_quarter_of_a_second_of_sound():
-    outbound, pings = Outbound(SECOND, FRAME_BYTES), []
+    outbound, pings = OutboundQueue(SECOND, FRAME_BYTES), []
     assert outbound.ping() == b"0"
     for _ in range(50):
         outbound.add(bytes(640))
@@ -64,7 +64,7 @@ def test_a_ping_goes_first_and_follows_every_quarter_of_a_second_of_sound():
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"-1", b"99999999", b"\xff", b"1" * 125])
 def test_pongs_that_nobody_asked_for_change_nothing(payload):
-    outbound = Outbound(SECOND, FRAME_BYTES)
+    outbound = OutboundQueue(SECOND, FRAME_BYTES)
     outbound.add(bytes(640))
     outbound.next()
     outbound.confirm(payload)
@@ -72,7 +72,7 @@ def test_pongs_that_nobody_asked_for_change_nothing(payload):
 
 
 def test_a_full_window_is_stuck_from_when_it_is_seen_until_a_pong():
-    outbound = Outbound(100, 50)
+    outbound = OutboundQueue(100, 50)
     for _ in range(3):
         outbound.add(bytes(50))
         outbound.next()
@@ -84,16 +84,16 @@ def test_a_full_window_is_stuck_from_when_it_is_seen_until_a_pong():
 
 
 def test_texts_go_first_and_only_so_many_wait():
-    outbound = Outbound(SECOND, FRAME_BYTES)
+    outbound = OutboundQueue(SECOND, FRAME_BYTES)
     outbound.add(bytes(640))
     for number in range(MAX_TEXTS + 1):
-        outbound.say(str(number))
+        outbound.add_text(str(number))
     given = [outbound.next() for _ in range(MAX_TEXTS + 1)]
     assert given[0] == "1"
     assert given[-1] == bytes(640)
 
 
 def test_no_more_waits_than_is_said():
-    outbound = Outbound(SECOND, FRAME_BYTES)
+    outbound = OutboundQueue(SECOND, FRAME_BYTES)
     dropped = sum(outbound.add(bytes(FRAME_BYTES)) for _ in range(100))
     assert dropped == pytest.approx(2.0 - QUEUE_SECONDS)

@@ -65,13 +65,13 @@ class Texts:
     def opening(self):
         return ["hello"]
 
-    def tick(self, buffered_seconds, now):
+    def poll(self, buffered_seconds, now):
         return []
 
-    def lost(self, direction):
+    def note_loss(self, direction):
         pass
 
-    def clears(self, text):
+    def is_clear(self, text):
         return WadialMessages.is_clear(text)
 
     def refusal(self, error):
@@ -126,7 +126,7 @@ async def test_before_the_answer_no_sound_is_sent_and_what_comes_passes():
     answered: list[bool] = []
     leg, wire, _ = leg_with(answered=lambda: bool(answered))
     async with Running(leg):
-        await leg.hear(LOUD * 3)
+        await leg.receive_audio(LOUD * 3)
         tick(leg, 4, LOUD)
         answered.append(True)
         tick(leg, 3, LOUD)
@@ -137,13 +137,13 @@ async def test_before_the_answer_no_sound_is_sent_and_what_comes_passes():
 
 async def test_what_the_party_sends_is_played_frame_by_frame():
     leg, _, _ = leg_with()
-    await leg.hear(LOUD * 3)
+    await leg.receive_audio(LOUD * 3)
     assert tick(leg, 4) == [LOUD, LOUD, LOUD, None]
 
 
 async def test_a_burst_of_30_s_is_kept_whole_and_played_in_its_time():
     leg, _, losses = leg_with()
-    await leg.hear(LOUD * 1500)
+    await leg.receive_audio(LOUD * 1500)
     assert leg.buffered_seconds == 30.0
     assert tick(leg, 1500) == [LOUD] * 1500
     assert losses.seconds["in"] == 0.0
@@ -152,21 +152,21 @@ async def test_a_burst_of_30_s_is_kept_whole_and_played_in_its_time():
 async def test_above_a_minute_the_oldest_is_dropped_and_counted():
     leg, _, losses = leg_with()
     for _ in range(62):
-        await leg.hear(bytes(SECOND))
+        await leg.receive_audio(bytes(SECOND))
     assert losses.seconds["in"] == pytest.approx(2.0)
 
 
 async def test_after_clear_nothing_more_is_played():
     leg, _, _ = leg_with(texts=Texts())
-    await leg.hear(LOUD * 1500)
+    await leg.receive_audio(LOUD * 1500)
     tick(leg, 2)
-    leg.read('{"type":"clear"}')
+    leg.receive_text('{"type":"clear"}')
     assert tick(leg, 2) == [None, None]
 
 
 async def test_the_sound_of_a_party_that_nobody_hears_passes_as_time_does():
     leg, _, _ = leg_with()
-    await leg.hear(LOUD * 30)
+    await leg.receive_audio(LOUD * 30)
     tick(leg, 15, pulls=False)
     assert leg.buffered_seconds == pytest.approx(0.3)
     tick(leg, 5)
@@ -176,8 +176,8 @@ async def test_the_sound_of_a_party_that_nobody_hears_passes_as_time_does():
 async def test_a_message_that_is_not_whole_samples_is_answered_and_changes_nothing():
     leg, wire, _ = leg_with(WADIAL, texts=Texts())
     async with Running(leg):
-        await leg.hear(b"\0" * 1281)
-        await leg.hear(bytes(1280))
+        await leg.receive_audio(b"\0" * 1281)
+        await leg.receive_audio(bytes(1280))
         await until(lambda: wire.sent == ["hello", "what?"])
         assert tick(leg, 2) == [SILENCE, None]
 
@@ -203,7 +203,7 @@ async def test_a_cancelled_leg_whose_reader_is_stuck_is_gone_all_the_same(monkey
 async def test_a_party_that_leaves_ends_its_leg():
     leg, wire, _ = leg_with()
     async with Running(leg) as run:
-        leg.leave()
+        leg.disconnected()
         await run.task
     assert run.events[-1] == LegEnded(LegId("leg"), EndReason.REMOTE_HANGUP)
     assert not wire.closed
@@ -248,7 +248,7 @@ async def test_a_slow_reader_loses_the_oldest_and_every_second_of_it_is_counted(
 async def test_the_figures_count_messages_and_frames():
     leg, wire, _ = leg_with(MediaFormat())
     async with Running(leg):
-        await leg.hear(LOUD)
+        await leg.receive_audio(LOUD)
         tick(leg, 2, LOUD)
         await until(lambda: len(wire.sent) == 2)
         figures = leg.statistics()
