@@ -11,7 +11,7 @@ async def recorded_calls(
     """Give a line's live calls on all nodes, oldest first, and whether each is being recorded."""
     live = await manager.list(line)
     ids = [record.facts.call_id for record in live]
-    recorded = await recordings.archive.recorded(line, ids) if ids else ()
+    recorded = await recordings.archive.being_recorded(line, ids) if ids else ()
     return [(record, record.facts.call_id in recorded) for record in live]
 
 

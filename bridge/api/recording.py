@@ -51,7 +51,7 @@ async def stop(request: web.Request) -> web.Response:
     recordings = request.app[SERVICES].recordings
     tracks = await recordings.stop(line, body.call_id())
     first = _inbound(tracks)
-    kept = first.status == "completed" and await recordings.uploader.stored(
+    kept = first.status == "completed" and await recordings.uploader.upload_now(
         first.recording_id, seconds=STORED_SECONDS
     )
     return render.success(

@@ -37,7 +37,7 @@ async def linked(request: web.Request) -> web.StreamResponse:
     request.app[SERVICES].tickets.check_link(request)
     recordings = request.app[SERVICES].recordings
     identity, _, wanted = request.match_info["recordingId"].partition(".")
-    recording = await recordings.archive.signed(identity)
+    recording = await recordings.archive.find_any(identity)
     file = await _find(request, recording, wanted or WAV)
     if file.place == FileLocation.STORE and recordings.rules.redirect:
         left = int(request.query["expires"]) - datetime.now(UTC).timestamp()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bridge.app.foundation import Foundation
 from bridge.errors import SettingsError
-from bridge.media.archive import Archive, Rules, owner_of
+from bridge.media.archive import Archive, RetentionRules, owner_of
 from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
 from bridge.net.storage import Account, Bucket
@@ -27,7 +27,7 @@ def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
     archive = Archive(
         base.database,
         data,
-        Rules(wanted.kept_days, frozenset(wanted.ogg), stored=bool(s3.bucket)),
+        RetentionRules(wanted.kept_days, frozenset(wanted.ogg), stored=bool(s3.bucket)),
         node=events.node,
         nodes=events.nodes,
     )

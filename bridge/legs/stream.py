@@ -15,8 +15,8 @@ from bridge.call.ends import Sink
 from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.legs.base import Emit
-from bridge.media.outbound_queue import OutboundQueue, Waiting
-from bridge.media.stream_link import GONE, OverError, StreamLink, connect, why
+from bridge.media.outbound_queue import OutboundQueue, QueuedFrame
+from bridge.media.stream_link import GONE, StreamEnded, StreamLink, connect, stream_end
 from bridge.net.http import LineHttp
 from bridge.wire.call_event import EventType
 from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder
@@ -127,11 +127,11 @@ class StreamLeg:
 
         `stream.ended` is told even of a stream that is cancelled: nobody else knows what it counted.
         """
-        over = OverError("failed", EndReason.FAILED)
+        over = StreamEnded("failed", EndReason.FAILED)
         try:
             over = await self._converse(emit)
         except asyncio.CancelledError:
-            over = OverError("stopped", EndReason.HANGUP)
+            over = StreamEnded("stopped", EndReason.HANGUP)
             raise
         finally:
             self._live = False
@@ -164,11 +164,11 @@ class StreamLeg:
             level_dbov=level(self._ears[track].heard),
         )
 
-    async def _converse(self, emit: Emit) -> OverError:
+    async def _converse(self, emit: Emit) -> StreamEnded:
         """Live with the customer until one of both has enough; return why it is over."""
         try:
             link = await connect(self._http, self._url, self.facts)
-        except OverError as over:
+        except StreamEnded as over:
             return over
         try:
             await link.greet()
@@ -179,12 +179,12 @@ class StreamLeg:
                 both.create_task(link.listen(self._take), name=f"listen {self.leg_id}")
                 both.create_task(self._send(link), name=f"send {self.leg_id}")
         except ExceptionGroup as group:
-            return why(group.exceptions[0])
+            return stream_end(group.exceptions[0])
         except GONE as error:
-            return why(error)
+            return stream_end(error)
         finally:
             self._live = False
-            await link.part()
+            await link.close()
         raise AssertionError("both halves run until they raise")
 
     async def _take(self, message: str | bytes) -> None:
@@ -216,16 +216,16 @@ class StreamLeg:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while link.has_room and (waiting := self._outbox.take()) is not None:
+            while link.has_room and (waiting := self._outbox.pop()) is not None:
                 if isinstance(waiting, str):
                     await link.mark(waiting)
                     continue
                 await self._send_sound(link, waiting)
-            if self._outbox.hopeless(self._loop.time()):
+            if self._outbox.reader_stalled(self._loop.time()):
                 self._losses.cut_off()
-                raise OverError("slow", EndReason.FAILED)
+                raise StreamEnded("slow", EndReason.FAILED)
 
-    async def _send_sound(self, link: StreamLink, waiting: Waiting) -> None:
+    async def _send_sound(self, link: StreamLink, waiting: QueuedFrame) -> None:
         """Send the messages that are whole with this; each says when its first sample was heard."""
         outgoing, length = self._outgoing[waiting.track], self.facts.media.frame_milliseconds
         messages = outgoing.encode(waiting.pcm)
@@ -247,7 +247,7 @@ class StreamLeg:
         if names:
             self._wake.set()
 
-    def _summary(self, over: OverError) -> dict[str, object]:
+    def _summary(self, over: StreamEnded) -> dict[str, object]:
         return {
             **_describe(self.facts),
             "reason": over.word,

@@ -1,1 +1,1 @@
-"""Sound that is no party's: playback, recordings, and streams to customers' servers."""
+"""Audio files, recordings and their storage, and streams to customers' servers."""

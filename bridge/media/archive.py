@@ -1,4 +1,4 @@
-"""What was recorded: rows in the database, files in a folder by day, deleted when their time is up."""
+"""The recordings: database rows, and files in folders by day, deleted after the retention time."""
 
 import json
 import secrets
@@ -53,15 +53,15 @@ _FORMAT: Final = (
     "COALESCE((SELECT format FROM recording_formats "
     "WHERE recording_formats.recording_id = recordings.recording_id), 'wav')"
 )
-HEAD_BYTES: Final = 44
+HEADER_BYTES: Final = 44
 BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
 PREFIX: Final = "recordings/"
-"""Of all keys that we choose; a path that a caller chose stays where it is."""
+"""Of all keys that the bridge chooses; a file whose path a caller chose is never moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One track of a call, or all of it mixed."""
+    """One recorded track of a call, or the mix."""
 
     recording_id: str
     call_id: CallId
@@ -69,7 +69,7 @@ class Recording:
     kind: str
     """`inbound`, `outbound` or `mixed`."""
     key: str
-    """Path of the file below the storage folder."""
+    """Path below the storage folder."""
     status: str
     """`recording`, `completed` or `failed`."""
     started_at: str
@@ -78,39 +78,45 @@ class Recording:
     size_bytes: int
     expires_at: str
     format: str = WAV
-    """Of `CONTENT_TYPES`: what was asked for. There is a WAV besides."""
+    """The requested format, of `CONTENT_TYPES`; there is always a WAV too."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether its path is our choice; copies are made of such only."""
+        """Whether the bridge chose its path; only such recordings are copied."""
         return self.key.startswith(PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What is kept, and for how long."""
+class RetentionRules:
+    """Which files are kept, and for how long."""
 
     kept_days: float
     ogg: frozenset[str] = frozenset()
-    """The kinds that an Ogg/Opus copy is made of."""
+    """Kinds of recording of which an Ogg/Opus copy is made."""
     stored: bool = False
-    """Whether there is a store that files are moved up to."""
+    """Whether files are uploaded to object storage."""
 
 
 class Archive:
     """The recordings of all lines."""
 
     def __init__(
-        self, database: Database, folder: Path, rules: Rules, *, node: int = 0, nodes: int = 1
+        self,
+        database: Database,
+        folder: Path,
+        rules: RetentionRules,
+        *,
+        node: int = 0,
+        nodes: int = 1,
     ) -> None:
-        """Open it.
+        """Open the archive.
 
         Args:
-            database: keeps the rows.
-            folder: what keys are below.
-            rules: what is kept, and for how long.
-            node: this node's index.
-            nodes: how many there are.
+            database: Stores the rows.
+            folder: The storage folder, to which keys are relative.
+            rules: Retention.
+            node: Index of this node.
+            nodes: Number of nodes.
         """
         self._database = database
         self.folder = folder
@@ -123,11 +129,11 @@ class Archive:
         self.search = RecordingSearch(database)
 
     def path(self, recording: Recording) -> Path:
-        """Return where a recording's file lies."""
+        """Return the path of a recording's WAV."""
         return self.folder / recording.key
 
     def key_of(self, path: Path) -> str:
-        """Return the key of a file that a caller chose the place of."""
+        """Return the key of a path that a caller chose."""
         return key_of(self.folder, path)
 
     async def begin(
@@ -138,19 +144,19 @@ class Archive:
         form: str = WAV,
         parties: Parties | None = None,
     ) -> list[Recording]:
-        """Write down which tracks are being recorded; their folders exist afterwards.
+        """Insert recordings that are starting, and create their folders.
 
         Args:
-            line: whose call.
-            call_id: which.
-            keys: by kind, the path below the storage folder that was chosen for it, if one was.
-            form: of `files.CONTENT_TYPES`, what they are wanted as besides.
-            parties: who speaks with whom; kept as long as the recordings.
+            line: The call's line.
+            call_id: The call.
+            keys: By kind of recording, the key that a caller chose, or None.
+            form: The requested format, of `files.CONTENT_TYPES`.
+            parties: The parties of the call.
         """
         now = datetime.now(UTC)
-        taken = await self._database.run(lambda db: _taken(db, call_id))
+        used = await self._database.run(lambda db: _used_keys(db, call_id))
         recordings = [
-            self._fresh(now, line, call_id, kind, key or self._key(now, call_id, kind, taken))
+            self._new(now, line, call_id, kind, key or self._key(now, call_id, kind, used))
             for kind, key in keys.items()
         ]
         recordings = [replace(recording, format=form) for recording in recordings]
@@ -169,7 +175,7 @@ class Archive:
     async def finish(
         self, recording_id: str, *, seconds: float, size_bytes: int, failed: bool
     ) -> Recording:
-        """Write down how a recording ended."""
+        """Update a recording that has ended."""
         now = iso8601(datetime.now(UTC))
         values = ("failed" if failed else "completed", now, seconds, size_bytes, recording_id)
 
@@ -179,45 +185,45 @@ class Archive:
                 "WHERE recording_id = ?",
                 values,
             )
-            wanted = f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE recording_id = ?"  # noqa: S608
-            recording = Recording(*db.execute(wanted, (recording_id,)).fetchone())
+            query = f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE recording_id = ?"  # noqa: S608
+            recording = Recording(*db.execute(query, (recording_id,)).fetchone())
             files.add(db, self._files_of(recording, now))
             return recording
 
         return await self._database.run(finished)
 
-    async def ask_for(self, recording_id: str, form: str) -> None:
-        """Write down as what a recording is wanted that has not ended yet."""
-        await self._database.run(lambda db: _ask_for(db, [(recording_id, form)]))
+    async def request_format(self, recording_id: str, form: str) -> None:
+        """Request a format of a recording that has not ended yet."""
+        await self._database.run(lambda db: _request_formats(db, [(recording_id, form)]))
 
     async def of_call(self, line: LineName, call_id: CallId) -> list[Recording]:
-        """Give a call's recordings."""
+        """Return a call's recordings."""
         return await self._select("line = ? AND call_id = ?", line, call_id)
 
     async def find(self, line: LineName, recording_id: str) -> Recording:
-        """Give one recording.
+        """Return a recording of a line.
 
         Raises:
-            NotFound: the line has none with this id.
+            NotFound: The line has no recording with this id.
         """
         found = await self._select("line = ? AND recording_id = ?", line, recording_id)
         if not found:
-            raise NotFound("there is no such recording")
+            raise NotFound("recording not found")
         return found[0]
 
-    async def signed(self, recording_id: str) -> Recording:
-        """Give one recording of any line, to whoever has a signed link to it.
+    async def find_any(self, recording_id: str) -> Recording:
+        """Return a recording of any line, for a signed link.
 
         Raises:
-            NotFound: there is none with this id.
+            NotFound: There is no recording with this id.
         """
         found = await self._select("recording_id = ?", recording_id)
         if not found:
-            raise NotFound("there is no such recording")
+            raise NotFound("recording not found")
         return found[0]
 
-    async def recorded(self, line: LineName, call_ids: Iterable[CallId]) -> set[CallId]:
-        """Say which of these calls are being recorded now, on whatever node."""
+    async def being_recorded(self, line: LineName, call_ids: Iterable[CallId]) -> set[CallId]:
+        """Return which of these calls are being recorded now, on any node."""
         wanted = json.dumps(list(call_ids))
         found = await self._select(
             "line = ? AND status = 'recording' AND call_id IN (SELECT value FROM json_each(?))",
@@ -227,9 +233,9 @@ class Archive:
         return {recording.call_id for recording in found}
 
     async def delete(self, recording: Recording) -> None:
-        """Delete a recording, rows and files; what is in the store goes as soon as that allows."""
+        """Delete a recording's rows and files; stored objects are queued for deletion."""
 
-        def gone(db: sqlite3.Connection) -> list[str]:
+        def delete_rows(db: sqlite3.Connection) -> list[str]:
             row = (recording.recording_id,)
             db.execute("DELETE FROM recordings WHERE recording_id = ?", row)
             db.execute("DELETE FROM recording_formats WHERE recording_id = ?", row)
@@ -238,24 +244,24 @@ class Archive:
                 "AND NOT EXISTS (SELECT 1 FROM recordings WHERE call_id = ?1)",
                 (recording.call_id,),
             )
-            return files.drop(db, recording.recording_id, stored=self._rules.stored)
+            return files.remove(db, recording.recording_id, stored=self._rules.stored)
 
-        for key in {recording.key, *await self._database.run(gone)}:
+        for key in {recording.key, *await self._database.run(delete_rows)}:
             (self.folder / key).unlink(missing_ok=True)
 
     async def sweep(self) -> int:
-        """Delete what has been kept long enough; returns how many."""
+        """Delete expired recordings and return their number."""
         now = iso8601(datetime.now(UTC))
-        old = await self._select("expires_at < ? AND status != 'recording'", now)
-        for recording in old:
+        expired = await self._select("expires_at < ? AND status != 'recording'", now)
+        for recording in expired:
             await self.delete(recording)
-        return len(old)
+        return len(expired)
 
-    async def cut_off(self) -> list[Recording]:
-        """Finish what this node's forerunner was recording when it was killed.
+    async def finish_interrupted(self) -> list[Recording]:
+        """Finish recordings that were interrupted when this node's previous incarnation was killed.
 
-        The file holds what was written up to a second before; its head already counts it. The
-        first node sees to those of nodes that are no more, too.
+        A file has what was written up to a second before. The first node also finishes those of
+        nodes that no longer exist.
         """
         own = f"{self._node:02X}"
         beyond = f"{self._nodes:02X}" if self._node == 0 else "~"
@@ -265,8 +271,8 @@ class Archive:
         )
         finished = []
         for recording in await self._select(where, self._opened, own, beyond):
-            size = _mend(self.path(recording))
-            seconds = max(0, size - HEAD_BYTES) / BYTES_PER_SECOND
+            size = _repair_header(self.path(recording))
+            seconds = max(0, size - HEADER_BYTES) / BYTES_PER_SECOND
             finished.append(
                 await self.finish(
                     recording.recording_id, seconds=seconds, size_bytes=size, failed=size == 0
@@ -275,7 +281,7 @@ class Archive:
         return finished
 
     def _files_of(self, recording: Recording, now: str) -> list[File]:
-        """Say which files a recording that has just ended has, and will have."""
+        """Return the files of a recording that has just ended, copies to be made included."""
         if not recording.size_bytes:
             return []
         node = recording.call_id[:2]
@@ -289,14 +295,14 @@ class Archive:
                 found.append(File(identity, form, key, 0, FileLocation.WANTED, now, node))
         return found
 
-    def _key(self, now: datetime, call_id: str, kind: str, taken: set[str]) -> str:
+    def _key(self, now: datetime, call_id: str, kind: str, used: set[str]) -> str:
         suffix = "" if kind == "inbound" else f".{kind}"
         key = f"{PREFIX}{now:%Y/%m/%d}/{call_id}{suffix}.wav"
-        if key in taken or (self.folder / key).exists():
+        if key in used or (self.folder / key).exists():
             key = key.removesuffix(".wav") + f".{secrets.token_hex(4)}.wav"
         return key
 
-    def _fresh(
+    def _new(
         self, now: datetime, line: LineName, call_id: CallId, kind: str, key: str
     ) -> Recording:
         recording_id = f"rec_{secrets.token_hex(12)}"
@@ -306,48 +312,42 @@ class Archive:
         )
 
     async def _select(self, where: str, *values: str) -> list[Recording]:
-        wanted = (
+        query = (
             f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE {where} "  # noqa: S608
             "ORDER BY started_at, kind"
         )
-        rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
+        rows = await self._database.run(lambda db: db.execute(query, values).fetchall())
         return [Recording(*row) for row in rows]
 
 
 def key_of(folder: Path, path: Path) -> str:
-    """Return the path below the storage folder, or the whole path where it lies elsewhere."""
+    """Return the path relative to the storage folder, or the whole path if it is outside."""
     storage = folder.resolve()
     return str(path.relative_to(storage) if path.is_relative_to(storage) else path)
 
 
 async def owner_of(database: Database, folder: Path, path: Path) -> LineName | None:
-    """Return the line that a file was recorded for; None for any other file.
-
-    Args:
-        database: of the archive.
-        folder: what keys are below.
-        path: the file's, links followed.
-    """
-    wanted, key = "SELECT line FROM recordings WHERE key = ?", key_of(folder, path)
-    row = await database.run(lambda db: db.execute(wanted, (key,)).fetchone())
+    """Return the line of a recording with a resolved path; None for any other file."""
+    query, key = "SELECT line FROM recordings WHERE key = ?", key_of(folder, path)
+    row = await database.run(lambda db: db.execute(query, (key,)).fetchone())
     return LineName(row[0]) if row else None
 
 
-def _mend(path: Path) -> int:
-    """Let a file's head count all its sound; returns its size, 0 where there is no file."""
+def _repair_header(path: Path) -> int:
+    """Correct the length in a file's header; return its size, 0 if it does not exist."""
     try:
         size = path.stat().st_size
         with path.open("r+b") as file:
-            file.write(make_header(max(0, size - HEAD_BYTES)))
+            file.write(make_header(max(0, size - HEADER_BYTES)))
     except OSError:
         return 0
     return size
 
 
-def _taken(db: sqlite3.Connection, call_id: CallId) -> set[str]:
-    """The keys of a call's recordings, those included whose objects are still to be deleted."""
+def _used_keys(db: sqlite3.Connection, call_id: CallId) -> set[str]:
+    """Return the keys of a call's recordings and of its objects waiting for deletion."""
     rows = db.execute("SELECT key FROM recordings WHERE call_id = ?", (call_id,))
-    return {key for (key,) in rows} | files.taken(db, call_id)
+    return {key for (key,) in rows} | files.keys_to_delete(db, call_id)
 
 
 def _insert(db: sqlite3.Connection, recordings: Sequence[Recording]) -> None:
@@ -355,8 +355,10 @@ def _insert(db: sqlite3.Connection, recordings: Sequence[Recording]) -> None:
         f"INSERT INTO recordings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         [astuple(recording)[:-1] for recording in recordings],
     )
-    _ask_for(db, [(row.recording_id, row.format) for row in recordings if row.format != WAV])
+    _request_formats(
+        db, [(row.recording_id, row.format) for row in recordings if row.format != WAV]
+    )
 
 
-def _ask_for(db: sqlite3.Connection, rows: Iterable[tuple[str, str]]) -> None:
+def _request_formats(db: sqlite3.Connection, rows: Iterable[tuple[str, str]]) -> None:
     db.executemany("INSERT OR REPLACE INTO recording_formats VALUES (?, ?)", rows)

@@ -1,4 +1,4 @@
-"""Sound that a line keeps to play again and again: files below the data folder, rows in the database."""
+"""Audio assets: files that a line uploads once and plays repeatedly."""
 
 import secrets
 import sqlite3
@@ -31,41 +31,43 @@ _COLUMNS: Final = "asset_id, filename, content_type, size_bytes, duration, creat
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One kept sound."""
+    """One asset."""
 
     asset_id: str
     filename: str
     content_type: str
     size_bytes: int
     duration: float | None
-    """Seconds, where the file says so."""
+    """Seconds, if the file declares it."""
     created_at: str
     """ISO 8601 in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssetQuota:
-    """How much of it a line may keep."""
+    """Limits of a line's assets."""
 
     count: int
     octets: int
 
     def check(self, db: sqlite3.Connection, line: LineName, octets: int) -> None:
-        """See whether a line may keep one more, of so many bytes.
+        """Check that a line may add an asset.
 
         Raises:
-            LimitExceeded: it keeps all that it may.
+            LimitExceeded: The line has reached a limit.
         """
-        kept = "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0) FROM assets WHERE line = ?"
-        count, size = db.execute(kept, (line,)).fetchone()
+        query = "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0) FROM assets WHERE line = ?"
+        count, size = db.execute(query, (line,)).fetchone()
         if count >= self.count:
-            raise LimitExceeded("the line keeps all its assets (limits.assets_per_line)")
+            raise LimitExceeded("the line has its maximum of assets (limits.assets_per_line)")
         if size + octets > self.octets:
-            raise LimitExceeded("the line's assets take all their room (limits.assets_mb_per_line)")
+            raise LimitExceeded(
+                "the line's assets have their maximum size (limits.assets_mb_per_line)"
+            )
 
 
 class Assets:
-    """The kept sounds of all lines."""
+    """The assets of all lines."""
 
     def __init__(
         self, database: Database, folder: Path, decoders: Decoders, quota: AssetQuota
@@ -80,13 +82,13 @@ class Assets:
     async def add(
         self, line: LineName, pieces: AsyncIterator[bytes], *, filename: str, content_type: str
     ) -> Asset:
-        """Keep a sound, once it has proved to be one.
+        """Store an asset after checking that it can be decoded.
 
         Raises:
-            InvalidMedia: it cannot be played.
-            InvalidRequest: it is empty.
-            PayloadTooLarge: it is over 32 MB.
-            LimitExceeded: the line keeps all that it may already.
+            InvalidMedia: It cannot be decoded.
+            InvalidRequest: It is empty.
+            PayloadTooLarge: It is larger than 32 MB.
+            LimitExceeded: The line has reached a limit.
         """
         await self._database.run(lambda db: self._quota.check(db, line, 0))
         asset_id = f"asset_{secrets.token_hex(12)}"
@@ -97,7 +99,7 @@ class Assets:
             await decoding.aclose()
             created = iso8601(datetime.now(UTC))
             asset = Asset(asset_id, filename, content_type, size, decoding.duration, created)
-            # Others may have come meanwhile.
+            # Other assets may have been added meanwhile.
             await self._database.run(lambda db: self._insert(db, line, asset))
         except BaseException:
             path.unlink(missing_ok=True)
@@ -109,32 +111,32 @@ class Assets:
         _insert(db, line, asset)
 
     async def list(self, line: LineName) -> list[Asset]:
-        """Give a line's sounds, the oldest first."""
-        wanted = f"SELECT {_COLUMNS} FROM assets WHERE line = ? ORDER BY created_at, asset_id"  # noqa: S608
-        rows = await self._database.run(lambda db: db.execute(wanted, (line,)).fetchall())
+        """Return a line's assets, oldest first."""
+        query = f"SELECT {_COLUMNS} FROM assets WHERE line = ? ORDER BY created_at, asset_id"  # noqa: S608
+        rows = await self._database.run(lambda db: db.execute(query, (line,)).fetchall())
         return [Asset(*row) for row in rows]
 
     async def find(self, line: LineName, asset_id: str) -> Sound:
-        """Give a line's sound to play.
+        """Return an asset to play.
 
         Raises:
-            NotFound: the line has no such sound.
+            NotFound: The line has no such asset.
         """
-        wanted = "SELECT asset_id FROM assets WHERE line = ? AND asset_id = ?"
-        row = await self._database.run(lambda db: db.execute(wanted, (line, asset_id)).fetchone())
+        query = "SELECT asset_id FROM assets WHERE line = ? AND asset_id = ?"
+        row = await self._database.run(lambda db: db.execute(query, (line, asset_id)).fetchone())
         if row is None:
-            raise NotFound("there is no such audio asset", field="assetId")
+            raise NotFound("audio asset not found", field="assetId")
         return Sound(self._folder / row[0])
 
     async def delete(self, line: LineName, asset_id: str) -> None:
-        """Forget a sound; what plays it now plays on, unless it is paused or to be repeated.
+        """Delete an asset; current playbacks continue unless they are paused or repeat it.
 
         Raises:
-            NotFound: the line has no such sound.
+            NotFound: The line has no such asset.
         """
         sound = await self.find(line, asset_id)
-        gone = "DELETE FROM assets WHERE line = ? AND asset_id = ?"
-        await self._database.run(lambda db: db.execute(gone, (line, asset_id)).rowcount)
+        statement = "DELETE FROM assets WHERE line = ? AND asset_id = ?"
+        await self._database.run(lambda db: db.execute(statement, (line, asset_id)).rowcount)
         sound.path.unlink(missing_ok=True)
 
 
@@ -144,7 +146,7 @@ async def _write(path: Path, pieces: AsyncIterator[bytes]) -> int:
         async for piece in pieces:
             size += len(piece)
             if size > MAX_BYTES:
-                raise PayloadTooLarge("an audio asset may have 32 MB")
+                raise PayloadTooLarge("an audio asset may have at most 32 MB")
             file.write(piece)
     if not size:
         raise InvalidRequest("audio: the file is empty", field="audio")

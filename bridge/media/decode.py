@@ -1,10 +1,9 @@
-"""A process of its own that turns a stranger's audio file into PCM: 16 kHz, mono, 16 bit.
+"""A child process that decodes an untrusted audio file to PCM: 16 kHz, mono, 16 bit.
 
-It is run by `sandbox.py` and imports nothing of the bridge. It waits for one line on its input, a JSON
-object with the file's `path` and how many bytes of PCM to `skip` at its beginning, opens the file and shuts itself off; then it writes one line of JSON,
-`{"duration": seconds or null}` once the first sound is decoded or `{"error": text}`, and then the PCM,
-no faster than it is read. It ends with 0 when that was the whole file. Its memory, its processor time
-and its files are limited, so that a hostile file harms nobody but itself.
+Run by `sandbox.py`; imports nothing of the bridge. It reads one line of JSON with the file's `path`
+and the bytes of PCM to `skip`, opens the file and enters the sandbox. It writes one line of JSON,
+`{"duration": seconds or null}` or `{"error": text}`, then the PCM, no faster than it is read, and
+exits with 0 at the end of the file. Memory, CPU time and open files are limited.
 """
 
 import json
@@ -17,7 +16,7 @@ from typing import IO, Any, BinaryIO
 import av
 import av.codec
 import av.error
-import av.subtitles.stream  # PyAV imports it late, when behind the lock nothing can be imported
+import av.subtitles.stream  # PyAV imports it late, inside the sandbox, where that fails
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -31,17 +30,17 @@ CODECS = frozenset(
     | {"gsm", "gsm_ms", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt"}
     | {name for name in av.codec.codecs_available if name.startswith("pcm_")}
 )
-"""The decoders that may run at all, also while FFmpeg looks what is in the file."""
+"""The allowed decoders, also while FFmpeg probes the file."""
 RATES = range(4_000, 384_001)
-"""Of so many samples a second is sound; a file that claims others is made to do harm, or damaged."""
+"""Accepted sample rates; others mean a hostile or damaged file."""
 MAX_CHANNELS = 8
 MAX_DAMAGED = 50
-"""So many packets one after the other that cannot be decoded are the end; fewer are passed over."""
-HEAD_BYTES = 16
+"""Consecutive undecodable packets that end decoding; fewer are skipped."""
+HEADER_BYTES = 16
 SYNC = 0xE0
-"""The eleven bits with which an MPEG audio frame begins, as far as the second byte has them."""
+"""The MPEG audio sync bits in the second byte."""
 LAYER = 0x06
-"""The two bits behind that are 0 in AAC's ADTS frames (ISO 14496-3), and the layer in MP3's."""
+"""The layer bits: 0 in AAC's ADTS frames (ISO 14496-3)."""
 MAGIC = {
     b"OggS": "ogg",
     b"fLaC": "flac",
@@ -50,18 +49,18 @@ MAGIC = {
     b"\x1a\x45\xdf\xa3": "matroska",
 }
 MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
-"""What MP4 and QuickTime files begin with, behind a length of four bytes."""
+"""First atoms of MP4 and QuickTime files, after a length of four bytes."""
 
 
 class Refused(Exception):
-    """The file is not one that is played; the text says why."""
+    """Raised when the file cannot be played; the text says why."""
 
 
 def sniff(head: bytes) -> str:
-    """Return the demuxer a file is for by its first bytes; its name and type are not believed.
+    """Return the demuxer for a file by its first bytes; its name and content type are ignored.
 
     Raises:
-        Refused: none of those that are allowed.
+        Refused: The format is not allowed.
     """
     for start, kind in MAGIC.items():
         if head.startswith(start):
@@ -76,20 +75,20 @@ def sniff(head: bytes) -> str:
         return "aac" if head[1] & LAYER == 0 else "mp3"
     raise Refused(
         "not an audio file that can be played: expected WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, or "
-        "MP4 or WebM with sound"
+        "MP4 or WebM with audio"
     )
 
 
 def decode(file: BinaryIO) -> Iterator[tuple[float | None, bytes]]:
-    """Yield the file's sound piece by piece, each with the duration that the file claims.
+    """Yield the file's PCM in pieces, each with the duration that the file declares.
 
     Raises:
-        Refused: the file has no sound that is allowed.
-        av.error.FFmpegError: it is damaged.
+        Refused: The file has no audio of an allowed kind.
+        av.error.FFmpegError: It is damaged.
     """
-    kind = sniff(file.read(HEAD_BYTES))
+    kind = sniff(file.read(HEADER_BYTES))
     file.seek(0)
-    # Only what is open already: a container that names others must not make us open them.
+    # Only the open file: a container must not make us open others.
     options = {
         "fd": str(file.fileno()),
         "protocol_whitelist": "fd",
@@ -97,12 +96,12 @@ def decode(file: BinaryIO) -> Iterator[tuple[float | None, bytes]]:
     }
     with av.open("fd:", format=kind, options=options) as container:
         if not container.streams.audio:
-            raise Refused("the file has no sound")
+            raise Refused("the file has no audio")
         stream = container.streams.audio[0]
-        # There is no context where FFmpeg knows of no coder.
-        name = getattr(stream.codec_context, "name", "that its header names")
+        # There is no context for a codec that FFmpeg does not know.
+        name = getattr(stream.codec_context, "name", "in its header")
         if name not in CODECS:
-            raise Refused(f"sound of the kind {name} is not played")
+            raise Refused(f"the codec {name} is not supported")
         length = container.duration
         duration = length / av.time_base if length is not None else None
         resampler, form = None, None
@@ -131,15 +130,15 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
         for frame in frames:
             damaged = 0
             if isinstance(frame, AudioFrame):
-                frame.pts = None  # times in the file are of no account
+                frame.pts = None  # timestamps in the file are ignored
                 yield frame
 
 
 def _check(frame: AudioFrame) -> None:
     if frame.sample_rate not in RATES:
-        raise Refused(f"sound of {frame.sample_rate} Hz is not played")
+        raise Refused(f"a sample rate of {frame.sample_rate} Hz is not supported")
     if frame.layout.nb_channels > MAX_CHANNELS:
-        raise Refused(f"sound of more than {MAX_CHANNELS} channels is not played")
+        raise Refused(f"more than {MAX_CHANNELS} channels are not supported")
 
 
 def _pcm(part: AudioFrame) -> bytes:
@@ -147,18 +146,18 @@ def _pcm(part: AudioFrame) -> bytes:
 
 
 def serve(request: IO[bytes], answer: IO[bytes], lock: Callable[[], object]) -> int:
-    """Answer the one request; returns the status to end with, 0 when all was written.
+    """Serve the one request and return the exit status.
 
     Args:
-        request: where the request is read from.
-        answer: where the answer goes.
-        lock: called once the file is open, before it is read.
+        request: Stream of the request.
+        answer: Stream of the response.
+        lock: Enters the sandbox; called after the file is opened and before it is read.
     """
     line = request.readline()
     if not line:
         return 0
     began = False
-    problem = "the file holds no sound"
+    problem = "the file has no audio"
     try:
         asked = json.loads(line)
         skip = asked.get("skip", 0)
@@ -166,7 +165,7 @@ def serve(request: IO[bytes], answer: IO[bytes], lock: Callable[[], object]) -> 
             lock()
             for duration, pcm in decode(file):
                 if not began:
-                    _tell(answer, {"duration": duration})
+                    _respond(answer, {"duration": duration})
                     began = True
                 answer.write(pcm[skip:])
                 skip = max(0, skip - len(pcm))
@@ -179,17 +178,17 @@ def serve(request: IO[bytes], answer: IO[bytes], lock: Callable[[], object]) -> 
     except (av.error.FFmpegError, OSError, MemoryError, ValueError):
         problem = "the file is damaged and cannot be decoded"
     if not began:
-        _tell(answer, {"error": problem})
+        _respond(answer, {"error": problem})
     return 1
 
 
-def _tell(answer: IO[bytes], message: dict[str, Any]) -> None:
+def _respond(answer: IO[bytes], message: dict[str, Any]) -> None:
     answer.write(json.dumps(message).encode() + b"\n")
     answer.flush()
 
 
 def main(lock: Callable[[], object]) -> None:
-    """Limit this process, then serve."""
+    """Set resource limits and serve."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -1,4 +1,4 @@
-"""The processes that decode strangers' files, one a file, and one kept warm for the next."""
+"""Sandboxed decoder processes: one per file, and a warm one for the next."""
 
 import asyncio
 import json
@@ -13,15 +13,15 @@ from bridge.errors import InvalidRequest, LimitExceeded
 from bridge.media import decode, sandboxed
 
 START_SECONDS: Final = 10.0
-"""Within which a file must have given its first sound."""
+"""Timeout of the first audio of a file."""
 STALL_SECONDS: Final = 10.0
-"""Within which it must have given more, once that is wanted."""
+"""Timeout of each further read."""
 WARM_AFTER_SECONDS: Final = 1.0
-"""When the first process is started: the bridge's own start comes first."""
+"""Delay of the first process, so that it does not slow down the start of the bridge."""
 
 
 class InvalidMedia(InvalidRequest):
-    """What was to be played cannot be."""
+    """Raised when a file cannot be played."""
 
     code = "invalid_media"
 
@@ -32,7 +32,7 @@ class Decoding:
     def __init__(self, process: asyncio.subprocess.Process, duration: float | None) -> None:
         self._process = process
         self.duration = duration
-        """Seconds, as the file claims."""
+        """Seconds, as declared by the file."""
 
     @property
     def pid(self) -> int:
@@ -40,16 +40,16 @@ class Decoding:
         return self._process.pid
 
     async def read(self, size: int) -> bytes:
-        """Give up to `size` bytes of 16 kHz mono 16-bit PCM; less is the end of the file.
+        """Read `size` bytes of 16 kHz mono 16-bit PCM; less means the end of the file.
 
         Raises:
-            InvalidMedia: the file is damaged from here on, or its process was killed or hangs.
+            InvalidMedia: The file is damaged, or its process was killed or hangs.
         """
         try:
             async with asyncio.timeout(STALL_SECONDS):
                 return await self._read(size)
         except TimeoutError:
-            raise InvalidMedia("the file gives no more sound") from None
+            raise InvalidMedia("decoding the file has stalled") from None
 
     async def _read(self, size: int) -> bytes:
         try:
@@ -60,12 +60,12 @@ class Decoding:
             return error.partial
 
     async def aclose(self) -> None:
-        """Kill the process, however far it is; idempotent."""
+        """Kill the process; idempotent."""
         await _kill(self._process)
 
 
 class Decoders:
-    """Starts the processes, so many at once as `shares` says, and no more for one line than its share."""
+    """Starts decoder processes, within the limits of `shares` for the node and each line."""
 
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
@@ -75,42 +75,41 @@ class Decoders:
         self._opening: list[LineName] = []
 
     async def keep_warm(self, *, after: float = WARM_AFTER_SECONDS) -> None:
-        """Have a process ready for the next file, always, which then starts at once."""
+        """Keep one idle process ready, so that the next file starts without delay."""
         await asyncio.sleep(after)
         await sandboxed.report()
         while True:
             self._wanted.clear()
             if not self.warm:
-                with suppress(LimitExceeded):  # the next file may have more luck
+                with suppress(LimitExceeded):  # retried with the next file
                     self._spare = await _start()
             await self._wanted.wait()
 
     @property
     def warm(self) -> bool:
-        """Whether a process waits for the next file."""
+        """Whether an idle process is ready."""
         return self._spare is not None and self._spare.returncode is None
 
     async def open(self, path: Path, line: LineName, *, skip: int = 0) -> Decoding:
-        """Begin to decode a file for a line; returns once its first sound is there.
+        """Start to decode a file for a line; return once its first audio is available.
 
         Args:
-            path: the file.
-            line: whose share of the processes it takes.
-            skip: bytes of PCM that are left out at the beginning; they are decoded all the same.
+            path: The file.
+            line: The line to which the process is counted.
+            skip: Bytes of PCM to skip at the beginning; they are still decoded.
 
         Raises:
-            InvalidMedia: it is no sound that can be played.
-            LimitExceeded: too many are being decoded already, in all or for the line, or no process can be
-                started.
+            InvalidMedia: The file cannot be decoded.
+            LimitExceeded: The node or the line decodes too many files, or no process can be started.
         """
         self._running = {
             process: line for process, line in self._running.items() if process.returncode is None
         }
-        taken = [*self._running.values(), *self._opening]
-        self._shares.check(of_line=taken.count(line), of_all=len(taken))
+        running = [*self._running.values(), *self._opening]
+        self._shares.check(of_line=running.count(line), of_all=len(running))
         self._opening.append(line)
         try:
-            process = await self._take()
+            process = await self._acquire()
         finally:
             self._opening.remove(line)
         self._running[process] = line
@@ -123,11 +122,11 @@ class Decoders:
             self._wanted.set()
 
     async def aclose(self) -> None:
-        """Kill all that run; whoever keeps one warm has ended before."""
+        """Kill all processes; `keep_warm` must have been cancelled before."""
         for process in (*self._running, *filter(None, [self._spare])):
             await _kill(process)
 
-    async def _take(self) -> asyncio.subprocess.Process:
+    async def _acquire(self) -> asyncio.subprocess.Process:
         process, self._spare = self._spare, None
         if process is None or process.returncode is not None:
             return await _start()
@@ -136,9 +135,9 @@ class Decoders:
 
 async def _start() -> asyncio.subprocess.Process:
     try:
-        return await sandboxed.start(decode.__file__, talks=True)
+        return await sandboxed.start(decode.__file__, pipes=True)
     except OSError:
-        raise LimitExceeded("no process to decode the file in can be started") from None
+        raise LimitExceeded("no decoder process can be started") from None
 
 
 async def _begin(process: asyncio.subprocess.Process, path: Path, skip: int) -> float | None:
@@ -150,14 +149,14 @@ async def _begin(process: asyncio.subprocess.Process, path: Path, skip: int) -> 
             await process.stdin.drain()
             line = await _stdout(process).readline()
     except TimeoutError:
-        raise InvalidMedia("the file took too long to give its first sound") from None
+        raise InvalidMedia("decoding the file took too long to start") from None
     except (OSError, ValueError):
         line = b""
     return _duration(line)
 
 
 def _duration(line: bytes) -> float | None:
-    """Read the answer of a process that may be a stranger's by now."""
+    """Parse the response of a process that may have been taken over by the file."""
     try:
         answer = json.loads(line)
         problem = answer.get("error")
@@ -180,9 +179,8 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
         process.kill()
     if process.stdin is not None:
         process.stdin.close()
-    # The loop notes the end of a process once its pipes are read to theirs, which it puts off while
-    # nobody takes what is there.
-    with suppress(RuntimeError):  # somebody reads already
+    # asyncio notices the exit of a process only after its pipes have been read to the end.
+    with suppress(RuntimeError):  # a read is already pending
         while await _stdout(process).read(sandboxed.PIPE_BYTES):
             pass
     await process.wait()

@@ -1,4 +1,4 @@
-"""How much room the disk has: recordings stop before it is full, since calls need it too."""
+"""Free disk space: recordings stop before the disk is full."""
 
 import errno
 import os
@@ -8,21 +8,21 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """The disk that a folder lies on, and how much of it recordings leave free."""
+    """The disk of a folder, and the space that recordings must leave free on it."""
 
     folder: Path
-    least_bytes: int
+    min_free_bytes: int
 
     def free_bytes(self) -> int:
-        """Say how much this process may still write."""
-        figures = os.statvfs(self.folder)
-        return figures.f_bavail * figures.f_frsize
+        """Return the free space."""
+        disk = os.statvfs(self.folder)
+        return disk.f_bavail * disk.f_frsize
 
     def check(self) -> None:
-        """Refuse to write more.
+        """Check that recordings may continue.
 
         Raises:
-            OSError: ENOSPC, the disk has no more than what is left free.
+            OSError: ENOSPC; less than `min_free_bytes` are free.
         """
-        if self.free_bytes() < self.least_bytes:
-            raise OSError(errno.ENOSPC, "recordings leave this much of the disk free")
+        if self.free_bytes() < self.min_free_bytes:
+            raise OSError(errno.ENOSPC, "less disk space is free than recordings must leave")

@@ -1,8 +1,8 @@
-"""A process of its own that makes a copy of a finished recording: Ogg, WebM or MP4.
+"""A child process that converts a finished recording to Ogg, WebM or MP4.
 
-It is run by `sandbox.py` with SOURCE and TARGET, and imports nothing of the bridge. The target
-is named like the copy, with `.part` behind it. A copy in Opus is exactly as long as its source, one in
-AAC up to 64 ms longer. Its exit code says whether the target is there, whole and on disk.
+Run by `sandbox.py` with SOURCE and TARGET; imports nothing of the bridge. TARGET is the copy's name
+with `.part` appended. An Opus copy is exactly as long as its source, an AAC one up to 64 ms longer.
+The exit code is 0 if the target is complete and synced.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 
 import av
 import av.error
-import av.subtitles.stream  # PyAV imports it late, when behind the lock nothing can be imported
+import av.subtitles.stream  # PyAV imports it late, inside the sandbox, where that fails
 from av.audio.resampler import AudioResampler
 
 MEMORY_BYTES = 1 << 30
@@ -20,24 +20,24 @@ PROCESSOR_SECONDS = 1800
 FILE_BYTES = 2 << 30
 OPEN_FILES = 16
 BIT_RATE = 32_000
-"""More than wideband speech needs (RFC 6716, section 2.1.1), so that little effort does."""
+"""More than wideband speech needs (RFC 6716 §2.1.1), so that a low complexity suffices."""
 OPUS = {"application": "voip", "compression_level": "0", "frame_duration": "60"}
 CODECS: Mapping[str, Literal["libopus", "aac"]] = {
     "ogg": "libopus",
     "webm": "libopus",
     "mp4": "aac",
 }
-"""By container; every player of MP4 has AAC, few have Opus in it."""
+"""By container; few players support Opus in MP4."""
 PART = ".part"
-"""How the name of a copy ends that is not whole yet."""
+"""Suffix of an incomplete copy."""
 NICENESS = 15
 
 
 def encode(source: BinaryIO, target: BinaryIO, form: str) -> None:
-    """Write the copy of one open file into the other, as a container of `CODECS`.
+    """Convert one open file into another; `form` is a key of `CODECS`.
 
     Raises:
-        av.error.FFmpegError, OSError: the source cannot be read, or the target not be written.
+        av.error.FFmpegError, OSError: The source cannot be read or the target cannot be written.
     """
     reading = {
         "fd": str(source.fileno()),
@@ -48,19 +48,19 @@ def encode(source: BinaryIO, target: BinaryIO, form: str) -> None:
         av.open("fd:", format="wav", options=reading) as wav,
         av.open(target, "w", format=form) as copy,
     ):
-        sound = wav.streams.audio[0]
+        audio = wav.streams.audio[0]
         codec = CODECS[form]
         options = OPUS if codec == "libopus" else {}
-        stream = copy.add_stream(codec, rate=sound.rate, layout="mono", options=options)
+        stream = copy.add_stream(codec, rate=audio.rate, layout="mono", options=options)
         stream.bit_rate = BIT_RATE
-        # The encoder takes frames of one size; the last may be shorter.
+        # The encoder needs frames of a fixed size, except the last one.
         resampler = AudioResampler(
             format=stream.codec_context.format,
             layout="mono",
-            rate=sound.rate,
+            rate=audio.rate,
             frame_size=stream.codec_context.frame_size,
         )
-        for frame in wav.decode(sound):
+        for frame in wav.decode(audio):
             for part in resampler.resample(frame):
                 copy.mux(stream.encode(part))
         for part in resampler.resample(None):
@@ -69,7 +69,7 @@ def encode(source: BinaryIO, target: BinaryIO, form: str) -> None:
 
 
 def main(lock: Callable[[], object], source: str, target: str) -> None:
-    """Limit this process, open both files, shut it off, then encode."""
+    """Set resource limits, open both files, enter the sandbox and encode."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))

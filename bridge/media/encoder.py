@@ -1,4 +1,4 @@
-"""Starts the processes that make copies of recordings, one after the other."""
+"""Starts the child processes that convert recordings."""
 
 import os
 from contextlib import suppress
@@ -8,14 +8,13 @@ from bridge.media import encode, sandboxed
 
 
 async def encode_copy(source: Path, target: Path) -> int:
-    """Make the copy that the target's suffix names; return its bytes, 0 if it could not be made.
+    """Convert a recording to the format of the target's suffix; return its size, 0 on failure.
 
-    The target is there in full or not at all, also when this is cancelled or killed; a file that
-    was there is replaced.
+    The target is replaced atomically, also when this is cancelled or killed.
     """
     part = target.with_name(target.name + encode.PART)
     with suppress(FileNotFoundError):
-        os.unlink(part)  # whoever writes it still was left behind by a process that was killed
+        os.unlink(part)  # left behind by a killed process
     process = await sandboxed.start(encode.__file__, str(source), str(part))
     try:
         if await process.wait() != 0:

@@ -1,8 +1,8 @@
-"""The files of recordings, as rows: which there are, where each lies, and what is yet to be done.
+"""Database rows of the files of recordings: where each is, and what remains to be done.
 
-Every file of a recording begins on the bridge's own disk. With a store it is moved up: the row says
-`local` until the object is in the store in full, and only then is the file deleted, so that a
-process killed at any moment loses nothing and does at most the same work twice.
+Every file starts on the local disk. With object storage it is uploaded: the row says `local` until
+the object is complete, and only then is the file deleted, so that a process killed at any moment
+loses nothing and at most repeats an upload.
 """
 
 import sqlite3
@@ -40,23 +40,23 @@ CONTENT_TYPES: Final = {
     MP4: "audio/mp4",
     WEBM: "audio/webm",
 }
-"""What a recording can be had as."""
+"""Content types by format of a recording."""
 _COLUMNS: Final = "recording_id, format, key, size_bytes, place, since, node"
 
 
 class FileLocation(StrEnum):
-    """Where a file lies."""
+    """Where a file is."""
 
     WANTED = "wanted"
-    """Nowhere: it is yet to be made."""
+    """A copy that has not been made yet."""
     LOCAL = "local"
-    """Below the storage folder; with a store it waits to be moved up."""
+    """Below the storage folder; with object storage, waiting for upload."""
     KEPT = "kept"
-    """Where a caller wanted it, and stays."""
+    """At a path that a caller chose, where it stays."""
     STORE = "store"
-    """In the store."""
+    """In object storage."""
     LOST = "lost"
-    """It could not be made, or is no more."""
+    """It could not be made, or has disappeared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class File:
     format: str
     """Of `CONTENT_TYPES`."""
     key: str
-    """Path below the storage folder, and name in the store."""
+    """Path below the storage folder, and object key."""
     size_bytes: int
     place: str
     """Of `FileLocation`."""
@@ -79,12 +79,12 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class UploadBacklog:
-    """What waits to be moved up."""
+    """What waits for upload or deletion."""
 
     files: int
     size_bytes: int
     oldest: str | None
-    """Since when the oldest waits."""
+    """Time from which the oldest file waits."""
     deletions: int
 
 
@@ -92,36 +92,34 @@ class Files:
     """The files of all recordings."""
 
     def __init__(self, database: Database, *, node: int, nodes: int) -> None:
-        """Open the tables.
+        """Create the tables if needed.
 
-        Args:
-            database: keeps them.
-            node: this node's index; it works on the files of its own calls.
-            nodes: how many there are; the first sees to those of nodes that are no more.
+        A node works on the files of its own calls, the first one also on those of nodes that no
+        longer exist.
         """
         self._database = database
         self._own = {"own": f"{node:02X}", "beyond": f"{nodes:02X}" if node == 0 else "~"}
         database.create(SCHEMA)
 
     async def of(self, recording_id: str) -> list[File]:
-        """Give a recording's files that can be had."""
+        """Return the available files of a recording."""
         where = "recording_id = :recording AND place IN ('local', 'kept', 'store') ORDER BY format"
         return await self._select(where, recording=recording_id)
 
     async def wanted(self, recording_id: str) -> set[str]:
-        """Return the formats that copies of a recording are yet to be made in."""
+        """Return the formats of copies that remain to be made."""
         where = "recording_id = :recording AND place = 'wanted'"
         return {file.format for file in await self._select(where, recording=recording_id)}
 
-    async def waits(self, file: File) -> bool:
-        """Report whether a file lies below the storage folder still."""
+    async def is_local(self, file: File) -> bool:
+        """Return whether a file is still only local."""
         where = "recording_id = :recording AND format = :format AND place = 'local'"
         return bool(await self._select(where, recording=file.recording_id, format=file.format))
 
     async def next(self, place: FileLocation) -> File | None:
-        """Give the file of this node's that has waited longest, of those tried least.
+        """Return this node's next file: fewest attempts first, then oldest.
 
-        None that another is yet to be made of.
+        Files of which a copy remains to be made are excluded.
         """
         where = (
             "place = :place AND (node = :own OR node >= :beyond) AND (:place = 'wanted' OR NOT "
@@ -132,9 +130,9 @@ class Files:
         return found[0] if found else None
 
     async def move(self, file: File, place: FileLocation, size_bytes: int) -> bool:
-        """Say where a file lies now; False when it has been deleted meanwhile.
+        """Update a file's location; return False if the recording has been deleted meanwhile.
 
-        One that has come into the store since is then deleted there, too.
+        In that case an uploaded object is queued for deletion.
         """
 
         def moved(db: sqlite3.Connection) -> bool:
@@ -145,81 +143,78 @@ class Files:
                 row,
             )
             if not changed.rowcount and place is FileLocation.STORE:
-                forget(db, [file.key])
+                queue_deletions(db, [file.key])
             return bool(changed.rowcount)
 
         return await self._database.run(moved)
 
     async def failed(self, file: File) -> None:
-        """Count a try in vain: others are tried first."""
+        """Count a failed attempt, so that other files are tried first."""
         row = (file.recording_id, file.format)
-        more = "UPDATE recording_files SET attempts = attempts + 1 WHERE recording_id = ? AND format = ?"
-        await self._database.run(lambda db: db.execute(more, row).rowcount)
+        query = "UPDATE recording_files SET attempts = attempts + 1 WHERE recording_id = ? AND format = ?"
+        await self._database.run(lambda db: db.execute(query, row).rowcount)
 
     async def next_deletion(self) -> str | None:
-        """Give the key of an object that is to be deleted in the store."""
-        wanted = "SELECT key FROM recording_deletions ORDER BY attempts LIMIT 1"
-        row = await self._database.run(lambda db: db.execute(wanted).fetchone())
+        """Return the key of an object to delete."""
+        query = "SELECT key FROM recording_deletions ORDER BY attempts LIMIT 1"
+        row = await self._database.run(lambda db: db.execute(query).fetchone())
         return row[0] if row else None
 
     async def deleted(self, key: str, *, done: bool) -> None:
-        """Say that an object is gone from the store, or that the try was in vain."""
-        gone = "DELETE FROM recording_deletions WHERE key = ?"
-        later = "UPDATE recording_deletions SET attempts = attempts + 1 WHERE key = ?"
-        statement = gone if done else later
+        """Record that an object was deleted, or that the attempt failed."""
+        delete = "DELETE FROM recording_deletions WHERE key = ?"
+        retry = "UPDATE recording_deletions SET attempts = attempts + 1 WHERE key = ?"
+        statement = delete if done else retry
         await self._database.run(lambda db: db.execute(statement, (key,)).rowcount)
 
     async def backlog(self) -> UploadBacklog:
-        """Count what waits to be moved up, and to be deleted."""
-        wanted = (
+        """Count what waits for upload or deletion."""
+        query = (
             "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0), MIN(since), "
             "(SELECT COUNT(*) FROM recording_deletions) FROM recording_files "
             "WHERE place = 'local' AND (node = :own OR node >= :beyond)"
         )
-        row = await self._database.run(lambda db: db.execute(wanted, self._own).fetchone())
+        row = await self._database.run(lambda db: db.execute(query, self._own).fetchone())
         return UploadBacklog(*row)
 
     async def _select(self, where: str, **values: str) -> list[File]:
-        wanted = f"SELECT {_COLUMNS} FROM recording_files WHERE {where}"  # noqa: S608
-        rows = await self._database.run(lambda db: db.execute(wanted, values).fetchall())
+        query = f"SELECT {_COLUMNS} FROM recording_files WHERE {where}"  # noqa: S608
+        rows = await self._database.run(lambda db: db.execute(query, values).fetchall())
         return [File(*row) for row in rows]
 
 
 def add(db: sqlite3.Connection, files: list[File]) -> None:
-    """Write files down, in a transaction of the caller's."""
+    """Insert files, in the caller's transaction."""
     db.executemany(
         f"INSERT OR REPLACE INTO recording_files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         [astuple(file) for file in files],
     )
 
 
-def drop(db: sqlite3.Connection, recording_id: str, *, stored: bool) -> list[str]:
-    """Forget a recording's files, in a transaction of the caller's; returns their keys.
+def remove(db: sqlite3.Connection, recording_id: str, *, stored: bool) -> list[str]:
+    """Delete a recording's rows in the caller's transaction and return their keys.
 
-    Args:
-        db: the open transaction.
-        recording_id: whose files.
-        stored: whether there is a store, in which they are then to be deleted.
+    If `stored`, their objects are queued for deletion.
     """
-    wanted = "SELECT key, place FROM recording_files WHERE recording_id = ?"
-    rows = db.execute(wanted, (recording_id,)).fetchall()
+    query = "SELECT key, place FROM recording_files WHERE recording_id = ?"
+    rows = db.execute(query, (recording_id,)).fetchall()
     db.execute("DELETE FROM recording_files WHERE recording_id = ?", (recording_id,))
     if stored:
-        # One that is local may be on its way up at this moment.
-        forget(
+        # A local file may be in the middle of its upload.
+        queue_deletions(
             db, [key for key, place in rows if place in (FileLocation.LOCAL, FileLocation.STORE)]
         )
     return [key for key, _ in rows]
 
 
-def forget(db: sqlite3.Connection, keys: list[str]) -> None:
-    """Have objects deleted in the store, in a transaction of the caller's."""
+def queue_deletions(db: sqlite3.Connection, keys: list[str]) -> None:
+    """Queue objects for deletion, in the caller's transaction."""
     db.executemany(
         "INSERT OR IGNORE INTO recording_deletions (key) VALUES (?)", [(key,) for key in keys]
     )
 
 
-def taken(db: sqlite3.Connection, call_id: str) -> set[str]:
-    """The keys of a call's objects that are still to be deleted."""
-    wanted = "SELECT key FROM recording_deletions WHERE instr(key, ?)"
-    return {key for (key,) in db.execute(wanted, (call_id,))}
+def keys_to_delete(db: sqlite3.Connection, call_id: str) -> set[str]:
+    """Return the keys of a call's objects that wait for deletion."""
+    query = "SELECT key FROM recording_deletions WHERE instr(key, ?)"
+    return {key for (key,) in db.execute(query, (call_id,))}

@@ -1,9 +1,8 @@
-"""The media folder: what server files are played from, and what callers' recording paths lie in.
+"""The media folder: files that can be played, and recordings whose path a caller chooses.
 
-Each line has a folder of its own, `lines/NAME`, which it plays from and records into. All else in the
-media folder is shared: every line may play it and none writes there, but for recordings that an
-earlier version put there, which only their own line may play. Names are the same in both directions:
-a recording that answers `files/a.wav` is played as `files/a.wav` or `a.wav`.
+Each line plays from and records into its own folder, `lines/NAME`. The rest of the media folder is
+shared and read-only, except that recordings of earlier versions can only be played by their own
+line. A recording reported as `files/a.wav` is played as `files/a.wav` or `a.wav`.
 """
 
 import errno
@@ -18,18 +17,18 @@ from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, NotFound
 
 PREFIX: Final = "files/"
-"""Before every name that is shown; it may be left out of those that are asked for."""
+"""Prefix of every name in responses; optional in requests."""
 LINES: Final = "lines"
-"""What the lines' own folders lie in; what is in it is not shared."""
+"""Parent of the lines' own folders, which are not shared."""
 MAX_NAME: Final = 512
-"""Characters of a name, folders included."""
+"""Maximum characters of a name, folders included."""
 MAX_PART: Final = 200
-"""Bytes of a folder's or file's name, which leaves room for a suffix."""
+"""Maximum bytes of each path segment, leaving room for a suffix."""
 MAX_DEPTH: Final = 16
 MAX_COUNTED: Final = 99
-"""`a-2.wav` to `a-99.wav` are tried where `a.wav` is taken, then a random suffix."""
+"""If `a.wav` exists, `a-2.wav` to `a-99.wav` are tried, then a random suffix."""
 
-_NO_SUCH_PLACE: Final = (
+_INVALID_PATH: Final = (
     errno.ENOTDIR,
     errno.EEXIST,
     errno.EISDIR,
@@ -42,17 +41,12 @@ class MediaFolder:
     """The files of all lines."""
 
     def __init__(self, root: Path, *, owner: Callable[[Path], Awaitable[LineName | None]]) -> None:
-        """Make it.
-
-        Args:
-            root: the media folder.
-            owner: returns the line that a file was recorded for, None for any other file.
-        """
+        """Create the view of `root`; `owner` returns the line of a recording, else None."""
         self._root = root
         self._owner = owner
 
     def own(self, line: LineName) -> Path:
-        """Return a line's own folder; it need not exist."""
+        """Return a line's own folder, which may not exist."""
         name = quote(line, safe=" ")
         name = name.replace(".", "%2E") if name.startswith(".") else name
         return self._root.resolve() / LINES / name
@@ -61,8 +55,8 @@ class MediaFolder:
         """Return a file that a line may play: its own, else a shared one.
 
         Raises:
-            InvalidRequest: the name is none, or leads out of both folders; it names `field`.
-            NotFound: there is no such file.
+            InvalidRequest: The name is invalid or leads out of both folders.
+            NotFound: The file does not exist.
         """
         wanted = relative(name, field)
         own, root = self.own(line), self._root.resolve()
@@ -71,39 +65,41 @@ class MediaFolder:
         if shared is not None and shared.is_relative_to(root / LINES):
             shared = None
         if mine is None and shared is None:
-            raise InvalidRequest(f"{field}: it leads out of the media folder", field=field)
+            raise InvalidRequest(f"{field}: the path leads out of the media folder", field=field)
         if mine is not None and mine.is_file():
             return mine
         if shared is not None and shared.is_file() and await self._owner(shared) in (None, line):
             return shared
-        raise NotFound("the media folder has no such file", field=field)
+        raise NotFound("file not found in the media folder", field=field)
 
     def reserve(self, line: LineName, name: str, field: str) -> Path:
-        """Make an empty file in a line's own folder; where the name is taken, another one is made.
+        """Create an empty file in a line's own folder, with a numbered name if it exists.
 
         Raises:
-            InvalidRequest: the name is none, or leads out of the folder; it names `field`.
-            OSError: it cannot be written.
+            InvalidRequest: The name is invalid or leads out of the folder.
+            OSError: The file cannot be created.
         """
         own = self.own(line)
         chosen = _below(own, relative(name, field))
         if chosen is None:
-            raise InvalidRequest(f"{field}: it leads out of the line's media folder", field=field)
+            raise InvalidRequest(
+                f"{field}: the path leads out of the line's media folder", field=field
+            )
         try:
             chosen.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             for number in range(1, MAX_COUNTED + 1):
-                if _made(path := _numbered(chosen, str(number)) if number > 1 else chosen):
+                if _create(path := _numbered(chosen, str(number)) if number > 1 else chosen):
                     return path
             path = _numbered(chosen, secrets.token_hex(8))
-            _made(path)
+            _create(path)
         except OSError as error:
-            if error.errno not in _NO_SUCH_PLACE:
+            if error.errno not in _INVALID_PATH:
                 raise
-            raise InvalidRequest(f"{field}: no file can have this path", field=field) from None
+            raise InvalidRequest(f"{field}: not a valid file path", field=field) from None
         return path
 
     def name_of(self, line: LineName, path: Path) -> str:
-        """Return the name that a line asks for a file by; the path where it is in neither folder."""
+        """Return the name by which a line plays a file; the path if it is in neither folder."""
         for folder in (self.own(line), self._root.resolve()):
             if path.is_relative_to(folder):
                 return PREFIX + path.relative_to(folder).as_posix()
@@ -111,10 +107,10 @@ class MediaFolder:
 
 
 def relative(name: str, field: str) -> str:
-    """Return a caller's name of a file without the prefix, fit for a path.
+    """Validate a caller's file name and return it without the prefix.
 
     Raises:
-        InvalidRequest: it is empty, too long, too deep, or holds what no path may; it names `field`.
+        InvalidRequest: It is empty, too long, too deep or not printable.
     """
     wanted = name.removeprefix(PREFIX)
     if not wanted or not wanted.isprintable():
@@ -133,15 +129,15 @@ def relative(name: str, field: str) -> str:
 
 
 def _below(folder: Path, name: str) -> Path | None:
-    """Return the path of a name in a folder, links followed; None where it is not inside.
+    """Return the resolved path of a name in a folder; None if it is not inside.
 
     Raises:
-        NotFound: links lead in a circle.
+        NotFound: Symbolic links form a loop.
     """
     try:
         path = (folder / name).resolve()
     except (OSError, RuntimeError):
-        raise NotFound("the media folder has no such file") from None
+        raise NotFound("file not found in the media folder") from None
     return path if path != folder and path.is_relative_to(folder) else None
 
 
@@ -149,7 +145,7 @@ def _numbered(path: Path, number: str) -> Path:
     return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
-def _made(path: Path) -> bool:
+def _create(path: Path) -> bool:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:

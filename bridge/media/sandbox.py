@@ -1,13 +1,13 @@
-"""Runs a program that parses strangers' bytes, and shuts it off from files, network and processes.
+"""Runs a program that parses untrusted bytes without access to files, network and processes.
 
-Run as a script: `sandbox.py PROGRAM ARGUMENT...`; it imports nothing of the bridge. PROGRAM is a
-script with `main(lock, *arguments)`. It imports what it needs, opens its files, calls `lock` and only
-then reads a stranger's byte: from `lock` on the process can use what it has open and nothing else.
-Without PROGRAM it locks itself, tries to break out, and prints what holds as one JSON object.
+Run as a script: `sandbox.py PROGRAM ARGUMENT...`; imports nothing of the bridge. PROGRAM is a script
+with `main(lock, *arguments)`: it imports what it needs, opens its files, calls `lock` and only then
+reads untrusted input. After `lock` the process can only use what it has open. Without PROGRAM it
+locks itself, tests the sandbox, and prints the result as JSON.
 
-Two layers of the kernel's hold it, each for itself: Landlock (linux/landlock.h) without one rule, so
-that no path can be opened, and a seccomp filter that allows what decoding needs and answers EPERM to
-the rest: no `open`, `socket`, `execve`, `kill`, `ptrace`, no new process.
+There are two independent layers: a Landlock ruleset without rules (linux/landlock.h), so that no path
+can be opened, and a seccomp filter that allows what decoding needs and fails with EPERM otherwise: no
+`open`, `socket`, `execve`, `kill`, `ptrace` or new process.
 """
 
 import ctypes
@@ -24,22 +24,22 @@ from contextlib import suppress
 PR_SET_NO_NEW_PRIVS = 38
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
 LANDLOCK_VERSION = 1
-"""The flag of landlock_create_ruleset that asks for the ABI's version."""
+"""Flag of landlock_create_ruleset that queries the ABI version."""
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
-"""How many rights to files an ABI knows; from the fifth on there are 16."""
+"""Number of file access rights by ABI version; 16 from version 5 on."""
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 CLONE_THREAD = 0x00010000
 AT_EMPTY_PATH = 0x1000
 
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
-"""Instructions of classic BPF (linux/bpf_common.h): load a word of the data, compare, end."""
+"""Classic BPF instructions (linux/bpf_common.h)."""
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT, FOURTH_ARGUMENT = 0, 4, 16, 40
-"""Where seccomp's data (linux/seccomp.h) has them; of arguments the lower half."""
+"""Offsets in struct seccomp_data (linux/seccomp.h); the lower half of arguments."""
 ALLOW, FAIL, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 # fmt: off
 SYSCALLS = {
-    # AUDIT_ARCH and `seccomp` itself, clone, clone3, newfstatat, then what is allowed
+    # AUDIT_ARCH, seccomp, clone, clone3, newfstatat, then the allowed ones
     "x86_64": (0xC000003E, 317, 56, 435, 262, {
         "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11,
         "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "pread64": 17,
@@ -65,10 +65,9 @@ SYSCALLS = {
 
 
 def lock() -> dict[str, int]:
-    """Shut this process off; report what the kernel took, 0 for a layer that it has not.
+    """Enter the sandbox; return the active layers: `landlock` (ABI version) and `seccomp` (1), else 0.
 
-    The layers are `landlock` (its ABI) and `seccomp` (1). What is open stays so; threads of later
-    share it. A second call changes nothing for the better.
+    Open files stay open; later threads inherit the sandbox.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
@@ -77,23 +76,23 @@ def lock() -> dict[str, int]:
 
 
 def landlock(libc: ctypes.CDLL) -> int:
-    """Forbid all use of paths, TCP, others' abstract sockets and signals to others; report the ABI."""
+    """Forbid paths, TCP, abstract sockets and signals to other processes; return the ABI version."""
     abi = int(libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION))
     if abi < 1:
         return 0
     files = (1 << FILE_RIGHTS.get(abi, 16)) - 1
     attributes = struct.pack("QQQ", files, 0b11 if abi >= 4 else 0, 0b11 if abi >= 6 else 0)
-    # A kernel takes a longer record than its own if what it does not know is zero.
+    # A kernel accepts a longer structure than its own if the unknown part is zero.
     rules = int(libc.syscall(LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0))
     if rules < 0:
         return 0
-    taken = libc.syscall(LANDLOCK_RESTRICT_SELF, rules, 0) == 0
+    active = libc.syscall(LANDLOCK_RESTRICT_SELF, rules, 0) == 0
     os.close(rules)
-    return abi if taken else 0
+    return abi if active else 0
 
 
 def seccomp(libc: ctypes.CDLL) -> int:
-    """Allow what decoding needs and nothing else; report 1 when the kernel took it."""
+    """Allow only the syscalls that decoding needs; return 1 if active."""
     if platform.machine() not in SYSCALLS:
         return 0
     own = SYSCALLS[platform.machine()][1]
@@ -105,10 +104,10 @@ def seccomp(libc: ctypes.CDLL) -> int:
 
 
 def _filter(machine: str) -> bytes:
-    """Return the filter's code.
+    """Return the BPF program.
 
-    `clone` may make threads only; `clone3` answers ENOSYS, so that the C library tries `clone`.
-    `newfstatat` is what some C libraries ask for the size of an open file with.
+    `clone` may only create threads; `clone3` fails with ENOSYS, so that the C library falls back to
+    `clone`. Some C libraries use `newfstatat` on open files.
     """
     architecture, _, clone, clone3, newfstatat, allowed = SYSCALLS[machine]
     code = [
@@ -139,8 +138,8 @@ def _step(code: int, value: int, met: int = 0, unmet: int = 0) -> bytes:
     return struct.pack("HBBI", code, met, unmet, value)
 
 
-def tried(layers: dict[str, int]) -> dict[str, int | bool]:
-    """Report, of a process that is locked, the layers and whether files and sockets are refused."""
+def probe(layers: dict[str, int]) -> dict[str, int | bool]:
+    """Return the layers of a locked process, and whether files and sockets are really blocked."""
     with suppress(OSError):
         os.close(os.open(__file__, os.O_RDONLY))
         return {**layers, "files": False, "network": False}
@@ -150,9 +149,9 @@ def tried(layers: dict[str, int]) -> dict[str, int | bool]:
 
 
 def main() -> None:
-    """Run the program that the command line names, or report what would hold it."""
+    """Run the given program, or test the sandbox."""
     if len(sys.argv) == 1:
-        print(json.dumps(tried(lock())), flush=True)  # noqa: T201
+        print(json.dumps(probe(lock())), flush=True)  # noqa: T201
         os._exit(0)
     runpy.run_path(sys.argv[1])["main"](lock, *sys.argv[2:])
 

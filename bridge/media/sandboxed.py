@@ -1,4 +1,4 @@
-"""Starts the processes that parse strangers' bytes, and says at the start what shuts them off."""
+"""Starts sandboxed child processes, and logs whether the sandbox works on this machine."""
 
 import asyncio
 import json
@@ -13,21 +13,21 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 20.0
 PIPE_BYTES: Final = 64 * 1024
-"""Two seconds of sound that the pipe may hold, whatever the length of the file."""
+"""Limit of buffered output: two seconds of audio."""
 
 
-async def start(program: str, *arguments: str, talks: bool = False) -> Process:
-    """Start a program in the sandbox: isolated, without our environment, which holds secrets.
+async def start(program: str, *arguments: str, pipes: bool = False) -> Process:
+    """Start a program in the sandbox, without our environment, which has secrets.
 
     Args:
-        program: the script's path.
-        arguments: what its `main` is called with after `lock`.
-        talks: whether it is given a pipe each as its input and its output.
+        program: Path of the script.
+        arguments: Arguments of its `main` after `lock`.
+        pipes: Whether its stdin and stdout are pipes.
 
     Raises:
-        OSError: no process can be started.
+        OSError: The process cannot be started.
     """
-    end = PIPE if talks else DEVNULL
+    end = PIPE if pipes else DEVNULL
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -43,13 +43,13 @@ async def start(program: str, *arguments: str, talks: bool = False) -> Process:
 
 
 async def report() -> None:
-    """Log what of the sandbox holds on this machine, found by trying it out; warn of what does not."""
-    held = await _try_out()
-    complete = bool(held.get("landlock") and held.get("seccomp") and held.get("network"))
-    log.log(logging.INFO if complete else logging.WARNING, "media.sandbox", extra=held)
+    """Test the sandbox and log the result, as a warning if it is incomplete."""
+    result = await _probe()
+    complete = bool(result.get("landlock") and result.get("seccomp") and result.get("network"))
+    log.log(logging.INFO if complete else logging.WARNING, "media.sandbox", extra=result)
 
 
-async def _try_out() -> dict[str, int | bool]:
+async def _probe() -> dict[str, int | bool]:
     nothing: dict[str, int | bool] = {"landlock": 0, "seccomp": 0, "files": False, "network": False}
     try:
         process = await asyncio.create_subprocess_exec(
@@ -65,12 +65,12 @@ async def _try_out() -> dict[str, int | bool]:
         return nothing
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            told, _ = await process.communicate()
-        held: dict[str, int | bool] = json.loads(told)
+            output, _ = await process.communicate()
+        result: dict[str, int | bool] = json.loads(output)
     except (TimeoutError, ValueError):
         return nothing
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return held
+    return result

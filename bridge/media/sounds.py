@@ -1,4 +1,4 @@
-"""Where the sound that is played comes from: the media folder, a URL, the request itself."""
+"""Sources of playback: the media folder, a URL, or the request itself."""
 
 import asyncio
 import base64
@@ -24,26 +24,25 @@ PIECE: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A file to be played, and what is done when it is needed no more."""
+    """A file to play; `release` deletes it if it is temporary."""
 
     path: Path
     release: Callable[[], None] = lambda: None
     field: str = ""
-    """Which field of a request named it; empty for none."""
+    """The request field that named it; empty for none."""
 
 
 class Sounds:
-    """Finds, fetches and keeps for a while what is to be played."""
+    """Finds, fetches and spools files to play."""
 
     def __init__(self, *, folder: MediaFolder, spool: Path, http: Http, urls: bool) -> None:
-        """Make it.
+        """Create the sources and empty the spool of what a killed process left.
 
         Args:
-            folder: has the files of the server that may be played.
-            spool: where fetched and sent files lie while they are played, this node's alone;
-                emptied now, of what a process that was killed left there.
-            http: reaches customers' URLs, through the address guard.
-            urls: whether URLs are played at all.
+            folder: The media folder.
+            spool: Folder of this node for temporary files.
+            http: Fetches customers' URLs through the address guard.
+            urls: Whether URLs may be played.
         """
         self._folder = folder
         self._spool = spool
@@ -55,22 +54,15 @@ class Sounds:
                 left.unlink()
 
     async def file(self, line: LineName, name: str, field: str) -> Sound:
-        """Find a file that a line may play (`MediaFolder.find`).
-
-        Raises:
-            InvalidRequest: the name is none, or leads out of the folder.
-            NotFound: there is no such file.
-        """
+        """Return a file that a line may play; raises as `MediaFolder.find`."""
         return Sound(await self._folder.find(line, name, field), field=field)
 
     async def content(self, text: str, field: str) -> Sound:
-        """Keep what a request carries in base64, with or without a `data:` prefix.
-
-        Line breaks and spaces are passed over, and the padding may be missing.
+        """Spool base64 of a request; `data:` prefix, whitespace and padding are optional.
 
         Raises:
-            InvalidRequest: it is not base64, or empty.
-            PayloadTooLarge: it is over `MAX_BYTES`.
+            InvalidRequest: It is not base64, or empty.
+            PayloadTooLarge: It is larger than `MAX_BYTES`.
         """
         begin = text.find(",") + 1 if text.startswith("data:") else 0
         sound = self._empty(field)
@@ -84,11 +76,11 @@ class Sounds:
             raise
         if not size:
             sound.release()
-            raise InvalidRequest(f"{field}: there is nothing in it", field=field)
+            raise InvalidRequest(f"{field}: it is empty", field=field)
         return sound
 
-    def kept(self, data: bytes) -> Sound:
-        """Keep the bytes of a sound file until it has been played."""
+    def spool(self, data: bytes) -> Sound:
+        """Spool the bytes of a file."""
         sound = self._empty("")
         sound.path.write_bytes(data)
         return sound
@@ -97,13 +89,13 @@ class Sounds:
         """Fetch the URL of a customer of a line.
 
         Raises:
-            AddressBlocked: the address guard does not let it be reached.
-            InvalidRequest: URLs are switched off, or it is none.
-            InvalidMedia: it does not answer with a file in time.
-            PayloadTooLarge: the file is over `MAX_BYTES`.
+            AddressBlocked: The address guard forbids it.
+            InvalidRequest: URLs are disabled, or it is not a URL.
+            InvalidMedia: The server does not return a file in time.
+            PayloadTooLarge: The file is larger than `MAX_BYTES`.
         """
         if not self._urls:
-            raise InvalidRequest("playing URLs is switched off (media.urls)", field=field)
+            raise InvalidRequest("playing URLs is disabled (media.urls)", field=field)
         if not url.lower().startswith(("http://", "https://")):
             raise InvalidRequest(f"{field}: expected an http or https URL", field=field)
         sound = self._empty(field)
@@ -115,14 +107,14 @@ class Sounds:
             sound.release()
             if isinstance(error, aiohttp.InvalidURL):
                 raise InvalidRequest(f"{field}: expected a URL", field=field) from None
-            raise InvalidMedia("the URL did not give a file in time", field=field) from None
+            raise InvalidMedia("the URL did not return a file in time", field=field) from None
         except BaseException:
             sound.release()
             raise
         return sound
 
     async def _fetch(self, line: LineName, url: str, path: Path) -> None:
-        # As it lies there: what is packed small could be unpacked without end.
+        # Without decompression, which could expand a small file without limit.
         async with (
             self._http.of(line)
             .guarded()
@@ -134,13 +126,13 @@ class Sounds:
             ) as answer
         ):
             if answer.status != 200:
-                raise InvalidMedia(f"the URL answers {answer.status}")
+                raise InvalidMedia(f"the URL returned status {answer.status}")
             size = 0
             with path.open("wb") as file:
                 async for piece in answer.content.iter_chunked(PIECE):
                     size += len(piece)
                     if size > MAX_BYTES:
-                        raise PayloadTooLarge("the URL's file is over 32 MB")
+                        raise PayloadTooLarge("the URL's file is larger than 32 MB")
                     file.write(piece)
 
     def _empty(self, field: str) -> Sound:
@@ -150,22 +142,20 @@ class Sounds:
 
 
 async def _decode(text: str, begin: int, path: Path) -> int:
-    """Write what a text holds in base64; returns how many bytes.
-
-    Piece by piece: 12 MB would hold up all calls of the node for 100 ms.
+    """Decode base64 to a file and return its size, in pieces: 12 MB at once would block for 100 ms.
 
     Raises:
-        PayloadTooLarge: it is over `MAX_BYTES`.
-        ValueError: it is not base64.
+        PayloadTooLarge: It is larger than `MAX_BYTES`.
+        ValueError: It is not base64.
     """
     size, left = 0, ""
     with path.open("wb") as file:
-        for place in range(begin, len(text), PIECE):
-            left += "".join(text[place : place + PIECE].split())
+        for start in range(begin, len(text), PIECE):
+            left += "".join(text[start : start + PIECE].split())
             whole = len(left) // 4 * 4
             size += file.write(base64.b64decode(left[:whole], validate=True))
             left = left[whole:]
             if size > MAX_BYTES:
-                raise PayloadTooLarge("the sound is over 32 MB")
+                raise PayloadTooLarge("the audio is larger than 32 MB")
             await asyncio.sleep(0)
         return size + file.write(base64.b64decode(left + "=" * (-len(left) % 4), validate=True))

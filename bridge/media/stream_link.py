@@ -1,4 +1,4 @@
-"""The connection of a stream: dialling, writing without piling up, listening, saying goodbye."""
+"""The WebSocket of a stream: connecting with retries, flow control, receiving, closing."""
 
 import asyncio
 import logging
@@ -19,39 +19,38 @@ from bridge.wire.media_stream import Channel, StreamFacts, StreamWriter
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 2.6
-"""From the dialling to the end of the WebSocket's handshake, of one attempt."""
-PAUSES: Final = (0.5, 1.5)
-"""Between two attempts; with all of them a customer who is not there is told of within 10 s."""
-FAREWELL_SECONDS: Final = 0.8
+"""Timeout of one attempt, WebSocket handshake included."""
+RETRY_DELAYS: Final = (0.5, 1.5)
+"""Delays between attempts; an unreachable server is reported within 10 s."""
+CLOSE_SECONDS: Final = 0.8
 MESSAGE_SECONDS: Final = 62.0
-"""Sound in one message from the customer, at most; a longer message ends the stream."""
+"""Maximum audio of one message from the customer; a longer one ends the stream."""
 KERNEL_SECONDS: Final = 0.2
-"""Sound of one track that the kernel is to hold; it takes twice of what it is told."""
+"""Audio of one track in the kernel's send buffer; Linux doubles the value."""
 ENVELOPE_BYTES: Final = 400
-"""What a `media` message has beside its payload, at most."""
+"""Maximum size of a `media` message without its payload."""
 
 PING_SECONDS: Final = 0.24
-"""After so much sound of a track a ping tells how far the customer has read."""
+"""Audio of a track between two pings, which measure how far the customer has read."""
 WINDOW_SECONDS: Final = 1.2
-"""Sound that may be under way to the customer, in all kernels and buffers on the road.
+"""Maximum of audio in flight, in all buffers on the path, as acknowledged by pongs.
 
-His pongs alone tell: one who answers no pings, against RFC 6455 section 5.5.2, gets so much and no
-more.
+A customer who does not answer pings (RFC 6455 §5.5.2) gets no more than this.
 """
 
 BASE64: Final = 4 / 3
-"""Characters of a byte."""
+"""Characters per byte."""
 
 GONE: Final = (OSError, aiohttp.ClientError)
-"""What sending to somebody who has gone raises."""
+"""Raised by sending to a closed connection."""
 
 
 BLOCKED: Final = "blocked"
-"""The word for an address that may not be reached."""
+"""The reason for an address that the guard forbids."""
 
 
-class OverError(Exception):
-    """The stream is over; `word` says why to the customer, `reason` to the call."""
+class StreamEnded(Exception):
+    """Raised when the stream ends; `word` is the reason in events, `reason` that of the leg."""
 
     def __init__(self, word: str, reason: EndReason) -> None:
         super().__init__(word)
@@ -60,7 +59,7 @@ class OverError(Exception):
 
 
 class StreamLink:
-    """One connected stream; nobody is sent more than he reads."""
+    """One connected stream, with flow control."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, facts: StreamFacts) -> None:
         self._ws = ws
@@ -68,10 +67,10 @@ class StreamLink:
         self._tracks = len(facts.tracks)
         self._length = facts.media.frame_milliseconds
         self._sent = 0
-        """Milliseconds of sound, of all tracks."""
+        """Milliseconds of audio sent, of all tracks."""
         self._pinged = 0
         self._read = 0
-        """Of those, how many the customer has read for certain."""
+        """Milliseconds that the customer has acknowledged."""
 
     @property
     def has_room(self) -> bool:
@@ -97,10 +96,10 @@ class StreamLink:
         await self._write(self._writer.mark(name, _now()))
 
     async def listen(self, take: Callable[[str | bytes], Awaitable[None]]) -> None:
-        """Give every message to `take`, a binary one as bytes, until the customer has enough.
+        """Pass every message to `take`, binary ones as bytes, until the connection ends.
 
         Raises:
-            OverError: always.
+            StreamEnded: Always.
         """
         while True:
             message = await self._ws.receive()
@@ -112,17 +111,17 @@ class StreamLink:
                 case WSMsgType.PONG:
                     self._confirm(message.data)
                 case _:
-                    raise OverError("closed", EndReason.REMOTE_HANGUP)
+                    raise StreamEnded("closed", EndReason.REMOTE_HANGUP)
 
     def _confirm(self, payload: bytes) -> None:
         read = int.from_bytes(payload)
         if len(payload) == 8 and self._read <= read <= self._sent:
             self._read = read
 
-    async def part(self) -> None:
-        """Say that the stream stops and close; what does not leave in time is thrown away."""
+    async def close(self) -> None:
+        """Send `stop` and close; unsent data is dropped after `CLOSE_SECONDS`."""
         with suppress(*GONE, TimeoutError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 if not self._ws.closed and has_room(self._ws):
                     await self._write(self._writer.stop(_now()))
                     await self._ws.close()
@@ -136,15 +135,15 @@ class StreamLink:
 
 
 async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
-    """Dial a customer's WebSocket, again after each of `PAUSES` if need be; nothing is said yet.
+    """Connect to a customer's WebSocket, with retries after `RETRY_DELAYS`.
 
     Raises:
-        OverError: it cannot be reached, or may not be.
+        StreamEnded: It is unreachable or forbidden.
     """
-    for attempt, pause in enumerate(PAUSES, 1):
+    for attempt, pause in enumerate(RETRY_DELAYS, 1):
         try:
             return await _dial(http, url, facts)
-        except OverError as over:
+        except StreamEnded as over:
             if over.word == BLOCKED:
                 raise
             log.debug("stream.retry", extra={"attempt": attempt, "pause": pause})
@@ -160,13 +159,13 @@ async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
                 url,
                 max_msg_size=round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64),
                 autoping=False,
-                timeout=aiohttp.ClientWSTimeout(ws_close=FAREWELL_SECONDS),
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )
     except AddressBlocked as error:
-        raise OverError(BLOCKED, EndReason.UNREACHABLE) from error
+        raise StreamEnded(BLOCKED, EndReason.UNREACHABLE) from error
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         log.info("stream.unreachable", extra={"error": type(error).__name__})
-        raise OverError("unreachable", EndReason.UNREACHABLE) from error
+        raise StreamEnded("unreachable", EndReason.UNREACHABLE) from error
     log.debug("stream.connected", extra={"stream": facts.stream_id})
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes
@@ -174,12 +173,12 @@ async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
     return StreamLink(ws, facts)
 
 
-def why(error: BaseException) -> OverError:
-    """Say why a stream is over; what is no way for it to end is raised again."""
-    if isinstance(error, OverError):
+def stream_end(error: BaseException) -> StreamEnded:
+    """Map an exception to the end of a stream; unexpected ones are raised again."""
+    if isinstance(error, StreamEnded):
         return error
     if isinstance(error, GONE):
-        return OverError("closed", EndReason.REMOTE_HANGUP)
+        return StreamEnded("closed", EndReason.REMOTE_HANGUP)
     raise error
 
 

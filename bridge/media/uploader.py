@@ -1,7 +1,7 @@
-"""What is done with recordings that have ended: copied, moved up to the store, deleted in time.
+"""Processing of finished recordings: format copies, upload to object storage, expiry.
 
-Everything that is to be done is a row, so that nothing is forgotten when the process is killed. A
-store that fails is tried again, less and less often; meanwhile the files wait on the disk.
+All pending work is in the database and survives a killed process. When object storage fails, the
+upload is retried with exponential backoff; meanwhile the files stay on disk.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from bridge.net.storage import Store
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 600.0
-FIGURES_SECONDS: Final = 10.0
-FIRST_PAUSE: Final = 1.0
-MAX_PAUSE: Final = 300.0
-"""Between two tries at a store that fails; each pause is twice as long as the one before."""
-LOOK_SECONDS: Final = 60.0
-"""How often is looked for what another node left to do."""
+METRICS_SECONDS: Final = 10.0
+FIRST_DELAY: Final = 1.0
+MAX_DELAY: Final = 300.0
+"""Bounds of the exponential backoff."""
+POLL_SECONDS: Final = 60.0
+"""Interval at which work left by other nodes is polled."""
 
 
 class UploadCounters(Protocol):
     """Counts uploads and copies; `metrics.recording.RecordingMetrics` is one."""
 
     def upload(self, outcome: str) -> None:
-        """Count a try to move a file up, or to delete one there."""
+        """Count an attempt to upload or delete."""
         ...
 
     def copy(self, outcome: str) -> None:
@@ -45,83 +45,83 @@ class UploadCounters(Protocol):
     def set_spool(
         self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
     ) -> None:
-        """Set what waits for the store."""
+        """Set what waits for upload or deletion."""
         ...
 
     def set_free_bytes(self, free: int) -> None:
-        """Set what the disk with the recordings has left."""
+        """Set the free disk space."""
         ...
 
 
 class RecordingUploader:
-    """Looks after one node's recordings once they have ended."""
+    """Processes one node's finished recordings."""
 
     def __init__(
         self,
         archive: Archive,
         *,
         store: Store | None,
-        room: DiskSpace,
+        space: DiskSpace,
         counters: UploadCounters,
         on_file: Callable[[File, Recording], None] = lambda file, recording: None,
     ) -> None:
-        """Make it.
+        """Create an uploader.
 
         Args:
-            archive: the recordings.
-            store: where files are moved up to; None = they stay in the folder.
-            room: what the disk has left.
-            counters: count uploads and copies.
-            on_file: told of each file that can be had from now on, in the folder or in the store.
+            archive: The recordings.
+            store: Object storage; None to keep files in the folder.
+            space: The recordings' disk.
+            counters: Metrics.
+            on_file: Called with each file that becomes available, locally or in object storage.
         """
         self._archive = archive
         self._files = archive.files
         self._store = store
-        self._room = room
+        self._space = space
         self._counters = counters
         self._on_file = on_file
         self._uploads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """By key, so that no file is moved up twice at a time."""
-        self._copies = asyncio.Event()
-        self._moves = asyncio.Event()
+        """By key, so that no file is uploaded twice at once."""
+        self._copies_due = asyncio.Event()
+        self._uploads_due = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at once for what is to be done: a recording has ended, or was deleted."""
-        self._copies.set()
-        self._moves.set()
+        """Check for work now: a recording has ended or was deleted."""
+        self._copies_due.set()
+        self._uploads_due.set()
 
     async def run(self) -> None:
-        """Do what is to be done, until cancelled."""
+        """Process recordings until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_always(self._sweep), name="recordings sweep")
-            group.create_task(_always(self._measure), name="recordings figures")
-            group.create_task(_always(self._copy), name="recordings copies")
+            group.create_task(_restarting(self._sweep), name="recordings sweep")
+            group.create_task(_restarting(self._update_metrics), name="recordings figures")
+            group.create_task(_restarting(self._copy), name="recordings copies")
             if self._store is not None:
-                move = partial(self._move, self._store)
-                group.create_task(_always(move), name="recordings upload")
+                upload = partial(self._upload, self._store)
+                group.create_task(_restarting(upload), name="recordings upload")
 
     def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
-        """Give a part of a file that lies in the store.
+        """Read a part of a file in object storage.
 
         Raises:
-            NotFound, StoreFailed: it cannot be had.
+            NotFound, StoreFailed: It is not available.
         """
-        return self._reachable().read(file.key, start, end)
+        return self._configured_store().read(file.key, start, end)
 
     async def link(self, file: File, seconds: float) -> str:
-        """Give a URL of the store's that anyone may read a file by for a while.
+        """Return a presigned URL of a file, valid for `seconds`.
 
         Raises:
-            StoreFailed: there is none.
+            StoreFailed: Object storage is not configured.
         """
-        return await self._reachable().link(file.key, seconds)
+        return await self._configured_store().link(file.key, seconds)
 
-    async def stored(self, recording_id: str, *, seconds: float) -> bool:
-        """Move a recording's WAV up at once, before all others.
+    async def upload_now(self, recording_id: str, *, seconds: float) -> bool:
+        """Upload a recording's WAV now, ahead of all others.
 
         Returns:
-            Whether it lies where it belongs: in the store within that time, or in the folder where
-            there is no store or a caller chose its path. One that does not is tried again later.
+            Whether it is at its final location within `seconds`: object storage, or the folder if
+            there is none or a caller chose the path. If not, it is retried later.
         """
         files = await self._files.of(recording_id)
         wav = next((file for file in files if file.format == WAV), None)
@@ -136,9 +136,11 @@ class RecordingUploader:
             self._counters.upload(error.reason)
         return False
 
-    def _reachable(self) -> Store:
+    def _configured_store(self) -> Store:
         if self._store is None:
-            raise StoreFailed("the file lies in a store that is set no more", reason="other")
+            raise StoreFailed(
+                "the file is in object storage, which is no longer configured", reason="other"
+            )
         return self._store
 
     async def _sweep(self) -> None:
@@ -147,9 +149,9 @@ class RecordingUploader:
                 self.wake()
             await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _measure(self) -> None:
+    async def _update_metrics(self) -> None:
         while True:
-            self._counters.set_free_bytes(self._room.free_bytes())
+            self._counters.set_free_bytes(self._space.free_bytes())
             if self._store is not None:
                 backlog = await self._files.backlog()
                 self._counters.set_spool(
@@ -158,43 +160,45 @@ class RecordingUploader:
                     oldest_seconds=_age(backlog.oldest),
                     deletions=backlog.deletions,
                 )
-            await asyncio.sleep(FIGURES_SECONDS)
+            await asyncio.sleep(METRICS_SECONDS)
 
     async def _copy(self) -> None:
         while True:
-            self._copies.clear()
+            self._copies_due.clear()
             while file := await self._files.next(FileLocation.WANTED):
-                await self._make(file)
-            await _wait(self._copies, LOOK_SECONDS)
+                await self._make_copy(file)
+            await _wait(self._copies_due, POLL_SECONDS)
 
-    async def _make(self, file: File) -> None:
-        """Make a copy; the WAV it is made of is not moved up before."""
+    async def _make_copy(self, file: File) -> None:
+        """Make a copy; its WAV is not uploaded before."""
         target = self._archive.folder / file.key
         size = await encode_copy(target.with_suffix(".wav"), target)
         self._counters.copy("made" if size else "failed")
         if not size:
             log.warning("recording.copy_failed", extra={"recording": file.recording_id})
-        if not await self._moved(file, FileLocation.LOCAL if size else FileLocation.LOST, size):
-            target.unlink(missing_ok=True)  # the recording has been deleted meanwhile
-        self._moves.set()
+        if not await self._set_location(
+            file, FileLocation.LOCAL if size else FileLocation.LOST, size
+        ):
+            target.unlink(missing_ok=True)  # deleted meanwhile
+        self._uploads_due.set()
 
-    async def _move(self, store: Store) -> None:
-        pause = FIRST_PAUSE
+    async def _upload(self, store: Store) -> None:
+        delay = FIRST_DELAY
         while True:
-            self._moves.clear()
+            self._uploads_due.clear()
             try:
-                while await self._delete_next(store) or await self._move_next(store):
-                    pause = FIRST_PAUSE
+                while await self._delete_next(store) or await self._upload_next(store):
+                    delay = FIRST_DELAY
             except StoreFailed as error:
                 self._counters.upload(error.reason)
                 log.warning("recording.store_failed", extra={"reason": error.reason})
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, MAX_PAUSE)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, MAX_DELAY)
             else:
-                await _wait(self._moves, LOOK_SECONDS)
+                await _wait(self._uploads_due, POLL_SECONDS)
 
-    async def _move_next(self, store: Store) -> bool:
-        """Move one file up; False when there is none."""
+    async def _upload_next(self, store: Store) -> bool:
+        """Upload one file; return False if there is none."""
         file = await self._files.next(FileLocation.LOCAL)
         if file is None:
             return False
@@ -202,35 +206,35 @@ class RecordingUploader:
         return True
 
     async def _put(self, store: Store, file: File) -> bool:
-        """Move a file up unless that is done already; False when it is lost.
+        """Upload a file unless that has been done; return False if it is lost.
 
-        One that a copy is yet to be made of is put into the store, and stays here until then.
+        The local file is kept while a copy remains to be made of it.
 
         Raises:
-            StoreFailed: it could not be.
+            StoreFailed: The upload failed.
         """
         lock = self._uploads.setdefault(file.key, asyncio.Lock())
         async with lock:
-            if not await self._files.waits(file):
+            if not await self._files.is_local(file):
                 return True
             path = self._archive.folder / file.key
             try:
                 await store.put(file.key, path, CONTENT_TYPES[file.format])
             except OSError:
                 log.error("recording.file_lost", extra={"recording": file.recording_id})
-                await self._moved(file, FileLocation.LOST, 0)
+                await self._set_location(file, FileLocation.LOST, 0)
                 return False
             except StoreFailed:
                 await self._files.failed(file)
                 raise
             self._counters.upload("stored")
             if not await self._files.wanted(file.recording_id):
-                await self._moved(file, FileLocation.STORE, file.size_bytes)
+                await self._set_location(file, FileLocation.STORE, file.size_bytes)
                 path.unlink(missing_ok=True)
         return True
 
-    async def _moved(self, file: File, place: FileLocation, size: int) -> bool:
-        """Write down where a file lies now; False when it has been deleted meanwhile."""
+    async def _set_location(self, file: File, place: FileLocation, size: int) -> bool:
+        """Update a file's location; return False if it has been deleted meanwhile."""
         if not await self._files.move(file, place, size):
             return False
         log.debug(
@@ -238,12 +242,12 @@ class RecordingUploader:
             extra={"recording": file.recording_id, "format": file.format, "place": place},
         )
         if place is not FileLocation.LOST:
-            recording = await self._archive.signed(file.recording_id)
+            recording = await self._archive.find_any(file.recording_id)
             self._on_file(replace(file, place=place, size_bytes=size), recording)
         return True
 
     async def _delete_next(self, store: Store) -> bool:
-        """Delete one object; False when there is none to be deleted."""
+        """Delete one object; return False if there is none to delete."""
         key = await self._files.next_deletion()
         if key is None:
             return False
@@ -256,14 +260,14 @@ class RecordingUploader:
         return True
 
 
-async def _always(work: Callable[[], Awaitable[None]]) -> None:
-    """Do endless work, and begin anew a while after the database or the disk did not let it go on."""
+async def _restarting(work: Callable[[], Awaitable[None]]) -> None:
+    """Run endless work, restarting it after failures of the database or disk."""
     while True:
         try:
             await work()
         except (DatabaseFailed, OSError):
-            log.exception("recording.keeping_failed")
-            await asyncio.sleep(LOOK_SECONDS)
+            log.exception("recording.processing_failed")
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def _age(since: str | None) -> float:

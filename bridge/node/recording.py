@@ -20,7 +20,7 @@ from bridge.errors import (
 )
 from bridge.legs.base import new_leg_id
 from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
-from bridge.media.archive import HEAD_BYTES, Archive, Recording
+from bridge.media.archive import HEADER_BYTES, Archive, Recording
 from bridge.media.files import WAV
 from bridge.media.uploader import RecordingUploader
 from bridge.metrics.recording import RecordingMetrics
@@ -82,7 +82,7 @@ class Recordings:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
         self.uploader = RecordingUploader(
-            archive, store=store, room=rules.room, counters=metrics, on_file=self._events.moved
+            archive, store=store, space=rules.room, counters=metrics, on_file=self._events.moved
         )
         """Copies, uploads and deletes recordings that have ended."""
         self.automatic = AutomaticRecording(
@@ -154,7 +154,7 @@ class Recordings:
         if not tracks or not all(track.recording.is_ours for track in tracks):
             raise InvalidState(f"the call is being recorded already, and not as {form}")
         for track in tracks:
-            await self.archive.ask_for(track.recording.recording_id, form)
+            await self.archive.request_format(track.recording.recording_id, form)
 
     async def stop(self, line: LineName, call_id: str) -> list[Recording]:
         """Stop a call's recording; return its tracks once the files are written.
@@ -332,7 +332,7 @@ class Recordings:
 
     async def _finish(self, track: _Track) -> None:
         nothing = track.leg.failure and not track.leg.written_bytes
-        size = 0 if nothing else track.leg.written_bytes + HEAD_BYTES
+        size = 0 if nothing else track.leg.written_bytes + HEADER_BYTES
         try:
             recording = await self.archive.finish(
                 track.recording.recording_id,
@@ -365,7 +365,7 @@ class Recordings:
         """Finish recordings that were cut off, then run the uploader."""
         while True:
             try:
-                for recording in await self.archive.cut_off():
+                for recording in await self.archive.finish_interrupted():
                     self._ended(recording, CUT_OFF)
                 break
             except DatabaseFailed:

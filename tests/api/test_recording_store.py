@@ -127,7 +127,7 @@ async def test_a_signed_link_gives_the_file_or_leads_on_to_the_store(tmp_path, s
 async def test_a_store_that_is_down_loses_nothing_and_gets_all_later(
     tmp_path, s3_bucket, monkeypatch
 ):
-    monkeypatch.setattr("bridge.media.uploader.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 0.05)
     async with s3.road(s3_bucket.port) as way:
         way.cut = True
         async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
@@ -185,7 +185,7 @@ async def test_a_store_that_refuses_gives_an_empty_media_key(tmp_path, s3_bucket
 async def test_a_store_that_is_not_there_gives_an_empty_media_key_and_the_file_later(
     tmp_path, s3_bucket, monkeypatch
 ):
-    monkeypatch.setattr("bridge.media.uploader.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 0.05)
     async with s3.road(s3_bucket.port) as way:
         way.cut = True
         async with running(at(tmp_path, s3_bucket.account(port=way.port))) as client:
@@ -230,7 +230,7 @@ async def test_what_is_deleted_is_deleted_in_the_store(tmp_path, s3_bucket):
 async def test_what_is_deleted_while_the_store_is_down_is_deleted_there_later(
     tmp_path, s3_bucket, monkeypatch
 ):
-    monkeypatch.setattr("bridge.media.uploader.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 0.05)
     async with (
         s3.road(s3_bucket.port) as way,
         running(at(tmp_path, s3_bucket.account(port=way.port))) as client,

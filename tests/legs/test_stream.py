@@ -14,7 +14,7 @@ from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LineName
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
-from bridge.media.outbound_queue import HELD_SECONDS
+from bridge.media.outbound_queue import MAX_SECONDS
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.media_format import Encoding, MediaFormat
@@ -204,7 +204,7 @@ async def test_a_one_way_stream_hears_nothing_from_the_customer():
 async def test_too_much_at_once_is_dropped_and_counted():
     async with customer_server() as server, running(server.url) as run:
         await run.connected()
-        most = round(HELD_SECONDS * 50)
+        most = round(MAX_SECONDS * 50)
         run.hear(most + 5)
         assert run.losses.seconds["out"] == pytest.approx(0.1)
         assert run.leg.statistics().sent.dropped_frames == 5
@@ -214,9 +214,9 @@ async def test_a_reader_that_takes_nothing_is_cut_off():
     async with customer_server() as server, running(server.url) as run:
         await run.connected()
         long_ago = asyncio.get_running_loop().time() - 60.0
-        run.hear(round(HELD_SECONDS * 50) + 5, now=long_ago)
+        run.hear(round(MAX_SECONDS * 50) + 5, now=long_ago)
         # What is behind since a minute, and still has something to wait for, is hopeless.
-        run.leg._outbox.take = lambda: None
+        run.leg._outbox.pop = lambda: None
         await run.task
         assert run.losses.cut_offs == 1
         assert run.events[-1] == LegEnded(LegId(STREAM), EndReason.FAILED)

@@ -8,7 +8,7 @@ import pytest
 from bridge.audio.wav import make_header, parse_wav
 from bridge.call.model import CallId, LineName
 from bridge.errors import NotFound
-from bridge.media.archive import Archive, Rules
+from bridge.media.archive import Archive, RetentionRules
 from bridge.media.files import FileLocation
 from bridge.net.database import Database
 
@@ -26,7 +26,9 @@ async def database(tmp_path):
 
 
 def opened(database, folder, *, node=0, nodes=1, **rules):
-    return Archive(database, folder, Rules(**({"kept_days": 30.0} | rules)), node=node, nodes=nodes)
+    return Archive(
+        database, folder, RetentionRules(**({"kept_days": 30.0} | rules)), node=node, nodes=nodes
+    )
 
 
 @pytest.fixture
@@ -91,9 +93,9 @@ async def test_another_lines_recording_is_not_found(archive):
 
 async def test_it_is_known_which_calls_are_being_recorded(archive):
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
-    assert await archive.recorded(SALES, [CALL, LATER]) == {CALL}
+    assert await archive.being_recorded(SALES, [CALL, LATER]) == {CALL}
     await finished(archive, begun)
-    assert await archive.recorded(SALES, [CALL, LATER]) == set()
+    assert await archive.being_recorded(SALES, [CALL, LATER]) == set()
 
 
 @pytest.mark.parametrize("kind", ["inbound", "mixed"])
@@ -172,22 +174,22 @@ async def test_what_a_killed_process_left_is_finished_with_a_head_that_counts_it
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
     write(archive, begun, content=make_header(320) + bytes(64_000))
     later = opened(database, tmp_path)
-    [found] = await later.cut_off()
+    [found] = await later.finish_interrupted()
     assert (found.status, found.seconds, found.size_bytes) == ("completed", 2.0, 64_044)
     assert len(parse_wav(archive.path(found).read_bytes()).pcm) == 64_000
-    assert await later.cut_off() == []
+    assert await later.finish_interrupted() == []
 
 
 async def test_what_is_recorded_now_is_not_taken_for_what_a_killed_process_left(database, tmp_path):
     archive = opened(database, tmp_path)
     await asyncio.sleep(0.002)  # the time is kept in milliseconds
     await archive.begin(SALES, CALL, {"mixed": None})
-    assert await archive.cut_off() == []
+    assert await archive.finish_interrupted() == []
 
 
 async def test_what_was_killed_before_it_wrote_anything_has_failed(archive, database, tmp_path):
     await archive.begin(SALES, CALL, {"mixed": None})
-    [found] = await opened(database, tmp_path).cut_off()
+    [found] = await opened(database, tmp_path).finish_interrupted()
     assert (found.status, found.size_bytes) == ("failed", 0)
 
 
@@ -199,5 +201,5 @@ async def test_a_node_takes_over_from_itself_and_the_first_from_nodes_that_are_n
         await before.begin(SALES, call, {"mixed": None})
     first = opened(database, tmp_path, node=0, nodes=2)
     second = opened(database, tmp_path, node=1, nodes=2)
-    assert {found.call_id for found in await second.cut_off()} == {ELSEWHERE}
-    assert {found.call_id for found in await first.cut_off()} == {CALL, BEYOND}
+    assert {found.call_id for found in await second.finish_interrupted()} == {ELSEWHERE}
+    assert {found.call_id for found in await first.finish_interrupted()} == {CALL, BEYOND}

@@ -142,7 +142,7 @@ def test_a_film_without_sound_is_refused(tmp_path):
         picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    assert served(path)[1] == {"error": "the file has no sound"}
+    assert served(path)[1] == {"error": "the file has no audio"}
 
 
 def atom(kind, content):

@@ -71,13 +71,13 @@ async def test_files_that_cannot_be_had_are_not_listed(database, kept):
 
 async def test_what_comes_into_the_store_after_its_deletion_is_deleted_there(database, kept):
     await add(database, file("a"))
-    await database.run(lambda db: files.drop(db, "a", stored=False))
+    await database.run(lambda db: files.remove(db, "a", stored=False))
     assert not await kept.move(file("a"), FileLocation.STORE, 100)
     assert await kept.next_deletion() == "recordings/a.wav"
 
 
 async def test_a_deletion_is_tried_until_it_is_done(database, kept):
-    await database.run(lambda db: files.forget(db, ["a", "b"]))
+    await database.run(lambda db: files.queue_deletions(db, ["a", "b"]))
     first = await kept.next_deletion()
     await kept.deleted(first, done=False)
     assert await kept.next_deletion() != first
@@ -94,7 +94,7 @@ async def test_what_is_dropped_is_deleted_in_the_store_if_it_may_be_there(databa
         file("b", place=FileLocation.KEPT),
     )
     dropped = [
-        await database.run(lambda db, name=name: files.drop(db, name, stored=True))
+        await database.run(lambda db, name=name: files.remove(db, name, stored=True))
         for name in ("a", "b")
     ]
     assert [sorted(keys) for keys in dropped] == [
@@ -111,7 +111,7 @@ async def test_what_is_dropped_is_deleted_in_the_store_if_it_may_be_there(databa
 async def test_the_backlog_counts_what_waits_on_this_node(database, kept):
     await add(database, file("a", since="2026-01-02"), file("b"), file("c", node="01"))
     await add(database, file("d", place=FileLocation.STORE))
-    await database.run(lambda db: files.forget(db, ["x"]))
+    await database.run(lambda db: files.queue_deletions(db, ["x"]))
     backlog = await kept.backlog()
     assert (backlog.files, backlog.size_bytes, backlog.deletions) == (2, 200, 1)
     assert backlog.oldest == "2026-01-01"

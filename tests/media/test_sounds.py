@@ -109,13 +109,13 @@ async def test_who_goes_away_meanwhile_leaves_nothing(sounds, spool):
 
 
 def test_nobody_else_may_look_into_the_spool(sounds, spool):
-    sound = sounds.kept(b"sound")
+    sound = sounds.spool(b"sound")
     assert spool.stat().st_mode & 0o077 == 0
     assert sound.path.stat().st_mode & 0o077 == 0
 
 
 def test_what_a_killed_process_left_in_the_spool_is_gone_at_the_next_start(sounds, root, spool):
-    sounds.kept(b"left")
+    sounds.spool(b"left")
     Sounds(
         folder=shared(root), spool=spool, http=Http(Guard(allow=[], require_tls=False)), urls=True
     )

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from bridge.call.model import EndReason, LineName
-from bridge.media.stream_link import WINDOW_SECONDS, OverError, connect, why
+from bridge.media.stream_link import WINDOW_SECONDS, StreamEnded, connect, stream_end
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.media_stream import Channel, StreamFacts, StreamType
@@ -36,7 +36,7 @@ async def test_a_reader_that_reads_leaves_room(http):
         await until(lambda: len(customer.of("media")) > 60)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        await link.part()
+        await link.close()
 
 
 async def test_a_customer_that_never_answers_a_ping_gets_no_more_than_the_window(http):
@@ -52,14 +52,14 @@ async def test_a_customer_that_never_answers_a_ping_gets_no_more_than_the_window
             while (await customer.frame())[0] != TEXT:
                 pass
         assert not link.has_room
-        await link.part()
+        await link.close()
 
 
 async def test_parting_says_stop_and_closes(http):
     async with customer_server() as server:
         link = await connect(http.of(LineName("main")), server.url, FACTS)
         await link.greet()
-        await link.part()
+        await link.close()
         customer = await server.customer()
         await until(customer.closed.is_set)
         assert [message["event"] for message in customer.messages] == [
@@ -73,23 +73,23 @@ async def test_a_customer_who_closes_ends_it(http):
     async with customer_server() as server:
         link = await connect(http.of(LineName("main")), server.url, FACTS)
         await (await server.customer()).close()
-        with pytest.raises(OverError, match="closed"):
+        with pytest.raises(StreamEnded, match="closed"):
             await link.listen(ignore)
-        await link.part()
+        await link.close()
 
 
 async def test_an_address_that_is_none_is_unreachable(http):
-    with pytest.raises(OverError, match="unreachable"):
+    with pytest.raises(StreamEnded, match="unreachable"):
         await connect(http.of(LineName("main")), "ws://127.0.0.1:9/", FACTS)
 
 
 def test_a_broken_connection_is_an_end_like_any_other():
-    assert why(ConnectionResetError()).reason is EndReason.REMOTE_HANGUP
+    assert stream_end(ConnectionResetError()).reason is EndReason.REMOTE_HANGUP
 
 
 def test_what_is_no_end_is_raised_again():
     with pytest.raises(KeyError):
-        why(KeyError())
+        stream_end(KeyError())
 
 
 async def ignore(message: str | bytes) -> None:

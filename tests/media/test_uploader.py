@@ -10,7 +10,7 @@ from typing_extensions import override
 from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName
 from bridge.errors import DatabaseFailed, StoreFailed
-from bridge.media.archive import Archive, Rules
+from bridge.media.archive import Archive, RetentionRules
 from bridge.media.disk_space import DiskSpace
 from bridge.media.files import OGG, WAV, FileLocation
 from bridge.media.uploader import RecordingUploader
@@ -74,18 +74,18 @@ class Counted:
 
 
 class House:
-    """An archive, its keeper and what both tell."""
+    """An archive, its uploader and what both tell."""
 
     def __init__(self, database, folder, shelf, **rules):
         chosen = {"kept_days": 30.0, "stored": shelf is not None} | rules
-        self.archive = Archive(database, folder, Rules(**chosen))
+        self.archive = Archive(database, folder, RetentionRules(**chosen))
         self.folder = folder
         self.metrics = Counted()
         self.told: list[tuple[str, str]] = []
-        self.keeper = RecordingUploader(
+        self.uploader = RecordingUploader(
             self.archive,
             store=shelf,
-            room=DiskSpace(folder, 0),
+            space=DiskSpace(folder, 0),
             counters=self.metrics,
             on_file=lambda file, recording: self.told.append((file.format, file.place)),
         )
@@ -98,7 +98,7 @@ class House:
         ended = await self.archive.finish(
             begun.recording_id, seconds=seconds, size_bytes=size, failed=False
         )
-        self.keeper.wake()
+        self.uploader.wake()
         return ended
 
     def local(self):
@@ -119,13 +119,13 @@ async def database(tmp_path):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("bridge.media.uploader.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("bridge.media.uploader.FIGURES_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 0.01)
+    monkeypatch.setattr("bridge.media.uploader.METRICS_SECONDS", 0.01)
 
 
 @asynccontextmanager
 async def at_work(house):
-    task = asyncio.get_running_loop().create_task(house.keeper.run())
+    task = asyncio.get_running_loop().create_task(house.uploader.run())
     try:
         yield
     finally:
@@ -186,11 +186,11 @@ async def test_a_store_that_fails_for_an_hour_is_tried_less_and_less_often_and_g
     shelf = Shelf()
     shelf.fails = "unreachable"
     house = House(database, tmp_path, shelf)
-    monkeypatch.setattr("bridge.media.uploader.FIRST_PAUSE", 1.0)
+    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 1.0)
     await house.record()
     with monkeypatch.context() as patched:
         patched.setattr("bridge.media.uploader.asyncio.sleep", noted)
-        task = asyncio.get_running_loop().create_task(house.keeper._move(shelf))
+        task = asyncio.get_running_loop().create_task(house.uploader._upload(shelf))
         async with asyncio.timeout(10):
             while sum(pauses) < 3600:
                 await sleep(0.001)
@@ -263,7 +263,7 @@ async def test_what_is_deleted_on_its_way_up_is_deleted_in_the_store(database, t
         await house.archive.delete(recording)
         shelf.holds.set()
         await until(lambda: house.metrics.counts["upload stored"])
-        house.keeper.wake()
+        house.uploader.wake()
         await until(lambda: not shelf.objects)
     assert house.local() == []
 
@@ -283,7 +283,7 @@ async def test_what_waits_is_measured(database, tmp_path):
 
 
 async def test_a_database_that_fails_for_a_while_ends_nothing(database, tmp_path, monkeypatch):
-    monkeypatch.setattr("bridge.media.uploader.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.media.uploader.POLL_SECONDS", 0.01)
     shelf = Shelf()
     house = House(database, tmp_path, shelf)
     recording = await house.record()

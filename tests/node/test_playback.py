@@ -78,7 +78,7 @@ class House:
 
     async def play(self, call_id, content, **options):
         chosen = PlaybackOptions(**options)
-        return await self.playbacks.play(LINE, call_id, self.sounds.kept(content), chosen)
+        return await self.playbacks.play(LINE, call_id, self.sounds.spool(content), chosen)
 
     def hang_up(self, call_id):
         self.manager.request(LINE, call_id, events.HangupRequested())

@@ -170,7 +170,7 @@ async def test_a_file_is_decoded_behind_the_lock(tmp_path):
     """With its file, its input and its output open, and nothing else."""
     sound = tmp_path / "a.wav"
     sound.write_bytes(wav_file(bytes(32_000 * 60)))
-    process = await sandboxed.start(decode.__file__, talks=True)
+    process = await sandboxed.start(decode.__file__, pipes=True)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps({"path": str(sound)}).encode() + b"\n")

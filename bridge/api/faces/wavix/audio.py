@@ -120,7 +120,7 @@ async def _prompt(request: web.Request, line: LineName, told: Body) -> Sound | N
 
 async def _spoken(request: web.Request, line: LineName, text: str) -> Sound:
     pcm = await request.app[SERVICES].agents.speak(line, text)
-    return request.app[SERVICES].sounds.kept(make_header(len(pcm)) + pcm)
+    return request.app[SERVICES].sounds.spool(make_header(len(pcm)) + pcm)
 
 
 def _text(body: Body, name: str) -> str:

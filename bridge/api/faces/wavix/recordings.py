@@ -43,7 +43,7 @@ async def recording(request: web.Request) -> web.Response:
     line, named = request.app[SERVICES].keys.line(request), request.match_info["recording"]
     search = request.app[SERVICES].recordings.archive.search
     if _NUMBER.fullmatch(named):
-        return web.json_response(await _shown(request, await search.numbered(line, int(named))))
+        return web.json_response(await _shown(request, await search.by_number(line, int(named))))
     found = await search.of_call(line, forms.native(named) or named)
     location = link(request, await _wav(request, found), LINK_SECONDS)
     return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
@@ -53,9 +53,9 @@ async def delete(request: web.Request) -> web.Response:
     """Delete a recording for good."""
     line, named = request.app[SERVICES].keys.line(request), request.match_info["recording"]
     if not _NUMBER.fullmatch(named):
-        raise NotFound("there is no such recording")
+        raise NotFound("recording not found")
     recordings = request.app[SERVICES].recordings
-    found = await recordings.archive.search.numbered(line, int(named))
+    found = await recordings.archive.search.by_number(line, int(named))
     await recordings.archive.delete(await recordings.archive.find(line, found.recording_id))
     recordings.uploader.wake()
     return success()

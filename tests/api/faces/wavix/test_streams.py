@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("nodes")
 
 @pytest.fixture
 async def bridge(monkeypatch):
-    monkeypatch.setattr(stream_link, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(stream_link, "RETRY_DELAYS", (0.01, 0.01))
     async with running(two_lines(net=Net(allow=["127.0.0.0/8"]))) as client:
         yield client
 
@@ -58,8 +58,8 @@ async def stream(bridge, call_id, url):
 
 
 def test_three_attempts_take_ten_seconds_at_most():
-    assert len(stream_link.PAUSES) == 2
-    assert 3 * stream_link.CONNECT_SECONDS + sum(stream_link.PAUSES) <= 10
+    assert len(stream_link.RETRY_DELAYS) == 2
+    assert 3 * stream_link.CONNECT_SECONDS + sum(stream_link.RETRY_DELAYS) <= 10
 
 
 async def test_a_dead_url_is_tried_three_times_and_then_told_by_event_and_callback(bridge):
@@ -80,7 +80,7 @@ async def test_a_dead_url_is_tried_three_times_and_then_told_by_event_and_callba
 
 
 async def test_a_customer_who_comes_late_gets_the_stream(bridge, monkeypatch):
-    monkeypatch.setattr(stream_link, "PAUSES", (0.3, 0.3))
+    monkeypatch.setattr(stream_link, "RETRY_DELAYS", (0.3, 0.3))
     call_id, port = await answered(bridge), free_port()
     stream_id = await stream(bridge, call_id, f"ws://127.0.0.1:{port}/")
     async with customer_server(port) as server:
