@@ -115,7 +115,7 @@ async def test_a_process_that_hangs_is_given_up(decoders, minute, monkeypatch):
     monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
     decoding = await decoders.open(minute, LINE)
     os.kill(decoding.pid, signal.SIGSTOP)
-    with pytest.raises(InvalidMedia, match="no more sound"):
+    with pytest.raises(InvalidMedia, match="stalled"):
         await rest(decoding)
     await decoding.aclose()
     assert not alive(decoding.pid)
