@@ -1,5 +1,6 @@
-"""What all tests share: those that need a tool are skipped by name where it is missing."""
+"""What all tests share; names those that were left out, for want of a tool or as they are long."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -8,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from aiohttp import web_app
 
 from tests.support import s3
 
@@ -23,6 +25,7 @@ NEEDS = {
 }
 """By marker: what its tests need, and how to get it."""
 
+LEFT = pytest.StashKey[dict[str, dict[str, int]]]()
 MODULES = {"pesq", "webrtc"}
 HEAVY = ("browser", "load")
 """These run one after the other: side by side they would spoil each other's sound."""
@@ -63,7 +66,8 @@ def missing(marker: str) -> str | None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    leave_long(config, items)
     lacks = {marker: missing(marker) for marker in NEEDS}
     for item in items:
         for marker, lack in lacks.items():
@@ -73,7 +77,41 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("heavy"))
 
 
+def pytest_collection_finish():
+    """Spare the garbage collector thousands of tests and modules, which stay to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    """Let go of the test's bridges, which aiohttp would keep: it remembers 1,024 handlers' applications."""
+    web_app._cached_build_middleware.cache_clear()
+
+
+def leave_long(config, items):
+    """Deselect the long tests, unless `-m` asks for them, and count them by file."""
+    if "long" in config.option.markexpr:
+        return
+    left = [item for item in items if item.get_closest_marker("long")]
+    if not left:
+        return
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left)
+    counted = dict(Counter(item.nodeid.partition("::")[0] for item in left))
+    getattr(config, "workeroutput", config.stash.setdefault(LEFT, {})).update({"long": counted})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take a worker's count of long tests; all workers count the same."""
+    node.config.stash[LEFT] = getattr(node, "workeroutput", {})
+
+
 def pytest_terminal_summary(terminalreporter):
+    left = terminalreporter.config.stash.get(LEFT, {}).get("long", {})
+    for file, count in sorted(left.items()):
+        terminalreporter.write_line(f"left to make test-long: {count} x {file}", yellow=True)
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     if not shutil.which("npm"):

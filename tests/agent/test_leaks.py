@@ -1,10 +1,12 @@
-"""Two hundred talks, ended in every way, leave nothing behind."""
+"""Talks, ended in every way, leave nothing behind."""
 
 import asyncio
 import gc
 import ipaddress
 import os
 from itertools import cycle
+
+import pytest
 
 from bridge.agent.http_providers import http_providers
 from bridge.agent.providers import ProviderLimits
@@ -19,7 +21,6 @@ from bridge.net.http import Http
 from tests.support.agent_talk import VOICE, Counts
 from tests.support.provider_double import ProviderDouble, providing
 
-CALLS = 200
 AT_ONCE = 20
 TURNS = TurnLimits(end=0.1, silence=0.6)
 MANNERS = TalkSettings(filler_seconds=0.2, turns=TURNS)
@@ -72,7 +73,8 @@ async def settled(check, limit=5.0) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_two_hundred_talks_leave_no_task_no_handle_and_no_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
+async def test_talks_leave_no_task_no_handle_and_no_file(tmp_path, monkeypatch, count):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     guard = Guard(allow=[ipaddress.ip_network("127.0.0.0/8")], require_tls=False)
     tasks, before = asyncio.all_tasks(), handles()
@@ -80,7 +82,7 @@ async def test_two_hundred_talks_leave_no_task_no_handle_and_no_file(tmp_path, m
         http, voices = Http(guard), VoiceDetectors(silero(), most=4)
         work = cycle(FAULTS)
         good = dict(double.answers)
-        for start in range(0, CALLS, AT_ONCE):
+        for start in range(0, count, AT_ONCE):
             step, fault = next(work) if start else ("", None)
             double.answers = {**good, **({step: fault} if step else {})}
             talks = [

@@ -16,7 +16,10 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests of this folder in one event loop: browsers that outlive a test need theirs."""
+    """Run all tests of this folder in one event loop: browsers that outlive a test need theirs.
+
+    Async fixtures of this folder need `loop_scope="session"`, else they run in another loop.
+    """
     for item in items:
         if item.path.parent == HERE:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -6,14 +6,14 @@ import pytest
 
 from tests.browser.network import available
 from tests.browser.roaming import LIMITS, roaming
-from tests.browser.window import ENGINES
+from tests.browser.window import FIREFOX_IN_LONG
 
 pytestmark = pytest.mark.skipif(
     not available(), reason="network namespaces cannot be made (as root, with iproute2)"
 )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FIREFOX_IN_LONG)
 async def test_sound_comes_back_soon_after_a_change_of_network(engine: str, tmp_path: Path):
     async with roaming(engine, tmp_path / "bridge") as browser:
         lost = await browser.change("hole", seconds=5.0)

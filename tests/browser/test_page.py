@@ -109,6 +109,7 @@ async def test_the_page_shows_the_other_sides_connection_where_that_carries_rtp(
     await expect(shown).to_be_hidden()
 
 
+@pytest.mark.long
 @pytest.mark.pesq
 async def test_the_echo_of_a_voice_is_of_telephone_quality(visitor: Visitor):
     from pesq import pesq
@@ -125,6 +126,7 @@ async def test_the_echo_of_a_voice_is_of_telephone_quality(visitor: Visitor):
     assert score > 2.5
 
 
+@pytest.mark.long
 async def test_the_talking_contact_can_be_understood(visitor: Visitor):
     await visitor.call(TALKER)
     await asyncio.sleep(3)

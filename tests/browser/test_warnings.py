@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.browser import tone
-from tests.browser.window import ENGINES, Engines, Window
+from tests.browser.window import FIREFOX_IN_LONG, Engines, Window
 from tests.support.server import Server
 
 
@@ -21,7 +21,7 @@ async def qualities(page: Window, change: str, *, seconds: int) -> list[dict[str
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", FIREFOX_IN_LONG)
 async def test_warnings_tell_silence_from_what_the_page_did_itself(
     engine: str, engines: Engines, server: Server
 ):

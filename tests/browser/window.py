@@ -21,6 +21,13 @@ ENGINES = [
 ]
 
 
+FIREFOX_IN_LONG = [
+    ENGINES[0],
+    pytest.param("firefox", marks=[pytest.mark.browser, pytest.mark.firefox, pytest.mark.long]),
+]
+"""Where nearly all the time goes by waiting, which is the same in either."""
+
+
 class Window(Protocol):
     """What a test does with a page in either browser."""
 

@@ -1,8 +1,33 @@
 """Whole calls: all run on one node, and a second time through the wrong one of two."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.two_nodes import nodes as nodes
+
+HERE = Path(__file__).parent
+ABOUT_MEDIA = {
+    "test_cloud_digits",
+    "test_cloud_faults",
+    "test_cloud_races",
+    "test_echo",
+    "test_ends",
+    "test_gateway_faults",
+    "test_malformed_frames",
+    "test_media_streams",
+    "test_sockets",
+    "test_stuck_readers",
+}
+"""Their second run, where requests are passed on once more, is left to `make test-long`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        wrong = hasattr(item, "callspec") and item.callspec.params.get("nodes") == "wrong_node"
+        if wrong and item.path.parent == HERE and item.path.stem in ABOUT_MEDIA:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True)

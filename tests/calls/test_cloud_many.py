@@ -18,7 +18,6 @@ from tests.support.two_nodes import one_node_only
 # How many at once is a question to one node.
 pytestmark = [pytest.mark.call, pytest.mark.load, one_node_only]
 
-COUNT = 200
 SECONDS = 60.0
 """In which all of them are to be up, sound flowing."""
 
@@ -55,7 +54,7 @@ class Bridge:
 
 
 @asynccontextmanager
-async def many(folder):
+async def many(folder, count):
     async with GraphDouble(media=LightMeta) as graph, aiohttp.ClientSession() as http:
         whatsapp = {
             "provider": "cloud", "phone_number_id": NUMBER_ID, "access_token": TOKEN,
@@ -64,7 +63,7 @@ async def many(folder):
         line = {"keys": ["many"], "numbers": ["15550101000"], "whatsapp": whatsapp}
         settings = {
             "LINES": json.dumps({"main": line}),
-            "RTC__PORTS": free_media_ports(COUNT),
+            "RTC__PORTS": free_media_ports(count),
             "RTC__BIND": '["127.0.0.1"]',
         }
         loop = asyncio.get_running_loop()
@@ -78,8 +77,9 @@ async def many(folder):
     assert graph.complaints == []
 
 
-async def test_two_hundred_calls_ring_connect_and_end(tmp_path, record_property):
-    async with many(tmp_path) as (graph, bridge), asyncio.timeout(SECONDS + 20):
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.long)])
+async def test_calls_at_once_ring_connect_and_end(tmp_path, record_property, count):
+    async with many(tmp_path, count) as (graph, bridge), asyncio.timeout(SECONDS + 20):
         began = time.monotonic()
 
         async def set_up(number: int) -> DoubleCall:
@@ -93,8 +93,8 @@ async def test_two_hundred_calls_ring_connect_and_end(tmp_path, record_property)
             calls: list[DoubleCall] = list(graph.calls.values())
             return next(call for call in calls if call.user == user)
 
-        users = await asyncio.gather(*(set_up(number) for number in range(COUNT)))
-        listed = await bridge.until(lambda calls: len(calls) == COUNT)
+        users = await asyncio.gather(*(set_up(number) for number in range(count)))
+        listed = await bridge.until(lambda calls: len(calls) == count)
         ids = {call["peer"].partition("@")[0]: call["callId"] for call in listed}
 
         async def talk(call: DoubleCall) -> None:
@@ -108,10 +108,10 @@ async def test_two_hundred_calls_ring_connect_and_end(tmp_path, record_property)
         await asyncio.gather(*(talk(call) for call in users))
         took = time.monotonic() - began
         record_property("seconds until all are talking", round(took, 1))
-        await bridge.until(lambda calls: Counter(c["state"] for c in calls) == {"active": COUNT})
+        await bridge.until(lambda calls: Counter(c["state"] for c in calls) == {"active": count})
         assert took < SECONDS
         asked = Counter(graph.actions())
-        assert asked == {"connect": COUNT // 2, "pre_accept": COUNT // 2, "accept": COUNT // 2}
+        assert asked == {"connect": count // 2, "pre_accept": count // 2, "accept": count // 2}
 
         async def end(number: int, call: DoubleCall) -> None:
             if number % 4 < 2:
@@ -124,5 +124,5 @@ async def test_two_hundred_calls_ring_connect_and_end(tmp_path, record_property)
         async with asyncio.timeout(10):
             while any(call.state != "ENDED" for call in users):
                 await asyncio.sleep(0.05)
-        assert Counter(graph.actions())["terminate"] == COUNT // 2
-        assert await bridge.ended() == COUNT
+        assert Counter(graph.actions())["terminate"] == count // 2
+        assert await bridge.ended() == count

@@ -109,6 +109,7 @@ def test_a_leg_that_resumes_keeps_its_phase_and_its_timestamps_went_on():
     assert peer.sent == 4
 
 
+@pytest.mark.long
 @pytest.mark.load
 def test_two_builds_are_measured_in_turn():
     rounds = against._perform("echo", servers.ROOT, rounds=1, seconds=1.0, legs=2, seed=0)

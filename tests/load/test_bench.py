@@ -27,6 +27,7 @@ def measured(kind, *, legs=2, server="bridge", loss=0.0, **environment):
     return row
 
 
+@pytest.mark.long
 def test_the_stock_echo_is_measured_under_loss():
     row = measured("stock", server="stock", loss=0.2)
     assert row.rate < 50.0
@@ -41,21 +42,25 @@ def test_the_bridge_is_measured_as_the_stock_echo_is():
     assert row.rungs == (0.0,)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("relay", "share"), [("true", 1.0), ("false", 0.0)])
 def test_two_legs_of_a_bridge_are_measured_on_either_road(relay, share):
     assert measured("pair", BRIDGE_MEDIA__RELAY=relay).relayed == share
 
 
+@pytest.mark.long
 def test_three_legs_of_a_bridge_hear_a_mix():
     assert measured("trio", legs=3).delay_p50 > 0.005
 
 
+@pytest.mark.long
 def test_two_legs_of_a_janus_room_are_measured():
     if why := janus.missing():
         pytest.skip(why)
     assert measured("janus", server="janus").rate == pytest.approx(50.0, abs=2.0)
 
 
+@pytest.mark.long
 def test_requests_to_the_wrong_node_are_measured():
     with servers.start("bridge", core=None, BRIDGE_NODES="2") as server:
         plan = {"url": server.url, "requests": 5}
@@ -75,6 +80,7 @@ def child(module, environment=None, **plan):
 LOCAL = {"BRIDGE_NET__ALLOW": '["127.0.0.0/8"]'}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_media_sockets_are_measured(kind):
     found = child("sockets", LOCAL, kind=kind, sockets=2, seconds=2.0, settle=1.0)
@@ -85,6 +91,7 @@ def test_media_sockets_are_measured(kind):
     assert load.cpu_per_socket > 0
 
 
+@pytest.mark.long
 def test_playing_is_measured(tmp_path):
     root = str(tmp_path)
     played = Played(**child("playing", {"BRIDGE_MEDIA__ROOT": root}, root=root, starts=2))
@@ -93,6 +100,7 @@ def test_playing_is_measured(tmp_path):
     assert played.hour_bytes > 0
 
 
+@pytest.mark.long
 def test_agents_are_measured():
     talked = Talked(**child("talks", LOCAL, calls=1, turns=2))
     assert talked.turns == len(talked.own) == 2
@@ -100,6 +108,7 @@ def test_agents_are_measured():
     assert min(talked.answers) > talked.end_seconds / 2
 
 
+@pytest.mark.long
 def test_calls_are_recorded_while_they_are_measured():
     steps = [Step(legs=2, what=what, recorded=bool(what), seconds=2.0) for what in ("", "recorded")]
     plain, recorded = rows([perform(Job(target="kept", kind="pair", steps=steps))])

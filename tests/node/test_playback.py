@@ -263,11 +263,12 @@ async def test_a_paused_one_stands_still_and_goes_on(house):
     )
 
 
-async def test_a_hundred_playbacks_leave_no_process_handle_task_or_file(house):
+@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.long)])
+async def test_playbacks_leave_no_process_handle_task_or_file(house, count):
     await _play_and_end(house, 5)  # what is kept for good is there by now
     gc.collect()
     before, tasks = handles(), len(asyncio.all_tasks())
-    await _play_and_end(house, 100)
+    await _play_and_end(house, count)
     gc.collect()
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     assert (house.left(), decoders()) == ([], set())
