@@ -1,5 +1,6 @@
 """One Chromium, one Firefox and one bridge for all tests of a worker that need none of their own."""
 
+import inspect
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Async fixtures of this folder need `loop_scope="session"`, else they run in another loop.
     """
     for item in items:
-        if item.path.parent == HERE:
+        if item.path.parent == HERE and inspect.iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
