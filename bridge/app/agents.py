@@ -11,18 +11,20 @@ from bridge.settings.model import Agent
 
 
 def build_agents(base: Foundation) -> Agents:
-    """Return the service that puts agents into calls."""
+    """Return the service that adds agents to calls."""
     settings = base.settings
-    common = ways_of(settings.agent)
+    common = agent_settings(settings.agent)
     own = {
-        name: ways_of(line.agent) for name, line in settings.lines.items() if line.agent is not None
+        name: agent_settings(line.agent)
+        for name, line in settings.lines.items()
+        if line.agent is not None
     }
     return Agents(
         base.manager,
         base.lines,
-        part=agent_profiles(
+        profile_of=agent_profiles(
             base.http,
-            ways=lambda line: own.get(line, common),
+            settings_of=lambda line: own.get(line, common),
             demos=demonstrations_of(settings).keys(),
         ),
         voices=VoiceDetectors(silero(), most=settings.agent.voices),
@@ -30,8 +32,8 @@ def build_agents(base: Foundation) -> Agents:
     )
 
 
-def ways_of(agent: Agent) -> AgentSettings:
-    """Read how agents build_agents."""
+def agent_settings(agent: Agent) -> AgentSettings:
+    """Return the settings of agents as the agents take them."""
     return AgentSettings(
         TalkSettings(
             fallback=agent.fallback,

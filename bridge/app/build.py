@@ -19,8 +19,9 @@ from bridge.api.use import note_use
 from bridge.app.foundation import Foundation
 from bridge.app.lines import (
     MadeLines,
+    decisions_of,
     line_count,
-    make_policy,
+    make_lines,
     with_test_lines,
 )
 from bridge.app.peers import make_peers
@@ -37,6 +38,7 @@ from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import SharedDirectory
 from bridge.node.events import EventLog
+from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.listener import MAX_DESCRIPTORS
 from bridge.node.load import Load
 from bridge.node.manager import Manager
@@ -118,13 +120,13 @@ def build(
     encoder_budget = EncoderBudget()
     load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, on_failure=metrics.database_failed)
-    policy = make_policy(settings, database, directory, made_lines)
+    lines, book = make_lines(settings, database, directory, made_lines)
     events = EventLog(
         database,
         node=position.index if position else 0,
         nodes=position.count if position else 1,
         metrics=metrics.events,
-        subscribes=policy.lines.subscribes_to_calls,
+        subscribes=lines.subscribes_to_calls,
     )
     peers = make_peers(
         settings, ports, encoder_budget=encoder_budget, timeouts=timeouts or Timeouts()
@@ -141,15 +143,15 @@ def build(
             exclusive=settings.recording.exclusive,
         ),
         directory=directory,
-        check_on=policy.lines.check_on,
+        check_on=lines.check_on,
         number_of=made_lines.number_of,
         overloaded=lambda: load.refusing,
     )
     manager.publisher.subscribe(events.append)
-    policy.serve(manager)
+    policy = InboundPolicy(manager, lines, book, decisions_of(settings))
     application = _application(several=directory is not None)
-    application.on_startup.append(lambda _: policy.lines.reload())
-    application.on_startup.append(lambda _: policy.book.reload())
+    application.on_startup.append(lambda _: lines.reload())
+    application.on_startup.append(lambda _: book.reload())
     base = Foundation(
         settings=settings,
         application=application,
@@ -157,7 +159,8 @@ def build(
         database=database,
         directory=directory,
         events=events,
-        policy=policy,
+        lines=lines,
+        line_book=book,
         manager=manager,
         http=build_http(application, settings, metrics),
         peers=peers,

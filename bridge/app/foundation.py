@@ -10,7 +10,7 @@ from bridge.net.database import Database
 from bridge.net.http import Http
 from bridge.node.directory import SharedDirectory
 from bridge.node.events import EventLog
-from bridge.node.inbound_policy import InboundPolicy
+from bridge.node.line_book import LineBook
 from bridge.node.lines import Lines
 from bridge.node.manager import Manager
 from bridge.providers.simulator.provider import SimulatorProvider
@@ -29,17 +29,13 @@ class Foundation:
     database: Database
     directory: SharedDirectory | None
     events: EventLog
-    policy: InboundPolicy
+    lines: Lines
+    line_book: LineBook
     manager: Manager
     http: Http
     peers: Peers
     ports: PortPool
     simulator: SimulatorProvider
-
-    @property
-    def lines(self) -> Lines:
-        """How the lines take calls, and whether they do."""
-        return self.policy.lines
 
     @property
     def nodes(self) -> int:

@@ -7,9 +7,8 @@ from bridge.call.policy import LinePolicy
 from bridge.net.database import Database
 from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.directory import SharedDirectory
-from bridge.node.inbound_policy import InboundPolicy
 from bridge.node.line_book import KnownLine, LineBook
-from bridge.node.lines import InboundMode, LineConfig
+from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.settings.line import TEST_KEY, TEST_LINE, Line
 from bridge.settings.model import (
     DEMO_AI_KEY,
@@ -127,19 +126,19 @@ def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
     }
 
 
-def make_policy(
+def make_lines(
     settings: Settings, database: Database, directory: SharedDirectory | None, made: MadeLines
-) -> InboundPolicy:
-    """Make what applies the lines' settings, and the book of the lines there are."""
+) -> tuple[Lines, LineBook]:
+    """Make the lines' call settings, and the book of the lines and their keys."""
     siblings = directory.siblings if directory else None
     numbers = {line: policy.numbers for line, policy in made.policies.items()}
     book = LineBook(database, keys_of(settings), numbers, siblings=siblings)
     book.follow_changes(made.changed)
-    return InboundPolicy(
+    lines = Lines(
         database,
         {LineName(name): line.numbers for name, line in settings.lines.items()},
         fresh=demonstrations_of(settings),
-        decisions=decisions_of(settings),
-        book=book,
+        paused=book.paused,
         siblings=siblings,
     )
+    return lines, book

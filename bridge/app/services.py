@@ -113,7 +113,7 @@ def build_services(
         keys=_keys(base, tickets, unauthenticated),
         large_bodies=LargeBodies(settings.limits.large_bodies_per_line),
         large_reads=Reads(MAX_LARGE_READS, seconds=BODY_SECONDS),
-        line_book=base.policy.book,
+        line_book=base.line_book,
         lines=base.lines,
         manager=manager,
         metrics=metrics,
@@ -141,7 +141,7 @@ def build_services(
 def _keys(base: Foundation, tickets: Tickets, unauthenticated: UnauthenticatedLimit) -> Keys:
     settings = base.settings
     return Keys(
-        base.policy.book,
+        base.line_book,
         same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
         # Where there are several nodes, the requests of a key are counted by `api.forward`.
         rate=RateLimit(0 if base.directory else settings.limits.requests_per_minute),

@@ -60,22 +60,13 @@ class Agents:
         manager: Manager,
         lines: Lines,
         *,
-        part: Callable[[LineName, LineConfig], AgentProfile],
+        profile_of: Callable[[LineName, LineConfig], AgentProfile],
         voices: VoiceDetectors,
         counters: AgentCounters,
     ) -> None:
-        """Make it.
-
-        Args:
-            manager: has the calls.
-            lines: say how each line is set.
-            part: gives what a line's agents play.
-            voices: lends each what knows a voice from a noise.
-            counters: count what agents do.
-        """
         self._manager = manager
         self._lines = lines
-        self._part = part
+        self._profile_of = profile_of
         self._voices = voices
         self._counters = counters
 
@@ -91,10 +82,7 @@ class Agents:
     def start(self, line: LineName, call_id: str, mode: AgentMode | None = None) -> AgentLeg:
         """Add an agent to an answered call.
 
-        Args:
-            line: whose call, and whose settings.
-            call_id: which.
-            mode: what it does; None for the line's mode, or `ai`.
+        `mode` is what it does; None for the line's mode, or `ai`.
 
         Raises:
             CallNotFound, InvalidState: there is no such call, or it has an agent.
@@ -106,18 +94,18 @@ class Agents:
         if _agents(runner):
             raise InvalidState("the call has an agent already")
         config = self._lines.config(line)
-        part = self._part(line, config)
+        profile = self._profile_of(line, config)
         chosen = mode or MODES.get(config.mode, AgentMode.AI)
         script = Script(
             chosen,
-            greeting=part.greeting,
+            greeting=profile.greeting,
             system_prompt=config.system_prompt,
-            manners=part.manners,
+            manners=profile.manners,
         )
         leg = AgentLeg(
             new_leg_id(),
             script,
-            part.providers,
+            profile.providers,
             voices=self._voices,
             counters=self._counters,
             hang_up=lambda: _hang_up(runner),
@@ -135,7 +123,7 @@ class Agents:
             ProviderFailed: it failed.
         """
         try:
-            tts = self._part(line, self._lines.config(line)).providers.tts
+            tts = self._profile_of(line, self._lines.config(line)).providers.tts
             return b"".join([piece async for piece in tts.speak(text)])
         except ProviderFailed as error:
             if error.reason != "missing":
@@ -167,33 +155,35 @@ class Agents:
 
 
 def agent_profiles(
-    http: Http, *, ways: Callable[[LineName], AgentSettings], demos: Collection[LineName]
+    http: Http, *, settings_of: Callable[[LineName], AgentSettings], demos: Collection[LineName]
 ) -> Callable[[LineName, LineConfig], AgentProfile]:
-    """Make what gives agents their parts.
+    """Return a function that makes the profile of a line's agents.
 
-    Args:
-        http: reaches the lines' providers.
-        ways: gives how a line's agents talk.
-        demos: the lines whose missing providers are played by stand-ins.
+    On the lines in `demos` the demonstration provides what has no URL.
     """
     demonstration = stand_in() if demos else None
 
-    def part(line: LineName, config: LineConfig) -> AgentProfile:
-        urls, way = (config.stt_url, config.llm_url, config.tts_url), ways(line)
-        real = http_providers(
-            http.of(line), urls, config.provider_token, limits=way.limits, models=way.models
+    def profile_of(line: LineName, config: LineConfig) -> AgentProfile:
+        urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
+        providers = http_providers(
+            http.of(line),
+            urls,
+            config.provider_token,
+            limits=settings.limits,
+            models=settings.models,
         )
-        if line not in demos or demonstration is None:
-            return AgentProfile(real, clean(config.greeting), way.manners)
-        providers = Providers(
-            real.stt if config.stt_url else demonstration.stt,
-            real.llm if config.llm_url else demonstration.llm,
-            real.tts if config.tts_url else demonstration.tts,
-        )
-        plays = not (config.greeting or config.stt_url)
-        return AgentProfile(providers, GREETING if plays else clean(config.greeting), way.manners)
+        greeting = clean(config.greeting)
+        if line in demos and demonstration is not None:
+            if not (config.greeting or config.stt_url):
+                greeting = GREETING
+            providers = Providers(
+                providers.stt if config.stt_url else demonstration.stt,
+                providers.llm if config.llm_url else demonstration.llm,
+                providers.tts if config.tts_url else demonstration.tts,
+            )
+        return AgentProfile(providers, greeting, settings.manners)
 
-    return part
+    return profile_of
 
 
 def _agents(runner: CallRunner) -> list[AgentLeg]:

@@ -35,14 +35,7 @@ class AutomaticRecording:
         automatic: Callable[[LineName], bool],
         captures: bool,
     ) -> None:
-        """Make it.
-
-        Args:
-            manager: has the calls.
-            start: starts a recording.
-            automatic: whether all calls of a line are recorded.
-            captures: whether `capture` records calls.
-        """
+        """Make it; `automatic` says whether all calls of a line are recorded, `captures` whether `capture` does."""
         self._manager = manager
         self._start = start
         self._automatic = automatic

@@ -40,13 +40,7 @@ class Browsers:
     ) -> tuple[LegId, str]:
         """Answer a browser's offer with a new leg.
 
-        Args:
-            line: whose call.
-            call_id: which.
-            sdp: the offer.
-            party: which side the browser is.
-            replaces: whether it is the invited party that replaces the near legs.
-            owner: whose ticket was used; None for the line's key.
+        With `replaces` it is the invited party that replaces the near legs; `owner` is None for the line's key.
 
         Raises:
             CallNotFound, InvalidState, SdpError, LimitExceeded.

@@ -1,13 +1,16 @@
 """The time a line's server has to decide about an inbound call, and the default when it expires."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from bridge.call import events
 from bridge.call.model import CallId, EndReason, LineName
+from bridge.errors import BridgeError
+from bridge.node.manager import Manager
 from bridge.wire.call_event import CallEvent, EventType
 
 NOTICE_SECONDS: Final = 5.0
@@ -35,29 +38,15 @@ REQUESTS: Final[Mapping[DecisionDefault, events.Request]] = {
     DecisionDefault.ACCEPT: events.AnswerRequested(),
     DecisionDefault.REJECT: events.HangupRequested(EndReason.REJECTED),
 }
-Publish: TypeAlias = Callable[[EventType, LineName, CallId, Mapping[str, Any]], None]
 
 
 class Decisions:
     """The inbound calls of a node that wait for a decision."""
 
-    def __init__(
-        self,
-        rules: Mapping[LineName, DecisionRule],
-        *,
-        request: Callable[[LineName, CallId, events.Request], None],
-        publish: Publish,
-    ) -> None:
-        """Make it.
-
-        Args:
-            rules: of each line; the default rule applies to others.
-            request: sends a request to a call that may have ended.
-            publish: publishes an event of a call.
-        """
+    def __init__(self, manager: Manager, rules: Mapping[LineName, DecisionRule]) -> None:
+        """Make it; the default rule applies to lines that have none in `rules`."""
+        self._manager = manager
         self._rules = rules
-        self._request = request
-        self._publish = publish
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
 
     def start(self, line: LineName, call_id: CallId) -> None:
@@ -70,12 +59,13 @@ class Decisions:
         def due() -> None:
             self._timers[call_id] = loop.call_at(started + rule.seconds, over)
             data = {"seconds": notice, "default": rule.default.value}
-            self._publish(EventType.CALL_DECISION_DUE, line, call_id, data)
+            self._manager.publish(EventType.CALL_DECISION_DUE, line, call_id, data)
 
         def over() -> None:
             del self._timers[call_id]
             if (wanted := REQUESTS.get(rule.default)) is not None:
-                self._request(line, call_id, wanted)
+                with suppress(BridgeError):
+                    self._manager.request(line, call_id, wanted)
 
         self._timers[call_id] = loop.call_at(started + rule.seconds - notice, due)
 

@@ -53,12 +53,8 @@ class Digits:
     ) -> None:
         """Start to collect; return when the prompt is about to be played.
 
-        Args:
-            line: whose call.
-            call_id: which.
-            wanted: which digits.
-            prompt: played at each attempt; released when no longer needed.
-            callback_url: gets the events of this collection instead of the call's own.
+        The prompt is played at each attempt, and released when no longer needed. `callback_url` gets the
+        events of this collection instead of the call's own.
 
         Raises:
             CallNotFound, InvalidState: there is no such answered call, or it has a collection.

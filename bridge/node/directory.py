@@ -67,15 +67,7 @@ class SharedDirectory:
         kept_seconds: float,
         ended_per_line: int,
     ) -> None:
-        """Open the directory.
-
-        Args:
-            folder: where the shared file lies.
-            siblings: the other nodes.
-            shares: how many calls all nodes together may have, and each line.
-            kept_seconds: how long ended calls are kept.
-            ended_per_line: how many ended calls of a line are kept.
-        """
+        """Open the directory in `folder`; `shares` limit the calls of all nodes and of each line."""
         self.node = siblings.own
         self._file = DirectoryFile(folder)
         self.siblings = siblings

@@ -54,12 +54,7 @@ class EventLog:
     ) -> None:
         """Open the log, and end the calls that this node's previous incarnation left live.
 
-        Args:
-            database: stores it.
-            node: this node's index.
-            nodes: how many there are.
-            metrics: count listeners.
-            subscribes: whether a line's webhooks of the styles in `SUBSCRIBED` get events of calls.
+        `subscribes` says whether a line's webhooks of the styles in `SUBSCRIBED` get events of calls.
         """
         for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
             database.create(schema)

@@ -86,12 +86,8 @@ class LineBook:
     ) -> None:
         """Make it; `reload` reads what was changed.
 
-        Args:
-            database: stores changes.
-            keys: each line's, from the settings.
-            numbers: each line's, from the settings.
-            siblings: the other nodes, to notify of changes.
-            now: returns the seconds since 1970.
+        Keys and numbers are those of the settings; `siblings` are notified of changes; `now` returns the
+        seconds since 1970.
         """
         self._database = database
         self._set = {

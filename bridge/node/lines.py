@@ -122,28 +122,25 @@ class Lines:
         numbers: Mapping[LineName, Sequence[str]],
         *,
         fresh: Mapping[LineName, LineConfig] = MappingProxyType({}),
-        switched_off: Callable[[LineName], None],
         paused: Callable[[LineName], bool] = lambda line: False,
         siblings: Siblings | None = None,
     ) -> None:
         """Make it; `reload` reads what is stored.
 
-        Args:
-            database: stores them.
-            numbers: each line's own numbers.
-            fresh: settings of lines that were never configured; the default settings for others.
-            switched_off: called on every node when a line stops taking calls.
-            paused: whether the operator has paused a line.
-            siblings: the other nodes, to notify of changes.
+        `fresh` has settings of lines that were never configured; `siblings` are notified of changes.
         """
         self._database = database
         self._paused = paused
         self._numbers = numbers
         self._fresh = fresh
-        self._switched_off = switched_off
+        self._followers: list[Callable[[LineName], None]] = []
         self._siblings = siblings
         self._entries: dict[LineName, _Entry] = {}
         database.create(SCHEMA)
+
+    def follow_switch_off(self, follower: Callable[[LineName], None]) -> None:
+        """Call a function, on every node, when a line stops taking calls."""
+        self._followers.append(follower)
 
     def config(self, line: LineName) -> LineConfig:
         """Return the settings in effect since the line last connected."""
@@ -244,7 +241,8 @@ class Lines:
         self._entries[line] = entry
         if was_on and not entry.on:
             log.info("line.off", extra={"line": line})
-            self._switched_off(line)
+            for follower in self._followers:
+                follower(line)
 
 
 def with_changes(config: LineConfig, **changes: bool | str | None) -> LineConfig:

@@ -24,11 +24,8 @@ class Load:
     ) -> None:
         """Start to measure.
 
-        Args:
-            encoder_budget: gets the encoders' level.
-            metrics: record lag and level.
-            patience: seconds of overload after which new calls are refused; 0 = never.
-            processor: returns the processor seconds that the process has used.
+        New calls are refused after `patience` seconds of overload, 0 for never; `processor` returns the
+        processor seconds used so far.
         """
         self._encoder_budget = encoder_budget
         self._metrics = metrics

@@ -40,14 +40,7 @@ class Streams:
     """The streams of this node's calls."""
 
     def __init__(self, manager: Manager, *, http: Http, losses: Losses, per_line: int = 0) -> None:
-        """Make it.
-
-        Args:
-            manager: has the calls.
-            http: dials.
-            losses: counts lost audio.
-            per_line: streams of one line at once; 0 = only each call's own limit.
-        """
+        """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit."""
         self._manager = manager
         self._http = http
         self._losses = losses
@@ -65,11 +58,7 @@ class Streams:
     async def start(self, line: LineName, call_id: str, order: StreamOrder, shown_id: str) -> str:
         """Start to connect; return the stream's id without waiting for the connection.
 
-        Args:
-            line: whose call it is.
-            call_id: the call, in its native form.
-            order: what is requested.
-            shown_id: the call's id in the form that the customer knows.
+        `shown_id` is the call's id in the form that the customer knows.
 
         Raises:
             CallNotFound, InvalidState: there is no such answered call.

@@ -5,7 +5,7 @@ import pytest
 
 from bridge.agent.providers import Models, ProviderLimits
 from bridge.agent.talk_settings import TalkSettings
-from bridge.app.agents import ways_of
+from bridge.app.agents import agent_settings
 from bridge.call.model import LineName
 from bridge.node.agent import AgentSettings
 from bridge.node.lines import LineConfig
@@ -16,14 +16,16 @@ FIELDS = [field for field in msgspec.structs.fields(Agent) if field.name != "voi
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_agents():
-    assert ways_of(Agent()) == AgentSettings(TalkSettings(), ProviderLimits(), Models())
+    assert agent_settings(Agent()) == AgentSettings(TalkSettings(), ProviderLimits(), Models())
 
 
 @pytest.mark.parametrize("name", [field.name for field in FIELDS])
 def test_every_setting_reaches_the_agents(name):
     value = getattr(Agent(), name)
     other = "another" if isinstance(value, str) else value + 1
-    assert ways_of(msgspec.structs.replace(Agent(), **{name: other})) != ways_of(Agent())
+    assert agent_settings(msgspec.structs.replace(Agent(), **{name: other})) != agent_settings(
+        Agent()
+    )
 
 
 async def test_a_line_with_settings_of_its_own_has_no_others():
@@ -33,7 +35,7 @@ async def test_a_line_with_settings_of_its_own_has_no_others():
     }
     chosen = settings(lines=lines, agent=Agent(nudge="Anybody?", goodbye="Bye."))
     async with running(chosen) as client:
-        part = client.bridge.services.agents._part
+        part = client.bridge.services.agents._profile_of
         own, other = (part(LineName(name), LineConfig()).manners for name in ("own", "other"))
     assert (own.nudge, own.goodbye) == ("Hallo?", "Goodbye.")
     assert (other.nudge, other.goodbye) == ("Anybody?", "Bye.")

@@ -51,20 +51,30 @@ async def test_a_call_rings_on_by_default():
         assert await client.state(call_id) == "ringing"
 
 
+class Calls:
+    """Takes what a `Manager` is asked."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+        self.requested: list[str] = []
+
+    def publish(self, kind: str, line: str, call_id: str, data: object) -> None:
+        self.published.append(call_id)
+
+    def request(self, line: str, call_id: str, wanted: object) -> None:
+        self.requested.append(call_id)
+
+
 @pytest.mark.parametrize("decided", ["call.answered", "call.ended"])
 async def test_nothing_waits_for_a_call_that_was_decided_about(decided):
-    published: list[CallId] = []
-    requested: list[CallId] = []
-    decisions = Decisions(
-        {LINE: DecisionRule(0.02, DecisionDefault.REJECT)},
-        request=lambda line, call_id, wanted: requested.append(call_id),
-        publish=lambda kind, line, call_id, data: published.append(call_id),
-    )
+    calls = Calls()
+    rules = {LINE: DecisionRule(0.02, DecisionDefault.REJECT)}
+    decisions = Decisions(calls, rules)  # type: ignore[arg-type]
     for call_id in (CALL, OTHER):
         decisions.start(LINE, call_id)
     decisions.on_event(call_event(decided, CALL))
-    await until(lambda: requested == [OTHER])
-    assert published == [OTHER]
+    await until(lambda: calls.requested == [OTHER])
+    assert calls.published == [OTHER]
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])

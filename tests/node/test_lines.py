@@ -25,7 +25,9 @@ async def off():
 
 @pytest.fixture
 async def lines(database, off):
-    return Lines(database, {SALES: ["+15550109000"]}, switched_off=off.append)
+    made = Lines(database, {SALES: ["+15550109000"]})
+    made.follow_switch_off(off.append)
+    return made
 
 
 async def test_a_fresh_line_is_on_and_lets_calls_ring(lines):
@@ -94,7 +96,7 @@ async def test_a_restart_changes_nothing(lines, database):
     await lines.put(SALES, LineConfig(mode=InboundMode.WEBHOOK, provider_token="secret"))
     await lines.connect(SALES, ["Call"])
     await lines.put(SALES, OFF)
-    again = Lines(database, {}, switched_off=lambda line: None)
+    again = Lines(database, {})
     await again.reload()
     assert again.config(SALES).provider_token == "secret"
     assert again.stored(SALES) == OFF
@@ -103,7 +105,8 @@ async def test_a_restart_changes_nothing(lines, database):
 
 async def test_another_node_sees_a_change_once_it_looks(lines, database):
     ended: list[LineName] = []
-    other = Lines(database, {}, switched_off=ended.append)
+    other = Lines(database, {})
+    other.follow_switch_off(ended.append)
     await lines.disconnect(SALES)
     other.check_on(SALES)
     await other.reload()
