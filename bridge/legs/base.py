@@ -69,10 +69,6 @@ class DigitSender(Protocol):
 class DialledLeg(Leg, Answerable, Protocol):
     """A leg that reaches a number, or is called from one."""
 
-    async def aclose(self) -> None:
-        """Free a leg that was never run, and hang up what was begun to reach its party."""
-        ...
-
 
 def new_leg_id() -> LegId:
     """Return a fresh id."""

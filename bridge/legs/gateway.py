@@ -31,56 +31,55 @@ from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, 
 log = logging.getLogger(__name__)
 
 GOODBYE_SECONDS: Final = 0.6
-"""How long a hang-up may take before the leg is let go; the follower then goes on trying."""
+"""How long a hang-up may take before the leg ends; the follower then retries it."""
 PULSE_SECONDS: Final = 0.5
-LIVED_SECONDS: Final = 1.0
-"""A socket that was open for less counts as one that did not open."""
-_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
-_MAX_PAUSE: Final = 1.5
+MIN_OPEN_SECONDS: Final = 1.0
+"""A socket that was open for less counts as a failed attempt."""
+_BACKOFF: Final = (0.1, 0.2, 0.4, 0.8)
+_MAX_BACKOFF: Final = 1.5
 
-_WANTED: Final = {"reject": EndReason.REJECTED, "terminate": EndReason.REMOTE_HANGUP}
-"""What the engine's events say about the end of a call."""
+_END_REASONS: Final = {"reject": EndReason.REJECTED, "terminate": EndReason.REMOTE_HANGUP}
+"""By the last word of the type of the engine's events."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long what may come back is waited for, in seconds."""
+    """In seconds."""
 
     socket: float = 20.0
     """How long an answered call may be without its socket."""
     no_answer: float = 25.0
-    """A call that vanishes unanswered after so long was not answered; earlier it was rejected."""
+    """An unanswered call that disappears from the list after this was not answered; before, rejected."""
 
 
 class Follower(Protocol):
-    """Looks again and again which calls the engine has, and tells the legs of them."""
+    """Polls the engine's list of calls, and updates their legs."""
 
     def follow(self, call_id: str, leg: "GatewayLeg") -> None:
-        """Tell the leg about its call from now on (`GatewayLeg.observe`)."""
+        """Pass the call's state on to the leg from now on (`GatewayLeg.update`)."""
         ...
 
-    def saw(self, call_id: str) -> None:
-        """Note that the engine knows the call, whether it has listed it or not."""
+    def mark_known(self, call_id: str) -> None:
+        """Note that the engine has the call, whether it has listed it or not."""
         ...
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
-        """Tell nobody any more; `unwanted`: and hang it up for as long as the engine has it."""
+        """Stop following; with `unwanted`, hang the call up for as long as the engine lists it."""
         ...
 
-    def look(self) -> None:
-        """Look at once instead of at the next turn."""
+    def poll_now(self) -> None:
+        """Poll at once instead of at the next interval."""
         ...
 
 
 Dial: TypeAlias = Callable[[], Awaitable[str]]
-"""Asks the engine to ring the party, and returns its id of the call; raises `BridgeError`."""
+"""Makes the engine dial, and returns its id of the call; raises `BridgeError`."""
 
 
 class GatewayLeg:
     """A call on an engine: an inbound one by its id, or an outbound one that `run` dials.
 
-    `run` opens the call's socket, again and again while the call lives. The engine has no DTMF:
-    digits are dropped.
+    `run` opens the call's socket, and reopens it for as long as the call lives. Engines have no DTMF.
     """
 
     kind = LegKind.GATEWAY
@@ -113,7 +112,7 @@ class GatewayLeg:
         self._connected = False
         self._gone = False
         """Whether the engine itself has ended the call."""
-        self._told: EndReason | None = None
+        self._hinted: EndReason | None = None
         self._phase: Phase | None = None
         if self._inbound:
             follower.follow(self._call_id, self)
@@ -152,16 +151,16 @@ class GatewayLeg:
         emit(LegEnded(self.leg_id, reason, refusal))
 
     def answer(self) -> None:
-        """Take the call that rings us; does nothing for one that we ring."""
+        """Accept an inbound call; has no effect on an outbound one."""
         if self._inbound:
             self._accepted.set()
 
     async def decline(self, peer: str, message: str) -> bool:
-        """Have the engine decline the call with a message; see `net.gateway.GatewayEngine.decline`."""
+        """Decline the call with a message (`net.gateway.GatewayEngine.decline`)."""
         return await self._engine.decline(self._call_id, peer, message)
 
     def statistics(self) -> LegStatistics:
-        """The leg's figures until now."""
+        """Return the leg's figures until now."""
         return self._media.statistics()
 
     async def aclose(self) -> None:
@@ -179,53 +178,52 @@ class GatewayLeg:
         except (BridgeError, TimeoutError) as error:
             log.warning("leg.hangup_failed", extra={"error": type(error).__name__})
 
-    def observe(self, call: EngineCall | None) -> None:
-        """Take how the call stands on the engine; None when it is there no more."""
+    def update(self, call: EngineCall | None) -> None:
+        """Take the call's state on the engine; None when it is no longer listed."""
         phase = Phase.ENDED if call is None else call.phase
         if phase is not self._phase:
             log.debug("gateway.call_changed", extra={"leg": self.leg_id, "phase": phase})
             self._phase = phase
-        self._move(phase)
+        self._set_phase(phase)
 
-    def hint(self, word: str) -> None:
+    def note_event(self, kind: str) -> None:
         """Take the last word of an event's type, such as `terminate`.
 
-        It moves nothing: events are not signed. It only names the reason of an end that is seen.
+        Events are not signed: they change no state, and only give the reason of an end that is polled.
         """
-        self._told = _WANTED.get(word, self._told)
+        self._hinted = _END_REASONS.get(kind, self._hinted)
 
-    def _move(self, phase: Phase) -> None:
+    def _set_phase(self, phase: Phase) -> None:
         if phase is Phase.ENDED:
             self._gone = True
             self._finish(self._reason())
         elif self._emit is None:
-            # Before `run` there is nobody to tell; the list will say it again.
-            return
+            return  # before `run`; the next poll brings it again
         elif phase is Phase.ACTIVE:
             self._pick_up()
         elif phase in (Phase.RINGING, Phase.CONNECTING) and not (self._inbound or self._rang):
             self._rang = True
-            self._tell(LegRinging(self.leg_id))
+            self._emit_event(LegRinging(self.leg_id))
 
     def _pick_up(self) -> None:
         if self._inbound:
             if not self._accepted.is_set():
-                # Somebody else has taken it, whose call it is now.
+                # Answered on another device.
                 self._gone = True
                 self._finish(EndReason.REMOTE_HANGUP)
         elif self._answered_at is None:
             self._answered_at = self._loop.time()
-            self._tell(LegAnswered(self.leg_id))
+            self._emit_event(LegAnswered(self.leg_id))
 
     def _reason(self) -> EndReason:
         if self._answered_at is not None or self._inbound:
             return EndReason.REMOTE_HANGUP
-        if self._told is not None:
+        if self._hinted is not None:
             return EndReason.REJECTED
         rang = self._loop.time() - self._began
         return EndReason.NO_ANSWER if rang >= self._patience.no_answer else EndReason.REJECTED
 
-    def _tell(self, event: LegEvent) -> None:
+    def _emit_event(self, event: LegEvent) -> None:
         if self._emit is not None:
             self._emit(event)
 
@@ -237,34 +235,33 @@ class GatewayLeg:
         self._call_id = await dial()
         self._began = self._loop.time()
         self._follower.follow(self._call_id, self)
-        self._tell(LegDialled(self.leg_id))
+        self._emit_event(LegDialled(self.leg_id))
 
     async def _talk(self) -> None:
-        """Answer the call that rings us, and keep a socket open."""
+        """Answer an inbound call, and keep a socket open."""
         if self._inbound and not await self._accept():
             return
         lost = self._loop.time()
-        pauses = chain(_PAUSES, repeat(_MAX_PAUSE))
+        delays = chain(_BACKOFF, repeat(_MAX_BACKOFF))
         while True:
             opened = self._loop.time()
             try:
                 async with self._engine.socket(self._call_id) as socket:
-                    await self._carry(socket)
+                    await self._exchange(socket)
             except BridgeError as error:
                 log.info("leg.socket_refused", extra={"code": error.code})
-            if self._loop.time() - opened >= LIVED_SECONDS:
+            if self._loop.time() - opened >= MIN_OPEN_SECONDS:
                 lost = self._loop.time()
-                pauses = chain(_PAUSES, repeat(_MAX_PAUSE))
+                delays = chain(_BACKOFF, repeat(_MAX_BACKOFF))
                 log.info("leg.socket_lost")
-            # Perhaps because the call is over: then the list says so at once.
-            self._follower.look()
+            self._follower.poll_now()  # perhaps the call is over
             if self._answered_at is None:
                 lost = self._loop.time()
             elif self._loop.time() - lost >= self._patience.socket:
                 log.warning("leg.socket_given_up")
                 self._finish(EndReason.MEDIA_TIMEOUT)
                 return
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(delays))
 
     async def _accept(self) -> bool:
         await self._accepted.wait()
@@ -278,18 +275,18 @@ class GatewayLeg:
         self._answered_at = self._loop.time()
         return True
 
-    async def _carry(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Carry sound both ways until the socket closes."""
+    async def _exchange(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Exchange audio until the socket closes."""
         if not self._connected:
             self._connected = True
-            self._follower.saw(self._call_id)
+            self._follower.mark_known(self._call_id)
             log.info("leg.connected", extra={"kind": self.kind})
-            self._tell(LegConnected(self.leg_id))
+            self._emit_event(LegConnected(self.leg_id))
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._send(socket), name=f"send {self.leg_id}")
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
-                    self._hear(message.data)
+                    self._receive(message.data)
                 elif message.type is WSMsgType.TEXT:
                     self._read(message.data)
             sending.cancel()
@@ -298,13 +295,13 @@ class GatewayLeg:
         try:
             await self._media.send(socket)
         except (aiohttp.ClientError, OSError) as error:
-            # Whoever reads the socket sees its end too.
+            # The reader sees the socket's end too.
             log.info("leg.send_failed", extra={"error": type(error).__name__})
 
-    def _hear(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         if self._media.last_received is None and self._answered_at is None:
-            # Sound means that somebody has answered; the list says so before the next turn.
-            self._follower.look()
+            # Audio means that the call was answered; the list has it already.
+            self._follower.poll_now()
         self._media.receive(data)
 
     def _read(self, text: str) -> None:
@@ -312,7 +309,7 @@ class GatewayLeg:
             case BufferStatus() as backlog:
                 self._media.note_buffer(backlog)
             case StateChanged(phase):
-                self._move(phase)
+                self._set_phase(phase)
             case ErrorReported(code):
                 log.warning("leg.engine_complains", extra={"code": code[:40]})
             case Ready(supported=False):
@@ -322,10 +319,9 @@ class GatewayLeg:
                 pass
 
     async def _watch_silence(self) -> None:
-        """Report when the engine sends no more sound, and when it does again."""
         watch = SilenceWatch(self.leg_id)
         while True:
             await asyncio.sleep(PULSE_SECONDS)
             event = watch.check(self._media.last_received, self._loop.time())
             if event is not None:
-                self._tell(event)
+                self._emit_event(event)

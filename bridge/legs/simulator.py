@@ -267,9 +267,6 @@ class SimulatedContact:
             self._emit = None
         emit(LegEnded(self.leg_id, reason, refusal))
 
-    async def aclose(self) -> None:
-        """Return at once: nothing is held before `run`."""
-
     def answer(self) -> None:
         """Take the call of a contact that rings us; does nothing for one that we ring."""
         if self._inbound:

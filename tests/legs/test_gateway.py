@@ -91,14 +91,14 @@ class Follower:
     def follow(self, call_id, leg):
         self.followed[call_id] = leg
 
-    def saw(self, call_id):
+    def mark_known(self, call_id):
         self.seen = True
 
     def forget(self, call_id, *, unwanted):
         self.followed.pop(call_id, None)
         self.forgotten.append((call_id, unwanted))
 
-    def look(self):
+    def poll_now(self):
         self.looks += 1
 
 
@@ -128,7 +128,7 @@ class Life:
         await asyncio.gather(self.task, return_exceptions=True)
 
     def list(self, phase, *, inbound=False):
-        self.leg.observe(EngineCall("CA1", "15550107001", inbound, phase))
+        self.leg.update(EngineCall("CA1", "15550107001", inbound, phase))
 
 
 async def settle():
@@ -138,7 +138,7 @@ async def settle():
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(gateway, "_PAUSES", (0.001,))
+    monkeypatch.setattr(gateway, "_BACKOFF", (0.001,))
     monkeypatch.setattr(gateway, "_MAX_PAUSE", 0.001)
 
 
@@ -214,8 +214,8 @@ async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, rea
     async with Life(patience=RetryPolicy(no_answer=0.0 if waited else 60.0)) as life:
         for phase in phases:
             life.list(phase)
-        life.leg.hint(hint)
-        life.leg.observe(None)
+        life.leg.note_event(hint)
+        life.leg.update(None)
         await life.task
         assert life.events[-1] == LegEnded(LEG, reason)
         assert life.engine.asked == []

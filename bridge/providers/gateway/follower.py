@@ -111,7 +111,7 @@ class GatewayFollower:
         self._legs[call_id] = _Followed(leg, self._loop.time(), call_id in self.listed)
         self._wake.set()
 
-    def saw(self, call_id: str) -> None:
+    def mark_known(self, call_id: str) -> None:
         """Note that the engine knows the call, whether it has listed it or not."""
         if (followed := self._legs.get(call_id)) is not None:
             followed.since = self._loop.time()
@@ -131,7 +131,7 @@ class GatewayFollower:
         self._left.update(call_ids)
         self._wake.set()
 
-    def look(self) -> None:
+    def poll_now(self) -> None:
         """Look at once instead of at the next turn."""
         self._wake.set()
 
@@ -145,7 +145,7 @@ class GatewayFollower:
         log.debug("gateway.event", extra={"kind": kind if kind.isalpha() else "other"})
         if event is not None:
             for call_id in event.texts & self._legs.keys():
-                self._legs[call_id].leg.hint(event.kind)
+                self._legs[call_id].leg.note_event(event.kind)
         self._wake.set()
 
     async def run(self) -> None:
@@ -192,14 +192,14 @@ class GatewayFollower:
         followed.listed = followed.listed or call is not None
         if call is not None:
             followed.absent = 0
-            followed.leg.observe(call)
+            followed.leg.update(call)
             return
         fresh = not followed.listed and began - followed.since < UNLISTED_SECONDS
         if fresh or followed.since >= began:
             return
         followed.absent += 1
         if followed.absent >= _ABSENT:
-            followed.leg.observe(None)
+            followed.leg.update(None)
         else:
             self._wake.set()
 

@@ -66,7 +66,7 @@ class GatewayProvider:
                 )
             finally:
                 # After a failure too: the engine may ring all the same.
-                follower.look()
+                follower.poll_now()
 
         return self._leg(line, dial)
 
@@ -92,7 +92,7 @@ class GatewayProvider:
         """
         for number, line in await self._store.orphaned_dials(nodes=nodes, lines=self._engines):
             self._memories[line].suspect(number)
-            self._followers[line].look()
+            self._followers[line].poll_now()
         left: dict[LineName, list[str]] = {}
         for key, line in await self._store.orphaned_calls(nodes=nodes):
             if line in self._engines:

@@ -52,7 +52,7 @@ async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
     engine, leg = ListingEngine(), ToldLeg()
     async with following(engine) as follower:
         follower.follow("CA1", leg)
-        follower.saw("CA1")
+        follower.mark_known("CA1")
         await until(lambda: None in leg.told)
 
 
@@ -74,7 +74,7 @@ async def test_nothing_is_looked_for_without_a_reason():
         await until(lambda: engine.looks == 1)
         await asyncio.sleep(0.05)
         assert engine.looks == 1
-        follower.look()
+        follower.poll_now()
         await until(lambda: engine.looks == 2)
 
 
@@ -154,7 +154,7 @@ async def test_the_second_node_takes_only_what_goes_on_ringing():
     engine = ListingEngine(RINGS)
     async with following(engine, take=take, second=True, look_seconds=30) as follower:
         for _ in range(3):
-            follower.look()
+            follower.poll_now()
             await more_looks(engine, 1)
         assert taken == []
     async with following(engine, take=take, second=True):
