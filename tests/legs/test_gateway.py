@@ -139,7 +139,7 @@ async def settle():
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(gateway, "_BACKOFF", (0.001,))
-    monkeypatch.setattr(gateway, "_MAX_PAUSE", 0.001)
+    monkeypatch.setattr(gateway, "_MAX_BACKOFF", 0.001)
 
 
 async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():

@@ -63,10 +63,10 @@ class ToldLeg:
         self.told = []
         self.hints = []
 
-    def observe(self, call):
+    def update(self, call):
         self.told.append(call)
 
-    def hint(self, word):
+    def note_event(self, word):
         self.hints.append(word)
 
 
