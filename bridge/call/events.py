@@ -121,7 +121,7 @@ class CloseRequested:
 
 @dataclass(frozen=True, slots=True)
 class MuteRequested:
-    """Near legs are taken from, or given back to, what the far party hears; None means all."""
+    """Mute or unmute near legs for the far party; None means all."""
 
     muted: bool
     leg_id: LegId | None = None

@@ -1,7 +1,7 @@
-"""The table of what has still to be delivered, and of what was given up; all within works.
+"""The table of pending and dead deliveries; every function runs within a `Database` work.
 
-A lane is what one receiver is told of one call: of its waiting deliveries only the first has a
-`due` time, so the order holds and the others cost nothing until it is their turn.
+A lane holds one receiver's deliveries of one call: only the first pending one has a `due` time, which keeps
+them in order and makes the others cost nothing meanwhile.
 """
 
 from collections.abc import Container, Iterable
@@ -39,7 +39,7 @@ CREATE INDEX IF NOT EXISTS delivered_events ON deliveries (event);
 """
 REPLAY_PAGE: Final = 200
 CALLBACK: Final = "callback "
-"""Stands before the URL in the name of a receiver that is a call's own."""
+"""Precedes the URL in the name of a receiver that is a call's callback."""
 
 
 _RECEIVERS: Final = """
@@ -52,7 +52,7 @@ WITH RECURSIVE found (receiver) AS (
 )
 SELECT receiver FROM found WHERE receiver IS NOT NULL
 """
-"""From one receiver to the next in the index; all that is due to each would take longer with each delivery."""
+"""Skips through the index from receiver to receiver; a plain query would scan every delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def add(
     callback: Callback | None,
     without: frozenset[Style] = frozenset(),
 ) -> None:
-    """Let an event wait for each endpoint that wants it, and for the call's own callback.
+    """Add a delivery of an event for each endpoint that wants it, and for the call's own callback.
 
     Endpoints of the styles in `without` are left out.
     """
@@ -121,14 +121,14 @@ def add(
 
 
 def adopt(connection: Connection, *, count: int) -> None:
-    """Give node 0 the deliveries of nodes that there are no more."""
+    """Assign to node 0 the deliveries of nodes that no longer exist."""
     connection.execute("UPDATE deliveries SET node = 0 WHERE node >= ?", (count,))
 
 
 def due(
     connection: Connection, *, node: int, now: float, each: int, busy: Iterable[str]
 ) -> tuple[list[Job], float | None]:
-    """Give deliveries that are due, and when the next one will be.
+    """Return the deliveries that are due, and when the next one will be.
 
     Args:
         connection: of the work.
@@ -163,7 +163,7 @@ def due(
 
 
 def waiting(connection: Connection, node: int) -> int:
-    """Count what a node has still to deliver."""
+    """Count a node's pending deliveries."""
     row = connection.execute(
         "SELECT count(*) FROM deliveries WHERE node = ? AND dead_at IS NULL", (node,)
     ).fetchone()
@@ -171,13 +171,13 @@ def waiting(connection: Connection, node: int) -> int:
 
 
 def delivered(connection: Connection, job: Job, now: float) -> None:
-    """Strike a delivery out; it is the next one's turn."""
+    """Delete a delivery, and make the next in its lane due."""
     connection.execute("DELETE FROM deliveries WHERE seq = ?", (job.seq,))
     _advance(connection, job.lane, now)
 
 
 def postpone(connection: Connection, job: Job, *, due_at: float, error: str) -> None:
-    """Write down that an attempt failed, and when the next one is."""
+    """Record a failed attempt and the time of the next one."""
     connection.execute(
         "UPDATE deliveries SET attempts = attempts + 1, due = ?, error = ? WHERE seq = ?",
         (due_at, error, job.seq),
@@ -185,7 +185,7 @@ def postpone(connection: Connection, job: Job, *, due_at: float, error: str) -> 
 
 
 def give_up(connection: Connection, job: Job, *, error: str, now: float) -> None:
-    """Put a delivery on the list of dead ones; it is the next one's turn."""
+    """Mark a delivery as dead, and make the next in its lane due."""
     connection.execute(
         "UPDATE deliveries SET attempts = attempts + 1, due = NULL, error = ?, dead_at = ? "
         "WHERE seq = ?",
@@ -195,7 +195,7 @@ def give_up(connection: Connection, job: Job, *, error: str, now: float) -> None
 
 
 def dead(connection: Connection, line: str, *, after: int, limit: int) -> list[Dead]:
-    """Give a line's dead deliveries after a number, oldest first."""
+    """Return a page of a line's dead deliveries after a number, oldest first."""
     rows = connection.execute(
         "SELECT d.seq, d.receiver, d.url, d.attempts, d.error, d.dead_at, e.body "
         "FROM deliveries d JOIN events e ON e.seq = d.event "
@@ -219,9 +219,9 @@ def replay(
     numbers: Container[int] | None,
     after: int,
 ) -> tuple[int, int | None]:
-    """Let a page of a line's dead deliveries, or some of them, wait again behind those that do.
+    """Make a page of a line's dead deliveries, or some of them, pending again at the end of their lanes.
 
-    Those of endpoints that are gone stay dead.
+    Those of deleted endpoints stay dead.
 
     Args:
         connection: of the work, which looks at `REPLAY_PAGE` of them only: other works wait for it.
@@ -250,7 +250,7 @@ def replay(
 
 
 def _wait(connection: Connection, row: tuple[object, ...]) -> None:
-    """Put a delivery at the end of its lane; one alone there is due at once."""
+    """Append a delivery to its lane; it is due at once if the lane is empty."""
     lane, now = row[4], row[7]
     before = connection.execute(
         "SELECT 1 FROM deliveries WHERE lane = ? AND dead_at IS NULL LIMIT 1", (lane,)

@@ -1,7 +1,7 @@
-"""Events that hold digits somebody pressed, so that those leave the log a while after their call's end.
+"""Events that hold digits, which are removed from the log some time after the end of their call.
 
-What is pressed may be a PIN or the number of a card. The event stays, its digits become empty; one that a
-webhook has still to tell keeps them until then. Every function runs within a work.
+Digits may be a PIN or a card number. The event stays with empty digits; one that waits for a webhook keeps
+them until it is delivered. Every function runs within a `Database` work.
 """
 
 from sqlite3 import Connection
@@ -24,7 +24,7 @@ PAGE: Final = 500
 
 
 def note(connection: Connection, number: int, event: CallEvent) -> None:
-    """Remember an event that holds digits of a call."""
+    """Record an event that holds digits of a call."""
     if event.call is None or not any(event.data.get(field) for field in FIELDS):
         return
     ended_at = event.at.timestamp() if event.call.reason else None
@@ -34,14 +34,14 @@ def note(connection: Connection, number: int, event: CallEvent) -> None:
 
 
 def call_ended(connection: Connection, call_id: str, at: float) -> None:
-    """Note when a call has ended."""
+    """Record when a call ended."""
     connection.execute(
         "UPDATE digit_events SET ended_at = ? WHERE call_id = ? AND ended_at IS NULL", (at, call_id)
     )
 
 
 def forget(connection: Connection, *, ended_before: float) -> None:
-    """Take the digits out of a page of events whose calls ended before, unless they wait to be delivered."""
+    """Remove the digits from a page of events of calls that ended before, unless a delivery waits."""
     rows = connection.execute(
         "SELECT d.event, e.body FROM digit_events d LEFT JOIN events e ON e.seq = d.event "
         "WHERE d.ended_at <= ? AND NOT EXISTS "

@@ -1,4 +1,4 @@
-"""The tables of events and of calls that have not ended; every function runs within a work.
+"""The tables of events and of live calls; every function runs within a `Database` work.
 
 An event is written in one transaction with what has to be delivered because of it.
 """
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS open_calls (
 ) WITHOUT ROWID;
 """
 SCHEMA: Final = _TABLES + digit_events.SCHEMA
-"""Of events, with those of them that hold digits, and of calls that have not ended."""
+"""Of events, of those of them that hold digits, and of live calls."""
 
 PAGE: Final = 200
 
@@ -47,7 +47,7 @@ def insert(
     callback: Callback | None,
     without: frozenset[Style] = frozenset(),
 ) -> None:
-    """Write an event down, with a delivery for each endpoint that wants it (`deliveries.add`)."""
+    """Insert an event, and a delivery for each endpoint that wants it (`deliveries.add`)."""
     call_id = event.call.id if event.call else None
     at, body = event.at.timestamp(), msgspec.json.encode(event)
     number = connection.execute(
@@ -69,7 +69,7 @@ def read(
     call_id: str | None = None,
     limit: int = PAGE,
 ) -> list[Numbered]:
-    """Give events after a number, oldest first, of all lines or one, of all its calls or one."""
+    """Return a page of events after a number, oldest first: of all lines, one line, or one of its calls."""
     conditions, values = ["seq > ?"], [after]
     wanted: list[object] = list(values)
     for column, value in (("line", line), ("call_id", call_id)):
@@ -85,15 +85,15 @@ def read(
 
 
 def last(connection: sqlite3.Connection) -> int:
-    """Give the number of the last event there ever was."""
+    """Return the number of the last event ever written."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
     return int(row[0]) if row else 0
 
 
 def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[CallEvent]:
-    """Give the last event of each call that a node's forerunner left without an end.
+    """Return the last event of each call that a node's previous incarnation left without an end.
 
-    Node 0 answers for nodes that there are no more, too.
+    Node 0 also recovers the calls of nodes that no longer exist.
     """
     others = "OR node >= ?" if node == 0 else ""
     values = (node, count) if node == 0 else (node,)
@@ -105,7 +105,7 @@ def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[Ca
 
 
 def forget(connection: sqlite3.Connection, *, events_before: float, dead_before: float) -> None:
-    """Drop what is too old: dead deliveries, and events that nothing has to be told of."""
+    """Delete old dead deliveries, and old events without deliveries."""
     connection.execute("DELETE FROM deliveries WHERE dead_at < ?", (dead_before,))
     connection.execute(
         "DELETE FROM events WHERE at < ? "
@@ -115,7 +115,7 @@ def forget(connection: sqlite3.Connection, *, events_before: float, dead_before:
 
 
 def _follow_call(connection: sqlite3.Connection, event: CallEvent, body: bytes, node: int) -> None:
-    """Keep the last event of each call that has not ended, for who comes after a crash."""
+    """Keep the last event of each live call, for recovery after a crash."""
     if event.call is None:
         return
     if event.type == EventType.CALL_ENDED:

@@ -1,7 +1,4 @@
-"""Which of a call's events the holder of a ticket is told, and what of them.
-
-A ticket is in the hands of one party's page or app. The line's key is told everything.
-"""
+"""The events of a call that the holder of a ticket may see: one party's page or app. The line's key sees all."""
 
 from typing import Final
 
@@ -23,7 +20,7 @@ FOR_ALL: Final = frozenset(
         EventType.CALL_ENDED,
     }
 )
-"""How the call stands: each of its parties may know."""
+"""The state of the call: for both sides."""
 OF_A_LEG: Final = frozenset(
     {
         EventType.LEG_JOINED,
@@ -34,7 +31,7 @@ OF_A_LEG: Final = frozenset(
         EventType.DIGIT_RECEIVED,
     }
 )
-"""Told to the side of the call that the leg is on."""
+"""For the side of the call that the leg is on."""
 FOR_NEAR: Final = frozenset(
     {
         EventType.CALL_MUTED,
@@ -45,26 +42,28 @@ FOR_NEAR: Final = frozenset(
         EventType.AGENT_FAILED,
     }
 )
-"""What the bridge does for the near side: what was said, and how an agent does."""
+"""For the near side: transcripts, mutes and agents."""
 
 
 def as_seen_by(party: str, event: CallEvent) -> CallEvent | None:
-    """Return an event as a ticket's holder is told it; None for what is not told.
+    """Return an event as a ticket's holder may see it; None for one that it may not.
 
-    Events that nobody thought of here are not told. Of the call itself, `metadata` and `tag` are left
-    out: they are between the customer's server and the bridge.
+    Types that are not listed here are not shown. The call is without `metadata` and `tag`, which are between
+    the customer's server and the bridge.
 
     Args:
         party: of the ticket: `near`, `far` or `transfer`, which is a near one.
         event: the event.
     """
     side = FAR if party == FAR else "near"
-    told = (
+    shown = (
         event.type in FOR_ALL
         or (event.type in OF_A_LEG and event.data.get("party") == side)
         or (event.type in FOR_NEAR and side != FAR)
     )
-    if not told:
+    if not shown:
         return None
-    call = event.call and msgspec.structs.replace(event.call, metadata=NOTHING, tag="")
+    call = event.call and msgspec.structs.replace(
+        event.call, metadata=NOTHING, tag="", callback_url=""
+    )
     return msgspec.structs.replace(event, call=call)

@@ -24,7 +24,7 @@ EVERYTHING: Final = frozenset({"*", "all", "call", "calls"})
 
 
 class Style(StrEnum):
-    """In whose words a receiver is told."""
+    """The vendor whose format a receiver gets."""
 
     NATIVE = "native"
     WADIAL = "wadial"
@@ -108,7 +108,7 @@ def signed(
 
 
 def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
-    """Whether a receiver with these filters is told; an empty list lets everything through.
+    """Whether a receiver with these filters gets an event; an empty list lets everything through.
 
     A filter is an event's name, the vendor's or ours, or the beginning of one before `*`.
     """

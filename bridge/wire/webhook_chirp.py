@@ -120,22 +120,22 @@ def _as_asked(event: CallEvent) -> bool:
 
 
 def _recording(
-    told: dict[str, Any], identity: str, file_url: Callable[[str, str], str]
+    data: dict[str, Any], identity: str, file_url: Callable[[str, str], str]
 ) -> dict[str, Any]:
     """The recording object, as REST gives it."""
-    recording_id, form = str(told.get("recordingId", "")), str(told.get("format", WAV))
+    recording_id, form = str(data.get("recordingId", "")), str(data.get("format", WAV))
     return {
         "id": recording_id,
         "callId": identity,
         "status": "completed",
         "format": form,
-        "kind": told.get("kind"),
-        "duration": round(told.get("durationMs", 0) / 1000),
+        "kind": data.get("kind"),
+        "duration": round(data.get("durationMs", 0) / 1000),
         "fileUrl": file_url(recording_id, form) or None,
-        "fileSize": told.get("sizeBytes"),
-        "startedAt": told.get("startedAt"),
-        "endedAt": told.get("endedAt"),
-        "createdAt": told.get("startedAt"),
+        "fileSize": data.get("sizeBytes"),
+        "startedAt": data.get("startedAt"),
+        "endedAt": data.get("endedAt"),
+        "createdAt": data.get("startedAt"),
     }
 
 

@@ -84,7 +84,7 @@ async def test_a_further_offer_needs_a_browsers_leg(node):
             await node.browsers.reoffer(ONE, call_id, "offer", leg_id)
 
 
-async def test_closing_a_leg_that_is_gone_does_nothing(node):
+async def test_closing_a_leg_that_has_left_does_nothing(node):
     call_id = await dial(node)
     await node.browsers.offer(ONE, call_id, "offer", Party.NEAR)
     for _ in range(2):
@@ -141,7 +141,7 @@ async def test_a_leg_that_left_by_itself_comes_back_however_late_its_end_is_done
     assert node.manager.live(ONE, call_id).leg(leg_id) is node.made_browsers[1]
 
 
-async def test_nobody_else_gets_a_leg_that_is_gone(node):
+async def test_nobody_else_can_reopen_a_leg_that_left(node):
     call_id = await dial(node)
     leg_id = await joined(node, call_id, AGENT)
     node.browsers.close(ONE, call_id, leg_id, owner=AGENT)

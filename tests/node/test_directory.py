@@ -51,14 +51,14 @@ def test_a_call_id_names_its_node(call_id, owner):
     assert owner_of(call_id) == owner
 
 
-async def test_the_only_node_has_nobody_to_ask():
+async def test_a_single_node_has_no_calls_elsewhere():
     directory = LocalDirectory()
     await directory.insert(facts("a"), Direction.INBOUND)
     directory.end(CallId("a"), EndReason.HANGUP)
     assert await directory.elsewhere(LineName("one")) == []
 
 
-async def test_what_is_settled_is_in_the_file(directory, tmp_path):
+async def test_a_settled_call_is_in_the_file(directory, tmp_path):
     await directory.insert(facts("a"), Direction.INBOUND)
     directory.end(CallId("a"), EndReason.BUSY)
     await directory.settled()
@@ -79,7 +79,7 @@ async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
     assert await directory.find("a") is None
 
 
-async def test_a_refusal_of_the_file_reaches_who_asked(tmp_path):
+async def test_a_refusal_by_the_file_reaches_the_caller(tmp_path):
     siblings = Siblings(tmp_path, own=0, count=1)
     full = SharedDirectory(
         tmp_path,

@@ -74,7 +74,7 @@ def test_a_line_with_too_many_calls_loses_its_own_oldest():
     assert (kept(ended), kept(ended, TWO)) == (["B", "C"], ["other"])
 
 
-def test_what_a_call_holds_in_memory_counts():
+def test_the_memory_of_a_call_counts():
     limits = replace(LIMITS, ended_octets_per_line=3 * CALL_BYTES + 2000)
     ended = EndedCalls(limits, Timelines(C=1000, D=CALL_BYTES))
     ended.keep(record("A"), 0.0)

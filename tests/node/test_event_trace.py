@@ -6,16 +6,20 @@ from bridge.node.event_trace import trace
 from tests.support.published import call_event
 
 
-def test_an_event_is_told_with_its_ids_and_words(caplog):
+def test_an_event_is_logged_with_its_ids_and_words(caplog):
     caplog.set_level(logging.DEBUG)
     trace(call_event("playback.completed", legID="leg_1", playbackId="leg_1", status="stopped"))
     [record] = caplog.records
     assert record.getMessage() == "event.published"
-    told = vars(record)
-    assert (told["type"], told["call"], told["status"]) == ("playback.completed", "00AB", "stopped")
+    logged = vars(record)
+    assert (logged["type"], logged["call"], logged["status"]) == (
+        "playback.completed",
+        "00AB",
+        "stopped",
+    )
 
 
-def test_what_belongs_to_people_is_not_told(caplog):
+def test_personal_data_is_not_logged(caplog):
     caplog.set_level(logging.DEBUG)
     secrets = {
         "digit": "7",
@@ -32,7 +36,7 @@ def test_what_belongs_to_people_is_not_told(caplog):
     assert "digit" not in vars(caplog.records[0])
 
 
-def test_above_debug_nothing_is_told(caplog):
+def test_nothing_is_logged_above_debug(caplog):
     caplog.set_level(logging.INFO)
     trace(call_event("call.answered"))
     assert caplog.records == []

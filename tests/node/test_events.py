@@ -1,4 +1,4 @@
-"""The log of events: told once written, to listeners of every node, and complete after a crash."""
+"""The log of events: passed on once written, to listeners of every node, and complete after a crash."""
 
 import asyncio
 import contextlib
@@ -78,7 +78,7 @@ async def hear(log, count, *, line=SALES, call_id=None, after=0):
     return heard
 
 
-async def test_what_is_heard_is_what_was_published_in_its_order(open_log):
+async def test_a_listener_gets_events_in_the_order_in_which_they_happened(open_log):
     log = await open_log()
     for kind in ("call.initiated", "call.ringing", "call.ended"):
         log.append(event(kind))
@@ -96,7 +96,7 @@ async def test_settled_means_that_it_is_on_disk(open_log):
     assert len(await reader.read(0, SALES)) == 1
 
 
-async def test_a_listener_hears_of_its_line_and_call_only(open_log):
+async def test_a_listener_gets_events_of_its_line_and_call_only(open_log):
     log = await open_log()
     log.append(event("call.initiated", line=OTHER))
     log.append(event("call.initiated", call="00" + "CD" * 15))
@@ -105,7 +105,7 @@ async def test_a_listener_hears_of_its_line_and_call_only(open_log):
     assert found.type == "call.ended"
 
 
-async def test_a_listener_hears_what_other_nodes_write(open_log):
+async def test_a_listener_gets_events_that_other_nodes_write(open_log):
     first, second = await open_log(node=0, nodes=2), await open_log(node=1, nodes=2)
     hearing = asyncio.get_running_loop().create_task(hear(first, 2))
     await asyncio.sleep(0)
@@ -142,7 +142,7 @@ async def test_more_than_a_page_is_read_page_by_page(open_log, monkeypatch):
     assert [event.data["number"] for _, event in heard] == list(range(event_store.PAGE + 5))
 
 
-async def test_what_cannot_be_written_stops_nothing(open_log):
+async def test_an_event_that_cannot_be_encoded_stops_no_other(open_log):
     log = await open_log()
     log.append(event("broken", thing=object()))
     log.append(event("call.ended"))
@@ -181,7 +181,7 @@ async def test_a_node_leaves_the_calls_of_others_alone(open_log):
     assert len(await alone.read(0, SALES)) == 2
 
 
-async def test_old_events_are_dropped_unless_somebody_has_still_to_be_told(open_log):
+async def test_old_events_are_deleted_unless_a_delivery_is_pending(open_log):
     log = await open_log()
     log.append(event("call.initiated"))
     log.append(event("call.ended"))

@@ -84,7 +84,7 @@ async def test_a_line_has_so_many_keys_and_no_more(book):
         await book.add_key("acme", others_end_in=None)
 
 
-async def test_what_one_node_changes_another_reads(book, database, clock):
+async def test_a_node_reads_the_changes_of_another(book, database, clock):
     other = LineBook(database, {SALES: ["set"]}, {}, now=clock)
     told = []
     other.follow_changes(lambda known, line: told.append((line, known and known.paused)))

@@ -36,7 +36,7 @@ async def test_a_fresh_line_is_on_and_lets_calls_ring(lines):
     assert lines.config(SALES) == LineConfig(calls_enabled=True, mode=InboundMode.MANUAL)
 
 
-async def test_what_is_set_comes_into_force_when_the_line_connects(lines):
+async def test_settings_take_effect_when_the_line_connects(lines):
     wanted = LineConfig(mode=InboundMode.REJECT)
     await lines.put(SALES, wanted)
     assert (lines.stored(SALES), lines.config(SALES)) == (wanted, LineConfig())
@@ -79,7 +79,7 @@ async def test_a_line_that_is_not_connected_takes_none_until_it_is_again(lines, 
     lines.check_on(SALES)
 
 
-async def test_it_is_told_once_that_a_line_is_off(lines, off):
+async def test_a_switched_off_line_is_reported_once(lines, off):
     await lines.disconnect(SALES)
     await lines.disconnect(SALES)
     await lines.reload()
@@ -115,7 +115,7 @@ async def test_another_node_sees_a_change_once_it_looks(lines, database):
         other.check_on(SALES)
 
 
-async def test_connecting_without_a_wish_keeps_what_was_subscribed(lines):
+async def test_connecting_without_subscriptions_keeps_the_last_ones(lines):
     await lines.connect(SALES, ["Call", "Message"])
     await lines.connect(SALES)
     assert lines.session(SALES).subscribed == ("Call", "Message")
@@ -130,7 +130,7 @@ def test_the_providers_token_stands_in_no_log():
     assert "secret" not in repr(LineConfig(provider_token="secret"))
 
 
-def test_what_is_none_stays_as_it_is():
+def test_fields_that_are_none_stay_unchanged():
     config = LineConfig(greeting="Hello")
     assert with_changes(config, greeting=None, record=True) == LineConfig(
         greeting="Hello", record=True

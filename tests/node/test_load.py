@@ -68,7 +68,7 @@ def test_a_late_timer_counts_in_its_own_second_only(node):
     assert node.encoder_budget.level is EncoderLevel.NORMAL
 
 
-def test_what_the_process_had_used_before_does_not_count():
+def test_processor_time_before_the_start_does_not_count():
     node = Node()
     node.used += 1_000.0
     fresh = Load(

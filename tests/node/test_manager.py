@@ -38,7 +38,7 @@ async def test_a_dialled_call_has_its_far_leg(node):
     assert [call.machine.state for call in node.manager.calls()].count(State.INITIATED) == 1
 
 
-async def test_a_refused_dial_leaves_an_ended_call_of_which_nobody_was_told(node):
+async def test_a_refused_dial_leaves_an_ended_call_without_events(node):
     node.unreachable = True
     with pytest.raises(Unreachable) as refused:
         await dial(node)
@@ -58,7 +58,7 @@ async def dialling(node):
     return asked, record.facts.call_id
 
 
-async def test_a_call_is_listed_while_it_is_dialled_and_told_of_once_it_is_accepted(node):
+async def test_a_call_is_listed_while_it_is_dialled_and_published_once_it_is_accepted(node):
     asked, call_id = await dialling(node)
     assert node.manager.record(ONE, call_id).state is State.INITIATED
     assert node.happened == []

@@ -129,7 +129,7 @@ async def test_the_far_party_hears_every_frame_once(house):
     assert (house.left(), decoders()) == ([], set())
 
 
-async def test_several_are_heard_at_once_and_each_ends_by_itself(house):
+async def test_several_playbacks_are_mixed_and_each_ends_by_itself(house):
     call_id, far = await house.call()
     long = await house.play(call_id, sound(SECOND, 1000))
     short = await house.play(call_id, sound(10, 100))
@@ -154,7 +154,7 @@ class TextToSpeech:
             await asyncio.sleep(0.02)
 
 
-async def test_a_voice_is_heard_beside_a_playback_lowered_by_as_much_as_is_asked(house):
+async def test_a_voice_is_heard_beside_a_playback_ducked_by_the_requested_gain(house):
     call_id, far = await house.call()
     near = FakeLeg("near")
     house.manager.live(LINE, call_id).add_leg(near, Party.NEAR)
@@ -203,7 +203,7 @@ async def test_a_call_that_ends_while_a_file_is_opened_plays_nothing(house):
     assert (house.left(), decoders()) == ([], set())
 
 
-async def test_who_gives_up_while_a_file_is_opened_leaves_nothing(house):
+async def test_a_request_cancelled_while_a_file_is_opened_leaves_nothing(house):
     call_id, _ = await house.call()
     opening = asyncio.create_task(house.play(call_id, sound(5)))
     await until(decoders)
@@ -219,7 +219,7 @@ async def test_a_call_that_is_not_there_plays_nothing(house):
     assert (house.left(), decoders()) == ([], set())
 
 
-async def test_what_is_no_sound_is_not_played_and_let_go_of(house):
+async def test_a_file_without_sound_is_refused_and_released(house):
     call_id, _ = await house.call()
     with pytest.raises(InvalidMedia):
         await house.play(call_id, b"no sound")

@@ -46,7 +46,7 @@ class Call:
             on_ended=lambda runner: None,
         )
 
-    def look(self, second, *packets, kind=LegKind.WEBRTC, names="abc"):
+    def sample(self, second, *packets, kind=LegKind.WEBRTC, names="abc"):
         """Let each leg report as many packets."""
         figures = [
             LegFigures(
@@ -79,51 +79,51 @@ async def test_an_unknown_call_has_no_legs(call):
 
 
 async def test_a_leg_is_sampled_from_its_second_report_on(call):
-    call.look(1, 10)
+    call.sample(1, 10)
     assert call.rows() == []
-    call.look(2, 60)
-    call.look(3, 110)
+    call.sample(2, 60)
+    call.sample(3, 110)
     assert [(at, seconds) for at, seconds, _ in call.rows()] == [(1, 1), (2, 1)]
     assert all(sample.loss == 0.0 and sample.mos > 4 for _, _, sample in call.rows())
 
 
 async def test_each_leg_has_its_own_timeline(call):
-    call.look(1, 10, 10)
-    call.look(2, 60, 10)
+    call.sample(1, 10, 10)
+    call.sample(2, 60, 10)
     assert [leg.leg_id for leg in call.log.legs(CALL)] == ["a", "b"]
     assert call.rows(0)[0][2].mos is not None
     assert call.rows(1)[0][2].mos is None
 
 
-async def test_a_leg_that_is_gone_is_still_known(call):
-    call.look(1, 10, 10)
-    call.look(2, 60, 60)
-    call.look(3, 110)
+async def test_the_quality_of_a_leg_that_left_is_kept(call):
+    call.sample(1, 10, 10)
+    call.sample(2, 60, 60)
+    call.sample(3, 110)
     assert [len(leg.timeline) for leg in call.log.legs(CALL)] == [2, 1]
 
 
 async def test_legs_that_come_and_go_without_end_are_not_all_kept(call):
     for second in range(KEPT_LEGS + 5):
-        call.look(second, 10, names=[f"leg {second}"])
+        call.sample(second, 10, names=[f"leg {second}"])
     kept = [leg.leg_id for leg in call.log.legs(CALL)]
     assert kept == [f"leg {number}" for number in range(5, KEPT_LEGS + 5)]
 
 
-async def test_the_metrics_are_told(call):
-    call.look(1, 10)
-    call.look(2, 60)
+async def test_samples_are_observed_in_the_metrics(call):
+    call.sample(1, 10)
+    call.sample(2, 60)
     assert call.figure("bridge_mos_count") == 1
     assert call.figure("bridge_concealed_ratio_count") == 1
 
 
 async def test_a_contact_inside_the_process_has_no_opinion_score(call):
-    call.look(1, 10, kind=LegKind.SIMULATOR)
-    call.look(2, 60, kind=LegKind.SIMULATOR)
+    call.sample(1, 10, kind=LegKind.SIMULATOR)
+    call.sample(2, 60, kind=LegKind.SIMULATOR)
     assert call.rows()[0][2].mos is None
 
 
 async def test_a_forgotten_call_leaves_nothing(call):
-    call.look(1, 10)
+    call.sample(1, 10)
     call.log.forget(CALL)
     call.log.forget(CALL)
     assert call.log.legs(CALL) == ()

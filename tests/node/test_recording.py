@@ -112,7 +112,7 @@ async def test_the_end_of_the_call_is_the_end_of_its_recording(client, recording
     assert {track.status for track in await recordings.stop(LINE, call_id)} == {"completed"}
 
 
-async def test_what_is_not_recorded_cannot_be_paused(client, recordings):
+async def test_a_call_that_is_not_recorded_cannot_be_paused(client, recordings):
     call_id = await client.dial(TALKS)
     with pytest.raises(InvalidState):
         recordings.pause(LINE, call_id, paused=True)
@@ -150,7 +150,7 @@ async def test_a_full_disk_ends_the_recording_with_an_event_and_not_the_call(cli
     assert (stopped["mediaKey"], stopped["status"]) == ("", "failed")
 
 
-async def test_what_was_written_before_the_disk_was_full_can_still_be_had(client, recordings):
+async def test_a_track_written_before_the_disk_was_full_can_be_downloaded(client, recordings):
     call_id = await client.dial(TALKS)
     [track] = await recordings.start(LINE, call_id, kinds=("mixed",))
     [leg] = recorders(client)
@@ -167,7 +167,7 @@ async def test_what_was_written_before_the_disk_was_full_can_still_be_had(client
     assert len(parse_wav(await (await client.get(one)).read()).pcm) == leg.written_bytes
 
 
-async def test_a_disk_without_room_is_told_before_anything_is_recorded(tmp_path):
+async def test_a_full_disk_is_reported_before_anything_is_recorded(tmp_path):
     async with (
         running(at(tmp_path, least_free_mb=1e9)) as client,
         listening(client, "/events") as stream,

@@ -199,7 +199,7 @@ async def test_a_leg_the_call_refuses_leaves_nothing_on_the_bus():
     await runner.aclose()
 
 
-async def test_the_record_keeps_the_figures_of_legs_that_are_gone():
+async def test_the_record_keeps_the_figures_of_legs_that_left():
     runner, _far, near = await active_call(Observed())
     near.emit(events.LegEnded(near.leg_id, EndReason.REMOTE_HANGUP))
     near.finish()
@@ -217,7 +217,7 @@ async def test_a_failed_event_does_not_stop_the_next():
     await runner.wait_cleaned()
 
 
-async def test_what_is_logged_of_a_call_names_it_whoever_asked():
+async def test_log_lines_of_a_call_carry_its_id():
     named: list[tuple[str, str]] = []
     logger = logging.getLogger("bridge.node.runner")
     handler = logging.Handler()
