@@ -61,6 +61,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/call/snapshot.py": "a record out of another; tests/node/test_events.py goes through it",
     "bridge/node/sampler.py": "runs in every test of tests/api and tests/calls",
     "bridge/rtc/ice.py": "tests/rtc/test_peer*.py and test_hostile_datagrams.py go through it",
+    "bridge/rtc/config.py": "records without behaviour",
     "bridge/rtc/demux.py": "as rtc/ice.py",
     "bridge/rtc/link.py": "as rtc/ice.py",
     "bridge/rtc/transport.py": "as rtc/ice.py",

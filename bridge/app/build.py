@@ -45,7 +45,7 @@ from bridge.node.manager import Manager
 from bridge.node.pulse import pulse
 from bridge.providers.base import Providers
 from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings, port_range
 from bridge.tasks import Tasks

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from bridge.audio import libopus, opus
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.legs.peer_media import PeerFactory
+from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Timeouts
-from bridge.rtc.peer import Peer, PeerConfig
+from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings
 from bridge.wire.sdp_dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP

@@ -10,7 +10,6 @@ import secrets
 import string
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aioice import Candidate, Connection, TransportPolicy, stun
@@ -19,6 +18,7 @@ from aioice.ice import CandidatePair, StunProtocol
 from typing_extensions import override
 
 from bridge.rtc import private_api, trace
+from bridge.rtc.config import Timeouts
 from bridge.rtc.demux import MediaSocket
 from bridge.rtc.guard import (
     MAX_LITE_CANDIDATES,
@@ -41,22 +41,6 @@ _CONSENT_CHECKS_KEPT: Final = 8
 _MAX_PREFERENCE: Final = 65535
 _ROLE_CONFLICT: Final = 487
 _MAX_CONFLICTS: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Timeouts of a connection, in seconds."""
-
-    ice: float = 15.0
-    dtls: float = 10.0
-    setup: float = 20.0
-    """ICE and DTLS together."""
-    silence: float = 15.0
-    """Without anything authenticated for this long, the peer is gone."""
-    consent: tuple[float, float] = (4.0, 6.0)
-    """Shortest and longest interval between consent checks."""
-    linger: float = 0.5
-    """How long a connection still receives after an ICE restart has replaced it."""
 
 
 class Owner(Protocol):
@@ -216,16 +200,9 @@ class IceConnection(Connection):
         while self._bound:
             sock = self._bound.popleft()
             host, port = sock.getsockname()[:2]
-            preference = _MAX_PREFERENCE - len(found)
-            candidate = Candidate(
-                foundation=str(len(found) + 1),
-                component=component,
-                transport="udp",
-                priority=candidate_priority(component, "host", preference),
-                host=host,
-                port=port,
-                type="host",
-            )
+            priority = candidate_priority(component, "host", _MAX_PREFERENCE - len(found))
+            foundation = str(len(found) + 1)
+            candidate = Candidate(foundation, component, "udp", priority, host, port, "host")
             protocol = MediaSocket(self, candidate)
             await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
             private_api.protocols(self).append(protocol)
@@ -301,15 +278,10 @@ class IceConnection(Connection):
             room -= sum((":" in own.host) == six for own in self.local_candidates)
             if room < 0:
                 break
+            # Only the address matters; aioice rejects peer-reflexive offers.
+            kind = offered.type if offered.type in ("srflx", "relay") else "host"
             candidate = Candidate(
-                foundation=offered.foundation,
-                component=1,
-                transport="udp",
-                priority=offered.priority,
-                host=offered.host,
-                port=offered.port,
-                # Only the address matters; aioice rejects peer-reflexive offers.
-                type=offered.type if offered.type in ("srflx", "relay") else "host",
+                offered.foundation, 1, "udp", offered.priority, offered.host, offered.port, kind
             )
             private_api.add_remote_candidate(self, candidate)
         self._unprobed = ()

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc.ice import IceConnection, Timeouts
-from bridge.rtc.ports import PortPool
+from bridge.rtc.config import PeerConfig
+from bridge.rtc.ice import IceConnection
 from bridge.rtc.switchover import Switchover
 from bridge.wire.sdp import RemoteAudio
 
@@ -20,10 +20,7 @@ class IceLink:
     and `role`.
 
     Args:
-        bind: Addresses to receive on.
-        ports: The pool that each connection takes a port from.
-        probe_private: Whether to send checks to offered candidates that are not public addresses.
-        timeouts: Timeouts.
+        config: Addresses, ports, timeouts.
         clock: Monotonic seconds.
         discarded: Counts by discard reason, written to.
         on_media: Takes each SRTP and SRTCP packet from a verified address.
@@ -31,13 +28,10 @@ class IceLink:
         on_restarted: Called at the end of each ICE restart with whether it succeeded.
     """
 
-    def __init__(  # noqa: PLR0913 - keyword only
+    def __init__(
         self,
+        config: PeerConfig,
         *,
-        bind: tuple[str, ...],
-        ports: PortPool,
-        probe_private: bool,
-        timeouts: Timeouts,
         clock: Callable[[], float],
         discarded: dict[str, int],
         on_media: Callable[[bytes], None],
@@ -55,13 +49,11 @@ class IceLink:
             on_switch=self._switched,
             on_failure=self._failed,
             on_lost=on_lost,
-            linger=timeouts.linger,
+            linger=config.timeouts.linger,
         )
         """The current one sends, both receive."""
-        self._bind = bind
-        self._ports = ports
-        self._probe_private = probe_private
-        self._timeouts = timeouts
+        self._config = config
+        self._probe_private = config.probe_private or config.dialect.trusted_candidates
         self._clock = clock
         self._on_restarted = on_restarted
         self._dtls: asyncio.Queue[bytes | None] = asyncio.Queue(_DTLS_QUEUE)
@@ -78,7 +70,7 @@ class IceLink:
         """
         controlling = peer is None or peer.ice_lite
         connection = IceConnection(
-            self, controlling=controlling, timeouts=self._timeouts, clock=self._clock
+            self, controlling=controlling, timeouts=self._config.timeouts, clock=self._clock
         )
         await self.connections.prepare(connection, self._open(connection, peer))
         self.connections.begin()
@@ -127,13 +119,13 @@ class IceLink:
             raise ConnectionError("no path")
 
     async def _open(self, connection: IceConnection, peer: RemoteAudio | None) -> None:
-        await connection.open(self._bind, self._ports)
+        await connection.open(self._config.bind, self._config.ports)
         if peer is not None:
             connection.set_remote(peer, probe_private=self._probe_private)
 
     async def _connect(self, connection: IceConnection) -> None:
         try:
-            async with asyncio.timeout(self._timeouts.ice):
+            async with asyncio.timeout(self._config.timeouts.ice):
                 await connection.connect()
         except (TimeoutError, ConnectionError):
             reason = connection.failure_reason()

@@ -17,15 +17,14 @@ from bridge.audio.opus import Opus
 from bridge.call.model import LegStatistics
 from bridge.errors import InvalidState
 from bridge.rtc import trace
+from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.guard import no_discards
 from bridge.rtc.switchover import Switchover
-from bridge.rtc.transport import Handlers, PeerConfig, Timings, Transport
+from bridge.rtc.transport import Timings, Transport
 from bridge.rtp.session import RtpSession, StreamStart
 from bridge.wire.sdp import LocalAudio, RemoteAudio
 from bridge.wire.sdp_offer import EXPECTED, parse_answer, write_offer
-
-__all__ = ["Peer", "PeerConfig", "Reoffer", "Timings"]
 
 Setup: TypeAlias = Literal["active", "passive", "actpass"]
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
@@ -100,7 +99,7 @@ class Peer:
     def timings(self) -> Timings:
         """How long the set-up of the current transport took."""
         current = self._transports.current
-        return Timings() if current is None else Timings(current.ice_seconds, current.dtls_seconds)
+        return Timings() if current is None else current.timings
 
     def statistics(self) -> LegStatistics:
         """Return the statistics so far."""
@@ -225,12 +224,9 @@ class Peer:
         transport = Transport(
             config=self._config,
             certificate=self._certificates.current(self._clock()),
-            handlers=Handlers(
-                rtp=session.receive_rtp,
-                rtcp=session.receive_rtcp,
-                lost=self._transports.lost,
-                restarted=self._on_restart,
-            ),
+            session=session,
+            on_lost=self._transports.lost,
+            on_restarted=self._on_restart,
             discarded=self._discarded,
             clock=self._clock,
         )
@@ -292,7 +288,7 @@ class Peer:
         if self._reload is not None:
             self.session.restart_source(*self._reload)
             self._reload = None
-        transport.attach(self.session)
+        transport.activate()
 
     def _failed(self) -> None:
         self._reload = None

@@ -2,58 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from bridge.audio.encoder_level import EncoderBudget
 from bridge.errors import NegotiationFailed
 from bridge.rtc import trace
+from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificate, Dtls
 from bridge.rtc.guard import MAX_PACKETS
-from bridge.rtc.ice import IceConnection, Timeouts
+from bridge.rtc.ice import IceConnection
 from bridge.rtc.link import IceLink
-from bridge.rtc.ports import PortPool
 from bridge.rtp.session import RtpSession
 from bridge.wire.sdp import Candidate, RemoteAudio, answer_setup
-from bridge.wire.sdp_dialect import BROWSER, SdpDialect
 
 if TYPE_CHECKING:
     from bridge.rtc.srtp import Srtp
 
 _MIN_PACKET: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class PeerConfig:
-    """What all peers of a node, or all of one dialect, share."""
-
-    bind: tuple[str, ...]
-    """Addresses to receive media on; each leg has a socket on each."""
-    ports: PortPool
-    external_address: str = ""
-    """Advertised in place of the bound address of the same IP version."""
-    probe_private: bool = False
-    """Whether to send checks to offered candidates that are not public, and to all of them before the
-    peer has sent one."""
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    relay: bool = True
-    """Whether packets may pass undecoded between two peers."""
-    encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
-    """Limits the cost of encoding."""
-    dialect: SdpDialect = BROWSER
-
-
-@dataclass(frozen=True, slots=True)
-class Handlers:
-    """Callbacks of a transport; none may raise."""
-
-    rtp: Callable[[bytes, float], None]
-    """Called with an unprotected RTP packet and monotonic seconds."""
-    rtcp: Callable[[bytes, float], None]
-    lost: Callable[["Transport", str], None]
-    """Called when an established association ends: `closed` by the peer, or `consent_lost`."""
-    restarted: Callable[[bool], None]
-    """Called at the end of each ICE restart with whether it succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +35,22 @@ class Transport:
     Args:
         config: Addresses, ports, timeouts.
         certificate: Ours.
-        handlers: Callbacks.
+        session: Gets the packets.
+        on_lost: Called with the transport when an established association ends, and whether it was
+            `closed` by the peer or `consent_lost`.
+        on_restarted: Called at the end of each ICE restart with whether it succeeded.
         discarded: Counts by discard reason, written to.
         clock: Monotonic seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword only
         self,
         *,
         config: PeerConfig,
         certificate: Certificate,
-        handlers: Handlers,
+        session: RtpSession,
+        on_lost: Callable[["Transport", str], None],
+        on_restarted: Callable[[bool], None],
         discarded: dict[str, int],
         clock: Callable[[], float],
     ) -> None:
@@ -89,28 +59,24 @@ class Transport:
         """In DTLS, once the peer is described."""
         self.fingerprint = ""
         """SHA-256 of the peer's certificate, likewise; empty before."""
-        self.ice_seconds: float | None = None
-        self.dtls_seconds: float | None = None
+        self.timings = Timings()
         self._config = config
-        self._take_rtp = handlers.rtp
-        self._receive_rtp = trace.first("rtp.first_received", self._take_rtp, self._settle)
-        self._receive_rtcp = handlers.rtcp
+        self._session = session
+        self._receive_rtp = trace.first("rtp.first_received", session.receive_rtp, self._settle)
+        self._receive_rtcp = session.receive_rtcp
         self._discarded = discarded
         self._clock = clock
         self._srtp: Srtp | None = None
         self._second_ends = 0.0
         self._allowed = 0
-        self._handlers = handlers
+        self._on_lost = on_lost
         self._link = IceLink(
-            bind=config.bind,
-            ports=config.ports,
-            probe_private=config.probe_private or config.dialect.trusted_candidates,
-            timeouts=config.timeouts,
+            config,
             clock=clock,
             discarded=discarded,
             on_media=self._media_received,
-            on_lost=lambda reason: handlers.lost(self, reason),
-            on_restarted=handlers.restarted,
+            on_lost=lambda reason: on_lost(self, reason),
+            on_restarted=on_restarted,
         )
         self._connections = self._link.connections
         self._dtls: Dtls | None = None
@@ -133,17 +99,9 @@ class Transport:
         found: dict[tuple[str, int], Candidate] = {}
         for own in self.local.local_candidates:
             host = external if external and (":" in external) == (":" in own.host) else own.host
+            key = host, own.port
             found.setdefault(
-                (host, own.port),
-                Candidate(
-                    foundation=own.foundation,
-                    component=1,
-                    transport="udp",
-                    priority=own.priority,
-                    host=host,
-                    port=own.port,
-                    type="host",
-                ),
+                key, Candidate(own.foundation, 1, "udp", own.priority, *key, type="host")
             )
         return tuple(found.values())
 
@@ -178,18 +136,19 @@ class Transport:
         try:
             async with asyncio.timeout(timeouts.setup):
                 await self._connections.connect()
-                self.ice_seconds = self._clock() - begun
+                ice_seconds = self._clock() - begun
                 stage, begun = "dtls", self._clock()
                 async with asyncio.timeout(timeouts.dtls):
                     self._srtp = await dtls.connect(self.fingerprint)
-                self.dtls_seconds = self._clock() - begun
+                self.timings = Timings(ice_seconds, self._clock() - begun)
         except TimeoutError:
             raise NegotiationFailed(
                 f"{stage.upper()} did not finish in time", stage=stage, reason="timeout"
             ) from None
 
-    def attach(self, session: RtpSession) -> None:
-        """Send the packets of a session from now on."""
+    def activate(self) -> None:
+        """Send the session's packets from now on."""
+        session = self._session
 
         def settle() -> None:
             session.set_transmit(self.send_rtp, self.send_rtcp)
@@ -226,7 +185,7 @@ class Transport:
             await self._link.aclose()
 
     def _settle(self) -> None:
-        self._receive_rtp = self._take_rtp
+        self._receive_rtp = self._session.receive_rtp
 
     def _prepare_dtls(self, peer: RemoteAudio) -> None:
         """Prepare the handshake; an ICE restart keeps the association."""
@@ -237,7 +196,7 @@ class Transport:
                 self._link,
                 self.certificate,
                 role=self.role,
-                on_closed=lambda: self._handlers.lost(self, "closed"),
+                on_closed=lambda: self._on_lost(self, "closed"),
             )
 
     def _media_received(self, data: bytes) -> None:

@@ -53,8 +53,6 @@ class RtpReceiver:
         self._last_received: float | None = None
         self.malformed = 0
         """Packets that could not be parsed, and Opus that libopus refused."""
-        self.unknown_payloads = 0
-        """Dropped packets of a payload type that was not negotiated."""
         self._on_digit = on_digit
         self._schedule_tick = schedule_tick
         self._decoder = Decoder(opus)
@@ -292,10 +290,8 @@ class RtpReceiver:
     def _receive_other(self, packet: RtpPacket, now: float) -> None:
         """Process a packet without audio in the sequence of the audio."""
         self._decode(self._reorder.skip(packet.sequence, now), now)
-        if not packet.payload:
-            return
-        if packet.payload_type not in self._telephone_events:
-            self.unknown_payloads += 1
+        # Unknown payload types are to be ignored (RFC 3550 §5.1).
+        if not packet.payload or packet.payload_type not in self._telephone_events:
             return
         try:
             digit = self._digit_receiver.receive(packet.payload, packet.timestamp)
@@ -334,17 +330,9 @@ class RtpReceiver:
             self._renumbering += self._relayed + 1 - sequence
             sequence = self._relayed + 1
         self._relayed = sequence & 0xFFFF
-        relay(
-            OpusPacket(
-                payload,
-                duration(payload),
-                self._relayed,
-                reorder.place(packet.timestamp),
-                timeline,
-                self._meter.level_dbov,
-            ),
-            now,
-        )
+        position, level = reorder.place(packet.timestamp), self._meter.level_dbov
+        samples = duration(payload)
+        relay(OpusPacket(payload, samples, self._relayed, position, timeline, level), now)
         return self.push is None and self._relay is not None
 
     def _begin_timeline(self, timeline: Hashable) -> None:

@@ -97,7 +97,7 @@ class RtpSender:
         self._packets_before = 0
         self._bytes_before = 0
         self._dropped_before = 0
-        self.stream = _stream(audio, start)
+        self.stream = OutgoingStream(payload_type=audio.opus_payload_type, **start._asdict())
         """Owner of SSRC, sequence and timestamps."""
         self._apply(audio)
         self._encoding = Encoding(opus, self._settings())
@@ -115,7 +115,7 @@ class RtpSender:
         self._packets_before += before.packets
         self._bytes_before += before.octets
         self._dropped_before += before.dropped
-        self.stream = _stream(audio, start)
+        self.stream = OutgoingStream(payload_type=audio.opus_payload_type, **start._asdict())
         self._relayed.clear()
         self._fec = FecPolicy()
         self._apply(audio)
@@ -268,12 +268,3 @@ class RtpSender:
                 before.append(decoder.decode(payload))
         self._encoding.continue_from(before)
         self._relayed.clear()
-
-
-def _stream(audio: RemoteAudio, start: StreamStart) -> OutgoingStream:
-    return OutgoingStream(
-        ssrc=start.ssrc,
-        payload_type=audio.opus_payload_type,
-        sequence=start.sequence,
-        timestamp=start.timestamp,
-    )

@@ -4,12 +4,10 @@ Everything happens synchronously; only one out-of-order packet and the digits to
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import Push
 from bridge.audio.opus import EncoderSettings, Opus
-from bridge.audio.opus_packet import OpusPacket
 from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
@@ -19,9 +17,6 @@ from bridge.rtp.sender import RtpSender, StreamStart
 from bridge.wire.sdp import RemoteAudio
 
 __all__ = ["RtpSession", "StreamStart"]
-
-Take: TypeAlias = Callable[[OpusPacket, float], bool]
-"""Relays a packet; False when its frames are needed instead."""
 
 
 class RtpSession:
@@ -90,11 +85,11 @@ class RtpSession:
         self._reports = Reports(cname)
         self._malformed = 0
         # Called for every packet, so without a method of this class in between.
-        self.receive_rtp: Callable[[bytes, float], None] = self._receiver.receive
+        self.receive_rtp = self._receiver.receive
         """Processes an unprotected RTP packet; drops and counts malformed ones."""
-        self.push: Push = self._sender.push
+        self.push = self._sender.push
         """Encodes and sends a frame; dropped while digits are sent or the peer does not receive."""
-        self.take: Take = self._sender.take
+        self.take = self._sender.take
         """Relays another peer's packet; False when this peer does not accept it."""
 
     def set_transmit(
@@ -209,11 +204,6 @@ class RtpSession:
     def malformed(self) -> int:
         """RTP and RTCP packets that could not be parsed, and Opus that libopus refused."""
         return self._malformed + self._receiver.malformed
-
-    @property
-    def unknown_payloads(self) -> int:
-        """Dropped RTP packets of a payload type that was not negotiated."""
-        return self._receiver.unknown_payloads
 
     def statistics(self) -> LegStatistics:
         """Return the statistics so far; the transport adds `discarded`."""

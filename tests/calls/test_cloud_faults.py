@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.calls.test_cloud import World, cloud_line, is_state, until_async
 from tests.support.graph_double import USER, GraphDouble, RetryPolicy
 from tests.support.graph_webhooks import connect_value, status_value, terminate_value

@@ -15,7 +15,7 @@ from bridge.call.model import EndReason
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.node.runner import CallRunner
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support import server
 from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
 from tests.support.decoder_processes import decoders

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.audio.opus import Application, Encoder, EncoderSettings
 from bridge.call.model import LegId
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support.bridge_peer import RoamingPeer, opus, value
 from tests.support.impairment import Impairment, impaired_path, without_candidates
 from tests.support.inprocess import running

@@ -8,7 +8,7 @@ from bridge.call import events, silence_watch
 from bridge.call.model import EndReason
 from bridge.legs import cloud
 from bridge.legs.cloud import InboundCall
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support.cloud_call import DIALLED, LEG, WACID, call, ended
 from tests.support.waiting import until
 

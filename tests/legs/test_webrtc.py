@@ -11,9 +11,9 @@ from bridge.call.model import EndReason, LegId
 from bridge.errors import LimitExceeded, SdpError
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
+from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Timeouts
-from bridge.rtc.peer import Peer, PeerConfig
+from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from tests.support.bridge_peer import RoamingPeer, opus, speech
 from tests.support.light_peer import LightPeer

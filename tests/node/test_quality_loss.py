@@ -8,8 +8,9 @@ from bridge.call.model import CallRecord, Direction, LegFigures, LegId, LegKind,
 from bridge.legs.base import Leg
 from bridge.legs.cloud import CloudLeg, InboundCall
 from bridge.legs.webrtc import WebRtcLeg
+from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.peer import Peer, PeerConfig
+from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, ntp_middle

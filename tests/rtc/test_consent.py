@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support.bridge_peer import BridgePeer, RoamingPeer, speech, talk
 from tests.support.impairment import impaired_path, without_candidates
 from tests.support.light_peer import LightPeer

@@ -6,8 +6,8 @@ import socket
 import pytest
 from aioice import stun
 
+from bridge.rtc.config import Timeouts
 from bridge.rtc.guard import MAX_ADDRESSES, MAX_PAIRS
-from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, speech, talk
 from tests.support.hostile_datagrams import DTLS, EVERYTHING, MEDIA, ODD, STUN, port_of
 from tests.support.light_peer import LightPeer

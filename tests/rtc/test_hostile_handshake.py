@@ -9,7 +9,7 @@ import pytest
 from OpenSSL import SSL
 
 from bridge.errors import NegotiationFailed
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, Stranger, talk, value
 from tests.support.hostile_datagrams import DTLS, port_of
 from tests.support.light_peer import LightPeer

@@ -9,8 +9,8 @@ from aioice import stun
 from typing_extensions import override
 
 from bridge.errors import NegotiationFailed
+from bridge.rtc.config import Timeouts
 from bridge.rtc.guard import MAX_ADDRESSES, MAX_PAIRS
-from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, RoamingPeer, Stranger, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.errors import LimitExceeded, NegotiationFailed, SdpError
 from bridge.metrics.node import DISCARD_REASONS as MEASURED
+from bridge.rtc.config import Timeouts
 from bridge.rtc.guard import DISCARD_REASONS
-from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, talk, value
 from tests.support.light_peer import LightPeer
 from tests.support.rtp_party import PAYLOADS, rtp

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from bridge.errors import InvalidState, NegotiationFailed
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from bridge.errors import InvalidState, LimitExceeded, NegotiationFailed, SdpError
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from bridge.wire.sdp_dialect import WHATSAPP
 from tests.support.bridge_peer import BridgePeer, value
 from tests.support.meta_peer import ANSWER_FORMS, MetaPeer

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.errors import LimitExceeded
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk, value
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from bridge.rtc import ice
+from bridge.rtc.config import Timeouts
 from bridge.rtc.guard import MAX_LITE_CANDIDATES, MAX_PAIRS
-from bridge.rtc.ice import Timeouts
 from tests.support.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until

@@ -15,11 +15,11 @@ from typing_extensions import override
 from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from bridge.audio.libopus import candidates
 from bridge.audio.opus import Opus, load
+from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Timeouts
 from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
-from bridge.rtc.transport import PeerConfig, Transport
+from bridge.rtc.transport import Transport
 from tests.support.light_peer import Address, LightPeer, _Gatherer
 from tests.support.machine import free_port
 from tests.support.opus_packets import encode

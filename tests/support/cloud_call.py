@@ -10,9 +10,9 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.errors import BridgeError, LegError
 from bridge.legs.cloud import CloudLeg, InboundCall
+from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.ice import Timeouts
-from bridge.rtc.peer import Peer, PeerConfig
+from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp_dialect import WHATSAPP
 from tests.support.bridge_peer import opus

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app.build import Bridge, build
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.described import Described

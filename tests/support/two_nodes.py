@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.app.build import Bridge, NodePosition, build
 from bridge.net.directory import FOLDER
 from bridge.net.siblings import listen, node_socket_path, socket_path
-from bridge.rtc.ice import Timeouts
+from bridge.rtc.config import Timeouts
 from bridge.settings.model import Data, Rtc, Settings
 from tests.support import inprocess
 from tests.support.described import Described

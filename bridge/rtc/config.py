@@ -1,0 +1,43 @@
+"""What the peers of a node share."""
+
+from dataclasses import dataclass, field
+
+from bridge.audio.encoder_level import EncoderBudget
+from bridge.rtc.ports import PortPool
+from bridge.wire.sdp_dialect import BROWSER, SdpDialect
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Timeouts of a connection, in seconds."""
+
+    ice: float = 15.0
+    dtls: float = 10.0
+    setup: float = 20.0
+    """ICE and DTLS together."""
+    silence: float = 15.0
+    """Without anything authenticated for this long, the peer is gone."""
+    consent: tuple[float, float] = (4.0, 6.0)
+    """Shortest and longest interval between consent checks."""
+    linger: float = 0.5
+    """How long a connection still receives after an ICE restart has replaced it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """What all peers of a node, or all of one dialect, share."""
+
+    bind: tuple[str, ...]
+    """Addresses to receive media on; each leg has a socket on each."""
+    ports: PortPool
+    external_address: str = ""
+    """Advertised in place of the bound address of the same IP version."""
+    probe_private: bool = False
+    """Whether to send checks to offered candidates that are not public, and to all of them before the
+    peer has sent one."""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    relay: bool = True
+    """Whether packets may pass undecoded between two peers."""
+    encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
+    """Limits the cost of encoding."""
+    dialect: SdpDialect = BROWSER
