@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web_app
 
 from tests.support import s3
+from tests.support.time_limit import limited
 
 NEEDS = {
     "browser": ("chromium", "apt-get install chromium"),
@@ -83,10 +84,25 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    with limited():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    with limited():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown():
     """Let go of the test's bridges, which aiohttp would keep: it remembers 1,024 handlers' applications."""
+    with limited():
+        result = yield
     web_app._cached_build_middleware.cache_clear()
+    return result
 
 
 def leave_long(config, items):

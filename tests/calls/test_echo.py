@@ -7,7 +7,7 @@ from tests.support.inprocess import running
 from tests.support.speech_compare import align, compare, level_db, tone
 from tests.support.stock_peer import RATE, StockPeer, read_wav
 from tests.support.voices import SPEECH, TALKING
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 ECHO, TALKS, HANGS_UP, SILENT, REPEATS = (f"1555010000{n}" for n in (1, 2, 7, 8, 9))
 
@@ -67,14 +67,27 @@ async def test_the_repeating_contact_says_a_phrase_again_after_it():
 async def test_mute_silences_the_browser_for_the_contact_only():
     async with running() as client, StockPeer(tone(20)) as peer:
         call_id = await client.dial(ECHO)
+
+        async def packets(way: str) -> int:
+            legs = (await client.quality(call_id))["legs"]
+            [near] = [leg for leg in legs if leg["party"] == "near"]
+            return int(near[way]["packets"])
+
+        async def ten_more_are_received() -> None:
+            goal = await packets("received") + 10
+
+            async def received() -> bool:
+                return await packets("received") >= goal
+
+            await until_answer(received)
+
         await peer.call(client.exchange(call_id))
         await peer.wait_heard(1.0)
         await client.data("/call/mute", {"callId": call_id, "muted": True})
-        [near] = [leg for leg in (await client.quality(call_id))["legs"] if leg["party"] == "near"]
-        before = near["sent"]["packets"]
-        await until(lambda: True)
-        [near] = [leg for leg in (await client.quality(call_id))["legs"] if leg["party"] == "near"]
-        assert near["sent"]["packets"] - before <= 1
+        await ten_more_are_received()  # what was on its way has arrived
+        before = await packets("sent")
+        await ten_more_are_received()
+        assert await packets("sent") == before
         await client.data("/call/mute", {"callId": call_id, "muted": False})
         length = peer.ear.seconds
         await peer.wait_heard(length + 0.5)
