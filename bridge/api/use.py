@@ -22,7 +22,7 @@ async def note_use(request: web.Request, handler: Handler) -> web.StreamResponse
     response = await handler(request)
     if request.method in METHODS and request.match_info.handler is not webrtc.close:
         calls = request.app[SERVICES].manager.calls()
-        alone = [one for one in calls if one.machine.company.alone_since is not None]
+        alone = [one for one in calls if one.machine.usage.abandoned_since is not None]
         call_id = await call_named_by(request) if alone else None
         line = request.app[SERVICES].keys.line_asking(request) if call_id else None
         for runner in alone:

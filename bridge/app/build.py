@@ -204,7 +204,7 @@ def _directory(settings: Settings, position: NodePosition) -> SharedDirectory:
     return SharedDirectory(
         folder,
         Siblings(folder, own=position.index, count=position.count),
-        shares=_manager_limits(settings).shares,
+        quota=_manager_limits(settings).quota,
         kept_seconds=limits.kept_seconds,
         ended_per_line=limits.ended_per_line,
     )

@@ -27,7 +27,7 @@ from bridge.app.pages import find_pages
 from bridge.app.recordings import build_recordings, media_folder
 from bridge.call.model import LineName
 from bridge.call.policy import LinePolicy
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.legs.peer_media import PeerFactory
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.media.assets import AssetQuota, Assets
@@ -89,7 +89,7 @@ def build_services(
         browsers=Browsers(
             manager,
             lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, counters=metrics),
-            ports=Shares(
+            ports=Quota(
                 "media ports",
                 "rtc.ports",
                 len(port_range(settings.rtc.ports)),
@@ -216,15 +216,15 @@ def build_playback(base: Foundation) -> Playing:
     """Return what plays sounds into calls."""
     settings = base.settings
     data, limits = Path(settings.data.dir), settings.limits
-    shares = Shares(
+    quota = Quota(
         "decoders",
         "limits.decoders",
         limits.decoders,
         limits.decoders_per_line,
         line_count(settings),
-        own_setting="limits.decoders_per_line",
+        line_setting="limits.decoders_per_line",
     )
-    decoders = Decoders(shares)
+    decoders = Decoders(quota)
     background = Tasks()
 
     async def start(_: web.Application) -> None:
@@ -236,7 +236,7 @@ def build_playback(base: Foundation) -> Playing:
 
     base.application.on_startup.append(start)
     base.application.on_cleanup.append(close)
-    quota = AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
+    asset_quota = AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
     return Playing(
         Sounds(
             folder=media_folder(base),
@@ -244,7 +244,7 @@ def build_playback(base: Foundation) -> Playing:
             http=base.http,
             urls=settings.media.urls,
         ),
-        Assets(base.database, data / "assets", decoders, quota),
+        Assets(base.database, data / "assets", decoders, asset_quota),
         Playbacks(base.manager, decoders),
     )
 

@@ -16,7 +16,7 @@ that is asked for.
 A far party whose media is already up when it answers goes from `connecting` to `active` in the
 same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
 browser answers by connecting. Deadlines run beside the table: ringing, the call's length, the time
-since its answer, and the time a call may be alone after its last browser is gone (`call.company`). `ended` is final: every later
+since its answer, and the time a call may be alone after its last browser is gone (`call.usage`). `ended` is final: every later
 event is ignored, so that both sides may hang up at once, twice and in any order; but a leg that
 comes too late is refused, so that its owner frees it.
 """
@@ -36,11 +36,11 @@ from bridge.call.commands import (
     RouteAudio,
     SendDigits,
 )
-from bridge.call.company import Company
 from bridge.call.leg_record import DepartedLegs, LegRecord
 from bridge.call.limits import CallLimits
 from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
 from bridge.call.routing import RoutedLeg, routing_table
+from bridge.call.usage import CallUsage
 from bridge.errors import CallEnded, InvalidState, LegNotFound, Unsupported
 
 TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
@@ -95,7 +95,7 @@ class CallMachine:
         self._invited_until = math.inf
         self._limits = limits
         self._muted = False
-        self.company = Company()
+        self.usage = CallUsage()
 
     def deadline(self) -> float | None:
         """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""
@@ -104,8 +104,8 @@ class CallMachine:
         moments = [self.started_at + self._limits.call_seconds]
         if self.state in UNANSWERED:
             moments.append(self._rings_since + self._limits.ring_seconds)
-        if self.company.alone_since is not None:
-            moments.append(self.company.alone_since + self._limits.alone_seconds)
+        if self.usage.abandoned_since is not None:
+            moments.append(self.usage.abandoned_since + self._limits.alone_seconds)
         if self.answered_at is not None:
             moments.append(self.answered_at + self._limits.talk_seconds)
         if self.invited is not None:
@@ -133,7 +133,7 @@ class CallMachine:
             case events.LegReported():
                 return []
             case events.CallUsed():
-                self.company.used()
+                self.usage.used()
                 return []
             case events.TimePassed():
                 return self._time_passed(now)
@@ -215,7 +215,7 @@ class CallMachine:
             due=now + self._limits.ring_seconds if event.replaces else math.inf,
         )
         self.legs[event.leg_id] = leg
-        self.company.joined(leg)
+        self.usage.joined(leg)
         return [self._routes()]
 
     def _check_invited(self, owner: LegOwner | None) -> None:
@@ -286,7 +286,7 @@ class CallMachine:
 
     def _drop(self, leg: LegRecord, reason: EndReason, now: float) -> list[Command]:
         del self.legs[leg.leg_id]
-        self.company.left(leg, self.legs.values(), now)
+        self.usage.left(leg, self.legs.values(), now)
         return [EndLeg(leg.leg_id, reason)]
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
@@ -367,7 +367,7 @@ class CallMachine:
         self.state = State.ENDED
         self.reason = reason
         self.ended_at = now
-        self.company.used()
+        self.usage.used()
         return [ReportState(State.ENDED), EndCall(reason)]
 
     def _routes(self) -> RouteAudio:

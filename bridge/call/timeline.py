@@ -21,7 +21,7 @@ _MOST: Final = 0x7FFF
 class Sample(NamedTuple):
     """One leg's quality over about a second; None where there is nothing to measure.
 
-    Shares and scores are of that second alone, not since the leg began.
+    Quota and scores are of that second alone, not since the leg began.
     """
 
     loss: float | None = None
@@ -56,7 +56,7 @@ class Sample(NamedTuple):
 
 _WIDTH: Final = len(Sample._fields)
 
-# Steps to one unit: shares to 0.01 %, times to 0.1 ms (3.2 s at most), levels to 0.1 dB.
+# Steps to one unit: quota to 0.01 %, times to 0.1 ms (3.2 s at most), levels to 0.1 dB.
 _STEPS: Final = Sample(
     *(
         10.0 if name.endswith("level") else 1_000.0 if name.endswith("mos") else 10_000.0

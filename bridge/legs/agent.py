@@ -23,6 +23,7 @@ from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
+from bridge.call.frame_counter import FrameCounter
 from bridge.call.model import (
     EndReason,
     LegId,
@@ -30,7 +31,6 @@ from bridge.call.model import (
     LegStatistics,
     ReplyTiming,
 )
-from bridge.call.traffic import Traffic
 from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
 
@@ -94,7 +94,7 @@ class AgentLeg:
         self._filler = Filler(script.manners, self._mouth, providers.tts, counters)
         self._replying = False
         self._nudges = self._failures = 0
-        self._traffic = Traffic()
+        self._counter = FrameCounter()
 
     @property
     def speaking(self) -> bool:
@@ -105,9 +105,9 @@ class AgentLeg:
         """Give the agent's next 20 ms; None while it says nothing."""
         frame = self._mouth.pull()
         if frame is None:
-            self._traffic.said = SILENCE
+            self._counter.received_pcm = SILENCE
             return None
-        self._traffic.say(frame)
+        self._counter.count_received(frame)
         if self._mouth.begins and (timing := self._watch.spoke(_now())):
             self._replies.append(timing)
             self._report(EventType.AGENT_REPLIED, in_milliseconds(timing))
@@ -115,7 +115,7 @@ class AgentLeg:
 
     def push(self, frame: Frame, now: float) -> None:
         """Take the next 20 ms of the caller."""
-        self._traffic.hear(frame.pcm)
+        self._counter.count_sent(frame.pcm)
         if self._group is None or self._over.is_set() or self.script.mode is AgentMode.BOT:
             return
         working = self._step is not None and not self._step.done()
@@ -169,8 +169,8 @@ class AgentLeg:
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the agent says, `sent` what it hears."""
         return LegStatistics(
-            received=self._traffic.received(),
-            sent=self._traffic.sent(),
+            received=self._counter.received(),
+            sent=self._counter.sent(),
             replies=tuple(self._replies),
         )
 

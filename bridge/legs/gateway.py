@@ -20,7 +20,7 @@ from bridge.call.events import (
     LegRinging,
 )
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
-from bridge.call.silence_watch import SilenceWatch
+from bridge.call.silence_detector import SilenceDetector
 from bridge.errors import BridgeError, CallNotFound
 from bridge.legs.base import Emit
 from bridge.legs.dial import refusal_reason
@@ -319,7 +319,7 @@ class GatewayLeg:
                 pass
 
     async def _watch_silence(self) -> None:
-        watch = SilenceWatch(self.leg_id)
+        watch = SilenceDetector(self.leg_id)
         while True:
             await asyncio.sleep(PULSE_SECONDS)
             event = watch.check(self._media.last_received, self._loop.time())

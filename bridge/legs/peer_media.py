@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from bridge.call.events import DigitReceived, LegEvent, LegSilent
 from bridge.call.model import EndReason, LegId, LegKind
-from bridge.call.silence_watch import SilenceWatch
+from bridge.call.silence_detector import SilenceDetector
 from bridge.errors import NegotiationFailed
 from bridge.rtc.peer import Peer
 from bridge.rtp.session import RtpSession
@@ -51,7 +51,7 @@ class PeerMedia:
         self._leg_id = leg_id
         self._kind = kind
         self._counters = counters
-        self._silence = SilenceWatch(leg_id)
+        self._silence = SilenceDetector(leg_id)
         self._digits_dropped = False
 
     @property

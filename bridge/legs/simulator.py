@@ -20,13 +20,13 @@ from bridge.call.events import (
     LegReported,
     LegRinging,
 )
+from bridge.call.frame_counter import FrameCounter
 from bridge.call.model import (
     EndReason,
     LegId,
     LegKind,
     LegStatistics,
 )
-from bridge.call.traffic import Traffic
 from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
@@ -223,7 +223,7 @@ class SimulatedContact:
         self._accepted = asyncio.Event()
         self._emit: Emit | None = None
         """Set while the contact is connected."""
-        self._traffic = Traffic()
+        self._counter = FrameCounter()
         self.digits = ""
         """The last digits the contact was sent, at most `MAX_DIGITS`."""
 
@@ -242,18 +242,18 @@ class SimulatedContact:
         if self._emit is None:
             return None
         frame = self._voice.say()
-        self._traffic.say(frame)
+        self._counter.count_received(frame)
         return frame
 
     def push(self, frame: Frame, now: float) -> None:
         """Hear a frame; the echo says it in the same call."""
         if self._emit is None:
             return
-        self._traffic.hear(frame.pcm)
+        self._counter.count_sent(frame.pcm)
         if self._echo is None:
             self._voice.hear(frame.pcm)
         elif self._echo.push is not None:
-            self._traffic.say(frame.pcm)
+            self._counter.count_received(frame.pcm)
             self._echo.push(frame, now)
 
     async def run(self, emit: Emit) -> None:
@@ -283,7 +283,7 @@ class SimulatedContact:
 
     def statistics(self) -> LegStatistics:
         """Give the figures: `received` is what the contact says, `sent` what it hears."""
-        return LegStatistics(received=self._traffic.received(), sent=self._traffic.sent())
+        return LegStatistics(received=self._counter.received(), sent=self._counter.sent())
 
     async def _live(self, emit: Emit) -> EndReason:
         """Ring and talk; return why the contact left."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.call.model import LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import InvalidRequest, LimitExceeded
 from bridge.media import decode, sandboxed
 
@@ -65,10 +65,10 @@ class Decoding:
 
 
 class Decoders:
-    """Starts decoder processes, within the limits of `shares` for the node and each line."""
+    """Starts decoder processes, within the limits of `quota` for the node and each line."""
 
-    def __init__(self, shares: Shares) -> None:
-        self._shares = shares
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
         self._spare: asyncio.subprocess.Process | None = None
         self._wanted = asyncio.Event()
         self._running: dict[asyncio.subprocess.Process, LineName] = {}
@@ -106,7 +106,7 @@ class Decoders:
             process: line for process, line in self._running.items() if process.returncode is None
         }
         running = [*self._running.values(), *self._opening]
-        self._shares.check(of_line=running.count(line), of_all=len(running))
+        self._quota.check(of_line=running.count(line), of_all=len(running))
         self._opening.append(line)
         try:
             process = await self._acquire()

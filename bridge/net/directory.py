@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 
 FOLDER = "nodes"
 """Below the data folder: this file, and the nodes' sockets."""
@@ -75,7 +75,7 @@ class DirectoryFile:
         """Close the file."""
         self._database.close()
 
-    def insert(self, facts: CallFacts, direction: Direction, node: int, *, shares: Shares) -> None:
+    def insert(self, facts: CallFacts, direction: Direction, node: int, *, quota: Quota) -> None:
         """Insert a new call, if its line may have one more.
 
         Raises:
@@ -83,7 +83,7 @@ class DirectoryFile:
         """
         with self._transaction():
             of_line = self._count("ended_at IS NULL AND line = ?", facts.line)
-            shares.check(of_line=of_line, of_all=self._count("ended_at IS NULL"))
+            quota.check(of_line=of_line, of_all=self._count("ended_at IS NULL"))
             row = (facts.call_id, node, facts.line, facts.peer, direction)
             self._database.execute(
                 "INSERT INTO calls (call_id, node, line, peer, direction, started_at) "

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from bridge.call import events
 from bridge.call.model import LegId, LegOwner, LineName, Party
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import Forbidden, LegNotFound
 from bridge.legs.base import new_leg_id
 from bridge.legs.webrtc import WebRtcLeg
@@ -20,9 +20,9 @@ class Browsers:
     """The browser legs of a node's calls."""
 
     def __init__(
-        self, manager: Manager, make: Callable[[LegId], WebRtcLeg], *, ports: Shares
+        self, manager: Manager, make: Callable[[LegId], WebRtcLeg], *, ports: Quota
     ) -> None:
-        """Make it; `make` makes a leg, and `ports` are each line's shares of the media ports."""
+        """Make it; `make` makes a leg, and `ports` are each line's quota of the media ports."""
         self._manager = manager
         self._make = make
         self._ports = ports

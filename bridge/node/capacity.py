@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.call.model import LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 
 LEGS_PER_CALL = 16
@@ -24,15 +24,15 @@ class ManagerLimits:
     """How many lines are configured."""
 
     @property
-    def shares(self) -> Shares:
+    def quota(self) -> Quota:
         """Each line's share of the calls."""
-        return Shares(
+        return Quota(
             "calls",
             "limits.calls",
             self.calls,
             self.calls_per_line,
             self.lines,
-            own_setting="limits.calls_per_line",
+            line_setting="limits.calls_per_line",
         )
 
 
@@ -43,7 +43,7 @@ def check_capacity(limits: ManagerLimits, line: LineName, live: Iterable[LineNam
         LimitExceeded: with the limit that is reached.
     """
     lines = list(live)
-    limits.shares.check(of_line=lines.count(line), of_all=len(lines))
+    limits.quota.check(of_line=lines.count(line), of_all=len(lines))
 
 
 def check_room(legs: int) -> None:

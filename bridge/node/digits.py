@@ -9,7 +9,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bridge.call.digits import DigitCollection, Step, Wanted
+from bridge.call.digits import DigitCollection, DigitRules, Step
 from bridge.call.model import CallId, LineName, Party
 from bridge.errors import BridgeError, InvalidState
 from bridge.media.sounds import Sound
@@ -46,7 +46,7 @@ class Digits:
         self,
         line: LineName,
         call_id: str,
-        wanted: Wanted,
+        wanted: DigitRules,
         *,
         prompt: Sound | None = None,
         callback_url: str = "",
@@ -119,7 +119,7 @@ class Digits:
             case Step.STOP_PROMPT:
                 self._stop_prompt(running)
                 self._arm(running)
-            case Step.AGAIN:
+            case Step.RETRY:
                 self._stop_prompt(running)
                 self._tasks.spawn(self._again(running), name=f"prompt {running.call_id}")
             case Step.COLLECTED | Step.FAILED:

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.net.directory import DirectoryFile, Spend
 from bridge.net.siblings import Siblings
 from bridge.wire.call_id import native
@@ -63,15 +63,15 @@ class SharedDirectory:
         folder: Path,
         siblings: Siblings,
         *,
-        shares: Shares,
+        quota: Quota,
         kept_seconds: float,
         ended_per_line: int,
     ) -> None:
-        """Open the directory in `folder`; `shares` limit the calls of all nodes and of each line."""
+        """Open the directory in `folder`; `quota` limit the calls of all nodes and of each line."""
         self.node = siblings.own
         self._file = DirectoryFile(folder)
         self.siblings = siblings
-        self._shares = shares
+        self._quota = quota
         self._kept_seconds = kept_seconds
         self._ended_per_line = ended_per_line
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
@@ -89,7 +89,7 @@ class SharedDirectory:
         """
         try:
             await self._run(
-                lambda: self._file.insert(facts, direction, self.node, shares=self._shares)
+                lambda: self._file.insert(facts, direction, self.node, quota=self._quota)
             )
         except asyncio.CancelledError:
             # The thread may insert it all the same; the deletion is queued behind.

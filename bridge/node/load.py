@@ -29,7 +29,7 @@ class Load:
         """
         self._encoder_budget = encoder_budget
         self._metrics = metrics
-        self._policy = LoadPolicy(patience=patience)
+        self._policy = LoadPolicy(overload_seconds=patience)
         self._processor = processor
         self._worst_lag = 0.0
         self._before: tuple[float, float] | None = None
@@ -57,7 +57,7 @@ class Load:
     def _rate(self, cpu: float, now: float) -> None:
         policy = self._policy
         was: tuple[EncoderLevel, bool] = (policy.level, policy.refusing)
-        policy.look(lag=self._worst_lag, cpu=cpu, now=now)
+        policy.update(lag=self._worst_lag, cpu=cpu, now=now)
         if (policy.level, policy.refusing) == was:
             return
         self._encoder_budget.level = policy.level

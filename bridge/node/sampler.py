@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bridge.call.bus import Bus
 from bridge.call.model import CallId, LegFigures, Party, State
-from bridge.call.mute_watch import MuteWatch
+from bridge.call.mute_detector import MuteDetector
 from bridge.metrics.registry import Metrics
 from bridge.node.quality import QualityLog
 from bridge.node.runner import CallRunner
@@ -18,7 +18,7 @@ class CallSampler:
         self._metrics = metrics
         self.quality = QualityLog(metrics)
         """The quality of live and ended calls over time."""
-        self._mutes: dict[CallId, MuteWatch] = {}
+        self._mutes: dict[CallId, MuteDetector] = {}
         """Of the far parties of live calls."""
 
     def sample(self, runners: Iterable[CallRunner], now: float) -> None:
@@ -42,8 +42,8 @@ class CallSampler:
         )
         if far is None or runner.machine.state is not State.ACTIVE:
             return
-        watch = self._mutes.setdefault(runner.facts.call_id, MuteWatch())
-        muted = watch.look(far.statistics.received, now)
+        watch = self._mutes.setdefault(runner.facts.call_id, MuteDetector())
+        muted = watch.update(far.statistics.received, now)
         if muted is not None:
             data = {"legID": far.leg_id, "party": far.party, "muted": muted}
             runner.publish(EventType.PARTY_MUTED, data)

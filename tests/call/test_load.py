@@ -13,9 +13,9 @@ LATE = (0.030, 0.2)
 
 
 def after(*looks, patience=5.0):
-    policy = LoadPolicy(patience=patience)
+    policy = LoadPolicy(overload_seconds=patience)
     for second, (lag, cpu) in enumerate(looks):
-        policy.look(lag=lag, cpu=cpu, now=float(second))
+        policy.update(lag=lag, cpu=cpu, now=float(second))
     return policy
 
 
@@ -77,19 +77,19 @@ def test_a_node_without_patience_for_overload_refuses_nothing():
 
 
 def test_encoders_step_down_before_calls_are_refused():
-    policy = LoadPolicy(patience=5.0)
+    policy = LoadPolicy(overload_seconds=5.0)
     for second in range(6):
-        policy.look(lag=0.1, cpu=1.0, now=float(second))
+        policy.update(lag=0.1, cpu=1.0, now=float(second))
         if policy.refusing:
             assert policy.level > EncoderLevel.NORMAL
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 2)), max_size=100))
 def test_the_level_moves_by_one_and_refusal_needs_lasting_overload(looks):
-    policy = LoadPolicy(patience=5.0)
+    policy = LoadPolicy(overload_seconds=5.0)
     before, over = policy.level, 0
     for second, (lag, cpu) in enumerate(looks):
-        policy.look(lag=lag, cpu=cpu, now=float(second))
+        policy.update(lag=lag, cpu=cpu, now=float(second))
         assert abs(policy.level - before) <= 1
         before = policy.level
         was, over = policy.refusing, over + 1 if lag > 0.020 or cpu > 0.90 else 0

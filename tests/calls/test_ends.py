@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiortc import RTCCertificate
 
-from bridge.call import silence_watch
+from bridge.call import silence_detector
 from bridge.call.model import EndReason
 from bridge.legs import webrtc
 from bridge.legs.webrtc import WebRtcLeg
@@ -73,7 +73,7 @@ async def ended_as(client, call_id) -> str:
 
 async def test_a_browser_that_vanishes_is_noticed_and_ended_while_the_call_goes_on(monkeypatch):
     monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.02)
-    monkeypatch.setattr(silence_watch, "SILENT_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.2)
     async with running(timeouts=SHORT_CONSENT) as client, RoamingPeer() as browser:
         call_id = await client.dial(ECHO)
         await join(client, call_id, browser)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.call import events, silence_watch
+from bridge.call import events, silence_detector
 from bridge.call.model import EndReason
 from bridge.legs import cloud
 from bridge.legs.cloud import InboundCall
@@ -122,7 +122,7 @@ async def test_a_media_server_that_answers_no_check_fails_the_leg_and_the_call_i
 
 
 async def test_silence_of_the_user_is_noticed(monkeypatch):
-    monkeypatch.setattr(silence_watch, "SILENT_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.3)
     async with call() as one:
         await one.talk()
         await until(lambda: one.leg.statistics().received.packets)

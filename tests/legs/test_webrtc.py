@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.call import events, silence_watch
+from bridge.call import events, silence_detector
 from bridge.call.model import EndReason, LegId
 from bridge.errors import LimitExceeded, SdpError
 from bridge.legs import webrtc
@@ -199,7 +199,7 @@ async def test_hanging_up_says_goodbye_and_emits_nothing_more():
 
 async def test_silence_is_noticed_and_so_is_its_end(monkeypatch):
     monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.02)
-    monkeypatch.setattr(silence_watch, "SILENT_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.2)
     silent, resumed = events.LegSilent(LEG), events.LegResumed(LEG)
     async with party() as one, LightPeer() as browser:
         await browser.call(one.exchange)
@@ -213,7 +213,7 @@ async def test_silence_is_noticed_and_so_is_its_end(monkeypatch):
 
 async def test_a_browser_that_has_never_sent_is_not_called_silent(monkeypatch):
     monkeypatch.setattr(webrtc, "PULSE_SECONDS", 0.01)
-    monkeypatch.setattr(silence_watch, "SILENT_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(silence_detector, "SILENT_AFTER_SECONDS", 0.0)
     async with party() as one, LightPeer() as browser:
         await browser.call(one.exchange)
         await until(lambda: len(browser.rtcp) > 5)

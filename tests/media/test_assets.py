@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.call.model import LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import InvalidRequest, LimitExceeded, NotFound, PayloadTooLarge
 from bridge.media import assets as module
 from bridge.media.assets import AssetQuota, Assets
@@ -34,7 +34,7 @@ class House:
     def __init__(self, folder):
         self.folder = folder
         self.database = Database(folder / "bridge.db")
-        self.decoders = Decoders(Shares("decoders", "limits.decoders", 64))
+        self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
         self.assets = self.limited()
 
     def limited(self, count=9, octets=1_000_000):

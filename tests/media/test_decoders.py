@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.call.model import LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 from bridge.media import decode
 from bridge.media import decoders as module
@@ -20,12 +20,12 @@ from tests.support.wav import wav_file
 
 SECOND = b"\1\0" * 16_000
 LINE, OTHER = LineName("one"), LineName("two")
-SHARES = Shares("decoders", "limits.decoders", 64, own_setting="limits.decoders_per_line")
+QUOTA = Quota("decoders", "limits.decoders", 64, line_setting="limits.decoders_per_line")
 
 
 @pytest.fixture
 async def decoders():
-    made = Decoders(SHARES)
+    made = Decoders(QUOTA)
     yield made
     await made.aclose()
 
@@ -143,13 +143,13 @@ async def test_who_gives_up_opening_leaves_no_process(warm, minute):
 
 @pytest.fixture
 async def one_decoder():
-    made = Decoders(replace(SHARES, total=1))
+    made = Decoders(replace(QUOTA, total=1))
     yield made
     await made.aclose()
 
 
 async def test_a_lines_share_is_its_own(minute):
-    decoders = Decoders(replace(SHARES, per_line=1))
+    decoders = Decoders(replace(QUOTA, per_line=1))
     first = await decoders.open(minute, LINE)
     with pytest.raises(LimitExceeded, match=r"limits\.decoders_per_line"):
         await decoders.open(minute, LINE)
@@ -203,7 +203,7 @@ async def test_a_machine_that_can_start_no_process_is_busy_and_tried_again(
 
 
 async def test_what_is_still_decoded_at_the_end_is_killed(minute):
-    decoders = Decoders(SHARES)
+    decoders = Decoders(QUOTA)
     decoding = await decoders.open(minute, LINE)
     await decoders.aclose()
     assert not alive(decoding.pid)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName, State
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded, RateLimited
 from bridge.net.directory import FILE, DirectoryFile
 
@@ -17,13 +17,13 @@ def facts(name: str, line: LineName = ONE) -> CallFacts:
     return CallFacts(CallId(name), line, "15550100001", datetime.now(UTC))
 
 
-def shares(calls: int, per_line: int = 0) -> Shares:
+def quota(calls: int, per_line: int = 0) -> Quota:
     own = "limits.calls_per_line"
-    return Shares("calls", "limits.calls", calls, per_line, own_setting=own)
+    return Quota("calls", "limits.calls", calls, per_line, line_setting=own)
 
 
 def enter(file, name, line=ONE, node=0, calls=10, per_line=0):
-    file.insert(facts(name, line), Direction.INBOUND, node, shares=shares(calls, per_line))
+    file.insert(facts(name, line), Direction.INBOUND, node, quota=quota(calls, per_line))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def sibling(file, tmp_path):
 
 def test_a_call_that_one_enters_is_found_by_the_other(file, sibling):
     entered = facts("a")
-    file.insert(entered, Direction.INBOUND, 0, shares=shares(1))
+    file.insert(entered, Direction.INBOUND, 0, quota=quota(1))
     found = sibling.find("a")
     assert (found.facts, found.direction, found.state) == (
         entered,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 from bridge.net.directory import DirectoryFile
 from bridge.net.siblings import Siblings
@@ -24,7 +24,7 @@ async def directory(tmp_path):
     made = SharedDirectory(
         tmp_path,
         siblings,
-        shares=Shares("calls", "limits.calls", 100),
+        quota=Quota("calls", "limits.calls", 100),
         kept_seconds=60.0,
         ended_per_line=9,
     )
@@ -84,7 +84,7 @@ async def test_a_refusal_by_the_file_reaches_the_caller(tmp_path):
     full = SharedDirectory(
         tmp_path,
         siblings,
-        shares=Shares("calls", "limits.calls", 0),
+        quota=Quota("calls", "limits.calls", 0),
         kept_seconds=60.0,
         ended_per_line=9,
     )

@@ -12,7 +12,7 @@ from bridge.audio.frame import FRAME_SAMPLES, Frame
 from bridge.call import events
 from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LineName, Party
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import CallNotFound, InvalidState, NotFound
 from bridge.legs.playback import PlaybackLeg, PlaybackOptions
 from bridge.media import decoders as limits
@@ -50,7 +50,7 @@ class House:
         self.far: list[FakeLeg] = []
         self.published = Published()
         self.spool = folder / "spool"
-        self.decoders = Decoders(Shares("decoders", "limits.decoders", 64))
+        self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
         http = Http(Guard(allow=[], require_tls=False))
         self.sounds = Sounds(folder=shared(folder), spool=self.spool, http=http, urls=True)
         self.manager = Manager(

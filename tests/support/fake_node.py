@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from bridge.call.limits import CallLimits
 from bridge.call.model import CallFacts, LegId, LegKind, LineName
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import SdpError, Unreachable
 from bridge.legs.base import new_leg_id
 from bridge.metrics.registry import Metrics
@@ -68,7 +68,7 @@ class Node:
         self.browsers = Browsers(
             self.manager,
             self._browser,  # type: ignore[arg-type]
-            ports=Shares("media ports", "rtc.ports", ports, lines=2),
+            ports=Quota("media ports", "rtc.ports", ports, lines=2),
         )
 
     def outbound_leg(self, call: CallFacts, number: str) -> FakeLeg:

@@ -8,7 +8,7 @@ from bridge.api.body import Body, call_in_path, read_body
 from bridge.api.faces.wavix.words import CALL, NEWER, check_url, success
 from bridge.api.services import SERVICES
 from bridge.audio.wav import make_header
-from bridge.call.digits import Wanted
+from bridge.call.digits import DigitRules
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
@@ -83,7 +83,7 @@ ROUTES: Final = (
 )
 
 
-def _wanted(body: Body, told: Body) -> Wanted:
+def _wanted(body: Body, told: Body) -> DigitRules:
     most = body.number("max_digits", default=MAX_DIGITS, least=1, most=MAX_DIGITS)
     least = body.number("min_digits", default=1, least=1, most=MAX_DIGITS)
     if least > most:
@@ -93,11 +93,11 @@ def _wanted(body: Body, told: Body) -> Wanted:
         raise InvalidRequest(
             "termination_character: expected one of 0-9, *, #, A-D", field="termination_character"
         )
-    return Wanted(
-        least=least,
-        most=most,
-        seconds=body.number("timeout", default=PAUSE, least=1, most=MAX_PAUSE),
-        ends_with=end,
+    return DigitRules(
+        min_digits=least,
+        max_digits=most,
+        timeout_seconds=body.number("timeout", default=PAUSE, least=1, most=MAX_PAUSE),
+        terminator=end,
         attempts=body.number("max_attempts", default=1, least=1, most=MAX_ATTEMPTS),
         interrupts=told.optional_flag("stop_on_keypress") is not False,
     )

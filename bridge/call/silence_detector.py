@@ -8,7 +8,7 @@ from bridge.call.model import LegId
 SILENT_AFTER_SECONDS: Final = 2.0
 
 
-class SilenceWatch:
+class SilenceDetector:
     """Compares when a leg last received audio with the time."""
 
     def __init__(self, leg_id: LegId) -> None:

@@ -2,14 +2,14 @@
 
 from bridge.audio.level import SILENT
 from bridge.call.model import ReceivedAudio
-from bridge.call.mute_watch import MuteWatch
+from bridge.call.mute_detector import MuteDetector
 
 
 class Party:
     """Sends fifty levels a second."""
 
     def __init__(self) -> None:
-        self.watch = MuteWatch()
+        self.detector = MuteDetector()
         self.noted = self.quiet = 0
         self.now = 0.0
 
@@ -19,7 +19,7 @@ class Party:
         self.noted += packets
         self.quiet += packets - loud if level < -60 else 0
         received = ReceivedAudio(noted_levels=self.noted, quiet_levels=self.quiet, level_dbov=level)
-        return self.watch.look(received, self.now)
+        return self.detector.update(received, self.now)
 
 
 def test_digital_silence_in_packets_that_go_on_is_muted_and_told_once():
@@ -50,4 +50,4 @@ def test_a_party_that_sends_nothing_shows_nothing():
     for _ in range(3):
         party.second(SILENT)
     assert party.second(SILENT, packets=0) is None
-    assert party.watch.muted
+    assert party.detector.muted

@@ -2,16 +2,16 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.call.shares import Shares
+from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 
-CALLS = Shares("calls", "limits.calls", 200, lines=2, own_setting="limits.calls_per_line")
+CALLS = Quota("calls", "limits.calls", 200, lines=2, line_setting="limits.calls_per_line")
 
 
-def refusal(shares, of_line, of_all):
+def refusal(quota, of_line, of_all):
     """Say which limit refuses one more; None for none."""
     try:
-        shares.check(of_line=of_line, of_all=of_all)
+        quota.check(of_line=of_line, of_all=of_all)
     except LimitExceeded as error:
         return error.limit
     return None
@@ -54,6 +54,6 @@ def test_a_refusal_names_the_setting():
     with pytest.raises(LimitExceeded, match=r"limits\.calls_per_line"):
         CALLS.check(of_line=160, of_all=160)
     with pytest.raises(LimitExceeded, match=r"lines that have fewer \(limits\.calls\)"):
-        replace(CALLS, own_setting="").check(of_line=160, of_all=160)
+        replace(CALLS, line_setting="").check(of_line=160, of_all=160)
     with pytest.raises(LimitExceeded, match=r"200 calls \(limits\.calls\)"):
         CALLS.check(of_line=0, of_all=200)

@@ -1,12 +1,12 @@
 from bridge.call.events import LegResumed, LegSilent
 from bridge.call.model import LegId
-from bridge.call.silence_watch import SilenceWatch
+from bridge.call.silence_detector import SilenceDetector
 
 LEG = LegId("leg_1")
 
 
 def test_a_party_that_stops_sending_is_silent_after_two_seconds_and_resumes_when_it_sends():
-    watch = SilenceWatch(LEG)
+    watch = SilenceDetector(LEG)
     assert watch.check(10.0, 11.9) is None
     assert watch.check(10.0, 12.0) == LegSilent(LEG)
     assert watch.check(10.0, 13.0) is None
@@ -15,4 +15,4 @@ def test_a_party_that_stops_sending_is_silent_after_two_seconds_and_resumes_when
 
 
 def test_a_party_that_has_never_sent_is_not_silent():
-    assert SilenceWatch(LEG).check(None, 100.0) is None
+    assert SilenceDetector(LEG).check(None, 100.0) is None
