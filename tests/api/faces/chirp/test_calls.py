@@ -340,7 +340,7 @@ async def test_an_official_whatsapp_call_to_the_telephone_network_is_refused_by_
 
 async def test_an_unreachable_number_is_a_502(chirp):
     status, body = await chirp.post("/v1/calls", to_whatsapp(UNREACHABLE))
-    assert (status, set(body)) == (502, {"error"})
+    assert (status, set(body)) == (502, {"error", "callId"})
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "offset=1e9"])

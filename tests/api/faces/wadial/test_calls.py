@@ -215,10 +215,11 @@ async def test_there_is_nothing_to_accept_or_reject_in_an_outgoing_call(wadial, 
     assert (await wadial.get(f"{CALLS}/{call_id}"))[1]["data"]["state"] != "ended"
 
 
-async def test_an_unreachable_peer_is_a_502_and_leaves_no_call(wadial):
+async def test_an_unreachable_peer_is_a_502_that_names_the_ended_call(wadial):
     status, body = await wadial.post(CALLS, {"to": UNREACHABLE})
     assert (status, body["error"]["code"]) == (502, "unreachable")
-    assert (await wadial.get(CALLS))[1] == {"data": []}
+    [call] = (await wadial.get(CALLS))[1]["data"]
+    assert (call["callId"], call["state"]) == (body["error"]["callId"], "ended")
 
 
 async def test_an_unknown_path_is_a_404_in_wadials_words(wadial):
