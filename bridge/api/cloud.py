@@ -50,7 +50,7 @@ async def webhook(request: web.Request) -> web.Response:
     """Take what Meta tells: answer at once, work after."""
     body, numbers = await _signed(request)
     provider = _provider(request)
-    elsewhere = provider.take(parse(body), request.app[SERVICES].manager, numbers=numbers)
+    elsewhere = provider.handle_webhook(parse(body), request.app[SERVICES].manager, numbers=numbers)
     siblings = request.app[SERVICES].siblings
     if elsewhere and siblings is not None:
         # Only the node that has a call knows it by Meta's id.
@@ -63,8 +63,8 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     """Take what Meta told another node; return the calls not known here either."""
     body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     numbers = _signed_numbers(request, body)
-    strange = _provider(request).take(
-        parse(body), request.app[SERVICES].manager, numbers=numbers, passed_on=True
+    strange = _provider(request).handle_webhook(
+        parse(body), request.app[SERVICES].manager, numbers=numbers, forwarded=True
     )
     return web.json_response(sorted(strange))
 
@@ -164,10 +164,10 @@ async def _pass_on(
 ) -> None:
     for node in siblings.others():
         headers = {SIGNATURE_HEADER: signature}
-        answer = await siblings.tell(node, NODE_PATH, headers=headers, body=body)
+        answer = await siblings.post(node, NODE_PATH, headers=headers, body=body)
         if answer is not None:
             not_there = msgspec.json.decode(answer, type=frozenset[tuple[str, str]])
-            provider.known_elsewhere(call for call in strange if call not in not_there)
+            provider.mark_known_elsewhere(call for call in strange if call not in not_there)
 
 
 def _moment(unix: float | None) -> str | None:

@@ -22,11 +22,11 @@ async def webhook(request: web.Request) -> web.Response:
     """
     line = request.app[SERVICES].keys.webhook_line(request)
     body = await read_bytes(request)
-    request.app[SERVICES].gateways.told(line, read_webhook(body, request.content_type))
+    request.app[SERVICES].gateways.handle_event(line, read_webhook(body, request.content_type))
     siblings = request.app[SERVICES].siblings
     if siblings is not None:
         headers = {"Content-Type": request.content_type}
-        await siblings.tell_all(NODE_PATH, headers=headers, body=body, line=line)
+        await siblings.post_all(NODE_PATH, headers=headers, body=body, line=line)
     return render.success({"ok": True})
 
 
@@ -34,7 +34,7 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     """Take an event that a line's engine posted to another node."""
     body = await read_bytes(request)
     line = LineName(request.query["line"])
-    request.app[SERVICES].gateways.told(line, read_webhook(body, request.content_type))
+    request.app[SERVICES].gateways.handle_event(line, read_webhook(body, request.content_type))
     return web.Response()
 
 

@@ -18,7 +18,7 @@ async def readyz(request: web.Request) -> web.Response:
     siblings = request.app[SERVICES].siblings
     status = "ready" if takes_calls(request.app[SERVICES]) else "draining"
     if status == "ready" and siblings is not None:
-        answers = await siblings.ask_all(READY_PATH)
+        answers = await siblings.get_all(READY_PATH)
         status = "node_missing" if None in answers.values() else status
     return web.json_response({"status": status}, status=200 if status == "ready" else 503)
 

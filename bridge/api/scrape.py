@@ -27,7 +27,7 @@ async def metrics(request: web.Request) -> web.Response:
     siblings = request.app[SERVICES].siblings
     texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(request.app[SERVICES])}
     if siblings is not None:
-        texts |= await siblings.ask_all(METRICS_PATH)
+        texts |= await siblings.get_all(METRICS_PATH)
     return web.Response(body=merge(texts), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

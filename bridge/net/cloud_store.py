@@ -1,5 +1,7 @@
-"""What is remembered of WhatsApp calls beyond the process: which are live, and who permits them."""
+"""The WhatsApp calls, dials and permissions that outlive the process."""
 
+import asyncio
+import secrets
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from bridge.net.database import Database
 from bridge.wire.cloud import PermissionReplied
 
 KEPT_SECONDS: Final = 86400.0
-"""A webhook that comes again so long after the call's end is still known to be an old one."""
+"""How long after a call's end a repeated webhook is recognized."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS whatsapp_calls (
@@ -42,7 +44,7 @@ CREATE TABLE IF NOT EXISTS whatsapp_permissions (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What somebody last answered to the question whether we may call."""
+    """Somebody's last reply to a request for permission to call."""
 
     granted: bool
     permanent: bool
@@ -51,20 +53,20 @@ class Reply:
 
 
 class CloudStore:
-    """One node's view of the tables, which the providers of all lines share.
+    """One node's view of the tables that the providers of all lines share.
 
-    A call's id is unique among all lines: whose own ids are not puts the line's name before them.
+    A call's key is unique among all lines: providers put the line's name before their ids.
     """
 
     def __init__(
         self, database: Database, *, node: int, kept_seconds: float = KEPT_SECONDS
     ) -> None:
-        """Make the view, and the tables where they are missing; waits for the disk.
+        """Open the view, and create missing tables; waits for the disk.
 
         Args:
             database: the bridge's.
             node: this node's index.
-            kept_seconds: how long an ended call's id stands for that call.
+            kept_seconds: how long an ended call keeps its id.
         """
         database.create(SCHEMA)
         self._database = database
@@ -72,7 +74,7 @@ class CloudStore:
         self._kept_seconds = kept_seconds
 
     async def claim(self, wacid: str, line: LineName) -> bool:
-        """Write down that this node has a call; False when one of the nodes had it before."""
+        """Insert a call of this node; return False if a node has it already."""
         row = (wacid, line, self._node, _now())
 
         def insert(connection: sqlite3.Connection) -> bool:
@@ -90,7 +92,7 @@ class CloudStore:
         return await self._database.run(insert)
 
     def ended(self, wacid: str) -> None:
-        """Write down that the provider knows of a call's end."""
+        """Set that the provider knows that a call has ended."""
         self._database.post(
             lambda connection: _run(
                 connection,
@@ -100,7 +102,7 @@ class CloudStore:
         )
 
     def release(self, wacid: str) -> None:
-        """Let go of a call, so that it can be claimed again."""
+        """Delete a call, so that it can be claimed again."""
         self._database.post(
             lambda connection: _run(
                 connection, "DELETE FROM whatsapp_calls WHERE wacid = ?", (wacid,)
@@ -108,9 +110,9 @@ class CloudStore:
         )
 
     async def orphaned_calls(self, *, nodes: int) -> list[tuple[str, LineName]]:
-        """Give the calls that this node's forerunner left live, by id and line.
+        """Return the calls, by key and line, that this node's previous process left live.
 
-        The first node answers for those of nodes that do not exist any more.
+        The first node is responsible for those of nodes that no longer exist.
         """
         first = self._first_gone(nodes)
 
@@ -125,30 +127,30 @@ class CloudStore:
         return await self._database.run(find)
 
     async def begin_dial(self, opaque: str, line: LineName) -> int:
-        """Write down that a provider is asked to ring somebody, until `end_dial`; gives the row's id.
+        """Insert a dial that is kept until `end_dial`, and return its row.
 
         Args:
-            opaque: by which the call can be known, should it turn up.
+            opaque: what identifies the call, should it turn up.
             line: whose call it is.
         """
-
-        def insert(connection: sqlite3.Connection) -> int:
-            added = connection.execute(
-                "INSERT INTO whatsapp_dials (opaque, line, node) VALUES (?, ?, ?)",
-                (opaque, line, self._node),
-            )
-            return added.lastrowid or 0
-
-        return await self._database.run(insert)
+        row = secrets.randbits(62)
+        values = (row, opaque, line, self._node)
+        insert = "INSERT INTO whatsapp_dials (id, opaque, line, node) VALUES (?, ?, ?, ?)"
+        try:
+            await self._database.run(lambda connection: _run(connection, insert, values))
+        except asyncio.CancelledError:
+            self.end_dial(row)
+            raise
+        return row
 
     def end_dial(self, row: int) -> None:
-        """Write down that the provider has answered, or that this node knows that it did not."""
+        """Delete a dial: its outcome is known, or remembered here."""
         self._database.post(
             lambda connection: _run(connection, "DELETE FROM whatsapp_dials WHERE id = ?", (row,))
         )
 
     async def is_dialled(self, opaque: str, line: LineName, *, but: Collection[int]) -> bool:
-        """Whether any node is about to ring such a call, in other rows than these."""
+        """Return whether any node is dialling such a call, other than in these rows."""
 
         def find(connection: sqlite3.Connection) -> bool:
             found = connection.execute(
@@ -161,23 +163,23 @@ class CloudStore:
     async def orphaned_dials(
         self, *, nodes: int, lines: Collection[LineName]
     ) -> list[tuple[str, LineName]]:
-        """Give, once, what these lines' calls can be known by that the forerunner was dialling."""
+        """Remove and return the dials of these lines that the previous process left, by opaque and line."""
         values = (self._node, self._first_gone(nodes))
 
         def take(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
             found = connection.execute(
                 "SELECT id, opaque, line FROM whatsapp_dials WHERE node = ? OR node >= ?", values
             )
-            left = [row for row in found.fetchall() if row[2] in lines]
+            orphaned = [row for row in found.fetchall() if row[2] in lines]
             connection.executemany(
-                "DELETE FROM whatsapp_dials WHERE id = ?", [(row,) for row, _, _ in left]
+                "DELETE FROM whatsapp_dials WHERE id = ?", [(row,) for row, _, _ in orphaned]
             )
-            return [(opaque, LineName(line)) for _, opaque, line in left]
+            return [(opaque, LineName(line)) for _, opaque, line in orphaned]
 
         return await self._database.run(take)
 
     def remember(self, line: LineName, reply: PermissionReplied) -> None:
-        """Keep what somebody answered, unless a later answer is known."""
+        """Store somebody's reply, unless a later one is known."""
         row = (line, reply.person, reply.granted, reply.permanent, reply.at, reply.expires_at)
         self._database.post(
             lambda connection: _run(
@@ -191,7 +193,7 @@ class CloudStore:
         )
 
     async def reply(self, line: LineName, person: str) -> Reply | None:
-        """Give what somebody last answered; None when nothing is known."""
+        """Return somebody's last reply; None if there is none."""
 
         def find(connection: sqlite3.Connection) -> Reply | None:
             row = connection.execute(
@@ -204,7 +206,7 @@ class CloudStore:
         return await self._database.run(find)
 
     def _first_gone(self, nodes: int) -> int:
-        """The first index of the nodes that are no more and that this one answers for."""
+        """Return the first index of the removed nodes that this node is responsible for."""
         return nodes if self._node == 0 else 1 << 30
 
 
@@ -215,5 +217,5 @@ def _run(
 
 
 def _now() -> float:
-    """Wall time: it goes on where the process starts anew, and all processes share it."""
+    """Return wall time, which all processes share."""
     return datetime.now(UTC).timestamp()

@@ -108,7 +108,7 @@ class SharedDirectory:
     async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
         """Return a line's live or ended calls on the other nodes, as far as these answer."""
         which = {"ended": "1"} if ended else {}
-        answers = await self.siblings.ask_all(CALLS_PATH, line=line, **which)
+        answers = await self.siblings.get_all(CALLS_PATH, line=line, **which)
         return [
             record
             for answer in answers.values()
@@ -126,7 +126,9 @@ class SharedDirectory:
         Siblings that have not answered lately are left out.
         """
         calls = await self._run(self._file.live_calls)
-        least = min(self.siblings.sound(), key=lambda node: calls.get(node, 0), default=self.node)
+        least = min(
+            self.siblings.responsive(), key=lambda node: calls.get(node, 0), default=self.node
+        )
         far_fewer = calls.get(self.node, 0) - calls.get(least, 0) >= FAR_FEWER
         return least if far_fewer or overloaded else self.node
 

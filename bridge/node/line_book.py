@@ -261,7 +261,7 @@ class LineBook:
         await self._database.run(work)
         await self.reload()
         if self._siblings is not None:
-            await self._siblings.ask_all(LINES_PATH)
+            await self._siblings.get_all(LINES_PATH)
 
     def _notify(self, line: LineName) -> None:
         for follower in self._followers:

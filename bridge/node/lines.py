@@ -227,7 +227,7 @@ class Lines:
 
         self._update(line, await self._database.run(work))
         if self._siblings is not None:
-            await self._siblings.ask_all(LINES_PATH)
+            await self._siblings.get_all(LINES_PATH)
 
     def _entry(self, line: LineName) -> _Entry:
         return self._entries.get(line) or self._unset(line)

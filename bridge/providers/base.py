@@ -10,24 +10,24 @@ from bridge.legs.dial import Dialer
 
 
 class Provider(Dialer, Protocol):
-    """Reaches numbers for some lines."""
+    """Calls numbers, and takes inbound calls, for some lines."""
 
     def has(self, line: LineName) -> bool:
-        """Whether it does so for this one."""
+        """Return whether it is the line's provider."""
         ...
 
 
 class Received(Protocol):
-    """A call that was taken; `node.runner.CallRunner` is one."""
+    """An inbound call that has begun; `node.runner.CallRunner` is one."""
 
     @property
     def facts(self) -> CallFacts:
-        """What stays true of it."""
+        """Return what stays true of it."""
         ...
 
 
 class CallReceiver(Protocol):
-    """Takes calls that ring us; `node.manager.Manager` is one."""
+    """Takes inbound calls; `node.manager.Manager` is one."""
 
     async def receive(
         self,
@@ -47,7 +47,7 @@ class Providers:
         self._providers = list(providers)
 
     def add(self, provider: Provider) -> None:
-        """Add one that is made later than those who dial."""
+        """Add a provider that is made after the manager."""
         self._providers.append(provider)
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:

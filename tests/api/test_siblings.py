@@ -18,7 +18,7 @@ async def nodes():
 async def asked(node, path: str, **query: str) -> bytes | None:
     """Ask the node through its sibling."""
     index = 1 - node.bridge.services.siblings.own
-    answer: bytes | None = await node.bridge.services.siblings.ask(index, path, **query)
+    answer: bytes | None = await node.bridge.services.siblings.get(index, path, **query)
     return answer
 
 

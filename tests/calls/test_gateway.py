@@ -29,7 +29,7 @@ def dialect(request):
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Look at the engine more often than every 2.5 s, so that tests need not wait."""
-    monkeypatch.setattr(node_gateway, "LOOK_SECONDS", 0.25)
+    monkeypatch.setattr(node_gateway, "POLL_SECONDS", 0.25)
     monkeypatch.setattr(node_gateway, "MIN_SECONDS", 0.02)
 
 
@@ -195,7 +195,7 @@ async def test_an_engine_that_is_down_is_unreachable(dialect):
 
 
 async def test_a_webhook_makes_the_bridge_look_at_once(dialect, monkeypatch):
-    monkeypatch.setattr(node_gateway, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(node_gateway, "POLL_SECONDS", 60.0)
     async with bridged(dialect) as (engine, client):
         await until(lambda: ("GET", "status") in engine.requests)
         far = engine.ring()
@@ -206,7 +206,7 @@ async def test_a_webhook_makes_the_bridge_look_at_once(dialect, monkeypatch):
 
 
 async def test_an_event_of_wadials_stream_makes_the_bridge_look_at_once(monkeypatch):
-    monkeypatch.setattr(node_gateway, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(node_gateway, "POLL_SECONDS", 60.0)
     async with bridged("wadial") as (engine, client):
         await until(lambda: engine.listeners)
         await until(lambda: ("GET", "status") in engine.requests)

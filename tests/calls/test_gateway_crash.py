@@ -75,7 +75,7 @@ def _second_life(folder, config, is_over):
 
 
 async def test_a_ring_is_taken_by_the_second_node_while_the_first_is_stuck(dialect, monkeypatch):
-    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(follower, "MIN_SECONDS", 0.01)
     async with (
         DOUBLES[dialect]() as engine,

@@ -23,7 +23,7 @@ def dialect(request):
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(follower, "MIN_SECONDS", 0.01)
     monkeypatch.setattr(follower, "UNLISTED_SECONDS", 0.2)
 

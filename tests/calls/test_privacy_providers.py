@@ -66,7 +66,7 @@ async def test_metas_calls_are_followed_by_action_and_webhook_without_numbers_ke
 
 @pytest.mark.parametrize("dialect", sorted(DOUBLES))
 async def test_a_gateways_calls_are_followed_without_numbers_or_keys(dialect, monkeypatch):
-    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.25)
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.25)
     with written() as lines:
         async with bridged(dialect) as (engine, client):
             call_id = await client.dial(NUMBER)

@@ -87,3 +87,12 @@ async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
     kept = await store.reply(LINE, "15550102222")
     assert kept is not None
     assert kept.granted
+
+
+async def test_a_dial_that_is_canceled_while_it_is_stored_leaves_nothing(database):
+    store = CloudStore(database, node=0)
+    dial = asyncio.ensure_future(store.begin_dial("15550107001", LINE))
+    await asyncio.sleep(0)
+    dial.cancel()
+    await asyncio.gather(dial, return_exceptions=True)
+    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []

@@ -55,12 +55,12 @@ def test_a_folder_that_is_too_long_is_refused_with_the_settings_name(folder):
 
 
 async def test_who_answers_is_heard_and_who_does_not_is_known(siblings, first):
-    assert await siblings.ask_all("/a", b="c d") == {1: b"/a?b=c+d", 2: None}
-    assert siblings.sound() == [1]
+    assert await siblings.get_all("/a", b="c d") == {1: b"/a?b=c+d", 2: None}
+    assert siblings.responsive() == [1]
 
 
 async def test_an_answer_that_is_no_success_is_none(siblings, first):
-    assert await siblings.ask(1, "/", status="503") is None
+    assert await siblings.get(1, "/", status="503") is None
 
 
 async def test_a_request_is_sent_as_it_is(siblings, first):

@@ -151,7 +151,7 @@ class CloudBench:
 
     def take(self, *events: Any) -> frozenset[tuple[LineName, str]]:
         """Let a webhook come."""
-        return self.provider.take(events, self.receiver, numbers=OURS)
+        return self.provider.handle_webhook(events, self.receiver, numbers=OURS)
 
     async def dial(self, opaque: str = "", number: str = USER) -> Any:
         """InboundCall somebody; return the leg once Meta has accepted."""

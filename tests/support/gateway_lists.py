@@ -71,9 +71,9 @@ class ToldLeg:
 
 
 class Notes:
-    """Remembers what it was told of calls; doubts nothing."""
+    """Remembers what it was told of calls; suspects nothing."""
 
-    doubts = False
+    suspects = False
 
     def __init__(self):
         self.over = []
@@ -85,7 +85,7 @@ class Notes:
     def release(self, call_id):
         self.released.append(call_id)
 
-    async def disown(self, calls):
+    async def orphans(self, calls):
         return []
 
 

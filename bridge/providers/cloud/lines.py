@@ -1,4 +1,4 @@
-"""Makes the provider of the lines whose WhatsApp is Meta's Cloud API from their settings."""
+"""Makes the `cloud` provider from the settings of its lines."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +16,7 @@ from bridge.settings.model import WhatsApp
 
 
 def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
-    """Give a line's way to Meta."""
+    """Return the Graph client of a line."""
     access = GraphAccess(
         phone_number_id=whatsapp.phone_number_id,
         access_token=whatsapp.access_token,
@@ -28,7 +28,7 @@ def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
 
 
 def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:
-    """Give what Meta is to announce to the other party, in its words: that it records, or writes down."""
+    """Return what Meta announces to the other party: that the call is recorded, or transcribed."""
     purposes = {
         "recording": whatsapp.recording_purpose,
         "transcription": whatsapp.transcription_purpose,
@@ -63,7 +63,7 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
         node: this node's index.
         peer: makes peers for WhatsApp's media servers.
         counters: count set-ups.
-        count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
+        count: counts webhook events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
     """
     leg = partial(CloudLeg, peer=peer, counters=counters)
 

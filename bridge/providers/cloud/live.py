@@ -1,4 +1,4 @@
-"""The calls of Meta's that are live on this node: what webhooks tell them, and how Meta learns ends."""
+"""The live cloud calls of this node: webhook events to their legs, hang-ups to Meta."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 Event = TypeVar("Event", bound=WebhookEvent)
 
-GOODBYE_SECONDS: Final = 8.0
-"""How long the end of the bridge waits for Meta to take the last goodbyes."""
+SHUTDOWN_SECONDS: Final = 8.0
+"""How long a shutdown waits for Meta to answer the last hang-ups."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudLine:
-    """A line whose calls come from Meta."""
+    """A line whose provider is `cloud`."""
 
     phone_number_id: str
     app_secret: str
@@ -65,7 +65,7 @@ class _Live:
 
 
 class LiveCalls:
-    """The live calls by Meta's ids, and what waits for those that are not known yet."""
+    """The live calls by Meta's ids, and the events of those that are not known yet."""
 
     def __init__(
         self,
@@ -79,16 +79,16 @@ class LiveCalls:
         Args:
             lines: by name.
             store: what outlives the process.
-            count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
+            count: counts webhook events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
         """
         self.lines = lines
         self.store = store
         self.count = count
         now = asyncio.get_running_loop().time
         self.inboxes = {line: Inbox(now, count=count) for line in lines}
-        """Each line's own: what comes for one takes nothing from another."""
+        """One a line, so that no line can displace the events of another."""
         self.tasks = Tasks()
-        """What is asked of Meta while nobody waits."""
+        """Requests to Meta that outlive whoever made them."""
         self._live: dict[str, _Live] = {}
         """By `key_of_call`."""
 
@@ -99,22 +99,22 @@ class LiveCalls:
         return key in self._live
 
     def add(self, line: LineName, wacid: str, leg: CloudLeg, *, inbound: bool) -> None:
-        """Take a leg in: what webhooks of its line tell of the call goes to it from now on."""
+        """Add a leg: it gets the events of its call from now on."""
         self._live[key_of_call(line, wacid)] = _Live(leg, inbound)
 
-    def name(self, line: LineName, wacid: str, opaque: str) -> None:
-        """Say what Meta shall give back in the webhooks of a call once it is accepted."""
+    def set_opaque(self, line: LineName, wacid: str, opaque: str) -> None:
+        """Set the data that Meta echoes in the webhooks of a call once it is accepted."""
         key = key_of_call(line, wacid)
         if (live := self._live.get(key)) is not None:
             self._live[key] = replace(live, opaque=opaque)
 
     def opaque(self, line: LineName, wacid: str) -> str:
-        """Give what Meta shall give back; empty for nothing."""
+        """Return the data that Meta echoes; empty for none."""
         live = self._live.get(key_of_call(line, wacid))
         return live.opaque if live is not None else ""
 
-    def tell(self, line: LineName, event: CallWebhook) -> bool:
-        """Tell a leg what happened to its call; False when the line has no such call here."""
+    def dispatch(self, line: LineName, event: CallWebhook) -> bool:
+        """Pass an event to its call's leg; return False if the line has no such call here."""
         live = self._live.get(key_of_call(line, event.wacid))
         if live is None:
             return False
@@ -122,7 +122,7 @@ class LiveCalls:
         if isinstance(event, Connected):
             leg.set_answer(event.sdp)
         elif isinstance(event, StatusChanged):
-            self._tell_status(line, leg, event.status)
+            self._dispatch_status(line, leg, event.status)
         elif isinstance(event, Terminated):
             reason = _reason(event, inbound=live.inbound)
             codes = [error.code for error in event.errors]
@@ -132,30 +132,30 @@ class LiveCalls:
         return True
 
     def replay(self, line: LineName, wacid: str) -> None:
-        """Tell a leg what was held for it."""
-        for event in ends_last(self.inboxes[line].give(wacid)):
-            self.tell(line, event)
+        """Pass the buffered events of a call to its leg."""
+        for event in ends_last(self.inboxes[line].take(wacid)):
+            self.dispatch(line, event)
 
     def signalling(self, line: LineName) -> Signalling:
-        """Give what the legs of a line ask of Meta."""
+        """Return what the legs of a line signal with."""
         return _LineSignalling(self, line)
 
     async def end(self, line: LineName, wacid: str, action: str) -> None:
-        """End a call at Meta's (`reject` or `terminate`); goes on when the waiter is cancelled."""
+        """End a call at Meta (`reject` or `terminate`); continues when the caller is cancelled."""
         self._forget(line, wacid)
-        work = self._say_goodbye(line, wacid, action)
+        work = self._hang_up(line, wacid, action)
         await asyncio.shield(self.tasks.spawn(work, name=f"{action} {mask(wacid)}"))
 
     async def aclose(self) -> None:
-        """Wait for the last goodbyes to reach Meta."""
+        """Wait until Meta has answered the last hang-ups."""
         try:
-            async with asyncio.timeout(GOODBYE_SECONDS):
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await self.tasks.wait()
         except TimeoutError:
-            log.warning("whatsapp.goodbyes_lost")
+            log.warning("whatsapp.hangups_unfinished")
         await self.tasks.aclose()
 
-    def _tell_status(self, line: LineName, leg: CloudLeg, status: Status) -> None:
+    def _dispatch_status(self, line: LineName, leg: CloudLeg, status: Status) -> None:
         if status is Status.RINGING:
             leg.ringing()
         elif status is Status.ACCEPTED:
@@ -165,7 +165,7 @@ class LiveCalls:
             self._over(line, leg.wacid)
 
     def _over(self, line: LineName, wacid: str) -> None:
-        """Note that Meta knows of a call's end."""
+        """Note that Meta knows that a call has ended."""
         self._forget(line, wacid)
         self.store.ended(key_of_call(line, wacid))
 
@@ -173,22 +173,22 @@ class LiveCalls:
         self._live.pop(key_of_call(line, wacid), None)
         self.inboxes[line].close(wacid)
 
-    async def _say_goodbye(self, line: LineName, wacid: str, action: str) -> None:
+    async def _hang_up(self, line: LineName, wacid: str, action: str) -> None:
         graph = self.lines[line].graph
         try:
             await (graph.reject if action == "reject" else graph.terminate)(wacid)
         except WhatsAppRefused as error:
-            # It is over already, in most cases.
-            log.info("whatsapp.goodbye_refused", extra={"meta_code": error.meta_code})
+            # In most cases the call has ended already.
+            log.info("whatsapp.hangup_refused", extra={"meta_code": error.meta_code})
         except WhatsAppError as error:
-            # Not marked as ended: the next start tries again.
-            log.warning("whatsapp.goodbye_failed", extra={"meta_code": error.meta_code})
+            # Not marked as ended: the next start retries.
+            log.warning("whatsapp.hangup_failed", extra={"meta_code": error.meta_code})
             return
         self.store.ended(key_of_call(line, wacid))
 
 
 class _LineSignalling:
-    """What the legs of one line ask of Meta (`legs.cloud.Signalling`)."""
+    """Sends the requests of one line's legs (`legs.cloud.Signalling`)."""
 
     def __init__(self, calls: LiveCalls, line: LineName) -> None:
         self._calls = calls
@@ -209,15 +209,15 @@ class _LineSignalling:
 
 
 def key_of_call(line: LineName, wacid: str) -> str:
-    """Return by what a call is known here: one line's webhooks tell nothing of another's calls.
+    """Return a call's key, which contains its line: no line's webhooks can affect another's calls.
 
-    No line's name holds a line break; an id, which the sender of a webhook writes, may.
+    No line's name contains a line break; an id, which the sender of a webhook writes, may.
     """
     return f"{line}\n{wacid}"
 
 
 def ends_last(events: Iterable[Event]) -> list[Event]:
-    """Put the ends last: why a call ends may be told after its end."""
+    """Return the events with the ends last: the reason of an end may come after it."""
     return sorted(events, key=lambda event: isinstance(event, Terminated))
 
 

@@ -1,8 +1,8 @@
 """WhatsApp calls over Meta's Cloud API: from webhooks to legs, and from legs to Meta.
 
-Webhooks come in any order, doubled, and at any node. What is about a call that this node does not
-know yet is held for a moment: Meta may tell of a call before it has answered our request for it, and
-of its end before its beginning.
+Webhooks arrive in any order, repeatedly, and at any node. Events of a call that this node does not
+know yet are buffered: Meta may report a call before it has answered our `connect`, and its end before
+its beginning.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from bridge.wire.cloud import (
 log = logging.getLogger(__name__)
 
 UnknownCall: TypeAlias = tuple[LineName, str]
-"""A call that a node does not know: its line, and Meta's id."""
+"""Line and Meta's id of a call that a node does not know."""
 
 
 class CloudProvider:
@@ -52,7 +52,7 @@ class CloudProvider:
             lines: by name.
             legs: makes the legs.
             store: what outlives the process.
-            count: counts webhooks' events by what became of them (`metrics.cloud.WEBHOOK_OUTCOMES`).
+            count: counts webhook events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
         """
         self.lines = lines
         self._by_number = {line.phone_number_id: name for name, line in lines.items()}
@@ -62,57 +62,57 @@ class CloudProvider:
         self._rings = Rings(self.calls, legs)
 
     def has(self, line: LineName) -> bool:
-        """Whether the line's provider is `cloud`."""
+        """Return whether the line's provider is `cloud`."""
         return line in self.lines
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
         """Return a leg that has Meta ring the number (`legs.dial.Dialer`)."""
         return self._dials.leg(call, number)
 
-    def take(
+    def handle_webhook(
         self,
         events: Iterable[WebhookEvent],
         receiver: CallReceiver,
         *,
         numbers: frozenset[str],
-        passed_on: bool = False,
+        forwarded: bool = False,
     ) -> frozenset[UnknownCall]:
-        """Act on what a webhook tells, without waiting.
+        """Process the events of a webhook, without waiting.
 
         Args:
             events: of one delivery.
-            receiver: takes the calls that ring us.
-            numbers: ids of the numbers that its signature speaks for.
-            passed_on: whether another node has it too, and counts what becomes of it.
+            receiver: takes inbound calls.
+            numbers: ids of the numbers whose app has signed it.
+            forwarded: another node has it too, and counts its events.
 
         Returns:
-            The calls that it is about and that this node does not know.
+            The calls in it that this node does not know.
         """
-        strange: set[UnknownCall] = set()
+        unknown_calls: set[UnknownCall] = set()
         for event in ends_last(events):
             line = self._by_number.get(event.phone_number_id)
             if line is None or event.phone_number_id not in numbers:
                 outcome = "unknown_number"
-            elif self.calls.inboxes[line].is_double(event):
+            elif self.calls.inboxes[line].is_duplicate(event):
                 outcome = "duplicate"
             else:
                 outcome = "taken"
                 unknown = self._act(line, event, receiver)
                 if unknown is not None:
-                    self.calls.inboxes[line].hold(unknown.wacid, unknown, quietly=passed_on)
-                    strange.add((line, unknown.wacid))
+                    self.calls.inboxes[line].hold(unknown.wacid, unknown, elsewhere=forwarded)
+                    unknown_calls.add((line, unknown.wacid))
             _trace(event, outcome, line)
-            if not passed_on:
+            if not forwarded:
                 self._count(outcome)
-        return frozenset(strange)
+        return frozenset(unknown_calls)
 
-    def known_elsewhere(self, known: Iterable[UnknownCall]) -> None:
-        """Note that another node has these calls."""
+    def mark_known_elsewhere(self, known: Iterable[UnknownCall]) -> None:
+        """Note that another node knows these calls."""
         for line, wacid in known:
-            self.calls.inboxes[line].hush(wacid)
+            self.calls.inboxes[line].mark_known_elsewhere(wacid)
 
     async def permission(self, line: LineName, number: str) -> tuple[Permission, Reply | None]:
-        """Ask Meta whether somebody may be called, and give what they last answered besides.
+        """Return whether Meta allows us to call somebody, and what they last answered.
 
         Raises:
             InvalidState: the line's provider is another one.
@@ -122,17 +122,17 @@ class CloudProvider:
         return found, await self.calls.store.reply(line, number)
 
     async def send_text(self, line: LineName, number: str, text: str) -> None:
-        """Send a text message to somebody who rings or rang the line.
+        """Send a text message to somebody who calls or called the line.
 
         Raises:
-            WhatsAppRefused, WhatsAppError: it is not sent.
+            WhatsAppRefused, WhatsAppError: it was not sent.
         """
         await self._line(line).graph.send_text(number, text)
 
     async def ask_permission(
         self, line: LineName, number: str, *, text: str, template: Mapping[str, Any] | None
     ) -> str:
-        """Ask somebody to permit calls, and give the message's id.
+        """Ask somebody to permit calls, and return the message's id.
 
         Raises:
             InvalidState: the line's provider is another one.
@@ -141,9 +141,9 @@ class CloudProvider:
         return await self._line(line).graph.ask_permission(number, text=text, template=template)
 
     async def recover(self, *, nodes: int) -> None:
-        """Tell Meta of the end of the calls that this node's forerunner was cut off from.
+        """End the calls that the killed previous process of this node left.
 
-        Of those that it was dialling Meta's id is not known; they are ended when they turn up.
+        Meta's id of those that it was dialling is not known; they are ended when they turn up.
         """
         for opaque, line in await self.calls.store.orphaned_dials(nodes=nodes, lines=self.lines):
             self._dials.suspect_orphan(line, opaque)
@@ -154,11 +154,11 @@ class CloudProvider:
                 self.spawn(self.calls.end(line, wacid, "terminate"), name="recover")
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Start work that the provider's end waits for."""
+        """Start work that `aclose` waits for."""
         return self.calls.tasks.spawn(work, name=name)
 
     async def aclose(self) -> None:
-        """Wait for the last goodbyes to reach Meta."""
+        """Wait until Meta has answered the last hang-ups."""
         await self.calls.aclose()
 
     def _line(self, line: LineName) -> CloudLine:
@@ -170,20 +170,20 @@ class CloudProvider:
     def _act(
         self, line: LineName, event: WebhookEvent, receiver: CallReceiver
     ) -> CallWebhook | None:
-        """Act on an event; gives it back when it is about a call that is not known here."""
+        """Process an event; return it if its call is not known here."""
         if isinstance(event, PermissionReplied):
             self.calls.store.remember(line, event)
             log.info("whatsapp.permission", extra={"granted": event.granted})
         elif isinstance(event, Connected) and event.inbound:
             ring = self._rings.ring(line, event, receiver)
             self.spawn(ring, name=f"ring {mask(event.wacid)}")
-        elif not self.calls.tell(line, event) and not self._dials.end_orphan(line, event):
+        elif not self.calls.dispatch(line, event) and not self._dials.end_orphan(line, event):
             return event
         return None
 
 
 def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
-    """Tell at debug level what a webhook's event was, and what became of it."""
+    """Log at debug level an event and its outcome."""
     if not log.isEnabledFor(logging.DEBUG):
         return
     kind, call = "permission", ""

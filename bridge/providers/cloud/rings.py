@@ -1,4 +1,4 @@
-"""Calls of WhatsApp users that ring us."""
+"""Inbound calls of WhatsApp users."""
 
 import logging
 from datetime import UTC, datetime
@@ -17,11 +17,11 @@ from bridge.wire.metadata import pack
 log = logging.getLogger(__name__)
 
 STALE_SECONDS: Final = 90.0
-"""Meta lets nobody ring longer than a minute; a `connect` older than this rings nobody."""
+"""Meta lets nobody ring for longer than a minute; an older `connect` is ignored."""
 
 
 class Rings:
-    """Lets users' calls ring their lines."""
+    """Begins users' calls."""
 
     def __init__(self, calls: LiveCalls, legs: MakeLeg) -> None:
         """Make it.
@@ -34,7 +34,7 @@ class Rings:
         self._make_leg = legs
 
     async def ring(self, line: LineName, event: Connected, receiver: CallReceiver) -> None:
-        """Let a call ring the line, unless it is old, over, or rings already somewhere."""
+        """Begin a call, unless it is stale, has ended, or another node has it."""
         calls, wacid = self._calls, event.wacid
         if event.at and datetime.now(UTC).timestamp() - event.at > STALE_SECONDS:
             calls.count("stale")
@@ -50,7 +50,7 @@ class Rings:
         try:
             leg = self._ringing(line, event)
         except BridgeError as error:
-            log.warning("whatsapp.not_taken", extra={"code": error.code})
+            log.warning("whatsapp.inbound_refused", extra={"code": error.code})
             await calls.end(line, wacid, "reject")
             return
         calls.add(line, wacid, leg, inbound=True)
@@ -59,10 +59,10 @@ class Rings:
         try:
             taken = await receiver.receive(line, event.caller.identity, leg, details)
         except BridgeError as error:
-            log.warning("whatsapp.not_taken", extra={"code": error.code})
+            log.warning("whatsapp.inbound_refused", extra={"code": error.code})
             await leg.aclose()
             return
-        calls.name(line, wacid, taken.facts.call_id)
+        calls.set_opaque(line, wacid, taken.facts.call_id)
         calls.replay(line, wacid)
 
     def _ringing(self, line: LineName, event: Connected) -> CloudLeg:

@@ -1,9 +1,8 @@
-"""One look for all calls of a line whose WhatsApp is a gateway engine.
+"""Polls a gateway engine for the calls of a line.
 
-An engine tells of the end of a call by listing it no more. So one task a line lists the engine's
-calls every 2.5 s while there is a reason to, sooner after an event of the engine, and tells each
-leg what it found. What is listed and rings is taken, once; what is listed and nobody wants is hung
-up.
+A call has ended when the engine no longer lists it. So one task a line polls the list every 2.5 s
+while there is a reason to, sooner after an event of the engine, and passes each leg its entry. New
+inbound calls are taken once; unwanted calls are hung up.
 """
 
 import asyncio
@@ -20,40 +19,40 @@ from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 2.5
-"""Between two looks; what the ZuckZapGo guide names."""
+POLL_SECONDS: Final = 2.5
+"""Between two polls, as the ZuckZapGo guide recommends."""
 MIN_SECONDS: Final = 0.2
-"""Between two looks, however often one is asked for."""
+"""Between two polls at least."""
 UNLISTED_SECONDS: Final = 5.0
-"""How long a fresh call may not be listed yet."""
+"""How long a new call may be missing from the list."""
 UNWANTED_SECONDS: Final = 60.0
-"""How long a call that would not be hung up is tried again."""
+"""How long a hang-up is retried."""
 MAX_REMEMBERED: Final = 1000
-"""Rings of a line that were offered once and are not offered again; beyond it none is taken."""
+"""Inbound calls that were offered and are not offered again; at the limit no more are taken."""
 _ABSENT: Final = 2
-"""Looks in a row that must miss a call: an engine that starts anew lists none for a moment."""
+"""Polls in a row without a call that has ended: an engine that restarts lists none for a moment."""
 
 Take = Callable[[EngineCall], Awaitable[None]]
 
 
 class Memory(Protocol):
-    """What is known of the line's calls beyond this process, and beyond this node."""
+    """The line's calls as all nodes and the next process know them."""
 
     def ended(self, call_id: str) -> None:
-        """Note that a call is over on the engine."""
+        """Note that a call has ended on the engine."""
         ...
 
     def release(self, call_id: str) -> None:
-        """Note that a call is nobody's any more, so that it may be taken again."""
+        """Let a call be claimed again."""
         ...
 
     @property
-    def doubts(self) -> bool:
-        """Whether there may be calls that we began and were not told the id of."""
+    def suspects(self) -> bool:
+        """Whether dials without a known outcome may have begun calls."""
         ...
 
-    async def disown(self, calls: Collection[EngineCall]) -> list[str]:
-        """Give those of the strange calls that are ours, and that nobody waits for."""
+    async def orphans(self, calls: Collection[EngineCall]) -> list[str]:
+        """Return those of the unknown calls that such a dial has begun."""
         ...
 
 
@@ -62,63 +61,63 @@ class _Followed:
     leg: GatewayLeg
     since: float
     listed: bool
-    """Whether the engine has listed its call, or shown by other means that it knows it."""
+    """Whether the engine has listed the call, or its socket has opened."""
     absent: int = 0
-    """Looks in a row that did not find it."""
+    """Polls in a row without it."""
 
 
 class GatewayFollower:
-    """Looks which calls an engine has, for its legs and for rings (`legs.gateway.Follower`)."""
+    """Polls an engine for its legs and for inbound calls (`legs.gateway.Follower`)."""
 
     def __init__(
         self,
         engine: GatewayEngine,
         *,
         memory: Memory,
-        look_seconds: float | None = None,
+        poll_seconds: float | None = None,
         take: Take | None = None,
         second: bool = False,
     ) -> None:
-        """Make a follower; `run` then looks.
+        """Make a follower; `run` polls.
 
         Args:
-            engine: whose calls they are.
-            memory: what outlives the process.
-            look_seconds: between two looks; None for `LOOK_SECONDS`.
-            take: takes a call that rings us; None: rings are left alone.
-            second: it takes only rings that have rung for a look and are still not taken.
+            engine: the line's.
+            memory: shared with other nodes and the next process.
+            poll_seconds: between two polls; None for `POLL_SECONDS`.
+            take: takes an inbound call; None to take none.
+            second: take only inbound calls that another node has left for one poll.
         """
         self._engine = engine
         self._memory = memory
-        self._look_seconds = look_seconds or LOOK_SECONDS
+        self._poll_seconds = poll_seconds or POLL_SECONDS
         self.take = take
         self.second = second
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, _Followed] = {}
         self._unwanted: dict[str, float] = {}
-        self._left: set[str] = set()
-        """Calls of this node's forerunner."""
+        self._recovered: set[str] = set()
+        """Calls of this node's previous process."""
         self._rings: dict[str, float] = {}
-        """Since when each ring is known."""
+        """Since when each inbound call has been listed."""
         self._offered: set[str] = set()
         self._wake = asyncio.Event()
-        self._answers = True
+        self._responds = True
         self.listed: frozenset[str] = frozenset()
-        """The calls of the last look."""
+        """The ids in the last list."""
 
     def follow(self, call_id: str, leg: GatewayLeg) -> None:
-        """Tell the leg about its call from now on."""
+        """Pass a call's entries to its leg from now on."""
         self._legs[call_id] = _Followed(leg, self._loop.time(), call_id in self.listed)
         self._wake.set()
 
     def mark_known(self, call_id: str) -> None:
-        """Note that the engine knows the call, whether it has listed it or not."""
+        """Note that the engine knows the call, listed or not."""
         if (followed := self._legs.get(call_id)) is not None:
             followed.since = self._loop.time()
             followed.listed = True
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
-        """Tell nobody any more; `unwanted`: and hang it up for as long as the engine has it."""
+        """Stop following a call; `unwanted`: hang it up for as long as the engine lists it."""
         known = self._legs.pop(call_id, None)
         if unwanted:
             self._unwanted[call_id] = self._loop.time()
@@ -126,22 +125,22 @@ class GatewayFollower:
         elif known is not None:
             self._memory.ended(call_id)
 
-    def inherit(self, call_ids: Collection[str]) -> None:
-        """Take over what this node's forerunner left: what still rings is taken, the rest hung up."""
-        self._left.update(call_ids)
+    def recover(self, call_ids: Collection[str]) -> None:
+        """Take over the calls of the previous process: those that still ring are taken, others hung up."""
+        self._recovered.update(call_ids)
         self._wake.set()
 
     def poll_now(self) -> None:
-        """Look at once instead of at the next turn."""
+        """Poll at once."""
         self._wake.set()
 
-    def told(self, event: Webhook | None) -> None:
-        """Take an event of the engine: only a reason to look, and a word for why a call ended.
+    def handle_event(self, event: Webhook | None) -> None:
+        """Poll because of an event of the engine, which also names why a call ended.
 
-        None: there may have been events that did not reach us.
+        None: events may have been missed.
         """
         kind = event.kind if event is not None else "gap"
-        # The engine's own text: what is no plain word may be somebody's number.
+        # The engine's own text: what is no plain word may be a number.
         log.debug("gateway.event", extra={"kind": kind if kind.isalpha() else "other"})
         if event is not None:
             for call_id in event.texts & self._legs.keys():
@@ -149,46 +148,48 @@ class GatewayFollower:
         self._wake.set()
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Poll until cancelled."""
         while True:
             self._wake.clear()
             try:
-                await self._look()
+                await self._poll()
             except BridgeError as error:
-                if self._answers:
-                    log.warning("gateway.silent", extra={"code": error.code})
-                self._answers = False
+                if self._responds:
+                    log.warning("gateway.unresponsive", extra={"code": error.code})
+                self._responds = False
             else:
-                if not self._answers:
-                    log.info("gateway.answers")
-                self._answers = True
+                if not self._responds:
+                    log.info("gateway.responsive")
+                self._responds = True
             await asyncio.sleep(MIN_SECONDS)
             await self._pause()
 
     async def _pause(self) -> None:
-        """Wait for the next turn; without a reason to look, for one."""
-        idle = not (self.take or self._legs or self._unwanted or self._left or self._memory.doubts)
+        """Wait until the next poll; without a reason to poll, until there is one."""
+        idle = not (
+            self.take or self._legs or self._unwanted or self._recovered or self._memory.suspects
+        )
         try:
-            async with asyncio.timeout(None if idle else self._look_seconds):
+            async with asyncio.timeout(None if idle else self._poll_seconds):
                 await self._wake.wait()
         except TimeoutError:
             pass
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         began = self._loop.time()
         listed = {call.call_id: call for call in await self._engine.calls()}
         self.listed = frozenset(listed)
         for call_id, followed in list(self._legs.items()):
-            self._tell(followed, listed.get(call_id), began)
-        self._sort_left(listed)
-        if self._memory.doubts:
-            strange = [call for call in listed.values() if self._is_strange(call.call_id)]
-            for call_id in await self._memory.disown(strange):
+            self._update(followed, listed.get(call_id), began)
+        self._sort_recovered(listed)
+        if self._memory.suspects:
+            unknown = [call for call in listed.values() if self._is_unknown(call.call_id)]
+            for call_id in await self._memory.orphans(unknown):
                 self._unwanted[call_id] = began - MIN_SECONDS
         await self._end_unwanted(listed, began)
         await self._offer_all(listed, began)
 
-    def _tell(self, followed: _Followed, call: EngineCall | None, began: float) -> None:
+    def _update(self, followed: _Followed, call: EngineCall | None, began: float) -> None:
         followed.listed = followed.listed or call is not None
         if call is not None:
             followed.absent = 0
@@ -203,10 +204,10 @@ class GatewayFollower:
         else:
             self._wake.set()
 
-    def _sort_left(self, listed: Mapping[str, EngineCall]) -> None:
-        """Decide on the calls of this node's forerunner."""
-        left, self._left = self._left, set()
-        for call_id in left:
+    def _sort_recovered(self, listed: Mapping[str, EngineCall]) -> None:
+        """Decide on the calls of the previous process."""
+        recovered, self._recovered = self._recovered, set()
+        for call_id in recovered:
             call = listed.get(call_id)
             if call is None:
                 self._memory.ended(call_id)
@@ -237,14 +238,14 @@ class GatewayFollower:
             if call.awaits_answer
         }
         for call_id, since in self._rings.items():
-            waits = self.second and began - since < self._look_seconds
+            waits = self.second and began - since < self._poll_seconds
             full = len(self._offered) >= MAX_REMEMBERED
-            if self.take is None or waits or full or not self._is_strange(call_id):
+            if self.take is None or waits or full or not self._is_unknown(call_id):
                 continue
             if call_id not in self._offered:
                 log.debug("gateway.rings")
                 await self.take(listed[call_id])
                 self._offered.add(call_id)
 
-    def _is_strange(self, call_id: str) -> bool:
+    def _is_unknown(self, call_id: str) -> bool:
         return call_id not in self._legs and call_id not in self._unwanted

@@ -1,4 +1,4 @@
-"""Lines whose WhatsApp is a gateway engine: dialling, rings, and what a killed process left."""
+"""Lines whose provider is a gateway engine: outbound and inbound calls, and recovery after a crash."""
 
 import logging
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ log = logging.getLogger(__name__)
 
 
 class GatewayProvider:
-    """Reaches numbers over the lines' engines, and takes the calls that ring them."""
+    """Calls numbers over the lines' engines, and takes their inbound calls."""
 
     def __init__(
         self,
         engines: Mapping[LineName, GatewayEngine],
         *,
         store: CloudStore,
-        look_seconds: float | None = None,
+        poll_seconds: float | None = None,
         patience: RetryPolicy | None = None,
     ) -> None:
         """Make a provider; must be called within the running loop.
 
         Args:
             engines: by line.
-            store: what outlives the process.
-            look_seconds: between two looks at an engine's calls; None for `LOOK_SECONDS`.
+            store: shared with other nodes and the next process.
+            poll_seconds: between two polls; None for `POLL_SECONDS`.
             patience: of the legs.
         """
         self._engines = engines
@@ -44,12 +44,12 @@ class GatewayProvider:
             line: LineMemory(line, engine=engine, store=store) for line, engine in engines.items()
         }
         self._followers = {
-            line: GatewayFollower(engine, memory=self._memories[line], look_seconds=look_seconds)
+            line: GatewayFollower(engine, memory=self._memories[line], poll_seconds=poll_seconds)
             for line, engine in engines.items()
         }
 
     def has(self, line: LineName) -> bool:
-        """Whether the line's provider is a gateway engine."""
+        """Return whether the line's provider is a gateway engine."""
         return line in self._engines
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
@@ -71,44 +71,44 @@ class GatewayProvider:
         return self._leg(line, dial)
 
     def start(self, receiver: CallReceiver, tasks: Tasks, *, first: bool) -> None:
-        """Begin to look.
+        """Start polling.
 
         Args:
-            receiver: gets the calls that ring.
-            tasks: owns the looking.
-            first: of several nodes, the one that takes rings; the others take what it leaves.
+            receiver: takes inbound calls.
+            tasks: owns the polling.
+            first: of several nodes, the one that takes inbound calls; the others take what it leaves.
         """
         for line, follower in self._followers.items():
             follower.take = self._taker(line, receiver)
             follower.second = not first
             tasks.spawn(follower.run(), name=f"gateway {line}")
             if (feed := self._engines[line].feed) is not None:
-                tasks.spawn(feed.run(follower.told), name=f"gateway events {line}")
+                tasks.spawn(feed.run(follower.handle_event), name=f"gateway events {line}")
 
     async def recover(self, *, nodes: int) -> None:
-        """Think of the calls and dials that this node's forerunner was cut off from.
+        """Recover the calls and dials of this node's killed previous process.
 
-        What still rings us is taken anew, what it was talking on or dialling is hung up.
+        What still rings is taken again; what it was talking on or dialling is hung up.
         """
         for number, line in await self._store.orphaned_dials(nodes=nodes, lines=self._engines):
-            self._memories[line].suspect(number)
+            self._memories[line].suspect_orphan(number)
             self._followers[line].poll_now()
-        left: dict[LineName, list[str]] = {}
+        live: dict[LineName, list[str]] = {}
         for key, line in await self._store.orphaned_calls(nodes=nodes):
             if line in self._engines:
-                left.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
-        for line, call_ids in left.items():
-            self._followers[line].inherit(call_ids)
+                live.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
+        for line, call_ids in live.items():
+            self._followers[line].recover(call_ids)
 
-    def told(self, line: LineName, event: Webhook) -> None:
-        """Take an event of the line's engine.
+    def handle_event(self, line: LineName, event: Webhook) -> None:
+        """Process an event of the line's engine.
 
         Raises:
             InvalidState: the line has no engine.
         """
         if line not in self._followers:
             raise InvalidState("this line's WhatsApp provider is not a gateway")
-        self._followers[line].told(event)
+        self._followers[line].handle_event(event)
 
     def _taker(self, line: LineName, receiver: CallReceiver) -> Take:
         async def take(call: EngineCall) -> None:
@@ -122,7 +122,7 @@ class GatewayProvider:
                     CallDetails(Parties(call.peer, "", "whatsapp", "")),
                 )
             except BridgeError as error:
-                log.warning("gateway.ring_refused", extra={"code": error.code})
+                log.warning("gateway.inbound_refused", extra={"code": error.code})
                 self._followers[line].forget(call.call_id, unwanted=True)
 
         return take

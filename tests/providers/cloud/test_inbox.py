@@ -30,17 +30,17 @@ def over(wacid="a"):
 
 
 def test_an_event_is_known_when_it_comes_again(bench):
-    assert not bench.inbox.is_double(ringing())
-    assert bench.inbox.is_double(ringing())
-    assert not bench.inbox.is_double(over())
+    assert not bench.inbox.is_duplicate(ringing())
+    assert bench.inbox.is_duplicate(ringing())
+    assert not bench.inbox.is_duplicate(over())
 
 
 def test_events_wait_for_their_call_in_their_order(bench):
     bench.inbox.hold("a", ringing())
     bench.inbox.hold("a", over())
-    assert bench.inbox.give("b") == []
-    assert bench.inbox.give("a") == [ringing(), over()]
-    assert bench.inbox.give("a") == []
+    assert bench.inbox.take("b") == []
+    assert bench.inbox.take("a") == [ringing(), over()]
+    assert bench.inbox.take("a") == []
 
 
 def test_an_end_that_came_first_is_known(bench):
@@ -52,14 +52,14 @@ def test_an_end_that_came_first_is_known(bench):
 def test_nothing_waits_for_ever(bench):
     bench.inbox.hold("a", ringing())
     bench.now = HELD_SECONDS + 1
-    assert bench.inbox.give("a") == []
+    assert bench.inbox.take("a") == []
     assert bench.counts == {"dropped": 1}
 
 
 def test_nothing_waits_for_a_call_that_is_over(bench):
     bench.inbox.close("a")
     bench.inbox.hold("a", over())
-    assert bench.inbox.give("a") == []
+    assert bench.inbox.take("a") == []
     assert bench.counts == {"late": 1}
 
 
@@ -67,23 +67,23 @@ def test_the_oldest_go_when_there_are_too_many(bench, monkeypatch):
     monkeypatch.setattr(module, "HELD_CALLS", 2)
     monkeypatch.setattr(module, "KEYS_KEPT", 2)
     for wacid in "abc":
-        bench.inbox.is_double(ringing(wacid))
+        bench.inbox.is_duplicate(ringing(wacid))
         bench.inbox.hold(wacid, ringing(wacid))
-    assert bench.inbox.give("a") == []
-    assert bench.inbox.give("c") == [ringing("c")]
+    assert bench.inbox.take("a") == []
+    assert bench.inbox.take("c") == [ringing("c")]
     assert bench.counts == {"dropped": 1}
-    assert not bench.inbox.is_double(ringing("a"))
+    assert not bench.inbox.is_duplicate(ringing("a"))
 
 
 def test_what_another_node_counts_is_not_counted_here(bench):
-    bench.inbox.hold("a", ringing(), quietly=True)
+    bench.inbox.hold("a", ringing(), elsewhere=True)
     bench.inbox.hold("b", ringing("b"))
-    bench.inbox.hush("b")
-    bench.inbox.hush("unknown")
+    bench.inbox.mark_known_elsewhere("b")
+    bench.inbox.mark_known_elsewhere("unknown")
     bench.now = HELD_SECONDS + 1
     assert bench.inbox.held() == []
     assert bench.counts == {}
     bench.inbox.hold("a", ringing())
     bench.now *= 3
-    assert bench.inbox.give("a") == []
+    assert bench.inbox.take("a") == []
     assert bench.counts == {"dropped": 1}

@@ -93,8 +93,8 @@ async def test_a_goodbye_goes_on_when_nobody_waits_for_it(bench):
 
 async def test_a_call_that_is_not_known_has_no_leg_to_tell(bench):
     calls = bench.provider.calls
-    assert not calls.tell(LINE, over("wacid.unknown"))
-    calls.name(LINE, "wacid.unknown", "call")
+    assert not calls.dispatch(LINE, over("wacid.unknown"))
+    calls.set_opaque(LINE, "wacid.unknown", "call")
     assert calls.opaque(LINE, "wacid.unknown") == ""
     await calls.end(LINE, "wacid.unknown", "terminate")
     assert bench.asked == [("terminate", "wacid.unknown")]

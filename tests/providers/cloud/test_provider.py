@@ -37,10 +37,10 @@ async def test_events_of_numbers_that_are_no_lines_do_nothing(bench):
 
 
 async def test_a_signature_speaks_for_its_own_apps_numbers_only(bench):
-    bench.provider.take([ring()], bench.receiver, numbers=frozenset({"other"}))
+    bench.provider.handle_webhook([ring()], bench.receiver, numbers=frozenset({"other"}))
     await bench.settled()
     assert bench.receiver.taken == []
-    assert bench.provider.take([over("x")], bench.receiver, numbers=OURS)
+    assert bench.provider.handle_webhook([over("x")], bench.receiver, numbers=OURS)
 
 
 async def test_what_is_about_a_call_of_another_node_is_strange(bench):
@@ -49,18 +49,18 @@ async def test_what_is_about_a_call_of_another_node_is_strange(bench):
     assert bench.take(reply()) == frozenset()
 
 
-@pytest.mark.parametrize("passed_on", [False, True])
-async def test_what_another_node_has_is_lost_by_nobody(bench, monkeypatch, passed_on):
+@pytest.mark.parametrize("forwarded", [False, True])
+async def test_what_another_node_has_is_lost_by_nobody(bench, monkeypatch, forwarded):
     monkeypatch.setattr(inbox, "HELD_SECONDS", -1.0)
-    taken = bench.provider.take(
-        [answer("wacid.theirs")], bench.receiver, numbers=OURS, passed_on=passed_on
+    taken = bench.provider.handle_webhook(
+        [answer("wacid.theirs")], bench.receiver, numbers=OURS, forwarded=forwarded
     )
     assert taken == {(LINE, "wacid.theirs")}
-    if not passed_on:
-        bench.provider.known_elsewhere(taken)
+    if not forwarded:
+        bench.provider.mark_known_elsewhere(taken)
     bench.take(over("wacid.nobodys"))
     bench.take(over("wacid.last"))
-    assert bench.counts == {"taken": 3 - passed_on, "dropped": 1}
+    assert bench.counts == {"taken": 3 - forwarded, "dropped": 1}
 
 
 async def test_what_people_permit_is_remembered(bench):
@@ -95,7 +95,7 @@ async def test_a_call_that_has_come_up_meanwhile_is_not_ended_by_the_recovery(be
 
 
 async def test_the_end_waits_for_meta_but_not_for_ever(bench, monkeypatch):
-    monkeypatch.setattr(live, "GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(live, "SHUTDOWN_SECONDS", 0.05)
     bench.graph.gates["terminate"] = asyncio.Event()
     bench.provider.spawn(bench.provider.calls.end(LINE, "wacid.1", "terminate"), name="end")
     async with asyncio.timeout(5):

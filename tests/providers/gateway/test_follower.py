@@ -18,8 +18,8 @@ def hasty(monkeypatch):
 
 
 @asynccontextmanager
-async def following(engine, *, look_seconds=0.005, memory=None, **more):
-    follower = GatewayFollower(engine, memory=memory or Notes(), look_seconds=look_seconds, **more)
+async def following(engine, *, poll_seconds=0.005, memory=None, **more):
+    follower = GatewayFollower(engine, memory=memory or Notes(), poll_seconds=poll_seconds, **more)
     tasks = Tasks()
     tasks.spawn(follower.run(), name="follower")
     try:
@@ -93,13 +93,13 @@ async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
 
 async def test_an_event_gives_its_calls_leg_a_word_and_makes_the_follower_look():
     engine, leg, other = ListingEngine(ACTIVE), ToldLeg(), ToldLeg()
-    async with following(engine, look_seconds=60) as follower:
+    async with following(engine, poll_seconds=60) as follower:
         follower.follow("CA1", leg)
         follower.follow("CA9", other)
         await until(lambda: leg.told)
         await asyncio.sleep(0.01)
         looks = engine.looks
-        follower.told(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
+        follower.handle_event(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
         await until(lambda: engine.looks > looks)
         assert (leg.hints, other.hints) == (["reject"], [])
 
@@ -138,7 +138,7 @@ async def test_of_what_a_forerunner_left_rings_are_taken_and_the_rest_is_hung_up
     engine = ListingEngine(ACTIVE, RINGS)
     engine.ends = True
     async with following(engine, memory=notes, take=take) as follower:
-        follower.inherit(["CA1", "CA2", "CA3"])
+        follower.recover(["CA1", "CA2", "CA3"])
         await until(lambda: set(notes.over) == {"CA1", "CA3"})
         await until(lambda: "CA2" in taken)
         assert notes.released == ["CA2"]
@@ -152,7 +152,7 @@ async def test_the_second_node_takes_only_what_goes_on_ringing():
         taken.append(call.call_id)
 
     engine = ListingEngine(RINGS)
-    async with following(engine, take=take, second=True, look_seconds=30) as follower:
+    async with following(engine, take=take, second=True, poll_seconds=30) as follower:
         for _ in range(3):
             follower.poll_now()
             await more_looks(engine, 1)

@@ -51,26 +51,28 @@ async def fail(memory, engine, error):
 
 async def test_a_dialled_call_is_remembered_until_it_is_over(memory, store):
     assert await memory.dial(NUMBER, before=(), abandon=nothing) == "CA1"
-    assert not memory.doubts
+    assert not memory.suspects
     assert await store.orphaned_calls(nodes=1) == [("main/CA1", LINE)]
     assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
     memory.ended("CA1")
     assert await store.orphaned_calls(nodes=1) == []
 
 
-async def test_a_refusal_leaves_no_doubt(memory, engine, store):
+async def test_a_refusal_leaves_no_suspect(memory, engine, store):
     await fail(memory, engine, InvalidState("engine off"))
-    assert not memory.doubts
+    assert not memory.suspects
     assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
 
 
 @pytest.mark.parametrize("error", [LegError("silence"), Unreachable("a proxy's 504")])
-async def test_a_dial_in_doubt_is_disowned_once_it_is_listed(memory, engine, store, error):
+async def test_the_orphan_of_an_unanswered_dial_is_found_once_it_is_listed(
+    memory, engine, store, error
+):
     await fail(memory, engine, error)
-    assert memory.doubts
-    assert await memory.disown([]) == []
-    assert await memory.disown([ACTIVE]) == ["CA1"]
-    assert not memory.doubts
+    assert memory.suspects
+    assert await memory.orphans([]) == []
+    assert await memory.orphans([ACTIVE]) == ["CA1"]
+    assert not memory.suspects
     assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
 
 
@@ -86,7 +88,7 @@ async def test_other_calls_are_left_alone(memory, engine, call):
     engine.fails = LegError("silence")
     with pytest.raises(LegError):
         await memory.dial(NUMBER, before=["before"], abandon=nothing)
-    assert await memory.disown([call]) == []
+    assert await memory.orphans([call]) == []
 
 
 async def test_a_call_of_another_node_or_one_that_it_is_about_to_have_is_left_alone(
@@ -95,10 +97,10 @@ async def test_a_call_of_another_node_or_one_that_it_is_about_to_have_is_left_al
     await fail(memory, engine, LegError("silence"))
     other = CloudStore(database, node=1)
     row = await other.begin_dial(NUMBER, LINE)
-    assert await memory.disown([ACTIVE]) == []
+    assert await memory.orphans([ACTIVE]) == []
     await other.claim("main/CA1", LINE)
     other.end_dial(row)
-    assert await memory.disown([ACTIVE]) == []
+    assert await memory.orphans([ACTIVE]) == []
 
 
 async def test_a_number_that_is_being_dialled_again_is_left_alone(memory, engine):
@@ -112,34 +114,34 @@ async def test_a_number_that_is_being_dialled_again_is_left_alone(memory, engine
     engine.dial = slow
     again = asyncio.ensure_future(memory.dial(NUMBER, before=(), abandon=nothing))
     await asyncio.sleep(0.05)
-    assert await memory.disown([ACTIVE]) == []
+    assert await memory.orphans([ACTIVE]) == []
     answered.set()
     assert await again == "CA1"
-    assert await memory.disown([ACTIVE]) == []
+    assert await memory.orphans([ACTIVE]) == []
 
 
-async def test_doubts_pass(memory, engine, monkeypatch):
-    monkeypatch.setattr(gateway_memory, "DOUBT_SECONDS", 0.0)
+async def test_suspects_expire(memory, engine, monkeypatch):
+    monkeypatch.setattr(gateway_memory, "ORPHAN_SECONDS", 0.0)
     await fail(memory, engine, LegError("silence"))
     await asyncio.sleep(0.01)
-    await memory.disown([])
-    assert not memory.doubts
+    await memory.orphans([])
+    assert not memory.suspects
 
 
-async def test_there_are_not_too_many_doubts(memory, engine, monkeypatch):
-    monkeypatch.setattr(gateway_memory, "MAX_DOUBTS", 2)
+async def test_there_are_not_too_many_suspects(memory, engine, monkeypatch):
+    monkeypatch.setattr(gateway_memory, "MAX_SUSPECTS", 2)
     for _ in range(4):
         await fail(memory, engine, LegError("silence"))
-    assert len(memory._doubts) == 2
+    assert len(memory._suspects) == 2
 
 
-async def test_a_dial_that_is_given_up_is_in_doubt(memory, engine):
+async def test_a_dial_that_is_given_up_is_suspected(memory, engine):
     engine.dial = lambda number: asyncio.sleep(60)
     dial = asyncio.ensure_future(memory.dial(NUMBER, before=(), abandon=nothing))
     await asyncio.sleep(0.05)
     dial.cancel()
     await asyncio.gather(dial, return_exceptions=True)
-    assert await memory.disown([ACTIVE]) == ["CA1"]
+    assert await memory.orphans([ACTIVE]) == ["CA1"]
 
 
 async def test_a_call_that_cannot_be_remembered_is_abandoned(memory, store, monkeypatch):

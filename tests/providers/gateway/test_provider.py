@@ -53,7 +53,7 @@ def store(database):
 
 @asynccontextmanager
 async def provided(engine, manager, store, *, first=True):
-    provider = GatewayProvider({LINE: engine}, store=store, look_seconds=0.005)
+    provider = GatewayProvider({LINE: engine}, store=store, poll_seconds=0.005)
     tasks = Tasks()
     provider.start(manager, tasks, first=first)
     try:
@@ -142,7 +142,7 @@ async def test_a_dialled_call_becomes_a_leg_and_a_refused_one_an_error(store):
 
 async def test_an_event_for_a_line_without_an_engine_is_refused(store):
     with pytest.raises(InvalidState):
-        GatewayProvider({}, store=store).told(LINE, Webhook("offer", frozenset()))
+        GatewayProvider({}, store=store).handle_event(LINE, Webhook("offer", frozenset()))
 
 
 async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
