@@ -89,7 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--lan",
         action="store_true",
-        help="serve HTTPS on the LAN address with a self-made certificate and show a QR code",
+        help="serve HTTPS on the LAN address with a self-signed certificate and show a QR code",
     )
     parser.add_argument(NODE_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")

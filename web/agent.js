@@ -1,9 +1,9 @@
-/** The demonstration agent: a call whose far party is the person at this page, and what is said in it. */
+/** The demonstration agent: a call whose far party is the person at this page, and its transcript. */
 
 import { element } from "./draw.js";
 
-export const AGENT = "agent"; // stands for the number of a call with it
-const ACTIVE_LIMIT = 10_000; // ms; the bridge learns a moment later than we that the sound is up
+export const AGENT = "agent"; // in place of a number, for a call with the agent
+const ACTIVE_LIMIT = 10_000; // ms; the bridge sees a moment later than the page that the media is up
 
 /** @type {Record<string, string>} */
 const STEPS = { stt: "understanding speech", llm: "the reply", tts: "speaking" };
@@ -13,7 +13,7 @@ const REASONS = {
   timeout: "its provider took too long", status: "its provider refused", garbage: "its provider's answer makes no sense", too_large: "its provider's answer was too long",
 };
 
-/** Open a call that waits for us. @param {import("./bridge.js").BridgeApi} api @returns {Promise<string>} its id */
+/** Create a call that waits for this page. @param {import("./bridge.js").BridgeApi} api @returns {Promise<string>} its id */
 export async function dialAgent(api) {
   return (await api.request("POST", "/call/dial", { channel: "webrtc" })).callId;
 }
@@ -23,11 +23,11 @@ export async function startAgent(api, callId) {
   await api.request("POST", "/call/agent/start", { callId, mode: "ai" });
 }
 
-/** What is said in a call, written down as it is said. */
+/** The transcript of a call, shown as it arrives. */
 export class Transcript {
   /** @type {EventSource | null} */ #events = null;
   #active = () => {};
-  /** When the bridge says that the call is under way, or after a while without its word. */
+  /** Resolves when the bridge reports the call as active, or after a timeout. */
   active = Promise.resolve();
 
   /** @param {string} id  Of a list; `<id>-box` is shown with it. */
@@ -51,7 +51,7 @@ export class Transcript {
     this.#events.onmessage = ({ data }) => this.#heard(JSON.parse(data));
   }
 
-  /** Listen no more; what was said stays until `hide`. */
+  /** Stop listening; the transcript stays until `hide`. */
   stop() {
     this.#events?.close();
     this.#events = null;
@@ -85,5 +85,5 @@ export class Transcript {
 /** @param {{ firstAudioMs: number, sttMs?: number, llmMs?: number, ttsMs?: number }} took */
 function timing({ firstAudioMs, sttMs = 0, llmMs = 0, ttsMs = 0 }) {
   const seconds = (/** @type {number} */ ms) => (ms / 1000).toFixed(2);
-  return `Answered after ${seconds(firstAudioMs)} s: heard ${seconds(sttMs)}, thought ${seconds(llmMs)}, voice ${seconds(ttsMs)}.`;
+  return `Answered after ${seconds(firstAudioMs)} s: speech to text ${seconds(sttMs)}, model ${seconds(llmMs)}, text to speech ${seconds(ttsMs)}.`;
 }

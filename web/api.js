@@ -5,8 +5,8 @@
  * @property {string} callId
  * @property {string} peer  The other party's number.
  * @property {string} state  initiated, ringing, connecting, active or held.
- * @property {"inbound" | "outbound"} direction  Inbound: they rang us.
- * @property {boolean} [recording]  Whether it is being recorded, which people want to be shown.
+ * @property {"inbound" | "outbound"} direction  Inbound: they called us.
+ * @property {boolean} [recording]  Whether it is being recorded; show it to the people in the call.
  * @property {string | null} [startedAt]
  *
  * @typedef {{ number: string, name: string, description: string }} Contact
@@ -14,12 +14,12 @@
  * @typedef {object} RequestOptions
  * @property {boolean} [keepalive]  The request outlives the page.
  * @property {string} [key]  Another key, or a ticket.
- * @property {AbortSignal} [signal]  Gives the request up.
+ * @property {AbortSignal} [signal]  Aborts the request.
  */
 
 const REQUEST_LIMIT = 15_000; // ms
 
-/** An error with a message for people and a stable word for programs. */
+/** An error with a message for people and a stable `code` for programs. */
 export class BridgeError extends Error {
   /**
    * @param {string} code  e.g. wrong_key, bridge_unreachable, microphone_refused, no_media_path
@@ -49,7 +49,7 @@ export class BridgeApi {
     this.key = key;
   }
 
-  /** @returns {Promise<CallInfo[]>}  Live calls; one that is missing has ended. */
+  /** @returns {Promise<CallInfo[]>}  Live calls; a call that is not listed has ended. */
   async status() {
     return (await this.request("GET", "/call/status")).calls;
   }
@@ -76,9 +76,9 @@ export class BridgeApi {
 
   /**
    * @param {string} callId
-   * @param {number} [seconds]  How long it is good for, 60 to 86400.
-   * @param {{ party?: "near" | "far" | "transfer", identity?: string }} [holder]  Whom it is for. Legs belong to a
-   *   party and identity: give a ticket that replaces another the same ones.
+   * @param {number} [seconds]  How long it is valid, 60 to 86400.
+   * @param {{ party?: "near" | "far" | "transfer", identity?: string }} [holder]  Who uses it. Legs belong to a
+   *   party and identity: a ticket that replaces another needs the same ones.
    * @returns {Promise<string>} a ticket: it opens this party's media, events and figures of the call, and nothing else
    */
   async ticket(callId, seconds = 600, { party = "near", identity = "" } = {}) {
@@ -88,8 +88,8 @@ export class BridgeApi {
 
   /**
    * @param {string} callId
-   * @param {number} [since]  Second of the call; what its timeline has before it is left out.
-   * @returns {Promise<any>} what the bridge measured, leg by leg, and under `timeline` second by second
+   * @param {number} [since]  Second of the call; earlier samples of the timeline are left out.
+   * @returns {Promise<any>} what the bridge measured for each leg, and under `timeline` for each second
    */
   async quality(callId, since = 0) {
     return this.request("GET", `/call/${encodeURIComponent(callId)}/quality?since=${since}`);
@@ -105,13 +105,13 @@ export class BridgeApi {
     }
   }
 
-  /** @param {string} from  A contact's number. @returns {Promise<string>} the id of the call that now rings us */
+  /** @param {string} from  A contact's number. @returns {Promise<string>} the id of the inbound call */
   async ringMe(from) {
     return (await this.request("POST", "/simulator/incoming", { from })).callId;
   }
 
   /**
-   * Ask for anything else; unwraps the bridge's envelope.
+   * Send any other request and unwrap the bridge's envelope.
    *
    * @param {string} method
    * @param {string} path
@@ -145,7 +145,7 @@ export class BridgeApi {
   }
 }
 
-/** @param {string} text  As programs write it. */
+/** @param {string} text  As programs write it, without a capital or period. */
 function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }

@@ -12,12 +12,12 @@
  *     await api.hangup(call.callId);
  *     await call.close();
  *
- * A page that should hold no key gets a ticket for its call from your server, which has the key:
+ * A page without a key gets a ticket for its call from your server, which has the key:
  *
  *     const api = new BridgeApi({ baseUrl: "https://bridge.example", key: "" });
  *     const call = new BridgeCall(api, callId, { ticket: () => askMyServer(callId) });
  *
- * It touches no element of a page. Times are seconds, ratios and levels are 0 to 1.
+ * It changes no element of a page. Times are seconds, ratios and levels are 0 to 1.
  */
 
 /** @typedef {import("./api.js").CallInfo} CallInfo */

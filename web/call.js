@@ -11,25 +11,25 @@ import { Warnings } from "./warnings.js";
  * @typedef {import("./quality.js").Quality} Quality
  *
  * @typedef {object} CallEvents
- * @property {{ state: MediaState, error?: BridgeError }} state  Closed without an error: by us, or by the bridge's farewell.
- * @property {MediaStreamTrack} track  Remote sound has (re)started; `remoteStream` holds it.
+ * @property {{ state: MediaState, error?: BridgeError }} state  Closed without an error: by `close`, or by the bridge (DTLS close_notify).
+ * @property {MediaStreamTrack} track  Remote audio has (re)started; it is in `remoteStream`.
  * @property {Quality} quality  Once a second while media is up.
  */
 
 const CONNECT_LIMIT = 20_000; // ms, the bridge's own limit for ICE and DTLS
 const RECOVERY_LIMIT = 3_000; // ms for a new path, once the bridge has answered
-const GIVE_UP = 95_000; // ms: the bridge notices a dead leg after 35 s, and keeps a call that everybody has left for 60 s
-const FINAL = [401, 403, 404, 409]; // of replies: the call is over, or is no longer ours (a fresh ticket was tried)
-const HELPED = 5_000; // ms that an ICE restart must have lasted to have been of use
-const PAUSE = 1_000; // ms from one attempt to the next at least
+const GIVE_UP = 95_000; // ms: the bridge detects a dead leg after 35 s, and keeps a call without legs for 60 s
+const FINAL = [401, 403, 404, 409]; // statuses: the call has ended, or the credential is not valid (a fresh ticket was tried)
+const HELPED = 5_000; // ms after an ICE restart within which another loss means that it did not help
+const PAUSE = 1_000; // ms, minimum between two attempts
 
-/** One leg of a call: this browser's sound to and from the bridge, kept alive across network changes. */
+/** One leg of a call: this browser's audio to and from the bridge, kept alive across network changes. */
 export class BridgeCall {
   /** @type {MediaState} */
   state = "new";
-  /** Given by the bridge with its first answer; keep it to come back after a reload. @type {string | null} */
+  /** Assigned by the bridge with its first answer; keep it to resume the leg after a reload. @type {string | null} */
   legId;
-  /** What the other party says; give it to an `<audio>` element. */
+  /** The other party's audio; set it as the `srcObject` of an `<audio>` element. */
   remoteStream = globalThis.MediaStream ? new MediaStream() : /** @type {any} */ (null);
   muted = false;
 
@@ -40,12 +40,12 @@ export class BridgeCall {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
   #warnings = new Warnings();
   #recovering = false;
-  #doubtful = false; // the bridge may have left the old connection for one that did not come up here
+  #uncertain = false; // the bridge may have switched to a connection that did not come up here
   #restarted = -Infinity; // when an ICE restart last brought the call back, by the page's clock
   /** @type {(() => Promise<string>) | undefined} */ #newTicket;
   #ticket = "";
   #leave = () => void this.close({ keepalive: true });
-  #attempt = new AbortController(); // of the recovery that is under way; aborted to begin the next one at once
+  #attempt = new AbortController(); // of the current recovery; aborted to start the next attempt at once
   #online = () => {
     this.#attempt.abort();
     void this.reconnect();
@@ -56,9 +56,9 @@ export class BridgeCall {
    * @param {string} callId
    * @param {object} [options]
    * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
-   * @param {"near" | "far"} [options.party]  "far": be the party that was called, in a call that waits for it (`/call/dial` with the channel webrtc)
-   * @param {string | null} [options.legId]  The leg that this page had before it was reloaded: it goes on, or a new one where the bridge has given it up.
-   * @param {() => Promise<string>} [options.ticket]  Gets a ticket for this call, which is then used in place of the key; asked again when it has run out.
+   * @param {"near" | "far"} [options.party]  "far": join as the called party, in a call that waits for it (`/call/dial` with the channel webrtc)
+   * @param {string | null} [options.legId]  The leg of this page before it was reloaded: it is resumed, or replaced by a new one if the bridge has ended it.
+   * @param {() => Promise<string>} [options.ticket]  Returns a ticket for this call, used instead of the key; called again when it has expired.
    */
   constructor(api, callId, { iceTransportPolicy = "all", party = "near", legId = null, ticket } = {}) {
     this.legId = legId;
@@ -70,7 +70,7 @@ export class BridgeCall {
   }
 
   /**
-   * Be told of something.
+   * Listen for an event.
    *
    * @template {keyof CallEvents} K
    * @param {K} type
@@ -84,9 +84,9 @@ export class BridgeCall {
   }
 
   /**
-   * Join the call; resolves when sound can flow both ways.
+   * Join the call; resolves when media flows both ways.
    *
-   * @param {MediaStreamTrack | null} track  The microphone; null only listens. It stays the caller's to stop.
+   * @param {MediaStreamTrack | null} track  The microphone; null only listens. The caller stops it.
    * @throws {BridgeError} unsupported_browser, no_media_path, closed, and those of requests
    */
   async connect(track) {
@@ -98,7 +98,7 @@ export class BridgeCall {
     try {
       if (!(await this.#join()) && !this.#over()) {
         throw new BridgeError("no_media_path",
-          "No way for the sound was found between this browser and the bridge: a firewall may block UDP. A TURN relay would help.");
+          "No media path was found between this browser and the bridge: a firewall may block UDP. A TURN relay would help.");
       }
     } catch (error) {
       if (!this.#over()) {
@@ -111,21 +111,21 @@ export class BridgeCall {
     this.#timer = setInterval(() => void this.#measure(), 1_000);
   }
 
-  /** Stop or resume sending the microphone: here at once, then on the bridge, which wants a key for it. @param {boolean} muted */
+  /** Stop or resume sending the microphone: here at once, then at the bridge. @param {boolean} muted */
   async setMuted(muted) {
     this.muted = muted;
     if (this.#track) this.#track.enabled = !muted;
     if (this.legId && this.api.key) await this.api.request("POST", "/call/mute", { callId: this.callId, legID: this.legId, muted });
   }
 
-  /** Send another microphone from now on, without a gap in the call. @param {MediaStreamTrack} track */
+  /** Switch to another microphone, without a gap. @param {MediaStreamTrack} track */
   async replaceTrack(track) {
     track.enabled = !this.muted;
     this.#track = track;
     await this.#connection?.sender.replaceTrack(track);
   }
 
-  /** Find a new network path now (ICE restart); also done unasked when the path is lost. */
+  /** Restart ICE now; also done automatically when the path is lost. */
   async reconnect() {
     if (this.state === "connected") await this.#recover();
   }
@@ -166,14 +166,14 @@ export class BridgeCall {
   }
 
   /**
-   * Ask with this call's ticket, if it has one; a fresh one when that has run out.
+   * Send a request with this call's ticket, if it has one; with a fresh one when it has expired.
    *
    * @param {string} method @param {string} path @param {object} [body] @param {import("./api.js").RequestOptions} [options]
    * @returns {Promise<any>}
    */
   async #ask(method, path, body, options = {}) {
     if (!this.#newTicket) return this.api.request(method, path, body, options);
-    this.#ticket ||= await this.#newTicket(); // no waiting while the page is being left
+    this.#ticket ||= await this.#newTicket(); // no waiting while the page unloads
     try {
       return await this.api.request(method, path, body, { ...options, key: this.#ticket });
     } catch (error) {
@@ -184,7 +184,7 @@ export class BridgeCall {
   }
 
   /**
-   * Ask, where that does no harm several times: while the network may be coming back.
+   * Send an idempotent request repeatedly while the network may be returning.
    *
    * @param {string} method @param {string} path @param {object | undefined} body @param {boolean} harmless
    * @returns {Promise<any>}
@@ -194,20 +194,20 @@ export class BridgeCall {
     return insist((signal) => this.#ask(method, path, body, { signal }), this.#attempt.signal);
   }
 
-  /** Open the first connection; after a reload for the leg of old, if the bridge still has it. */
+  /** Open the first connection; after a reload for the previous leg, if the bridge still has it. */
   async #join() {
     try {
       return await this.#build(CONNECT_LIMIT);
     } catch (error) {
       if (!(this.legId && error instanceof BridgeError && error.status === 404)) throw error;
       this.legId = null;
-      this.#connection = null; // closed by then
+      this.#connection = null; // already closed
       return this.#build(CONNECT_LIMIT);
     }
   }
 
   /**
-   * Open a connection; it takes the place of one of old, here and on the bridge, as soon as it is up.
+   * Open a connection; it replaces the old one, here and at the bridge, as soon as it is up.
    *
    * @param {number} limit  ms
    * @returns {Promise<boolean>} whether it is up
@@ -223,11 +223,11 @@ export class BridgeCall {
       lost: () => { if (connection === this.#connection) void this.reconnect(); },
       closed: () => { if (connection === this.#connection && this.state !== "reconnecting") void this.#end("closed"); },
     });
-    if (!old) this.#connection = connection; // to be closed with the call
+    if (!old) this.#connection = connection; // closed with the call
     let up = false;
     try {
       await this.#negotiate(connection);
-      if (old) this.#doubtful = true;
+      if (old) this.#uncertain = true;
       else if (sound) this.#hear(sound);
       up = !this.#over() && await connection.up(limit) && !this.#over();
     } finally {
@@ -235,15 +235,15 @@ export class BridgeCall {
     }
     if (!up || !old) return up;
     this.#connection = connection;
-    this.#doubtful = false;
+    this.#uncertain = false;
     if (connection.sender.track !== this.#track) await connection.sender.replaceTrack(this.#track);
     this.#counters = null;
     if (sound) this.#hear(sound);
-    old.close(); // not earlier: the bridge takes the farewell of a connection for the leg's end
+    old.close(); // not earlier: the bridge treats a close_notify as the end of the leg
     return true;
   }
 
-  /** @param {MediaStreamTrack} track  The bridge's sound from now on. */
+  /** @param {MediaStreamTrack} track  The bridge's audio from now on. */
   #hear(track) {
     for (const old of this.remoteStream.getTracks()) this.remoteStream.removeTrack(old);
     this.remoteStream.addTrack(track);
@@ -256,7 +256,7 @@ export class BridgeCall {
     const { legId, party } = this;
     const leg = legId ? { legID: legId } : party === "far" ? { party } : {};
     const offer = { callID: this.callId, type: "offer", sdp, ...leg };
-    const answer = await this.#repeat("POST", "/call/webrtc/offer", offer, legId !== null); // without a leg each offer makes one
+    const answer = await this.#repeat("POST", "/call/webrtc/offer", offer, legId !== null); // without a leg id each offer creates a leg
     this.legId = answer.legID;
     if (this.#over()) return void (await this.#end("closed"));
     await connection.answer(answer.sdp);
@@ -273,11 +273,11 @@ export class BridgeCall {
     }
   }
 
-  /** @param {number} until  By the page's clock: then it is given up. */
+  /** @param {number} until  By the page's clock: when to give up. */
   async #comeBack(until) {
     /** @type {unknown} */
     let last;
-    // An ICE restart did not help: make a new connection.
+    // An ICE restart did not help: open a new connection.
     let replace = performance.now() - this.#restarted < HELPED;
     while (!this.#over() && performance.now() < until) {
       this.#attempt = new AbortController();
@@ -289,24 +289,24 @@ export class BridgeCall {
         last = error;
         if (error instanceof BridgeError && FINAL.includes(error.status)) {
           if (error.status !== 404 || !this.legId) return void (await this.#end("closed", error));
-          this.legId = null; // the bridge gave the leg up: come back as a new one
+          this.legId = null; // the bridge has ended the leg: join as a new one
         } else await this.#pause(begun + PAUSE - performance.now());
       }
     }
     await this.#end("failed", new BridgeError("connection_lost", "The connection to the bridge was lost and did not come back.", { cause: last }));
   }
 
-  /** @param {boolean} replace  The connection. @returns {Promise<boolean>} whether the sound is back */
+  /** @param {boolean} replace  The connection. @returns {Promise<boolean>} whether the media is back */
   async #again(replace) {
     const connection = this.#connection;
-    if (replace || this.#doubtful || !this.legId || !connection?.restartable) return this.#build(RECOVERY_LIMIT);
+    if (replace || this.#uncertain || !this.legId || !connection?.restartable) return this.#build(RECOVERY_LIMIT);
     await this.#negotiate(connection, { restart: true });
     if (this.#over() || !(await connection.up(RECOVERY_LIMIT))) return false;
     this.#restarted = performance.now();
     return true;
   }
 
-  /** Wait before the next attempt, not longer than until the network is said to be back. @param {number} milliseconds */
+  /** Wait before the next attempt, at most until the browser reports that it is online. @param {number} milliseconds */
   #pause(milliseconds) {
     return new Promise((resolve) => {
       setTimeout(resolve, milliseconds);

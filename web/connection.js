@@ -1,22 +1,22 @@
-/** One WebRTC connection to the bridge: its offers, its state, and whether packets come; used by call.js. */
+/** One WebRTC connection to the bridge: its offers, its state, and whether packets arrive; used by call.js. */
 
 import { BridgeError } from "./api.js";
 import { count } from "./quality.js";
 
 const GATHER_MORE = 500; // ms after the first usable candidate; the bridge learns later ones from checks
-const GATHER_NONE = 2_000; // ms without any candidate: the offer goes out all the same
-const RESTART_MORE = 100; // the same two for an ICE restart, during which nothing is heard
+const GATHER_NONE = 2_000; // ms without any candidate: the offer is sent anyway
+const RESTART_MORE = 100; // the same for an ICE restart, during which nothing is heard
 const RESTART_NONE = 500;
-const GATHER_RELAY = 8_000; // ms until a TURN relay must have answered, where only a relay will do
-const LOOK_EVERY = 250; // ms between looks whether packets come
+const GATHER_RELAY = 8_000; // ms timeout of TURN when only a relay may be used
+const STATISTICS_INTERVAL = 250; // ms between two reads of the statistics
 const SILENT = 2_000; // ms without a packet after which the path counts as lost; the bridge reports every second
-const POLL = 100; // ms between looks at a path that is being made
+const POLL = 100; // ms between two checks of a path that is being set up
 
 /**
  * @typedef {object} Observer
- * @property {(track: MediaStreamTrack) => void} track  The bridge's sound.
- * @property {() => void} lost  No way to the bridge any more, or nothing comes along it.
- * @property {() => void} closed  The bridge has said farewell.
+ * @property {(track: MediaStreamTrack) => void} track  The bridge's audio.
+ * @property {() => void} lost  The path to the bridge is lost, or nothing arrives on it.
+ * @property {() => void} closed  The bridge has closed the connection.
  */
 
 export class Connection {
@@ -24,7 +24,7 @@ export class Connection {
   #closed = false;
   #arrived = -1;
   #arrivedAt = 0;
-  #flows = false; // packets have come since the path was last lost
+  #flows = false; // packets have arrived since the path was last lost
   /** The candidate pair in use before the newest offer. @type {string | undefined} */ #before;
   /** @type {ReturnType<typeof setInterval>} */ #timer;
 
@@ -47,10 +47,10 @@ export class Connection {
     pc.ontrack = (event) => observer.track(event.track);
     pc.onconnectionstatechange = () => this.#changed(pc.connectionState);
     pc.onsignalingstatechange = () => this.#listen(observer);
-    this.#timer = setInterval(() => void this.#look().catch(() => {}), LOOK_EVERY);
+    this.#timer = setInterval(() => void this.#look().catch(() => {}), STATISTICS_INTERVAL);
   }
 
-  /** Whether an ICE restart may bring it back. */
+  /** Whether an ICE restart may restore it. */
   get restartable() {
     return ["stable", "have-local-offer"].includes(this.pc.signalingState) && !["failed", "closed"].includes(this.sender.transport?.state ?? "");
   }
@@ -88,17 +88,17 @@ export class Connection {
       const now = count(await this.pc.getStats());
       const fresh = this.#before === undefined || (now.pair !== undefined && now.pair !== this.#before);
       if (fresh && this.pc.connectionState === "connected") {
-        [this.#flows, this.#arrivedAt] = [true, performance.now()]; // the bridge reports every second: something must come
+        [this.#flows, this.#arrivedAt] = [true, performance.now()]; // the bridge sends a report every second: something must arrive
         return true;
       }
       if (performance.now() > until) return now.arrived > arrived && this.pc.connectionState === "connected";
-      if (this.#before === undefined && this.pc.connectionState === "failed") return false; // later it may be of before the restart
+      if (this.#before === undefined && this.pc.connectionState === "failed") return false; // later the state may be from before the restart
       await changedOrLater(this.pc);
     }
     return false;
   }
 
-  /** Hear of the transports below: they know before the connection as a whole does. @param {Observer} observer */
+  /** Observe the transports: their state changes before that of the connection. @param {Observer} observer */
   #listen(observer) {
     const dtls = this.sender.transport;
     if (!dtls || dtls.onstatechange) return;
@@ -146,7 +146,7 @@ function changedOrLater(pc) {
 }
 
 /**
- * Wait until an offer is worth sending, never for the end of gathering: one dead STUN server takes 10 s.
+ * Wait until an offer has useful candidates, never for the end of gathering: an unreachable STUN server delays that by 10 s.
  *
  * @param {RTCPeerConnection} pc
  * @param {boolean} relayOnly

@@ -43,5 +43,5 @@ export function markChosen() {
   for (const button of element("contacts").querySelectorAll("button")) {
     button.ariaPressed = String(button.dataset["number"] === digits);
   }
-  write("ring-me", names.has(digits) ? `Let ${names.get(digits)} ring me` : "Let a contact ring me");
+  write("ring-me", names.has(digits) ? `Let ${names.get(digits)} call me` : "Let a contact call me");
 }

@@ -10,10 +10,10 @@ import { givenKey, keepCall, keptCall } from "./memory.js";
 import { askForKey, complain, tell } from "./notices.js";
 import { ENDS, WARNINGS, clock, standing } from "./words.js";
 
-const WATCH_IDLE = 1_500; // ms between looks for a call that rings us
-const WATCH_BUSY = 700; // ms between looks at our call
-const ASK_EVERY = 3; // seconds between questions how the bridge hears us
-const READY_LIMIT = 1_500; // ms until the page is shown though the bridge has not told yet what belongs on it
+const WATCH_IDLE = 1_500; // ms between two polls for an inbound call
+const WATCH_BUSY = 700; // ms between two polls of the current call
+const ASK_EVERY = 3; // seconds between two polls of the bridge's quality figures
+const READY_LIMIT = 1_500; // ms until the page is shown even if the bridge has not answered
 
 /**
  * @typedef {object} Conversation
@@ -34,9 +34,9 @@ const READY_LIMIT = 1_500; // ms until the page is shown though the bridge has n
 const api = new BridgeApi({ key: givenKey() ?? sessionStorage.getItem("key") ?? "demo" });
 /** @type {Conversation | null} */
 let current = null;
-/** The call that rings us. @type {import("./bridge.js").CallInfo | null} */
+/** The inbound call. @type {import("./bridge.js").CallInfo | null} */
 let ringing = null;
-/** Calls of others, or that the person has turned down here. @type {Set<string>} */
+/** Calls of others, or declined here. @type {Set<string>} */
 const ignored = new Set();
 const transcript = new Transcript("transcript");
 /** @type {AudioContext | null} */
@@ -45,7 +45,7 @@ let sound = null;
 /* ---- The call ----------------------------------------------------------------------------- */
 
 /**
- * Go through a call, from the microphone to the first sound; says what went wrong.
+ * Run a call, from the microphone to the first audio; shows what went wrong.
  *
  * @param {string} peer
  * @param {boolean} inbound
@@ -61,7 +61,7 @@ async function converse(peer, inbound, begin, accept = async () => {}, kept = nu
   const call = { callId: "", peer, state: "calling", media: null, track: null, since: kept?.since ?? 0, inbound, looks: 0, opinion: null, asked: 0, renewed: false, muted: kept?.muted ?? false };
   current = call;
   show();
-  element("peer").focus({ preventScroll: true }); // what had the focus is gone with the dialler
+  element("peer").focus({ preventScroll: true }); // the focused element is gone with the dialler
   try {
     sound ??= new AudioContext();
     void sound.resume();
@@ -97,7 +97,7 @@ function attach(call, legId) {
     if (current !== call) return;
     show();
     remember(call);
-    if (state === "closed") void watch(); // the bridge has hung up: hear why
+    if (state === "closed") void watch(); // the bridge has hung up: find out why
     if (state === "failed" && error?.code === "connection_lost") complain(error);
   });
   media.on("quality", (quality) => current === call && showQuality(call, quality));
@@ -106,7 +106,7 @@ function attach(call, legId) {
     const player = /** @type {HTMLAudioElement} */ (element("sound"));
     player.srcObject = media.remoteStream;
     player.play().catch(() => {
-      tell("The browser holds the sound back: touch the page once to hear it.");
+      tell("The browser blocks audio until you touch the page once.");
       document.addEventListener("click", () => void player.play().then(() => tell("")), { once: true });
     });
     if (sound) meters.them.listen(sound, track);
@@ -114,12 +114,12 @@ function attach(call, legId) {
   return media;
 }
 
-/** Keep what it takes to come back after a reload. @param {Conversation} call */
+/** Store what is needed to resume after a reload. @param {Conversation} call */
 function remember({ callId, peer, inbound, since, media }) {
   if (media?.legId) keepCall({ callId, legId: media.legId, peer, inbound, since, muted: media.muted });
 }
 
-/** Go on with the call that this page was in before it was reloaded. @param {import("./bridge.js").CallInfo[]} calls */
+/** Resume the call that this page was in before it was reloaded. @param {import("./bridge.js").CallInfo[]} calls */
 async function resume(calls) {
   const kept = keptCall();
   keepCall(null);
@@ -155,13 +155,13 @@ async function changeMicrophone(remark = "") {
   }
 }
 
-/** The call is gone from the bridge: say why. @param {Conversation} call */
+/** The call has ended: show why. @param {Conversation} call */
 async function over(call) {
   const { endReason } = await api.quality(call.callId).catch(() => ({ endReason: "" }));
   if (current === call) finish(ENDS[endReason] ?? "The call has ended.");
 }
 
-/** Put everything away. @param {string} text */
+/** Reset the page. @param {string} text */
 function finish(text) {
   const call = current;
   current = null;
@@ -188,10 +188,10 @@ async function hangUp() {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
-/** The bridge has listed its calls once. */
+/** Resolves when the bridge has listed its calls once. */
 let begun = false;
 
-/** Ask the bridge for the calls' states, and again after a while. */
+/** Poll the calls' states. */
 async function watch() {
   clearTimeout(timer);
   try {
@@ -237,7 +237,7 @@ async function answer() {
   await converse(peer, true, async () => callId, (id) => api.answer(id));
 }
 
-/** Let the demonstration agent talk with us: to it we are the far party, as a caller on WhatsApp would be. */
+/** Talk with the demonstration agent: this page is the far party, as a WhatsApp caller would be. */
 async function talkToAgent() {
   await converse(AGENT, true, async () => {
     const callId = await dialAgent(api);
@@ -269,7 +269,7 @@ async function ringMe() {
 }
 
 let rang = 0;
-/** What a caller hears until the other side answers: a quiet tone of one second in four. @param {Conversation} call */
+/** Ringback tone until the other side answers: one second in four. @param {Conversation} call */
 function ringback(call) {
   if (!sound || call.inbound || call.state !== "ringing" || sound.currentTime - rang < 4) return;
   rang = sound.currentTime;
@@ -323,16 +323,16 @@ function showIdle() {
 function showQuality(call, quality) {
   chart(quality, call.opinion);
   if (call.looks++ % ASK_EVERY === 0) void askBridge(call);
-  const waits = call.peer === AGENT; // an agent that listens sends nothing
+  const waits = call.peer === AGENT; // a listening agent sends nothing
   const warning = call.since ? quality.warnings.find((word) => !waits || word === "microphone_silent") : undefined;
-  write("hint", call.media?.muted ? "The others cannot hear you." : warning ? WARNINGS[warning] : "");
+  write("hint", call.media?.muted ? "You are muted." : warning ? WARNINGS[warning] : "");
   if (warning === "microphone_silent" && !call.renewed) {
-    call.renewed = true; // phones give a dead microphone after another call has taken it
+    call.renewed = true; // phones return a dead microphone after another call has used it
     void changeMicrophone();
   }
 }
 
-/** Ask what the bridge thinks of our sound; without an answer nothing is drawn. @param {Conversation} call */
+/** Request the bridge's figures for this page's audio; without an answer nothing is drawn. @param {Conversation} call */
 async function askBridge(call) {
   const { timeline = [] } = await api.quality(call.callId, call.asked).catch(() => ({}));
   const ours = timeline.find((/** @type {any} */ leg) => leg.legID === call.media?.legId);
@@ -363,7 +363,7 @@ async function press(digit) {
 async function useKey(event) {
   event.preventDefault();
   api.key = element("key").value.trim();
-  write("key-label", "The bridge does not know this key. Try another");  // seen when it asks again
+  write("key-label", "This key is not valid. Try another");  // shown when the form appears again
   sessionStorage.setItem("key", api.key);
   element("key-form").hidden = true;
   element("number").focus({ preventScroll: true });
@@ -376,7 +376,7 @@ async function toggleMute() {
   const done = media.setMuted(!media.muted).catch(complain);
   show();
   if (current) remember(current);
-  write("hint", media.muted ? "The others cannot hear you." : "");
+  write("hint", media.muted ? "You are muted." : "");
   await done;
 }
 
@@ -387,11 +387,11 @@ function toggleKeypad() {
 
 async function begin() {
   await watch();
-  await listContacts(api).catch(() => {}); // the state line already says what is wrong
+  await listContacts(api).catch(() => {}); // the state line already shows the error
   markChosen();
 }
 
-/** Show what stands below the dialler once its room is known, so that nothing jumps. */
+/** Show what is below the dialler once its size is known, so that the layout does not shift. */
 async function reveal() {
   const late = new Promise((resolve) => setTimeout(resolve, READY_LIMIT));
   await Promise.race([Promise.all([begin(), listDevices()]), late]);
@@ -430,12 +430,12 @@ navigator.mediaDevices?.addEventListener("devicechange", () => void listDevices(
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => Object.values(charts).forEach((chart) => chart.draw()));
 addEventListener("resize", () => Object.values(charts).forEach((chart) => chart.draw()));
 
-// Beyond the bridge's own machine the figures want a key, which a link cannot carry.
+// Beyond the bridge's own machine the metrics need a key, which a link cannot send.
 element("metrics").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
 buildKeypad((digit) => void press(digit));
 for (const chart of Object.values(charts)) chart.clear();
 requestAnimationFrame(animate);
 void reveal();
 if (!globalThis.isSecureContext) {
-  tell("This page is not on a secure origin, so the browser gives it no microphone. Open it over https://, or as http://127.0.0.1 on the machine itself.");
+  tell("This page is not on a secure origin, so the browser allows no microphone. Open it over https://, or as http://127.0.0.1 on the machine itself.");
 }

@@ -1,4 +1,4 @@
-/** What the person at the page talks, listens and types with: microphone, speaker, keypad. */
+/** Microphone, speaker and keypad of the page. */
 
 import { element } from "./draw.js";
 
@@ -31,7 +31,7 @@ export async function changeSpeaker(complain) {
     .catch((/** @type {Error} */ error) => complain(`This speaker cannot be used: ${error.message}`));
 }
 
-/** What keys are called whose sign is not read out everywhere. @type {Record<string, string>} */
+/** Names of keys whose symbol screen readers may not read. @type {Record<string, string>} */
 const SPOKEN = { "*": "star", "#": "hash" };
 
 /** @param {(digit: string) => void} press */

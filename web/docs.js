@@ -18,7 +18,7 @@ function element(tag, text = "", ...inside) {
   return made;
 }
 
-/** A sentence, in which what stands between backticks is code.  @param {string} tag  @param {string} text */
+/** A sentence with `code` in backticks as elements.  @param {string} tag  @param {string} text */
 function sentence(tag, text) {
   return element(tag, "", ...text.split("`").map((part, at) => (at % 2 ? element("code", part) : document.createTextNode(part))));
 }

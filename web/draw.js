@@ -1,14 +1,14 @@
-/** What moves on the page: level meters and charts, on canvases, in the colours of the style sheet. */
+/** Level meters and charts, on canvases, in the colors of the style sheet. */
 
 const FLOOR = -60; // dBFS: the left end of a meter
-const LOUD = -6; // dBFS: from here on the meter warns
+const LOUD = -6; // dBFS: above it the meter warns
 const HISTORY = 120; // seconds in a full chart
-const HISTORY_FIRST = 30; // seconds in a chart that has only begun
+const HISTORY_FIRST = 30; // seconds in a new chart
 
 /** @param {string} id @returns {any} */
 export const element = (id) => document.getElementById(id);
 
-/** Write only what is new: screen readers and layouts follow each change. @param {string} id @param {string} text */
+/** Set a text only if it changes: screen readers and layouts react to each change. @param {string} id @param {string} text */
 export function write(id, text) {
   if (element(id).textContent !== text) element(id).textContent = text;
 }
@@ -29,7 +29,7 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** A live level meter of one sound track, with a mark that holds the last peak. */
+/** A live level meter of one audio track, with peak hold. */
 export class Meter {
   /** @type {AnalyserNode | null} */ #analyser = null;
   /** @type {MediaStreamAudioSourceNode | null} */ #source = null;
@@ -98,7 +98,7 @@ export class Meter {
   }
 }
 
-/** One figure over the last two minutes: heard here as a filled line, sent (if known) dashed. */
+/** One value over the last two minutes: received as a filled line, sent (if known) dashed. */
 export class Chart {
   /** @type {{ heard: number | null, sent: number | null }[]} */ #points = [];
 

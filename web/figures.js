@@ -1,4 +1,4 @@
-/** The levels and the quality of a call, as meters, charts and one word. */
+/** The levels and the quality of a call, as meters, charts and one rating. */
 
 import { Chart, Meter, element, write } from "./draw.js";
 

@@ -1,8 +1,8 @@
-/** How loud a track really is, by Web Audio, where the browser's statistics do not say; used by warnings.js. */
+/** The level of a track by Web Audio, where the browser's statistics lack it; used by warnings.js. */
 
-const SAMPLES = 32_768; // 0.7 s at 48 kHz: most of the second between two looks
+const SAMPLES = 32_768; // 0.7 s at 48 kHz: most of the second between two measurements
 
-/** Measures the track it was last asked for. */
+/** Measures one track at a time. */
 export class TrackLevel {
   /** @type {AudioContext | null} */ #context = null;
   /** @type {MediaStreamTrack | null} */ #track = null;
@@ -24,7 +24,7 @@ export class TrackLevel {
     return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / SAMPLES);
   }
 
-  /** Free what it took; it may be asked again. */
+  /** Release its resources; `measure` may be called again. */
   close() {
     this.#source?.disconnect();
     this.#track = this.#source = this.#analyser = null;

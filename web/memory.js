@@ -1,4 +1,4 @@
-/** What the page keeps in its tab's session over a reload: the key, and the call it is in. */
+/** What the page stores in its tab's session across reloads: the key, and its call. */
 
 /**
  * @typedef {object} Kept
@@ -10,7 +10,7 @@
  * @property {number} since  When it became active, ms since 1970; 0 before.
  */
 
-/** A key that came behind the # of the address, as on the QR code of `make run-lan`; it does not stay there. */
+/** The key in the fragment of the address, as in the QR code of `make run-lan`; it is removed from the address. */
 export function givenKey() {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (!key) return null;

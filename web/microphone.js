@@ -3,7 +3,7 @@
 import { BridgeError } from "./api.js";
 
 /**
- * Open the microphone, or say in plain words why that is not possible.
+ * Open the microphone, or throw an error that says what to do.
  *
  * @param {MediaTrackConstraints} [constraints]
  * @returns {Promise<MediaStreamTrack>}
@@ -12,11 +12,11 @@ import { BridgeError } from "./api.js";
 export async function openMicrophone(constraints = {}) {
   if (!globalThis.isSecureContext) {
     throw new BridgeError("insecure_origin",
-      "This page is not on a secure origin, so the browser gives it no microphone. Open it over https://, or as http://127.0.0.1 on the machine itself.");
+      "This page is not on a secure origin, so the browser allows no microphone. Open it over https://, or as http://127.0.0.1 on the machine itself.");
   }
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new BridgeError("unsupported_browser",
-      "This browser gives pages no microphone: use a current Chrome, Edge, Firefox or Safari, outside of other apps.");
+      "This browser allows pages no microphone: use a current Chrome, Edge, Firefox or Safari, not the browser inside another app.");
   }
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: constraints });

@@ -1,4 +1,4 @@
-/** What the page says outside of a call: messages, and the question for a key. */
+/** Messages outside of a call, and the form for a key. */
 
 import { BridgeError } from "./bridge.js";
 import { element, write } from "./draw.js";

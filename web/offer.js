@@ -1,12 +1,12 @@
-/** Asking the bridge for an answer while the network may be coming back; used by call.js. */
+/** Requests while the network may be returning; used by call.js. */
 
 import { BridgeError } from "./api.js";
 
 const LIMIT = 3_000; // ms for the reply
-const EVERY = 1_000; // ms after which it is asked for on another connection: the last one may be dead without knowing it
+const EVERY = 1_000; // ms after which another connection is tried: the previous one may be dead unnoticed
 
 /**
- * Ask something that may be asked twice, until the bridge replies.
+ * Repeat an idempotent request until the bridge replies.
  *
  * @template T
  * @param {(signal: AbortSignal) => Promise<T>} ask

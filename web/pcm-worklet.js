@@ -1,5 +1,5 @@
 /**
- * The sound of one media socket, on the browser's audio thread: the microphone from the context's rate to
+ * The audio of one media socket, on the browser's audio thread: the microphone from the context's rate to
  * 16 kHz, what the bridge sends from 16 kHz to the context's rate. `pcm.js` loads it; nothing else needs to.
  *
  * It posts `Int16Array`s of `frameSamples` samples, and once a second `Figures`; it takes `Int16Array`s of
@@ -16,11 +16,11 @@
 const RATE = 16_000;
 const CROSSINGS = 16; // of the filter on each side, at the lower of both rates
 const CUTOFF = 0.94; // of the lower rate's half
-const LONGEST = 1.0; // seconds that wait at most
+const MAX_WAITING = 1.0; // seconds of audio that may wait
 const MOST_PREBUFFER = 0.18;
 const FADE = 64; // samples over which a cut is blended
 
-/** A windowed sinc between two rates, for one stream of sound that comes piece by piece. */
+/** A windowed sinc between two rates, for one stream of audio that arrives in pieces. */
 export class Resampler {
   /** @param {number} from @param {number} to */
   constructor(from, to) {
@@ -31,12 +31,12 @@ export class Resampler {
     this.taps = 2 * half;
     this.table = design(this.up, half, CUTOFF * Math.min(1, to / from));
     this.held = new Float32Array(this.taps + 16_384);
-    this.count = half - 1; // silence, so that the first sample lies in the filter's middle
+    this.count = half - 1; // silence, so that the first sample lies in the middle of the filter
     this.phase = 0;
   }
 
   /**
-   * Take a piece and give what can be made of it.
+   * Take a piece and emit the samples it completes.
    *
    * @param {Float32Array} piece
    * @param {(sample: number) => void} give
@@ -95,13 +95,13 @@ function design(phases, half, cutoff) {
   return table;
 }
 
-/** What waits to be played: waits for a little first, and never stays longer than it must. */
+/** A playback buffer that fills a little first, and shrinks back after a delay. */
 export class Playout {
-  /** @param {number} rate  Samples a second. @param {number} prebuffer  Seconds that are waited for first. */
+  /** @param {number} rate  Samples a second. @param {number} prebuffer  Seconds to collect first. */
   constructor(rate, prebuffer) {
     this.rate = rate;
     this.prebuffer = prebuffer;
-    this.ring = new Float32Array(Math.ceil(rate * (LONGEST + 0.25)));
+    this.ring = new Float32Array(Math.ceil(rate * (MAX_WAITING + 0.25)));
     this.read = 0;
     this.count = 0;
     this.filling = true;
@@ -113,11 +113,11 @@ export class Playout {
 
   /** @param {number} sample */
   add(sample) {
-    if (this.count >= LONGEST * this.rate) this.#skip(Math.round(this.count - this.prebuffer * this.rate));
+    if (this.count >= MAX_WAITING * this.rate) this.#skip(Math.round(this.count - this.prebuffer * this.rate));
     this.ring[(this.read + this.count++) % this.ring.length] = sample;
   }
 
-  /** Fill `out`, with silence where there is nothing. @param {Float32Array} out */
+  /** Fill `out`, with silence where there is no audio. @param {Float32Array} out */
   take(out) {
     out.fill(0);
     if (this.filling && this.count < this.prebuffer * this.rate) return;
@@ -134,14 +134,14 @@ export class Playout {
     if (this.played >= this.rate) this.#shorten(out);
   }
 
-  /** After each second: what was never needed in it only made the sound later. @param {Float32Array} out */
+  /** After each second: drop audio that was never needed, as it only adds delay. @param {Float32Array} out */
   #shorten(out) {
     const spare = Math.round(this.lowest - this.prebuffer * this.rate);
     this.played = 0;
     this.lowest = Infinity;
     if (spare <= 0) return;
     const back = out.length;
-    this.#skip(spare - back); // so that what follows is as if `back` had been played from there
+    this.#skip(spare - back); // so that playback continues as if from `back`
     const fade = Math.min(FADE, back);
     for (let i = 0; i < back; i++) {
       const share = i < back - fade ? 0 : (i - back + fade + 1) / fade;
@@ -169,7 +169,7 @@ export class Playout {
   }
 }
 
-// The audio thread's own global names, which the type checker does not know.
+// Globals of the audio thread, unknown to the type checker.
 const scope = /** @type {{ sampleRate: number, AudioWorkletProcessor: new () => { readonly port: MessagePort }, registerProcessor(name: string, processor: unknown): void }} */ (/** @type {unknown} */ (globalThis));
 
 class PcmProcessor extends scope.AudioWorkletProcessor {
@@ -194,7 +194,7 @@ class PcmProcessor extends scope.AudioWorkletProcessor {
     const out = /** @type {Float32Array} */ (output?.[0]);
     this.playout.take(out);
     for (const sample of out) this.levelIn = Math.max(this.levelIn, Math.abs(sample));
-    // Without a microphone there is nothing at the input, and nothing is sent.
+    // Without a microphone the input is empty, and nothing is sent.
     if (input?.[0]) this.down.process(input[0], (sample) => this.#capture(sample));
     if (++this.blocks * out.length >= scope.sampleRate) this.#report();
     return true;

@@ -1,5 +1,5 @@
 /**
- * A browser at a media socket: an ES module for pages where WebRTC cannot pass, over one WebSocket.
+ * A call over one WebSocket: an ES module for pages where WebRTC is blocked.
  *
  *     import { BridgeApi, openMicrophone } from "./bridge.js";
  *     import { PcmCall } from "./pcm.js";
@@ -10,8 +10,8 @@
  *     …
  *     await call.close();                                      // the call itself goes on
  *
- * Sound is 16 kHz, 16 bits, over TCP: prefer `BridgeCall` of `bridge.js` where UDP passes. What is late
- * waits in a buffer of 60 ms, which grows to 180 ms where the network needs it; more than 1 s is dropped.
+ * Audio is 16 kHz, 16-bit, over TCP: prefer `BridgeCall` of `bridge.js` where UDP passes. The playback
+ * buffer is 60 ms and grows to 180 ms if the network needs it; beyond 1 s audio is dropped.
  */
 
 import { BridgeError } from "./bridge.js";
@@ -19,37 +19,37 @@ import { BridgeError } from "./bridge.js";
 /**
  * @typedef {"new" | "connecting" | "connected" | "reconnecting" | "closed" | "failed"} PcmState
  *
- * @typedef {object} PcmFigures  Of a second.
- * @property {number} buffered  Seconds of what was received that wait to be played.
- * @property {number} underruns  How often nothing was left to play, ever.
- * @property {number} dropped  Seconds received that were thrown away because too much waited, ever.
- * @property {number} notSent  Seconds of the microphone that the network did not take, ever.
+ * @typedef {object} PcmFigures  For one second.
+ * @property {number} buffered  Seconds of received audio that wait to be played.
+ * @property {number} underruns  How often the buffer ran empty, in total.
+ * @property {number} dropped  Seconds of received audio dropped because too much was waiting, in total.
+ * @property {number} notSent  Seconds of the microphone that could not be sent, in total.
  * @property {number} levelIn  Peak of what was played, 0 to 1.
  * @property {number} levelOut  Peak of the microphone, 0 to 1.
  *
  * @typedef {object} PcmEvents
  * @property {{ state: PcmState, error?: BridgeError }} state
  * @property {PcmFigures} figures  Once a second.
- * @property {{ blocked: boolean }} audio_blocked  The browser starts no sound before the person has touched the
- *   page or pressed a key; then it starts by itself, and `blocked` is false.
+ * @property {{ blocked: boolean }} audio_blocked  The browser starts no audio before the person has touched the
+ *   page or pressed a key; then it starts automatically, and `blocked` is false.
  */
 
 const FRAME_MS = 20;
 const FRAME_SAMPLES = 320;
-const BUFFER_MS = 200; // of the microphone that the bridge keeps at most after the network has stood still
+const BUFFER_MS = 200; // maximum of the microphone's audio that the bridge buffers after a network stall
 const PREBUFFER = 0.06; // seconds
-const MOST_UNSENT = 16_000; // bytes: half a second that the network has not taken
+const MAX_UNSENT = 16_000; // bytes: half a second not yet sent
 const OPEN_LIMIT = 10_000; // ms
-const START_LIMIT = 300; // ms that an AudioContext takes to start at most, if it may
+const START_LIMIT = 300; // ms, timeout of starting an AudioContext
 const GESTURES = ["click", "keydown", "touchend"];
-const BACKOFF = [0, 500, 1_000, 2_000, 4_000]; // ms before each attempt to come back
+const BACKOFF = [0, 500, 1_000, 2_000, 4_000]; // ms before each attempt to reconnect
 
-/** One leg of a call over a WebSocket: this browser's sound to and from the bridge. */
+/** One leg of a call over a WebSocket: this browser's audio to and from the bridge. */
 export class PcmCall {
   /** @type {PcmState} */
   state = "new";
   muted = false;
-  /** The sound waits for the person to touch the page; until then nothing is heard or sent. */
+  /** The audio waits for a user gesture; until then nothing is heard or sent. */
   audioBlocked = false;
 
   /** @type {AudioContext} */ #context;
@@ -66,7 +66,7 @@ export class PcmCall {
   /**
    * @param {import("./bridge.js").BridgeApi} api
    * @param {string} callId
-   * @param {{ ticket?: () => Promise<string> }} [options]  `ticket`: gets a ticket for this call, used in place of the key.
+   * @param {{ ticket?: () => Promise<string> }} [options]  `ticket`: returns a ticket for this call, used instead of the key.
    * @throws {BridgeError} unsupported_browser
    */
   constructor(api, callId, { ticket } = {}) {
@@ -78,13 +78,13 @@ export class PcmCall {
     this.#speaker = new MediaStreamAudioDestinationNode(this.#context, { channelCount: 1 });
   }
 
-  /** What the other party says; give it to an `<audio>` element. */
+  /** The other party's audio; set it as the `srcObject` of an `<audio>` element. */
   get remoteStream() {
     return this.#speaker.stream;
   }
 
   /**
-   * Be told of something.
+   * Listen for an event.
    *
    * @template {keyof PcmEvents} K
    * @param {K} type
@@ -100,8 +100,8 @@ export class PcmCall {
   /**
    * Join the call; resolves when the socket is open.
    *
-   * @param {MediaStreamTrack | null} track  The microphone; null only listens. It stays the caller's to stop.
-   * @throws {BridgeError} insecure_origin, socket_refused, or what getting the ticket threw
+   * @param {MediaStreamTrack | null} track  The microphone; null only listens. The caller stops it.
+   * @throws {BridgeError} insecure_origin, socket_refused, or what `ticket` threw
    */
   async connect(track) {
     this.#change("connecting");
@@ -117,13 +117,13 @@ export class PcmCall {
     this.#change("connected");
   }
 
-  /** Send silence in place of the microphone, or the microphone again. @param {boolean} muted */
+  /** Send silence instead of the microphone, or the microphone again. @param {boolean} muted */
   setMuted(muted) {
     this.muted = muted;
     if (this.#track) this.#track.enabled = !muted;
   }
 
-  /** Send another microphone from now on, or none. @param {MediaStreamTrack | null} track */
+  /** Switch to another microphone, or to none. @param {MediaStreamTrack | null} track */
   replaceTrack(track) {
     this.#microphone?.disconnect();
     this.#microphone = null;
@@ -165,16 +165,16 @@ export class PcmCall {
     await this.#context.close().catch(() => {});
   }
 
-  /** Start the audio thread's part. */
+  /** Start the part on the audio thread. */
   async #listen() {
     const context = this.#context;
     if (!context.audioWorklet) {
-      throw new BridgeError("insecure_origin", "This page is not on a secure origin, so the browser gives it no audio thread. Open it over https://.");
+      throw new BridgeError("insecure_origin", "This page is not on a secure origin, so the browser allows no audio thread. Open it over https://.");
     }
     await context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
     const node = new AudioWorkletNode(context, "bridge-pcm", {
       numberOfInputs: 1, numberOfOutputs: 1, outputChannelCount: [1],
-      channelCount: 1, channelCountMode: "explicit", // a microphone of two channels is mixed down
+      channelCount: 1, channelCountMode: "explicit", // a stereo microphone is mixed down
       processorOptions: { frameSamples: FRAME_SAMPLES, prebuffer: PREBUFFER },
     });
     node.port.onmessage = ({ data }) => (data instanceof Int16Array ? this.#send(data) : this.#emit("figures", { ...data, notSent: this.#notSent }));
@@ -183,7 +183,7 @@ export class PcmCall {
     await this.#startOrWait();
   }
 
-  /** Start the sound, or let the person's next gesture do it: a browser may leave `resume` open until then. */
+  /** Start the audio, or let the next user gesture do it: a browser may leave `resume` pending until then. */
   async #startOrWait() {
     const context = this.#context;
     this.#start();
@@ -211,7 +211,7 @@ export class PcmCall {
   /** @param {Int16Array} frame */
   #send(frame) {
     const socket = this.#socket;
-    if (socket?.readyState === WebSocket.OPEN && socket.bufferedAmount <= MOST_UNSENT) socket.send(/** @type {ArrayBuffer} */ (frame.buffer));
+    if (socket?.readyState === WebSocket.OPEN && socket.bufferedAmount <= MAX_UNSENT) socket.send(/** @type {ArrayBuffer} */ (frame.buffer));
     else if (this.state === "connected" || this.state === "reconnecting") this.#notSent += FRAME_MS / 1000;
   }
 
@@ -224,17 +224,17 @@ export class PcmCall {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     await new Promise((resolve, reject) => {
-      // A browser does not tell a page with which status it was refused.
+      // A browser does not report the status of a refused WebSocket.
       const refused = () => {
         clearTimeout(timer);
-        reject(new BridgeError("socket_refused", "The bridge did not open the socket: the call may have ended, or the ticket may have run out."));
+        reject(new BridgeError("socket_refused", "The bridge did not open the socket: the call may have ended, or the ticket may have expired."));
       };
       const timer = setTimeout(() => (socket.close(), refused()), OPEN_LIMIT);
       socket.onclose = refused;
       socket.onopen = () => (clearTimeout(timer), resolve(undefined));
     });
     socket.onmessage = ({ data }) => {
-      if (this.audioBlocked) return; // nobody would hear it, and later it would be old
+      if (this.audioBlocked) return; // it could not be heard now, and would be late afterwards
       const pcm = new Int16Array(data);
       this.#node?.port.postMessage(pcm, [pcm.buffer]);
     };
@@ -245,7 +245,7 @@ export class PcmCall {
   /** @param {WebSocket} socket @param {number} code */
   async #closed(socket, code) {
     if (socket !== this.#socket || this.#over()) return;
-    if (code === 1000) return void (await this.#end("closed")); // the call is over
+    if (code === 1000) return void (await this.#end("closed")); // the call has ended
     this.#change("reconnecting");
     /** @type {unknown} */
     let last;

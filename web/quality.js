@@ -1,22 +1,22 @@
-/** How a call sounds, out of the browser's own statistics; used by bridge.js. */
+/** Quality figures of a call from the browser's statistics; used by bridge.js. */
 
 /**
  * @typedef {"microphone_silent" | "nothing_received" | "silence_received"} Warning
  *
- * @typedef {object} Quality  How the last second was.
+ * @typedef {object} Quality  Quality of the last second.
  * @property {number | null} roundTrip  To the bridge and back.
- * @property {number | null} jitter  Of what we receive.
- * @property {number} loss  Of what we receive.
- * @property {number} concealed  Share of what was played that had to be invented, silence left out.
+ * @property {number | null} jitter  Of received audio.
+ * @property {number} loss  Of received audio.
+ * @property {number} concealed  Share of played audio that was concealed, without silence.
  * @property {number} delay  What the browser's jitter buffer adds.
- * @property {number | null} sentJitter  Of what we send, reported by the bridge.
- * @property {number | null} sentLoss  Of what we send, reported by the bridge.
- * @property {number | null} levelIn  Loudness of what we receive (root mean square); null where the browser does not tell.
- * @property {number | null} levelOut  Loudness of the microphone.
+ * @property {number | null} sentJitter  Of sent audio, reported by the bridge.
+ * @property {number | null} sentLoss  Of sent audio, reported by the bridge.
+ * @property {number | null} levelIn  Level of received audio (root mean square); null if the browser does not report it.
+ * @property {number | null} levelOut  Level of the microphone.
  * @property {number} packetsIn  Packets received in this second.
- * @property {number | null} mos  Estimated opinion score of what we hear, 1 (bad) to 4.5; null when nothing arrives.
+ * @property {number | null} mos  Estimated mean opinion score of received audio, 1 (bad) to 4.5; null when nothing arrives.
  * @property {boolean} relayed  The media goes through a TURN relay.
- * @property {Warning[]} warnings  What the person should be told about.
+ * @property {Warning[]} warnings  What to show to the person.
  */
 
 /**
@@ -25,12 +25,12 @@
  *   jitter: number | null, sentJitter: number | null, sentLoss: number | null, relayed: boolean,
  *   pause: number, pair: string | undefined, arrived: number }} Counters
  *   `pause`: seconds for which the next packet has been late; `pair`: the path in use; `arrived`: grows with
- *   whatever comes from the bridge
+ *   everything received from the bridge
  */
 
-const LATE = 0.06; // seconds after its predecessor that a packet of 20 ms is missed
+const LATE = 0.06; // seconds after the previous one when a 20 ms packet counts as missing
 
-/** Pick our figures out of the browser's statistics (names: w3.org/TR/webrtc-stats). @param {RTCStatsReport} report @returns {Counters} */
+/** Extract the counters from the browser's statistics (names: w3.org/TR/webrtc-stats). @param {RTCStatsReport} report @returns {Counters} */
 export function count(report) {
   /** @type {any[]} */
   const all = [...(/** @type {any} */ (report).values())];
@@ -70,7 +70,7 @@ export function compare(a, b) {
   const loss = ratio(lost, packetsIn + lost);
   const seconds = b.timeIn - a.timeIn;
   const invented = seconds * ratio(b.concealed - a.concealed, b.samples - a.samples);
-  const concealed = Math.min(1, ratio(invented - b.pause, seconds)); // a sender that pauses has lost nothing
+  const concealed = Math.min(1, ratio(invented - b.pause, seconds)); // a pause of the sender is no loss
   const delay = ratio(b.buffered - a.buffered, b.emitted - a.emitted);
   return {
     roundTrip: b.roundTrip, jitter: b.jitter, loss, concealed, delay,

@@ -1,4 +1,4 @@
-/** What the person should be told about the sound of a call; used by call.js. */
+/** Warnings about the audio of a call; used by call.js. */
 
 import { TrackLevel } from "./level.js";
 
@@ -6,7 +6,7 @@ import { TrackLevel } from "./level.js";
 /** @typedef {import("./quality.js").Warning} Warning */
 
 /** @type {Record<Warning, number>} */
-const AFTER = { microphone_silent: 3, nothing_received: 3, silence_received: 6 }; // seconds until it is worth a warning
+const AFTER = { microphone_silent: 3, nothing_received: 3, silence_received: 6 }; // seconds before a warning
 const SILENT = 0.0005; // root mean square
 
 export class Warnings {
@@ -16,10 +16,10 @@ export class Warnings {
   #remote = new TrackLevel();
 
   /**
-   * Put in what a second of quality lacks: the levels that statistics do not tell, and what is wrong.
+   * Add to a second of quality the levels missing from statistics, and the warnings.
    *
    * @param {Quality} quality
-   * @param {MediaStreamTrack | null} sent  The microphone; null while nothing of it is to be heard.
+   * @param {MediaStreamTrack | null} sent  The microphone; null while it is muted.
    * @param {MediaStreamTrack | undefined} received
    */
   add(quality, sent, received) {
@@ -27,7 +27,7 @@ export class Warnings {
     let silence = quality.packetsIn > 0 && quality.levelIn !== null && quality.levelIn < SILENT;
     if (!silence) this.#remote.close();
     else if (received) {
-      // Chromium measures behind the volume of the page's player: is it the player that is mute?
+      // Chromium measures after the volume of the page's player: is the player muted?
       const level = this.#remote.measure(received);
       if (level !== null) quality.levelIn = level;
       silence = level !== null && level < SILENT;

@@ -1,11 +1,11 @@
-/** What the page says of calls. */
+/** Texts of the page about calls. */
 
 /** @type {Record<string, string>} */
 export const STATES = {
   calling: "Calling …", initiated: "Calling …", ringing: "Ringing …", connecting: "Connecting …",
   active: "Connected", held: "On hold",
 };
-/** How a call stands, by its state and that of its sound.  @param {string} state  @param {string} [media] */
+/** The state of a call and of its media, as text.  @param {string} state  @param {string} [media] */
 export function standing(state, media) {
   if (media === "reconnecting") return "The connection broke, reconnecting …";
   if (state === "active" && media === "connecting") return "Connecting …";
@@ -17,14 +17,14 @@ export const ENDS = {
   hangup: "Call ended.", remote_hangup: "They hung up.", rejected: "The call was rejected.",
   busy: "The line is busy.", no_answer: "Nobody answered.", canceled: "The caller gave up.",
   unreachable: "The number cannot be reached.", failed: "The call failed.",
-  media_timeout: "The call ended: no sound came through any more.", node_lost: "The bridge was restarted, which ended the call.",
-  drained: "The bridge is being stopped, which ended the call.",
+  media_timeout: "The call ended: no media arrived any more.", node_lost: "The bridge was restarted, which ended the call.",
+  drained: "The bridge was stopped, which ended the call.",
 };
 /** @type {Record<import("./quality.js").Warning, string>} */
 export const WARNINGS = {
-  microphone_silent: "Your microphone gives only silence: is it switched off, or is another one in use?",
+  microphone_silent: "Your microphone is silent: is it switched off, or is another one in use?",
   nothing_received: "Nothing arrives from the bridge at the moment.",
-  silence_received: "The other side sends only silence.",
+  silence_received: "The other side is silent.",
 };
 
 /** @param {number} seconds */

@@ -1,6 +1,6 @@
 """Trying the bridge from a phone: HTTPS on the LAN address, with a certificate and key of its own.
 
-Browsers give the microphone to secure origins only. The certificate is self-made, so the phone
+Browsers give the microphone to secure origins only. The certificate is self-signed, so the phone
 asks once whether to trust it. Certificate and key are kept in the data folder for the next start.
 """
 
@@ -50,7 +50,7 @@ def invitation(settings: Settings, address: str) -> str:
     drawing = "\n".join(_rows([[bool(dot) for dot in row] for row in code.matrix_iter(border=2)]))
     return (
         f"\nOpen this on a phone in the same network:\n\n{drawing}\n\n{url}\n\n"
-        "The phone will warn once about the self-made certificate: go on from there.\n"
+        "The phone will warn once about the self-signed certificate: go on from there.\n"
     )
 
 

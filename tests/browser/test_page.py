@@ -89,7 +89,7 @@ async def test_the_figures_of_a_call_appear(visitor: Visitor):
 async def test_an_incoming_call_is_answered(visitor: Visitor):
     await visitor.see("clean").uncheck()
     await visitor.page.get_by_role("button", name="Talker").first.click()
-    await visitor.page.get_by_role("button", name="Let Talker ring me").click()
+    await visitor.page.get_by_role("button", name="Let Talker call me").click()
 
     await expect(visitor.see("incoming-who")).to_have_text("Talker")
     await expect(visitor.see("answer")).to_be_in_viewport()
@@ -215,10 +215,10 @@ async def test_a_wrong_key_is_asked_for_again(browser: Browser, tmp_path: Path):
     key = "a-key-for-this-test"
     with running(tmp_path / "bridge", key=key, LINES__MAIN__KEYS=f'["{key}"]') as server:
         async with Visitor.visit(browser, server) as visitor:
-            field = visitor.page.get_by_label("This bridge wants a key")
+            field = visitor.page.get_by_label("This bridge needs a key")
             await field.fill("guessed")
             await visitor.page.get_by_role("button", name="Use key").click()
-            field = visitor.page.get_by_label("The bridge does not know this key")
+            field = visitor.page.get_by_label("This key is not valid")
             await expect(field).to_be_visible()
             await field.fill(key)
             await visitor.page.get_by_role("button", name="Use key").click()
@@ -264,7 +264,7 @@ async def test_the_page_shows_that_a_call_is_recorded(visitor: Visitor, server: 
     await expect(visitor.see("recorded")).to_be_hidden()
     [call] = server.get("/call/status")["calls"]
     server.post("/call/record/start", {"callId": call["callId"]})
-    await expect(visitor.see("recorded")).to_have_text("● This call is recorded")
+    await expect(visitor.see("recorded")).to_have_text("● This call is being recorded")
     server.post("/call/record/stop", {"callId": call["callId"]})
     await expect(visitor.see("recorded")).to_be_hidden()
 
