@@ -1,4 +1,4 @@
-"""The command line: `python -m bridge` runs the bridge until it is told to stop."""
+"""The command line: `python -m bridge` or `media-bridge`."""
 
 import argparse
 import logging
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Run the bridge; returns the process's exit code."""
+    """Run the bridge and return the exit code."""
     arguments = _arguments()
     try:
         if arguments.command == "whatsapp":
             return _whatsapp(arguments)
         if arguments.node:
-            _serve_seat(supervisor.read_seat())
+            _serve_node(supervisor.read_slot())
         else:
             _serve(arguments)
     except SetupError as error:
@@ -41,10 +41,10 @@ def _serve(arguments: argparse.Namespace) -> None:
     for name, key in model.keys_in(chosen):
         if len(key) < MIN_KEY_CHARACTERS:
             logger.warning("settings.short_key", extra={"setting": name})
-    if supervisor.count_of(chosen) > 1:
+    if supervisor.node_count(chosen) > 1:
         supervisor.run(chosen)
         return
-    # Here, not above: a supervisor never needs what a node is made of.
+    # Imported here, because the supervisor does not need what a node loads.
     from bridge import serve
 
     serve.run(chosen)
@@ -56,14 +56,14 @@ def _whatsapp(arguments: argparse.Namespace) -> int:
     return whatsapp.run(chosen, arguments)
 
 
-def _serve_seat(seat: NodeSlot) -> None:
+def _serve_node(slot: NodeSlot) -> None:
     from bridge import serve
 
-    log.setup(seat.settings.log.level, seat.settings.log.format)
-    log.node.set(str(seat.index))
-    if seat.core is not None:
-        os.sched_setaffinity(0, {seat.core})
-    serve.run(seat.settings, seat)
+    log.setup(slot.settings.log.level, slot.settings.log.format)
+    log.node.set(str(slot.index))
+    if slot.core is not None:
+        os.sched_setaffinity(0, {slot.core})
+    serve.run(slot.settings, slot)
 
 
 def _on_lan(chosen: Settings) -> Settings:
@@ -94,7 +94,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(NODE_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     commands = parser.add_subparsers(dest="command")
-    whatsapp.add_arguments(commands.add_parser("whatsapp", help="check and set a number of Meta's"))
+    whatsapp.add_arguments(
+        commands.add_parser("whatsapp", help="check or configure a WhatsApp number")
+    )
     return parser.parse_args()
 
 

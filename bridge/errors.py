@@ -1,4 +1,4 @@
-"""Every error the bridge raises on purpose, as one tree; importable from everywhere.
+"""The exception hierarchy of the bridge.
 
 BridgeError                code, status, retry_after, field
 ├── InvalidRequest    400
@@ -10,17 +10,17 @@ BridgeError                code, status, retry_after, field
 ├── LimitExceeded     503  (429 for a rate, and for a call's streams)
 ├── StillDialling     503
 ├── ProtocolError
-│   ├── LocalProtocolError   500   we tried to send nonsense: a bug
-│   └── RemoteProtocolError  400   they sent nonsense: SdpError
+│   ├── LocalProtocolError   500   we tried to send an invalid message: a bug
+│   └── RemoteProtocolError  400   the peer sent one: SdpError
 ├── LegError          502  Unreachable, NegotiationFailed
 │   └── WhatsAppError    502  meta_code: WhatsAppRefused 4xx, PermissionRequired 403
 ├── NodeUnavailable   502  · StoreFailed 502
 ├── Unsupported       501
 ├── DatabaseFailed    503
-└── SetupError             the start is refused: SettingsError, OpusMissing
+└── SetupError             the bridge cannot start: SettingsError, OpusMissing
 
-`code` is stable snake_case for programs, the message is for people and never holds a secret, a
-number or SDP. `api.middleware` maps the tree to HTTP once.
+`code` is a stable identifier for programs; the message is for people and never contains a secret, a
+number or SDP. `api.middleware` maps the errors to HTTP.
 """
 
 from collections.abc import Iterator
@@ -28,16 +28,16 @@ from contextlib import contextmanager
 
 
 class BridgeError(Exception):
-    """The root of the tree."""
+    """Base class of all errors of the bridge."""
 
     code = "internal_error"
     status = 500
     retry_after: int | None = None
-    """Seconds after which trying again makes sense; sent as `Retry-After`."""
+    """Seconds until a retry makes sense; sent as `Retry-After`."""
     field: str | None = None
-    """The field of the request that is wrong, where one is; every face's errors show it."""
+    """The invalid field of the request, if any."""
     call_id: str | None = None
-    """Of a dial that was refused: the call, which has ended."""
+    """The call of a refused dial, which has ended."""
 
 
 class InvalidRequest(BridgeError):
@@ -52,21 +52,21 @@ class InvalidRequest(BridgeError):
 
 
 class Unauthorized(BridgeError):
-    """No key, or one we do not know."""
+    """The key is missing or unknown."""
 
     code = "unauthorized"
     status = 401
 
 
 class Forbidden(BridgeError):
-    """The key is known but may not do this."""
+    """The key is not authorized for the operation."""
 
     code = "forbidden"
     status = 403
 
 
 class NotFound(BridgeError):
-    """There is no such thing, or it belongs to another line."""
+    """The resource does not exist or belongs to another line."""
 
     code = "not_found"
     status = 404
@@ -77,14 +77,14 @@ class NotFound(BridgeError):
 
 
 class MethodNotAllowed(BridgeError):
-    """There is something at the path, but not for this method."""
+    """The path does not support this method."""
 
     code = "method_not_allowed"
     status = 405
 
 
 class CallNotFound(NotFound):
-    """This key never had such a call."""
+    """The line never had such a call."""
 
     code = "call_not_found"
 
@@ -96,38 +96,38 @@ class LegNotFound(NotFound):
 
 
 class InvalidState(BridgeError):
-    """The thing exists, but not in a state that allows the operation."""
+    """The state of the resource does not allow the operation."""
 
     code = "invalid_state"
     status = 409
 
 
 class CallEnded(InvalidState):
-    """The call was known and has ended; faces that forget ended calls say `CallNotFound` instead."""
+    """The call has ended; some faces report `CallNotFound` instead."""
 
 
 class EngineOff(InvalidState):
-    """The line makes and takes no calls now: they are switched off, or it is not connected."""
+    """Calls of the line are disabled, or it is not connected."""
 
     code = "engine_off"
 
 
 class PayloadTooLarge(BridgeError):
-    """The request's body is over the route's limit."""
+    """The request's body is larger than the route's limit."""
 
     code = "payload_too_large"
     status = 413
 
 
 class AddressBlocked(BridgeError):
-    """A customer's URL leads where it may not (`net.guard`)."""
+    """The address guard forbids a customer's URL (`net.guard`)."""
 
     code = "address_blocked"
     status = 422
 
 
 class LimitExceeded(BridgeError):
-    """A limit of the operator's is reached; try again later."""
+    """A configured limit has been reached; retry later."""
 
     code = "limit_exceeded"
     status = 503
@@ -136,7 +136,7 @@ class LimitExceeded(BridgeError):
     def __init__(self, message: str, *, limit: str = "other") -> None:
         super().__init__(message)
         self.limit = limit
-        """Which one, in the words of `metrics.calls.REFUSALS`."""
+        """The limit, of `metrics.calls.REFUSALS`."""
 
 
 class RateLimited(LimitExceeded):
@@ -151,14 +151,14 @@ class RateLimited(LimitExceeded):
 
 
 class StorageFull(LimitExceeded):
-    """The disk has no room for what was to be kept."""
+    """The disk is full."""
 
     code = "storage_full"
     retry_after: int | None = 60
 
 
 class TooManyStreams(LimitExceeded):
-    """A call has all the streams that it may have."""
+    """The call has its maximum of streams."""
 
     code = "too_many_streams"
     status = 429
@@ -166,7 +166,7 @@ class TooManyStreams(LimitExceeded):
 
 
 class StillDialling(BridgeError):
-    """The call's provider has yet to accept the dial: try again in a moment."""
+    """The provider has not accepted the dial yet; retry shortly."""
 
     code = "still_dialling"
     status = 503
@@ -174,24 +174,24 @@ class StillDialling(BridgeError):
 
 
 class ProtocolError(BridgeError):
-    """A message breaks its protocol."""
+    """A message violates its protocol."""
 
     code = "protocol_error"
 
 
 class LocalProtocolError(ProtocolError):
-    """We tried to send nonsense: a bug of ours."""
+    """The bridge tried to send an invalid message, which is a bug."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """They sent nonsense."""
+    """The peer sent an invalid message."""
 
     code = "bad_message"
     status = 400
 
 
 class SdpError(RemoteProtocolError):
-    """A session description we cannot work with; `line` counts from 1 where one line is to blame."""
+    """A session description is unusable; `line` is the faulty line, from 1."""
 
     code = "bad_sdp"
     field: str | None = "sdp"
@@ -215,7 +215,7 @@ class Unreachable(LegError):
 
 
 class NegotiationFailed(LegError):
-    """ICE or DTLS did not come up; `stage` is `ice` or `dtls`, `reason` a word of a closed set."""
+    """ICE or DTLS failed; `stage` is `ice` or `dtls`, `reason` of `metrics.setup.FAILURE_REASONS`."""
 
     code = "negotiation_failed"
 
@@ -226,41 +226,41 @@ class NegotiationFailed(LegError):
 
 
 class Unsupported(BridgeError):
-    """What is asked for is known, and not to be had here."""
+    """The operation is not supported here."""
 
     code = "unsupported"
     status = 501
 
 
 class WhatsAppError(LegError):
-    """Meta did not do what was asked: its own failure, no answer, or an answer without sense."""
+    """Meta failed, did not respond, or sent an invalid response."""
 
     code = "whatsapp_failed"
 
     def __init__(self, message: str, *, meta_code: int = 0, details: str = "") -> None:
         super().__init__(f"{message} (Meta code {meta_code})" if meta_code else message)
         self.meta_code = meta_code
-        """0 where Meta gave none."""
+        """0 if Meta sent none."""
         self.data = {"metaCode": meta_code, "details": details} if meta_code else {}
-        """For programs; `details` are Meta's own words."""
+        """For programs; `details` is Meta's message."""
 
 
 class WhatsAppRefused(WhatsAppError):
-    """Meta refused what was asked; asking again changes nothing, unless `retry_after` is set."""
+    """Meta rejected the request; a retry is useless unless `retry_after` is set."""
 
     code = "whatsapp_refused"
     status = 400
 
 
 class PermissionRequired(WhatsAppRefused):
-    """The person has not allowed this number to call."""
+    """The person has not permitted calls from this number."""
 
     code = "call_permission_required"
     status = 403
 
 
 class NodeUnavailable(BridgeError):
-    """The node that owns the call does not answer."""
+    """The node that owns the call does not respond."""
 
     code = "node_unavailable"
     status = 502
@@ -268,7 +268,7 @@ class NodeUnavailable(BridgeError):
 
 
 class StoreFailed(BridgeError):
-    """The store of recordings did not do what was asked; `reason` is a word of a closed set."""
+    """Object storage failed; `reason` is of `metrics.recording.UPLOADS`."""
 
     code = "store_failed"
     status = 502
@@ -280,7 +280,7 @@ class StoreFailed(BridgeError):
 
 
 class DatabaseFailed(BridgeError):
-    """The database could not keep what was to be kept."""
+    """A database write failed."""
 
     code = "database_failed"
     status = 503
@@ -294,20 +294,20 @@ class SetupError(BridgeError):
 
 
 class SettingsError(SetupError):
-    """A setting is unknown, has the wrong type or contradicts another; the message names the key."""
+    """A setting is unknown, invalid or inconsistent; the message names the key."""
 
     code = "bad_setting"
 
 
 class OpusMissing(SetupError):
-    """No usable libopus was found."""
+    """libopus was not found."""
 
     code = "opus_missing"
 
 
 @contextmanager
 def about_field(field: str) -> Iterator[None]:
-    """Let errors about a value, such as a URL that is blocked, name its field unless they name one."""
+    """Set the field of errors raised in this context, unless they have one."""
     try:
         yield
     except (InvalidRequest, AddressBlocked, PayloadTooLarge) as error:

@@ -1,4 +1,4 @@
-"""How a node's process shows that its loop turns, and how its supervisor sees that it does not."""
+"""Heartbeats of a node's event loop, which its supervisor monitors over a pipe."""
 
 import asyncio
 import contextlib
@@ -9,39 +9,39 @@ from typing import Final
 
 BEAT_SECONDS: Final = 1.0
 MAX_MISSED: Final = 10
-"""Looks in a row without a beat; load delays a loop by less than one."""
+"""Consecutive checks without a beat; load delays a loop by less than one interval."""
 MAX_MISSED_AT_START: Final = 60
-"""The same before the first beat: libraries are loaded, files are opened."""
+"""The same before the first beat, while libraries are loaded and files are opened."""
 
 
 class Heartbeat:
-    """What a node's beats say about it, looked at once in `BEAT_SECONDS`.
+    """Detects a stuck node; checked every `BEAT_SECONDS`.
 
-    Looks are counted, not seconds: while the whole machine stands still, nobody looks either.
+    Checks are counted, not seconds, so that a suspended machine is not mistaken for a stuck node.
     """
 
     def __init__(self) -> None:
         self._missed = 0
-        self._patience = MAX_MISSED_AT_START
+        self._limit = MAX_MISSED_AT_START
 
-    def look(self, *, beaten: bool) -> bool:
-        """Take whether the node has beaten since the last look; returns whether it is stuck."""
+    def check(self, *, beaten: bool) -> bool:
+        """Count a check; `beaten` tells whether there was a beat since. Return whether it is stuck."""
         self._missed = 0 if beaten else self._missed + 1
-        self._patience = MAX_MISSED if beaten else self._patience
-        return self._missed >= self._patience
+        self._limit = MAX_MISSED if beaten else self._limit
+        return self._missed >= self._limit
 
 
 async def beat(end: int) -> None:
-    """Write into the pipe for ever, twice for each look of the supervisor."""
+    """Write a byte to the pipe twice per `BEAT_SECONDS`, until cancelled."""
     while True:
-        # A supervisor that reads nothing any more needs to know nothing either.
+        # Nobody needs the beats of a pipe that is full or closed.
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(end, b".")
         await asyncio.sleep(BEAT_SECONDS / 2)
 
 
 def read(beats: int) -> bool:
-    """Whether something was in the pipe; takes it all out."""
+    """Drain the pipe; return whether there was a beat."""
     try:
         return bool(os.read(beats, select.PIPE_BUF))
     except BlockingIOError:
@@ -50,7 +50,7 @@ def read(beats: int) -> bool:
 
 @contextlib.contextmanager
 def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe whose ends wait for nothing: the one to read, the one to write."""
+    """Open a non-blocking pipe: its read end and write end."""
     ends = os.pipe()
     try:
         for end in ends:

@@ -1,7 +1,7 @@
-"""Logging to standard error: one line an event, ids from context, nothing secret.
+"""Logging to standard error: one line per event, ids from context variables, no secrets.
 
-The message is a constant in dotted past tense (`leg.ended`), data goes into `extra`. Call and leg
-ids come from context variables, so that nobody passes them. Never a key, a number, SDP or audio.
+The message is a constant in dotted past tense (`leg.ended`); data goes into `extra`. Keys, numbers,
+SDP and audio are never logged.
 """
 
 import json
@@ -20,26 +20,26 @@ call_id: ContextVar[str] = ContextVar("call_id", default="")
 leg_id: ContextVar[str] = ContextVar("leg_id", default="")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 node: ContextVar[str] = ContextVar("node", default="")
-"""Which of several nodes this process is; set once, before its loop starts."""
+"""The index of this node; set before its event loop starts."""
 
 _MAX_FIELD = 1000
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime"}
 
 
 def setup(level: str, style: Literal["text", "json"]) -> None:
-    """Send every logger to standard error in one of two shapes."""
+    """Send every logger to standard error as text or JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("aioice", "aiortc", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It writes a request that it cannot read as it came, with the key that may be in it.
+    # It logs malformed requests verbatim, keys included.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def about(call: str, leg: str) -> Iterator[None]:
-    """Name a call and a leg in what is logged meanwhile, and later by what is started meanwhile."""
+    """Add call and leg to what is logged in this context, and by tasks started in it."""
     before = call_id.set(call), leg_id.set(leg)
     try:
         yield
@@ -49,7 +49,7 @@ def about(call: str, leg: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -88,12 +88,12 @@ def _fields(record: logging.LogRecord) -> dict[str, str | float]:
 
 
 def _plain(value: object) -> str | float:
-    """Leave figures and truths as they are, so that machines can compare them."""
+    """Keep numbers and booleans as they are; other values become text."""
     if isinstance(value, int | float) and math.isfinite(value):
         return value
     return _clean(str(value))
 
 
 def _clean(text: str) -> str:
-    """Keep a field on one line and short, whatever a stranger put into it."""
+    """Truncate text and replace unprintable characters."""
     return "".join(c if c.isprintable() else "?" for c in text[:_MAX_FIELD])

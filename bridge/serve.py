@@ -1,4 +1,4 @@
-"""One node at work: its HTTP service, from the first request until all calls are ended."""
+"""Running one node: its HTTP service, from start to shutdown."""
 
 import asyncio
 import gc
@@ -25,32 +25,32 @@ from bridge.supervisor import NodeSlot, watch
 log = logging.getLogger(__name__)
 
 IDLE_CONNECTION_SECONDS = 30.0
-"""How long a client may hold a connection without a request, or take to send its headers."""
+"""Timeout of an idle connection, and of a request's headers."""
 LINGER_SECONDS = 1.0
-"""How long the rest of a body is read and thrown away that was refused before it was read."""
+"""How long the unread body of a rejected request is drained."""
 CLOSE_SECONDS = 5.0
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
 SWEEP_SECONDS = 1.0
 SWEPT_LEGS = 64
 
 
-def run(chosen: Settings, seat: NodeSlot | None = None) -> None:
-    """Run a node until it is told to stop; `seat` says which of several it is.
+def run(chosen: Settings, slot: NodeSlot | None = None) -> None:
+    """Run a node until it is told to stop; `slot` is its slot under a supervisor.
 
     Raises:
-        SetupError: it cannot start.
+        SetupError: It cannot start.
     """
-    uvloop.run(_serve(chosen, seat))
+    uvloop.run(_serve(chosen, slot))
 
 
-async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
+async def _serve(chosen: Settings, slot: NodeSlot | None) -> None:
     descriptors = raise_descriptor_limit()
     bridge = build(
         chosen,
-        position=NodePosition(seat.index, seat.count) if seat else None,
+        position=NodePosition(slot.index, slot.count) if slot else None,
         descriptors=descriptors,
     )
-    # The access log is off: paths may carry keys; the metrics count requests.
+    # No access log: paths may contain keys, and metrics count requests.
     runner = web.AppRunner(
         bridge.application,
         access_log=None,
@@ -59,21 +59,21 @@ async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
         lingering_time=LINGER_SECONDS,
     )
     await runner.setup()
-    # What is no HTTP at all is refused by aiohttp alone, with a header that tells its version.
+    # aiohttp answers malformed HTTP itself, with a header that reveals its version.
     vars(web_response)["SERVER_SOFTWARE"] = "bridge"
-    _spare_the_collector()
+    _tune_garbage_collector()
     bridge.background.spawn(_sweep(bridge.manager), name="sweep")
-    if seat is not None:
-        bridge.services.metrics.previous_incarnations(stuck=seat.stuck, lost=seat.lost)
-        bridge.background.spawn(beat(seat.pipe), name="beat")
+    if slot is not None:
+        bridge.services.metrics.previous_incarnations(stuck=slot.stuck, lost=slot.lost)
+        bridge.background.spawn(beat(slot.pipe), name="beat")
     runners = [runner]
     listeners: Listeners | None = None
     try:
-        if bridge.node_application is not None and seat is not None:
-            runners.append(await _answer_siblings(bridge.node_application, chosen, seat))
-        listeners = await _listen(bridge, runner, chosen, seat)
+        if bridge.node_application is not None and slot is not None:
+            runners.append(await _answer_siblings(bridge.node_application, chosen, slot))
+        listeners = await _listen(bridge, runner, chosen, slot)
         _announce(chosen)
-        await _told_to_stop(bridge, seat)
+        await _wait_for_stop(bridge, slot)
         log.info("node.stopping")
     finally:
         await bridge.aclose()
@@ -84,11 +84,10 @@ async def _serve(chosen: Settings, seat: NodeSlot | None) -> None:
         await bridge.let_go()
 
 
-def _spare_the_collector() -> None:
-    """Keep the cyclic collector from walking, in the middle of calls, what lives to the end.
+def _tune_garbage_collector() -> None:
+    """Keep the cyclic garbage collector from traversing permanent objects during calls.
 
-    The media path makes tuples that reference counting frees; only legs that end leave cycles, and
-    `_sweep` collects those.
+    On the media path reference counting suffices; only legs that end leave cycles (`_sweep`).
     """
     gc.collect()
     gc.freeze()
@@ -96,7 +95,7 @@ def _spare_the_collector() -> None:
 
 
 async def _sweep(manager: Manager) -> None:
-    """Collect what ended legs left, once there were enough of them to be worth the pause."""
+    """Collect garbage after every `SWEPT_LEGS` ended legs."""
     swept = manager.legs_ended
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
@@ -106,20 +105,20 @@ async def _sweep(manager: Manager) -> None:
 
 
 async def _answer_siblings(
-    application: web.Application, chosen: Settings, seat: NodeSlot
+    application: web.Application, chosen: Settings, slot: NodeSlot
 ) -> web.AppRunner:
-    """Answer what the other nodes ask, on a socket that carries nothing else."""
+    """Serve the internal requests of other nodes on a socket of their own."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
-    path = node_socket_path(Path(chosen.data.dir) / FOLDER, seat.index)
+    path = node_socket_path(Path(chosen.data.dir) / FOLDER, slot.index)
     await web.SockSite(runner, listen(path)).start()
     return runner
 
 
 async def _listen(
-    bridge: Bridge, runner: web.AppRunner, chosen: Settings, seat: NodeSlot | None
+    bridge: Bridge, runner: web.AppRunner, chosen: Settings, slot: NodeSlot | None
 ) -> Listeners:
-    """Accept requests: clients' through the limits on connections, siblings' as they come."""
+    """Accept clients, within the connection limits, and other nodes, without limits."""
     if runner.server is None:
         raise RuntimeError("the runner is not set up")
     listeners = Listeners(
@@ -128,21 +127,21 @@ async def _listen(
         counters=bridge.services.metrics.http,
         tls=_tls(chosen),
     )
-    if seat is None:
+    if slot is None:
         listeners.start(open_listeners(chosen.http.host, chosen.http.port))
         return listeners
-    inside = listen(socket_path(Path(chosen.data.dir) / FOLDER, seat.index))
+    inside = listen(socket_path(Path(chosen.data.dir) / FOLDER, slot.index))
     await web.SockSite(runner, inside).start()
-    listeners.start(socket.socket(fileno=descriptor) for descriptor in seat.listeners)
+    listeners.start(socket.socket(fileno=descriptor) for descriptor in slot.listeners)
     return listeners
 
 
-async def _told_to_stop(bridge: Bridge, seat: NodeSlot | None) -> None:
+async def _wait_for_stop(bridge: Bridge, slot: NodeSlot | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    if seat is not None:
+    if slot is not None:
         bridge.background.spawn(watch(stopped), name="watch the supervisor")
     await stopped.wait()
 

@@ -1,4 +1,4 @@
-"""Tasks with an owner: named, referenced until they end, cancelled and awaited with it."""
+"""Owned tasks: named, referenced until they end, cancelled and awaited with their owner."""
 
 import asyncio
 import logging
@@ -18,21 +18,21 @@ class Tasks:
         return len(self._running)
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Start a task that this owner keeps; what it raises is logged, never lost."""
+        """Start a task; its exceptions are logged."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def aclose(self) -> None:
-        """Cancel what still runs, but for the caller itself, and wait until it has ended."""
+        """Cancel all tasks except the calling one, and wait until they have ended."""
         others = [task for task in self._running if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     async def wait(self) -> None:
-        """Wait until everything has ended by itself, tasks spawned meanwhile included."""
+        """Wait until all tasks have ended, including those spawned meanwhile."""
         while self._running:
             await asyncio.wait(self._running)
 

@@ -8,7 +8,7 @@ from bridge.heartbeat import MAX_MISSED, MAX_MISSED_AT_START, Heartbeat, beat, p
 
 def looks(heartbeat: Heartbeat, pattern: str) -> list[bool]:
     """Look once for each character; a dot is a beat."""
-    return [heartbeat.look(beaten=one == ".") for one in pattern]
+    return [heartbeat.check(beaten=one == ".") for one in pattern]
 
 
 def test_a_node_that_beats_is_sound():

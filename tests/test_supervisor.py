@@ -17,7 +17,7 @@ import pytest
 
 from bridge.errors import SettingsError
 from bridge.settings.model import Data, Http, Rtc, Settings
-from bridge.supervisor import count_of, run, seats_of
+from bridge.supervisor import assign_slots, node_count, run
 from tests.support.server import Server, free_port, running
 
 NEVER = "15550100003"
@@ -34,13 +34,13 @@ def replaced(**changed: Any) -> Settings:
 
 def test_every_node_has_its_own_media_ports_and_none_is_left_out():
     settings = replaced(rtc=Rtc(ports="20000-20009"))
-    seats = seats_of(settings, 3, [5])
-    assert [seat.settings.rtc.ports for seat in seats] == [
+    slots = assign_slots(settings, 3, [5])
+    assert [slot.settings.rtc.ports for slot in slots] == [
         "20000-20002",
         "20003-20005",
         "20006-20009",
     ]
-    assert [(seat.index, seat.count, seat.listeners) for seat in seats] == [
+    assert [(slot.index, slot.count, slot.listeners) for slot in slots] == [
         (0, 3, [5]),
         (1, 3, [5]),
         (2, 3, [5]),
@@ -49,15 +49,15 @@ def test_every_node_has_its_own_media_ports_and_none_is_left_out():
 
 def test_nodes_have_processors_of_their_own_where_there_are_enough():
     cores = sorted(os.sched_getaffinity(0))
-    seats = seats_of(Settings(), len(cores), [])
-    assert [seat.core for seat in seats] == cores
-    seats = seats_of(Settings(), len(cores) + 1, [])
-    assert {seat.core for seat in seats} == {None}
+    slots = assign_slots(Settings(), len(cores), [])
+    assert [slot.core for slot in slots] == cores
+    slots = assign_slots(Settings(), len(cores) + 1, [])
+    assert {slot.core for slot in slots} == {None}
 
 
 def test_zero_is_a_node_for_each_processor():
-    assert count_of(replaced(nodes=0)) == len(os.sched_getaffinity(0))
-    assert count_of(replaced(nodes=3)) == 3
+    assert node_count(replaced(nodes=0)) == len(os.sched_getaffinity(0))
+    assert node_count(replaced(nodes=3)) == 3
 
 
 def test_fewer_media_ports_than_nodes_are_refused(tmp_path):

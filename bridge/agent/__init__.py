@@ -1,1 +1,1 @@
-"""What speaks for a line by itself: turn taking, the providers of speech and thought, the talk."""
+"""Voice agents: turn detection, speech and language providers, speech output."""

@@ -1,7 +1,7 @@
-"""Providers that need no account, for demonstrations: nobody is understood, but all is heard.
+"""Providers for demonstrations, which need no account and understand no speech.
 
-What hears only tells how long one spoke; what thinks has a few replies; what speaks is espeak-ng
-where it is installed, and tones elsewhere.
+STT returns the duration of the speech, the LLM a few fixed replies; TTS is espeak-ng if installed,
+otherwise tones.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.agent.audio_converter import call_sound
-from bridge.agent.endpoint import Left
+from bridge.agent.audio_converter import to_call_audio
+from bridge.agent.endpoint import TimeBudget
 from bridge.agent.providers import Message, ProviderFailed, Providers
 from bridge.agent.tone import tone
 from bridge.audio.frame import SAMPLE_RATE
@@ -36,26 +36,26 @@ _SPOKEN: Final = re.compile(r"\((.*) of speech\)")
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """All three steps, in this process and a child of it."""
+    """STT, LLM and TTS for demonstrations."""
 
     espeak: str | None
-    """The program; None where there is none."""
+    """Path of espeak-ng; None if not installed."""
 
     async def transcribe(self, pcm: bytes) -> str:
-        """Tell how long it was."""
+        """Return the duration as text."""
         return f"({len(pcm) / (2 * SAMPLE_RATE):.1f} seconds of speech)"
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
-        """Give the next of the replies."""
+        """Return the next reply."""
         said = [message.content for message in messages if message.role == "user"]
         spoken = _SPOKEN.sub(r"You spoke for \1.", said[-1] if said else "")
         yield REPLIES[(len(said) - 1) % len(REPLIES)].format(said=spoken)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """Speak, or give a tone a word.
+        """Speak, or play one tone per word.
 
         Raises:
-            ProviderFailed: the program failed, or took too long.
+            ProviderFailed: espeak-ng failed or took too long.
         """
         if self.espeak is None:
             pitches = tuple(300.0 + 20.0 * (len(word) % 12) for word in text.split())
@@ -64,24 +64,24 @@ class Demonstration:
         try:
             async with (
                 aclosing(_run(self.espeak, text)) as pieces,
-                aclosing(call_sound(pieces, most_seconds=MAX_SECONDS)) as sound,
+                aclosing(to_call_audio(pieces, max_seconds=MAX_SECONDS)) as sound,
             ):
                 async for pcm in sound:
                     yield pcm
         except TimeoutError:
-            raise ProviderFailed("tts: it took too long", step="tts", reason="timeout") from None
+            raise ProviderFailed("tts: timeout", step="tts", reason="timeout") from None
         except (BridgeError, OSError):
             raise ProviderFailed("tts: espeak-ng failed", step="tts", reason="garbage") from None
 
 
-def stand_in() -> Providers:
-    """Give the stand-ins for all three."""
+def demonstration_providers() -> Providers:
+    """Return the demonstration providers."""
     made = Demonstration(shutil.which("espeak-ng"))
     return Providers(made, made, made)
 
 
 async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
-    # The text goes in as input: as an argument, all who list processes would read it.
+    # The text goes to stdin, because arguments are visible in the process list.
     process = await asyncio.create_subprocess_exec(
         program,
         "--stdin",
@@ -93,7 +93,7 @@ async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
         stderr=asyncio.subprocess.DEVNULL,
         env={},
     )
-    left = Left(SPEAK_SECONDS)
+    left = TimeBudget(SPEAK_SECONDS)
     try:
         assert process.stdin is not None
         assert process.stdout is not None

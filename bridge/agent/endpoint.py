@@ -1,4 +1,4 @@
-"""A provider's URL, and how it is asked: in time, within its size, with one error for all faults."""
+"""HTTP requests to a provider's URL, with limits of time and size."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from bridge.errors import AddressBlocked
 from bridge.net.http import CONNECT_SECONDS, LineHttp
 
 NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-"""Each request keeps its own time."""
+"""Requests use `TimeBudget` instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One URL, and how it is asked; every way to fail becomes a `ProviderFailed`."""
+    """One provider URL; every failure is raised as `ProviderFailed`."""
 
     http: LineHttp
     step: str
@@ -30,56 +30,56 @@ class Endpoint:
     seconds: float
 
     def is_openai(self, ending: str) -> bool:
-        """Whether the URL's path ends as that of OpenAI does."""
+        """Return whether the URL's path ends like OpenAI's."""
         return self._parsed().path.rstrip("/").endswith(ending)
 
-    def named(self, what: str, default: str) -> str:
-        """Give what the URL's query names, such as the model."""
-        return self._parsed().query.get(what, default)
+    def query_value(self, name: str, default: str) -> str:
+        """Return a parameter of the URL's query, such as the model."""
+        return self._parsed().query.get(name, default)
 
     def _parsed(self) -> URL:
         try:
             return URL(self.url)
         except ValueError:
-            return URL()  # asking it will fail
+            return URL()  # the request will fail
 
-    async def whole(self, most: int, **request: Any) -> bytes:  # noqa: ANN401 - aiohttp's own
-        """Post, and give the whole answer."""
-        taken = bytearray()
-        async with aclosing(self.pieces(most, **request)) as pieces:
+    async def post(self, max_bytes: int, **request: Any) -> bytes:  # noqa: ANN401 - aiohttp's own
+        """Post a request and return the body."""
+        body = bytearray()
+        async with aclosing(self.stream(max_bytes, **request)) as pieces:
             async for piece in pieces:
-                taken += piece
-        return bytes(taken)
+                body += piece
+        return bytes(body)
 
-    async def pieces(self, most: int, **request: Any) -> AsyncGenerator[bytes, None]:  # noqa: ANN401
-        """Post, and give the answer as it comes."""
+    async def stream(self, max_bytes: int, **request: Any) -> AsyncGenerator[bytes, None]:  # noqa: ANN401
+        """Post a request and yield the body as it arrives."""
         if not self.url:
-            raise self.failed("missing", "no URL is set for it")
-        size, left = 0, Left(self.seconds)
+            raise self.failed("missing", "no URL is configured")
+        size, left = 0, TimeBudget(self.seconds)
         try:
             async with AsyncExitStack() as stack:
                 async with left.running():
                     answer = await stack.enter_async_context(self._post(request))
                 if not 200 <= answer.status < 300:
-                    raise self.failed("status", f"it answers {answer.status}")
+                    raise self.failed("status", f"the provider returned status {answer.status}")
                 while True:
                     async with left.running():
                         piece = await answer.content.readany()
                     if not piece:
                         return
                     size += len(piece)
-                    if size > most:
-                        raise self.failed("too_large", "it answers with too much")
+                    if size > max_bytes:
+                        raise self.failed("too_large", "the response is too large")
                     yield piece
         except TimeoutError:
-            raise self.failed("timeout", "it took too long") from None
+            raise self.failed("timeout", "timeout") from None
         except AddressBlocked as error:
             raise self.failed("blocked", str(error)) from None
         except (aiohttp.InvalidURL, aiohttp.ClientError, OSError, ValueError):
-            raise self.failed("unreachable", "it cannot be reached") from None
+            raise self.failed("unreachable", "the provider is unreachable") from None
 
     def failed(self, reason: str, message: str) -> ProviderFailed:
-        """Give the error of this step."""
+        """Return an error of this step."""
         return ProviderFailed(f"{self.step}: {message}", step=self.step, reason=reason)
 
     def _post(self, request: dict[str, Any]) -> AbstractAsyncContextManager[ClientResponse]:
@@ -91,7 +91,7 @@ class Endpoint:
         )
 
     def member(self, body: bytes, *path: str | int) -> str:
-        """Give a text inside a JSON answer."""
+        """Return a string inside a JSON response."""
         try:
             found = json.loads(body)
             for name in path:
@@ -99,26 +99,19 @@ class Endpoint:
         except (ValueError, LookupError, TypeError, RecursionError):
             found = None
         if not isinstance(found, str):
-            raise self.failed("garbage", f"its answer has no {path[-1]}")
+            raise self.failed("garbage", f"the response has no {path[-1]}")
         return found
 
 
-class Left:
-    """What is left of the time for one request: who reads its answer slowly spends none of it.
-
-    One limit for all of it: an answer that drips is as bad as none.
-    """
+class TimeBudget:
+    """The time limit of a whole request; only time spent waiting for the provider counts."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Spend time.
-
-        Raises:
-            TimeoutError: there is none left.
-        """
+        """Count the time of the block; raises `TimeoutError` when none is left."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:

@@ -1,4 +1,4 @@
-"""What a caller hears while a reply takes long."""
+"""Audio played to a caller while a reply is late."""
 
 from contextlib import aclosing
 from typing import Final
@@ -10,30 +10,34 @@ from bridge.agent.tone import tone
 from bridge.audio.frame import FRAME_SECONDS
 
 TONE: Final = (392.0, 523.0)
-SOFTLY: Final = 0.25
+SOFT_VOLUME: Final = 0.25
 
 
 class Filler:
-    """Says the filler once a wait, then gives a soft tone from time to time.
+    """Plays the filler sentence once per wait, then a soft tone at intervals.
 
-    The filler is spoken by the provider once a call, when it is first needed.
+    The sentence is synthesized once per call, when first needed.
     """
 
     def __init__(
-        self, manners: TalkSettings, mouth: SpeechQueue, tts: TextToSpeech, counters: AgentCounters
+        self,
+        settings: TalkSettings,
+        speech: SpeechQueue,
+        tts: TextToSpeech,
+        counters: AgentCounters,
     ) -> None:
-        self._manners = manners
-        self._mouth = mouth
+        self._settings = settings
+        self._speech = speech
         self._tts = tts
         self._counters = counters
         self._sound = b""
         self._waited = 0
-        """Frames for which nothing was heard."""
+        """Frames since the caller last heard anything."""
 
     def is_due(self, *, replying: bool) -> bool:
-        """Note that 20 ms have passed; give whether the caller has waited long enough."""
-        after = round(self._manners.filler_seconds / FRAME_SECONDS)
-        silent = replying and not self._mouth.speaking and not self._mouth.has_sentences
+        """Count 20 ms; return whether a filler is due."""
+        after = round(self._settings.filler_seconds / FRAME_SECONDS)
+        silent = replying and not self._speech.speaking and not self._speech.has_sentences
         self._waited = self._waited + 1 if silent and after else 0
         if not self._waited or self._waited < after:
             return False
@@ -41,15 +45,15 @@ class Filler:
         return True
 
     async def play(self) -> None:
-        """Let it be heard, unless the reply has come meanwhile."""
-        first = self._mouth.played_seconds == 0
-        if first and self._manners.filler and not self._sound:
+        """Play the filler, unless the reply has arrived meanwhile."""
+        first = self._speech.played_seconds == 0
+        if first and self._settings.filler and not self._sound:
             try:
-                async with aclosing(self._tts.speak(self._manners.filler)) as pieces:
+                async with aclosing(self._tts.speak(self._settings.filler)) as pieces:
                     self._sound = b"".join([pcm async for pcm in pieces])
             except ProviderFailed as error:
                 self._counters.step_failed(error.step, error.reason)
-        if self._mouth.has_sentences or self._mouth.speaking:
+        if self._speech.has_sentences or self._speech.speaking:
             return
-        self._mouth.fill(self._sound if first and self._sound else tone(TONE, loud=SOFTLY))
+        self._speech.fill(self._sound if first and self._sound else tone(TONE, volume=SOFT_VOLUME))
         self._counters.filler_played()

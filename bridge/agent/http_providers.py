@@ -1,9 +1,8 @@
 """Providers over HTTP, each at a customer's URL.
 
-Three plain contracts (ZuckZapGo): sound to text is `POST` of a WAV file, answered `{"text"}`; text
-to reply `POST {"system", "messages"}`, answered `{"reply"}`; text to sound `POST {"text"}`, answered
-with a WAV file of any rate or raw 16 kHz samples. A URL whose path ends as those of OpenAI do is
-spoken to as it is there; its query may name the `model` and the `voice`.
+ZuckZapGo's contracts: STT is `POST` of a WAV file, response `{"text"}`; LLM is `POST {"system",
+"messages"}`, response `{"reply"}`; TTS is `POST {"text"}`, response WAV of any rate or raw 16 kHz
+samples. URLs that end like OpenAI's use OpenAI's API; `model` and `voice` may be in the query.
 """
 
 import json
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from bridge.agent.audio_converter import call_sound
+from bridge.agent.audio_converter import to_call_audio
 from bridge.agent.endpoint import Endpoint
 from bridge.agent.providers import Message, Models, ProviderLimits, Providers
 from bridge.agent.sentences import clean
@@ -21,9 +20,9 @@ from bridge.audio.wav import make_header
 from bridge.errors import RemoteProtocolError
 from bridge.net.http import LineHttp
 
-MAX_HEARD_LETTERS: Final = 10_000
-MAX_REPLY_LETTERS: Final = 20_000
-"""Of what is heard and replied so much counts: it goes into events, and is asked and said again."""
+MAX_TRANSCRIPT_CHARACTERS: Final = 10_000
+MAX_REPLY_CHARACTERS: Final = 20_000
+"""Longer texts are cut, since they go into events and further requests."""
 
 
 def http_providers(
@@ -34,7 +33,7 @@ def http_providers(
     limits: ProviderLimits | None = None,
     models: Models | None = None,
 ) -> Providers:
-    """Give the providers at a line's three URLs, STT, LLM and TTS, each asked with the token."""
+    """Return the providers at a line's three URLs: STT, LLM and TTS."""
     limits, models = limits or ProviderLimits(), models or Models()
     stt, llm, tts = urls
     return Providers(
@@ -55,14 +54,14 @@ class _SpeechToText:
         at, wav = self._endpoint, make_header(len(pcm)) + pcm
         if at.is_openai("/audio/transcriptions"):
             form = aiohttp.FormData()
-            form.add_field("model", at.named("model", self._models.stt))
+            form.add_field("model", at.query_value("model", self._models.stt))
             form.add_field("response_format", "json")
             form.add_field("file", wav, filename="speech.wav", content_type="audio/wav")
-            body = await at.whole(self._limits.text_bytes, data=form)
+            body = await at.post(self._limits.text_bytes, data=form)
         else:
             wanted = {"Content-Type": "audio/wav", "Accept": "application/json"}
-            body = await at.whole(self._limits.text_bytes, data=wav, headers=wanted)
-        return clean(at.member(body, "text")[:MAX_HEARD_LETTERS]).strip()
+            body = await at.post(self._limits.text_bytes, data=wav, headers=wanted)
+        return clean(at.member(body, "text")[:MAX_TRANSCRIPT_CHARACTERS]).strip()
 
 
 class _LanguageModel:
@@ -72,36 +71,36 @@ class _LanguageModel:
         self._endpoint, self._limits, self._models = endpoint, limits, models
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
-        """Post the talk so far."""
-        half, left = "", MAX_REPLY_LETTERS
-        async with aclosing(self._asked(system, messages)) as texts:
+        """Post the conversation."""
+        half, left = "", MAX_REPLY_CHARACTERS
+        async with aclosing(self._request(system, messages)) as texts:
             async for text in texts:
                 whole = half + text[:left]
-                # Of a letter that is written as two, a stream may give one at a time.
+                # A stream may split a surrogate pair.
                 half = whole[-1] if "\ud800" <= whole[-1:] <= "\udbff" else ""
                 yield clean(whole.removesuffix(half))
                 if (left := left - len(text)) <= 0:
                     return
 
-    async def _asked(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def _request(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         at = self._endpoint
-        told = [{"role": message.role, "content": message.content} for message in messages]
+        messages_json = [{"role": message.role, "content": message.content} for message in messages]
         if not at.is_openai("/chat/completions"):
-            asked = {"system": system, "messages": told}
-            yield at.member(await at.whole(self._limits.text_bytes, json=asked), "reply")
+            body = {"system": system, "messages": messages_json}
+            yield at.member(await at.post(self._limits.text_bytes, json=body), "reply")
             return
         if system:
-            told.insert(0, {"role": "system", "content": system})
-        model = at.named("model", self._models.llm)
-        question = {"model": model, "messages": told, "stream": True}
+            messages_json.insert(0, {"role": "system", "content": system})
+        model = at.query_value("model", self._models.llm)
+        question = {"model": model, "messages": messages_json, "stream": True}
         async with aclosing(self._streamed(question)) as texts:
             async for text in texts:
                 yield text
 
     async def _streamed(self, question: dict[str, Any]) -> AsyncGenerator[str, None]:
-        """Read server-sent events, or a whole answer of who does not stream."""
+        """Read server-sent events, or the whole response of a server that does not stream."""
         at, rest, streams = self._endpoint, b"", False
-        async with aclosing(at.pieces(self._limits.text_bytes, json=question)) as pieces:
+        async with aclosing(at.stream(self._limits.text_bytes, json=question)) as pieces:
             async for piece in pieces:
                 rest += piece
                 streams = streams or rest.lstrip().startswith((b"data:", b":", b"event:"))
@@ -124,7 +123,7 @@ class _LanguageModel:
             choices = json.loads(data)["choices"]
             content = choices[0]["delta"].get("content") if choices else ""
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise self._endpoint.failed("garbage", "its stream cannot be read") from None
+            raise self._endpoint.failed("garbage", "the stream is malformed") from None
         return content if isinstance(content, str) else ""
 
 
@@ -135,21 +134,21 @@ class _TextToSpeech:
         self._endpoint, self._limits, self._models = endpoint, limits, models
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """Post a text."""
+        """Post text."""
         at, limits = self._endpoint, self._limits
-        asked = {"text": text}
+        body = {"text": text}
         if at.is_openai("/audio/speech"):
-            asked = {
-                "model": at.named("model", self._models.tts),
-                "voice": at.named("voice", self._models.voice),
+            body = {
+                "model": at.query_value("model", self._models.tts),
+                "voice": at.query_value("voice", self._models.voice),
                 "input": text,
                 "response_format": "wav",
             }
         wanted = {"Accept": "audio/wav"}
         try:
             async with (
-                aclosing(at.pieces(limits.sound_bytes, json=asked, headers=wanted)) as pieces,
-                aclosing(call_sound(pieces, most_seconds=limits.spoken_seconds)) as sound,
+                aclosing(at.stream(limits.sound_bytes, json=body, headers=wanted)) as pieces,
+                aclosing(to_call_audio(pieces, max_seconds=limits.spoken_seconds)) as sound,
             ):
                 async for pcm in sound:
                     yield pcm

@@ -1,4 +1,4 @@
-"""Who hears, thinks and speaks for an agent."""
+"""The interfaces of speech and language providers."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Final, Protocol
 from bridge.errors import LegError
 
 REASONS: Final = ("missing", "blocked", "unreachable", "timeout", "status", "garbage", "too_large")
-"""Why a step failed: the reasons of `ProviderFailed`."""
+"""The reasons of `ProviderFailed`."""
 
 
 class ProviderFailed(LegError):
-    """A provider did not do its step (`stt`, `llm`, `tts`); `reason` is one of `REASONS`."""
+    """Raised when a provider fails its step (`stt`, `llm`, `tts`); `reason` is one of `REASONS`."""
 
     code = "provider_failed"
 
@@ -23,7 +23,7 @@ class ProviderFailed(LegError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a talk, as language models are told it."""
+    """One message of the conversation, as language models expect it."""
 
     role: str
     """`user` or `assistant`."""
@@ -31,44 +31,44 @@ class Message:
 
 
 class SpeechToText(Protocol):
-    """Makes text of speech."""
+    """Speech recognition."""
 
     async def transcribe(self, pcm: bytes) -> str:
-        """Give what is said in 16 kHz samples; empty when it is nothing.
+        """Transcribe 16 kHz samples; empty if nothing was said.
 
         Raises:
-            ProviderFailed: it could not be made out.
+            ProviderFailed: The provider failed.
         """
         ...
 
 
 class LanguageModel(Protocol):
-    """Makes replies."""
+    """A language model."""
 
     def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
-        """Give the reply, in pieces as it comes.
+        """Yield the reply in pieces as it arrives.
 
         Raises:
-            ProviderFailed: there is none, or no end of it.
+            ProviderFailed: The provider failed, possibly in the middle of the reply.
         """
         ...
 
 
 class TextToSpeech(Protocol):
-    """Makes speech of text."""
+    """Speech synthesis."""
 
     def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """Give a text as 16 kHz samples, in pieces as they come.
+        """Yield the speech as 16 kHz samples, in pieces as they arrive.
 
         Raises:
-            ProviderFailed: it could not be spoken, or not to its end.
+            ProviderFailed: The provider failed, possibly in the middle of the text.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """All that an agent needs."""
+    """The providers of an agent."""
 
     stt: SpeechToText
     llm: LanguageModel
@@ -77,21 +77,21 @@ class Providers:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLimits:
-    """What is expected of providers."""
+    """Limits of provider requests."""
 
     stt_seconds: float = 15.0
     llm_seconds: float = 30.0
     tts_seconds: float = 20.0
-    """How long each may be waited for, all of its answer."""
+    """Timeouts of whole responses."""
     text_bytes: int = 1024 * 1024
     sound_bytes: int = 16 * 1024 * 1024
     spoken_seconds: float = 120.0
-    """A sentence that takes longer is cut."""
+    """Longer speech is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What providers of OpenAI's kind are asked for where a URL's query does not say."""
+    """Defaults for OpenAI's API if a URL's query has none."""
 
     stt: str = "whisper-1"
     llm: str = "gpt-4o-mini"

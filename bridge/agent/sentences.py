@@ -1,4 +1,4 @@
-"""What an agent says, as text: cut into sentences, and how much of them was heard."""
+"""Splitting an agent's text into sentences, and computing how much of it was heard."""
 
 import re
 from collections.abc import Iterable
@@ -9,26 +9,26 @@ from bridge.audio.frame import FRAME_SECONDS
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
 MAX_SENTENCE: Final = 400
-"""Characters; what has no end before is cut at a word."""
+"""Maximum characters; longer sentences are split at a space."""
 _CONTROL: Final = {code: " " for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A sentence of ours, and how long it takes to say it."""
+class SpokenSentence:
+    """A sentence of the agent and its duration."""
 
     text: str
     seconds: float
 
 
-def heard(said: Iterable[Said], seconds: float) -> str:
-    """Give what was heard of several sentences when so many seconds of them were.
+def heard_text(sentences: Iterable[SpokenSentence], seconds: float) -> str:
+    """Return the text of the first `seconds` of several sentences.
 
-    The one that was interrupted is cut behind the last word that was whole, taking all its
-    letters as equally long. What has no text, such as a tone, only takes its time.
+    The interrupted sentence is cut after its last complete word, assuming equally long characters.
+    Entries without text, such as tones, only take time.
     """
     texts: list[str] = []
-    for sentence in said:
+    for sentence in sentences:
         if seconds >= sentence.seconds - FRAME_SECONDS / 2:
             texts.append(sentence.text)
             seconds -= sentence.seconds
@@ -42,13 +42,13 @@ def heard(said: Iterable[Said], seconds: float) -> str:
 
 
 class Sentences:
-    """Cuts a text that comes in pieces into sentences, each given as soon as it is whole."""
+    """Splits streamed text into sentences."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def add(self, piece: str) -> list[str]:
-        """Take a piece; give the sentences that are whole now."""
+        """Add a piece and return the sentences that are now complete."""
         *whole, self._rest = _SENTENCE_END.split(self._rest + piece)
         while len(self._rest) > MAX_SENTENCE:
             cut = self._rest.rfind(" ", 1, MAX_SENTENCE)
@@ -58,12 +58,12 @@ class Sentences:
         return [text.strip() for text in whole if text.strip()]
 
     def finish(self) -> list[str]:
-        """Give what is left."""
+        """Return the rest."""
         rest, self._rest = self._rest.strip(), ""
         return [rest] if rest else []
 
 
 def clean(text: str) -> str:
-    """Give a text without halves of letters and control characters, which nothing can write."""
+    """Return text without lone surrogates and control characters."""
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return joined.translate(_CONTROL)

@@ -1,4 +1,4 @@
-"""What an agent is told before it talks, and who counts what it does."""
+"""The settings and script of an agent, and its counters."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,53 +13,53 @@ class AgentMode(StrEnum):
     BOT = "bot"
     """Greets and hangs up."""
     IVR = "ivr"
-    """Greets, makes text of one utterance, and hangs up."""
+    """Greets, transcribes one utterance and hangs up."""
     AI = "ai"
-    """Greets and talks."""
+    """Greets and converses."""
 
 
 @dataclass(frozen=True, slots=True)
 class TalkSettings:
-    """How agents of a line talk, whatever about."""
+    """How the agents of a line talk."""
 
     fallback: str = "I am sorry, something went wrong. Please say that again."
     nudge: str = "Are you still there?"
     nudges: int = 1
-    """How often a silent caller is asked before the agent leaves."""
+    """How often a silent caller is nudged before the agent hangs up."""
     goodbye: str = "Goodbye."
     filler: str = "One moment, please."
-    """Said while a reply takes long; empty: a soft tone."""
+    """SpokenSentence while a reply takes long; empty: a soft tone."""
     filler_seconds: float = 2.5
-    """So long a reply may take until then, and until a tone each time after; 0 = for ever."""
-    most_seconds: float = 1800.0
+    """Interval of fillers while a reply is late; 0 disables them."""
+    max_seconds: float = 1800.0
     turns: TurnLimits = field(default_factory=TurnLimits)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What an agent is told."""
+    """What an agent does and says."""
 
     mode: AgentMode
     greeting: str = ""
     system_prompt: str = ""
-    manners: TalkSettings = field(default_factory=TalkSettings)
+    settings: TalkSettings = field(default_factory=TalkSettings)
 
 
 class AgentCounters(Protocol):
     """Counts what agents do; `metrics.agent.AgentMetrics` is one."""
 
     def step_took(self, step: str, seconds: float) -> None:
-        """A step gave its first: text (`stt`), sentence (`llm`), sound (`tts`); `total` = all."""
+        """Observe the time to a step's first result (`stt`, `llm`, `tts`), or of all (`total`)."""
         ...
 
     def step_failed(self, step: str, reason: str) -> None:
-        """A provider did not do its step."""
+        """Count a failed step."""
         ...
 
     def interrupted(self) -> None:
-        """A caller spoke while an agent did."""
+        """Count an interruption."""
         ...
 
     def filler_played(self) -> None:
-        """A reply took so long that a filler was played."""
+        """Count a filler."""
         ...

@@ -1,4 +1,4 @@
-"""How long it takes an agent to be heard, and which step took it."""
+"""Reply latency of an agent, by step."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ STEPS = ("stt", "llm", "tts")
 
 
 class Stopwatch:
-    """Times one turn of ours: each step until its first result, and all until the first sound."""
+    """Times a turn of the agent: each step to its first result, and the total to the first audio."""
 
     def __init__(self, step_took: Callable[[str, float], None]) -> None:
         self._step_took = step_took
@@ -17,17 +17,17 @@ class Stopwatch:
         self._laps: dict[str, float] = {}
 
     def restart(self, now: float) -> None:
-        """Begin a turn: the caller has ended."""
+        """Begin a turn: the caller has finished."""
         self._began = self._last = now
         self._laps.clear()
 
     def lap(self, step: str, now: float, *, since: float | None = None) -> None:
-        """Note a step's first result; later ones of the turn are left out.
+        """Record a step's first result; later ones of the turn are ignored.
 
         Args:
-            step: of `STEPS`.
-            now: monotonic seconds.
-            since: when it began; None for the end of the step before.
+            step: Of `STEPS`.
+            now: Monotonic seconds.
+            since: When it began; None for the end of the previous step.
         """
         if step in self._laps:
             return
@@ -36,7 +36,7 @@ class Stopwatch:
         self._step_took(step, self._laps[step])
 
     def spoke(self, now: float) -> ReplyTiming | None:
-        """Note the first sound of the turn; gives how it was timed, once a turn."""
+        """Record the first audio of the turn; return its timing once per turn."""
         if self._began is None:
             return None
         total, self._began = now - self._began, None
@@ -47,6 +47,6 @@ class Stopwatch:
 
 
 def in_milliseconds(timing: ReplyTiming) -> dict[str, int]:
-    """Give a timing as events tell it."""
+    """Return a timing as in events."""
     seconds = {**timing.steps, "firstAudio": timing.first_audio, "overhead": timing.overhead}
     return {f"{name}Ms": round(took * 1000) for name, took in seconds.items()}

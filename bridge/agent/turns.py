@@ -1,9 +1,8 @@
-"""Taking turns with a caller: when one begins to speak, and when one has said it.
+"""Turn detection: when a caller starts to speak, and when an utterance has ended.
 
-Pure, fed with 20 ms frames. Two listen: energy, which is quick and takes any noise for a voice, and
-where there is one a judge, who knows voices and needs longer. What energy notices makes us pause;
-what the judge confirms makes us stop, and what it does not lets us go on. `docs/voice-activity.md`
-has the figures.
+Pure, fed with 20 ms frames. Energy detection is fast but takes any noise for a voice; an optional
+voice detector is accurate but slower. The agent pauses at what energy notices, stops when the
+detector confirms a voice, and resumes otherwise. `docs/voice-activity.md` has measurements.
 """
 
 from collections import deque
@@ -16,162 +15,162 @@ from bridge.audio.level import level
 from bridge.audio.vad import Vad
 
 CALM_SECONDS: Final = 0.2
-"""So long it must be quiet until the next noise is a new one."""
+"""Silence that separates two noises."""
 WARY_SECONDS: Final = 2.0
-"""After a noise that was no voice the next ones do not make us pause for so long."""
+"""After a dismissed noise, further ones do not pause the agent for this long."""
 LAG_SECONDS: Final = 0.06
-"""So much later than energy a judge knows of a voice's end; where both agree, energy's counts."""
+"""Lag of the detector behind energy at the end of a voice; if both agree, energy counts."""
 MAX_WARY_SECONDS: Final = 32.0
-"""It doubles with every such noise up to this, until a voice comes: where one types, one types on."""
+"""Maximum of that time, which doubles with every dismissed noise (such as typing)."""
 
 
 class TurnEvent(StrEnum):
-    """What a frame of the caller's may bring."""
+    """What a frame of the caller may signal."""
 
     NOTICED = "noticed"
-    """Something is heard that may be a voice."""
+    """A noise that may be a voice."""
     DISMISSED = "dismissed"
-    """It was none."""
+    """The noise was not a voice."""
     STARTED = "started"
     """The caller speaks."""
     ENDED = "ended"
-    """The caller has said what there was to say; `TurnDetector.take` gives it."""
+    """The utterance has ended (`TurnDetector.take_utterance`)."""
     SILENT = "silent"
-    """Nobody has said anything for too long."""
+    """The caller has been silent for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """How turns are taken, in seconds."""
+    """Limits of turn detection, in seconds."""
 
     notice: float = 0.04
-    """So long a noise must last until it is noticed, and judged."""
+    """Noise of this length is noticed and checked."""
     onset: float = 0.06
-    """So long it must last to count as a voice where nobody judges: a click is shorter."""
-    doubt: float = 0.3
-    """How long the judge may take over what was noticed."""
+    """Without a detector, noise of this length counts as a voice; a click is shorter."""
+    decision: float = 0.3
+    """Time limit of the detector's decision."""
     end: float = 0.7
     """Silence that ends an utterance."""
-    longest: float = 30.0
-    """An utterance that lasts longer is taken as it is."""
+    max_utterance: float = 30.0
+    """A longer utterance is cut."""
     silence: float = 10.0
-    """How long nobody may speak."""
+    """Silence after which `SILENT` is signalled."""
     before: float = 0.3
-    """How much of the sound before the onset belongs to the utterance."""
+    """Audio before the onset that belongs to the utterance."""
     after: float = 0.2
-    """How much of the silence at the end belongs to it."""
+    """Silence at the end that belongs to it."""
     interrupting_dbov: float = -45.0
-    """How loud a voice must be to interrupt: what is softer may be our own, come back."""
+    """Minimum level of an interruption; softer audio may be the agent's echo."""
 
 
 class VoiceDetector(Protocol):
-    """Knows a voice from a noise."""
+    """Distinguishes voice from noise."""
 
     def reset(self) -> None:
-        """Forget what was heard: what follows does not follow it."""
+        """Reset the state: the following audio is not contiguous."""
         ...
 
     def push(self, pcm: bytes) -> bool:
-        """Take the next 20 ms; give whether a voice is in what was heard last."""
+        """Process 20 ms; return whether there is a voice in the latest audio."""
         ...
 
 
 class TurnDetector:
-    """The caller's side of a talk."""
+    """Detects the turns of one caller."""
 
     def __init__(
-        self, limits: TurnLimits | None = None, judge: VoiceDetector | None = None
+        self, limits: TurnLimits | None = None, detector: VoiceDetector | None = None
     ) -> None:
-        """Listen; without a judge every noise counts as a voice once it is noticed."""
+        """Create it; without a detector, every noise longer than the onset counts as a voice."""
         self._limits = limits or TurnLimits()
-        self._judge = judge
+        self._detector = detector
         self._vad = Vad()
-        self._before: deque[bytes] = deque(maxlen=self._kept)
+        self._before: deque[bytes] = deque(maxlen=self._history_frames)
         self._loud = 0
         self._quiet = 0
-        self._hushed = 0
+        self._below_level = 0
         self._idle = 0
-        self._doubted = 0
-        """Frames of the noise that is being judged; 0 while there is none."""
+        self._undecided = 0
+        """Frames of the noise that is being checked; 0 if there is none."""
         self._wary = 0
         self._wariness = WARY_SECONDS
         self._noticed = False
         self._utterance: list[bytes] | None = None
-        self._taken = b""
+        self._ended = b""
 
     @property
-    def judge(self) -> VoiceDetector | None:
-        """Who knows a voice from a noise; may come later."""
-        return self._judge
+    def detector(self) -> VoiceDetector | None:
+        """The voice detector; may be set later."""
+        return self._detector
 
-    @judge.setter
-    def judge(self, judge: VoiceDetector) -> None:
-        self._judge = judge
-        self._before = deque(self._before, maxlen=self._kept)
+    @detector.setter
+    def detector(self, detector: VoiceDetector) -> None:
+        self._detector = detector
+        self._before = deque(self._before, maxlen=self._history_frames)
 
     @property
-    def _kept(self) -> int:
-        doubt = self._limits.doubt if self._judge is not None else 0.0
-        return _frames(self._limits.before + self._needed + doubt)
+    def _history_frames(self) -> int:
+        decision = self._limits.decision if self._detector is not None else 0.0
+        return _frames(self._limits.before + self._needed + decision)
 
     @property
     def _needed(self) -> float:
-        return self._limits.onset if self._judge is None else self._limits.notice
+        return self._limits.onset if self._detector is None else self._limits.notice
 
     @property
     def open(self) -> bool:
-        """Whether the caller is in the middle of an utterance."""
+        """Whether an utterance is in progress."""
         return self._utterance is not None
 
     def push(self, pcm: bytes, *, busy: bool, speaking: bool) -> TurnEvent | None:
-        """Take the next 20 ms of the caller.
+        """Process the next 20 ms of the caller.
 
         Args:
             pcm: 640 bytes.
-            busy: whether it is our turn: we speak, or are about to; the silence is not theirs.
-            speaking: whether we are heard now.
+            busy: Whether it is the agent's turn, so that silence does not count.
+            speaking: Whether the agent is audible now.
         """
         loud = self._vad.push(pcm)
         if self._utterance is not None:
-            return self._go_on(self._utterance, pcm, loud=loud)
+            return self._continue(self._utterance, pcm, loud=loud)
         if loud and speaking:
             loud = level(pcm) >= self._limits.interrupting_dbov
         self._before.append(pcm)
         self._wary = max(0, self._wary - 1)
-        moment = self._weigh(pcm, loud=loud) if self._doubted else self._notice(loud=loud)
-        return moment or self._wait(busy=busy)
+        event = self._decide(pcm, loud=loud) if self._undecided else self._notice(loud=loud)
+        return event or self._wait(busy=busy)
 
-    def take(self) -> bytes:
-        """Give the utterance that has ended, once."""
-        taken, self._taken = self._taken, b""
-        return taken
+    def take_utterance(self) -> bytes:
+        """Return the utterance that has ended, once."""
+        utterance, self._ended = self._ended, b""
+        return utterance
 
     def _notice(self, *, loud: bool) -> TurnEvent | None:
-        """Look whether a noise begins."""
+        """Check whether a noise begins."""
         self._loud = self._loud + 1 if loud else 0
         if self._loud < max(1, _frames(self._needed)):
             return None
         self._loud = 0
-        if self._judge is None:
+        if self._detector is None:
             return self._start()
-        self._judge.reset()
+        self._detector.reset()
         recent = _frames(self._limits.before + self._needed)
-        judged = [self._judge.push(pcm) for pcm in list(self._before)[-recent:]]
+        judged = [self._detector.push(pcm) for pcm in list(self._before)[-recent:]]
         if any(judged):
             return self._start()
-        self._doubted, self._quiet = 1, 0
+        self._undecided, self._quiet = 1, 0
         self._noticed = not self._wary
         return TurnEvent.NOTICED if self._noticed else None
 
-    def _weigh(self, pcm: bytes, *, loud: bool) -> TurnEvent | None:
-        """Let a noise be judged, until it is a voice or over."""
-        if self._judge is not None and self._judge.push(pcm):
+    def _decide(self, pcm: bytes, *, loud: bool) -> TurnEvent | None:
+        """Check a noise until it is confirmed as a voice, dismissed or over."""
+        if self._detector is not None and self._detector.push(pcm):
             return self._start()
-        self._doubted += 1
+        self._undecided += 1
         self._quiet = 0 if loud else self._quiet + 1
         if self._quiet >= _frames(CALM_SECONDS):
-            self._doubted = 0
-        if not self._noticed or 0 < self._doubted < _frames(self._limits.doubt):
+            self._undecided = 0
+        if not self._noticed or 0 < self._undecided < _frames(self._limits.decision):
             return None
         self._noticed = False
         self._wary = _frames(self._wariness)
@@ -188,23 +187,23 @@ class TurnDetector:
     def _start(self) -> TurnEvent:
         self._utterance = list(self._before)
         self._before.clear()
-        self._loud = self._quiet = self._hushed = self._idle = self._doubted = 0
+        self._loud = self._quiet = self._below_level = self._idle = self._undecided = 0
         self._noticed = False
         self._wariness = WARY_SECONDS
         return TurnEvent.STARTED
 
-    def _go_on(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> TurnEvent | None:
+    def _continue(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> TurnEvent | None:
         utterance.append(pcm)
-        voice = self._judge.push(pcm) if self._judge is not None else loud
-        self._hushed = 0 if loud else self._hushed + 1
+        voice = self._detector.push(pcm) if self._detector is not None else loud
+        self._below_level = 0 if loud else self._below_level + 1
         self._quiet = 0 if voice else self._quiet + 1
         lag = _frames(LAG_SECONDS) if self._quiet else 0
-        quiet = max(self._quiet, min(self._hushed, self._quiet + lag))
+        quiet = max(self._quiet, min(self._below_level, self._quiet + lag))
         ended = quiet >= _frames(self._limits.end)
-        if not ended and len(utterance) < _frames(self._limits.longest):
+        if not ended and len(utterance) < _frames(self._limits.max_utterance):
             return None
         spare = max(0, quiet - _frames(self._limits.after))
-        self._taken = b"".join(utterance[: len(utterance) - spare])
+        self._ended = b"".join(utterance[: len(utterance) - spare])
         self._utterance = None
         self._quiet = 0
         return TurnEvent.ENDED

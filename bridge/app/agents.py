@@ -27,7 +27,7 @@ def build_agents(base: Foundation) -> Agents:
             settings_of=lambda line: own.get(line, common),
             demos=demonstrations_of(settings).keys(),
         ),
-        voices=VoiceDetectors(silero(), most=settings.agent.voices),
+        voices=VoiceDetectors(silero(), maximum=settings.agent.voices),
         counters=base.metrics.agents,
     )
 
@@ -42,10 +42,10 @@ def agent_settings(agent: Agent) -> AgentSettings:
             goodbye=agent.goodbye,
             filler=agent.filler,
             filler_seconds=agent.filler_seconds,
-            most_seconds=agent.talk_seconds,
+            max_seconds=agent.talk_seconds,
             turns=TurnLimits(
                 end=agent.end_seconds,
-                longest=agent.longest_seconds,
+                max_utterance=agent.longest_seconds,
                 silence=agent.silence_seconds,
                 interrupting_dbov=agent.interrupting_dbov,
             ),

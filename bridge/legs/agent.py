@@ -81,8 +81,8 @@ class AgentLeg:
         self._voices = voices
         self._counters = counters
         self._hang_up = hang_up
-        self._turns = TurnDetector(script.manners.turns)
-        self._mouth = SpeechQueue()
+        self._turns = TurnDetector(script.settings.turns)
+        self._speech = SpeechQueue()
         self._watch = Stopwatch(counters.step_took)
         self._replies: deque[ReplyTiming] = deque(maxlen=MAX_REPLIES)
         self._over = asyncio.Event()
@@ -91,7 +91,7 @@ class AgentLeg:
         self._filling: asyncio.Task[None] | None = None
         self._emit: Emit = _nothing
         self._unheard = b""
-        self._filler = Filler(script.manners, self._mouth, providers.tts, counters)
+        self._filler = Filler(script.settings, self._speech, providers.tts, counters)
         self._replying = False
         self._nudges = self._failures = 0
         self._counter = FrameCounter()
@@ -99,16 +99,16 @@ class AgentLeg:
     @property
     def speaking(self) -> bool:
         """Whether it has something to say that is not said."""
-        return self._mouth.speaking
+        return self._speech.speaking
 
     def pull(self) -> bytes | None:
         """Give the agent's next 20 ms; None while it says nothing."""
-        frame = self._mouth.pull()
+        frame = self._speech.pull()
         if frame is None:
             self._counter.received_pcm = SILENCE
             return None
         self._counter.count_received(frame)
-        if self._mouth.begins and (timing := self._watch.spoke(_now())):
+        if self._speech.begins and (timing := self._watch.spoke(_now())):
             self._replies.append(timing)
             self._report(EventType.AGENT_REPLIED, in_milliseconds(timing))
         return frame
@@ -122,13 +122,13 @@ class AgentLeg:
         moment = self._turns.push(frame.pcm, busy=working or self.speaking, speaking=self.speaking)
         match moment:
             case TurnEvent.NOTICED:
-                self._mouth.hold()
+                self._speech.hold()
             case TurnEvent.DISMISSED:
-                self._mouth.release()
+                self._speech.release()
             case TurnEvent.STARTED:
                 self._interrupt()
             case TurnEvent.ENDED:
-                self._unheard = (self._unheard + self._turns.take())[-MAX_UNHEARD_BYTES:]
+                self._unheard = (self._unheard + self._turns.take_utterance())[-MAX_UNHEARD_BYTES:]
                 self._begin(self._answer())
             case TurnEvent.SILENT:
                 self._begin(self._nudge())
@@ -144,7 +144,7 @@ class AgentLeg:
         """Talk until there is nothing more to say (`legs.base.Leg.run`)."""
         self._emit = emit
         emit(events.LegConnected(self.leg_id))
-        most = self.script.manners.most_seconds
+        most = self.script.settings.max_seconds
         try:
             async with asyncio.timeout(most), asyncio.TaskGroup() as group:
                 self._group = group
@@ -155,7 +155,7 @@ class AgentLeg:
                 listening.cancel()
         except TimeoutError:
             self._over.set()
-            self._mouth.hush()
+            self._speech.clear()
             self._report(EventType.AGENT_TIMED_OUT, {"seconds": most})
         except Exception:
             self._hang_up()
@@ -180,9 +180,9 @@ class AgentLeg:
         """Know voices from noises while the talk lasts, where that can be known."""
         if self.script.mode is AgentMode.BOT:
             return
-        async with self._voices.lent() as judge:
-            if judge is not None:
-                self._turns.judge = judge
+        async with self._voices.acquire() as detector:
+            if detector is not None:
+                self._turns.detector = detector
                 await self._over.wait()
 
     def _interrupt(self) -> None:
@@ -190,9 +190,9 @@ class AgentLeg:
         self._end_step()
         if self.speaking:
             self._counters.interrupted()
-            heard = round(self._mouth.played_seconds, 2)
+            heard = round(self._speech.played_seconds, 2)
             self._report(EventType.AGENT_INTERRUPTED, {"heardSeconds": heard})
-        self._mouth.hush()
+        self._speech.clear()
         self._settle()
 
     def _begin(self, step: Coroutine[Any, Any, None]) -> None:
@@ -212,7 +212,7 @@ class AgentLeg:
 
     def _settle(self) -> None:
         """Keep what was heard of what was said."""
-        if text := self._mouth.settle():
+        if text := self._speech.take_heard():
             self._remember("assistant", text)
 
     def _remember(self, role: str, text: str) -> None:
@@ -241,9 +241,9 @@ class AgentLeg:
 
     async def _nudge(self) -> None:
         self._nudges += 1
-        manners = self.script.manners
-        gives_up = self._nudges > manners.nudges or self.script.mode is AgentMode.IVR
-        await self._guarded(self._say(manners.goodbye if gives_up else manners.nudge))
+        settings = self.script.settings
+        gives_up = self._nudges > settings.nudges or self.script.mode is AgentMode.IVR
+        await self._guarded(self._say(settings.goodbye if gives_up else settings.nudge))
         if gives_up:
             self._over.set()
 
@@ -267,7 +267,7 @@ class AgentLeg:
         for sentence in sentences.finish():
             self._watch.lap("llm", _now())
             await self._speak(sentence)
-        if not self._mouth.has_sentences:
+        if not self._speech.has_sentences:
             raise ProviderFailed("llm: its reply is empty", step="llm", reason="garbage")
         await self._spoken()
 
@@ -287,12 +287,12 @@ class AgentLeg:
         try:
             if error.step == "tts":
                 raise error
-            await self._say(self.script.manners.fallback)
+            await self._say(self.script.settings.fallback)
         except ProviderFailed as again:
             if again is not error:
                 self._fail(again)
-            self._mouth.end(whole=False)
-            self._mouth.fill(tone())
+            self._speech.end(whole=False)
+            self._speech.fill(tone())
             await self._spoken()
         if self._failures >= MAX_FAILURES or self.script.mode is not AgentMode.AI:
             self._over.set()
@@ -307,20 +307,20 @@ class AgentLeg:
         await self._spoken()
 
     async def _speak(self, sentence: str) -> None:
-        await self._mouth.below(AHEAD_SECONDS)
+        await self._speech.wait_below(AHEAD_SECONDS)
         began, begun = _now(), False
         async with aclosing(self._providers.tts.speak(sentence)) as sound:
             async for pcm in sound:
                 if not begun:
                     self._watch.lap("tts", _now(), since=began)
-                    self._mouth.begin(sentence)
+                    self._speech.begin(sentence)
                     begun = True
-                self._mouth.add(pcm)
-        self._mouth.end()
+                self._speech.add(pcm)
+        self._speech.end()
 
     async def _spoken(self) -> None:
         """Wait until all is said, and keep it."""
-        await self._mouth.below(0)
+        await self._speech.wait_below(0)
         self._settle()
 
     def _report(self, kind: EventType, data: dict[str, Any]) -> None:

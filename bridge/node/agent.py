@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.agent.demonstration import GREETING, stand_in
+from bridge.agent.demonstration import GREETING, demonstration_providers
 from bridge.agent.http_providers import http_providers
 from bridge.agent.providers import Models, ProviderFailed, ProviderLimits, Providers
 from bridge.agent.sentences import clean
@@ -40,14 +40,14 @@ class AgentProfile:
 
     providers: Providers
     greeting: str
-    manners: TalkSettings
+    settings: TalkSettings
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """How a line's agents talk, and the limits and models of its providers."""
 
-    manners: TalkSettings = field(default_factory=TalkSettings)
+    settings: TalkSettings = field(default_factory=TalkSettings)
     limits: ProviderLimits = field(default_factory=ProviderLimits)
     models: Models = field(default_factory=Models)
 
@@ -100,7 +100,7 @@ class Agents:
             chosen,
             greeting=profile.greeting,
             system_prompt=config.system_prompt,
-            manners=profile.manners,
+            settings=profile.settings,
         )
         leg = AgentLeg(
             new_leg_id(),
@@ -161,7 +161,7 @@ def agent_profiles(
 
     On the lines in `demos` the demonstration provides what has no URL.
     """
-    demonstration = stand_in() if demos else None
+    demonstration = demonstration_providers() if demos else None
 
     def profile_of(line: LineName, config: LineConfig) -> AgentProfile:
         urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
@@ -181,7 +181,7 @@ def agent_profiles(
                 providers.llm if config.llm_url else demonstration.llm,
                 providers.tts if config.tts_url else demonstration.tts,
             )
-        return AgentProfile(providers, greeting, settings.manners)
+        return AgentProfile(providers, greeting, settings.settings)
 
     return profile_of
 

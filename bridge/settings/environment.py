@@ -1,7 +1,7 @@
-"""Settings out of environment variables, and out of the files that these name.
+"""Settings from environment variables and from the files that these name.
 
-`BRIDGE_SECTION__KEY` is a value; `BRIDGE_SECTION__KEY_FILE` the path of a file that holds it, as
-containers get their secrets, so that no secret stands in the environment of a process.
+`BRIDGE_SECTION__KEY` is a value; `BRIDGE_SECTION__KEY_FILE` is the path of a file with the value, such
+as a container secret.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ FILE_SUFFIX = "_FILE"
 
 
 def place(tree: dict[str, Any], environment: Mapping[str, str], shape: type) -> None:
-    """Put the values of all variables into a tree of settings.
+    """Merge environment variables into a tree of settings, which they override.
 
     Args:
-        tree: what the settings file says; the environment wins over it.
-        environment: all variables; those without the prefix are left alone.
-        shape: what settings look like: a file for a list holds one text a line.
+        tree: The contents of the settings file.
+        environment: All variables; those without the prefix are ignored.
+        shape: Type of the settings: a file for a list has one value per line.
 
     Raises:
-        SettingsError: naming the variable: a value where a section is, or a file that cannot be read.
+        SettingsError: A variable is invalid, or its file cannot be read; the message names it.
     """
     for name, text in environment.items():
         if not name.startswith(PREFIX):
@@ -69,7 +69,7 @@ def _is_list(shape: type, path: Sequence[str]) -> bool:
 
 
 def _value(text: str) -> object:
-    """Read a list or table from JSON; what only looks like one, such as a secret, stays text."""
+    """Parse a list or table as JSON; anything else stays text."""
     if not text.startswith(("[", "{")):
         return text
     try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.agent.audio_converter import CallAudio, call_sound
+from bridge.agent.audio_converter import CallAudio, to_call_audio
 from bridge.errors import RemoteProtocolError
 
 LONGEST = 2.0
@@ -21,7 +21,7 @@ async def in_pieces(data, size):
 
 async def made_of(data, size=1 << 20, most=LONGEST):
     pieces = in_pieces(data, size)
-    return b"".join([pcm async for pcm in call_sound(pieces, most_seconds=most)])
+    return b"".join([pcm async for pcm in to_call_audio(pieces, max_seconds=most)])
 
 
 def wav(rate, channels, seconds=1.0):
@@ -89,14 +89,14 @@ async def test_a_sound_without_an_end_is_cut():
         while True:
             yield b"\x01\x82" * 1000
 
-    sound = [pcm async for pcm in call_sound(endless(), most_seconds=LONGEST)]
+    sound = [pcm async for pcm in to_call_audio(endless(), max_seconds=LONGEST)]
     assert len(b"".join(sound)) == LONGEST * 32000
 
 
 def test_a_sound_is_given_with_its_first_bytes():
-    sound = CallAudio(most_seconds=LONGEST)
-    assert sound.take(b"\x01\x82" * 10) == []
-    assert b"".join(sound.take(b"\x01\x82" * 10)) == b"\x01\x82" * 20
+    sound = CallAudio(max_seconds=LONGEST)
+    assert sound.feed(b"\x01\x82" * 10) == []
+    assert b"".join(sound.feed(b"\x01\x82" * 10)) == b"\x01\x82" * 20
 
 
 @settings(max_examples=200, deadline=None)
@@ -109,10 +109,12 @@ def test_hostile_files_are_sound_or_refused_and_nothing_else(sound, spoilt, size
     data = bytearray(wav(16000, 1, 0.0)[:44] + sound)
     for place, value in spoilt:
         data[place % len(data)] = value
-    taken = CallAudio(most_seconds=LONGEST)
+    taken = CallAudio(max_seconds=LONGEST)
     made = 0
     with suppress(RemoteProtocolError):
         for at in range(0, len(data), size):
-            made += sum(len(taken.make(piece)) for piece in taken.take(bytes(data[at : at + size])))
-        made += sum(len(taken.make(piece)) for piece in taken.finish())
+            made += sum(
+                len(taken.convert(piece)) for piece in taken.feed(bytes(data[at : at + size]))
+            )
+        made += sum(len(taken.convert(piece)) for piece in taken.finish())
     assert made <= LONGEST * 32000

@@ -27,7 +27,7 @@ async def still_after(voice, *, shift, one, snr=None):
     frames = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm) - FRAME_BYTES, FRAME_BYTES)]
     async with talking(model=one, greeting="One. Two. Three.") as talk:
         if one is not None:
-            await until(lambda: talk.leg._turns.judge is not None)
+            await until(lambda: talk.leg._turns.detector is not None)
         last = 0
         for number, frame in enumerate(frames):
             [said] = await talk.tick(frame)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bridge.agent.demonstration import REPLIES, Demonstration, stand_in
+from bridge.agent.demonstration import REPLIES, Demonstration, demonstration_providers
 from bridge.agent.providers import Message, ProviderFailed
 from tests.support.waiting import until
 
@@ -46,7 +46,7 @@ async def test_a_program_that_gives_no_sound_is_a_failed_step():
 
 
 async def test_the_stand_in_speaks_whatever_is_installed():
-    assert len(await spoken(stand_in().tts, "Good day.")) > 3200
+    assert len(await spoken(demonstration_providers().tts, "Good day.")) > 3200
 
 
 async def test_a_program_is_heard_while_it_speaks(tmp_path):

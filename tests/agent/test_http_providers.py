@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.agent.http_providers import (
-    MAX_HEARD_LETTERS,
-    MAX_REPLY_LETTERS,
+    MAX_REPLY_CHARACTERS,
+    MAX_TRANSCRIPT_CHARACTERS,
     http_providers,
 )
 from bridge.agent.providers import Message, Models, ProviderFailed, ProviderLimits
@@ -385,5 +385,5 @@ async def test_of_endless_texts_the_beginning_counts():
     async with asking() as (providers, double):
         double.answers["stt"] = {"text": "word " * 100_000}
         double.answers["llm"] = {"reply": "word " * 100_000}
-        assert len(await ask(providers, "stt")) <= MAX_HEARD_LETTERS
-        assert len("".join(await ask(providers, "llm"))) <= MAX_REPLY_LETTERS
+        assert len(await ask(providers, "stt")) <= MAX_TRANSCRIPT_CHARACTERS
+        assert len("".join(await ask(providers, "llm"))) <= MAX_REPLY_CHARACTERS

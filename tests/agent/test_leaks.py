@@ -45,7 +45,7 @@ async def talk(
     urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
     leg = AgentLeg(
         LegId(f"leg_{number}"),
-        Script(AgentMode.AI, greeting="Good day." if number % 2 else "", manners=MANNERS),
+        Script(AgentMode.AI, greeting="Good day." if number % 2 else "", settings=MANNERS),
         http_providers(http.of(LineName("main")), urls, "", limits=LIMITS),
         voices=voices,
         counters=Counts(),
@@ -79,7 +79,7 @@ async def test_talks_leave_no_task_no_handle_and_no_file(tmp_path, monkeypatch, 
     guard = Guard(allow=[ipaddress.ip_network("127.0.0.0/8")], require_tls=False)
     tasks, before = asyncio.all_tasks(), handles()
     async with providing() as double:
-        http, voices = Http(guard), VoiceDetectors(silero(), most=4)
+        http, voices = Http(guard), VoiceDetectors(silero(), maximum=4)
         work = cycle(FAULTS)
         good = dict(double.answers)
         for start in range(0, count, AT_ONCE):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.agent.sentences import MAX_SENTENCE, Said, Sentences, clean, heard
+from bridge.agent.sentences import MAX_SENTENCE, Sentences, SpokenSentence, clean, heard_text
 
-SAID = [Said("Good day.", 1.0), Said("What can I do for you?", 2.0)]
+SAID = [SpokenSentence("Good day.", 1.0), SpokenSentence("What can I do for you?", 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ SAID = [Said("Good day.", 1.0), Said("What can I do for you?", 2.0)]
     ],
 )
 def test_what_was_heard_ends_with_the_last_whole_word(seconds, text):
-    assert heard(SAID, seconds) == text
+    assert heard_text(SAID, seconds) == text
 
 
 def test_a_text_in_pieces_becomes_sentences():
@@ -47,8 +47,8 @@ def test_a_single_endless_word_is_cut_too():
 
 
 def test_what_has_no_text_only_takes_its_time():
-    said = [Said("", 1.0), Said("Good day.", 1.0)]
-    assert [heard(said, seconds) for seconds in (0.5, 1.0, 1.7, 2.0)] == [
+    said = [SpokenSentence("", 1.0), SpokenSentence("Good day.", 1.0)]
+    assert [heard_text(said, seconds) for seconds in (0.5, 1.0, 1.7, 2.0)] == [
         "",
         "",
         "Good …",

@@ -9,7 +9,7 @@ from bridge.audio.frame import SILENCE
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SOFT = (150 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
-LIMITS = TurnLimits(silence=1.0, longest=2.0)
+LIMITS = TurnLimits(silence=1.0, max_utterance=2.0)
 
 
 def feed(turns, *frames, busy=False, speaking=False):
@@ -48,17 +48,17 @@ def test_a_pause_between_words_ends_nothing():
 def test_an_utterance_holds_its_whole_voice_with_a_little_around_it():
     turns = TurnDetector()
     feed(turns, *[SILENCE] * 50, *[VOICE] * 30, *[SILENCE] * 40)
-    taken = turns.take()
+    taken = turns.take_utterance()
     assert taken.count(VOICE) == 30
     assert len(taken) == (15 + 30 + 10) * 640
-    assert turns.take() == b""
+    assert turns.take_utterance() == b""
 
 
 def test_an_endless_utterance_is_taken_at_its_limit():
     turns = TurnDetector(LIMITS)
     moments = told(feed(turns, *[VOICE] * 120))
     assert moments[1] == (101, TurnEvent.ENDED) or moments[1][1] is TurnEvent.ENDED
-    assert len(turns.take()) <= 100 * 640
+    assert len(turns.take_utterance()) <= 100 * 640
 
 
 def test_what_is_soft_does_not_interrupt_but_counts_otherwise():
@@ -96,46 +96,46 @@ class Ears:
 
 
 def test_a_noise_is_noticed_and_then_dismissed():
-    turns = TurnDetector(judge=Ears())
+    turns = TurnDetector(detector=Ears())
     feed(turns, *[SILENCE] * 50)
     assert told(feed(turns, *[VOICE] * 60)) == [(1, TurnEvent.NOTICED), (15, TurnEvent.DISMISSED)]
     assert not turns.open
 
 
 def test_a_noise_that_is_over_is_dismissed_at_once():
-    turns = TurnDetector(judge=Ears())
+    turns = TurnDetector(detector=Ears())
     feed(turns, *[SILENCE] * 50)
     moments = told(feed(turns, *[VOICE] * 2, *[SILENCE] * 30))
     assert moments == [(1, TurnEvent.NOTICED), (11, TurnEvent.DISMISSED)]
 
 
 def test_a_voice_that_is_known_at_once_starts_without_being_noticed():
-    turns = TurnDetector(judge=Ears(voice=True))
+    turns = TurnDetector(detector=Ears(voice=True))
     feed(turns, *[SILENCE] * 50)
     assert told(feed(turns, *[VOICE] * 5)) == [(1, TurnEvent.STARTED)]
 
 
 def test_a_voice_that_is_known_late_starts_with_all_of_its_sound():
     ears = Ears()
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     feed(turns, *[SILENCE] * 50, *[VOICE] * 10)
     ears.voice = True
     assert told(feed(turns, *[VOICE] * 20)) == [(0, TurnEvent.STARTED)]
     ears.voice = False
     feed(turns, *[SILENCE] * 40)
-    assert turns.take().count(VOICE) == 30
+    assert turns.take_utterance().count(VOICE) == 30
 
 
 def test_a_voice_out_of_a_noise_that_was_dismissed_is_one_still():
     ears = Ears()
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     feed(turns, *[SILENCE] * 50, *[VOICE] * 40)
     ears.voice = True
     assert told(feed(turns, *[VOICE] * 3)) == [(0, TurnEvent.STARTED)]
 
 
 def test_noises_that_go_on_and_on_are_noticed_ever_more_rarely():
-    turns = TurnDetector(judge=Ears())
+    turns = TurnDetector(detector=Ears())
     moments = told(feed(turns, *([VOICE] * 5 + [SILENCE] * 20) * 160))
     noticed = [index * 0.02 for index, moment in moments if moment is TurnEvent.NOTICED]
     waits = [later - earlier for earlier, later in pairwise(noticed)]
@@ -147,7 +147,7 @@ def test_noises_that_go_on_and_on_are_noticed_ever_more_rarely():
 def test_what_was_noticed_is_always_dismissed_or_a_voice():
     rng = np.random.default_rng(5)
     ears = Ears()
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     paused = False
     for _ in range(20_000):
         ears.voice = bool(rng.random() < 0.02)
@@ -164,7 +164,7 @@ def test_what_was_noticed_is_always_dismissed_or_a_voice():
 
 def test_noise_behind_a_voice_ends_the_utterance():
     ears = Ears(voice=True)
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
     ears.voice = False
     assert told(feed(turns, *[VOICE] * 36)) == [(34, TurnEvent.ENDED)]
@@ -172,7 +172,7 @@ def test_noise_behind_a_voice_ends_the_utterance():
 
 def test_silence_behind_a_voice_counts_from_its_own_beginning():
     ears = Ears(voice=True)
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
     moments = feed(turns, *[SILENCE] * 3)
     ears.voice = False
@@ -182,13 +182,13 @@ def test_silence_behind_a_voice_counts_from_its_own_beginning():
 
 def test_soft_words_that_only_the_judge_hears_end_nothing():
     ears = Ears(voice=True)
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     feed(turns, *[SILENCE] * 20, *[VOICE] * 30)
     assert told(feed(turns, *[SILENCE] * 100)) == []
 
 
 def test_silence_costs_the_judge_nothing():
     ears = Ears()
-    turns = TurnDetector(judge=ears)
+    turns = TurnDetector(detector=ears)
     feed(turns, *[SILENCE] * 500)
     assert ears.heard == 0

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from bridge.agent.voice_detector import STILL, VOICE, Silero, VoiceDetectors, silero
+from bridge.agent.voice_detector import VOICE, VOICE_END, Silero, VoiceDetectors, silero
 from tests.support.voices import words
 
 SILENCE = bytes(640)
@@ -36,8 +36,8 @@ def test_frames_become_windows_of_32_ms_of_floats():
 
 
 def test_a_voice_lasts_until_it_is_clearly_none():
-    between = (VOICE + STILL) / 2
-    judge = Silero(Model([between, VOICE, between, STILL - 0.01, between]))
+    between = (VOICE + VOICE_END) / 2
+    judge = Silero(Model([between, VOICE, between, VOICE_END - 0.01, between]))
     judged = [judge.push(bytes(1024)) for _ in range(5)]
     assert judged == [False, True, True, False, False]
 
@@ -58,12 +58,12 @@ async def test_so_many_calls_have_a_judge_at_a_time():
         made.append(Model())
         return made[-1]
 
-    voices = VoiceDetectors(make, most=2)
-    async with voices.lent() as one, voices.lent() as two, voices.lent() as three:
+    voices = VoiceDetectors(make, maximum=2)
+    async with voices.acquire() as one, voices.acquire() as two, voices.acquire() as three:
         assert one is not None
         assert two is not None
         assert three is None
-    async with voices.lent() as again:
+    async with voices.acquire() as again:
         assert again is not None
     assert len(made) == 2
 
@@ -75,8 +75,8 @@ async def test_models_are_made_off_the_loop():
         threads.append(threading.current_thread())
         return Model()
 
-    voices = VoiceDetectors(make, most=1)
-    async with voices.lent():
+    voices = VoiceDetectors(make, maximum=1)
+    async with voices.acquire():
         assert len(threads) == 1
         assert threads != [threading.main_thread()]
 
@@ -86,11 +86,11 @@ async def test_where_there_is_no_model_there_is_no_judge():
         raise RuntimeError("no")
 
     for voices in (
-        VoiceDetectors(None, most=3),
-        VoiceDetectors(broken, most=3),
-        VoiceDetectors(Model, most=0),
+        VoiceDetectors(None, maximum=3),
+        VoiceDetectors(broken, maximum=3),
+        VoiceDetectors(Model, maximum=0),
     ):
-        async with voices.lent() as judge:
+        async with voices.acquire() as judge:
             assert judge is None
 
 

@@ -36,6 +36,6 @@ async def test_a_line_with_settings_of_its_own_has_no_others():
     chosen = settings(lines=lines, agent=Agent(nudge="Anybody?", goodbye="Bye."))
     async with running(chosen) as client:
         part = client.bridge.services.agents._profile_of
-        own, other = (part(LineName(name), LineConfig()).manners for name in ("own", "other"))
+        own, other = (part(LineName(name), LineConfig()).settings for name in ("own", "other"))
     assert (own.nudge, own.goodbye) == ("Hallo?", "Goodbye.")
     assert (other.nudge, other.goodbye) == ("Anybody?", "Bye.")

@@ -113,7 +113,7 @@ async def test_a_failing_step_is_told_and_apologised_for():
             talk.minds.failing.add(step)
             await talk.say()
             await talk.quiet()
-            assert " ".join(talk.minds.spoken()) == talk.leg.script.manners.fallback
+            assert " ".join(talk.minds.spoken()) == talk.leg.script.settings.fallback
             talk.minds.asked.clear()
             assert talk.told("agent.failed") == [
                 {"agentId": "leg_1", "step": step, "reason": "status"}
@@ -165,7 +165,7 @@ async def test_a_silent_caller_is_asked_once_and_then_left():
 
 
 async def test_a_talk_ends_at_its_limit():
-    async with talking(most_seconds=0.01) as talk:
+    async with talking(max_seconds=0.01) as talk:
         await asyncio.sleep(0.02)
         await talk.over()
         assert talk.hung_up == 1

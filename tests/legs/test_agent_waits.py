@@ -63,7 +63,7 @@ async def test_an_empty_reply_is_a_failure_and_no_silence():
         await talk.say()
         await talk.quiet()
         assert talk.counts.failed == [("llm", "garbage")]
-        assert " ".join(talk.minds.spoken()) == talk.leg.script.manners.fallback
+        assert " ".join(talk.minds.spoken()) == talk.leg.script.settings.fallback
 
 
 # Fillers
@@ -159,7 +159,7 @@ class Ears:
 
 async def test_a_noise_pauses_the_agent_for_a_moment_and_loses_no_sample():
     async with talking(model=Ears()) as talk:
-        await until(lambda: talk.leg._turns.judge is not None)
+        await until(lambda: talk.leg._turns.detector is not None)
         before = await talk.tick(count=10)
         paused = await talk.tick(VOICE, 3)
         rest = await talk.tick(VOICE, 60)
@@ -174,7 +174,7 @@ async def test_a_noise_pauses_the_agent_for_a_moment_and_loses_no_sample():
 async def test_a_voice_stops_the_agent_as_soon_as_a_noise_pauses_it():
     ears = Ears()
     async with talking(model=ears) as talk:
-        await until(lambda: talk.leg._turns.judge is not None)
+        await until(lambda: talk.leg._turns.detector is not None)
         await talk.tick(count=10)
         ears.voice = True
         said = await talk.tick(VOICE, 10)
@@ -186,7 +186,7 @@ async def test_a_voice_stops_the_agent_as_soon_as_a_noise_pauses_it():
 async def test_a_voice_that_is_known_late_ends_what_was_paused():
     ears = Ears()
     async with talking(model=ears) as talk:
-        await until(lambda: talk.leg._turns.judge is not None)
+        await until(lambda: talk.leg._turns.detector is not None)
         await talk.tick(count=10)
         await talk.tick(VOICE, 6)
         ears.voice = True

@@ -125,10 +125,10 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **manners):
+async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **settings):
     minds, counts = Minds(), Counts()
     told = Script(
-        mode, greeting=greeting, system_prompt="Be brief.", manners=TalkSettings(**manners)
+        mode, greeting=greeting, system_prompt="Be brief.", settings=TalkSettings(**settings)
     )
     holder: list[Talk] = []
 
@@ -139,7 +139,7 @@ async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **mann
         LegId("leg_1"),
         told,
         Providers(minds, minds, minds),
-        voices=VoiceDetectors(model and (lambda: model), most=1),
+        voices=VoiceDetectors(model and (lambda: model), maximum=1),
         counters=counts,
         hang_up=hang_up,
     )
