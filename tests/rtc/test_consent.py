@@ -27,7 +27,7 @@ def test_several_checks_stay_unanswered_before_a_peer_counts_as_gone():
 
 
 @pytest.mark.parametrize("speaking", [False, True])
-async def test_a_peer_that_vanishes_is_given_its_time_and_no_more(speaking):
+async def test_a_peer_that_vanishes_is_lost_after_the_timeout(speaking):
     async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -41,7 +41,7 @@ async def test_a_peer_that_vanishes_is_given_its_time_and_no_more(speaking):
         assert bridge.serving._link.alive_at == last
 
 
-async def test_a_peer_that_only_speaks_is_not_gone():
+async def test_a_peer_that_only_sends_rtp_is_alive():
     """Its answers may be lost on their way while its sound is not."""
     async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
@@ -52,7 +52,7 @@ async def test_a_peer_that_only_speaks_is_not_gone():
         assert await bridge.peer.wait_closed() == "consent_lost"
 
 
-async def test_a_peer_that_only_reports_is_not_gone():
+async def test_a_peer_that_only_sends_rtcp_is_alive():
     async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -63,7 +63,7 @@ async def test_a_peer_that_only_reports_is_not_gone():
         assert not bridge.peer._over.is_set()
 
 
-async def test_what_strangers_send_keeps_no_peer_alive():
+async def test_datagrams_of_others_keep_no_peer_alive():
     async with BridgePeer(timeouts=FAST) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -99,7 +99,7 @@ async def test_one_lost_answer_after_another_ends_nothing():
         assert not bridge.peer._over.is_set()
 
 
-async def test_a_peer_whose_address_and_port_change_again_and_again_stays():
+async def test_a_peer_may_change_its_address_repeatedly():
     async with BridgePeer() as bridge, LightPeer() as browser:
         answer = await bridge.exchange(without_candidates(await browser.offer()))
         async with impaired_path(answer) as (proxy, sdp):

@@ -15,7 +15,7 @@ def test_one_certificate_serves_for_a_day():
     assert certificates.current(5.0) is certificates.current(5.0 + DAY - 1)
 
 
-def test_a_day_later_there_is_another_one():
+def test_a_day_later_there_is_a_new_certificate():
     certificates = Certificates()
     first, second = certificates.current(5.0), certificates.current(5.0 + DAY)
     assert first.fingerprint != second.fingerprint

@@ -1,4 +1,4 @@
-"""Which addresses are heard, and which are probed."""
+"""Which addresses are admitted, and which are probed."""
 
 import pytest
 
@@ -48,12 +48,12 @@ def test_public_addresses_are_probed(host):
 
 
 @pytest.mark.parametrize("port", [-1, 0, 53, 161, 1023, 65_536])
-def test_no_port_of_a_service_is_probed(port):
+def test_ports_below_1024_are_not_probed(port):
     assert not may_probe("8.8.8.8", port, private=True)
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.1", "fe80::1", "192.168.0.7"])
-def test_private_addresses_are_probed_where_that_is_wanted(host):
+def test_private_addresses_are_probed_if_configured(host):
     assert may_probe(host, 40_000, private=True)
 
 
@@ -61,7 +61,7 @@ def test_private_addresses_are_probed_where_that_is_wanted(host):
     "host",
     ["224.0.0.1", "ff02::1", "0.0.0.0", "::", "255.255.255.255", "host.local"],
 )
-def test_groups_and_names_are_never_probed(host):
+def test_multicast_and_names_are_never_probed(host):
     assert not may_probe(host, 40_000, private=True)
 
 
@@ -80,11 +80,11 @@ def test_one_address_too_many_is_refused():
     assert not evicted
 
 
-def test_a_known_address_is_admitted_although_the_table_is_full():
+def test_a_verified_address_is_admitted_to_a_full_table():
     assert full_table([]).admit(("192.0.2.1", 3), keep=None, now=10.0)
 
 
-def test_an_address_long_unproved_makes_room():
+def test_an_address_not_verified_for_long_makes_room():
     evicted: list[Address] = []
     verified = full_table(evicted)
     assert verified.admit(("192.0.2.1", 99), keep=None, now=31.0)
@@ -92,7 +92,7 @@ def test_an_address_long_unproved_makes_room():
     assert len(verified.addresses) == MAX_ADDRESSES
 
 
-def test_the_address_in_use_is_never_given_up():
+def test_the_address_in_use_is_never_evicted():
     evicted: list[Address] = []
     verified = full_table(evicted)
     assert verified.admit(("192.0.2.1", 99), keep=("192.0.2.1", 0), now=60.0)

@@ -1,4 +1,4 @@
-"""A call is put on hold by renegotiation, and its sound comes back: heard by samples."""
+"""Hold by renegotiation: the audio comes back, checked by its samples."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.bridge_peer import BridgePeer
 
 @pytest.mark.libwebrtc
 @pytest.mark.parametrize("held", ["inactive", "sendonly"])
-async def test_a_native_sink_of_libwebrtc_hears_again_after_hold(held):
+async def test_a_native_sink_of_libwebrtc_gets_audio_again_after_hold(held):
     from tests.support.libwebrtc_peer import LibwebrtcPeer, tone_level
 
     async with BridgePeer() as bridge, LibwebrtcPeer.open() as browser:

@@ -1,4 +1,4 @@
-"""What strangers send to a leg's port, and what its own peer must not get away with."""
+"""Hostile datagrams at a leg's port, from other addresses and from the peer's."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("setup", ["actpass", "active"])
-async def test_strangers_before_and_during_set_up_change_nothing(setup, caplog):
+async def test_datagrams_of_others_before_and_during_set_up_change_nothing(setup, caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = (await browser.offer()).replace("a=setup:actpass", f"a=setup:{setup}")
         answer = await bridge.exchange(offer)
@@ -37,7 +37,7 @@ async def test_strangers_before_and_during_set_up_change_nothing(setup, caplog):
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
-async def test_a_call_survives_what_a_stranger_sends(kind, caplog):
+async def test_a_call_survives_datagrams_from_other_addresses(kind, caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -60,7 +60,7 @@ async def test_a_call_survives_what_a_stranger_sends(kind, caplog):
         ({"oversized": b"\x80" * 1501}, "oversized"),
     ],
 )
-async def test_what_strangers_send_is_counted_by_reason(kinds, reason):
+async def test_datagrams_of_others_are_counted_by_reason(kinds, reason):
     async with BridgePeer() as bridge, LightPeer() as browser:
         answer = await bridge.exchange(await browser.offer())
         with Stranger(port_of(answer)) as stranger:
@@ -78,7 +78,7 @@ async def test_a_call_survives_forgeries_from_the_address_of_its_peer(kind):
         await talk(browser, 3)
 
 
-async def test_a_replayed_packet_is_heard_once():
+async def test_a_replayed_packet_is_decoded_once():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -93,7 +93,7 @@ async def test_a_replayed_packet_is_heard_once():
         assert bridge.peer.statistics().received.packets == 2
 
 
-async def test_a_stolen_packet_from_another_address_is_not_heard():
+async def test_a_copied_packet_from_another_address_is_dropped():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -124,7 +124,7 @@ async def test_checks_with_a_wrong_password_are_neither_answered_nor_followed():
         prober.transport.close()
 
 
-async def test_only_so_many_addresses_are_heard():
+async def test_the_number_of_verified_addresses_is_bounded():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         answer = await bridge.exchange(offer)
@@ -167,7 +167,7 @@ async def test_a_peer_may_move_to_an_address_that_did_not_answer_at_first():
 
 
 @pytest.mark.parametrize("private", [False, True])
-async def test_private_candidates_are_probed_only_where_that_is_wanted(private):
+async def test_private_candidates_are_probed_only_if_configured(private):
     timeouts = Timeouts(ice=0.3)
     async with (
         BridgePeer(timeouts=timeouts, probe_private=private) as bridge,
@@ -228,7 +228,7 @@ async def test_media_before_the_keys_is_counted():
         prober.transport.close()
 
 
-async def test_a_check_without_a_priority_is_not_genuine():
+async def test_a_check_without_a_priority_is_not_authentic():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(offer, await bridge.exchange(offer))

@@ -1,4 +1,4 @@
-"""Floods at one port: of strangers and of the peer itself; room stays bounded, and the log empty."""
+"""Floods at one port, of others and of the peer: memory stays bounded and the log empty."""
 
 import asyncio
 import os
@@ -111,7 +111,7 @@ async def test_floods_of_many_addresses_leave_none_of_them_behind():
 # Of the peer
 
 
-async def test_a_storm_of_duplicates_is_heard_once(caplog):
+async def test_a_flood_of_duplicates_is_decoded_once(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -134,7 +134,7 @@ async def many_replayed(bridge):
     await until(lambda: bridge.discarded.get("replayed", 0) > 1500)
 
 
-async def test_a_replay_is_not_heard_by_a_single_sample(caplog):
+async def test_a_replay_adds_no_audio(caplog):
     packets = [rtp(PAYLOADS[n], sequence=n, timestamp=960 * n, ssrc=7) for n in range(100)]
     heard = []
     for replayed in (False, True):
@@ -158,7 +158,7 @@ async def test_a_replay_is_not_heard_by_a_single_sample(caplog):
     assert caplog.records == []
 
 
-async def test_a_peer_that_floods_is_listened_to_as_much_as_anybody(caplog):
+async def test_a_flooding_peer_is_limited(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -181,7 +181,7 @@ async def test_a_peer_that_floods_is_listened_to_as_much_as_anybody(caplog):
     assert caplog.records == []
 
 
-async def test_a_peer_that_flooded_is_heard_again_a_second_later():
+async def test_a_peer_that_flooded_is_received_again_a_second_later():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -194,7 +194,7 @@ async def test_a_peer_that_flooded_is_heard_again_a_second_later():
         await talk(browser, 3)
 
 
-async def test_streams_without_end_are_heard_up_to_their_number(caplog):
+async def test_sources_are_accepted_up_to_a_limit(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -222,7 +222,7 @@ async def test_a_source_that_only_reports_takes_up_no_room_for_another():
         assert bridge.discarded.get("bad_srtp") == 3 * MAX_SOURCES
 
 
-async def test_packets_that_are_authentic_and_make_no_sense_end_nothing(caplog):
+async def test_authentic_but_malformed_packets_end_nothing(caplog):
     numbers = random.Random(3)
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)

@@ -80,7 +80,7 @@ def anonymous(browser):
 
 
 async def handshake(setup: str, context: Callable[[LightPeer], SSL.Context]) -> str:
-    """Let a browser with this context connect; tell why it failed, or nothing."""
+    """Let a browser with this context connect; return why it failed, or nothing."""
     async with BridgePeer(timeouts=TIMEOUTS) as bridge, LightPeer() as browser:
         certificate_of(browser)._create_ssl_context = lambda **_: context(browser)
         offer = (await browser.offer()).replace("a=setup:actpass", f"a=setup:{setup}")
@@ -114,7 +114,7 @@ async def test_what_a_browser_does_connects(setup):
         (anonymous, "dtls handshake"),
     ],
 )
-async def test_less_than_is_safe_fails_and_is_freed(setup, context, reason):
+async def test_insecure_dtls_fails_and_is_freed(setup, context, reason):
     assert await handshake(setup, context) == reason
 
 

@@ -1,4 +1,4 @@
-"""What a peer, or somebody who overheard it, tries to do through ICE."""
+"""Attacks through ICE, by a peer or by somebody who intercepted its packets."""
 
 import asyncio
 import socket
@@ -39,7 +39,7 @@ class Contrarian(Prober):
 # A conflict of roles
 
 
-async def test_a_peer_that_claims_a_conflict_of_roles_for_ever_is_asked_a_few_times(caplog):
+async def test_endless_role_conflicts_are_answered_a_few_times(caplog):
     async with BridgePeer(timeouts=HURRIED) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         peer = await Contrarian.open(offer, await bridge.exchange(offer))
@@ -52,7 +52,7 @@ async def test_a_peer_that_claims_a_conflict_of_roles_for_ever_is_asked_a_few_ti
     assert caplog.records == []
 
 
-async def test_a_conflict_of_roles_costs_one_check_for_each_of_the_peers(caplog):
+async def test_a_role_conflict_costs_one_check_per_check_of_the_peer(caplog):
     async with BridgePeer(timeouts=HURRIED) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         peer = await Contrarian.open(offer, await bridge.exchange(offer))
@@ -66,7 +66,7 @@ async def test_a_conflict_of_roles_costs_one_check_for_each_of_the_peers(caplog)
     assert caplog.records == []
 
 
-async def test_a_conflict_of_roles_is_settled_once(caplog):
+async def test_a_role_conflict_is_settled_once(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         browser._gatherer.link.ice_controlling = False
         browser._gatherer.link._tie_breaker = 0
@@ -91,7 +91,7 @@ def genuine(prober):
     return bytes(request)
 
 
-async def test_an_overheard_check_that_is_repeated_from_elsewhere_leads_no_media_there():
+async def test_a_check_replayed_from_elsewhere_redirects_no_media():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
@@ -107,7 +107,7 @@ async def test_an_overheard_check_that_is_repeated_from_elsewhere_leads_no_media
         prober.transport.close()
 
 
-async def test_an_overheard_check_that_is_repeated_does_not_keep_a_dead_peer_alive():
+async def test_a_replayed_check_does_not_keep_a_dead_peer_alive():
     timeouts = Timeouts(silence=0.4, consent=(0.05, 0.1))
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         offer = await browser.offer()
@@ -142,7 +142,7 @@ async def test_a_nomination_without_credentials_moves_nothing():
         assert bridge.serving.local.route == route
 
 
-async def test_attributes_that_are_broken_in_every_way_are_dropped_and_counted(caplog):
+async def test_malformed_attributes_are_dropped_and_counted(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
@@ -170,7 +170,7 @@ async def test_attributes_that_are_broken_in_every_way_are_dropped_and_counted(c
     assert caplog.records == []
 
 
-async def test_a_storm_of_checks_with_either_role_ends_nothing(caplog):
+async def test_a_flood_of_checks_with_either_role_ends_nothing(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
@@ -209,7 +209,7 @@ def candidates(listeners, *, first=0):
 
 
 @pytest.mark.parametrize("count", [500, 1000])
-async def test_an_offer_with_a_flood_of_candidates_is_answered_and_looked_at_in_part(count):
+async def test_an_offer_with_a_flood_of_candidates_is_answered_and_probed_in_part(count):
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         flood = candidates((f"203.0.113.{number % 256}", 2000 + number) for number in range(count))
@@ -221,7 +221,7 @@ async def test_an_offer_with_a_flood_of_candidates_is_answered_and_looked_at_in_
         await talk(browser, 3)
 
 
-async def test_no_number_of_further_offers_makes_us_probe_more():
+async def test_further_offers_do_not_add_probes():
     timeouts = Timeouts(ice=0.5)
     async with BridgePeer(timeouts=timeouts, probe_private=True) as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
@@ -291,7 +291,7 @@ async def test_nothing_is_sent_to_a_private_address_that_an_offer_names(host):
     assert failed.value.reason == "nothing_received"
 
 
-async def test_no_number_of_addresses_of_a_peer_takes_more_room():
+async def test_verified_addresses_are_bounded():
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)

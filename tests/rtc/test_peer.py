@@ -49,7 +49,7 @@ async def test_an_offer_without_candidates_connects():
         await talk(browser)
 
 
-async def test_the_cheapest_srtp_profile_is_agreed_on():
+async def test_the_cheapest_srtp_profile_is_negotiated():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -70,7 +70,7 @@ async def test_ipv6_is_used_where_an_address_is_bound():
         assert len({port for _, port in browser.remote_addresses}) == 1
 
 
-async def test_the_external_address_stands_in_the_answer():
+async def test_the_answer_contains_the_external_address():
     async with BridgePeer(external_address="203.0.113.9") as bridge, LightPeer() as browser:
         answer = await bridge.exchange(await browser.offer())
     assert "127.0.0.1" not in answer.replace("IN IP4 127.0.0.1\r\ns=-", "")
@@ -102,7 +102,7 @@ async def test_an_offer_beyond_the_ports_is_refused():
                 await other.peer.create_answer(await second.offer())
 
 
-async def test_a_browser_that_never_comes_fails_the_ice_stage():
+async def test_a_browser_that_never_connects_fails_the_ice_stage():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         await bridge.exchange(await browser.offer())
         with pytest.raises(NegotiationFailed) as failed:
@@ -112,7 +112,7 @@ async def test_a_browser_that_never_comes_fails_the_ice_stage():
         await until(lambda: bridge.pool.free == 4)
 
 
-async def test_a_browser_that_checks_and_never_answers_checks_is_told_apart():
+async def test_a_browser_that_never_answers_checks_has_its_own_failure_reason():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(offer, await bridge.exchange(offer))
@@ -124,7 +124,7 @@ async def test_a_browser_that_checks_and_never_answers_checks_is_told_apart():
         assert failed.value.reason == "checks_unanswered"
 
 
-async def test_a_browser_that_never_nominates_is_told_apart():
+async def test_a_browser_that_never_nominates_has_its_own_failure_reason():
     async with BridgePeer(timeouts=SHORT) as bridge, LightPeer() as browser:
         offer = await browser.offer(candidates=False)
         prober = await Prober.open(offer, await bridge.exchange(offer))

@@ -22,7 +22,7 @@ def open_sockets():
     return sum(link.startswith("socket:") for link in links)
 
 
-async def test_the_browser_hears_our_goodbye():
+async def test_the_browser_receives_our_bye():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -41,7 +41,7 @@ def parts(compound):
         compound = compound[size:]
 
 
-async def test_the_goodbye_of_the_browser_ends_the_peer():
+async def test_close_notify_of_the_browser_ends_the_peer():
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -78,7 +78,7 @@ async def test_a_restart_saves_a_peer_whose_old_path_has_died():
         await talk(browser)
 
 
-async def test_a_silent_browser_lives_on_its_answers_to_our_checks():
+async def test_answers_to_our_checks_keep_a_silent_browser_alive():
     timeouts = Timeouts(silence=1.0, consent=(0.05, 0.1))
     async with BridgePeer(timeouts=timeouts) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)

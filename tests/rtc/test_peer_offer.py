@@ -37,7 +37,7 @@ async def ring(bridge, meta):
 
 
 @pytest.mark.parametrize("form", ANSWER_FORMS)
-async def test_a_media_server_answers_and_hears_us(form):
+async def test_a_media_server_answers_and_receives_audio(form):
     async with FarPeer() as bridge, MetaPeer(answer_form=form) as meta:
         await ring(bridge, meta)
         await until(lambda: meta.rtp_packets)
@@ -58,7 +58,7 @@ async def test_a_full_ice_agent_answers_too():
         assert bridge.serving.local.ice_controlling
 
 
-async def test_an_offer_takes_a_port_and_gives_it_back():
+async def test_an_offer_acquires_a_port_and_closing_releases_it():
     bridge = FarPeer()
     await bridge.peer.create_offer()
     assert bridge.pool.used == 1

@@ -13,7 +13,7 @@ from tests.support.waiting import until
 SHORT = Timeouts(ice=0.8, dtls=0.8, setup=1.6)
 
 
-async def test_sound_goes_on_through_an_ice_restart():
+async def test_audio_continues_through_an_ice_restart():
     async with BridgePeer(timeouts=Timeouts(linger=0.0)) as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -44,7 +44,7 @@ async def test_an_ice_restart_keeps_role_and_fingerprint_in_the_answer():
     assert value(first, "ice-ufrag") != value(second, "ice-ufrag")
 
 
-async def test_the_old_path_serves_until_the_new_one_is_nominated():
+async def test_the_old_path_is_used_until_the_new_one_is_nominated():
     async with BridgePeer() as bridge, RoamingPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -150,7 +150,7 @@ async def test_a_page_that_is_reloaded_while_the_first_one_connects_is_connected
         assert bridge.pool.free == 3
 
 
-async def test_the_old_page_may_say_goodbye_while_the_new_one_connects():
+async def test_the_old_page_may_close_while_the_new_one_connects():
     async with BridgePeer() as bridge, LightPeer() as page, LightPeer() as reloaded:
         await page.call(bridge.exchange)
         await bridge.connected()

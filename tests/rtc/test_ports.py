@@ -14,21 +14,21 @@ def close_all(sockets):
         sock.close()
 
 
-def test_every_port_is_handed_out_once():
+def test_every_port_is_acquired_once():
     pool = PortPool(range(40_000, 40_010))
     assert sorted(pool.acquire() for _ in range(10)) == list(range(40_000, 40_010))
     with pytest.raises(LimitExceeded):
         pool.acquire()
 
 
-def test_a_port_given_back_comes_last():
+def test_a_released_port_is_reused_last():
     pool = PortPool(range(40_000, 40_003))
     first = pool.acquire()
     pool.release(first)
     assert [pool.acquire() for _ in range(3)][-1] == first
 
 
-def test_a_port_given_back_twice_is_free_once():
+def test_a_port_released_twice_is_free_once():
     pool = PortPool(range(40_000, 40_002))
     port = pool.acquire()
     pool.release(port)
@@ -36,7 +36,7 @@ def test_a_port_given_back_twice_is_free_once():
     assert pool.free == 2
 
 
-def test_ports_that_others_use_are_skipped():
+def test_ports_in_use_elsewhere_are_skipped():
     taken, free = free_port(), free_port()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", taken))
@@ -55,7 +55,7 @@ def test_one_socket_on_each_address_shares_the_port():
     assert names == [("127.0.0.1", port), ("127.0.0.2", port)]
 
 
-def test_when_every_port_is_in_use_by_others_the_limit_is_reached():
+def test_without_a_usable_port_the_limit_is_reached():
     taken = free_port()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", taken))
@@ -65,7 +65,7 @@ def test_when_every_port_is_in_use_by_others_the_limit_is_reached():
     assert pool.free == 1
 
 
-def test_an_address_of_another_machine_is_an_error_of_its_own():
+def test_an_address_of_another_machine_is_a_leg_error():
     pool = PortPool([free_port()])
     with pytest.raises(LegError, match=r"198\.51\.100\.7"):
         pool.open(("198.51.100.7",))

@@ -63,7 +63,7 @@ def test_what_another_library_user_protects_we_read(profile):
     assert srtp.unprotect_rtcp(writer.protect_rtcp(rtcp())) == rtcp()
 
 
-def test_a_result_survives_the_next_packet():
+def test_a_protected_packet_survives_the_next_one():
     srtp, writer = make(), stock_sender()
     first = srtp.unprotect(writer.protect(rtp(1, payload=b"one")))
     srtp.unprotect(writer.protect(rtp(2, payload=b"two")))
@@ -97,7 +97,7 @@ def test_a_forged_packet_is_refused(size):
     assert make().unprotect(forged) is Refusal.BAD
 
 
-def test_a_header_that_promises_more_than_there_is_is_refused():
+def test_a_header_with_a_wrong_length_is_refused():
     assert make().unprotect(b"\x9f" + rtp(1)[1:] + bytes(20)) is Refusal.BAD
 
 
@@ -123,6 +123,6 @@ def test_a_peer_has_a_bounded_number_of_sources():
     assert srtp.unprotect(writer.protect(rtp(2, ssrc=0))) == rtp(2, ssrc=0)
 
 
-def test_a_packet_longer_than_a_datagram_is_a_bug_of_ours():
+def test_a_packet_longer_than_a_datagram_is_a_local_error():
     with pytest.raises(LocalProtocolError):
         make().protect(rtp(1, payload=bytes(1400)))

@@ -43,7 +43,7 @@ class Socket:
         message(ERROR, bytes(8), transaction=ASKED),
     ],
 )
-def test_what_the_peer_may_have_sent_is_parsed(data):
+def test_messages_the_peer_may_have_sent_are_parsed(data):
     socket = Socket()
     assert socket.admits(data)
     assert sum(socket.discarded.values()) == 0
@@ -66,25 +66,25 @@ def test_what_the_peer_may_have_sent_is_parsed(data):
         message(b"\0\x3f", NAMED),
     ],
 )
-def test_what_the_peer_never_sent_is_counted_and_not_parsed(data):
+def test_messages_the_peer_never_sent_are_counted_and_not_parsed(data):
     socket = Socket()
     assert not socket.admits(data, PEER)
     assert socket.discarded["bad_stun"] == sum(socket.discarded.values()) == 1
 
 
-def test_an_indication_of_the_peers_is_no_error():
+def test_an_indication_of_the_peer_is_not_counted():
     socket = Socket()
     assert not socket.admits(message(INDICATION), PEER)
     assert sum(socket.discarded.values()) == 0
 
 
-def test_an_indication_of_a_stranger_is_counted_as_a_strangers():
+def test_an_indication_from_an_unverified_address_is_an_unknown_source():
     socket = Socket()
     assert not socket.admits(message(INDICATION))
     assert socket.discarded["unknown_source"] == 1
 
 
-def test_checks_beyond_the_budget_of_a_second_are_counted_and_not_parsed():
+def test_checks_beyond_the_rate_limit_are_counted_and_not_parsed():
     socket = Socket()
     parsed = [socket.admits(message(body=NAMED)) for _ in range(3 * MAX_CHECKS)]
     assert sum(parsed) == MAX_CHECKS
@@ -93,13 +93,13 @@ def test_checks_beyond_the_budget_of_a_second_are_counted_and_not_parsed():
     assert socket.admits(message(body=NAMED))
 
 
-def test_what_others_overheard_takes_nothing_from_the_budget_of_the_peer():
+def test_replayed_checks_do_not_use_up_the_limit_of_the_peer():
     socket = Socket()
     for _ in range(3 * MAX_CHECKS):
         socket.admits(message(body=NAMED), STRANGER)
     assert socket.admits(message(body=NAMED), PEER)
 
 
-def test_responses_we_await_have_no_budget():
+def test_awaited_responses_are_not_rate_limited():
     socket = Socket()
     assert all(socket.admits(message(RESPONSE, transaction=ASKED)) for _ in range(3 * MAX_CHECKS))

@@ -1,4 +1,4 @@
-"""What the log tells at debug level of a leg's set-up: each step, and nobody's address or sound."""
+"""Debug logging of a leg's set-up: each step, without addresses or media."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def _debugging(caplog):
 
 
 @pytest.mark.usefixtures("_debugging")
-async def test_every_step_of_a_set_up_is_told_once_and_packets_are_not(caplog):
+async def test_every_step_of_a_set_up_is_logged_once_and_packets_are_not(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         await browser.call(bridge.exchange)
         await bridge.connected()
@@ -41,7 +41,7 @@ async def test_every_step_of_a_set_up_is_told_once_and_packets_are_not(caplog):
 
 
 @pytest.mark.usefixtures("_debugging")
-async def test_what_is_told_explains_a_call_without_addresses_or_keys(caplog):
+async def test_the_log_explains_a_set_up_without_addresses_or_keys(caplog):
     async with BridgePeer() as bridge, LightPeer() as browser:
         offer = await browser.offer()
         answer = await bridge.exchange(offer)
@@ -64,7 +64,7 @@ async def test_what_is_told_explains_a_call_without_addresses_or_keys(caplog):
     assert "127.0.0.1" not in everything
 
 
-async def test_nothing_takes_the_place_of_a_call_where_debug_messages_are_not_read(caplog):
+async def test_calls_are_not_replaced_unless_debug_messages_are_logged(caplog):
     caplog.set_level(logging.INFO, logger="bridge.rtc.trace")
 
     def take(packet):

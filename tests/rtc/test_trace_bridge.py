@@ -14,7 +14,7 @@ ECHO = "15550100001"
 
 
 @pytest.mark.call
-async def test_the_steps_of_a_set_up_carry_the_call_and_name_nobody(tmp_path):
+async def test_logged_steps_of_a_set_up_have_the_call_id_and_no_addresses(tmp_path):
     settings = {"LOG__LEVEL": "debug", "LOG__FORMAT": "json", "SIMULATOR__RING_SECONDS": "0"}
     with running(tmp_path, **settings) as server:
         call_id = server.post("/call/dial", {"phone": ECHO})["callId"]

@@ -21,7 +21,7 @@ def party():
     return Party()
 
 
-def test_a_digit_of_the_peer_is_told_once(party):
+def test_a_digit_of_the_peer_is_reported_once(party):
     party.hear(0)
     stream = OutgoingStream(ssrc=THEIRS, payload_type=OPUS_TYPE, sequence=1001, timestamp=960)
     for index, packet in enumerate(digit_packets("5", clock_rate=48_000)):
@@ -33,7 +33,7 @@ def test_a_digit_of_the_peer_is_told_once(party):
     assert party.digits == ["5"]
 
 
-def test_after_a_digit_the_sound_goes_on_where_the_time_is(party):
+def test_after_a_digit_audio_continues_at_the_right_position(party):
     party.hear(0)
     for index, packet in enumerate(digit_packets("#", clock_rate=8000)):
         data = rtp(packet.payload, sequence=1001 + index, timestamp=960, kind=126)
@@ -44,7 +44,7 @@ def test_after_a_digit_the_sound_goes_on_where_the_time_is(party):
     assert party.received.concealed_frames == 0
 
 
-def test_a_short_telephone_event_is_counted_and_dropped(party):
+def test_a_short_telephone_event_is_malformed(party):
     party.session.receive_rtp(rtp(b"\x05", sequence=1, timestamp=0, kind=EVENT_TYPE), 0.0)
     assert party.digits == []
     assert party.session.malformed == 1
@@ -80,7 +80,7 @@ def test_digits_follow_one_another_160_ms_apart(party):
     assert [packet.sequence for packet in packets] == list(range(30_000, 30_014))
 
 
-def test_sound_gives_way_to_digits_and_comes_back(party):
+def test_audio_pauses_for_digits_and_resumes(party):
     party.say(5)
     party.session.send_digits("3")
     for index in range(5, 20):
@@ -100,7 +100,7 @@ def test_ticks_that_come_too_fast_do_not_shorten_a_digit(party):
     assert len(party.rtp) == 1
 
 
-def test_a_slower_clock_is_used_where_the_peer_has_no_other():
+def test_digits_use_the_8_khz_clock_if_the_peer_has_no_other():
     party = Party(dataclasses.replace(AUDIO, telephone_events={126: 8000}))
     party.session.send_digits("1")
     tick(party, 8)
@@ -108,20 +108,20 @@ def test_a_slower_clock_is_used_where_the_peer_has_no_other():
     assert events[-1].duration == 800
 
 
-def test_a_peer_without_telephone_events_takes_no_digits():
+def test_a_peer_without_telephone_events_accepts_no_digits():
     party = Party(dataclasses.replace(AUDIO, telephone_events={}))
     assert not party.session.send_digits("1")
     assert not party.session.digits_pending
 
 
-def test_too_many_digits_are_refused_whole(party):
+def test_too_many_digits_are_refused_entirely(party):
     assert party.session.send_digits("1" * 60)
     assert not party.session.send_digits("2" * 10)
     tick(party, 60 * 8)
     assert not party.session.digits_pending
 
 
-def test_what_is_no_digit_is_left_out(party):
+def test_other_characters_are_ignored(party):
     party.session.send_digits("1-x a")
     tick(party, 16)
     assert {parse_event(packet.payload).digit for packet in party.packets} == {"1", "A"}

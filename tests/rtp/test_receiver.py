@@ -34,7 +34,7 @@ def test_each_packet_becomes_a_frame_at_once(party):
     assert {len(frame.pcm) for frame in party.frames} == {640}
 
 
-def test_what_is_heard_is_what_was_said(party):
+def test_received_audio_matches_what_was_sent(party):
     for number in range(100):
         party.hear(number)
     heard = b"".join(frame.pcm for frame in party.frames)
@@ -49,7 +49,7 @@ def test_without_a_listener_packets_are_still_counted(party):
     assert party.received.packets == 1
 
 
-def test_figures_of_a_clean_stream(party):
+def test_statistics_of_a_clean_stream(party):
     for number in range(50):
         party.hear(number)
     received = party.received
@@ -59,7 +59,7 @@ def test_figures_of_a_clean_stream(party):
     assert party.session.last_received() == pytest.approx(0.98)
 
 
-def test_nothing_received_yet(party):
+def test_nothing_is_reported_before_the_first_packet(party):
     assert party.session.last_received() is None
     assert party.received.packets == 0
 
@@ -93,20 +93,20 @@ def test_lost_frames_are_recovered_from_fec(party):
     assert correlation(recovered, [original[number] for number in lost]) > 0.9
 
 
-def test_the_sequence_wraps_unnoticed(party):
+def test_the_sequence_number_wraps_without_a_gap(party):
     for number in range(10):
         party.hear(number, base=65_530)
     assert party.positions() == [320 * number for number in range(10)]
     assert party.received.lost == 0
 
 
-def test_the_timestamp_wraps_unnoticed(party):
+def test_the_timestamp_wraps_without_a_gap(party):
     for number in range(10):
         party.hear(number, ahead=0xFFFFFFFF - 4000)
     assert party.positions() == [320 * number for number in range(10)]
 
 
-def test_duplicates_are_heard_once(party):
+def test_duplicates_are_decoded_once(party):
     for number in range(5):
         party.hear(number)
         party.hear(number)
@@ -114,7 +114,7 @@ def test_duplicates_are_heard_once(party):
     assert party.received.late == 5
 
 
-def test_a_packet_out_of_order_is_waited_for_once_that_has_been_seen(party):
+def test_after_reordering_a_missing_packet_is_waited_for(party):
     for number in (0, 2, 1, 3, 5):
         party.hear(number)
     assert party.positions() == [0, 320, 640, 960]
@@ -134,7 +134,7 @@ def test_a_duplicate_does_not_lengthen_the_wait(party):
     assert party.wakes == [0.01]
 
 
-def test_a_packet_that_never_comes_is_waited_for_no_longer_than_10_ms(party):
+def test_a_missing_packet_is_waited_for_at_most_10_ms(party):
     for number in (0, 2, 1, 3, 5):
         party.hear(number)
     party.session.tick(0.110)
@@ -142,7 +142,7 @@ def test_a_packet_that_never_comes_is_waited_for_no_longer_than_10_ms(party):
     assert not party.session.needs_tick
 
 
-def test_a_new_ssrc_is_a_new_timeline(party):
+def test_a_new_ssrc_starts_a_new_timeline(party):
     for number in range(5):
         party.hear(number)
     for number in range(5, 10):
@@ -153,7 +153,7 @@ def test_a_new_ssrc_is_a_new_timeline(party):
     assert party.positions() == [0, 320, 640, 960, 1280] * 2
 
 
-def test_stragglers_of_the_old_ssrc_do_not_bring_it_back(party):
+def test_stragglers_of_the_old_ssrc_do_not_restore_it(party):
     party.hear(0)
     party.hear(1, ssrc=0x33333333)
     party.hear(1, now=0.021)
@@ -162,14 +162,14 @@ def test_stragglers_of_the_old_ssrc_do_not_bring_it_back(party):
     assert party.received.late == 1
 
 
-def test_an_old_ssrc_may_come_back_later(party):
+def test_an_old_ssrc_may_return_later(party):
     party.hear(0)
     party.hear(1, ssrc=0x33333333)
     party.hear(300)
     assert len(party.frames) == 3
 
 
-def test_losses_of_an_old_ssrc_are_not_forgotten(party):
+def test_losses_of_an_old_ssrc_stay_counted(party):
     party.hear(0)
     party.hear(3)
     party.hear(4, ssrc=0x33333333)
@@ -185,7 +185,7 @@ def test_a_pause_of_the_sender_shows_in_the_position(party):
 
 
 @pytest.mark.parametrize(("config", "samples"), [(22, 480), (21, 240), (20, 120)])
-def test_short_packets_are_put_together(party, config, samples):
+def test_short_packets_are_joined_into_frames(party, config, samples):
     count = 4 * 960 // samples
     for number in range(count):
         data = rtp(bytes([config << 3, 1, 2, 3]), sequence=number, timestamp=number * samples)
@@ -194,7 +194,7 @@ def test_short_packets_are_put_together(party, config, samples):
 
 
 @pytest.mark.parametrize(("count", "samples"), [(2, 1920), (3, 2880), (6, 5760)])
-def test_long_packets_are_cut_into_frames(party, count, samples):
+def test_long_packets_are_split_into_frames(party, count, samples):
     # CELT 20 ms frames, `count` of them in one packet of equal sizes.
     body = bytes([23 << 3 | 3, count]) + b"\x01\x02\x03" * count
     for number in range(3):
@@ -203,7 +203,7 @@ def test_long_packets_are_cut_into_frames(party, count, samples):
     assert party.positions() == [320 * index for index in range(3 * count)]
 
 
-def test_a_lost_60_ms_packet_leaves_no_hole(party):
+def test_a_lost_60_ms_packet_leaves_no_gap(party):
     body = bytes([23 << 3 | 3, 3]) + b"\x01\x02\x03" * 3
     for number in (0, 2):
         party.session.receive_rtp(
@@ -218,7 +218,7 @@ def test_a_stereo_packet_becomes_a_mono_frame(party):
     assert len(party.frames[0].pcm) == 640
 
 
-def test_header_extension_and_padding_are_taken_off(party):
+def test_header_extension_and_padding_are_stripped(party):
     plain = rtp(PAYLOADS[0], sequence=1, timestamp=0)
     extended = bytes([0xB0]) + plain[1:12] + b"\xbe\xde\x00\x01\x10\x55\x00\x00" + plain[12:]
     party.session.receive_rtp(extended + b"\x00\x00\x00\x04", 0.0)
@@ -253,14 +253,14 @@ def test_opus_that_cannot_be_decoded_is_concealed(party):
     assert party.received.concealed_frames == 1
 
 
-def test_a_peer_that_does_not_send_is_not_heard():
+def test_packets_of_a_peer_that_does_not_send_are_ignored():
     party = Party(dataclasses.replace(AUDIO, direction="recvonly"))
     party.hear(0)
     assert party.frames == []
     assert party.received.packets == 1
 
 
-def test_goodbyes_do_not_stop_the_sound(party):
+def test_an_rtcp_bye_does_not_stop_the_audio(party):
     party.hear(0)
     party.session.receive_rtcp(serialize([Bye((THEIRS,))]), 0.01)
     party.hear(1)
@@ -274,7 +274,7 @@ def test_the_level_of_the_peer_is_measured(party):
     assert party.received.silent_seconds == 0.0
 
 
-def test_a_silent_peer_is_timed(party):
+def test_the_duration_of_silence_is_measured(party):
     silence = Encoder(OPUS, NORMAL)
     for number in range(101):
         party.hear(number, payload=silence.encode(bytes(640)))

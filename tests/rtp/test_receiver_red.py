@@ -1,4 +1,4 @@
-"""Redundant packets, and levels told beside packets, as a session receives them."""
+"""Receiving redundant packets (RFC 2198) and reported levels (RFC 6464)."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ def hear(party, *numbers, repeats=1):
         party.session.receive_rtp(redundant(number, repeats=repeats), 0.02 * number)
 
 
-def test_redundant_packets_are_heard_once(party):
+def test_red_copies_of_received_packets_are_ignored(party):
     hear(party, *range(10))
     assert party.positions() == [320 * number for number in range(10)]
     received = party.received
@@ -40,7 +40,7 @@ def test_redundant_packets_are_heard_once(party):
     assert (received.late, received.concealed_frames) == (0, 0)
 
 
-def test_a_lost_packet_is_replaced_by_its_repetition(party):
+def test_a_lost_packet_is_recovered_from_red(party):
     plain = Party()
     hear(party, *(number for number in range(20) if number != 10))
     for number in range(20):
@@ -50,20 +50,20 @@ def test_a_lost_packet_is_replaced_by_its_repetition(party):
     assert (received.lost, received.fec_frames, received.concealed_frames) == (1, 1, 0)
 
 
-def test_a_longer_loss_is_filled_as_far_as_there_are_repetitions(party):
+def test_a_longer_loss_is_recovered_as_far_as_red_reaches(party):
     hear(party, *(number for number in range(20) if number not in (10, 11, 12)), repeats=2)
     assert party.positions() == [320 * number for number in range(20)]
     received = party.received
     assert (received.lost, received.fec_frames, received.concealed_frames) == (3, 2, 1)
 
 
-def test_a_packet_that_comes_after_its_repetition_is_late(party):
+def test_a_packet_that_arrives_after_its_red_copy_is_late(party):
     hear(party, 0, 1, 3, 2, 4)
     assert party.positions() == [320 * number for number in range(5)]
     assert (party.received.late, party.received.lost) == (1, 0)
 
 
-def test_repetitions_are_passed_on_as_packets_of_their_own(party):
+def test_packets_recovered_from_red_are_relayed(party):
     sent: list[OpusPacket] = []
     party.session.attach(None, Collector(sent))
     hear(party, 0, 1, 3, 4)
@@ -73,7 +73,7 @@ def test_repetitions_are_passed_on_as_packets_of_their_own(party):
 
 
 class Collector:
-    """A relay that keeps what it is given."""
+    """A relay that keeps its packets."""
 
     loss_ratio = 0.0
 
@@ -101,7 +101,7 @@ def test_redundancy_within_redundancy_is_not_unwrapped(party):
     assert party.frames == []
 
 
-def test_a_level_told_beside_packets_is_believed_while_they_are_not_decoded():
+def test_reported_levels_are_used_while_packets_are_not_decoded():
     party = Party(dataclasses.replace(AUDIO, audio_level_id=1))
     party.session.attach(None, Collector([]))
     for number in range(50):
@@ -111,7 +111,7 @@ def test_a_level_told_beside_packets_is_believed_while_they_are_not_decoded():
     assert party.received.level_dbov == -33.0
 
 
-def test_a_level_that_was_negotiated_but_is_not_told_is_measured():
+def test_a_negotiated_level_that_is_not_sent_is_measured():
     party = Party(dataclasses.replace(AUDIO, audio_level_id=1))
     party.session.attach(None, Collector([]))
     for number in range(50):

@@ -34,7 +34,7 @@ def test_before_anything_is_sent_a_receiver_report_goes_out(party):
     assert name == SourceDescription(OURS, "bridge")
 
 
-def test_a_sender_report_tells_what_was_sent(party):
+def test_a_sender_report_contains_what_was_sent(party):
     party.say(50)
     party.session.report(1.0, WALL)
     report = parse_compound(party.rtcp[0])[0]
@@ -51,7 +51,7 @@ def our_block(party):
     return report.blocks[0]
 
 
-def test_our_report_tells_the_peer_its_losses(party):
+def test_our_report_contains_the_losses(party):
     for number in range(100):
         if number % 10 != 5:
             party.hear(number)
@@ -62,7 +62,7 @@ def test_our_report_tells_the_peer_its_losses(party):
     assert block.highest_sequence == 1099
 
 
-def test_our_report_tells_the_peer_its_jitter(party):
+def test_our_report_contains_the_jitter(party):
     for number in range(100):
         party.hear(number, now=0.02 * number + (0.005 if number % 2 else 0.0))
     party.session.report(2.0, WALL)
@@ -104,7 +104,7 @@ def test_the_round_trip_comes_from_the_peers_report(party):
     assert party.session.statistics().round_trip_seconds == pytest.approx(0.08, abs=0.0001)
 
 
-def test_a_step_of_the_wall_clock_is_no_round_trip(party):
+def test_a_step_of_the_wall_clock_does_not_change_the_round_trip(party):
     party.say(50)
     party.session.report(1.0, WALL)
     party.session.report(2.0, WALL + 3601)
@@ -116,7 +116,7 @@ def test_there_is_no_round_trip_before_the_peer_reported(party):
     assert party.session.statistics().round_trip_seconds is None
 
 
-def test_the_peers_report_tells_what_it_lost(party):
+def test_the_peers_report_contains_its_losses(party):
     party.say(50)
     party.session.report(1.0, WALL)
     answered(party, answered_after=0.1, arrived_at=1.2, fraction=64, lost=12, jitter=480)
@@ -125,13 +125,13 @@ def test_the_peers_report_tells_what_it_lost(party):
     assert sent.remote_jitter_seconds == pytest.approx(0.01)
 
 
-def test_a_report_about_another_stream_is_not_ours(party):
+def test_a_report_about_another_stream_is_ignored(party):
     block = ReportBlock(ssrc=9, fraction_lost=255, packets_lost=9, highest_sequence=9, jitter=9)
     party.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (block,))]), 1.0)
     assert party.sent.remote_loss_ratio == 0.0
 
 
-def test_a_goodbye_ends_the_last_report(party):
+def test_the_last_report_ends_with_bye(party):
     party.say(1)
     party.session.report(1.0, WALL, goodbye=True)
     assert parse_compound(party.rtcp[0])[-1] == Bye((OURS,))

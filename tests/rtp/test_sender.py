@@ -93,7 +93,7 @@ class Pair:
         return [(packet.timestamp - self.sent[0].timestamp) / 960 for packet in self.sent]
 
 
-def test_packets_pass_as_they_are_under_our_own_numbers():
+def test_packets_are_relayed_unchanged_under_our_sequence_numbers():
     pair = Pair()
     pair.say(*range(20))
     assert [packet.payload for packet in pair.sent] == PAYLOADS[:20]
@@ -105,7 +105,7 @@ def test_packets_pass_as_they_are_under_our_own_numbers():
     assert pair.bus.path(BOB) is DeliveryPath.RELAY
 
 
-def test_what_was_lost_before_us_is_seen_to_be_lost_behind_us():
+def test_upstream_losses_stay_visible_downstream():
     pair = Pair()
     pair.say(0, 1, 4, 5)
     assert pair.numbers() == [0, 1, 4, 5]
@@ -113,7 +113,7 @@ def test_what_was_lost_before_us_is_seen_to_be_lost_behind_us():
     assert not any(packet.marker for packet in pair.sent[1:])
 
 
-def test_packets_keep_the_order_in_which_they_came():
+def test_packets_are_relayed_in_order_of_arrival():
     pair = Pair()
     pair.say(0, 1, 3, 2, 4, 6, 5, 7)
     assert pair.numbers() == [0, 1, 3, 2, 4, 6, 5, 7]
@@ -122,14 +122,14 @@ def test_packets_keep_the_order_in_which_they_came():
     ]
 
 
-def test_a_packet_that_comes_twice_is_sent_once():
+def test_a_duplicate_packet_is_relayed_once():
     pair = Pair()
     pair.say(0, 1, 1, 3, 0, 2, 2, 3, 4)
     assert pair.numbers() == [0, 1, 3, 2, 4]
     assert pair.bob.sent.dropped_frames == 4
 
 
-def test_a_pause_of_the_source_is_a_pause_behind_us():
+def test_a_pause_of_the_source_is_relayed_as_a_pause():
     pair = Pair()
     pair.say(0, 1)
     pair.say(2, ahead=960 * 10, offset=0.2)
@@ -138,14 +138,14 @@ def test_a_pause_of_the_source_is_a_pause_behind_us():
     assert pair.sent[2].marker
 
 
-def test_a_source_whose_numbers_wrap_is_passed_on():
+def test_a_source_whose_sequence_wraps_is_relayed():
     pair = Pair()
     pair.say(*range(10), base=65_530, ahead=2**32 - 3000)
     assert pair.numbers() == list(range(10))
     assert pair.times() == list(range(10))
 
 
-def test_a_source_that_begins_anew_is_passed_on_with_a_marker():
+def test_a_restarted_source_is_relayed_with_a_marker():
     pair = Pair()
     pair.say(0, 1)
     pair.say(2, 3, ssrc=0x77, base=40_000, ahead=12_345)
@@ -154,7 +154,7 @@ def test_a_source_that_begins_anew_is_passed_on_with_a_marker():
     assert [packet.marker for packet in pair.sent] == [True, False, True, False]
 
 
-def test_extension_and_padding_stay_behind():
+def test_extension_and_padding_are_not_relayed():
     pair = Pair()
     plain = rtp(b"", sequence=1, timestamp=0)
     extended = bytes([plain[0] | 0x30]) + plain[1:]
@@ -164,13 +164,13 @@ def test_extension_and_padding_stay_behind():
     assert pair.bob.rtp[0][0] == 0x80
 
 
-def test_the_payload_type_is_the_one_the_far_peer_knows():
+def test_relayed_packets_have_the_far_peers_payload_type():
     pair = Pair(dataclasses.replace(AUDIO, opus_payload_type=96))
     pair.say(0)
     assert pair.sent[0].payload_type == 96
 
 
-def test_nothing_is_decoded_beside_a_relay_but_for_the_meter():
+def test_beside_a_relay_packets_are_decoded_only_for_the_meter():
     pair = Pair()
     pair.say(*range(50))
     received = pair.ann.received
@@ -180,7 +180,7 @@ def test_nothing_is_decoded_beside_a_relay_but_for_the_meter():
 
 
 @pytest.mark.parametrize("settings", [None, SILK])
-def test_levels_are_told_while_packets_are_passed_on(settings):
+def test_levels_are_reported_while_packets_are_relayed(settings):
     payloads = PAYLOADS if settings is None else encoded(settings)
     relayed, decoded = Pair(payloads=payloads), Pair(relays=False, payloads=payloads)
     for pair in (relayed, decoded):
@@ -190,20 +190,20 @@ def test_levels_are_told_while_packets_are_passed_on(settings):
     assert relayed.bob.sent.level_dbov == pytest.approx(level, abs=3)
 
 
-def test_silence_is_told_while_packets_are_passed_on():
+def test_silence_is_reported_while_packets_are_relayed():
     quiet = [bytes([PAYLOADS[0][0]]) + b"\xff\xfe"] * 100
     pair = Pair(payloads=quiet)
     pair.say(*range(300))
     assert pair.ann.received.silent_seconds > 4.5
 
 
-def test_losses_are_counted_while_packets_are_passed_on():
+def test_losses_are_counted_while_packets_are_relayed():
     pair = Pair()
     pair.say(*(number for number in range(50) if number % 10 != 5))
     assert pair.ann.received.lost == 5
 
 
-def test_a_peer_that_takes_only_short_packets_is_sent_frames():
+def test_a_peer_with_a_short_maxptime_gets_encoded_frames():
     pair = Pair(dataclasses.replace(AUDIO, maxptime=10))
     pair.say(*range(5))
     assert pair.bus.path(BOB) is DeliveryPath.PCM
@@ -211,14 +211,14 @@ def test_a_peer_that_takes_only_short_packets_is_sent_frames():
     assert pair.sent[1].payload != PAYLOADS[1]
 
 
-def test_a_peer_that_takes_fewer_bits_is_sent_frames():
+def test_a_peer_with_a_low_bit_rate_gets_encoded_frames():
     pair = Pair(dataclasses.replace(AUDIO, opus_parameters={"maxaveragebitrate": "20000"}))
     pair.say(*range(5))
     assert pair.bus.path(BOB) is DeliveryPath.PCM
     assert len(pair.sent) == 5
 
 
-def test_a_peer_that_does_not_listen_is_sent_nothing():
+def test_a_peer_that_does_not_receive_is_sent_nothing():
     pair = Pair(dataclasses.replace(AUDIO, direction="sendonly"))
     pair.say(*range(5))
     assert pair.sent == []
@@ -232,7 +232,7 @@ def test_relay_can_be_turned_off():
     assert len(pair.sent) == 5
 
 
-def test_who_only_listens_gets_a_decoded_copy_beside_the_relay():
+def test_a_tap_gets_decoded_frames_beside_the_relay():
     pair = Pair()
     pair.route(tapped=True)
     for number in range(50):
@@ -244,7 +244,7 @@ def test_who_only_listens_gets_a_decoded_copy_beside_the_relay():
     assert np.abs(np.frombuffer(pair.tap.heard[-1].pcm, np.int16)).max() > 1000
 
 
-def test_no_number_is_used_twice_however_often_the_road_changes():
+def test_no_sequence_number_is_used_twice_when_sources_change():
     pair = Pair()
     for number in range(1200):
         if number % 300 == 100:
@@ -261,7 +261,7 @@ def test_no_number_is_used_twice_however_often_the_road_changes():
     assert 0 < pair.bob.sent.relayed_packets < len(numbers)
 
 
-def test_some_seconds_after_frames_were_needed_packets_are_passed_on_again():
+def test_seconds_after_frames_were_needed_packets_are_relayed_again():
     pair = Pair()
     pair.route(0.0, mixed=True)
     pair.route(0.01)
@@ -276,7 +276,7 @@ def test_some_seconds_after_frames_were_needed_packets_are_passed_on_again():
     assert pair.sent[380].payload == PAYLOADS[381 % len(PAYLOADS)]
 
 
-def test_after_a_mute_packets_are_passed_on_again():
+def test_after_a_mute_packets_are_relayed_again():
     pair = Pair()
     pair.say(0, 1)
     pair.bus.route({}, 0.03)
@@ -309,13 +309,13 @@ def test_frames_after_a_relay_are_as_loud_as_if_there_had_never_been_one(setting
 
 
 def levels(packets):
-    """The level of each packet as the far end hears it, in dB."""
+    """Return the level of each packet decoded at the far end, in dB."""
     decoder = Decoder(OPUS)
     sound = [np.frombuffer(decoder.decode(packet.payload), np.int16) for packet in packets]
     return np.array([10 * np.log10(np.mean(pcm.astype(float) ** 2) + 1) for pcm in sound])
 
 
-def test_a_digit_of_the_source_is_told_and_leaves_no_hole_in_what_is_passed_on():
+def test_a_digit_of_the_source_leaves_no_gap_in_the_relayed_sequence():
     pair = Pair()
     pair.say(0)
     for step in range(1, 8):
@@ -329,7 +329,7 @@ def test_a_digit_of_the_source_is_told_and_leaves_no_hole_in_what_is_passed_on()
     assert {packet.payload_type for packet in pair.sent} == {AUDIO.opus_payload_type}
 
 
-def test_our_digits_come_before_packets_passed_on():
+def test_our_digits_take_precedence_over_relayed_packets():
     pair = Pair()
     pair.say(0, 1)
     pair.bob.session.send_digits("4")
@@ -343,13 +343,13 @@ def test_our_digits_come_before_packets_passed_on():
 
 
 def blocks(compound: bytes) -> tuple[ReportBlock, ...]:
-    """Give the report blocks of a compound packet."""
+    """Return the report blocks of a compound packet."""
     first = parse_compound(compound)[0]
     assert isinstance(first, SenderReport | ReceiverReport)
     return first.blocks
 
 
-def test_a_source_is_told_the_greater_loss_so_that_it_protects_its_packets():
+def test_a_relayed_source_is_reported_the_greater_loss():
     pair = Pair()
     pair.say(0)
     told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
@@ -359,7 +359,7 @@ def test_a_source_is_told_the_greater_loss_so_that_it_protects_its_packets():
     assert (block.fraction_lost, block.packets_lost) == (25, 0)
 
 
-def test_a_source_whose_frames_are_encoded_anew_is_told_its_own_loss():
+def test_a_transcoded_source_is_reported_its_own_loss():
     pair = Pair(relays=False)
     pair.say(0)
     told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
@@ -369,7 +369,7 @@ def test_a_source_whose_frames_are_encoded_anew_is_told_its_own_loss():
     assert block.fraction_lost == 0
 
 
-def test_a_reloaded_page_is_passed_on_what_comes():
+def test_packets_are_relayed_to_a_reloaded_page():
     pair = Pair()
     pair.say(0, 1)
     pair.bob.session.restart_source(AUDIO, StreamStart(ssrc=9, sequence=5, timestamp=70_000))
@@ -379,7 +379,7 @@ def test_a_reloaded_page_is_passed_on_what_comes():
     assert pair.bob.sent.relayed_packets == 4
 
 
-def test_frames_and_packets_share_one_line_of_time():
+def test_frames_and_packets_share_one_timeline():
     pair = Pair()
     pair.say(0, 1, 2)
     pair.bob.session.push(Frame(bytes(640), 0, "announcement"), 0.06)

@@ -39,7 +39,7 @@ class Talk:
         )
 
     def second(self, loss=None, *, ssrc=OURS):
-        """Talk for a second, then take a report; give the share of packets that carry FEC."""
+        """Send for a second, then process a report; return the share of packets with FEC."""
         self.sent.clear()
         for _ in range(50):
             pcm = FRAMES[self.frame % len(FRAMES)]
@@ -56,11 +56,11 @@ class Talk:
         return [self.second(loss) for _ in range(count)]
 
 
-def test_a_peer_that_loses_nothing_gets_no_fec():
+def test_a_peer_without_loss_gets_no_fec():
     assert set(Talk().seconds(4, 0.0)) == {0.0}
 
 
-def test_after_two_reports_of_loss_the_packets_really_carry_fec():
+def test_after_two_reports_of_loss_packets_carry_fec():
     talk = Talk()
     assert talk.seconds(2, 0.05) == [0.0, 0.0]
     shares = talk.seconds(4, 0.05)
@@ -74,7 +74,7 @@ def test_one_report_of_loss_changes_nothing():
     assert set(talk.seconds(4, 0.0)) == {0.0}
 
 
-def test_fec_ends_after_half_a_minute_of_calm():
+def test_fec_ends_after_half_a_minute_without_loss():
     talk = Talk()
     talk.seconds(2, 0.05)
     shares = talk.seconds(30, 0.0)
@@ -84,7 +84,7 @@ def test_fec_ends_after_half_a_minute_of_calm():
     assert not talk.session.statistics().sent.fec
 
 
-def test_a_peer_that_makes_no_use_of_fec_gets_none():
+def test_a_peer_without_useinbandfec_gets_no_fec():
     assert set(Talk(AUDIO).seconds(6, 0.2)) == {0.0}
 
 
@@ -130,13 +130,13 @@ def test_a_renegotiation_keeps_fec():
     assert sum(talk.seconds(2, 0.05)) > 1.0
 
 
-def test_a_node_on_its_last_rung_sends_no_fec():
+def test_a_node_on_its_lowest_encoder_level_sends_no_fec():
     talk = Talk()
     talk.encoder_budget.level = EncoderLevel.MINIMAL
     assert set(talk.seconds(6, 0.2)) == {0.0}
 
 
-def test_the_rung_is_followed_while_talking():
+def test_a_change_of_the_encoder_level_applies_while_sending():
     talk = Talk()
     talk.seconds(4, 0.05)
     talk.encoder_budget.level = EncoderLevel.MINIMAL

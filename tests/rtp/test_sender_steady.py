@@ -59,7 +59,7 @@ def relay(payload, number=0, *, samples=960):
 # The gate
 
 
-def test_before_the_gate_opens_nothing_is_sent_at_all():
+def test_nothing_is_sent_before_start_sending():
     party = steady(opened=False)
     speak(party, 0)
     assert party.session.take(relay(PAYLOADS[0]), 0.0)
@@ -70,7 +70,7 @@ def test_before_the_gate_opens_nothing_is_sent_at_all():
     assert party.rtp == party.rtcp == []
 
 
-def test_the_first_packet_leaves_as_the_gate_opens():
+def test_start_sending_sends_the_first_packet():
     party = steady(opened=False)
     party.session.start_sending(5.0)
     party.session.start_sending(5.0)
@@ -78,7 +78,7 @@ def test_the_first_packet_leaves_as_the_gate_opens():
     assert (packet.payload, packet.marker, packet.ssrc) == (QUIET_SILK, True, OURS)
 
 
-def test_a_party_that_has_not_answered_yet_is_sent_nothing_even_then():
+def test_before_its_answer_a_party_is_sent_nothing_even_after_start_sending():
     party = steady(EXPECTED)
     tick(party, 0, 5)
     assert party.rtp == []
@@ -87,7 +87,7 @@ def test_a_party_that_has_not_answered_yet_is_sent_nothing_even_then():
     assert len(party.rtp) == 1
 
 
-def test_digits_are_taken_once_the_gate_is_open():
+def test_digits_are_accepted_after_start_sending():
     party = steady()
     assert party.session.send_digits("1")
 
@@ -95,7 +95,7 @@ def test_digits_are_taken_once_the_gate_is_open():
 # Silence
 
 
-def test_there_are_fifty_packets_a_second_though_nobody_speaks():
+def test_silence_is_sent_fifty_times_a_second():
     party = steady()
     tick(party, 1, 500)
     packets = party.packets
@@ -106,7 +106,7 @@ def test_there_are_fifty_packets_a_second_though_nobody_speaks():
     assert [packet.marker for packet in packets] == [True] + [False] * 499
 
 
-def test_speech_takes_the_place_of_silence():
+def test_speech_replaces_silence():
     party = steady()
     for number in range(1, 50):
         speak(party, number)
@@ -115,7 +115,7 @@ def test_speech_takes_the_place_of_silence():
     assert QUIET_SILK not in [packet.payload for packet in party.packets[1:]]
 
 
-def test_a_pause_of_speech_is_filled_60_ms_after_its_last_packet():
+def test_a_pause_is_filled_60_ms_after_the_last_packet():
     party = steady()
     for number in range(1, 11):
         speak(party, number)
@@ -127,7 +127,7 @@ def test_a_pause_of_speech_is_filled_60_ms_after_its_last_packet():
     assert silence[0].marker
 
 
-def test_speech_after_silence_goes_on_in_time_and_is_marked():
+def test_speech_after_silence_resumes_in_time_with_a_marker():
     party = steady()
     tick(party, 1, 100)
     speak(party, 100)
@@ -137,7 +137,7 @@ def test_speech_after_silence_goes_on_in_time_and_is_marked():
     assert first.sequence - last.sequence == 1
 
 
-def test_speech_after_silence_is_heard_as_it_was_said():
+def test_speech_after_silence_decodes_undistorted():
     party = steady()
     tick(party, 1, 40)
     for number in range(40, 100):
@@ -160,12 +160,12 @@ def test_digits_are_not_interrupted_by_silence():
     assert party.packets[-1].payload == QUIET_SILK
 
 
-def test_a_party_that_takes_more_bits_is_sent_the_other_coders_silence():
+def test_silence_is_encoded_with_the_application_in_use():
     party = steady(AUDIO)
     assert [packet.payload for packet in party.packets] == [QUIET_CELT]
 
 
-def test_a_session_without_silence_sends_only_what_there_is():
+def test_a_session_that_is_not_steady_sends_no_silence():
     party = Party()
     party.session.start_sending(0.0)
     tick(party, 0, 50)
@@ -175,12 +175,12 @@ def test_a_session_without_silence_sends_only_what_there_is():
 # What is passed on
 
 
-def test_a_party_that_takes_few_bits_gets_frames_encoded():
+def test_a_steady_peer_with_a_low_bit_rate_gets_encoded_frames():
     assert not steady(META).session.take(relay(PAYLOADS[0]), 0.0)
 
 
 @pytest.mark.parametrize("payload", [PAYLOADS[0], encoded(SILK)[3], CELT_20 + b"sound"])
-def test_single_mono_frames_of_20_ms_are_passed_on(payload):
+def test_single_mono_frames_of_20_ms_are_relayed_to_a_steady_peer(payload):
     party = steady(AUDIO)
     assert is_plain(payload)
     assert party.session.take(relay(payload), 0.0)
@@ -200,14 +200,14 @@ def test_single_mono_frames_of_20_ms_are_passed_on(payload):
         CELT_20 + b"\0",
     ],
 )
-def test_nothing_else_is(payload):
+def test_other_packets_are_not_relayed_to_a_steady_peer(payload):
     party = steady(AUDIO)
     assert not is_plain(payload)
     assert not party.session.take(relay(payload), 0.0)
     assert len(party.packets) == 1
 
 
-def test_silence_follows_packets_passed_on_and_they_follow_it():
+def test_silence_and_relayed_packets_alternate():
     party = steady(AUDIO)
     for number in range(1, 10):
         party.session.take(relay(PAYLOADS[number], number), 0.02 * number)
@@ -228,7 +228,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_no_number_is_ever_given_twice_and_time_never_goes_back(steps):
+def test_no_sequence_number_is_used_twice_and_timestamps_never_go_back(steps):
     party, now, place = steady(AUDIO), 0.0, 0
     for kind, pause in steps:
         now += pause

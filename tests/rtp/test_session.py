@@ -36,21 +36,21 @@ def test_each_frame_is_sent_at_once(party):
     assert {(packet.ssrc, packet.payload_type) for packet in packets} == {(OURS, OPUS_TYPE)}
 
 
-def test_what_is_sent_is_what_was_said(party):
+def test_sent_audio_matches_the_frames(party):
     party.say(100)
     decoder = Decoder(OPUS)
     heard = b"".join(decoder.decode(packet.payload) for packet in party.packets)
     assert correlation([b"".join(VOICE)[6400:-80]], [heard[6480:]]) > 0.98
 
 
-def test_figures_of_what_is_sent(party):
+def test_statistics_of_what_is_sent(party):
     party.say(10)
     assert party.sent.packets == 10
     assert party.sent.bytes == sum(len(packet.payload) for packet in party.packets)
     assert -40 < party.sent.level_dbov < -10
 
 
-def test_when_nothing_is_sent_any_more_the_level_falls(party):
+def test_the_level_falls_when_nothing_is_sent(party):
     party.say(10)
     party.session.report(1.3, WALL)
     assert party.sent.level_dbov == -127.0
@@ -63,14 +63,14 @@ def test_a_frame_whose_time_was_sent_is_dropped(party):
     assert party.sent.dropped_frames == 1
 
 
-def test_a_peer_that_does_not_listen_is_sent_nothing():
+def test_a_peer_that_does_not_receive_is_sent_nothing():
     party = Party(dataclasses.replace(AUDIO, direction="sendonly"))
     party.say(3)
     assert party.rtp == []
     assert not party.session.send_digits("1")
 
 
-def test_a_peer_that_only_listens_is_sent_sound():
+def test_a_peer_that_only_receives_is_sent_audio():
     party = Party(dataclasses.replace(AUDIO, direction="recvonly"))
     party.say(3)
     assert len(party.rtp) == 3
@@ -94,7 +94,7 @@ def test_renegotiation_changes_direction_and_payload_type(party):
     assert party.frames == []
 
 
-def test_a_peer_that_speaks_again_is_heard_on_a_new_timeline(party):
+def test_a_peer_that_sends_again_starts_a_new_timeline(party):
     party.hear(0)
     party.session.renegotiate(dataclasses.replace(AUDIO, direction="inactive"))
     party.hear(1)
@@ -104,7 +104,7 @@ def test_a_peer_that_speaks_again_is_heard_on_a_new_timeline(party):
     assert party.frames[0].timeline != party.frames[1].timeline
 
 
-def test_renegotiation_alone_does_not_disturb_the_sound(party):
+def test_renegotiation_does_not_disturb_the_audio(party):
     party.hear(0)
     party.session.renegotiate(AUDIO)
     party.hear(1)
@@ -126,7 +126,7 @@ def test_a_reloaded_page_gets_new_streams_and_keeps_the_totals(party):
 
 
 @given(st.lists(st.binary(max_size=80), max_size=20))
-def test_no_bytes_raise(packets):
+def test_arbitrary_bytes_raise_nothing(packets):
     party = Party()
     for index, data in enumerate(packets):
         party.session.receive_rtp(data, 0.02 * index)
@@ -147,7 +147,7 @@ hostile = st.tuples(
 
 
 @given(st.lists(hostile, max_size=30))
-def test_whatever_is_received_positions_rise_within_each_timeline(packets):
+def test_positions_rise_within_each_timeline(packets):
     party = Party()
     now = 0.0
     for kind, sequence, timestamp, ssrc, payload, pause in packets:
@@ -166,7 +166,7 @@ def test_whatever_is_received_positions_rise_within_each_timeline(packets):
 
 
 @given(st.lists(hostile, max_size=30))
-def test_what_is_heard_can_be_sent_on(packets):
+def test_received_frames_can_be_sent(packets):
     listener, speaker = Party(), Party()
     speaker.session.attach(listener.session.push)
     now = 0.0

@@ -1,4 +1,4 @@
-"""Any bytes after SRTP: nothing is raised, nothing grows, and what is heard stays in order."""
+"""Arbitrary bytes after SRTP: nothing is raised, nothing grows, and frames stay in order."""
 
 import dataclasses
 import struct
@@ -149,7 +149,7 @@ def feed(party, arrivals):
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(wire, max_size=40))
-def test_whatever_comes_nothing_is_raised_and_frames_are_whole(arrivals):
+def test_arbitrary_packets_raise_nothing_and_frames_are_complete(arrivals):
     party = Party(EVERYTHING)
     feed(party, arrivals)
     assert {len(frame.pcm) for frame in party.frames} <= {FRAME_BYTES}
@@ -169,7 +169,7 @@ def test_whatever_comes_nothing_is_raised_and_frames_are_whole(arrivals):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(wire, max_size=40), st.booleans())
-def test_whatever_comes_while_packets_are_passed_on_nothing_is_raised(arrivals, heard):
+def test_arbitrary_packets_raise_nothing_while_relaying(arrivals, heard):
     party = Party(EVERYTHING)
     relay = Listener()
     party.session.attach(party._take if heard else None, relay)
@@ -212,7 +212,7 @@ def size(thing, seen):
 @settings(max_examples=15, deadline=None)
 @given(st.lists(wire, min_size=5, max_size=30))
 @example([("rtp", rtp(PAYLOADS[0], sequence=0, timestamp=0), 0.02)])
-def test_repeating_it_takes_no_more_memory(arrivals):
+def test_restarting_repeatedly_takes_no_more_memory(arrivals):
     party = Party(EVERYTHING)
     for taken in (party.frames, party.times, party.rtcp, party.wakes, party.digits):
         taken.clear()

@@ -39,7 +39,7 @@ def test_the_first_packet_is_due_at_once_and_one_every_20_ms_after_it():
     assert len({timeline for timeline, _ in stream.silence}) == 1
 
 
-def test_nothing_is_due_while_somebody_speaks():
+def test_nothing_is_due_while_audio_is_sent():
     stream = Stream()
     stream.tick(0.0)
     for number in range(1, 100):
@@ -56,7 +56,7 @@ def test_silence_begins_60_ms_after_the_last_packet():
     assert stream.tick(0.18 + 0.061) == 1
 
 
-def test_each_spell_has_a_timeline_of_its_own_that_begins_anew():
+def test_each_run_of_silence_has_a_timeline_of_its_own():
     stream = Stream()
     stream.beats(0, 3)
     stream.speak(0.06)
@@ -66,7 +66,7 @@ def test_each_spell_has_a_timeline_of_its_own_that_begins_anew():
     assert [place for _, place in stream.silence][:4] == [0, 320, 640, 0]
 
 
-def test_three_packets_at_once_last_for_60_ms():
+def test_three_packets_at_once_cover_60_ms():
     stream = Stream()
     stream.tick(0.0)
     for number in range(1, 30):
@@ -75,13 +75,13 @@ def test_three_packets_at_once_last_for_60_ms():
             assert stream.tick(0.06 * number + 0.02 * tick + 0.005) == 0
 
 
-def test_a_late_beat_is_made_up_for():
+def test_a_late_tick_catches_up():
     stream = Stream()
     stream.tick(0.0)
     assert stream.tick(0.061) == 3
 
 
-def test_a_very_late_beat_skips_on_the_timeline():
+def test_a_very_late_tick_skips_on_the_timeline():
     stream = Stream()
     stream.tick(0.0)
     assert stream.tick(1.0) == MAX_CATCH_UP
@@ -98,7 +98,7 @@ def test_in_the_long_run_there_are_fifty_a_second(offset):
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 5)), max_size=60))
-def test_positions_of_a_spell_only_grow(steps):
+def test_positions_of_a_run_only_grow(steps):
     stream, now = Stream(), 0.0
     for pause, spoken in steps:
         now += pause
