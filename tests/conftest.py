@@ -29,7 +29,7 @@ NEEDS = {
 LEFT = pytest.StashKey[dict[str, dict[str, int]]]()
 MODULES = {"pesq", "webrtc"}
 HEAVY = ("browser", "load")
-"""These run one after the other: side by side they would spoil each other's sound."""
+"""These run one after the other, in one worker, where they name no group of their own."""
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
@@ -74,7 +74,8 @@ def pytest_collection_modifyitems(config, items):
         for marker, lack in lacks.items():
             if lack and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=lack))
-        if any(item.get_closest_marker(marker) for marker in HEAVY):
+        heavy = any(item.get_closest_marker(marker) for marker in HEAVY)
+        if heavy and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("heavy"))
 
 

@@ -13,6 +13,15 @@ from tests.browser.window import Engines
 from tests.support.server import Server, running
 
 HERE = Path(__file__).parent
+PAGES = {
+    "test_agent",
+    "test_bridge_js",
+    "test_docs",
+    "test_npm_package",
+    "test_page",
+    "test_page_access",
+}
+"""Chromium alone, and no sound that is judged: these run beside the other browser tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -24,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == HERE and inspect.iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if item.path.parent == HERE and item.path.stem in PAGES:
+            item.add_marker(pytest.mark.xdist_group("pages"))
 
 
 @pytest.fixture(scope="session")
