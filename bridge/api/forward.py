@@ -109,7 +109,7 @@ def _upgrades(request: web.Request) -> bool:
 async def _place(request: web.Request) -> int | None:
     """Choose the node for a call that the request begins; None when it begins none."""
     if request.match_info.handler in STARTS_CALLS and _authorised(request):
-        overloaded = request.app[SERVICES].manager.overloaded
+        overloaded = request.app[SERVICES].manager.overloaded()
         return await _directory(request).choose_node(overloaded=overloaded)
     return None
 

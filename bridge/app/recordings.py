@@ -34,7 +34,7 @@ def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
     sound = _consent(wanted.consent, root_of(settings), data)
     rules = RecordingRules(
         files=media_folder(base),
-        room=DiskSpace(data, int(wanted.least_free_mb * 1_000_000)),
+        disk_space=DiskSpace(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
         captures=wanted.wadial and not wanted.exclusive,
         redirect=s3.redirect,

@@ -1,26 +1,9 @@
-"""The state of a call as its events carry it, and which of them its changes publish."""
+"""The state of a call as its events carry it."""
 
-from collections.abc import Mapping
-
-from bridge.call import events
-from bridge.call.model import CallRecord, State
+from bridge.call.model import CallRecord
 from bridge.call.parties import parties_of
 from bridge.wire import metadata
-from bridge.wire.call_event import CallSnapshot, EventType
-
-STATE_EVENTS: Mapping[State, EventType] = {
-    State.RINGING: EventType.CALL_RINGING,
-    State.CONNECTING: EventType.CALL_CONNECTING,
-    State.ACTIVE: EventType.CALL_ACTIVE,
-    State.HELD: EventType.CALL_HELD,
-}
-"""What is published when a call enters a state; its end is published once all legs have left."""
-LEG_EVENTS: Mapping[type[events.Event], EventType] = {
-    events.LegConnected: EventType.LEG_CONNECTED,
-    events.LegSilent: EventType.LEG_SILENT,
-    events.LegResumed: EventType.LEG_RESUMED,
-}
-"""What is published of a leg."""
+from bridge.wire.call_event import CallSnapshot
 
 
 def snapshot(record: CallRecord) -> CallSnapshot:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.call.model import CallId, LineName
 from bridge.errors import BridgeError, StorageFull
@@ -16,14 +16,6 @@ NOT_STARTED: Final = "not_started"
 """The recording could not begin: the call has all its legs, or has ended."""
 
 
-class Start(Protocol):
-    """Starts recording a call, `Recordings.start`."""
-
-    def __call__(self, line: LineName, call_id: str, *, asked_for: bool) -> Awaitable[object]:
-        """Start; `asked_for` says whether a request asked for it."""
-        ...
-
-
 class AutomaticRecording:
     """Starts recordings when calls are answered."""
 
@@ -31,7 +23,7 @@ class AutomaticRecording:
         self,
         manager: Manager,
         *,
-        start: Start,
+        start: Callable[[LineName, CallId, bool], Awaitable[object]],
         automatic: Callable[[LineName], bool],
         captures: bool,
     ) -> None:
@@ -79,7 +71,7 @@ class AutomaticRecording:
 
     async def _start_quietly(self, line: LineName, call_id: CallId, *, asked_for: bool) -> None:
         try:
-            await self._start(line, call_id, asked_for=asked_for)
+            await self._start(line, call_id, asked_for)
         except StorageFull:
             pass  # published already
         except (BridgeError, OSError):

@@ -73,15 +73,17 @@ class Manager:
         self.limits = limits
         self._call_limits = call_limits
         self._directory = directory or LocalDirectory()
-        self._overloaded = overloaded
+        self.overloaded = overloaded
         self._metrics = metrics
         self.publisher = publisher or Publisher()
-        self._sampler = CallSampler(metrics)
+        self.quality = QualityLog(metrics)
+        """The quality of live and ended calls over time."""
+        self._sampler = CallSampler(metrics, self.quality)
         self.legs_ended = 0
         """How many legs have ended so far."""
         self.publisher.subscribe(self._count_leg)
         self._calls: dict[CallId, CallRunner] = {}
-        self._ended = EndedCalls(limits, self._sampler.quality)
+        self._ended = EndedCalls(limits, self.quality)
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self.draining = False
@@ -268,16 +270,6 @@ class Manager:
         self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
         log.warning("call.lost", extra={"call": record.facts.call_id})
 
-    @property
-    def quality(self) -> QualityLog:
-        """The quality of live and ended calls over time."""
-        return self._sampler.quality
-
-    @property
-    def overloaded(self) -> bool:
-        """Whether this node is too busy for new calls."""
-        return self._overloaded()
-
     def calls(self) -> Iterable[CallRunner]:
         """All live calls."""
         return self._calls.values()
@@ -301,7 +293,7 @@ class Manager:
                     "the bridge is shutting down and takes no new calls", limit="draining"
                 )
             check_capacity(self.limits, line, (run.facts.line for run in self._calls.values()))
-            if self._overloaded():
+            if self.overloaded():
                 raise LimitExceeded(
                     "the bridge has too much to do to take new calls", limit="overload"
                 )

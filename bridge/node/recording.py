@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,12 +83,16 @@ class Recordings:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
         self._tasks = Tasks()
         self.uploader = RecordingUploader(
-            archive, store=store, space=rules.room, counters=metrics, on_file=self._events.moved
+            archive,
+            store=store,
+            space=rules.disk_space,
+            counters=metrics,
+            on_file=self._events.moved,
         )
         """Copies, uploads and deletes recordings that have ended."""
         self.automatic = AutomaticRecording(
             manager,
-            start=self.start,
+            start=lambda line, call, asked_for: self.start(line, call, asked_for=asked_for),
             automatic=rules.automatic,
             captures=rules.captures,
         )
@@ -222,7 +227,7 @@ class Recordings:
         asked_for: bool,
         form: str,
     ) -> None:
-        self._check_room(line, call)
+        self._check_space(line, call)
         keys: dict[str, str | None] = dict.fromkeys(kinds)
         reserved = None
         if path is not None:
@@ -262,9 +267,9 @@ class Recordings:
         if heard and tracks:
             self._manager.publish(EventType.RECORDING_STARTED, line, call)
 
-    def _check_room(self, line: LineName, call: CallId) -> None:
+    def _check_space(self, line: LineName, call: CallId) -> None:
         try:
-            self.rules.room.check()
+            self.rules.disk_space.check()
         except OSError:
             self._manager.publish(EventType.RECORDING_FAILED, line, call, {"reason": DISK_FULL})
             raise StorageFull("the disk has no room for recordings") from None
@@ -298,7 +303,7 @@ class Recordings:
             self.archive.path(recording),
             span=span,
             threads=self._threads,
-            room=self.rules.room,
+            room=self.rules.disk_space,
             on_over=lambda: self._over(track),
         )
         leg.waits = self.rules.announcement is not None
@@ -318,10 +323,8 @@ class Recordings:
             self.paths.forget(call)
 
     def _close(self, line: LineName, call: CallId, leg_id: LegId) -> None:
-        try:
+        with suppress(BridgeError):  # the call has just ended, and its recording with it
             self._manager.request(line, call, events.CloseRequested(leg_id))
-        except BridgeError:
-            return  # the call has just ended, which ends its recording
 
     def _over(self, track: _Track) -> None:
         call = track.recording.call_id
@@ -346,16 +349,13 @@ class Recordings:
                 track.over.exception()  # retrieved: nobody may be waiting for it
             raise
         finally:
-            self._forget_written(track)
+            written = self._written[track.recording.call_id]
+            written.remove(track)
+            if not written:
+                del self._written[track.recording.call_id]
         if not track.over.done():
             track.over.set_result(recording)
         self._ended(recording, track.leg.failure)
-
-    def _forget_written(self, track: _Track) -> None:
-        written = self._written[track.recording.call_id]
-        written.remove(track)
-        if not written:
-            del self._written[track.recording.call_id]
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._events.ended(recording, reason)

@@ -16,7 +16,7 @@ class RecordingRules:
 
     files: MediaFolder
     """The folders for paths chosen by callers."""
-    room: DiskSpace
+    disk_space: DiskSpace
     """The free disk space; recordings stop before it is used up."""
     automatic: Callable[[LineName], bool]
     """Whether all calls of a line are recorded."""

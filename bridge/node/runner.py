@@ -22,8 +22,8 @@ from bridge.call.model import (
     Party,
     State,
 )
+from bridge.call.published import STATE_EVENTS, published
 from bridge.call.routing import Heard, Hears
-from bridge.call.snapshot import LEG_EVENTS, STATE_EVENTS
 from bridge.errors import BridgeError
 from bridge.legs.base import Answerable, DigitSender, Leg
 from bridge.log import call_id as log_call_id
@@ -324,24 +324,11 @@ class CallRunner:
             self.publish(STATE_EVENTS[state])
 
     def _publish_handled(self, event: events.Event) -> None:
-        """Publish an event that changed no state; of a leg that has left, only what it reports itself."""
-        match event:
-            case events.LegReported(leg_id, kind, data):
-                self.publish(kind, {"legID": leg_id, **data})
-            case events.LegDialled(leg_id):
-                self._publish_dialled(leg_id)
-            case events.LegConnected(leg_id) | events.LegSilent(leg_id) | events.LegResumed(leg_id):
-                self._publish_leg(LEG_EVENTS[type(event)], leg_id)
-            case events.DigitReceived(leg_id, digit):
-                self._publish_leg(EventType.DIGIT_RECEIVED, leg_id, digit=digit)
-            case events.MuteRequested(muted, None):
-                self.publish(EventType.CALL_MUTED, {"legID": None, "muted": muted})
-            case events.MuteRequested(muted, leg_id) if leg_id in self._legs:
-                self.publish(EventType.CALL_MUTED, {"legID": leg_id, "muted": muted})
-            case events.InviteRequested(identity):
-                self.publish(EventType.PARTY_INVITED, {"identity": identity, "channel": "webrtc"})
-            case _:
-                pass
+        if isinstance(event, events.LegDialled):
+            self._publish_dialled(event.leg_id)
+        parties = {leg_id: running.party for leg_id, running in self._legs.items()}
+        if (found := published(event, parties)) is not None:
+            self.publish(*found)
 
     def _publish_dialled(self, leg_id: LegId) -> None:
         running = self._legs.get(leg_id)
@@ -357,10 +344,6 @@ class CallRunner:
         joined = {"legID": leg.leg_id, "kind": leg.kind, "party": party}
         named = {"identity": owner.identity} if owner and owner.identity else {}
         self.publish(EventType.LEG_JOINED, joined | named)
-
-    def _publish_leg(self, kind: EventType, leg_id: LegId, **data: str) -> None:
-        if running := self._legs.get(leg_id):
-            self.publish(kind, {"legID": leg_id, "party": running.party, **data})
 
     def _wall_time(self, at: float | None) -> datetime | None:
         if at is None:

@@ -14,10 +14,9 @@ from bridge.wire.call_event import EventType
 class CallSampler:
     """Samples calls until they end."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, quality: QualityLog) -> None:
         self._metrics = metrics
-        self.quality = QualityLog(metrics)
-        """The quality of live and ended calls over time."""
+        self._quality = quality
         self._mutes: dict[CallId, MuteDetector] = {}
         """Of the far parties of live calls."""
 
@@ -26,7 +25,7 @@ class CallSampler:
         for runner in runners:
             figures = runner.figures()
             self._metrics.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
-            self.quality.observe(runner, figures, now)
+            self._quality.observe(runner, figures, now)
             self._observe_bus(runner.bus, runner.bus.delays().values())
             self._watch_mute(runner, figures, now)
 

@@ -1,0 +1,45 @@
+"""What is published of the machine's inputs that change no state, and of its states."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bridge.call import events
+from bridge.call.model import LegId, Party, State
+from bridge.wire.call_event import EventType
+
+STATE_EVENTS: Final[Mapping[State, EventType]] = {
+    State.RINGING: EventType.CALL_RINGING,
+    State.CONNECTING: EventType.CALL_CONNECTING,
+    State.ACTIVE: EventType.CALL_ACTIVE,
+    State.HELD: EventType.CALL_HELD,
+}
+"""Published when a call enters a state; its end is published once all legs have left."""
+LEG_EVENTS: Final[Mapping[type[events.Event], EventType]] = {
+    events.LegConnected: EventType.LEG_CONNECTED,
+    events.LegSilent: EventType.LEG_SILENT,
+    events.LegResumed: EventType.LEG_RESUMED,
+}
+
+
+def published(
+    event: events.Event, parties: Mapping[LegId, Party]
+) -> tuple[EventType, dict[str, Any]] | None:
+    """Return the type and data to publish of an event, if any; `parties` has the legs in the call.
+
+    Of a leg that has left only its own reports are published.
+    """
+    match event:
+        case events.LegReported(leg_id, kind, data):
+            return kind, {"legID": leg_id, **data}
+        case events.InviteRequested(identity):
+            return EventType.PARTY_INVITED, {"identity": identity, "channel": "webrtc"}
+        case events.MuteRequested(muted, leg_id) if leg_id is None or leg_id in parties:
+            return EventType.CALL_MUTED, {"legID": leg_id, "muted": muted}
+        case events.DigitReceived(leg_id, digit) if leg_id in parties:
+            data = {"legID": leg_id, "party": parties[leg_id], "digit": digit}
+            return EventType.DIGIT_RECEIVED, data
+        case events.LegConnected() | events.LegSilent() | events.LegResumed():
+            if event.leg_id in parties:
+                data = {"legID": event.leg_id, "party": parties[event.leg_id]}
+                return LEG_EVENTS[type(event)], data
+    return None

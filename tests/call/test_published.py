@@ -1,0 +1,58 @@
+"""What is published of what the machine takes."""
+
+import pytest
+
+from bridge.call import events
+from bridge.call.model import EndReason, LegId, Party
+from bridge.call.published import published
+from bridge.wire.call_event import EventType
+
+ANN, BOB = LegId("ann"), LegId("bob")
+PARTIES = {ANN: Party.NEAR}
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "data"),
+    [
+        (events.LegConnected(ANN), "leg.connected", {"legID": "ann", "party": "near"}),
+        (events.LegSilent(ANN), "leg.silent", {"legID": "ann", "party": "near"}),
+        (events.LegResumed(ANN), "leg.resumed", {"legID": "ann", "party": "near"}),
+        (
+            events.DigitReceived(ANN, "7"),
+            "digit.received",
+            {"legID": "ann", "party": "near", "digit": "7"},
+        ),
+        (events.MuteRequested(muted=True), "call.muted", {"legID": None, "muted": True}),
+        (
+            events.MuteRequested(muted=False, leg_id=ANN),
+            "call.muted",
+            {"legID": "ann", "muted": False},
+        ),
+        (
+            events.InviteRequested("cas"),
+            "party.invited",
+            {"identity": "cas", "channel": "webrtc"},
+        ),
+    ],
+)
+def test_an_event_has_a_public_name_and_data(event, kind, data):
+    assert published(event, PARTIES) == (kind, data)
+
+
+def test_a_leg_that_has_left_may_still_report():
+    event = events.LegReported(BOB, EventType.STREAM_ENDED, {"streamId": "1"})
+    assert published(event, PARTIES) == ("stream.ended", {"legID": "bob", "streamId": "1"})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.LegConnected(BOB),
+        events.DigitReceived(BOB, "7"),
+        events.MuteRequested(muted=True, leg_id=BOB),
+        events.LegEnded(ANN, EndReason.HANGUP),
+        events.CallUsed(),
+    ],
+)
+def test_nothing_else_is_published(event):
+    assert published(event, PARTIES) is None
