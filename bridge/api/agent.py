@@ -1,39 +1,56 @@
 """Agents in calls, the native verbs."""
 
-from aiohttp import web
+from typing import Annotated, Any, Final
+
+from msgspec import Struct
 
 from bridge.agent.talk_settings import AgentMode
-from bridge.api import render
-from bridge.api.body import read_body
-from bridge.api.services import SERVICES
-from bridge.errors import InvalidRequest
+from bridge.api.calls import CallBody
+from bridge.api.fields import CallId, Json, field
+from bridge.api.operation import CALL, Context, Group
+
+GROUP: Final = Group(name="Agents")
 
 
-async def start(request: web.Request) -> web.Response:
-    """Put an agent into a call that has been answered."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    call_id, mode = body.call_id(), _mode(body.optional_text("mode"))
-    leg = request.app[SERVICES].agents.start(line, call_id, mode)
-    return render.success({"agentId": leg.leg_id, "mode": leg.script.mode.value})
+def _read_mode(value: Json, _name: str) -> Json:
+    return None if value == "" else value
 
 
-async def stop(request: web.Request) -> web.Response:
-    """Take the agent out of a call, which goes on."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    return render.success({"stopped": request.app[SERVICES].agents.stop(line, body.call_id())})
+class StartAgent(Struct, rename="camel"):
+    """The call that an agent joins, and how it talks."""
+
+    call_id: CallId
+    mode: Annotated[AgentMode | None, field("the line's own by default", read=_read_mode)] = None
 
 
-ROUTES = (
-    web.post("/call/agent/start", start),
-    web.post("/call/agent/stop", stop),
-)
+class StartedAgent(Struct, rename="camel"):
+    """An agent in a call."""
+
+    agent_id: str
+    mode: AgentMode
 
 
-def _mode(text: str | None) -> AgentMode | None:
-    try:
-        return AgentMode(text) if text else None
-    except ValueError:
-        expected = ", ".join(AgentMode)
-        raise InvalidRequest(f"mode: expected one of {expected}", field="mode") from None
+class Stopped(Struct):
+    """What was stopped."""
+
+    stopped: Any
+
+
+@GROUP.post("/call/agent/start", errors=(*CALL, 422, 503))
+async def start(context: Context, body: StartAgent) -> StartedAgent:
+    """Add an agent to a call that has been answered.
+
+    Its services (speech to text, language model, text to speech) are the line's, of
+    PUT /call/config.
+    """
+    leg = context.services.agents.start(context.line, body.call_id, body.mode)
+    return StartedAgent(leg.leg_id, leg.script.mode)
+
+
+@GROUP.post("/call/agent/stop", errors=CALL)
+async def stop(context: Context, body: CallBody) -> Stopped:
+    """Remove the agent from a call, which goes on."""
+    return Stopped(context.services.agents.stop(context.line, body.call_id))
+
+
+OPERATIONS: Final = (start, stop)

@@ -1,116 +1,152 @@
 """Call control, the native API: dial, answer, hang up, mute, digits, status, quality."""
 
-import math
 from dataclasses import replace
+from typing import Annotated, Final, Literal
 
-from aiohttp import web
+from msgspec import Struct
 
 from bridge.api import render
-from bridge.api.body import PHONE, call_in_path, read_body
+from bridge.api.fields import CallId, Digits, LegId, Peer, field
 from bridge.api.listing import recorded_calls
-from bridge.api.services import SERVICES
+from bridge.api.operation import CALL, TICKET, Context, Done, Group
 from bridge.api.webrtc import PARTIES
-from bridge.call import events
-from bridge.call.model import LegId, LineName
-from bridge.call.parties import PSTN, WHATSAPP
+from bridge.call import events, model
+from bridge.call.parties import WEBRTC, WHATSAPP
 from bridge.errors import InvalidRequest
 
+GROUP: Final = Group(name="Native")
 
-async def dial(request: web.Request) -> web.Response:
-    """Ring a number, or open a call for a far party in a browser (`"channel": "webrtc"`)."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    body.optional_flag("video")
-    channel = body.optional_text("channel")
-    if channel == "webrtc":
-        runner = await request.app[SERVICES].manager.open(line)
-    elif channel in (None, "whatsapp"):
-        runner = await request.app[SERVICES].manager.dial(line, body.peer(*PHONE))
+
+class Dial(Struct):
+    """Whom to call."""
+
+    phone: Annotated[Peer, field(spellings=("Phone",))] | None = None
+    channel: Annotated[
+        Literal["whatsapp", "webrtc", "pstn"],
+        field(
+            "`whatsapp`; `webrtc` calls nobody and needs no `phone`; `pstn` answers 501, and 403 "
+            "where the line is Meta's"
+        ),
+    ] = "whatsapp"
+    video: bool | None = None
+
+
+class Dialled(Struct, rename="camel"):
+    """A call that has been made."""
+
+    call_id: str
+    video: bool = False
+
+
+class Calls(Struct):
+    """Live calls."""
+
+    calls: list[render.Call]
+
+
+class CallBody(Struct, rename="camel"):
+    """The call that a request is about."""
+
+    call_id: CallId
+
+
+class Mute(Struct, rename={"call_id": "callId", "leg_id": "legID"}):
+    """What the far party hears, or no longer."""
+
+    call_id: CallId
+    muted: Annotated[bool, field(spellings=("Muted",))]
+    leg_id: LegId | None = None
+
+
+class Muted(Struct):
+    """Whether it is muted now."""
+
+    muted: bool
+    ok: bool = True
+
+
+class Dtmf(Struct, rename="camel"):
+    """Digits for the far party."""
+
+    call_id: CallId
+    digits: Digits
+
+
+class Since(Struct):
+    """Which part of a timeline to return."""
+
+    since: Annotated[float, field("cuts the timeline; seconds", ge=0, le=1e9)] = 0.0
+
+
+@GROUP.post("/call/dial", starts_call=True, errors=(404, 409, 501, 502, 503))
+async def dial(context: Context, body: Dial) -> Dialled:
+    """Call a number, or open a call for a far party in a browser."""
+    line, manager = context.line, context.services.manager
+    if body.channel == WEBRTC:
+        runner = await manager.open(line)
     else:
-        if channel == PSTN:
-            request.app[SERVICES].policies[line].check_route(WHATSAPP, PSTN)
-        raise InvalidRequest('channel: expected "whatsapp" or "webrtc"', field="channel")
-    return render.success({"callId": runner.facts.call_id, "video": False})
+        context.services.policies[line].check_route(WHATSAPP, body.channel)
+        if body.phone is None:
+            raise InvalidRequest("missing phone in payload", field="phone")
+        runner = await manager.dial(line, body.phone)
+    return Dialled(runner.facts.call_id)
 
 
-async def status(request: web.Request) -> web.Response:
+@GROUP.get("/call/status", needs_engine=True)
+async def status(context: Context) -> Calls:
     """List the line's live calls."""
-    line = _on(request)
-    live = await recorded_calls(
-        request.app[SERVICES].manager, request.app[SERVICES].recordings, line
-    )
-    calls = [render.call(record, recording=recording) for record, recording in live]
-    return render.success({"calls": calls})
+    services = context.services
+    live = await recorded_calls(services.manager, services.recordings, context.line)
+    return Calls([render.call(record, recording=recording) for record, recording in live])
 
 
-async def answer(request: web.Request) -> web.Response:
-    """Accept a call that rings us."""
-    return await _ask(request, events.AnswerRequested())
+@GROUP.post("/call/answer", needs_engine=True, errors=(*CALL, 503))
+async def answer(context: Context, body: CallBody) -> Done:
+    """Answer an inbound call."""
+    context.services.manager.request(context.line, body.call_id, events.AnswerRequested())
+    return Done()
 
 
-async def hangup(request: web.Request) -> web.Response:
+@GROUP.post("/call/hangup", needs_engine=True, errors=(*CALL, 503))
+async def hangup(context: Context, body: CallBody) -> Done:
     """End a call in any state; a ringing one is declined or cancelled."""
-    return await _ask(request, events.HangupRequested())
+    context.services.manager.request(context.line, body.call_id, events.HangupRequested())
+    return Done()
 
 
-async def mute(request: web.Request) -> web.Response:
-    """Take a near leg, or all of them, from what the far party hears; or give it back."""
-    line = _on(request)
-    body = await read_body(request)
-    call_id, leg_id, muted = body.call_id(), body.leg_id(), body.flag("muted", "Muted")
-    wanted = events.MuteRequested(muted=muted, leg_id=LegId(leg_id) if leg_id else None)
-    request.app[SERVICES].manager.request(line, call_id, wanted)
-    return render.success({"ok": True, "muted": muted})
+@GROUP.post("/call/mute", needs_engine=True, errors=CALL)
+async def mute(context: Context, body: Mute) -> Muted:
+    """Remove a near leg, or all of them, from what the far party hears; or add it again."""
+    leg_id = model.LegId(body.leg_id) if body.leg_id else None
+    wanted = events.MuteRequested(muted=body.muted, leg_id=leg_id)
+    context.services.manager.request(context.line, body.call_id, wanted)
+    return Muted(body.muted)
 
 
-async def dtmf(request: web.Request) -> web.Response:
+@GROUP.post("/call/dtmf", needs_engine=True, errors=(*CALL, 501))
+async def dtmf(context: Context, body: Dtmf) -> Done:
     """Send digits to the far party."""
-    line = _on(request)
-    body = await read_body(request)
-    call_id, digits = body.call_id(), body.dtmf()
-    request.app[SERVICES].manager.request(line, call_id, events.DigitsRequested(digits))
-    return render.success({"ok": True})
+    wanted = events.DigitsRequested(body.digits)
+    context.services.manager.request(context.line, body.call_id, wanted)
+    return Done()
 
 
-async def quality(request: web.Request) -> web.Response:
-    """Return a call's figures, live or for a while after its end; `?since=` cuts the timeline.
+@GROUP.get("/call/{callId}/quality", auth=TICKET, errors=(404, 502))
+async def quality(context: Context, query: Since) -> render.CallQuality:
+    """Return a call's statistics, live or for a while after its end.
 
-    A ticket sees its own party's legs, and no more once the call has ended.
+    A ticket sees its own party's legs, until the call ends.
     """
-    call_id = call_in_path(request)
-    access = request.app[SERVICES].keys.access(request)
-    line = access.to(call_id)
-    manager = request.app[SERVICES].manager
-    record = manager.record(line, call_id)
+    access, manager = context.access, context.services.manager
+    line = access.to(context.call_id)
+    record = manager.record(line, context.call_id)
     access.check_call_lives(ended=record.reason is not None)
     timelines = manager.quality.legs(record.facts.call_id)
     if access.ticket is not None:
         party = PARTIES[access.ticket.party][0]
         record = replace(record, legs=tuple(leg for leg in record.legs if leg.party is party))
         timelines = tuple(leg for leg in timelines if leg.party is party)
-    return render.success(render.quality(record, timelines, since=_since(request)))
+    return render.quality(record, timelines, since=query.since)
 
 
-def _on(request: web.Request) -> LineName:
-    """Find the line of a request that needs its engine."""
-    line = request.app[SERVICES].keys.line(request)
-    request.app[SERVICES].lines.check_on(line)
-    return line
-
-
-def _since(request: web.Request) -> float:
-    text = request.query.get("since", "0")
-    try:
-        since = float(text)
-    except ValueError:
-        since = math.nan
-    if not 0.0 <= since < math.inf:
-        raise InvalidRequest("since: expected a second of the call", field="since")
-    return since
-
-
-async def _ask(request: web.Request, wanted: events.Request) -> web.Response:
-    line = _on(request)
-    body = await read_body(request)
-    request.app[SERVICES].manager.request(line, body.call_id(), wanted)
-    return render.success({"ok": True})
+OPERATIONS: Final = (dial, status, answer, hangup, mute, dtmf, quality)

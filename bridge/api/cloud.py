@@ -2,13 +2,14 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
-from bridge.api import render
-from bridge.api.body import PHONE, Body, read_body
+from bridge.api.fields import Phone, Timestamp, field
+from bridge.api.operation import FILE, NOBODY, Context, Group
 from bridge.api.reads import RequestTimeout, read_at_most
 from bridge.api.services import SERVICES
 from bridge.errors import Forbidden, NotFound, Unauthorized
@@ -29,34 +30,123 @@ BAD_SIGNATURE: Final = "whatsapp.bad_signature"
 MAX_TEXT: Final = 1024
 
 
-async def verify(request: web.Request) -> web.Response:
+GROUP: Final = Group(name="WhatsApp and gateways")
+
+
+class Challenge(Struct):
+    """What Meta sends to verify an address."""
+
+    mode: str = msgspec.field(name="hub.mode", default="")
+    verify_token: str = msgspec.field(name="hub.verify_token", default="")
+    challenge: str = msgspec.field(name="hub.challenge", default="")
+
+
+class PermissionQuery(Struct):
+    """Whom to call."""
+
+    phone: Annotated[Phone, field(spellings=("Phone",))]
+
+
+class PermissionRequest(Struct):
+    """Whom to ask, and how."""
+
+    phone: Annotated[Phone, field(spellings=("Phone",))]
+    text: Annotated[str, field("cut off at 1024 characters")] = ""
+    template: dict[str, Any] | None = None
+
+
+class PermissionReply(Struct, rename="camel"):
+    """What somebody answered."""
+
+    granted: bool
+    permanent: bool
+    at: Timestamp | None
+    expires_at: Timestamp | None
+
+
+class PermissionState(Struct, rename="camel"):
+    """What Meta says, and what they last answered."""
+
+    status: str
+    expires_at: Timestamp | None
+    may_call: bool
+    may_ask: bool
+    last_reply: PermissionReply | None
+
+
+class Permission(Struct):
+    """Whether somebody may be called."""
+
+    permission: PermissionState
+
+
+class MessageSent(Struct, rename="camel"):
+    """The message that asks."""
+
+    message_id: str
+
+
+@GROUP.get("/whatsapp/webhook", auth=NOBODY, content="text/plain", gives=FILE)
+async def verify(context: Context, query: Challenge) -> web.Response:
     """Prove to Meta that this address is ours."""
-    answer = next(
-        (
-            answer
-            for line in _provider(request).lines.values()
-            if (answer := challenge(request.query, line.verify_token)) is not None
-        ),
-        None,
-    )
+    lines = context.services.cloud.lines.values()
+    given = {f"hub.{name}": text for name, text in msgspec.structs.asdict(query).items()}
+    answers = (challenge(given, line.verify_token) for line in lines)
+    answer = next((answer for answer in answers if answer is not None), None)
     if answer is None:
-        request.app[SERVICES].unauthenticated.wrong_key(request)
+        context.services.unauthenticated.wrong_key(context.http)
         raise Forbidden("the verify token is not that of any line (whatsapp.verify_token)")
     log.info("whatsapp.webhook_verified")
     return web.Response(text=answer)
 
 
-async def webhook(request: web.Request) -> web.Response:
-    """Take what Meta tells: answer at once, work after."""
-    body, numbers = await _signed(request)
-    provider = _provider(request)
-    elsewhere = provider.handle_webhook(parse(body), request.app[SERVICES].manager, numbers=numbers)
-    siblings = request.app[SERVICES].siblings
-    if elsewhere and siblings is not None:
+@GROUP.post(
+    "/whatsapp/webhook",
+    auth=NOBODY,
+    takes={"type": "object"},
+    content="text/plain",
+    gives=FILE,
+    errors=(401, 404),
+)
+async def webhook(context: Context) -> web.Response:
+    """Receive Meta's webhook, signed in `X-Hub-Signature-256`."""
+    body, numbers = await _signed(context.http)
+    services, provider = context.services, context.services.cloud
+    elsewhere = provider.handle_webhook(parse(body), services.manager, numbers=numbers)
+    if elsewhere and services.siblings is not None:
         # Only the node that has a call knows it by Meta's id.
-        work = _pass_on(provider, siblings, body, request.headers[SIGNATURE_HEADER], elsewhere)
+        signature = context.http.headers[SIGNATURE_HEADER]
+        work = _pass_on(provider, services.siblings, body, signature, elsewhere)
         provider.spawn(work, name="pass a webhook on")
     return web.Response(text="ok")
+
+
+@GROUP.get("/call/permission", errors=(409, 502, 503))
+async def permission(context: Context, query: PermissionQuery) -> Permission:
+    """Return whether Meta lets the line call somebody, and what they last answered."""
+    found, reply = await context.services.cloud.permission(context.line, query.phone)
+    shown = (
+        None
+        if reply is None
+        else PermissionReply(
+            reply.granted, reply.permanent, _time(reply.at), _time(reply.expires_at)
+        )
+    )
+    return Permission(
+        PermissionState(found.status, _time(found.expires_at), found.may_call, found.may_ask, shown)
+    )
+
+
+@GROUP.post("/call/permission", errors=(409, 502, 503))
+async def ask_permission(context: Context, body: PermissionRequest) -> MessageSent:
+    """Ask somebody to permit calls, in the caller's words or with a template."""
+    message = await context.services.cloud.ask_permission(
+        context.line, body.phone, text=body.text[:MAX_TEXT], template=body.template
+    )
+    return MessageSent(message)
+
+
+OPERATIONS: Final = (verify, webhook, permission, ask_permission)
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:
@@ -69,47 +159,6 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     return web.json_response(sorted(strange))
 
 
-async def permission(request: web.Request) -> web.Response:
-    """Say whether somebody may be called: what Meta says, and what they last answered."""
-    line = request.app[SERVICES].keys.line(request)
-    number = Body(dict(request.query)).phone(*PHONE)
-    found, reply = await _provider(request).permission(line, number)
-    told: dict[str, Any] = {
-        "status": found.status,
-        "expiresAt": _moment(found.expires_at),
-        "mayCall": found.may_call,
-        "mayAsk": found.may_ask,
-        "lastReply": None,
-    }
-    if reply is not None:
-        told["lastReply"] = {
-            "granted": reply.granted,
-            "permanent": reply.permanent,
-            "at": _moment(reply.at),
-            "expiresAt": _moment(reply.expires_at),
-        }
-    return render.success({"permission": told})
-
-
-async def ask_permission(request: web.Request) -> web.Response:
-    """Ask somebody to permit calls, in words of the caller's or with a template."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    message = await _provider(request).ask_permission(
-        line,
-        body.phone(*PHONE),
-        text=(body.optional_text("text") or "")[:MAX_TEXT],
-        template=body.optional_object("template"),
-    )
-    return render.success({"messageId": message})
-
-
-ROUTES = (
-    web.get("/whatsapp/webhook", verify),
-    web.post("/whatsapp/webhook", webhook),
-    web.get("/call/permission", permission),
-    web.post("/call/permission", ask_permission),
-)
 NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)
 
 
@@ -170,5 +219,5 @@ async def _pass_on(
             provider.mark_known_elsewhere(call for call in strange if call not in not_there)
 
 
-def _moment(unix: float | None) -> str | None:
+def _time(unix: float | None) -> str | None:
     return iso8601(datetime.fromtimestamp(unix, UTC)) if unix else None

@@ -9,16 +9,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from aiohttp import hdrs, web
+from msgspec import Struct
 
 from bridge.api import webrtc
-from bridge.api.body import call_in_path
+from bridge.api.faces.wadial.words import WADIAL
+from bridge.api.fields import field
 from bridge.api.middleware import Handler, allow_page
+from bridge.api.operation import QUERY, QUERY_TICKET, Context, Group, Schema
 from bridge.api.services import SERVICES
-from bridge.call.model import CallRecord, LineName
+from bridge.call.model import CallRecord
 from bridge.errors import InvalidRequest, NotFound
 from bridge.net.event_store import Numbered
 from bridge.wire import webhook_wadial
@@ -43,29 +46,63 @@ Words: TypeAlias = Callable[[CallEvent], dict[str, Any] | None]
 """How an event is told; None when it is not for who listens."""
 
 
-async def of_line(request: web.Request) -> web.StreamResponse:
-    """Stream what happens on the key's line."""
-    line = request.app[SERVICES].keys.line(request, query=True)
-    return await _stream(request, line, native)
+STREAM: Final[Schema] = {
+    "type": "string",
+    "description": "server-sent events; one line `data:` of JSON each",
+}
+GROUP: Final = Group(name="Events and webhooks", auth=QUERY)
 
 
-async def of_session(request: web.Request) -> web.StreamResponse:
-    """Stream what happens on a session, in WADial's words."""
-    line = request.app[SERVICES].keys.line(request, query=True)
-    if request.match_info["sessionId"] != line:
+class After(Struct, rename="camel"):
+    """Where to continue."""
+
+    last_event_id: Annotated[str, field("as the header `Last-Event-ID`", pattern="^([0-9]+)?$")] = (
+        ""
+    )
+
+
+@GROUP.get("/events", content="text/event-stream", gives=STREAM, errors=(503,))
+async def of_line(context: Context, query: After) -> web.StreamResponse:
+    """Stream what happens on the line."""
+    return await _stream(context, query, native)
+
+
+@WADIAL.get(
+    "/api/v1/sessions/{sessionId}/events",
+    auth=QUERY,
+    content="text/event-stream",
+    gives=STREAM,
+    errors=(404, 503),
+)
+async def of_session(context: Context, query: After) -> web.StreamResponse:
+    """Stream what happens on a session."""
+    if context.path("sessionId") != context.line:
         raise NotFound("there is no such session")
-    return await _stream(request, line, webhook_wadial.body)
+    return await _stream(context, query, webhook_wadial.body)
 
 
-async def of_call(request: web.Request) -> web.StreamResponse:
-    """Stream what happens to one call, from its beginning on, until a while after its end."""
-    call_id = call_in_path(request)
-    access = request.app[SERVICES].keys.access(request, query=True)
-    line = access.to(call_id)
-    record = request.app[SERVICES].manager.record(line, call_id)
+@GROUP.get(
+    "/call/{callId}/events",
+    auth=QUERY_TICKET,
+    content="text/event-stream",
+    gives=STREAM,
+    errors=(404, 502, 503),
+    also={204: None},
+)
+async def of_call(context: Context, query: After) -> web.StreamResponse:
+    """Stream what happens to one call, from its beginning until a while after its end.
+
+    204 when the call has ended and no event is left to send.
+    """
+    access = context.access
+    line = access.to(context.call_id)
+    record = context.services.manager.record(line, context.call_id)
     access.check_call_lives(ended=record.reason is not None)
     words = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
-    return await _stream(request, line, words, record)
+    return await _stream(context, query, words, record)
+
+
+OPERATIONS: Final = (of_line, of_session, of_call)
 
 
 def _for_ticket(party: str, event: CallEvent) -> dict[str, Any] | None:
@@ -79,16 +116,17 @@ async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     finally:
-        if request.match_info.handler is not webrtc.offer:  # it tells of no end, and is urgent
+        if request.match_info.handler != webrtc.offer.answer:  # it tells of no end, and is urgent
             await request.app[SERVICES].events.settled()
         if (directory := request.app[SERVICES].directory) is not None:
             await directory.settled()
 
 
 async def _stream(
-    request: web.Request, line: LineName, words: Words, call: CallRecord | None = None
+    context: Context, query: After, words: Words, call: CallRecord | None = None
 ) -> web.StreamResponse:
-    events, after = request.app[SERVICES].events, _last_event_id(request)
+    request, line, events = context.http, context.line, context.services.events
+    after = _last_event_id(request, query)
     call_id = call.facts.call_id if call else None
     if after is None:
         after = 0 if call else await events.last()
@@ -107,7 +145,7 @@ async def _stream(
         try:
             await _send(response, found, words, one_call=call is not None)
         except TimeoutError:
-            request.app[SERVICES].metrics.events.event_stream_cut()
+            context.services.metrics.events.event_stream_cut()
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:
@@ -148,13 +186,13 @@ async def _write(response: web.StreamResponse, piece: bytes) -> None:
         await response.write(piece)
 
 
-def _last_event_id(request: web.Request) -> int | None:
+def _last_event_id(request: web.Request, query: After) -> int | None:
     """The number of the last event that the client has; None when it has none.
 
     Raises:
         InvalidRequest: it is no number that we gave.
     """
-    text = request.headers.get(LAST_EVENT_ID) or request.query.get("lastEventId", "")
+    text = request.headers.get(LAST_EVENT_ID) or query.last_event_id
     if not text:
         return None
     if not text.isdecimal() or len(text) > 18:

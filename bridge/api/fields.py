@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -76,6 +76,17 @@ def read(kind: type[Request], given: Mapping[str, Any], *, strict: bool = True) 
     return kind(**values)
 
 
+def read_body(kind: Kind, given: Mapping[str, Any]) -> Struct:
+    """Read a struct, or of a union the first whose `is_meant` says so, else the last.
+
+    Raises:
+        InvalidRequest: naming the field.
+    """
+    *vendors, common = get_args(kind) or (kind,)
+    chosen = next((one for one in vendors if one.is_meant(given)), common)
+    return cast("Struct", read(chosen, given))
+
+
 def spelled(given: Mapping[str, Any], *names: str) -> str:
     """Return under which of its names a field was sent; the first when it is missing."""
     there = [name for name in names if name in given]
@@ -137,7 +148,7 @@ def expected(kind: Kind) -> str:
     match next(iter(schema.get("$defs", {}).values()), schema):
         case {"enum": choices}:
             return f"one of {', '.join(map(str, choices))}"
-        case {"type": "integer" | "number", "minimum": minimum, "maximum": maximum}:
+        case {"type": "integer", "minimum": minimum, "maximum": maximum}:
             return f"a whole number from {minimum} to {maximum}"
         case {"type": "number" | "integer", "minimum": minimum}:
             return f"a number of at least {minimum}"
@@ -161,7 +172,8 @@ def _call_id(value: Json, name: str) -> Json:
     return (native(value) or value) if isinstance(value, str) else value
 
 
-def _phone(value: Json, name: str) -> Json:
+def read_phone(value: Json, name: str) -> Json:
+    """Return the digits of a phone number, sent as a number, with `+`, or as a WhatsApp JID."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     text = str(value) if is_number else value
     if not isinstance(text, str):
@@ -178,7 +190,7 @@ def _peer(value: Json, name: str) -> Json:
     text = value.strip() if isinstance(value, str) else ""
     if text.endswith("@g.us"):
         raise InvalidRequest(f"{name}: a group cannot be called", field=name)
-    return text if _LID.fullmatch(text) else _phone(value, name)
+    return text if _LID.fullmatch(text) else read_phone(value, name)
 
 
 def _digits(value: Json, name: str) -> Json:
@@ -198,16 +210,12 @@ LegId = Annotated[
     str, field("one leg; without it all", spellings=("legID", "legId", "LegID", "leg_id"))
 ]
 _PHONE_SCHEMA: Final = {"examples": ["15550100002"]}
-_PHONE_ABOUT: Final = (
+PHONE_ABOUT: Final = (
     "country code and number in digits; a leading `+` and a WhatsApp JID are accepted too"
 )
-Phone = Annotated[
-    str, field(_PHONE_ABOUT, spellings=("Phone", "phone"), read=_phone, schema=_PHONE_SCHEMA)
-]
+Phone = Annotated[str, field(PHONE_ABOUT, read=read_phone, schema=_PHONE_SCHEMA)]
 """A phone number in digits, with its country code."""
-Peer = Annotated[
-    str, field(_PHONE_ABOUT, spellings=("Phone", "phone"), read=_peer, schema=_PHONE_SCHEMA)
-]
+Peer = Annotated[str, field(PHONE_ABOUT, read=_peer, schema=_PHONE_SCHEMA)]
 """Whom to call over WhatsApp: a number as in `Phone`, or a hidden one as `digits@lid`."""
 Digits = Annotated[str, field(spellings=("Digits",), read=_digits, pattern="^[0-9*#A-Da-d]{1,64}$")]
 """DTMF digits, in upper case."""

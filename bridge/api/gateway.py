@@ -4,8 +4,8 @@ from typing import Final
 
 from aiohttp import web
 
-from bridge.api import render
 from bridge.api.body import read_bytes
+from bridge.api.operation import GATEWAY, Context, Done, Group
 from bridge.api.services import SERVICES
 from bridge.call.model import LineName
 from bridge.wire.gateway import read_webhook
@@ -14,20 +14,26 @@ NODE_PATH: Final = "/node/gateway"
 """Where nodes give each other the events of a line's engine."""
 
 
-async def webhook(request: web.Request) -> web.Response:
-    """Take an event of the line's engine; it only makes the bridge look at the engine's calls.
+GROUP: Final = Group(name="WhatsApp and gateways", auth=GATEWAY)
 
-    Engines sign nothing and can set no header, so that the key may stand in the query as `token`.
-    Of several nodes all are told: one takes the rings, and any may have the call.
+
+@GROUP.post("/gateway/webhook", takes={"type": "object"}, errors=(409,))
+async def webhook(context: Context) -> Done:
+    """Receive an event of a line's engine: the engine's calls are polled at once.
+
+    Engines sign nothing and can set no header, so the key may stand in the query as `token`.
     """
-    line = request.app[SERVICES].keys.webhook_line(request)
-    body = await read_bytes(request)
-    request.app[SERVICES].gateways.handle_event(line, read_webhook(body, request.content_type))
-    siblings = request.app[SERVICES].siblings
-    if siblings is not None:
-        headers = {"Content-Type": request.content_type}
+    body = await read_bytes(context.http)
+    kind, line = context.http.content_type, context.line
+    context.services.gateways.handle_event(line, read_webhook(body, kind))
+    # Any node may have the call.
+    if (siblings := context.services.siblings) is not None:
+        headers = {"Content-Type": kind}
         await siblings.post_all(NODE_PATH, headers=headers, body=body, line=line)
-    return render.success({"ok": True})
+    return Done()
+
+
+OPERATIONS: Final = (webhook,)
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:
@@ -38,5 +44,4 @@ async def sibling_webhook(request: web.Request) -> web.Response:
     return web.Response()
 
 
-ROUTES = (web.post("/gateway/webhook", webhook),)
 NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)

@@ -1,26 +1,46 @@
 """For operators: is it alive, does it take calls."""
 
-from aiohttp import web
+from typing import Final
 
-from bridge.api.services import SERVICES, Services
+from aiohttp import web
+from msgspec import Struct
+
+from bridge.api.operation import BARE, NOBODY, Context, Group
+from bridge.api.services import Services
 
 READY_PATH = "/node/ready"
-"""Where siblings tell each other that they take calls."""
+"""Where siblings ask each other whether they take calls."""
+
+GROUP: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 
 
-async def healthz(_request: web.Request) -> web.Response:
-    """Say that the process is alive and its loop turns."""
-    return web.json_response({"status": "ok"})
+class Health(Struct):
+    """How the service is."""
+
+    status: str
 
 
-async def readyz(request: web.Request) -> web.Response:
-    """Say whether new calls are taken: 503 while shutting down, or while a node is missing."""
-    siblings = request.app[SERVICES].siblings
-    status = "ready" if takes_calls(request.app[SERVICES]) else "draining"
+@GROUP.get("/healthz")
+async def healthz(_context: Context) -> Health:
+    """Report that the process is alive."""
+    return Health("ok")
+
+
+@GROUP.get("/readyz", gives=Health, also={503: Health})
+async def readyz(context: Context) -> web.Response:
+    """Report whether new calls are taken.
+
+    503 with the same body while shutting down, or while a node is missing.
+    """
+    siblings = context.services.siblings
+    status = "ready" if takes_calls(context.services) else "draining"
     if status == "ready" and siblings is not None:
         answers = await siblings.get_all(READY_PATH)
         status = "node_missing" if None in answers.values() else status
     return web.json_response({"status": status}, status=200 if status == "ready" else 503)
+
+
+OPERATIONS: Final = (healthz, readyz)
 
 
 def takes_calls(services: Services) -> bool:

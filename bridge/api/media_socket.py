@@ -3,16 +3,19 @@
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
+import msgspec
 from aiohttp import WSMsgType, web
+from msgspec import Meta, Struct
 
-from bridge.api.body import call_in_path
+from bridge.api.faces.wadial.words import WADIAL as WADIAL_GROUP
 from bridge.api.faces.wadial.words import snapshot
-from bridge.api.services import SERVICES
+from bridge.api.fields import field
+from bridge.api.operation import QUERY_TICKET, Context, Group, Schema
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
-from bridge.call.model import EndReason, LegKind, LegOwner, Party, State
+from bridge.call.model import EndReason, LegKind, Party, State
 from bridge.call.routing import Heard, Hears
 from bridge.errors import (
     BridgeError,
@@ -28,7 +31,6 @@ from bridge.node.runner import CallRunner
 from bridge.wire.media_format import (
     MAX_FRAME_MS,
     MIN_FRAME_MS,
-    SAMPLE_RATES,
     Encoding,
     MediaFormat,
 )
@@ -45,100 +47,93 @@ AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
 FEED_FAILURES: Final = frozenset({EndReason.MEDIA_TIMEOUT, EndReason.FAILED, EndReason.NODE_LOST})
 
 
-async def stream(request: web.Request) -> web.StreamResponse:
-    """Carry a call's sound as ZuckZapGo does: s16le at 16 kHz, 60 ms a message.
+SOCKET: Final[Schema] = {
+    "type": "string",
+    "description": "no body: the connection becomes a WebSocket",
+}
+GROUP: Final = Group(name="ZuckZapGo", auth=QUERY_TICKET)
 
-    Text is ignored; each message is filled up to a whole frame.
+
+class AudioForm(Struct, rename="camel"):
+    """How the audio is sent; the operation's own form by default."""
+
+    encoding: Encoding | None = None
+    sample_rate: Literal[8000, 16000, 24000, 48000] | None = None
+    frame_ms: Annotated[int, Meta(ge=MIN_FRAME_MS, le=MAX_FRAME_MS)] | None = None
+    buffer_ms: Annotated[
+        int,
+        field(
+            "how much received audio may wait to be played",
+            ge=MIN_BUFFER_MS,
+            le=round(LIMIT_SECONDS * 1000),
+        ),
+    ] = round(LIMIT_SECONDS * 1000)
+
+    def media(self, default: MediaFormat) -> MediaFormat:
+        """Return the format, with a default for what is not named."""
+        return MediaFormat(
+            self.encoding or default.encoding,
+            self.sample_rate or default.sample_rate,
+            self.frame_ms or default.frame_milliseconds,
+        )
+
+
+@GROUP.get("/call/{callId}/stream", status=101, gives=SOCKET, errors=(404, 409, 502))
+async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
+    """Open the PCM socket: a call's audio over a WebSocket, s16le at 16 kHz by default.
+
+    Text is ignored; a message that is no whole number of frames is padded.
     """
-    runner, owner = _live_call(request)
-    media = _media(request, ZUCKZAPGO)
-    return await _serve(request, runner, media, most=_most(request), texts=None, owner=owner)
+    runner = _live_call(context)
+    return await _serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
 
 
-async def wadial(request: web.Request) -> web.StreamResponse:
-    """Carry a call's sound as WADial does: f32le at 16 kHz, JSON text beside it."""
-    runner, owner = _live_call(request)
-    if request.match_info["sessionId"] != runner.facts.line:
-        raise NotFound("there is no such session")
-    media = _media(request, WADIAL)
-    texts = _WadialTexts(runner, media)
-    return await _serve(request, runner, media, most=_most(request), texts=texts, owner=owner)
-
-
-ROUTES: Final = (
-    web.get("/call/{callId}/stream", stream),
-    web.get("/api/v1/sessions/{sessionId}/calls/{callId}/media", wadial),
+@WADIAL_GROUP.get(
+    "/api/v1/sessions/{sessionId}/calls/{callId}/media",
+    auth=QUERY_TICKET,
+    status=101,
+    gives=SOCKET,
+    errors=(404, 409, 502),
 )
+async def wadial(context: Context, query: AudioForm) -> web.StreamResponse:
+    """Open the media socket: f32le at 16 kHz by default, JSON text beside it."""
+    runner = _live_call(context)
+    if context.path("sessionId") != runner.facts.line:
+        raise NotFound("there is no such session")
+    media = query.media(WADIAL)
+    texts = _WadialTexts(runner, media)
+    return await _serve(context, runner, media, query.buffer_ms / 1000, texts=texts)
 
 
-def _live_call(request: web.Request) -> tuple[CallRunner, LegOwner | None]:
-    """Return the live call that the path names, and whose ticket asks for it, if one does.
+OPERATIONS: Final = (stream, wadial)
+
+
+def _live_call(context: Context) -> CallRunner:
+    """Return the live call that the path names.
 
     Raises:
-        Unauthorized, Forbidden, RateLimited: the key or ticket; a socket is a near party.
+        Forbidden: the ticket is for another call or party; a socket is a near party.
         EngineOff: the line makes no calls now.
         CallNotFound: the line never had such a call, or it has ended.
     """
-    call_id = call_in_path(request)
-    access = request.app[SERVICES].keys.access(request, query=True)
-    line = access.to(call_id)
-    access.party(NEAR)
-    request.app[SERVICES].lines.check_on(line)
+    line = context.access.to(context.call_id)
+    context.access.party(NEAR)
+    context.services.lines.check_on(line)
     try:
-        return request.app[SERVICES].manager.live(line, call_id), access.owner
+        return context.services.manager.live(line, context.call_id)
     except CallEnded as error:
         raise CallNotFound("the call has ended") from error
 
 
-def _media(request: web.Request, default: MediaFormat) -> MediaFormat:
-    """Read the form of the sound from the query; what is not there is the route's own.
-
-    Raises:
-        InvalidRequest: a form that there is not.
-    """
-    query = request.query
-    return MediaFormat(
-        Encoding(_choice(query.get("encoding"), default.encoding, tuple(Encoding), "encoding")),
-        int(_choice(query.get("sampleRate"), default.sample_rate, SAMPLE_RATES, "sampleRate")),
-        _number(request, "frameMs", MIN_FRAME_MS, MAX_FRAME_MS) or default.frame_milliseconds,
-    )
-
-
-def _most(request: web.Request) -> float:
-    """Read how many seconds of the party's sound may wait to be played.
-
-    Raises:
-        InvalidRequest: not a time that there is.
-    """
-    milliseconds = _number(request, "bufferMs", MIN_BUFFER_MS, round(LIMIT_SECONDS * 1000))
-    return LIMIT_SECONDS if milliseconds is None else milliseconds / 1000
-
-
-def _choice(given: str | None, default: object, choices: tuple[Any, ...], field: str) -> str:
-    names = [str(choice) for choice in choices]
-    if given is not None and given not in names:
-        raise InvalidRequest(f"{field}: expected one of {', '.join(names)}", field=field)
-    return str(default) if given is None else given
-
-
-def _number(request: web.Request, field: str, least: int, most: int) -> int | None:
-    given = request.query.get(field)
-    if given is None:
-        return None
-    if given.isascii() and given.isdecimal() and len(given) <= 6 and least <= int(given) <= most:
-        return int(given)
-    raise InvalidRequest(f"{field}: expected a number from {least} to {most}", field=field)
-
-
 async def _serve(
-    request: web.Request,
+    context: Context,
     runner: CallRunner,
     media: MediaFormat,
+    buffer_seconds: float,
     *,
-    most: float,
-    texts: TextMessages | None,
-    owner: LegOwner | None,
+    texts: TextMessages | None = None,
 ) -> web.StreamResponse:
+    request, services = context.http, context.services
     ws = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
         autoping=False,
@@ -156,28 +151,28 @@ async def _serve(
         new_leg_id(),
         wire,
         media=media,
-        counters=request.app[SERVICES].metrics.sockets,
+        counters=services.metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
-        options=InputOptions(pads=texts is None, limit_seconds=most),
+        options=InputOptions(pads=texts is None, limit_seconds=buffer_seconds),
         texts=texts,
     )
     facts = runner.facts
     try:
-        request.app[SERVICES].manager.attach(
+        services.manager.attach(
             facts.line,
             facts.call_id,
             leg,
             Party.NEAR,
             hears=Hears.INBOUND,
             heard=Heard.ALL,
-            owner=owner,
+            owner=context.access.owner,
         )
     except BridgeError:
         # Between our answer and now the call has ended, or others have taken its last places.
         await ws.close()
         return ws
     if texts is not None:
-        request.app[SERVICES].recordings.automatic.capture(facts.line, facts.call_id)
+        services.recordings.automatic.capture(facts.line, facts.call_id)
     await wire.read(leg)
     return ws
 
@@ -298,4 +293,4 @@ class _WadialTexts:
         if known == self._known:
             return []
         self._known = known
-        return [self._messages.call_state(snapshot(self._runner.record()))]
+        return [self._messages.call_state(msgspec.to_builtins(snapshot(self._runner.record())))]

@@ -16,27 +16,35 @@ from aiohttp import web
 from bridge import __version__
 from bridge.api import (
     openapi_chirp,
-    openapi_native,
-    openapi_services,
-    openapi_vendors,
-    openapi_wadial,
     openapi_wavix,
     operations,
 )
 from bridge.api.auth import WAVIX_PATHS
-from bridge.api.openapi_words import JSON, SECURITY, Operation, named
+from bridge.api.openapi_words import JSON, SECURITY, Operation, named, shape, text
 from bridge.api.operation import BARE, NOBODY, Auth, Context, Group
 from bridge.api.operation import Operation as Declared
 from bridge.api.schemas import Schemas
 
 PARTS: Final = (
-    openapi_native,
-    openapi_services,
-    openapi_vendors,
-    openapi_wadial,
     openapi_chirp,
     openapi_wavix,
 )
+ERRORS: Final = {
+    "NativeError": shape(
+        {
+            "code": {"type": "integer"},
+            "error": text(),
+            "success": {"const": False},
+            "field?": text("the part of the request that is wrong"),
+            "data?": {"type": "object"},
+            "callId?": text("of a refused dial: the call, which has ended"),
+        }
+    ),
+    "WadialError": shape(
+        {"error": shape({"code": text(), "message": text(), "field?": text(), "callId?": text()})},
+        about="WADial documents no form; this one is ours.",
+    ),
+}
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 SITE: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
@@ -119,7 +127,8 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": SECURITY,
-            "schemas": {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()}
+            "schemas": ERRORS
+            | {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()}
             | schemas.components,
         },
     }

@@ -8,10 +8,8 @@ from bridge.api.faces.chirp.commands import COMMANDS, FORMATS
 from bridge.api.openapi_words import (
     ANYTHING,
     COUNT,
-    EVENTS,
     FLAG,
     MOMENT,
-    TRUE,
     URL,
     Described,
     Operation,
@@ -27,7 +25,6 @@ from bridge.api.openapi_words import (
 from bridge.api.openapi_words import CALL as OF_CALL
 
 CHIRP: Final = partial(Operation, face="Chirp")
-HOOKS: Final = "/v1/webhooks"
 CHANNEL: Final = words("pstn", "webrtc", "whatsapp", about="`pstn`, also when missing, answers 501")
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -87,27 +84,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "createdAt": maybe(text()),
         }
     ),
-    "ChirpWebhook": shape(
-        {
-            "id": text(),
-            "url": text(),
-            "events": EVENTS,
-            "active": FLAG,
-            "createdAt": MOMENT,
-            "headers": {"type": "object", "additionalProperties": text("`***`")},
-            "secret?": text("shown once, when it is made"),
-        }
-    ),
 }
 
 VOICEMAILS: Final = CALLS + "/voicemails"
-_HOOK: Final = named("ChirpWebhook")
-_DELETED: Final = shape({"id": text(), "deleted": TRUE})
 _VOICEMAIL: Final = CHIRP(
     does="Refuse: there are no voicemails here.", gives=named("ChirpError"), status=501
 )
 _PAGE: Final = {"limit?": whole(1, 100, 20), "offset?": COUNT}
-_HEADERS: Final[Schema] = {"type": "object", "additionalProperties": text(), "maxProperties": 20}
 
 OPERATIONS: Final[Described] = {
     ("POST", CALLS): CHIRP(
@@ -194,29 +177,5 @@ OPERATIONS: Final[Described] = {
     ),
     ("GET", CALLS + "/recordings/{recordingId}"): CHIRP(
         does="Give one recording.", gives=named("ChirpRecording"), errors=(404, 503)
-    ),
-    ("POST", HOOKS): CHIRP(
-        does="Register a webhook endpoint with headers of the customer's choice.",
-        takes=shape({"url": URL, "events?": EVENTS, "headers?": _HEADERS, "active?": FLAG}),
-        gives=_HOOK,
-        status=201,
-        errors=(422, 503),
-    ),
-    ("GET", HOOKS): CHIRP(
-        does="List the line's endpoints of this face.",
-        query=_PAGE,
-        gives=shape({"data": many(_HOOK), "totalCount": COUNT}),
-        errors=(400, 503),
-    ),
-    ("GET", HOOKS + "/{id}"): CHIRP(does="Give one endpoint.", gives=_HOOK, errors=(404, 503)),
-    ("PUT", HOOKS + "/{id}"): CHIRP(
-        does="Change what is named of an endpoint.",
-        takes=shape({"url?": URL, "events?": EVENTS, "headers?": _HEADERS, "active?": FLAG}),
-        optional_body=True,
-        gives=_HOOK,
-        errors=(404, 422, 503),
-    ),
-    ("DELETE", HOOKS + "/{id}"): CHIRP(
-        does="Remove an endpoint.", gives=_DELETED, errors=(404, 503)
     ),
 }

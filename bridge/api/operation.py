@@ -17,11 +17,13 @@ from msgspec import Struct
 
 from bridge.api.auth import Access, Keys
 from bridge.api.body import call_in_path, read_fields
-from bridge.api.fields import read
+from bridge.api.fields import read, read_body
 from bridge.api.services import SERVICES, Services
 from bridge.call.model import LineName
 
 JSON: Final = "application/json"
+CALL: Final = (404, 409, 502)
+"""Errors about a call: there is none, it is in another state, its node does not answer."""
 Schema: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Field: TypeAlias = Any
@@ -36,6 +38,9 @@ class Auth:
     """Security schemes of the OpenAPI document."""
     check: Callable[[Keys, web.Request], Access | None]
 
+
+FILE: Final[Schema] = {"type": "string"}
+"""The schema of a file or text."""
 
 NOBODY: Final = Auth((), lambda _keys, _request: None)
 """Open to all."""
@@ -131,8 +136,8 @@ class Operation:
     takes: Schema | None = None
     """The body's schema, where the handler reads it itself."""
     takes_content: str = JSON
-    gives: Schema | None = None
-    """The schema of a success, where the handler makes the response itself."""
+    gives: Any = None
+    """The type or schema of a success, where the handler makes the response itself."""
     also: Mapping[int, Any] = field(default_factory=dict)
     """Other statuses without the face's error envelope: a type of their body, None for no body."""
     needs_engine: bool = False
@@ -189,7 +194,7 @@ class Operation:
         if self.query is not None:
             given["query"] = read(self.query, request.query, strict=False)
         if self.body is not None:
-            given["body"] = read(self.body, await read_fields(request))
+            given["body"] = read_body(self.body, await read_fields(request))
         payload = await self.handler(Context(request, services, access), **given)
         if isinstance(payload, web.StreamResponse):
             return payload

@@ -1,10 +1,11 @@
 """The demo page, the browser library, the guide and the README, as files."""
 
 import re
+from typing import Final
 
 from aiohttp import web
 
-from bridge.api.services import SERVICES
+from bridge.api.operation import BARE, FILE, NOBODY, Context, Group
 
 FILES = {
     "bridge.js",
@@ -52,47 +53,67 @@ PAGE_HEADERS = HEADERS | {
 }
 
 
-async def index(request: web.Request) -> web.FileResponse:
-    """Serve the page."""
-    return web.FileResponse(
-        request.app[SERVICES].site.web_root / "index.html", headers=PAGE_HEADERS
-    )
+GROUP: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 
 
-async def file(request: web.Request) -> web.FileResponse:
-    """Serve a file that the page needs; other programs may load the library from here."""
-    name = request.match_info["name"]
+@GROUP.get("/", content="text/html", gives=FILE)
+async def index(context: Context) -> web.FileResponse:
+    """Return the demo page."""
+    return web.FileResponse(context.services.site.web_root / "index.html", headers=PAGE_HEADERS)
+
+
+@GROUP.get("/web/{name}", content="text/javascript", gives=FILE, errors=(404,))
+async def file(context: Context) -> web.FileResponse:
+    """Return a file of the page or the client library."""
+    name = context.path("name")
     if name not in FILES:
         raise web.HTTPNotFound
-    return web.FileResponse(request.app[SERVICES].site.web_root / name, headers=HEADERS)
+    return web.FileResponse(context.services.site.web_root / name, headers=HEADERS)
 
 
-async def docs(request: web.Request) -> web.FileResponse:
-    """Serve the pages about the API."""
-    return web.FileResponse(request.app[SERVICES].site.web_root / "docs.html", headers=PAGE_HEADERS)
+@GROUP.get("/docs", content="text/html", gives=FILE)
+async def docs(context: Context) -> web.FileResponse:
+    """Return the API reference."""
+    return web.FileResponse(context.services.site.web_root / "docs.html", headers=PAGE_HEADERS)
 
 
-async def guide(request: web.Request) -> web.StreamResponse:
-    """Serve a page or file of the guide, or how to build it."""
-    root = request.app[SERVICES].site.guide_root
-    name = request.match_info.get("name", "index.html")
+@GROUP.get("/docs/guide/", content="text/html", gives=FILE)
+async def guide(context: Context) -> web.StreamResponse:
+    """Return the guide's first page."""
+    return _guide(context, "index.html")
+
+
+@GROUP.get("/docs/guide/{name}", content="text/html", gives=FILE, errors=(404,))
+async def guide_file(context: Context) -> web.StreamResponse:
+    """Return a page or file of the guide."""
+    return _guide(context, context.path("name"))
+
+
+@GROUP.get("/llms.txt", content="text/plain", gives=FILE)
+async def llms(context: Context) -> web.FileResponse:
+    """Return the guide for language models."""
+    path = context.services.site.web_root / "llms.txt"
+    return web.FileResponse(path, headers=HEADERS | PLAIN)
+
+
+@GROUP.get("/README.md", content="text/plain", gives=FILE, errors=(404,))
+async def readme(context: Context) -> web.FileResponse:
+    """Return the README."""
+    path = context.services.site.readme
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers=HEADERS | PLAIN)
+
+
+OPERATIONS: Final = (index, docs, guide, guide_file, llms, readme, file)
+
+
+def _guide(context: Context, name: str) -> web.StreamResponse:
+    """Return a file of the guide, or how to build it."""
+    root = context.services.site.guide_root
     if not (root / "index.html").is_file():
         return web.Response(text=NOT_BUILT, content_type="text/html", headers=PAGE_HEADERS)
     if not GUIDE_FILE.fullmatch(name) or not (root / name).is_file():
         raise web.HTTPNotFound
     headers = PAGE_HEADERS if name.endswith(".html") else HEADERS
     return web.FileResponse(root / name, headers=headers)
-
-
-async def llms(request: web.Request) -> web.FileResponse:
-    """Serve the guide for language models, to be read as it is."""
-    path = request.app[SERVICES].site.web_root / "llms.txt"
-    return web.FileResponse(path, headers=HEADERS | PLAIN)
-
-
-async def readme(request: web.Request) -> web.FileResponse:
-    """Serve the README, to be read as it is."""
-    path = request.app[SERVICES].site.readme
-    if not path.is_file():
-        raise web.HTTPNotFound
-    return web.FileResponse(path, headers=HEADERS | PLAIN)

@@ -1,158 +1,219 @@
 """Recording, the native verbs, which ZuckZapGo's and WaGo's clients share."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
-from aiohttp import web
+import msgspec
+from msgspec import Meta, Struct
 
-from bridge.api import render
-from bridge.api.body import call_in_path, read_body
-from bridge.api.services import SERVICES
+from bridge.api.calls import CallBody
+from bridge.api.fields import CallId, Count, field
+from bridge.api.operation import BARE, CALL, Context, Done, Group
 from bridge.errors import InvalidRequest
-from bridge.media.archive import Recording
+from bridge.media import archive
 from bridge.media.files import CONTENT_TYPES, File, FileLocation
 
 STORED_SECONDS: Final = 10.0
-"""How long a recording that was stopped may take to the store."""
+"""How long `stop` waits for a recording to reach the store."""
+
+GROUP: Final = Group(name="Recording")
 
 
-async def record(request: web.Request) -> web.Response:
-    """Record what the far party says into a file of the media folder (WaGo)."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    call_id = body.call_id("CallID")
-    native = request.app[SERVICES].manager.live(line, call_id).facts.call_id
-    path = body.optional_text("Path", "path") or ""
-    recordings = request.app[SERVICES].recordings
-    tracks = await recordings.start(line, call_id, kinds=("inbound",), path=path)
-    track = _inbound(tracks)
-    lies = recordings.paths.media_key(track)
-    where = {"details": "recording", "callID": native, "path": lies}
-    return render.success({"ok": True, "path": lies, "recordingId": track.recording_id}, **where)
+class RecordToFile(Struct, rename={"call_id": "CallID", "path": "Path"}):
+    """A call, and where its recording is to lie."""
+
+    call_id: CallId
+    path: Annotated[str, field("files/calls/<id>.wav by default", spellings=("path",))] = ""
 
 
-async def start(request: web.Request) -> web.Response:
-    """Record a call: what each side says, and both mixed."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    tracks = await request.app[SERVICES].recordings.start(line, body.call_id())
-    return render.success(
-        {"ok": True, "recordings": [_recording(request, track) for track in tracks]}
-    )
+class RecordingFile(Struct, rename="camel"):
+    """A file of a recording."""
+
+    format: str
+    content_type: str
+    size_bytes: Count
+    media_key: str
+    url: str
 
 
-async def stop(request: web.Request) -> web.Response:
-    """End a recording; `mediaKey` is where the inbound track lies, empty when it is not there.
+class Recording(Struct, rename="camel"):
+    """A recording of a call."""
 
-    With a store that is waited for; a file that comes there later keeps its key.
+    recording_id: str
+    call_id: str
+    kind: Annotated[str, Meta(extra_json_schema={"enum": ["inbound", "outbound", "mixed"]})]
+    status: str
+    media_key: Annotated[str, field("where the file lies; empty when it failed")]
+    content_type: str
+    duration_ms: Count
+    size_bytes: Count
+    started_at: str | None
+    ended_at: str | None
+    expires_at: str | None
+    url: str
+    files: list[RecordingFile]
+
+
+class RecordedFile(Struct, rename="camel"):
+    """A recording into a file of the line's media folder."""
+
+    path: str
+    recording_id: str
+    ok: Literal[True] = True
+
+
+class WagoRecording(Struct):
+    """The same as WaGo's clients read it, with and without the envelope."""
+
+    data: RecordedFile
+    call_id: str = msgspec.field(name="callID")
+    path: str
+    details: str = "recording"
+    code: Literal[200] = 200
+    success: Literal[True] = True
+
+
+class RecordingStarted(Struct):
+    """The recordings that have begun."""
+
+    recordings: list[Recording]
+    ok: Literal[True] = True
+
+
+class RecordingStopped(Struct, rename="camel"):
+    """The recordings that have ended."""
+
+    media_key: Annotated[str, field("the inbound track; empty when it could not be kept")]
+    status: str
+    recordings: list[Recording]
+    ok: Literal[True] = True
+
+
+class RecordingPaused(Struct):
+    """Whether it is paused now."""
+
+    paused: bool
+    ok: Literal[True] = True
+
+
+class Recordings(Struct):
+    """A call's recordings."""
+
+    recordings: list[Recording]
+
+
+@GROUP.post("/call/record", envelope=BARE, errors=(*CALL, 503))
+async def record(context: Context, body: RecordToFile) -> WagoRecording:
+    """Record what the far party says into a file of the line's media folder.
+
+    `AudioFile` plays it by the same path. A number is added to a path that is taken. For a call
+    that is being recorded the answer shows where; another `Path` is refused (409).
     """
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    recordings = request.app[SERVICES].recordings
-    tracks = await recordings.stop(line, body.call_id())
+    line, recordings = context.line, context.services.recordings
+    call_id = context.services.manager.live(line, body.call_id).facts.call_id
+    tracks = await recordings.start(line, body.call_id, kinds=("inbound",), path=body.path)
+    track = _inbound(tracks)
+    path = recordings.paths.media_key(track)
+    return WagoRecording(RecordedFile(path, track.recording_id), call_id, path)
+
+
+@GROUP.post("/call/record/start", errors=(*CALL, 503))
+async def start(context: Context, body: CallBody) -> RecordingStarted:
+    """Record a call: what each side says, and both mixed."""
+    tracks = await context.services.recordings.start(context.line, body.call_id)
+    return RecordingStarted([_recording(context, track) for track in tracks])
+
+
+@GROUP.post("/call/record/stop", errors=(*CALL, 503))
+async def stop(context: Context, body: CallBody) -> RecordingStopped:
+    """End a recording.
+
+    Where recordings go to a store, the answer waits until this one is there. A file that gets there
+    later keeps its key.
+    """
+    recordings = context.services.recordings
+    tracks = await recordings.stop(context.line, body.call_id)
     first = _inbound(tracks)
     kept = first.status == "completed" and await recordings.uploader.upload_now(
         first.recording_id, seconds=STORED_SECONDS
     )
-    return render.success(
-        {
-            "ok": True,
-            "mediaKey": request.app[SERVICES].recordings.paths.media_key(first) if kept else "",
-            "status": first.status,
-            "recordings": [_recording(request, track) for track in tracks],
-        }
+    return RecordingStopped(
+        recordings.paths.media_key(first) if kept else "",
+        first.status,
+        [_recording(context, track) for track in tracks],
     )
 
 
-async def pause(request: web.Request) -> web.Response:
-    """Write silence for a while."""
-    return await _pause(request, paused=True)
+@GROUP.post("/call/record/pause", errors=CALL)
+async def pause(context: Context, body: CallBody) -> RecordingPaused:
+    """Record silence for a while."""
+    context.services.recordings.pause(context.line, body.call_id, paused=True)
+    return RecordingPaused(paused=True)
 
 
-async def resume(request: web.Request) -> web.Response:
-    """Write what is heard again."""
-    return await _pause(request, paused=False)
+@GROUP.post("/call/record/resume", errors=CALL)
+async def resume(context: Context, body: CallBody) -> RecordingPaused:
+    """Record what is heard again."""
+    context.services.recordings.pause(context.line, body.call_id, paused=False)
+    return RecordingPaused(paused=False)
 
 
-async def of_call(request: web.Request) -> web.Response:
+@GROUP.get("/call/{callId}/recordings", errors=(404, 502, 503))
+async def of_call(context: Context) -> Recordings:
     """List a call's recordings."""
-    line = request.app[SERVICES].keys.line(request)
-    found = await request.app[SERVICES].recordings.archive.of_call(
-        line, request.app[SERVICES].manager.record(line, call_in_path(request)).facts.call_id
+    line, stored = context.line, context.services.recordings.archive
+    call_id = context.services.manager.record(line, context.call_id).facts.call_id
+    return Recordings(
+        [
+            _recording(context, track, await stored.files.of(track.recording_id))
+            for track in await stored.of_call(line, call_id)
+        ]
     )
-    files = request.app[SERVICES].recordings.archive.files
-    shown = [_recording(request, track, await files.of(track.recording_id)) for track in found]
-    return render.success({"recordings": shown})
 
 
-async def delete(request: web.Request) -> web.Response:
+@GROUP.delete("/recordings/{recordingId}", errors=(400, 404, 503))
+async def delete(context: Context) -> Done:
     """Delete a recording for good."""
-    recording = await _find(request)
+    recordings = context.services.recordings
+    recording = await recordings.archive.find(context.line, context.path("recordingId"))
     if recording.status == "recording":
-        raise InvalidRequest("the recording goes on; stop it first")
-    await request.app[SERVICES].recordings.archive.delete(recording)
-    request.app[SERVICES].recordings.uploader.wake()
-    return render.success({"ok": True})
+        raise InvalidRequest("the recording is still running; stop it first")
+    await recordings.archive.delete(recording)
+    recordings.uploader.wake()
+    return Done()
 
 
-ROUTES = (
-    web.post("/call/record", record),
-    web.post("/call/record/start", start),
-    web.post("/call/record/stop", stop),
-    web.post("/call/record/pause", pause),
-    web.post("/call/record/resume", resume),
-    web.get("/call/{callId}/recordings", of_call),
-    web.delete("/recordings/{recordingId}", delete),
-)
+OPERATIONS: Final = (record, start, stop, pause, resume, of_call, delete)
 
 
-def _inbound(tracks: list[Recording]) -> Recording:
-    """The track that is shown where only one is; of a call recorded otherwise, another."""
+def _inbound(tracks: list[archive.Recording]) -> archive.Recording:
+    """Return the track that is shown where only one is; of a call recorded otherwise, another."""
     return next((track for track in tracks if track.kind == "inbound"), tracks[0])
 
 
-async def _pause(request: web.Request, *, paused: bool) -> web.Response:
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    request.app[SERVICES].recordings.pause(line, body.call_id(), paused=paused)
-    return render.success({"ok": True, "paused": paused})
-
-
-async def _find(request: web.Request) -> Recording:
-    line = request.app[SERVICES].keys.line(request)
-    return await request.app[SERVICES].recordings.archive.find(
-        line, request.match_info["recordingId"]
-    )
-
-
-def _recording(
-    request: web.Request, track: Recording, files: Sequence[File] = ()
-) -> dict[str, Any]:
-    lies = request.app[SERVICES].recordings.paths.media_key(track)
-    return {
-        "recordingId": track.recording_id,
-        "callId": track.call_id,
-        "kind": track.kind,
-        "status": track.status,
-        "mediaKey": "" if track.status == "failed" else lies,
-        "contentType": "audio/wav",
-        "durationMs": round(track.seconds * 1000),
-        "sizeBytes": track.size_bytes,
-        "startedAt": track.started_at,
-        "endedAt": track.ended_at,
-        "expiresAt": track.expires_at,
-        "url": f"/recordings/{track.recording_id}",
-        "files": [
-            _file(file, lies if file.place == FileLocation.KEPT else file.key) for file in files
+def _recording(context: Context, track: archive.Recording, files: Sequence[File] = ()) -> Recording:
+    key = context.services.recordings.paths.media_key(track)
+    return Recording(
+        recording_id=track.recording_id,
+        call_id=track.call_id,
+        kind=track.kind,
+        status=track.status,
+        media_key="" if track.status == "failed" else key,
+        content_type="audio/wav",
+        duration_ms=round(track.seconds * 1000),
+        size_bytes=track.size_bytes,
+        started_at=track.started_at,
+        ended_at=track.ended_at,
+        expires_at=track.expires_at,
+        url=f"/recordings/{track.recording_id}",
+        files=[
+            RecordingFile(
+                file.format,
+                CONTENT_TYPES[file.format],
+                file.size_bytes,
+                key if file.place == FileLocation.KEPT else file.key,
+                f"/recordings/{file.recording_id}?format={file.format}",
+            )
+            for file in files
         ],
-    }
-
-
-def _file(file: File, lies: str) -> dict[str, Any]:
-    return {
-        "format": file.format,
-        "contentType": CONTENT_TYPES[file.format],
-        "sizeBytes": file.size_bytes,
-        "mediaKey": lies,
-        "url": f"/recordings/{file.recording_id}?format={file.format}",
-    }
+    )

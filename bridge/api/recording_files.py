@@ -3,12 +3,14 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
+from msgspec import Struct
 
+from bridge.api.operation import NOBODY, Context, Group
 from bridge.api.services import SERVICES
-from bridge.errors import InvalidRequest, NotFound
+from bridge.errors import NotFound
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
 
@@ -20,36 +22,50 @@ STUCK_SECONDS: Final = 60.0
 """A reader who takes nothing for so long is cut off."""
 
 
-async def download(request: web.Request) -> web.StreamResponse:
-    """Give a recording's file."""
-    line = request.app[SERVICES].keys.line(request)
-    archive = request.app[SERVICES].recordings.archive
-    recording = await archive.find(line, request.match_info["recordingId"])
-    wanted = request.query.get("format", WAV)
-    if wanted not in CONTENT_TYPES:
-        expected = ", ".join(CONTENT_TYPES)
-        raise InvalidRequest(f"format: expected one of {expected}", field="format")
-    return await give(request, recording, wanted)
+GROUP: Final = Group(name="Recording")
+PARTS: Final = {206: None, 416: None}
 
 
-async def linked(request: web.Request) -> web.StreamResponse:
-    """Give a recording's file to whoever has a signed link to it."""
-    request.app[SERVICES].tickets.check_link(request)
-    recordings = request.app[SERVICES].recordings
-    identity, _, wanted = request.match_info["recordingId"].partition(".")
-    recording = await recordings.archive.find_any(identity)
-    file = await _find(request, recording, wanted or WAV)
-    if file.place == FileLocation.STORE and recordings.rules.redirect:
-        left = int(request.query["expires"]) - datetime.now(UTC).timestamp()
-        away = await recordings.uploader.link(file, left)
-        return web.Response(status=302, headers={"Location": away, "Cache-Control": "no-store"})
-    return await _answer(request, file)
+class FileFormat(Struct):
+    """Which of a recording's files is wanted."""
+
+    format: Literal["wav", "ogg", "mp4", "webm"] = "wav"
 
 
-ROUTES = (
-    web.get("/recordings/{recordingId}", download),
-    web.get(FILES + "/{recordingId}", linked),
+@GROUP.get("/recordings/{recordingId}", content="audio/wav", also=PARTS, errors=(404, 502, 503))
+async def download(context: Context, query: FileFormat) -> web.StreamResponse:
+    """Return a recording's file, as WAV or in another format that it was converted to."""
+    archive = context.services.recordings.archive
+    recording = await archive.find(context.line, context.path("recordingId"))
+    return await send_file(context.http, recording, query.format)
+
+
+@GROUP.get(
+    FILES + "/{recordingId}",
+    auth=NOBODY,
+    content="audio/wav",
+    also={**PARTS, 302: None},
+    errors=(404, 502, 503),
 )
+async def linked(context: Context) -> web.StreamResponse:
+    """Return a recording's file to whoever has a signed link to it.
+
+    The link comes from the faces, query and all; it needs no key and expires. Where
+    `recording.s3.redirect` is set it redirects to the store.
+    """
+    context.services.tickets.check_link(context.http)
+    recordings = context.services.recordings
+    identity, _, wanted = context.path("recordingId").partition(".")
+    recording = await recordings.archive.find_any(identity)
+    file = await _find(context.http, recording, wanted or WAV)
+    if file.place == FileLocation.STORE and recordings.rules.redirect:
+        left = int(context.http.query["expires"]) - datetime.now(UTC).timestamp()
+        location = await recordings.uploader.link(file, left)
+        return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
+    return await _answer(context.http, file)
+
+
+OPERATIONS: Final = (download, linked)
 
 
 def link(request: web.Request, file: File, seconds: int) -> str:
@@ -65,7 +81,9 @@ def path_of(recording_id: str, form: str) -> str:
     return f"{FILES}/{recording_id}.{form}"
 
 
-async def give(request: web.Request, recording: Recording, wanted: str = WAV) -> web.StreamResponse:
+async def send_file(
+    request: web.Request, recording: Recording, wanted: str = WAV
+) -> web.StreamResponse:
     """Answer with a recording's file, or the part of it that is asked for.
 
     Raises:

@@ -1,11 +1,21 @@
 """The native envelope, and calls and legs as JSON."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.call.model import CallRecord, LegFigures, LegStatistics, ReplyTiming, State
+from bridge.api.fields import Timestamp
+from bridge.call.model import (
+    CallRecord,
+    Direction,
+    LegFigures,
+    LegStatistics,
+    Party,
+    ReplyTiming,
+    State,
+)
 from bridge.call.parties import parties_of
 from bridge.call.quality import rate
 from bridge.call.timeline import Sample
@@ -13,8 +23,22 @@ from bridge.errors import BridgeError
 from bridge.node.quality import LegQuality
 from bridge.wire.iso8601 import iso8601
 
-STATE_WORDS = {State.INITIATED: "calling", State.HELD: "active"}
-"""Where the native word differs from ours."""
+
+def _with_leg_id(name: str) -> str:
+    """Return a field's name in camel case, with `legID` as both vendors spell it."""
+    head, *rest = name.split("_")
+    return head + "".join("ID" if part == "id" else part.capitalize() for part in rest)
+
+
+StateWord: TypeAlias = Literal["calling", "ringing", "connecting", "active", "ended"]
+NATIVE_STATES: Final[Mapping[State, StateWord]] = {
+    State.INITIATED: "calling",
+    State.RINGING: "ringing",
+    State.CONNECTING: "connecting",
+    State.ACTIVE: "active",
+    State.HELD: "active",
+    State.ENDED: "ended",
+}
 
 RECEIVED_COLUMNS = {
     "lossRatio": ("loss", 1, 4),
@@ -37,6 +61,75 @@ SENT_COLUMNS = {
     "mos": ("sent_mos", 1, 2),
 }
 """Columns of a timeline: the sample's field, units of the column to one of its own, digits kept."""
+
+
+CALL_NAMES: Final = {"call_id": "callId", "from_": "from", "started_at": "startedAt"}
+
+
+class Call(Struct, rename=CALL_NAMES):
+    """A call as `/call/status` lists it."""
+
+    call_id: Annotated[str, Meta(pattern="^[0-9A-F]{32}$")]
+    peer: Annotated[str, Meta(description="a JID, or an identifier")]
+    from_: Annotated[
+        str, Meta(description="a number with `+`, or an identifier; empty when it is not known")
+    ]
+    to: Annotated[str, Meta(description="likewise: of an inbound call, the line's number")]
+    state: StateWord
+    direction: Direction
+    video: bool
+    recording: bool
+    started_at: Timestamp
+
+
+class LegReport(Struct, rename=_with_leg_id):
+    """Packets, loss, jitter and levels of one leg; `received` is what was heard from it."""
+
+    leg_id: str
+    kind: str
+    party: Party
+    road: str | None
+    round_trip_ms: float | None
+    mos: float | None
+    received: dict[str, Any]
+    sent: dict[str, Any]
+    discarded: dict[str, int]
+
+
+class Reply(Struct, rename="camel", kw_only=True):
+    """How soon an agent was heard after its caller had spoken."""
+
+    at: float
+    stt_ms: int | UnsetType = UNSET
+    llm_ms: int | UnsetType = UNSET
+    tts_ms: int | UnsetType = UNSET
+    first_audio_ms: int
+    overhead_ms: int
+
+
+class LegTimeline(Struct, rename=_with_leg_id):
+    """Columns: row n is about `seconds[n]` from second `at[n]` on."""
+
+    leg_id: str
+    kind: str
+    party: str
+    at: list[float]
+    seconds: list[float]
+    round_trip_ms: list[float | None]
+    received: dict[str, list[float | None]]
+    sent: dict[str, list[float | None]]
+    replies: list[Reply] | UnsetType = UNSET
+
+
+class CallQuality(Struct, rename="camel"):
+    """A call's statistics, leg by leg, and their course."""
+
+    call_id: str
+    state: str
+    end_reason: str | None
+    seconds: float
+    legs: list[LegReport]
+    timeline: list[LegTimeline]
 
 
 def success(data: dict[str, Any], **beside: object) -> web.Response:
@@ -63,66 +156,68 @@ def peer(record: CallRecord) -> str:
     return f"{number}@s.whatsapp.net" if number.isdigit() else number
 
 
-def call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:
-    """A call as `/call/status` lists it."""
+def call(record: CallRecord, *, recording: bool = False) -> Call:
+    """Return a call as `/call/status` lists it."""
     who = parties_of(record)
-    return {
-        "callId": record.facts.call_id,
-        "peer": peer(record),
-        "from": who.from_,
-        "to": who.to,
-        "state": STATE_WORDS.get(record.state, record.state.value),
-        "direction": record.direction.value,
-        "video": False,
-        "recording": recording,
-        "startedAt": iso8601(record.facts.started_at),
-    }
+    return Call(
+        record.facts.call_id,
+        peer(record),
+        who.from_,
+        who.to,
+        state=NATIVE_STATES[record.state],
+        direction=record.direction,
+        video=False,
+        recording=recording,
+        started_at=iso8601(record.facts.started_at),
+    )
 
 
 def quality(
     record: CallRecord, timelines: Iterable[LegQuality] = (), *, since: float = 0.0
-) -> dict[str, Any]:
-    """A call's figures, leg by leg, and how they went.
+) -> CallQuality:
+    """Return a call's statistics.
 
     Args:
         record: The call.
         timelines: Of its legs.
-        since: Second of the call before which nothing of the timelines is wanted.
+        since: Second of the call before which timelines are cut off.
     """
-    return {
-        "callId": record.facts.call_id,
-        "state": record.state.value,
-        "endReason": record.reason.value if record.reason else None,
-        "seconds": round(record.seconds, 3),
-        "legs": [_leg(leg) for leg in record.legs],
-        "timeline": [_timeline(leg, since) for leg in timelines],
-    }
+    return CallQuality(
+        record.facts.call_id,
+        record.state.value,
+        record.reason.value if record.reason else None,
+        round(record.seconds, 3),
+        [_leg(leg) for leg in record.legs],
+        [_timeline(leg, since) for leg in timelines],
+    )
 
 
-def _timeline(leg: LegQuality, since: float) -> dict[str, Any]:
-    """A leg's timeline, column by column: row `n` is about `seconds[n]` from second `at[n]` on."""
+def _timeline(leg: LegQuality, since: float) -> LegTimeline:
     rows = leg.timeline.rows(since)
     samples = [sample for _, _, sample in rows]
-    told: dict[str, Any] = {
-        "legID": leg.leg_id,
-        "kind": leg.kind.value,
-        "party": leg.party.value,
-        "at": [round(at, 1) for at, _, _ in rows],
-        "seconds": [seconds for _, seconds, _ in rows],
-        "roundTripMs": _column(samples, "round_trip", 1000, 1),
-        "received": {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
-        "sent": {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
-    }
-    if leg.last.replies is not None:
-        replies = [(reply.at - leg.began, reply) for reply in leg.last.replies]
-        told["replies"] = [_reply(at, reply) for at, reply in replies if at >= since]
-    return told
+    replies = [(reply.at - leg.began, reply) for reply in leg.last.replies or ()]
+    return LegTimeline(
+        leg.leg_id,
+        leg.kind.value,
+        leg.party.value,
+        [round(at, 1) for at, _, _ in rows],
+        [seconds for _, seconds, _ in rows],
+        _column(samples, "round_trip", 1000, 1),
+        {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
+        {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
+        UNSET
+        if leg.last.replies is None
+        else [_reply(at, reply) for at, reply in replies if at >= since],
+    )
 
 
-def _reply(at: float, reply: ReplyTiming) -> dict[str, Any]:
-    steps = {f"{step}Ms": round(seconds * 1000) for step, seconds in reply.steps.items()}
-    total = {"firstAudioMs": reply.first_audio, "overheadMs": reply.overhead}
-    return {"at": round(at, 1), **steps, **{key: round(s * 1000) for key, s in total.items()}}
+def _reply(at: float, reply: ReplyTiming) -> Reply:
+    return Reply(
+        at=round(at, 1),
+        first_audio_ms=round(reply.first_audio * 1000),
+        overhead_ms=round(reply.overhead * 1000),
+        **{f"{step}_ms": round(seconds * 1000) for step, seconds in reply.steps.items()},
+    )
 
 
 def _column(samples: list[Sample], field: str, units: int, digits: int) -> list[float | None]:
@@ -130,19 +225,19 @@ def _column(samples: list[Sample], field: str, units: int, digits: int) -> list[
     return [None if value is None else round(value * units, digits) for value in values]
 
 
-def _leg(leg: LegFigures) -> dict[str, Any]:
+def _leg(leg: LegFigures) -> LegReport:
     figures = leg.statistics
     received, sent = figures.received, figures.sent
     trip = figures.round_trip_seconds
     rating, _ = rate(leg.kind, LegStatistics(), figures)
-    return {
-        "legID": leg.leg_id,
-        "kind": leg.kind.value,
-        "party": leg.party.value,
-        "road": leg.path.value if leg.path else None,
-        "roundTripMs": None if trip is None else round(trip * 1000, 1),
-        "mos": None if rating.mos is None else round(rating.mos, 2),
-        "received": {
+    return LegReport(
+        leg.leg_id,
+        leg.kind.value,
+        leg.party,
+        leg.path.value if leg.path else None,
+        None if trip is None else round(trip * 1000, 1),
+        None if rating.mos is None else round(rating.mos, 2),
+        received={
             "packets": received.packets,
             "bytes": received.bytes,
             "frames": received.frames,
@@ -156,7 +251,7 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
             "levelDbov": round(received.level_dbov, 1),
             "silentSeconds": round(received.silent_seconds, 1),
         },
-        "sent": {
+        sent={
             "packets": sent.packets,
             "bytes": sent.bytes,
             "relayedPackets": sent.relayed_packets,
@@ -167,5 +262,5 @@ def _leg(leg: LegFigures) -> dict[str, Any]:
             "fec": sent.fec,
             "levelDbov": round(sent.level_dbov, 1),
         },
-        "discarded": dict(figures.discarded),
-    }
+        discarded=dict(figures.discarded),
+    )

@@ -5,7 +5,8 @@ struct too, is a component. https://spec.openapis.org/oas/v3.1.1.html
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -20,30 +21,39 @@ class Schemas:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         """Describe the types."""
-        kinds = {
-            kind
-            for one in operations
-            for kind in (one.body, one.query, one.payload, *one.also.values())
-            if kind is not None
+        operations = tuple(operations)
+        sent = {
+            part for one in operations for kind in (one.body, one.query) for part in _parts(kind)
         }
+        answered = {
+            part
+            for one in operations
+            for kind in (one.payload, one.gives, *one.also.values())
+            for part in _parts(kind)
+        }
+        kinds = [*sent, *(answered - sent)]
         made, components = msgspec.json.schema_components(kinds, ref_template=REF + "{name}")
+        read = _reachable(_references(list(made[: len(sent)])), components)
         enums = {REF + name: one for name, one in components.items() if "enum" in one}
         self._made = {kind: _clean(one, enums) for kind, one in zip(kinds, made, strict=True)}
-        self._all = {name: _clean(one, enums) for name, one in components.items()}
+        self._all = {
+            name: _clean(one if name in read else _all_present(one), enums)
+            for name, one in components.items()
+        }
         self._used: set[str] = set()
 
     @property
     def components(self) -> dict[str, Any]:
         """The schemas that those asked for until now refer to."""
-        waiting, found = set(self._used), {}
-        while waiting:
-            name = waiting.pop()
-            found[name] = self._all[name]
-            waiting |= _references(found[name]) - set(found)
-        return dict(sorted(found.items()))
+        names = _reachable(self._used, self._all)
+        return {name: self._all[name] for name in sorted(names)}
 
     def of(self, kind: Kind) -> dict[str, Any]:
         """Return the schema of a type, itself described where it stands."""
+        if len(parts := _parts(kind)) > 1:
+            schemas = [self._made[part] for part in parts]
+            self._used |= _references(schemas)
+            return {"anyOf": schemas}
         schema = self._made[kind]
         if "$ref" in schema:
             schema = self._all[schema["$ref"].removeprefix(REF)]
@@ -57,7 +67,8 @@ class Schemas:
     def success(self, operation: Operation) -> dict[str, Any]:
         """Return the schema of an operation's success, with its envelope."""
         if operation.payload is None:
-            return dict(operation.gives or {})
+            gives = {} if operation.gives is None else operation.gives
+            return dict(gives) if isinstance(gives, Mapping) else self.of(gives)
         return dict(operation.envelope.describe(self.of(operation.payload)))
 
     def parameters(self, operation: Operation) -> list[dict[str, Any]]:
@@ -72,6 +83,40 @@ class Schemas:
         ]
 
 
+def _parts(kind: Kind) -> tuple[Kind, ...]:
+    """Return the types of a union, which msgspec cannot describe where they are structs."""
+    if kind is None or isinstance(kind, Mapping):
+        return ()
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
+
+
+def _all_present(schema: Json) -> Json:
+    """Return the schema of an answer: its fields that have defaults are in it too."""
+    fields = schema.get("properties", {})
+    always = [name for name, one in fields.items() if "default" in one]
+    plain = {
+        name: {key: value for key, value in one.items() if key != "default"}
+        for name, one in fields.items()
+    }
+    required = {*schema.get("required", ()), *always}
+    return {
+        **schema,
+        "properties": plain,
+        "required": [name for name in fields if name in required],
+    }
+
+
+def _reachable(names: set[str], components: Mapping[str, Json]) -> set[str]:
+    """Return the components that some refer to, and those that these refer to, and so on."""
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= _references(components[name]) - found
+    return found
+
+
 def _clean(schema: Json, enums: Mapping[str, Json]) -> Json:
     """Inline enums; leave out titles, empty defaults, and null where it only means missing."""
     if isinstance(schema, list):
@@ -81,6 +126,8 @@ def _clean(schema: Json, enums: Mapping[str, Json]) -> Json:
     schema = {**schema, **enums.get(schema.get("$ref", ""), {})}
     if "enum" in schema:
         schema.pop("$ref", None)
+        if len(schema["enum"]) == 1:
+            [schema["const"]] = schema.pop("enum")
     kept = {name: one for name, one in schema.items() if name != "title"}
     if not kept.get("required", True):
         del kept["required"]

@@ -2,42 +2,50 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.api.auth import refuse_proxied
+from bridge.api.operation import FILE, METRICS, Context, Group
 from bridge.api.proxies import forwarding_header
-from bridge.api.services import SERVICES, Services
+from bridge.api.services import Services
 from bridge.call.model import State
 from bridge.settings.http import LOCAL_NAMES, host_name
 
 METRICS_PATH = "/node/metrics"
 """Where siblings give each other their metrics."""
+GROUP: Final = Group(name="Service")
 HEADER = "# HELP "
 UP = """# HELP bridge_node_up Whether the node answers.
 # TYPE bridge_node_up gauge
 bridge_node_up """
 
 
-async def metrics(request: web.Request) -> web.Response:
-    """Return the metrics for Prometheus; a key is asked for, except of programs on this machine."""
-    if not _on_this_machine(request):
-        request.app[SERVICES].keys.check_metrics(request)
-    siblings = request.app[SERVICES].siblings
-    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(request.app[SERVICES])}
+@GROUP.get("/metrics", auth=METRICS, content="text/plain", gives=FILE)
+async def metrics(context: Context) -> web.Response:
+    """Return the metrics for Prometheus; only programs on the same machine need no key."""
+    services = context.services
+    if not _on_this_machine(context.http, services):
+        services.keys.check_metrics(context.http)
+    siblings = services.siblings
+    texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(services)}
     if siblings is not None:
         texts |= await siblings.get_all(METRICS_PATH)
     return web.Response(body=merge(texts), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _on_this_machine(request: web.Request) -> bool:
+OPERATIONS: Final = (metrics,)
+
+
+def _on_this_machine(request: web.Request, services: Services) -> bool:
     """Whether a request may read the metrics without a key.
 
     Raises:
         Unauthorized: it has no key, and a proxy passed it on.
     """
-    keys, site = (services := request.app[SERVICES]).keys, services.site
+    keys, site = services.keys, services.site
     local = site.loopback and host_name(request.host) in LOCAL_NAMES
     if not local or keys.guards_metrics:
         return False

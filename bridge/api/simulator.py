@@ -1,44 +1,76 @@
-"""The simulated contacts: who they are, and letting one ring us."""
+"""The simulated contacts: who they are, and inbound calls from them."""
 
-from aiohttp import web
+from typing import Annotated, Final
 
-from bridge.api import render
-from bridge.api.body import Body, read_body
-from bridge.api.services import SERVICES
+import msgspec
+from msgspec import Struct
+
+from bridge.api.fields import PHONE_ABOUT, field, read_phone
+from bridge.api.operation import Context, Group
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.errors import InvalidState
 from bridge.legs.simulator import CONTACTS
 
-
-async def contacts(request: web.Request) -> web.Response:
-    """List the contacts, for the page's picker."""
-    request.app[SERVICES].keys.line(request)
-    listed = [
-        {"number": contact.number, "name": contact.name, "description": contact.description}
-        for contact in CONTACTS.values()
-    ]
-    return render.success({"contacts": listed})
+GROUP: Final = Group(name="Service")
 
 
-async def incoming(request: web.Request) -> web.Response:
-    """Make a contact ring the key's line."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    number = body.phone("from", "From")
-    simulator = request.app[SERVICES].simulator
-    if not simulator.has(line):
+class Contact(Struct):
+    """A simulated contact."""
+
+    number: str
+    name: str
+    description: str
+
+
+class Contacts(Struct):
+    """All simulated contacts."""
+
+    contacts: list[Contact]
+
+
+class Incoming(Struct):
+    """Which contact calls, and which of the line's numbers; the first one by default."""
+
+    from_: Annotated[str, field(PHONE_ABOUT, spellings=("From",), read=read_phone)] = msgspec.field(
+        name="from"
+    )
+    to: Annotated[str, field(PHONE_ABOUT, spellings=("To",), read=read_phone)] | None = None
+
+
+class Called(Struct, rename="camel"):
+    """The call that rings."""
+
+    call_id: str
+
+
+@GROUP.get("/simulator/contacts")
+async def contacts(_context: Context) -> Contacts:
+    """List the simulated contacts."""
+    return Contacts([Contact(one.number, one.name, one.description) for one in CONTACTS.values()])
+
+
+@GROUP.post("/simulator/incoming", starts_call=True, errors=(404, 409, 502, 503))
+async def incoming(context: Context, body: Incoming) -> Called:
+    """Have a simulated contact call the line.
+
+    `to` chooses one of the line's numbers.
+    """
+    line, services = context.line, context.services
+    if not services.simulator.has(line):
         raise InvalidState("this line's WhatsApp provider is not the simulator")
-    manager = request.app[SERVICES].manager
-    details = CallDetails(Parties(to=_called(request, line, body)))
-    leg = simulator.inbound_leg(number)
-    runner = await manager.receive(line, number, leg, details)
-    return render.success({"callId": runner.facts.call_id})
+    details = CallDetails(Parties(to=_own_number(context, line, body.to)))
+    leg = services.simulator.inbound_leg(body.from_)
+    runner = await services.manager.receive(line, body.from_, leg, details)
+    return Called(runner.facts.call_id)
 
 
-def _called(request: web.Request, line: LineName, body: Body) -> str:
-    """Return the line's number that is rung, with `+`; empty where the request names none."""
-    if not body.has("to", "To"):
+OPERATIONS: Final = (contacts, incoming)
+
+
+def _own_number(context: Context, line: LineName, digits: str | None) -> str:
+    """Return the line's number that is called, with `+`; empty when the request names none."""
+    if digits is None:
         return ""
-    number = f"+{body.phone('to', 'To')}"
-    request.app[SERVICES].policies[line].check_number(number, "to")
+    number = f"+{digits}"
+    context.services.policies[line].check_number(number, "to")
     return number

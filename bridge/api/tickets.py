@@ -1,46 +1,70 @@
 """Tickets: what a server gives to a browser, so that its own key stays with it."""
 
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
-from aiohttp import web
+from msgspec import Struct
 
-from bridge.api import render
-from bridge.api.body import call_in_path, read_body
-from bridge.api.services import SERVICES
-from bridge.api.webrtc import read_party
+from bridge.api.fields import Json, Timestamp, field
+from bridge.api.operation import CALL, Context, Group
+from bridge.api.webrtc import NEAR, PartyName
 from bridge.errors import InvalidRequest
 from bridge.wire.iso8601 import iso8601
 
-TTL_SECONDS: Final = 600
-"""How long a ticket is good for, unless it is asked for otherwise."""
-SHORTEST: Final = 60
-LONGEST: Final = 86400
+MIN_TTL: Final = 60
+MAX_TTL: Final = 86_400
 MAX_IDENTITY: Final = 128
-"""Characters."""
+
+GROUP: Final = Group(name="Native")
 
 
-async def ticket(request: web.Request) -> web.Response:
-    """Return a ticket for one party of a live call: its media, events and figures, nothing else."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    seconds = body.number("ttl", default=TTL_SECONDS, least=SHORTEST, most=LONGEST)
-    party = read_party(body.optional_text("party"))
-    identity = read_identity(body.optional_text("identity") or "", "identity")
-    runner = request.app[SERVICES].manager.live(line, call_in_path(request))
-    text, expires = request.app[SERVICES].tickets.issue(
-        line, runner.facts.call_id, seconds, party=party, identity=identity
-    )
-    return render.success({"ticket": text, "expiresAt": iso8601(expires)})
-
-
-def read_identity(text: str, field: str) -> str:
+def read_identity(value: Json, name: str) -> Json:
     """Return the identity of a ticket's holder.
 
     Raises:
         InvalidRequest: too long, or not printable.
     """
-    if len(text) > MAX_IDENTITY or not text.isprintable():
+    if isinstance(value, str) and (len(value) > MAX_IDENTITY or not value.isprintable()):
         raise InvalidRequest(
-            f"{field}: expected at most {MAX_IDENTITY} printable characters", field=field
+            f"{name}: expected at most {MAX_IDENTITY} printable characters", field=name
         )
-    return text
+    return value
+
+
+Identity: TypeAlias = Annotated[
+    str,
+    field(
+        "who its holder is; a ticket that replaces another has the same identity",
+        read=read_identity,
+    ),
+]
+
+
+class NewTicket(Struct):
+    """What a ticket opens, and for how long."""
+
+    ttl: Annotated[int, field("seconds", ge=MIN_TTL, le=MAX_TTL)] = 600
+    party: PartyName = NEAR
+    identity: Identity = ""
+
+
+class Ticket(Struct, rename="camel"):
+    """A ticket, and when it expires."""
+
+    ticket: str
+    expires_at: Timestamp
+
+
+@GROUP.post("/call/{callId}/ticket", errors=CALL)
+async def ticket(context: Context, body: NewTicket) -> Ticket:
+    """Return a ticket for one party of a live call: its media, events and statistics.
+
+    It controls only legs that its party and identity made, and ends with the call.
+    """
+    runner = context.services.manager.live(context.line, context.call_id)
+    text, expires = context.services.tickets.issue(
+        context.line, runner.facts.call_id, body.ttl, party=body.party, identity=body.identity
+    )
+    return Ticket(text, iso8601(expires))
+
+
+OPERATIONS: Final = (ticket,)

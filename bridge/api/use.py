@@ -20,7 +20,7 @@ async def note_use(request: web.Request, handler: Handler) -> web.StreamResponse
     A browser's goodbye is no use: it is sent while the browser leaves.
     """
     response = await handler(request)
-    if request.method in METHODS and request.match_info.handler is not webrtc.close:
+    if request.method in METHODS and request.match_info.handler != webrtc.close.answer:
         calls = request.app[SERVICES].manager.calls()
         alone = [one for one in calls if one.machine.usage.abandoned_since is not None]
         call_id = await call_named_by(request) if alone else None

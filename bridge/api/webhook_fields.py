@@ -3,11 +3,11 @@
 import base64
 import re
 import secrets
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
-from aiohttp import web
+from msgspec import Meta, Struct
 
-from bridge.api.body import Body
+from bridge.api.fields import Json, field
 from bridge.errors import InvalidRequest
 from bridge.wire.signature import PREFIX
 
@@ -15,7 +15,6 @@ SECRET_BYTES: Final = 24
 MAX_EVENTS: Final = 50
 MAX_HEADERS: Final = 20
 MAX_VALUE: Final = 1024
-MAX_PAGE: Final = 100
 OURS: Final = re.compile(
     r"content-.*|host|connection|transfer-encoding|upgrade|te|trailer|keep-alive|proxy-.*"
     r"|webhook-.*|wadial-.*|bridge-signature",
@@ -33,77 +32,54 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def event_names(body: Body, *names: str) -> tuple[str, ...]:
-    """Give a list of event names; missing and empty mean all of them.
-
-    Raises:
-        InvalidRequest: it is no list of names.
-    """
-    listed = body.optional_list(*names) or []
-    if len(listed) > MAX_EVENTS or not all(
-        isinstance(name, str) and _EVENT.fullmatch(name) for name in listed
+def _read_events(value: Json, name: str) -> Json:
+    if (
+        not isinstance(value, list)
+        or len(value) > MAX_EVENTS
+        or not all(isinstance(one, str) and _EVENT.fullmatch(one) for one in value)
     ):
-        name = body.spelt(*names)
         raise InvalidRequest(
             f"{name}: expected a list of at most {MAX_EVENTS} event names", field=name
         )
-    return tuple(listed)
+    return value
 
 
-def extra_headers(body: Body) -> dict[str, str]:
-    """Give the headers that a customer wants with each delivery.
+def _read_headers(value: Json, name: str) -> Json:
+    if (
+        not isinstance(value, dict)
+        or len(value) > MAX_HEADERS
+        or not all(_is_header(one, text) for one, text in value.items())
+    ):
+        raise InvalidRequest(
+            f"{name}: expected at most {MAX_HEADERS} names with values of printable ASCII, "
+            "none of which describes the message itself",
+            field=name,
+        )
+    return value
 
-    Raises:
-        InvalidRequest: they are no headers, or not the customer's to set.
-    """
-    headers = body.optional_object("headers") or {}
-    good = len(headers) <= MAX_HEADERS and all(
-        _NAME.fullmatch(name)
+
+def _is_header(name: str, value: object) -> bool:
+    return (
+        _NAME.fullmatch(name) is not None
         and not OURS.fullmatch(name)
         and isinstance(value, str)
         and len(value) <= MAX_VALUE
-        and _VALUE.fullmatch(value)
-        for name, value in headers.items()
-    )
-    if not good:
-        raise InvalidRequest(
-            f"headers: expected at most {MAX_HEADERS} names with values of printable ASCII, "
-            "none of which describes the message itself",
-            field="headers",
-        )
-    return dict(headers)
-
-
-def active(body: Body) -> bool:
-    """Whether an endpoint is to be told; it is unless it says no."""
-    return body.optional_flag("active", "Active") is not False
-
-
-def numbers(body: Body, name: str) -> frozenset[int] | None:
-    """Return a list of numbers, or None where it is missing.
-
-    Raises:
-        InvalidRequest: it is no list of numbers.
-    """
-    listed = body.optional_list(name)
-    if listed is not None and not all(type(number) is int for number in listed):
-        raise InvalidRequest(f"{name}: expected a list of numbers", field=name)
-    return None if listed is None else frozenset(listed)
-
-
-def page(request: web.Request, *, start: str = "offset") -> tuple[int, int]:
-    """Give where a page begins, and how long it is.
-
-    Raises:
-        InvalidRequest: naming the parameter that is wrong.
-    """
-    return _number(request, start, 0, least=0, most=2**53), _number(
-        request, "limit", 20, least=1, most=MAX_PAGE
+        and _VALUE.fullmatch(value) is not None
     )
 
 
-def _number(request: web.Request, name: str, default: int, *, least: int, most: int) -> int:
-    text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) < 17 and least <= int(text) <= most):
-        raise InvalidRequest(f"{name}: expected a number from {least} to {most}", field=name)
-    return int(text)
+EventNames: TypeAlias = Annotated[
+    list[Annotated[str, Meta(description="an event's name, or the beginning of one before `*`")]],
+    field(spellings=("Subscribe", "subscribe"), read=_read_events),
+]
+"""The events that are sent; an empty list means all."""
+Headers: TypeAlias = Annotated[dict[str, str], field(read=_read_headers, max_length=MAX_HEADERS)]
+"""What a customer wants sent with each delivery."""
+Active: TypeAlias = Annotated[bool, field(spellings=("Active",))]
+
+
+class Page(Struct):
+    """Which part of a list is wanted."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0

@@ -1,14 +1,15 @@
 """WebRTC set-up: the configuration, the offer and its answer, the close. Bare bodies on success."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final, Literal, TypeAlias
 
-from aiohttp import web
+from msgspec import Struct
 
-from bridge.api.body import read_body
-from bridge.api.services import SERVICES
+from bridge.api.fields import CallId, Json, LegId, field
+from bridge.api.operation import BARE, CALL, TICKET, Context, Group
 from bridge.call.model import Party
-from bridge.errors import BridgeError, InvalidRequest
+from bridge.errors import BridgeError
+from bridge.net.turn import IceConfiguration, TurnState
 
 NEAR: Final = "near"
 TRANSFER: Final = "transfer"
@@ -18,66 +19,105 @@ PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
     "far": (Party.FAR, False),
     TRANSFER: (Party.NEAR, True),
 }
-"""What an offer may say of its sender: which party, and whether it takes the others' place."""
+"""What an offer may say of its sender: which party, and whether it replaces the others."""
+
+GROUP: Final = Group(name="WebRTC", envelope=BARE, auth=TICKET)
 
 
-async def config(request: web.Request) -> web.Response:
-    """Tell a browser which STUN and TURN servers to use."""
-    access = request.app[SERVICES].keys.access(request)
+def _read_party(value: Json, _name: str) -> Json:
+    return NEAR if value == "" else value
+
+
+PartyName: TypeAlias = Annotated[
+    Literal["near", "far", "transfer"],
+    field(
+        "whose side; `near` by default; `transfer` is whom the call is transferred to",
+        read=_read_party,
+    ),
+]
+
+
+class Offer(Struct, rename={"call_id": "callID", "leg_id": "legID"}):
+    """A browser's SDP offer."""
+
+    call_id: CallId
+    sdp: Annotated[str, field("the offer; candidates need not be in it", spellings=("SDP",))]
+    type: Literal["offer"] = "offer"
+    leg_id: Annotated[LegId, field("of the last answer, to change that leg")] | None = None
+    party: PartyName | None = None
+
+
+class Answer(Struct, rename={"call_id": "callID", "leg_id": "legID"}):
+    """The SDP answer."""
+
+    call_id: str
+    leg_id: str
+    sdp: str
+    turn: TurnState
+    type: Literal["answer"] = "answer"
+
+
+class Close(Struct, rename={"call_id": "callID", "leg_id": "legID"}):
+    """What to close."""
+
+    call_id: CallId
+    leg_id: LegId | None = None
+
+
+class Closed(Struct, rename={"call_id": "callID"}):
+    """What was closed."""
+
+    call_id: str
+    closed: Literal[True] = True
+
+
+@GROUP.get("/call/webrtc/config")
+async def config(context: Context) -> IceConfiguration:
+    """Return the STUN and TURN servers that a browser should use."""
+    access = context.access
     if access.ticket is not None:
         try:
-            request.app[SERVICES].manager.live(access.line, access.ticket.call_id)
+            context.services.manager.live(access.line, access.ticket.call_id)
         except BridgeError:
             access.check_call_lives(ended=True)
-    return web.json_response(request.app[SERVICES].ice_configuration(access.line))
+    return context.services.ice_configuration(access.line)
 
 
-async def offer(request: web.Request) -> web.Response:
-    """Answer a browser's offer: a new leg, or with `legID` a change to the one it has."""
-    access = request.app[SERVICES].keys.access(request)
-    body = await read_body(request)
-    call_id = body.call_id("callID")
-    line = access.to(call_id)
-    kind = body.optional_text("type")
-    if kind not in (None, "offer"):
-        raise InvalidRequest('type: expected "offer"', field="type")
-    sdp = body.text("sdp", "SDP")
-    wanted = body.optional_text("party")
-    party = access.party(None if wanted is None else read_party(wanted))
-    browsers = request.app[SERVICES].browsers
-    leg_id = body.leg_id()
-    if leg_id is None:
+@GROUP.post("/call/webrtc/offer", errors=(*CALL, 503))
+async def offer(context: Context, body: Offer) -> Answer:
+    """Answer a browser's offer: a new leg, or with `legID` a change to the one it has.
+
+    The answer is complete: no candidates follow. A new ICE user fragment under a known `legID` is
+    an ICE restart, the same one a renegotiation, a new fingerprint a reload; a near leg that has
+    gone comes back so for `limits.alone_seconds`. With a ticket, `party` is its own by default,
+    and `legID` one that it made.
+    """
+    access, services = context.access, context.services
+    line = access.to(body.call_id)
+    party = access.party(body.party)
+    leg_id = body.leg_id
+    if not leg_id:
         side, replaces = PARTIES[party or NEAR]
-        leg_id, answer = await browsers.offer(
-            line, call_id, sdp, side, replaces=replaces, owner=access.owner
+        leg_id, answer = await services.browsers.offer(
+            line, body.call_id, body.sdp, side, replaces=replaces, owner=access.owner
         )
     else:
-        answer = await browsers.reoffer(line, call_id, sdp, leg_id, owner=access.owner)
-    turn = request.app[SERVICES].ice_configuration(line)["turn"]
-    return web.json_response(
-        {"callID": call_id, "legID": leg_id, "type": "answer", "sdp": answer, "turn": turn}
-    )
+        answer = await services.browsers.reoffer(
+            line, body.call_id, body.sdp, leg_id, owner=access.owner
+        )
+    return Answer(body.call_id, leg_id, answer, services.ice_configuration(line)["turn"])
 
 
-async def close(request: web.Request) -> web.Response:
-    """End the call's WebRTC legs, or one; a leg or call that is over already is no error.
+@GROUP.post("/call/webrtc/close", errors=(404, 502))
+async def close(context: Context, body: Close) -> Closed:
+    """End the call's WebRTC legs, or one, never the call; can be repeated.
 
     With a ticket, only legs that its party and identity made.
     """
-    access = request.app[SERVICES].keys.access(request)
-    body = await read_body(request)
-    call_id = body.call_id()
-    line = access.to(call_id)
-    request.app[SERVICES].browsers.close(line, call_id, body.leg_id(), owner=access.owner)
-    return web.json_response({"callID": call_id, "closed": True})
+    access = context.access
+    line = access.to(body.call_id)
+    context.services.browsers.close(line, body.call_id, body.leg_id or None, owner=access.owner)
+    return Closed(body.call_id)
 
 
-def read_party(text: str | None) -> str:
-    """Return the party that is named; `near` where none is.
-
-    Raises:
-        InvalidRequest: there is no such party.
-    """
-    if (text or NEAR) not in PARTIES:
-        raise InvalidRequest(f"party: expected one of {', '.join(PARTIES)}", field="party")
-    return text or NEAR
+OPERATIONS: Final = (config, offer, close)

@@ -27,7 +27,7 @@ class Numbers(Struct):
 
 
 class Called(Struct):
-    peer: Peer | None = None
+    peer: Annotated[Peer, field(spellings=("Phone",))] | None = None
 
 
 class Query(Struct):

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from bridge.api import render
@@ -48,8 +49,8 @@ HEARD = LegStatistics(
 
 def leg(statistics=HEARD, kind=LegKind.WEBRTC):
     figures = LegFigures(LegId("leg_1"), kind, Party.NEAR, statistics)
-    [shown] = render.quality(replace(RECORD, legs=(figures,)))["legs"]
-    return shown
+    [shown] = render.quality(replace(RECORD, legs=(figures,))).legs
+    return msgspec.to_builtins(shown)
 
 
 def body_of(response):
@@ -57,7 +58,7 @@ def body_of(response):
 
 
 def test_a_call_is_shown_as_the_status_lists_it():
-    assert render.call(RECORD) == {
+    assert msgspec.to_builtins(render.call(RECORD)) == {
         "callId": "00AB",
         "peer": "15550100001@s.whatsapp.net",
         "from": "",
@@ -80,17 +81,17 @@ def test_a_call_is_shown_as_the_status_lists_it():
     ],
 )
 def test_states_have_their_native_words(state, word):
-    assert render.call(replace(RECORD, state=state))["state"] == word
+    assert render.call(replace(RECORD, state=state)).state == word
 
 
 def test_a_peer_that_is_no_number_is_shown_as_it_is():
     browser = replace(RECORD, facts=replace(RECORD.facts, peer="webrtc"))
-    assert render.call(browser)["peer"] == "webrtc"
+    assert render.call(browser).peer == "webrtc"
 
 
 def test_a_call_that_has_ended_says_why():
     ended = render.quality(replace(RECORD, state=State.ENDED, reason=EndReason.BUSY))
-    assert (ended["state"], ended["endReason"], ended["seconds"]) == ("ended", "busy", 12.346)
+    assert (ended.state, ended.end_reason, ended.seconds) == ("ended", "busy", 12.346)
 
 
 def test_a_leg_is_shown_in_milliseconds_and_ratios():
@@ -106,8 +107,8 @@ def test_a_leg_is_shown_in_milliseconds_and_ratios():
 
 def test_a_leg_says_on_which_road_it_is_served():
     served = LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD, DeliveryPath.RELAY)
-    [shown] = render.quality(replace(RECORD, legs=(served,)))["legs"]
-    assert (shown["road"], shown["sent"]["relayedPackets"]) == ("relay", 60)
+    [shown] = render.quality(replace(RECORD, legs=(served,))).legs
+    assert (shown.road, shown.sent["relayedPackets"]) == ("relay", 60)
     assert leg()["road"] is None
 
 
@@ -123,7 +124,7 @@ def test_there_is_no_estimate_of_what_has_not_been_heard_or_has_no_network():
 
 
 def test_figures_are_json():
-    json.dumps(
+    msgspec.json.encode(
         render.quality(
             replace(RECORD, legs=(LegFigures(LegId("l"), LegKind.WEBRTC, Party.FAR, HEARD),))
         )

@@ -27,7 +27,13 @@ ANYTHING: dict[object, object] = {
 def takes(method: str, path: str) -> dict[str, Any] | None:
     """The schema of an operation's body; None if it has none."""
     body = document()["paths"][path][method.lower()].get("requestBody")
-    return None if body is None else next(iter(body["content"].values()))["schema"]
+    if body is None:
+        return None
+    [content] = body["content"].values()
+    schema = content["schema"]
+    while found := schema.get("anyOf", [schema])[-1].get("$ref"):
+        schema = document()["components"]["schemas"][found.rpartition("/")[2]]
+    return dict(schema)
 
 
 def names_a_call(method: str, path: str) -> bool:

@@ -114,7 +114,7 @@ def _party(runner: CallRunner, identity: str) -> str:
 
 
 def _shown(request: web.Request, record: CallRecord) -> dict[str, object]:
-    return words.call(record, test=commands.of_test_key(request))
+    return words.call(record, test=commands.is_test_key(request))
 
 
 def _whole(request: web.Request, name: str, *, default: int, least: int, most: int | None) -> int:

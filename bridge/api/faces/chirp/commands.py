@@ -63,11 +63,11 @@ async def command(request: web.Request) -> web.Response:
     if kind in NOT_HERE:
         raise Unsupported(NO_VOICEMAIL)
     more = await COMMANDS[kind](Asked(line, call_id, body, request.app[SERVICES]))
-    shown = chirp(call_id, test=of_test_key(request))
+    shown = chirp(call_id, test=is_test_key(request))
     return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
 
 
-def of_test_key(request: web.Request) -> bool:
+def is_test_key(request: web.Request) -> bool:
     """Whether a test key asks, which is shown ids of its own."""
     key = request.app[SERVICES].keys.known(request)
     return key is not None and key.startswith(TEST_KEY.encode())

@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.api.body import call_in_path
-from bridge.api.faces.chirp.commands import of_test_key
+from bridge.api.faces.chirp.commands import is_test_key
 from bridge.api.recording_files import LINK_SECONDS, link
 from bridge.api.services import SERVICES
 from bridge.call.model import CallId
@@ -52,7 +52,7 @@ async def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
         status = "processing" if waits else "failed"
     return {
         "id": found.recording_id,
-        "callId": chirp(found.call_id, test=of_test_key(request)),
+        "callId": chirp(found.call_id, test=is_test_key(request)),
         "status": status,
         "format": found.format,
         "kind": found.kind,

@@ -5,12 +5,14 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from bridge.api.operation import BARE, Group
 from bridge.call.model import CallRecord, EndReason, Parties, State
 from bridge.call.parties import PSTN, WEBRTC, WHATSAPP, parties_of
 from bridge.errors import BridgeError
 from bridge.wire import call_id
 from bridge.wire.iso8601 import iso8601
 
+CHIRP: Final = Group(name="Chirp", envelope=BARE)
 CHANNELS: Final = (PSTN, WEBRTC, WHATSAPP)
 
 STATUS_WORDS: Final = {

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Final, Literal
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
+from msgspec import Struct
 
-from bridge.api.body import BODY_SECONDS, call_in_path, read_body
+from bridge.api.agent import Stopped
+from bridge.api.body import BODY_SECONDS
 from bridge.api.faces.wadial.calls import CALL, line_of
-from bridge.api.faces.wadial.words import success
+from bridge.api.faces.wadial.words import WADIAL
+from bridge.api.fields import Count
+from bridge.api.operation import CALL as OF_CALL
+from bridge.api.operation import Context
 from bridge.api.reads import RequestTimeout
-from bridge.api.services import SERVICES
 from bridge.errors import InvalidRequest, about_field
 from bridge.media.assets import Asset
 
@@ -22,17 +26,57 @@ MAX_FILE_NAME = 255
 MAX_CONTENT_TYPE = 255
 
 
-async def upload(request: web.Request) -> web.Response:
-    """Keep the sound in the multipart field `audio`."""
-    line = request.app[SERVICES].keys.line(request)
-    if not request.content_type.startswith("multipart/"):
+class WadialAsset(Struct, rename="camel"):
+    """A kept sound."""
+
+    id: str
+    filename: str
+    content_type: str
+    size_bytes: Count
+    duration_ms: Count | None
+    created_at: str
+    status: Literal["ready"] = "ready"
+
+
+class AssetDeleted(Struct):
+    """The sound that was removed."""
+
+    id: str
+    deleted: Literal[True] = True
+
+
+class PlayAsset(Struct, rename="camel"):
+    """Which sound to play."""
+
+    asset_id: str
+
+
+class AssetPlayed(Struct, rename="camel"):
+    """A playback that is queued."""
+
+    playback_id: str
+    asset_id: str
+    status: Literal["queued"] = "queued"
+
+
+FORM: Final = {
+    "type": "object",
+    "properties": {"audio": {"type": "string", "description": "the file"}},
+    "required": ["audio"],
+}
+
+
+@WADIAL.post(PATH, takes=FORM, takes_content="multipart/form-data", errors=(503,))
+async def upload(context: Context) -> WadialAsset:
+    """Keep a sound of up to 32 MB."""
+    if not context.http.content_type.startswith("multipart/"):
         raise InvalidRequest("expected multipart/form-data with the field audio", field="audio")
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
-            part = await _audio(request)
+            part = await _audio(context.http)
             with about_field("audio"):
-                asset = await request.app[SERVICES].assets.add(
-                    line,
+                asset = await context.services.assets.add(
+                    context.line,
                     _pieces(part),
                     filename=_file_name(part),
                     content_type=_content_type(part),
@@ -41,46 +85,40 @@ async def upload(request: web.Request) -> web.Response:
         raise RequestTimeout("the upload did not arrive in time") from None
     except (ValueError, HttpProcessingError):
         raise InvalidRequest("the multipart body is damaged", field="audio") from None
-    return success(_asset(asset))
+    return _asset(asset)
 
 
-async def list_assets(request: web.Request) -> web.Response:
-    """List the line's assets, the oldest first."""
-    line = request.app[SERVICES].keys.line(request)
-    return success([_asset(asset) for asset in await request.app[SERVICES].assets.list(line)])
+@WADIAL.get(PATH, errors=(503,))
+async def list_assets(context: Context) -> list[WadialAsset]:
+    """List the kept sounds, the oldest first."""
+    return [_asset(asset) for asset in await context.services.assets.list(context.line)]
 
 
-async def delete(request: web.Request) -> web.Response:
-    """Forget an asset."""
-    line = request.app[SERVICES].keys.line(request)
-    asset_id = request.match_info["assetId"]
-    await request.app[SERVICES].assets.delete(line, asset_id)
-    return success({"id": asset_id, "deleted": True})
+@WADIAL.delete(PATH + "/{assetId}", errors=(404, 503))
+async def delete(context: Context) -> AssetDeleted:
+    """Delete a kept sound."""
+    asset_id = context.path("assetId")
+    await context.services.assets.delete(context.line, asset_id)
+    return AssetDeleted(asset_id)
 
 
-async def play(request: web.Request) -> web.Response:
-    """Play an asset into a call; URLs and files are not taken here."""
-    line = line_of(request)
-    asset_id = (await read_body(request)).text("assetId")
-    sound = await request.app[SERVICES].assets.find(line, asset_id)
-    playback = await request.app[SERVICES].playbacks.play(line, call_in_path(request), sound)
-    request.app[SERVICES].recordings.automatic.capture(line, call_in_path(request))
-    return success({"playbackId": playback, "assetId": asset_id, "status": "queued"})
+@WADIAL.post(CALL + "/audio/play", errors=(*OF_CALL, 503))
+async def play(context: Context, body: PlayAsset) -> AssetPlayed:
+    """Play a kept sound into a call."""
+    line, services = line_of(context), context.services
+    sound = await services.assets.find(line, body.asset_id)
+    playback = await services.playbacks.play(line, context.call_id, sound)
+    services.recordings.automatic.capture(line, context.call_id)
+    return AssetPlayed(playback, body.asset_id)
 
 
-async def stop(request: web.Request) -> web.Response:
+@WADIAL.post(CALL + "/audio/stop", errors=OF_CALL)
+async def stop(context: Context) -> Stopped:
     """Stop all that is played into a call."""
-    stopped = request.app[SERVICES].playbacks.stop(line_of(request), call_in_path(request))
-    return success({"stopped": stopped})
+    return Stopped(context.services.playbacks.stop(line_of(context), context.call_id))
 
 
-ROUTES = (
-    web.post(PATH, upload),
-    web.get(PATH, list_assets),
-    web.delete(PATH + "/{assetId}", delete),
-    web.post(CALL + "/audio/play", play),
-    web.post(CALL + "/audio/stop", stop),
-)
+OPERATIONS: Final = (upload, list_assets, delete, play, stop)
 
 
 async def _audio(request: web.Request) -> BodyPartReader:
@@ -120,14 +158,12 @@ async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _asset(asset: Asset) -> dict[str, Any]:
-    milliseconds = None if asset.duration is None else round(asset.duration * 1000)
-    return {
-        "id": asset.asset_id,
-        "filename": asset.filename,
-        "contentType": asset.content_type,
-        "sizeBytes": asset.size_bytes,
-        "durationMs": milliseconds,
-        "status": "ready",
-        "createdAt": asset.created_at,
-    }
+def _asset(asset: Asset) -> WadialAsset:
+    return WadialAsset(
+        asset.asset_id,
+        asset.filename,
+        asset.content_type,
+        asset.size_bytes,
+        None if asset.duration is None else round(asset.duration * 1000),
+        asset.created_at,
+    )

@@ -1,140 +1,164 @@
 """The WADial face, `/api/v1`: sessions, which are our lines, and their calls."""
 
-from aiohttp import web
+from typing import Annotated, Final, Literal
 
-from bridge.api.body import call_in_path, read_body
-from bridge.api.faces.wadial.words import snapshot, success
+from msgspec import Struct
+
+from bridge.api.faces.wadial.words import WADIAL, WadialCall, snapshot
+from bridge.api.fields import Peer, field
 from bridge.api.listing import known_calls
-from bridge.api.services import SERVICES
+from bridge.api.operation import CALL as OF_CALL
+from bridge.api.operation import Context
 from bridge.call import events
 from bridge.call.model import Direction, LineName, State
 from bridge.errors import InvalidState, NotFound
 
-SESSIONS = "/api/v1/sessions"
-SESSION = SESSIONS + "/{sessionId}"
-CALLS = SESSION + "/calls"
-CALL = CALLS + "/{callId}"
+SESSIONS: Final = "/api/v1/sessions"
+SESSION: Final = SESSIONS + "/{sessionId}"
+CALLS: Final = SESSION + "/calls"
+CALL: Final = CALLS + "/{callId}"
 
 
-async def create_session(request: web.Request) -> web.Response:
-    """Give the key's own session: a line is one session, there are no others to make."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    name = body.optional_text("displayName")
-    body.optional_text("deviceBrowser")
-    return success(_session_of(request, line, name))
+class NewSession(Struct, rename="camel"):
+    """What a session is called."""
+
+    display_name: str | None = None
+    device_browser: str | None = None
 
 
-async def list_sessions(request: web.Request) -> web.Response:
+class WadialSession(Struct, rename="camel"):
+    """A session."""
+
+    session_id: Annotated[str, field("the line's name")]
+    display_name: str
+    status: Literal["connected", "disconnected"]
+    connected: bool
+    connection_state: Literal["connected", "disconnected"]
+    paired: bool = True
+
+
+class WadialDial(Struct):
+    """Whom to call."""
+
+    to: Peer
+
+
+class WadialMute(Struct):
+    """Whether our side is muted."""
+
+    muted: bool
+
+
+@WADIAL.post(SESSIONS)
+async def create_session(context: Context, body: NewSession) -> WadialSession:
+    """Return the key's own session; a line is one session."""
+    return _session_of(context, body.display_name)
+
+
+@WADIAL.get(SESSIONS)
+async def list_sessions(context: Context) -> list[WadialSession]:
     """List the key's only session."""
-    return success([_session_of(request, request.app[SERVICES].keys.line(request))])
+    return [_session_of(context)]
 
 
-async def session(request: web.Request) -> web.Response:
-    """Say how a session stands."""
-    return success(_session_of(request, line_of(request)))
+@WADIAL.get(SESSION, SESSION + "/status", errors=(404,))
+async def session(context: Context) -> WadialSession:
+    """Return a session and its state."""
+    line_of(context)
+    return _session_of(context)
 
 
-async def connect(request: web.Request) -> web.Response:
-    """Connect a session; one that is connected takes its settings anew."""
-    line = line_of(request)
-    await request.app[SERVICES].lines.connect(line)
-    return success(_session_of(request, line))
+@WADIAL.post(SESSION + "/connect", errors=(404, 503))
+async def connect(context: Context) -> WadialSession:
+    """Connect a session, or connect it again: changed settings take effect."""
+    await context.services.lines.connect(line_of(context))
+    return _session_of(context)
 
 
-async def start(request: web.Request) -> web.Response:
-    """Ring a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
-    line = line_of(request)
-    body = await read_body(request)
-    runner = await request.app[SERVICES].manager.dial(line, body.peer("to"))
-    request.app[SERVICES].recordings.automatic.capture(line, runner.facts.call_id)
-    return success(snapshot(runner.record()))
+@WADIAL.post(CALLS, starts_call=True, errors=(404, 409, 501, 502, 503))
+async def start(context: Context, body: WadialDial) -> WadialCall:
+    """Call a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
+    line = line_of(context)
+    runner = await context.services.manager.dial(line, body.to)
+    context.services.recordings.automatic.capture(line, runner.facts.call_id)
+    return snapshot(runner.record())
 
 
-async def list_calls(request: web.Request) -> web.Response:
-    """List the session's calls, live ones and those that ended lately, oldest first."""
-    known = await known_calls(request.app[SERVICES].manager, line_of(request))
-    return success([snapshot(record) for record in known])
+@WADIAL.get(CALLS, errors=(404,))
+async def list_calls(context: Context) -> list[WadialCall]:
+    """List the session's calls, recently ended ones included, oldest first."""
+    known = await known_calls(context.services.manager, line_of(context))
+    return [snapshot(record) for record in known]
 
 
-async def call(request: web.Request) -> web.Response:
-    """Give one call, live or ended."""
-    line = line_of(request)
-    return success(snapshot(request.app[SERVICES].manager.record(line, call_in_path(request))))
+@WADIAL.get(CALL, errors=(404, 502))
+async def call(context: Context) -> WadialCall:
+    """Return one call, live or ended."""
+    return snapshot(context.services.manager.record(line_of(context), context.call_id))
 
 
-async def accept(request: web.Request) -> web.Response:
-    """Accept a call that rings us."""
-    accepted = _ask(request, events.AnswerRequested())
-    request.app[SERVICES].recordings.automatic.capture(line_of(request), call_in_path(request))
+@WADIAL.post(CALL + "/accept", errors=(*OF_CALL, 503))
+async def accept(context: Context) -> WadialCall:
+    """Answer an inbound call."""
+    accepted = _ask(context, events.AnswerRequested())
+    context.services.recordings.automatic.capture(context.line, context.call_id)
     return accepted
 
 
-async def reject(request: web.Request) -> web.Response:
-    """Decline a call that rings us."""
-    record = request.app[SERVICES].manager.record(line_of(request), call_in_path(request))
+@WADIAL.post(CALL + "/reject", errors=(*OF_CALL, 503))
+async def reject(context: Context) -> WadialCall:
+    """Decline an inbound call."""
+    record = context.services.manager.record(line_of(context), context.call_id)
     if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
         raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
-    return _ask(request, events.HangupRequested())
+    return _ask(context, events.HangupRequested())
 
 
-async def end(request: web.Request) -> web.Response:
+@WADIAL.post(CALL + "/end", errors=(*OF_CALL, 503))
+async def end(context: Context) -> WadialCall:
     """End a call in any state."""
-    return _ask(request, events.HangupRequested())
+    return _ask(context, events.HangupRequested())
 
 
-async def mute(request: web.Request) -> web.Response:
-    """Take our side from what the peer hears, or give it back."""
-    line_of(request)
-    body = await read_body(request)
-    return _ask(request, events.MuteRequested(muted=body.flag("muted")))
+@WADIAL.post(CALL + "/mute", errors=OF_CALL)
+async def mute(context: Context, body: WadialMute) -> WadialCall:
+    """Remove our side from what the peer hears, or add it again."""
+    return _ask(context, events.MuteRequested(muted=body.muted))
 
 
-ROUTES = (
-    web.post(SESSIONS, create_session),
-    web.get(SESSIONS, list_sessions),
-    web.get(SESSION, session),
-    web.get(SESSION + "/status", session),
-    web.post(SESSION + "/connect", connect),
-    web.post(CALLS, start),
-    web.get(CALLS, list_calls),
-    web.get(CALL, call),
-    web.post(CALL + "/accept", accept),
-    web.post(CALL + "/reject", reject),
-    web.post(CALL + "/end", end),
-    web.post(CALL + "/mute", mute),
+OPERATIONS: Final = (
+    create_session,
+    list_sessions,
+    session,
+    connect,
+    start,
+    list_calls,
+    call,
+    accept,
+    reject,
+    end,
+    mute,
 )
 
 
-def line_of(request: web.Request) -> LineName:
-    """Find the line whose session the path names.
+def line_of(context: Context) -> LineName:
+    """Return the line whose session the path names.
 
     Raises:
         NotFound: the key's line is another one.
     """
-    line = request.app[SERVICES].keys.line(request)
-    if request.match_info["sessionId"] != line:
+    if context.path("sessionId") != context.line:
         raise NotFound("there is no such session")
-    return line
+    return context.line
 
 
-def _ask(request: web.Request, wanted: events.Request) -> web.Response:
-    line, call_id = line_of(request), call_in_path(request)
-    manager = request.app[SERVICES].manager
-    manager.request(line, call_id, wanted)
-    return success(snapshot(manager.record(line, call_id)))
+def _ask(context: Context, wanted: events.Request) -> WadialCall:
+    line, manager = line_of(context), context.services.manager
+    manager.request(line, context.call_id, wanted)
+    return snapshot(manager.record(line, context.call_id))
 
 
-def _session_of(
-    request: web.Request, line: LineName, display_name: str | None = None
-) -> dict[str, object]:
-    connected = request.app[SERVICES].lines.session(line).connected
-    word = "connected" if connected else "disconnected"
-    return {
-        "sessionId": line,
-        "displayName": display_name or line,
-        "status": word,
-        "paired": True,
-        "connected": connected,
-        "connectionState": word,
-    }
+def _session_of(context: Context, display_name: str | None = None) -> WadialSession:
+    connected = context.services.lines.session(context.line).connected
+    state: Literal["connected", "disconnected"] = "connected" if connected else "disconnected"
+    return WadialSession(context.line, display_name or context.line, state, connected, state)

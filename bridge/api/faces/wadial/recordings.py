@@ -1,14 +1,15 @@
 """WADial's recordings of a call, listed and given: our definition, since the vendor documents none."""
 
-from typing import Any
+from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
-from bridge.api.body import call_in_path
 from bridge.api.faces.wadial.calls import CALL, line_of
-from bridge.api.faces.wadial.words import success
-from bridge.api.recording_files import give
-from bridge.api.services import SERVICES
+from bridge.api.faces.wadial.words import WADIAL
+from bridge.api.fields import Count
+from bridge.api.operation import Context
+from bridge.api.recording_files import PARTS, send_file
 from bridge.call.model import CallId
 from bridge.errors import NotFound
 from bridge.media.archive import Recording
@@ -16,42 +17,52 @@ from bridge.media.archive import Recording
 PATH = CALL + "/recordings"
 
 
-async def of_call(request: web.Request) -> web.Response:
+class WadialRecording(Struct, rename="camel"):
+    """A recording, in the words of `call.recording.ready`."""
+
+    recording_id: str
+    call_id: str
+    kind: str
+    status: str
+    content_type: str
+    duration_ms: Count
+    size_bytes: Count
+    created_at: str | None
+    expires_at: str | None
+
+
+@WADIAL.get(PATH, errors=(404, 502, 503))
+async def of_call(context: Context) -> list[WadialRecording]:
     """List a call's recordings, also of a call that ended long ago."""
-    line, call_id = line_of(request), call_in_path(request)
-    found = await request.app[SERVICES].recordings.archive.of_call(line, CallId(call_id))
+    line, call_id, services = line_of(context), context.call_id, context.services
+    found = await services.recordings.archive.of_call(line, CallId(call_id))
     if not found:
-        request.app[SERVICES].manager.record(line, call_id)
-    return success([_shown(recording) for recording in found])
+        services.manager.record(line, call_id)
+    return [_shown(recording) for recording in found]
 
 
-async def download(request: web.Request) -> web.StreamResponse:
-    """Give a recording's file."""
-    line = line_of(request)
-    found = await request.app[SERVICES].recordings.archive.find(
-        line, request.match_info["recordingId"]
-    )
-    if found.call_id != call_in_path(request):
+@WADIAL.get(PATH + "/{recordingId}", content="audio/wav", also=PARTS, errors=(404, 502, 503))
+async def download(context: Context) -> web.StreamResponse:
+    """Return a recording's file."""
+    archive = context.services.recordings.archive
+    found = await archive.find(line_of(context), context.path("recordingId"))
+    if found.call_id != context.call_id:
         raise NotFound("the call has no such recording")
-    return await give(request, found)
+    return await send_file(context.http, found)
 
 
-ROUTES = (
-    web.get(PATH, of_call),
-    web.get(PATH + "/{recordingId}", download),
-)
+OPERATIONS: Final = (of_call, download)
 
 
-def _shown(recording: Recording) -> dict[str, Any]:
-    """Give a recording, in the words of `call.recording.ready`."""
-    return {
-        "recordingId": recording.recording_id,
-        "callId": recording.call_id,
-        "kind": recording.kind,
-        "status": recording.status,
-        "contentType": "audio/wav",
-        "durationMs": round(recording.seconds * 1000),
-        "sizeBytes": recording.size_bytes,
-        "createdAt": recording.started_at,
-        "expiresAt": recording.expires_at,
-    }
+def _shown(recording: Recording) -> WadialRecording:
+    return WadialRecording(
+        recording.recording_id,
+        recording.call_id,
+        recording.kind,
+        recording.status,
+        "audio/wav",
+        round(recording.seconds * 1000),
+        recording.size_bytes,
+        recording.started_at,
+        recording.expires_at,
+    )

@@ -1,22 +1,40 @@
 """How the WADial face speaks: its envelopes, its call snapshot and its words for states."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 from aiohttp import web
+from msgspec import Struct
 
 from bridge.api import render
+from bridge.api.fields import Timestamp
+from bridge.api.operation import Envelope, Group
 from bridge.call.model import CallRecord, Direction, State
 from bridge.errors import BridgeError
 from bridge.wire.iso8601 import iso8601
 
-STATE_WORDS = {State.INITIATED: "initiating", State.HELD: "active"}
-"""Where WADial's word differs from ours."""
-DIRECTION_WORDS = {Direction.OUTBOUND: "outgoing", Direction.INBOUND: "incoming"}
+StateWord: TypeAlias = Literal["initiating", "ringing", "connecting", "active", "ended"]
+STATE_WORDS: Final[Mapping[State, StateWord]] = {
+    State.INITIATED: "initiating",
+    State.RINGING: "ringing",
+    State.CONNECTING: "connecting",
+    State.ACTIVE: "active",
+    State.HELD: "active",
+    State.ENDED: "ended",
+}
+DIRECTION_WORDS: Final[Mapping[Direction, Literal["incoming", "outgoing"]]] = {
+    Direction.OUTBOUND: "outgoing",
+    Direction.INBOUND: "incoming",
+}
 
 
-def success(data: object) -> web.Response:
-    """Wrap a payload."""
-    return web.json_response({"data": data})
+WADIAL: Final = Group(
+    name="WADial",
+    envelope=Envelope(
+        lambda payload: {"data": payload},
+        lambda schema: {"type": "object", "properties": {"data": schema}, "required": ["data"]},
+    ),
+)
 
 
 def failure(error: BridgeError) -> web.Response:
@@ -30,27 +48,38 @@ def failure(error: BridgeError) -> web.Response:
     return web.json_response({"error": told}, status=error.status, headers=headers)
 
 
-def snapshot(record: CallRecord) -> dict[str, Any]:
+class WadialCall(Struct, rename="camel"):
     """A call as WADial shows it, live or ended."""
+
+    call_id: str
+    session_id: str
+    peer_jid: str
+    direction: Literal["incoming", "outgoing"]
+    media_type: Literal["audio"]
+    state: StateWord
+    transport: Literal["websocket", "webrtc"]
+    audio_muted: bool
+    created_at: Timestamp
+    started_at: Timestamp
+    answered_at: Timestamp | None
+    ended_at: Timestamp | None
+
+
+def snapshot(record: CallRecord) -> WadialCall:
+    """Return a call as WADial shows it."""
     facts = record.facts
-    browser = record.has_browser
     began = iso8601(facts.started_at)
-    return {
-        "callId": facts.call_id,
-        "sessionId": facts.line,
-        "peerJid": render.peer(record),
-        "direction": DIRECTION_WORDS[record.direction],
-        "mediaType": "audio",
-        "state": state(record.state),
-        "transport": "webrtc" if browser else "websocket",
-        "audioMuted": record.muted,
-        "createdAt": began,
-        "startedAt": began,
-        "answeredAt": iso8601(record.answered_at),
-        "endedAt": iso8601(record.ended_at),
-    }
-
-
-def state(ours: State) -> str:
-    """WADial's word for a state."""
-    return STATE_WORDS.get(ours, ours.value)
+    return WadialCall(
+        call_id=facts.call_id,
+        session_id=facts.line,
+        peer_jid=render.peer(record),
+        direction=DIRECTION_WORDS[record.direction],
+        media_type="audio",
+        state=STATE_WORDS[record.state],
+        transport="webrtc" if record.has_browser else "websocket",
+        audio_muted=record.muted,
+        created_at=began,
+        started_at=began,
+        answered_at=iso8601(record.answered_at),
+        ended_at=iso8601(record.ended_at),
+    )

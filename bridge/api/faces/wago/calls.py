@@ -1,100 +1,131 @@
 """WaGo's call control: `callID` for ids, and what an answer holds both beside `data` and in it.
 
 Its pages name no fields for these routes and few paths; `Phone`, `callID`, `details`, `call` and
-`calls` are its house style, the rest is our definition. WebRTC is in `api.webrtc`.
+`calls` are its house style, the rest is our definition. WebRTC is in `api.webrtc`. `/call/accept`
+and `/call/reject` are in `faces.zuckzapgo`, whose clients use them too.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from aiohttp import web
+import msgspec
+from msgspec import Struct
 
 from bridge.api import render
-from bridge.api.body import Body, read_body
+from bridge.api.fields import CallId, Peer, field
 from bridge.api.listing import recorded_calls
-from bridge.api.services import SERVICES
+from bridge.api.operation import CALL, Context, Envelope, Group, Schema
 from bridge.call import events
-from bridge.call.model import CallRecord, Direction, EndReason, LineName, State
+from bridge.call.model import CallRecord, Direction, EndReason, State
 from bridge.errors import InvalidState
 
 
-async def make(request: web.Request) -> web.Response:
-    """Ring a number."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    runner = await request.app[SERVICES].manager.dial(line, body.peer("Phone", "phone"))
-    return _success(call=_call(runner.record()))
+def _wrap(payload: Struct) -> dict[str, Any]:
+    """Put the payload into the envelope and beside it: some clients read the one, some the other."""
+    return {"code": 200, "data": payload, "success": True, **msgspec.to_builtins(payload)}
 
 
-def accept(request: web.Request, line: LineName, body: Body) -> web.Response:
-    """Accept a call that rings us; `faces.zuckzapgo` has the route."""
-    call_id = _call_id(body)
-    request.app[SERVICES].manager.request(line, call_id, events.AnswerRequested())
-    return _success(details="Call accepted", callID=call_id)
+def _describe(schema: Schema) -> Schema:
+    envelope = {"code": {"const": 200}, "data": schema, "success": {"const": True}}
+    return {
+        "type": "object",
+        "properties": envelope | schema["properties"],
+        "required": [*envelope, *schema["required"]],
+    }
 
 
-def reject(request: web.Request, line: LineName, body: Body) -> web.Response:
-    """Decline a call that rings us; `faces.zuckzapgo` has the route."""
-    call_id = _call_id(body)
-    check_rings(request, line, call_id)
-    request.app[SERVICES].manager.request(line, call_id, events.HangupRequested(EndReason.REJECTED))
-    return _success(details="Call rejected", callID=call_id)
+WAGO: Final = Group(name="WaGo", envelope=Envelope(_wrap, _describe))
 
 
-async def end(request: web.Request) -> web.Response:
+class Make(Struct):
+    """Whom to call."""
+
+    phone: Annotated[Peer, field(spellings=("phone",))] = msgspec.field(name="Phone")
+
+
+class WagoBody(Struct, rename={"call_id": "callID"}):
+    """The call that a request is about."""
+
+    call_id: CallId
+
+
+class WagoCall(render.Call, rename={**render.CALL_NAMES, "wago_id": "callID"}):
+    """A call with its id in both spellings."""
+
+    wago_id: str = ""
+
+
+class WagoCallMade(Struct):
+    """The call that has been made."""
+
+    call: WagoCall
+
+
+class WagoCalls(Struct):
+    """Live calls."""
+
+    calls: list[WagoCall]
+
+
+class WagoDone(Struct, rename={"call_id": "callID"}):
+    """What was done to a call."""
+
+    details: str
+    call_id: str
+
+
+@WAGO.post("/call/make", starts_call=True, errors=(404, 409, 501, 502, 503))
+async def make(context: Context, body: Make) -> WagoCallMade:
+    """Call a number."""
+    runner = await context.services.manager.dial(context.line, body.phone)
+    return WagoCallMade(_call(runner.record()))
+
+
+@WAGO.post("/call/end", needs_engine=True, errors=(*CALL, 503))
+async def end(context: Context, body: WagoBody) -> WagoDone:
     """End a call in any state."""
-    line = line_on(request)
-    call_id = _call_id(await read_body(request))
-    request.app[SERVICES].manager.request(line, call_id, events.HangupRequested())
-    return _success(details="Call ended", callID=call_id)
+    context.services.manager.request(context.line, body.call_id, events.HangupRequested())
+    return WagoDone("Call ended", body.call_id)
 
 
-async def list_calls(request: web.Request) -> web.Response:
+@WAGO.get("/call/list", needs_engine=True)
+async def list_calls(context: Context) -> WagoCalls:
     """List the line's live calls."""
-    line = line_on(request)
-    live = await recorded_calls(
-        request.app[SERVICES].manager, request.app[SERVICES].recordings, line
-    )
-    return _success(calls=[_call(record, recording=recording) for record, recording in live])
+    services = context.services
+    live = await recorded_calls(services.manager, services.recordings, context.line)
+    return WagoCalls([_call(record, recording=recording) for record, recording in live])
 
 
-def line_on(request: web.Request) -> LineName:
-    """Find the line of a request that needs its engine.
-
-    Raises:
-        BridgeError: as `Keys.line` and `Lines.check_on`.
-    """
-    line = request.app[SERVICES].keys.line(request)
-    request.app[SERVICES].lines.check_on(line)
-    return line
+OPERATIONS: Final = (make, end, list_calls)
 
 
-def check_rings(request: web.Request, line: LineName, call_id: str) -> None:
-    """See whether a call rings us.
+def accept(context: Context, body: WagoBody) -> WagoDone:
+    """Answer an inbound call."""
+    context.services.manager.request(context.line, body.call_id, events.AnswerRequested())
+    return WagoDone("Call accepted", body.call_id)
+
+
+def reject(context: Context, body: WagoBody) -> WagoDone:
+    """Decline an inbound call."""
+    check_rings(context, body.call_id)
+    wanted = events.HangupRequested(EndReason.REJECTED)
+    context.services.manager.request(context.line, body.call_id, wanted)
+    return WagoDone("Call rejected", body.call_id)
+
+
+def check_rings(context: Context, call_id: str) -> None:
+    """Check that an inbound call is ringing.
 
     Raises:
         CallNotFound: this line never had such a call.
-        InvalidState: it is not ringing, or rings somebody else.
+        InvalidState: it is not ringing, or is an outbound one.
     """
-    machine = request.app[SERVICES].manager.live(line, call_id).machine
+    machine = context.services.manager.live(context.line, call_id).machine
     if machine.direction is not Direction.INBOUND or machine.state is not State.RINGING:
-        raise InvalidState(f"the {machine.direction} call is {machine.state}: it does not ring us")
+        raise InvalidState(
+            f"the {machine.direction} call is {machine.state}: it is not ringing here"
+        )
 
 
-ROUTES: Final = (
-    web.post("/call/make", make),
-    web.post("/call/end", end),
-    web.get("/call/list", list_calls),
-)
-
-
-def _call_id(body: Body) -> str:
-    return body.call_id("callID")
-
-
-def _call(record: CallRecord, *, recording: bool = False) -> dict[str, Any]:
-    return {"callID": record.facts.call_id, **render.call(record, recording=recording)}
-
-
-def _success(**said: object) -> web.Response:
-    """Its clients read some answers with the envelope and some without; both find what they want."""
-    return render.success(said, **said)
+def _call(record: CallRecord, *, recording: bool = False) -> WagoCall:
+    shown = render.call(record, recording=recording)
+    return WagoCall(**msgspec.structs.asdict(shown), wago_id=shown.call_id)

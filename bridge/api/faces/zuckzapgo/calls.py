@@ -1,23 +1,24 @@
 """ZuckZapGo's older call signalling: `call_id` with `call_from`, and bare answers.
 
 It moves calls but carries no sound; its newer routes are the native ones (`api.calls`). Two of its
-paths are WaGo's too: who sends `call_from` beside `call_id` speaks as ZuckZapGo's clients do. What is
-said of `call_from` is only repeated: a call's id names it well enough.
+paths are WaGo's too: a body with `call_from` beside `call_id` is in ZuckZapGo's words. `call_from`
+is only repeated: a call's id names it well enough.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType
 
-from bridge.api.body import Body, read_body
 from bridge.api.faces.wago import calls
-from bridge.api.services import SERVICES
+from bridge.api.faces.wago.calls import WagoBody, check_rings
+from bridge.api.fields import CallId, field
+from bridge.api.operation import BARE, CALL, Context, Group
 from bridge.call import events
-from bridge.call.model import EndReason, LineName
-from bridge.errors import BridgeError, InvalidRequest, Unsupported
+from bridge.call.model import EndReason
+from bridge.errors import BridgeError
 from bridge.legs.gateway import GatewayLeg
 from bridge.node.runner import CallRunner
-from bridge.wire.call_id import native
 
 NOT_MADE_HERE: Final = "make_call_not_implemented"
 REASON: Final = "this signalling carries no sound; POST /call/dial makes calls"
@@ -26,124 +27,145 @@ MAX_MESSAGE: Final = 4096
 """Characters; Meta takes no more."""
 REJECT: Final = events.HangupRequested(EndReason.REJECTED)
 
-
-async def accept(request: web.Request) -> web.Response:
-    """Accept a call that rings us, in either vendor's words."""
-    line, body = await _asked(request)
-    if not _speaks_here(body):
-        return calls.accept(request, line, body)
-    return _perform(request, line, body, "accepted", events.AnswerRequested())
+ZUCKZAPGO: Final = Group(name="ZuckZapGo", envelope=BARE)
 
 
-async def preaccept(request: web.Request) -> web.Response:
-    """Say that a call that rings us has been noticed; it goes on ringing."""
-    line, body = await _asked(request)
-    return _perform(request, line, body, "preaccepted")
+class Signal(Struct):
+    """A call, and who called."""
+
+    call_id: CallId
+    call_from: Annotated[str, field("only repeated")]
+    reject_type: str | None = None
+
+    @staticmethod
+    def is_meant(given: Mapping[str, Any]) -> bool:
+        """Whether a request is in ZuckZapGo's words."""
+        return given.get("call_id") is not None and given.get("call_from") is not None
 
 
-async def reject(request: web.Request) -> web.Response:
-    """Decline a call that rings us, in either vendor's words."""
-    line, body = await _asked(request)
-    if not _speaks_here(body):
-        return calls.reject(request, line, body)
-    return _perform(request, line, body, "rejected", REJECT)
+class Decline(Signal):
+    """A call to decline, with a message for its caller."""
+
+    message: Annotated[str, field("what the caller is sent", max_length=MAX_MESSAGE)] = ""
 
 
-async def reject_and_send(request: web.Request) -> web.Response:
-    """Decline a call that rings us, and send its caller the text in `message`.
+class Signalled(Struct):
+    """What was done to a call."""
 
-    `message_sent` says whether that was done, `message_error` why not: the line's provider sends no
-    messages, or refused this one. The call is declined all the same.
+    call_id: str
+    call_from: str
+    action: str
+    reject_type: str | UnsetType = UNSET
+    message_sent: bool | UnsetType = UNSET
+    message_error: Annotated[str, field("why no message was sent")] | UnsetType = UNSET
+    success: Literal[True] = True
+
+
+class SignalledWago(Struct, rename={"call_id": "callID"}):
+    """What was done to a call, in WaGo's words: in the envelope and beside it."""
+
+    data: calls.WagoDone
+    details: str
+    call_id: str
+    code: Literal[200] = 200
+    success: Literal[True] = True
+
+
+class NotImplementedHere(Struct):
+    """Why no call is made."""
+
+    error: str
+    reason: str
+    code: Literal[501] = 501
+    success: Literal[False] = False
+
+
+@calls.WAGO.post("/call/accept", envelope=BARE, needs_engine=True, errors=(*CALL, 503))
+async def accept(context: Context, body: Signal | WagoBody) -> Signalled | SignalledWago:
+    """Answer an inbound call.
+
+    With `callID` in WaGo's words, with `call_id` and `call_from` in ZuckZapGo's.
     """
-    line, body = await _asked(request)
-    call_id, message = _call_id(body), body.optional_text("message") or ""
-    if len(message) > MAX_MESSAGE:
-        most = f"at most {MAX_MESSAGE} characters"
-        raise InvalidRequest(f"message: expected {most}", field="message")
-    _check_words(body)
-    calls.check_rings(request, line, call_id)
-    runner = request.app[SERVICES].manager.live(line, call_id)
-    sent, problem = await _send(request, runner, message) if message else (False, "")
-    said = {"message_sent": sent} | ({"message_error": problem} if problem else {})
-    if runner.live:
-        return _perform(request, line, body, "rejected", REJECT, **said)
-    # The gateway engine, which declined the call along with the message, was quicker to tell us.
-    return _answer(body, "rejected", **said)
+    if isinstance(body, WagoBody):
+        return _wago(calls.accept(context, body))
+    return _perform(context, body, "accepted", events.AnswerRequested())
 
 
-async def terminate(request: web.Request) -> web.Response:
+@ZUCKZAPGO.post("/call/preaccept", needs_engine=True, errors=(*CALL, 503))
+async def preaccept(context: Context, body: Signal) -> Signalled:
+    """Acknowledge an inbound call, which goes on ringing."""
+    return _perform(context, body, "preaccepted")
+
+
+@calls.WAGO.post("/call/reject", envelope=BARE, needs_engine=True, errors=(*CALL, 503))
+async def reject(context: Context, body: Signal | WagoBody) -> Signalled | SignalledWago:
+    """Decline an inbound call.
+
+    With `callID` in WaGo's words, with `call_id` and `call_from` in ZuckZapGo's.
+    """
+    if isinstance(body, WagoBody):
+        return _wago(calls.reject(context, body))
+    return _perform(context, body, "rejected", REJECT)
+
+
+@ZUCKZAPGO.post("/call/reject/send", needs_engine=True, errors=(*CALL, 503))
+async def reject_and_send(context: Context, body: Decline) -> Signalled:
+    """Decline an inbound call, and send its caller a message.
+
+    Meta's lines send it as a text message, ZuckZapGo's engines with their own call; elsewhere
+    `message_sent` is false and `message_error` says why. The call is declined in any case.
+    """
+    check_rings(context, body.call_id)
+    runner = context.services.manager.live(context.line, body.call_id)
+    sent, problem = await _send(context, runner, body.message) if body.message else (False, "")
+    # The gateway engine, which declined the call along with the message, may have ended it.
+    done = (
+        _perform(context, body, "rejected", REJECT) if runner.live else _signalled(body, "rejected")
+    )
+    done.message_sent = sent
+    done.message_error = problem or UNSET
+    return done
+
+
+@ZUCKZAPGO.post("/call/terminate", needs_engine=True, errors=(*CALL, 503))
+async def terminate(context: Context, body: Signal) -> Signalled:
     """End a call in any state."""
-    line, body = await _asked(request)
-    return _perform(request, line, body, "terminated", events.HangupRequested())
+    return _perform(context, body, "terminated", events.HangupRequested())
 
 
-async def initiate(request: web.Request) -> web.Response:
+@ZUCKZAPGO.post("/call/initiate", status=501)
+async def initiate(_context: Context) -> NotImplementedHere:
     """Refuse to make a call, as the vendor does."""
-    request.app[SERVICES].keys.line(request)
-    status = Unsupported.status
-    said = {"code": status, "error": NOT_MADE_HERE, "reason": REASON, "success": False}
-    return web.json_response(said, status=status)
+    return NotImplementedHere(NOT_MADE_HERE, REASON)
 
 
-ROUTES: Final = (
-    web.post("/call/accept", accept),
-    web.post("/call/preaccept", preaccept),
-    web.post("/call/reject", reject),
-    web.post("/call/reject/send", reject_and_send),
-    web.post("/call/terminate", terminate),
-    web.post("/call/initiate", initiate),
-)
+OPERATIONS: Final = (accept, preaccept, reject, reject_and_send, terminate, initiate)
 
 
-async def _asked(request: web.Request) -> tuple[LineName, Body]:
-    return calls.line_on(request), await read_body(request)
-
-
-def _speaks_here(body: Body) -> bool:
-    return body.has("call_id") and body.has("call_from")
+def _wago(done: calls.WagoDone) -> SignalledWago:
+    return SignalledWago(done, done.details, done.call_id)
 
 
 def _perform(
-    request: web.Request,
-    line: LineName,
-    body: Body,
-    action: str,
-    wanted: events.Request | None = None,
-    **said: object,
-) -> web.Response:
-    call_id = _call_id(body)
-    _check_words(body)
+    context: Context, body: Signal, action: str, wanted: events.Request | None = None
+) -> Signalled:
     if action != "terminated":
-        calls.check_rings(request, line, call_id)
+        check_rings(context, body.call_id)
     if wanted is not None:
-        request.app[SERVICES].manager.request(line, call_id, wanted)
-    return _answer(body, action, **said)
+        context.services.manager.request(context.line, body.call_id, wanted)
+    return _signalled(body, action)
 
 
-def _answer(body: Body, action: str, **said: object) -> web.Response:
-    kind = body.optional_text("reject_type")
-    if kind and action == "rejected":
-        said["reject_type"] = kind
-    call_id, call_from = _call_id(body), body.text("call_from")
-    answer = {"success": True, "call_id": call_id, "call_from": call_from, "action": action}
-    return web.json_response(answer | said)
+def _signalled(body: Signal, action: str) -> Signalled:
+    kind = body.reject_type if action == "rejected" else None
+    return Signalled(body.call_id, body.call_from, action, reject_type=kind or UNSET)
 
 
-def _check_words(body: Body) -> None:
-    """See that the words that are only repeated are words, before anything is done.
-
-    Raises:
-        InvalidRequest: naming the field.
-    """
-    body.text("call_from")
-    body.optional_text("reject_type")
-
-
-async def _send(request: web.Request, runner: CallRunner, message: str) -> tuple[bool, str]:
+async def _send(context: Context, runner: CallRunner, message: str) -> tuple[bool, str]:
     """Send a caller a message; returns whether that was done, and why not."""
     facts, far = runner.facts, runner.machine.far
     leg = runner.leg(far.leg_id) if far is not None else None
-    cloud = request.app[SERVICES].cloud
+    cloud = context.services.cloud
     try:
         if cloud.has(facts.line):
             await cloud.send_text(facts.line, facts.peer, message)
@@ -153,8 +175,3 @@ async def _send(request: web.Request, runner: CallRunner, message: str) -> tuple
     except BridgeError as error:
         return False, str(error)
     return False, NOT_SENT
-
-
-def _call_id(body: Body) -> str:
-    text = body.text("call_id")
-    return native(text) or text

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from bridge.api.faces.wadial.words import failure, snapshot
@@ -27,7 +28,7 @@ LIVE = CallRecord(FACTS, Direction.OUTBOUND, State.ACTIVE, None, 1.0, ())
     ],
 )
 def test_each_state_has_its_word(ours, word):
-    assert snapshot(replace(LIVE, state=ours))["state"] == word
+    assert snapshot(replace(LIVE, state=ours)).state == word
 
 
 def test_a_snapshot_tells_moments_in_milliseconds():
@@ -38,7 +39,7 @@ def test_a_snapshot_tells_moments_in_milliseconds():
         answered_at=AT + timedelta(seconds=1),
         ended_at=AT + timedelta(seconds=2),
     )
-    told = snapshot(record)
+    told = msgspec.to_builtins(snapshot(record))
     assert told["createdAt"] == told["startedAt"] == "2030-01-02T03:04:05.678Z"
     assert told["answeredAt"] == "2030-01-02T03:04:06.678Z"
     assert told["endedAt"] == "2030-01-02T03:04:07.678Z"
@@ -48,7 +49,7 @@ def test_a_snapshot_tells_moments_in_milliseconds():
     ("direction", "word"), [(Direction.OUTBOUND, "outgoing"), (Direction.INBOUND, "incoming")]
 )
 def test_each_direction_has_its_word(direction, word):
-    assert snapshot(replace(LIVE, direction=direction))["direction"] == word
+    assert snapshot(replace(LIVE, direction=direction)).direction == word
 
 
 def test_an_error_has_a_code_and_a_message():
