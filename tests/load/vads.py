@@ -346,7 +346,7 @@ def report() -> str:
     return (
         f"Measured on: {platform.processor() or platform.machine()}, {platform.system()} "
         f"{platform.release()}, one core.\n\n"
-        f"VoiceDetectors in noises:\n\n{voices_table(heard)}\n"
+        f"Voice detectors in noises:\n\n{voices_table(heard)}\n"
         f"A minute of each noise alone, 10 dB under a voice; pauses / stops:\n\n"
         f"{noises_table(fooled)}\nCost:\n\n{costs_table(chosen)}"
     )
