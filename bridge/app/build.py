@@ -19,9 +19,9 @@ from bridge.api.use import note_use
 from bridge.app.foundation import Foundation
 from bridge.app.lines import (
     MadeLines,
+    build_lines,
     decisions_of,
     line_count,
-    make_lines,
     with_test_lines,
 )
 from bridge.app.peers import make_peers
@@ -120,7 +120,7 @@ def build(
     encoder_budget = EncoderBudget()
     load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
     database = Database(Path(settings.data.dir) / storage.FILE, on_failure=metrics.database_failed)
-    lines, book = make_lines(settings, database, directory, made_lines)
+    lines, book = build_lines(settings, database, directory, made_lines)
     events = EventLog(
         database,
         node=position.index if position else 0,

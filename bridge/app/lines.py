@@ -126,7 +126,7 @@ def lines_of(settings: Settings, provider: str) -> dict[LineName, WhatsApp]:
     }
 
 
-def make_lines(
+def build_lines(
     settings: Settings, database: Database, directory: SharedDirectory | None, made: MadeLines
 ) -> tuple[Lines, LineBook]:
     """Make the lines' call settings, and the book of the lines and their keys."""

@@ -107,10 +107,10 @@ def build_services(
         digits=build_digit_collection(base, playing.playbacks),
         directory=base.directory,
         events=base.events,
-        gateways=build_gateways(base),
+        gateways=build_gateway_provider(base),
         http=base.http,
         ice_configuration=partial(_ice_configuration, settings),
-        keys=_keys(base, tickets, unauthenticated),
+        keys=build_auth(base, tickets, unauthenticated),
         large_bodies=LargeBodies(settings.limits.large_bodies_per_line),
         large_reads=Reads(MAX_LARGE_READS, seconds=BODY_SECONDS),
         line_book=base.line_book,
@@ -138,7 +138,8 @@ def build_services(
     )
 
 
-def _keys(base: Foundation, tickets: Tickets, unauthenticated: UnauthenticatedLimit) -> Keys:
+def build_auth(base: Foundation, tickets: Tickets, unauthenticated: UnauthenticatedLimit) -> Keys:
+    """Return what checks keys."""
     settings = base.settings
     return Keys(
         base.line_book,
@@ -260,7 +261,7 @@ def build_digit_collection(base: Foundation, playbacks: Playbacks) -> Digits:
     return digits
 
 
-def build_gateways(base: Foundation) -> GatewayProvider:
+def build_gateway_provider(base: Foundation) -> GatewayProvider:
     """Return the provider of the lines that have a gateway engine."""
     store = CloudStore(base.database, node=base.events.node, kept_seconds=memory.KEPT_SECONDS)
     engines = {

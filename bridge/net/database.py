@@ -28,9 +28,9 @@ BUSY_SECONDS = 5.0
 """How long one attempt waits for another process's transaction."""
 ATTEMPTS = 6
 MAX_WAITING = 100_000
-"""Works that may wait; what is posted beyond is dropped, logged and counted."""
+"""Queued works; more are dropped, logged and counted."""
 GROUP = 1000
-"""Works in one transaction at most."""
+"""Works in one transaction."""
 
 Result = TypeVar("Result")
 
@@ -38,14 +38,14 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class _Work:
     perform: Callable[[sqlite3.Connection], Any]
-    tell: Callable[[Any, BaseException | None], None] | None
-    """Called in the loop once the outcome is certain."""
+    report: Callable[[Any, BaseException | None], None] | None
+    """Called in the loop with the outcome."""
     waited: bool
-    """Whether whoever asked learns of a failure; else it is logged and counted."""
+    """Whether the caller gets the failure; else it is logged and counted."""
 
 
 class Database:
-    """One process's hold of the file."""
+    """One process's connection to the file."""
 
     def __init__(self, path: Path, *, on_failure: Callable[[], None] = lambda: None) -> None:
         self._path = path
@@ -62,27 +62,27 @@ class Database:
         self._thread.start()
 
     def create(self, schema: str) -> None:
-        """Run a script that makes tables unless they exist; waits for the disk (start-up only)."""
+        """Run a script that creates missing tables; waits for the disk (start-up only)."""
         connection = _connect(self._path)
         try:
-            _patiently(lambda: connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;"))
+            _retry_locked(lambda: connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;"))
         finally:
             connection.close()
 
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run `work` in a transaction, in turn; it is on disk when this returns.
+        """Run `work` in a transaction, in order; it is on disk when this returns.
 
         `work` runs in the database's thread and must not begin or end transactions. Cancelled, it
-        may be done all the same.
+        may still be committed.
 
         Raises:
             DatabaseFailed: it could not be committed.
-            Exception: whatever `work` raised; nothing of it is kept then.
+            Exception: whatever `work` raised; it is rolled back.
         """
         self._loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Result] = self._loop.create_future()
 
-        def tell(result: Any, error: BaseException | None) -> None:  # noqa: ANN401 - `work`'s own
+        def report(result: Any, error: BaseException | None) -> None:  # noqa: ANN401 - `work`'s own
             if outcome.done():
                 return
             if error is not None:
@@ -90,7 +90,7 @@ class Database:
             else:
                 outcome.set_result(result)
 
-        if not self._enqueue(_Work(work, tell, waited=True)):
+        if not self._enqueue(_Work(work, report, waited=True)):
             raise DatabaseFailed("the database takes no more work")
         return await outcome
 
@@ -100,31 +100,31 @@ class Database:
         *,
         then: Callable[[], None] | None = None,
     ) -> None:
-        """Have `work` run in turn, as `run` does, without waiting; a failure is logged and counted.
+        """Queue `work` without waiting; a failure is logged and counted.
 
         Args:
-            work: what is to be done.
-            then: called in the loop once it is on disk; not at all when it failed.
+            work: as for `run`.
+            then: called in the loop once it is on disk; not if it failed.
         """
 
-        def tell(_: object, error: BaseException | None) -> None:
+        def report(_: object, error: BaseException | None) -> None:
             if error is None and then is not None:
                 then()
 
         if then is not None:
             self._loop = asyncio.get_running_loop()
-        if not self._enqueue(_Work(work, tell if then is not None else None, waited=False)):
+        if not self._enqueue(_Work(work, report if then is not None else None, waited=False)):
             self._failed(DatabaseFailed("the database takes no more work"))
 
     async def settled(self) -> None:
-        """Wait until all that was posted before is on disk, or has failed."""
+        """Wait until everything queued before is on disk, or has failed."""
         with self._changed:
             if self._closed or not (self._waiting or self._committing):
                 return
         await self.run(lambda _: None)
 
     async def aclose(self) -> None:
-        """Do what is waiting, then let go of the file; harmless a second time."""
+        """Run what is queued, then close the file; may be called twice."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -143,14 +143,14 @@ class Database:
             outcomes = self._perform(group)
             with self._changed:
                 self._committing = False
-            if self._loop is not None and any(outcome.work.tell for outcome in outcomes):
-                # A loop that is closed has nobody left to be told.
+            if self._loop is not None and any(outcome.work.report for outcome in outcomes):
+                # The loop may be closed.
                 with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(_tell, outcomes)
+                    self._loop.call_soon_threadsafe(_report, outcomes)
         self._connection.close()
 
     def _take(self) -> list[_Work]:
-        """Give all that waits, at least one; none once there is no more to come."""
+        """Return all queued works, at least one; none once closed."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
@@ -160,7 +160,7 @@ class Database:
 
     def _perform(self, group: list[_Work]) -> list["_Outcome"]:
         try:
-            _patiently(lambda: self._connection.execute("BEGIN IMMEDIATE"))
+            _retry_locked(lambda: self._connection.execute("BEGIN IMMEDIATE"))
             outcomes = [self._perform_one(work) for work in group]
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -180,8 +180,8 @@ class Database:
             result = work.perform(self._connection)
         except Exception as error:
             if not self._connection.in_transaction:
-                # SQLite has undone all of it (a full disk): nobody's work is kept.
-                raise sqlite3.OperationalError("the transaction was undone") from error
+                # SQLite has rolled back the whole transaction (a full disk).
+                raise sqlite3.OperationalError("the transaction was rolled back") from error
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
             return _Outcome(work, None, error)
@@ -200,26 +200,26 @@ class _Outcome:
     error: BaseException | None
 
 
-def _tell(outcomes: list[_Outcome]) -> None:
+def _report(outcomes: list[_Outcome]) -> None:
     for outcome in outcomes:
-        if outcome.work.tell is not None:
-            outcome.work.tell(outcome.result, outcome.error)
+        if outcome.work.report is not None:
+            outcome.work.report(outcome.result, outcome.error)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Isolation level None: transactions begin where this code says so, and nowhere else.
+    # Isolation level None: transactions begin explicitly.
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    # Two processes that do this first at the same moment do not wait for each other by themselves.
-    _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+    # Two processes that do this first at the same time do not wait for each other.
+    _retry_locked(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
 
-def _patiently(attempt: Callable[[], object]) -> None:
-    """Try again while another process has the file for longer than SQLite itself waits."""
+def _retry_locked(attempt: Callable[[], object]) -> None:
+    """Retry while another process locks the file for longer than SQLite waits."""
     for left in reversed(range(ATTEMPTS)):
         try:
             attempt()

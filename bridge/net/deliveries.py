@@ -120,7 +120,7 @@ def add(
         _wait(connection, (number, node, event.line, receiver, lane, style.value, url, at))
 
 
-def adopt(connection: Connection, *, count: int) -> None:
+def reassign(connection: Connection, *, count: int) -> None:
     """Assign to node 0 the deliveries of nodes that no longer exist."""
     connection.execute("UPDATE deliveries SET node = 0 WHERE node >= ?", (count,))
 

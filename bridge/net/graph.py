@@ -1,8 +1,8 @@
-"""Meta's Graph API, as far as calls need it: one number of one business.
+"""The part of Meta's Graph API that calls need, for one number of one business.
 
-Nothing here logs a token, a number, a call's id or a session description; `mask` names calls.
-A call is begun at most once for each `connect`: only where the request certainly never left is it
-sent again. What ends or accepts a call is sent again after a failure, since Meta punishes silence.
+No token, number, call id or session description is logged; `mask` names calls. A `connect` is retried
+only if the request certainly was not sent, so that it begins one call at most; what accepts or ends a
+call is retried after any failure.
 """
 
 import asyncio
@@ -25,124 +25,93 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 20.0
-"""Meta rings somebody before it answers to `connect`."""
-PAUSES: Final = (0.2, 0.8)
-"""Before a request is sent again."""
+"""Meta rings somebody before it answers `connect`."""
+RETRY_DELAYS: Final = (0.2, 0.8)
 MAX_OPAQUE: Final = 512
 USAGE_HEADERS: Final = ("X-Business-Use-Case-Usage", "X-App-Usage")
 NEVER_LEFT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""The request was not sent when these are raised."""
+"""Raised when the request was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphAccess:
-    """A number, and the right to act for it."""
+    """A number and its credentials."""
 
     phone_number_id: str
     access_token: str = field(repr=False)
     base_url: str = "https://graph.facebook.com"
     version: str = "v24.0"
     announcements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """`recording` and `transcription` as Meta's `connect` and `accept` take them."""
+    """`recording` and `transcription`, as `connect` and `accept` take them."""
 
 
 class Graph:
-    """A number's way to Meta."""
+    """The API of one number.
+
+    Every request raises `WhatsAppRefused` when Meta refuses it (`PermissionRequired` for somebody who
+    has not permitted calls), else `WhatsAppError` when it fails.
+    """
 
     def __init__(self, access: GraphAccess, http: Http) -> None:
-        """Make a way.
-
-        Args:
-            access: the number and its token.
-            http: the process's outgoing HTTP.
-        """
         self._http = http
         self._number = f"{access.base_url.rstrip('/')}/{access.version}/{access.phone_number_id}"
         self.announcements = access.announcements
         """What Meta announces to the other party of each call."""
         self._headers = {"Authorization": f"Bearer {access.access_token}"}
-        self._rest_until = 0.0
-        """Meta wants to be asked nothing new before this moment of the loop's clock."""
+        self._limited_until = 0.0
+        """Until when Meta's rate limit allows no new requests, by the loop's clock."""
 
     async def connect(self, number: str, sdp: str, *, opaque: str = "") -> str:
-        """Ring somebody with our offer, and give the call's id.
+        """Ring somebody with our offer, and return the call's id.
 
         Args:
             number: digits, or Meta's id of a person.
             sdp: the offer.
-            opaque: comes back in every webhook of the call; cut off after 512 characters.
-
-        Raises:
-            PermissionRequired, WhatsAppRefused, WhatsAppError.
+            opaque: echoed in every webhook of the call; truncated to 512 characters.
         """
-        self._check_rest()
+        self._check_rate_limit()
         body = _action("connect", sdp, "offer") | _recipient(number) | self._extras(opaque)
         answer = await self._post("/calls", body, seconds=CONNECT_SECONDS)
         calls = answer.get("calls")
         first = calls[0] if isinstance(calls, list) and calls else None
         wacid = first.get("id") if isinstance(first, dict) else None
         if not isinstance(wacid, str) or not wacid:
-            raise WhatsAppError("Meta took the call, but gave it no id")
+            raise WhatsAppError("Meta accepted the call, but gave it no id")
         return wacid
 
     async def pre_accept(self, wacid: str, sdp: str) -> None:
-        """Give Meta our answer, so that media can connect before anybody answers.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
-        """
+        """Send our answer, so that media can connect before anybody answers."""
         await self._act("pre_accept", wacid, _action("pre_accept", sdp, "answer"))
 
     async def accept(self, wacid: str, sdp: str, *, opaque: str = "") -> None:
-        """Answer the call; the description must be that of `pre_accept`.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
-        """
+        """Answer the call; the description must be that of `pre_accept`."""
         await self._act("accept", wacid, _action("accept", sdp, "answer") | self._extras(opaque))
 
     async def reject(self, wacid: str) -> None:
-        """Decline a call that rings us.
-
-        Raises:
-            WhatsAppRefused: the call is over, or was answered.
-            WhatsAppError.
-        """
+        """Decline an inbound call."""
         await self._act("reject", wacid, {"action": "reject"})
 
     async def terminate(self, wacid: str) -> None:
-        """End a call.
-
-        Raises:
-            WhatsAppRefused: it is over already, among other reasons.
-            WhatsAppError.
-        """
+        """End a call; one that has ended is refused."""
         await self._act("terminate", wacid, {"action": "terminate"})
 
     async def permission(self, number: str) -> Permission:
-        """Ask whether somebody may be called.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
-        """
-        self._check_rest()
+        """Return whether somebody may be called."""
+        self._check_rate_limit()
         key = "user_wa_id" if number.isdigit() else "recipient"
         return read_permission(await self.get("/call_permissions", {key: number}))
 
     async def ask_permission(
         self, number: str, *, text: str = "", template: Mapping[str, Any] | None = None
     ) -> str:
-        """Ask somebody to permit calls, and give the message's id.
+        """Ask somebody to permit calls, and return the message's id.
 
         Args:
             number: digits.
-            text: what to say; only within 24 hours of what the person last wrote.
-            template: a template message in Meta's words instead (`name`, `language`, …).
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
+            text: only within 24 hours of what the person last wrote.
+            template: a template message instead, in Meta's form (`name`, `language`, …).
         """
-        self._check_rest()
+        self._check_rate_limit()
         message = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": number}
         content: dict[str, Any] = {
             "type": "call_permission_request",
@@ -161,13 +130,10 @@ class Graph:
         """Send somebody a text message, and return its id.
 
         Args:
-            number: digits, or Meta's name of one who hides them.
-            text: what to say; Meta passes it on within 24 hours of what the person last wrote or rang.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
+            number: digits, or Meta's id of a person who hides them.
+            text: delivered only within 24 hours of the person's last message or call.
         """
-        self._check_rest()
+        self._check_rate_limit()
         message = {"messaging_product": "whatsapp", "recipient_type": "individual"}
         content = {"type": "text", "text": {"preview_url": False, "body": text}}
         return await self._message({**message, **_recipient(number), **content})
@@ -179,32 +145,20 @@ class Graph:
         return str(first.get("id", "")) if isinstance(first, dict) else ""
 
     async def settings(self) -> Mapping[str, Any]:
-        """Give the number's settings, as Meta shows them.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
-        """
+        """Return the number's settings."""
         return await self.get("/settings", {})
 
     async def change_settings(self, calling: Mapping[str, Any]) -> None:
-        """Change some of the number's calling settings.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
-        """
-        await self._post("/settings", {"calling": calling}, again=True)
+        """Change some of the number's calling settings."""
+        await self._post("/settings", {"calling": calling}, retry=True)
 
     async def get(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-        """Get something of the number's; "" is the number itself.
-
-        Raises:
-            WhatsAppRefused, WhatsAppError.
-        """
-        return await self._send("GET", path, query=query, again=True)
+        """Get something of the number's; "" is the number itself."""
+        return await self._send("GET", path, query=query, retry=True)
 
     async def _act(self, action: str, wacid: str, body: Mapping[str, Any]) -> None:
         whole = {"messaging_product": "whatsapp", "call_id": wacid, **body}
-        answer = await self._post("/calls", whole, again=True)
+        answer = await self._post("/calls", whole, retry=True)
         if answer.get("success") is False:
             raise WhatsAppError(f"Meta did not perform {action}")
         log.info("whatsapp.done", extra={"action": action, "wacid": mask(wacid)})
@@ -215,9 +169,9 @@ class Graph:
         body: Mapping[str, Any],
         *,
         seconds: float = ANSWER_SECONDS,
-        again: bool = False,
+        retry: bool = False,
     ) -> Mapping[str, Any]:
-        return await self._send("POST", path, body=body, seconds=seconds, again=again)
+        return await self._send("POST", path, body=body, seconds=seconds, retry=retry)
 
     async def _send(
         self,
@@ -227,31 +181,31 @@ class Graph:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         seconds: float = ANSWER_SECONDS,
-        again: bool,
+        retry: bool,
     ) -> Mapping[str, Any]:
-        """Send a request, and once more after a failure; `again` says it may have arrived."""
-        doubtful = False
+        """Send a request; `retry` after a failure even if it may have arrived."""
+        ambiguous = False
         action = str((body or {}).get("action", "")) or path.removeprefix("/") or "number"
-        for attempt, pause in enumerate((*PAUSES, None), 1):
+        for attempt, delay in enumerate((*RETRY_DELAYS, None), 1):
             log.debug("whatsapp.asked", extra={"action": action, "attempt": attempt})
             try:
                 async with asyncio.timeout(seconds):
                     return await self._send_once(method, path, query, body)
             except WhatsAppRefused as refused:
-                if doubtful and refused.status == HTTPStatus.BAD_REQUEST and method == "POST":
-                    # The first attempt did it, although its answer never came.
+                if ambiguous and refused.status == HTTPStatus.BAD_REQUEST and method == "POST":
+                    # The first attempt succeeded, although its response was lost.
                     return {}
                 raise
             except WhatsAppError:
-                if pause is None or not again:
+                if delay is None or not retry:
                     raise
-                doubtful = True
+                ambiguous = True
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 unsent = isinstance(error, NEVER_LEFT)
-                if pause is None or not (again or unsent):
+                if delay is None or not (retry or unsent):
                     raise _unreachable(error) from None
-                doubtful = doubtful or not unsent
-            await asyncio.sleep(pause)
+                ambiguous = ambiguous or not unsent
+            await asyncio.sleep(delay)
         raise AssertionError("unreachable")
 
     async def _send_once(
@@ -270,7 +224,7 @@ class Graph:
             allow_redirects=False,
         ) as response:
             raw = await response.read()
-            wait = self._heed(response.headers)
+            wait = self._read_rate_limit(response.headers)
             try:
                 answer: object = json.loads(raw)
             except (ValueError, RecursionError):
@@ -288,26 +242,28 @@ class Graph:
         given = {"biz_opaque_callback_data": opaque[:MAX_OPAQUE]} if opaque else {}
         return {**given, **self.announcements}
 
-    def _check_rest(self) -> None:
-        """Ask Meta for nothing new while it wants to be left alone."""
-        left = self._rest_until - asyncio.get_running_loop().time()
+    def _check_rate_limit(self) -> None:
+        """Refuse new requests while Meta's rate limit lasts."""
+        left = self._limited_until - asyncio.get_running_loop().time()
         if left > 0:
             raise error_of(
                 HTTPStatus.TOO_MANY_REQUESTS, {"error": {"code": 80007}}, retry_after=int(left) + 1
             )
 
-    def _heed(self, headers: Mapping[str, str]) -> int | None:
-        """Read how long Meta wants to be left alone, in seconds; None where it does not say."""
-        seconds = max(_retry_after(headers), *(_rest(headers.get(name)) for name in USAGE_HEADERS))
+    def _read_rate_limit(self, headers: Mapping[str, str]) -> int | None:
+        """Return for how many seconds Meta's rate limit lasts; None if it does not say."""
+        seconds = max(
+            _retry_after(headers), *(_usage_seconds(headers.get(name)) for name in USAGE_HEADERS)
+        )
         if seconds <= 0:
             return None
         until = asyncio.get_running_loop().time() + seconds
-        self._rest_until = max(self._rest_until, until)
+        self._limited_until = max(self._limited_until, until)
         return int(seconds)
 
 
 def mask(wacid: str) -> str:
-    """Give a short name for a call of Meta's, whose id may hold the person's number."""
+    """Return a short name for a call; its id may contain the person's number."""
     return hashlib.sha256(wacid.encode()).hexdigest()[:12]
 
 
@@ -328,10 +284,10 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     return float(text) if text.isdecimal() else 0.0
 
 
-def _rest(header: str | None) -> float:
-    """Seconds until Meta takes requests again, from a usage header; 0 where it takes them now.
+def _usage_seconds(header: str | None) -> float:
+    """Return the seconds until a usage header allows requests again; 0 for now.
 
-    Of an app it is an object of figures, of a business lists of them by account.
+    An app's is an object of figures, a business's has lists of them by account.
     """
     try:
         usage: object = json.loads(header or "{}")

@@ -1,4 +1,4 @@
-"""Meta's error codes in plain words, and which answer of ours each becomes.
+"""Meta's error codes in plain words, and our status for each.
 
 Source: WhatsApp Business Platform, Calling API, "Troubleshooting"; Graph API, "Handling errors".
 """
@@ -60,7 +60,7 @@ _FAILURES: Final[Mapping[int, str]] = {
 
 
 def error_of(status: int, answer: object, *, retry_after: int | None = None) -> WhatsAppError:
-    """Give the error that an answer of Meta's means; its words never hold what was sent.
+    """Return the error of a response; its text never contains what was sent.
 
     Args:
         status: of the answer; a 2xx is one that makes no sense.

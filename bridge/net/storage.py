@@ -24,43 +24,43 @@ REQUEST_SECONDS: Final = 120.0
 """For one request, of which a large file takes several."""
 CONNECT_SECONDS: Final = 10.0
 PART_BYTES: Final = 5 * 1024 * 1024
-"""The least that S3 takes as one of several parts."""
+"""The smallest part that S3 accepts."""
 PARTS_AT_ONCE: Final = 2
 PIECE_BYTES: Final = 1024 * 1024
 _RETRIES: Final = 1
-"""Within one try; whoever calls tries again later."""
+"""Within one call; callers retry later."""
 
 
 class Store(Protocol):
-    """What the recordings need of a store."""
+    """Where recordings are stored."""
 
     async def put(self, key: str, path: Path, content_type: str) -> None:
-        """Store a file, in place of what has the key; it is there in full when this returns."""
+        """Store a file, replacing what has the key; it is complete when this returns."""
         ...
 
     def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Give the bytes from `start` up to, but not including, `end`."""
+        """Return the bytes from `start` up to, but not including, `end`."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Delete an object; none is as good as deleted."""
+        """Delete an object, if it exists."""
         ...
 
     async def link(self, key: str, seconds: float) -> str:
-        """Give a URL that anyone may read an object by for a while."""
+        """Return a URL with which anyone may read an object for so many seconds."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who we are to a store, and where it is."""
+    """The credentials and the address of a store."""
 
     bucket: str
     region: str
     endpoint: str = ""
     """URL of the service; empty = Amazon's own of the region."""
     access_key: str = ""
-    """Empty = found as Amazon's own tools find theirs: environment, role of the machine."""
+    """Empty = from the environment or the machine's role, as for Amazon's tools."""
     secret_key: str = ""
 
 
@@ -90,10 +90,10 @@ class Bucket:
         )
 
     async def put(self, key: str, path: Path, content_type: str) -> None:
-        """Store a file, in place of what has the key; it is there in full when this returns.
+        """Store a file, replacing what has the key; it is complete when this returns.
 
         Raises:
-            StoreFailed: it is not, or not certainly.
+            StoreFailed: it is not, or not certainly, stored.
             OSError: the file cannot be read.
         """
         size = _size(path)
@@ -114,9 +114,9 @@ class Bucket:
             raise StoreFailed("the store has another length than was sent", reason="other")
 
     async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Give the bytes from `start` up to, but not including, `end`.
+        """Return the bytes from `start` up to, but not including, `end`.
 
-        Each piece is a request of its own, so that a slow reader breaks no time limit.
+        Each piece is a request of its own, so that a slow reader exceeds no timeout.
 
         Raises:
             NotFound: there is no such object.
@@ -130,7 +130,7 @@ class Bucket:
             yield bytes(piece)
 
     async def delete(self, key: str) -> None:
-        """Delete an object; none is as good as deleted.
+        """Delete an object, if it exists.
 
         Raises:
             StoreFailed: it may still be there.
@@ -142,10 +142,10 @@ class Bucket:
             pass
 
     async def link(self, key: str, seconds: float) -> str:
-        """Give a URL that anyone may read an object by for a while.
+        """Return a URL with which anyone may read an object for so many seconds.
 
         Raises:
-            StoreFailed: our own keys cannot be had.
+            StoreFailed: there are no credentials.
         """
         with _as_ours():
             return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
@@ -157,7 +157,7 @@ def _size(path: Path) -> int:
 
 @contextmanager
 def _as_ours() -> Iterator[None]:
-    """Raise what the store raises as errors of ours; their texts hold addresses, and go nowhere."""
+    """Raise the store's errors as ours, without their texts, which contain addresses."""
     try:
         yield
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Delivers what waits in the table of deliveries: in order for each call, again until it is taken.
+"""Delivers the pending webhooks: in order for each call, with retries.
 
-An attempt counts when it is answered with 2xx within 10 s; redirects are not followed. Failed ones
-are repeated with growing pauses for 75 h and then put on the list of dead ones. A delivery is struck
-out after its answer, so one that was taken just before a crash comes twice, with the same id.
+An attempt succeeds with a 2xx response within 10 s; redirects are not followed. Failed deliveries are
+retried with exponential backoff for 75 h and are then dead. A delivery is deleted after its response,
+so one that succeeds just before a crash is delivered twice, with the same id.
 """
 
 import asyncio
@@ -29,20 +29,19 @@ from bridge.wire.webhook import Receiver, render, signed
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 10.0
-TRIED_SECONDS: Final = 75 * 3600.0
-"""Since the event; then it is dead."""
-FIRST_PAUSE: Final = 1.0
-MAX_PAUSE: Final = 900.0
-SPREAD: Final = 0.1
-"""Pauses are up to this share longer, so that receivers are not met by all at once."""
-AT_ONCE: Final = 8
+GIVE_UP_SECONDS: Final = 75 * 3600.0
+"""Since the event; then the delivery is dead."""
+MIN_BACKOFF: Final = 1.0
+MAX_BACKOFF: Final = 900.0
+JITTER: Final = 0.1
+"""Delays are up to this share longer."""
+MAX_CONCURRENT: Final = 8
 """Requests to one receiver."""
-LOOK_SECONDS: Final = 5.0
-"""How often the table is looked at without a reason."""
+POLL_SECONDS: Final = 5.0
 COUNT_SECONDS: Final = 1.0
 INACTIVE: Final = "the webhook is not active"
 READ_BYTES: Final = 64 * 1024
-"""Of an answer; what is longer costs the connection."""
+"""Of a response; a longer one closes the connection."""
 
 
 class WebhookCounters(Protocol):
@@ -59,18 +58,18 @@ class WebhookCounters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long pauses are, and when a delivery is given up."""
+    """When a delivery is retried, and when it is given up."""
 
-    first_pause: float = FIRST_PAUSE
-    longest_pause: float = MAX_PAUSE
-    tried_seconds: float = TRIED_SECONDS
+    min_backoff: float = MIN_BACKOFF
+    max_backoff: float = MAX_BACKOFF
+    give_up_seconds: float = GIVE_UP_SECONDS
     answer_seconds: float = ANSWER_SECONDS
 
-    def pause(self, attempts: int) -> float:
-        """Seconds before the next attempt, after so many that failed."""
-        pause = self.first_pause * 2.0 ** min(attempts - 1, 30)
-        spread = 1.0 + SPREAD * secrets.randbelow(1000) / 1000
-        return min(pause, self.longest_pause) * spread
+    def backoff(self, attempts: int) -> float:
+        """Return the seconds before the next attempt, after so many that failed."""
+        delay = self.min_backoff * 2.0 ** min(attempts - 1, 30)
+        jitter = 1.0 + JITTER * secrets.randbelow(1000) / 1000
+        return min(delay, self.max_backoff) * jitter
 
 
 class Webhooks:
@@ -86,7 +85,7 @@ class Webhooks:
         link: Callable[[str, str], str] = lambda *_: "",
         patience: RetryPolicy | None = None,
     ) -> None:
-        """Make it; `run` does the work.
+        """Set up the deliveries; `run` performs them.
 
         Args:
             database: keeps the table.
@@ -94,7 +93,7 @@ class Webhooks:
             node: whose deliveries these are.
             counters: count attempts.
             link: signs a path to a recording's file, of its id and format.
-            patience: the default is the product's.
+            patience: None for the default policy.
         """
         self._database = database
         self._http = http
@@ -108,11 +107,11 @@ class Webhooks:
         self._of_receiver: Counter[str] = Counter()
 
     def wake(self) -> None:
-        """Look at the table now: something may be due."""
+        """Poll at once."""
         self._woken.set()
 
     async def replay(self, line: str, numbers: Container[int] | None) -> int:
-        """Let a line's dead deliveries, or some of them, wait again; returns how many do."""
+        """Make a line's dead deliveries, or some of them, pending again; return how many."""
         now, replayed = _now(), 0
         page: int | None = 0
         while page is not None:
@@ -131,31 +130,31 @@ class Webhooks:
         return replayed
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is on its way then stays in the table."""
+        """Deliver until cancelled; what is under way then stays pending."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._woken.clear()
-                pause = LOOK_SECONDS
+                delay = POLL_SECONDS
                 try:
-                    pause = await self._look(group)
+                    delay = await self._poll(group)
                 except BridgeError:
-                    log.exception("webhooks.look_failed")
+                    log.exception("webhooks.poll_failed")
                 try:
-                    async with asyncio.timeout(pause):
+                    async with asyncio.timeout(delay):
                         await self._woken.wait()
                 except TimeoutError:
                     pass
 
-    async def _look(self, group: asyncio.TaskGroup) -> float:
-        """Start what is due; gives the seconds until more may be."""
+    async def _poll(self, group: asyncio.TaskGroup) -> float:
+        """Start the deliveries that are due; return the seconds until more may be."""
         now, busy = _now(), frozenset(self._lanes)
 
-        # All that waits is counted seldom: each delivery makes us look.
+        # Not at every poll: each delivery causes one.
         count = now - self._counted_at >= COUNT_SECONDS
 
         def work(connection: Connection) -> tuple[list[Job], float | None, int | None]:
             found, later = deliveries.due(
-                connection, node=self.node, now=now, each=AT_ONCE + len(busy), busy=busy
+                connection, node=self.node, now=now, each=MAX_CONCURRENT + len(busy), busy=busy
             )
             return found, later, deliveries.waiting(connection, self.node) if count else None
 
@@ -164,11 +163,11 @@ class Webhooks:
             self._counted_at = now
             self._counters.set_webhooks_waiting(waiting)
         for job in jobs:
-            if self._of_receiver[job.receiver] < AT_ONCE and job.lane not in self._lanes:
+            if self._of_receiver[job.receiver] < MAX_CONCURRENT and job.lane not in self._lanes:
                 self._lanes.add(job.lane)
                 self._of_receiver[job.receiver] += 1
                 group.create_task(self._deliver(job), name=f"webhook {job.seq}")
-        return LOOK_SECONDS if later is None else min(LOOK_SECONDS, max(0.0, later - _now()))
+        return POLL_SECONDS if later is None else min(POLL_SECONDS, max(0.0, later - _now()))
 
     async def _deliver(self, job: Job) -> None:
         try:
@@ -189,7 +188,7 @@ class Webhooks:
                 self._write(lambda connection: deliveries.delivered(connection, job, now))
             elif job.endpoint is None and not job.url:
                 self._write(lambda connection: deliveries.delivered(connection, job, now))
-            elif now - job.first_at >= self._patience.tried_seconds or error == INACTIVE:
+            elif now - job.first_at >= self._patience.give_up_seconds or error == INACTIVE:
                 self._counters.webhook_attempt("dead")
                 log.warning("webhook.dead", extra={"error": error, "attempts": job.attempts + 1})
                 self._write(
@@ -197,14 +196,14 @@ class Webhooks:
                 )
             else:
                 self._counters.webhook_attempt("failed")
-                due_at = now + self._patience.pause(job.attempts + 1)
+                due_at = now + self._patience.backoff(job.attempts + 1)
                 self._write(
                     lambda connection: deliveries.postpone(
                         connection, job, due_at=due_at, error=error
                     )
                 )
         finally:
-            # Whoever looks next sees what was written: works are done in their order.
+            # The next poll sees what was written: the database works in order.
             self._lanes.discard(job.lane)
             self._of_receiver[job.receiver] -= 1
             if not self._of_receiver[job.receiver]:
@@ -212,7 +211,7 @@ class Webhooks:
             self._woken.set()
 
     async def _attempt(self, job: Job) -> str | None:
-        """Send it once; gives what went wrong, in words that hold no secret."""
+        """Send it once; return what went wrong, without secrets."""
         endpoint = job.endpoint
         if endpoint is None and not job.url:
             return INACTIVE
@@ -267,5 +266,5 @@ class Webhooks:
 
 
 def _now() -> float:
-    """Wall time: pauses go on while no process runs."""
+    """Return wall time, which goes on while no process runs."""
     return datetime.now(UTC).timestamp()

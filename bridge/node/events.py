@@ -209,7 +209,7 @@ class EventLog:
 
     def _recover(self, connection: Connection) -> None:
         if self.node == 0:
-            deliveries.adopt(connection, count=self.nodes)
+            deliveries.reassign(connection, count=self.nodes)
         for last in event_store.cut_off(connection, node=self.node, count=self.nodes):
             if last.call is not None:
                 event = _node_lost(last)

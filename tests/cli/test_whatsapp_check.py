@@ -89,7 +89,7 @@ async def test_all_is_in_order():
     ],
 )
 async def test_a_setting_that_is_wrong_is_named(changed, step, words, monkeypatch):
-    monkeypatch.setattr("bridge.net.graph.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("bridge.net.graph.RETRY_DELAYS", (0.0, 0.0))
     async with enabled() as meta:
         report = await check(meta, **changed)
     assert (report.code, report.failed) == (1, [step])

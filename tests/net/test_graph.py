@@ -105,11 +105,11 @@ async def test_meta_is_left_alone_for_as_long_as_it_wants(double, graph):
     ],
 )
 def test_usage_headers_say_how_long_to_wait(header, seconds):
-    assert module._rest(header) == seconds
+    assert module._usage_seconds(header) == seconds
 
 
 async def test_while_meta_wants_to_be_left_alone_no_new_call_is_asked_for(double, graph):
-    graph._heed({"Retry-After": "30"})
+    graph._read_rate_limit({"Retry-After": "30"})
     with pytest.raises(WhatsAppRefused) as caught:
         await graph.connect(USER, "v=0\r\n")
     assert 0 < (caught.value.retry_after or 0) <= 31

@@ -13,14 +13,14 @@ from bridge.net.database import Database
 from bridge.net.endpoints import Endpoint
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.net.webhooks import AT_ONCE, RetryPolicy, Webhooks
+from bridge.net.webhooks import MAX_CONCURRENT, RetryPolicy, Webhooks
 from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.signature import verify
 from bridge.wire.webhook import Format, Style
 from tests.support.receiver import receiving
 from tests.support.waiting import until
 
-QUICK = RetryPolicy(first_pause=0.01, longest_pause=0.05, tried_seconds=3600, answer_seconds=2)
+QUICK = RetryPolicy(min_backoff=0.01, max_backoff=0.05, give_up_seconds=3600, answer_seconds=2)
 SECRET = "whsec_AAAA"
 
 
@@ -212,7 +212,7 @@ async def test_a_receiver_that_is_down_gets_everything_once_it_is_up(world):
 async def test_a_slow_receiver_has_failed_after_a_while(world, receiver):
     receiver.delay = 30
     await world.register(receiver.url)
-    world.start(RetryPolicy(first_pause=60, answer_seconds=0.05))
+    world.start(RetryPolicy(min_backoff=60, answer_seconds=0.05))
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["failed"])
     assert receiver.taken == []
@@ -221,11 +221,11 @@ async def test_a_slow_receiver_has_failed_after_a_while(world, receiver):
 async def test_no_receiver_has_more_than_so_many_requests_at_once(world, receiver):
     receiver.delay = 0.05
     await world.register(receiver.url)
-    for number in range(3 * AT_ONCE):
+    for number in range(3 * MAX_CONCURRENT):
         await world.happen("call.ended", call=f"{number:02X}")
     world.start()
-    await until(lambda: len(receiver.taken) == 3 * AT_ONCE)
-    assert receiver.most <= AT_ONCE
+    await until(lambda: len(receiver.taken) == 3 * MAX_CONCURRENT)
+    assert receiver.most <= MAX_CONCURRENT
 
 
 async def test_a_stuck_receiver_holds_up_no_other(world, receiver):
@@ -234,15 +234,15 @@ async def test_a_stuck_receiver_holds_up_no_other(world, receiver):
         await world.register(stuck.url, name="wh_stuck")
         await world.register(receiver.url)
         world.start()
-        for number in range(2 * AT_ONCE):
+        for number in range(2 * MAX_CONCURRENT):
             await world.happen("call.ended", call=f"{number:02X}")
-        await until(lambda: len(receiver.taken) == 2 * AT_ONCE)
+        await until(lambda: len(receiver.taken) == 2 * MAX_CONCURRENT)
 
 
 async def test_a_delivery_that_is_never_taken_dies_and_can_be_replayed(world, receiver):
     receiver.answer = lambda taken: 500
     await world.register(receiver.url)
-    world.start(RetryPolicy(first_pause=0.01, tried_seconds=0.0))
+    world.start(RetryPolicy(min_backoff=0.01, give_up_seconds=0.0))
     await world.happen("call.ringing")
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["dead", "dead"])
@@ -260,7 +260,7 @@ async def test_a_delivery_that_is_never_taken_dies_and_can_be_replayed(world, re
 async def test_another_lines_dead_deliveries_cannot_be_replayed(world, receiver):
     receiver.answer = lambda taken: 500
     await world.register(receiver.url)
-    world.start(RetryPolicy(tried_seconds=0.0))
+    world.start(RetryPolicy(give_up_seconds=0.0))
     await world.happen("call.ended")
     await until(lambda: world.counted.attempts == ["dead"])
     assert world.webhooks is not None
@@ -304,7 +304,7 @@ async def test_a_calls_own_callback_is_told_in_its_words(world, receiver):
 async def test_an_address_that_may_not_be_reached_is_not(tmp_path, receiver):
     closed = World(tmp_path, allow=())
     await closed.register(receiver.url)
-    closed.start(RetryPolicy(tried_seconds=0.0))
+    closed.start(RetryPolicy(give_up_seconds=0.0))
     await closed.happen("call.ended")
     await until(lambda: closed.counted.attempts == ["dead"])
     [dead] = await closed.dead()
@@ -319,13 +319,13 @@ async def test_nodes_that_are_no_more_leave_their_deliveries_to_the_first(world,
     await world.register(receiver.url)
     await world.happen("call.ended")
     await world.database.run(lambda c: c.execute("UPDATE deliveries SET node = 3") and None)
-    await world.database.run(lambda connection: deliveries.adopt(connection, count=2))
+    await world.database.run(lambda connection: deliveries.reassign(connection, count=2))
     world.start()
     await until(lambda: receiver.taken)
 
 
 def test_pauses_grow_to_a_longest_one():
-    pauses = [RetryPolicy().pause(attempts) for attempts in range(1, 40)]
+    pauses = [RetryPolicy().backoff(attempts) for attempts in range(1, 40)]
     assert 1.0 <= pauses[0] <= 1.1
     assert 8.0 <= pauses[3] <= 8.8
     assert all(900 <= pause <= 990 for pause in pauses[12:])
