@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
-from bridge.metrics.labels import OTHER, closed
+from bridge.metrics.labels import OTHER, Families, closed
 
 STEPS: Final = ("stt", "llm", "tts", "total", OTHER)
 """Speech to text, language model, text to speech; `total`: from the end of speech to the first audio."""
@@ -24,35 +22,25 @@ _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 30)
 class AgentMetrics:
     """Agent metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._seconds = Histogram(
+    def __init__(self, create: Families) -> None:
+        self._seconds = create.histogram(
             "bridge_agent_step_seconds",
             "Time of a step until its first result.",
-            ["step"],
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
+            step=STEPS,
         )
-        self._failures = Counter(
+        self._failures = create.counter(
             "bridge_agent_failures_total",
             "Steps that failed at their provider.",
-            ["step", "reason"],
-            registry=registry,
+            step=STEPS[:3],
+            reason=FAILURES,
         )
-        self._interruptions = Counter(
-            "bridge_agent_interruptions_total",
-            "Agent replies interrupted by the caller.",
-            registry=registry,
+        self._interruptions = create.counter(
+            "bridge_agent_interruptions_total", "Agent replies interrupted by the caller."
         )
-        self._fillers = Counter(
-            "bridge_agent_fillers_total",
-            "Fillers played while a reply was late.",
-            registry=registry,
+        self._fillers = create.counter(
+            "bridge_agent_fillers_total", "Fillers played while a reply was late."
         )
-        for step in STEPS:
-            self._seconds.labels(step)
-        for step in STEPS[:3]:
-            for reason in FAILURES:
-                self._failures.labels(step, reason)
 
     def step_took(self, step: str, seconds: float) -> None:
         """Observe the duration of a step (`STEPS`)."""

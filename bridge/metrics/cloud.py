@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from bridge.metrics.labels import Families
 
 WEBHOOK_OUTCOMES: Final = (
     "taken",
@@ -21,15 +21,12 @@ here and was therefore ended; `unknown_number`: no line has the number."""
 class CloudMetrics:
     """Webhook metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._events = Counter(
+    def __init__(self, create: Families) -> None:
+        self._events = create.counter(
             "bridge_whatsapp_events_total",
             "Events in Meta's webhooks by outcome.",
-            ["outcome"],
-            registry=registry,
+            outcome=WEBHOOK_OUTCOMES,
         )
-        for outcome in WEBHOOK_OUTCOMES:
-            self._events.labels(outcome)
 
     def whatsapp_event(self, outcome: str) -> None:
         """Count an event (`WEBHOOK_OUTCOMES`)."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from bridge.metrics.labels import Families
 
 OUTCOMES: Final = ("delivered", "failed", "dead")
 """Of a delivery attempt: `failed` is retried, `dead` is not."""
@@ -11,24 +11,18 @@ OUTCOMES: Final = ("delivered", "failed", "dead")
 class EventMetrics:
     """Event metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._listeners = Gauge("bridge_event_listeners", "Open event streams.", registry=registry)
-        self._cut = Counter(
+    def __init__(self, create: Families) -> None:
+        self._listeners = create.gauge("bridge_event_listeners", "Open event streams.")
+        self._cut = create.counter(
             "bridge_event_streams_cut_total",
             "Event streams closed because the client did not read.",
-            registry=registry,
         )
-        self._attempts = Counter(
+        self._attempts = create.counter(
             "bridge_webhook_attempts_total",
             "Webhook delivery attempts by outcome.",
-            ["outcome"],
-            registry=registry,
+            outcome=OUTCOMES,
         )
-        self._waiting = Gauge(
-            "bridge_webhooks_waiting", "Webhooks waiting for delivery.", registry=registry
-        )
-        for outcome in OUTCOMES:
-            self._attempts.labels(outcome)
+        self._waiting = create.gauge("bridge_webhooks_waiting", "Webhooks waiting for delivery.")
 
     def set_event_listeners(self, count: int) -> None:
         """Set how many event streams are open."""

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
-from bridge.metrics.labels import OTHER, closed
+from bridge.metrics.labels import OTHER, Families, closed
 
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
 """At the connection limit, `no_room` closes an unauthenticated connection for a new one and `refused`
@@ -24,24 +22,18 @@ STRANGER_REASONS: Final = (
 class HttpMetrics:
     """HTTP metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._open = Gauge("bridge_http_connections", "Open HTTP connections.", registry=registry)
-        self._cut = Counter(
+    def __init__(self, create: Families) -> None:
+        self._open = create.gauge("bridge_http_connections", "Open HTTP connections.")
+        self._cut = create.counter(
             "bridge_http_connections_cut_total",
             "HTTP connections closed by the bridge or not accepted.",
-            ["reason"],
-            registry=registry,
+            reason=CUT_REASONS,
         )
-        self._strangers = Counter(
+        self._strangers = create.counter(
             "bridge_http_strangers_refused_total",
             "Requests rejected without a valid key.",
-            ["reason"],
-            registry=registry,
+            reason=STRANGER_REASONS,
         )
-        for reason in CUT_REASONS:
-            self._cut.labels(reason)
-        for reason in STRANGER_REASONS:
-            self._strangers.labels(reason)
 
     def set_connections(self, count: int) -> None:
         """Set how many connections are open."""

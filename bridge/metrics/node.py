@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from bridge.call.model import LegStatistics
-from bridge.metrics.labels import OTHER, closed
+from bridge.metrics.labels import OTHER, Families, closed
 
 DISCARD_REASONS: Final = (
     "empty",
@@ -48,78 +46,55 @@ _HTTP_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 class NodeMetrics:
     """Process metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.loop_lag = Histogram(
-            "bridge_event_loop_lag_seconds",
-            "How late the event loop runs a timer.",
-            buckets=_LAG_SECONDS,
-            registry=registry,
+    def __init__(self, create: Families) -> None:
+        self.loop_lag = create.histogram(
+            "bridge_event_loop_lag_seconds", "How late the event loop runs a timer.", _LAG_SECONDS
         )
-        self.encoder_level = Gauge(
-            "bridge_encoder_rung",
-            "Encoder level: 0 is normal, higher levels cost less under load.",
-            registry=registry,
+        self.encoder_level = create.gauge(
+            "bridge_encoder_rung", "Encoder level: 0 is normal, higher levels cost less under load."
         )
-        self.bus_delay = Histogram(
+        self.bus_delay = create.histogram(
             "bridge_bus_delay_seconds",
             "Delay of the playout buffers (jitter buffers) of the bus.",
-            buckets=_BUS_SECONDS,
-            registry=registry,
+            _BUS_SECONDS,
         )
-        self.concealed = Counter(
+        self.concealed = create.counter(
             "bridge_bus_frames_concealed_total",
             "Frames concealed by playout buffers because none arrived in time.",
-            registry=registry,
         )
-        self.late_ticks = Counter(
-            "bridge_clock_late_ticks_total", "Late ticks of the 20 ms clock.", registry=registry
+        self.late_ticks = create.counter(
+            "bridge_clock_late_ticks_total", "Late ticks of the 20 ms clock."
         )
-        self.skipped_ticks = Counter(
-            "bridge_clock_skipped_ticks_total",
-            "Ticks of the 20 ms clock skipped to catch up.",
-            registry=registry,
+        self.skipped_ticks = create.counter(
+            "bridge_clock_skipped_ticks_total", "Ticks of the 20 ms clock skipped to catch up."
         )
-        self.drops = Counter(
-            "bridge_drops_total", "Items dropped by full queues.", ["queue"], registry=registry
+        self.drops = create.counter(
+            "bridge_drops_total", "Items dropped by full queues.", queue=QUEUES
         )
-        self.discarded = Counter(
+        self.discarded = create.counter(
             "bridge_datagrams_discarded_total",
             "Datagrams and messages discarded, by reason.",
-            ["reason"],
-            registry=registry,
+            reason=DISCARD_REASONS,
         )
-        ports = "UDP ports of the media range."
-        self.ports = Gauge("bridge_media_ports", ports, ["state"], registry=registry)
-        self.requests = Counter(
-            "bridge_http_requests_total",
-            "HTTP requests.",
-            ["method", "route", "status"],
-            registry=registry,
+        self.ports = create.gauge("bridge_media_ports", "UDP ports of the media range.", state=())
+        self.requests = create.counter(
+            "bridge_http_requests_total", "HTTP requests.", method=(), route=(), status=()
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = create.histogram(
             "bridge_http_request_seconds",
             "Time to answer an HTTP request.",
-            ["method", "route"],
-            buckets=_HTTP_SECONDS,
-            registry=registry,
+            _HTTP_SECONDS,
+            method=(),
+            route=(),
         )
-        self.database_failures = Counter(
-            "bridge_database_failures_total",
-            "Failed database writes.",
-            registry=registry,
+        self.database_failures = create.counter(
+            "bridge_database_failures_total", "Failed database writes."
         )
-        self.restarts = Counter(
+        self.restarts = create.counter(
             "bridge_node_restarts_total",
             "Restarts of the node, because it was stuck or lost.",
-            ["reason"],
-            registry=registry,
+            reason=("stuck", "lost"),
         )
-        for reason in ("stuck", "lost"):
-            self.restarts.labels(reason)
-        for queue in QUEUES:
-            self.drops.labels(queue)
-        for reason in DISCARD_REASONS:
-            self.discarded.labels(reason)
 
     def count(self, before: LegStatistics | None, after: LegStatistics) -> None:
         """Count what a leg dropped and discarded between two reports."""

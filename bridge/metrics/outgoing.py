@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
-
-from bridge.metrics.labels import OTHER, closed
+from bridge.metrics.labels import OTHER, Families, closed
 
 ASKERS: Final = ("operator", "customer", OTHER)
 """Who configured the URL with the name."""
@@ -16,12 +14,12 @@ OUTCOMES: Final = ("found", "nothing", "failed", "remembered", "refused", OTHER)
 class OutgoingMetrics:
     """DNS metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._lookups = Counter(
+    def __init__(self, create: Families) -> None:
+        self._lookups = create.counter(
             "bridge_dns_lookups_total",
             "DNS lookups for outgoing connections.",
-            ["asker", "outcome"],
-            registry=registry,
+            asker=(),
+            outcome=(),
         )
         for asker in ASKERS[:-1]:
             self._lookups.labels(asker, "failed")

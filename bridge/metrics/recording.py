@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
-from bridge.metrics.labels import OTHER, closed
+from bridge.metrics.labels import OTHER, Families, closed
 
 OUTCOMES: Final = ("completed", "failed", OTHER)
 UPLOADS: Final = ("stored", "denied", "missing", "timeout", "unreachable", OTHER)
@@ -15,52 +13,30 @@ COPIES: Final = ("made", "failed", OTHER)
 class RecordingMetrics:
     """Recording metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._ended = Counter(
-            "bridge_recordings_total", "Tracks recorded.", ["outcome"], registry=registry
+    def __init__(self, create: Families) -> None:
+        self._ended = create.counter(
+            "bridge_recordings_total", "Tracks recorded.", outcome=OUTCOMES
         )
-        self._uploads = Counter(
+        self._uploads = create.counter(
             "bridge_recording_uploads_total",
             "Attempts to upload a recording or delete it from object storage.",
-            ["outcome"],
-            registry=registry,
+            outcome=UPLOADS,
         )
-        self._copies = Counter(
-            "bridge_recording_copies_total",
-            "Ogg/Opus copies of recordings.",
-            ["outcome"],
-            registry=registry,
+        self._copies = create.counter(
+            "bridge_recording_copies_total", "Ogg/Opus copies of recordings.", outcome=COPIES
         )
-        self._files = Gauge(
-            "bridge_recording_spool_files",
-            "Files waiting for upload.",
-            registry=registry,
+        self._files = create.gauge("bridge_recording_spool_files", "Files waiting for upload.")
+        self._bytes = create.gauge("bridge_recording_spool_bytes", "Bytes waiting for upload.")
+        self._oldest = create.gauge(
+            "bridge_recording_spool_oldest_seconds", "Age of the oldest file waiting for upload."
         )
-        self._bytes = Gauge(
-            "bridge_recording_spool_bytes", "Bytes waiting for upload.", registry=registry
-        )
-        self._oldest = Gauge(
-            "bridge_recording_spool_oldest_seconds",
-            "Age of the oldest file waiting for upload.",
-            registry=registry,
-        )
-        self._deletions = Gauge(
+        self._deletions = create.gauge(
             "bridge_recording_deletions_waiting",
             "Objects waiting to be deleted from object storage.",
-            registry=registry,
         )
-        self._free = Gauge(
-            "bridge_recording_free_bytes",
-            "Free space of the disk with the recordings.",
-            registry=registry,
+        self._free = create.gauge(
+            "bridge_recording_free_bytes", "Free space of the disk with the recordings."
         )
-        for counter, words in (
-            (self._ended, OUTCOMES),
-            (self._uploads, UPLOADS),
-            (self._copies, COPIES),
-        ):
-            for word in words:
-                counter.labels(word)
 
     def recording_ended(self, outcome: str) -> None:
         """Count a track (`OUTCOMES`)."""

@@ -22,7 +22,7 @@ from bridge.metrics.calls import LIVE_STATES, REFUSALS, CallMetrics
 from bridge.metrics.cloud import CloudMetrics
 from bridge.metrics.events import EventMetrics
 from bridge.metrics.http import HttpMetrics
-from bridge.metrics.labels import closed
+from bridge.metrics.labels import Families, closed
 from bridge.metrics.legs import LegMetrics
 from bridge.metrics.node import METHODS, NodeMetrics
 from bridge.metrics.outgoing import OutgoingMetrics
@@ -50,19 +50,20 @@ class Metrics:
         Gauge(
             "bridge_build_info", "The running version; always 1.", ["version"], registry=registry
         ).labels(version).set(1)
-        self._calls = CallMetrics(registry)
-        self._setup = SetupMetrics(registry)
+        create = Families(registry)
+        self._calls = CallMetrics(create)
+        self._setup = SetupMetrics(create)
         self._legs = LegMetrics(registry)
-        self.whatsapp = CloudMetrics(registry)
+        self.whatsapp = CloudMetrics(create)
         # Frames dropped and concealed so far.
         self._bus_counts: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
-        self._node = NodeMetrics(registry)
-        self.events = EventMetrics(registry)
-        self.agents = AgentMetrics(registry)
-        self.recordings = RecordingMetrics(registry)
-        self.sockets = SocketMetrics(registry)
-        self.outgoing = OutgoingMetrics(registry)
-        self.http = HttpMetrics(registry)
+        self._node = NodeMetrics(create)
+        self.events = EventMetrics(create)
+        self.agents = AgentMetrics(create)
+        self.recordings = RecordingMetrics(create)
+        self.sockets = SocketMetrics(create)
+        self.outgoing = OutgoingMetrics(create)
+        self.http = HttpMetrics(create)
 
     def render(self) -> tuple[bytes, str]:
         """Return body and content type of the response to a scrape."""

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from bridge.call.model import LegKind
-from bridge.metrics.labels import OTHER
+from bridge.metrics.labels import OTHER, Families
 
 SETUP_OUTCOMES: Final = ("connected", "refused", "failed", "timeout", "canceled", OTHER)
 """`refused`: the offer was answered with an error."""
@@ -37,34 +35,22 @@ _SETUP_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 class SetupMetrics:
     """Setup metrics of one node."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.outcomes = Counter(
+    def __init__(self, create: Families) -> None:
+        self.outcomes = create.counter(
             "bridge_leg_setups_total",
             "Leg setups by outcome.",
-            ["kind", "outcome"],
-            registry=registry,
+            kind=LegKind,
+            outcome=SETUP_OUTCOMES,
         )
-        self.seconds = Histogram(
-            "bridge_leg_setup_seconds",
-            "Duration of leg setup by stage.",
-            ["stage"],
-            buckets=_SETUP_SECONDS,
-            registry=registry,
+        self.seconds = create.histogram(
+            "bridge_leg_setup_seconds", "Duration of leg setup by stage.", _SETUP_SECONDS, stage=()
         )
-        self.failures = Counter(
+        self.failures = create.counter(
             "bridge_transport_failures_total",
             "ICE and DTLS failures, during setup or later.",
-            ["stage", "reason"],
-            registry=registry,
+            stage=FAILURE_STAGES,
+            reason=FAILURE_REASONS,
         )
-        self.restarts = Counter(
-            "bridge_ice_restarts_total", "ICE restarts.", ["outcome"], registry=registry
+        self.restarts = create.counter(
+            "bridge_ice_restarts_total", "ICE restarts.", outcome=RESTART_OUTCOMES
         )
-        for kind in LegKind:
-            for outcome in SETUP_OUTCOMES:
-                self.outcomes.labels(kind.value, outcome)
-        for stage in FAILURE_STAGES:
-            for reason in FAILURE_REASONS:
-                self.failures.labels(stage, reason)
-        for outcome in RESTART_OUTCOMES:
-            self.restarts.labels(outcome)

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
-
-from bridge.metrics.labels import OTHER, closed
+from bridge.metrics.labels import OTHER, Families, closed
 
 SOCKET_DIRECTIONS: Final = ("in", "out", OTHER)
 """`in`: received from the client, `out`: sent to it."""
@@ -13,20 +11,15 @@ SOCKET_DIRECTIONS: Final = ("in", "out", OTHER)
 class SocketMetrics:
     """Media socket metrics of one node; sockets are also counted as legs."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._dropped = Counter(
+    def __init__(self, create: Families) -> None:
+        self._dropped = create.counter(
             "bridge_socket_dropped_seconds_total",
             "Audio dropped by media sockets because their buffer was full.",
-            ["direction"],
-            registry=registry,
+            direction=SOCKET_DIRECTIONS,
         )
-        self._cut_off = Counter(
-            "bridge_socket_cut_offs_total",
-            "Media sockets closed because the client did not read.",
-            registry=registry,
+        self._cut_off = create.counter(
+            "bridge_socket_cut_offs_total", "Media sockets closed because the client did not read."
         )
-        for direction in SOCKET_DIRECTIONS:
-            self._dropped.labels(direction)
 
     def dropped(self, direction: str, seconds: float) -> None:
         """Count dropped audio (`SOCKET_DIRECTIONS`)."""

@@ -3,11 +3,12 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bridge.metrics.cloud import WEBHOOK_OUTCOMES, CloudMetrics
+from bridge.metrics.labels import Families
 
 
 def test_every_outcome_is_shown_before_it_happens():
     registry = CollectorRegistry()
-    metrics = CloudMetrics(registry)
+    metrics = CloudMetrics(Families(registry))
     metrics.whatsapp_event("late")
     shown = generate_latest(registry).decode()
     for outcome in WEBHOOK_OUTCOMES:

@@ -3,11 +3,12 @@
 from prometheus_client import CollectorRegistry
 
 from bridge.metrics.http import HttpMetrics
+from bridge.metrics.labels import Families
 
 
 def test_connections_and_refusals_are_counted_by_closed_reasons():
     registry = CollectorRegistry()
-    metrics = HttpMetrics(registry)
+    metrics = HttpMetrics(Families(registry))
     metrics.set_connections(3)
     metrics.connection_cut("slow_reader")
     metrics.connection_cut("whatever")

@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from bridge.metrics.labels import Families
 from bridge.metrics.recording import COPIES, OUTCOMES, UPLOADS, RecordingMetrics
 
 
@@ -13,7 +14,7 @@ def registry():
 
 @pytest.fixture
 def metrics(registry):
-    return RecordingMetrics(registry)
+    return RecordingMetrics(Families(registry))
 
 
 @pytest.mark.parametrize(
