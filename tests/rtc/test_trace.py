@@ -22,7 +22,7 @@ STEPS = [
 ]
 
 
-def told(caplog):
+def logged(caplog):
     return [one for one in caplog.records if one.name == "bridge.rtc.trace"]
 
 
@@ -37,7 +37,7 @@ async def test_every_step_of_a_set_up_is_logged_once_and_packets_are_not(caplog)
         await browser.call(bridge.exchange)
         await bridge.connected()
         await talk(browser, 20)
-        assert [one.getMessage() for one in told(caplog)] == STEPS
+        assert [one.getMessage() for one in logged(caplog)] == STEPS
 
 
 @pytest.mark.usefixtures("_debugging")
@@ -48,7 +48,7 @@ async def test_the_log_explains_a_set_up_without_addresses_or_keys(caplog):
         await browser.accept(answer)
         await bridge.connected()
         await talk(browser, 3)
-        lines = {one.getMessage(): vars(one) for one in told(caplog)}
+        lines = {one.getMessage(): vars(one) for one in logged(caplog)}
     assert lines["peer.offer_received"]["candidates"] == "host=1"
     assert lines["peer.offer_received"]["payload_type"] == LightPeer.OPUS
     assert lines["peer.answered"]["role"] == "client"

@@ -352,8 +352,8 @@ def blocks(compound: bytes) -> tuple[ReportBlock, ...]:
 def test_a_relayed_source_is_reported_the_greater_loss():
     pair = Pair()
     pair.say(0)
-    told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
-    pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (told,))]), 0.5)
+    block = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
+    pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (block,))]), 0.5)
     pair.ann.session.report(1.0, WALL)
     [block] = blocks(pair.ann.rtcp[0])
     assert (block.fraction_lost, block.packets_lost) == (25, 0)
@@ -362,8 +362,8 @@ def test_a_relayed_source_is_reported_the_greater_loss():
 def test_a_transcoded_source_is_reported_its_own_loss():
     pair = Pair(relays=False)
     pair.say(0)
-    told = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
-    pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (told,))]), 0.5)
+    block = ReportBlock(ssrc=OURS, fraction_lost=25, packets_lost=9, highest_sequence=1, jitter=0)
+    pair.bob.session.receive_rtcp(serialize([ReceiverReport(THEIRS, (block,))]), 0.5)
     pair.ann.session.report(1.0, WALL)
     [block] = blocks(pair.ann.rtcp[0])
     assert block.fraction_lost == 0

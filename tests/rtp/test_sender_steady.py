@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.frame import Frame
@@ -227,6 +227,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_no_sequence_number_is_used_twice_and_timestamps_never_go_back(steps):
     party, now, place = steady(AUDIO), 0.0, 0

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.opus import Decoder
@@ -125,6 +125,7 @@ def test_a_reloaded_page_gets_new_streams_and_keeps_the_totals(party):
     assert (party.sent.packets, party.received.packets) == (4, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=80), max_size=20))
 def test_arbitrary_bytes_raise_nothing(packets):
     party = Party()
@@ -146,6 +147,7 @@ hostile = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(hostile, max_size=30))
 def test_positions_rise_within_each_timeline(packets):
     party = Party()
@@ -165,6 +167,7 @@ def test_positions_rise_within_each_timeline(packets):
     assert party.received.frames == len(party.frames)
 
 
+@settings(deadline=None)
 @given(st.lists(hostile, max_size=30))
 def test_received_frames_can_be_sent(packets):
     listener, speaker = Party(), Party()

@@ -122,7 +122,7 @@ class Party:
         base: int = 1000,
         ssrc: int = THEIRS,
     ) -> None:
-        """Let packet `number` of a peer arrive, in time unless told otherwise."""
+        """Let packet `number` of a peer arrive, on time by default."""
         data = rtp(
             PAYLOADS[number % len(PAYLOADS)] if payload is None else payload,
             sequence=base + number,
