@@ -13,7 +13,8 @@ from bridge.rtc.guard import MAX_PACKETS
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.link import IceLink
 from bridge.rtp.session import RtpSession
-from bridge.wire.sdp import Candidate, RemoteAudio, answer_setup
+from bridge.wire.sdp import RemoteAudio, answer_setup
+from bridge.wire.sdp_transport import Candidate
 
 if TYPE_CHECKING:
     from bridge.rtc.srtp import Srtp

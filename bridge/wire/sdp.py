@@ -19,18 +19,6 @@ from bridge.wire.sdp_unused import (
     reject_line,
 )
 
-__all__ = [
-    "MAX_AVERAGE_BITRATE",
-    "Candidate",
-    "LocalAudio",
-    "RemoteAudio",
-    "answer_direction",
-    "answer_setup",
-    "parse_offer",
-    "transport_lines",
-    "write_answer",
-]
-
 _OPUS: Final = ("opus", 48_000, 2)
 _RED: Final = ("red", 48_000, 2)
 _AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"

@@ -20,15 +20,6 @@ from bridge.wire.sdp_lines import split_description
 from bridge.wire.sdp_transport import write_candidate
 from bridge.wire.sdp_unused import reject_line
 
-__all__ = [
-    "EXPECTED",
-    "MID",
-    "parse_answer",
-    "parse_plain_offer",
-    "write_offer",
-    "write_plain_answer",
-]
-
 MID: Final = "audio"
 """Of the audio line in our offer."""
 

@@ -1,7 +1,7 @@
-"""Webhooks: which events a receiver wants, and how each vendor's clients expect them.
+"""Webhook deliveries: event filters, and the request in each vendor's format.
 
-Our own form names everything as the native API does. A vendor's form names and leaves out what that
-vendor's documents say; what they leave open is our definition.
+The native format uses the names of the native API. A vendor's format follows its documents; what they
+do not define is our definition.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from bridge.wire.metadata import NOTHING
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 EVERYTHING: Final = frozenset({"*", "all", "call", "calls"})
-"""Words of a filter that let everything through, in any case."""
+"""Filters that match every event, in any case."""
 
 
 class Style(StrEnum):
@@ -45,7 +45,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request to be sent; signatures come on top, anew at each attempt."""
+    """A request to send; each attempt adds its own signatures."""
 
     body: bytes
     content_type: str
@@ -54,16 +54,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What of an endpoint a delivery depends on."""
+    """The properties of an endpoint that determine its deliveries."""
 
     style: Style
     format: Format = Format.JSON
     token: str = ""
-    """What WaGo's form names as `token`."""
+    """The field `token` of WaGo's form."""
     test: bool = False
-    """Whether ids are spelt as a test key is shown them."""
+    """Whether ids have the form of a test key."""
     file_url: Callable[[str, str], str] = lambda *_: ""
-    """Returns a link to a recording's file, of its id and format; empty for none."""
+    """Returns a link to a recording's file by id and format; empty if there is none."""
 
 
 class _Renderer(NamedTuple):
@@ -74,7 +74,7 @@ class _Renderer(NamedTuple):
 
 
 def render(event: CallEvent, receiver: Receiver) -> Delivery | None:
-    """Render an event for a receiver; None when its vendor has none for it."""
+    """Render an event for a receiver; None if its vendor has no such event."""
     renderer = _RENDERERS[receiver.style]
     if renderer.name(event) is None:
         return None
@@ -95,9 +95,9 @@ def signed(
     now: float,
     former: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Return all headers of one attempt; without a secret only the vendor's own.
+    """Return the headers of one attempt, unsigned without a secret.
 
-    Secrets in `former` sign too where the form of the header has room for several signatures.
+    Secrets in `former` sign too where the header may have several signatures.
     """
     headers = {"Content-Type": delivery.content_type, **delivery.headers}
     if not secret:
@@ -108,9 +108,9 @@ def signed(
 
 
 def wants(filters: Sequence[str], style: Style, event: CallEvent) -> bool:
-    """Whether a receiver with these filters gets an event; an empty list lets everything through.
+    """Return whether an event passes the filters; an empty list passes everything.
 
-    A filter is an event's name, the vendor's or ours, or the beginning of one before `*`.
+    A filter is an event's name, the vendor's or ours, or a prefix followed by `*`.
     """
     name = _RENDERERS[style].name(event)
     if name is None:
@@ -159,7 +159,7 @@ def _no_headers(_: CallEvent) -> Mapping[str, str]:
 
 
 SIGNATURE: Final = "bridge-signature"
-"""Where the signature `t=…,v1=…` stands when the vendor has no header for one."""
+"""Header of the signature `t=…,v1=…` if the vendor has none."""
 
 _RENDERERS: Final = {
     Style.NATIVE: _Renderer(

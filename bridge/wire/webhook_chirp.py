@@ -1,7 +1,7 @@
 """Chirp's webhooks: `{event, eventId, timestamp, data: {call, app}}`, events `calls.*`.
 
 https://docs.buildwithchirp.com/calling/webhooks-setup. The names of ringing, of no answer and of
-participants are ours; an end without an answer that has no event of its own is `calls.failed`.
+participants are ours; any other end without an answer is `calls.failed`.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,16 +35,16 @@ ONCE: Final = frozenset(
         EventType.CALL_ENDED,
     }
 )
-"""What happens to a call at most once, so that its name alone makes the event's id."""
+"""Events that happen at most once per call, so that the name alone identifies them."""
 COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
 IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 END_WORDS: Final = {"remote_hangup": "hangup"}
 PERSONS: Final = frozenset({"webrtc", "whatsapp", "gateway", "simulator"})
-"""Kinds of leg that somebody speaks through; others record, play, stream or are programs."""
+"""Kinds of leg of people, not of services and programs."""
 
 
 def name(event: CallEvent) -> str | None:
-    """The event's name; None for what Chirp does not send."""
+    """Return the event's name; None if Chirp has no such event."""
     if event.call is None:
         return None
     if event.type == EventType.CALL_ENDED:
@@ -52,23 +52,22 @@ def name(event: CallEvent) -> str | None:
     if event.type in (EventType.LEG_JOINED, EventType.LEG_LEFT):
         sent = event.data.get("kind") in PERSONS
     else:
-        sent = NAMES.get(event.type) != RECORDING or _as_asked(event)
+        sent = NAMES.get(event.type) != RECORDING or _in_requested_format(event)
     return NAMES.get(event.type) if sent else None
 
 
 def body(
     event: CallEvent, *, test: bool, file_url: Callable[[str, str], str] = lambda *_: ""
 ) -> dict[str, Any]:
-    """The event, to be sent.
+    """Return the event in Chirp's format.
 
     Args:
-        event: what happened.
-        test: whether ids are spelt as a test key is shown them.
-        file_url: returns a link to a recording, of which the id and the format are given; empty for
-            none.
+        event: The event.
+        test: Whether ids have the form of a test key.
+        file_url: Returns a link to a recording by id and format; empty if there is none.
 
     Raises:
-        ValueError: it is one that has no name.
+        ValueError: Chirp has no such event.
     """
     event_name, call = name(event), event.call
     if event_name is None or call is None:
@@ -101,19 +100,19 @@ def _call(call: CallSnapshot, identity: str) -> dict[str, Any]:
         "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,
         "metadata": call.metadata if call.metadata != NOTHING else None,
         "endReason": END_WORDS.get(call.reason, call.reason) or None,
-        "duration": _talked(call),
+        "duration": _talk_seconds(call),
     }
 
 
-def _talked(call: CallSnapshot) -> int | None:
-    """Seconds from the answer to the end; None until there is an end."""
+def _talk_seconds(call: CallSnapshot) -> int | None:
+    """Return the seconds from answer to end; None before the end."""
     if call.ended_at is None:
         return None
     return round((call.ended_at - (call.answered_at or call.ended_at)).total_seconds())
 
 
-def _as_asked(event: CallEvent) -> bool:
-    """Whether a recording can now be had in the format that was asked for."""
+def _in_requested_format(event: CallEvent) -> bool:
+    """Return whether the recording is now available in the requested format."""
     if event.type == EventType.RECORDING_READY:
         return str(event.data.get("format", WAV)) == WAV
     return event.data.get("askedFor") is True
@@ -122,7 +121,7 @@ def _as_asked(event: CallEvent) -> bool:
 def _recording(
     data: dict[str, Any], identity: str, file_url: Callable[[str, str], str]
 ) -> dict[str, Any]:
-    """The recording object, as REST gives it."""
+    """Return the recording object of the REST API."""
     recording_id, form = str(data.get("recordingId", "")), str(data.get("format", WAV))
     return {
         "id": recording_id,

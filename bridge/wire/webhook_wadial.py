@@ -16,19 +16,19 @@ DIRECTION_WORDS: Final = {"outbound": "outgoing", "inbound": "incoming"}
 
 
 def name(event: CallEvent) -> str:
-    """The event's name: all of a call's begin with `call.`."""
+    """Return the event's name; all those of a call begin with `call.`."""
     if event.call is None or event.type.startswith("call."):
         return event.type
     return f"call.{event.type}"
 
 
 def headers(event: CallEvent) -> Mapping[str, str]:
-    """The headers beside the signature."""
+    """Return the headers besides the signature."""
     return {"wadial-event-id": event.id, "wadial-event-type": name(event)}
 
 
 def body(event: CallEvent) -> dict[str, Any]:
-    """The event, to be sent or streamed."""
+    """Return the event in WADial's format."""
     call = event.call
     data: dict[str, Any] = {}
     if call is not None:

@@ -24,7 +24,7 @@ NAMES: Final[Mapping[str, str]] = {
     EventType.STREAM_ENDED: ON_CALL,
 }
 STREAM_FAILURES: Final = frozenset({"unreachable", "blocked", "slow", "failed"})
-"""Ends of a stream that neither side asked for; our definition, as their event is."""
+"""Reasons of a stream's end that neither side requested; our definition."""
 ENDS: Final = {"busy": "busy", "canceled": "cancelled", "rejected": "rejected"}
 DISPOSITIONS: Final = {
     "hangup": "answered",
@@ -37,7 +37,7 @@ IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 
 
 def name(event: CallEvent) -> str | None:
-    """The event's type; None for what Wavix does not send."""
+    """Return the event's type; None if Wavix has no such event."""
     if event.call is None:
         return None
     if event.type == EventType.STREAM_ENDED and event.data.get("reason") not in STREAM_FAILURES:
@@ -48,10 +48,10 @@ def name(event: CallEvent) -> str | None:
 
 
 def body(event: CallEvent) -> dict[str, Any]:
-    """The call object of a callback.
+    """Return the call object of a callback.
 
     Raises:
-        ValueError: it is about no call.
+        ValueError: The event has no call.
     """
     call = _call_of(event)
     identity = call_id.wavix(call.id)
@@ -73,15 +73,15 @@ def body(event: CallEvent) -> dict[str, Any]:
 
 
 def post_call_name(event: CallEvent) -> str | None:
-    """The only event after a call."""
+    """Return the name of the post-call event; None for any other event."""
     return "post-call" if event.call is not None and event.type == EventType.CALL_ENDED else None
 
 
 def post_call(event: CallEvent) -> dict[str, Any]:
-    """What is sent once a call is over; it costs nothing here.
+    """Return the post-call report; charges are 0.
 
     Raises:
-        ValueError: it is about no call.
+        ValueError: The event has no call.
     """
     call = _call_of(event)
     talked = 0.0

@@ -1,4 +1,4 @@
-"""The webhooks of ZuckZapGo (`v1.call.*`), and WaGo's, which carry the same in their form.
+"""Webhooks of ZuckZapGo (`v1.call.*`) and of WaGo, which sends the same events in a form.
 
 Their documents name the events (https://api-wuzapi.cpluschat.com.br/api/llm.txt) and not what is in
 them: the bodies are our definition, in their style. `v1.call.recording`, `.transcript` and `.dtmf`
@@ -31,7 +31,7 @@ STATE_WORDS: Final = {"initiated": "calling", "held": "active"}
 
 
 def name(event: CallEvent) -> str | None:
-    """The event's name; None for what these vendors do not send."""
+    """Return the event's name; None if these vendors have no such event."""
     call = event.call
     if call is None:
         return None
@@ -43,13 +43,13 @@ def name(event: CallEvent) -> str | None:
 
 
 def body(event: CallEvent) -> dict[str, Any]:
-    """The event as ZuckZapGo sends it, with what is new under `v1`."""
+    """Return the event in ZuckZapGo's format, with additions under `v1`."""
     fields = _fields(event)
     return {"type": name(event), "event": fields, "v1": {"id": event.id, **fields}}
 
 
 def wago_body(event: CallEvent) -> dict[str, Any]:
-    """The event as it stands in the field `jsonData` of WaGo's form."""
+    """Return the event for the field `jsonData` of WaGo's form."""
     fields = _fields(event)
     call_id = fields.pop("callId", None)
     return {

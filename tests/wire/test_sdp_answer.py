@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from bridge.errors import SdpError
 from bridge.wire.sdp import (
-    Candidate,
     LocalAudio,
     answer_direction,
     answer_setup,
     parse_offer,
     write_answer,
 )
+from bridge.wire.sdp_transport import Candidate
 from tests.support.offers import ANSWERABLE, offer
 
 LOCAL = LocalAudio(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import SdpError
-from bridge.wire.sdp import Candidate, LocalAudio, RemoteAudio, parse_offer
+from bridge.wire.sdp import LocalAudio, RemoteAudio, parse_offer
 from bridge.wire.sdp_offer import (
     EXPECTED,
     parse_answer,
@@ -17,6 +17,7 @@ from bridge.wire.sdp_offer import (
     write_offer,
     write_plain_answer,
 )
+from bridge.wire.sdp_transport import Candidate
 from tests.support.offers import ANSWERABLE, offer
 
 FINGERPRINT = ":".join(["7B", "0C"] * 16)

@@ -3,8 +3,8 @@
 import pytest
 from aiortc.sdp import candidate_from_sdp
 
-from bridge.wire.sdp import Candidate, parse_offer
-from bridge.wire.sdp_transport import write_candidate
+from bridge.wire.sdp import parse_offer
+from bridge.wire.sdp_transport import Candidate, write_candidate
 from tests.support.offers import offer
 
 
