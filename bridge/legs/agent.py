@@ -1,9 +1,8 @@
-"""An agent in a call: listens, has what it heard answered, and speaks.
+"""An agent in a call: speech to text, a language model, text to speech.
 
-A service leg that hears the far party and is heard by all. What it does at a time is one step, a
-task; the caller's voice ends it, within the frame in which it counts as a voice, and what was not
-heard by then is forgotten: neither the talk's history nor its transcript holds it. Whatever a
-provider does, the caller hears something.
+A service leg that hears the far party and is heard by all. It does one step at a time, a task that
+the caller's voice cancels (barge-in) in the frame in which it is detected; what was not heard by then
+is in neither the history nor the transcript. Whatever a provider does, the caller hears something.
 """
 
 import asyncio
@@ -35,15 +34,15 @@ from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
 
 AHEAD_SECONDS: Final = 5.0
-"""The next sentence is asked for when so little is left to be said."""
-MAX_UNHEARD_BYTES: Final = 60 * 2 * SAMPLE_RATE
-"""Of the caller's sound that waits to be made text of."""
+"""The next sentence is synthesized when less than this is left to be played."""
+MAX_UNTRANSCRIBED_BYTES: Final = 60 * 2 * SAMPLE_RATE
+"""Of the caller's audio that is not transcribed yet."""
 MAX_MESSAGES: Final = 200
-"""Of the talk's history; the oldest go."""
+"""Of the history; the oldest are dropped."""
 MAX_REPLIES: Final = 100
-"""Of which it is told how long they took."""
+"""Whose timing is kept."""
 MAX_FAILURES: Final = 3
-"""After so many in a row it gives up."""
+"""In a row, after which the agent leaves."""
 
 
 class AgentLeg:
@@ -67,16 +66,16 @@ class AgentLeg:
         Args:
             leg_id: unique within the call.
             script: what it does.
-            providers: hear, think and speak for it.
-            voices: lends what knows a voice from a noise.
+            providers: its speech to text, language model and text to speech.
+            voices: lends a voice detector.
             counters: count replies and failures.
-            hang_up: called when it is done, just before the leg ends.
+            hang_up: called when the agent is done, just before the leg ends.
         """
         self.leg_id = leg_id
         self.source = self.sink = self
         self.script = script
         self.history: deque[Message] = deque(maxlen=MAX_MESSAGES)
-        """The talk, as far as it was heard."""
+        """The conversation, as far as it was heard."""
         self._providers = providers
         self._voices = voices
         self._counters = counters
@@ -89,8 +88,8 @@ class AgentLeg:
         self._group: asyncio.TaskGroup | None = None
         self._step: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
-        self._emit: Emit = _nothing
-        self._unheard = b""
+        self._emit: Emit = _ignore
+        self._untranscribed = b""
         self._filler = Filler(script.settings, self._speech, providers.tts, counters)
         self._replying = False
         self._nudges = self._failures = 0
@@ -98,11 +97,11 @@ class AgentLeg:
 
     @property
     def speaking(self) -> bool:
-        """Whether it has something to say that is not said."""
+        """Whether it has something left to say."""
         return self._speech.speaking
 
     def pull(self) -> bytes | None:
-        """Give the agent's next 20 ms; None while it says nothing."""
+        """Return the agent's next 20 ms; None while it says nothing."""
         frame = self._speech.pull()
         if frame is None:
             self._counter.received_pcm = SILENCE
@@ -128,7 +127,9 @@ class AgentLeg:
             case TurnEvent.STARTED:
                 self._interrupt()
             case TurnEvent.ENDED:
-                self._unheard = (self._unheard + self._turns.take_utterance())[-MAX_UNHEARD_BYTES:]
+                self._untranscribed = (self._untranscribed + self._turns.take_utterance())[
+                    -MAX_UNTRANSCRIBED_BYTES:
+                ]
                 self._begin(self._answer())
             case TurnEvent.SILENT:
                 self._begin(self._nudge())
@@ -141,14 +142,16 @@ class AgentLeg:
             )
 
     async def run(self, emit: Emit) -> None:
-        """Talk until there is nothing more to say (`legs.base.Leg.run`)."""
+        """Converse until there is nothing more to say (`legs.base.Leg.run`)."""
         self._emit = emit
         emit(events.LegConnected(self.leg_id))
-        most = self.script.settings.max_seconds
+        limit = self.script.settings.max_seconds
         try:
-            async with asyncio.timeout(most), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
                 self._group = group
-                listening = group.create_task(self._listen(), name=f"agent ear {self.leg_id}")
+                listening = group.create_task(
+                    self._listen(), name=f"agent voice detector {self.leg_id}"
+                )
                 self._begin(self._open())
                 await self._over.wait()
                 self._end_step()
@@ -156,7 +159,7 @@ class AgentLeg:
         except TimeoutError:
             self._over.set()
             self._speech.clear()
-            self._report(EventType.AGENT_TIMED_OUT, {"seconds": most})
+            self._report(EventType.AGENT_TIMED_OUT, {"seconds": limit})
         except Exception:
             self._hang_up()
             raise
@@ -167,17 +170,15 @@ class AgentLeg:
         emit(events.LegEnded(self.leg_id, EndReason.HANGUP))
 
     def statistics(self) -> LegStatistics:
-        """Give the figures: `received` is what the agent says, `sent` what it hears."""
+        """Return the figures: `received` is what the agent says, `sent` what it hears."""
         return LegStatistics(
             received=self._counter.received(),
             sent=self._counter.sent(),
             replies=tuple(self._replies),
         )
 
-    # What the caller's voice does
-
     async def _listen(self) -> None:
-        """Know voices from noises while the talk lasts, where that can be known."""
+        """Tell voices from noise with a voice detector, where there is one."""
         if self.script.mode is AgentMode.BOT:
             return
         async with self._voices.acquire() as detector:
@@ -211,7 +212,7 @@ class AgentLeg:
         self._replying = False
 
     def _settle(self) -> None:
-        """Keep what was heard of what was said."""
+        """Add to the history what was heard of what was said."""
         if text := self._speech.take_heard():
             self._remember("assistant", text)
 
@@ -221,8 +222,6 @@ class AgentLeg:
             EventType.TRANSCRIPT,
             {"role": "agent" if role == "assistant" else "caller", "text": text},
         )
-
-    # Steps
 
     async def _open(self) -> None:
         if self.script.greeting:
@@ -242,20 +241,20 @@ class AgentLeg:
     async def _nudge(self) -> None:
         self._nudges += 1
         settings = self.script.settings
-        gives_up = self._nudges > settings.nudges or self.script.mode is AgentMode.IVR
-        await self._guarded(self._say(settings.goodbye if gives_up else settings.nudge))
-        if gives_up:
+        leaves = self._nudges > settings.nudges or self.script.mode is AgentMode.IVR
+        await self._guarded(self._say(settings.goodbye if leaves else settings.nudge))
+        if leaves:
             self._over.set()
 
     async def _reply(self) -> None:
-        text = await self._providers.stt.transcribe(self._unheard)
+        text = await self._providers.stt.transcribe(self._untranscribed)
         self._watch.lap("stt", _now())
-        self._unheard = b""
+        self._untranscribed = b""
         if text:
             self._remember("user", text)
-        # Without words, what was said before may still wait for its reply.
-        waits = bool(self.history) and self.history[-1].role == "user"
-        if not waits or self.script.mode is AgentMode.IVR:
+        # Without new words, earlier ones may still need a reply.
+        unanswered = bool(self.history) and self.history[-1].role == "user"
+        if not unanswered or self.script.mode is AgentMode.IVR:
             return
         sentences = Sentences()
         reply = self._providers.llm.reply(self.script.system_prompt, tuple(self.history))
@@ -272,7 +271,7 @@ class AgentLeg:
         await self._spoken()
 
     async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
-        """Do a step; when a provider fails in it, let the caller hear so."""
+        """Do a step; when a provider fails in it, say so to the caller."""
         try:
             await step
             self._failures = 0
@@ -281,7 +280,7 @@ class AgentLeg:
 
     async def _apologise(self, error: ProviderFailed) -> None:
         self._failures += 1
-        self._unheard = b""
+        self._untranscribed = b""
         self._fail(error)
         self._report(EventType.AGENT_FAILED, {"step": error.step, "reason": error.reason})
         try:
@@ -319,7 +318,7 @@ class AgentLeg:
         self._speech.end()
 
     async def _spoken(self) -> None:
-        """Wait until all is said, and keep it."""
+        """Wait until all is said, and add it to the history."""
         await self._speech.wait_below(0)
         self._settle()
 
@@ -331,5 +330,5 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _nothing(event: events.LegEvent) -> None:
-    """Tell nobody, before the leg runs."""
+def _ignore(event: events.LegEvent) -> None:
+    """Take events before the leg runs."""

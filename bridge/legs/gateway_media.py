@@ -1,4 +1,4 @@
-"""A gateway leg's sound: a source pulled by the clock, a steady sink, and the socket between."""
+"""A gateway leg's audio: a source pulled by the clock, a steady sink, and the socket between them."""
 
 import asyncio
 from collections import deque
@@ -15,18 +15,17 @@ from bridge.wire.media_format import MediaEncoder, MediaFormat, decode_samples
 
 MIN_DELAY: Final = 0.06
 MAX_DELAY: Final = 1.0
-"""Seconds of what the engine sends that wait at most; the oldest go, and are counted."""
-WAITING_SECONDS: Final = 0.24
-"""Seconds of what the engine is sent that wait at most; the oldest go, and are counted."""
+"""Playout delay at most; older frames are dropped, and counted."""
+QUEUE_SECONDS: Final = 0.24
+"""Audio queued for the engine at most; the oldest is dropped, and counted."""
 
 
 class GatewayMedia:
     """The source and the sink of a gateway leg.
 
-    What comes is cut into frames and waits in a playout buffer, whose delay grows with the
-    engine's jitter and comes back by itself. What goes leaves in whole messages as the clock gives
-    frames, so one of 60 ms every 60 ms; while there is no socket it goes nowhere. Frames dropped
-    on the way out are `SentAudio.dropped_frames`, on the way in `ReceivedAudio.late`.
+    Received audio is cut into frames for an adaptive playout buffer. Frames from the clock are sent
+    in whole messages, one of 60 ms every 60 ms; without a socket they are discarded. Dropped frames
+    are counted as `SentAudio.dropped_frames` and `ReceivedAudio.late`.
     """
 
     steady = True
@@ -36,36 +35,34 @@ class GatewayMedia:
         self._loop = asyncio.get_running_loop()
         self._playout = Playout(minimum=MIN_DELAY, maximum=MAX_DELAY)
         self._pts = 0
-        self._rest = b""
-        self._odd = b""
+        self._partial_frame = b""
+        self._partial_sample = b""
         self._outgoing = MediaEncoder(media)
-        most = round(WAITING_SECONDS * 1000 / media.frame_milliseconds)
-        self._waiting: deque[bytes] = deque(maxlen=most)
+        size = round(QUEUE_SECONDS * 1000 / media.frame_milliseconds)
+        self._waiting: deque[bytes] = deque(maxlen=size)
         self._wake = asyncio.Event()
         self._open = False
         self._paused_until = 0.0
-        self._received = ReceivedCounts()
-        self._said = SILENCE
-        self._heard = SILENCE
+        self._messages = self._bytes = self._frames = 0
+        self._last_received = SILENCE
+        self._last_sent = SILENCE
         self._sent_messages = 0
         self._sent_bytes = 0
         self._dropped_frames = 0
         self.last_received: float | None = None
-        """When sound last came, by the loop's clock; None before the first."""
-
-    # The bus's side
+        """When audio was last received, by the loop's clock; None before the first."""
 
     def pull(self) -> bytes | None:
-        """Give the next frame of what the far party says."""
+        """Return the next frame of what the far party says."""
         pcm = self._playout.pull(self._loop.time())
         if pcm is not None:
-            self._said = pcm
-            self._received.frames += 1
+            self._last_received = pcm
+            self._frames += 1
         return pcm
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame for the far party."""
-        self._heard = frame.pcm
+        self._last_sent = frame.pcm
         if not self._open:
             return
         for message in self._outgoing.encode(frame.pcm):
@@ -75,48 +72,46 @@ class GatewayMedia:
             self._wake.set()
 
     def statistics(self) -> LegStatistics:
-        """Give the figures; one message counts as one packet."""
-        counts, playout = self._received, self._playout
+        """Return the figures; one message counts as one packet."""
+        playout = self._playout
         return LegStatistics(
             received=ReceivedAudio(
-                packets=counts.messages,
-                bytes=counts.octets,
-                frames=counts.frames,
+                packets=self._messages,
+                bytes=self._bytes,
+                frames=self._frames,
                 late=playout.late + playout.dropped,
                 concealed_frames=playout.concealed,
-                level_dbov=level(self._said),
+                level_dbov=level(self._last_received),
             ),
             sent=SentAudio(
                 packets=self._sent_messages,
                 bytes=self._sent_bytes,
                 dropped_frames=self._dropped_frames,
-                level_dbov=level(self._heard),
+                level_dbov=level(self._last_sent),
             ),
         )
 
-    # The socket's side
-
     def receive(self, data: bytes) -> None:
-        """Take a message of sound of any length; samples cut in two go on in the next one."""
+        """Take a message of audio of any length; a sample may be split across two."""
         now = self._loop.time()
         self.last_received = now
-        self._received.messages += 1
-        self._received.octets += len(data)
-        data = self._odd + data
+        self._messages += 1
+        self._bytes += len(data)
+        data = self._partial_sample + data
         whole = len(data) - len(data) % self._media.encoding.sample_bytes
-        self._odd = data[whole:]
-        pcm = self._rest + decode_samples(self._media.encoding, data[:whole])
+        self._partial_sample = data[whole:]
+        pcm = self._partial_frame + decode_samples(self._media.encoding, data[:whole])
         end = len(pcm) - len(pcm) % FRAME_BYTES
-        self._rest = pcm[end:]
+        self._partial_frame = pcm[end:]
         for begin in range(0, end, FRAME_BYTES):
             frame = Frame(pcm[begin : begin + FRAME_BYTES], self._pts, self)
             self._playout.push(frame, now)
             self._pts += FRAME_SAMPLES
 
     def note_buffer(self, backlog: BufferStatus) -> None:
-        """Hold back what we send while too much waits on the engine.
+        """Pause sending while too much is buffered at the engine.
 
-        It plays as fast as we speak, so that the wait is known even if it never tells of the end.
+        It plays in real time, so the end of the pause is known even if it never reports it.
         """
         now = self._loop.time()
         if backlog.buffered >= backlog.pause:
@@ -125,14 +120,14 @@ class GatewayMedia:
             self._paused_until = now
 
     async def send(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Send what is pushed until cancelled, or until the socket fails.
+        """Send the pushed frames until cancelled, or until the socket fails.
 
         Raises:
             OSError: the socket is gone.
         """
         self._waiting.clear()
         self._outgoing = MediaEncoder(self._media)
-        self._odd = self._rest = b""
+        self._partial_sample = self._partial_frame = b""
         self._paused_until = 0.0
         self._open = True
         try:
@@ -146,14 +141,3 @@ class GatewayMedia:
                     self._sent_bytes += len(message)
         finally:
             self._open = False
-
-
-class ReceivedCounts:
-    """What has come so far."""
-
-    __slots__ = ("frames", "messages", "octets")
-
-    def __init__(self) -> None:
-        self.messages = 0
-        self.octets = 0
-        self.frames = 0

@@ -1,4 +1,4 @@
-"""A file played into a call: a source that the clock pulls, fed by a process that decodes it."""
+"""A file played into a call, decoded by a process of its own."""
 
 import asyncio
 from collections import deque
@@ -15,11 +15,11 @@ from bridge.media.decoders import Decoding
 from bridge.wire.call_event import EventType
 
 AHEAD_FRAMES: Final = 50
-"""A second of sound is decoded ahead."""
+"""One second is decoded ahead."""
 MAX_REPEATS: Final = 1000
-TRIES: Final = 40
-TRY_SECONDS: Final = 0.25
-"""A playback that goes on waits ten seconds for a decoder; the second that was decoded ahead is heard meanwhile."""
+REOPEN_ATTEMPTS: Final = 40
+RETRY_SECONDS: Final = 0.25
+"""A resumed playback waits ten seconds for a decoder; what was decoded ahead is played meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class PlaybackOptions:
     repeats: int = 1
     """How often it is played, 1 to `MAX_REPEATS`."""
     duck_decibels: float = 0.0
-    """By how much it lowers what is said to the far party meanwhile."""
+    """By how much it ducks voices."""
 
 
 class PlaybackLeg:
@@ -44,7 +44,7 @@ class PlaybackLeg:
         leg_id: LegId,
         *,
         first: Decoding,
-        again: Callable[[int], Awaitable[Decoding]],
+        reopen: Callable[[int], Awaitable[Decoding]],
         release: Callable[[], None],
         options: PlaybackOptions,
     ) -> None:
@@ -53,14 +53,14 @@ class PlaybackLeg:
         Args:
             leg_id: also the playback's id.
             first: the file, opened; the leg closes it.
-            again: opens the file anew, without so many bytes of PCM at its beginning.
-            release: called once when the file is needed no more.
+            reopen: opens the file again, past that many bytes of PCM.
+            release: called once when the file is no longer needed.
             options: how it is played.
         """
         self.leg_id = leg_id
         self.source = self
         self._decoding = first
-        self._again = again
+        self._open = reopen
         self._release = release
         self._options = options
         self._frames: deque[bytes] = deque()
@@ -68,29 +68,29 @@ class PlaybackLeg:
         self._empty = asyncio.Event()
         self._played = 0
         self._emit: Emit | None = None
-        self._going_on = asyncio.Event()
-        self._going_on.set()
+        self._resumed = asyncio.Event()
+        self._resumed.set()
 
     @property
     def played_seconds(self) -> float:
-        """How much has been heard."""
+        """How much has been played."""
         return self._played * 0.02
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still."""
-        return not self._going_on.is_set()
+        """Whether it is paused."""
+        return not self._resumed.is_set()
 
     def pause(self, *, paused: bool) -> None:
-        """Stand still, or go on; while it stands still others may have its decoder."""
+        """Pause or resume; a paused playback frees its decoder."""
         if paused:
-            self._going_on.clear()
+            self._resumed.clear()
             self._room.set()
         else:
-            self._going_on.set()
+            self._resumed.set()
 
     def pull(self) -> bytes | None:
-        """Give the next 20 ms; None while there is none, or while it is paused."""
+        """Return the next 20 ms; None while there is none, or while paused."""
         if self.paused or not self._frames:
             return None
         frame = self._frames.popleft()
@@ -143,28 +143,28 @@ class PlaybackLeg:
                 decoded += len(pcm)
 
     async def _reopen(self, skip: int) -> Decoding:
-        """Open the file anew once it goes on, and once a decoder is to be had."""
-        await self._going_on.wait()
-        for _ in range(TRIES - 1):
+        """Reopen the file once it is resumed and a decoder is free."""
+        await self._resumed.wait()
+        for _ in range(REOPEN_ATTEMPTS - 1):
             try:
-                return await self._again(skip)
+                return await self._open(skip)
             except LimitExceeded:
-                await asyncio.sleep(TRY_SECONDS)
-                await self._going_on.wait()
-        return await self._again(skip)
+                await asyncio.sleep(RETRY_SECONDS)
+                await self._resumed.wait()
+        return await self._open(skip)
 
     async def aclose(self) -> None:
-        """Let go of the file; idempotent."""
+        """Release the file; idempotent."""
         release, self._release = self._release, _nothing
         release()
         await self._decoding.aclose()
 
     def note_stopped(self) -> None:
-        """Tell that it is stopped before its end."""
+        """Report that it is stopped before its end."""
         self._report(EventType.PLAYBACK_COMPLETED, status="stopped")
 
     def statistics(self) -> LegStatistics:
-        """Give what was played as `received`."""
+        """Return what was played as `received`."""
         return LegStatistics(
             received=ReceivedAudio(
                 packets=self._played, bytes=self._played * FRAME_BYTES, frames=self._played
@@ -182,4 +182,4 @@ class PlaybackLeg:
 
 
 def _nothing() -> None:
-    """Release nothing a second time."""
+    """Take the place of a release that was called."""

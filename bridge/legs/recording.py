@@ -1,8 +1,8 @@
-"""A track of a call written to a WAV file as it is heard: a tap that the clock serves.
+"""A track of a call recorded to a WAV file: a tap on the clock.
 
-All tracks of a call are served by the same ticks, so they share one time; what the clock left out,
-and what is paused, is silence. The sound waits in memory for at most a second and is then written,
-head and all, by a thread; a process that is killed leaves a file that can be played.
+All tracks of a call are served by the same ticks, so they are aligned; what the clock skipped, and what
+is paused, is silence. Audio is in memory for at most a second and is then written, with the header, by
+a thread: a process that is killed leaves a playable file.
 """
 
 import asyncio
@@ -28,16 +28,15 @@ WRITE_SECONDS: Final = 0.5
 DISK_FULL: Final = "disk_full"
 DISK_FAILED: Final = "disk_failed"
 DISK_SLOW: Final = "disk_slow"
-"""The disk stood still for so long that sound was lost."""
+"""The disk stalled for so long that audio was lost."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(slots=True)
 class Span:
-    """From when to when the tracks of one recording last, so that all are equally long.
+    """When the tracks of one recording begin and end, so that all are equally long.
 
-    Legs come and go one after the other, and what they hear comes in batches: without it one track
-    would have begun some frames before another.
+    Their legs join and leave one after the other, and are served in batches.
     """
 
     began: float = math.inf
@@ -45,7 +44,7 @@ class Span:
 
 
 class RecorderLeg:
-    """One track of one recording, as a service leg; it says nothing."""
+    """One track of one recording, as a service leg."""
 
     kind = LegKind.RECORDER
     source = None
@@ -66,24 +65,24 @@ class RecorderLeg:
         Args:
             leg_id: unique within the call.
             path: the file; empty if it exists.
-            span: what is heard before it begins and after it is over is left out.
-            threads: write it.
-            room: says whether the disk takes more.
-            on_over: told when all is written, or writing has failed.
+            span: of the recording; audio outside it is left out.
+            threads: write the file.
+            room: checks the space on the disk.
+            on_over: called when all is written, or writing has failed.
         """
         self.leg_id = leg_id
         self.sink = self
         self.path = path
         self.paused = False
-        """Whether silence is written in place of what is heard."""
-        self.waits = False
-        """As `paused`, until all have been told that the call is recorded."""
+        """Whether silence is written in place of the audio."""
+        self.awaiting_consent = False
+        """As `paused`, until the recording has been announced."""
         self.failure = ""
-        """Why the file is not written any further: a word of the three above, or `give_up`'s."""
+        """Why the file is not written any further: one of the three above, or `give_up`'s; empty if it is."""
         self.written_bytes = 0
-        """Of sound, in the file."""
+        """Of audio, in the file."""
         self._span = span
-        self._tape = TrackAssembler()
+        self._track = TrackAssembler()
         self._threads = threads
         self._room = room
         self._on_over = on_over
@@ -91,18 +90,18 @@ class RecorderLeg:
         self._ended = False
 
     def give_up(self, reason: str) -> None:
-        """Write nothing any more; the track ends as one that failed."""
+        """Stop writing; the track ends as failed."""
         self.failure = self.failure or reason
 
     @property
     def seconds(self) -> float:
-        """How much is in the file."""
+        """Duration of the audio in the file."""
         return self.written_bytes / FRAME_BYTES * FRAME_SECONDS
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
         if self._span.began <= now < self._span.over and not self.failure:
-            self._tape.push(SILENCE if self.paused or self.waits else frame.pcm, now)
+            self._track.push(SILENCE if self.paused or self.awaiting_consent else frame.pcm, now)
 
     async def run(self, emit: Emit) -> None:
         """Write until cancelled, or until the disk takes no more; see `legs.base.Leg`."""
@@ -112,23 +111,23 @@ class RecorderLeg:
                 await asyncio.sleep(WRITE_SECONDS)
                 await self._write()
         finally:
-            # What is heard until now belongs to the file, also when the call is over.
+            # Audio until now belongs to the file, also when the call is over.
             await asyncio.shield(self._finish())
         emit(events.LegEnded(self.leg_id, EndReason.FAILED))
 
     def statistics(self) -> LegStatistics:
-        """Give what was recorded as `sent`."""
-        frames = self._tape.frames
+        """Return what was recorded as `sent`."""
+        frames = self._track.frames
         return LegStatistics(sent=SentAudio(packets=frames, bytes=frames * FRAME_BYTES))
 
     async def _finish(self) -> None:
-        self._tape.finish()
+        self._track.finish()
         self._ended = True
         await self._write()
         self._on_over()
 
     async def _write(self) -> None:
-        # A write that is under way when the track ends is finished and counted first.
+        # A write in progress when the track ends is finished and counted first.
         await asyncio.shield(self._write_next())
 
     async def _write_next(self) -> None:
@@ -136,7 +135,7 @@ class RecorderLeg:
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
-        pcm = self._tape.drain()
+        pcm = self._track.drain()
         if self.failure or not (pcm or self._ended or not self.written_bytes):
             return
         start = self.written_bytes
@@ -148,14 +147,14 @@ class RecorderLeg:
             self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
             return
         self.written_bytes = start + len(pcm)
-        if self._tape.overrun:
+        if self._track.overrun:
             self.failure = DISK_SLOW
 
 
 def _append(path: Path, start: int, pcm: bytes, room: DiskSpace, *, sync: bool) -> None:
-    """Write sound behind `start` bytes of it, then the head that counts it in.
+    """Write audio at byte `start`, then the header that includes it.
 
-    Without `sync` it outlives the process, but not the machine: that costs too much to do all the time.
+    Without `sync` it survives the process but not the machine; syncing every time costs too much.
     """
     room.check()
     head = make_header(start + len(pcm))
@@ -169,9 +168,9 @@ def _append(path: Path, start: int, pcm: bytes, room: DiskSpace, *, sync: bool) 
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, content: bytes, place: int) -> None:
-    """Write all of it; a disk that is almost full takes a part, and says so at the next try."""
+def _write_all(descriptor: int, content: bytes, offset: int) -> None:
+    """Write all of it; a disk that is almost full takes a part, and fails at the next attempt."""
     left = memoryview(content)
     while left:
-        written = os.pwrite(descriptor, left, place)
-        left, place = left[written:], place + written
+        written = os.pwrite(descriptor, left, offset)
+        left, offset = left[written:], offset + written

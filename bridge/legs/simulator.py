@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
 from bridge.audio.vad import Vad
@@ -34,12 +34,12 @@ from bridge.wire.call_event import EventType
 log = logging.getLogger(__name__)
 
 HANG_UP_SECONDS: Final = 3.0
-"""After how long the contact that hangs up does so."""
+"""How long the contact that hangs up talks."""
 MAX_DIGITS: Final = 1000
-"""So many of the digits that a contact was sent are remembered."""
+"""Of those that a contact was sent; the last are kept."""
 
 REPEAT_SECONDS: Final = 0.7
-"""Silence after which a phrase counts as finished and is repeated."""
+"""Silence that ends a phrase."""
 
 _PAUSE_FRAMES: Final = round(1.5 / FRAME_SECONDS)
 _LEAD_FRAMES: Final = round(0.1 / FRAME_SECONDS)
@@ -47,7 +47,7 @@ _PHRASE_FRAMES: Final = round(30 / FRAME_SECONDS)
 
 
 class Behaviour(StrEnum):
-    """What a contact does when it is rung."""
+    """What a contact does when it is called."""
 
     ECHO = "echo"
     TALK = "talk"
@@ -93,10 +93,10 @@ _ANSWERING: Final = frozenset(
 
 
 def parse_speech(data: bytes) -> bytes:
-    """Read the talking contact's recording, a WAV file: 16 kHz, mono; made up to whole frames.
+    """Read the talking contact's recording, padded to whole frames.
 
     Raises:
-        RemoteProtocolError: It is another kind of file.
+        RemoteProtocolError: it is no mono WAV file of 16 kHz.
     """
     wav = parse_wav(data)
     if wav.rate != SAMPLE_RATE or wav.channels != 1 or not wav.pcm:
@@ -104,36 +104,15 @@ def parse_speech(data: bytes) -> bytes:
     return wav.pcm + bytes(-len(wav.pcm) % FRAME_BYTES)
 
 
-class _Voice(Protocol):
-    """What an untimed contact does with what it hears, and what it says."""
-
-    def hear(self, pcm: bytes) -> None: ...
-
-    def say(self) -> bytes: ...
-
-
-class _Silent:
-    """Hears nothing and says nothing."""
-
-    def hear(self, pcm: bytes) -> None:
-        pass
-
-    def say(self) -> bytes:
-        return SILENCE
-
-
 class _Talker:
-    """Says its recording again and again, with a pause before it begins anew."""
+    """Repeats its recording, with a pause before each repetition."""
 
     def __init__(self, speech: bytes) -> None:
         self._speech = speech
         self._next = 0
         self._length = len(speech) // FRAME_BYTES
 
-    def hear(self, pcm: bytes) -> None:
-        pass
-
-    def say(self) -> bytes:
+    def pull(self) -> bytes:
         number = self._next
         self._next = (number + 1) % (self._length + _PAUSE_FRAMES)
         if number >= self._length:
@@ -142,9 +121,9 @@ class _Talker:
 
 
 class _Parrot:
-    """Repeats each phrase once it is followed by silence, or has become 30 s long.
+    """Repeats each phrase once it is followed by silence, or 30 s long.
 
-    It listens while it speaks; at most 30 s wait to be said, the oldest go.
+    It listens while it speaks; beyond 30 s that are still to be said, the oldest are dropped.
     """
 
     def __init__(self) -> None:
@@ -154,13 +133,13 @@ class _Parrot:
         self._spoken = 0
         self._waiting: deque[bytes] = deque(maxlen=_PHRASE_FRAMES)
 
-    def hear(self, pcm: bytes) -> None:
+    def push(self, pcm: bytes) -> None:
         loud = self._vad.push(pcm)
         if not self._phrase and not loud:
             self._lead.append(pcm)
             return
         if not self._phrase:
-            # The soft beginning of a word is not loud enough to be noticed, but belongs to it.
+            # The soft beginning of a word is below the detector's threshold.
             self._phrase.extend(self._lead)
             self._lead.clear()
         self._phrase.append(pcm)
@@ -171,7 +150,7 @@ class _Parrot:
             self._waiting.extend(self._phrase[: self._spoken + _LEAD_FRAMES])
             self._phrase.clear()
 
-    def say(self) -> bytes:
+    def pull(self) -> bytes:
         return self._waiting.popleft() if self._waiting else SILENCE
 
 
@@ -189,12 +168,10 @@ class _Echo:
 
 
 class SimulatedContact:
-    """The leg of a contact; it is its own source and sink.
+    """The leg of a contact, called by us or, with `inbound`, calling us until `answer`.
 
-    We ring it, or with `inbound` it rings us: then it waits for `answer` and behaves like its
-    number from there on. A contact that takes no calls, or a number that is no contact's, echoes
-    when it rings us itself. `speech` is what `parse_speech` gave; one frame counts as one packet in
-    the figures.
+    A contact that takes no calls, or an unknown number, echoes in calls of its own. `speech` is what
+    `parse_speech` returned. One frame counts as one packet in the figures.
     """
 
     kind = LegKind.SIMULATOR
@@ -219,7 +196,8 @@ class SimulatedContact:
             behaviour = Behaviour.ECHO
         self._behaviour = behaviour
         self._echo = _Echo() if behaviour is Behaviour.ECHO else None
-        self._voice = _voice(behaviour, speech)
+        self._talker = _Talker(speech) if behaviour is Behaviour.TALK else None
+        self._parrot = _Parrot() if behaviour is Behaviour.REPEAT else None
         self._accepted = asyncio.Event()
         self._emit: Emit | None = None
         """Set while the contact is connected."""
@@ -241,18 +219,19 @@ class SimulatedContact:
         """Return the next frame of what the contact says; None while it is not connected."""
         if self._emit is None:
             return None
-        frame = self._voice.say()
+        speaker = self._talker or self._parrot
+        frame = speaker.pull() if speaker is not None else SILENCE
         self._counter.count_received(frame)
         return frame
 
     def push(self, frame: Frame, now: float) -> None:
-        """Hear a frame; the echo says it in the same call."""
+        """Take a frame; the echo returns it in the same call."""
         if self._emit is None:
             return
         self._counter.count_sent(frame.pcm)
-        if self._echo is None:
-            self._voice.hear(frame.pcm)
-        elif self._echo.push is not None:
+        if self._parrot is not None:
+            self._parrot.push(frame.pcm)
+        if self._echo is not None and self._echo.push is not None:
             self._counter.count_received(frame.pcm)
             self._echo.push(frame, now)
 
@@ -268,12 +247,12 @@ class SimulatedContact:
         emit(LegEnded(self.leg_id, reason, refusal))
 
     def answer(self) -> None:
-        """Take the call of a contact that rings us; does nothing for one that we ring."""
+        """Accept an inbound call; has no effect on an outbound one."""
         if self._inbound:
             self._accepted.set()
 
     def send_digits(self, digits: str) -> None:
-        """Remember the digits; the echo presses the same keys."""
+        """Keep the digits; the echo sends them back."""
         if self._emit is None:
             return
         self.digits = (self.digits + digits)[-MAX_DIGITS:]
@@ -282,11 +261,11 @@ class SimulatedContact:
                 self._emit(DigitReceived(self.leg_id, digit))
 
     def statistics(self) -> LegStatistics:
-        """Give the figures: `received` is what the contact says, `sent` what it hears."""
+        """Return the figures: `received` is what the contact says, `sent` what it hears."""
         return LegStatistics(received=self._counter.received(), sent=self._counter.sent())
 
     async def _live(self, emit: Emit) -> EndReason:
-        """Ring and talk; return why the contact left."""
+        """Ring and converse; return why the contact left."""
         if self._inbound:
             await self._accepted.wait()
         elif reason := await self._ring(emit):
@@ -322,14 +301,6 @@ class SimulatedContact:
             return EndReason.REJECTED
         emit(LegAnswered(self.leg_id))
         return None
-
-
-def _voice(behaviour: Behaviour, speech: bytes) -> _Voice:
-    if behaviour is Behaviour.TALK:
-        return _Talker(speech)
-    if behaviour is Behaviour.REPEAT:
-        return _Parrot()
-    return _Silent()
 
 
 async def _forever() -> None:

@@ -1,7 +1,7 @@
-"""A media stream to a customer's WebSocket, which we dial: a leg that listens, and may speak.
+"""A media stream to a customer's WebSocket, which we connect to; the customer may play audio back.
 
-Of a stream of both tracks the outbound one is a leg of its own (`TrackLeg`): whom a leg hears is one
-row of the routing table.
+A stream of both tracks has a leg for each (`TrackLeg`): what a leg hears is one row of the routing
+table.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ from bridge.wire.media_stream import (
 
 
 class Losses(Protocol):
-    """Who counts what is lost (`metrics.Metrics.sockets`)."""
+    """Counts what is lost (`metrics.Metrics.sockets`)."""
 
     def dropped(self, direction: str, seconds: float) -> None:
-        """Count sound that was too much: `in` from the customer, `out` for him."""
+        """Count dropped audio: `in` from the customer, `out` to him."""
         ...
 
     def cut_off(self) -> None:
-        """Count a customer who took nothing any more."""
+        """Count a connection that was dropped because nothing was read."""
         ...
 
 
-class Ear:
+class TrackSink:
     """The sink of one track."""
 
     steady = True
@@ -52,12 +52,11 @@ class Ear:
     def __init__(self, push: Callable[[Channel, Frame, float], None], track: Channel) -> None:
         self._push = push
         self._track = track
-        self.heard = SILENCE
-        """What came last."""
+        self.last = SILENCE
 
     def push(self, frame: Frame, now: float) -> None:
-        """Take a frame (`call.bus.Sink`)."""
-        self.heard = frame.pcm
+        """Take a frame (`call.ends.Sink`)."""
+        self.last = frame.pcm
         self._push(self._track, frame, now)
 
 
@@ -74,9 +73,9 @@ class StreamLeg:
         Args:
             leg_id: the leg's.
             facts: what the stream is.
-            url: where the customer listens.
-            http: dials, within what its line may.
-            losses: counts the sound that is lost.
+            url: of the customer's WebSocket.
+            http: connects, within what the line may reach.
+            losses: counts the audio that is lost.
         """
         self.leg_id = leg_id
         self.source = self
@@ -86,7 +85,7 @@ class StreamLeg:
         self._url = url
         self._http = http
         self._losses = losses
-        self._outbox = OutboundQueue(facts.tracks)
+        self._outbound = OutboundQueue(facts.tracks)
         self._outgoing = {track: MediaEncoder(facts.media) for track in facts.tracks}
         self._incoming = MediaDecoder(facts.media)
         self._long = round(facts.media.second_bytes * PIECE_SECONDS)
@@ -99,37 +98,37 @@ class StreamLeg:
         self._received_messages = 0
         self._received_bytes = 0
         self._played = 0
-        self._said = SILENCE
-        self._ears = {track: Ear(self._heard, track) for track in facts.tracks}
+        self._last_played = SILENCE
+        self._sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
 
     @property
     def sink(self) -> Sink:
-        """The ear of the first track."""
-        return self.ear(self.facts.tracks[0])
+        """The sink of the first track."""
+        return self.track_sink(self.facts.tracks[0])
 
-    def ear(self, track: Channel) -> Ear:
-        """Give the sink of a track."""
-        return self._ears[track]
+    def track_sink(self, track: Channel) -> TrackSink:
+        """Return the sink of a track."""
+        return self._sinks[track]
 
     def pull(self) -> bytes | None:
-        """Give the next frame of what the customer plays; None when there is nothing."""
+        """Return the next frame of what the customer plays; None when there is nothing."""
         if not self._live:
             return None
         frame = self._queue.pull()
-        self._tell_marks(self._queue.reached())
+        self._send_marks(self._queue.reached())
         if frame is not None:
             self._played += 1
-            self._said = frame
+            self._last_played = frame
         return frame
 
     async def run(self, emit: Emit) -> None:
-        """Connect, stream, and say goodbye; see `legs.base.Leg`.
+        """Connect, stream, and say goodbye (`legs.base.Leg.run`).
 
-        `stream.ended` is told even of a stream that is cancelled: nobody else knows what it counted.
+        `stream.ended` is reported even when cancelled: only the leg has its counts.
         """
         over = StreamEnded("failed", EndReason.FAILED)
         try:
-            over = await self._converse(emit)
+            over = await self._stream(emit)
         except asyncio.CancelledError:
             over = StreamEnded("stopped", EndReason.HANGUP)
             raise
@@ -140,32 +139,32 @@ class StreamLeg:
         emit(LegEnded(self.leg_id, over.reason))
 
     def statistics(self) -> LegStatistics:
-        """Give the figures: `received` is what the customer plays, `sent` the first track."""
+        """Return the figures: `received` is what the customer plays, `sent` the first track."""
         return LegStatistics(
             received=ReceivedAudio(
                 packets=self._received_messages,
                 bytes=self._received_bytes,
                 frames=self._played,
-                level_dbov=level(self._said),
+                level_dbov=level(self._last_played),
             ),
             sent=self.sent(self.facts.tracks[0]),
             discarded={
                 "bad_message": sum(self._ignored.values()),
-                "too_many_marks": self._outbox.dropped_marks,
+                "too_many_marks": self._outbound.dropped_marks,
             },
         )
 
     def sent(self, track: Channel) -> SentAudio:
-        """Give the figures of a track."""
+        """Return the figures of a track."""
         return SentAudio(
             packets=self._sent[track],
             bytes=self._sent[track] * self.facts.media.frame_bytes,
-            dropped_frames=self._outbox.dropped[track],
-            level_dbov=level(self._ears[track].heard),
+            dropped_frames=self._outbound.dropped[track],
+            level_dbov=level(self._sinks[track].last),
         )
 
-    async def _converse(self, emit: Emit) -> StreamEnded:
-        """Live with the customer until one of both has enough; return why it is over."""
+    async def _stream(self, emit: Emit) -> StreamEnded:
+        """Stream until either side ends it; return why."""
         try:
             link = await connect(self._http, self._url, self.facts)
         except StreamEnded as over:
@@ -194,9 +193,9 @@ class StreamLeg:
                 await self._play(data)
             case Mark(name):
                 self._queue.mark(name)
-                self._tell_marks(self._queue.reached())
+                self._send_marks(self._queue.reached())
             case Clear():
-                self._tell_marks(self._queue.clear())
+                self._send_marks(self._queue.clear())
             case Ignored(reason):
                 self._ignored[reason] += 1
 
@@ -209,24 +208,23 @@ class StreamLeg:
             if (dropped := self._queue.dropped_seconds - before) > 0:
                 self._losses.dropped("in", dropped)
             if len(data) > self._long:
-                # A long sound takes a while: others have their turn in between.
                 await asyncio.sleep(0)
 
     async def _send(self, link: StreamLink) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while link.has_room and (waiting := self._outbox.pop()) is not None:
+            while link.has_room and (waiting := self._outbound.pop()) is not None:
                 if isinstance(waiting, str):
                     await link.mark(waiting)
                     continue
                 await self._send_sound(link, waiting)
-            if self._outbox.reader_stalled(self._loop.time()):
+            if self._outbound.reader_stalled(self._loop.time()):
                 self._losses.cut_off()
                 raise StreamEnded("slow", EndReason.FAILED)
 
     async def _send_sound(self, link: StreamLink, waiting: QueuedFrame) -> None:
-        """Send the messages that are whole with this; each says when its first sample was heard."""
+        """Send the messages that this frame completes, each with the time of its first sample."""
         outgoing, length = self._outgoing[waiting.track], self.facts.media.frame_milliseconds
         messages = outgoing.encode(waiting.pcm)
         end = waiting.timestamp + FRAME_SECONDS * 1000 - outgoing.buffered_milliseconds
@@ -235,15 +233,15 @@ class StreamLeg:
             await link.media(message, track=waiting.track, timestamp=at)
             self._sent[waiting.track] += 1
 
-    def _heard(self, track: Channel, frame: Frame, now: float) -> None:
+    def _push_track(self, track: Channel, frame: Frame, now: float) -> None:
         if self._live:
-            if not self._outbox.push(track, frame, now):
+            if not self._outbound.push(track, frame, now):
                 self._losses.dropped("out", FRAME_SECONDS)
             self._wake.set()
 
-    def _tell_marks(self, names: list[str]) -> None:
+    def _send_marks(self, names: list[str]) -> None:
         for name in names:
-            self._outbox.mark(name)
+            self._outbound.mark(name)
         if names:
             self._wake.set()
 
@@ -252,7 +250,7 @@ class StreamLeg:
             **_describe(self.facts),
             "reason": over.word,
             "sentFrames": sum(self._sent.values()),
-            "droppedFrames": sum(self._outbox.dropped.values()),
+            "droppedFrames": sum(self._outbound.dropped.values()),
             "playedSeconds": round(self._played / 50, 2),
             "droppedSeconds": round(self._queue.dropped_seconds, 2),
             "ignoredMessages": sum(self._ignored.values()),
@@ -272,8 +270,8 @@ class TrackLeg:
 
     @property
     def sink(self) -> Sink:
-        """The stream's ear for the track."""
-        return self._stream.ear(self._track)
+        """The stream's sink for the track."""
+        return self._stream.track_sink(self._track)
 
     async def run(self, emit: Emit) -> None:
         """Wait for the stream's end; see `legs.base.Leg`."""
@@ -281,7 +279,7 @@ class TrackLeg:
         emit(LegEnded(self.leg_id, EndReason.HANGUP))
 
     def statistics(self) -> LegStatistics:
-        """Give the track's figures."""
+        """Return the track's figures."""
         return LegStatistics(sent=self._stream.sent(self._track))
 
 

@@ -49,7 +49,7 @@ class Playbacks:
         leg = PlaybackLeg(
             new_leg_id(),
             first=first,
-            again=lambda skip: self._decoders.open(sound.path, line, skip=skip),
+            reopen=lambda skip: self._decoders.open(sound.path, line, skip=skip),
             release=sound.release,
             options=options,
         )

@@ -261,7 +261,7 @@ class Recordings:
             heard = False
         for track in tracks:
             if heard:
-                track.leg.waits = False
+                track.leg.awaiting_consent = False
             else:
                 track.leg.give_up(NOT_ANNOUNCED)
         if heard and tracks:
@@ -306,7 +306,7 @@ class Recordings:
             room=self.rules.disk_space,
             on_over=lambda: self._over(track),
         )
-        leg.waits = self.rules.announcement is not None
+        leg.awaiting_consent = self.rules.announcement is not None
         track = _Track(recording, span, leg)
         self._tracks[recording.call_id].append(track)
         return leg

@@ -46,7 +46,7 @@ class Playing:
         self.leg = PlaybackLeg(
             LegId("one"),
             first=self.tapes[0],
-            again=self.again,
+            reopen=self.again,
             release=self.release,
             options=PlaybackOptions(**({"repeats": len(tapes)} | options)),
         )
@@ -199,22 +199,22 @@ async def test_one_that_is_paused_and_resumed_again_and_again_holds_no_more_than
 
 
 async def test_one_that_goes_on_waits_for_a_decoder(play, monkeypatch):
-    monkeypatch.setattr(module, "TRY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
     one = play(TrackAssembler(*[pcm(1)] * 100), TrackAssembler(pcm(2)), repeats=1)
     one.leg.pause(paused=True)
     await until(lambda: one.tapes[0].closed)
-    one.refusals = module.TRIES - 1
+    one.refusals = module.REOPEN_ATTEMPTS - 1
     one.leg.pause(paused=False)
     assert (await one.heard(1)) == [pcm(2)]
     assert (await one.end()).reason is EndReason.HANGUP
 
 
 async def test_one_that_never_gets_a_decoder_again_is_told_as_failed(play, monkeypatch):
-    monkeypatch.setattr(module, "TRY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
     one = play(TrackAssembler(*[pcm(1)] * 100), repeats=1)
     one.leg.pause(paused=True)
     await until(lambda: one.tapes[0].closed)
-    one.refusals = module.TRIES
+    one.refusals = module.REOPEN_ATTEMPTS
     one.leg.pause(paused=False)
     assert (await one.end()).reason is EndReason.FAILED
 

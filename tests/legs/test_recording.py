@@ -126,10 +126,10 @@ async def test_what_is_paused_is_silence_of_the_same_length(tmp_path, threads):
 
 async def test_nothing_is_kept_until_all_were_told_even_if_it_is_resumed(tmp_path, threads):
     async with recording(tmp_path / "a.wav", threads) as track:
-        track.leg.waits = True
+        track.leg.awaiting_consent = True
         track.leg.paused = False
         track.hear(2)
-        track.leg.waits = False
+        track.leg.awaiting_consent = False
         track.hear(1)
         await track.written(3)
     assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SILENCE * 2 + SOUND

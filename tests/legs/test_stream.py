@@ -216,7 +216,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off():
         long_ago = asyncio.get_running_loop().time() - 60.0
         run.hear(round(MAX_SECONDS * 50) + 5, now=long_ago)
         # What is behind since a minute, and still has something to wait for, is hopeless.
-        run.leg._outbox.pop = lambda: None
+        run.leg._outbound.pop = lambda: None
         await run.task
         assert run.losses.cut_offs == 1
         assert run.events[-1] == LegEnded(LegId(STREAM), EndReason.FAILED)

@@ -47,7 +47,6 @@ class House:
     """A node with what it plays; every far party is a `FakeLeg`."""
 
     def __init__(self, folder):
-        self.far: list[FakeLeg] = []
         self.published = Published()
         self.spool = folder / "spool"
         self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
@@ -64,13 +63,13 @@ class House:
         self.playbacks = Playbacks(self.manager, self.decoders)
 
     def outbound_leg(self, call, number):
-        self.far.append(FakeLeg("far", dials=True))
-        return self.far[-1]
+        return FakeLeg("far", dials=True)
 
     async def call(self):
         """Begin a call that is up; gives its id and its far party."""
         runner = await self.manager.dial(LINE, NUMBER)
-        far = self.far[-1]
+        [far] = runner.legs()
+        assert isinstance(far, FakeLeg)
         await until(lambda: far.running)
         far.emit(events.LegAnswered(far.leg_id))
         far.emit(events.LegConnected(far.leg_id))
