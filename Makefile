@@ -55,16 +55,16 @@ bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
 	@exec $(BIN)/python -m tests.load.soak $(ARGS)
 
-flood: $(DEV)  ## strangers' STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
+flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
 	@exec $(BIN)/python -m tests.load.flood $(ARGS)
 
-outages: $(DEV)  ## how soon sound is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
+outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
 	@exec $(BIN)/python -m tests.load.outages $(ARGS)
 
 rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/encoder-rungs.md
 	@exec $(BIN)/python -m tests.load.rungs $(ARGS)
 
-vads: $(DEV)  ## what telling voices from noises costs and gives, into docs/voice-activity.md
+vads: $(DEV)  ## what voice detection costs and achieves, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.load.vads $(ARGS)
 
 docs: $(DEV)  ## write the generated documents and build the guide (/docs/guide/) into build/guide
@@ -76,7 +76,7 @@ package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client,
 	$(BIN)/python -m pip --quiet --disable-pip-version-check wheel --no-deps --no-build-isolation -w build .
 	npm pack --silent --pack-destination build ./web
 
-lock:  ## write the lock files anew from pyproject.toml and package.json
+lock:  ## rewrite the lock files from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
 	$(COMPILE) -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
@@ -85,7 +85,7 @@ lock:  ## write the lock files anew from pyproject.toml and package.json
 	npm install --package-lock-only --ignore-scripts
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
 
-clean:  ## remove what make brought and the caches; the data folder stays
+clean:  ## remove what make installed and built, and the caches; the data folder stays
 	rm -rf $(VENV) .venv-lock node_modules tests/stacks/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
