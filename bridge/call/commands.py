@@ -1,4 +1,4 @@
-"""What a call wants done, in the imperative; `node.runner` performs these in order."""
+"""What the machine wants done; `node.runner` performs these in order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from bridge.call.model import EndReason, LegId, State
 
 @dataclass(frozen=True, slots=True)
 class AnswerLeg:
-    """Accept the party that rings us."""
+    """Accept the inbound call."""
 
     leg_id: LegId
 
 
 @dataclass(frozen=True, slots=True)
 class EndLeg:
-    """Hang up one leg and forget it."""
+    """Hang up one leg and remove it."""
 
     leg_id: LegId
     reason: EndReason
@@ -46,7 +46,7 @@ class ReportState:
 
 @dataclass(frozen=True, slots=True)
 class ReportMissed:
-    """A party that was asked to join has not come in time."""
+    """An invited party has not joined in time."""
 
     identity: str
 

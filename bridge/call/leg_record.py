@@ -1,4 +1,4 @@
-"""What a call knows of each of its legs, and of those that may come back."""
+"""The machine's record of each leg, and of legs that may come back."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,12 +8,12 @@ from bridge.call.model import LegId, LegKind, LegOwner, Party
 from bridge.call.routing import Heard, Hears
 
 MAX_DEPARTED: Final = 16
-"""So many legs of a call may come back at a time; the first to leave makes room."""
+"""Legs of a call that may come back; beyond that the first to leave is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegRecord:
-    """What the machine knows of a leg."""
+    """The machine's record of a leg."""
 
     leg_id: LegId
     kind: LegKind
@@ -25,7 +25,7 @@ class LegRecord:
     muted: bool = False
     silent: bool = False
     due: float = math.inf
-    """Until when a party that we ring may take to connect, in monotonic seconds."""
+    """When a party that is called must have connected, in monotonic seconds."""
     owner: LegOwner | None = None
     """Whose ticket made it; None when the line's key did."""
 
@@ -34,40 +34,40 @@ class LegRecord:
 
     @property
     def uses_call(self) -> bool:
-        """Whether a call with this leg is not alone."""
+        """Whether a call with this leg is in use."""
         return self.party is not Party.FAR and self.asked_for
 
     @property
     def is_person(self) -> bool:
-        """Whether it is somebody on our side: in a browser, or at a telephone that joined."""
+        """Whether it is a person on our side, in a browser or at a telephone."""
         return self.party is Party.NEAR and self.kind.traits.person
 
     @property
     def may_return(self) -> bool:
-        """Whether its party can connect again in its place: a near one in a browser."""
+        """Whether its party can reconnect in its place: a near browser."""
         return self.party is Party.NEAR and self.kind.traits.browser
 
 
 class DepartedLegs:
-    """Legs that are gone and may be claimed for a while: a page that was reloaded comes back."""
+    """Legs that have left and may reconnect for a while, after a reload of their page."""
 
     def __init__(self) -> None:
         self._legs: dict[LegId, tuple[LegRecord, float]] = {}
 
     def keep(self, leg: LegRecord, until: float) -> None:
-        """Remember a leg until a moment, in monotonic seconds."""
+        """Keep a leg until a time, in monotonic seconds."""
         self._legs.pop(leg.leg_id, None)
         self._legs[leg.leg_id] = (leg, until)
         if len(self._legs) > MAX_DEPARTED:
             del self._legs[next(iter(self._legs))]
 
     def find(self, leg_id: LegId, now: float) -> LegRecord | None:
-        """Return a leg that may come back; None when there is none, or its time has passed."""
+        """Return a leg that may come back; None when unknown or expired."""
         leg, until = self._legs.get(leg_id, (None, 0.0))
         return leg if until > now else None
 
     def mute(self, leg_id: LegId | None, now: float, *, muted: bool) -> bool:
-        """Mute or unmute a leg for when it comes back, or all; reports whether it is known."""
+        """Mute or unmute a leg, or all, for when they come back; return whether any is known."""
         chosen = list(self._legs) if leg_id is None else [leg_id] * bool(self.find(leg_id, now))
         for one in chosen:
             leg, until = self._legs[one]
@@ -75,7 +75,7 @@ class DepartedLegs:
         return bool(chosen)
 
     def take(self, leg_id: LegId, now: float) -> LegRecord | None:
-        """Return what `find` does and forget it: the leg is back."""
+        """Return what `find` does and remove it: the leg is back."""
         leg = self.find(leg_id, now)
         self._legs.pop(leg_id, None)
         return leg

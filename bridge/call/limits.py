@@ -1,4 +1,4 @@
-"""How long a call may take over things, and what it may not have at once."""
+"""Time limits of a call, and what it may not have at once."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """How long things may take, in seconds."""
+    """Time limits in seconds."""
 
     ring_seconds: float
     call_seconds: float
@@ -17,7 +17,7 @@ class CallLimits:
     """Whether a call is recorded or streamed, never both."""
 
     def tightened(self, *, ring_seconds: float, talk_seconds: float) -> "CallLimits":
-        """Give these limits for a call that wants tighter ones; 0 wants none."""
+        """Return the limits of a call that asks for tighter ones; 0 asks for none."""
         return replace(
             self,
             ring_seconds=min(self.ring_seconds, ring_seconds or math.inf),

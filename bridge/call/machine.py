@@ -1,4 +1,4 @@
-"""The state machine of one call: events in, commands out; it never waits and asks no clock.
+"""The state machine of one call: events in, commands out; pure.
 
 Theory of operation. A call has one *far* party (the WhatsApp or phone side) and any number of near
 legs. Only the far party and our own requests move the state:
@@ -10,15 +10,13 @@ legs. Only the far party and our own requests move the state:
     HoldRequested                        -           -            -            held
     LegEnded, HangupRequested            ended       ended        ended        ended
 
-A held call is as an active one, but for what the far party hears, and becomes active again when
-that is asked for.
-
-A far party whose media is already up when it answers goes from `connecting` to `active` in the
-same step, so a call is `ringing` until it is answered, whatever its media does. A far party in a
-browser answers by connecting. Deadlines run beside the table: ringing, the call's length, the time
-since its answer, and the time a call may be alone after its last browser is gone (`call.usage`). `ended` is final: every later
-event is ignored, so that both sides may hang up at once, twice and in any order; but a leg that
-comes too late is refused, so that its owner frees it.
+A held call differs from an active one only in what the far party hears. A far party whose media is
+already up when it answers goes from `connecting` to `active` in the same step, so a call is `ringing`
+until it is answered, whatever its media does; a far party in a browser answers by connecting.
+Deadlines run beside the table: ringing, the call's length, the time since its answer, and the time a
+call may be abandoned (`call.usage`). `ended` is final: later events are ignored, so that both sides may
+hang up at once, twice and in any order; a leg that is added too late is refused, so that its owner
+frees it.
 """
 
 import math
@@ -73,10 +71,10 @@ class CallMachine:
         """Begin a call.
 
         Args:
-            direction: who rang whom; a call that rings us begins `ringing`.
+            direction: an inbound call begins `ringing`.
             limits: the time limits.
             now: monotonic seconds.
-            waits_for_far: the far party is a browser that has yet to come; the call rings for it.
+            waits_for_far: the far party is a browser that has yet to connect; the call rings for it.
             dialling: the far party's provider has yet to accept the dial.
         """
         rings = direction is Direction.INBOUND or waits_for_far
@@ -85,13 +83,13 @@ class CallMachine:
         self.reason: EndReason | None = None
         self.legs: dict[LegId, LegRecord] = {}
         self.departed = DepartedLegs()
-        """Near legs of browsers that may come back, after a reload of their page."""
+        """Near browsers that may come back after a reload of their page."""
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.started_at = now
         self._rings_since = math.inf if dialling else now
         self.invited: str | None = None
-        """The party in a browser that is waited for, to take the near legs' place."""
+        """The party that is invited to take the near legs' place."""
         self._invited_until = math.inf
         self._limits = limits
         self._muted = False
@@ -101,19 +99,19 @@ class CallMachine:
         """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""
         if self.state is State.ENDED:
             return None
-        moments = [self.started_at + self._limits.call_seconds]
+        deadlines = [self.started_at + self._limits.call_seconds]
         if self.state in UNANSWERED:
-            moments.append(self._rings_since + self._limits.ring_seconds)
+            deadlines.append(self._rings_since + self._limits.ring_seconds)
         if self.usage.abandoned_since is not None:
-            moments.append(self.usage.abandoned_since + self._limits.alone_seconds)
+            deadlines.append(self.usage.abandoned_since + self._limits.alone_seconds)
         if self.answered_at is not None:
-            moments.append(self.answered_at + self._limits.talk_seconds)
+            deadlines.append(self.answered_at + self._limits.talk_seconds)
         if self.invited is not None:
-            moments.append(self._invited_until)
-        return min(moments + [leg.due for leg in self.legs.values()])
+            deadlines.append(self._invited_until)
+        return min(deadlines + [leg.due for leg in self.legs.values()])
 
     def handle(self, event: events.Event, now: float) -> list[Command]:
-        """Take an event and answer with what is to be done, in order.
+        """Take an event; return the commands to perform, in order.
 
         Raises:
             InvalidState, Unsupported: a request, or a new leg, that the call does not allow.
@@ -166,16 +164,16 @@ class CallMachine:
 
     @property
     def muted(self) -> bool:
-        """Whether all near legs are muted, those to come too."""
+        """Whether all near legs are muted, later ones too."""
         return self._muted
 
     @property
     def far(self) -> LegRecord | None:
-        """The far party's leg, if it is here."""
+        """The far party's leg, while there is one."""
         return next((leg for leg in self.legs.values() if leg.party is Party.FAR), None)
 
     def near(self) -> list[LegRecord]:
-        """All near legs."""
+        """Return all near legs."""
         return [leg for leg in self.legs.values() if leg.party is Party.NEAR]
 
     def _refuse(self, event: events.Event) -> list[Command]:
@@ -241,8 +239,8 @@ class CallMachine:
         self.legs[event.leg_id] = leg
         if leg.party is not Party.FAR:
             return self._replace(leg, now) if leg.replaces and leg.connected else []
-        comes_by_connecting = leg.kind.traits.browser and self.state in UNANSWERED
-        if isinstance(event, events.LegConnected) and comes_by_connecting:
+        answers_by_connecting = leg.kind.traits.browser and self.state in UNANSWERED
+        if isinstance(event, events.LegConnected) and answers_by_connecting:
             return self._move(State.CONNECTING, now)
         return self._follow_table(event, now)
 

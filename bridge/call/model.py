@@ -1,4 +1,4 @@
-"""The nouns of a call: ids, states, end reasons, parties, and the figures a leg reports."""
+"""The records of a call: ids, states, end reasons, parties, and the figures that a leg reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ LineName = NewType("LineName", str)
 
 
 class State(StrEnum):
-    """Where a call stands."""
+    """State of a call."""
 
     INITIATED = "initiated"
     RINGING = "ringing"
     CONNECTING = "connecting"
-    """Answered, the far party's media not yet there."""
+    """Answered; the far party's media is not up yet."""
     ACTIVE = "active"
     HELD = "held"
     ENDED = "ended"
@@ -42,7 +42,7 @@ class EndReason(StrEnum):
 
 
 class Direction(StrEnum):
-    """Who rang whom: `inbound` = they rang us."""
+    """Direction of a call: an inbound one is made by the far party."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
@@ -54,12 +54,12 @@ class Party(StrEnum):
     FAR = "far"
     NEAR = "near"
     SERVICE = "service"
-    """What the bridge itself adds to a call: playback, recorder, stream, agent."""
+    """Added by the bridge: playback, recorder, stream, agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegOwner:
-    """Whose ticket made a leg: who has another ticket of the same party and identity owns it too."""
+    """Whose ticket made a leg; other tickets of the same party and identity own it too."""
 
     party: str
     """As a ticket names it: `near`, `far` or `transfer`."""
@@ -142,96 +142,96 @@ class Cadence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAudio:
-    """What a leg has received so far; all counts are totals since the leg began."""
+    """What a leg has received; all counts are totals since the leg began."""
 
     packets: int = 0
     bytes: int = 0
     """RTP payload bytes."""
     lost: int = 0
-    """Packets that never came (RFC 3550 §6.4.1, may shrink when a late one arrives)."""
+    """RFC 3550 §6.4.1; shrinks when a late packet arrives."""
     late: int = 0
-    """Packets that came after their frame had been concealed, or twice; dropped."""
+    """Dropped: they came after their frame had been concealed, or twice."""
     reordered: int = 0
     concealed_frames: int = 0
     fec_frames: int = 0
-    """Lost frames recovered from in-band FEC or redundancy; not counted in `concealed_frames`."""
+    """Recovered from in-band FEC or redundancy; not in `concealed_frames`."""
     frames: int = 0
-    """20 ms frames given to the bus, concealed ones included."""
+    """20 ms frames pushed to the bus, concealed ones included."""
     jitter_seconds: float = 0.0
     """Interarrival jitter, RFC 3550 §6.4.1."""
     level_dbov: float = -127.0
-    """Recent level: 0 is full scale, -127 digital silence."""
+    """Last level: 0 is full scale, -127 digital silence."""
     silent_seconds: float = 0.0
-    """Since when the level has been under -60 dBov."""
+    """For how long the level has been below -60 dBov."""
     noted_levels: int = 0
-    """How often the level was measured or told."""
+    """Levels measured or received (RFC 6464)."""
     quiet_levels: int = 0
-    """Of those, how often it was under -60 dBov."""
+    """Of those, the ones below -60 dBov."""
     measured_frames: int = 0
-    """Frames whose samples were looked at, about ten a second."""
+    """Frames checked for clipping, about ten a second."""
     clipped_frames: int = 0
     """Of those, the ones that reach full scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentAudio:
-    """What a leg has sent so far, and what its peer reported about it."""
+    """What a leg has sent, and what its peer reported about it."""
 
     packets: int = 0
     bytes: int = 0
     relayed_packets: int = 0
-    """Of `packets`, those passed on undecoded."""
+    """Of `packets`, those relayed undecoded."""
     dropped_frames: int = 0
-    """Frames and relayed packets not sent because their time or number had already been sent."""
+    """Frames and packets whose timestamp or number had already been sent."""
     remote_lost: int = 0
-    """Packets the peer says it never got."""
+    """Packets that the peer reports lost."""
     remote_loss_ratio: float = 0.0
-    """Of the peer's last report, 0 to 1."""
+    """Of its last report, 0 to 1."""
     remote_jitter_seconds: float = 0.0
     fec: bool = False
-    """Whether in-band FEC is sent now."""
+    """Whether in-band FEC is being sent."""
     level_dbov: float = -127.0
     noted_levels: int = 0
-    """How often the level was measured or told."""
+    """Levels measured or received (RFC 6464)."""
     quiet_levels: int = 0
-    """Of those, how often it was under -60 dBov."""
+    """Of those, the ones below -60 dBov."""
     measured_frames: int = 0
-    """Frames whose samples were looked at, about ten a second."""
+    """Frames checked for clipping, about ten a second."""
     clipped_frames: int = 0
     """Of those, the ones that reach full scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyTiming:
-    """How soon an agent was heard after its caller had spoken, and which step took how long."""
+    """How soon an agent replied to its caller, and how long each step took."""
 
     at: float
-    """When it was heard; monotonic seconds."""
+    """When its first audio was played; monotonic seconds."""
     first_audio: float
-    """Seconds from the end of what the caller said."""
+    """Seconds since the end of the caller's utterance."""
     overhead: float
-    """Of these, the ones that no step took."""
+    """Of these, the ones that belong to no step."""
     steps: Mapping[str, float]
-    """Seconds until its first result, by step (`stt`, `llm`, `tts`), of those that were done."""
+    """Seconds until the first result of each step: `stt`, `llm`, `tts`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegStatistics:
-    """An immutable record of a leg's figures."""
+    """A leg's figures."""
 
     received: ReceivedAudio = field(default_factory=ReceivedAudio)
     sent: SentAudio = field(default_factory=SentAudio)
     round_trip_seconds: float | None = None
     """From the peer's last receiver report; None before the first."""
     discarded: dict[str, int] = field(default_factory=dict)
-    """Datagrams that changed nothing, by reason (`metrics.node.DISCARD_REASONS`)."""
+    """Dropped datagrams by reason (`metrics.node.DISCARD_REASONS`)."""
     replies: tuple[ReplyTiming, ...] | None = None
     """The latest of an agent; None for every other leg."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Who rang whom, in the words of who asked for the call; empty where nobody said."""
+    """The two parties as the request named them; empty where it did not."""
 
     from_: str = ""
     to: str = ""
@@ -242,30 +242,30 @@ class Parties:
 
 @dataclass(frozen=True, slots=True)
 class CallDetails:
-    """What a call carries from its beginning for those who asked for it, or for its provider."""
+    """What the request for a call, or its provider, attached to it."""
 
     parties: Parties = field(default_factory=Parties)
     metadata: bytes = b""
     """A JSON object, encoded (`wire.metadata`); empty for none."""
     tag: str = ""
     callback_url: str = ""
-    """Where this call's events are sent besides the line's webhooks; empty for nowhere."""
+    """Receives this call's events besides the line's webhooks; empty for none."""
     ring_seconds: float = 0.0
-    """How long it may ring, if that is less than the operator's limit; 0 for that limit."""
+    """Ring timeout below the operator's; 0 for the operator's."""
     talk_seconds: float = 0.0
-    """How long it may last from its answer on; 0 for as long as the operator's limits allow."""
+    """Longest duration from the answer on; 0 for the operator's limits."""
     record: bool = False
-    """Whether it is recorded from its answer on, however the line is set."""
+    """Whether to record from the answer on, whatever the line's setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What stays true of a call from its start to its end."""
+    """What does not change during a call."""
 
     call_id: CallId
     line: LineName
     peer: str
-    """Digits of the far party's number, or an identifier; never logged."""
+    """The far party's number, digits only, or an identifier; never logged."""
     started_at: datetime
     """With zone UTC."""
     details: CallDetails = field(default_factory=CallDetails)
@@ -273,14 +273,14 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class LegFigures:
-    """A leg and its figures, alive or gone."""
+    """A leg and its figures, live or ended."""
 
     leg_id: LegId
     kind: LegKind
     party: Party
     statistics: LegStatistics
     path: DeliveryPath | None = None
-    """How it is served what it hears; None when it hears nobody, or is gone."""
+    """None when it hears nobody, or is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,12 +292,12 @@ class CallRecord:
     state: State
     reason: EndReason | None
     seconds: float
-    """How long it has lasted."""
+    """Duration so far."""
     legs: tuple[LegFigures, ...]
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     muted: bool = False
-    """Whether the far party hears none of the near ones."""
+    """Whether all near legs are muted."""
 
     @property
     def has_browser(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who rang whom: what was said when a call began, completed by what follows from it."""
+"""The two parties of a call: as the request named them, completed from the call."""
 
 from dataclasses import replace
 from typing import Final
@@ -12,34 +12,34 @@ WHATSAPP: Final = "whatsapp"
 
 
 def with_own_number(details: CallDetails, direction: Direction, own: str) -> CallDetails:
-    """Return the details with the line's own number as the party on our side, if nobody named that.
+    """Return the details with the line's own number as our party, unless the request named one.
 
     Args:
         details: of a call that is to begin.
         direction: of the call.
         own: the line's number in E.164, with `+`; empty where it has none.
     """
-    said = details.parties
+    named = details.parties
     if direction is Direction.INBOUND:
-        known = replace(said, to=said.to or own)
+        known = replace(named, to=named.to or own)
     else:
-        known = replace(said, from_=said.from_ or own)
+        known = replace(named, from_=named.from_ or own)
     return replace(details, parties=known)
 
 
 def parties_of(record: CallRecord) -> Parties:
-    """Return who rang whom, numbers with `+`; what nobody said follows from the far party."""
-    said, peer = record.facts.details.parties, record.facts.peer
+    """Return both parties, numbers with `+`; what the request left out follows from the far party."""
+    named, peer = record.facts.details.parties, record.facts.peer
     channel = WHATSAPP if peer.isdigit() else WEBRTC
     if record.direction is Direction.INBOUND:
         known = Parties(peer, "", channel, WHATSAPP)
     else:
         known = Parties("", peer, WHATSAPP, channel)
-    from_channel = said.from_channel or known.from_channel
-    to_channel = said.to_channel or known.to_channel
+    from_channel = named.from_channel or known.from_channel
+    to_channel = named.to_channel or known.to_channel
     return Parties(
-        _address(said.from_ or known.from_, from_channel),
-        _address(said.to or known.to, to_channel),
+        _address(named.from_ or known.from_, from_channel),
+        _address(named.to or known.to, to_channel),
         from_channel,
         to_channel,
     )

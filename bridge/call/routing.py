@@ -1,8 +1,8 @@
 """Who hears whom: the default rows of the routing table.
 
-Each leg says whom it wants to hear and by whom it is heard. The far party hears all that is meant
-for it and is not muted; while the call is held it hears nothing but what is kept for that. Mute and
-hold are sources missing from rows, nothing else.
+Each leg declares what it hears and who hears it. The far party hears every leg meant for it that is
+not muted; while the call is held, only what is meant for that. Mute and hold are nothing but sources
+missing from rows.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from bridge.call.model import LegId, Party
 
 
 class Hears(StrEnum):
-    """What a leg hears; the far party's row follows from what the others are heard by."""
+    """What a leg hears; the far party's row follows from `Heard` of the others."""
 
     NOBODY = "nobody"
     OTHERS = "others"
@@ -40,7 +40,7 @@ class Heard(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoutedLeg:
-    """A leg as the table sees it."""
+    """A leg as far as routing is concerned."""
 
     leg_id: LegId
     party: Party
@@ -52,7 +52,7 @@ class RoutedLeg:
 def routing_table(
     legs: Iterable[RoutedLeg], *, held: bool = False
 ) -> dict[LegId, frozenset[LegId]]:
-    """Give for each sink the sources that it hears."""
+    """Return the sources that each sink hears."""
     present = list(legs)
     far = frozenset(leg.leg_id for leg in present if leg.party is Party.FAR)
     outbound = frozenset(leg.leg_id for leg in present if _reaches_far(leg, held=held))

@@ -1,7 +1,7 @@
-"""How a leg's quality went over the time of its call, second by second, in little memory.
+"""A leg's quality over its call, second by second, in little memory.
 
-The newest ten minutes are kept by the second, what is older in means of ten seconds. Figures are
-held as 16-bit fixed point: a leg that lasts four hours takes 75 kB.
+The newest ten minutes are kept by the second, older ones as means of ten seconds. Figures are 16-bit
+fixed point: a leg that lasts four hours takes 75 kB.
 """
 
 from array import array
@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 FINE_ROWS: Final = 600
-"""Seconds that are kept one by one; ten more before they are merged."""
+"""Seconds kept one by one; merged once there are ten more."""
 MERGED: Final = 10
 COARSE_ROWS: Final = 2_000
-"""Means of ten seconds that are kept: five and a half hours; then the oldest go."""
+"""Means of ten seconds kept: five and a half hours; then the oldest are dropped."""
 
-_NOTHING: Final = -0x8000
-_MOST: Final = 0x7FFF
+_MISSING: Final = -0x8000
+_MAX: Final = 0x7FFF
 
 
 class Sample(NamedTuple):
-    """One leg's quality over about a second; None where there is nothing to measure.
+    """One leg's quality in about one second; None where nothing was measured.
 
     Quota and scores are of that second alone, not since the leg began.
     """
@@ -30,9 +30,9 @@ class Sample(NamedTuple):
     """Seconds (RFC 3550 §6.4.1), as all times here."""
     round_trip: float | None = None
     playout_delay: float | None = None
-    """Of the buffer towards those who hear the leg by the clock; None: there is no buffer."""
+    """Of the buffer through which the leg is heard; None without one."""
     concealed: float | None = None
-    """Share of its frames that were made up."""
+    """Share of its frames that were concealed."""
     recovered: float | None = None
     """Share of its frames that came from in-band FEC."""
     level: float | None = None
@@ -40,11 +40,11 @@ class Sample(NamedTuple):
     clipped: float | None = None
     """Share of the measured frames that reach full scale."""
     silent: float | None = None
-    """Share of the time in which it said nothing."""
+    """Share of the levels below -60 dBov."""
     mos: float | None = None
     """Mean opinion score of what we hear of it, 1 to 4.5."""
     sent_loss: float | None = None
-    """Share of our packets that it reports lost; as the rest from here on, what the leg hears."""
+    """Share of our packets that it reports lost; from here on, what the leg hears."""
     sent_jitter: float | None = None
     sent_fec: float | None = None
     """1 while we send it in-band FEC, else 0."""
@@ -81,7 +81,7 @@ class Timeline:
 
     @property
     def octets(self) -> int:
-        """How much memory the samples take."""
+        """Memory of the samples, in bytes."""
         return sum(
             len(part) * part.itemsize
             for part in (self._fine, self._fine_at, self._coarse, self._coarse_at)
@@ -91,7 +91,7 @@ class Timeline:
         """Add the newest sample.
 
         Args:
-            sample: Its figures; what is out of the range of the fixed point is cut off.
+            sample: Its figures; clamped to the range of the fixed point.
             at: Seconds since the call began; never before the last one.
         """
         self._fine.extend(map(_fix, sample, _STEPS))
@@ -100,10 +100,10 @@ class Timeline:
             self._merge()
 
     def rows(self, since: float = 0.0) -> list[tuple[float, int, Sample]]:
-        """Give what is kept, oldest first: second of the call, how many are merged, figures.
+        """Return what is kept, oldest first: second of the call, seconds merged, figures.
 
         Args:
-            since: Leave out what lies before this second of the call.
+            since: Omit what lies before this second of the call.
         """
         return [
             *_rows(self._coarse, self._coarse_at, MERGED, since),
@@ -111,7 +111,7 @@ class Timeline:
         ]
 
     def _merge(self) -> None:
-        """Turn the oldest ten seconds into one row."""
+        """Merge the oldest ten seconds into one row."""
         end = MERGED * _WIDTH
         self._coarse.extend(_mean(self._fine[column:end:_WIDTH]) for column in range(_WIDTH))
         self._coarse_at.append(self._fine_at[0])
@@ -124,13 +124,13 @@ class Timeline:
 
 def _fix(value: float | None, steps: float | None) -> int:
     if value is None or steps is None:
-        return _NOTHING
-    return max(1 - _MOST, min(round(value * steps), _MOST))
+        return _MISSING
+    return max(1 - _MAX, min(round(value * steps), _MAX))
 
 
 def _mean(values: Iterable[int]) -> int:
-    known = [value for value in values if value != _NOTHING]
-    return round(sum(known) / len(known)) if known else _NOTHING
+    known = [value for value in values if value != _MISSING]
+    return round(sum(known) / len(known)) if known else _MISSING
 
 
 def _rows(
@@ -143,4 +143,4 @@ def _rows(
 
 
 def _unfix(value: int, steps: float | None) -> float | None:
-    return None if value == _NOTHING or steps is None else value / steps
+    return None if value == _MISSING or steps is None else value / steps

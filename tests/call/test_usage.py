@@ -1,4 +1,4 @@
-"""When a call is alone: its last browser has gone, and nothing has used it since."""
+"""When a call is abandoned: its last browser has left, and nothing has used it since."""
 
 import pytest
 
@@ -102,7 +102,7 @@ def test_a_call_that_never_had_a_browser_is_never_alone(kind):
     assert machine.deadline() == NEVER
 
 
-def test_a_browser_that_comes_back_is_company():
+def test_a_browser_that_comes_back_uses_the_call():
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     leave(machine, ANN, 10)
@@ -110,7 +110,7 @@ def test_a_browser_that_comes_back_is_company():
     assert machine.deadline() == NEVER
 
 
-def test_a_party_at_a_telephone_is_company_while_it_is_there():
+def test_a_party_at_a_telephone_uses_the_call_while_it_is_there():
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     add(machine, BOB, LegKind.SIMULATOR)
@@ -120,7 +120,7 @@ def test_a_party_at_a_telephone_is_company_while_it_is_there():
     assert machine.deadline() == 80
 
 
-def test_the_far_party_is_no_company():
+def test_the_far_party_alone_does_not_use_the_call():
     far = LegRecord(FAR, LegKind.WEBRTC, Party.FAR)
     assert not far.uses_call
     assert not far.is_person
