@@ -23,6 +23,7 @@ from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs import simulator
 from bridge.legs.base import Leg
 from bridge.legs.simulator import CONTACTS, SimulatedContact, parse_speech
+from tests.support.virtual_time import virtual_time
 from tests.support.wav import wav_file
 
 LEG = LegId("leg")
@@ -125,15 +126,13 @@ async def test_who_does_not_want_the_call_rings_and_ends_it(number, reason):
         assert life.events == [LegDialled(LEG), LegRinging(LEG), LegEnded(LEG, reason)]
 
 
-async def test_who_is_in_a_hurry_hangs_up(monkeypatch):
-    monkeypatch.setattr(simulator, "HANG_UP_SECONDS", 0.0)
+@virtual_time
+async def test_who_is_in_a_hurry_hangs_up():
     async with Life(contact(HANG_UP)) as life:
+        began = asyncio.get_running_loop().time()
         await life.task
+        assert asyncio.get_running_loop().time() - began == pytest.approx(3.0)
         assert life.events[-2:] == [LegConnected(LEG), LegEnded(LEG, EndReason.REMOTE_HANGUP)]
-
-
-def test_the_hurry_is_three_seconds():
-    assert simulator.HANG_UP_SECONDS == 3.0
 
 
 @pytest.mark.parametrize("number", [ECHO, TALK, SILENT, REPEAT])
@@ -166,8 +165,8 @@ async def test_a_contact_that_rings_us_is_connected_once_we_answer():
         assert leg.pull() == RECORDING[:FRAME_BYTES]
 
 
-async def test_a_contact_that_rings_us_and_is_in_a_hurry_hangs_up(monkeypatch):
-    monkeypatch.setattr(simulator, "HANG_UP_SECONDS", 0.0)
+@virtual_time
+async def test_a_contact_that_rings_us_and_is_in_a_hurry_hangs_up():
     leg = contact(HANG_UP, inbound=True)
     async with Life(leg) as life:
         leg.answer()

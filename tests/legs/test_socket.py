@@ -7,10 +7,10 @@ import pytest
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId
-from bridge.legs import socket
 from bridge.legs.socket import SocketLeg
 from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, WadialMessages
+from tests.support.virtual_time import virtual_time
 from tests.support.waiting import until
 
 SECOND = 32_000
@@ -191,8 +191,8 @@ async def test_a_cancelled_leg_says_goodbye_and_closes():
     assert run.events == [LegConnected(LegId("leg"))]
 
 
-async def test_a_cancelled_leg_whose_reader_is_stuck_is_gone_all_the_same(monkeypatch):
-    monkeypatch.setattr(socket, "GOODBYE_SECONDS", 0.01)
+@virtual_time
+async def test_a_cancelled_leg_whose_reader_is_stuck_is_gone_all_the_same():
     leg, wire, _ = leg_with()
     async with Running(leg):
         wire.open.clear()
@@ -218,8 +218,8 @@ async def test_a_connection_that_is_lost_ends_the_leg():
     assert run.events[-1] == LegEnded(LegId("leg"), EndReason.REMOTE_HANGUP)
 
 
-async def test_a_stuck_reader_is_cut_off_and_counted(monkeypatch):
-    monkeypatch.setattr(socket, "STUCK_SECONDS", 0.01)
+@virtual_time
+async def test_a_stuck_reader_is_cut_off_and_counted():
     leg, wire, losses = leg_with()
     async with Running(leg) as run:
         wire.open.clear()

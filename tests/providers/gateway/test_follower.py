@@ -1,20 +1,13 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-import pytest
-
 from bridge.errors import LegError
-from bridge.providers.gateway import follower as module
 from bridge.providers.gateway.follower import GatewayFollower
 from bridge.tasks import Tasks
 from bridge.wire.gateway import Webhook
 from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, Notes, ToldLeg, more_looks
+from tests.support.virtual_time import virtual_time
 from tests.support.waiting import until
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch):
-    monkeypatch.setattr(module, "MIN_SECONDS", 0.001)
 
 
 @asynccontextmanager
@@ -28,6 +21,7 @@ async def following(engine, *, poll_seconds=0.005, memory=None, **more):
         await tasks.aclose()
 
 
+@virtual_time
 async def test_a_leg_is_told_of_its_call_until_it_is_listed_no_more():
     engine, leg = ListingEngine(ACTIVE), ToldLeg()
     async with following(engine) as follower:
@@ -38,16 +32,21 @@ async def test_a_leg_is_told_of_its_call_until_it_is_listed_no_more():
         await until(lambda: leg.told[-1] is None)
 
 
-async def test_a_fresh_call_may_be_missing_from_the_list_for_a_while(monkeypatch):
+@virtual_time
+async def test_a_fresh_call_may_be_missing_from_the_list_for_five_seconds():
     engine, leg = ListingEngine(), ToldLeg()
+    now = asyncio.get_running_loop().time
     async with following(engine) as follower:
+        began = now()
         follower.follow("CA1", leg)
         await more_looks(engine)
         assert leg.told == []
-        monkeypatch.setattr(module, "UNLISTED_SECONDS", 0.0)
-        await until(lambda: leg.told == [None] * len(leg.told) and leg.told)
+        await until(lambda: leg.told, timeout=10)
+        assert leg.told == [None]
+        assert 5.0 <= now() - began < 5.5
 
 
+@virtual_time
 async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
     engine, leg = ListingEngine(), ToldLeg()
     async with following(engine) as follower:
@@ -56,6 +55,7 @@ async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
         await until(lambda: None in leg.told)
 
 
+@virtual_time
 async def test_an_engine_that_does_not_answer_ends_nothing():
     engine, leg = ListingEngine(ACTIVE), ToldLeg()
     async with following(engine) as follower:
@@ -68,16 +68,18 @@ async def test_an_engine_that_does_not_answer_ends_nothing():
         assert set(leg.told) == {ACTIVE}
 
 
+@virtual_time
 async def test_nothing_is_looked_for_without_a_reason():
     engine = ListingEngine()
     async with following(engine) as follower:
         await until(lambda: engine.looks == 1)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(60)
         assert engine.looks == 1
         follower.poll_now()
         await until(lambda: engine.looks == 2)
 
 
+@virtual_time
 async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
     engine = ListingEngine(ACTIVE)
     async with following(engine) as follower:
@@ -85,25 +87,27 @@ async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
         await until(lambda: len(engine.hung_up) >= 2)
         engine.listed.clear()
         await more_looks(engine, 1)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(1)
         count, looks = len(engine.hung_up), engine.looks
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(60)
         assert (len(engine.hung_up), engine.looks) == (count, looks)
 
 
+@virtual_time
 async def test_an_event_gives_its_calls_leg_a_word_and_makes_the_follower_look():
     engine, leg, other = ListingEngine(ACTIVE), ToldLeg(), ToldLeg()
     async with following(engine, poll_seconds=60) as follower:
         follower.follow("CA1", leg)
         follower.follow("CA9", other)
         await until(lambda: leg.told)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
         looks = engine.looks
         follower.handle_event(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
         await until(lambda: engine.looks > looks)
         assert (leg.hints, other.hints) == (["reject"], [])
 
 
+@virtual_time
 async def test_a_list_that_is_empty_for_a_moment_ends_nothing():
     engine, leg = ListingEngine(ACTIVE), ToldLeg()
     async with following(engine) as follower:
@@ -117,6 +121,7 @@ async def test_a_list_that_is_empty_for_a_moment_ends_nothing():
         await until(lambda: None in leg.told)
 
 
+@virtual_time
 async def test_calls_that_end_are_remembered_no_more():
     engine, leg, notes = ListingEngine(ACTIVE, RINGS), ToldLeg(), Notes()
     engine.ends = True
@@ -129,6 +134,7 @@ async def test_calls_that_end_are_remembered_no_more():
         assert engine.hung_up == ["CA2"]
 
 
+@virtual_time
 async def test_of_what_a_forerunner_left_rings_are_taken_and_the_rest_is_hung_up():
     taken, notes = [], Notes()
 
@@ -145,6 +151,7 @@ async def test_of_what_a_forerunner_left_rings_are_taken_and_the_rest_is_hung_up
         assert engine.hung_up == ["CA1"]
 
 
+@virtual_time
 async def test_the_second_node_takes_only_what_goes_on_ringing():
     taken = []
 
@@ -161,6 +168,7 @@ async def test_the_second_node_takes_only_what_goes_on_ringing():
         await until(lambda: taken == ["CA2"])
 
 
+@virtual_time
 async def test_a_ring_that_could_not_be_taken_is_tried_again():
     tries = []
 
