@@ -19,7 +19,7 @@ TOO_MUCH = {"error": {"code": 80007, "message": "too much"}}
 
 @pytest.fixture
 async def double(monkeypatch):
-    monkeypatch.setattr(module, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(module, "RETRY_DELAYS", (0.0, 0.0))
     async with GraphDouble() as running:
         yield running
 
@@ -127,7 +127,7 @@ async def test_an_answer_without_sense_is_metas_failure(double, graph):
 
 
 async def test_meta_that_cannot_be_reached_is_tried_again_and_then_given_up(http, monkeypatch):
-    monkeypatch.setattr(module, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(module, "RETRY_DELAYS", (0.0, 0.0))
     graph = Graph(GraphAccess(NUMBER_ID, TOKEN, "http://127.0.0.1:9"), http)
     with pytest.raises(WhatsAppError, match="cannot be reached"):
         await graph.connect(USER, "v=0\r\n")
