@@ -81,7 +81,7 @@ async def _serve(chosen: Settings, slot: NodeSlot | None) -> None:
             await listeners.aclose()
         for each in runners:
             await each.cleanup()
-        await bridge.let_go()
+        await bridge.release()
 
 
 def _tune_garbage_collector() -> None:

@@ -65,7 +65,7 @@ class Bridge:
 
     application: web.Application
     node_application: web.Application | None
-    """What the other nodes ask; None for the only node."""
+    """For requests of the other nodes; None for the only node."""
     services: Services
     background: Tasks
 
@@ -80,8 +80,8 @@ class Bridge:
         await self.services.recordings.aclose()
         await self.background.aclose()
 
-    async def let_go(self) -> None:
-        """Let go of what is shared with other nodes; nothing may be asked of the bridge any more."""
+    async def release(self) -> None:
+        """Close what is shared with other nodes; the bridge must not be used any more."""
         if self.services.directory is not None:
             await self.services.directory.aclose()
         await self.services.database.aclose()
@@ -97,7 +97,7 @@ def build(
     """Make every object of a bridge; must be called within the running loop.
 
     Args:
-        settings: what can be set.
+        settings: of the bridge.
         timeouts: Of ICE, DTLS and silent peers; the defaults if None.
         position: which of several nodes this is; None for the only one.
         descriptors: how many files the process may have open.

@@ -40,7 +40,7 @@ def with_test_lines(settings: Settings) -> Settings:
 
 
 def keys_of(settings: Settings) -> dict[LineName, list[str]]:
-    """Give each line's keys; without any line there are those for demonstrations."""
+    """Return each line's keys; without lines, those of the demonstrations."""
     if not settings.lines:
         return {LineName(DEMO_LINE): [DEMO_KEY], LineName(DEMO_AI_LINE): [DEMO_AI_KEY]}
     return {LineName(name): line.keys for name, line in settings.lines.items()}
@@ -92,7 +92,7 @@ class MadeLines:
         return policy.number if policy else ""
 
     def changed(self, known: KnownLine | None, line: LineName) -> None:
-        """Take a line that was made; what there is of one that was removed stays until the end."""
+        """Add a line that was made; one that was removed stays until the end."""
         if known is not None and known.made:
             numbers = tuple(f"+{number.removeprefix('+')}" for number in known.numbers)
             self.policies[line] = LinePolicy(numbers, official=False)
@@ -108,7 +108,7 @@ def decisions_of(settings: Settings) -> dict[LineName, DecisionRule]:
 
 
 def demonstrations_of(settings: Settings) -> dict[LineName, LineConfig]:
-    """Give the lines on which agents demonstrate themselves, and how each first takes calls."""
+    """Return the demonstration lines, and how each takes calls at first."""
     if settings.lines:
         return {}
     return {

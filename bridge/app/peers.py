@@ -68,7 +68,7 @@ def make_peers(
 
 
 def default_address() -> str:
-    """Give the address of the default route, else loopback; sends nothing."""
+    """Return the address of the default route, else loopback; sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((DOCUMENTATION_ADDRESS, 9))

@@ -24,7 +24,7 @@ FOLDER = "lan"
 
 
 def on_lan(settings: Settings, address: str) -> Settings:
-    """Give the settings with HTTPS on a LAN address and, where no line has a key, a made-up one.
+    """Return the settings with HTTPS on a LAN address and, without lines, a generated key.
 
     Writes the certificate and the key into the data folder, readable by their owner only.
     """

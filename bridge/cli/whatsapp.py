@@ -18,7 +18,7 @@ ICONS: Final = ("DEFAULT", "DISABLE_ALL")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument(
         "action",
         choices=("status", "enable", "check"),
@@ -39,19 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Perform the command; returns the process's exit code.
+    """Perform the command; return the exit code.
 
     Raises:
-        SettingsError: no line of Meta's, or which one is not said.
+        SettingsError: there is no `cloud` line, or several and none is chosen.
     """
     return asyncio.run(_run(settings, _line(settings, arguments.line), arguments))
 
 
 def calling(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Give the calling settings that `enable` sends.
+    """Return the calling settings that `enable` sends.
 
     Raises:
-        SettingsError: the hours are no JSON object.
+        SettingsError: the hours are not a JSON object.
     """
     found: dict[str, Any] = {"status": "ENABLED"}
     if arguments.icon:

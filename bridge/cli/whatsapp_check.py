@@ -1,4 +1,4 @@
-"""Goes through the configuration of a number of Meta's step by step, and says what to fix."""
+"""Checks the configuration of a Cloud API number step by step, and reports what to fix."""
 
 import asyncio
 import secrets
@@ -18,17 +18,17 @@ from bridge.settings.model import Settings, port_range
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 
 NOTHING: Final = b'{"object":"whatsapp_business_account","entry":[]}'
-"""A webhook that tells nothing."""
+"""A webhook without events."""
 PATH: Final = "/whatsapp/webhook"
 WEBHOOK_SECONDS: Final = 10.0
 UNKNOWN: Final = (100, 803)
-"""Meta's codes for an id that it does not know, or does not show to this token."""
+"""Meta's codes for an id that is unknown, or hidden from this token."""
 NO_RIGHT: Final = (3, 10, 200)
 EXPIRED: Final = 190
 
 
 def webhook_url(text: str) -> str:
-    """Give the webhook's address, its path added where it is left out; "" stays "".
+    """Return the webhook's URL, with its path if that is missing; "" stays "".
 
     Raises:
         SettingsError: it is no such address.
@@ -50,14 +50,14 @@ class Check:
     def __init__(
         self, settings: Settings, name: str, graph: Graph, http: Http, *, say: Callable[[str], None]
     ) -> None:
-        """Make it.
+        """Set up the check.
 
         Args:
             settings: of the bridge.
             name: the line's.
-            graph: its way to Meta.
+            graph: the line's.
             http: outgoing HTTP.
-            say: is given each line of the report.
+            say: writes a line of the report.
         """
         self._settings = settings
         self._section = f"lines.{name}.whatsapp"
@@ -68,7 +68,7 @@ class Check:
         self._failed: list[str] = []
 
     async def run(self, url: str) -> int:
-        """Perform all steps; returns the exit code, 1 when one failed."""
+        """Perform all steps; return the exit code, 1 if one failed."""
         if await self._step("token and number", self._number):
             await self._step("calling", self._calling)
         else:
@@ -113,7 +113,7 @@ class Check:
         return f"Meta knows the number as {number.get('display_phone_number', 'unknown')}{of}"
 
     def _why(self, error: WhatsAppRefused) -> str:
-        """Say which setting Meta's refusal points at."""
+        """Return which setting explains Meta's refusal."""
         if error.meta_code == EXPIRED:
             return (
                 f"Meta does not accept {self._section}.access_token: it is mistyped, withdrawn or has "
@@ -191,7 +191,7 @@ class Check:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Ask the webhook; raises `SetupError` where it is not reached."""
+        """Request the webhook; raises `SetupError` if it is unreachable."""
         session = self._http.trusted()
         try:
             async with (
@@ -216,7 +216,7 @@ class Check:
         )
 
     async def _udp(self) -> str:
-        """Say whether UDP leaves this machine, as far as a STUN server can tell."""
+        """Return whether UDP leaves this machine, according to a STUN server."""
         rtc = self._settings.rtc
         if not rtc.stun_urls:
             return "rtc.stun_urls is empty, so whether UDP leaves this machine was not tried"

@@ -1,8 +1,8 @@
 """The open connections of the HTTP service: a limit, and a write timeout for those who do not read.
 
-Whoever asks and does not read makes the process hold the answer. Progress is what the kernel says
-was acknowledged, so one rule covers plain answers, files, event streams, tunnels and WebSockets,
-with TLS or without.
+A client that does not read makes the process buffer its responses. Progress is what the kernel reports
+as acknowledged, so one rule covers responses, files, event streams, tunnels and WebSockets, with and
+without TLS.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from typing import Final, Protocol
 SWEEP_SECONDS: Final = 1.0
 STALL_SECONDS: Final = 10.0
 MIN_BYTES: Final = 8 * 1024
-"""A reader whom something waits for all of `STALL_SECONDS`, and who takes less in them, is cut off."""
+"""A reader with pending data that takes less in `STALL_SECONDS` is disconnected."""
 MAX_ROOM: Final = 64
-"""So many strangers' connections are cut at once when there is no room: finding them takes a while."""
+"""Unauthenticated connections closed at once to make room: finding them takes a while."""
 _ACKNOWLEDGED_AT: Final = 120
-"""Where `tcpi_bytes_acked` stands in Linux's `struct tcp_info` (since 4.1)."""
+"""Offset of `tcpi_bytes_acked` in Linux's `struct tcp_info` (since 4.1)."""
 _TCP_INFO_BYTES: Final = 128
 _RESET: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER: closing drops what was not sent, so that the kernel does not hold it either."""
+"""SO_LINGER: closing drops unsent data, in the kernel too."""
 
 
 class ConnectionCounters(Protocol):
@@ -40,11 +40,11 @@ class ConnectionCounters(Protocol):
 class _Connection:
     address: str
     stranger: bool
-    """Nobody has shown a right key on it yet."""
+    """No valid key has been used on it yet."""
     stalled_at: float | None = None
-    """Since when something waits to be sent, or when enough of it was last taken."""
+    """Since when data is pending, or when enough of it was last acknowledged."""
     acknowledged: int = 0
-    """Bytes that had arrived at the other end by then."""
+    """Bytes acknowledged by then."""
 
 
 class Connections:
@@ -57,7 +57,7 @@ class Connections:
         counters: ConnectionCounters,
         trusted: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """Take the rules.
+        """Set the rules.
 
         Args:
             limit: how many connections there may be.
@@ -73,7 +73,7 @@ class Connections:
         return len(self._open)
 
     def make_room(self, under_way: int) -> bool:
-        """Say whether one more connection may be accepted; strangers' oldest ones give way to it.
+        """Return whether one more connection may be accepted; closes the oldest unauthenticated ones.
 
         Args:
             under_way: accepted connections that are not added yet (TLS handshakes).
@@ -89,23 +89,23 @@ class Connections:
         return excess <= 0
 
     def add(self, transport: asyncio.Transport, address: str) -> None:
-        """Look after a connection from now on."""
+        """Add a connection."""
         self._open[transport] = _Connection(address, stranger=not self._trusted(address))
 
     def admit(self, transport: asyncio.Transport | None) -> None:
-        """Note that somebody has shown a right key on a connection: it gives way to nobody."""
+        """Note that a valid key was used on a connection, which is then kept."""
         if transport is not None and (known := self._open.get(transport)) is not None:
             known.stranger = False
 
     async def run(self) -> None:
-        """Cut off those who do not read, for ever."""
+        """Disconnect clients that do not read, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.sweep(loop.time())
 
     def sweep(self, now: float) -> None:
-        """Forget closed connections, and cut off those who take too little."""
+        """Forget closed connections, and disconnect those that read too little."""
         self._forget_closed()
         stalled = [t for t, known in self._open.items() if self._stalled(t, known, now)]
         for transport in stalled:
@@ -113,7 +113,7 @@ class Connections:
         self._counters.set_connections(len(self._open))
 
     def _forget_closed(self) -> None:
-        # One that is closing while something waits to be sent is still there.
+        # One that is closing with data pending still counts.
         closed = [t for t in self._open if t.is_closing() and not t.get_write_buffer_size()]
         for transport in closed:
             del self._open[transport]
@@ -132,7 +132,7 @@ class Connections:
         return False
 
     def _strangers(self, count: int) -> list[asyncio.Transport]:
-        """Choose connections to cut: the oldest of whichever address has most of them."""
+        """Choose connections to close: the oldest of whichever address has most."""
         by_address: dict[str, deque[asyncio.Transport]] = {}
         for transport, known in self._open.items():
             if known.stranger:
@@ -140,7 +140,6 @@ class Connections:
         left = Counter({address: len(found) for address, found in by_address.items()})
         chosen: list[asyncio.Transport] = []
         while len(chosen) < count and left:
-            # All but the last of an address go before the next address loses one.
             address, most = left.most_common(1)[0]
             chosen.append(by_address[address].popleft())
             left[address] = most - 1
@@ -153,16 +152,13 @@ class Connections:
         if carrier is not None and carrier.fileno() >= 0:
             carrier.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()
-        # Its descriptor may be another connection's in a moment.
+        # Its descriptor may be reused at once.
         del self._open[transport]
         self._counters.connection_cut(reason)
 
 
 def _acknowledged(transport: asyncio.Transport) -> int:
-    """Return how many bytes the other end has acknowledged so far.
-
-    Where the kernel does not say, what waits is taken for it: it shrinks as the reader takes it.
-    """
+    """Return the bytes acknowledged so far, or minus those pending where the kernel does not say."""
     carrier = transport.get_extra_info("socket")
     if carrier is None or not hasattr(socket, "TCP_INFO") or carrier.family == socket.AF_UNIX:
         return -transport.get_write_buffer_size()

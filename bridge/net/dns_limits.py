@@ -1,6 +1,6 @@
-"""Who may look up how many names at a time, and which names failed a moment ago.
+"""Limits of DNS look-ups, and a cache of failed ones, for each line.
 
-Each line has its own: a customer whose name server is silent keeps that customer's look-ups waiting.
+A name server that does not answer delays the look-ups of that line only.
 """
 
 import asyncio
@@ -10,40 +10,36 @@ from typing import Final, TypeAlias
 from bridge.net.resolver import RESOLVE_SECONDS, Address, LookupFailed, Resolver
 
 MAX_AT_ONCE: Final = 16
-"""Look-ups of one line on one node."""
+"""Concurrent look-ups of one line on one node."""
 MAX_WAITING: Final = 128
-"""More of one line fail at once."""
+"""Queued look-ups of one line; more fail at once."""
 FAILED_SECONDS: Final = 10.0
-"""For so long a name that failed is not asked for again, for the same line."""
+"""How long a failed look-up is cached for the line."""
 MAX_FAILED: Final = 256
-"""Names that are remembered of one line; the oldest is dropped."""
+"""Cached failures of one line; the oldest is dropped."""
 
 OPERATOR: Final = "operator"
 CUSTOMER: Final = "customer"
 
 
 CountLookup: TypeAlias = Callable[[str, str], None]
-"""Counts a look-up, of who asked and the outcome (`metrics.outgoing`)."""
+"""Counts a look-up by who asked and outcome (`metrics.outgoing`)."""
 
 
 class OperatorLookups:
-    """The names in the operator's own settings: no customer's look-ups hold them up."""
+    """Resolves the names in the operator's settings, without limits."""
 
     def __init__(self, resolver: Resolver, count: CountLookup) -> None:
         self._resolver = resolver
         self._count = count
 
     async def resolve(self, host: str) -> list[Address]:
-        """Return the addresses of a name (`Resolver`).
-
-        Raises:
-            LookupFailed: it has none, or nobody says so in time.
-        """
+        """Return the addresses of a name (`Resolver`)."""
         return await _counted(self._resolver, self._count, OPERATOR, host)
 
 
 class LineLookups:
-    """The names in the URLs of one line's customers."""
+    """Resolves the names in customers' URLs of one line."""
 
     def __init__(self, resolver: Resolver, count: CountLookup) -> None:
         self._resolver = resolver
@@ -56,7 +52,7 @@ class LineLookups:
         """Return the addresses of a name (`Resolver`).
 
         Raises:
-            LookupFailed: it has none, nobody says so in time, or the line looks up too much at a time.
+            LookupFailed: as `Resolver.resolve`, or the line has too many look-ups.
         """
         self._check(host)
         if self._waiting >= MAX_WAITING:

@@ -24,12 +24,12 @@ PER_LINE: Final = 50
 
 
 OVERLAP_SECONDS: Final = 24 * 3600.0
-"""How long a secret signs beside the one that took its place."""
+"""How long a replaced secret still signs."""
 MAX_FORMER: Final = 4
 
 
 class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret that was renewed."""
+    """A secret that was replaced."""
 
     secret: str
     until: float
@@ -52,12 +52,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
     """Signs deliveries; empty for none."""
     former: tuple[FormerSecret, ...] = ()
-    """What signed them before, the latest first."""
+    """Replaced secrets, the latest first."""
     token: str = ""
     """The key it was registered with, which WaGo's form repeats; empty elsewhere."""
     test: bool = False
     number: str = ""
-    """With `+`: it is told of inbound calls for this number only; empty for all events."""
+    """With `+`: it gets inbound calls for this number only; empty for all events."""
     base: str = ""
     """With what links begin that it is given; empty for no links."""
     active: bool = True
@@ -75,7 +75,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return [former.secret for former in self.former if former.until > now]
 
     def wants(self, event: CallEvent) -> bool:
-        """Whether it is told of an event."""
+        """Return whether it gets an event."""
         if not self.active or not wants(self.events, self.style, event):
             return False
         return not self.number or _rings(event.call, self.number)
@@ -124,7 +124,7 @@ def change(
 
 
 def get(connection: sqlite3.Connection, line: str, endpoint_id: str) -> Endpoint:
-    """Give a line's endpoint.
+    """Return a line's endpoint.
 
     Raises:
         NotFound: the line has no such endpoint.
@@ -136,13 +136,13 @@ def get(connection: sqlite3.Connection, line: str, endpoint_id: str) -> Endpoint
 
 
 def find(connection: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
-    """Give an endpoint, whosever it is."""
+    """Return an endpoint of any line."""
     row = connection.execute("SELECT body FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
     return msgspec.json.decode(row[0], type=Endpoint) if row else None
 
 
 def of_line(connection: sqlite3.Connection, line: str) -> list[Endpoint]:
-    """Give a line's endpoints, oldest first."""
+    """Return a line's endpoints, oldest first."""
     rows = connection.execute(
         "SELECT body FROM endpoints WHERE line = ? ORDER BY created_at, id", (line,)
     )
@@ -170,5 +170,5 @@ def _former(before: Endpoint, after: Endpoint) -> tuple[FormerSecret, ...]:
 
 
 def _rings(call: CallSnapshot | None, number: str) -> bool:
-    """Whether a call rang one of our numbers."""
+    """Return whether a call is for one of our numbers."""
     return call is not None and call.direction == "inbound" and call.to == number

@@ -1,4 +1,4 @@
-"""WhatsApp engines with REST and a PCM socket: what both dialects share, and each one's requests."""
+"""WhatsApp engines with REST and a PCM socket, in two dialects."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
@@ -16,71 +16,54 @@ from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
 
 DIAL_SECONDS: Final = 25.0
-"""An engine answers a dial once it knows whether the number can be reached."""
+"""An engine answers a dial once it knows whether the number is reachable."""
 
 
 class GatewayEngine(Protocol):
-    """One line's engine, in whichever dialect."""
+    """One line's engine.
+
+    Every request raises `BridgeError` when it fails, `CallNotFound` for a call that has ended.
+    """
 
     @property
     def media(self) -> MediaFormat:
-        """What its socket carries; our messages have exactly this length."""
+        """The format of its socket, and the exact length of our messages."""
         ...
 
     @property
     def feed(self) -> EventFeed | None:
-        """The line's events, to be listened to; None where the dialect has none."""
+        """The line's events; None if the dialect has none."""
         ...
 
     async def dial(self, number: str) -> str:
-        """Ring a number and give the engine's id of the call.
-
-        Raises:
-            BridgeError: it does not ring it; no call is left.
-        """
+        """Ring a number, and return the engine's id of the call."""
         ...
 
     async def answer(self, call_id: str) -> None:
-        """Accept a call that rings us.
-
-        Raises:
-            BridgeError: it does not; `CallNotFound` when the call is gone.
-        """
+        """Accept an inbound call."""
         ...
 
     async def hangup(self, call_id: str) -> None:
-        """End a call in any phase; one that rings us is declined.
-
-        Raises:
-            BridgeError: it does not; `CallNotFound` when the call is gone.
-        """
+        """End a call in any phase; an inbound one that rings is declined."""
         ...
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
-        """Decline a call that rings us and send its caller a text message.
+        """Decline an inbound call and send its caller a text message.
 
-        Returns:
-            Whether the message was sent; False, with nothing done, where the dialect has no such call.
-
-        Raises:
-            BridgeError: it does neither; `CallNotFound` when the call is gone.
+        Returns False if the message was not sent; without such a request in the dialect, nothing is done.
         """
         ...
 
     async def calls(self) -> list[EngineCall]:
-        """List the calls there are.
-
-        Raises:
-            BridgeError: no answer, or not a list.
-        """
+        """Return the calls."""
         ...
 
     def socket(self, call_id: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
-        """Open the call's media socket; raises `BridgeError` on entry when it does not open."""
+        """Open the call's media socket; raises `BridgeError` on entry."""
         ...
 
     def read(self, text: str) -> SocketMessage | None:
-        """Read a text message of the socket; None when it tells us nothing."""
+        """Read a text message of the socket; None if it is of no interest."""
         ...
 
 
@@ -96,26 +79,26 @@ class ZuckZapGo:
     async def dial(self, number: str) -> str:
         """`POST /call/dial`; see `GatewayEngine.dial`."""
         body = {"phone": number, "video": False}
-        data = await self._rest.ask("POST", "/call/dial", body, seconds=DIAL_SECONDS)
+        data = await self._rest.request("POST", "/call/dial", body, seconds=DIAL_SECONDS)
         return _call_id(data.get("data"))
 
     async def answer(self, call_id: str) -> None:
         """`POST /call/answer`; see `GatewayEngine.answer`."""
-        await self._rest.ask("POST", "/call/answer", {"callId": call_id})
+        await self._rest.request("POST", "/call/answer", {"callId": call_id})
 
     async def hangup(self, call_id: str) -> None:
         """`POST /call/hangup`; see `GatewayEngine.hangup`."""
-        await self._rest.ask("POST", "/call/hangup", {"callId": call_id})
+        await self._rest.request("POST", "/call/hangup", {"callId": call_id})
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
         """`POST /call/reject/send`, of its older signalling; see `GatewayEngine.decline`."""
         body = {"call_id": call_id, "call_from": jid(peer), "message": message}
-        reply = await self._rest.ask("POST", "/call/reject/send", body)
+        reply = await self._rest.request("POST", "/call/reject/send", body)
         return reply.get("message_sent") is not False
 
     async def calls(self) -> list[EngineCall]:
         """`GET /call/status`; see `GatewayEngine.calls`."""
-        data = (await self._rest.ask("GET", "/call/status")).get("data")
+        data = (await self._rest.request("GET", "/call/status")).get("data")
         listed = data.get("calls", "none") if isinstance(data, dict) else "none"
         # An engine in Go writes an empty list as null.
         if not isinstance(listed, list | None):
@@ -137,7 +120,7 @@ class WaDial:
     media = WADIAL
 
     def __init__(self, http: Http, *, url: str, token: str, name: str) -> None:
-        """Make a client of one of the account's sessions, named `name`."""
+        """Make a client of the account's session `name`."""
         self._rest = Rest(http, url, {"Authorization": f"Bearer {token}"})
         self.feed = EventFeed(self._rest, f"/api/v1/sessions/{quote(name, safe='')}/events")
         self._calls = f"/api/v1/sessions/{quote(name, safe='')}/calls"
@@ -145,24 +128,24 @@ class WaDial:
     async def dial(self, number: str) -> str:
         """`POST` to the list of calls; see `GatewayEngine.dial`."""
         body = {"to": f"{number}@s.whatsapp.net"}
-        reply = await self._rest.ask("POST", self._calls, body, seconds=DIAL_SECONDS)
+        reply = await self._rest.request("POST", self._calls, body, seconds=DIAL_SECONDS)
         return _call_id(reply.get("data"))
 
     async def answer(self, call_id: str) -> None:
         """`POST …/accept`; see `GatewayEngine.answer`."""
-        await self._rest.ask("POST", f"{self._call(call_id)}/accept")
+        await self._rest.request("POST", f"{self._call(call_id)}/accept")
 
     async def hangup(self, call_id: str) -> None:
         """`POST …/end`; see `GatewayEngine.hangup`."""
-        await self._rest.ask("POST", f"{self._call(call_id)}/end")
+        await self._rest.request("POST", f"{self._call(call_id)}/end")
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
-        """Do nothing: WADial documents no message along with a rejection."""
+        """Return False: WADial documents no message with a rejection."""
         return False
 
     async def calls(self) -> list[EngineCall]:
         """`GET` of the list of calls; see `GatewayEngine.calls`."""
-        listed = (await self._rest.ask("GET", self._calls)).get("data")
+        listed = (await self._rest.request("GET", self._calls)).get("data")
         if not isinstance(listed, list):
             raise LegError("the gateway engine's list of calls cannot be read")
         return read_calls(listed)

@@ -1,7 +1,6 @@
-"""The events that a gateway engine tells while it is listened to (server-sent events).
+"""The server-sent events of a gateway engine.
 
-They are only a reason to look: what is not told, or told while nobody listened, is found by the
-list of calls.
+They only cause a poll: missed events show in the list of calls.
 """
 
 import asyncio
@@ -16,11 +15,10 @@ from bridge.wire.gateway import Webhook, read_webhook
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE: Final = 1.0
-MAX_PAUSE: Final = 30.0
-"""Between two attempts, unless the engine names a pause; it grows from the first to this."""
-LIVED_SECONDS: Final = 10.0
-"""A stream that was open for less, and told nothing, counts as one that did not open."""
+MIN_BACKOFF: Final = 1.0
+MAX_BACKOFF: Final = 30.0
+MIN_OPEN_SECONDS: Final = 10.0
+"""A stream that was open for less without an event counts as failed."""
 _CALLS: Final = "call."
 
 
@@ -31,41 +29,40 @@ class EventFeed:
         self._rest = rest
         self._path = path
 
-    async def run(self, tell: Callable[[Webhook | None], None]) -> None:
-        """Listen again and again until cancelled.
+    async def run(self, handle: Callable[[Webhook | None], None]) -> None:
+        """Receive events until cancelled.
 
         Args:
-            tell: takes what is told of calls; None when the stream opens, as something may have
-                happened before.
+            handle: gets the events of calls; None when the stream opens, as some may have been missed.
         """
         loop = asyncio.get_running_loop()
         reader = EventStreamReader()
-        pause = FIRST_PAUSE
+        delay = MIN_BACKOFF
         while True:
-            opened, told = loop.time(), False
+            opened, received = loop.time(), False
             reader.begin()
             try:
                 async for piece in self._rest.stream(self._path, last_id=reader.last_id):
                     if not piece:
-                        tell(None)
+                        handle(None)
                     for event in reader.read(piece):
-                        told = True
-                        if (news := _news(event)) is not None:
-                            tell(news)
+                        received = True
+                        if (webhook := _webhook(event)) is not None:
+                            handle(webhook)
             except BridgeError as error:
                 log.info("gateway.feed_lost", extra={"code": error.code})
-            if told or loop.time() - opened >= LIVED_SECONDS:
-                pause = FIRST_PAUSE
-            await asyncio.sleep(min(max(pause, reader.retry_seconds or 0.0), MAX_PAUSE))
-            pause = min(2 * pause, MAX_PAUSE)
+            if received or loop.time() - opened >= MIN_OPEN_SECONDS:
+                delay = MIN_BACKOFF
+            await asyncio.sleep(min(max(delay, reader.retry_seconds or 0.0), MAX_BACKOFF))
+            delay = min(2 * delay, MAX_BACKOFF)
 
 
-def _news(event: ServerEvent) -> Webhook | None:
+def _webhook(event: ServerEvent) -> Webhook | None:
     """Read an event; None when it is not about a call."""
     try:
-        news = read_webhook(event.data.encode(), "application/json")
+        webhook = read_webhook(event.data.encode(), "application/json")
     except RemoteProtocolError:
-        news = Webhook("", frozenset())
+        webhook = Webhook("", frozenset())
     if event.kind.startswith(_CALLS):
-        return Webhook(event.kind.removeprefix(_CALLS), news.texts)
-    return news if news.kind else None
+        return Webhook(event.kind.removeprefix(_CALLS), webhook.texts)
+    return webhook if webhook.kind else None

@@ -1,8 +1,8 @@
-"""Requests to a gateway engine: REST and its sockets, and what their failures mean.
+"""Requests and WebSockets to a gateway engine, and the errors of their failures.
 
-The engine's URL is the operator's own, so it is asked through the trusted session. The token goes
-with every request, so a redirect is followed only within the engine's own origin. Nothing here is
-repeated: an engine that was asked twice to dial rings twice.
+The URL is the operator's, so the trusted session is used. Every request carries the token, so redirects
+are followed only within the origin. Nothing is retried: an engine that gets two dials rings twice.
+Every method raises `BridgeError` when the engine does not answer, refuses, or sends nonsense.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ from bridge.net.http import REDIRECTS, Http, within_origin
 REQUEST_SECONDS: Final = 8.0
 SOCKET_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 10.0
-"""A socket on which neither sound nor a pong comes for half as long after a ping is closed."""
+"""Of pings; a socket without data or pong for half of it is closed."""
 MAX_BYTES: Final = 1_000_000
 """Of a reply."""
 MAX_MESSAGE: Final = 256 * 1024
 """Of the socket: four seconds of WADial's floats."""
 QUIET_SECONDS: Final = 300.0
-"""A stream of events on which nothing comes for so long is asked for again."""
+"""A stream of events without data for so long is reopened."""
 EVENT_STREAM: Final = "text/event-stream"
 MAX_REDIRECTS: Final = 3
 _SAME_METHOD: Final = frozenset({307, 308})
-"""Redirects with which a body may go."""
+"""Redirects that keep method and body."""
 
 _WORDS: Final = 200
 _NUMBERS: Final = re.compile(r"\d{5,}")
@@ -59,17 +59,13 @@ class Rest:
         self._url = url.rstrip("/")
         self._headers = headers
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: object = None, *, seconds: float = REQUEST_SECONDS
     ) -> dict[str, Any]:
-        """Ask, and give the JSON object of a success.
-
-        Raises:
-            BridgeError: the engine is not reached, refuses, or answers nonsense.
-        """
+        """Send a request, and return the JSON object of a successful response."""
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=SOCKET_SECONDS)
         url = URL(f"{self._url}{path}", encoded=True)
-        if method != "GET":  # the engine's calls are looked at all the time
+        if method != "GET":  # polls are frequent
             log.debug("gateway.asked", extra={"action": _action(path)})
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -82,20 +78,18 @@ class Rest:
                     timeout=limit,
                 ) as response:
                     if response.status not in REDIRECTS:
-                        return _judge(response.status, await _read(response))
+                        return _check(response.status, await _read(response))
                     if method != "GET" and response.status not in _SAME_METHOD:
-                        raise LegError("the gateway engine redirects what must not be repeated")
+                        raise LegError(
+                            "the gateway engine redirects a request that must not be repeated"
+                        )
                     url = within_origin(url, response.headers.get("Location", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreached(error) from None
-        raise LegError("the gateway engine redirects again and again")
+            raise _unreachable(error) from None
+        raise LegError("the gateway engine redirects too often")
 
     async def stream(self, path: str, *, last_id: str) -> AsyncGenerator[bytes, None]:
-        """Listen to server-sent events: an empty piece once they may come, then what comes.
-
-        Raises:
-            BridgeError: the stream does not open, or breaks.
-        """
+        """Yield an empty piece once a stream of server-sent events is open, then its data."""
         headers = {**self._headers, "Accept": EVENT_STREAM, "Cache-Control": "no-store"}
         if last_id:
             headers["Last-Event-ID"] = last_id
@@ -115,15 +109,11 @@ class Rest:
                 async for piece in response.content.iter_any():
                     yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreached(error) from None
+            raise _unreachable(error) from None
 
     @asynccontextmanager
     async def socket(self, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """Open a WebSocket.
-
-        Raises:
-            BridgeError: it does not open.
-        """
+        """Open a WebSocket."""
         try:
             async with asyncio.timeout(SOCKET_SECONDS):
                 socket = await self._http.trusted_streams().ws_connect(
@@ -136,7 +126,7 @@ class Rest:
         except aiohttp.WSServerHandshakeError as error:
             raise _refusal(error.status, "") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreached(error) from None
+            raise _unreachable(error) from None
         try:
             yield socket
         finally:
@@ -144,13 +134,13 @@ class Rest:
 
 
 def _action(path: str) -> str:
-    """Return the verb of a path; ids in it may be of people."""
+    """Return the verb of a path, without ids, which may be numbers."""
     last = path.rstrip("/").rpartition("/")[2]
     return last if last.isalpha() and last.islower() else "call"
 
 
 async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """Read a reply; what is no JSON object is an empty one."""
+    """Read a reply; one that is no JSON object is empty."""
     raw = bytearray()
     async for piece in response.content.iter_any():
         raw += piece
@@ -163,12 +153,8 @@ async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else {}
 
 
-def _judge(status: int, reply: dict[str, Any]) -> dict[str, Any]:
-    """Give the reply of a success.
-
-    Raises:
-        BridgeError: it is none.
-    """
+def _check(status: int, reply: dict[str, Any]) -> dict[str, Any]:
+    """Return a successful reply; raise the error of any other."""
     if 200 <= status < 300 and reply.get("success", True) is not False:
         return reply
     told = reply.get("error")
@@ -181,7 +167,7 @@ def _judge(status: int, reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int, told: str) -> BridgeError:
-    """Make the error that our own client gets for the engine's status."""
+    """Return the error that our client gets for the engine's status."""
     words = f": {told}" if told else f" ({status})"
     match status:
         case 400 | 422:
@@ -200,12 +186,12 @@ def _refusal(status: int, told: str) -> BridgeError:
             return LegError(f"the gateway engine has failed{words}")
 
 
-def _unreached(error: Exception) -> LegError:
-    # Not its text: it may hold the URL.
+def _unreachable(error: Exception) -> LegError:
+    # Not its text, which may contain the URL.
     return LegError(f"the gateway engine does not answer ({type(error).__name__})")
 
 
 def _harmless(told: str) -> str:
-    """Keep the engine's words short, on one line, and without what may be a number."""
+    """Return the engine's text truncated, on one line, without possible numbers."""
     text = "".join(sign if sign.isprintable() else " " for sign in told[:_WORDS]).strip()
     return _NUMBERS.sub("…", text)

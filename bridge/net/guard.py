@@ -1,9 +1,8 @@
-"""Which addresses customers' URLs may reach: nothing of our own network, unless the operator says so.
+"""Which addresses customers' URLs may reach: no private network, unless the operator allows it.
 
-A name is judged by the addresses it has at the moment of connecting (`ConnectorResolver`), so an
-answer that changes after a check gains nothing. The networks are those of the IANA special-purpose
-address registries (RFC 6890), and of clouds whose metadata services have public addresses; the
-bridge's own addresses and the networks its machine is in are closed too.
+A name is checked by the addresses it has when connecting (`ConnectorResolver`), so DNS rebinding gains
+nothing. Closed are the IANA special-purpose networks (RFC 6890), the metadata services of clouds that
+have public addresses, the bridge's own addresses and the networks of its machine.
 """
 
 import socket
@@ -46,13 +45,13 @@ _CLOSED: Final = tuple(
     )
 )
 _GLOBAL_IPV6: Final = ip_network("2000::/3")
-"""All the rest of IPv6 is local, multicast or not given out."""
+"""The rest of IPv6 is local, multicast or unassigned."""
 _NAT64: Final = ip_network("64:ff9b::/96")
 _6TO4: Final = ip_network("2002::/16")
 
 
 class Guard:
-    """Judges URLs and addresses by the settings `net.allow`, `net.deny` and `net.require_tls`."""
+    """Checks URLs and addresses by the settings `net.allow`, `net.deny` and `net.require_tls`."""
 
     def __init__(
         self,
@@ -65,11 +64,10 @@ class Guard:
         """Make a guard.
 
         Args:
-            allow: networks that may be reached although they are closed to customers' URLs; on any
-                port, with or without TLS.
+            allow: closed networks that customers' URLs may reach, on any port, with or without TLS.
             require_tls: refuse plain `http` and `ws` elsewhere.
-            deny: networks that may not be reached, whatever `allow` says.
-            own: returns the machine's networks now, closed unless `allow` has them.
+            deny: networks that are closed in spite of `allow`.
+            own: returns the machine's networks, closed unless `allow` contains them.
         """
         self._allow = tuple(allow)
         self._deny = tuple(deny)
@@ -79,12 +77,12 @@ class Guard:
     async def check(
         self, url: str, resolver: Resolver, *, schemes: Sequence[str] = ("https", "http")
     ) -> None:
-        """Check a URL now; a session of `Http.guarded` judges it again when it connects.
+        """Check a URL; a session of `LineHttp` checks it again when it connects.
 
-        A name without any address passes: to connect to it fails by itself.
+        A name without an address passes: connecting to it fails anyway.
 
         Raises:
-            InvalidRequest: it is no URL with one of the schemes.
+            InvalidRequest: it is not a URL with one of the schemes.
             AddressBlocked: it leads where customers' URLs may not.
         """
         parsed = parse(url, schemes=schemes)
@@ -103,7 +101,7 @@ class Guard:
             )
 
     def permits(self, address: Address) -> bool:
-        """Whether an address may be reached."""
+        """Return whether an address may be reached."""
         forms = _forms(address)
         if any(_in(self._deny, form) for form in forms):
             return False
@@ -112,16 +110,15 @@ class Guard:
         return is_public(address) and not any(_in(self._own(), form) for form in forms)
 
     def allows(self, address: Address) -> bool:
-        """Whether an address lies in one of the operator's networks, and in none that is denied."""
+        """Return whether an address is in a network of `allow`, and in none of `deny`."""
         denied = any(_in(self._deny, form) for form in _forms(address))
         return not denied and _in(self._allow, _plain(address))
 
 
 class ConnectorResolver(AbstractResolver):
-    """Resolves names for a connector, and gives it only the addresses that may be reached."""
+    """Resolves names for a connector to the addresses that may be reached: all, without a guard."""
 
     def __init__(self, resolver: Resolver, guard: Guard | None = None) -> None:
-        """Make it; without a guard all addresses may be reached."""
         self._resolver = resolver
         self._guard = guard
 
@@ -133,7 +130,7 @@ class ConnectorResolver(AbstractResolver):
 
         Raises:
             OSError: the name has no address.
-            AddressBlocked: it has, but none that may be reached.
+            AddressBlocked: none of its addresses may be reached.
         """
         found = await self._resolver.resolve(host.rstrip("."))
         permitted = [
@@ -155,7 +152,7 @@ class ConnectorResolver(AbstractResolver):
 
     @override
     async def close(self) -> None:
-        """Do nothing: a look-up keeps no connection."""
+        """Return at once: nothing is kept open."""
 
 
 def parse(url: str, *, schemes: Sequence[str]) -> URL:
@@ -177,15 +174,12 @@ def parse(url: str, *, schemes: Sequence[str]) -> URL:
 
 
 def host_of(url: URL) -> str:
-    """Give the host of a URL as it is connected to; "" when there is none."""
+    """Return the host of a URL without a trailing dot; "" for none."""
     return (url.host or "").rstrip(".")
 
 
 def read_address(host: str) -> Address | None:
-    """Read an address in any spelling that a resolver would take; None for a name.
-
-    IPv4 in the forms of `inet_aton`: fewer parts, octal, hexadecimal, one number.
-    """
+    """Read an address in any form that a resolver accepts, those of `inet_aton` included; None for a name."""
     try:
         return ip_address(host.partition("%")[0])
     except ValueError:
@@ -197,7 +191,7 @@ def read_address(host: str) -> Address | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the open internet; one within another is judged by itself."""
+    """Return whether an address is public; one embedded in another is checked itself."""
     address = _plain(address)
     if isinstance(address, IPv6Address):
         inner = _embedded(address)
@@ -209,7 +203,7 @@ def is_public(address: Address) -> bool:
 
 
 def blocked() -> AddressBlocked:
-    """Give the refusal of an address; it does not say which one a name had."""
+    """Return the error for an address, which it does not name."""
     return AddressBlocked(
         "the URL leads to a private or reserved address, or one of the bridge's own networks; "
         "the operator can open networks with the setting net.allow"
@@ -221,21 +215,21 @@ def _in(networks: Iterable[Network], address: Address) -> bool:
 
 
 def _forms(address: Address) -> tuple[Address, ...]:
-    """Return an address and the IPv4 address that is written within it, if one is."""
+    """Return an address, and the IPv4 address embedded in it, if any."""
     plain = _plain(address)
     inner = _embedded(plain) if isinstance(plain, IPv6Address) else None
     return (plain,) if inner is None else (plain, inner)
 
 
 def _plain(address: Address) -> Address:
-    """Take an IPv4 address out of its IPv6 spelling (`::ffff:1.2.3.4`)."""
+    """Return the IPv4 address of an IPv4-mapped one (`::ffff:1.2.3.4`), else the address."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that NAT64 (RFC 6052) or 6to4 (RFC 3056) would carry this one to."""
+    """Return the IPv4 address that NAT64 (RFC 6052) or 6to4 (RFC 3056) maps this one to."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.sixtofour if address in _6TO4 else None

@@ -1,4 +1,4 @@
-"""The names in /etc/hosts, read when the file changes: to read it for each look-up costs time by its size."""
+"""The names in /etc/hosts, read again when the file changes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,28 +9,28 @@ from typing import Final, TypeAlias
 Address: TypeAlias = IPv4Address | IPv6Address
 
 PATH: Final = Path("/etc/hosts")
-LOOK_SECONDS: Final = 5.0
-"""How often is looked whether the file has changed."""
+CHECK_SECONDS: Final = 5.0
+"""How often the file is checked for changes."""
 MAX_BYTES: Final = 256 * 1024
-"""Of the file, its beginning; more would stop the loop while it is read."""
+"""Read of the file; more would block the loop."""
 
 
 class Hosts:
-    """Names and their addresses, as a file of the form of hosts(5) has them."""
+    """The names and addresses of a hosts(5) file."""
 
     def __init__(self, path: Path = PATH, *, now: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._now = now
-        self._looked = float("-inf")
+        self._checked_at = float("-inf")
         self._seen: tuple[int, int] | None = None
         self._known: dict[str, list[Address]] = {}
-        self.find("")  # what is large is read at the start rather than within a call
+        self.find("")  # a large file is read at the start, not within a call
 
     def find(self, name: str) -> list[Address]:
-        """Return the addresses of a name in any case; none where the file does not have it."""
+        """Return the addresses of a name, ignoring case; empty if the file does not have it."""
         now = self._now()
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
+        if now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
             self._read_if_changed()
         return self._known.get(name.lower(), [])
 
@@ -49,7 +49,7 @@ class Hosts:
 
 
 def parse(lines: Iterable[str]) -> dict[str, list[Address]]:
-    """Read the lines of hosts(5): an address, its name and aliases; what is none is passed over."""
+    """Parse hosts(5) lines: an address, its name and aliases; invalid lines are skipped."""
     known: dict[str, list[Address]] = {}
     for line in lines:
         first, *names = line.partition("#")[0].split() or [""]

@@ -1,13 +1,11 @@
-"""The process's outgoing HTTP: sessions for the operator's URLs, and for the customers' of each line.
+"""Outgoing HTTP: sessions for the operator's URLs, and for the customers' URLs of each line.
 
-Requests and what stays open (WebSockets, event streams) have connections of their own, so that
-neither waits for the other; customers' connections are limited for each line by itself.
+Requests and long-lived connections (WebSockets, event streams) have separate pools; those of
+customers' URLs are limited for each line.
 
-The trusted session's handshakes of WebSockets follow redirects within the same origin only: what is
-secret in their headers is for nobody else.
-
-The guarded sessions judge every request, redirects included: the URL before it is sent, and the
-addresses of its name in the resolver, which is also what is then connected to.
+The trusted sessions' WebSocket handshakes follow redirects within the same origin only, since their
+headers contain secrets. The guarded sessions check every request, redirects included: the URL before
+it is sent, and in the resolver the addresses that are then connected to.
 """
 
 from collections.abc import Sequence
@@ -25,21 +23,21 @@ from bridge.net.resolver import Dns, Resolver
 
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 30.0
-"""Of a request for which its caller sets no other limit."""
+"""Timeout of a request, unless its caller sets another."""
 MAX_TRUSTED: Final = 512
 MAX_PER_LINE: Final = 256
-"""Connections of one line on one node for requests to customers' URLs; more wait."""
+"""Connections for requests to customers' URLs of one line on one node; more wait."""
 MAX_PER_HOST: Final = 128
-"""Of these, to one host and port."""
+"""Of these to one host and port."""
 UNLIMITED: Final = 0
-"""For what stays open: calls and `limits.streams_per_line` bound it."""
+"""For long-lived connections, which calls and `limits.streams_per_line` bound."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 HTTP_SCHEMES: Final = ("https", "http")
 SCHEMES: Final = (*HTTP_SCHEMES, "wss", "ws")
 
 
 class LineHttp:
-    """The sessions for the URLs of one line's customers; their requests raise `AddressBlocked`."""
+    """The guarded sessions of one line; their requests raise `AddressBlocked`."""
 
     def __init__(self, guard: Guard, resolver: Resolver) -> None:
         self._guard = guard
@@ -54,18 +52,13 @@ class LineHttp:
         return self._requests
 
     def streams(self) -> aiohttp.ClientSession:
-        """Return the session for WebSockets that the bridge dials."""
+        """Return the session for WebSockets."""
         if self._streams is None:
             self._streams = self._session(UNLIMITED, UNLIMITED)
         return self._streams
 
     async def check(self, url: str, *, schemes: Sequence[str] = HTTP_SCHEMES) -> None:
-        """Check a URL now (`Guard.check`).
-
-        Raises:
-            InvalidRequest: it is no URL with one of the schemes.
-            AddressBlocked: it leads where customers' URLs may not.
-        """
+        """Check a URL (`Guard.check`)."""
         await self._guard.check(url, self._resolver, schemes=schemes)
 
     async def aclose(self) -> None:
@@ -82,10 +75,12 @@ class LineHttp:
             resolver=ConnectorResolver(self._resolver, self._guard),
             use_dns_cache=False,
         )
-        return _session(connector, self._judge)
+        return _session(connector, self._check_request)
 
-    async def _judge(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        # The connector asks no resolver about an address in the URL itself.
+    async def _check_request(
+        self, request: ClientRequest, handler: ClientHandlerType
+    ) -> ClientResponse:
+        # Addresses in the URL itself do not pass the resolver.
         literal = read_address(host_of(request.url))
         if literal is not None and not self._guard.permits(literal):
             raise blocked()
@@ -95,7 +90,7 @@ class LineHttp:
 
 
 class Http:
-    """The sessions, each made when it is first asked for; closed last."""
+    """All sessions, each created when first used."""
 
     def __init__(
         self,
@@ -104,11 +99,11 @@ class Http:
         resolver: Resolver | None = None,
         count_lookup: CountLookup = lambda asker, outcome: None,
     ) -> None:
-        """Make it.
+        """Set up the sessions.
 
         Args:
-            guard: judges customers' URLs.
-            resolver: looks names up; the default is the machine's.
+            guard: checks customers' URLs.
+            resolver: None for the machine's.
             count_lookup: counts look-ups.
         """
         self._guard = guard
@@ -119,19 +114,19 @@ class Http:
         self._lines: dict[LineName, LineHttp] = {}
 
     def trusted(self) -> aiohttp.ClientSession:
-        """Return the session for requests to URLs that the operator wrote into the settings."""
+        """Return the session for requests to URLs in the settings."""
         if self._trusted is None:
             self._trusted = self._open(MAX_TRUSTED)
         return self._trusted
 
     def trusted_streams(self) -> aiohttp.ClientSession:
-        """Return the session for what stays open at such URLs: WebSockets and event streams."""
+        """Return the session for WebSockets and event streams to URLs in the settings."""
         if self._trusted_streams is None:
             self._trusted_streams = self._open(UNLIMITED)
         return self._trusted_streams
 
     def of(self, line: LineName) -> LineHttp:
-        """Return a line's way to its customers' URLs."""
+        """Return the sessions for customers' URLs of a line."""
         if line not in self._lines:
             self._lines[line] = LineHttp(
                 self._guard, LineLookups(self._resolver, self._count_lookup)
@@ -139,7 +134,7 @@ class Http:
         return self._lines[line]
 
     async def aclose(self) -> None:
-        """Close all connections; a session that is asked for later is a new one."""
+        """Close all connections; sessions used later are new."""
         sessions = (self._trusted, self._trusted_streams)
         self._trusted = self._trusted_streams = None
         for session in sessions:
@@ -155,7 +150,7 @@ class Http:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL; what is none is its own origin, and "" has none."""
+    """Return the origin of a URL; an invalid one is its own, and "" has none."""
     try:
         return str(URL(url).origin()) if url else ""
     except ValueError:
@@ -163,14 +158,10 @@ def origin_of(url: str) -> str:
 
 
 def within_origin(url: URL, location: str) -> URL:
-    """Give where a redirect leads.
-
-    Args:
-        url: what was asked.
-        location: the header of the answer.
+    """Return the target of a redirect.
 
     Raises:
-        LegError: it leads to another origin, or nowhere.
+        LegError: it is of another origin, or invalid.
     """
     try:
         target = url.join(URL(location))
@@ -184,7 +175,7 @@ def within_origin(url: URL, location: str) -> URL:
 async def refuse_cross_origin_redirect(
     request: ClientRequest, handler: ClientHandlerType
 ) -> ClientResponse:
-    """Refuse handshakes that are sent elsewhere: aiohttp offers no way not to follow."""
+    """Refuse handshakes that are redirected to another origin: aiohttp always follows."""
     response = await handler(request)
     if response.status in REDIRECTS and "Upgrade" in request.headers:
         try:

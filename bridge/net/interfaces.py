@@ -11,11 +11,11 @@ import ifaddr
 Network: TypeAlias = IPv4Network | IPv6Network
 
 FRESH_SECONDS: Final = 30.0
-"""How long what was read counts: addresses come and go while the bridge runs."""
+"""How long the networks are cached; addresses change while the bridge runs."""
 
 
 class Interfaces:
-    """The networks of the machine's interfaces, and addresses that lead back to it from outside."""
+    """The networks of the machine's interfaces, and its public addresses."""
 
     def __init__(
         self,
@@ -24,12 +24,12 @@ class Interfaces:
         read: Callable[[], Iterable[Network]] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make it.
+        """Set up the cache.
 
         Args:
             more: own addresses that no interface has, such as the public one of 1:1 NAT.
-            read: reads the networks of the interfaces; the default asks the system.
-            now: seconds of a clock that never goes back.
+            read: returns the networks of the interfaces; None for the system's.
+            now: monotonic seconds.
         """
         self._more = tuple(more)
         self._read = read or read_networks
@@ -38,7 +38,7 @@ class Interfaces:
         self._until = float("-inf")
 
     def networks(self) -> tuple[Network, ...]:
-        """Return all of them, as they were at most 30 s ago or when they could last be read."""
+        """Return all networks, at most 30 s old unless they cannot be read."""
         now = self._now()
         if now >= self._until:
             self._until = now + FRESH_SECONDS
@@ -48,7 +48,7 @@ class Interfaces:
 
 
 def read_networks() -> list[Network]:
-    """Return the networks of all interfaces, each as large as its prefix says."""
+    """Return the networks of all interfaces."""
     found: list[Network] = []
     for adapter in ifaddr.get_adapters():
         for address in adapter.ips:

@@ -1,8 +1,8 @@
-"""Looks names up on the loop itself: /etc/hosts, then DNS.
+"""Resolves names on the event loop: /etc/hosts, then DNS.
 
-`getaddrinfo` blocks a thread for as long as a name server is silent, and uvloop has two threads for
-it: two dead names would stop all others. Here a look-up is sockets on the loop (c-ares), which are
-closed when it is cancelled. Search domains and `ndots` are those of /etc/resolv.conf.
+`getaddrinfo` blocks a thread while a name server does not answer, and uvloop has two threads for it:
+two dead names would stop all others. c-ares uses sockets on the loop, which are closed on cancellation.
+Search domains and `ndots` are those of /etc/resolv.conf.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from bridge.net.hosts import Address as Address
 from bridge.net.hosts import Hosts
 
 RESOLVE_SECONDS: Final = 5.0
-"""For one look-up, all its tries and search domains included."""
+"""For one look-up, with all retries and search domains."""
 TRY_SECONDS: Final = 1.0
-"""The first try at a name server; each later one waits longer."""
+"""Timeout of the first query; it grows with each retry."""
 TRIES: Final = 3
 MAX_NAME: Final = 253
 """Characters of a host name (RFC 1035 section 2.3.4, as text)."""
 MAX_ADDRESSES: Final = 32
-"""Of one name; more are left out."""
+"""Of one name; more are ignored."""
 
 _FLAGS: Final = pycares.ARES_FLAG_EDNS | pycares.ARES_FLAG_IGNTC
-"""No TCP: an answer of 64 kB holds 3900 addresses, and to read them would stop the loop for 100 ms."""
+"""No TCP: parsing an answer of 64 kB with 3900 addresses would block the loop for 100 ms."""
 _NO_SORT: Final = 1 << 7
-"""`ARES_AI_NOSORT`, which pycares does not name: to sort them costs a socket for each address."""
+"""`ARES_AI_NOSORT`, which pycares does not define: sorting costs a socket for each address."""
 _NO_NAME: Final = frozenset(
     {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA, pycares.errno.ARES_EBADNAME}
 )
 
 
 class LookupFailed(OSError):
-    """A name could not be looked up; `outcome` is `nothing` where it has no address, else `failed`."""
+    """A name could not be resolved; `outcome` is `nothing` if it has no address, else `failed`."""
 
     def __init__(self, message: str, *, outcome: str) -> None:
         super().__init__(None, message)
@@ -44,30 +44,26 @@ class LookupFailed(OSError):
 
 
 class Resolver(Protocol):
-    """Looks names up."""
+    """Resolves names."""
 
     async def resolve(self, host: str) -> list[Address]:
         """Return the addresses of a name, at least one.
 
         Raises:
-            LookupFailed: it has none, or nobody says so in time.
+            LookupFailed: it has none, or no name server answered in time.
         """
         ...
 
 
 class Dns:
-    """The machine's way to resolve names, or the name servers of the setting `net.nameservers`."""
+    """Resolves names with the machine's name servers, or those of the setting `net.nameservers`."""
 
     def __init__(self, nameservers: Sequence[str] = (), *, hosts: Hosts | None = None) -> None:
         self._nameservers = tuple(nameservers)
         self._hosts = hosts or Hosts()
 
     async def resolve(self, host: str) -> list[Address]:
-        """Return the addresses of a name (`Resolver`); a cancelled look-up leaves nothing behind.
-
-        Raises:
-            LookupFailed: it has none, or no name server says so in 5 s.
-        """
+        """Return the addresses of a name (`Resolver`); a cancelled look-up closes its sockets."""
         if not 0 < len(host) <= MAX_NAME or "\0" in host:
             raise LookupFailed("this is not a host name", outcome="nothing")
         if known := self._hosts.find(host):
@@ -86,7 +82,7 @@ class Dns:
 
 
 class _Query:
-    """One look-up, with sockets of its own, so that it can be cancelled by itself."""
+    """One look-up with its own sockets, so that it can be cancelled alone."""
 
     def __init__(self, nameservers: Sequence[str]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -115,7 +111,7 @@ class _Query:
         return await self._over
 
     def close(self) -> None:
-        """Close its sockets; the answer is not waited for any more."""
+        """Cancel the look-up and close its sockets."""
         self._over.cancel()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""A secret of the bridge's own: made once, kept in a file, the same for all nodes and after a restart."""
+"""A secret of the bridge, generated once and kept in a file for all nodes."""
 
 import os
 import secrets
@@ -11,9 +11,9 @@ BYTES = 32
 
 
 def shared_secret(path: Path) -> bytes:
-    """Give the secret that the file holds, and make it first where there is none.
+    """Return the secret in the file; generate it if there is none.
 
-    Several processes may do so at once and get the same; waits for the disk (start-up only).
+    Concurrent processes get the same; waits for the disk (start-up only).
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
@@ -23,7 +23,7 @@ def shared_secret(path: Path) -> bytes:
             file.write(secrets.token_bytes(BYTES))
             file.flush()
             os.fsync(file.fileno())
-        # Nobody finds half a secret, and the first one who is ready makes it for all.
+        # Linked when complete: nobody reads half a secret, and the first one counts.
         with suppress(FileExistsError):
             os.link(fresh, path)
         fresh.unlink()

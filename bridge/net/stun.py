@@ -1,4 +1,4 @@
-"""Asks a STUN server where it sees us (RFC 8489): whether UDP leaves, and its answers come back."""
+"""A STUN Binding request (RFC 8489), to check that UDP packets leave and responses arrive."""
 
 import asyncio
 import ipaddress
@@ -15,7 +15,7 @@ REQUEST: Final = 0x0001
 SUCCESS: Final = 0x0101
 XOR_MAPPED_ADDRESS: Final = 0x0020
 TRIES: Final = (0.5, 1.0, 1.5)
-"""Seconds that each request waits for its answer."""
+"""Timeout of each request, in seconds."""
 DEFAULT_PORT: Final = 3478
 
 _HEADER = Struct("!HHI12s")
@@ -24,7 +24,7 @@ _IPV4, _IPV6 = 1, 2
 
 
 def server_of(url: str) -> tuple[str, int]:
-    """Give the host and port of a `stun:` URL."""
+    """Return the host and port of a `stun:` URL."""
     place = url.partition(":")[2].partition("?")[0]
     host, _, port = place.rpartition(":")
     if host and port.isdecimal():
@@ -33,7 +33,7 @@ def server_of(url: str) -> tuple[str, int]:
 
 
 async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) -> str:
-    """Give the address that a server sees packets of ours come from.
+    """Return our server-reflexive address.
 
     Args:
         server: host and port.
@@ -47,7 +47,7 @@ async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) 
     loop = asyncio.get_running_loop()
     found: asyncio.Future[str] = loop.create_future()
     transport, _ = await loop.create_datagram_endpoint(
-        lambda: _Answers(transaction, found), local_addr=local, remote_addr=server
+        lambda: _Responses(transaction, found), local_addr=local, remote_addr=server
     )
     try:
         for seconds in TRIES:
@@ -61,8 +61,8 @@ async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) 
     raise SetupError(f"no answer came over UDP from {server[0]}:{server[1]}")
 
 
-def read_answer(datagram: bytes, transaction: bytes) -> str | None:
-    """Give the address in an answer; None where it is not the answer to this request."""
+def read_response(datagram: bytes, transaction: bytes) -> str | None:
+    """Return the mapped address of a success response to this request, else None."""
     if len(datagram) < _HEADER.size:
         return None
     kind, _, magic, answered = _HEADER.unpack_from(datagram)
@@ -86,13 +86,13 @@ def _address(value: bytes, transaction: bytes) -> str | None:
     return str(ipaddress.ip_address(bytes(a ^ b for a, b in zip(value[4:], mask, strict=False))))
 
 
-class _Answers(asyncio.DatagramProtocol):
+class _Responses(asyncio.DatagramProtocol):
     def __init__(self, transaction: bytes, found: asyncio.Future[str]) -> None:
         self._transaction = transaction
         self._found = found
 
     @override
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        address = read_answer(data, self._transaction)
+        address = read_response(data, self._transaction)
         if address is not None and not self._found.done():
             self._found.set_result(address)

@@ -1,8 +1,8 @@
-"""The TURN slot: which STUN and TURN servers a browser is told to use, and with what credentials.
+"""The STUN and TURN servers of browsers, and their credentials.
 
-Three modes: `none`; `static`, servers with fixed credentials; `shared_secret`, credentials that
-run out, as coturn takes them with `use-auth-secret` (draft-uberti-behave-turn-rest-00): the user
-name is `<unix time of expiry>:<user>`, the password the Base64 of its HMAC-SHA1 under the secret.
+Three modes: `none`; `static`, fixed credentials; `shared_secret`, credentials that expire, as coturn's
+`use-auth-secret` (draft-uberti-behave-turn-rest-00): the user name is `<unix time of expiry>:<user>`,
+the password the Base64 of its HMAC-SHA1 with the secret.
 """
 
 import base64
@@ -19,7 +19,7 @@ NAME_BYTES: Final = 8
 
 
 class IceServer(TypedDict):
-    """One entry of `iceServers`, as `RTCPeerConnection` takes it."""
+    """One entry of `iceServers` of `RTCPeerConnection`."""
 
     urls: list[str]
     username: NotRequired[str]
@@ -27,7 +27,7 @@ class IceServer(TypedDict):
 
 
 class TurnState(TypedDict):
-    """Whether media can be relayed: `configured`, or `coming_soon` when there is no TURN."""
+    """`status` is `configured`, or `coming_soon` without TURN."""
 
     enabled: bool
     status: str
@@ -45,8 +45,7 @@ def ice_configuration(
 ) -> IceConfiguration:
     """Return the answer of `/call/webrtc/config`; `user` begins the name in coturn's log.
 
-    Each answer has a user name of its own: coturn's `user-quota` counts the name behind the time, so
-    one name for all browsers of a line would let it have as many allocations as one browser.
+    Each has a user name of its own, since coturn's `user-quota` counts the name behind the time.
     """
     stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
     return {
@@ -56,7 +55,7 @@ def ice_configuration(
 
 
 def turn_state(turn: Turn) -> TurnState:
-    """Return the `turn` part alone, which every answer to an offer repeats."""
+    """Return the `turn` part, which every answer to an offer repeats."""
     if turn.mode == "none":
         return {"enabled": False, "status": "coming_soon"}
     return {"enabled": True, "status": "configured"}

@@ -48,7 +48,10 @@ async def test_what_a_forerunner_was_dialling_is_given_once(database):
     assert len(set(rows)) == 3
     assert await nodes[1].orphaned_dials(nodes=3, lines=[LINE]) == [("of 1", LINE)]
     assert await nodes[1].orphaned_dials(nodes=3, lines=[LINE]) == []
-    assert await nodes[0].orphaned_dials(nodes=2, lines=[LINE]) == [("of 0", LINE), ("of 2", LINE)]
+    assert sorted(await nodes[0].orphaned_dials(nodes=2, lines=[LINE])) == [
+        ("of 0", LINE),
+        ("of 2", LINE),
+    ]
 
 
 async def test_a_released_call_and_one_that_ended_long_ago_can_be_claimed_again(database):

@@ -14,8 +14,8 @@ from tests.support.waiting import until
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(gateway_events, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(gateway_events, "MAX_PAUSE", 0.02)
+    monkeypatch.setattr(gateway_events, "MIN_BACKOFF", 0.01)
+    monkeypatch.setattr(gateway_events, "MAX_BACKOFF", 0.02)
 
 
 @asynccontextmanager
@@ -74,8 +74,8 @@ async def test_pauses_grow(monkeypatch):
             pauses.append(seconds)
         await real(0)
 
-    monkeypatch.setattr(gateway_events, "FIRST_PAUSE", 1.0)
-    monkeypatch.setattr(gateway_events, "MAX_PAUSE", 30.0)
+    monkeypatch.setattr(gateway_events, "MIN_BACKOFF", 1.0)
+    monkeypatch.setattr(gateway_events, "MAX_BACKOFF", 30.0)
     async with listening(refuse={"events": (500, "no")}):
         monkeypatch.setattr(asyncio, "sleep", sleep)
         async with asyncio.timeout(5):

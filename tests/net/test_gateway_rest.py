@@ -66,7 +66,7 @@ async def open_socket(rest):
 async def test_a_redirect_within_the_origin_is_followed_with_the_token():
     async with asking() as (rest, home, _):
         home.redirects["/a"] = (302, "/b")
-        assert await rest.ask("GET", "/a") == {"data": ""}
+        assert await rest.request("GET", "/a") == {"data": ""}
         await open_socket(rest)
         assert home.asked == [("GET", "/a", "secret"), ("GET", "/b", "secret")] * 2
 
@@ -74,10 +74,10 @@ async def test_a_redirect_within_the_origin_is_followed_with_the_token():
 async def test_a_body_goes_along_only_where_the_redirect_keeps_the_method():
     async with asking() as (rest, home, _):
         home.redirects["/a"] = (307, "b")
-        assert await rest.ask("POST", "/a", {"x": 1}) == {"data": '{"x": 1}'}
+        assert await rest.request("POST", "/a", {"x": 1}) == {"data": '{"x": 1}'}
         home.redirects["/a"] = (302, "/b")
         with pytest.raises(LegError, match="repeated"):
-            await rest.ask("POST", "/a", {"x": 1})
+            await rest.request("POST", "/a", {"x": 1})
         assert [path for _, path, _ in home.asked] == ["/a", "/b", "/a"]
 
 
@@ -86,9 +86,9 @@ async def test_a_redirect_to_another_origin_is_refused_and_the_token_stays(statu
     async with asking() as (rest, home, other):
         home.redirects["/a"] = (status, f"{other.url}/b")
         with pytest.raises(LegError):
-            await rest.ask("GET", "/a")
+            await rest.request("GET", "/a")
         with pytest.raises(LegError):
-            await rest.ask("POST", "/a", {})
+            await rest.request("POST", "/a", {})
         with pytest.raises(LegError):
             await open_socket(rest)
         assert other.asked == []
@@ -100,7 +100,7 @@ async def test_a_redirect_to_nowhere_is_an_error_of_ours(location):
     async with asking() as (rest, home, _):
         home.redirects["/a"] = (302, location)
         with pytest.raises(LegError):
-            await rest.ask("GET", "/a")
+            await rest.request("GET", "/a")
         with pytest.raises(LegError):
             await open_socket(rest)
         assert len(home.asked) == 2
@@ -109,8 +109,8 @@ async def test_a_redirect_to_nowhere_is_an_error_of_ours(location):
 async def test_redirects_in_a_circle_come_to_an_end():
     async with asking() as (rest, home, _):
         home.redirects["/a"] = (302, "/a")
-        with pytest.raises(LegError, match="again and again"):
-            await rest.ask("GET", "/a")
+        with pytest.raises(LegError, match="too often"):
+            await rest.request("GET", "/a")
         with pytest.raises(LegError):
             await open_socket(rest)
         assert len(home.asked) < 20

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bridge.net.hosts import LOOK_SECONDS, MAX_BYTES, Hosts, parse
+from bridge.net.hosts import CHECK_SECONDS, MAX_BYTES, Hosts, parse
 
 FILE = """\
 127.0.0.1 localhost localhost.localdomain  # this machine
@@ -45,7 +45,7 @@ def test_the_file_is_read_again_when_it_has_changed(tmp_path):
     assert hosts.find("gateway")
     path.write_text("10.0.0.22 gateway\n")
     assert [str(address) for address in hosts.find("gateway")] == ["10.0.0.1"]
-    times[0] = LOOK_SECONDS
+    times[0] = CHECK_SECONDS
     assert [str(address) for address in hosts.find("gateway")] == ["10.0.0.22"]
 
 
@@ -55,7 +55,7 @@ def test_a_file_that_is_gone_leaves_what_was_read(tmp_path):
     hosts = Hosts(path, now=lambda: times[0])
     assert hosts.find("gateway")
     os.unlink(path)
-    times[0] = LOOK_SECONDS
+    times[0] = CHECK_SECONDS
     assert hosts.find("gateway")
     assert Hosts(path).find("gateway") == []
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from bridge.errors import SetupError
 from bridge.net import stun
-from bridge.net.stun import read_answer, reflexive_address, server_of
+from bridge.net.stun import read_response, reflexive_address, server_of
 
 LOCAL = ("127.0.0.1", 0)
 TRANSACTION = b"0123456789ab"
@@ -71,14 +71,14 @@ async def test_a_server_that_does_not_answer_is_named(monkeypatch):
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
 def test_answers_hold_either_kind_of_address(address):
-    assert read_answer(answer(TRANSACTION, (address, 9)), TRANSACTION) == address
+    assert read_response(answer(TRANSACTION, (address, 9)), TRANSACTION) == address
 
 
 def test_what_is_no_answer_is_none():
     good = answer(TRANSACTION, ("203.0.113.7", 9))
-    assert read_answer(good, b"another-one!") is None
+    assert read_response(good, b"another-one!") is None
     for length in range(len(good)):
-        assert read_answer(good[:length], TRANSACTION) is None
+        assert read_response(good[:length], TRANSACTION) is None
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ async def one_node(chosen: Settings, timeouts: Timeouts | None) -> AsyncIterator
             chosen = msgspec.structs.replace(chosen, data=Data(dir=folder))
         bridge = build(chosen, timeouts=timeouts)
         described = Described(bridge.application)
-        stack.push_async_callback(bridge.let_go)
+        stack.push_async_callback(bridge.release)
         http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
         stack.push_async_callback(bridge.aclose)
         yield Client(bridge, http, described)

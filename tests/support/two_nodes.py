@@ -99,7 +99,7 @@ async def _run(
     bridge = build(chosen, timeouts=timeouts, position=position)
     bridge.application.add_routes(routes)
     stack.callback(Described(bridge.application).check)
-    stack.push_async_callback(bridge.let_go)
+    stack.push_async_callback(bridge.release)
     http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
     stack.push_async_callback(bridge.aclose)
     runner = http.server.runner
