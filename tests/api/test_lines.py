@@ -295,3 +295,12 @@ async def test_what_one_node_is_told_holds_on_all_at_once_and_ends_their_calls()
         assert response.status == 409
         record = second.bridge.manager.record(LineName("demo"), call_id)
         assert record.state == "ended"
+
+
+@pytest.mark.parametrize(("mode", "then"), [("webhook", "call.answered"), ("reject", "leg.left")])
+async def test_an_inbound_call_is_decided_at_once_after_its_far_party_joined(client, mode, then):
+    await in_mode(client, mode)
+    types: list[str] = []
+    client.bridge.manager.publisher.subscribe(lambda event: types.append(event.type))
+    await client.data("/simulator/incoming", {"from": ECHO})
+    assert types[:4] == ["call.initiated", "call.ringing", "leg.joined", then]

@@ -1,4 +1,4 @@
-"""The engine: what becomes of calls of a line that is off. More of it is in tests/api/test_lines.py."""
+"""Calls of a line that is off, and inbound calls that a line answers or rejects; see also tests/api/test_lines.py."""
 
 import pytest
 
