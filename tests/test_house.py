@@ -69,7 +69,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/api/webhook_endpoints.py": "tests/api/test_webhooks.py goes through it",
     "bridge/api/faces/wadial/webhooks.py": "tests/api/test_webhooks.py goes through it",
     "bridge/api/faces/chirp/webhooks.py": "tests/api/test_webhooks.py goes through it",
-    "bridge/api/openapi_chirp.py": "tests/api/test_openapi.py goes through it",
     "bridge/api/openapi_wavix.py": "tests/api/test_openapi.py goes through it",
     "bridge/api/openapi_words.py": "tests/api/test_openapi.py goes through it",
     "bridge/api/webhook_fields.py": "tests/api/test_webhooks.py goes through it",

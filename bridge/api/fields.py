@@ -28,6 +28,7 @@ Read: TypeAlias = Callable[[Json, str], Json]
 _PHONE: Final = re.compile(r"\+?([1-9][0-9]{5,14})(?:(?::[0-9]+)?@s\.whatsapp\.net)?")
 _LID: Final = re.compile(r"[1-9][0-9]{5,19}@lid")
 """A party that hides its number from us."""
+_WHOLE: Final = re.compile(r"[0-9]{1,16}")
 _DIGITS: Final = re.compile(r"[0-9*#A-Da-d]{1,64}")
 
 
@@ -102,6 +103,7 @@ class _Field:
     hook: Read | None
     required: bool
     keeps_null: bool
+    is_whole: bool
 
     def convert(self, value: Json, name: str, *, strict: bool) -> Json:
         if self.hook is not None:
@@ -110,6 +112,8 @@ class _Field:
             if not isinstance(value, dict):
                 raise InvalidRequest(f"{name}: expected an object", field=name)
             return read(self.kind, value, strict=strict)
+        if not strict and self.is_whole and not _WHOLE.fullmatch(value):
+            value = ""  # msgspec reads 1e9 too
         try:
             return msgspec.convert(value, self.kind, strict=strict)
         except msgspec.ValidationError:
@@ -135,6 +139,7 @@ def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
                 kind=inner,
                 hook=extra.get("read"),
                 required=one.required,
+                is_whole=msgspec.json.schema(inner).get("type") == "integer",
                 keeps_null=one.default is UNSET and type(None) in get_args(hints[one.name]),
             )
         )

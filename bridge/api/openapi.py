@@ -15,7 +15,6 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import (
-    openapi_chirp,
     openapi_wavix,
     operations,
 )
@@ -25,10 +24,7 @@ from bridge.api.operation import BARE, NOBODY, Auth, Context, Group
 from bridge.api.operation import Operation as Declared
 from bridge.api.schemas import Schemas
 
-PARTS: Final = (
-    openapi_chirp,
-    openapi_wavix,
-)
+PARTS: Final = (openapi_wavix,)
 ERRORS: Final = {
     "NativeError": shape(
         {
@@ -40,6 +36,7 @@ ERRORS: Final = {
             "callId?": text("of a refused dial: the call, which has ended"),
         }
     ),
+    "ChirpError": shape({"error": text(), "field?": text(), "callId?": text()}),
     "WadialError": shape(
         {"error": shape({"code": text(), "message": text(), "field?": text(), "callId?": text()})},
         about="WADial documents no form; this one is ours.",

@@ -20,6 +20,7 @@ from bridge.api.body import call_in_path, read_fields
 from bridge.api.fields import read, read_body
 from bridge.api.services import SERVICES, Services
 from bridge.call.model import LineName
+from bridge.settings.line import TEST_KEY
 
 JSON: Final = "application/json"
 CALL: Final = (404, 409, 502)
@@ -111,6 +112,12 @@ class Context:
     def call_id(self) -> str:
         """The id of the call in the path, native whatever form it came in."""
         return call_in_path(self.http)
+
+    @property
+    def is_test_key(self) -> bool:
+        """Whether a test key asks, to which Chirp shows ids of its own."""
+        key = self.services.keys.known(self.http)
+        return key is not None and key.startswith(TEST_KEY.encode())
 
     def path(self, name: str) -> str:
         """Return a parameter of the path."""

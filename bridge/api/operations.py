@@ -22,6 +22,8 @@ from bridge.api import (
     webhooks,
     webrtc,
 )
+from bridge.api.faces.chirp import calls as chirp
+from bridge.api.faces.chirp import recordings as chirp_recordings
 from bridge.api.faces.chirp import webhooks as chirp_webhooks
 from bridge.api.faces.wadial import audio as wadial_audio
 from bridge.api.faces.wadial import calls as wadial
@@ -56,5 +58,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *wadial_audio.OPERATIONS,
     *wadial_recordings.OPERATIONS,
     *wadial_webhooks.OPERATIONS,
+    *chirp.OPERATIONS,
+    *chirp_recordings.OPERATIONS,
     *chirp_webhooks.OPERATIONS,
 )

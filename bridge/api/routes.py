@@ -1,8 +1,6 @@
 """Every route of the service, in one list."""
 
 from bridge.api import openapi
-from bridge.api.faces.chirp import calls as chirp
-from bridge.api.faces.chirp import recordings as chirp_recordings
 from bridge.api.faces.wavix import audio as wavix_audio
 from bridge.api.faces.wavix import calls as wavix
 from bridge.api.faces.wavix import hooks as wavix_hooks
@@ -11,7 +9,6 @@ from bridge.api.faces.wavix import recordings as wavix_recordings
 
 STARTS_CALLS = frozenset(
     {
-        chirp.create,
         wavix.create,
         *(operation.answer for operation in openapi.DECLARED if operation.starts_call),
     }
@@ -23,8 +20,6 @@ SOCKETS = frozenset(operation.answer for operation in openapi.DECLARED if operat
 
 ROUTES = (
     *(route for operation in openapi.DECLARED for route in operation.routes),
-    *chirp.ROUTES,
-    *chirp_recordings.ROUTES,
     *wavix_hooks.ROUTES,
     *wavix_numbers.ROUTES,
     *wavix_recordings.ROUTES,

@@ -10,7 +10,6 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from bridge.api.faces.chirp.commands import is_test_key
 from bridge.api.fields import Url
 from bridge.api.operation import Context
 from bridge.api.webhook_fields import Active, EventNames, Headers, new_secret
@@ -61,7 +60,7 @@ async def create(context: Context, body: NewWebhook, style: Style) -> Endpoint:
         events=tuple(body.events),
         headers=body.headers,
         secret=new_secret(),
-        test=is_test_key(context.http),
+        test=context.is_test_key,
         base=context.services.site.base(context.http),
         active=body.active,
     )

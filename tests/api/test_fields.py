@@ -70,8 +70,9 @@ def test_null_counts_as_missing_except_where_it_clears():
 
 def test_a_query_holds_numbers_as_text():
     assert read(Query, {"limit": "5"}, strict=False).limit == 5
-    with pytest.raises(InvalidRequest, match="limit: expected a whole number from 1 to 100"):
-        read(Query, {"limit": "x"}, strict=False)
+    for wrong in ("x", "", "1e1", " 5", "٣", "9" * 400):
+        with pytest.raises(InvalidRequest, match="limit: expected a whole number from 1 to 100"):
+            read(Query, {"limit": wrong}, strict=False)
 
 
 @pytest.mark.parametrize(

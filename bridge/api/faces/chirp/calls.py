@@ -1,126 +1,133 @@
 """The Chirp face, `/v1/calls`: calls between channels, their list, and tickets for browsers."""
 
-import math
+from typing import Annotated, Final, Literal
 
-from aiohttp import web
+from msgspec import Struct
 
-from bridge.api.body import call_in_path, read_body
 from bridge.api.faces.chirp import commands, words
-from bridge.api.faces.chirp.parties import read_metadata, read_parties
+from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
+from bridge.api.faces.chirp.words import CHIRP, ChirpCall
+from bridge.api.fields import Count, field
 from bridge.api.listing import known_calls
-from bridge.api.services import SERVICES
-from bridge.api.tickets import read_identity
-from bridge.api.webrtc import TRANSFER
-from bridge.call.model import CallDetails, CallRecord, Party
+from bridge.api.operation import CALL as OF_CALL
+from bridge.api.operation import Context
+from bridge.api.tickets import Identity
+from bridge.api.webhook_fields import Page
+from bridge.call.model import CallDetails
 from bridge.call.parties import WEBRTC
-from bridge.errors import InvalidRequest, Unsupported
 from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 
-CALLS = "/v1/calls"
-CALL = CALLS + "/{callId}"
-
-MAX_LISTED = 100
-LISTED = 20
-MIN_TTL = 60
-TTL = 3600
-MAX_TTL = 86400
+CALLS: Final = "/v1/calls"
+CALL: Final = CALLS + "/{callId}"
+VOICEMAILS: Final = CALLS + "/voicemails"
 
 
-async def create(request: web.Request) -> web.Response:
+class ChirpCalls(Struct, rename="camel"):
+    """A page of calls."""
+
+    data: list[ChirpCall]
+    total_count: Count
+
+
+class TokenRequest(Struct, rename="camel"):
+    """Who joins which room."""
+
+    room_name: Annotated[str, field("`livekitRoomName` of the call")]
+    participant_identity: Identity
+    participant_name: str | None = None
+    ttl: Annotated[int, field("seconds", ge=60, le=86_400)] = 3600
+
+
+class Token(Struct, rename="camel"):
+    """A ticket, and what its holder says in `/call/webrtc/offer`."""
+
+    token: str
+    expires_at: Annotated[int, field("seconds since 1970")]
+    call_id: str
+    party: Literal["near", "far", "transfer"]
+
+
+@CHIRP.post(CALLS, starts_call=True, errors=(404, 409, 501, 502, 503))
+async def create(context: Context, body: NewCall) -> ChirpCall:
     """Call somebody: over WhatsApp at once, in a browser as soon as that one comes."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    parties = read_parties(body, request.app[SERVICES].policies[line])
-    details = CallDetails(parties=parties, metadata=read_metadata(body))
-    manager = request.app[SERVICES].manager
+    line, manager = context.line, context.services.manager
+    parties = parties_of(body, context.services.policies[line])
+    details = CallDetails(parties=parties, metadata=encoded_metadata(body))
     if parties.to_channel == WEBRTC:
         runner = await manager.open(line, details, peer=parties.to)
     else:
         runner = await manager.dial(line, parties.to.removeprefix("+"), details)
-    return words.answer(_shown(request, runner.record()))
+    return words.call(runner.record(), test=context.is_test_key)
 
 
-async def list_calls(request: web.Request) -> web.Response:
-    """List the line's calls, live ones and those that ended lately, newest first."""
-    line = request.app[SERVICES].keys.line(request)
-    limit = _whole(request, "limit", default=LISTED, least=1, most=MAX_LISTED)
-    offset = _whole(request, "offset", default=0, least=0, most=None)
-    known = (await known_calls(request.app[SERVICES].manager, line))[::-1]
-    page = [_shown(request, record) for record in known[offset : offset + limit]]
-    return words.answer({"data": page, "totalCount": len(known)})
+@CHIRP.get(CALLS)
+async def list_calls(context: Context, query: Page) -> ChirpCalls:
+    """List the line's calls, recently ended ones included, newest first."""
+    known = (await known_calls(context.services.manager, context.line))[::-1]
+    shown = known[query.offset : query.offset + query.limit]
+    test = context.is_test_key
+    return ChirpCalls([words.call(record, test=test) for record in shown], len(known))
 
 
-async def call(request: web.Request) -> web.Response:
-    """Give one call, live or ended."""
-    line = request.app[SERVICES].keys.line(request)
-    record = request.app[SERVICES].manager.record(line, call_in_path(request))
-    return words.answer(_shown(request, record))
+@CHIRP.get(CALL, errors=(404, 502))
+async def call(context: Context) -> ChirpCall:
+    """Return one call, live or ended."""
+    record = context.services.manager.record(context.line, context.call_id)
+    return words.call(record, test=context.is_test_key)
 
 
-async def token(request: web.Request) -> web.Response:
-    """Give a ticket with which a browser joins a call by the name of its room.
+@CHIRP.post(CALLS + "/token", errors=OF_CALL)
+async def token(context: Context, body: TokenRequest) -> Token:
+    """Return a ticket with which a browser joins a call by the name of its room.
 
-    `callId` and `party` are our definition: what the browser says in `/call/webrtc/offer`.
+    The browser sends `callId` and `party` of the answer to /call/webrtc/offer, with `token` as its
+    key. The bridge is no LiveKit server: LiveKit's clients can use neither the token nor the room's
+    name. What works instead is `/web/bridge.js`, or any WebRTC client that posts one SDP offer
+    after its ICE gathering.
     """
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    room = body.text("roomName")
-    identity = read_identity(body.text("participantIdentity"), "participantIdentity")
-    body.optional_text("participantName")
-    seconds = body.number("ttl", default=TTL, least=MIN_TTL, most=MAX_TTL)
-    runner = request.app[SERVICES].manager.live(line, native(room) or room)
+    room, identity = body.room_name, body.participant_identity
+    runner = context.services.manager.live(context.line, native(room) or room)
     party = _party(runner, identity)
-    text, expires = request.app[SERVICES].tickets.issue(
-        line, runner.facts.call_id, seconds, party=party, identity=identity
+    text, expires = context.services.tickets.issue(
+        context.line, runner.facts.call_id, body.ttl, party=party, identity=identity
     )
-    return web.json_response(
-        {
-            "token": text,
-            "expiresAt": int(expires.timestamp()),
-            "callId": runner.facts.call_id,
-            "party": party,
-        }
-    )
+    return Token(text, int(expires.timestamp()), runner.facts.call_id, party)
 
 
-async def voicemail(request: web.Request) -> web.Response:
-    """Refuse what is asked of voicemails: there are none."""
-    request.app[SERVICES].keys.line(request)
-    raise Unsupported(commands.NO_VOICEMAIL)
+class NoVoicemail(Struct):
+    """Why there is none."""
+
+    error: str
 
 
-VOICEMAILS = CALLS + "/voicemails"
+@CHIRP.get(VOICEMAILS, VOICEMAILS + "/{voicemailId}", status=501)
+async def voicemail(_context: Context) -> NoVoicemail:
+    """Refuse: there are no voicemails here."""
+    return NoVoicemail(commands.NO_VOICEMAIL)
 
-ROUTES = (
-    web.get(VOICEMAILS, voicemail),
-    web.get(VOICEMAILS + "/{voicemailId}", voicemail),
-    web.delete(VOICEMAILS + "/{voicemailId}", voicemail),
-    web.post(CALLS, create),
-    web.get(CALLS, list_calls),
-    web.post(CALLS + "/token", token),
-    web.get(CALL, call),
-    web.post(CALL + "/commands", commands.command),
+
+@CHIRP.delete(VOICEMAILS + "/{voicemailId}", status=501)
+async def delete_voicemail(_context: Context) -> NoVoicemail:
+    """Refuse: there are no voicemails here."""
+    return NoVoicemail(commands.NO_VOICEMAIL)
+
+
+OPERATIONS: Final = (
+    create,
+    list_calls,
+    call,
+    commands.command,
+    token,
+    voicemail,
+    delete_voicemail,
 )
 
 
-def _party(runner: CallRunner, identity: str) -> str:
-    """Say as whom a browser is to join."""
+def _party(runner: CallRunner, identity: str) -> Literal["near", "far", "transfer"]:
+    """Return the party as which a browser joins."""
     if runner.machine.invited == identity:
-        return TRANSFER
+        return "transfer"
     parties = runner.facts.details.parties
     called = parties.to_channel == WEBRTC and parties.to == identity
-    return (Party.FAR if called else Party.NEAR).value
-
-
-def _shown(request: web.Request, record: CallRecord) -> dict[str, object]:
-    return words.call(record, test=commands.is_test_key(request))
-
-
-def _whole(request: web.Request, name: str, *, default: int, least: int, most: int | None) -> int:
-    text = request.query.get(name, str(default))
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-    if not least <= number <= (math.inf if most is None else most):
-        wanted = f"from {least} to {most}" if most is not None else f"of at least {least}"
-        raise InvalidRequest(f"{name}: expected a whole number {wanted}", field=name)
-    return number
+    return "far" if called else "near"

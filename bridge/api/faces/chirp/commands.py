@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType
 
-from bridge.api.body import Body, call_in_path, read_body
-from bridge.api.faces.chirp.parties import read_address, read_channel
-from bridge.api.services import SERVICES, Services
+from bridge.api.faces.chirp.parties import Channel, check_address
+from bridge.api.faces.chirp.words import CHIRP
+from bridge.api.fields import Digits, Url, field
+from bridge.api.operation import CALL, Context
+from bridge.api.services import Services
 from bridge.call import events
 from bridge.call.model import Direction, LegId, LineName, State
 from bridge.call.parties import WEBRTC, WHATSAPP
@@ -17,7 +19,6 @@ from bridge.errors import BridgeError, InvalidRequest, InvalidState, LegNotFound
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.files import MP4, OGG, WAV, WEBM
 from bridge.node.manager import Manager
-from bridge.settings.line import TEST_KEY
 from bridge.wire.call_id import chirp
 
 MAX_REASON: Final = 500
@@ -33,13 +34,46 @@ NOT_HERE: Final = frozenset({"send_to_voicemail"})
 """Commands that are known, and not to be had here."""
 
 
+class Command(Struct, rename="camel"):
+    """A command and its parameters."""
+
+    type: Annotated[str, field("`answer`, `reject`, `hangup`, … ; `send_to_voicemail` answers 501")]
+    reason: Annotated[str, field("of `reject`", max_length=MAX_REASON)] | None = None
+    music_url: Annotated[Url, field("of `hold`")] | None = None
+    participant_id: (
+        Annotated[
+            str,
+            field(
+                "a legID; of `mute` and `unmute`, which else mean all near legs, and of "
+                "`remove_participant`"
+            ),
+        ]
+        | None
+    ) = None
+    digits: Annotated[Digits, field("of `send_dtmf`")] | None = None
+    format: Annotated[Literal["mp4", "ogg", "webm", "wav"], field("of `start_recording`")] = "mp4"
+    to: Annotated[str, field("of `transfer` and `add_participant`")] | None = None
+    to_channel: Channel = "pstn"
+    audio_url: Annotated[Url, field("of `play_audio`")] | None = None
+
+
+class Accepted(Struct, rename="camel"):
+    """A command that is being performed."""
+
+    call_id: str
+    command: str
+    status: Literal["accepted", "queued"] = "accepted"
+    playback_id: Annotated[str, field("of `play_audio`")] | UnsetType = UNSET
+    participant_id: Annotated[str, field("of `add_participant`")] | UnsetType = UNSET
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A command, the call it is for, and who performs it."""
 
     line: LineName
     call_id: str
-    body: Body
+    body: Command
     services: Services
 
     @property
@@ -48,33 +82,25 @@ class Asked:
         return self.services.manager
 
     def request(self, wanted: events.Request) -> None:
-        """Ask something of the call."""
+        """Request something of the call."""
         self.manager.request(self.line, self.call_id, wanted)
 
 
-async def command(request: web.Request) -> web.Response:
+@CHIRP.post("/v1/calls/{callId}/commands", errors=(*CALL, 422, 501, 503))
+async def command(context: Context, body: Command) -> Accepted:
     """Perform a command of a live call."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    kind = body.text("type")
-    if kind not in COMMANDS and kind not in NOT_HERE:
+    if body.type not in COMMANDS and body.type not in NOT_HERE:
         raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
-    call_id = request.app[SERVICES].manager.live(line, call_in_path(request)).facts.call_id
-    if kind in NOT_HERE:
+    runner = context.services.manager.live(context.line, context.call_id)
+    if body.type in NOT_HERE:
         raise Unsupported(NO_VOICEMAIL)
-    more = await COMMANDS[kind](Asked(line, call_id, body, request.app[SERVICES]))
-    shown = chirp(call_id, test=is_test_key(request))
-    return web.json_response({"callId": shown, "command": kind, "status": ACCEPTED, **more})
+    call_id = runner.facts.call_id
+    more = await COMMANDS[body.type](Asked(context.line, call_id, body, context.services))
+    return Accepted(chirp(call_id, test=context.is_test_key), body.type, **more)
 
 
-def is_test_key(request: web.Request) -> bool:
-    """Whether a test key asks, which is shown ids of its own."""
-    key = request.app[SERVICES].keys.known(request)
-    return key is not None and key.startswith(TEST_KEY.encode())
-
-
-More: TypeAlias = Mapping[str, str]
-"""What the answer says besides, or instead."""
+More: TypeAlias = Mapping[str, Any]
+"""Other fields of `Accepted`."""
 
 
 async def _answer(asked: Asked) -> More:
@@ -83,9 +109,6 @@ async def _answer(asked: Asked) -> More:
 
 
 async def _reject(asked: Asked) -> More:
-    reason = asked.body.optional_text("reason") or ""
-    if len(reason) > MAX_REASON:
-        raise InvalidRequest(f"reason: at most {MAX_REASON} characters are taken", field="reason")
     record = asked.manager.record(asked.line, asked.call_id)
     if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
         raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
@@ -100,7 +123,7 @@ async def _hang_up(asked: Asked) -> More:
 
 async def _hold(asked: Asked) -> More:
     """Hold the call; the music is opened first, so that one that cannot be had changes nothing."""
-    url = asked.body.optional_text("musicUrl")
+    url = asked.body.music_url
     if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
         asked.request(events.HoldRequested(held=True))
         return {}
@@ -130,24 +153,24 @@ def _end_music(asked: Asked, *, but: LegId | None = None) -> None:
 
 
 async def _mute(asked: Asked) -> More:
-    asked.request(events.MuteRequested(muted=True, leg_id=_participant(asked.body)))
+    asked.request(events.MuteRequested(muted=True, leg_id=_participant(asked)))
     return {}
 
 
 async def _unmute(asked: Asked) -> More:
-    asked.request(events.MuteRequested(muted=False, leg_id=_participant(asked.body)))
+    asked.request(events.MuteRequested(muted=False, leg_id=_participant(asked)))
     return {}
 
 
 async def _send_digits(asked: Asked) -> More:
-    asked.request(events.DigitsRequested(asked.body.dtmf()))
+    asked.request(events.DigitsRequested(_required(asked.body.digits, "digits")))
     return {}
 
 
 async def _transfer(asked: Asked) -> More:
     """Ring the new party; once it is connected it takes the place of all near parties."""
-    channel = read_channel(asked.body, "toChannel")
-    to = read_address(asked.body, "to", channel)
+    channel = asked.body.to_channel
+    to = check_address(asked.body.to, "to", channel)
     if channel == WEBRTC:
         asked.request(events.InviteRequested(to))
         return {"status": QUEUED}
@@ -158,19 +181,19 @@ async def _transfer(asked: Asked) -> More:
 
 async def _add_participant(asked: Asked) -> More:
     """Ring one more party; one in a browser needs only a token."""
-    channel = read_channel(asked.body, "toChannel")
-    to = read_address(asked.body, "to", channel)
+    channel = asked.body.to_channel
+    to = check_address(asked.body.to, "to", channel)
     if channel == WEBRTC:
         raise InvalidRequest(
             "toChannel: a browser joins with a token of the call's room", field="toChannel"
         )
     _check_joined(asked, channel)
     leg_id = await asked.manager.invite(asked.line, asked.call_id, to.removeprefix("+"))
-    return {"status": QUEUED, "participantId": leg_id}
+    return {"status": QUEUED, "participant_id": leg_id}
 
 
 async def _remove_participant(asked: Asked) -> More:
-    leg_id = LegId(asked.body.text("participantId"))
+    leg_id = LegId(_required(asked.body.participant_id, "participantId"))
     runner = asked.manager.live(asked.line, asked.call_id)
     if leg_id not in {leg.leg_id for leg in runner.machine.near()}:
         raise LegNotFound("the call has no such participant of ours")
@@ -179,10 +202,10 @@ async def _remove_participant(asked: Asked) -> More:
 
 
 async def _play_audio(asked: Asked) -> More:
-    url = asked.body.text("audioUrl")
+    url = _required(asked.body.audio_url, "audioUrl")
     sound = await asked.services.sounds.url(asked.line, url, "audioUrl")
     playback = await asked.services.playbacks.play(asked.line, asked.call_id, sound)
-    return {"playbackId": playback}
+    return {"playback_id": playback}
 
 
 async def _stop_audio(asked: Asked) -> More:
@@ -199,11 +222,8 @@ def _check_joined(asked: Asked, channel: str) -> None:
 
 async def _start_recording(asked: Asked) -> More:
     """Record both sides mixed, in the format that is asked for."""
-    form = asked.body.optional_text("format") or FORMATS[0]
-    if form not in FORMATS:
-        raise InvalidRequest(f"format: expected one of {', '.join(FORMATS)}", field="format")
     recordings = asked.services.recordings
-    await recordings.start(asked.line, asked.call_id, kinds=("mixed",), form=form)
+    await recordings.start(asked.line, asked.call_id, kinds=("mixed",), form=asked.body.format)
     return {}
 
 
@@ -212,10 +232,21 @@ async def _stop_recording(asked: Asked) -> More:
     return {}
 
 
-def _participant(body: Body) -> LegId | None:
-    """The near leg that is meant; None for all of them."""
-    named = body.optional_text("participantId")
+def _participant(asked: Asked) -> LegId | None:
+    """Return the near leg that is meant; None for all of them."""
+    named = asked.body.participant_id
     return LegId(named) if named else None
+
+
+def _required(value: str | None, name: str) -> str:
+    """Return a parameter that the command cannot do without.
+
+    Raises:
+        InvalidRequest: it is missing.
+    """
+    if not value:
+        raise InvalidRequest(f"missing {name} in payload", field=name)
+    return value
 
 
 COMMANDS: Final[Mapping[str, Callable[[Asked], Awaitable[More]]]] = {

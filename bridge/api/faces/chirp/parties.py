@@ -1,10 +1,11 @@
 """The parties of a Chirp call: channels, addresses and metadata."""
 
 import re
-from typing import Final
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from bridge.api.body import Body
-from bridge.api.faces.chirp.words import CHANNELS
+from msgspec import Struct
+
+from bridge.api.fields import Json, field
 from bridge.call.model import Parties
 from bridge.call.parties import PSTN, WEBRTC
 from bridge.call.policy import LinePolicy
@@ -15,45 +16,54 @@ MAX_IDENTIFIER: Final = 128
 METADATA_BYTES: Final = 16 * 1024
 """Metadata stays with a call until it is forgotten, and travels in each of its events."""
 
+NAMES: Final = {"from_": "from", "from_channel": "fromChannel", "to_channel": "toChannel"}
 _E164: Final = re.compile(r"\+[1-9][0-9]{5,14}")
 
 
-def read_parties(body: Body, policy: LinePolicy) -> Parties:
-    """Read who is to call whom.
+def _read_channel(value: Json, _name: str) -> Json:
+    return PSTN if value == "" else value
+
+
+Channel: TypeAlias = Annotated[
+    Literal["pstn", "webrtc", "whatsapp"],
+    field("`pstn`, also when missing, answers 501", read=_read_channel),
+]
+
+
+class NewCall(Struct, rename=NAMES):
+    """Who is to call whom."""
+
+    from_: Annotated[str, field("one of the line's numbers in E.164, or an identifier (webrtc)")]
+    to: Annotated[str, field("E.164 with `+` and digits only, or an identifier (webrtc)")]
+    from_channel: Channel = "pstn"
+    to_channel: Channel = "pstn"
+    metadata: Annotated[dict[str, Any], field("up to 16 kB, returned with the call")] = {}
+
+
+def parties_of(body: NewCall, policy: LinePolicy) -> Parties:
+    """Return who is to call whom.
 
     Raises:
-        InvalidRequest: an unknown channel, no E.164 number, or one that is not the line's.
+        InvalidRequest: no E.164 number, or one that is not the line's.
         Forbidden: a route that the WhatsApp provider's terms forbid.
-        Unsupported: a route that cannot be had.
+        Unsupported: a route that is not available.
     """
-    from_channel, to_channel = read_channel(body, "fromChannel"), read_channel(body, "toChannel")
-    from_ = read_address(body, "from", from_channel)
-    to = read_address(body, "to", to_channel)
-    if from_channel != WEBRTC:
+    from_ = check_address(body.from_, "from", body.from_channel)
+    to = check_address(body.to, "to", body.to_channel)
+    if body.from_channel != WEBRTC:
         policy.check_number(from_, "from")
-    policy.check_route(from_channel, to_channel)
-    return Parties(from_, to, from_channel, to_channel)
+    policy.check_route(body.from_channel, body.to_channel)
+    return Parties(from_, to, body.from_channel, body.to_channel)
 
 
-def read_channel(body: Body, name: str) -> str:
-    """Read a channel; `pstn` where none is named.
-
-    Raises:
-        InvalidRequest: there is no such channel.
-    """
-    channel = body.optional_text(name) or PSTN
-    if channel not in CHANNELS:
-        raise InvalidRequest(f"{name}: expected one of {', '.join(CHANNELS)}", field=name)
-    return channel
-
-
-def read_address(body: Body, name: str, channel: str) -> str:
-    """Read an address of a channel: an identifier in a browser, else a number in E.164.
+def check_address(address: str | None, name: str, channel: str) -> str:
+    """Return an address of a channel: an identifier in a browser, else a number in E.164.
 
     Raises:
         InvalidRequest: missing or malformed.
     """
-    address = body.text(name)
+    if not address:
+        raise InvalidRequest(f"missing {name} in payload", field=name)
     if channel == WEBRTC:
         if len(address) > MAX_IDENTIFIER or not address.isprintable():
             raise InvalidRequest(
@@ -68,13 +78,13 @@ def read_address(body: Body, name: str, channel: str) -> str:
     return address
 
 
-def read_metadata(body: Body) -> bytes:
-    """Read what the customer wants to find again at the call, encoded.
+def encoded_metadata(body: NewCall) -> bytes:
+    """Return what the customer wants to find again at the call, encoded.
 
     Raises:
-        InvalidRequest: no object, or too large.
+        InvalidRequest: too large.
     """
-    metadata = pack(body.optional_object("metadata") or {})
+    metadata = pack(body.metadata)
     if len(metadata) > METADATA_BYTES:
         raise InvalidRequest(
             f"metadata: at most {METADATA_BYTES} bytes of JSON are kept", field="metadata"

@@ -1,48 +1,81 @@
 """Chirp's recordings: of a call, and one by its id, each with a link to its file."""
 
-from typing import Any
+from typing import Annotated, Final, TypeAlias
 
-from aiohttp import web
+from msgspec import Meta, Struct
 
-from bridge.api.body import call_in_path
-from bridge.api.faces.chirp.commands import is_test_key
+from bridge.api.faces.chirp.commands import FORMATS
+from bridge.api.faces.chirp.words import CHIRP
+from bridge.api.fields import Count
+from bridge.api.operation import Context
 from bridge.api.recording_files import LINK_SECONDS, link
-from bridge.api.services import SERVICES
 from bridge.call.model import CallId
 from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, File
 from bridge.wire.call_id import chirp
 
+Format: TypeAlias = Annotated[
+    str, Meta(description="as it was asked for", extra_json_schema={"enum": list(FORMATS)})
+]
 
-async def of_call(request: web.Request) -> web.Response:
+
+class ChirpRecordingFile(Struct, rename="camel"):
+    """A file of a recording."""
+
+    format: Format
+    content_type: str
+    file_url: Annotated[str, Meta(description="good for an hour, without a key")]
+    file_size: Count
+
+
+class ChirpRecording(Struct, rename="camel"):
+    """A recording; `kind` and `files` are our additions."""
+
+    id: str
+    call_id: str
+    status: Annotated[
+        str, Meta(extra_json_schema={"enum": ["recording", "processing", "completed", "failed"]})
+    ]
+    format: Format
+    kind: str
+    duration: Count | None
+    file_url: Annotated[str, Meta(description="good for an hour, without a key")] | None
+    file_size: Count | None
+    files: list[ChirpRecordingFile]
+    started_at: str | None
+    ended_at: str | None
+    created_at: str | None
+
+
+class ChirpRecordings(Struct, rename="camel"):
+    """A call's recordings."""
+
+    data: list[ChirpRecording]
+    total_count: Count
+
+
+@CHIRP.get("/v1/calls/{callId}/recordings", errors=(404, 502, 503))
+async def of_call(context: Context) -> ChirpRecordings:
     """List a call's recordings, also of a call that ended long ago."""
-    line = request.app[SERVICES].keys.line(request)
-    call_id = call_in_path(request)
-    found = await request.app[SERVICES].recordings.archive.of_call(line, CallId(call_id))
+    line, call_id, services = context.line, context.call_id, context.services
+    found = await services.recordings.archive.of_call(line, CallId(call_id))
     if not found:
-        request.app[SERVICES].manager.record(line, call_id)
-    data = [await _shown(request, recording) for recording in found]
-    return web.json_response({"data": data, "totalCount": len(data)})
+        services.manager.record(line, call_id)
+    return ChirpRecordings([await _shown(context, one) for one in found], len(found))
 
 
-async def recording(request: web.Request) -> web.Response:
-    """Give one recording."""
-    line = request.app[SERVICES].keys.line(request)
-    found = await request.app[SERVICES].recordings.archive.find(
-        line, request.match_info["recordingId"]
-    )
-    return web.json_response(await _shown(request, found))
+@CHIRP.get("/v1/calls/recordings/{recordingId}", errors=(404, 503))
+async def recording(context: Context) -> ChirpRecording:
+    """Return one recording."""
+    archive = context.services.recordings.archive
+    return await _shown(context, await archive.find(context.line, context.path("recordingId")))
 
 
-ROUTES = (
-    web.get("/v1/calls/{callId}/recordings", of_call),
-    web.get("/v1/calls/recordings/{recordingId}", recording),
-)
+OPERATIONS: Final = (of_call, recording)
 
 
-async def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
-    """Give the recording object; `kind` and `files` are our additions."""
-    kept, rows = found.status == "completed", request.app[SERVICES].recordings.archive.files
+async def _shown(context: Context, found: Recording) -> ChirpRecording:
+    kept, rows = found.status == "completed", context.services.recordings.archive.files
     files = await rows.of(found.recording_id) if kept else []
     made = next((file for file in files if file.format == found.format), None)
     status = found.status
@@ -50,26 +83,26 @@ async def _shown(request: web.Request, found: Recording) -> dict[str, Any]:
         # The sound is kept in any case: `files` has the WAV.
         waits = found.format in await rows.wanted(found.recording_id)
         status = "processing" if waits else "failed"
-    return {
-        "id": found.recording_id,
-        "callId": chirp(found.call_id, test=is_test_key(request)),
-        "status": status,
-        "format": found.format,
-        "kind": found.kind,
-        "duration": round(found.seconds) if kept else None,
-        "fileUrl": link(request, made, LINK_SECONDS) if made else None,
-        "fileSize": made.size_bytes if made else None,
-        "files": [_file(request, file) for file in files],
-        "startedAt": found.started_at,
-        "endedAt": found.ended_at,
-        "createdAt": found.started_at,
-    }
+    return ChirpRecording(
+        id=found.recording_id,
+        call_id=chirp(found.call_id, test=context.is_test_key),
+        status=status,
+        format=found.format,
+        kind=found.kind,
+        duration=round(found.seconds) if kept else None,
+        file_url=link(context.http, made, LINK_SECONDS) if made else None,
+        file_size=made.size_bytes if made else None,
+        files=[_file(context, file) for file in files],
+        started_at=found.started_at,
+        ended_at=found.ended_at,
+        created_at=found.started_at,
+    )
 
 
-def _file(request: web.Request, file: File) -> dict[str, Any]:
-    return {
-        "format": file.format,
-        "contentType": CONTENT_TYPES[file.format],
-        "fileUrl": link(request, file, LINK_SECONDS),
-        "fileSize": file.size_bytes,
-    }
+def _file(context: Context, file: File) -> ChirpRecordingFile:
+    return ChirpRecordingFile(
+        format=file.format,
+        content_type=CONTENT_TYPES[file.format],
+        file_url=link(context.http, file, LINK_SECONDS),
+        file_size=file.size_bytes,
+    )

@@ -1,28 +1,33 @@
 """How the Chirp face speaks: its bare errors, its call object and its words for states and ends."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta, Struct
 
+from bridge.api.fields import Count, Timestamp
 from bridge.api.operation import BARE, Group
-from bridge.call.model import CallRecord, EndReason, Parties, State
-from bridge.call.parties import PSTN, WEBRTC, WHATSAPP, parties_of
+from bridge.call.model import CallRecord, Direction, EndReason, Parties, State
+from bridge.call.parties import WEBRTC, parties_of
 from bridge.errors import BridgeError
 from bridge.wire import call_id
 from bridge.wire.iso8601 import iso8601
 
 CHIRP: Final = Group(name="Chirp", envelope=BARE)
-CHANNELS: Final = (PSTN, WEBRTC, WHATSAPP)
+Status: TypeAlias = Literal[
+    "initiated", "ringing", "in_progress", "completed", "failed", "busy", "no_answer", "canceled"
+]
 
-STATUS_WORDS: Final = {
+STATUS_WORDS: Final[Mapping[State, Status]] = {
     State.INITIATED: "initiated",
     State.RINGING: "ringing",
     State.CONNECTING: "ringing",
     State.ACTIVE: "in_progress",
     State.HELD: "in_progress",
 }
-END_WORDS: Final = {
+END_WORDS: Final[Mapping[EndReason, Status]] = {
     EndReason.HANGUP: "completed",
     EndReason.REMOTE_HANGUP: "completed",
     EndReason.BUSY: "busy",
@@ -46,16 +51,11 @@ def failure(error: BridgeError) -> web.Response:
     return web.json_response(body, status=error.status, headers=headers)
 
 
-def answer(body: object) -> web.Response:
-    """Render an answer that has call objects in it."""
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
-
-
-def status(record: CallRecord) -> str:
+def status(record: CallRecord) -> Status:
     """Chirp's word for where a call stands, or how it ended."""
     if record.reason is None:
         return STATUS_WORDS.get(record.state, "failed")
-    completed = "completed" if record.answered_at else "failed"
+    completed: Status = "completed" if record.answered_at else "failed"
     return END_WORDS.get(record.reason, completed)
 
 
@@ -65,8 +65,32 @@ def end_reason(record: CallRecord) -> str | None:
     return EndReason.HANGUP.value if ours is EndReason.REMOTE_HANGUP else ours and ours.value
 
 
-def call(record: CallRecord, *, test: bool = False) -> dict[str, Any]:
-    """The full call object, for `answer`: its metadata stays encoded.
+class ChirpCall(Struct, rename="camel"):
+    """A call."""
+
+    id: Annotated[
+        str, Meta(description="`call_…`; `call_test_…` for keys that begin with `sk_test_`")
+    ]
+    app_id: Annotated[str, Meta(description="the line")]
+    direction: Direction
+    status: Status
+    from_address: str
+    to_address: str
+    from_channel: str
+    to_channel: str
+    duration: Count | None
+    end_reason: str | None
+    metadata: dict[str, Any] | None
+    held: bool
+    livekit_room_name: str | None
+    started_at: Timestamp | None
+    answered_at: Timestamp | None
+    ended_at: Timestamp | None
+    created_at: Timestamp
+
+
+def call(record: CallRecord, *, test: bool = False) -> ChirpCall:
+    """Return the full call object; its metadata stays encoded.
 
     Args:
         record: the call.
@@ -75,25 +99,26 @@ def call(record: CallRecord, *, test: bool = False) -> dict[str, Any]:
     facts = record.facts
     who = parties_of(record)
     began = iso8601(facts.started_at)
-    return {
-        "id": call_id.chirp(facts.call_id, test=test),
-        "appId": facts.line,
-        "direction": record.direction.value,
-        "status": status(record),
-        "fromAddress": who.from_,
-        "toAddress": who.to,
-        "fromChannel": who.from_channel,
-        "toChannel": who.to_channel,
-        "duration": _duration(record),
-        "endReason": end_reason(record),
-        "metadata": msgspec.Raw(facts.details.metadata) if facts.details.metadata else None,
-        "held": record.state is State.HELD,
-        "livekitRoomName": _room(record, who),
-        "startedAt": None if record.state is State.INITIATED else began,
-        "answeredAt": iso8601(record.answered_at),
-        "endedAt": iso8601(record.ended_at),
-        "createdAt": began,
-    }
+    metadata = msgspec.Raw(facts.details.metadata) if facts.details.metadata else None
+    return ChirpCall(
+        id=call_id.chirp(facts.call_id, test=test),
+        app_id=facts.line,
+        direction=record.direction,
+        status=status(record),
+        from_address=who.from_,
+        to_address=who.to,
+        from_channel=who.from_channel,
+        to_channel=who.to_channel,
+        duration=_duration(record),
+        end_reason=end_reason(record),
+        metadata=cast("dict[str, Any] | None", metadata),
+        held=record.state is State.HELD,
+        livekit_room_name=_room(record, who),
+        started_at=None if record.state is State.INITIATED else began,
+        answered_at=iso8601(record.answered_at),
+        ended_at=iso8601(record.ended_at),
+        created_at=began,
+    )
 
 
 def _room(record: CallRecord, who: Parties) -> str | None:

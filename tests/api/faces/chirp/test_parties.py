@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.api.body import Body
-from bridge.api.faces.chirp.parties import read_metadata, read_parties
+from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
+from bridge.api.fields import read
 from bridge.call.model import Parties
 from bridge.call.policy import LinePolicy
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
@@ -14,10 +14,12 @@ OFFICIAL = LinePolicy((NUMBER,), official=True)
 CHANNELS = ["pstn", "webrtc", "whatsapp"]
 
 
-def asked(from_channel: str | None, to_channel: str | None) -> Body:
+def asked(from_channel: str | None, to_channel: str | None) -> NewCall:
     own = "user-1" if from_channel == "webrtc" else NUMBER
     other = "user-2" if to_channel == "webrtc" else PEER
-    return Body({"from": own, "to": other, "fromChannel": from_channel, "toChannel": to_channel})
+    return read(
+        NewCall, {"from": own, "to": other, "fromChannel": from_channel, "toChannel": to_channel}
+    )
 
 
 @pytest.mark.parametrize("policy", [LINE, OFFICIAL])
@@ -27,37 +29,39 @@ def test_browsers_and_whatsapp_users_are_paired_in_every_way(policy, from_channe
     own = "user-1" if from_channel == "webrtc" else NUMBER
     other = "user-2" if to_channel == "webrtc" else PEER
     expected = Parties(own, other, from_channel, to_channel)
-    assert read_parties(asked(from_channel, to_channel), policy) == expected
+    assert parties_of(asked(from_channel, to_channel), policy) == expected
 
 
 @pytest.mark.parametrize("channel", [None, *CHANNELS])
 def test_the_telephone_network_is_not_to_be_had(channel):
     for body in (asked("pstn", channel), asked(channel, "pstn")):
         with pytest.raises(Unsupported, match="SIP"):
-            read_parties(body, LINE)
+            parties_of(body, LINE)
 
 
 def test_an_official_whatsapp_call_is_never_joined_to_the_telephone_network():
     for body in (asked("pstn", "whatsapp"), asked("whatsapp", "pstn")):
         with pytest.raises(Forbidden, match="Meta forbids"):
-            read_parties(body, OFFICIAL)
+            parties_of(body, OFFICIAL)
 
 
 def test_a_line_without_numbers_calls_from_browsers_only():
     none = LinePolicy((), official=False)
-    assert read_parties(asked("webrtc", "whatsapp"), none).from_ == "user-1"
+    assert parties_of(asked("webrtc", "whatsapp"), none).from_ == "user-1"
     with pytest.raises(InvalidRequest) as caught:
-        read_parties(asked("whatsapp", "whatsapp"), none)
+        parties_of(asked("whatsapp", "whatsapp"), none)
     assert caught.value.field == "from"
 
 
 def test_a_number_that_is_not_the_lines_is_answered_with_those_that_are():
-    body = Body({"from": PEER, "to": PEER, "fromChannel": "whatsapp", "toChannel": "whatsapp"})
+    body = read(
+        NewCall, {"from": PEER, "to": PEER, "fromChannel": "whatsapp", "toChannel": "whatsapp"}
+    )
 
     with pytest.raises(InvalidRequest, match=rf"expected one of \{NUMBER}"):
-        read_parties(body, LINE)
+        parties_of(body, LINE)
 
 
 def test_metadata_may_be_left_out():
-    assert read_metadata(Body({})) == b""
-    assert read_metadata(Body({"metadata": {"a": 1}})) == b'{"a":1}'
+    assert encoded_metadata(NewCall(NUMBER, PEER)) == b""
+    assert encoded_metadata(NewCall(NUMBER, PEER, metadata={"a": 1})) == b'{"a":1}'
