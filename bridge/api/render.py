@@ -132,11 +132,6 @@ class CallQuality(Struct, rename="camel"):
     timeline: list[LegTimeline]
 
 
-def success(data: dict[str, Any], **beside: object) -> web.Response:
-    """Wrap a payload in the native envelope; `beside` stands next to `data`."""
-    return web.json_response({"code": 200, "data": data, "success": True, **beside})
-
-
 def failure(error: BridgeError) -> web.Response:
     """Render an error in the native envelope."""
     body: dict[str, Any] = {"code": error.status, "error": str(error), "success": False}

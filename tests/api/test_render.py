@@ -131,16 +131,6 @@ def test_figures_are_json():
     )
 
 
-def test_success_wraps_the_payload_and_may_say_more_beside_it():
-    response = render.success({"callId": "00AB"}, call={"callID": "00AB"})
-    assert body_of(response) == {
-        "code": 200,
-        "data": {"callId": "00AB"},
-        "success": True,
-        "call": {"callID": "00AB"},
-    }
-
-
 def test_a_failure_has_code_and_words():
     response = render.failure(InvalidState("the call has ended"))
     assert response.status == 409
