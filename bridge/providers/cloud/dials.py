@@ -43,12 +43,7 @@ class Dials:
     """
 
     def __init__(self, calls: LiveCalls, legs: MakeLeg) -> None:
-        """Make it; must be called within the running loop.
-
-        Args:
-            calls: of this node.
-            legs: makes the legs.
-        """
+        """Must be called within the running loop."""
         self._calls = calls
         self._make_leg = legs
         self._now = asyncio.get_running_loop().time

@@ -19,12 +19,7 @@ class Inbox:
     """Buffers the events of calls that this node does not know yet; what it drops is counted."""
 
     def __init__(self, now: Callable[[], float], *, count: Callable[[str], None]) -> None:
-        """Make an inbox.
-
-        Args:
-            now: monotonic seconds.
-            count: counts events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
-        """
+        """Set up the buffer; `count` counts what it drops (`metrics.cloud.WEBHOOK_OUTCOMES`)."""
         self._now = now
         self._count = count
         self._held: OrderedDict[str, deque[tuple[CallWebhook, float]]] = OrderedDict()
@@ -43,13 +38,7 @@ class Inbox:
         self._held.pop(wacid, None)
 
     def hold(self, wacid: str, event: CallWebhook, *, elsewhere: bool = False) -> None:
-        """Buffer an event of a call that is not known yet.
-
-        Args:
-            wacid: the call.
-            event: about it.
-            elsewhere: another node has it too, and counts it if it is dropped.
-        """
+        """Buffer an event of a call not known yet; if `elsewhere`, another node has it and counts it."""
         self._drop_expired()
         if (wacid, "over") in self._seen:
             self._count("late")

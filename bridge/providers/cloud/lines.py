@@ -54,17 +54,7 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
     counters: SetupCounters,
     count: Callable[[str], None],
 ) -> CloudProvider:
-    """Make the provider.
-
-    Args:
-        lines: the settings of those whose provider is `cloud`.
-        http: the process's outgoing HTTP.
-        database: the bridge's.
-        node: this node's index.
-        peer: makes peers for WhatsApp's media servers.
-        counters: count set-ups.
-        count: counts webhook events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
-    """
+    """Make the provider; `peer` makes the peers for Meta's media servers."""
     leg = partial(CloudLeg, peer=peer, counters=counters)
 
     known = {

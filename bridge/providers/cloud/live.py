@@ -74,13 +74,7 @@ class LiveCalls:
         store: CloudStore,
         count: Callable[[str], None],
     ) -> None:
-        """Make the table; must be called within the running loop.
-
-        Args:
-            lines: by name.
-            store: what outlives the process.
-            count: counts webhook events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
-        """
+        """Must be called within the running loop; `count` counts events (`metrics.cloud.WEBHOOK_OUTCOMES`)."""
         self.lines = lines
         self.store = store
         self.count = count

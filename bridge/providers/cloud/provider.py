@@ -46,14 +46,7 @@ class CloudProvider:
         store: CloudStore,
         count: Callable[[str], None] = lambda outcome: None,
     ) -> None:
-        """Make a provider; must be called within the running loop.
-
-        Args:
-            lines: by name.
-            legs: makes the legs.
-            store: what outlives the process.
-            count: counts webhook events by outcome (`metrics.cloud.WEBHOOK_OUTCOMES`).
-        """
+        """Must be called within the running loop; `count` counts events (`metrics.cloud.WEBHOOK_OUTCOMES`)."""
         self.lines = lines
         self._by_number = {line.phone_number_id: name for name, line in lines.items()}
         self._count = count

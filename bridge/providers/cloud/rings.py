@@ -24,12 +24,6 @@ class Rings:
     """Begins users' calls."""
 
     def __init__(self, calls: LiveCalls, legs: MakeLeg) -> None:
-        """Make it.
-
-        Args:
-            calls: of this node.
-            legs: makes the legs.
-        """
         self._calls = calls
         self._make_leg = legs
 

@@ -42,7 +42,7 @@ class LineMemory:
     """One line's calls and dials (`follower.Memory`)."""
 
     def __init__(self, line: LineName, *, engine: GatewayEngine, store: CloudStore) -> None:
-        """Make it; must be called within the running loop."""
+        """Must be called within the running loop."""
         self._line = line
         self._engine = engine
         self._store = store

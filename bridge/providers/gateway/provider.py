@@ -29,14 +29,7 @@ class GatewayProvider:
         poll_seconds: float | None = None,
         patience: RetryPolicy | None = None,
     ) -> None:
-        """Make a provider; must be called within the running loop.
-
-        Args:
-            engines: by line.
-            store: shared with other nodes and the next process.
-            poll_seconds: between two polls; None for `POLL_SECONDS`.
-            patience: of the legs.
-        """
+        """Must be called within the running loop; `poll_seconds` is None for `POLL_SECONDS`."""
         self._engines = engines
         self._store = store
         self._patience = patience
