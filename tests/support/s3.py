@@ -104,6 +104,7 @@ def _command(folder: Path, first: int, config: Path) -> list[str]:
     }
     return [
         program,
+        f"-logdir={folder}",
         "server",
         f"-dir={folder / 'data'}",
         "-ip=127.0.0.1",
