@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 PIECE = 16 * 1024
 """Bytes of a tunnel that are held here at once, in each direction and step."""
-LOOKS = 5
-LOOK_SECONDS = 0.1
+POLLS = 5
+POLL_SECONDS = 0.1
 ANSWER_SECONDS = 20.0
 """How long the owner may take until it begins to answer."""
 OF_ONE_HOP = frozenset(
@@ -58,7 +58,7 @@ OURS = frozenset({"x-request-id", "origin", "content-length", "expect"})
 
 
 @web.middleware
-async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def limit_rate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request against its key's limit, which holds over all nodes."""
     services = request.app[SERVICES]
     rate, key = services.rate, services.keys.known(request)
@@ -72,8 +72,8 @@ async def spend(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 @web.middleware
-async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hand a request about another node's call to that node."""
+async def forward_to_owner(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Forward a request about another node's call to that node."""
     siblings = _directory(request).siblings
     if from_sibling(request):
         if _upgrades(request) and request.transport is not None:
@@ -82,7 +82,7 @@ async def pass_on(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.match_info.http_exception is not None:
         return await handler(request)
     call_id = await _call_id(request)
-    owner = owner_of(call_id) if call_id else await _place(request)
+    owner = owner_of(call_id) if call_id else await _chosen_node(request)
     if owner is None or owner == siblings.own:
         return await handler(request)
     if owner in siblings.others():
@@ -106,7 +106,7 @@ def _upgrades(request: web.Request) -> bool:
     return asked and request.match_info.handler in SOCKETS
 
 
-async def _place(request: web.Request) -> int | None:
+async def _chosen_node(request: web.Request) -> int | None:
     """Choose the node for a call that the request begins; None when it begins none."""
     if request.match_info.handler in STARTS_CALLS and _authorised(request):
         overloaded = request.app[SERVICES].manager.overloaded()
@@ -133,7 +133,7 @@ async def _recall(request: web.Request, call_id: str) -> None:
     Raises:
         NodeUnavailable: the call may still live.
     """
-    for _ in range(LOOKS):
+    for _ in range(POLLS):
         record = await _directory(request).find(call_id)
         if record is None:
             return
@@ -141,7 +141,7 @@ async def _recall(request: web.Request, call_id: str) -> None:
             request.app[SERVICES].manager.remember(record)
             return
         # Of a node that was killed, the supervisor writes its calls' end down in a moment.
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     raise NodeUnavailable("the node that has this call does not answer; try again")
 
 
@@ -153,7 +153,7 @@ def _directory(request: web.Request) -> SharedDirectory:
 
 async def _relay(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:
     body = await read_bytes(request) if request.body_exists else None
-    async with asyncio.timeout(ANSWER_SECONDS) as patience:
+    async with asyncio.timeout(ANSWER_SECONDS) as deadline:
         upstream = await siblings.send(
             owner,
             request.method,
@@ -170,7 +170,7 @@ async def _relay(request: web.Request, siblings: Siblings, owner: int) -> web.St
             if upstream.content_length is not None and upstream.content_length <= KERNEL_BUFFER:
                 content = await upstream.read()
                 return web.Response(status=upstream.status, headers=headers, body=content)
-            patience.reschedule(None)
+            deadline.reschedule(None)
             return await _stream(request, upstream, headers)
 
 

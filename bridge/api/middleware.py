@@ -32,17 +32,17 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = "X-Request-ID"
-CROWDED: web.RequestKey[bool] = web.RequestKey("crowded", bool)
-"""Whether the request's address has too many under way without a right key."""
+OVER_LIMIT: web.RequestKey[bool] = web.RequestKey("over_limit", bool)
+"""Whether the request's address has too many unauthenticated requests in progress."""
 PROBES = frozenset({"/healthz", "/readyz"})
+"""Requested by load balancers and container engines, under host names of their own."""
 UNREFUSED = PROBES | {"/whatsapp/webhook"}
-"""Answered however many requests an address has under way: all that Meta sends comes from few
-addresses, has no key but a signature, and is limited where it is read (`api.cloud`)."""
-"""Asked by load balancers and container engines, under names and from addresses of their own."""
+"""Answered however many requests an address has in progress: Meta's come from few addresses, have a
+signature instead of a key, and are limited where they are read (`api.cloud`)."""
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
 LEFT = 499
-"""The status of a request whose asker did not wait for the answer; none is sent."""
+"""The status of a request whose client disconnected before the answer; it is never sent."""
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
@@ -76,25 +76,25 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 @web.middleware
-async def count_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count a request without a right key against its address until its answer has been taken."""
+async def count_unauthenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count an unauthenticated request against its address until its answer has been sent."""
     if from_sibling(request):
         return await handler(request)
     if request.app[SERVICES].keys.admits(request):
-        request.app[SERVICES].connections.admit(request.transport)
+        request.app[SERVICES].connections.mark_authenticated(request.transport)
         return await handler(request)
-    crowded = request.app[SERVICES].unauthenticated.count(request)
-    request[CROWDED] = crowded and request.path not in UNREFUSED
+    over_limit = request.app[SERVICES].unauthenticated.count(request)
+    request[OVER_LIMIT] = over_limit and request.path not in UNREFUSED
     response = await handler(request)
-    if request[CROWDED]:
+    if request[OVER_LIMIT]:
         response.force_close()
     return response
 
 
 @web.middleware
-async def refuse_crowds(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a stranger whose address has too many requests under way."""
-    if not request.get(CROWDED, False):
+async def refuse_overload(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse an unauthenticated request of an address that has too many in progress."""
+    if not request.get(OVER_LIMIT, False):
         return await handler(request)
     request.app[SERVICES].unauthenticated.refuse(request, "too_many")
     raise RateLimited(
@@ -108,8 +108,8 @@ async def refuse_crowds(request: web.Request, handler: Handler) -> web.StreamRes
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, in the log and in a header, and count it with its duration.
 
-    One that a sibling passes on has its id, and is counted there. One whose asker left before the
-    answer is counted with the status 499, without a duration.
+    A request forwarded by a sibling has its id already and is counted there. One whose client
+    disconnected before the answer is counted with the status 499, without a duration.
     """
     passed_on = from_sibling(request)
     identity = request.headers.get(REQUEST_ID, "") if passed_on else secrets.token_hex(8)
@@ -162,13 +162,13 @@ async def allow_origins(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 IN_ORDER = (
-    count_strangers,
+    count_unauthenticated,
     identify,
     answer_errors,
     check_host,
     allow_origins,
     answer_errors,
-    refuse_crowds,
+    refuse_overload,
 )
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
 

@@ -211,7 +211,7 @@ def _directory(settings: Settings, position: NodePosition) -> SharedDirectory:
 
 
 def _application(*, several: bool) -> web.Application:
-    forwarding = (forward.spend, forward.pass_on) if several else ()
+    forwarding = (forward.limit_rate, forward.forward_to_owner) if several else ()
     application = web.Application(
         middlewares=(*IN_ORDER, bound_large_bodies, settle, *forwarding, note_use),
         client_max_size=MAX_BYTES,

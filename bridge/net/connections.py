@@ -92,7 +92,7 @@ class Connections:
         """Add a connection."""
         self._open[transport] = _Connection(address, stranger=not self._trusted(address))
 
-    def admit(self, transport: asyncio.Transport | None) -> None:
+    def mark_authenticated(self, transport: asyncio.Transport | None) -> None:
         """Note that a valid key was used on a connection, which is then kept."""
         if transport is not None and (known := self._open.get(transport)) is not None:
             known.stranger = False

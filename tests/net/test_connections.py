@@ -119,7 +119,7 @@ def test_connections_with_a_key_and_those_of_a_proxy_give_way_to_nobody(opened):
     keyed = [Transport() for _ in range(4)]
     for transport in keyed:
         opened.add(transport, "a")
-        opened.admit(transport)
+        opened.mark_authenticated(transport)
     proxied = [Transport() for _ in range(4)]
     for transport in proxied:
         opened.add(transport, "proxy")
@@ -131,6 +131,6 @@ def test_handshakes_under_way_count(opened):
     for _ in range(4):
         transport = Transport()
         opened.add(transport, "a")
-        opened.admit(transport)
+        opened.mark_authenticated(transport)
     assert opened.make_room(3)
     assert not opened.make_room(4)
