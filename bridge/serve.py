@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -16,9 +17,8 @@ from bridge.app.build import Bridge, NodePosition, build
 from bridge.errors import SettingsError
 from bridge.heartbeat import beat
 from bridge.net.directory import FOLDER
+from bridge.net.listener import Listeners, open_listeners, raise_descriptor_limit
 from bridge.net.siblings import listen, node_socket_path, socket_path
-from bridge.node.listener import Listeners, open_listeners, raise_descriptor_limit
-from bridge.node.manager import Manager
 from bridge.settings.model import DEMO_KEY, Settings
 from bridge.supervisor import NodeSlot, watch
 
@@ -62,7 +62,7 @@ async def _serve(chosen: Settings, slot: NodeSlot | None) -> None:
     # aiohttp answers malformed HTTP itself, with a header that reveals its version.
     vars(web_response)["SERVER_SOFTWARE"] = "bridge"
     _tune_garbage_collector()
-    bridge.background.spawn(_sweep(bridge.manager), name="sweep")
+    bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
     if slot is not None:
         bridge.services.metrics.previous_incarnations(stuck=slot.stuck, lost=slot.lost)
         bridge.background.spawn(beat(slot.pipe), name="beat")
@@ -94,13 +94,13 @@ def _tune_garbage_collector() -> None:
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
-async def _sweep(manager: Manager) -> None:
+async def _sweep(ended: Callable[[], int]) -> None:
     """Collect garbage after every `SWEPT_LEGS` ended legs."""
-    swept = manager.legs_ended
+    swept = ended()
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        if manager.legs_ended - swept >= SWEPT_LEGS:
-            swept = manager.legs_ended
+        if ended() - swept >= SWEPT_LEGS:
+            swept = ended()
             gc.collect()
 
 

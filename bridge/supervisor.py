@@ -23,7 +23,7 @@ import msgspec
 from bridge.errors import SettingsError, SetupError
 from bridge.heartbeat import BEAT_SECONDS, Heartbeat, pipe, read
 from bridge.net.directory import FOLDER, DirectoryFile
-from bridge.node.listener import open_listeners
+from bridge.net.listener import open_listeners
 from bridge.settings.model import Settings, port_range
 
 log = logging.getLogger(__name__)

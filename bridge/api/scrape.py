@@ -57,10 +57,11 @@ def _on_this_machine(request: web.Request, services: Services) -> bool:
 
 def own(services: Services) -> bytes:
     """Give this node's metrics."""
-    manager, ports, figures = services.manager, services.ports, services.metrics
+    manager, figures = services.manager, services.metrics
     states = dict.fromkeys(State, 0) | Counter(call.machine.state for call in manager.calls())
     figures.set_calls(states, limit=manager.limits.calls)
-    figures.set_media_ports(used=ports.used, free=ports.free)
+    used, free = services.media_ports()
+    figures.set_media_ports(used=used, free=free)
     return figures.render()[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from bridge.providers.cloud.provider import CloudProvider
     from bridge.providers.gateway.provider import GatewayProvider
     from bridge.providers.simulator.provider import SimulatorProvider
-    from bridge.rtc.ports import PortPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,13 @@ class Site:
         Headers that proxies add are not trusted: anybody can send them.
         """
         return self.public_url or f"{request.scheme}://{request.host}"
+
+
+class PortUsage(NamedTuple):
+    """How many UDP ports of the media range are in use, and how many are not."""
+
+    used: int
+    free: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,7 @@ class Services:
     metrics: Metrics
     playbacks: Playbacks
     policies: Mapping[LineName, LinePolicy]
-    ports: PortPool
+    media_ports: Callable[[], PortUsage]
     rate: RateLimit
     """The request limit of a key, counted over all nodes where there are several."""
     recordings: Recordings

@@ -33,13 +33,13 @@ from bridge.metrics.registry import Metrics
 from bridge.net import database as storage
 from bridge.net.database import Database
 from bridge.net.directory import FOLDER
+from bridge.net.listener import MAX_DESCRIPTORS
 from bridge.net.siblings import Siblings
 from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.directory import SharedDirectory
 from bridge.node.events import EventLog
 from bridge.node.inbound_policy import InboundPolicy
-from bridge.node.listener import MAX_DESCRIPTORS
 from bridge.node.load import Load
 from bridge.node.manager import Manager
 from bridge.node.pulse import pulse

@@ -18,9 +18,10 @@ from bridge.api.rate import RateLimit
 from bridge.api.reads import MAX_LARGE_READS, Reads
 from bridge.api.recording_files import LINK_SECONDS, path_of
 from bridge.api.scopes import Scopes
-from bridge.api.services import Services, Site
+from bridge.api.services import PortUsage, Services, Site
 from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.app.agents import build_agents
+from bridge.app.cloud import cloud_provider
 from bridge.app.foundation import Foundation
 from bridge.app.lines import line_count, lines_of, webhook_keys_of
 from bridge.app.pages import find_pages
@@ -47,9 +48,9 @@ from bridge.net.turn import IceConfiguration, ice_configuration
 from bridge.net.webhooks import Webhooks
 from bridge.node.browsers import Browsers
 from bridge.node.digits import Digits
+from bridge.node.events import Retention
 from bridge.node.playback import Playbacks
 from bridge.node.streams import Streams
-from bridge.providers.cloud.lines import cloud_provider
 from bridge.providers.cloud.provider import CloudProvider
 from bridge.providers.gateway import memory
 from bridge.providers.gateway.provider import GatewayProvider
@@ -119,7 +120,7 @@ def build_services(
         metrics=metrics,
         policies=policies,
         playbacks=playing.playbacks,
-        ports=base.ports,
+        media_ports=lambda: PortUsage(base.ports.used, base.ports.free),
         rate=RateLimit(settings.limits.requests_per_minute),
         recordings=recordings,
         simulator=base.simulator,
@@ -289,7 +290,9 @@ def build_events(base: Foundation, tickets: Tickets, background: Tasks) -> Webho
         link=lambda recording_id, form: tickets.link(path_of(recording_id, form), LINK_SECONDS),
     )
     base.events.follow(webhooks.wake)
-    background.spawn(base.events.run(base.settings.events), name="events")
+    kept = base.settings.events
+    retention = Retention(kept.kept_seconds, kept.dead_seconds, kept.digits_seconds)
+    background.spawn(base.events.run(retention), name="events")
     background.spawn(webhooks.run(), name="webhooks")
     return webhooks
 

@@ -6,12 +6,12 @@ import json
 import sys
 from typing import Any, Final
 
+from bridge.app.cloud import graph_of
 from bridge.cli.whatsapp_check import Check, webhook_url
 from bridge.errors import BridgeError, SettingsError
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.net.resolver import Dns
-from bridge.providers.cloud.lines import graph_of
 from bridge.settings.model import Settings, WhatsApp
 
 ICONS: Final = ("DEFAULT", "DISABLE_ALL")

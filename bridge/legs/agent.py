@@ -16,7 +16,6 @@ from bridge.agent.providers import Message, ProviderFailed, Providers
 from bridge.agent.sentences import Sentences
 from bridge.agent.speech_queue import SpeechQueue
 from bridge.agent.talk_settings import AgentCounters, AgentMode, Script
-from bridge.agent.timing import Stopwatch, in_milliseconds
 from bridge.agent.tone import tone
 from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
@@ -30,6 +29,7 @@ from bridge.call.model import (
     LegStatistics,
     ReplyTiming,
 )
+from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from sqlite3 import Connection
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,6 @@ from bridge.net.database import Database
 from bridge.net.deliveries import Callback
 from bridge.net.event_store import Numbered
 from bridge.node.event_trace import trace
-from bridge.settings.model import Events as Keeping
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.webhook import Style
 
@@ -38,6 +37,15 @@ DIGITS_SECONDS: Final = 15.0
 """How often expired digits are removed from the log."""
 SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
 """Styles whose clients choose their events when they connect a line."""
+
+
+class Retention(NamedTuple):
+    """How many seconds what is stored is kept."""
+
+    events: float
+    dead_letters: float
+    digits: float
+    """From the end of the call."""
 
 
 class EventLog:
@@ -135,25 +143,25 @@ class EventLog:
             self._listeners.discard(listener)
             self._metrics.set_event_listeners(len(self._listeners))
 
-    async def run(self, keeping: Keeping) -> None:
+    async def run(self, retention: Retention) -> None:
         """Pass events to listeners and delete old ones, until cancelled."""
         try:
-            await self._run(keeping)
+            await self._run(retention)
         finally:
             self._closed = True
             for listener in self._listeners:
                 listener.woken.set()
 
-    async def _run(self, keeping: Keeping) -> None:
+    async def _run(self, retention: Retention) -> None:
         loop = asyncio.get_running_loop()
         swept = wiped = -SWEEP_SECONDS
         while True:
             if loop.time() - swept >= SWEEP_SECONDS:
                 swept = loop.time()
-                self._forget(keeping)
+                self._forget(retention)
             if loop.time() - wiped >= DIGITS_SECONDS:
                 wiped = loop.time()
-                self._forget_digits(keeping)
+                self._forget_digits(retention)
             alone = self.nodes == 1 or not self._listeners
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DIGITS_SECONDS if alone else POLL_SECONDS):
@@ -194,17 +202,17 @@ class EventLog:
             lambda connection: event_store.read(connection, after=after, line=line, call_id=call_id)
         )
 
-    def _forget(self, keeping: Keeping) -> None:
+    def _forget(self, retention: Retention) -> None:
         now = _now().timestamp()
-        before, dead_before = now - keeping.kept_seconds, now - keeping.dead_seconds
+        before, dead_before = now - retention.events, now - retention.dead_letters
         self._database.post(
             lambda connection: event_store.forget(
                 connection, events_before=before, dead_before=dead_before
             )
         )
 
-    def _forget_digits(self, keeping: Keeping) -> None:
-        before = _now().timestamp() - keeping.digits_seconds
+    def _forget_digits(self, retention: Retention) -> None:
+        before = _now().timestamp() - retention.digits
         self._database.post(lambda connection: digit_events.forget(connection, ended_before=before))
 
     def _recover(self, connection: Connection) -> None:

@@ -9,13 +9,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge.app.cloud import graph_of
 from bridge.cli import whatsapp_check
 from bridge.cli.whatsapp_check import Check, webhook_url
 from bridge.errors import SettingsError
 from bridge.net import stun
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.providers.cloud.lines import graph_of
 from bridge.settings.model import Line, Rtc, Settings
 from tests.calls.test_cloud import World, cloud_line, world
 from tests.net.test_stun import server as stun_server

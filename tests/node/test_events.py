@@ -24,8 +24,7 @@ from bridge.metrics.registry import Metrics
 from bridge.net import digit_events, event_store
 from bridge.net.database import Database
 from bridge.node import events as events_module
-from bridge.node.events import EventLog
-from bridge.settings.model import Events as Keeping
+from bridge.node.events import EventLog, Retention
 from bridge.wire.call_event import CallEvent
 
 IDS = itertools.count()
@@ -52,7 +51,9 @@ async def open_log(tmp_path):
             database = Database(tmp_path / "bridge.sqlite3")
             stack.push_async_callback(database.aclose)
             log = EventLog(database, node=node, nodes=nodes, metrics=Metrics(version="0").events)
-            running = asyncio.get_running_loop().create_task(log.run(Keeping()))
+            running = asyncio.get_running_loop().create_task(
+                log.run(Retention(259200.0, 2592000.0, 60.0))
+            )
 
             async def stop():
                 running.cancel()

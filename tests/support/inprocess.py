@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from bridge.api.services import PortUsage
 from bridge.app.build import Bridge, build
 from bridge.rtc.config import Timeouts
-from bridge.rtc.ports import PortPool
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.described import Described
 from tests.support.signalling import HttpExchange
@@ -73,9 +73,9 @@ class Client:
         return 1 if self.owner is self.http else 2
 
     @property
-    def ports(self) -> PortPool:
+    def ports(self) -> PortUsage:
         """The bridge's UDP ports for media."""
-        return self.bridge.services.ports
+        return self.bridge.services.media_ports()
 
     async def get(self, path: str, **more: Any) -> ClientResponse:
         return await self.http.get(path, **({"headers": KEY} | more))

@@ -1,6 +1,6 @@
 """The stopwatch of an agent."""
 
-from bridge.agent.timing import Stopwatch, in_milliseconds
+from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 
 
 def test_each_step_is_timed_until_its_first_result():

@@ -1,10 +1,10 @@
 """The provider of the lines of Meta's Cloud API is made from their settings."""
 
+from bridge.app.cloud import announcements, cloud_provider
 from bridge.call.model import LineName
 from bridge.net.database import Database
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.providers.cloud.lines import announcements, cloud_provider
 from bridge.settings.model import WhatsApp
 
 

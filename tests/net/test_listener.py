@@ -12,7 +12,7 @@ from bridge.cli.lan import on_lan
 from bridge.errors import SettingsError
 from bridge.metrics.registry import Metrics
 from bridge.net.connections import Connections
-from bridge.node.listener import Listeners, open_listeners
+from bridge.net.listener import Listeners, open_listeners
 from bridge.settings.model import Data, Settings
 from tests.support.machine import free_port
 from tests.support.waiting import until
