@@ -7,6 +7,7 @@ import pytest
 from aiortc.sdp import SessionDescription
 
 from bridge.settings.model import Line, Rtc
+from bridge.wire.sdp import parse_offer
 from tests.support.inprocess import free_udp_ports, running, settings
 from tests.support.offers import ANSWERABLE, REFUSED, offer
 from tests.support.waiting import until
@@ -131,7 +132,7 @@ async def test_of_five_hundred_candidates_thirty_two_are_looked_at(client):
     [leg] = [leg for leg in runner.legs() if leg.kind == "webrtc"]
     learned = leg._media.peer._transports.next.local.remote_candidates
     assert len(learned) == 0  # documentation addresses are not public: none is probed
-    assert leg._media.peer._pending_offer.candidates_ignored == 500 - 32
+    assert parse_offer(OFFER + candidates).candidates_ignored == 500 - 32
 
 
 async def test_a_body_over_256_kilobytes_is_a_413(client):
