@@ -68,7 +68,7 @@ async def test_a_chromium_that_loses_packets_is_sent_fec_and_mends_its_sound_wit
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ):
     # Under load encoders step down to settings without FEC; other tests may make some.
-    monkeypatch.setattr(Load, "look", lambda *_: None)
+    monkeypatch.setattr(Load, "update", lambda *_: None)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(running())
         site = Site(str(client.http.make_url("")).rstrip("/"))

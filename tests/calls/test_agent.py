@@ -101,7 +101,7 @@ async def test_an_ai_answers_what_the_caller_says():
         await until(lambda: "agent.replied" in types(client), timeout=20)
         await client.data("/call/hangup", {"callId": call_id})
         await ended(client)
-        assert agent_tasks() == []
+        await until(lambda: agent_tasks() == [])
 
 
 @pytest.mark.call
@@ -195,7 +195,7 @@ async def test_a_talk_ends_when_its_time_is_over():
         await ring(client, SILENT)
         await ended(client)
         assert "agent.timed_out" in types(client)
-        assert agent_tasks() == []
+        await until(lambda: agent_tasks() == [])
 
 
 @pytest.mark.call

@@ -19,6 +19,6 @@ def test_a_disk_with_room_takes_more(tmp_path):
 
 
 def test_a_disk_with_less_than_what_is_to_be_left_counts_as_full(tmp_path):
-    with pytest.raises(OSError, match="leave this much") as failure:
+    with pytest.raises(OSError, match="less disk space is free") as failure:
         DiskSpace(tmp_path, 1 << 60).check()
     assert failure.value.errno == errno.ENOSPC

@@ -15,7 +15,7 @@ from bridge.media.disk_space import DiskSpace
 from bridge.media.files import OGG, WAV, FileLocation
 from bridge.media.uploader import RecordingUploader
 from bridge.net.database import Database
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 SALES, CALL = LineName("sales"), CallId("00" + "A" * 30)
 
@@ -108,6 +108,9 @@ class House:
         return {
             file.format: file.place for file in await self.archive.files.of(recording.recording_id)
         }
+
+    async def is_stored(self, recording):
+        return await self.places(recording) == {WAV: FileLocation.STORE}
 
 
 @pytest.fixture
@@ -248,9 +251,8 @@ async def test_a_copy_that_cannot_be_made_is_counted_and_holds_up_nothing(databa
     recording = await house.record()
     house.archive.path(recording).write_bytes(b"no sound at all")
     async with at_work(house):
-        await until(lambda: recording.key in shelf.objects)
+        await until_answer(lambda: house.is_stored(recording))
     assert house.metrics.counts["copy failed"] == 1
-    assert await house.places(recording) == {WAV: FileLocation.STORE}
 
 
 async def test_what_is_deleted_on_its_way_up_is_deleted_in_the_store(database, tmp_path):
