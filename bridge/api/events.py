@@ -16,15 +16,13 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from bridge.api import webrtc
-from bridge.api.faces.wadial.words import WADIAL
 from bridge.api.fields import field
 from bridge.api.middleware import Handler, allow_page
 from bridge.api.operation import QUERY, QUERY_TICKET, Context, Group, Schema
 from bridge.api.services import SERVICES
 from bridge.call.model import CallRecord
-from bridge.errors import InvalidRequest, NotFound
+from bridge.errors import InvalidRequest
 from bridge.net.event_store import Numbered
-from bridge.wire import webhook_wadial
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.party_events import as_seen_by
 from bridge.wire.webhook import native
@@ -64,21 +62,7 @@ class After(Struct, rename="camel"):
 @GROUP.get("/events", content="text/event-stream", gives=STREAM, errors=(503,))
 async def of_line(context: Context, query: After) -> web.StreamResponse:
     """Stream what happens on the line."""
-    return await _stream(context, query, native)
-
-
-@WADIAL.get(
-    "/api/v1/sessions/{sessionId}/events",
-    auth=QUERY,
-    content="text/event-stream",
-    gives=STREAM,
-    errors=(404, 503),
-)
-async def of_session(context: Context, query: After) -> web.StreamResponse:
-    """Stream what happens on a session."""
-    if context.path("sessionId") != context.line:
-        raise NotFound("there is no such session")
-    return await _stream(context, query, webhook_wadial.body)
+    return await stream_events(context, query, native)
 
 
 @GROUP.get(
@@ -99,10 +83,10 @@ async def of_call(context: Context, query: After) -> web.StreamResponse:
     record = context.services.manager.record(line, context.call_id)
     access.check_call_lives(ended=record.reason is not None)
     words = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
-    return await _stream(context, query, words, record)
+    return await stream_events(context, query, words, record)
 
 
-OPERATIONS: Final = (of_line, of_session, of_call)
+OPERATIONS: Final = (of_line, of_call)
 
 
 def _for_ticket(party: str, event: CallEvent) -> dict[str, Any] | None:
@@ -122,9 +106,10 @@ async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
             await directory.settled()
 
 
-async def _stream(
+async def stream_events(
     context: Context, query: After, words: Words, call: CallRecord | None = None
 ) -> web.StreamResponse:
+    """Send the events of a line, or of one of its calls, as they happen."""
     request, line, events = context.http, context.line, context.services.events
     after = _last_event_id(request, query)
     call_id = call.facts.call_id if call else None

@@ -1,50 +1,34 @@
-"""The media sockets: the raw sound of a call over a WebSocket, as two vendors document it."""
+"""The PCM socket: a call's audio over a WebSocket."""
 
 import asyncio
 import socket
 from contextlib import suppress
 from typing import Annotated, Final, Literal
 
-import msgspec
 from aiohttp import WSMsgType, web
 from msgspec import Meta, Struct
 
-from bridge.api.faces.wadial.words import WADIAL as WADIAL_GROUP
-from bridge.api.faces.wadial.words import snapshot
 from bridge.api.fields import field
 from bridge.api.operation import QUERY_TICKET, Context, Group, Schema
 from bridge.api.webrtc import NEAR
 from bridge.audio.paced import LIMIT_SECONDS
-from bridge.call.model import EndReason, LegKind, Party, State
+from bridge.call.model import LegKind, Party, State
 from bridge.call.routing import Heard, Hears
-from bridge.errors import (
-    BridgeError,
-    CallEnded,
-    CallNotFound,
-    InvalidRequest,
-    NotFound,
-    RemoteProtocolError,
-)
+from bridge.errors import BridgeError, CallEnded, CallNotFound, InvalidRequest
 from bridge.legs.base import new_leg_id
 from bridge.legs.socket import KERNEL_SECONDS, InputOptions, SocketLeg, TextMessages
 from bridge.node.runner import CallRunner
-from bridge.wire.media_format import (
-    MAX_FRAME_MS,
-    MIN_FRAME_MS,
-    Encoding,
-    MediaFormat,
-)
-from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, WadialMessages
+from bridge.wire.media_format import MAX_FRAME_MS, MIN_FRAME_MS, Encoding, MediaFormat
+from bridge.wire.media_socket import ZUCKZAPGO
 
 MESSAGE_BYTES: Final = 12 * 1024 * 1024
-"""A minute in the widest form fits into one message."""
+"""One message holds a minute in the largest format."""
 CLOSE_SECONDS: Final = 0.5
-"""How long a party is waited for that should answer our close."""
+"""How long to wait for the answer to our close frame."""
 MIN_KERNEL_BYTES: Final = 4096
 MIN_BUFFER_MS: Final = 40
 AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
-"""States in which sound is sent; before them the line is silent, without a frame."""
-FEED_FAILURES: Final = frozenset({EndReason.MEDIA_TIMEOUT, EndReason.FAILED, EndReason.NODE_LOST})
+"""States in which audio is sent; before them not even silent frames are."""
 
 
 SOCKET: Final[Schema] = {
@@ -70,7 +54,7 @@ class AudioForm(Struct, rename="camel"):
     ] = round(LIMIT_SECONDS * 1000)
 
     def media(self, default: MediaFormat) -> MediaFormat:
-        """Return the format, with a default for what is not named."""
+        """Return the format, completed from a default."""
         return MediaFormat(
             self.encoding or default.encoding,
             self.sample_rate or default.sample_rate,
@@ -84,31 +68,14 @@ async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
 
     Text is ignored; a message that is no whole number of frames is padded.
     """
-    runner = _live_call(context)
-    return await _serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
+    runner = live_call(context)
+    return await serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
 
 
-@WADIAL_GROUP.get(
-    "/api/v1/sessions/{sessionId}/calls/{callId}/media",
-    auth=QUERY_TICKET,
-    status=101,
-    gives=SOCKET,
-    errors=(404, 409, 502),
-)
-async def wadial(context: Context, query: AudioForm) -> web.StreamResponse:
-    """Open the media socket: f32le at 16 kHz by default, JSON text beside it."""
-    runner = _live_call(context)
-    if context.path("sessionId") != runner.facts.line:
-        raise NotFound("there is no such session")
-    media = query.media(WADIAL)
-    texts = _WadialTexts(runner, media)
-    return await _serve(context, runner, media, query.buffer_ms / 1000, texts=texts)
+OPERATIONS: Final = (stream,)
 
 
-OPERATIONS: Final = (stream, wadial)
-
-
-def _live_call(context: Context) -> CallRunner:
+def live_call(context: Context) -> CallRunner:
     """Return the live call that the path names.
 
     Raises:
@@ -125,7 +92,7 @@ def _live_call(context: Context) -> CallRunner:
         raise CallNotFound("the call has ended") from error
 
 
-async def _serve(
+async def serve(
     context: Context,
     runner: CallRunner,
     media: MediaFormat,
@@ -133,6 +100,14 @@ async def _serve(
     *,
     texts: TextMessages | None = None,
 ) -> web.StreamResponse:
+    """Make the connection a leg of the call, until either ends.
+
+    With `texts` there is JSON text beside the audio, and messages of audio are not padded.
+
+    Raises:
+        InvalidRequest: the request is no WebSocket upgrade.
+        LimitExceeded: the call has as many sockets as it may.
+    """
     request, services = context.http, context.services
     ws = web.WebSocketResponse(
         timeout=CLOSE_SECONDS,
@@ -145,7 +120,7 @@ async def _serve(
         raise InvalidRequest("this is a WebSocket: send an upgrade")
     runner.machine.check_kind(LegKind.SOCKET)
     await ws.prepare(request)
-    _narrow(request, media)
+    _bound_buffers(request, media)
     wire = _ServerWire(request, ws)
     leg = SocketLeg(
         new_leg_id(),
@@ -168,7 +143,7 @@ async def _serve(
             owner=context.access.owner,
         )
     except BridgeError:
-        # Between our answer and now the call has ended, or others have taken its last places.
+        # After the upgrade the call ended or reached its limit of legs.
         await ws.close()
         return ws
     if texts is not None:
@@ -177,8 +152,8 @@ async def _serve(
     return ws
 
 
-def _narrow(request: web.Request, media: MediaFormat) -> None:
-    """Let little of what is sent wait in the kernel, and nothing in the process."""
+def _bound_buffers(request: web.Request, media: MediaFormat) -> None:
+    """Buffer little of what is sent in the kernel, and nothing in the process."""
     if request.transport is None:
         return
     request.transport.set_write_buffer_limits(high=0)
@@ -189,7 +164,7 @@ def _narrow(request: web.Request, media: MediaFormat) -> None:
 
 
 class _ServerWire:
-    """A WebSocket that was opened to us (`legs.socket.Wire`); who reads it also closes it."""
+    """The server side of a WebSocket (`legs.socket.Wire`); the task that reads also closes it."""
 
     def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
         self._request = request
@@ -198,7 +173,7 @@ class _ServerWire:
         self._read = asyncio.Event()
 
     async def read(self, leg: SocketLeg) -> None:
-        """Give the leg what comes, until the party has gone or `close` is called."""
+        """Pass what arrives to the leg, until the party has gone or `close` is called."""
         try:
             async with asyncio.timeout(None) as self._reading:
                 await self._pass_on(leg)
@@ -238,7 +213,7 @@ class _ServerWire:
                 case WSMsgType.BINARY:
                     await leg.receive_audio(message.data)
                 case WSMsgType.PING:
-                    # One that is gone already is told of by the next message.
+                    # If the party has gone, the next message says so.
                     with suppress(ConnectionError):
                         await self._ws.pong(message.data)
                 case WSMsgType.PONG:
@@ -247,50 +222,3 @@ class _ServerWire:
                     leg.receive_text(message.data)
                 case _:
                     return
-
-
-class _WadialTexts:
-    """WADial's texts about one call (`legs.socket.TextMessages`)."""
-
-    def __init__(self, runner: CallRunner, media: MediaFormat) -> None:
-        self._runner = runner
-        self._messages = WadialMessages(media)
-        self._known: tuple[State, bool] | None = None
-
-    def opening(self) -> list[str]:
-        """Say how the sound is written, then how the call stands."""
-        return [self._messages.ready(), *self._call()]
-
-    def poll(self, buffered_seconds: float, now: float) -> list[str]:
-        """Say what has changed."""
-        far = self._runner.machine.far
-        errors = self._messages.errors(now, silent=far is not None and far.silent)
-        report = self._messages.buffer(buffered_seconds, now)
-        return [*self._call(), *errors, *([report] if report else ())]
-
-    def note_loss(self, direction: str) -> None:
-        """Note that sound was dropped; the next tick reports it."""
-        self._messages.note_loss(direction)
-
-    def is_clear(self, text: str) -> bool:
-        """Whether the party wants its queue emptied."""
-        return WadialMessages.is_clear(text)
-
-    def refusal(self, error: RemoteProtocolError) -> list[str]:
-        """Say what was wrong."""
-        return [self._messages.invalid_frame(error)]
-
-    def farewell(self) -> list[str]:
-        """Say that it is over, and what failed if something did."""
-        machine = self._runner.machine
-        failed = machine.answered_at is not None and machine.reason in FEED_FAILURES
-        failure = [self._messages.feed_failed(str(machine.reason))] if failed else []
-        return [*self._call(), *failure, self._messages.ended()]
-
-    def _call(self) -> list[str]:
-        machine = self._runner.machine
-        known = (machine.state, machine.muted)
-        if known == self._known:
-            return []
-        self._known = known
-        return [self._messages.call_state(msgspec.to_builtins(snapshot(self._runner.record())))]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
@@ -10,12 +11,13 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from bridge.api.auth import same_origin
-from bridge.api.envelope import envelope, in_words_of
+from bridge.api.auth import WAVIX_PATHS, same_origin
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
 from bridge.api.services import SERVICES
 from bridge.errors import (
     BridgeError,
+    CallEnded,
+    CallNotFound,
     Forbidden,
     InvalidRequest,
     MethodNotAllowed,
@@ -39,6 +41,12 @@ PROBES = frozenset({"/healthz", "/readyz"})
 UNREFUSED = PROBES | {"/whatsapp/webhook"}
 """Answered however many requests an address has in progress: Meta's come from few addresses, have a
 signature instead of a key, and are limited where they are read (`api.cloud`)."""
+HIDES_ENDED_CALLS = re.compile(f"/call/|{WAVIX_PATHS.pattern}")
+"""Paths where an ended call is unknown, as the documents of ZuckZapGo, WaGo and Wavix have it.
+
+A ZuckZapGo client takes 409 to mean that the line's engine is off, and connects it again, which would
+end every other call of the line.
+"""
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
 LEFT = 499
@@ -54,11 +62,11 @@ PREFLIGHT = {
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what a handler raises into its face's envelope; unknown errors are logged, not shown."""
-    failure = envelope(request.path)
+    failure = request.app[SERVICES].error_envelope(request.path)
     try:
         return await handler(request)
     except BridgeError as raised:
-        error = in_words_of(request.path, raised)
+        error = _as_documented(request.path, raised)
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unsupported):
             log.warning("request.failed", extra={"code": error.code, "route": _route(request)})
         return failure(error)
@@ -207,6 +215,12 @@ def _route(request: web.Request) -> str:
     """The route's pattern, never the path itself, so that the figures stay few."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNMATCHED
+
+
+def _as_documented(path: str, error: BridgeError) -> BridgeError:
+    if isinstance(error, CallEnded) and HIDES_ENDED_CALLS.match(path):
+        return CallNotFound(str(error))
+    return error
 
 
 def _known(request: web.Request, error: web.HTTPException) -> BridgeError:

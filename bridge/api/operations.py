@@ -1,5 +1,6 @@
-"""Every operation of the service, in one list."""
+"""Every operation of the service, and the error envelope of every path."""
 
+import re
 from typing import Final
 
 from bridge.api import (
@@ -16,22 +17,30 @@ from bridge.api import (
     playback,
     recording,
     recording_files,
+    render,
     scrape,
     simulator,
     tickets,
     webhooks,
     webrtc,
 )
+from bridge.api.auth import WAVIX_PATHS
 from bridge.api.faces.chirp import calls as chirp
 from bridge.api.faces.chirp import recordings as chirp_recordings
 from bridge.api.faces.chirp import webhooks as chirp_webhooks
+from bridge.api.faces.chirp import words as chirp_words
 from bridge.api.faces.wadial import audio as wadial_audio
 from bridge.api.faces.wadial import calls as wadial
+from bridge.api.faces.wadial import events as wadial_events
+from bridge.api.faces.wadial import media as wadial_media
 from bridge.api.faces.wadial import recordings as wadial_recordings
 from bridge.api.faces.wadial import webhooks as wadial_webhooks
+from bridge.api.faces.wadial import words as wadial_words
 from bridge.api.faces.wago import calls as wago
+from bridge.api.faces.wavix import words as wavix_words
 from bridge.api.faces.zuckzapgo import calls as zuckzapgo
 from bridge.api.operation import Operation
+from bridge.api.services import ErrorEnvelope
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *calls.OPERATIONS,
@@ -55,6 +64,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *wago.OPERATIONS,
     *zuckzapgo.OPERATIONS,
     *wadial.OPERATIONS,
+    *wadial_events.OPERATIONS,
+    *wadial_media.OPERATIONS,
     *wadial_audio.OPERATIONS,
     *wadial_recordings.OPERATIONS,
     *wadial_webhooks.OPERATIONS,
@@ -62,3 +73,16 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *chirp_recordings.OPERATIONS,
     *chirp_webhooks.OPERATIONS,
 )
+
+ERROR_ENVELOPES: Final[tuple[tuple[re.Pattern[str], ErrorEnvelope], ...]] = (
+    (WAVIX_PATHS, wavix_words.failure),
+    (re.compile(r"/v1/"), chirp_words.failure),
+    (re.compile(r"/api/v1/"), wadial_words.failure),
+)
+"""The first pattern that matches a path from its beginning counts."""
+
+
+def error_envelope(path: str) -> ErrorEnvelope:
+    """Return what renders the errors of a path: the native envelope where no face claims it."""
+    found = (failure for paths, failure in ERROR_ENVELOPES if paths.match(path))
+    return next(found, render.failure)

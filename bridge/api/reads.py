@@ -1,12 +1,14 @@
 """Bodies that are being read: how many at a time, and how long each may take."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from aiohttp import web
 
+from bridge.call.model import LineName
 from bridge.errors import BridgeError, LimitExceeded, PayloadTooLarge
 
 MAX_LARGE_READS: Final = 8
@@ -64,6 +66,39 @@ class Reads:
             raise RequestTimeout("the request's body did not arrive in time") from None
         finally:
             self._under_way.pop(limit, None)
+
+
+class LargeBodies:
+    """The requests with large bodies of each line in progress on this node.
+
+    Each may take ten times its size in memory.
+    """
+
+    def __init__(self, per_line: int) -> None:
+        self._per_line = per_line
+        self._in_progress: Counter[LineName] = Counter()
+
+    def in_progress(self, line: LineName) -> int:
+        """Return how many a line has in progress."""
+        return self._in_progress[line]
+
+    @contextmanager
+    def one(self, line: LineName) -> Iterator[None]:
+        """Count a request while it is in progress.
+
+        Raises:
+            LimitExceeded: the line has as many as it may.
+        """
+        if self._in_progress[line] >= self._per_line:
+            raise LimitExceeded(
+                "the line has as many large requests in progress as it may "
+                "(limits.large_bodies_per_line)"
+            )
+        self._in_progress[line] += 1
+        try:
+            yield
+        finally:
+            self._in_progress[line] -= 1
 
 
 async def read_at_most(request: web.Request, most: int) -> bytes:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiohttp import web
 
+from bridge.errors import BridgeError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bridge.api.auth import Keys, Tickets
-    from bridge.api.large_bodies import LargeBodies
     from bridge.api.rate import RateLimit
-    from bridge.api.reads import Reads
+    from bridge.api.reads import LargeBodies, Reads
     from bridge.api.unauthenticated import UnauthenticatedLimit
     from bridge.call.model import LineName
     from bridge.call.policy import LinePolicy
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from bridge.providers.cloud.provider import CloudProvider
     from bridge.providers.gateway.provider import GatewayProvider
     from bridge.providers.simulator.provider import SimulatorProvider
+
+ErrorEnvelope: TypeAlias = Callable[[BridgeError], web.Response]
+"""Renders an error as one face documents it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class Services:
     digits: Digits
     directory: SharedDirectory | None
     """None when the bridge has only one node."""
+    error_envelope: Callable[[str], ErrorEnvelope]
+    """Returns what renders the errors of a path."""
     events: EventLog
     gateways: GatewayProvider
     http: Http

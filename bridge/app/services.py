@@ -12,10 +12,10 @@ from aiohttp import web
 from bridge.api.auth import Keys, Tickets
 from bridge.api.body import BODY_SECONDS
 from bridge.api.cloud import MAX_WEBHOOKS_BYTES
-from bridge.api.large_bodies import LargeBodies
+from bridge.api.operations import error_envelope
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
-from bridge.api.reads import MAX_LARGE_READS, Reads
+from bridge.api.reads import MAX_LARGE_READS, LargeBodies, Reads
 from bridge.api.recording_files import LINK_SECONDS, path_of
 from bridge.api.scopes import Scopes
 from bridge.api.services import PortUsage, Services, Site
@@ -107,6 +107,7 @@ def build_services(
         database=base.database,
         digits=build_digit_collection(base, playing.playbacks),
         directory=base.directory,
+        error_envelope=error_envelope,
         events=base.events,
         gateways=build_gateway_provider(base),
         http=base.http,

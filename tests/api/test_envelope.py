@@ -1,10 +1,10 @@
-"""Errors in the words of the face that was asked."""
+"""The error envelope of each path."""
 
 import pytest
 
 from bridge.api import render
-from bridge.api.envelope import envelope
 from bridge.api.faces.wavix import words as wavix_words
+from bridge.api.operations import error_envelope
 from bridge.errors import BridgeError
 
 NATIVE = ["/call/dial", "/healthz", "/", "/x/v1/call"]
@@ -12,19 +12,19 @@ WAVIX = ["/v1/call", "/v1/call/", "/v1/call/1/streams", "/v1/calls/1/streams/2"]
 
 
 @pytest.mark.parametrize("path", NATIVE)
-def test_a_path_that_no_face_claims_speaks_natively(path):
-    assert envelope(path) is render.failure
+def test_a_path_that_no_face_claims_has_the_native_envelope(path):
+    assert error_envelope(path) is render.failure
 
 
 @pytest.mark.parametrize("path", WAVIX)
-def test_the_paths_of_wavix_speak_its_words(path):
-    assert envelope(path) is wavix_words.failure
+def test_the_paths_of_wavix_have_its_envelope(path):
+    assert error_envelope(path) is wavix_words.failure
 
 
 def test_an_error_keeps_its_status_in_every_envelope():
     error = BridgeError("no")
     error.status = 418
-    assert {envelope(path)(error).status for path in (*NATIVE, *WAVIX)} == {418}
+    assert {error_envelope(path)(error).status for path in (*NATIVE, *WAVIX)} == {418}
 
 
 async def test_an_unknown_path_of_a_face_is_a_404_in_its_envelope(client):

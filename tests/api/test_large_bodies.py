@@ -1,13 +1,13 @@
 import pytest
 
-from bridge.api.large_bodies import LargeBodies
+from bridge.api.reads import LargeBodies
 from bridge.call.model import LineName
 from bridge.errors import LimitExceeded
 
 ONE, TWO = LineName("one"), LineName("two")
 
 
-def test_a_line_has_no_more_large_requests_under_way_than_it_may():
+def test_a_line_has_at_most_so_many_large_requests_in_progress():
     bodies = LargeBodies(2)
     with (
         bodies.one(ONE),
@@ -17,10 +17,10 @@ def test_a_line_has_no_more_large_requests_under_way_than_it_may():
         bodies.one(ONE),
     ):
         pass
-    assert (bodies.under_way(ONE), bodies.under_way(TWO)) == (0, 0)
+    assert (bodies.in_progress(ONE), bodies.in_progress(TWO)) == (0, 0)
 
 
-def test_a_request_that_fails_is_under_way_no_more():
+def test_a_failed_request_is_no_longer_in_progress():
     bodies = LargeBodies(1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), bodies.one(ONE):

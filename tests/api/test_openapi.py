@@ -9,9 +9,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge import errors
-from bridge.api.envelope import envelope
 from bridge.api.openapi import FACES, OPERATIONS, document, error_schema
 from bridge.api.openapi_words import Auth
+from bridge.api.operations import error_envelope
 from bridge.api.routes import ROUTES
 from tests.support.inprocess import KEY
 
@@ -63,7 +63,7 @@ def test_errors_are_described_in_the_words_of_the_paths_face(path):
     schema = DOCUMENT["components"]["schemas"][error_schema(path)]
     plain, wrong = errors.BridgeError("wrong"), errors.InvalidRequest("wrong", field="to")
     for error in (plain, wrong, errors.Unauthorized("no key")):
-        rendered = json.loads(str(envelope(path)(error).text))
+        rendered = json.loads(str(error_envelope(path)(error).text))
         check(rendered, schema)
         assert set(rendered) <= set(schema["properties"]), path
 

@@ -1,0 +1,27 @@
+"""WADial's event stream of a session."""
+
+from typing import Final
+
+from aiohttp import web
+
+from bridge.api.events import STREAM, After, stream_events
+from bridge.api.faces.wadial.calls import SESSION, line_of
+from bridge.api.faces.wadial.words import WADIAL
+from bridge.api.operation import QUERY, Context
+from bridge.wire import webhook_wadial
+
+
+@WADIAL.get(
+    SESSION + "/events",
+    auth=QUERY,
+    content="text/event-stream",
+    gives=STREAM,
+    errors=(404, 503),
+)
+async def events(context: Context, query: After) -> web.StreamResponse:
+    """Stream what happens on a session."""
+    line_of(context)
+    return await stream_events(context, query, webhook_wadial.body)
+
+
+OPERATIONS: Final = (events,)
