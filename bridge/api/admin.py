@@ -1,4 +1,4 @@
-"""What the operator's own key opens: lines and their keys, changed without a restart."""
+"""The operator's routes: lines and their keys, changed without a restart."""
 
 import logging
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ class NewKey(Struct, rename="camel"):
 
 
 class AdminKey(Struct, rename="camel"):
-    """A key, without what opens anything."""
+    """A key without its secret."""
 
     key_id: Annotated[str, field("names the key; opens nothing")]
     created_at: Timestamp | None

@@ -1,4 +1,4 @@
-"""Agents in calls, the native verbs."""
+"""Agents in calls: the native routes."""
 
 from typing import Annotated, Any, Final
 

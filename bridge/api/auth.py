@@ -1,4 +1,4 @@
-"""Who asks: a key, for the line that it belongs to, or a ticket, for one party of one call."""
+"""Authentication: a key opens its line, a ticket one party of one call."""
 
 import asyncio
 import re
@@ -26,11 +26,11 @@ WAVIX_PATHS: Final = re.compile(
     r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/(?:answer|streams|play|audio|collect)(?:/|\Z)"
     r"|/v1/calls/webhooks\Z|/v1/mydids(?:/|\Z)|/v1/recordings(?:/|\Z)"
 )
-"""Where the Wavix face answers, and a key may stand in the query as `appid`."""
+"""The paths of the Wavix face, where a key may be in the query as `appid`."""
 
 
 class Tickets:
-    """Makes and reads the tickets of all calls."""
+    """Issues and verifies tickets."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -45,29 +45,29 @@ class Tickets:
         return sign(ticket, self._secret), expires
 
     def read(self, credential: bytes) -> Ticket | None:
-        """Read a ticket; None for what is none of ours.
+        """Return a ticket; None for any other credential.
 
         Raises:
-            Unauthorized: it has run out.
+            Unauthorized: it has expired.
         """
         ticket = read(credential.decode(errors="replace"), self._secret)
         if ticket is not None and ticket.expires <= datetime.now(UTC).timestamp():
-            raise Unauthorized("this ticket has run out; ask for another one")
+            raise Unauthorized("this ticket has expired; ask for another one")
         return ticket
 
     def link(self, path: str, seconds: int) -> str:
-        """Make a link to a path of ours that needs no key, with its query."""
+        """Return a path with the signed query that stands in for a key."""
         return signed_link.sign(path, int(datetime.now(UTC).timestamp()) + seconds, self._secret)
 
     def check_link(self, request: web.Request) -> None:
-        """Let a request pass whose link is signed and good.
+        """Verify a signed link.
 
         Raises:
-            Forbidden: it is not signed for this path, or has run out.
+            Forbidden: it is not signed for this path, or has expired.
         """
         now = datetime.now(UTC).timestamp()
         if not signed_link.verify(request.path, request.query, self._secret, now=now):
-            raise Forbidden("this link is not good, or no longer; ask for another one")
+            raise Forbidden("this link is not valid or has expired; ask for another one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,17 @@ class Access:
 
     line: LineName
     ticket: Ticket | None = None
-    """None of a key, which opens all calls of its line."""
+    """None for a key, which opens all calls of its line."""
     admin: str = ""
     """The id of the operator's key, which opens no line."""
 
     @property
     def owner(self) -> LegOwner | None:
-        """Who owns the legs that this request makes; None for the line's key."""
+        """The owner of the legs that this request creates; None for the line's key."""
         return LegOwner(self.ticket.party, self.ticket.identity) if self.ticket else None
 
-    def to(self, call_id: str) -> LineName:
-        """Return the line, for a request about this call, in any form of its id.
+    def line_for(self, call_id: str) -> LineName:
+        """Return the line for a request about a call, whose id may have any form.
 
         Raises:
             Forbidden: the ticket is for another call.
@@ -96,7 +96,7 @@ class Access:
         return self.line
 
     def party(self, wanted: str | None) -> str | None:
-        """Return the party that a request speaks for: the one it names, else its ticket's.
+        """Return the party that a request acts for: the one it names, else its ticket's.
 
         Raises:
             Forbidden: the ticket is for another party.
@@ -108,17 +108,17 @@ class Access:
         return self.ticket.party
 
     def check_call_lives(self, *, ended: bool) -> None:
-        """Refuse a ticket whose call has ended: a ticket dies with its call.
+        """Refuse a ticket whose call has ended.
 
         Raises:
-            Unauthorized: it has.
+            Unauthorized: the call of the ticket has ended.
         """
         if ended and self.ticket is not None:
             raise Unauthorized("the call of this ticket has ended")
 
 
 class Keys:
-    """Every line's keys, looked up by their digests, and the tickets of its calls."""
+    """Authenticates requests by the keys of all lines and the tickets of their calls."""
 
     def __init__(
         self,
@@ -127,21 +127,21 @@ class Keys:
         same_origin_only: set[str],
         rate: RateLimit,
         tickets: Tickets,
-        strangers: UnauthenticatedLimit,
+        unauthenticated: UnauthenticatedLimit,
         scopes: Scopes,
     ) -> None:
-        """Take the keys.
+        """Create the authenticator.
 
         Args:
-            lines: knows the lines and their keys.
-            same_origin_only: keys that pages of other origins may not use (the demo key).
-            rate: how often one key may ask; the tickets of a line's calls count as one key.
-            tickets: reads the tickets.
-            strangers: remembers who sends wrong keys.
+            lines: the lines and their keys.
+            same_origin_only: keys that pages of other origins may not use (the demo keys).
+            rate: the rate limit of a key; the tickets of a line's calls share one.
+            tickets: verifies tickets.
+            unauthenticated: counts wrong keys.
             scopes: keys that open one thing only.
         """
         self._scopes = scopes
-        self._strangers = strangers
+        self._unauthenticated = unauthenticated
         self._rate = rate
         self._tickets = tickets
         self._lines = lines
@@ -149,12 +149,12 @@ class Keys:
         self._demo_lines = {lines.line_of(key) for key in self._same_origin_only}
 
     def line(self, request: web.Request, *, query: bool = False) -> LineName:
-        """Find the line that the request's key belongs to.
+        """Return the line that the request's key belongs to.
 
         Args:
-            request: what is asked.
-            query: The key may stand in the query as `token`: on WebSockets and event streams only,
-                whose clients in browsers can set no header.
+            request: the request.
+            query: whether the key may be in the query as `token`: for WebSockets and event streams
+                only, on which browsers can set no header.
 
         Raises:
             Unauthorized: no key, or an unknown one.
@@ -167,7 +167,7 @@ class Keys:
             if (purpose := self._scopes.purpose(key)) is not None:
                 raise Forbidden(f"this key opens {purpose} and nothing else")
             if self._ticket(request, key) is None:
-                self._strangers.wrong_key(request)
+                self._unauthenticated.wrong_key(request)
                 raise Unauthorized("this key is not known")
             raise Forbidden("a ticket opens the media of its call and nothing else; send a key")
         self._spend(request, key)
@@ -175,11 +175,11 @@ class Keys:
 
     @property
     def guards_metrics(self) -> bool:
-        """Whether the metrics have keys of their own, without which nobody reads them."""
+        """Whether the metrics need a key of their own (`metrics.keys`)."""
         return self._scopes.guards_metrics
 
-    def shows_key(self, request: web.Request) -> bool:
-        """Whether a request has any key at all, right or wrong, in a header."""
+    def has_key(self, request: web.Request) -> bool:
+        """Whether a request has a key in a header, valid or not."""
         try:
             _presented(request, query=False)
         except Unauthorized:
@@ -187,11 +187,11 @@ class Keys:
         return True
 
     def check_metrics(self, request: web.Request) -> None:
-        """Let a request pass that may read the metrics.
+        """Check that a request may read the metrics.
 
         Raises:
-            Unauthorized, Forbidden, RateLimited: as `line`; also a line's key where the metrics have
-                keys of their own.
+            Unauthorized, Forbidden, RateLimited: as `line`; Forbidden also for a line's key where
+                the metrics have keys of their own.
         """
         if not self._scopes.opens_metrics(_presented(request, query=False)):
             self.line(request)
@@ -199,16 +199,16 @@ class Keys:
                 raise Forbidden("the metrics have keys of their own (metrics.keys)")
 
     def check_admin(self, request: web.Request) -> str:
-        """Let a request pass that has the operator's credential; returns what names it in the log.
+        """Return the id, for the log, of the operator's key that a request has.
 
         Raises:
-            NotFound: there is no such credential (`admin.keys`).
+            NotFound: there are no operator's keys (`admin.keys`).
             Unauthorized: no key, or an unknown one.
             Forbidden: another key of ours.
         """
         key = _presented(request, query=False)
         if not self._scopes.has_admin:
-            raise NotFound("there is no operator's credential (admin.keys), and so nothing here")
+            raise NotFound("there are no operator's keys (admin.keys), and so nothing here")
         admin = self._scopes.admin_id(key)
         if admin is None:
             self.line(request)
@@ -216,7 +216,7 @@ class Keys:
         return admin
 
     def webhook_line(self, request: web.Request) -> LineName:
-        """Find the line whose engine posts an event; the key may stand in the query.
+        """Return the line whose gateway engine posts an event; the key may be in the query.
 
         Raises:
             Unauthorized, Forbidden, RateLimited: as `line`.
@@ -229,10 +229,10 @@ class Keys:
         return line
 
     def access(self, request: web.Request, *, query: bool = False) -> Access:
-        """Find what the request's key or ticket opens; for routes about a call's media.
+        """Return what the request's key or ticket opens, for routes about a call's media.
 
         Raises:
-            Unauthorized: no key or ticket, an unknown one, or a ticket that has run out.
+            Unauthorized: no key or ticket, an unknown one, or an expired ticket.
             Forbidden: a same-origin key used from another origin's page.
             RateLimited: too many requests with this key, or with the tickets of this line.
         """
@@ -241,30 +241,21 @@ class Keys:
         if ticket is None:
             return Access(self.line(request, query=query))
         line = LineName(ticket.line)
-        self._spend(request, _bucket(line))
+        self._spend(request, _ticket_rate_key(line))
         return Access(line, ticket)
 
     def call_of_ticket(self, request: web.Request) -> str | None:
-        """Return the call that the request's ticket is for; None when it has no ticket of ours."""
-        try:
-            ticket = self._ticket(request, _presented(request, query=True))
-        except (Unauthorized, Forbidden):
-            return None
-        return ticket.call_id if ticket else None
+        """Return the call that the request's ticket is for; None without a valid ticket."""
+        found = self._valid(request)
+        return found.ticket.call_id if found and found.ticket else None
 
-    def line_of(self, request: web.Request) -> LineName | None:
-        """Return the line of the request's key or ticket, wherever it may stand; None for a stranger's."""
-        try:
-            key = _presented(request, query=True)
-            if line := self._line(request, key):
-                return line
-            ticket = self._ticket(request, key)
-        except (Unauthorized, Forbidden):
-            return None
-        return LineName(ticket.line) if ticket else None
+    def line_of(self, request: web.Request, *, query: bool = True) -> LineName | None:
+        """Return the line of the request's key or ticket; None without a valid one."""
+        found = self._valid(request, query=query)
+        return found.line if found else None
 
     def admits(self, request: web.Request) -> bool:
-        """Whether the request has a key or ticket of ours at all, wherever it may stand."""
+        """Whether the request has any valid key or ticket."""
         try:
             if self._scopes.purpose(_presented(request, query=True)) is not None:
                 return True
@@ -272,25 +263,22 @@ class Keys:
             return False
         return self.line_of(request) is not None
 
-    def line_asking(self, request: web.Request) -> LineName | None:
-        """Return the line whose key or ticket a request has; None when it has none of ours."""
-        try:
-            key = _presented(request, query=False)
-            line, ticket = self._line(request, key), self._ticket(request, key)
-        except (Unauthorized, Forbidden):
+    def rate_key(self, request: web.Request) -> bytes | None:
+        """Return the key that the request is counted under; None without a valid key or ticket."""
+        found = self._valid(request)
+        if found is None:
             return None
-        return line or (LineName(ticket.line) if ticket else None)
+        return _ticket_rate_key(found.line) if found.ticket else _presented(request, query=True)
 
-    def known(self, request: web.Request) -> bytes | None:
-        """Give what the request is counted under, if its key or ticket is one of ours."""
+    def _valid(self, request: web.Request, *, query: bool = True) -> Access | None:
         try:
-            key = _presented(request, query=True)
-            if self._lines.line_of(key) is not None:
-                return key
+            key = _presented(request, query=query)
+            if line := self._line(request, key):
+                return Access(line)
             ticket = self._ticket(request, key)
         except (Unauthorized, Forbidden):
             return None
-        return _bucket(LineName(ticket.line)) if ticket else None
+        return Access(LineName(ticket.line), ticket) if ticket else None
 
     def _spend(self, request: web.Request, key: bytes) -> None:
         if not self._rate.limited:
@@ -313,7 +301,7 @@ class Keys:
 
     def _ticket(self, request: web.Request, key: bytes) -> Ticket | None:
         ticket = self._tickets.read(key)
-        # The line may have been removed since.
+        # The line may have been removed since the ticket was issued.
         if ticket is None or not self._lines.has(ticket.line):
             return None
         self._lines.check_open(LineName(ticket.line))
@@ -323,12 +311,12 @@ class Keys:
 
 
 def note_rate(request: web.Request, rate: RateLimit, left: float) -> None:
-    """Have the answer tell how much is left of what the key may ask."""
+    """Add the rate limit's headers to the answer."""
     request[RATE_HEADERS] = rate.headers(left, datetime.now(UTC).timestamp())
 
 
 def same_origin(request: web.Request) -> bool:
-    """Whether the request comes from a page of this very service, or from no page at all."""
+    """Whether the request comes from a page of this service, or from no page."""
     origin = request.headers.get("Origin")
     try:
         return origin is None or urlsplit(origin).netloc == request.host
@@ -337,19 +325,19 @@ def same_origin(request: web.Request) -> bool:
 
 
 def refuse_proxied(request: web.Request, what: str) -> None:
-    """Refuse a request that a proxy passed on, for what only this machine may have.
+    """Refuse a request that a proxy forwarded, where only programs on this machine may ask.
 
     Args:
-        request: what is asked.
-        what: the beginning of the sentence that says so.
+        request: the request.
+        what: the beginning of the error's sentence, with its verb.
 
     Raises:
         Unauthorized: it has a header that proxies add.
     """
     if (header := forwarding_header(request)) is not None:
         raise Unauthorized(
-            f"{what} for programs on this machine, and {header} shows that a proxy passed this "
-            "request on: set [lines.NAME] keys and http.allowed_hosts, and send a key"
+            f"{what} for programs on this machine, and {header} shows that a proxy forwarded "
+            "this request: set [lines.NAME] keys and http.allowed_hosts, and send a key"
         )
 
 
@@ -365,11 +353,11 @@ def _presented(request: web.Request, *, query: bool) -> bytes:
     return _bytes(found)
 
 
-def _bucket(line: LineName) -> bytes:
-    """Under what the tickets of a line's calls are counted; no key holds a line break."""
+def _ticket_rate_key(line: LineName) -> bytes:
+    """Return the key that a line's tickets are counted under; no other key has a line break."""
     return b"tickets\n" + line.encode()
 
 
 def _bytes(header: str) -> bytes:
-    """Give a header as it was sent: what is not UTF-8 in it arrives as surrogates."""
+    """Return a header's bytes; aiohttp decodes what is not UTF-8 to surrogates."""
     return header.encode("utf-8", "surrogateescape")

@@ -51,7 +51,7 @@ class CallBody(Struct, rename="camel"):
 
 
 class Mute(Struct, rename={"call_id": "callId", "leg_id": "legID"}):
-    """What the far party hears, or no longer."""
+    """What to remove from what the far party hears, or to add again."""
 
     call_id: CallId
     muted: Annotated[bool, field(spellings=("Muted",))]
@@ -138,7 +138,7 @@ async def quality(context: Context, query: Since) -> render.CallQuality:
     A ticket sees its own party's legs, until the call ends.
     """
     access, manager = context.access, context.services.manager
-    line = access.to(context.call_id)
+    line = access.line_for(context.call_id)
     record = manager.record(line, context.call_id)
     access.check_call_lives(ended=record.reason is not None)
     timelines = manager.quality.legs(record.facts.call_id)

@@ -21,11 +21,11 @@ from bridge.wire.iso8601 import iso8601
 log = logging.getLogger(__name__)
 
 NODE_PATH: Final = "/node/whatsapp"
-"""Where nodes give each other webhooks about calls that they do not have."""
+"""Where nodes forward webhooks about calls that they do not have."""
 MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
 """Meta sends up to a thousand events at once."""
 MAX_WEBHOOKS_BYTES: Final = 16 * MAX_WEBHOOK_BYTES
-"""Of all that are being read: thousands of Meta's common ones, few of what strangers may send."""
+"""For all that are being read at once: thousands of Meta's common ones, few of the largest."""
 BAD_SIGNATURE: Final = "whatsapp.bad_signature"
 MAX_TEXT: Final = 1024
 
@@ -42,7 +42,7 @@ class Challenge(Struct):
 
 
 class PermissionQuery(Struct):
-    """Whom to call."""
+    """Whose permission to return."""
 
     phone: Annotated[Phone, field(spellings=("Phone",))]
 
@@ -81,7 +81,7 @@ class Permission(Struct):
 
 
 class MessageSent(Struct, rename="camel"):
-    """The message that asks."""
+    """The message with the request."""
 
     message_id: str
 
@@ -116,8 +116,8 @@ async def webhook(context: Context) -> web.Response:
     if elsewhere and services.siblings is not None:
         # Only the node that has a call knows it by Meta's id.
         signature = context.http.headers[SIGNATURE_HEADER]
-        work = _pass_on(provider, services.siblings, body, signature, elsewhere)
-        provider.spawn(work, name="pass a webhook on")
+        work = _forward(provider, services.siblings, body, signature, elsewhere)
+        provider.spawn(work, name="forward a webhook")
     return web.Response(text="ok")
 
 
@@ -150,13 +150,13 @@ OPERATIONS: Final = (verify, webhook, permission, ask_permission)
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:
-    """Take what Meta told another node; return the calls not known here either."""
+    """Handle a webhook that another node received; return the calls not known here either."""
     body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     numbers = _signed_numbers(request, body)
-    strange = _provider(request).handle_webhook(
+    unknown = _provider(request).handle_webhook(
         parse(body), request.app[SERVICES].manager, numbers=numbers, forwarded=True
     )
-    return web.json_response(sorted(strange))
+    return web.json_response(sorted(unknown))
 
 
 NODE_ROUTES = (web.post(NODE_PATH, sibling_webhook),)
@@ -170,15 +170,15 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
     """Read a body, and return the numbers whose app has signed it.
 
     Raises:
-        NotFound: no line is Meta's.
-        Unauthorized: it is signed by nobody we know; without a signature nothing is read.
+        NotFound: no line uses the Cloud API.
+        Unauthorized: no line's app has signed it; without a signature nothing is read.
         PayloadTooLarge, RequestTimeout: of the body.
     """
     if not _provider(request).lines:
         raise NotFound('no line has whatsapp.provider = "cloud"')
-    strangers = request.app[SERVICES].unauthenticated
+    unauthenticated = request.app[SERVICES].unauthenticated
     if SIGNATURE_HEADER not in request.headers:
-        strangers.refuse(request, "no_signature", event=BAD_SIGNATURE)
+        unauthenticated.refuse(request, "no_signature", event=BAD_SIGNATURE)
         raise Unauthorized(f"Meta's webhooks have the header {SIGNATURE_HEADER}")
     try:
         length = request.content_length
@@ -186,11 +186,11 @@ async def _signed(request: web.Request) -> tuple[bytes, frozenset[str]]:
         async with request.app[SERVICES].webhook_reads.turn(size):
             body = await read_at_most(request, MAX_WEBHOOK_BYTES)
     except RequestTimeout:
-        strangers.refuse(request, "slow_body")
+        unauthenticated.refuse(request, "slow_body")
         raise
     numbers = _signed_numbers(request, body)
     if not numbers:
-        strangers.refuse(request, "bad_signature", event=BAD_SIGNATURE)
+        unauthenticated.refuse(request, "bad_signature", event=BAD_SIGNATURE)
         raise Unauthorized("the signature is not that of any line (whatsapp.app_secret)")
     return body, numbers
 
@@ -204,19 +204,19 @@ def _signed_numbers(request: web.Request, body: bytes) -> frozenset[str]:
     return frozenset(line.phone_number_id for line in lines.values() if line.app_secret in signers)
 
 
-async def _pass_on(
+async def _forward(
     provider: CloudProvider,
     siblings: Siblings,
     body: bytes,
     signature: str,
-    strange: frozenset[UnknownCall],
+    unknown: frozenset[UnknownCall],
 ) -> None:
     for node in siblings.others():
         headers = {SIGNATURE_HEADER: signature}
         answer = await siblings.post(node, NODE_PATH, headers=headers, body=body)
         if answer is not None:
-            not_there = msgspec.json.decode(answer, type=frozenset[tuple[str, str]])
-            provider.mark_known_elsewhere(call for call in strange if call not in not_there)
+            missing = msgspec.json.decode(answer, type=frozenset[tuple[str, str]])
+            provider.mark_known_elsewhere(call for call in unknown if call not in missing)
 
 
 def _time(unix: float | None) -> str | None:

@@ -1,8 +1,8 @@
-"""Event streams (server-sent events), of a line and of one call, and replies that wait for events.
+"""Event streams (server-sent events) of a line and of one call, and replies that wait for events.
 
-Each event is one `data:` line of JSON with the event's number as its id; none is named, so that
-`onmessage` hears all. A client that was cut off sends `Last-Event-ID` and misses nothing that is
-still kept. https://html.spec.whatwg.org/multipage/server-sent-events.html
+Each event is one `data:` line of JSON with the event's number as its id, without a name, so that
+`onmessage` gets all. A client resumes with `Last-Event-ID`, as far as events are stored.
+https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
@@ -29,9 +29,9 @@ from bridge.wire.webhook import native
 
 HEARTBEAT_SECONDS: Final = 15.0
 STUCK_SECONDS: Final = 10.0
-"""A reader that takes nothing for so long is cut off; it may come back with `Last-Event-ID`."""
-AFTERWARDS_SECONDS: Final = 5.0
-"""How long a call's stream stays after the call's end without anything more to tell."""
+"""A client that reads nothing for so long is disconnected; it may resume with `Last-Event-ID`."""
+LINGER_SECONDS: Final = 5.0
+"""How long a call's stream stays open after the call's end and the last event."""
 WRITE_BUFFER: Final = 64 * 1024
 LAST_EVENT_ID: Final = "Last-Event-ID"
 HEADERS: Final = {
@@ -40,8 +40,8 @@ HEADERS: Final = {
     "X-Accel-Buffering": "no",
 }
 
-Words: TypeAlias = Callable[[CallEvent], dict[str, Any] | None]
-"""How an event is told; None when it is not for who listens."""
+Renderer: TypeAlias = Callable[[CallEvent], dict[str, Any] | None]
+"""Renders an event; None when it is not for this client."""
 
 
 STREAM: Final[Schema] = {
@@ -79,11 +79,11 @@ async def of_call(context: Context, query: After) -> web.StreamResponse:
     204 when the call has ended and no event is left to send.
     """
     access = context.access
-    line = access.to(context.call_id)
+    line = access.line_for(context.call_id)
     record = context.services.manager.record(line, context.call_id)
     access.check_call_lives(ended=record.reason is not None)
-    words = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
-    return await stream_events(context, query, words, record)
+    render = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
+    return await stream_events(context, query, render, record)
 
 
 OPERATIONS: Final = (of_line, of_call)
@@ -96,18 +96,18 @@ def _for_ticket(party: str, event: CallEvent) -> dict[str, Any] | None:
 
 @web.middleware
 async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let no reply leave before what it tells is on disk, and can be known to all nodes."""
+    """Send no reply before the events it reports are on disk and visible to all nodes."""
     try:
         return await handler(request)
     finally:
-        if request.match_info.handler != webrtc.offer.answer:  # it tells of no end, and is urgent
+        if request.match_info.handler != webrtc.offer.answer:  # it reports no end, and is urgent
             await request.app[SERVICES].events.settled()
         if (directory := request.app[SERVICES].directory) is not None:
             await directory.settled()
 
 
 async def stream_events(
-    context: Context, query: After, words: Words, call: CallRecord | None = None
+    context: Context, query: After, render: Renderer, call: CallRecord | None = None
 ) -> web.StreamResponse:
     """Send the events of a line, or of one of its calls, as they happen."""
     request, line, events = context.http, context.line, context.services.events
@@ -116,7 +116,7 @@ async def stream_events(
     if after is None:
         after = 0 if call else await events.last()
     if call and call.reason and not await events.read(after, line, call_id):
-        return web.Response(status=204)  # a browser asks no more then
+        return web.Response(status=204)  # which stops a browser from reconnecting
     response = web.StreamResponse(headers=HEADERS)
     allow_page(request, response)
     await response.prepare(request)
@@ -124,32 +124,32 @@ async def stream_events(
         return response
     if request.transport is not None:
         request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
-    idle = AFTERWARDS_SECONDS if call else HEARTBEAT_SECONDS
+    idle = LINGER_SECONDS if call else HEARTBEAT_SECONDS
     found = events.listen(line, call_id=call_id, after=after, idle=idle)
     async with contextlib.aclosing(found):
         try:
-            await _send(response, found, words, one_call=call is not None)
+            await _send(response, found, render, one_call=call is not None)
         except TimeoutError:
             context.services.metrics.events.event_stream_cut()
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:
-            pass  # the reader has gone
+            pass  # the client has gone
     return response
 
 
 async def _send(
     response: web.StreamResponse,
     found: AsyncIterator[Numbered | None],
-    words: Words,
+    render: Renderer,
     *,
     one_call: bool,
 ) -> None:
-    """Write events until there are no more; of one call until nothing comes after its end.
+    """Write events until there are no more; of one call, until it is idle after its end.
 
     Raises:
-        TimeoutError: the reader is stuck.
-        ConnectionError: the reader has gone.
+        TimeoutError: the client does not read.
+        ConnectionError: the client has gone.
     """
     ended = False
     await _write(response, b"retry: 2000\n\n")
@@ -157,8 +157,8 @@ async def _send(
         if item is not None:
             number, event = item
             ended = ended or event.type == EventType.CALL_ENDED
-            if (told := words(event)) is not None:
-                data = msgspec.json.encode(told)
+            if (body := render(event)) is not None:
+                data = msgspec.json.encode(body)
                 await _write(response, b"id: %d\ndata: %b\n\n" % (number, data))
         elif ended and one_call:
             return
@@ -172,10 +172,10 @@ async def _write(response: web.StreamResponse, piece: bytes) -> None:
 
 
 def _last_event_id(request: web.Request, query: After) -> int | None:
-    """The number of the last event that the client has; None when it has none.
+    """Return the number of the last event that the client has; None when it has none.
 
     Raises:
-        InvalidRequest: it is no number that we gave.
+        InvalidRequest: it is not the id of an event.
     """
     text = request.headers.get(LAST_EVENT_ID) or query.last_event_id
     if not text:

@@ -1,9 +1,7 @@
-"""Requests about a call that another node owns: passed on to it, once, as they are.
+"""Forwarding of requests about a call to the node that owns it, in a bridge of several nodes.
 
-Only a bridge of several nodes has these middlewares. A call's owner is read from its id, wherever the
-path or the body names it; what has no route is answered where it came. Plain requests travel over
-kept connections; only a WebSocket's route becomes a tunnel of bytes that neither side has to
-understand. What arrives over the siblings' socket is never passed on again, so nothing travels in circles.
+The owner is read from the call's id, in the path or the body. Plain requests go over kept connections,
+a WebSocket through a tunnel of bytes. A request from a sibling is never forwarded again.
 """
 
 import asyncio
@@ -35,12 +33,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIECE = 16 * 1024
-"""Bytes of a tunnel that are held here at once, in each direction and step."""
+"""Bytes that each buffer of a tunnel holds, in each direction."""
 POLLS = 5
 POLL_SECONDS = 0.1
 ANSWER_SECONDS = 20.0
-"""How long the owner may take until it begins to answer."""
-OF_ONE_HOP = frozenset(
+"""How long the owner may take to begin its answer."""
+HOP_BY_HOP = frozenset(
     {
         "connection",
         "keep-alive",
@@ -52,16 +50,16 @@ OF_ONE_HOP = frozenset(
         "upgrade",
     }
 )
-"""RFC 9110 section 7.6.1; an upgrade, which is for both hops, takes them along."""
-OURS = frozenset({"x-request-id", "origin", "content-length", "expect"})
-"""Not passed on: the request's origin is judged here, its length is written anew."""
+"""RFC 9110 section 7.6.1; a tunnel keeps all but `transfer-encoding`."""
+NOT_FORWARDED = frozenset({"x-request-id", "origin", "content-length", "expect"})
+"""The origin is checked here, the length set anew."""
 
 
 @web.middleware
 async def limit_rate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request against its key's limit, which holds over all nodes."""
     services = request.app[SERVICES]
-    rate, key = services.rate, services.keys.known(request)
+    rate, key = services.rate, services.keys.rate_key(request)
     if rate.limited and key is not None and not from_sibling(request):
         left = 0.0
         try:
@@ -89,49 +87,46 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
         try:
             if _upgrades(request):
                 return await _tunnel(request, siblings.path(owner))
-            return await _relay(request, siblings, owner)
+            return await _proxy(request, siblings, owner)
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
             siblings.note_silence(owner, error)
             if call_id is None and not isinstance(error, aiohttp.ClientConnectorError):
-                # It may have begun the call: to begin another could ring somebody twice.
-                raise NodeUnavailable("the node that was given the call does not answer") from error
+                # It may have begun the call: another could make a phone ring twice.
+                raise NodeUnavailable("the node chosen for the call does not answer") from error
     if call_id is not None:
-        await _recall(request, call_id)
+        await _recover_ended(request, call_id)
     return await handler(request)
 
 
 def _upgrades(request: web.Request) -> bool:
-    """Whether it asks for a WebSocket where there is one; elsewhere an upgrade is ignored."""
+    """Whether it asks for a WebSocket on a route that has one; elsewhere an upgrade is ignored."""
     asked = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
     return asked and request.match_info.handler in SOCKETS
 
 
 async def _chosen_node(request: web.Request) -> int | None:
-    """Choose the node for a call that the request begins; None when it begins none."""
-    if request.match_info.handler in STARTS_CALLS and _authorised(request):
+    """Return the node for the call that a request begins; None when it begins none."""
+    if request.match_info.handler in STARTS_CALLS and request.app[SERVICES].keys.admits(request):
         overloaded = request.app[SERVICES].manager.overloaded()
         return await _directory(request).choose_node(overloaded=overloaded)
     return None
 
 
-def _authorised(request: web.Request) -> bool:
-    """Whether a right key asks: others are answered here, so that they cannot load two nodes."""
-    return request.app[SERVICES].keys.admits(request)
-
-
 async def _call_id(request: web.Request) -> str | None:
-    """Find the id of the call that a request is about; native, if it is an id in any form."""
-    found = named_call(request.match_info) or request.app[SERVICES].keys.call_of_ticket(request)
-    if (found or request.body_exists) and not _authorised(request):
+    """Return the native id of the call that a request is about."""
+    keys = request.app[SERVICES].keys
+    found = named_call(request.match_info) or keys.call_of_ticket(request)
+    # Requests without a valid key are answered here: they must not load two nodes.
+    if (found or request.body_exists) and not keys.admits(request):
         return None
     return (native(found) or found) if found else await call_named_by(request)
 
 
-async def _recall(request: web.Request, call_id: str) -> None:
-    """Learn of a call whose owner does not answer, so that it is answered for here.
+async def _recover_ended(request: web.Request, call_id: str) -> None:
+    """Take over the record of an ended call whose owner does not answer.
 
     Raises:
-        NodeUnavailable: the call may still live.
+        NodeUnavailable: the call may still be live.
     """
     for _ in range(POLLS):
         record = await _directory(request).find(call_id)
@@ -140,7 +135,7 @@ async def _recall(request: web.Request, call_id: str) -> None:
         if record.reason is not None:
             request.app[SERVICES].manager.remember(record)
             return
-        # Of a node that was killed, the supervisor writes its calls' end down in a moment.
+        # The supervisor soon records the calls of a killed node as ended.
         await asyncio.sleep(POLL_SECONDS)
     raise NodeUnavailable("the node that has this call does not answer; try again")
 
@@ -151,21 +146,21 @@ def _directory(request: web.Request) -> SharedDirectory:
     return directory
 
 
-async def _relay(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:
+async def _proxy(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:
     body = await read_bytes(request) if request.body_exists else None
     async with asyncio.timeout(ANSWER_SECONDS) as deadline:
         upstream = await siblings.send(
             owner,
             request.method,
             request.rel_url.raw_path_qs,
-            headers=_passed(request, OF_ONE_HOP),
+            headers=_forwarded_headers(request, HOP_BY_HOP),
             body=body,
         )
         async with upstream:
             headers = CIMultiDict(
                 (name, value)
                 for name, value in upstream.headers.items()
-                if name.lower() not in OF_ONE_HOP
+                if name.lower() not in HOP_BY_HOP
             )
             if upstream.content_length is not None and upstream.content_length <= KERNEL_BUFFER:
                 content = await upstream.read()
@@ -183,14 +178,14 @@ async def _stream(
         async for piece in upstream.content.iter_any():
             await response.write(piece)
     except (aiohttp.ClientError, OSError):
-        # Cut short: the end of the body must not look like one.
+        # The client must not take a truncated body for a complete one.
         if request.transport is not None:
             request.transport.abort()
     return response
 
 
 async def _tunnel(request: web.Request, path: Path) -> web.StreamResponse:
-    """Pass an upgrade on; from its success on, bytes go both ways as they come."""
+    """Forward an upgrade, then bytes in both directions."""
     async with asyncio.timeout(CONNECT_SECONDS):
         reader, writer = await asyncio.open_unix_connection(path, limit=PIECE)
     try:
@@ -211,9 +206,9 @@ async def _refuse(
     headers: CIMultiDict[str],
     reader: asyncio.StreamReader,
 ) -> web.StreamResponse:
-    """Pass on the owner's refusal of a socket, whose length it says, a piece at a time."""
+    """Forward the owner's refusal of a socket, of the length that it states."""
     left = int(headers.get(hdrs.CONTENT_LENGTH, "0"))
-    kept = CIMultiDict((n, text) for n, text in headers.items() if n.lower() not in OF_ONE_HOP)
+    kept = CIMultiDict((n, text) for n, text in headers.items() if n.lower() not in HOP_BY_HOP)
     response = web.StreamResponse(status=status, headers=kept)
     response.force_close()
     await response.prepare(request)
@@ -221,7 +216,7 @@ async def _refuse(
         left -= len(piece)
         await response.write(piece)
     if left and request.transport is not None:
-        # Cut short: the end of the body must not look like one.
+        # The client must not take a truncated body for a complete one.
         request.transport.abort()
     return response
 
@@ -240,12 +235,12 @@ async def _pump(
     response.force_close()
     await response.prepare(request)
     tasks = Tasks()
-    upwards = _Upwards(request.transport, writer, tasks)
-    # aiohttp hands an upgraded connection's bytes to whatever has the methods of its own reader.
-    request.protocol.set_parser(cast("WebSocketReader", upwards))
+    upstream = _Upstream(request.transport, writer, tasks)
+    # aiohttp feeds an upgraded connection's bytes to any object with the methods of its reader.
+    request.protocol.set_parser(cast("WebSocketReader", upstream))
     request.protocol.keep_alive(False)  # noqa: FBT003 - aiohttp's signature
     try:
-        # When one side is gone the other is closed, here and by who called us.
+        # When one side has gone the other is closed, here and by the caller.
         with suppress(OSError):
             while data := await reader.read(PIECE):
                 await response.write(data)
@@ -254,8 +249,8 @@ async def _pump(
     return response
 
 
-class _Upwards:
-    """Takes what a client sends after its upgrade to the owner, and holds the client up if need be."""
+class _Upstream:
+    """Forwards what a client sends after its upgrade, with back-pressure."""
 
     def __init__(
         self, client: asyncio.Transport, owner: asyncio.StreamWriter, tasks: Tasks
@@ -266,7 +261,7 @@ class _Upwards:
         owner.transport.set_write_buffer_limits(high=PIECE)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Take bytes; says that more may come, and that none is left over."""
+        """Forward bytes (aiohttp's interface: not at the end, nothing left over)."""
         self._owner.write(data)
         full = self._owner.transport.get_write_buffer_size() > PIECE
         if full and not self._tasks:
@@ -275,7 +270,7 @@ class _Upwards:
         return False, b""
 
     def feed_eof(self) -> None:
-        """Close the owner's side: the client has gone."""
+        """Close the owner's side after the client's."""
         self._owner.close()
 
     async def _drain(self) -> None:
@@ -285,12 +280,12 @@ class _Upwards:
             self._client.resume_reading()
 
 
-def _passed(request: web.Request, left_out: frozenset[str]) -> CIMultiDict[str]:
-    """The request's headers as the owner gets them, with the id that the logs of both show."""
+def _forwarded_headers(request: web.Request, left_out: frozenset[str]) -> CIMultiDict[str]:
+    """Return the request's headers for the owner, with the id that both logs have."""
     headers = CIMultiDict(
         (name, value)
         for name, value in request.headers.items()
-        if name.lower() not in left_out and name.lower() not in OURS
+        if name.lower() not in left_out and name.lower() not in NOT_FORWARDED
     )
     headers[REQUEST_ID] = log_request_id.get()
     return headers
@@ -300,7 +295,7 @@ def _head(request: web.Request) -> bytes:
     lines = [f"{request.method} {request.rel_url.raw_path_qs} HTTP/1.1"]
     lines += [
         f"{name}: {value}"
-        for name, value in _passed(request, frozenset({"transfer-encoding"})).items()
+        for name, value in _forwarded_headers(request, frozenset({"transfer-encoding"})).items()
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 

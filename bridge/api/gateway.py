@@ -11,7 +11,7 @@ from bridge.call.model import LineName
 from bridge.wire.gateway import read_webhook
 
 NODE_PATH: Final = "/node/gateway"
-"""Where nodes give each other the events of a line's engine."""
+"""Where nodes forward the events of a line's engine."""
 
 
 GROUP: Final = Group(name="WhatsApp and gateways", auth=GATEWAY)
@@ -37,7 +37,7 @@ OPERATIONS: Final = (webhook,)
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:
-    """Take an event that a line's engine posted to another node."""
+    """Handle an event that a line's engine posted to another node."""
     body = await read_bytes(request)
     line = LineName(request.query["line"])
     request.app[SERVICES].gateways.handle_event(line, read_webhook(body, request.content_type))

@@ -1,4 +1,4 @@
-"""For operators: is it alive, does it take calls."""
+"""Liveness and readiness."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from bridge.api.operation import BARE, NOBODY, Context, Group
 from bridge.api.services import Services
 
 READY_PATH = "/node/ready"
-"""Where siblings ask each other whether they take calls."""
+"""Where siblings poll each other's readiness."""
 
 GROUP: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 

@@ -1,4 +1,4 @@
-"""A line's own settings and connection: how it takes calls, and whether it does."""
+"""How a line takes calls, and its connection."""
 
 from typing import Annotated, Final
 
@@ -50,7 +50,7 @@ NAMES: Final = {
 
 
 class LineConfigChanges(Struct, rename=NAMES):
-    """What is to change in how a line takes calls."""
+    """Changes to how a line takes calls."""
 
     calls_enabled: bool | None = None
     mode: Mode | None = InboundMode.WEBHOOK

@@ -83,7 +83,7 @@ def live_call(context: Context) -> CallRunner:
         EngineOff: the line makes no calls now.
         CallNotFound: the line never had such a call, or it has ended.
     """
-    line = context.access.to(context.call_id)
+    line = context.access.line_for(context.call_id)
     context.access.party(NEAR)
     context.services.lines.check_on(line)
     try:

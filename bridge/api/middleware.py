@@ -1,4 +1,4 @@
-"""What every request passes: an id, the Host check, CORS, figures, and errors turned into answers."""
+"""Middlewares of all requests: ids, the Host check, CORS, metrics, and errors as answers."""
 
 import asyncio
 import logging
@@ -39,8 +39,8 @@ OVER_LIMIT: web.RequestKey[bool] = web.RequestKey("over_limit", bool)
 PROBES = frozenset({"/healthz", "/readyz"})
 """Requested by load balancers and container engines, under host names of their own."""
 UNREFUSED = PROBES | {"/whatsapp/webhook"}
-"""Answered however many requests an address has in progress: Meta's come from few addresses, have a
-signature instead of a key, and are limited where they are read (`api.cloud`)."""
+"""Exempt from the limit of an address: Meta's webhooks come from few addresses, have a signature
+instead of a key, and are limited where they are read (`api.cloud`)."""
 HIDES_ENDED_CALLS = re.compile(f"/call/|{WAVIX_PATHS.pattern}")
 """Paths where an ended call is unknown, as the documents of ZuckZapGo, WaGo and Wavix have it.
 
@@ -49,7 +49,7 @@ end every other call of the line.
 """
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
-LEFT = 499
+CLIENT_CLOSED_REQUEST = 499
 """The status of a request whose client disconnected before the answer; it is never sent."""
 
 PREFLIGHT = {
@@ -61,7 +61,7 @@ PREFLIGHT = {
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what a handler raises into its face's envelope; unknown errors are logged, not shown."""
+    """Answer errors in the envelope of the path's face; unexpected ones are logged, not shown."""
     failure = request.app[SERVICES].error_envelope(request.path)
     try:
         return await handler(request)
@@ -73,7 +73,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        answer = failure(_known(request, error))
+        answer = failure(_as_bridge_error(request, error))
         answer.headers.update({k: v for k, v in error.headers.items() if k == "Allow"})
         return answer
     except asyncio.CancelledError:
@@ -106,7 +106,7 @@ async def refuse_overload(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     request.app[SERVICES].unauthenticated.refuse(request, "too_many")
     raise RateLimited(
-        "this address has too many requests without a right key under way "
+        "this address has too many requests without a valid key in progress "
         "(limits.stranger_requests; behind a proxy set http.trusted_proxies)",
         retry_after=1,
     )
@@ -114,27 +114,29 @@ async def refuse_overload(request: web.Request, handler: Handler) -> web.StreamR
 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, in the log and in a header, and count it with its duration.
+    """Set the request's id, in the log and in a header, and count it with its duration.
 
     A request forwarded by a sibling has its id already and is counted there. One whose client
     disconnected before the answer is counted with the status 499, without a duration.
     """
-    passed_on = from_sibling(request)
-    identity = request.headers.get(REQUEST_ID, "") if passed_on else secrets.token_hex(8)
+    forwarded = from_sibling(request)
+    identity = request.headers.get(REQUEST_ID, "") if forwarded else secrets.token_hex(8)
     log_request_id.set(identity)
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
         response = await handler(request)
     except asyncio.CancelledError:
-        if not passed_on:
-            request.app[SERVICES].metrics.http_request(request.method, _route(request), LEFT, None)
+        if not forwarded:
+            request.app[SERVICES].metrics.http_request(
+                request.method, _route(request), CLIENT_CLOSED_REQUEST, None
+            )
         raise
     if not response.prepared:
         response.headers[REQUEST_ID] = identity
         response.headers.update(request.get(RATE_HEADERS, {}))
-    if not passed_on:
-        seconds = None if _lives_on(response) else loop.time() - began
+    if not forwarded:
+        seconds = None if _is_stream(response) else loop.time() - began
         request.app[SERVICES].metrics.http_request(
             request.method, _route(request), response.status, seconds
         )
@@ -143,7 +145,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer to names that are ours only: a page elsewhere may point its own name at us."""
+    """Refuse unknown host names, against DNS rebinding."""
     hosts = request.app[SERVICES].site.hosts
     if hosts is None or request.path in PROBES or host_name(request.host) in hosts:
         return await handler(request)
@@ -155,7 +157,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 
 @web.middleware
 async def allow_origins(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let pages of the allowed origins call; keys travel in headers, so no cookie is at stake."""
+    """Answer CORS requests of the allowed origins; there are no cookies to protect."""
     origin = request.headers.get("Origin")
     allowed = request.app[SERVICES].site.cors_origins
     if origin is None:
@@ -182,13 +184,13 @@ IN_ORDER = (
 
 
 async def protect(_request: web.Request, response: web.StreamResponse) -> None:
-    """Let no browser guess another type than the answer says, and nobody read our version off it."""
+    """Forbid browsers to guess another content type, and hide the server's version."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.pop("Server", None)
 
 
 def allow_page(request: web.Request, response: web.StreamResponse) -> None:
-    """Let the page that asks read a response which `allow_origins` has let it ask for."""
+    """Let a page of an allowed origin read the response."""
     origin = request.headers.get("Origin")
     if origin is not None:
         response.headers["Access-Control-Allow-Origin"] = origin
@@ -197,22 +199,22 @@ def allow_page(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def from_sibling(request: web.Request) -> bool:
-    """Whether a sibling sent the request, its own or a client's that it passes on (`net.siblings`)."""
+    """Whether a sibling sent the request, its own or a forwarded one (`net.siblings`)."""
     if request.transport is None:
         return False
     carrier = request.transport.get_extra_info("socket")
     return carrier is not None and carrier.family == socket.AF_UNIX
 
 
-def _lives_on(response: web.StreamResponse) -> bool:
-    """Whether the answer is a socket or an event stream, on this node or another."""
+def _is_stream(response: web.StreamResponse) -> bool:
+    """Whether the answer is a WebSocket or an event stream."""
     return response.status == HTTPStatus.SWITCHING_PROTOCOLS or (
         response.content_type == EVENT_STREAM
     )
 
 
 def _route(request: web.Request) -> str:
-    """The route's pattern, never the path itself, so that the figures stay few."""
+    """Return the route's pattern, which bounds the number of the metric's labels."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNMATCHED
 
@@ -223,8 +225,8 @@ def _as_documented(path: str, error: BridgeError) -> BridgeError:
     return error
 
 
-def _known(request: web.Request, error: web.HTTPException) -> BridgeError:
-    """Return what aiohttp refused as an error of ours, with its code."""
+def _as_bridge_error(request: web.Request, error: web.HTTPException) -> BridgeError:
+    """Return an error of aiohttp as one of ours, with its status."""
     if error.status == HTTPStatus.NOT_FOUND:
         return NotFound("there is nothing at this path; /docs lists all routes")
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -7,33 +7,10 @@ from aiohttp import web
 
 from bridge.api.operation import BARE, FILE, NOBODY, Context, Group
 
-FILES = {
-    "bridge.js",
-    "api.js",
-    "call.js",
-    "connection.js",
-    "level.js",
-    "microphone.js",
-    "offer.js",
-    "quality.js",
-    "warnings.js",
-    "pcm.js",
-    "pcm-worklet.js",
-    "agent.js",
-    "contacts.js",
-    "demo.js",
-    "devices.js",
-    "draw.js",
-    "figures.js",
-    "memory.js",
-    "notices.js",
-    "words.js",
-    "style.css",
-    "icon.svg",
-    "docs.js",
-    "docs.css",
-}
-
+FILE_NAME = re.compile(
+    r"(agent|api|bridge|call|connection|contacts|demo|devices|docs|draw|figures|level|memory|microphone"
+    r"|notices|offer|pcm|pcm-worklet|quality|warnings|words)\.js|(docs|style)\.css|icon\.svg"
+)
 HEADERS = {
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
@@ -66,7 +43,7 @@ async def index(context: Context) -> web.FileResponse:
 async def file(context: Context) -> web.FileResponse:
     """Return a file of the page or the client library."""
     name = context.path("name")
-    if name not in FILES:
+    if not FILE_NAME.fullmatch(name):
         raise web.HTTPNotFound
     return web.FileResponse(context.services.site.web_root / name, headers=HEADERS)
 
@@ -109,7 +86,7 @@ OPERATIONS: Final = (index, docs, guide, guide_file, llms, readme, file)
 
 
 def _guide(context: Context, name: str) -> web.StreamResponse:
-    """Return a file of the guide, or how to build it."""
+    """Return a file of the guide, or a page that says how to build it."""
     root = context.services.site.guide_root
     if not (root / "index.html").is_file():
         return web.Response(text=NOT_BUILT, content_type="text/html", headers=PAGE_HEADERS)

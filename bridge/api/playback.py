@@ -1,4 +1,4 @@
-"""Playing into a call, the native verbs, which ZuckZapGo's and WaGo's clients share."""
+"""Playback into a call: the native routes, which ZuckZapGo and WaGo share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -23,7 +23,7 @@ SOURCES: Final = {
     "asset_id": "assetId",
     "audio_file": "AudioFile",
 }
-"""What is played; a request names exactly one."""
+"""The fields of a source; a request names exactly one."""
 
 GROUP: Final = Group(name="Playback")
 
@@ -64,7 +64,7 @@ class WagoPlay(Play, rename={**SOURCES, "call_id": "CallID", "delay_ms": "delayM
 
     @staticmethod
     def is_meant(given: Mapping[str, Any]) -> bool:
-        """Whether a request is spelled so."""
+        """Whether a request has this spelling."""
         return "AudioFile" in given or "CallID" in given
 
 
@@ -97,7 +97,7 @@ class Resumed(Struct):
 
 @GROUP.post("/call/play", errors=(*CALL, 422, 503))
 async def play(context: Context, body: WagoPlay | Play) -> Played:
-    """Play WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, MP4 or WebM sound into a call.
+    """Play WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, MP4 or WebM audio into a call.
 
     Exactly one of `audioUrl`, `audioBase64`, `assetId`, `AudioFile` is named. Bodies up to 16 MB.
     """

@@ -1,4 +1,4 @@
-"""Who asks, where reverse proxies stand in between."""
+"""The client's address behind reverse proxies."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -10,9 +10,9 @@ FORWARDED: Final = "Forwarded"
 FORWARDED_PREFIX: Final = "x-forwarded-"
 FORWARDED_FOR: Final = "X-Forwarded-For"
 UNKNOWN: Final = "unknown"
-"""The address of a request that came over no network, such as another node's."""
+"""The address of a request that came over a Unix socket, such as another node's."""
 SUBNET_BITS: Final = 64
-"""An IPv6 customer has at least so large a network: its addresses count as one."""
+"""An IPv6 customer has at least a /64: its addresses count as one."""
 
 
 class Proxies:
@@ -29,8 +29,8 @@ class Proxies:
     def client(self, request: web.Request) -> str:
         """Return the address that a request is counted under: an IPv4 address or an IPv6 /64 network.
 
-        `X-Forwarded-For` is read from its right end, as far as trusted proxies wrote it; what stands
-        left of that anybody may have made up.
+        `X-Forwarded-For` is read from the right, as far as trusted proxies wrote it; the client may
+        have forged the rest.
         """
         transport = request.transport
         peer = transport.get_extra_info("peername") if transport is not None else None
@@ -46,7 +46,7 @@ class Proxies:
 
 
 def forwarding_header(request: web.Request) -> str | None:
-    """Return the name of a header that shows that a proxy passed the request on; None without one."""
+    """Return the name of a header that a proxy added; None without one."""
     for name in request.headers:
         if name.title() == FORWARDED or name.lower().startswith(FORWARDED_PREFIX):
             return name.title()
@@ -54,7 +54,7 @@ def forwarding_header(request: web.Request) -> str | None:
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, also with brackets or a port, as some proxies write it."""
+    """Parse an address, also with brackets or a port, as some proxies write it."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

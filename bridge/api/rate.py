@@ -1,4 +1,4 @@
-"""How often one key may ask: a bucket a key that fills steadily, and the headers that tell of it."""
+"""The rate limit of a key: a token bucket, and the headers that report it."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from aiohttp import web
 from bridge.errors import RateLimited
 
 RATE_HEADERS: Final[web.RequestKey[dict[str, str]]] = web.RequestKey("rate_headers", dict)
-"""Under what a request keeps the headers that its answer gets."""
+"""The rate limit's headers for the answer to a request."""
 LIMIT: Final = "X-RateLimit-Limit"
 REMAINING: Final = "X-RateLimit-Remaining"
 RESET: Final = "X-RateLimit-Reset"
 
 
 class RateLimit:
-    """Requests a minute for each key; 0 is no limit."""
+    """A limit of requests per minute for each key; 0 is no limit."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
@@ -22,14 +22,14 @@ class RateLimit:
 
     @property
     def limited(self) -> bool:
-        """Whether there is a limit at all."""
+        """Whether there is a limit."""
         return self._per_minute > 0
 
     def spend(self, key: bytes, now: float) -> float:
-        """Take one request from a key's bucket; gives what is left in it.
+        """Take one request from a key's bucket and return how many are left.
 
         Raises:
-            RateLimited: the bucket is empty; says when to come again.
+            RateLimited: the bucket is empty.
         """
         if not self.limited:
             return 0.0
@@ -37,10 +37,9 @@ class RateLimit:
         return self._spent[key][0]
 
     def headers(self, left: float, now_unix: float) -> dict[str, str]:
-        """Tell of a bucket that holds so much: the limit, what is left, and when it is full again.
+        """Return the limit, what is left, and when the bucket is full again, in Unix seconds.
 
-        Chirp's words (https://docs.buildwithchirp.com/api_reference/rate-limits); the moment is in
-        seconds since 1970. Nothing is told where there is no limit.
+        https://docs.buildwithchirp.com/api_reference/rate-limits. Empty where there is no limit.
         """
         if not self.limited:
             return {}
@@ -52,10 +51,10 @@ class RateLimit:
         }
 
     def take(self, bucket: tuple[float, float] | None, now: float) -> tuple[float, float]:
-        """Take one request from a bucket: what it held and when; gives what it holds now.
+        """Take one request from a bucket, its content and the time of that, and return it.
 
         Raises:
-            RateLimited: the bucket is empty; says when to come again.
+            RateLimited: the bucket is empty.
         """
         left, at = bucket or (float(self._per_minute), now)
         left = min(float(self._per_minute), left + max(0.0, now - at) * self._per_minute / 60)

@@ -1,4 +1,4 @@
-"""Bodies that are being read: how many at a time, and how long each may take."""
+"""Limits on request bodies that are being read: how many at once, and for how long."""
 
 import asyncio
 from collections import Counter
@@ -22,50 +22,50 @@ class RequestTimeout(BridgeError):
 
 
 class Reads:
-    """Bodies of one kind that are being read, the oldest first."""
+    """Bodies of one kind that are being read."""
 
-    def __init__(self, limit: int, *, seconds: float, largest_gives_way: bool = False) -> None:
-        """Take the rules.
+    def __init__(self, limit: int, *, seconds: float, drop_largest: bool = False) -> None:
+        """Create the limit.
 
         Args:
-            limit: how much may be under way: bodies, or bytes where `turn` is told sizes.
-            seconds: how long each may take.
-            largest_gives_way: At the limit the largest body is ended, of several the oldest, since
-                who sends much slowly is no one to wait for; else the new one is refused.
+            limit: how many bodies at once, or bytes where `turn` is passed sizes.
+            seconds: the timeout of each.
+            drop_largest: whether the limit ends the oldest of the largest bodies, rather than
+                refuse the new one: a large body sent slowly is likely an attack.
         """
         self._limit = limit
         self._seconds = seconds
-        self._largest_gives_way = largest_gives_way
-        self._under_way: dict[asyncio.Timeout, int] = {}
+        self._drop_largest = drop_largest
+        self._reading: dict[asyncio.Timeout, int] = {}
 
     @asynccontextmanager
     async def turn(self, size: int = 1) -> AsyncIterator[None]:
         """Read a body within the `with`.
 
         Args:
-            size: what the body counts for; at least 1.
+            size: how much of the limit it takes; at least 1.
 
         Raises:
-            RequestTimeout: it took too long, or had to give way.
+            RequestTimeout: it took too long, or was dropped.
             LimitExceeded: there are too many.
         """
-        while self._under_way and sum(self._under_way.values()) + size > self._limit:
-            if not self._largest_gives_way:
+        while self._reading and sum(self._reading.values()) + size > self._limit:
+            if not self._drop_largest:
                 raise LimitExceeded(
                     "too many large bodies are being read; try again", limit="other"
                 )
-            largest = max(self._under_way, key=self._under_way.__getitem__)
-            del self._under_way[largest]
+            largest = max(self._reading, key=self._reading.__getitem__)
+            del self._reading[largest]
             largest.reschedule(asyncio.get_running_loop().time())
         limit = asyncio.timeout(self._seconds)
         try:
             async with limit:
-                self._under_way[limit] = max(size, 1)
+                self._reading[limit] = max(size, 1)
                 yield
         except TimeoutError:
             raise RequestTimeout("the request's body did not arrive in time") from None
         finally:
-            self._under_way.pop(limit, None)
+            self._reading.pop(limit, None)
 
 
 class LargeBodies:
@@ -101,21 +101,21 @@ class LargeBodies:
             self._in_progress[line] -= 1
 
 
-async def read_at_most(request: web.Request, most: int) -> bytes:
-    """Read a body as it is, a piece at a time.
+async def read_at_most(request: web.Request, limit: int) -> bytes:
+    """Read a body of at most `limit` bytes.
 
     Raises:
-        PayloadTooLarge: it is larger, or says that it will be.
+        PayloadTooLarge: it is larger, or its Content-Length is.
     """
-    if (request.content_length or 0) > most:
-        raise _too_large(most)
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
     pieces = bytearray()
     async for piece in request.content.iter_any():
         pieces += piece
-        if len(pieces) > most:
-            raise _too_large(most)
+        if len(pieces) > limit:
+            raise _too_large(limit)
     return bytes(pieces)
 
 
-def _too_large(most: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"the request's body is larger than {most // 1024} kB")
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the request's body is larger than {limit // 1024} kB")

@@ -1,4 +1,4 @@
-"""Recording, the native verbs, which ZuckZapGo's and WaGo's clients share."""
+"""Recording: the native routes, which ZuckZapGo and WaGo share."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
@@ -20,7 +20,7 @@ GROUP: Final = Group(name="Recording")
 
 
 class RecordToFile(Struct, rename={"call_id": "CallID", "path": "Path"}):
-    """A call, and where its recording is to lie."""
+    """The call, and the path of its recording."""
 
     call_id: CallId
     path: Annotated[str, field("files/calls/<id>.wav by default", spellings=("path",))] = ""
@@ -43,7 +43,7 @@ class Recording(Struct, rename="camel"):
     call_id: str
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["inbound", "outbound", "mixed"]})]
     status: str
-    media_key: Annotated[str, field("where the file lies; empty when it failed")]
+    media_key: Annotated[str, field("where the file is; empty when it failed")]
     content_type: str
     duration_ms: Count
     size_bytes: Count
@@ -63,7 +63,7 @@ class RecordedFile(Struct, rename="camel"):
 
 
 class WagoRecording(Struct):
-    """The same as WaGo's clients read it, with and without the envelope."""
+    """The same for WaGo's clients, which read it with and without the envelope."""
 
     data: RecordedFile
     call_id: str = msgspec.field(name="callID")
@@ -83,7 +83,7 @@ class RecordingStarted(Struct):
 class RecordingStopped(Struct, rename="camel"):
     """The recordings that have ended."""
 
-    media_key: Annotated[str, field("the inbound track; empty when it could not be kept")]
+    media_key: Annotated[str, field("the inbound track; empty when it could not be stored")]
     status: str
     recordings: list[Recording]
     ok: Literal[True] = True
@@ -106,8 +106,8 @@ class Recordings(Struct):
 async def record(context: Context, body: RecordToFile) -> WagoRecording:
     """Record what the far party says into a file of the line's media folder.
 
-    `AudioFile` plays it by the same path. A number is added to a path that is taken. For a call
-    that is being recorded the answer shows where; another `Path` is refused (409).
+    `AudioFile` plays it by the same path. A number is added to a path that exists. For a call that
+    is being recorded already, the answer has its path; another `Path` is refused (409).
     """
     line, recordings = context.line, context.services.recordings
     call_id = context.services.manager.live(line, body.call_id).facts.call_id
@@ -128,8 +128,8 @@ async def start(context: Context, body: CallBody) -> RecordingStarted:
 async def stop(context: Context, body: CallBody) -> RecordingStopped:
     """End a recording.
 
-    Where recordings go to a store, the answer waits until this one is there. A file that gets there
-    later keeps its key.
+    Where recordings are uploaded to a store, the answer waits for this one. A file uploaded later
+    keeps its key.
     """
     recordings = context.services.recordings
     tracks = await recordings.stop(context.line, body.call_id)
@@ -153,7 +153,7 @@ async def pause(context: Context, body: CallBody) -> RecordingPaused:
 
 @GROUP.post("/call/record/resume", errors=CALL)
 async def resume(context: Context, body: CallBody) -> RecordingPaused:
-    """Record what is heard again."""
+    """Record audio again."""
     context.services.recordings.pause(context.line, body.call_id, paused=False)
     return RecordingPaused(paused=False)
 
@@ -187,7 +187,7 @@ OPERATIONS: Final = (record, start, stop, pause, resume, of_call, delete)
 
 
 def _inbound(tracks: list[archive.Recording]) -> archive.Recording:
-    """Return the track that is shown where only one is; of a call recorded otherwise, another."""
+    """Return the inbound track; of a call recorded otherwise, another."""
     return next((track for track in tracks if track.kind == "inbound"), tracks[0])
 
 

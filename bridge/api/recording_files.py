@@ -1,4 +1,4 @@
-"""The files of recordings, given to those with a key and to those with a signed link."""
+"""Downloads of recordings, with a key or a signed link."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -15,11 +15,11 @@ from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
 
 FILES: Final = "/files/recordings"
-"""Where signed links to recordings lead."""
+"""The path of signed links."""
 LINK_SECONDS: Final = 3600
-"""How long the links are good that customers are given."""
+"""How long the links in webhooks and answers are valid."""
 STUCK_SECONDS: Final = 60.0
-"""A reader who takes nothing for so long is cut off."""
+"""A client that reads nothing for so long is disconnected."""
 
 
 GROUP: Final = Group(name="Recording")
@@ -27,7 +27,7 @@ PARTS: Final = {206: None, 416: None}
 
 
 class FileFormat(Struct):
-    """Which of a recording's files is wanted."""
+    """Which of a recording's files to return."""
 
     format: Literal["wav", "ogg", "mp4", "webm"] = "wav"
 
@@ -69,7 +69,7 @@ OPERATIONS: Final = (download, linked)
 
 
 def link(request: web.Request, file: File, seconds: int) -> str:
-    """Make a URL that anyone may get a file by for a while."""
+    """Return a URL that opens a file without a key for some seconds."""
     path = path_of(file.recording_id, file.format)
     return request.app[SERVICES].site.base(request) + request.app[SERVICES].tickets.link(
         path, seconds
@@ -77,18 +77,18 @@ def link(request: web.Request, file: File, seconds: int) -> str:
 
 
 def path_of(recording_id: str, form: str) -> str:
-    """Return where a recording's file is had by a signed link."""
+    """Return the path of a file's signed link."""
     return f"{FILES}/{recording_id}.{form}"
 
 
 async def send_file(
     request: web.Request, recording: Recording, wanted: str = WAV
 ) -> web.StreamResponse:
-    """Answer with a recording's file, or the part of it that is asked for.
+    """Answer with a recording's file, or the requested range of it.
 
     Raises:
-        NotFound: it goes on, or could not be kept, or there is none of this format.
-        StoreFailed: the file lies in the store, which does not give it.
+        NotFound: there is no file of this format, or not yet.
+        StoreFailed: the store that has the file failed.
     """
     return await _answer(request, await _find(request, recording, wanted))
 
@@ -106,12 +106,14 @@ async def _answer(request: web.Request, file: File) -> web.StreamResponse:
     if _is_file(path):
         return web.FileResponse(path, headers=headers)
     if file.place == FileLocation.KEPT:
-        raise NotFound("the recording's file is no more")
-    return await _pass_on(request, file, headers)
+        raise NotFound("the recording's file does not exist any more")
+    return await _stream_from_store(request, file, headers)
 
 
-async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) -> web.StreamResponse:
-    """Answer with what lies in the store."""
+async def _stream_from_store(
+    request: web.Request, file: File, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Stream a file that is in the store."""
     size = file.size_bytes
     try:
         start, end, _ = request.http_range.indices(size)
@@ -126,7 +128,7 @@ async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) ->
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     pieces = request.app[SERVICES].recordings.uploader.read(file, start, end)
-    first = await anext(pieces)  # what can go wrong at once still has an answer of its own
+    first = await anext(pieces)  # an error before the first byte is still answered as such
     await response.prepare(request)
     if request.method == "HEAD":
         return response

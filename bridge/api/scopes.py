@@ -36,7 +36,7 @@ class Scopes:
         return bool(self._admin)
 
     def admin_id(self, key: bytes) -> str | None:
-        """Return what names an admin key in the log; None for other keys."""
+        """Return an admin key's id for the log; None for other keys."""
         found = _find(self._admin, key)
         return None if found is None else hashlib.sha256(found).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The metrics of all nodes in one answer, whichever node is asked: each sample says its `node`."""
+"""The metrics of all nodes in one answer; each sample has its `node` as a label."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from bridge.call.model import State
 from bridge.settings.http import LOCAL_NAMES, host_name
 
 METRICS_PATH = "/node/metrics"
-"""Where siblings give each other their metrics."""
+"""Where siblings fetch each other's metrics."""
 GROUP: Final = Group(name="Service")
 HEADER = "# HELP "
 UP = """# HELP bridge_node_up Whether the node answers.
@@ -43,20 +43,20 @@ def _on_this_machine(request: web.Request, services: Services) -> bool:
     """Whether a request may read the metrics without a key.
 
     Raises:
-        Unauthorized: it has no key, and a proxy passed it on.
+        Unauthorized: it has no key, and a proxy forwarded it.
     """
     keys, site = services.keys, services.site
     local = site.loopback and host_name(request.host) in LOCAL_NAMES
     if not local or keys.guards_metrics:
         return False
-    if forwarding_header(request) is not None and keys.shows_key(request):
+    if forwarding_header(request) is not None and keys.has_key(request):
         return False
     refuse_proxied(request, "metrics without a key are")
     return True
 
 
 def own(services: Services) -> bytes:
-    """Give this node's metrics."""
+    """Return this node's metrics."""
     manager, figures = services.manager, services.metrics
     states = dict.fromkeys(State, 0) | Counter(call.machine.state for call in manager.calls())
     figures.set_calls(states, limit=manager.limits.calls)
@@ -66,10 +66,7 @@ def own(services: Services) -> bytes:
 
 
 def merge(texts: Mapping[int, bytes | None]) -> bytes:
-    """Join the nodes' texts into one: a metric's samples stand together, each with its node.
-
-    A node that did not answer has no text; that it is missing is a metric too.
-    """
+    """Merge the nodes' texts, grouped by metric; None stands for a node that did not answer."""
     families: dict[str, list[str]] = {}
     for node, text in sorted(texts.items()):
         up = f"{UP}{float(text is not None)}\n"

@@ -1,4 +1,4 @@
-"""What handlers find in the application: one frozen record, under one key."""
+"""The services of the application: one frozen record, under one key."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ ErrorEnvelope: TypeAlias = Callable[[BridgeError], web.Response]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """How the service is reached, as far as requests are checked against it."""
+    """How clients reach the service."""
 
     loopback: bool
-    """It listens on loopback only: a request by a local name, without a proxy, is from this machine."""
+    """Whether it listens on loopback only."""
     hosts: frozenset[str] | None
-    """Host names that requests may use (`http.allowed_hosts`); None allows any."""
+    """Allowed host names (`http.allowed_hosts`); None allows any."""
     cors_origins: frozenset[str]
     """Origins whose pages may call; `*` is any."""
     web_root: Path
@@ -67,9 +67,9 @@ class Site:
     """Without a trailing slash; empty when it is not set."""
 
     def base(self, request: web.Request) -> str:
-        """Return what links to this service begin with.
+        """Return the URL that links to this service begin with.
 
-        Headers that proxies add are not trusted: anybody can send them.
+        Headers of proxies are ignored: anybody can send them.
         """
         return self.public_url or f"{request.scheme}://{request.host}"
 
@@ -100,11 +100,11 @@ class Services:
     gateways: GatewayProvider
     http: Http
     ice_configuration: Callable[[str], IceConfiguration]
-    """Makes the answer of `/call/webrtc/config` for a user, with fresh credentials."""
+    """Returns the answer of `/call/webrtc/config` for a user, with fresh credentials."""
     keys: Keys
     large_bodies: LargeBodies
     large_reads: Reads
-    """Bodies of keyed requests that are larger than most routes take."""
+    """Limits the large bodies of authenticated requests."""
     line_book: LineBook
     lines: Lines
     manager: Manager
@@ -122,12 +122,12 @@ class Services:
     tickets: Tickets
     unauthenticated: UnauthenticatedLimit
     webhook_reads: Reads
-    """Meta webhooks that are being read."""
+    """Limits the bodies of Meta's webhooks."""
     webhooks: Webhooks
 
     @property
     def siblings(self) -> Siblings | None:
-        """The other nodes; None when there are none."""
+        """The other nodes; None for a single node."""
         return self.directory.siblings if self.directory else None
 
 

@@ -1,4 +1,4 @@
-"""What nodes ask each other: routes of an application that only siblings reach (`net.siblings`)."""
+"""The routes between nodes, of an application that only siblings reach (`net.siblings`)."""
 
 import msgspec
 from aiohttp import web
@@ -20,17 +20,17 @@ async def calls(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Say whether this node takes calls."""
+    """Report whether this node takes calls."""
     return web.Response(status=200 if health.takes_calls(request.app[SERVICES]) else 503)
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Give this node's metrics."""
+    """Return this node's metrics."""
     return web.Response(body=scrape.own(request.app[SERVICES]))
 
 
 async def lines(request: web.Request) -> web.Response:
-    """Learn that the lines have changed."""
+    """Reload the lines, which have changed."""
     await request.app[SERVICES].lines.reload()
     await request.app[SERVICES].line_book.reload()
     return web.Response()
@@ -47,7 +47,7 @@ ROUTES = (
 
 
 def node_application(served: web.Application) -> web.Application:
-    """Return the application that answers siblings, with the services of the one for clients."""
+    """Return the application for siblings, with the services of the one for clients."""
     application = web.Application(middlewares=(identify, answer_errors), client_max_size=MAX_BYTES)
     application.add_routes(ROUTES)
     application.update(served)

@@ -1,4 +1,4 @@
-"""Tickets: what a server gives to a browser, so that its own key stays with it."""
+"""Tickets: credentials for browsers, so that keys stay on servers."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -33,7 +33,7 @@ def read_identity(value: Json, name: str) -> Json:
 Identity: TypeAlias = Annotated[
     str,
     field(
-        "who its holder is; a ticket that replaces another has the same identity",
+        "names the holder; a ticket that replaces another has the same identity",
         read=read_identity,
     ),
 ]

@@ -1,6 +1,6 @@
-"""Requests without a right key: how many one address may have under way, and how often it may guess.
+"""Limits on unauthenticated requests of an address: how many at once, and how many wrong keys.
 
-A right key is never delayed or refused because of what others do from the same address.
+A request with a valid key is never delayed or refused for what others do from the same address.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 WRONG_KEYS_PER_MINUTE: Final = 20
 MAX_ADDRESSES: Final = 4096
-"""So many addresses are remembered; the one that was heard of first is forgotten."""
+"""The address seen longest ago is forgotten first."""
 LOG_SECONDS: Final = 60.0
 
 Key = TypeVar("Key")
@@ -26,22 +26,16 @@ Value = TypeVar("Value")
 
 
 class UnauthenticatedLimit:
-    """What is remembered of addresses that have shown no right key."""
+    """Counts the unauthenticated requests and wrong keys of each address."""
 
     def __init__(self, *, requests: int, proxies: Proxies, metrics: HttpMetrics) -> None:
-        """Take the rules.
-
-        Args:
-            requests: how many requests an address may have under way.
-            proxies: say which address a request comes from.
-            metrics: count what is refused.
-        """
+        """Create the limit, of so many requests in progress for each address."""
         self._requests = requests
         self._proxies = proxies
         self._metrics = metrics
-        self._guesses = RateLimit(WRONG_KEYS_PER_MINUTE)
-        self._under_way: dict[str, int] = {}
-        self._guessed: dict[str, tuple[float, float]] = {}
+        self._wrong_key_limit = RateLimit(WRONG_KEYS_PER_MINUTE)
+        self._in_progress: dict[str, int] = {}
+        self._wrong_keys: dict[str, tuple[float, float]] = {}
         self._logged: dict[tuple[str, str], float] = {}
 
     def address(self, request: web.Request) -> str:
@@ -49,32 +43,32 @@ class UnauthenticatedLimit:
         return self._proxies.client(request)
 
     def count(self, request: web.Request) -> bool:
-        """Count a request against its address until its answer has been taken.
+        """Count a request against its address until its answer has been written.
 
-        To be called in the request's own task, which is also the one that writes the answer.
-        Returns whether the address has too many under way.
+        Call it in the request's own task, which also writes the answer. Return whether the address
+        has too many requests in progress.
         """
         address = self.address(request)
-        others = self._under_way.get(address, 0)
+        others = self._in_progress.get(address, 0)
         if (task := asyncio.current_task()) is not None:
-            self._under_way[address] = others + 1
+            self._in_progress[address] = others + 1
             task.add_done_callback(lambda _: self._leave(address))
         return others >= self._requests
 
     def _leave(self, address: str) -> None:
-        self._under_way[address] -= 1
-        if not self._under_way[address]:
-            del self._under_way[address]
+        self._in_progress[address] -= 1
+        if not self._in_progress[address]:
+            del self._in_progress[address]
 
-    def refuse(self, request: web.Request, reason: str, *, event: str = "stranger.refused") -> None:
-        """Count a refused request, and log it: one line for an address, event and minute.
+    def refuse(self, request: web.Request, reason: str, *, event: str = "request.refused") -> None:
+        """Count a refused request, and log it at most once a minute for each address and event.
 
         Args:
-            request: what was asked.
-            reason: a word of `metrics.http.STRANGER_REASONS`.
-            event: what the log calls it.
+            request: the request.
+            reason: one of `metrics.http.UNAUTHENTICATED_REASONS`.
+            event: the log's event.
         """
-        self._metrics.stranger_refused(reason)
+        self._metrics.unauthenticated_refused(reason)
         address, now = self.address(request), asyncio.get_running_loop().time()
         before = self._logged.get((event, address))
         if before is None or now - before >= LOG_SECONDS:
@@ -82,20 +76,20 @@ class UnauthenticatedLimit:
             log.warning(event, extra={"address": address, "reason": reason})
 
     def wrong_key(self, request: web.Request) -> None:
-        """Take note of a key that is not known.
+        """Count a wrong key.
 
         Raises:
-            RateLimited: the address has guessed too often lately.
+            RateLimited: the address has sent too many.
         """
         address, now = self.address(request), asyncio.get_running_loop().time()
         try:
-            bucket = self._guesses.take(self._guessed.get(address), now)
+            bucket = self._wrong_key_limit.take(self._wrong_keys.get(address), now)
         except RateLimited as error:
             self.refuse(request, "too_many_wrong_keys")
             raise RateLimited(
                 "too many wrong keys from this address", retry_after=error.retry_after or 1
             ) from None
-        _remember(self._guessed, address, bucket)
+        _remember(self._wrong_keys, address, bucket)
         self.refuse(request, "wrong_key")
 
 

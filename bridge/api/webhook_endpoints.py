@@ -1,7 +1,4 @@
-"""Webhook endpoints of the faces that have many: read, checked, and kept.
-
-A URL is checked when it is registered and again whenever it is called.
-"""
+"""Webhook endpoints of the faces whose lines have any number of them."""
 
 import secrets
 from datetime import UTC, datetime
@@ -121,7 +118,7 @@ async def of_style(context: Context, style: Style) -> list[Endpoint]:
 
 
 async def checked(context: Context, url: str, field: str) -> str:
-    """Return a URL that the guard allows."""
+    """Return a URL that is present and that the guard allows."""
     if not url:
         raise InvalidRequest(f"missing {field} in payload", field=field)
     with about_field(field):

@@ -15,12 +15,12 @@ SECRET_BYTES: Final = 24
 MAX_EVENTS: Final = 50
 MAX_HEADERS: Final = 20
 MAX_VALUE: Final = 1024
-OURS: Final = re.compile(
+RESERVED_HEADERS: Final = re.compile(
     r"content-.*|host|connection|transfer-encoding|upgrade|te|trailer|keep-alive|proxy-.*"
     r"|webhook-.*|wadial-.*|bridge-signature",
     re.IGNORECASE,
 )
-"""Headers that are not the customer's to set."""
+"""Headers that customers cannot set."""
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\x20-\x7E]*")
@@ -52,7 +52,7 @@ def _read_headers(value: Json, name: str) -> Json:
     ):
         raise InvalidRequest(
             f"{name}: expected at most {MAX_HEADERS} names with values of printable ASCII, "
-            "none of which describes the message itself",
+            "without those that describe the message itself",
             field=name,
         )
     return value
@@ -61,7 +61,7 @@ def _read_headers(value: Json, name: str) -> Json:
 def _is_header(name: str, value: object) -> bool:
     return (
         _NAME.fullmatch(name) is not None
-        and not OURS.fullmatch(name)
+        and not RESERVED_HEADERS.fullmatch(name)
         and isinstance(value, str)
         and len(value) <= MAX_VALUE
         and _VALUE.fullmatch(value) is not None
@@ -74,12 +74,12 @@ EventNames: TypeAlias = Annotated[
 ]
 """The events that are sent; an empty list means all."""
 Headers: TypeAlias = Annotated[dict[str, str], field(read=_read_headers, max_length=MAX_HEADERS)]
-"""What a customer wants sent with each delivery."""
+"""Headers of the customer for each delivery."""
 Active: TypeAlias = Annotated[bool, field(spellings=("Active",))]
 
 
 class Page(Struct):
-    """Which part of a list is wanted."""
+    """Which part of a list to return."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     offset: Annotated[int, Meta(ge=0, le=2**53)] = 0

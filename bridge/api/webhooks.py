@@ -1,4 +1,4 @@
-"""The webhooks of a line, `/webhook`, and the deliveries that were given up.
+"""The webhooks of a line, `/webhook`, and dead deliveries.
 
 `/webhook` has one endpoint of each style: WaGo's form delivery (`WebhookURL`), ZuckZapGo's
 (`webhookurl`) and ours (`url`). A URL is checked when it is registered and again whenever it is
@@ -29,13 +29,13 @@ SLOTS: Final[Mapping[str, Style]] = {
     "webhookUrl": Style.ZUCKZAPGO,
     "url": Style.NATIVE,
 }
-"""Fields of `/webhook`, and in whose words events are sent to the URL in each."""
+"""Fields of `/webhook`, and the style of events sent to the URL in each."""
 
 GROUP: Final = Group(name="Events and webhooks")
 
 
 class NewSlot(Struct):
-    """A URL for events; the name of its field chooses the words."""
+    """A URL for events; the name of its field chooses their style."""
 
     wago: Url | None = msgspec.field(name="WebhookURL", default=None)
     zuckzapgo: Url | None = msgspec.field(name="webhookurl", default=None)
@@ -48,7 +48,7 @@ class NewSlot(Struct):
 
 
 class WebhookSlot(Struct):
-    """A registered URL, in the words of all clients."""
+    """A registered URL, in the spellings of all vendors."""
 
     webhook: str
     webhookurl: str
@@ -63,7 +63,7 @@ class WebhookSlot(Struct):
 
 
 class WebhookSlots(Struct):
-    """The URLs, and the first of them beside the list as well."""
+    """The URLs, and the first of them beside the list."""
 
     webhook: Annotated[str, Meta(description="empty when there is none")]
     subscribe: list[str]
@@ -83,14 +83,14 @@ class SlotsDeleted(Struct):
 
 
 class DeadQuery(Struct):
-    """Which dead deliveries are wanted."""
+    """Which dead deliveries to list."""
 
     after: Annotated[int, Meta(ge=0, le=2**53)] = 0
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 
 class DeadDelivery(Struct, rename="camel"):
-    """A delivery that was given up."""
+    """A delivery without further retries."""
 
     id: Count
     endpoint: str
@@ -101,19 +101,19 @@ class DeadDelivery(Struct, rename="camel"):
 
 
 class DeadDeliveries(Struct):
-    """Deliveries that were given up."""
+    """Deliveries without further retries."""
 
     dead: list[DeadDelivery]
 
 
 class Replay(Struct):
-    """Which deliveries to repeat; all by default."""
+    """Which deliveries to replay; all by default."""
 
     ids: list[int] | None = None
 
 
 class Replayed(Struct):
-    """How many are delivered again."""
+    """How many deliveries are queued again."""
 
     replayed: Count
 
@@ -121,7 +121,7 @@ class Replayed(Struct):
 async def set_slot(context: Context, body: NewSlot) -> WebhookSlot:
     """Register the URL of one style, in place of the previous one.
 
-    The field that holds the URL says in whose words events are sent: `WebhookURL` WaGo's form,
+    The field that holds the URL chooses the style of the events: `WebhookURL` WaGo's form,
     `webhookurl` ZuckZapGo's, `url` the native one. Its `secret` is in this answer only.
     """
     line = context.line
@@ -158,7 +158,7 @@ put_slot = GROUP.put("/webhook", errors=(422, 503))(set_slot)
 async def get_slots(context: Context) -> WebhookSlots:
     """Return the registered URLs.
 
-    The first of them also beside the list, where both vendors' clients look for it.
+    The first is also beside the list, where both vendors' clients expect it.
     """
     shown = [_shown_slot(endpoint) for endpoint in await _slots(context)]
     if not shown:
@@ -170,7 +170,7 @@ async def get_slots(context: Context) -> WebhookSlots:
 
 @GROUP.delete("/webhook", errors=(503,))
 async def delete_slots(context: Context) -> SlotsDeleted:
-    """Remove the URLs, and what was still to be delivered to them."""
+    """Remove the URLs and their pending deliveries."""
     found = await _slots(context)
 
     def delete(connection: Connection) -> None:
@@ -183,7 +183,7 @@ async def delete_slots(context: Context) -> SlotsDeleted:
 
 @GROUP.get("/events/dead", errors=(503,))
 async def dead(context: Context, query: DeadQuery) -> DeadDeliveries:
-    """List webhook deliveries that were given up, oldest first."""
+    """List dead webhook deliveries, which are not retried any more, oldest first."""
     found = await context.services.database.run(
         lambda connection: deliveries.dead(
             connection, context.line, after=query.after, limit=query.limit
@@ -194,7 +194,7 @@ async def dead(context: Context, query: DeadQuery) -> DeadDeliveries:
 
 @GROUP.post("/events/replay", errors=(503,))
 async def replay(context: Context, body: Replay) -> Replayed:
-    """Deliver again what was given up: `ids` of the list, or all of it."""
+    """Replay dead deliveries: `ids` of the list, or all of it."""
     chosen = None if body.ids is None else frozenset(body.ids)
     return Replayed(await context.services.webhooks.replay(context.line, chosen))
 
@@ -212,7 +212,7 @@ def _slot(line: LineName, style: Style) -> str:
 
 
 def _token(context: Context) -> str:
-    key = context.services.keys.known(context.http)
+    key = context.services.keys.rate_key(context.http)
     return key.decode(errors="replace") if key else ""
 
 

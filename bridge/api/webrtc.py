@@ -19,7 +19,7 @@ PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
     "far": (Party.FAR, False),
     TRANSFER: (Party.NEAR, True),
 }
-"""What an offer may say of its sender: which party, and whether it replaces the others."""
+"""Each name's party, and whether it replaces the other near parties."""
 
 GROUP: Final = Group(name="WebRTC", envelope=BARE, auth=TICKET)
 
@@ -93,7 +93,7 @@ async def offer(context: Context, body: Offer) -> Answer:
     and `legID` one that it made.
     """
     access, services = context.access, context.services
-    line = access.to(body.call_id)
+    line = access.line_for(body.call_id)
     party = access.party(body.party)
     leg_id = body.leg_id
     if not leg_id:
@@ -115,7 +115,7 @@ async def close(context: Context, body: Close) -> Closed:
     With a ticket, only legs that its party and identity made.
     """
     access = context.access
-    line = access.to(body.call_id)
+    line = access.line_for(body.call_id)
     context.services.browsers.close(line, body.call_id, body.leg_id or None, owner=access.owner)
     return Closed(body.call_id)
 

@@ -135,7 +135,7 @@ def build_services(
         ),
         tickets=tickets,
         unauthenticated=unauthenticated,
-        webhook_reads=Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, largest_gives_way=True),
+        webhook_reads=Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, drop_largest=True),
         webhooks=build_events(base, tickets, background),
     )
 
@@ -149,7 +149,7 @@ def build_auth(base: Foundation, tickets: Tickets, unauthenticated: Unauthentica
         # Where there are several nodes, the requests of a key are counted by `api.forward`.
         rate=RateLimit(0 if base.directory else settings.limits.requests_per_minute),
         tickets=tickets,
-        strangers=unauthenticated,
+        unauthenticated=unauthenticated,
         scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings), settings.admin.keys),
     )
 

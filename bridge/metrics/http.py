@@ -7,7 +7,7 @@ from bridge.metrics.labels import OTHER, Families, closed
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
 """At the connection limit, `no_room` closes an unauthenticated connection for a new one and `refused`
 rejects the new one; `slow_reader` read its response too slowly; `no_descriptor`: out of descriptors."""
-STRANGER_REASONS: Final = (
+UNAUTHENTICATED_REASONS: Final = (
     "too_many",
     "wrong_key",
     "too_many_wrong_keys",
@@ -29,10 +29,10 @@ class HttpMetrics:
             "HTTP connections closed by the bridge or not accepted.",
             reason=CUT_REASONS,
         )
-        self._strangers = create.counter(
+        self._unauthenticated = create.counter(
             "bridge_http_strangers_refused_total",
             "Requests rejected without a valid key.",
-            reason=STRANGER_REASONS,
+            reason=UNAUTHENTICATED_REASONS,
         )
 
     def set_connections(self, count: int) -> None:
@@ -43,6 +43,6 @@ class HttpMetrics:
         """Count a connection closed or not accepted (`CUT_REASONS`)."""
         self._cut.labels(closed(reason, CUT_REASONS)).inc()
 
-    def stranger_refused(self, reason: str) -> None:
-        """Count a rejected request without a valid key (`STRANGER_REASONS`)."""
-        self._strangers.labels(closed(reason, STRANGER_REASONS)).inc()
+    def unauthenticated_refused(self, reason: str) -> None:
+        """Count a rejected request without a valid key (`UNAUTHENTICATED_REASONS`)."""
+        self._unauthenticated.labels(closed(reason, UNAUTHENTICATED_REASONS)).inc()

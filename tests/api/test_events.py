@@ -65,7 +65,7 @@ async def test_who_was_cut_off_goes_on_behind_the_last_event_it_has(client):
 async def test_the_stream_of_an_ended_call_tells_it_all_and_then_there_is_no_more(
     client, monkeypatch
 ):
-    monkeypatch.setattr(events_module, "AFTERWARDS_SECONDS", 0.05)
+    monkeypatch.setattr(events_module, "LINGER_SECONDS", 0.05)
     call_id = await client.dial(BUSY)
     async with listening(client, f"/call/{call_id}/events") as stream:
         await stream.until_type("call.ended")

@@ -131,7 +131,7 @@ async def test_a_crash_is_a_500_without_details_and_is_logged(client, caplog, mo
 
 
 async def test_event_streams_and_sockets_are_counted_and_not_timed(client, monkeypatch):
-    monkeypatch.setattr("bridge.api.events.AFTERWARDS_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.api.events.LINGER_SECONDS", 0.05)
     call_id = await client.dial("15550100003")
     async with client.http.ws_connect(f"/call/{call_id}/stream?token={KEY['token']}") as socket:
         await client.data("/call/hangup", {"callId": call_id})

@@ -20,8 +20,8 @@ async def waiting(reads, size):
 
 
 @pytest.mark.parametrize(("sizes", "ended"), [([1, 1], 0), ([1, 2], 1), ([2, 2], 0)])
-async def test_at_the_limit_the_largest_gives_way_of_several_the_oldest(sizes, ended):
-    reads = Reads(sum(sizes), seconds=60.0, largest_gives_way=True)
+async def test_at_the_limit_the_oldest_of_the_largest_is_dropped(sizes, ended):
+    reads = Reads(sum(sizes), seconds=60.0, drop_largest=True)
     tasks = [asyncio.create_task(waiting(reads, size)) for size in sizes]
     await asyncio.sleep(0)
     async with reads.turn():

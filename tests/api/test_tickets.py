@@ -136,7 +136,7 @@ async def test_a_ticket_that_has_run_out_is_a_401_that_says_so(client, call_id):
     text, _ = tickets.issue(line, call_id, -1, party="near", identity="")
     response = await client.get(f"/call/{call_id}/quality", headers={"token": text})
     assert response.status == 401
-    assert "run out" in (await response.json())["error"]
+    assert "expired" in (await response.json())["error"]
 
 
 async def test_a_changed_ticket_is_a_401(client, call_id, ticket):

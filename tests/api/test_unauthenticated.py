@@ -1,4 +1,4 @@
-"""Those without a right key: what they may have under way, and how often they may guess."""
+"""Limits on unauthenticated requests and on wrong keys."""
 
 import asyncio
 from ipaddress import ip_network
@@ -29,7 +29,7 @@ async def test_a_right_key_is_answered_whatever_was_guessed_before(client):
 async def test_the_log_has_a_line_for_each_address_and_reason(client, caplog):
     for _ in range(15):
         await client.get("/call/status", headers=WRONG)
-    lines = [record for record in caplog.records if record.message == "stranger.refused"]
+    lines = [record for record in caplog.records if record.message == "request.refused"]
     assert [(line.address, line.reason) for line in lines] == [("127.0.0.1", "wrong_key")]
     assert await client.total('bridge_http_strangers_refused_total{reason="wrong_key"') == 15
 

@@ -12,7 +12,7 @@ def test_connections_and_refusals_are_counted_by_closed_reasons():
     metrics.set_connections(3)
     metrics.connection_cut("slow_reader")
     metrics.connection_cut("whatever")
-    metrics.stranger_refused("wrong_key")
+    metrics.unauthenticated_refused("wrong_key")
 
     def value(name, **labels):
         return registry.get_sample_value(name, labels)

@@ -125,7 +125,7 @@ def test_one_address_has_so_many_requests_without_a_key_and_a_key_is_always_answ
         elsewhere = connected(stack, bridge.port, "127.0.0.3")
         elsewhere.sendall(request("/openapi.json"))
         assert elsewhere.recv(12) == b"HTTP/1.1 200"
-        assert bridge.log().count("stranger.refused") == 1
+        assert bridge.log().count("request.refused") == 1
 
 
 def test_connections_that_say_nothing_give_way_and_those_with_a_key_stay(small):

@@ -40,7 +40,7 @@ class TokenRequest(Struct, rename="camel"):
 
 
 class Token(Struct, rename="camel"):
-    """A ticket, and what its holder says in `/call/webrtc/offer`."""
+    """A ticket, and what its holder sends to `/call/webrtc/offer`."""
 
     token: str
     expires_at: Annotated[int, field("seconds since 1970")]
@@ -50,7 +50,7 @@ class Token(Struct, rename="camel"):
 
 @CHIRP.post(CALLS, starts_call=True, errors=(404, 409, 501, 502, 503))
 async def create(context: Context, body: NewCall) -> ChirpCall:
-    """Call somebody: over WhatsApp at once, in a browser as soon as that one comes."""
+    """Call somebody: over WhatsApp at once, in a browser once it joins."""
     line, manager = context.line, context.services.manager
     parties = parties_of(body, context.services.policies[line])
     details = CallDetails(parties=parties, metadata=encoded_metadata(body))
@@ -82,9 +82,8 @@ async def token(context: Context, body: TokenRequest) -> Token:
     """Return a ticket with which a browser joins a call by the name of its room.
 
     The browser sends `callId` and `party` of the answer to /call/webrtc/offer, with `token` as its
-    key. The bridge is no LiveKit server: LiveKit's clients can use neither the token nor the room's
-    name. What works instead is `/web/bridge.js`, or any WebRTC client that posts one SDP offer
-    after its ICE gathering.
+    key. The bridge is no LiveKit server: LiveKit's clients cannot use the token or the room's name. Use
+    `/web/bridge.js`, or any WebRTC client that posts one SDP offer after its ICE gathering.
     """
     room, identity = body.room_name, body.participant_identity
     runner = context.services.manager.live(context.line, native(room) or room)
@@ -96,7 +95,7 @@ async def token(context: Context, body: TokenRequest) -> Token:
 
 
 class NoVoicemail(Struct):
-    """Why there is none."""
+    """Why there are no voicemails."""
 
     error: str
 

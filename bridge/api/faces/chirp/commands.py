@@ -1,4 +1,4 @@
-"""The commands of the Chirp face: one route, a word for what is wanted, and its parameters."""
+"""The commands of the Chirp face: one route, the command's name and its parameters."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ QUEUED: Final = "queued"
 HOLDABLE: Final = frozenset({State.ACTIVE, State.HELD})
 
 FORMATS: Final = (MP4, OGG, WEBM, WAV)
-"""What a recording may be asked for as; the first where nothing is said."""
+"""The formats of a recording, the default first."""
 
 NO_VOICEMAIL: Final = "this bridge keeps no voicemail; record the call instead"
-NOT_HERE: Final = frozenset({"send_to_voicemail"})
-"""Commands that are known, and not to be had here."""
+NOT_IMPLEMENTED: Final = frozenset({"send_to_voicemail"})
+"""Known commands that are answered with 501."""
 
 
 class Command(Struct, rename="camel"):
@@ -58,7 +58,7 @@ class Command(Struct, rename="camel"):
 
 
 class Accepted(Struct, rename="camel"):
-    """A command that is being performed."""
+    """An accepted command."""
 
     call_id: str
     command: str
@@ -82,51 +82,48 @@ class Asked:
         return self.services.manager
 
     def request(self, wanted: events.Request) -> None:
-        """Request something of the call."""
+        """Send a request to the call."""
         self.manager.request(self.line, self.call_id, wanted)
 
 
 @CHIRP.post("/v1/calls/{callId}/commands", errors=(*CALL, 422, 501, 503))
 async def command(context: Context, body: Command) -> Accepted:
     """Perform a command of a live call."""
-    if body.type not in COMMANDS and body.type not in NOT_HERE:
+    if body.type not in COMMANDS and body.type not in NOT_IMPLEMENTED:
         raise InvalidRequest(f"type: expected one of {', '.join(COMMANDS)}", field="type")
     runner = context.services.manager.live(context.line, context.call_id)
-    if body.type in NOT_HERE:
+    if body.type in NOT_IMPLEMENTED:
         raise Unsupported(NO_VOICEMAIL)
     call_id = runner.facts.call_id
     more = await COMMANDS[body.type](Asked(context.line, call_id, body, context.services))
-    return Accepted(chirp(call_id, test=context.is_test_key), body.type, **more)
+    return Accepted(chirp(call_id, test=context.is_test_key), body.type, **(more or {}))
 
 
-More: TypeAlias = Mapping[str, Any]
+More: TypeAlias = Mapping[str, Any] | None
 """Other fields of `Accepted`."""
 
 
-async def _answer(asked: Asked) -> More:
+async def _answer(asked: Asked) -> None:
     asked.request(events.AnswerRequested())
-    return {}
 
 
-async def _reject(asked: Asked) -> More:
+async def _reject(asked: Asked) -> None:
     record = asked.manager.record(asked.line, asked.call_id)
     if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
         raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
     asked.request(events.HangupRequested())
-    return {}
 
 
-async def _hang_up(asked: Asked) -> More:
+async def _hang_up(asked: Asked) -> None:
     asked.request(events.HangupRequested())
-    return {}
 
 
-async def _hold(asked: Asked) -> More:
-    """Hold the call; the music is opened first, so that one that cannot be had changes nothing."""
+async def _hold(asked: Asked) -> None:
+    """Hold the call; the music is opened first, so that its failure changes nothing."""
     url = asked.body.music_url
     if not url or asked.manager.record(asked.line, asked.call_id).state not in HOLDABLE:
         asked.request(events.HoldRequested(held=True))
-        return {}
+        return
     music = await asked.services.sounds.url(asked.line, url, "musicUrl")
     options = PlaybackOptions(repeats=MAX_REPEATS)
     playbacks = asked.services.playbacks
@@ -137,13 +134,11 @@ async def _hold(asked: Asked) -> More:
         _end_music(asked)
         raise
     _end_music(asked, but=played)
-    return {}
 
 
-async def _unhold(asked: Asked) -> More:
+async def _unhold(asked: Asked) -> None:
     asked.request(events.HoldRequested(held=False))
     _end_music(asked)
-    return {}
 
 
 def _end_music(asked: Asked, *, but: LegId | None = None) -> None:
@@ -152,23 +147,20 @@ def _end_music(asked: Asked, *, but: LegId | None = None) -> None:
         asked.request(events.CloseRequested(music))
 
 
-async def _mute(asked: Asked) -> More:
+async def _mute(asked: Asked) -> None:
     asked.request(events.MuteRequested(muted=True, leg_id=_participant(asked)))
-    return {}
 
 
-async def _unmute(asked: Asked) -> More:
+async def _unmute(asked: Asked) -> None:
     asked.request(events.MuteRequested(muted=False, leg_id=_participant(asked)))
-    return {}
 
 
-async def _send_digits(asked: Asked) -> More:
+async def _send_digits(asked: Asked) -> None:
     asked.request(events.DigitsRequested(_required(asked.body.digits, "digits")))
-    return {}
 
 
 async def _transfer(asked: Asked) -> More:
-    """Ring the new party; once it is connected it takes the place of all near parties."""
+    """Ring the new party, which replaces all near parties once it is connected."""
     channel = asked.body.to_channel
     to = check_address(asked.body.to, "to", channel)
     if channel == WEBRTC:
@@ -180,7 +172,7 @@ async def _transfer(asked: Asked) -> More:
 
 
 async def _add_participant(asked: Asked) -> More:
-    """Ring one more party; one in a browser needs only a token."""
+    """Ring one more party; a browser joins with a token instead."""
     channel = asked.body.to_channel
     to = check_address(asked.body.to, "to", channel)
     if channel == WEBRTC:
@@ -192,13 +184,12 @@ async def _add_participant(asked: Asked) -> More:
     return {"status": QUEUED, "participant_id": leg_id}
 
 
-async def _remove_participant(asked: Asked) -> More:
+async def _remove_participant(asked: Asked) -> None:
     leg_id = LegId(_required(asked.body.participant_id, "participantId"))
     runner = asked.manager.live(asked.line, asked.call_id)
     if leg_id not in {leg.leg_id for leg in runner.machine.near()}:
         raise LegNotFound("the call has no such participant of ours")
     asked.request(events.CloseRequested(leg_id))
-    return {}
 
 
 async def _play_audio(asked: Asked) -> More:
@@ -208,38 +199,35 @@ async def _play_audio(asked: Asked) -> More:
     return {"playback_id": playback}
 
 
-async def _stop_audio(asked: Asked) -> More:
+async def _stop_audio(asked: Asked) -> None:
     asked.services.playbacks.stop(asked.line, asked.call_id)
-    return {}
 
 
 def _check_joined(asked: Asked, channel: str) -> None:
-    """See whether a party on a channel may join the call."""
+    """Check that a party on a channel may join the call."""
     parties = asked.manager.record(asked.line, asked.call_id).facts.details.parties
     policy = asked.services.policies[asked.line]
     policy.check_route(channel, parties.from_channel or WHATSAPP, parties.to_channel)
 
 
-async def _start_recording(asked: Asked) -> More:
-    """Record both sides mixed, in the format that is asked for."""
+async def _start_recording(asked: Asked) -> None:
+    """Record both sides mixed, in the requested format."""
     recordings = asked.services.recordings
     await recordings.start(asked.line, asked.call_id, kinds=("mixed",), form=asked.body.format)
-    return {}
 
 
-async def _stop_recording(asked: Asked) -> More:
+async def _stop_recording(asked: Asked) -> None:
     await asked.services.recordings.stop(asked.line, asked.call_id)
-    return {}
 
 
 def _participant(asked: Asked) -> LegId | None:
-    """Return the near leg that is meant; None for all of them."""
+    """Return the named near leg; None for all of them."""
     named = asked.body.participant_id
     return LegId(named) if named else None
 
 
 def _required(value: str | None, name: str) -> str:
-    """Return a parameter that the command cannot do without.
+    """Return a required parameter.
 
     Raises:
         InvalidRequest: it is missing.

@@ -14,7 +14,7 @@ from bridge.wire.metadata import pack
 
 MAX_IDENTIFIER: Final = 128
 METADATA_BYTES: Final = 16 * 1024
-"""Metadata stays with a call until it is forgotten, and travels in each of its events."""
+"""Metadata is kept as long as its call, and sent in each of its events."""
 
 NAMES: Final = {"from_": "from", "from_channel": "fromChannel", "to_channel": "toChannel"}
 _E164: Final = re.compile(r"\+[1-9][0-9]{5,14}")
@@ -31,7 +31,7 @@ Channel: TypeAlias = Annotated[
 
 
 class NewCall(Struct, rename=NAMES):
-    """Who is to call whom."""
+    """The parties of a call to make."""
 
     from_: Annotated[str, field("one of the line's numbers in E.164, or an identifier (webrtc)")]
     to: Annotated[str, field("E.164 with `+` and digits only, or an identifier (webrtc)")]
@@ -41,7 +41,7 @@ class NewCall(Struct, rename=NAMES):
 
 
 def parties_of(body: NewCall, policy: LinePolicy) -> Parties:
-    """Return who is to call whom.
+    """Return the parties of a call to make.
 
     Raises:
         InvalidRequest: no E.164 number, or one that is not the line's.
@@ -79,7 +79,7 @@ def check_address(address: str | None, name: str, channel: str) -> str:
 
 
 def encoded_metadata(body: NewCall) -> bytes:
-    """Return what the customer wants to find again at the call, encoded.
+    """Return the customer's metadata, encoded.
 
     Raises:
         InvalidRequest: too large.

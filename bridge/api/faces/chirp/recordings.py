@@ -1,4 +1,4 @@
-"""Chirp's recordings: of a call, and one by its id, each with a link to its file."""
+"""Chirp's recordings, each with a link to its file."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -15,7 +15,7 @@ from bridge.media.files import CONTENT_TYPES, File
 from bridge.wire.call_id import chirp
 
 Format: TypeAlias = Annotated[
-    str, Meta(description="as it was asked for", extra_json_schema={"enum": list(FORMATS)})
+    str, Meta(description="as it was requested", extra_json_schema={"enum": list(FORMATS)})
 ]
 
 
@@ -80,7 +80,7 @@ async def _shown(context: Context, found: Recording) -> ChirpRecording:
     made = next((file for file in files if file.format == found.format), None)
     status = found.status
     if kept and made is None:
-        # The sound is kept in any case: `files` has the WAV.
+        # The audio is kept in any case: `files` has the WAV.
         waits = found.format in await rows.wanted(found.recording_id)
         status = "processing" if waits else "failed"
     return ChirpRecording(

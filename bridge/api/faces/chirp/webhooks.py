@@ -1,4 +1,4 @@
-"""Chirp's webhook endpoints, `/v1/webhooks`, with headers of the customer's choice."""
+"""Chirp's webhook endpoints, `/v1/webhooks`, with custom headers."""
 
 from typing import Annotated, Final, Literal
 
@@ -37,7 +37,7 @@ class ChirpWebhooks(Struct, rename="camel"):
 
 @CHIRP.post(PATH, status=201, errors=(422, 503))
 async def create(context: Context, body: NewWebhook) -> ChirpWebhook:
-    """Register a webhook endpoint with headers of the customer's choice."""
+    """Register a webhook endpoint with custom headers."""
     endpoint = await kept.create(context, body, Style.CHIRP)
     return _shown(endpoint, endpoint.secret)
 

@@ -1,4 +1,4 @@
-"""How the Chirp face speaks: its bare errors, its call object and its words for states and ends."""
+"""Chirp's errors, call object and words for states and ends."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast
@@ -52,7 +52,7 @@ def failure(error: BridgeError) -> web.Response:
 
 
 def status(record: CallRecord) -> Status:
-    """Chirp's word for where a call stands, or how it ended."""
+    """Return Chirp's word for a call's state, or how it ended."""
     if record.reason is None:
         return STATUS_WORDS.get(record.state, "failed")
     completed: Status = "completed" if record.answered_at else "failed"
@@ -60,7 +60,7 @@ def status(record: CallRecord) -> Status:
 
 
 def end_reason(record: CallRecord) -> str | None:
-    """Chirp's word for why a call ended; None while it lives."""
+    """Return Chirp's word for why a call ended; None while it is live."""
     ours = record.reason
     return EndReason.HANGUP.value if ours is EndReason.REMOTE_HANGUP else ours and ours.value
 
@@ -94,7 +94,7 @@ def call(record: CallRecord, *, test: bool = False) -> ChirpCall:
 
     Args:
         record: the call.
-        test: whether a test key asks, which is shown ids of its own.
+        test: whether the request has a test key, for which ids differ.
     """
     facts = record.facts
     who = parties_of(record)

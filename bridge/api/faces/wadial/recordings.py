@@ -1,4 +1,4 @@
-"""WADial's recordings of a call, listed and given: our definition, since the vendor documents none."""
+"""WADial's recordings of a call; the vendor documents none, these routes are ours."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How the WADial face speaks: its envelopes, its call snapshot and its words for states."""
+"""WADial's envelopes, call snapshot and words for states."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
@@ -38,14 +38,14 @@ WADIAL: Final = Group(
 
 
 def failure(error: BridgeError) -> web.Response:
-    """Render an error; WADial documents no form, this one is our definition."""
-    told: dict[str, Any] = {"code": error.code, "message": str(error)}
+    """Render an error; WADial documents no format, this one is ours."""
+    body: dict[str, Any] = {"code": error.code, "message": str(error)}
     if error.field:
-        told["field"] = error.field
+        body["field"] = error.field
     if error.call_id:
-        told["callId"] = error.call_id
+        body["callId"] = error.call_id
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return web.json_response({"error": told}, status=error.status, headers=headers)
+    return web.json_response({"error": body}, status=error.status, headers=headers)
 
 
 class WadialCall(Struct, rename="camel"):

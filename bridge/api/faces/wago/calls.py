@@ -1,7 +1,7 @@
-"""WaGo's call control: `callID` for ids, and what an answer holds both beside `data` and in it.
+"""WaGo's call control: `callID` for ids, and the payload both in `data` and beside it.
 
-Its pages name no fields for these routes and few paths; `Phone`, `callID`, `details`, `call` and
-`calls` are its house style, the rest is our definition. WebRTC is in `api.webrtc`. `/call/accept`
+Its documents name no fields for these routes and few paths; `Phone`, `callID`, `details`, `call` and
+`calls` are its usual spellings, the rest is our definition. WebRTC is in `api.webrtc`. `/call/accept`
 and `/call/reject` are in `faces.zuckzapgo`, whose clients use them too.
 """
 
@@ -20,7 +20,7 @@ from bridge.errors import InvalidState
 
 
 def _wrap(payload: Struct) -> dict[str, Any]:
-    """Put the payload into the envelope and beside it: some clients read the one, some the other."""
+    """Put the payload into the envelope and beside it: clients read either."""
     return {"code": 200, "data": payload, "success": True, **msgspec.to_builtins(payload)}
 
 

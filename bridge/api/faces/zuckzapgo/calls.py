@@ -1,8 +1,7 @@
 """ZuckZapGo's older call signalling: `call_id` with `call_from`, and bare answers.
 
-It moves calls but carries no sound; its newer routes are the native ones (`api.calls`). Two of its
-paths are WaGo's too: a body with `call_from` beside `call_id` is in ZuckZapGo's words. `call_from`
-is only repeated: a call's id names it well enough.
+It controls calls but carries no audio; its newer routes are the native ones (`api.calls`). Two of its
+paths are WaGo's too: a body with `call_id` and `call_from` is ZuckZapGo's.
 """
 
 from collections.abc import Mapping
@@ -21,10 +20,10 @@ from bridge.legs.gateway import GatewayLeg
 from bridge.node.runner import CallRunner
 
 NOT_MADE_HERE: Final = "make_call_not_implemented"
-REASON: Final = "this signalling carries no sound; POST /call/dial makes calls"
+REASON: Final = "this signalling carries no audio; POST /call/dial makes calls"
 NOT_SENT: Final = "the provider of this line sends no messages"
 MAX_MESSAGE: Final = 4096
-"""Characters; Meta takes no more."""
+"""Characters: Meta's limit."""
 REJECT: Final = events.HangupRequested(EndReason.REJECTED)
 
 ZUCKZAPGO: Final = Group(name="ZuckZapGo", envelope=BARE)
@@ -39,7 +38,7 @@ class Signal(Struct):
 
     @staticmethod
     def is_meant(given: Mapping[str, Any]) -> bool:
-        """Whether a request is in ZuckZapGo's words."""
+        """Whether a request has ZuckZapGo's fields."""
         return given.get("call_id") is not None and given.get("call_from") is not None
 
 
@@ -62,7 +61,7 @@ class Signalled(Struct):
 
 
 class SignalledWago(Struct, rename={"call_id": "callID"}):
-    """What was done to a call, in WaGo's words: in the envelope and beside it."""
+    """What was done to a call, for WaGo: in the envelope and beside it."""
 
     data: calls.WagoDone
     details: str
@@ -84,7 +83,7 @@ class NotImplementedHere(Struct):
 async def accept(context: Context, body: Signal | WagoBody) -> Signalled | SignalledWago:
     """Answer an inbound call.
 
-    With `callID` in WaGo's words, with `call_id` and `call_from` in ZuckZapGo's.
+    The answer is WaGo's for `callID`, ZuckZapGo's for `call_id` and `call_from`.
     """
     if isinstance(body, WagoBody):
         return _wago(calls.accept(context, body))
@@ -93,7 +92,7 @@ async def accept(context: Context, body: Signal | WagoBody) -> Signalled | Signa
 
 @ZUCKZAPGO.post("/call/preaccept", needs_engine=True, errors=(*CALL, 503))
 async def preaccept(context: Context, body: Signal) -> Signalled:
-    """Acknowledge an inbound call, which goes on ringing."""
+    """Acknowledge an inbound call, which keeps ringing."""
     return _perform(context, body, "preaccepted")
 
 
@@ -101,7 +100,7 @@ async def preaccept(context: Context, body: Signal) -> Signalled:
 async def reject(context: Context, body: Signal | WagoBody) -> Signalled | SignalledWago:
     """Decline an inbound call.
 
-    With `callID` in WaGo's words, with `call_id` and `call_from` in ZuckZapGo's.
+    The answer is WaGo's for `callID`, ZuckZapGo's for `call_id` and `call_from`.
     """
     if isinstance(body, WagoBody):
         return _wago(calls.reject(context, body))
@@ -118,7 +117,7 @@ async def reject_and_send(context: Context, body: Decline) -> Signalled:
     check_rings(context, body.call_id)
     runner = context.services.manager.live(context.line, body.call_id)
     sent, problem = await _send(context, runner, body.message) if body.message else (False, "")
-    # The gateway engine, which declined the call along with the message, may have ended it.
+    # A gateway engine may have ended the call, which it declined with the message.
     done = (
         _perform(context, body, "rejected", REJECT) if runner.live else _signalled(body, "rejected")
     )
@@ -162,7 +161,7 @@ def _signalled(body: Signal, action: str) -> Signalled:
 
 
 async def _send(context: Context, runner: CallRunner, message: str) -> tuple[bool, str]:
-    """Send a caller a message; returns whether that was done, and why not."""
+    """Send a caller a message; return whether it was sent, and why not."""
     facts, far = runner.facts, runner.machine.far
     leg = runner.leg(far.leg_id) if far is not None else None
     cloud = context.services.cloud
