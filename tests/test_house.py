@@ -65,7 +65,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/rtc/demux.py": "as rtc/ice.py",
     "bridge/rtc/link.py": "as rtc/ice.py",
     "bridge/rtc/transport.py": "as rtc/ice.py",
-    "bridge/api/operations.py": "a list; tests/api/test_openapi.py goes through it",
     "bridge/api/webhook_endpoints.py": "tests/api/test_webhooks.py goes through it",
     "bridge/api/faces/wadial/webhooks.py": "tests/api/test_webhooks.py goes through it",
     "bridge/api/faces/chirp/webhooks.py": "tests/api/test_webhooks.py goes through it",

@@ -77,15 +77,6 @@ async def test_the_stream_of_an_ended_call_tells_it_all_and_then_there_is_no_mor
     assert again.status == 204
 
 
-async def test_wadials_stream_speaks_its_words(client):
-    async with listening(client, "/api/v1/sessions/demo/events") as stream:
-        call_id = await client.dial(ECHO)
-        await hang_up(client, call_id)
-        ended = await stream.until_type("call.ended")
-        assert ended["sessionId"] == "demo"
-        assert ended["data"]["callId"] == call_id
-
-
 async def test_no_line_hears_of_anothers_calls(client):
     call_id = await client.dial(ECHO)
     async with listening(client, "/events", headers=OTHER) as stream:
