@@ -68,8 +68,6 @@ WITHOUT_A_TEST_FILE = {
     "bridge/api/webhook_endpoints.py": "tests/api/test_webhooks.py goes through it",
     "bridge/api/faces/wadial/webhooks.py": "tests/api/test_webhooks.py goes through it",
     "bridge/api/faces/chirp/webhooks.py": "tests/api/test_webhooks.py goes through it",
-    "bridge/api/openapi_wavix.py": "tests/api/test_openapi.py goes through it",
-    "bridge/api/openapi_words.py": "tests/api/test_openapi.py goes through it",
     "bridge/api/webhook_fields.py": "tests/api/test_webhooks.py goes through it",
     "bridge/metrics/calls.py": "tests/metrics/test_registry.py goes through it",
     "bridge/metrics/node.py": "tests/metrics/test_registry.py goes through it",

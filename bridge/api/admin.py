@@ -1,12 +1,12 @@
 """The operator's routes: lines and their keys, changed without a restart."""
 
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from bridge.api.body import PHONE_NUMBER
 from bridge.api.fields import Json, Timestamp, field
 from bridge.api.operation import ADMIN, Context, Done, Group
 from bridge.call.model import LineName
@@ -25,11 +25,12 @@ LINE: Final = LINES + "/{line}"
 GROUP: Final = Group(name="Admin", auth=ADMIN)
 _REFUSED: Final = (404, 503)
 _CONFLICT: Final = (404, 409, 503)
+_PHONE_NUMBER: Final = re.compile(r"\+?[1-9][0-9]{5,14}")
 
 
 def _read_numbers(value: Json, name: str) -> Json:
     if isinstance(value, list) and not all(
-        isinstance(number, str) and PHONE_NUMBER.fullmatch(number) for number in value
+        isinstance(number, str) and _PHONE_NUMBER.fullmatch(number) for number in value
     ):
         raise InvalidRequest(f"{name}: expected digits, with or without a leading +", field=name)
     return value

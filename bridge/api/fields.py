@@ -2,7 +2,8 @@
 
 A field may have several spellings, and a hook that reads what clients send in its place
 (`field(spellings=…, read=…)`). Null counts as missing, except where the type is
-`… | UnsetType | None`. Every error names the field as the client spelled it.
+`… | UnsetType | None`; so does an empty string where the field is required, unless its `min_length`
+is 0. A list in a query is all values of the field. Every error names the field as the client spelled it.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast, get_args, ge
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from multidict import MultiMapping
 
 from bridge.errors import InvalidRequest
 from bridge.wire.call_id import native
@@ -53,39 +55,54 @@ def field(
     return Meta(description=about, extra=extra, extra_json_schema=schema, **bounds)
 
 
-def read(kind: type[Request], given: Mapping[str, Any], *, strict: bool = True) -> Request:
+class WrongFields(InvalidRequest):
+    """Several fields are wrong, each for a reason of its own."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("the request's fields are not valid: " + ", ".join(errors))
+        self.errors = dict(errors)
+
+
+def read(
+    kind: type[Request], given: Mapping[str, Any], *, strict: bool = True, every: bool = False
+) -> Request:
     """Read a struct; unknown fields are ignored.
 
     Args:
         kind: the struct.
         given: names and values as they were sent.
         strict: False reads numbers and booleans from strings, as a query has them.
+        every: report all wrong fields, not only the first.
 
     Raises:
         InvalidRequest: naming the field.
+        WrongFields: naming all of them.
     """
     values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
     for one in _fields(kind):
-        name = spelled(given, *one.names)
-        value = given.get(name)
-        if value is not None and not (one.required and value == ""):
-            values[one.name] = one.convert(value, name, strict=strict)
-        elif one.required:
-            raise InvalidRequest(f"missing {name} in payload", field=name)
-        elif one.keeps_null and name in given:
-            values[one.name] = None
+        try:
+            value = one.read(given, strict=strict)
+        except InvalidRequest as error:
+            if not every:
+                raise
+            wrong[error.field or one.name] = str(error)
+        else:
+            values |= {} if value is UNSET else {one.name: value}
+    if wrong:
+        raise WrongFields(wrong)
     return kind(**values)
 
 
-def read_body(kind: Kind, given: Mapping[str, Any]) -> Struct:
+def read_body(kind: Kind, given: Mapping[str, Any], *, every: bool = False) -> Struct:
     """Read a struct, or of a union the first whose `is_meant` says so, else the last.
 
     Raises:
-        InvalidRequest: naming the field.
+        InvalidRequest, WrongFields: as `read`.
     """
     *vendors, common = get_args(kind) or (kind,)
     chosen = next((one for one in vendors if one.is_meant(given)), common)
-    return cast("Struct", read(chosen, given))
+    return cast("Struct", read(chosen, given, every=every))
 
 
 def spelled(given: Mapping[str, Any], *names: str) -> str:
@@ -103,7 +120,21 @@ class _Field:
     hook: Read | None
     required: bool
     keeps_null: bool
+    keeps_empty: bool
     is_whole: bool
+    is_list: bool
+
+    def read(self, given: Mapping[str, Any], *, strict: bool) -> Json:
+        """Return the field's value, UNSET where it is missing."""
+        name = spelled(given, *self.names)
+        value: Json = given.get(name)
+        if self.is_list and isinstance(given, MultiMapping):
+            value = [one for key in self.names for one in given.getall(key, ())] or None
+        if value is not None and (value != "" or self.keeps_empty or not self.required):
+            return self.convert(value, name, strict=strict)
+        if self.required:
+            raise InvalidRequest(f"missing {name} in payload", field=name)
+        return None if self.keeps_null and name in given else UNSET
 
     def convert(self, value: Json, name: str, *, strict: bool) -> Json:
         if self.hook is not None:
@@ -132,6 +163,7 @@ def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
         extra: dict[str, Any] = {}
         for meta in metas:
             extra |= {key: value for key, value in (meta.extra or {}).items() if value}
+        json_type = msgspec.json.schema(inner).get("type")
         found.append(
             _Field(
                 name=one.name,
@@ -139,8 +171,10 @@ def _fields(kind: type[Struct]) -> tuple[_Field, ...]:
                 kind=inner,
                 hook=extra.get("read"),
                 required=one.required,
-                is_whole=msgspec.json.schema(inner).get("type") == "integer",
+                is_whole=json_type == "integer",
+                is_list=json_type == "array",
                 keeps_null=one.default is UNSET and type(None) in get_args(hints[one.name]),
+                keeps_empty=any(meta.min_length == 0 for meta in metas),
             )
         )
     return tuple(found)

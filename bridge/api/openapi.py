@@ -14,33 +14,69 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge import __version__
-from bridge.api import (
-    openapi_wavix,
-    operations,
-)
+from bridge.api import operations
 from bridge.api.auth import WAVIX_PATHS
-from bridge.api.openapi_words import JSON, SECURITY, Operation, named, shape, text
-from bridge.api.operation import BARE, NOBODY, Auth, Context, Group
-from bridge.api.operation import Operation as Declared
-from bridge.api.schemas import Schemas
+from bridge.api.operation import BARE, JSON, NOBODY, Auth, Context, Group, Operation, Schema
+from bridge.api.schemas import REF, Schemas
 
-PARTS: Final = (openapi_wavix,)
+
+def _error(*optional: str, about: str = "", **fields: Schema) -> Schema:
+    """Return the schema of an error; the optional fields are strings, unless they are described."""
+    more = {name: _TEXT for name in optional if name not in fields}
+    required = [name for name in fields if name not in optional]
+    schema = {"type": "object", "properties": fields | more, "required": required}
+    return schema | ({"description": about} if about else {})
+
+
+_TEXT: Final = {"type": "string"}
 ERRORS: Final = {
-    "NativeError": shape(
-        {
-            "code": {"type": "integer"},
-            "error": text(),
-            "success": {"const": False},
-            "field?": text("the part of the request that is wrong"),
-            "data?": {"type": "object"},
-            "callId?": text("of a refused dial: the call, which has ended"),
-        }
+    "NativeError": _error(
+        "field",
+        "data",
+        "callId",
+        code={"type": "integer"},
+        error=_TEXT,
+        success={"const": False},
+        field=_TEXT | {"description": "the part of the request that is wrong"},
+        data={"type": "object"},
+        callId=_TEXT | {"description": "of a refused dial: the call, which has ended"},
     ),
-    "ChirpError": shape({"error": text(), "field?": text(), "callId?": text()}),
-    "WadialError": shape(
-        {"error": shape({"code": text(), "message": text(), "field?": text(), "callId?": text()})},
+    "ChirpError": _error("field", "callId", error=_TEXT),
+    "WadialError": _error(
+        error=_error("field", "callId", code=_TEXT, message=_TEXT),
         about="WADial documents no form; this one is ours.",
     ),
+    "WavixError": _error(
+        "errors",
+        "error",
+        "callId",
+        success={"const": False},
+        message=_TEXT,
+        errors={"type": "object", "additionalProperties": _TEXT},
+        error={"const": True},
+        callId=_TEXT | {"description": "of a refused dial"},
+        about="`errors` has each wrong field; `error` is there with 401, 403 and 404.",
+    ),
+}
+SECURITY: Final[Mapping[str, Schema]] = {
+    "token": {"type": "apiKey", "in": "header", "name": "token"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "admin": {"type": "apiKey", "in": "header", "name": "token", "description": "admin.keys"},
+    "adminBearer": {"type": "http", "scheme": "bearer", "description": "admin.keys"},
+    "query": {"type": "apiKey", "in": "query", "name": "token"},
+    "appid": {"type": "apiKey", "in": "query", "name": "appid"},
+    "ticket": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "token",
+        "description": "a ticket from POST /call/{callId}/ticket; good for one party of one call",
+    },
+    "ticketQuery": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "a ticket, on WebSockets and event streams",
+    },
 }
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
@@ -86,9 +122,8 @@ async def openapi(_context: Context) -> web.Response:
 
 
 DECLARED: Final = (*operations.OPERATIONS, openapi)
-OPERATIONS: Final[Mapping[tuple[str, str], Operation | Declared]] = {
-    **{key: operation for part in PARTS for key, operation in part.OPERATIONS.items()},
-    **{(operation.method, path): operation for operation in DECLARED for path in operation.paths},
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
+    (operation.method, path): operation for operation in DECLARED for path in operation.paths
 }
 
 
@@ -104,12 +139,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     schemas = Schemas(DECLARED)
     for (method, path), operation in OPERATIONS.items():
-        described = (
-            _operation(method, path, operation)
-            if isinstance(operation, Operation)
-            else _declared(path, operation, schemas)
-        )
-        paths.setdefault(path, {})[method.lower()] = described
+        paths.setdefault(path, {})[method.lower()] = _operation(path, operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -124,9 +154,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": SECURITY,
-            "schemas": ERRORS
-            | {name: schema for part in PARTS for name, schema in part.SCHEMAS.items()}
-            | schemas.components,
+            "schemas": ERRORS | schemas.components,
         },
     }
 
@@ -140,27 +168,7 @@ def error_schema(path: str) -> str:
     return "WadialError" if path.startswith("/api/v1/") else "NativeError"
 
 
-def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path}").rstrip("_"),
-        "tags": [operation.face],
-        "summary": operation.does,
-        "security": _security(operation.auth),
-        "responses": _responses(path, operation),
-    }
-    if operation.about:
-        described["description"] = operation.about
-    if parameters := _parameters(path, operation):
-        described["parameters"] = parameters
-    if operation.takes is not None:
-        described["requestBody"] = {
-            "required": not operation.optional_body,
-            "content": {operation.takes_content: {"schema": operation.takes}},
-        }
-    return described
-
-
-def _declared(path: str, operation: Declared, schemas: Schemas) -> dict[str, Any]:
+def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{operation.method.lower()}{path}").rstrip("_"),
         "tags": [operation.face],
@@ -173,21 +181,20 @@ def _declared(path: str, operation: Declared, schemas: Schemas) -> dict[str, Any
     if parameters := [*_in_path(path), *schemas.parameters(operation)]:
         described["parameters"] = parameters
     if operation.has_body:
-        schema = schemas.body(operation)
         described["requestBody"] = {
-            "required": bool(schema.get("required") or "anyOf" in schema),
-            "content": {operation.takes_content: {"schema": schema}},
+            "required": operation.needs_body,
+            "content": {operation.takes_content: {"schema": schemas.body(operation)}},
         }
     return described
 
 
-def _answers(path: str, operation: Declared, schemas: Schemas) -> dict[str, Any]:
+def _answers(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "done"}
     if operation.status != HTTPStatus.SWITCHING_PROTOCOLS:
         good["content"] = {operation.content: {"schema": schemas.success(operation)}}
     else:
         good["description"] = "the connection becomes a WebSocket"
-    errors = {JSON: {"schema": named(error_schema(path))}}
+    errors = {JSON: {"schema": {"$ref": REF + error_schema(path)}}}
     answers = {
         str(status): {"description": STATUS_WORDS[status], "content": errors}
         for status in operation.statuses
@@ -207,34 +214,3 @@ def _in_path(path: str) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(path)
     ]
-
-
-def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
-    found = _in_path(path)
-    for name, schema in (operation.query or {}).items():
-        found.append(
-            {
-                "name": name.removesuffix("?"),
-                "in": "query",
-                "required": not name.endswith("?"),
-                "schema": schema,
-            }
-        )
-    return found
-
-
-def _responses(path: str, operation: Operation) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": "done"}
-    if operation.status != HTTPStatus.SWITCHING_PROTOCOLS:
-        good["content"] = {operation.content: {"schema": operation.gives}}
-    else:
-        good["description"] = "the connection becomes a WebSocket"
-    errors = {JSON: {"schema": named(error_schema(path))}}
-    told = {
-        str(status): {"description": STATUS_WORDS[status], "content": errors}
-        for status in operation.statuses
-    }
-    for status, schema in operation.also.items():
-        content = {} if schema is None else {"content": {JSON: {"schema": schema}}}
-        told[str(status)] = {"description": "see the description", **content}
-    return told | {str(operation.status): good}

@@ -9,7 +9,7 @@ response has answered itself; its declaration says with what content.
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, get_type_hints
+from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
 
 import msgspec
 from aiohttp import web
@@ -147,6 +147,8 @@ class Operation:
     """The type or schema of a success, where the handler makes the response itself."""
     also: Mapping[int, Any] = field(default_factory=dict)
     """Other statuses without the face's error envelope: a type of their body, None for no body."""
+    reports_every_field: bool = False
+    """Whether an error names all wrong fields of the body, not only the first."""
     needs_engine: bool = False
     """Whether the line must be connected (409)."""
     starts_call: bool = False
@@ -177,6 +179,14 @@ class Operation:
         return self.body is not None or self.takes is not None
 
     @property
+    def needs_body(self) -> bool:
+        """Whether a request without a body lacks a field."""
+        if self.takes is not None:
+            return bool(self.takes.get("required"))
+        parts = get_args(self.body) or (self.body,)
+        return all(any(one.required for one in msgspec.structs.fields(part)) for part in parts)
+
+    @property
     def statuses(self) -> tuple[int, ...]:
         """All statuses of errors; 403 is also what a wrong Host or Origin gets."""
         found = {403, 429, *self.errors}
@@ -201,7 +211,9 @@ class Operation:
         if self.query is not None:
             given["query"] = read(self.query, request.query, strict=False)
         if self.body is not None:
-            given["body"] = read_body(self.body, await read_fields(request))
+            given["body"] = read_body(
+                self.body, await read_fields(request), every=self.reports_every_field
+            )
         payload = await self.handler(Context(request, services, access), **given)
         if isinstance(payload, web.StreamResponse):
             return payload

@@ -37,6 +37,11 @@ from bridge.api.faces.wadial import recordings as wadial_recordings
 from bridge.api.faces.wadial import webhooks as wadial_webhooks
 from bridge.api.faces.wadial import words as wadial_words
 from bridge.api.faces.wago import calls as wago
+from bridge.api.faces.wavix import audio as wavix_audio
+from bridge.api.faces.wavix import calls as wavix
+from bridge.api.faces.wavix import hooks as wavix_hooks
+from bridge.api.faces.wavix import numbers as wavix_numbers
+from bridge.api.faces.wavix import recordings as wavix_recordings
 from bridge.api.faces.wavix import words as wavix_words
 from bridge.api.faces.zuckzapgo import calls as zuckzapgo
 from bridge.api.operation import Operation
@@ -72,6 +77,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *chirp.OPERATIONS,
     *chirp_recordings.OPERATIONS,
     *chirp_webhooks.OPERATIONS,
+    *wavix.OPERATIONS,
+    *wavix_audio.OPERATIONS,
+    *wavix_hooks.OPERATIONS,
+    *wavix_numbers.OPERATIONS,
+    *wavix_recordings.OPERATIONS,
 )
 
 ERROR_ENVELOPES: Final[tuple[tuple[re.Pattern[str], ErrorEnvelope], ...]] = (

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import pytest
 from msgspec import UNSET, Struct, UnsetType
+from multidict import MultiDict
 
-from bridge.api.fields import CallId, Digits, Peer, Phone, field, read
+from bridge.api.fields import CallId, Digits, LegId, Peer, Phone, WrongFields, field, read
 from bridge.errors import InvalidRequest
+from bridge.wire.call_id import chirp, wavix
 
 
 class Inner(Struct):
@@ -32,6 +34,15 @@ class Called(Struct):
 
 class Query(Struct):
     limit: Annotated[int, field(ge=1, le=100)] = 20
+    numbers: Annotated[list[str], field(spellings=("numbers[]",), max_length=3)] | None = None
+
+
+class Leg(Struct, rename={"leg_id": "legID"}):
+    leg_id: LegId | None = None
+
+
+class Tag(Struct):
+    tag: Annotated[str, field(min_length=0, max_length=4)]
 
 
 ID = "0123456789ABCDEF0123456789ABCDEF"
@@ -75,6 +86,60 @@ def test_a_query_holds_numbers_as_text():
             read(Query, {"limit": wrong}, strict=False)
 
 
+def test_a_query_holds_a_list_as_several_values():
+    query = MultiDict({"numbers": "1"})
+    query.extend({"numbers[]": "2"})
+    query.add("numbers[]", "3")
+    assert read(Query, query, strict=False).numbers == ["1", "2", "3"]
+    assert read(Query, MultiDict(), strict=False).numbers is None
+    query.add("numbers", "4")
+    with pytest.raises(InvalidRequest, match="numbers: expected a list of at most 3 words"):
+        read(Query, query, strict=False)
+
+
+def test_all_wrong_fields_are_reported_where_that_is_wanted():
+    with pytest.raises(WrongFields) as caught:
+        read(Taken, {"Flag": "yes", "times": 6, "clears": "x"}, every=True)
+    assert list(caught.value.errors) == ["callId", "Flag", "times"]
+
+
+def test_a_required_string_may_be_empty_where_its_field_says_so():
+    assert read(Tag, {"tag": ""}).tag == ""
+    with pytest.raises(InvalidRequest, match="missing tag in payload"):
+        read(Tag, {})
+
+
+@pytest.mark.parametrize("form", [ID, chirp(ID), chirp(ID, test=True), wavix(ID)])
+def test_a_call_id_is_read_in_every_form(form):
+    assert read(Taken, {"callId": form}).call_id == ID
+
+
+def test_a_null_does_not_hide_another_spelling():
+    assert read(Taken, {"callId": None, "call_id": ID}).call_id == ID
+
+
+@pytest.mark.parametrize("name", ["legID", "legId", "LegID", "leg_id"])
+def test_a_leg_id_is_read_in_every_spelling(name):
+    assert read(Leg, {name: "leg_1"}).leg_id == "leg_1"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["abc", "012345678", "12345", "1234567890123456", "+", "1 555 010", "٣٣٣٣٣٣٣٣", -1, True, 1.5],
+)
+def test_what_is_not_a_phone_number_is_refused_and_not_repeated(sent):
+    with pytest.raises(InvalidRequest) as caught:
+        read(Numbers, {"phone": sent})
+    assert caught.value.field == "phone"
+    assert len(str(sent)) < 5 or str(sent) not in str(caught.value)
+
+
+@pytest.mark.parametrize("sent", ["x", "1 2", "1\n", "1" * 65, 5])
+def test_what_are_not_digits_is_refused(sent):
+    with pytest.raises(InvalidRequest, match="digits"):
+        read(Numbers, {"digits": sent})
+
+
 @pytest.mark.parametrize(
     "sent", [15550100001, "+15550100001", "15550100001@s.whatsapp.net", " 15550100001"]
 )
@@ -90,5 +155,3 @@ def test_a_peer_may_hide_its_number_and_is_no_group():
 
 def test_digits_are_in_upper_case():
     assert read(Numbers, {"digits": "1*a"}).digits == "1*A"
-    with pytest.raises(InvalidRequest):
-        read(Numbers, {"digits": "x"})

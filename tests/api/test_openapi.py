@@ -10,13 +10,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge import errors
 from bridge.api.openapi import FACES, OPERATIONS, document, error_schema
-from bridge.api.openapi_words import Auth
+from bridge.api.operation import NOBODY
 from bridge.api.operations import error_envelope
 from bridge.api.routes import ROUTES
 from tests.support.inprocess import KEY
 
 DOCUMENT = json.loads(json.dumps(document()))
-OPEN = [key for key, operation in OPERATIONS.items() if operation.auth is Auth.NOBODY]
+OPEN = [key for key, operation in OPERATIONS.items() if operation.auth is NOBODY]
 CLOSED = [key for key in OPERATIONS if key not in OPEN and key != ("GET", "/metrics")]
 UNKNOWN = "0" * 32
 LISTS = [

@@ -13,6 +13,10 @@ class Answered(Struct):
     name: str
 
 
+class Either(Struct):
+    name: str = ""
+
+
 GROUP = Group(name="Native")
 
 
@@ -27,6 +31,17 @@ async def greet(_context: Context, body: Asked) -> Answered:
         NotFound: nobody is there.
     """
     return Answered(body.name)
+
+
+@GROUP.post("/c")
+async def wave(_context: Context, body: Asked | Either) -> Answered:
+    """Wave to somebody."""
+    return Answered(body.name)
+
+
+def test_a_body_may_be_missing_where_nothing_in_one_of_its_forms_is_required():
+    assert greet.needs_body
+    assert not wave.needs_body
 
 
 def test_a_handlers_signature_names_its_types():

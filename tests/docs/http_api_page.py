@@ -97,6 +97,8 @@ def _operation(
     for content, media in body.get("content", {}).items():
         if content != "application/json":
             yield f"Body: `{content}`.\n\n"
+        if "anyOf" in media["schema"]:
+            yield f"Body: {shape(media['schema'])}\n\n"
         yield from _fields("field", _properties(media["schema"]))
     yield from _answers(operation["responses"])
 
@@ -134,7 +136,8 @@ def _fields(kind: str, rows: list[tuple[str, Json, Json]]) -> Iterator[str]:
         return
     yield f"| {kind} | type | |\n|---|---|---|\n"
     for name, declared, schema in rows:
-        notes = [declared.get("description") or schema.get("description") or ""]
+        about = declared.get("description") or schema.get("description") or ""
+        notes = [about.removesuffix(".")]
         if declared.get("required") is True:
             notes.insert(0, "**required**")
         if "default" in schema:

@@ -70,11 +70,13 @@ def filled(method: str, path: str, call_id: str) -> dict[str, object] | None:
 BODIES: dict[str, dict[str, object]] = {
     "Perform a command of a live call.": {"type": "hangup"},
     "Send digits to the far party.": {"digits": "1"},
-    "Play WAV, MP3, Ogg, FLAC or M4A into a call.": {"audioBase64": "AAAA"},
-    "Begin to stream an answered call: one two-way and five one-way streams at most.": {
+    "Play WAV, MP3, Ogg, FLAC, AAC, AIFF, AMR, MP4 or WebM sound into a call.": {
+        "audioBase64": "AAAA"
+    },
+    "Stream an answered call: one two-way and five one-way streams at most.": {
         "stream_url": "wss://stream.example/"
     },
-    "Ring a number; once it is connected it takes the place of our side.": {"to": NEVER},
+    "Call a number; once it is connected it takes the place of all near parties.": {"to": NEVER},
 }
 """What those routes want beside a call, whose first look at their body is not at the call."""
 

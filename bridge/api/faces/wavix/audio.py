@@ -1,134 +1,171 @@
 """Wavix's sound in calls: playing URLs, speaking texts, and collecting digits with a prompt."""
 
-from typing import Any, Final
+from typing import Annotated, Final, TypeAlias
 
-from aiohttp import web
+from msgspec import Struct
 
-from bridge.api.body import Body, call_in_path, read_body
-from bridge.api.faces.wavix.words import CALL, NEWER, check_url, success
-from bridge.api.services import SERVICES
+from bridge.api.faces.wavix.words import CALL, NEWER, WAVIX, Success
+from bridge.api.fields import Json, Url, field
+from bridge.api.operation import CALL as OF_CALL
+from bridge.api.operation import Context
+from bridge.api.webhook_endpoints import checked
 from bridge.audio.wav import make_header
 from bridge.call.digits import DigitRules
-from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
 from bridge.media.sounds import Sound
 
-DELAYS: Final = ("delay_before_playing", "timeout_before_playing")
 MAX_DELAY_MS: Final = 10_000
 MAX_TEXT: Final = 4096
 MAX_DIGITS: Final = 20
-MAX_PAUSE: Final = 60
-PAUSE: Final = 5
-MAX_ATTEMPTS: Final = 10
-KEYS_OF_PHONES: Final = frozenset("0123456789*#ABCD")
+TERMINATORS: Final = frozenset("0123456789*#ABCD")
 
 
-async def play(request: web.Request) -> web.Response:
+def _read_terminator(value: Json, name: str) -> Json:
+    key = value.upper() if isinstance(value, str) else value
+    if isinstance(key, str) and key and key not in TERMINATORS:
+        raise InvalidRequest(f"{name}: expected one of 0-9, *, #, A-D", field=name)
+    return key
+
+
+Text: TypeAlias = Annotated[str, field(max_length=MAX_TEXT)]
+Voice: TypeAlias = Annotated[str, field("read and not used: the voice is the provider's")]
+Delay: TypeAlias = Annotated[
+    int,
+    field(
+        "milliseconds; the field may also be spelled `timeout_before_playing`",
+        spellings=("timeout_before_playing",),
+        ge=0,
+        le=MAX_DELAY_MS,
+    ),
+]
+
+
+class WavixPlay(Struct):
+    """What to play."""
+
+    audio_file: Url
+    delay_before_playing: Delay = 0
+
+
+class Speech(Struct):
+    """What to say."""
+
+    text: Text
+    voice: Voice = ""
+    max_repeat_count: Annotated[int, field(ge=1, le=MAX_REPEATS)] = 1
+    delay_before_playing: Delay = 0
+
+
+class WavixPlayed(Struct):
+    """A playback that is queued."""
+
+    playback_id: str
+
+
+class Say(Struct):
+    """A text to speak."""
+
+    text: Text
+    voice: Voice = ""
+    language: Voice = ""
+
+
+class Prompt(Struct):
+    """What is heard before the digits are pressed: a URL or a text."""
+
+    play: Url | None = None
+    url: Annotated[Url, field("the older name of `play`")] | None = None
+    say: Say | None = None
+    stop_on_keypress: bool = True
+
+
+class Collect(Struct):
+    """Which digits to collect."""
+
+    min_digits: Annotated[int, field(ge=1, le=MAX_DIGITS)] = 1
+    max_digits: Annotated[int, field(ge=1, le=MAX_DIGITS)] = MAX_DIGITS
+    timeout: Annotated[int, field("seconds that the next digit may take", ge=1, le=60)] = 5
+    termination_character: Annotated[str, field("one of 0-9, *, #, A-D", read=_read_terminator)] = (
+        ""
+    )
+    max_attempts: Annotated[int, field(ge=1, le=10)] = 1
+    callback_url: Url = ""
+    prompt: Prompt | None = None
+    audio: Prompt | None = None
+    """The older name of `prompt`."""
+
+
+@WAVIX.post(CALL + "/play", NEWER + "/play", errors=(*OF_CALL, 422, 503))
+async def play(context: Context, body: WavixPlay) -> WavixPlayed:
     """Play a URL into a call; returns once its first frame is decoded."""
-    line = request.app[SERVICES].keys.line(request)
-    body, call_id = await read_body(request), call_in_path(request)
-    url = body.text("audio_file")
-    options = PlaybackOptions(delay_seconds=_delay(body))
-    request.app[SERVICES].manager.live(line, call_id)
-    sound = await request.app[SERVICES].sounds.url(line, url, "audio_file")
-    playback = await request.app[SERVICES].playbacks.play(line, call_id, sound, options)
-    return success(playback_id=playback)
+    line, services = context.line, context.services
+    services.manager.live(line, context.call_id)
+    sound = await services.sounds.url(line, body.audio_file, "audio_file")
+    return await _play(context, sound, PlaybackOptions(body.delay_before_playing / 1000))
 
 
-async def tell(request: web.Request) -> web.Response:
-    """Speak a text into a call, in the voice of the line's own provider."""
-    line = request.app[SERVICES].keys.line(request)
-    body, call_id = await read_body(request), call_in_path(request)
-    text = _text(body, "text")
-    body.optional_text("voice")
+@WAVIX.post(CALL + "/tts", errors=(*OF_CALL, 422, 501, 503))
+async def speak(context: Context, body: Speech) -> WavixPlayed:
+    """Speak a text into a call, in the voice of the line's provider."""
+    context.services.manager.live(context.line, context.call_id)
     options = PlaybackOptions(
-        delay_seconds=_delay(body),
-        repeats=body.number("max_repeat_count", default=1, least=1, most=MAX_REPEATS),
+        delay_seconds=body.delay_before_playing / 1000, repeats=body.max_repeat_count
     )
-    request.app[SERVICES].manager.live(line, call_id)
-    sound = await _spoken(request, line, text)
-    playback = await request.app[SERVICES].playbacks.play(line, call_id, sound, options)
-    return success(playback_id=playback)
+    return await _play(context, await _spoken(context, body.text), options)
 
 
-async def stop(request: web.Request) -> web.Response:
+@WAVIX.delete(CALL + "/audio", NEWER + "/audio", errors=OF_CALL)
+async def stop(context: Context) -> Success:
     """Stop all that is played into a call."""
-    line = request.app[SERVICES].keys.line(request)
-    request.app[SERVICES].playbacks.stop(line, call_in_path(request))
-    return success()
+    context.services.playbacks.stop(context.line, context.call_id)
+    return Success()
 
 
-async def collect(request: web.Request) -> web.Response:
-    """Collect digits of an answered call; what came of it is told by an event."""
-    line = request.app[SERVICES].keys.line(request)
-    body, call_id = await read_body(request), call_in_path(request)
-    # The newer generation has `prompt`, the older one `audio`.
-    told = Body(body.optional_object("prompt", "audio") or {})
-    wanted = _wanted(body, told)
-    callback = await check_url(request, body, "callback_url")
-    request.app[SERVICES].manager.live(line, call_id)
-    prompt = await _prompt(request, line, told)
-    await request.app[SERVICES].digits.collect(
-        line, call_id, wanted, prompt=prompt, callback_url=callback
-    )
-    return success()
+@WAVIX.post(CALL + "/collect", NEWER + "/collect", errors=(*OF_CALL, 422, 501, 503))
+async def collect(context: Context, body: Collect) -> Success:
+    """Collect digits of an answered call.
 
-
-ROUTES: Final = (
-    *(web.post(path + "/play", play) for path in (CALL, NEWER)),
-    *(web.delete(path + "/audio", stop) for path in (CALL, NEWER)),
-    *(web.post(path + "/collect", collect) for path in (CALL, NEWER)),
-    web.post(CALL + "/tts", tell),
-)
-
-
-def _wanted(body: Body, told: Body) -> DigitRules:
-    most = body.number("max_digits", default=MAX_DIGITS, least=1, most=MAX_DIGITS)
-    least = body.number("min_digits", default=1, least=1, most=MAX_DIGITS)
-    if least > most:
+    The result is an `on_call_event` with `type` `collect`, sent to the line's webhooks and to
+    `callback_url`, else to the call's own callback. `say` needs a provider of speech (PUT
+    /call/config); its voice is the provider's.
+    """
+    if body.min_digits > body.max_digits:
         raise InvalidRequest("min_digits: more than max_digits", field="min_digits")
-    end = (body.optional_text("termination_character") or "").upper()
-    if end and end not in KEYS_OF_PHONES:
-        raise InvalidRequest(
-            "termination_character: expected one of 0-9, *, #, A-D", field="termination_character"
-        )
-    return DigitRules(
-        min_digits=least,
-        max_digits=most,
-        timeout_seconds=body.number("timeout", default=PAUSE, least=1, most=MAX_PAUSE),
-        terminator=end,
-        attempts=body.number("max_attempts", default=1, least=1, most=MAX_ATTEMPTS),
-        interrupts=told.optional_flag("stop_on_keypress") is not False,
+    line, call_id, services = context.line, context.call_id, context.services
+    url = body.callback_url
+    callback = await checked(context, url, "callback_url") if url else ""
+    services.manager.live(line, call_id)
+    prompt = body.prompt or body.audio or Prompt()
+    rules = DigitRules(
+        min_digits=body.min_digits,
+        max_digits=body.max_digits,
+        timeout_seconds=body.timeout,
+        terminator=body.termination_character,
+        attempts=body.max_attempts,
+        interrupts=prompt.stop_on_keypress,
     )
+    sound = await _sound(context, prompt)
+    await services.digits.collect(line, call_id, rules, prompt=sound, callback_url=callback)
+    return Success()
 
 
-async def _prompt(request: web.Request, line: LineName, told: Body) -> Sound | None:
-    say: dict[str, Any] | None = told.optional_object("say")
-    if say is not None:
-        words = Body(say)
-        words.optional_text("voice")
-        words.optional_text("language")
-        return await _spoken(request, line, _text(words, "text"))
-    url = told.optional_text("play", "url")
-    return (
-        await request.app[SERVICES].sounds.url(line, url, told.spelt("play", "url"))
-        if url
-        else None
-    )
+OPERATIONS: Final = (play, speak, stop, collect)
 
 
-async def _spoken(request: web.Request, line: LineName, text: str) -> Sound:
-    pcm = await request.app[SERVICES].agents.speak(line, text)
-    return request.app[SERVICES].sounds.spool(make_header(len(pcm)) + pcm)
+async def _play(context: Context, sound: Sound, options: PlaybackOptions) -> WavixPlayed:
+    playbacks = context.services.playbacks
+    return WavixPlayed(await playbacks.play(context.line, context.call_id, sound, options))
 
 
-def _text(body: Body, name: str) -> str:
-    text = body.text(name)
-    if len(text) > MAX_TEXT:
-        raise InvalidRequest(f"{name}: longer than {MAX_TEXT} characters", field=name)
-    return text
+async def _sound(context: Context, prompt: Prompt) -> Sound | None:
+    if prompt.say is not None:
+        return await _spoken(context, prompt.say.text)
+    name = "url" if prompt.play is None else "play"
+    url = prompt.url if prompt.play is None else prompt.play
+    return await context.services.sounds.url(context.line, url, name) if url else None
 
 
-def _delay(body: Body) -> float:
-    return body.number(*DELAYS, default=0, least=0, most=MAX_DELAY_MS) / 1000
+async def _spoken(context: Context, text: str) -> Sound:
+    pcm = await context.services.agents.speak(context.line, text)
+    return context.services.sounds.spool(make_header(len(pcm)) + pcm)

@@ -1,87 +1,107 @@
-"""Wavix's webhooks of a line: one URL for events during calls, one for what is told after them."""
+"""Wavix's webhooks of a line: one URL for events during calls, one for what is sent after them."""
 
-from datetime import UTC, datetime
-from http import HTTPStatus
 from sqlite3 import Connection
-from typing import Final
+from typing import Annotated, Final, Literal, TypeAlias
 
-from aiohttp import web
+from msgspec import Meta, Struct
 
-from bridge.api.body import read_body
-from bridge.api.faces.wavix.words import CALLS, check_url, success
-from bridge.api.services import SERVICES
+from bridge.api.faces.wavix.words import CALLS, WAVIX, Success
+from bridge.api.fields import Url
+from bridge.api.operation import Context
+from bridge.api.webhook_endpoints import checked, now, of_line
 from bridge.api.webhook_fields import new_secret
-from bridge.call.model import LineName
-from bridge.errors import InvalidRequest, NotFound
+from bridge.errors import NotFound
 from bridge.net import endpoints
 from bridge.net.endpoints import Endpoint
 from bridge.wire.webhook import Style
 
-TYPES: Final = {"on-call": Style.WAVIX, "post-call": Style.WAVIX_POST_CALL}
-WORDS: Final = {style: word for word, style in TYPES.items()}
+HookType: TypeAlias = Literal["on-call", "post-call"]
+STYLES: Final[dict[HookType, Style]] = {
+    "on-call": Style.WAVIX,
+    "post-call": Style.WAVIX_POST_CALL,
+}
+TYPES: Final = {style: kind for kind, style in STYLES.items()}
+PATHS: Final = (CALLS + "/webhooks", "/v1/calls/webhooks")
 
 
-async def create(request: web.Request) -> web.Response:
-    """Register a URL in place of the one there was; the secret, our addition, is shown this once."""
-    line = request.app[SERVICES].keys.line(request)
-    body = await read_body(request)
-    body.text("url")
-    style = _style(body.text("event_type"))
+class WavixNewWebhook(Struct):
+    """A URL, and what is sent to it."""
+
+    url: Url
+    event_type: HookType
+
+
+class WavixWebhookAdded(Struct):
+    """A registered URL with its secret."""
+
+    event_type: HookType
+    url: str
+    secret: Annotated[str, Meta(description="our addition: signs deliveries; shown this once")]
+
+
+class WavixWebhook(Struct):
+    """A registered URL."""
+
+    event_type: HookType
+    url: str
+
+
+class WavixWebhooks(Struct):
+    """The URLs that are registered."""
+
+    webhooks: list[WavixWebhook]
+
+
+class WebhookQuery(Struct):
+    """Which URL is meant."""
+
+    event_type: HookType
+
+
+@WAVIX.post(*PATHS, status=201, errors=(422, 503))
+async def create(context: Context, body: WavixNewWebhook) -> WavixWebhookAdded:
+    """Register a URL for events during calls or after them, in place of the previous one."""
     wanted = Endpoint(
-        id=_id(line, style),
-        line=line,
-        url=await check_url(request, body, "url"),
-        style=style,
-        created_at=datetime.now(UTC).timestamp(),
+        id=_id(context, body.event_type),
+        line=context.line,
+        url=await checked(context, body.url, "url"),
+        style=STYLES[body.event_type],
+        created_at=now(),
         secret=new_secret(),
     )
-    await request.app[SERVICES].database.run(lambda connection: endpoints.put(connection, wanted))
-    answer = success(event_type=WORDS[style], url=wanted.url, secret=wanted.secret)
-    answer.set_status(HTTPStatus.CREATED)
-    return answer
+    await context.services.database.run(lambda connection: endpoints.put(connection, wanted))
+    return WavixWebhookAdded(body.event_type, wanted.url, wanted.secret)
 
 
-async def list_hooks(request: web.Request) -> web.Response:
+@WAVIX.get(*PATHS, errors=(503,))
+async def list_hooks(context: Context) -> WavixWebhooks:
     """List the URLs that are registered."""
-    line = request.app[SERVICES].keys.line(request)
-    found = await request.app[SERVICES].database.run(
-        lambda connection: endpoints.of_line(connection, line)
+    return WavixWebhooks(
+        [
+            WavixWebhook(TYPES[endpoint.style], endpoint.url)
+            for endpoint in await of_line(context)
+            if endpoint.style in TYPES and not endpoint.number
+        ]
     )
-    hooks = [
-        {"event_type": WORDS[endpoint.style], "url": endpoint.url}
-        for endpoint in found
-        if endpoint.style in WORDS and not endpoint.number
-    ]
-    return success(webhooks=hooks)
 
 
-async def delete(request: web.Request) -> web.Response:
-    """Forget the URL of the type that `?event_type=` names."""
-    line = request.app[SERVICES].keys.line(request)
-    identity = _id(line, _style(request.query.get("event_type", "")))
+@WAVIX.delete(*PATHS, errors=(404, 503))
+async def delete(context: Context, query: WebhookQuery) -> Success:
+    """Remove the URL of a type."""
+    identity = _id(context, query.event_type)
 
     def work(connection: Connection) -> None:
-        endpoints.delete(connection, line, identity)
+        endpoints.delete(connection, context.line, identity)
 
     try:
-        await request.app[SERVICES].database.run(work)
+        await context.services.database.run(work)
     except NotFound:
         raise NotFound("no webhook of this event_type is registered") from None
-    return success()
+    return Success()
 
 
-ROUTES: Final = tuple(
-    route
-    for path in (CALLS + "/webhooks", "/v1/calls/webhooks")
-    for route in (web.post(path, create), web.get(path, list_hooks), web.delete(path, delete))
-)
+OPERATIONS: Final = (create, list_hooks, delete)
 
 
-def _style(word: str) -> Style:
-    if word not in TYPES:
-        raise InvalidRequest(f"event_type: expected {' or '.join(TYPES)}", field="event_type")
-    return TYPES[word]
-
-
-def _id(line: LineName, style: Style) -> str:
-    return f"slot {style} {line}"
+def _id(context: Context, kind: HookType) -> str:
+    return f"slot {STYLES[kind]} {context.line}"

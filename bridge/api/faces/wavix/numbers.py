@@ -1,21 +1,20 @@
-"""Wavix's phone numbers, `/v1/mydids`: the line's numbers, and where each tells of inbound calls.
+"""Wavix's phone numbers, `/v1/mydids`: the line's numbers, and the callback URL of each.
 
-A number's `id` is the number itself, in digits. Of the vendor's settings `call_status_url` is taken.
+A number's `id` is the number itself, in digits. Of the vendor's settings `call_status_url` is supported.
 https://docs.wavix.com/api-reference/my-numbers
 """
 
-from datetime import UTC, datetime
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.api.body import read_body
-from bridge.api.faces.wavix.pages import page_of
-from bridge.api.faces.wavix.words import check_url
-from bridge.api.services import SERVICES
+from bridge.api.faces.wavix.pages import PageQuery, Pagination, page_of
+from bridge.api.faces.wavix.words import WAVIX
+from bridge.api.fields import Count, Url, field
+from bridge.api.operation import BARE, Context
+from bridge.api.webhook_endpoints import checked, now, of_line
 from bridge.api.webhook_fields import new_secret
-from bridge.call.model import LineName
 from bridge.errors import InvalidRequest, NotFound, Unsupported
 from bridge.net import endpoints
 from bridge.net.endpoints import Endpoint
@@ -24,90 +23,124 @@ from bridge.wire.webhook import Style
 NUMBERS: Final = "/v1/mydids"
 NUMBER: Final = NUMBERS + "/{number}"
 CALLBACK: Final = "call_status_url"
-NOT_HERE: Final = (
+UNSUPPORTED: Final = (
     "call_recording_enabled",
     "transcription_enabled",
     "transcription_threshold",
     "sms_relay_url",
 )
-"""What the vendor lets set besides; this bridge has it for a line as a whole, or not at all."""
+"""The vendor's other settings; this bridge has them for a line as a whole, or not at all."""
 
 
-async def list_numbers(request: web.Request) -> web.Response:
-    """List the line's numbers; `search` finds those that contain these digits."""
-    line = request.app[SERVICES].keys.line(request)
-    wanted, hooks = request.query.get("search", ""), await _hooks(request, line)
-    found = [number for number in request.app[SERVICES].policies[line].numbers if wanted in number]
-    return web.json_response(page_of(request, [_shown(number, hooks) for number in found]))
+class NumberQuery(PageQuery):
+    """Which numbers are wanted."""
+
+    search: Annotated[str, field("digits in the number")] = ""
 
 
-async def number(request: web.Request) -> web.Response:
-    """Return one number."""
-    line = request.app[SERVICES].keys.line(request)
-    found = _own(request, line)
-    return web.json_response(_shown(found, await _hooks(request, line)))
+class WavixNumber(Struct):
+    """A number of the line."""
+
+    id: Count
+    number: Annotated[str, Meta(description="digits; the `id` is the same")]
+    call_status_url: Url | None
+    secret: (
+        Annotated[
+            str, Meta(description="our addition: signs deliveries; shown once, when the URL is set")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
-async def change(request: web.Request) -> web.Response:
-    """Set or, with null, remove a number's callback; `secret`, our addition, is shown this once."""
-    line = request.app[SERVICES].keys.line(request)
-    body, found = await read_body(request), _own(request, line)
-    if refused := [name for name in NOT_HERE if body.has(name)]:
+class WavixNumbers(Struct):
+    """A page of numbers."""
+
+    items: list[WavixNumber]
+    pagination: Pagination
+
+
+Refused: TypeAlias = Annotated[Any, field("answers 501")]
+
+
+class NumberChange(Struct):
+    """Where events of a number's inbound calls are sent; null removes it."""
+
+    call_status_url: Url | UnsetType | None = UNSET
+    call_recording_enabled: Refused = None
+    transcription_enabled: Refused = None
+    transcription_threshold: Refused = None
+    sms_relay_url: Refused = None
+
+
+@WAVIX.get(NUMBERS, envelope=BARE, errors=(503,))
+async def list_numbers(context: Context, query: NumberQuery) -> WavixNumbers:
+    """List the line's numbers."""
+    numbers = context.services.policies[context.line].numbers
+    hooks, found = await _hooks(context), [one for one in numbers if query.search in one]
+    items, pagination = page_of(query, [_shown(number, hooks) for number in found])
+    return WavixNumbers(items, pagination)
+
+
+@WAVIX.get(NUMBER, envelope=BARE, errors=(404, 503))
+async def number(context: Context) -> WavixNumber:
+    """Return one of the line's numbers."""
+    return _shown(_own(context), await _hooks(context))
+
+
+@WAVIX.put(NUMBER, envelope=BARE, errors=(404, 422, 501, 503))
+async def change(context: Context, body: NumberChange) -> WavixNumber:
+    """Set where events of a number's inbound calls are sent, or remove it with null.
+
+    They are sent to the line's `on-call` webhook as well.
+    """
+    found = _own(context)
+    if refused := [name for name in UNSUPPORTED if getattr(body, name) is not None]:
         raise Unsupported(f"{', '.join(refused)}: only {CALLBACK} can be set for a number here")
-    if not body.names(CALLBACK):
+    if body.call_status_url is UNSET:
         raise InvalidRequest(f"missing {CALLBACK} in payload", field=CALLBACK)
-    url = await check_url(request, body, CALLBACK)
-    identity = f"number {found} {line}"
-    if not url:
-        await request.app[SERVICES].database.run(
-            lambda connection: _delete(connection, line, identity)
-        )
-        return web.json_response(_shown(found, {}))
+    identity, database = f"number {found} {context.line}", context.services.database
+    if not body.call_status_url:
+
+        def remove(connection: Connection) -> None:
+            if endpoints.find(connection, identity) is not None:
+                endpoints.delete(connection, context.line, identity)
+
+        await database.run(remove)
+        return _shown(found, {})
     wanted = Endpoint(
         id=identity,
-        line=line,
-        url=url,
+        line=context.line,
+        url=await checked(context, body.call_status_url, CALLBACK),
         style=Style.WAVIX,
-        created_at=datetime.now(UTC).timestamp(),
+        created_at=now(),
         secret=new_secret(),
         number=found,
     )
-    await request.app[SERVICES].database.run(lambda connection: endpoints.put(connection, wanted))
-    return web.json_response(_shown(found, {found: url}) | {"secret": wanted.secret})
+    await database.run(lambda connection: endpoints.put(connection, wanted))
+    return _shown(found, {found: wanted.url}, wanted.secret)
 
 
-ROUTES: Final = (
-    web.get(NUMBERS, list_numbers),
-    web.get(NUMBER, number),
-    web.put(NUMBER, change),
-)
+OPERATIONS: Final = (list_numbers, number, change)
 
 
-def _own(request: web.Request, line: LineName) -> str:
+def _own(context: Context) -> str:
     """Return the number that the path names, with `+`.
 
     Raises:
-        NotFound: it is none of the line's.
+        NotFound: the line does not have it.
     """
-    found = "+" + request.match_info["number"].removeprefix("+")
-    if found not in request.app[SERVICES].policies[line].numbers:
-        raise NotFound("this is no number of your line (lines.NAME.numbers)")
+    found = "+" + context.path("number").removeprefix("+")
+    if found not in context.services.policies[context.line].numbers:
+        raise NotFound("your line has no such number (lines.NAME.numbers)")
     return found
 
 
-async def _hooks(request: web.Request, line: LineName) -> dict[str, str]:
+async def _hooks(context: Context) -> dict[str, str]:
     """Return the callbacks of the line's numbers."""
-    found = await request.app[SERVICES].database.run(
-        lambda connection: endpoints.of_line(connection, line)
-    )
+    found = await of_line(context)
     return {endpoint.number: endpoint.url for endpoint in found if endpoint.number}
 
 
-def _delete(connection: Connection, line: LineName, identity: str) -> None:
-    if endpoints.find(connection, identity) is not None:
-        endpoints.delete(connection, line, identity)
-
-
-def _shown(number: str, hooks: dict[str, str]) -> dict[str, Any]:
+def _shown(number: str, hooks: dict[str, str], secret: str | UnsetType = UNSET) -> WavixNumber:
     digits = number.removeprefix("+")
-    return {"id": int(digits), "number": digits, CALLBACK: hooks.get(number)}
+    return WavixNumber(int(digits), digits, hooks.get(number), secret)

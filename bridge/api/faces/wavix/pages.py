@@ -1,50 +1,42 @@
 """Wavix's pages of a list: `page` and `per_page` in, `items` and `pagination` out."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, TypeVar
 
-from aiohttp import web
+from msgspec import Meta, Struct
 
-from bridge.errors import InvalidRequest
+from bridge.api.fields import Count
 
-PER_PAGE: Final = 25
-MAX_PER_PAGE: Final = 100
-MAX_PAGE: Final = 1_000_000
+Item = TypeVar("Item")
 
 
-def bounds(request: web.Request) -> tuple[int, int]:
-    """Return the page that is asked for, from 1 on, and how many items it has.
+class PageQuery(Struct):
+    """Which page of a list is wanted."""
 
-    Raises:
-        InvalidRequest: naming the parameter.
-    """
-    return _whole(request, "page", 1, MAX_PAGE), _whole(request, "per_page", PER_PAGE, MAX_PER_PAGE)
+    page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    per_page: Annotated[int, Meta(ge=1, le=100)] = 25
 
-
-def page_of(request: web.Request, items: Sequence[Any]) -> dict[str, Any]:
-    """Return the page of a list that is asked for.
-
-    Raises:
-        InvalidRequest: as `bounds`.
-    """
-    page, size = bounds(request)
-    return paged(items[(page - 1) * size : page * size], page, size, total=len(items))
+    @property
+    def offset(self) -> int:
+        """The index of its first item."""
+        return (self.page - 1) * self.per_page
 
 
-def paged(items: Sequence[Any], page: int, size: int, *, total: int) -> dict[str, Any]:
-    """Return the items of a page with where it stands among all."""
-    pages = {
-        "current_page": page,
-        "per_page": size,
-        "total": total,
-        "total_pages": -(-total // size),
-    }
-    return {"items": list(items), "pagination": pages}
+class Pagination(Struct):
+    """Where a page stands among all."""
+
+    current_page: Count
+    per_page: Count
+    total: Count
+    total_pages: Count
 
 
-def _whole(request: web.Request, name: str, default: int, most: int) -> int:
-    text = request.query.get(name, str(default))
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not 1 <= number <= most:
-        raise InvalidRequest(f"{name}: expected a whole number from 1 to {most}", field=name)
-    return number
+def page_of(query: PageQuery, items: Sequence[Item]) -> tuple[list[Item], Pagination]:
+    """Return the items of a page, and where it stands."""
+    wanted = items[query.offset : query.offset + query.per_page]
+    return list(wanted), pagination(query, total=len(items))
+
+
+def pagination(query: PageQuery, *, total: int) -> Pagination:
+    """Return where a page stands among all."""
+    return Pagination(query.page, query.per_page, total, -(-total // query.per_page))

@@ -1,16 +1,17 @@
 """How the Wavix face speaks: its envelopes, its call object and its words for states."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import msgspec
 from aiohttp import web
+from msgspec import Struct
 
-from bridge.api.body import Body
-from bridge.api.services import SERVICES
+from bridge.api.fields import Timestamp, WrongFields
+from bridge.api.operation import APPID, Envelope, Group, Schema
 from bridge.call.model import CallRecord, State
 from bridge.call.snapshot import snapshot
-from bridge.errors import BridgeError, InvalidRequest, about_field
+from bridge.errors import BridgeError
 from bridge.wire import call_id, webhook_wavix
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -19,7 +20,7 @@ CALL: Final = CALLS + "/{call_id}"
 NEWER: Final = "/v1/calls/{call_id}"
 """Where the vendor's newer documents have a call; what is Chirp's as well is at `CALL` only."""
 
-TOLD_TWICE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+ERROR_TRUE: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """Statuses whose bodies also have `error: true`."""
 
 LAST_EVENTS: Final = {
@@ -30,40 +31,49 @@ LAST_EVENTS: Final = {
 """The event last sent of a call in each state; in all others it was answered."""
 
 
-class WrongFields(InvalidRequest):
-    """Several fields are wrong, each for a reason of its own."""
+def _describe(schema: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {"success": {"const": True}, **schema.get("properties", {})},
+        "required": ["success", *schema.get("required", ())],
+    }
 
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        super().__init__("the request's fields are not valid: " + ", ".join(errors))
-        self.errors = dict(errors)
+
+WAVIX: Final = Group(
+    name="Wavix",
+    envelope=Envelope(lambda payload: {"success": True, **msgspec.to_builtins(payload)}, _describe),
+    auth=APPID,
+)
 
 
-def call_object(record: CallRecord) -> dict[str, Any]:
-    """Give the call object, as it was last sent to the call's callback."""
+class Success(Struct):
+    """The answer of an operation with nothing more to say."""
+
+
+class WavixCall(Struct, rename={"from_": "from"}):
+    """A call, as it was last sent to its callback."""
+
+    uuid: str
+    id: str
+    direction: Literal["inbound", "outbound"]
+    event_type: str | None
+    event_time: Timestamp
+    event_payload: dict[str, Any] | None
+    from_: str
+    to: str
+    call_started: Timestamp
+    call_answered: Timestamp | None
+    call_completed: Timestamp | None
+    machine_detected: bool
+    tag: str | None
+
+
+def call_object(record: CallRecord) -> WavixCall:
+    """Return the call object."""
     at = record.ended_at or record.answered_at or record.facts.started_at
     kind = LAST_EVENTS.get(record.state, EventType.CALL_ANSWERED)
-    return webhook_wavix.body(
-        CallEvent(id="", type=kind, line=record.facts.line, at=at, call=snapshot(record))
-    )
-
-
-async def check_url(request: web.Request, body: Body, *names: str) -> str:
-    """Give an optional URL that the bridge is to call, once the guard has nothing against it.
-
-    Raises:
-        InvalidRequest: it is none.
-        AddressBlocked: it leads where it may not.
-    """
-    url = body.optional_text(*names) or ""
-    if url:
-        with about_field(body.spelt(*names)):
-            await request.app[SERVICES].http.of(request.app[SERVICES].keys.line(request)).check(url)
-    return url
-
-
-def success(**fields: object) -> web.Response:
-    """Say that it worked; `fields` stand beside `success`."""
-    return web.json_response({"success": True, **fields})
+    event = CallEvent(id="", type=kind, line=record.facts.line, at=at, call=snapshot(record))
+    return msgspec.convert(webhook_wavix.body(event), WavixCall)
 
 
 def failure(error: BridgeError) -> web.Response:
@@ -75,7 +85,7 @@ def failure(error: BridgeError) -> web.Response:
         body["errors"] = {error.field: str(error)}
     if error.call_id:
         body["callId"] = call_id.wavix(error.call_id)
-    if error.status in TOLD_TWICE:
+    if error.status in ERROR_TRUE:
         body["error"] = True
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
     return web.json_response(body, status=error.status, headers=headers)

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec import Struct
 
 from bridge.api.faces.wavix import words as wavix_words
 from bridge.errors import (
@@ -18,8 +19,13 @@ def said(response):
     return msgspec.json.decode(response.body)
 
 
-def test_success_stands_beside_what_is_told():
-    assert said(wavix_words.success(stream_id="x")) == {"success": True, "stream_id": "x"}
+class Begun(Struct):
+    stream_id: str
+
+
+def test_success_stands_beside_the_payload():
+    wrapped = wavix_words.WAVIX.envelope.wrap(Begun("x"))
+    assert wrapped == {"success": True, "stream_id": "x"}
 
 
 def test_a_wrong_field_is_named_in_errors():
