@@ -64,7 +64,7 @@ async def _serve(chosen: Settings, slot: NodeSlot | None) -> None:
     _tune_garbage_collector()
     bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
     if slot is not None:
-        bridge.services.metrics.previous_incarnations(stuck=slot.stuck, lost=slot.lost)
+        bridge.services.metrics.previous_processes(stuck=slot.stuck, lost=slot.lost)
         bridge.background.spawn(beat(slot.pipe), name="beat")
     runners = [runner]
     listeners: Listeners | None = None

@@ -55,9 +55,9 @@ class NodeSlot(msgspec.Struct, frozen=True, kw_only=True):
     pipe: int = -1
     """File descriptor for heartbeats; -1 for none."""
     stuck: int = 0
-    """Previous incarnations killed because they were stuck."""
+    """Previous processes killed because they were stuck."""
     lost: int = 0
-    """Previous incarnations lost for other reasons."""
+    """Previous processes lost for other reasons."""
 
 
 def node_count(settings: Settings) -> int:

@@ -13,7 +13,7 @@ from bridge.metrics.registry import Metrics
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
-PURE = ("audio", "wire", "call")
+PURE = ("audio", "wire", "rtp", "call")
 LONGEST = 400
 MAX_README_LINES = 150
 

@@ -54,6 +54,14 @@ async def docs(context: Context) -> web.FileResponse:
     return web.FileResponse(context.services.site.web_root / "docs.html", headers=PAGE_HEADERS)
 
 
+@GROUP.get("/docs/guide", content="text/html", gives=FILE, status=302)
+async def guide_folder(context: Context) -> web.Response:
+    """Redirect to the guide's first page."""
+    headers = PAGE_HEADERS | {"Location": "guide/"}
+    text = '<a href="guide/">The guide</a>'
+    return web.Response(status=302, text=text, content_type="text/html", headers=headers)
+
+
 @GROUP.get("/docs/guide/", content="text/html", gives=FILE)
 async def guide(context: Context) -> web.StreamResponse:
     """Return the guide's first page."""
@@ -82,7 +90,7 @@ async def readme(context: Context) -> web.FileResponse:
     return web.FileResponse(path, headers=HEADERS | PLAIN)
 
 
-OPERATIONS: Final = (index, docs, guide, guide_file, llms, readme, file)
+OPERATIONS: Final = (index, docs, guide_folder, guide, guide_file, llms, readme, file)
 
 
 def _guide(context: Context, name: str) -> web.StreamResponse:

@@ -118,7 +118,9 @@ def build(
     limits = settings.limits
     directory = _directory(settings, position) if position else None
     encoder_budget = EncoderBudget()
-    load = Load(encoder_budget=encoder_budget, metrics=metrics, patience=limits.overload_seconds)
+    load = Load(
+        encoder_budget=encoder_budget, metrics=metrics, overload_seconds=limits.overload_seconds
+    )
     database = Database(Path(settings.data.dir) / storage.FILE, on_failure=metrics.database_failed)
     lines, book = build_lines(settings, database, directory, made_lines)
     events = EventLog(
@@ -222,7 +224,7 @@ def _application(*, several: bool) -> web.Application:
 
 
 def _recover(directory: SharedDirectory, manager: Manager) -> None:
-    """Account for the calls of this node's previous incarnation, if it had one."""
+    """Account for the calls of this node's previous process, if it had one."""
     kept, cut_off = directory.recover()
     for record in kept:
         manager.remember(record)

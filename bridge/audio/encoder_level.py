@@ -1,4 +1,4 @@
-"""Encoder settings for a far end; `docs/encoder-rungs.md` has the measurements behind them."""
+"""Encoder settings for a leg's peer; `docs/encoder-rungs.md` has the measurements behind them."""
 
 from dataclasses import replace
 from enum import IntEnum
@@ -12,7 +12,7 @@ class EncoderLevel(IntEnum):
 
     NORMAL = 0
     REDUCED = 1
-    """SILK at its lowest complexity; FEC where a far end needs it."""
+    """SILK at its lowest complexity; FEC where a peer needs it."""
     MINIMAL = 2
     """As `REDUCED`, without FEC."""
 
@@ -48,14 +48,14 @@ def choose(
     level: EncoderLevel = EncoderLevel.NORMAL,
     expected_loss: int = 0,
 ) -> EncoderSettings:
-    """Choose the encoder for a far end.
+    """Choose the encoder for a leg's peer.
 
     Args:
         maximum_bitrate: `maxaveragebitrate` of its fmtp (RFC 7587 §6.1), bits per second; None if
             absent. Never exceeded, FEC included.
         level: What the node can afford.
         expected_loss: Percent of packets that FEC should cover; 0 for no FEC. Only SILK has FEC
-            (RFC 6716 §2.1.7), so a far end that needs it moves from CELT to SILK.
+            (RFC 6716 §2.1.7), so a peer that needs it moves from CELT to SILK.
     """
     maximum = NORMAL.bitrate + _FEC_BITRATE
     limit = maximum if maximum_bitrate is None else min(max(maximum_bitrate, _MIN_BITRATE), maximum)

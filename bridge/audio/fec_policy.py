@@ -1,4 +1,4 @@
-"""Deciding from a far end's reception reports whether it is sent in-band FEC.
+"""Deciding from the reception reports of a leg's peer whether it is sent in-band FEC.
 
 FEC costs bits, CPU time and quality without loss, so it is off until needed.
 """

@@ -22,7 +22,7 @@ class Quality(NamedTuple):
     rating: float
     """R factor, 0 to 93.2; above 80 is good, below 50 barely usable."""
     mos: float
-    """Mean opinion score, 1 to 4.41."""
+    """Mean opinion score, 1 to 4.41 (that of the best rating)."""
 
 
 def estimate(

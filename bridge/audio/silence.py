@@ -1,4 +1,4 @@
-"""Opus packets of silence, for far ends that need a continuous stream."""
+"""Opus packets of silence, for peers that need a continuous stream."""
 
 from bridge.audio.frame import SILENCE
 from bridge.audio.opus import Application, Encoder, EncoderSettings, Opus

@@ -10,8 +10,8 @@ Each sink is served by one of three delivery paths:
 A source decodes only while somebody takes its frames, so a tap on the clock gets a decoded copy
 beside a relay. A packet that a sink cannot take switches that sink to frames, beginning with this
 very packet; so does a second source. It returns to the relay in the first pause of speech after it
-has needed no frames for 5 s: a far decoder that has last heard our encoder may begin the source's
-own packets too quietly. A source may duck the voices heard beside it while it speaks; who hears it
+has needed no frames for 5 s: the receiving decoder's state comes from our encoder, so the source's
+first packets may decode too quietly. A source may duck the voices heard beside it while it speaks; who hears it
 is on the clock until they are back at full level.
 """
 

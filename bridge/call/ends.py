@@ -19,7 +19,7 @@ class Relay(Protocol):
 
     @property
     def loss_ratio(self) -> float:
-        """The greatest share of packets that a far end of the relay reports lost, 0 to 1."""
+        """The greatest share of packets that a receiver of the relay reports lost, 0 to 1."""
         ...
 
 
@@ -81,5 +81,5 @@ class PacketSink(Protocol):
 
     @property
     def loss_ratio(self) -> float:
-        """The share of packets that the far end reports lost, 0 to 1."""
+        """The share of packets that the leg's peer reports lost, 0 to 1."""
         ...

@@ -99,7 +99,8 @@ class LegTraits:
     batched: bool = False
     """Can be served many frames late and at once."""
     exclusive: str = ""
-    """What a call has nothing else of where `recording.exclusive` is set; empty for legs that go with all."""
+    """Exclusivity group: with `recording.exclusive`, a call may have legs of one group only; empty: no
+    restriction."""
 
     def clashes_with(self, other: "LegTraits") -> bool:
         """Whether both cannot be in one call where `recording.exclusive` is set."""

@@ -22,7 +22,7 @@ class Rating(NamedTuple):
     jitter: float | None = None
     """Interarrival jitter in seconds (RFC 3550 §6.4.1)."""
     mos: float | None = None
-    """Mean opinion score of the listener, 1 to 4.5."""
+    """Mean opinion score of the listener, 1 to 4.41 (the E-model's maximum)."""
 
 
 def rate(

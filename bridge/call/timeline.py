@@ -42,7 +42,7 @@ class Sample(NamedTuple):
     silent: float | None = None
     """Share of the levels below -60 dBov."""
     mos: float | None = None
-    """Mean opinion score of what we hear of it, 1 to 4.5."""
+    """Mean opinion score of what we hear of it, 1 to 4.41 (the E-model's maximum)."""
     sent_loss: float | None = None
     """Share of our packets that it reports lost; from here on, what the leg hears."""
     sent_jitter: float | None = None

@@ -91,7 +91,7 @@ class GatewayLeg:
         engine: GatewayEngine,
         follower: Follower,
         call: str | Dial,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self.leg_id = leg_id
         self._engine = engine
@@ -100,7 +100,7 @@ class GatewayLeg:
         """The engine's; empty until the dial is accepted."""
         self._dial = None if isinstance(call, str) else call
         self._inbound = self._dial is None
-        self._patience = patience or RetryPolicy()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._loop = asyncio.get_running_loop()
         self._media = GatewayMedia(engine.media)
         self._began = self._loop.time()
@@ -221,7 +221,7 @@ class GatewayLeg:
         if self._hinted is not None:
             return EndReason.REJECTED
         rang = self._loop.time() - self._began
-        return EndReason.NO_ANSWER if rang >= self._patience.no_answer else EndReason.REJECTED
+        return EndReason.NO_ANSWER if rang >= self._retry_policy.no_answer else EndReason.REJECTED
 
     def _emit_event(self, event: LegEvent) -> None:
         if self._emit is not None:
@@ -257,7 +257,7 @@ class GatewayLeg:
             self._follower.poll_now()  # perhaps the call is over
             if self._answered_at is None:
                 lost = self._loop.time()
-            elif self._loop.time() - lost >= self._patience.socket:
+            elif self._loop.time() - lost >= self._retry_policy.socket:
                 log.warning("leg.socket_given_up")
                 self._finish(EndReason.MEDIA_TIMEOUT)
                 return

@@ -258,7 +258,7 @@ class Archive:
         return len(expired)
 
     async def finish_interrupted(self) -> list[Recording]:
-        """Finish recordings that were interrupted when this node's previous incarnation was killed.
+        """Finish recordings that were interrupted when this node's previous process was killed.
 
         A file has what was written up to a second before. The first node also finishes those of
         nodes that no longer exist.

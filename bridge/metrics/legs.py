@@ -2,7 +2,7 @@
 
 Legs report totals (`LegStatistics`). `LegMetrics` keeps each live leg's last report and increments
 the counters by the difference, so that they never decrease when a leg ends. What was measured here
-and what the far end reported are separate metrics.
+and what the leg's peer reported are separate metrics.
 """
 
 from collections.abc import Hashable
@@ -134,8 +134,12 @@ class _Families:
             )
 
         self.alive = gauge("legs", "Current legs.")
-        self.silent = gauge("legs_silent", "Legs silent for at least 3 s.")
-        self.stalled = gauge("legs_stalled", "Legs that have stopped sending for 2 s.")
+        self.silent = gauge(
+            "legs_silent", "Legs whose level has been below -60 dBov for at least 3 s."
+        )
+        self.stalled = gauge(
+            "legs_stalled", "Legs that were sending and have not for 2 s (the event leg.silent)."
+        )
         self.ended = counter(
             "legs_ended_total",
             "Connected legs that ended, by what was received: audio, silence or nothing.",
@@ -159,7 +163,9 @@ class _Families:
             "loss_ratio", "Packet loss of one second, measured here.", _LOSS_RATIO
         )
         self.round_trip = histogram(
-            "round_trip_seconds", "Round trip time from the far end's reports.", _ROUND_TRIP_SECONDS
+            "round_trip_seconds",
+            "Round trip time from the reports of the leg's peer.",
+            _ROUND_TRIP_SECONDS,
         )
         self.level = histogram("level_dbov", "Audio level.", _LEVEL_DBOV, "direction")
         self.mos = histogram(
@@ -184,14 +190,14 @@ class _Families:
             "fec_sent_ratio", "Share of time in which in-band FEC was sent.", (0, 1)
         )
         self.remote_lost = counter(
-            "remote_packets_lost_total", "Packets lost, as reported by the far end."
+            "remote_packets_lost_total", "Packets lost, as reported by the leg's peer."
         )
         self.remote_loss = histogram(
-            "remote_loss_ratio", "Packet loss, as reported by the far end.", _LOSS_RATIO
+            "remote_loss_ratio", "Packet loss, as reported by the leg's peer.", _LOSS_RATIO
         )
         self.remote_jitter = histogram(
             "remote_jitter_seconds",
-            "Interarrival jitter, as reported by the far end.",
+            "Interarrival jitter, as reported by the leg's peer.",
             _JITTER_SECONDS,
         )
 

@@ -168,7 +168,7 @@ class Metrics:
         self._node.late_ticks.inc(late)
         self._node.skipped_ticks.inc(skipped)
 
-    def previous_incarnations(self, *, stuck: int, lost: int) -> None:
+    def previous_processes(self, *, stuck: int, lost: int) -> None:
         """Count earlier processes of this node: killed because stuck, or lost."""
         self._node.restarts.labels("stuck").inc(stuck)
         self._node.restarts.labels("lost").inc(lost)

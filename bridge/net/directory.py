@@ -118,7 +118,7 @@ class DirectoryFile:
         ).rowcount
 
     def recover(self, node: int) -> tuple[list[CallRecord], list[CallRecord]]:
-        """Return the ended calls of a node's previous incarnation, and, once, those that its end cut off."""
+        """Return the ended calls of a node's previous process, and, once, those that its end cut off."""
         self.end_live(node)
         with self._transaction():
             kept = self._find("node = ? AND told", node)

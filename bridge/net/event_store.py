@@ -91,7 +91,7 @@ def last(connection: sqlite3.Connection) -> int:
 
 
 def cut_off(connection: sqlite3.Connection, *, node: int, count: int) -> list[CallEvent]:
-    """Return the last event of each call that a node's previous incarnation left without an end.
+    """Return the last event of each call that a node's previous process left without an end.
 
     Node 0 also recovers the calls of nodes that no longer exist.
     """

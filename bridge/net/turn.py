@@ -45,7 +45,8 @@ def ice_configuration(
 ) -> IceConfiguration:
     """Return the answer of `/call/webrtc/config`; `user` begins the name in coturn's log.
 
-    Each has a user name of its own, since coturn's `user-quota` counts the name behind the time.
+    With a shared secret each user has credentials under a name of its own, since coturn's `user-quota`
+    counts the name behind the time.
     """
     stun: list[IceServer] = [{"urls": list(stun_urls)}] if stun_urls else []
     return {

@@ -83,7 +83,7 @@ class Webhooks:
         node: int,
         counters: WebhookCounters,
         link: Callable[[str, str], str] = lambda *_: "",
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         """Set up the deliveries; `run` performs them.
 
@@ -93,14 +93,14 @@ class Webhooks:
             node: whose deliveries these are.
             counters: count attempts.
             link: signs a path to a recording's file, of its id and format.
-            patience: None for the default policy.
+            retry_policy: None for the default policy.
         """
         self._database = database
         self._http = http
         self.node = node
         self._counters = counters
         self._link = link
-        self._patience = patience or RetryPolicy()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._woken = asyncio.Event()
         self._counted_at = 0.0
         self._lanes: set[str] = set()
@@ -188,7 +188,7 @@ class Webhooks:
                 self._write(lambda connection: deliveries.delivered(connection, job, now))
             elif job.endpoint is None and not job.url:
                 self._write(lambda connection: deliveries.delivered(connection, job, now))
-            elif now - job.first_at >= self._patience.give_up_seconds or error == INACTIVE:
+            elif now - job.first_at >= self._retry_policy.give_up_seconds or error == INACTIVE:
                 self._counters.webhook_attempt("dead")
                 log.warning("webhook.dead", extra={"error": error, "attempts": job.attempts + 1})
                 self._write(
@@ -196,7 +196,7 @@ class Webhooks:
                 )
             else:
                 self._counters.webhook_attempt("failed")
-                due_at = now + self._patience.backoff(job.attempts + 1)
+                due_at = now + self._retry_policy.backoff(job.attempts + 1)
                 self._write(
                     lambda connection: deliveries.postpone(
                         connection, job, due_at=due_at, error=error
@@ -246,7 +246,7 @@ class Webhooks:
             former=job.endpoint.former_secrets(now) if job.endpoint else (),
         )
         async with (
-            asyncio.timeout(self._patience.answer_seconds),
+            asyncio.timeout(self._retry_policy.answer_seconds),
             self._http.of(LineName(job.event.line))
             .guarded()
             .post(

@@ -78,7 +78,7 @@ class SharedDirectory:
         self._last: asyncio.Future[None] | None = None
 
     def recover(self) -> tuple[list[CallRecord], list[CallRecord]]:
-        """Return the calls of this node's previous incarnation (`DirectoryFile.recover`); blocks."""
+        """Return the calls of this node's previous process (`DirectoryFile.recover`); blocks."""
         return self._file.recover(self.node)
 
     async def insert(self, facts: CallFacts, direction: Direction) -> None:

@@ -60,7 +60,7 @@ class EventLog:
         metrics: EventMetrics,
         subscribes: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
-        """Open the log, and end the calls that this node's previous incarnation left live.
+        """Open the log, and end the calls that this node's previous process left live.
 
         `subscribes` says whether a line's webhooks of the styles in `SUBSCRIBED` get events of calls.
         """

@@ -19,17 +19,17 @@ class Load:
         *,
         encoder_budget: EncoderBudget,
         metrics: Metrics,
-        patience: float,
+        overload_seconds: float,
         processor: Callable[[], float] = time.process_time,
     ) -> None:
         """Start to measure.
 
-        New calls are refused after `patience` seconds of overload, 0 for never; `processor` returns the
+        New calls are refused after `overload_seconds` seconds of overload, 0 for never; `processor` returns the
         processor seconds used so far.
         """
         self._encoder_budget = encoder_budget
         self._metrics = metrics
-        self._policy = LoadPolicy(overload_seconds=patience)
+        self._policy = LoadPolicy(overload_seconds=overload_seconds)
         self._processor = processor
         self._worst_lag = 0.0
         self._before: tuple[float, float] | None = None

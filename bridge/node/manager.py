@@ -260,11 +260,11 @@ class Manager:
         return sorted(calls, key=lambda record: record.facts.started_at)
 
     def remember(self, record: CallRecord) -> None:
-        """Keep a call that ended in this node's previous incarnation."""
+        """Keep a call that ended in this node's previous process."""
         self._ended.keep(record, self._loop.time())
 
     def count_lost(self, record: CallRecord) -> None:
-        """Count a call that ended when this node's previous incarnation was killed."""
+        """Count a call that ended when this node's previous process was killed."""
         self.remember(record)
         self._metrics.call_started(record.direction)
         self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)

@@ -67,7 +67,7 @@ class Recordings:
         store: Store | None,
         metrics: RecordingMetrics,
     ) -> None:
-        """Make it, and finish the recordings of this node's previous incarnation.
+        """Make it, and finish the recordings of this node's previous process.
 
         Files are uploaded to `store`; None leaves them in the folder.
         """

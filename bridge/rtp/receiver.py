@@ -104,7 +104,7 @@ class RtpReceiver:
 
     @property
     def relay_loss_ratio(self) -> float:
-        """The share of packets that the far end of the relay reports lost; 0 without a relay."""
+        """The share of packets that the receiver of the relay reports lost; 0 without a relay."""
         return 0.0 if self._relay is None else self._relay.loss_ratio
 
     def renegotiate(self, audio: RemoteAudio) -> None:

@@ -66,7 +66,7 @@ class Reports:
             reception: Of the peer's source; None before its first packet.
             now: Monotonic seconds.
             wall: Unix time at `now`.
-            relay_loss_ratio: Loss reported by the far end of a relay of the source's packets; the
+            relay_loss_ratio: Loss reported by the receiver of a relay of the source's packets; the
                 greater loss is reported, so that the source's encoder adds FEC.
             goodbye: Whether our stream ends here.
         """

@@ -27,7 +27,7 @@ class Agent(Section, frozen=True):
     """Voice agents and their speech providers."""
 
     voices: int = 32
-    """Concurrent agents that tell voices from noises (10 MB each); others take any sound for a voice."""
+    """Agents that may use the voice detector at once (10 MB each); beyond that, any sound counts as speech."""
     end_seconds: float = 0.7
     """Silence that ends an utterance of the caller."""
     longest_seconds: float = 30.0

@@ -1,7 +1,8 @@
 """Settings: a TOML file, then the environment (`environment`), into frozen records.
 
-An unknown key or a wrong type stops the start and names the key. Only `app` reads these; every
-other object is handed the values it needs. `deploy/bridge.example.toml` lists them all.
+An unknown key or a wrong type stops the start and names the key. `app` and the processes (`serve`,
+`supervisor`, `cli`) read these; other objects are passed the values they need.
+`deploy/bridge.example.toml` lists them all.
 """
 
 import tomllib
@@ -260,9 +261,16 @@ def check(settings: Settings) -> None:
 
 
 def _check_limits(limits: Limits) -> None:
-    for key in ("connections", "stranger_requests"):
-        if getattr(limits, key) < 1:
-            raise SettingsError(f"limits.{key}: expected at least 1")
+    for key in msgspec.structs.asdict(limits):
+        value = getattr(limits, key)
+        if key in ("calls", "connections", "stranger_requests"):
+            if value < 1:
+                raise SettingsError(f"limits.{key}: expected at least 1")
+        elif key in ("ring_seconds", "call_seconds"):
+            if not value > 0:
+                raise SettingsError(f"limits.{key}: expected more than 0")
+        elif not value >= 0:
+            raise SettingsError(f"limits.{key}: expected 0 or more")
 
 
 def _check_s3(s3: S3) -> None:

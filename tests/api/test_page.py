@@ -67,6 +67,11 @@ async def test_the_docs_bring_all_that_they_need(client):
         assert (await client.get(f"/{address}", headers={})).status == 200, address
 
 
+async def test_the_guide_without_a_slash_leads_to_its_first_page(client):
+    response = await client.get("/docs/guide", headers={})
+    assert (response.status, response.url.path) == (200, "/docs/guide/")
+
+
 async def test_the_guide_for_language_models_names_routes_only(client):
     response = await client.get("/llms.txt", headers={})
     assert response.content_type == "text/plain"

@@ -126,4 +126,4 @@ def test_shares_stay_shares(packets, lost, frames, concealed, recovered):
     found = sample(NOTHING, LegStatistics(received))
     for share in (found.loss, found.concealed, found.recovered):
         assert share is None or 0.0 <= share <= 1.0
-    assert found.mos is None or 1.0 <= found.mos <= 4.5
+    assert found.mos is None or 1.0 <= found.mos <= 4.41

@@ -105,7 +105,7 @@ class Follower:
 class Life:
     """A leg at work."""
 
-    def __init__(self, *, inbound=False, patience=None, engine=None):
+    def __init__(self, *, inbound=False, retry_policy=None, engine=None):
         made: Any = engine or Engine()
         self.engine = made
         self.follower = Follower()
@@ -115,7 +115,7 @@ class Life:
             engine=made,
             follower=self.follower,
             call="CA1" if inbound else made.dial,
-            patience=patience,
+            retry_policy=retry_policy,
         )
 
     async def __aenter__(self):
@@ -211,7 +211,7 @@ async def test_a_ring_that_cannot_be_answered_ends(error, reason):
 )
 @virtual_time
 async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, reason):
-    async with Life(patience=RetryPolicy(no_answer=0.0 if waited else 60.0)) as life:
+    async with Life(retry_policy=RetryPolicy(no_answer=0.0 if waited else 60.0)) as life:
         for phase in phases:
             life.list(phase)
         life.leg.note_event(hint)
@@ -261,7 +261,7 @@ async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
 async def test_an_answered_call_without_a_socket_is_given_up():
     engine = Engine()
     engine.refuses_socket = True
-    async with Life(engine=engine, patience=RetryPolicy(socket=0.05)) as life:
+    async with Life(engine=engine, retry_policy=RetryPolicy(socket=0.05)) as life:
         await settle()
         assert not life.task.done()
         life.list(Phase.ACTIVE)

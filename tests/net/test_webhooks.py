@@ -54,9 +54,9 @@ class World:
         self.running = None
         self.webhooks = None
 
-    def start(self, patience=QUICK):
+    def start(self, retry_policy=QUICK):
         self.webhooks = Webhooks(
-            self.database, self.http, node=0, counters=self.counted, patience=patience
+            self.database, self.http, node=0, counters=self.counted, retry_policy=retry_policy
         )
         self.running = asyncio.get_running_loop().create_task(self.webhooks.run())
 

@@ -10,7 +10,7 @@ from bridge.node.load import Load
 class Node:
     """A load that is told how busy the processor was."""
 
-    def __init__(self, patience=5.0):
+    def __init__(self, overload_seconds=5.0):
         self.metrics = Metrics(version="0")
         self.encoder_budget = EncoderBudget()
         self.now = 100.0
@@ -18,7 +18,7 @@ class Node:
         self.load = Load(
             encoder_budget=self.encoder_budget,
             metrics=self.metrics,
-            patience=patience,
+            overload_seconds=overload_seconds,
             processor=lambda: self.used,
         )
         self.load.update(self.now)
@@ -74,7 +74,7 @@ def test_processor_time_before_the_start_does_not_count():
     fresh = Load(
         encoder_budget=node.encoder_budget,
         metrics=node.metrics,
-        patience=5.0,
+        overload_seconds=5.0,
         processor=lambda: node.used,
     )
     fresh.update(200.0)
@@ -82,8 +82,8 @@ def test_processor_time_before_the_start_does_not_count():
     assert not fresh.refusing
 
 
-def test_without_patience_nothing_is_refused():
-    node = Node(patience=0.0)
+def test_without_overload_seconds_nothing_is_refused():
+    node = Node(overload_seconds=0.0)
     node.seconds(60, cpu=1.0)
     assert not node.load.refusing
 

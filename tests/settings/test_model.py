@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bridge.errors import SettingsError
-from bridge.settings.model import Settings, is_loopback, load, port_range
+from bridge.settings.model import Limits, Settings, is_loopback, load, port_range
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "bridge.example.toml"
 
@@ -167,6 +167,26 @@ def test_other_variables_are_left_alone():
 def test_a_mistake_is_named_with_its_key(environment, words):
     message = refusal(environment)
     assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("key", [field.name for field in msgspec.structs.fields(Limits)])
+def test_a_limit_below_its_lower_bound_is_refused(key):
+    assert f"limits.{key}: expected" in refusal({f"BRIDGE_LIMITS__{key.upper()}": "-1"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("calls", "0"),
+        ("connections", "0"),
+        ("stranger_requests", "0"),
+        ("ring_seconds", "0"),
+        ("call_seconds", "0"),
+        ("kept_seconds", "nan"),
+    ],
+)
+def test_a_limit_that_would_let_nothing_through_is_refused(key, value):
+    assert f"limits.{key}: expected" in refusal({f"BRIDGE_LIMITS__{key.upper()}": value})
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class ListingEngine:
 
     def __init__(self, *listed):
         self.listed = list(listed)
-        self.looks = 0
+        self.polls = 0
         self.hung_up = []
         self.fails = None
         self.hides = 0
@@ -49,7 +49,7 @@ class ListingEngine:
             self.listed = [call for call in self.listed if call.call_id != call_id]
 
     async def calls(self):
-        self.looks += 1
+        self.polls += 1
         if self.fails:
             raise self.fails
         self.hides -= 1
@@ -89,6 +89,6 @@ class Notes:
         return []
 
 
-async def more_looks(engine, count=3):
-    wanted = engine.looks + count
-    await until(lambda: engine.looks >= wanted)
+async def more_polls(engine, count=3):
+    wanted = engine.polls + count
+    await until(lambda: engine.polls >= wanted)

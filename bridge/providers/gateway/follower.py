@@ -76,7 +76,7 @@ class GatewayFollower:
         memory: Memory,
         poll_seconds: float | None = None,
         take: Take | None = None,
-        second: bool = False,
+        standby: bool = False,
     ) -> None:
         """Make a follower; `run` polls.
 
@@ -85,13 +85,13 @@ class GatewayFollower:
             memory: shared with other nodes and the next process.
             poll_seconds: between two polls; None for `POLL_SECONDS`.
             take: takes an inbound call; None to take none.
-            second: take only inbound calls that another node has left for one poll.
+            standby: take an inbound call only after another node left it for one poll.
         """
         self._engine = engine
         self._memory = memory
         self._poll_seconds = poll_seconds or POLL_SECONDS
         self.take = take
-        self.second = second
+        self.standby = standby
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, _Followed] = {}
         self._unwanted: dict[str, float] = {}
@@ -238,7 +238,7 @@ class GatewayFollower:
             if call.awaits_answer
         }
         for call_id, since in self._rings.items():
-            waits = self.second and began - since < self._poll_seconds
+            waits = self.standby and began - since < self._poll_seconds
             full = len(self._offered) >= MAX_REMEMBERED
             if self.take is None or waits or full or not self._is_unknown(call_id):
                 continue

@@ -27,12 +27,12 @@ class GatewayProvider:
         *,
         store: CloudStore,
         poll_seconds: float | None = None,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         """Must be called within the running loop; `poll_seconds` is None for `POLL_SECONDS`."""
         self._engines = engines
         self._store = store
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._memories = {
             line: LineMemory(line, engine=engine, store=store) for line, engine in engines.items()
         }
@@ -73,7 +73,7 @@ class GatewayProvider:
         """
         for line, follower in self._followers.items():
             follower.take = self._taker(line, receiver)
-            follower.second = not first
+            follower.standby = not first
             tasks.spawn(follower.run(), name=f"gateway {line}")
             if (feed := self._engines[line].feed) is not None:
                 tasks.spawn(feed.run(follower.handle_event), name=f"gateway events {line}")
@@ -126,5 +126,5 @@ class GatewayProvider:
             engine=self._engines[line],
             follower=self._followers[line],
             call=call,
-            patience=self._patience,
+            retry_policy=self._retry_policy,
         )

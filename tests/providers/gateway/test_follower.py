@@ -5,7 +5,7 @@ from bridge.errors import LegError
 from bridge.providers.gateway.follower import GatewayFollower
 from bridge.tasks import Tasks
 from bridge.wire.gateway import Webhook
-from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, Notes, ToldLeg, more_looks
+from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, Notes, ToldLeg, more_polls
 from tests.support.virtual_time import virtual_time
 from tests.support.waiting import until
 
@@ -39,7 +39,7 @@ async def test_a_fresh_call_may_be_missing_from_the_list_for_five_seconds():
     async with following(engine) as follower:
         began = now()
         follower.follow("CA1", leg)
-        await more_looks(engine)
+        await more_polls(engine)
         assert leg.told == []
         await until(lambda: leg.told, timeout=10)
         assert leg.told == [None]
@@ -62,9 +62,9 @@ async def test_an_engine_that_does_not_answer_ends_nothing():
         follower.follow("CA1", leg)
         await until(lambda: leg.told)
         engine.fails = LegError("down")
-        await more_looks(engine)
+        await more_polls(engine)
         engine.fails = None
-        await more_looks(engine)
+        await more_polls(engine)
         assert set(leg.told) == {ACTIVE}
 
 
@@ -72,11 +72,11 @@ async def test_an_engine_that_does_not_answer_ends_nothing():
 async def test_nothing_is_looked_for_without_a_reason():
     engine = ListingEngine()
     async with following(engine) as follower:
-        await until(lambda: engine.looks == 1)
+        await until(lambda: engine.polls == 1)
         await asyncio.sleep(60)
-        assert engine.looks == 1
+        assert engine.polls == 1
         follower.poll_now()
-        await until(lambda: engine.looks == 2)
+        await until(lambda: engine.polls == 2)
 
 
 @virtual_time
@@ -86,11 +86,11 @@ async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
         follower.forget("CA1", unwanted=True)
         await until(lambda: len(engine.hung_up) >= 2)
         engine.listed.clear()
-        await more_looks(engine, 1)
+        await more_polls(engine, 1)
         await asyncio.sleep(1)
-        count, looks = len(engine.hung_up), engine.looks
+        count, looks = len(engine.hung_up), engine.polls
         await asyncio.sleep(60)
-        assert (len(engine.hung_up), engine.looks) == (count, looks)
+        assert (len(engine.hung_up), engine.polls) == (count, looks)
 
 
 @virtual_time
@@ -101,9 +101,9 @@ async def test_an_event_gives_its_calls_leg_a_word_and_makes_the_follower_look()
         follower.follow("CA9", other)
         await until(lambda: leg.told)
         await asyncio.sleep(1)
-        looks = engine.looks
+        looks = engine.polls
         follower.handle_event(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
-        await until(lambda: engine.looks > looks)
+        await until(lambda: engine.polls > looks)
         assert (leg.hints, other.hints) == (["reject"], [])
 
 
@@ -115,7 +115,7 @@ async def test_a_list_that_is_empty_for_a_moment_ends_nothing():
         await until(lambda: leg.told)
         for _ in range(3):
             engine.hides = 1
-            await more_looks(engine, 3)
+            await more_polls(engine, 3)
         assert set(leg.told) == {ACTIVE}
         engine.hides = 2
         await until(lambda: None in leg.told)
@@ -159,12 +159,12 @@ async def test_the_second_node_takes_only_what_goes_on_ringing():
         taken.append(call.call_id)
 
     engine = ListingEngine(RINGS)
-    async with following(engine, take=take, second=True, poll_seconds=30) as follower:
+    async with following(engine, take=take, standby=True, poll_seconds=30) as follower:
         for _ in range(3):
             follower.poll_now()
-            await more_looks(engine, 1)
+            await more_polls(engine, 1)
         assert taken == []
-    async with following(engine, take=take, second=True):
+    async with following(engine, take=take, standby=True):
         await until(lambda: taken == ["CA2"])
 
 

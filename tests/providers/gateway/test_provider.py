@@ -12,7 +12,7 @@ from bridge.providers.gateway import follower
 from bridge.providers.gateway.provider import GatewayProvider
 from bridge.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Phase, Webhook
-from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_looks
+from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_polls
 from tests.support.published import call_facts
 from tests.support.waiting import until
 
@@ -89,7 +89,7 @@ async def refusal(provider):
 async def test_a_ring_is_taken_once(store):
     engine, manager = ListingEngine(RINGS), Manager()
     async with provided(engine, manager, store):
-        await more_looks(engine, 5)
+        await more_polls(engine, 5)
         assert manager.received == [(LINE, RINGS.peer, RINGS.peer)]
 
 
@@ -100,7 +100,7 @@ async def test_of_two_nodes_one_takes_a_ring(store, database):
         provided(engine, managers[0], store),
         provided(engine, managers[1], other, first=False),
     ):
-        await more_looks(engine, 8)
+        await more_polls(engine, 8)
         assert [len(manager.received) for manager in managers] == [1, 0]
 
 
@@ -114,7 +114,7 @@ async def test_a_ring_that_may_not_be_taken_is_declined(store):
     engine, manager = ListingEngine(RINGS), Manager(refuses=LimitExceeded("full"))
     async with provided(engine, manager, store):
         await until(lambda: engine.hung_up)
-        await more_looks(engine)
+        await more_polls(engine)
         assert len(manager.received) == 1
         assert set(engine.hung_up) == {"CA2"}
 
@@ -123,7 +123,7 @@ async def test_a_ring_that_may_not_be_taken_is_declined(store):
 async def test_what_does_not_ring_is_left_alone(call, store):
     engine, manager = ListingEngine(call), Manager()
     async with provided(engine, manager, store):
-        await more_looks(engine)
+        await more_polls(engine)
         assert (manager.received, engine.hung_up) == ([], [])
 
 
@@ -150,7 +150,7 @@ async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
     engine.ends = True
     await store.claim("main/CA1", LINE)
     async with provided(engine, Manager(), store) as provider:
-        await more_looks(engine)
+        await more_polls(engine)
         assert engine.hung_up == []
         await provider.recover(nodes=1)
         await until(lambda: engine.hung_up == ["CA1"])
@@ -160,11 +160,11 @@ async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
 async def test_a_ring_that_a_killed_process_had_taken_rings_again(store):
     engine, manager = ListingEngine(RINGS), Manager()
     async with provided(engine, Manager(), store):
-        await more_looks(engine)
+        await more_polls(engine)
     async with provided(engine, manager, store) as provider:
         await provider.recover(nodes=1)
         await until(lambda: manager.received)
-        await more_looks(engine)
+        await more_polls(engine)
         assert (len(manager.received), engine.hung_up) == (1, [])
 
 
