@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from bridge.wire.call_event import EventType
+
 PROJECT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
@@ -27,3 +29,11 @@ def test_every_attack_that_is_tried_is_in_the_security_page():
     named = set(linked(PROJECT / "docs" / "security.md"))
     attacks = set(PROJECT.glob("tests/security/test_*.py"))
     assert sorted(path.name for path in attacks - named) == []
+
+
+def test_the_table_of_event_types_is_complete():
+    page = (PROJECT / "docs" / "webhooks-and-events.md").read_text()
+    table = page.partition("## Event types")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
+    assert sorted(named) == sorted(EventType)

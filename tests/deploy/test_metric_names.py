@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.api.scrape import merge
-from bridge.call.model import LegKind
-from bridge.call.timeline import Sample
-from bridge.metrics.node import UNMATCHED
 from bridge.metrics.registry import Metrics
+from tests.support.metric_families import families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
@@ -33,13 +30,8 @@ UNUSED = {
 
 def known():
     """Labels by the name of every series of a bridge that has served a request and carried a call."""
-    metrics = Metrics(version="0")
-    metrics.http_request("GET", UNMATCHED, 404, 0.001)
-    metrics.setup_stage("total", 0.1)
-    metrics.set_media_ports(used=0, free=1)
-    metrics.observe_quality(LegKind.WEBRTC, Sample())
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(merge({0: metrics.render()[0]}).decode()):
+    for family in families():
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

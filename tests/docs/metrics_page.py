@@ -1,9 +1,14 @@
 """Writes docs/metrics.md from the metrics' own help texts."""
 
-from prometheus_client.parser import text_string_to_metric_families
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 
-from bridge.api.scrape import merge
-from bridge.metrics.registry import Metrics
+from tests.support.metric_families import families
+
+PROJECT = Path(__file__).parents[2]
+MERGED = PROJECT / "bridge" / "api" / "scrape.py"
+"""Adds `bridge_node_up` to the metrics of all nodes."""
 
 PAGE = """# Metrics
 
@@ -12,21 +17,35 @@ PAGE = """# Metrics
 `/metrics` serves these to Prometheus, with the label `node` added to each. Labels come from closed sets: no ids, numbers or
 addresses. [Operations](operations.md#metrics-and-alerts) has the alerts.
 
-| metric | type | labels | what it counts |
-|---|---|---|---|
+| metric | type | labels | what it counts | declared in |
+|---|---|---|---|---|
 """
 
 
 def page() -> str:
     """Return docs/metrics.md."""
-    text, _ = Metrics(version="0").render()
+    files = dict(_declarations())
     rows = []
-    for family in text_string_to_metric_families(merge({0: text}).decode()):
+    for family in families():
         name = family.name + ("_total" if family.type == "counter" else "")
-        labels = sorted(
-            {label for sample in family.samples for label in sample.labels} - {"le", "node"}
+        used = sorted(
+            {each for sample in family.samples for each in sample.labels} - {"le", "node"}
         )
-        told = ", ".join(f"`{label}`" for label in labels)
+        labels = ", ".join(f"`{label}`" for label in used)
         if name.startswith("bridge_"):
-            rows.append(f"| `{name}` | {family.type} | {told} | {family.documentation} |\n")
+            path = files[name]
+            link = f"[{path.name}](../{path.relative_to(PROJECT)})"
+            rows.append(
+                f"| `{name}` | {family.type} | {labels} | {family.documentation} | {link} |\n"
+            )
     return PAGE + "".join(sorted(rows)) + "\nAnd `process_*`, of the Python process.\n"
+
+
+def _declarations() -> Iterator[tuple[str, Path]]:
+    """Yield each metric's name and the file that declares it: in the first argument of a call."""
+    yield "bridge_node_up", MERGED
+    for path in sorted(PROJECT.glob("bridge/metrics/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = str(node.args[0].value)
+                yield "bridge_" + name.removeprefix("bridge_"), path

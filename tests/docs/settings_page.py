@@ -98,6 +98,12 @@ def title(section: type) -> str:
     return " ".join((section.__doc__ or "").split())
 
 
+def source(section: type) -> str:
+    """Return a link to the file that a section is declared in."""
+    path = section.__module__.replace(".", "/") + ".py"
+    return f"([{path.rpartition('/')[2]}](../{path}))"
+
+
 def settings_of(section: type) -> list[Setting]:
     """Return the settings that stand in a section itself."""
     texts = descriptions(section)
@@ -138,15 +144,17 @@ def value(default: Any) -> str:
 
 def page() -> str:
     """Return docs/settings.md."""
-    parts = [PAGE, _table("", settings_of(Settings))]
+    parts = [PAGE, f"{source(Settings)}\n\n", _table("", settings_of(Settings))]
     for name, section in sections():
-        parts += [f"## {name}\n\n{title(section)}\n\n", _table(f"{name}.", settings_of(section))]
+        parts.append(f"## {name}\n\n{title(section)} {source(section)}\n\n")
+        parts.append(_table(f"{name}.", settings_of(section)))
     parts.append(
-        f"## lines\n\n{descriptions(Settings)['lines']} A line is a table `[lines.NAME]`:\n\n"
+        f"## lines\n\n{descriptions(Settings)['lines']} A line is a table `[lines.NAME]`\n"
+        f"{source(Line)}:\n\n"
     )
     plain = [each for each in settings_of(Line) if each.name != "agent"]
     parts.append(_table("lines.NAME.", plain))
-    parts.append(f"## lines.NAME.whatsapp\n\n{title(WhatsApp)}\n\n")
+    parts.append(f"## lines.NAME.whatsapp\n\n{title(WhatsApp)} {source(WhatsApp)}\n\n")
     parts.append(_table("lines.NAME.whatsapp.", settings_of(WhatsApp)))
     agent = descriptions(Line)["agent"]
     parts.append(f"## lines.NAME.agent\n\n{agent} It has the same keys.\n")
