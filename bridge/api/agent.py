@@ -49,7 +49,7 @@ async def start(context: Context, body: StartAgent) -> StartedAgent:
 
 @GROUP.post("/call/agent/stop", errors=CALL)
 async def stop(context: Context, body: CallBody) -> Stopped:
-    """Remove the agent from a call, which goes on."""
+    """Remove the agent from a call, which continues."""
     return Stopped(context.services.agents.stop(context.line, body.call_id))
 
 

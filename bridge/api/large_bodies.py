@@ -9,7 +9,7 @@ from bridge.api.services import SERVICES
 
 @web.middleware
 async def bound_large_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a line's large request while it has as many in progress as it may."""
+    """Refuse a line's large request while the line is at its limit."""
     # The body of an unauthenticated request is not read.
     line = request.app[SERVICES].keys.line_of(request) if _is_large(request) else None
     if line is None:

@@ -106,7 +106,7 @@ async def serve(
 
     Raises:
         InvalidRequest: the request is no WebSocket upgrade.
-        LimitExceeded: the call has as many sockets as it may.
+        LimitExceeded: the call is at its limit of sockets.
     """
     request, services = context.http, context.services
     ws = web.WebSocketResponse(

@@ -58,7 +58,7 @@ TICKET: Final = Auth(("token", "bearer", "ticket"), lambda keys, request: keys.a
 QUERY: Final = Auth(
     ("token", "bearer", "query"), lambda keys, request: Access(keys.line(request, query=True))
 )
-"""The key may stand in the query, for clients that can set no header."""
+"""The key may be in the query, for clients that can set no header."""
 GATEWAY: Final = Auth(
     ("token", "bearer", "query"), lambda keys, request: Access(keys.webhook_line(request))
 )
@@ -72,7 +72,7 @@ APPID: Final = Auth(("token", "bearer", "appid"), KEY.check)
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What stands around a payload."""
+    """What surrounds a payload."""
 
     wrap: Callable[[Any], object] = lambda payload: payload
     describe: Callable[[Schema], Schema] = lambda schema: schema
@@ -115,7 +115,7 @@ class Context:
 
     @property
     def is_test_key(self) -> bool:
-        """Whether a test key asks, to which Chirp shows ids of its own."""
+        """Whether the request has a test key, for which Chirp's ids differ."""
         key = self.services.keys.rate_key(self.http)
         return key is not None and key.startswith(TEST_KEY.encode())
 

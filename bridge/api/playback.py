@@ -39,7 +39,7 @@ class Play(Struct, rename={**SOURCES, "call_id": "callId", "delay_ms": "delayMs"
         Annotated[
             str,
             field(
-                "a path in the line's own or the shared media folder; `files/` may stand before it"
+                "a path in the line's own or the shared media folder; the prefix `files/` is optional"
             ),
         ]
         | None

@@ -87,12 +87,11 @@ class LargeBodies:
         """Count a request while it is in progress.
 
         Raises:
-            LimitExceeded: the line has as many as it may.
+            LimitExceeded: the line is at its limit.
         """
         if self._in_progress[line] >= self._per_line:
             raise LimitExceeded(
-                "the line has as many large requests in progress as it may "
-                "(limits.large_bodies_per_line)"
+                "the line has too many large requests in progress (limits.large_bodies_per_line)"
             )
         self._in_progress[line] += 1
         try:

@@ -29,7 +29,7 @@ class UnauthenticatedLimit:
     """Counts the unauthenticated requests and wrong keys of each address."""
 
     def __init__(self, *, requests: int, proxies: Proxies, metrics: HttpMetrics) -> None:
-        """Create the limit, of so many requests in progress for each address."""
+        """Limit each address to `requests` in progress."""
         self._requests = requests
         self._proxies = proxies
         self._metrics = metrics
