@@ -28,13 +28,13 @@ def hasty(monkeypatch):
     monkeypatch.setattr(follower, "UNLISTED_SECONDS", 0.2)
 
 
-def looks(engine):
+def polls(engine):
     return engine.requests.count(("GET", "status"))
 
 
-async def more_looks(engine, count=4):
-    wanted = looks(engine) + count
-    await until(lambda: looks(engine) >= wanted)
+async def more_polls(engine, count=4):
+    wanted = polls(engine) + count
+    await until(lambda: polls(engine) >= wanted)
 
 
 async def active(client, engine):
@@ -62,7 +62,7 @@ async def test_a_list_that_makes_no_sense_ends_nothing(dialect, lists):
     async with bridged(dialect) as (engine, client):
         call_id, _ = await active(client, engine)
         engine.lists = lists
-        await more_looks(engine)
+        await more_polls(engine)
         assert await client.state(call_id) == "active"
         assert len(await client.calls()) == 1
 
@@ -78,7 +78,7 @@ async def test_a_list_that_is_empty_once_ends_nothing(dialect):
             return calls if empties % 2 else []
 
         engine.lists = every_other
-        await more_looks(engine, 8)
+        await more_polls(engine, 8)
         assert await client.state(call_id) == "active"
         engine.lists = lambda calls: []
         assert await gone(client, call_id) == EndReason.REMOTE_HANGUP
@@ -91,7 +91,7 @@ async def test_garbage_instead_of_the_list_ends_nothing(dialect, body):
     async with bridged(dialect) as (engine, client):
         call_id, _ = await active(client, engine)
         engine.garbage["status"] = body
-        await more_looks(engine)
+        await more_polls(engine)
         assert await client.state(call_id) == "active"
 
 
@@ -101,7 +101,7 @@ async def test_an_engine_that_fails_for_a_while_loses_no_call_and_no_ring(dialec
         for word in ("status", "stream", "answer", "hangup"):
             engine.refuse[word] = (500, "broken")
         engine.ring()
-        await more_looks(engine)
+        await more_polls(engine)
         assert await client.state(call_id) == "active"
         engine.refuse.clear()
         async with asyncio.timeout(5):
@@ -120,7 +120,7 @@ async def test_a_dial_that_is_answered_with_garbage_is_hung_up_on_the_engine(dia
 async def test_a_dial_that_nobody_answers_is_given_up_and_hung_up(dialect, monkeypatch):
     monkeypatch.setattr("bridge.net.gateway.DIAL_SECONDS", 0.3)
     async with bridged(dialect) as (engine, client):
-        await until(lambda: looks(engine) > 0)
+        await until(lambda: polls(engine) > 0)
         engine.stalled = True
         response = await client.post("/call/dial", {"phone": NUMBER})
         assert response.status == 502

@@ -85,7 +85,7 @@ class Follower:
     def __init__(self):
         self.followed = {}
         self.forgotten = []
-        self.looks = 0
+        self.polls = 0
         self.seen = False
 
     def follow(self, call_id, leg):
@@ -99,7 +99,7 @@ class Follower:
         self.forgotten.append((call_id, unwanted))
 
     def poll_now(self):
-        self.looks += 1
+        self.polls += 1
 
 
 class Life:
@@ -253,7 +253,7 @@ async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
         life.list(Phase.ACTIVE)
         life.engine.sockets[0].messages.put_nowait(None)
         await until(lambda: len(life.engine.sockets) == 2)
-        assert life.follower.looks == 1
+        assert life.follower.polls == 1
         assert life.events[1:] == [LegConnected(LEG), LegAnswered(LEG)]
 
 

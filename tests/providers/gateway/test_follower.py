@@ -69,7 +69,7 @@ async def test_an_engine_that_does_not_answer_ends_nothing():
 
 
 @virtual_time
-async def test_nothing_is_looked_for_without_a_reason():
+async def test_nothing_is_polled_without_a_reason():
     engine = ListingEngine()
     async with following(engine) as follower:
         await until(lambda: engine.polls == 1)
@@ -88,22 +88,22 @@ async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
         engine.listed.clear()
         await more_polls(engine, 1)
         await asyncio.sleep(1)
-        count, looks = len(engine.hung_up), engine.polls
+        count, polls = len(engine.hung_up), engine.polls
         await asyncio.sleep(60)
-        assert (len(engine.hung_up), engine.polls) == (count, looks)
+        assert (len(engine.hung_up), engine.polls) == (count, polls)
 
 
 @virtual_time
-async def test_an_event_gives_its_calls_leg_a_word_and_makes_the_follower_look():
+async def test_an_event_is_noted_by_its_calls_leg_and_triggers_a_poll():
     engine, leg, other = ListingEngine(ACTIVE), ToldLeg(), ToldLeg()
     async with following(engine, poll_seconds=60) as follower:
         follower.follow("CA1", leg)
         follower.follow("CA9", other)
         await until(lambda: leg.told)
         await asyncio.sleep(1)
-        looks = engine.polls
+        polls = engine.polls
         follower.handle_event(Webhook("reject", frozenset({"CA1", "v1.call.reject"})))
-        await until(lambda: engine.polls > looks)
+        await until(lambda: engine.polls > polls)
         assert (leg.hints, other.hints) == (["reject"], [])
 
 
