@@ -170,7 +170,7 @@ def error_schema(path: str) -> str:
 
 def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{operation.method.lower()}{path}").rstrip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{operation.method.lower()}{path}".rstrip("}")),
         "tags": [operation.face],
         "summary": operation.summary,
         "security": _security(operation.auth),
