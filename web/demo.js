@@ -80,7 +80,7 @@ async function converse(peer, inbound, begin, accept = async () => {}, kept = nu
     if (current === call) void watch();
   } catch (error) {
     if (current !== call) return;
-    const left = error instanceof BridgeError && call.callId && [404, 409].includes(error.status);
+    const left = error instanceof BridgeError && call.callId && (error.code === "closed" || [404, 409].includes(error.status));
     if (left) return void (await over(call));
     const callId = call.callId || kept?.callId;
     if (callId) void api.hangup(callId).catch(() => {});
