@@ -12,7 +12,7 @@ MAX_FRAMES: Final = 250
 
 
 class FrameBacklog:
-    """The frames of one source that its playout buffer has not been given yet."""
+    """The frames of one source not yet pushed to its playout buffer."""
 
     __slots__ = ("_frames", "dropped")
 
@@ -39,9 +39,7 @@ class FrameBacklog:
     def pull(self, playout: Playout | None, ticks: Sequence[float]) -> list[bytes]:
         """Return what `playout` would have played at each tick, had it been pulled in time.
 
-        Args:
-            playout: The source's buffer.
-            ticks: Times 20 ms apart, none before those of the previous call.
+        The ticks are 20 ms apart, none before those of the previous call.
         """
         if playout is None:
             return [SILENCE] * len(ticks)

@@ -34,15 +34,10 @@ class Ducking:
         return self.gain == 1.0
 
     def mix(self, voices: Sequence[bytes], over: Sequence[bytes], wanted: float) -> bytes | None:
-        """Mix one frame and move the gain towards `wanted`.
-
-        Args:
-            voices: Frames of 640 bytes that are lowered.
-            over: Frames that are mixed in unchanged.
-            wanted: Target gain of the voices; 1.0 without ducking.
+        """Mix one frame, clipped at full scale, and move the gain of the voices towards `wanted`.
 
         Returns:
-            The frame, clipped at full scale; None if both inputs are empty.
+            The frame; None if there are no voices and nothing `over` them.
         """
         before, self.gain = self.gain, self._next(wanted)
         if not voices and not over:

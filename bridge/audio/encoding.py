@@ -1,4 +1,4 @@
-"""The encoder of one outgoing stream, whose settings can change while audio flows.
+"""The encoder of one outgoing stream, whose settings can change while audio flows; and its silence.
 
 A change in the middle of speech must not be audible. A new encoder has no history, so the last
 frames are encoded again, unsent, before its first one. The far decoder has not heard those, so that
@@ -9,22 +9,24 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES
-from bridge.audio.opus import Encoder, EncoderSettings, Opus
+from bridge.audio.frame import FRAME_BYTES, SILENCE
+from bridge.audio.opus import Application, Encoder, EncoderSettings, Opus
 
-WARMUP_FRAMES: Final = 5
+_WARMUP_FRAMES: Final = 5
+_SILENCE_BITRATE: Final = 20_000
 
 
 class Encoding:
     """Encodes one stream with the settings that are current."""
 
-    __slots__ = ("_encoder", "_opus", "_recent", "_starts_anew")
+    __slots__ = ("_encoder", "_opus", "_recent", "_silence", "_starts_anew")
 
     def __init__(self, opus: Opus, settings: EncoderSettings) -> None:
         self._opus = opus
         self._encoder = Encoder(opus, settings)
-        self._recent: deque[bytes] = deque(maxlen=WARMUP_FRAMES)
+        self._recent: deque[bytes] = deque(maxlen=_WARMUP_FRAMES)
         self._starts_anew = False
+        self._silence: dict[Application, bytes] = {}
 
     @property
     def settings(self) -> EncoderSettings:
@@ -54,12 +56,22 @@ class Encoding:
         return payload
 
     def continue_from(self, before: Iterable[bytes]) -> None:
-        """Continue a stream that another encoder has sent.
-
-        Args:
-            before: The last audio of that encoder, in pieces of whole frames.
-        """
+        """Continue a stream whose last audio, in whole frames, another encoder has sent."""
         for pcm in before:
             for start in range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES):
                 self._recent.append(pcm[start : start + FRAME_BYTES])
         self._starts_anew = True
+
+    def silence(self) -> bytes:
+        """Return a 20 ms mono packet of silence for peers that need a continuous stream.
+
+        It suits the current application and, not being predicted, can follow any packet.
+        """
+        application = self.settings.application
+        if application not in self._silence:
+            settings = EncoderSettings(application, bitrate=_SILENCE_BITRATE, complexity=0)
+            encoder = Encoder(self._opus, settings)
+            for _ in range(_WARMUP_FRAMES):
+                encoder.encode(SILENCE)
+            self._silence[application] = encoder.encode_independent(SILENCE)
+        return self._silence[application]

@@ -4,7 +4,7 @@ from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
 
 
 class Framer:
-    """Assembles the pieces of one timeline into wgap frames; gaps are filled with silence."""
+    """Assembles the pieces of one timeline into whole frames; gaps are filled with silence."""
 
     __slots__ = ("_pts", "_rest")
 
@@ -25,11 +25,7 @@ class Framer:
         """Add a piece and return the frames that are now complete, each with its position.
 
         A gap is filled with silence up to the end of the partial frame; a longer one is a jump
-        between two positions, which never overlap.
-
-        Args:
-            pcm: Any number of 16-bit samples at 16 kHz.
-            pts: Position of the first, in samples; not before the end of the previous piece.
+        between two positions. `pts` is not before the end of the previous piece.
         """
         rest = self._rest
         frames: list[tuple[bytes, int]] = []
@@ -43,10 +39,10 @@ class Framer:
         if rest:
             pcm = rest + pcm
             pts = self._pts
-        wgap = len(pcm) // FRAME_BYTES
-        for index in range(wgap):
+        whole = len(pcm) // FRAME_BYTES
+        for index in range(whole):
             start = index * FRAME_BYTES
             frames.append((pcm[start : start + FRAME_BYTES], pts + index * FRAME_SAMPLES))
-        self._rest = pcm[wgap * FRAME_BYTES :]
-        self._pts = pts + wgap * FRAME_SAMPLES
+        self._rest = pcm[whole * FRAME_BYTES :]
+        self._pts = pts + whole * FRAME_SAMPLES
         return frames

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.audio.frame import FRAME_BYTES, SILENCE
 
@@ -18,7 +17,14 @@ def mix(frames: Sequence[bytes]) -> bytes:
         return SILENCE
     if len(frames) == 1:
         return frames[0]
-    return _clip(_add(frames))
+    # 32 bits hold more than 65,000 frames at full scale.
+    total = np.frombuffer(frames[0], np.int16).astype(np.int32)
+    for pcm in frames[1:]:
+        total += np.frombuffer(pcm, np.int16)
+    # In place: on 320 samples the cost is in the calls and their arrays, not in the arithmetic.
+    np.minimum(total, _HIGHEST, out=total)
+    np.maximum(total, _LOWEST, out=total)
+    return total.astype(np.int16).tobytes()
 
 
 def mix_many(heard: Sequence[Sequence[bytes]], count: int) -> Sequence[bytes]:
@@ -29,18 +35,3 @@ def mix_many(heard: Sequence[Sequence[bytes]], count: int) -> Sequence[bytes]:
         return [SILENCE] * count
     mixed = mix([b"".join(frames) for frames in heard])
     return [mixed[start : start + FRAME_BYTES] for start in range(0, len(mixed), FRAME_BYTES)]
-
-
-def _add(frames: Sequence[bytes]) -> NDArray[np.int32]:
-    """Add without loss: 32 bits hold more than 65,000 frames at full scale."""
-    total = np.frombuffer(frames[0], np.int16).astype(np.int32)
-    for pcm in frames[1:]:
-        total += np.frombuffer(pcm, np.int16)
-    return total
-
-
-def _clip(total: NDArray[np.int32]) -> bytes:
-    # In place: on 320 samples the cost is in the calls and their arrays, not in the arithmetic.
-    np.minimum(total, _HIGHEST, out=total)
-    np.maximum(total, _LOWEST, out=total)
-    return total.astype(np.int16).tobytes()

@@ -3,15 +3,19 @@
 Each owns its buffers and reuses them for every packet. Not thread-safe.
 """
 
+import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Final
 
 import cffi
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
+
+SYSTEM_NAME: Final = "libopus.so.0"
 
 # Opus packets last at most 120 ms (RFC 6716 §3.2.5) and carry frames of at most 1275 bytes.
 _MAX_SAMPLES: Final = 1920
@@ -44,7 +48,6 @@ _SET_BITRATE = 4002
 _SET_COMPLEXITY = 4010
 _SET_INBAND_FEC = 4012
 _SET_PACKET_LOSS_PERC = 4014
-_SET_DTX = 4016
 _SET_SIGNAL = 4024
 _GET_LOOKAHEAD = 4027
 _RESET_STATE = 4028
@@ -74,7 +77,6 @@ class EncoderSettings:
     """In-band FEC; libopus emits it only with `Application.VOIP` at complexity 2 and above."""
     expected_loss: int = 0
     """Percent of packets; determines how many bits FEC gets."""
-    dtx: bool = False
 
 
 class Opus:
@@ -92,11 +94,24 @@ class Opus:
         return _text(self.lib.opus_strerror(code))
 
 
-def load(paths: Iterable[str]) -> Opus:
-    """Load the first libopus of `paths` that can be opened.
+def candidates(path: str | None = None) -> tuple[str, ...]:
+    """Return the libraries for `load` to try; only `path` if that is set.
 
-    Args:
-        paths: File paths, or bare names that the dynamic linker knows.
+    The library bundled with PyAV comes first: it is a Python dependency, so no system package is needed
+    and every machine runs the same version. The system's library is the second choice.
+    """
+    if path:
+        return (path,)
+    # `av` itself is not imported: it would load all of FFmpeg.
+    spec = importlib.util.find_spec("av")
+    if spec is None or spec.origin is None:
+        return (SYSTEM_NAME,)
+    folder = Path(spec.origin).parent.with_name("av.libs")
+    return (*sorted(map(str, folder.glob("libopus-*.so*"))), SYSTEM_NAME)
+
+
+def load(paths: Iterable[str]) -> Opus:
+    """Load the first libopus of `paths` (or names for the dynamic linker) that can be opened.
 
     Raises:
         OpusMissing: None can be opened; the message lists what was tried and what to install.
@@ -148,21 +163,14 @@ class Decoder:
         return pcm
 
     def conceal(self, samples: int = FRAME_SAMPLES) -> bytes:
-        """Return concealment (PLC) for a lost packet.
-
-        Args:
-            samples: Length at 16 kHz, rounded down to 2.5 ms (40 samples); at most 120 ms.
-        """
+        """Return concealment (PLC) for lost audio, rounded down to 2.5 ms; at most 120 ms."""
         return self._lost(_ffi.NULL, 0, samples)
 
     def recover(self, payload: bytes, samples: int = FRAME_SAMPLES) -> bytes:
         """Decode the audio before a packet from the in-band FEC in that packet.
 
-        Must precede `decode(payload)`. Without FEC in the packet the result is concealment.
-
-        Args:
-            payload: The packet after the lost one.
-            samples: Length of the lost audio, as in `conceal`.
+        Must precede `decode(payload)`. Without FEC in the packet the result is concealment;
+        `samples` is the length of the lost audio, as in `conceal`.
 
         Raises:
             RemoteProtocolError: libopus rejects the packet.
@@ -221,11 +229,10 @@ class Encoder:
         self._set(_SET_COMPLEXITY, settings.complexity)
         self._set(_SET_INBAND_FEC, int(settings.fec))
         self._set(_SET_PACKET_LOSS_PERC, settings.expected_loss)
-        self._set(_SET_DTX, int(settings.dtx))
         self.settings = settings
 
     def encode(self, pcm: bytes) -> bytes:
-        """Encode one frame of 640 bytes; with DTX, a packet of at most 2 bytes need not be sent.
+        """Encode one frame of 640 bytes.
 
         Raises:
             LocalProtocolError: `pcm` is not a frame.

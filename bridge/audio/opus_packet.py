@@ -1,12 +1,13 @@
 """Opus packet headers (RFC 6716 §3), read without decoding."""
 
-from collections.abc import Hashable
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import RemoteProtocolError
 
 RTP_RATE: Final = 48_000
 """RTP clock rate of Opus (RFC 7587 §4.1)."""
+BUS_RATIO: Final = 3
+"""RTP clock ticks per sample on the bus."""
 
 _MAX_SAMPLES: Final = 5760
 
@@ -19,22 +20,6 @@ _FIRST_CELT: Final = 16
 
 DURATIONS: Final = tuple((1, 2, 2, 0)[toc & 3] * _FRAME_SAMPLES[toc >> 3] for toc in range(256))
 """Duration of a packet at 48 kHz by its first byte; 0 where it depends on the second."""
-
-
-class OpusPacket(NamedTuple):
-    """An Opus packet that is relayed from one RTP stream to another, undecoded."""
-
-    payload: bytes
-    samples: int
-    """Its duration at 48 kHz."""
-    sequence: int
-    """16 bits; gaps mean lost packets. Packets without audio are not counted."""
-    position: int
-    """Of its first sample at 48 kHz: three times the `pts` of the decoded frame."""
-    timeline: Hashable
-    """As `Frame.timeline`."""
-    level_dbov: float
-    """Recent level of its source."""
 
 
 def duration(payload: bytes) -> int:

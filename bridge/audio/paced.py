@@ -31,7 +31,7 @@ class PacedQueue:
     """
 
     __slots__ = (
-        "_audio", "_limit", "_marks", "_playing", "_reached", "_start", "_waited", "dropped_bytes"
+        "_audio", "_dropped_bytes", "_limit", "_marks", "_playing", "_reached", "_start", "_waited"
     )  # fmt: skip
 
     def __init__(self, *, limit_seconds: float = LIMIT_SECONDS) -> None:
@@ -44,7 +44,7 @@ class PacedQueue:
         self._playing = False
         """Whether the frame that was pulled last is being played."""
         self._waited = False
-        self.dropped_bytes = 0
+        self._dropped_bytes = 0
 
     @property
     def buffered_seconds(self) -> float:
@@ -54,12 +54,7 @@ class PacedQueue:
     @property
     def dropped_seconds(self) -> float:
         """How much audio was dropped in total because the queue was full."""
-        return self.dropped_bytes / _SECOND_BYTES
-
-    @property
-    def limit_seconds(self) -> float:
-        """The capacity."""
-        return self._limit / _SECOND_BYTES
+        return self._dropped_bytes / _SECOND_BYTES
 
     def add(self, pcm: bytes) -> None:
         """Append whole samples at 16 kHz; beyond the limit the oldest are dropped and counted."""
@@ -68,7 +63,7 @@ class PacedQueue:
         excess = len(self._audio) - self._limit
         if excess > 0:
             self._remove(excess)
-            self.dropped_bytes += excess
+            self._dropped_bytes += excess
 
     def mark(self, name: str) -> None:
         """Set a mark after all buffered audio, to be reported by `reached`."""

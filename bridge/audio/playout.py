@@ -90,13 +90,6 @@ class Playout:
         """The delay of the last frame played, 0 while the source is inactive."""
         return self._delay
 
-    @property
-    def target_seconds(self) -> float:
-        """The target delay, from `minimum` to `maximum`."""
-        if self._unmeasured:
-            self._measure()
-        return self._target
-
     def push(self, frame: Frame, now: float) -> None:
         """Add a frame that has just arrived."""
         position = self._position_of(frame, now)

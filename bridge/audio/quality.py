@@ -4,7 +4,7 @@ ITU-T has no factors for Opus; those used here are common practice.
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 CODEC_DELAY_SECONDS: Final = 0.06
 """Delay of a browser's capture, packetization and playback."""
@@ -16,24 +16,10 @@ _ROBUSTNESS_WITHOUT_FEC: Final = 10.0
 _DELAY_THRESHOLD_MS: Final = 177.3
 
 
-class Quality(NamedTuple):
-    """The estimate for one direction."""
-
-    rating: float
-    """R factor, 0 to 93.2; above 80 is good, below 50 barely usable."""
-    mos: float
-    """Mean opinion score, 1 to 4.41 (that of the best rating)."""
-
-
-def estimate(
-    *,
-    loss: float,
-    delay: float,
-    jitter: float = 0.0,
-    bitrate: int = 24_000,
-    fec: bool = False,
-) -> Quality:
-    """Estimate the quality that a listener perceives.
+def estimate_rating(
+    *, loss: float, delay: float, jitter: float = 0.0, bitrate: int = 24_000, fec: bool = False
+) -> float:
+    """Estimate the rating R that a listener would give, 0 to 93.2; above 80 is good.
 
     Args:
         loss: Share of packets lost, 0 to 1.
@@ -48,12 +34,11 @@ def estimate(
     percent = 100.0 * min(1.0, max(0.0, loss))
     robustness = _ROBUSTNESS_WITH_FEC if fec else _ROBUSTNESS_WITHOUT_FEC
     equipment = codec + (95.0 - codec) * percent / (percent + robustness)
-    rating = min(_BEST_RATING, max(0.0, _BEST_RATING - delay_impairment - equipment))
-    return Quality(rating, opinion_score(rating))
+    return min(_BEST_RATING, max(0.0, _BEST_RATING - delay_impairment - equipment))
 
 
 def opinion_score(rating: float) -> float:
-    """Convert a rating R to a mean opinion score (G.107 annex B)."""
+    """Convert a rating R to a mean opinion score, 1 to 4.41 (G.107 annex B)."""
     if rating <= 0.0:
         return 1.0
     score = 1.0 + 0.035 * rating + 7e-6 * rating * (rating - 60.0) * (100.0 - rating)

@@ -1,4 +1,4 @@
-"""Reordering and loss handling for one received RTP stream of Opus.
+"""Reordering and loss handling for one received RTP stream.
 
 This is not a jitter buffer (`audio.playout`): a packet is passed on as it arrives, and losses are
 concealed when the next one arrives. Only while reordering has been seen recently, a packet after a
@@ -9,7 +9,8 @@ from collections.abc import Hashable, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from bridge.audio.opus_packet import RTP_RATE, duration, frame_duration, has_fec
+from bridge.audio.codec import OPUS, POSITION_RATE, Codec
+from bridge.audio.opus_packet import BUS_RATIO
 
 HOLD_SECONDS: Final = 0.010
 """How long a packet waits for its predecessor."""
@@ -33,10 +34,8 @@ _MAX_MISORDER: Final = 100
 _MAX_LEAP_SECONDS: Final = 2.0
 
 _MISSING_LIMIT: Final = 256
-# libopus conceals in steps of 2.5 ms: 120 samples at 48 kHz.
+# Audio is concealed in steps of 2.5 ms: 120 samples at 48 kHz.
 _STEP_SAMPLES: Final = 120
-# Samples at 48 kHz per sample on the bus.
-_RATIO: Final = 3
 
 
 class Action(Enum):
@@ -74,6 +73,7 @@ class ReorderBuffer:
 
     __slots__ = (
         "_arrival",
+        "_codec",
         "_expected",
         "_held",
         "_held_at",
@@ -83,13 +83,16 @@ class ReorderBuffer:
         "_reordering_until",
         "_restart",
         "_samples",
+        "_tick",
         "late",
         "reordered",
         "skipped",
         "timeline",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, codec: Codec = OPUS) -> None:
+        self._codec = codec
+        self._tick = codec.positions_per_tick
         self.late = 0
         """Packets dropped: too late, duplicate, or far outside the sequence."""
         self.reordered = 0
@@ -99,6 +102,11 @@ class ReorderBuffer:
         self._missing: set[int] = set()
         self._held: _Packet | None = None
         self._reordering_until = float("-inf")
+        self.restart()
+
+    def switch_to(self, codec: Codec) -> None:
+        """Restart with packets of another codec."""
+        self._codec, self._tick = codec, codec.positions_per_tick
         self.restart()
 
     def restart(self) -> None:
@@ -128,26 +136,22 @@ class ReorderBuffer:
         return None if self._held is None else self._held_at
 
     def receive(self, sequence: int, timestamp: int, payload: bytes, now: float) -> Sequence[Step]:
-        """Process an audio packet and return what to play now.
-
-        Args:
-            sequence: 16 bits, as in the packet.
-            timestamp: 32 bits at 48 kHz, as in the packet.
-            payload: An Opus packet.
-            now: Monotonic seconds.
+        """Process an audio packet and return what to play now; `timestamp` is its RTP timestamp.
 
         Raises:
-            RemoteProtocolError: `payload` is not an Opus packet; it counts as lost.
+            RemoteProtocolError: `payload` is not one of the codec; it counts as lost.
         """
-        samples = duration(payload)
+        samples = self._codec.duration(payload)
         position = self.follow(sequence, timestamp, samples, now)
         if position is not None:
-            pts = position // _RATIO
-            return (Step(Action.DECODE, payload, pts, samples // _RATIO, self.timeline),)
+            pts = position // BUS_RATIO
+            return (Step(Action.DECODE, payload, pts, samples // BUS_RATIO, self.timeline),)
         return self._sort(_Packet(sequence, timestamp, payload, samples), now)
 
     def follow(self, sequence: int, timestamp: int, samples: int, now: float) -> int | None:
         """Process an audio packet if it is the expected one, without building a `Step`.
+
+        `samples` is its length at 48 kHz.
 
         Returns:
             Its position on the timeline at 48 kHz, to be decoded now; None for any other packet,
@@ -157,7 +161,7 @@ class ReorderBuffer:
             return None
         position = self._position
         self._next = (sequence + 1) & 0xFFFF
-        self._expected = (timestamp + samples) & 0xFFFFFFFF
+        self._expected = (timestamp + samples // self._tick) & 0xFFFFFFFF
         self._position = position + samples
         self._samples = samples
         self._arrival = now
@@ -167,7 +171,7 @@ class ReorderBuffer:
         """Return the packet that `follow` would accept, assuming the length of the last one.
 
         Returns:
-            Sequence, timestamp, position and samples at 48 kHz; None if no packet is expected.
+            Sequence, RTP timestamp, and at 48 kHz position and samples; None if no packet is expected.
         """
         if self._next < 0 or self._held is not None:
             return None
@@ -177,7 +181,7 @@ class ReorderBuffer:
         """Process a run of consecutive packets, each as `expected`, the last one at `now`."""
         samples = packets * self._samples
         self._next = (self._next + packets) & 0xFFFF
-        self._expected = (self._expected + samples) & 0xFFFFFFFF
+        self._expected = (self._expected + samples // self._tick) & 0xFFFFFFFF
         self._position += samples
         self._arrival = now
 
@@ -202,8 +206,8 @@ class ReorderBuffer:
 
         Undefined before the first packet.
         """
-        position = self._position + _signed32(timestamp - self._expected)
-        return position - position % _RATIO
+        position = self._position + _signed32(timestamp - self._expected) * self._tick
+        return position - position % BUS_RATIO
 
     def _skip(self, sequence: int, now: float) -> Sequence[Step]:
         ahead = _signed16(sequence - self._next)
@@ -262,9 +266,9 @@ class ReorderBuffer:
     def _accept(self, packet: _Packet, now: float) -> list[Step]:
         """Play a packet that is not older than expected, after concealing the gap before it."""
         lost = (packet.sequence - self._next) & 0xFFFF
-        gap = _signed32(packet.timestamp - self._expected)
+        gap = _signed32(packet.timestamp - self._expected) * self._tick
         steps: list[Step] = []
-        if gap < 0 or gap > (now - self._arrival + _MAX_LEAP_SECONDS) * RTP_RATE:
+        if gap < 0 or gap > (now - self._arrival + _MAX_LEAP_SECONDS) * POSITION_RATE:
             if self._position:
                 self.timeline = object()
                 self._position = 0
@@ -275,7 +279,7 @@ class ReorderBuffer:
         self._note_missing(lost)
         steps.append(self._step(Action.DECODE, packet.payload, packet.samples))
         self._next = (packet.sequence + 1) & 0xFFFF
-        self._expected = (packet.timestamp + packet.samples) & 0xFFFFFFFF
+        self._expected = (packet.timestamp + packet.samples // self._tick) & 0xFFFFFFFF
         self._samples = packet.samples
         self._arrival = now
         return steps
@@ -290,7 +294,7 @@ class ReorderBuffer:
 
     def _fill_gap(self, packet: _Packet, gap: int) -> list[Step]:
         """Conceal a gap; its last frame is recovered from FEC if there is any."""
-        recovered = min(gap, frame_duration(packet.payload)) if has_fec(packet.payload) else 0
+        recovered = min(gap, self._codec.fec_duration(packet.payload))
         steps: list[Step] = []
         concealed = gap - recovered
         while concealed > 0:
@@ -304,7 +308,7 @@ class ReorderBuffer:
     def _step(self, action: Action, payload: bytes, samples: int) -> Step:
         position = self._position
         self._position = position + samples
-        return Step(action, payload, position // _RATIO, samples // _RATIO, self.timeline)
+        return Step(action, payload, position // BUS_RATIO, samples // BUS_RATIO, self.timeline)
 
     def _check_restart(self, packet: _Packet, now: float) -> Sequence[Step]:
         """Drop a packet far outside the sequence unless a second one confirms a restart."""
@@ -326,7 +330,7 @@ class ReorderBuffer:
         self._reordering_until = now + _REORDERING_SECONDS
 
     def _note_missing(self, lost: int) -> None:
-        """Remember missing packets, to tell a late one from a duplicate."""
+        """Remember missing packets, to distinguish a late one from a duplicate."""
         if not lost:
             return
         if len(self._missing) + min(lost, _MAX_MISORDER) > _MISSING_LIMIT:

@@ -12,7 +12,7 @@ ZERO_CROSSINGS: Final = 32
 CUTOFF: Final = 0.46
 """The -6 dB point of the filter as a fraction of the lower rate."""
 KAISER_BETA: Final = 7.5
-"""Gives more than 75 dB of alias suppression."""
+"""More than 75 dB of alias suppression."""
 BLOCK: Final = 512
 """Samples computed at once; bounds the working memory."""
 MAX_PHASES: Final = 8
@@ -27,19 +27,6 @@ class Resampler:
     Every piece yields all samples that are due, so whole frames stay whole frames. The output is
     delayed by `delay_seconds`.
     """
-
-    __slots__ = (
-        "_coefficients",
-        "_down",
-        "_history",
-        "_matrices",
-        "_middle",
-        "_next",
-        "_spare",
-        "_taps",
-        "_up",
-        "delay_seconds",
-    )
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         divisor = math.gcd(source_rate, target_rate)
@@ -125,23 +112,10 @@ class Resampler:
         return output
 
 
-def resample(pcm: bytes, source_rate: int, target_rate: int) -> bytes:
-    """Convert a complete recording (signed 16-bit little-endian) without delay."""
-    if source_rate == target_rate:
-        return pcm
-    resampler = Resampler(source_rate, target_rate)
-    resampler.align()
-    output = resampler.process(pcm) + resampler.flush()
-    return output[: 2 * -(-len(pcm) // 2 * target_rate // source_rate)]
-
-
 def _matrix(coefficients: _Floats, down: int, first: int) -> _Floats:
     """Return the filter matrix that computes one sample of each phase from one window.
 
-    Args:
-        coefficients: One row per phase.
-        down: Distance between output samples, in phases.
-        first: Phase of the first sample.
+    `down` is the distance between output samples in phases, `first` the phase of the first one.
     """
     up, taps = coefficients.shape
     matrix = np.zeros((taps + down, up), np.float32)

@@ -51,21 +51,18 @@ class TrackAssembler:
         self.frames += 1
         self._window -= 1
         if not self._window:
-            self._fill()
+            self.fill()
 
-    def finish(self) -> None:
-        """Fill what is still missing; called after the last frame."""
-        self._fill()
-
-    def drain(self) -> bytes:
-        """Return and remove the buffered audio."""
-        pcm, self._buffer = b"".join(self._buffer), []
-        return pcm
-
-    def _fill(self) -> None:
+    def fill(self) -> None:
+        """Replace skipped frames by silence; to be called after the last frame too."""
         if self._missing is not math.inf:
             missing = math.floor(self._missing + _TIMER_TOLERANCE)
             for _ in range(min(missing, MAX_BUFFERED - len(self._buffer))):
                 self._buffer.append(SILENCE)
                 self.frames += 1
         self._missing, self._window = math.inf, WINDOW_FRAMES
+
+    def drain(self) -> bytes:
+        """Return and remove the buffered audio."""
+        pcm, self._buffer = b"".join(self._buffer), []
+        return pcm

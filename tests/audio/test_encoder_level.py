@@ -4,8 +4,7 @@ from hypothesis import strategies as st
 
 from bridge.audio.encoder_level import NORMAL, EncoderBudget, EncoderLevel, choose, parse_bitrate
 from bridge.audio.frame import FRAME_BYTES
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Application, Encoder, load
+from bridge.audio.opus import Application, Encoder, candidates, load
 from bridge.audio.opus_packet import has_fec
 from tests.support.voices import words
 

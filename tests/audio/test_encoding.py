@@ -3,10 +3,10 @@ import pytest
 
 from bridge.audio.encoder_level import NORMAL, choose
 from bridge.audio.encoding import Encoding
-from bridge.audio.frame import FRAME_BYTES
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Decoder, Encoder, load
-from bridge.audio.opus_packet import has_fec
+from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
+from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, candidates, load
+from bridge.audio.opus_packet import has_fec, is_plain
+from tests.support.rtp_party import OPUS, VOICE
 from tests.support.voices import words
 
 PROTECTED = choose(None, expected_loss=10)
@@ -100,3 +100,38 @@ def test_frames_join_on_to_what_another_encoder_sent(opus, speech):
         expected = levels(opus, speech, LITTLE, LITTLE, at=at)
         dips.append(10 * np.log10(np.array(heard) / expected))
     assert np.abs(np.mean(dips, axis=0)).max() < 0.5
+
+
+def silence(application: Application) -> bytes:
+    return Encoding(OPUS, EncoderSettings(application, bitrate=20_000, complexity=5)).silence()
+
+
+def decoded(decoder: Decoder, packet: bytes) -> np.ndarray:
+    return np.frombuffer(decoder.decode(packet), np.int16).astype(int)
+
+
+@pytest.mark.parametrize("application", Application)
+def test_silence_is_one_inaudible_mono_frame_of_20_ms(application):
+    packet = silence(application)
+    assert is_plain(packet)
+    decoder = Decoder(OPUS)
+    for _ in range(50):
+        sound = decoded(decoder, packet)
+        assert len(sound) == FRAME_SAMPLES
+        assert np.abs(sound).max() <= 2
+
+
+@pytest.mark.parametrize("application", Application)
+def test_after_speech_silence_is_quiet_at_once(application):
+    encoder = Encoder(OPUS, EncoderSettings(application, bitrate=20_000, complexity=5))
+    packet, decoder = silence(application), Decoder(OPUS)
+    for pcm in VOICE[:20]:
+        decoded(decoder, encoder.encode(pcm))
+    decoded(decoder, packet)
+    later = np.concatenate([decoded(decoder, packet) for _ in range(10)])
+    assert np.abs(later[-320:]).max() <= 8
+
+
+def test_silence_is_encoded_once():
+    encoding = Encoding(OPUS, NORMAL)
+    assert encoding.silence() is encoding.silence()

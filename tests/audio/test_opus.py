@@ -1,9 +1,19 @@
+import importlib.util
+from importlib.machinery import ModuleSpec
+
 import numpy as np
 import pytest
 
 from bridge.audio.encoder_level import NORMAL, choose
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, load
+from bridge.audio.opus import (
+    SYSTEM_NAME,
+    Application,
+    Decoder,
+    Encoder,
+    EncoderSettings,
+    candidates,
+    load,
+)
 from bridge.errors import LocalProtocolError, OpusMissing, RemoteProtocolError
 
 FEC = EncoderSettings(Application.VOIP, bitrate=32_000, complexity=5, fec=True, expected_loss=20)
@@ -173,7 +183,27 @@ def test_settings_libopus_refuses_are_our_fault(opus):
         Encoder(opus, EncoderSettings(Application.VOIP, bitrate=20_000, complexity=11))
 
 
-def test_silence_with_dtx_shrinks_to_almost_nothing(opus):
-    settings = EncoderSettings(Application.VOIP, bitrate=20_000, complexity=5, dtx=True)
-    encoder = Encoder(opus, settings)
-    assert min(len(encoder.encode(bytes(640))) for _ in range(50)) <= 2
+def test_the_bundled_library_is_tried_before_the_systems():
+    names = candidates()
+    assert "av.libs" in names[0]
+    assert names[-1] == SYSTEM_NAME
+
+
+def test_the_operators_choice_is_the_only_one_tried():
+    assert candidates("/opt/opus/libopus.so") == ("/opt/opus/libopus.so",)
+
+
+def test_the_bundled_library_can_be_loaded():
+    path = candidates()[0]
+    assert load([path]).path == path
+
+
+def test_without_pyav_the_systems_library_is_left(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert candidates() == (SYSTEM_NAME,)
+
+
+def test_a_pyav_without_a_bundled_library_leaves_the_systems(monkeypatch, tmp_path):
+    spec = ModuleSpec("av", None, origin=str(tmp_path / "av" / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
+    assert candidates() == (SYSTEM_NAME,)

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, load
+from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, candidates, load
 from bridge.audio.opus_packet import duration, has_fec
 from bridge.errors import RemoteProtocolError
 

@@ -29,14 +29,14 @@ def test_a_burst_is_given_frame_by_frame_unchanged():
     played = frames(queue, 1500)
     assert b"".join(frame or b"" for frame in played) == burst
     assert queue.pull() is None
-    assert queue.dropped_bytes == 0
+    assert queue.dropped_seconds == 0
 
 
 def test_above_the_limit_the_oldest_is_dropped_and_counted():
     queue = PacedQueue(limit_seconds=1.0)
     queue.add(bytes(SECOND))
     queue.add(b"\1" * 64)
-    assert queue.dropped_bytes == 64
+    assert queue.dropped_seconds == 64 / SECOND
     assert queue.buffered_seconds == 1.0
     assert b"".join(frame or b"" for frame in frames(queue, 50))[-64:] == b"\1" * 64
 

@@ -97,7 +97,6 @@ def test_the_delay_covers_the_jitter_and_not_much_more(jitter, most):
     playout = Playout()
     play(playout, arrivals(range(500), jitter), seconds=9.9)
     assert jitter <= playout.delay_seconds <= most
-    assert 0.020 <= playout.target_seconds <= jitter + 0.021
 
 
 def test_it_grows_at_once_when_the_jitter_grows():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.quality import estimate, opinion_score
+from bridge.audio.quality import estimate_rating, opinion_score
 
 
 @pytest.mark.parametrize(
@@ -21,30 +21,32 @@ def test_the_score_never_falls_below_one():
 
 
 def test_delay_alone_costs_what_the_model_says():
-    assert estimate(loss=0.0, delay=0.1, bitrate=1_000_000).rating == pytest.approx(93.2 - 2.4)
-    assert estimate(loss=0.0, delay=0.3, bitrate=1_000_000).rating == pytest.approx(
+    assert estimate_rating(loss=0.0, delay=0.1, bitrate=1_000_000) == pytest.approx(93.2 - 2.4)
+    assert estimate_rating(loss=0.0, delay=0.3, bitrate=1_000_000) == pytest.approx(
         93.2 - 7.2 - 0.11 * 122.7
     )
 
 
 def test_the_bit_rate_costs_what_the_model_says():
-    rating = estimate(loss=0.0, delay=0.0, bitrate=24_000).rating
+    rating = estimate_rating(loss=0.0, delay=0.0, bitrate=24_000)
     assert rating == pytest.approx(93.2 - (55 - 4.6 * math.log(24_000)))
 
 
 @pytest.mark.parametrize(("fec", "robustness"), [(True, 20), (False, 10)])
 def test_loss_costs_less_with_fec(fec, robustness):
-    rating = estimate(loss=0.05, delay=0.0, bitrate=1_000_000, fec=fec).rating
+    rating = estimate_rating(loss=0.05, delay=0.0, bitrate=1_000_000, fec=fec)
     assert rating == pytest.approx(93.2 - 95 * 5 / (5 + robustness))
 
 
 def test_jitter_counts_as_twice_its_delay():
-    assert estimate(loss=0.0, delay=0.05, jitter=0.025) == estimate(loss=0.0, delay=0.1)
+    assert estimate_rating(loss=0.0, delay=0.05, jitter=0.025) == estimate_rating(
+        loss=0.0, delay=0.1
+    )
 
 
 def test_a_good_line_is_good_and_a_bad_one_is_bad():
-    assert estimate(loss=0.0, delay=0.05, bitrate=40_000).mos > 4.1
-    assert estimate(loss=0.2, delay=0.3, bitrate=24_000).mos < 2.0
+    assert opinion_score(estimate_rating(loss=0.0, delay=0.05, bitrate=40_000)) > 4.1
+    assert opinion_score(estimate_rating(loss=0.2, delay=0.3, bitrate=24_000)) < 2.0
 
 
 @given(
@@ -55,12 +57,12 @@ def test_a_good_line_is_good_and_a_bad_one_is_bad():
     st.booleans(),
 )
 def test_the_estimate_stays_within_its_scale(loss, delay, jitter, bitrate, fec):
-    quality = estimate(loss=loss, delay=delay, jitter=jitter, bitrate=bitrate, fec=fec)
-    assert 0.0 <= quality.rating <= 93.2
-    assert 1.0 <= quality.mos <= 4.41
+    rating = estimate_rating(loss=loss, delay=delay, jitter=jitter, bitrate=bitrate, fec=fec)
+    assert 0.0 <= rating <= 93.2
+    assert 1.0 <= opinion_score(rating) <= 4.41
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_more_loss_is_never_better(one, other, delay):
     less, more = sorted([one, other])
-    assert estimate(loss=less, delay=delay).mos >= estimate(loss=more, delay=delay).mos
+    assert estimate_rating(loss=less, delay=delay) >= estimate_rating(loss=more, delay=delay)

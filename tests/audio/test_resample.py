@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.audio.resample import Resampler, resample
+from bridge.audio.resample import Resampler
 
 RATES = [(8000, 16000), (16000, 8000), (24000, 16000), (16000, 24000), (48000, 16000)]
 RATES += [(16000, 48000), (44100, 16000), (11025, 16000), (16000, 16000)]
@@ -15,6 +15,15 @@ def sine(rate: int, hertz: float, seconds: float = 0.5) -> np.ndarray:
     moments = np.arange(round(rate * seconds)) / rate
     made: np.ndarray = np.rint(12000 * np.sin(2 * np.pi * hertz * moments)).astype("<i2")
     return made
+
+
+def resample(pcm: bytes, source: int, target: int) -> bytes:
+    """Convert a complete recording without delay."""
+    resampler = Resampler(source, target)
+    if source != target:
+        resampler.align()
+    output = resampler.process(pcm) + resampler.flush()
+    return output[: 2 * -(-len(pcm) // 2 * target // source)]
 
 
 def samples(pcm: bytes) -> np.ndarray:

@@ -66,13 +66,13 @@ def test_the_end_fills_what_is_missing_by_then():
     track.push(SOUND, 0.0)
     for number in range(1, WINDOW_FRAMES + 3):
         track.push(SOUND, number * 0.02 + (0.2 if number >= WINDOW_FRAMES else 0.0))
-    track.finish()
+    track.fill()
     assert track.frames == WINDOW_FRAMES + 3 + 10
 
 
 def test_a_tape_without_a_frame_ends_empty():
     track = TrackAssembler()
-    track.finish()
+    track.fill()
     assert (track.frames, track.drain()) == (0, b"")
 
 
@@ -111,10 +111,10 @@ def test_however_the_clock_stumbles_the_length_stays_within_a_frame_of_the_time(
         due += owed * 0.02
         track.drain()
         if chance.random() < 0.001:
-            track.finish()
+            track.fill()
             assert abs(track.frames * 0.02 - due) <= 0.6  # gaps of the last half second
     for _ in range(2 * WINDOW_FRAMES):
         track.push(SOUND, due)
         due += 0.02
-    track.finish()
+    track.fill()
     assert abs(track.frames * 0.02 - due) <= 0.0201

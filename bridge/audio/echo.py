@@ -1,0 +1,106 @@
+"""Echo: whether what a party is sent comes back in what it sends, from the sizes of packets alone.
+
+An encoder with a variable bit rate spends more bytes on loud frames than on quiet ones, so that the
+sizes of packets follow the syllables of speech, and nothing needs to be decoded. Two people who talk,
+even over each other, have different syllables; an echo has those of the other direction.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP_SECONDS: Final = 0.04
+WINDOW_SECONDS: Final = 8.0
+CHECK_SECONDS: Final = 8.0
+AGAIN_SECONDS: Final = 4.0
+"""After a check that found an echo, which may be chance."""
+MAX_DELAY: Final = 0.8
+
+_WINDOW: Final = round(WINDOW_SECONDS / STEP_SECONDS)
+_LAGS: Final = round(MAX_DELAY / STEP_SECONDS)
+_MEAN: Final = np.full(15, 1 / 15, np.float32)
+"""Removes what is slower than a syllable: people who take turns are no echo of each other."""
+_MIN_ACTIVE: Final = round(2.0 / STEP_SECONDS)
+_LIKE: Final = 0.4
+"""Correlation from which on both are the same speech."""
+_CLEARLY: Final = 0.15
+"""By so much it must exceed that at any delay that is no echo's."""
+_NO_POWER: Final = 1e-3
+"""Sizes that hardly change, as at a constant bit rate, are like nothing."""
+MAX_PACKETS: Final = round((WINDOW_SECONDS + MAX_DELAY) * 50)
+"""Of each direction that are compared."""
+
+Packet: TypeAlias = tuple[float, int]
+"""When it passed, and the bytes of its payload."""
+Sizes: TypeAlias = NDArray[np.float32]
+
+
+class EchoDetector:
+    """Compares the two directions of one party; `now` is in monotonic seconds."""
+
+    __slots__ = ("_delay", "_due", "delay_seconds")
+
+    def __init__(self) -> None:
+        self.delay_seconds: float | None = None
+        """After which the party sends back what it is sent; None if it does not."""
+        self._delay: int | None = None
+        """In steps, found by the last check: one finding may be chance."""
+        self._due = 0.0
+
+    def check(self, sent: Iterable[Packet], received: Iterable[Packet], now: float) -> None:
+        """Compare the latest packets; does nothing soon after the last check."""
+        if now < self._due:
+            return
+        begin = now - WINDOW_SECONDS - MAX_DELAY
+        found = _delay(_loudness(sent, begin), _loudness(received, begin))
+        self._due = now + (CHECK_SECONDS if found is None else AGAIN_SECONDS)
+        before, self._delay = self._delay, found
+        same = found is not None and before is not None and abs(found - before) <= 1
+        self.delay_seconds = found * STEP_SECONDS if found is not None and same else None
+
+
+def _loudness(packets: Iterable[Packet], begin: float) -> Sizes:
+    """Return the logarithm of the sizes in each step from `begin` on; 0 where there was no packet."""
+    rows = np.fromiter(chain.from_iterable(packets), np.float64).reshape(-1, 2)
+    steps = ((rows[:, 0] - begin) / STEP_SECONDS).astype(np.int64)
+    inside = (steps >= 0) & (steps < _WINDOW + _LAGS)
+    steps = steps[inside]
+    weights = np.log2(np.maximum(rows[inside, 1], 1.0))
+    total = np.bincount(steps, weights, _WINDOW + _LAGS)
+    count = np.bincount(steps, minlength=_WINDOW + _LAGS)
+    return (total / np.maximum(count, 1)).astype(np.float32)
+
+
+def _delay(sent: Sizes, received: Sizes) -> int | None:
+    """Return the delay in steps after which `sent` is in `received`; None if it is not.
+
+    What comes back at once is no echo of a room and a network: the other party repeats this one.
+    """
+    active = sent > (sent.max() + sent.min()) / 2
+    if np.count_nonzero(active) < _MIN_ACTIVE:
+        return None
+    sent, received = _syllables(sent), _syllables(received)
+    likeness = _likeness(sent, received, active)
+    echo = likeness[_LAGS + 1 :]
+    best = int(np.argmax(echo))
+    other = float(likeness[: _LAGS + 1].max())
+    if echo[best] < _LIKE or echo[best] < other + _CLEARLY:
+        return None
+    return best + 1
+
+
+def _syllables(sizes: Sizes) -> Sizes:
+    """Remove what is slower than a syllable."""
+    mean = np.convolve(np.pad(sizes, len(_MEAN) // 2, "edge"), _MEAN, "valid")
+    return (sizes - mean).astype(np.float32)
+
+
+def _likeness(sent: Sizes, received: Sizes, active: NDArray[np.bool_]) -> Sizes:
+    """Return the correlation at each delay from `-_LAGS` to `_LAGS`, where `sent` is not silent."""
+    sent, weight = sent[_LAGS:-_LAGS], active[_LAGS:-_LAGS].astype(np.float32)
+    weighted = sent * weight
+    powers = float(weighted.dot(sent)) * np.correlate(np.square(received), weight)
+    return (np.correlate(received, weighted) / np.sqrt(powers + _NO_POWER)).astype(np.float32)
