@@ -9,6 +9,11 @@ import msgspec
 from bridge.wire.metadata import NOTHING
 
 
+def end_id(call_id: str) -> str:
+    """Return the id of a call's end, which a call has one of, whoever reports it."""
+    return f"evt_{call_id.lower()}_ended"
+
+
 class EventType(StrEnum):
     """Everything that is published; the values are public names."""
 
@@ -23,12 +28,24 @@ class EventType(StrEnum):
     CALL_RESUMED = "call.resumed"
     CALL_MUTED = "call.muted"
     CALL_LATENCY = "call.latency"
+    CALL_MACHINE_DETECTED = "call.machine_detected"
+    """Whether a person or an answering machine answered; a second time when the machine has beeped."""
+    CALL_PROBLEM = "call.problem"
+    """Something is heard worse, or not at all."""
+    CALL_PROBLEM_CLEARED = "call.problem_cleared"
+    CALL_DRAINING = "call.draining"
+    """The bridge is about to end the call, because it is being stopped."""
     CALL_ENDED = "call.ended"
 
     LEG_JOINED = "leg.joined"
     LEG_CONNECTED = "leg.connected"
     LEG_SILENT = "leg.silent"
     LEG_RESUMED = "leg.resumed"
+    LEG_HELD = "leg.held"
+    """Its party has put us on hold."""
+    LEG_UNHELD = "leg.unheld"
+    LEG_RESTARTED = "leg.restarted"
+    """Its client has changed the network, and restarted ICE."""
     LEG_LEFT = "leg.left"
 
     PARTY_INVITED = "party.invited"
@@ -36,6 +53,12 @@ class EventType(StrEnum):
     """An invited party has not joined in time."""
     PARTY_MUTED = "party.muted"
     """The far party muted itself, or unmuted."""
+    PARTY_HELD = "party.held"
+    """Our side holds one party, or no longer."""
+
+    TRANSFER_STARTED = "transfer.started"
+    TRANSFER_COMPLETED = "transfer.completed"
+    TRANSFER_FAILED = "transfer.failed"
 
     DIGIT_RECEIVED = "digit.received"
     DIGITS_STARTED = "digits.started"
@@ -54,10 +77,18 @@ class EventType(StrEnum):
     RECORDING_STORED = "recording.stored"
     RECORDING_COPIED = "recording.copied"
 
+    VOICEMAIL_RECEIVED = "voicemail.received"
+    """A caller has left a message, which can be had from now on."""
+    VOICEMAIL_TRANSCRIBED = "voicemail.transcribed"
+
     STREAM_STARTED = "stream.started"
     STREAM_ENDED = "stream.ended"
 
     TRANSCRIPT = "transcript"
+    """Something that was said: to an agent or by it, or a phrase of a call that is transcribed live."""
+    TRANSCRIPT_READY = "transcript.ready"
+    """The whole transcript of a call."""
+    TRANSCRIPT_FAILED = "transcript.failed"
     AGENT_REPLIED = "agent.replied"
     AGENT_INTERRUPTED = "agent.interrupted"
     AGENT_TIMED_OUT = "agent.timed_out"
@@ -89,13 +120,29 @@ class CallSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     metadata: msgspec.Raw = NOTHING
     tag: str = ""
     callback_url: str = ""
-    """Where this event goes besides the line's webhooks; never sent."""
+    """Where its events go besides the line's webhooks; never sent."""
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     seconds: float = 0.0
     muted: bool = False
     browser: bool = False
     """Whether it has or had a WebRTC leg."""
+    answered_by: str = ""
+    """`person`, `machine` or `unknown`; empty where nobody asked."""
+
+    @property
+    def jid(self) -> str:
+        """The far party as WhatsApp writes it; digits alone for a telephone."""
+        return jid(
+            self.peer, self.to_channel if self.direction == "outbound" else self.from_channel
+        )
+
+    @property
+    def talk_seconds(self) -> int | None:
+        """Seconds from answer to end; None before the end."""
+        if self.ended_at is None:
+            return None
+        return round((self.ended_at - (self.answered_at or self.ended_at)).total_seconds())
 
 
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,8 +159,10 @@ class CallEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """None for what happened to a line, or to a call that is no longer known."""
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     """What belongs to the type; JSON values only."""
+    callback_url: str = ""
+    """Where this event goes instead of its call's callback; never sent."""
 
 
-def jid(peer: str) -> str:
-    """Return a peer as WhatsApp writes it."""
-    return f"{peer}@s.whatsapp.net" if peer.isdigit() else peer
+def jid(peer: str, channel: str = "whatsapp") -> str:
+    """Return a peer as WhatsApp writes it; digits alone for a telephone."""
+    return f"{peer}@s.whatsapp.net" if peer.isdigit() and channel != "pstn" else peer

@@ -2,7 +2,8 @@
 
 Native ids are 32 upper-case hexadecimal digits; Chirp's are `call_` (`call_test_` for a test key)
 and 27 base62 characters, as in a KSUID; Wavix's are lower-case UUIDs. Every form converts to every
-other, so each face accepts the ids of the others. A Chirp room name is the same id after `room_`.
+other, so each face accepts the ids of the others. A Chirp room name is the same id after `room_`, and a
+voicemail of Chirp's the id of its call after `call_vm_` (`call_vm_test_`).
 """
 
 import re
@@ -14,9 +15,11 @@ LIMIT = 1 << 128
 CALL = "call_"
 TEST_CALL = "call_test_"
 ROOM = "room_"
+VOICEMAIL = "call_vm_"
+TEST_VOICEMAIL = "call_vm_test_"
 
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_BASE62 = re.compile(r"(?:call_|call_test_|room_)([0-9A-Za-z]{27})")
+_BASE62 = re.compile(r"(?:call_(?:vm_)?(?:test_)?|room_)([0-9A-Za-z]{27})")
 _VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
 
 
@@ -36,6 +39,11 @@ def chirp(call_id: str, *, test: bool = False) -> str:
 def room(call_id: str) -> str:
     """Return the room name of a native id."""
     return ROOM + _encode(call_id)
+
+
+def chirp_voicemail(call_id: str, *, test: bool = False) -> str:
+    """Return the Chirp form of the id of a call's voicemail."""
+    return (TEST_VOICEMAIL if test else VOICEMAIL) + _encode(call_id)
 
 
 def wavix(call_id: str) -> str:

@@ -64,14 +64,6 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class MetaError:
-    """An error in a webhook."""
-
-    code: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Terminated:
     """The call has ended."""
 
@@ -81,8 +73,7 @@ class Terminated:
     failed: bool
     answered: bool
     """Whether it had been answered."""
-    seconds: float
-    errors: tuple[MetaError, ...]
+    error_codes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +251,7 @@ def _caller(call: Mapping[str, Any], value: Mapping[str, Any], *, inbound: bool)
 
 
 def _terminated(call: Mapping[str, Any], value: Mapping[str, Any], number_id: str) -> Terminated:
-    errors = [
-        MetaError(int(_number(error, "code")), _error_text(error))
-        for error in (*_objects(call, "errors"), *_objects(value, "errors"))
-    ]
+    errors = (*_objects(call, "errors"), *_objects(value, "errors"))
     status = call.get("status")
     words = status if isinstance(status, list) else [status]
     return Terminated(
@@ -272,14 +260,8 @@ def _terminated(call: Mapping[str, Any], value: Mapping[str, Any], number_id: st
         at=_number(call, "timestamp"),
         failed=any(str(word).upper() == "FAILED" for word in words),
         answered=bool(_text(call, "start_time") or call.get("duration")),
-        seconds=_number(call, "duration"),
-        errors=tuple(dict.fromkeys(errors)),
+        error_codes=tuple(dict.fromkeys(int(_number(error, "code")) for error in errors)),
     )
-
-
-def _error_text(error: Mapping[str, Any]) -> str:
-    details = _text(_object(error, "error_data"), "details")
-    return details or _text(error, "message") or _text(error, "title")
 
 
 def _permissions(value: Mapping[str, Any]) -> Iterator[PermissionReplied]:

@@ -105,19 +105,18 @@ class Webhook:
     texts: frozenset[str]
 
 
-def read_calls(listed: object, *, id_field: str = "callId") -> list[EngineCall]:
+def read_calls(listed: object) -> list[EngineCall]:
     """Parse a list of calls in either dialect; invalid entries are skipped."""
     if not isinstance(listed, list):
         return []
-    found = (read_call(entry, id_field=id_field) for entry in listed)
-    return [call for call in found if call is not None]
+    return [call for call in map(read_call, listed) if call is not None]
 
 
-def read_call(entry: object, *, id_field: str = "callId") -> EngineCall | None:
+def read_call(entry: object) -> EngineCall | None:
     """Parse one call; None if it has no id."""
     if not isinstance(entry, dict):
         return None
-    call_id = entry.get(id_field)
+    call_id = entry.get("callId")
     if not isinstance(call_id, str) or not call_id:
         return None
     peer = entry.get("peer") or entry.get("peerJid") or ""

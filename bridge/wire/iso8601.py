@@ -1,15 +1,18 @@
 """Timestamps in answers, events and files."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import overload
 
 
 @overload
-def iso8601(at: datetime) -> str: ...
+def iso8601(at: datetime | float) -> str: ...
 @overload
 def iso8601(at: None) -> None: ...
 @overload
-def iso8601(at: datetime | None) -> str | None: ...
-def iso8601(at: datetime | None) -> str | None:
-    """Format a UTC time as ISO 8601 with milliseconds and `Z`."""
-    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def iso8601(at: datetime | float | None) -> str | None: ...
+def iso8601(at: datetime | float | None) -> str | None:
+    """Format a UTC or Unix time as ISO 8601 with milliseconds and `Z`."""
+    if at is None:
+        return None
+    time = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,12 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from bridge.audio import mulaw
 from bridge.audio.frame import SAMPLE_RATE
+from bridge.audio.g711 import MULAW
 from bridge.audio.resample import Resampler
 from bridge.errors import RemoteProtocolError
 
-SAMPLE_RATES: Final = (8000, 16000, 24000, 48000)
 MIN_FRAME_MS: Final = 10
 MAX_FRAME_MS: Final = 200
 PIECE_SECONDS: Final = 0.5
@@ -65,6 +64,12 @@ class MediaFormat:
         return self.sample_rate * self.encoding.sample_bytes
 
 
+ZUCKZAPGO: Final = MediaFormat(Encoding.S16LE, 16_000, 60)
+"""`GET /call/{call_id}/stream`: 960 samples, 1920 bytes."""
+WADIAL: Final = MediaFormat(Encoding.F32LE, 16_000, 20)
+"""WADial's media socket: 320 samples, 1280 bytes."""
+
+
 def decode_samples(encoding: Encoding, data: bytes) -> bytes:
     """Decode whole samples to signed 16-bit little-endian."""
     match encoding:
@@ -77,7 +82,7 @@ def decode_samples(encoding: Encoding, data: bytes) -> bytes:
             rounded: bytes = np.rint(np.clip(floats, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
             return rounded
         case Encoding.MULAW:
-            return mulaw.decode(data)
+            return MULAW.decode(data)
 
 
 def encode_samples(encoding: Encoding, pcm: bytes) -> bytes:
@@ -88,7 +93,7 @@ def encode_samples(encoding: Encoding, pcm: bytes) -> bytes:
         case Encoding.F32LE:
             return (np.frombuffer(pcm, "<i2") / np.float32(32768)).astype("<f4").tobytes()
         case Encoding.MULAW:
-            return mulaw.encode(pcm)
+            return MULAW.encode(pcm)
 
 
 class MediaDecoder:
@@ -108,12 +113,8 @@ class MediaDecoder:
         self._pad_bytes = media.frame_bytes if pads else 0
         self._resampler = Resampler(media.sample_rate, SAMPLE_RATE)
 
-    def decode(self, message: bytes) -> bytes:
-        """Decode a message at once; raises as `decode_in_pieces`."""
-        return b"".join(self.decode_in_pieces(message))
-
-    def decode_in_pieces(self, message: bytes) -> Iterator[bytes]:
-        """Decode a message lazily; the iterator must be exhausted before the next message.
+    def decode(self, message: bytes) -> Iterator[bytes]:
+        """Decode a message in pieces; the iterator must be exhausted before the next message.
 
         Raises:
             RemoteProtocolError: Without padding, the message does not consist of whole samples. It

@@ -27,6 +27,7 @@ OF_A_LEG: Final = frozenset(
         EventType.LEG_CONNECTED,
         EventType.LEG_SILENT,
         EventType.LEG_RESUMED,
+        EventType.LEG_RESTARTED,
         EventType.LEG_LEFT,
         EventType.DIGIT_RECEIVED,
     }
@@ -34,32 +35,41 @@ OF_A_LEG: Final = frozenset(
 """For the side of the call that the leg is on."""
 FOR_NEAR: Final = frozenset(
     {
+        EventType.CALL_MACHINE_DETECTED,
         EventType.CALL_MUTED,
+        EventType.CALL_PROBLEM,
+        EventType.CALL_PROBLEM_CLEARED,
         EventType.PARTY_MUTED,
+        EventType.PARTY_HELD,
+        EventType.TRANSFER_STARTED,
+        EventType.TRANSFER_COMPLETED,
+        EventType.TRANSFER_FAILED,
+        EventType.LEG_HELD,
+        EventType.LEG_UNHELD,
         EventType.TRANSCRIPT,
+        EventType.TRANSCRIPT_READY,
+        EventType.TRANSCRIPT_FAILED,
         EventType.AGENT_INTERRUPTED,
         EventType.AGENT_REPLIED,
         EventType.AGENT_FAILED,
     }
 )
-"""For the near side: transcripts, mutes and agents."""
+"""For the near side: transcripts, mutes, holds, transfers, problems and agents."""
+SERVER_HOPS: Final = frozenset({"stream", "recording"})
+"""Hops whose problems are between the customer's server and the bridge."""
 
 
 def as_seen_by(party: str, event: CallEvent) -> CallEvent | None:
     """Return an event as a ticket's holder may see it; None for one that it may not.
 
-    Types that are not listed here are not shown. The call is without `metadata` and `tag`, which are between
-    the customer's server and the bridge.
-
-    Args:
-        party: of the ticket: `near`, `far` or `transfer`, which is a near one.
-        event: the event.
+    `party` is the ticket's: `near`, `far` or `transfer`, which is a near one. Types that are not listed here
+    are not shown. The call is without `metadata` and `tag`, which are between the customer's server and the bridge.
     """
     side = FAR if party == FAR else "near"
     shown = (
         event.type in FOR_ALL
         or (event.type in OF_A_LEG and event.data.get("party") == side)
-        or (event.type in FOR_NEAR and side != FAR)
+        or (event.type in FOR_NEAR and side != FAR and event.data.get("hop") not in SERVER_HOPS)
     )
     if not shown:
         return None

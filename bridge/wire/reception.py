@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.wire.rtcp import ReportBlock, SenderReport, ntp_middle
-from bridge.wire.rtp import CLOCK_RATE, RtpPacket
+from bridge.wire.rtp import CLOCK_RATE
 
 _MAX_DROPOUT: Final = 3000
 _MAX_MISORDER: Final = 100
@@ -30,25 +30,23 @@ class ReceptionStatistics:
         "_last_arrival",
         "_last_timestamp",
         "_lost_before_restart",
+        "_peak",
+        "_peak_before",
+        "_peak_until",
         "_received",
         "_received_before",
         "_report",
         "_seen",
-        "duplicates",
         "packets",
-        "reordered",
         "ssrc",
     )
 
     def __init__(self, *, ssrc: int, clock_rate: int = CLOCK_RATE) -> None:
+        """Begin with the first packet; `clock_rate` is of its timestamps, in hertz."""
         self.ssrc = ssrc
+        self._clock_rate = clock_rate
         self.packets = 0
         """Received packets, duplicates and late ones included."""
-        self.duplicates = 0
-        """Duplicates among the newest 128 sequence numbers."""
-        self.reordered = 0
-        """Packets that arrived after one that was sent later."""
-        self._clock_rate = clock_rate
         self._base = 0
         self._highest = -1  # extended by wraps
         self._bad_sequence = -1  # the sequence that would confirm a restart
@@ -59,6 +57,8 @@ class ReceptionStatistics:
         self._expected_before = 0
         self._received_before = 0
         self._jitter = 0.0
+        self._peak = self._peak_before = 0.0
+        self._peak_until = 0.0
         self._last_arrival: float | None = None
         self._last_timestamp = 0
         self._report: tuple[int, float] | None = None
@@ -74,16 +74,15 @@ class ReceptionStatistics:
         return self._jitter / self._clock_rate
 
     @property
-    def highest_sequence(self) -> int:
-        """Newest sequence number, extended by its wraps; -1 before the first packet."""
-        return self._highest
+    def peak_jitter_seconds(self) -> float:
+        """The deviation from the source's spacing that this second and the one before have reached.
 
-    def received(self, packet: RtpPacket, now: float) -> None:
-        """Count a packet that arrived at `now` (monotonic seconds)."""
-        self.count(packet.sequence, packet.timestamp, now)
+        Interarrival jitter is a mean: packets that are held back and come in bursts hardly raise it.
+        """
+        return min(self._peak, self._peak_before) / self._clock_rate
 
     def count(self, sequence: int, timestamp: int, now: float) -> None:
-        """Count a packet by its header fields."""
+        """Count a packet that arrived at `now` (monotonic seconds), by its header fields."""
         self.packets += 1
         ahead = (sequence - self._highest) & 0xFFFF
         if self._highest < 0:
@@ -116,14 +115,21 @@ class ReceptionStatistics:
             and 0 < (timestamp - self._last_timestamp) & 0xFFFF_FFFF < 1 << 31
         )
 
-    def count_run(self, arrivals: Sequence[float], timestamp: int, samples: int) -> None:
-        """Count a run of consecutive packets, as `count` would.
+    def change_clock(self, clock_rate: int) -> None:
+        """Go on with timestamps at another rate: the source has changed its codec."""
+        ratio = clock_rate / self._clock_rate
+        self._clock_rate = clock_rate
+        self._jitter *= ratio
+        self._peak *= ratio
+        self._peak_before *= ratio
+        self._last_arrival = None
 
-        Args:
-            arrivals: Arrival times; the first packet `follows`.
-            timestamp: Of the first.
-            samples: Timestamp difference between packets.
+    def count_run(self, arrivals: Sequence[float], timestamp: int, ticks: int) -> None:
+        """Count consecutive packets as `count` would: the first `follows` and has this timestamp.
+
+        The timestamps of the others are `ticks` apart.
         """
+        rate = self._clock_rate
         packets = len(arrivals)
         self.packets += packets
         self._highest += packets
@@ -131,14 +137,20 @@ class ReceptionStatistics:
         self._received += packets
         self._distinct += packets
         self._measure_jitter(timestamp, arrivals[0])
-        self._last_timestamp = (timestamp + (packets - 1) * samples) & 0xFFFF_FFFF
-        rate, jitter, last = self._clock_rate, self._jitter, arrivals[0]
+        self._last_timestamp = (timestamp + (packets - 1) * ticks) & 0xFFFF_FFFF
+        jitter, last = self._jitter, arrivals[0]
+        peak, until = self._peak, self._peak_until
         for arrival in arrivals[1:]:
-            deviation = abs((arrival - last) * rate - samples)
+            deviation = abs((arrival - last) * rate - ticks)
             if deviation < _PLAUSIBLE_DEVIATION * rate:
                 jitter += (deviation - jitter) / 16
+                if arrival >= until:  # inlines `_note_peak`
+                    self._peak_before, peak, until = peak, 0.0, arrival + 1.0
+                if deviation > peak:
+                    peak = deviation
             last = arrival
         self._jitter, self._last_arrival = jitter, last
+        self._peak, self._peak_until = peak, until
 
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Remember the source's report, so that it can compute the round trip."""
@@ -181,13 +193,9 @@ class ReceptionStatistics:
 
     def _count_late(self, behind: int) -> None:
         bit = 1 << behind
-        if self._seen & bit:
-            self.duplicates += 1
-            return
-        self._seen |= bit
-        self.reordered += 1
-        if self._highest - behind >= self._base:
+        if not self._seen & bit and self._highest - behind >= self._base:
             self._distinct += 1
+        self._seen |= bit
 
     def _measure_jitter(self, timestamp: int, now: float) -> None:
         advance = (timestamp - self._last_timestamp) & 0xFFFF_FFFF
@@ -197,5 +205,11 @@ class ReceptionStatistics:
             deviation = abs((now - self._last_arrival) * self._clock_rate - advance)
             if deviation < _PLAUSIBLE_DEVIATION * self._clock_rate:
                 self._jitter += (deviation - self._jitter) / 16
+                self._note_peak(deviation, now)
         self._last_arrival = now
         self._last_timestamp = timestamp
+
+    def _note_peak(self, deviation: float, now: float) -> None:
+        if now >= self._peak_until:
+            self._peak_before, self._peak, self._peak_until = self._peak, 0.0, now + 1.0
+        self._peak = max(self._peak, deviation)

@@ -98,9 +98,7 @@ def ntp_middle(ntp: int) -> int:
 def round_trip(now_middle: int, block: ReportBlock) -> float | None:
     """Return the round trip time in seconds (RFC 3550 §6.4.1); None if the block has none.
 
-    Args:
-        now_middle: Arrival of the block, by the clock of our sender reports.
-        block: The reporter's block about our SSRC.
+    The block came at `now_middle`, by the clock of our sender reports.
     """
     if not block.last_report:
         return None

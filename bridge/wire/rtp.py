@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from bridge.errors import RemoteProtocolError
 
@@ -22,8 +22,6 @@ MARKER: Final = 0x80
 """The marker bit."""
 
 _TIMESTAMPS_PER_SAMPLE: Final = 3  # 48 kHz over the bus' 16 kHz
-_SEQUENCE_MASK: Final = 0xFFFF
-_TIMESTAMP_MASK: Final = 0xFFFF_FFFF
 _HALF_RANGE: Final = 1 << 31
 _MAX_ADVANCE: Final = _HALF_RANGE - PACKET_SAMPLES
 
@@ -102,6 +100,25 @@ def parse_packet(data: bytes) -> RtpPacket:
     return RtpPacket(kind & 127, kind > 127, sequence, timestamp, ssrc, payload, profile, extension)
 
 
+class Numbering(NamedTuple):
+    """Where an outgoing stream stands, so that another one can go on without using a number twice."""
+
+    ssrc: int
+    payload_type: int
+    clock_rate: int
+    sequence: int
+    """Of the next packet; not wrapped, so that SRTP's roll-over counter is in its upper bits."""
+    timestamp: int
+    """Of the last packet, at 48 kHz; not wrapped."""
+    end: int
+    """The first timestamp that has not been sent, at 48 kHz; not wrapped."""
+    last_time: float
+    """When the last timestamp was first sent; in monotonic seconds."""
+    packets: int
+    octets: int
+    dropped: int
+
+
 class OutgoingStream:
     """The only owner of SSRC, sequence, timestamp and marker of an outgoing stream.
 
@@ -116,6 +133,7 @@ class OutgoingStream:
         "_relayed",
         "_sent",
         "_sequence",
+        "_tick",
         "_timeline",
         "_timestamp",
         "dropped",
@@ -126,12 +144,21 @@ class OutgoingStream:
         "ssrc",
     )
 
-    def __init__(self, *, ssrc: int, payload_type: int, sequence: int, timestamp: int) -> None:
+    def __init__(
+        self,
+        *,
+        ssrc: int,
+        payload_type: int,
+        sequence: int,
+        timestamp: int,
+        clock_rate: int = CLOCK_RATE,
+    ) -> None:
         """Create a stream with the sequence and timestamp of its first packet.
 
         Both should be unpredictable; a sequence below 2^15 protects the receiver's SRTP roll-over
-        counter from an early loss (RFC 3711 §3.3.1).
+        counter from an early loss (RFC 3711 §3.3.1). Positions are at 48 kHz, whatever the clock.
         """
+        self._tick = CLOCK_RATE // clock_rate
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.packets = 0
@@ -140,21 +167,59 @@ class OutgoingStream:
         self.dropped = 0
         """Frames dropped because their time had already been sent."""
         self.last_time = 0.0
-        """When `last_timestamp` was first sent; meaningless before the first packet."""
-        # Sequence and timestamps are not wrapped here, only in the header.
+        """When the timestamp of the last packet was first sent; meaningless before the first packet."""
+        # Sequence and timestamps are not wrapped here, only in the header, nor is their clock used.
         self._sequence = sequence
-        self._timestamp = timestamp  # of the last packet
-        self._end = timestamp  # first timestamp that has not been sent
+        self._timestamp = timestamp * self._tick  # of the last packet
+        self._end = self._timestamp  # first timestamp that has not been sent
         self._timeline: Hashable = _NO_TIMELINE
-        self._offset = 0  # RTP timestamp of position 0 of the current timeline
+        self._offset = 0  # timestamp of position 0 of the current timeline
         self._event = False  # whether the last packet belonged to an event
         self._relayed = 0  # the source's sequence of the newest relayed packet
         self._sent = 0  # see _ALL_SENT; 0 while nothing is relayed
 
-    @property
-    def last_timestamp(self) -> int:
-        """RTP timestamp of the last packet; before the first one, that of the stream's start."""
-        return self._timestamp & _TIMESTAMP_MASK
+    @classmethod
+    def resumed(cls, numbering: Numbering) -> Self:
+        """Return a stream that goes on where another stood; its first packet begins a new timeline."""
+        stream = cls(
+            ssrc=numbering.ssrc,
+            payload_type=numbering.payload_type,
+            sequence=numbering.sequence,
+            timestamp=0,
+            clock_rate=numbering.clock_rate,
+        )
+        stream._timestamp, stream._end = numbering.timestamp, numbering.end
+        stream.last_time = numbering.last_time
+        stream.packets, stream.octets = numbering.packets, numbering.octets
+        stream.dropped = numbering.dropped
+        return stream
+
+    def numbering(self) -> Numbering:
+        """Return where the stream stands."""
+        return Numbering(
+            ssrc=self.ssrc,
+            payload_type=self.payload_type,
+            clock_rate=CLOCK_RATE // self._tick,
+            sequence=self._sequence,
+            timestamp=self._timestamp,
+            end=self._end,
+            last_time=self.last_time,
+            packets=self.packets,
+            octets=self.octets,
+            dropped=self.dropped,
+        )
+
+    def switch_to(self, payload_type: int, clock_rate: int) -> None:
+        """Go on with another payload type, and the timestamps at its clock (RFC 7160 §4.1)."""
+        self.payload_type = payload_type
+        tick = CLOCK_RATE // clock_rate
+        if tick != self._tick:
+            self._end = -(-self._end // self._tick) * tick
+            self._timestamp = self._timestamp // self._tick * tick
+            self._tick = tick
+            self._timeline = _NO_TIMELINE
+            self._event = False
+            self._sent = 0
 
     def stamp(
         self, frame_pts: int, timeline: Hashable, now: float, samples: int = PACKET_SAMPLES
@@ -196,7 +261,9 @@ class OutgoingStream:
         self._sent = 0
         self.last_time = now
         self.packets += 1
-        return _pack_header(0x80, kind, sequence & 0xFFFF, timestamp & 0xFFFF_FFFF, self.ssrc)
+        return _pack_header(
+            0x80, kind, sequence & 0xFFFF, timestamp // self._tick & 0xFFFF_FFFF, self.ssrc
+        )
 
     def stamp_relayed(
         self, sequence: int, position: int, timeline: Hashable, now: float, samples: int
@@ -234,7 +301,7 @@ class OutgoingStream:
             self._sent = _ALL_SENT
         else:
             if self._sent:
-                ahead = ((sequence - self._relayed + 0x8000) & _SEQUENCE_MASK) - 0x8000
+                ahead = ((sequence - self._relayed + 0x8000) & 0xFFFF) - 0x8000
                 if ahead <= 0 and timestamp < self._timestamp:
                     return self._stamp_late(-ahead, timestamp)
             if timestamp < self._end:
@@ -253,7 +320,9 @@ class OutgoingStream:
         self._event = False
         self.last_time = now
         self.packets += 1
-        return _pack_header(0x80, kind, number & 0xFFFF, timestamp & 0xFFFF_FFFF, self.ssrc)
+        return _pack_header(
+            0x80, kind, number & 0xFFFF, timestamp // self._tick & 0xFFFF_FFFF, self.ssrc
+        )
 
     def stamp_event(
         self, payload_type: int, *, begin: bool, samples: int, now: float
@@ -286,11 +355,7 @@ class OutgoingStream:
         self._sequence = sequence + 1
         self.packets += 1
         return _pack_header(
-            0x80,
-            kind,
-            sequence & _SEQUENCE_MASK,
-            self._timestamp & _TIMESTAMP_MASK,
-            self.ssrc,
+            0x80, kind, sequence & 0xFFFF, self._timestamp // self._tick & 0xFFFF_FFFF, self.ssrc
         )
 
     def count_payload(self, octets: int) -> None:
@@ -300,7 +365,7 @@ class OutgoingStream:
     def timestamp_at(self, now: float) -> int:
         """Return the RTP timestamp of `now`, for sender reports (RFC 3550 §6.4.1)."""
         elapsed = round((now - self.last_time) * CLOCK_RATE) if self.packets else 0
-        return (self._timestamp + elapsed) & _TIMESTAMP_MASK
+        return (self._timestamp + elapsed) // self._tick & 0xFFFF_FFFF
 
     def _stamp_late(self, behind: int, timestamp: int) -> bytes | None:
         """Return the header of a late relayed packet, with the number left free for it."""
@@ -317,8 +382,8 @@ class OutgoingStream:
         return _pack_header(
             0x80,
             self.payload_type,
-            number & _SEQUENCE_MASK,
-            timestamp & _TIMESTAMP_MASK,
+            number & 0xFFFF,
+            timestamp // self._tick & 0xFFFF_FFFF,
             self.ssrc,
         )
 

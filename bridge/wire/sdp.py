@@ -4,11 +4,22 @@ Unusable text raises `SdpError` and no other exception.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from bridge.audio.codec import OPUS
 from bridge.errors import SdpError
+from bridge.wire.negotiated_audio import NegotiatedAudio
+from bridge.wire.sdp_attributes import (
+    AUDIO_LEVEL,
+    read_audio_level,
+    read_codecs,
+    read_direction,
+    read_milliseconds,
+    read_parameters,
+    read_ssrc,
+)
 from bridge.wire.sdp_lines import Description, Media, Section, split_description
 from bridge.wire.sdp_transport import Candidate, read_transport, write_candidate
 from bridge.wire.sdp_unused import (
@@ -21,7 +32,6 @@ from bridge.wire.sdp_unused import (
 
 _OPUS: Final = ("opus", 48_000, 2)
 _RED: Final = ("red", 48_000, 2)
-_AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 _EVENT_RATES: Final = (8_000, 48_000)
 
 MAX_AVERAGE_BITRATE: Final = 40_000
@@ -41,17 +51,9 @@ _ANSWER_DIRECTIONS: Final = {
 
 # RFC 9429 §5.1.2 treats all of these alike; the fingerprint implies DTLS.
 _PROTOCOL: Final = re.compile(r"(?:(?:UDP/TLS|TCP/DTLS|TCP/TLS)/)?RTP/S?AVPF?")
-_RTPMAP: Final = re.compile(r"([0-9]{1,3}) +([^/ ]+)/([0-9]{1,6})(?:/([0-9]{1,2}))?")
-_MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
-# Identifiers of the one-byte form (RFC 8285 §4.2), from a peer that may send it.
-_EXTENSION: Final = re.compile(r"([1-9]|1[0-4])(?:/send(?:only|recv))? +([^ ]+)(?: .*)?")
-_SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
-
-_MAX_PAYLOAD_TYPE: Final = 127
-_RTCP_PAYLOAD_TYPES: Final = range(64, 96)  # conflict with RTCP on the same port, RFC 5761 §4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAudio:
     """The audio line of a peer, with what it inherits from other levels."""
 
@@ -63,10 +65,10 @@ class RemoteAudio:
     """sendrecv, sendonly, recvonly or inactive, from the peer's point of view."""
     ufrag: str
     pwd: str
-    ice_lite: bool
-    candidates: tuple[Candidate, ...]
+    ice_lite: bool = False
+    candidates: tuple[Candidate, ...] = ()
     """UDP, component 1, IP literals, at most 32."""
-    candidates_ignored: int
+    candidates_ignored: int = 0
     fingerprint: str
     """SHA-256, upper-case hexadecimal with colons."""
     setup: str
@@ -76,18 +78,33 @@ class RemoteAudio:
     """Names in lower case; "" is the value of a parameter without one."""
     telephone_events: dict[int, int]
     """Payload type to clock rate (8000 or 48000), in the peer's order."""
-    ssrc: int | None
-    ptime: int | None
+    ssrc: int | None = None
+    ptime: int | None = None
     """Milliseconds, as `maxptime`."""
-    maxptime: int | None
+    maxptime: int | None = None
     protocol: str
-    reduced_size_rtcp: bool
-    lines: tuple[OfferedLine, ...]
+    reduced_size_rtcp: bool = False
+    lines: tuple[OfferedLine, ...] = ()
     """All media lines, in order."""
     audio_level_id: int | None = None
     """Identifier of the audio-level header extension (RFC 6464), 1 to 14."""
     red_payload_type: int | None = None
     """Of redundant Opus (RFC 2198), if offered and wanted."""
+
+    @property
+    def audio(self) -> NegotiatedAudio:
+        """What an RTP session needs of it."""
+        return NegotiatedAudio(
+            codec=OPUS,
+            payload_type=self.opus_payload_type,
+            direction=self.direction,
+            parameters=self.opus_parameters,
+            telephone_events=self.telephone_events,
+            ptime=self.ptime,
+            maxptime=self.maxptime,
+            red_payload_type=self.red_payload_type,
+            audio_level_id=self.audio_level_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +128,7 @@ class LocalAudio:
 def parse_offer(text: str, *, red: bool = False) -> RemoteAudio:
     """Parse the audio line to accept: the first one with Opus that is not rejected.
 
-    Args:
-        text: The description.
-        red: Accept redundant audio if offered.
+    Redundant audio is accepted only if `red` is true.
 
     Raises:
         SdpError: There is none, or it is unusable.
@@ -145,20 +160,33 @@ def write_answer(remote: RemoteAudio, local: LocalAudio) -> str:
         if line is accepted:
             lines.extend(_accept_audio(remote, local))
         elif kept:
-            lines.extend(keep_line(line, transport, _address(local), _candidate_lines(local)))
+            lines.extend(
+                keep_line(line, transport, default_address(local), _candidate_lines(local))
+            )
         else:
             lines.extend(reject_line(line, transport))
         if kept or (line is accepted and line.bundled):
             bundle.append(line.mid)
-    head = [
+    return write_description(local, lines, bundle=bundle, streams="WMS *")
+
+
+def write_description(
+    local: LocalAudio, media: Iterable[str], *, bundle: Sequence[str], streams: str
+) -> str:
+    """Write a description of media lines.
+
+    `bundle` has the mids of the BUNDLE group, `streams` is the value of `a=msid-semantic`.
+    """
+    lines = [
         "v=0",
         f"o=- {local.session_id} {local.session_version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         *([f"a=group:BUNDLE {' '.join(bundle)}"] if bundle else []),
-        "a=msid-semantic:WMS *",
+        f"a=msid-semantic:{streams}",
+        *media,
     ]
-    return "\r\n".join([*head, *lines]) + "\r\n"
+    return "\r\n".join(lines) + "\r\n"
 
 
 def transport_lines(local: LocalAudio) -> tuple[str, ...]:
@@ -205,7 +233,7 @@ def _read_audio(description: Description, index: int) -> RemoteAudio:
     return RemoteAudio(
         index=index,
         mid=media.mid,
-        direction=_read_direction(media, session),
+        direction=read_direction(media, session),
         ufrag=transport.ufrag,
         pwd=transport.pwd,
         ice_lite=session.has("ice-lite"),
@@ -214,19 +242,19 @@ def _read_audio(description: Description, index: int) -> RemoteAudio:
         fingerprint=transport.fingerprint,
         setup=transport.setup,
         opus_payload_type=opus,
-        opus_parameters=_read_parameters(media, opus),
+        opus_parameters=read_parameters(media, opus),
         telephone_events={
             payload_type: rate
-            for payload_type, (name, rate, _) in _read_codecs(media).items()
+            for payload_type, (name, rate, _) in read_codecs(media).items()
             if name == "telephone-event" and rate in _EVENT_RATES
         },
-        ssrc=_read_ssrc(media),
-        ptime=_read_milliseconds(media, "ptime"),
-        maxptime=_read_milliseconds(media, "maxptime"),
+        ssrc=read_ssrc(media),
+        ptime=read_milliseconds(media, "ptime"),
+        maxptime=read_milliseconds(media, "maxptime"),
         protocol=media.protocol,
         reduced_size_rtcp=media.has("rtcp-rsize"),
         lines=tuple(read_line(line, description.bundle) for line in description.media),
-        audio_level_id=_read_audio_level(media),
+        audio_level_id=read_audio_level(media),
     )
 
 
@@ -245,30 +273,13 @@ def _transport_levels(description: Description, media: Media) -> list[Section]:
     return levels
 
 
-def _read_codecs(media: Media) -> dict[int, tuple[str, int, int]]:
-    """Map payload types to name, clock rate and channels, in order of preference."""
-    known: dict[str, tuple[str, int, int]] = {}
-    for attribute in media.all("rtpmap"):
-        match = _RTPMAP.fullmatch(attribute.value)
-        if match is None:
-            raise SdpError("a=rtpmap is malformed", line=attribute.line)
-        known.setdefault(match[1], (match[2].lower(), int(match[3]), int(match[4] or 1)))
-    return {
-        int(number): known[number]
-        for number in media.formats
-        if number in known
-        and int(number) <= _MAX_PAYLOAD_TYPE
-        and int(number) not in _RTCP_PAYLOAD_TYPES
-    }
-
-
 def _find_opus(media: Media) -> int | None:
-    return next((number for number, codec in _read_codecs(media).items() if codec == _OPUS), None)
+    return next((number for number, codec in read_codecs(media).items() if codec == _OPUS), None)
 
 
 def _find_red(media: Media) -> int | None:
     """Return the payload type of RED whose blocks are all of the accepted Opus."""
-    for number, codec in _read_codecs(media).items():
+    for number, codec in read_codecs(media).items():
         if codec == _RED:
             texts = (each.value.partition(" ") for each in media.all("fmtp"))
             blocks = {text.strip() for kind, _, text in texts if kind == str(number)}
@@ -276,51 +287,6 @@ def _find_red(media: Media) -> int | None:
             if all(set(each.split("/")) == {opus} for each in blocks):
                 return number
     return None
-
-
-def _read_audio_level(media: Media) -> int | None:
-    for attribute in media.all("extmap"):
-        match = _EXTENSION.fullmatch(attribute.value)
-        if match is not None and match[2] == _AUDIO_LEVEL:
-            return int(match[1])
-    return None
-
-
-def _read_parameters(media: Media, payload_type: int) -> dict[str, str]:
-    for attribute in media.all("fmtp"):
-        number, _, text = attribute.value.partition(" ")
-        if number == str(payload_type):
-            pairs = (part.partition("=") for part in text.split(";") if part.strip())
-            return {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return {}
-
-
-def _read_direction(media: Media, session: Section) -> str:
-    for level in (media, session):
-        for attribute in level.attributes:
-            if attribute.name in _ANSWER_DIRECTIONS:
-                return attribute.name
-    return "sendrecv"
-
-
-def _read_ssrc(media: Media) -> int | None:
-    attribute = media.first("ssrc")
-    if attribute is None:
-        return None
-    match = _SSRC.fullmatch(attribute.value)
-    if match is None or int(match[1]) >= 1 << 32:
-        raise SdpError("a=ssrc is malformed", line=attribute.line)
-    return int(match[1])
-
-
-def _read_milliseconds(media: Media, name: str) -> int | None:
-    attribute = media.first(name)
-    if attribute is None:
-        return None
-    match = _MILLISECONDS.fullmatch(attribute.value)
-    if match is None:
-        raise SdpError(f"a={name} is malformed", line=attribute.line)
-    return int(match[1])
 
 
 def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
@@ -335,7 +301,7 @@ def _accept_audio(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
     if remote.reduced_size_rtcp:
         yield "a=rtcp-rsize"
     if remote.audio_level_id is not None:
-        yield f"a=extmap:{remote.audio_level_id} {_AUDIO_LEVEL}"
+        yield f"a=extmap:{remote.audio_level_id} {AUDIO_LEVEL}"
     if remote.red_payload_type is not None:
         yield f"a=rtpmap:{remote.red_payload_type} red/48000/2"
         yield f"a=fmtp:{remote.red_payload_type} {opus}/{opus}"
@@ -361,8 +327,8 @@ def _candidate_lines(local: LocalAudio) -> list[str]:
     return [*written, "a=end-of-candidates"]
 
 
-def _address(local: LocalAudio) -> tuple[int, str]:
-    """Return the port and the connection line."""
+def default_address(local: LocalAudio) -> tuple[int, str]:
+    """Return the port and the connection line: the default candidate's."""
     port, host = 9, "0.0.0.0"  # noqa: S104 - stands for "no address" (RFC 9429 §5.3.1)
     if local.candidates:
         port, host = local.candidates[0].port, local.candidates[0].host
@@ -370,7 +336,7 @@ def _address(local: LocalAudio) -> tuple[int, str]:
 
 
 def _address_lines(remote: RemoteAudio, local: LocalAudio) -> Iterator[str]:
-    port, connection = _address(local)
+    port, connection = default_address(local)
     # A browser sends RED only if it is the first format.
     red = () if remote.red_payload_type is None else (remote.red_payload_type,)
     formats = " ".join(map(str, (*red, remote.opus_payload_type, *remote.telephone_events)))

@@ -22,7 +22,7 @@ _MEDIA: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One `a=` line."""
+    """One `a=` line, or one of another type."""
 
     name: str
     value: str
@@ -36,6 +36,12 @@ class Section:
     """The attributes of the session, or of one media line."""
 
     attributes: tuple[Attribute, ...]
+    fields: tuple[Attribute, ...]
+    """The lines of other types, `c=` and `b=` among them, each named by its letter."""
+
+    def field(self, letter: str) -> Attribute | None:
+        """Return the first line of a type."""
+        return next((one for one in self.fields if one.name == letter), None)
 
     def all(self, name: str) -> Iterator[Attribute]:
         """Return the attributes of a name, in order."""
@@ -92,9 +98,10 @@ def split_description(text: str) -> Description:
     """
     if len(text) > _MAX_TEXT:
         raise SdpError("the SDP is longer than 64 kB")
-    session: list[Attribute] = []
-    media: list[tuple[str, int, list[Attribute]]] = []
-    attributes = session
+    attributes: list[Attribute] = []
+    fields: list[Attribute] = []
+    session = attributes, fields
+    media: list[tuple[str, int, list[Attribute], list[Attribute]]] = []
     begun = False
     for number, raw in enumerate(_LINE_END.split(text), start=1):
         line = raw.rstrip(" \t")
@@ -106,16 +113,18 @@ def split_description(text: str) -> Description:
         if not _LINE.fullmatch(line):
             raise SdpError("this is not an SDP line", line=number)
         if line.startswith("m="):
-            attributes = []
-            media.append((line[2:], number, attributes))
+            attributes, fields = [], []
+            media.append((line[2:], number, attributes, fields))
         elif line.startswith("a="):
             name, _, value = line[2:].partition(":")
             attributes.append(Attribute(name.strip(), value.strip(), number))
+        else:
+            fields.append(Attribute(line[0], line[2:].strip(), number))
     if not begun:
         raise SdpError("the SDP is empty")
     if len(media) > _MAX_MEDIA_LINES:
         raise SdpError("the SDP has too many media lines")
-    head = Section(tuple(session))
+    head = Section(*map(tuple, session))
     return Description(head, tuple(_parse_media(*each) for each in media), _read_bundle(head))
 
 
@@ -127,13 +136,16 @@ def _read_bundle(session: Section) -> tuple[str, ...]:
     return ()
 
 
-def _parse_media(head: str, number: int, attributes: list[Attribute]) -> Media:
+def _parse_media(
+    head: str, number: int, attributes: list[Attribute], fields: list[Attribute]
+) -> Media:
     match = _MEDIA.fullmatch(head)
     if not match or int(match["port"]) > 65_535:
         raise SdpError("the media line is malformed", line=number)
     formats = tuple(match["formats"].split())
     port = int(match["port"])
-    media = Media(tuple(attributes), match["kind"], port, match["protocol"], formats, number)
+    kind, protocol = match["kind"], match["protocol"]
+    media = Media(tuple(attributes), tuple(fields), kind, port, protocol, formats, number)
     if media.mid and not is_token(media.mid):
         raise SdpError("the media line's a=mid is malformed", line=number)
     return media

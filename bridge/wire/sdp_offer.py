@@ -4,7 +4,7 @@ One audio line with everything in it: Opus as 111, DTMF as 126 at 8 kHz, packets
 all candidates, a sha-256 fingerprint, and nothing else (RFC 3264, RFC 9429).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -13,8 +13,10 @@ from bridge.wire.sdp import (
     LocalAudio,
     RemoteAudio,
     answer_direction,
+    default_address,
     parse_offer,
     transport_lines,
+    write_description,
 )
 from bridge.wire.sdp_lines import split_description
 from bridge.wire.sdp_transport import write_candidate
@@ -38,39 +40,29 @@ EXPECTED: Final = RemoteAudio(
     direction="inactive",
     ufrag="",
     pwd="",
-    ice_lite=False,
-    candidates=(),
-    candidates_ignored=0,
     fingerprint="",
     setup="passive",
     opus_payload_type=_OPUS,
     opus_parameters={},
     telephone_events=_DIGITS,
-    ssrc=None,
     ptime=20,
     maxptime=20,
     protocol=_PROTOCOL,
-    reduced_size_rtcp=False,
-    lines=(),
 )
 """Stands for the peer before it has answered our offer; nothing may be sent to it."""
 
 
 def write_offer(local: LocalAudio) -> str:
     """Write an offer of one sendrecv audio line; `local.setup` is normally `actpass`."""
-    return _write(
-        [
-            *_head(local, bundled=MID),
-            *_audio_line(
-                local,
-                protocol=_PROTOCOL,
-                mid=MID,
-                direction="sendrecv",
-                opus=_OPUS,
-                digits=_DIGITS,
-            ),
-        ]
+    audio = _audio_line(
+        local,
+        protocol=_PROTOCOL,
+        mid=MID,
+        direction="sendrecv",
+        opus=_OPUS,
+        digits=_DIGITS,
     )
+    return _write(local, audio, bundled=MID)
 
 
 def parse_answer(text: str) -> RemoteAudio:
@@ -103,7 +95,7 @@ def parse_plain_offer(text: str) -> RemoteAudio:
 def write_plain_answer(remote: RemoteAudio, local: LocalAudio) -> str:
     """Answer an offer: accept its audio line and reject all others."""
     accepted = remote.lines[remote.index]
-    lines = [*_head(local, bundled=accepted.mid if accepted.bundled else "")]
+    lines: list[str] = []
     for index, line in enumerate(remote.lines):
         if index != remote.index:
             lines.extend(reject_line(line, transport_lines(local)))
@@ -118,21 +110,12 @@ def write_plain_answer(remote: RemoteAudio, local: LocalAudio) -> str:
                 digits=remote.telephone_events,
             )
         )
-    return _write(lines)
+    return _write(local, lines, bundled=accepted.mid if accepted.bundled else "")
 
 
-def _write(lines: list[str]) -> str:
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _head(local: LocalAudio, *, bundled: str) -> Iterator[str]:
-    yield "v=0"
-    yield f"o=- {local.session_id} {local.session_version} IN IP4 127.0.0.1"
-    yield "s=-"
-    yield "t=0 0"
-    if bundled:
-        yield f"a=group:BUNDLE {bundled}"
-    yield f"a=msid-semantic: WMS {local.cname}"
+def _write(local: LocalAudio, media: Iterable[str], *, bundled: str) -> str:
+    bundle = (bundled,) if bundled else ()
+    return write_description(local, media, bundle=bundle, streams=f" WMS {local.cname}")
 
 
 def _audio_line(
@@ -144,11 +127,9 @@ def _audio_line(
     opus: int,
     digits: dict[int, int],
 ) -> Iterator[str]:
-    port, host = 9, "0.0.0.0"  # noqa: S104 - stands for "no address" (RFC 9429 §5.3.1)
-    if local.candidates:
-        port, host = local.candidates[0].port, local.candidates[0].host
+    port, connection = default_address(local)
     yield f"m=audio {port} {protocol} {' '.join(map(str, (opus, *digits)))}"
-    yield f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"
+    yield connection
     for candidate in local.candidates:
         yield f"a=candidate:{write_candidate(candidate)}"
     yield from transport_lines(local)

@@ -52,11 +52,9 @@ class Transport:
 
 
 def read_transport(levels: Sequence[Section], *, line: int) -> Transport:
-    """Return the values of one media line, with inheritance.
+    """Return the values of one media line, number `line`.
 
-    Args:
-        levels: The media line's section first, then those it inherits from.
-        line: Line number for errors about missing values.
+    `levels` begins with its section; those it inherits from follow.
 
     Raises:
         SdpError: A value is missing or malformed.

@@ -36,12 +36,7 @@ class OfferedLine:
 
 
 def read_line(media: Media, bundle: Sequence[str]) -> OfferedLine:
-    """Return what an answer repeats of a line; malformed attributes are left out.
-
-    Args:
-        media: The line.
-        bundle: Mids of the BUNDLE group, in order.
-    """
+    """Return what an answer repeats of a line; malformed attributes are left out."""
     maps = (each.value for each in media.all("rtpmap") if _RTPMAP.fullmatch(each.value))
     port = media.first("sctp-port")
     return OfferedLine(
@@ -81,11 +76,7 @@ def keep_line(
 ) -> Iterator[str]:
     """Write a media line that is kept, inactive, for its transport.
 
-    Args:
-        line: The offered line.
-        transport: That of the accepted line.
-        address: Port and connection line of the accepted line.
-        candidates: Our candidate lines.
+    `transport` and `address`, the port and the connection line, are those of the accepted line.
     """
     port, connection = address
     yield f"m={line.kind} {port} {line.protocol} {line.formats[0]}"

@@ -10,6 +10,8 @@ DIGITS: Final = "0123456789*#ABCD"
 """The digits, each at the index of its event code (RFC 4733 §3.2)."""
 
 DIGIT_SECONDS: Final = 0.1
+VOLUME: Final = 10
+"""Attenuation of our digits in -dBm0."""
 GAP_SECONDS: Final = 0.06
 """Pause between two digits."""
 
@@ -72,19 +74,17 @@ def serialize(event: Event) -> bytes:
     return _PAYLOAD.pack(DIGITS.index(event.digit), flags, event.duration)
 
 
-def digit_packets(
-    digit: str, *, clock_rate: int, seconds: float = DIGIT_SECONDS, volume: int = 10
-) -> tuple[DigitPacket, ...]:
+def digit_packets(digit: str, *, clock_rate: int) -> tuple[DigitPacket, ...]:
     """Return the packets of one digit, to be sent 20 ms apart.
 
     Raises:
-        LocalProtocolError: The digit is invalid, or too long for one event.
+        LocalProtocolError: The digit is invalid.
     """
-    steps = max(1, round(seconds / PACKET_SECONDS))
+    steps = round(DIGIT_SECONDS / PACKET_SECONDS)
     packets = []
     for step in range(1, steps + END_PACKETS):
         played = min(step, steps) * PACKET_SECONDS
-        event = Event(digit, step >= steps, volume, round(played * clock_rate))
+        event = Event(digit, step >= steps, VOLUME, round(played * clock_rate))
         packets.append(DigitPacket(serialize(event), step == 1, round(played * CLOCK_RATE)))
     return tuple(packets)
 

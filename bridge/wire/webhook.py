@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bridge.wire import signature, webhook_chirp, webhook_wadial, webhook_wavix, webhook_zuckzapgo
-from bridge.wire.call_event import CallEvent, CallSnapshot, jid
+from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
 
@@ -33,6 +33,7 @@ class Style(StrEnum):
     ZUCKZAPGO = "zuckzapgo"
     WAVIX = "wavix"
     WAVIX_POST_CALL = "wavix_post_call"
+    WAVIX_TRANSCRIPTION = "wavix_transcription"
 
 
 class Format(StrEnum):
@@ -69,8 +70,9 @@ class Receiver:
 class _Renderer(NamedTuple):
     name: Callable[[CallEvent], str | None]
     body: Callable[[CallEvent, Receiver], dict[str, Any]]
-    headers: Callable[[CallEvent], Mapping[str, str]]
-    signature: str
+    headers: Callable[[CallEvent], Mapping[str, str]] = lambda _: {}
+    signature: str = "bridge-signature"
+    """Header of the signature `t=…,v1=…`."""
 
 
 def render(event: CallEvent, receiver: Receiver) -> Delivery | None:
@@ -137,7 +139,7 @@ def _matches(wanted: str, names: Sequence[str]) -> bool:
 def _native_call(call: CallSnapshot) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "callId": call.id,
-        "peer": jid(call.peer),
+        "peer": call.jid,
         "from": call.from_,
         "to": call.to,
         "direction": call.direction,
@@ -149,22 +151,15 @@ def _native_call(call: CallSnapshot) -> dict[str, Any]:
         "endReason": call.reason or None,
         "seconds": round(call.seconds, 3),
     }
+    if call.answered_by:
+        fields["answeredBy"] = call.answered_by
     if call.metadata != NOTHING:
         fields["metadata"] = call.metadata
     return fields | ({"tag": call.tag} if call.tag else {})
 
 
-def _no_headers(_: CallEvent) -> Mapping[str, str]:
-    return {}
-
-
-SIGNATURE: Final = "bridge-signature"
-"""Header of the signature `t=…,v1=…` if the vendor has none."""
-
 _RENDERERS: Final = {
-    Style.NATIVE: _Renderer(
-        lambda event: event.type, lambda event, _: native(event), _no_headers, SIGNATURE
-    ),
+    Style.NATIVE: _Renderer(lambda event: event.type, lambda event, _: native(event)),
     Style.WADIAL: _Renderer(
         webhook_wadial.name,
         lambda event, _: webhook_wadial.body(event),
@@ -176,28 +171,18 @@ _RENDERERS: Final = {
         lambda event, receiver: webhook_chirp.body(
             event, test=receiver.test, file_url=receiver.file_url
         ),
-        _no_headers,
-        SIGNATURE,
     ),
     Style.WAGO: _Renderer(
-        webhook_zuckzapgo.name,
-        lambda event, _: webhook_zuckzapgo.wago_body(event),
-        _no_headers,
-        SIGNATURE,
+        webhook_zuckzapgo.name, lambda event, _: webhook_zuckzapgo.wago_body(event)
     ),
     Style.ZUCKZAPGO: _Renderer(
-        webhook_zuckzapgo.name,
-        lambda event, _: webhook_zuckzapgo.body(event),
-        _no_headers,
-        SIGNATURE,
+        webhook_zuckzapgo.name, lambda event, _: webhook_zuckzapgo.body(event)
     ),
-    Style.WAVIX: _Renderer(
-        webhook_wavix.name, lambda event, _: webhook_wavix.body(event), _no_headers, SIGNATURE
-    ),
+    Style.WAVIX: _Renderer(webhook_wavix.name, lambda event, _: webhook_wavix.body(event)),
     Style.WAVIX_POST_CALL: _Renderer(
-        webhook_wavix.post_call_name,
-        lambda event, _: webhook_wavix.post_call(event),
-        _no_headers,
-        SIGNATURE,
+        webhook_wavix.post_call_name, lambda event, _: webhook_wavix.post_call(event)
+    ),
+    Style.WAVIX_TRANSCRIPTION: _Renderer(
+        webhook_wavix.transcription_name, lambda event, _: webhook_wavix.transcription(event)
     ),
 }

@@ -1,7 +1,7 @@
 """Chirp's webhooks: `{event, eventId, timestamp, data: {call, app}}`, events `calls.*`.
 
-https://docs.buildwithchirp.com/calling/webhooks-setup. The names of ringing, of no answer and of
-participants are ours; any other end without an answer is `calls.failed`.
+https://docs.buildwithchirp.com/calling/webhooks-setup. The names of ringing, of no answer, of
+participants and of a voicemail's transcription are ours; any other end without an answer is `calls.failed`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from bridge.wire.iso8601 import iso8601
 from bridge.wire.metadata import NOTHING
 
 RECORDING: Final = "calls.recording.completed"
+VOICEMAIL: Final = "calls.voicemail.received"
 NAMES: Final[Mapping[str, str]] = {
     EventType.CALL_INITIATED: "calls.initiated",
     EventType.CALL_RINGING: "calls.ringing",
@@ -24,6 +25,11 @@ NAMES: Final[Mapping[str, str]] = {
     EventType.RECORDING_READY: RECORDING,
     EventType.RECORDING_COPIED: RECORDING,
     EventType.TRANSCRIPT: "calls.transcript",
+    EventType.TRANSCRIPT_READY: "calls.transcript.completed",
+    EventType.TRANSCRIPT_FAILED: "calls.transcript.failed",
+    EventType.CALL_MACHINE_DETECTED: "calls.machine_detected",
+    EventType.VOICEMAIL_RECEIVED: VOICEMAIL,
+    EventType.VOICEMAIL_TRANSCRIBED: "calls.voicemail.transcribed",
 }
 """The name of an end depends on its reason."""
 WAV: Final = "wav"
@@ -33,13 +39,14 @@ ONCE: Final = frozenset(
         EventType.CALL_RINGING,
         EventType.CALL_ANSWERED,
         EventType.CALL_ENDED,
+        EventType.VOICEMAIL_RECEIVED,
     }
 )
 """Events that happen at most once per call, so that the name alone identifies them."""
 COMPLETED: Final = frozenset({"hangup", "remote_hangup"})
 IF_ANSWERED: Final = frozenset({"media_timeout", "node_lost", "drained"})
 END_WORDS: Final = {"remote_hangup": "hangup"}
-PERSONS: Final = frozenset({"webrtc", "whatsapp", "gateway", "simulator"})
+PERSONS: Final = frozenset({"webrtc", "whatsapp", "gateway", "simulator", "sip"})
 """Kinds of leg of people, not of services and programs."""
 
 
@@ -56,15 +63,8 @@ def name(event: CallEvent) -> str | None:
     return NAMES.get(event.type) if sent else None
 
 
-def body(
-    event: CallEvent, *, test: bool, file_url: Callable[[str, str], str] = lambda *_: ""
-) -> dict[str, Any]:
-    """Return the event in Chirp's format.
-
-    Args:
-        event: The event.
-        test: Whether ids have the form of a test key.
-        file_url: Returns a link to a recording by id and format; empty if there is none.
+def body(event: CallEvent, *, test: bool, file_url: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return the event in Chirp's format; `test` and `file_url` are as in `webhook.Receiver`.
 
     Raises:
         ValueError: Chirp has no such event.
@@ -74,11 +74,13 @@ def body(
         raise ValueError("Chirp has no such event")
     identity = call_id.chirp(call.id, test=test)
     event_id = f"evt_{identity}_{event_name}"
-    data: dict[str, Any] = {"call": _call(call, identity), "app": {"id": event.line}}
+    data: dict[str, Any] = {"call": call_object(call, identity), "app": {"id": event.line}}
     if event_name.startswith("calls.participant."):
         data["participant"] = event.data
     elif event_name == RECORDING:
         data["recording"] = _recording(event.data, identity, file_url)
+    elif event_name.startswith("calls.voicemail."):
+        data["voicemail"] = _voicemail(event.data, call, test=test, file_url=file_url)
     elif event.type not in ONCE:
         data |= event.data
     return {
@@ -89,7 +91,8 @@ def body(
     }
 
 
-def _call(call: CallSnapshot, identity: str) -> dict[str, Any]:
+def call_object(call: CallSnapshot, identity: str) -> dict[str, Any]:
+    """Return the call in an event; `identity` is its id in Chirp's form."""
     return {
         "id": identity,
         "direction": call.direction,
@@ -100,15 +103,8 @@ def _call(call: CallSnapshot, identity: str) -> dict[str, Any]:
         "livekitRoomName": call_id.room(call.id) if _joins_by_room(call) else None,
         "metadata": call.metadata if call.metadata != NOTHING else None,
         "endReason": END_WORDS.get(call.reason, call.reason) or None,
-        "duration": _talk_seconds(call),
+        "duration": call.talk_seconds,
     }
-
-
-def _talk_seconds(call: CallSnapshot) -> int | None:
-    """Return the seconds from answer to end; None before the end."""
-    if call.ended_at is None:
-        return None
-    return round((call.ended_at - (call.answered_at or call.ended_at)).total_seconds())
 
 
 def _in_requested_format(event: CallEvent) -> bool:
@@ -132,9 +128,29 @@ def _recording(
         "duration": round(data.get("durationMs", 0) / 1000),
         "fileUrl": file_url(recording_id, form) or None,
         "fileSize": data.get("sizeBytes"),
+        "transcription": None,
         "startedAt": data.get("startedAt"),
         "endedAt": data.get("endedAt"),
         "createdAt": data.get("startedAt"),
+    }
+
+
+def _voicemail(
+    data: dict[str, Any], call: CallSnapshot, *, test: bool, file_url: Callable[[str, str], str]
+) -> dict[str, Any]:
+    """Return the voicemail object of the REST API."""
+    recording_id = str(data.get("recordingId", ""))
+    return {
+        "id": call_id.chirp_voicemail(call.id, test=test),
+        "callId": call_id.chirp(call.id, test=test),
+        "callerNumber": data.get("callerNumber"),
+        "callerChannel": data.get("callerChannel"),
+        "duration": round(data.get("durationMs", 0) / 1000),
+        "isRead": data.get("isRead"),
+        "transcription": data.get("transcription"),
+        "recordingId": recording_id,
+        "createdAt": data.get("createdAt"),
+        "fileUrl": file_url(recording_id, WAV) or None,
     }
 
 

@@ -7,7 +7,7 @@ documented; the other names are ours, spelt alike.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.wire.call_event import CallEvent, CallSnapshot, jid
+from bridge.wire.call_event import CallEvent, CallSnapshot
 from bridge.wire.iso8601 import iso8601
 
 SIGNATURE: Final = "wadial-signature"
@@ -32,7 +32,7 @@ def body(event: CallEvent) -> dict[str, Any]:
     call = event.call
     data: dict[str, Any] = {}
     if call is not None:
-        data = _snapshot(call) if event.type.startswith("call.") else {"callId": call.id}
+        data = snapshot(call) if event.type.startswith("call.") else {"callId": call.id}
     return {
         "id": event.id,
         "type": name(event),
@@ -42,10 +42,11 @@ def body(event: CallEvent) -> dict[str, Any]:
     }
 
 
-def _snapshot(call: CallSnapshot) -> dict[str, Any]:
+def snapshot(call: CallSnapshot) -> dict[str, Any]:
+    """Return a call as WADial shows it, with the reason of its end."""
     fields = {
         "callId": call.id,
-        "peerJid": jid(call.peer),
+        "peerJid": call.jid,
         "direction": DIRECTION_WORDS.get(call.direction, call.direction),
         "mediaType": "audio",
         "state": STATE_WORDS.get(call.state, call.state),

@@ -22,9 +22,25 @@ NAMES: Final[Mapping[str, str]] = {
     EventType.DIGITS_COLLECTED: ON_CALL,
     EventType.DIGITS_FAILED: ON_CALL,
     EventType.STREAM_ENDED: ON_CALL,
+    EventType.CALL_MACHINE_DETECTED: ON_CALL,
+    EventType.TRANSCRIPT_READY: ON_CALL,
+    EventType.TRANSCRIPT_FAILED: ON_CALL,
+    EventType.CALL_PROBLEM: ON_CALL,
+    EventType.CALL_PROBLEM_CLEARED: ON_CALL,
 }
+TRANSCRIPTS: Final[Mapping[str, str]] = {
+    EventType.TRANSCRIPT_READY: "completed",
+    EventType.TRANSCRIPT_FAILED: "failed",
+}
+"""The status of a transcription."""
 STREAM_FAILURES: Final = frozenset({"unreachable", "blocked", "slow", "failed"})
 """Reasons of a stream's end that neither side requested; our definition."""
+PROBLEMS: Final[Mapping[str, str]] = {
+    EventType.CALL_PROBLEM: "started",
+    EventType.CALL_PROBLEM_CLEARED: "completed",
+}
+"""The status in the payload of type `problem`; our definition."""
+PROBLEM_FIELDS: Final = ("code", "hop", "severity", "summary", "fix")
 ENDS: Final = {"busy": "busy", "canceled": "cancelled", "rejected": "rejected"}
 DISPOSITIONS: Final = {
     "hangup": "answered",
@@ -67,7 +83,7 @@ def body(event: CallEvent) -> dict[str, Any]:
         "call_started": iso8601(call.started_at),
         "call_answered": iso8601(call.answered_at),
         "call_completed": iso8601(call.ended_at),
-        "machine_detected": False,
+        "machine_detected": call.answered_by == "machine",
         "tag": call.tag or None,
     }
 
@@ -84,14 +100,11 @@ def post_call(event: CallEvent) -> dict[str, Any]:
         ValueError: The event has no call.
     """
     call = _call_of(event)
-    talked = 0.0
-    if call.answered_at is not None and call.ended_at is not None:
-        talked = (call.ended_at - call.answered_at).total_seconds()
     return {
         "uuid": call_id.wavix(call.id),
         "direction": call.direction,
         "destination": call.to,
-        "duration": round(talked),
+        "duration": call.talk_seconds or 0,
         "charge": "0.0",
         "date": iso8601(call.started_at),
         "disposition": _disposition(call),
@@ -99,6 +112,21 @@ def post_call(event: CallEvent) -> dict[str, Any]:
         "to": call.to,
         "per_minute": "0.0",
     }
+
+
+def transcription_name(event: CallEvent) -> str | None:
+    """Return the name of the end of a transcription; None for any other event."""
+    return "transcription" if event.call is not None and event.type in TRANSCRIPTS else None
+
+
+def transcription(event: CallEvent) -> dict[str, Any]:
+    """Return what is sent to the `webhook_url` of a request for a transcription.
+
+    Raises:
+        ValueError: The event has no call.
+    """
+    status = TRANSCRIPTS[event.type]
+    return {"uuid": call_id.wavix(_call_of(event).id), "status": status}
 
 
 def _call_of(event: CallEvent) -> CallSnapshot:
@@ -113,6 +141,14 @@ def _payload(event: CallEvent) -> dict[str, Any] | None:
     if event.type == EventType.STREAM_ENDED:
         failed = {"stream_id": event.data.get("streamId"), "status": "failed"}
         return {"type": "stream", "payload": failed | {"reason": event.data.get("reason")}}
+    if event.type == EventType.CALL_MACHINE_DETECTED:
+        found = {"result": event.data.get("result"), "beep_at": event.data.get("beepAt")}
+        return {"type": "machine_detection", "payload": {"status": "completed"} | found}
+    if event.type in TRANSCRIPTS:
+        return {"type": "transcription", "payload": {"status": TRANSCRIPTS[event.type]}}
+    if event.type in PROBLEMS:
+        fields = {key: event.data.get(key) for key in PROBLEM_FIELDS}
+        return {"type": "problem", "payload": {"status": PROBLEMS[event.type]} | fields}
     kind, _, status = event.type.partition(".")
     data = event.data
     if kind == "playback":

@@ -1,15 +1,15 @@
 """Webhooks of ZuckZapGo (`v1.call.*`) and of WaGo, which sends the same events in a form.
 
 Their documents name the events (https://api-wuzapi.cpluschat.com.br/api/llm.txt) and not what is in
-them: the bodies are our definition, in their style. `v1.call.recording`, `.transcript` and `.dtmf`
-are ours altogether. An inbound call is announced by `v1.call.offer_notice` and rings with
+them: the bodies are our definition, in their style. `v1.call.recording`, `.transcript`, `.transcript_ready`,
+`.transcript_failed`, `.dtmf`, `.machine_detected`, `.voicemail`, `.problem` and `.problem_cleared` are ours altogether. An inbound call is announced by `v1.call.offer_notice` and rings with
 `v1.call.offer`; clients take either for a call from outside, so outbound calls send neither.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, jid
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
 
 NAMES: Final[Mapping[str, str]] = {
@@ -20,7 +20,13 @@ NAMES: Final[Mapping[str, str]] = {
     EventType.CALL_ENDED: "v1.call.terminate",
     EventType.RECORDING_READY: "v1.call.recording",
     EventType.TRANSCRIPT: "v1.call.transcript",
+    EventType.TRANSCRIPT_READY: "v1.call.transcript_ready",
+    EventType.TRANSCRIPT_FAILED: "v1.call.transcript_failed",
     EventType.DIGIT_RECEIVED: "v1.call.dtmf",
+    EventType.CALL_MACHINE_DETECTED: "v1.call.machine_detected",
+    EventType.VOICEMAIL_RECEIVED: "v1.call.voicemail",
+    EventType.CALL_PROBLEM: "v1.call.problem",
+    EventType.CALL_PROBLEM_CLEARED: "v1.call.problem_cleared",
 }
 INBOUND: Final[Mapping[str, str]] = {
     EventType.CALL_INITIATED: "v1.call.offer_notice",
@@ -68,7 +74,7 @@ def _fields(event: CallEvent) -> dict[str, Any]:
 def _call(call: CallSnapshot) -> dict[str, Any]:
     fields = {
         "callId": call.id,
-        "peer": jid(call.peer),
+        "peer": call.jid,
         "from": call.from_,
         "to": call.to,
         "direction": call.direction,

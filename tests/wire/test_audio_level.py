@@ -40,11 +40,11 @@ def test_padding_and_other_elements_are_passed_over() -> None:
         packet(b"", profile=0),
     ],
 )
-def test_a_packet_may_tell_no_level(silent: RtpPacket) -> None:
+def test_a_packet_may_have_no_level(silent: RtpPacket) -> None:
     assert read_level(silent, 1) is None
 
 
 @given(st.binary(max_size=40), st.integers(1, 14))
-def test_any_extension_gives_a_level_or_none(extension: bytes, identifier: int) -> None:
-    told = read_level(packet(extension), identifier)
-    assert told is None or -127 <= told <= 0
+def test_any_extension_has_a_level_or_none(extension: bytes, identifier: int) -> None:
+    level = read_level(packet(extension), identifier)
+    assert level is None or -127 <= level <= 0

@@ -20,14 +20,17 @@ def test_every_form_leads_back_to_the_native_id(native):
         call_id.chirp(native, test=True),
         call_id.wavix(native),
         call_id.room(native),
+        call_id.chirp_voicemail(native),
+        call_id.chirp_voicemail(native, test=True),
     ]
-    assert [call_id.native(form) for form in forms] == [native] * 5
+    assert [call_id.native(form) for form in forms] == [native] * len(forms)
 
 
 @given(IDS)
 def test_each_form_looks_as_its_vendor_writes_it(native):
     assert re.fullmatch(r"call_[0-9A-Za-z]{27}", call_id.chirp(native))
     assert re.fullmatch(r"call_test_[0-9A-Za-z]{27}", call_id.chirp(native, test=True))
+    assert re.fullmatch(r"call_vm_[0-9A-Za-z]{27}", call_id.chirp_voicemail(native))
     assert re.fullmatch(r"room_[0-9A-Za-z]{27}", call_id.room(native))
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", call_id.wavix(native))
 

@@ -98,13 +98,13 @@ def test_the_socket_says_whether_its_sound_is_ours():
         assert read_message(text(type="ready", media=media | other)) == Ready(supported=False)
 
 
-def test_the_backlog_is_told_in_seconds():
+def test_the_backlog_is_read_in_seconds():
     message = text(type="buffer", bufferedMs=240, pauseMs=500, resumeMs=250)
     assert read_message(message) == BufferStatus(0.24, 0.5, 0.25)
     assert read_message(text(type="buffer", bufferedMs=240)) is None
 
 
-def test_states_the_end_and_errors_are_told():
+def test_states_the_end_and_errors_are_read():
     state = text(type="call_state", call={"callId": "x", "state": "active"})
     assert read_message(state) == StateChanged(Phase.ACTIVE)
     assert read_message(text(type="ended")) == StateChanged(Phase.ENDED)
@@ -113,7 +113,7 @@ def test_states_the_end_and_errors_are_told():
 
 
 @pytest.mark.parametrize("message", ["", "{", "[]", "7", '{"type":"news"}', '{"type":7}'])
-def test_other_messages_tell_nothing(message):
+def test_other_messages_are_ignored(message):
     assert read_message(message) is None
 
 
@@ -124,17 +124,17 @@ def test_no_message_breaks_the_reader(value, kind):
     read_calls([value, {"callId": "x", "peer": value, "state": value, "direction": value}])
 
 
-def test_a_webhook_gives_its_kind_and_every_word():
+def test_a_webhook_has_its_kind_and_every_text():
     event = {"type": "v1.call.terminate", "data": [{"call": {"CallID": "A1"}}], "at": 7}
-    told = read_webhook(json.dumps(event).encode(), "application/json")
-    assert told == Webhook("terminate", frozenset({"v1.call.terminate", "A1"}))
+    sent = read_webhook(json.dumps(event).encode(), "application/json")
+    assert sent == Webhook("terminate", frozenset({"v1.call.terminate", "A1"}))
 
 
 def test_a_webhook_may_be_a_form():
     body = b"token=x&jsonData=%7B%22type%22%3A%22call.ended%22%2C%22callId%22%3A%22A1%22%7D"
-    told = read_webhook(body, FORM)
-    assert told.kind == "ended"
-    assert "A1" in told.texts
+    sent = read_webhook(body, FORM)
+    assert sent.kind == "ended"
+    assert "A1" in sent.texts
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"a=b"])

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from bridge.wire.iso8601 import iso8601
 
 
-def test_a_moment_is_told_in_utc_to_the_millisecond() -> None:
+def test_a_time_is_written_in_utc_with_milliseconds() -> None:
     assert iso8601(datetime(2026, 3, 1, 9, 5, 7, 45_999, UTC)) == "2026-03-01T09:05:07.045Z"
 
 

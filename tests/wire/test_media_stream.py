@@ -51,7 +51,7 @@ def test_connected_has_neither_ids_nor_a_number():
     assert connected == {"event": "connected", "event_time": TIME}
 
 
-def test_start_tells_what_the_stream_is():
+def test_start_describes_the_stream():
     assert said(StreamWriter(stream()).start(AT)) == {
         "event": "start",
         "event_time": TIME,
@@ -85,7 +85,7 @@ def test_both_channels_are_two_tracks():
     assert oneway(Channel.BOTH).tracks == (Channel.INBOUND, Channel.OUTBOUND)
 
 
-def test_the_start_tells_the_form_that_was_asked_for():
+def test_start_has_the_requested_format():
     media = MediaFormat(Encoding.MULAW, 8_000, 60)
     start = said(StreamWriter(stream(media=media)).start(AT))
     assert start["media_format"] == {

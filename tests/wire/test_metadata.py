@@ -4,9 +4,9 @@ import pytest
 from bridge.wire.metadata import NOTHING, field, pack, raw
 
 
-def test_metadata_stands_in_a_larger_text_as_it_was_given():
-    told = msgspec.json.encode({"metadata": raw(pack({"order": [7, {"é": None}]}))})
-    assert msgspec.json.decode(told) == {"metadata": {"order": [7, {"é": None}]}}
+def test_metadata_is_embedded_unchanged():
+    sent = msgspec.json.encode({"metadata": raw(pack({"order": [7, {"é": None}]}))})
+    assert msgspec.json.decode(sent) == {"metadata": {"order": [7, {"é": None}]}}
 
 
 def test_no_metadata_is_an_empty_object():

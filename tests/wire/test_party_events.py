@@ -1,4 +1,4 @@
-"""What the holder of a ticket is told of a call, by its party."""
+"""What the holder of a ticket is sent of a call, by its party."""
 
 from datetime import UTC, datetime
 
@@ -34,13 +34,19 @@ def test_how_the_call_stands_is_for_all_without_what_the_server_noted(party):
 
 
 @pytest.mark.parametrize(
-    ("party", "told"), [("near", "near"), ("transfer", "near"), ("far", "far")]
+    ("party", "sent"), [("near", "near"), ("transfer", "near"), ("far", "far")]
 )
 @pytest.mark.parametrize("kind", ["leg.joined", "leg.left", "digit.received"])
-def test_what_happens_to_a_leg_is_for_its_own_side(party, told, kind):
+def test_what_happens_to_a_leg_is_for_its_own_side(party, sent, kind):
     for side in ("near", "far", "service"):
         seen = as_seen_by(party, event(kind, legID="leg_1", party=side))
-        assert (seen is not None) == (side == told)
+        assert (seen is not None) == (side == sent)
+
+
+@pytest.mark.parametrize("hop", ["stream", "recording"])
+def test_problems_of_what_the_server_does_are_for_no_ticket(hop):
+    assert as_seen_by("near", event("call.problem", hop="browser.network")) is not None
+    assert as_seen_by("near", event("call.problem", hop=hop)) is None
 
 
 @pytest.mark.parametrize("kind", ["transcript", "call.muted", "agent.replied"])

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.rtcp import SenderReport, ntp_time
-from bridge.wire.rtp import RtpPacket
 
 
 def heard(*sequences: int) -> ReceptionStatistics:
@@ -15,10 +14,13 @@ def heard(*sequences: int) -> ReceptionStatistics:
     return statistics
 
 
+def highest(statistics: ReceptionStatistics) -> int:
+    return statistics.report_block(1.0).highest_sequence
+
+
 def hear(statistics: ReceptionStatistics, *sequences: int) -> None:
     for sequence in sequences:
-        packet = RtpPacket(111, False, sequence % 65_536, sequence * 960 % 2**32, 9, b"")
-        statistics.received(packet, sequence * 0.02)
+        statistics.count(sequence % 65_536, sequence * 960 % 2**32, sequence * 0.02)
 
 
 def test_a_stream_without_loss_has_lost_nothing() -> None:
@@ -49,13 +51,13 @@ def test_a_late_packet_is_not_lost_any_more() -> None:
     statistics = heard(1, 2, 4, 5)
     assert statistics.lost == 1
     hear(statistics, 3)
-    assert (statistics.lost, statistics.reordered, statistics.duplicates) == (0, 1, 0)
-    assert statistics.highest_sequence == 5
+    assert statistics.lost == 0
+    assert highest(statistics) == 5
 
 
 def test_a_duplicate_makes_up_for_no_loss() -> None:
     statistics = heard(1, 2, 2, 4, 2)
-    assert (statistics.lost, statistics.duplicates, statistics.packets) == (1, 2, 5)
+    assert (statistics.lost, statistics.packets) == (1, 5)
 
 
 def test_duplicates_count_as_received_in_a_report_block() -> None:
@@ -65,36 +67,35 @@ def test_duplicates_count_as_received_in_a_report_block() -> None:
 
 def test_a_packet_from_before_the_first_one_is_not_expected() -> None:
     statistics = heard(10, 9, 12)
-    assert (statistics.lost, statistics.reordered) == (1, 1)
+    assert statistics.lost == 1
 
 
 def test_the_sequence_is_extended_over_its_wraps() -> None:
     statistics = heard(*range(65_500, 65_600), *range(65_601, 65_700))
-    assert statistics.highest_sequence == 65_699
     assert statistics.lost == 1
     assert statistics.report_block(1.0).highest_sequence == 65_699
 
 
 def test_reordering_over_the_wrap_is_no_jump() -> None:
     statistics = heard(65_534, 65_536, 65_535, 65_537)
-    assert (statistics.lost, statistics.reordered, statistics.highest_sequence) == (0, 1, 65_537)
+    assert (statistics.lost, highest(statistics)) == (0, 65_537)
 
 
 def test_one_stray_packet_from_far_away_changes_nothing() -> None:
     statistics = heard(1, 2, 40_000, 3, 4)
-    assert (statistics.lost, statistics.highest_sequence) == (0, 4)
+    assert (statistics.lost, highest(statistics)) == (0, 4)
 
 
 def test_two_stray_packets_with_others_between_change_nothing() -> None:
     statistics = heard(1, 2, 40_000, 3, 40_001, 4)
-    assert (statistics.lost, statistics.highest_sequence) == (0, 4)
+    assert (statistics.lost, highest(statistics)) == (0, 4)
 
 
 def test_two_packets_in_a_row_from_far_away_are_a_restart() -> None:
     statistics = heard(1, 2, 4, 40_000, 40_001, 40_003)
-    assert statistics.highest_sequence == 40_003
     assert statistics.lost == 2  # one before the restart, one after it
-    assert statistics.report_block(1.0).packets_lost == 1
+    block = statistics.report_block(1.0)
+    assert (block.highest_sequence, block.packets_lost) == (40_003, 1)
 
 
 def test_a_long_loss_within_the_window_is_a_loss() -> None:
@@ -109,7 +110,7 @@ def test_packets_in_even_time_have_no_jitter() -> None:
 def test_jitter_follows_the_formula_of_the_standard() -> None:
     statistics = ReceptionStatistics(ssrc=9)
     for sequence, arrival in enumerate([0.0, 0.025, 0.04, 0.07]):
-        statistics.received(RtpPacket(111, False, sequence, sequence * 960, 9, b""), arrival)
+        statistics.count(sequence, sequence * 960, arrival)
     expected = 0.0
     for deviation in (0.005, 0.005, 0.010):
         expected += (deviation - expected) / 16
@@ -121,20 +122,20 @@ def test_a_wrap_of_the_timestamp_is_no_jitter() -> None:
     statistics = ReceptionStatistics(ssrc=9)
     for sequence in range(10):
         timestamp = (2**32 - 3000 + sequence * 960) % 2**32
-        statistics.received(RtpPacket(111, False, sequence, timestamp, 9, b""), sequence * 0.02)
+        statistics.count(sequence, timestamp, sequence * 0.02)
     assert statistics.jitter_seconds == pytest.approx(0, abs=1e-9)
 
 
 def test_a_jump_of_the_source_s_clock_is_no_jitter() -> None:
     statistics = ReceptionStatistics(ssrc=9)
     for sequence, timestamp in enumerate([0, 960, 2_000_000_000, 2_000_000_960]):
-        statistics.received(RtpPacket(111, False, sequence, timestamp, 9, b""), sequence * 0.02)
+        statistics.count(sequence, timestamp, sequence * 0.02)
     assert statistics.jitter_seconds == pytest.approx(0, abs=1e-9)
 
 
 def test_late_packets_do_not_count_for_jitter() -> None:
     statistics = heard(1, 2, 4, 5)
-    statistics.received(RtpPacket(111, False, 3, 3 * 960, 9, b""), 0.5)
+    statistics.count(3, 3 * 960, 0.5)
     assert statistics.jitter_seconds == pytest.approx(0, abs=1e-9)
 
 
@@ -167,8 +168,7 @@ def test_loss_is_exact_whatever_the_order(
     statistics = heard(*(start + number for number in order))
     assert statistics.lost == len(lost)
     assert statistics.packets == len(order)
-    assert statistics.duplicates == len(doubled - lost)
-    assert statistics.highest_sequence == start + 299
+    assert highest(statistics) == start + 299
 
 
 @given(st.lists(st.floats(0.0, 8.0), min_size=1, max_size=200), st.sampled_from([480, 960]))
@@ -193,3 +193,33 @@ def test_only_the_very_next_packet_follows() -> None:
     assert statistics.follows(0, 65_536 * 960 % 2**32)
     assert not statistics.follows(1, 65_537 * 960 % 2**32)
     assert not ReceptionStatistics(ssrc=9).follows(0, 960)
+
+
+def paced(gaps, *, run=False):
+    """Statistics of packets of 20 ms that come after these gaps."""
+    statistics = ReceptionStatistics(ssrc=1)
+    statistics.count(0, 0, 100.0)
+    now, arrivals = 100.0, []
+    for gap in gaps:
+        now += gap
+        arrivals.append(now)
+    if run:
+        statistics.count_run(arrivals, 960, 960)
+    else:
+        for number, arrival in enumerate(arrivals, 1):
+            statistics.count(number, 960 * number, arrival)
+    return statistics
+
+
+@pytest.mark.parametrize("run", [False, True])
+def test_packets_that_are_held_back_again_and_again_show_in_the_peak(run):
+    bursts = [*[0.02] * 10, 0.22] * 5
+    assert paced(bursts).peak_jitter_seconds == pytest.approx(0.2)
+    assert paced(bursts).jitter_seconds < 0.03
+    assert paced([0.02] * 100, run=run).peak_jitter_seconds == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("later", [0, 40, 90])
+def test_one_packet_that_is_held_back_does_not(later):
+    once = [*[0.02] * 60, 0.22, *[0.02] * later]
+    assert paced(once).peak_jitter_seconds == pytest.approx(0.0, abs=1e-6)

@@ -175,7 +175,7 @@ def block(*, last_report: int, delay: int) -> ReportBlock:
     return ReportBlock(1, 0, 0, 0, 0, last_report, delay)
 
 
-def test_the_example_of_the_standard_gives_its_round_trip() -> None:
+def test_the_example_of_the_standard_has_its_round_trip() -> None:
     # RFC 3550 §6.4.1, figure 2: 0xb710:8000 - 5.250 s - 0xb705:2000 = 6.125 s.
     echoed = block(last_report=0xB705_2000, delay=0x0005_4000)
     assert round_trip(0xB710_8000, echoed) == 6.125

@@ -169,7 +169,7 @@ def test_sender_reports_find_their_figures() -> None:
     outgoing.count_payload(60)
     outgoing.count_payload(61)
     assert (outgoing.packets, outgoing.octets, outgoing.last_time) == (2, 121, 5.02)
-    assert outgoing.last_timestamp == 959
+    assert outgoing.timestamp_at(5.02) == 959
     assert outgoing.timestamp_at(5.52) == 959 + 24_000
 
 

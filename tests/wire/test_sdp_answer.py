@@ -1,10 +1,11 @@
 """Answering offers (bridge.wire.sdp); aiortc's parser is the independent reader."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from aiortc.sdp import MediaDescription, SessionDescription
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.errors import SdpError
@@ -228,6 +229,8 @@ def test_whatever_is_accepted_gets_a_well_formed_answer(
         remote = parse_offer(text[:position] + insert + text[position + length :])
     except SdpError:
         return
+    # The answer repeats the protocols of refused lines, and the parser here takes no others.
+    assume(all(re.fullmatch("[A-Z/]+", line.protocol) for line in remote.lines))
     text = write_answer(remote, LOCAL)
     answer = SessionDescription.parse(text)
     assert len(answer.media) == len(remote.lines)

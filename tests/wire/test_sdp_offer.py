@@ -153,7 +153,7 @@ def test_the_sha_256_fingerprint_is_picked_out_of_several() -> None:
     assert parse_offer(text).fingerprint == read("aiortc").fingerprint
 
 
-def test_a_lower_case_fingerprint_is_given_in_upper_case() -> None:
+def test_a_lower_case_fingerprint_is_read_in_upper_case() -> None:
     fingerprint = read("minimal").fingerprint
     text = changed("minimal", f"sha-256 {fingerprint}", f"SHA-256 {fingerprint.lower()}")
     assert parse_offer(text).fingerprint == fingerprint

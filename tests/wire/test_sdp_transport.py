@@ -20,7 +20,7 @@ def test_a_udp_candidate_is_read_whole(kind: str) -> None:
     assert read(value) == ((candidate,), 0)
 
 
-def test_an_ipv6_candidate_is_given_in_its_short_form() -> None:
+def test_an_ipv6_candidate_is_read_in_its_short_form() -> None:
     (candidate,), _ = read("1 1 udp 1 2001:DB8:0:0:0:0:0:1 5000 typ host")
     assert candidate.host == "2001:db8::1"
 

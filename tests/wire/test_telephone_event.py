@@ -75,12 +75,7 @@ def test_a_digit_grows_by_20_ms_and_ends_three_times(clock_rate: int) -> None:
     assert {event.digit for event in events} == {"5"}
 
 
-def test_a_digit_too_long_for_one_event_is_refused() -> None:
-    with pytest.raises(LocalProtocolError):
-        digit_packets("5", clock_rate=48_000, seconds=1.4)
-
-
-def test_each_digit_is_given_once_at_its_first_packet() -> None:
+def test_each_digit_is_reported_once_at_its_first_packet() -> None:
     receiver = DigitReceiver()
     heard = [receiver.receive(*packet) for packet in packets_of("7", 1000)]
     assert heard == ["7"] + [None] * 6
@@ -115,11 +110,11 @@ def test_a_digit_that_follows_an_ended_one_at_once_is_another() -> None:
     assert given_digits((first, 1000), (first, 1800)) == "99"
 
 
-def test_a_digit_pressed_while_another_was_never_ended_is_given() -> None:
+def test_a_digit_pressed_while_another_was_never_ended_is_reported() -> None:
     first = serialize(Event("9", end=False, volume=10, duration=800))
     second = serialize(Event("8", end=False, volume=10, duration=160))
     assert given_digits((first, 1000), (second, 1800)) == "98"
 
 
-def test_events_that_are_no_digits_give_nothing() -> None:
+def test_events_that_are_no_digits_are_ignored() -> None:
     assert given_digits((b"\x10\x0a\x00\xa0", 1000), *packets_of("3", 5000)) == "3"

@@ -1,4 +1,4 @@
-"""What receivers are told, in each vendor's words."""
+"""What receivers are sent, in each vendor's words."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
@@ -26,6 +26,16 @@ CALL = CallSnapshot(
 LATER = AT + timedelta(seconds=62)
 
 
+PROBLEM = {
+    "code": "far_silent",
+    "hop": "provider.far",
+    "legID": "leg_1",
+    "severity": "broken",
+    "summary": "The far party sends silence.",
+    "fix": "Ask it to unmute.",
+}
+
+
 def event(kind, call=CALL, data=None, **changes):
     call = msgspec.structs.replace(call, **changes) if call else None
     return CallEvent(id="evt_1", type=kind, line="sales", at=AT, call=call, data=data or {})
@@ -33,11 +43,11 @@ def event(kind, call=CALL, data=None, **changes):
 
 def over(reason, *, answered=True, **changes):
     moments = {"answered_at": AT + timedelta(seconds=2) if answered else None, "ended_at": LATER}
-    told = moments | {"state": "ended", "reason": reason} | changes
-    return event("call.ended", data={"reason": reason}, **told)
+    sent = moments | {"state": "ended", "reason": reason} | changes
+    return event("call.ended", data={"reason": reason}, **sent)
 
 
-def told(event, style, **receiver):
+def body_of(event, style, **receiver):
     delivery = render(event, Receiver(style, **receiver))
     return None if delivery is None else msgspec.json.decode(delivery.body)
 
@@ -45,8 +55,14 @@ def told(event, style, **receiver):
 # Ours
 
 
+def test_a_telephone_is_no_user_of_whatsapp():
+    call = msgspec.structs.replace(CALL, peer="4930123456", to_channel="pstn")
+    body = body_of(msgspec.structs.replace(over("hangup"), call=call), Style.NATIVE)
+    assert body["call"]["peer"] == "4930123456"
+
+
 def test_our_own_form_holds_the_event_the_call_and_the_data():
-    body = told(over("hangup"), Style.NATIVE)
+    body = body_of(over("hangup"), Style.NATIVE)
     assert body["id"] == "evt_1"
     assert body["type"] == "call.ended"
     assert body["createdAt"] == "2026-01-02T03:04:05.678Z"
@@ -71,7 +87,7 @@ def test_what_happened_to_no_call_names_none():
 # WADial
 
 
-def test_wadial_is_told_as_its_guide_shows():
+def test_wadials_event_is_as_its_guide_shows():
     delivery = render(over("no_answer"), Receiver(Style.WADIAL))
     assert delivery is not None
     body = msgspec.json.decode(delivery.body)
@@ -84,9 +100,9 @@ def test_wadial_is_told_as_its_guide_shows():
     assert delivery.headers == {"wadial-event-id": "evt_1", "wadial-event-type": "call.ended"}
 
 
-def test_wadial_hears_of_a_recording_under_its_documented_name():
+def test_wadials_recording_event_has_its_documented_name():
     data = {"recordingId": "r1", "kind": "mixed", "durationMs": 120000}
-    body = told(event("recording.ready", data=data), Style.WADIAL)
+    body = body_of(event("recording.ready", data=data), Style.WADIAL)
     assert body["type"] == "call.recording.ready"
     assert body["data"] == {"callId": CALL.id, **data}
 
@@ -110,44 +126,76 @@ def test_wadial_hears_of_a_recording_under_its_documented_name():
         (event("leg.left", data={"kind": "whatsapp"}), "calls.participant.left"),
         (event("recording.ready"), "calls.recording.completed"),
         (event("recording.copied", data={"askedFor": True}), "calls.recording.completed"),
+        (event("voicemail.received"), "calls.voicemail.received"),
+        (event("voicemail.transcribed"), "calls.voicemail.transcribed"),
     ],
 )
 def test_chirps_events_have_its_names(event, name):
-    assert told(event, Style.CHIRP)["event"] == name
+    assert body_of(event, Style.CHIRP)["event"] == name
 
 
 def test_chirp_hears_nothing_of_what_it_has_no_name_for():
-    assert told(event("leg.silent"), Style.CHIRP) is None
-    assert told(event("line.connected", call=None), Style.CHIRP) is None
+    assert body_of(event("leg.silent"), Style.CHIRP) is None
+    assert body_of(event("line.connected", call=None), Style.CHIRP) is None
     for kind in ("recorder", "playback", "stream", "socket", "agent"):
-        assert told(event("leg.joined", data={"kind": kind}), Style.CHIRP) is None
-    assert told(event("recording.ready", data={"format": "mp4"}), Style.CHIRP) is None
-    assert told(event("recording.copied", data={"askedFor": False}), Style.CHIRP) is None
+        assert body_of(event("leg.joined", data={"kind": kind}), Style.CHIRP) is None
+    assert body_of(event("recording.ready", data={"format": "mp4"}), Style.CHIRP) is None
+    assert body_of(event("recording.copied", data={"askedFor": False}), Style.CHIRP) is None
 
 
 def test_chirps_event_ids_follow_its_pattern_and_stay_apart():
-    ringing = told(event("call.ringing"), Style.CHIRP)
+    ringing = body_of(event("call.ringing"), Style.CHIRP)
     identity = ringing["data"]["call"]["id"]
     assert ringing["eventId"] == f"evt_{identity}_calls.ringing"
-    joined = told(event("leg.joined", data={"kind": "webrtc"}), Style.CHIRP)
+    joined = body_of(event("leg.joined", data={"kind": "webrtc"}), Style.CHIRP)
     assert joined["eventId"] == f"evt_{identity}_calls.participant.joined_evt_1"
 
 
-def test_chirp_is_told_who_rang_whom():
-    call = told(event("call.ringing"), Style.CHIRP)["data"]["call"]
+def test_chirps_voicemail_is_the_one_of_its_api():
+    data = {
+        "voicemailId": CALL.id,
+        "recordingId": "rec_1",
+        "callerNumber": "+15550100001",
+        "callerChannel": "whatsapp",
+        "durationMs": 12_600,
+        "isRead": False,
+        "transcription": None,
+        "createdAt": "2026-01-15T10:35:00.000Z",
+        "expiresAt": "2026-02-14T10:35:00.000Z",
+        "reason": "silence",
+    }
+    body = body_of(event("voicemail.received", data=data), Style.CHIRP)
+    identity = body["data"]["call"]["id"]
+    assert body["eventId"] == f"evt_{identity}_calls.voicemail.received"
+    assert body["data"]["voicemail"] == {
+        "id": identity.replace("call_", "call_vm_"),
+        "callId": identity,
+        "callerNumber": "+15550100001",
+        "callerChannel": "whatsapp",
+        "duration": 13,
+        "isRead": False,
+        "transcription": None,
+        "recordingId": "rec_1",
+        "createdAt": "2026-01-15T10:35:00.000Z",
+        "fileUrl": None,
+    }
+
+
+def test_chirps_call_has_both_parties():
+    call = body_of(event("call.ringing"), Style.CHIRP)["data"]["call"]
     assert (call["from"], call["to"]) == ("+15550109000", "+15550100001")
     assert (call["fromChannel"], call["toChannel"]) == ("whatsapp", "whatsapp")
     assert call["livekitRoomName"] is None
     assert call["metadata"] == {"order": 7}
 
 
-def test_a_browser_gives_chirps_call_a_room():
-    call = told(event("call.ringing", browser=True), Style.CHIRP)["data"]["call"]
+def test_chirps_call_with_a_browser_has_a_room():
+    call = body_of(event("call.ringing", browser=True), Style.CHIRP)["data"]["call"]
     assert call["livekitRoomName"].startswith("room_")
 
 
-def test_a_test_keys_endpoint_is_told_test_ids():
-    call = told(event("call.ringing"), Style.CHIRP, test=True)["data"]["call"]
+def test_a_test_keys_endpoint_is_sent_test_ids():
+    call = body_of(event("call.ringing"), Style.CHIRP, test=True)["data"]["call"]
     assert call["id"].startswith("call_test_")
 
 
@@ -170,16 +218,49 @@ def test_a_test_keys_endpoint_is_told_test_ids():
     ],
 )
 def test_zuckzapgos_events_have_its_names(event, name):
-    assert told(event, Style.ZUCKZAPGO)["type"] == name
+    assert body_of(event, Style.ZUCKZAPGO)["type"] == name
 
 
 def test_an_outbound_call_is_no_offer():
-    names = [told(event(kind), Style.ZUCKZAPGO) for kind in ("call.initiated", "call.ringing")]
+    names = [body_of(event(kind), Style.ZUCKZAPGO) for kind in ("call.initiated", "call.ringing")]
     assert [body and body["type"] for body in names] == [None, "v1.call.preaccept"]
 
 
-def test_zuckzapgo_is_told_beside_and_under_v1():
-    body = told(over("hangup"), Style.ZUCKZAPGO)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("call.problem", "v1.call.problem"),
+        ("call.problem_cleared", "v1.call.problem_cleared"),
+    ],
+)
+def test_zuckzapgo_and_wago_are_sent_problems_in_their_style(kind, name):
+    problem = event(kind, data=PROBLEM)
+    body = body_of(problem, Style.ZUCKZAPGO)
+    assert (body["type"], body["event"]["data"]) == (name, PROBLEM)
+    sent = render(problem, Receiver(Style.WAGO))
+    assert sent is not None
+    assert msgspec.json.decode(sent.body)["event"]["Type"] == name
+
+
+def test_wadial_is_sent_problems_beside_the_call():
+    body = body_of(event("call.problem", data=PROBLEM), Style.WADIAL)
+    assert body["type"] == "call.problem"
+    assert body["data"].items() >= (PROBLEM | {"callId": CALL.id}).items()
+
+
+@pytest.mark.parametrize("style", [Style.CHIRP, Style.WAVIX_POST_CALL])
+def test_who_has_no_event_for_problems_is_sent_none(style):
+    assert body_of(event("call.problem", data=PROBLEM), style) is None
+
+
+@pytest.mark.parametrize("style", [Style.ZUCKZAPGO, Style.WAGO, Style.WADIAL, Style.WAVIX])
+@pytest.mark.parametrize("wanted", ["All", "Call"])
+def test_who_subscribes_to_all_calls_gets_their_problems(style, wanted):
+    assert wants([wanted], style, event("call.problem", data=PROBLEM))
+
+
+def test_zuckzapgos_fields_are_beside_and_under_v1():
+    body = body_of(over("hangup"), Style.ZUCKZAPGO)
     assert body["event"]["callId"] == body["v1"]["callId"] == CALL.id
     assert body["event"]["reason"] == "hangup"
     assert body["v1"]["id"] == "evt_1"
@@ -215,11 +296,11 @@ def test_wago_gets_a_form_with_its_token_and_json():
     ],
 )
 def test_wavixs_callbacks_have_its_event_types(event, kind):
-    assert told(event, Style.WAVIX)["event_type"] == kind
+    assert body_of(event, Style.WAVIX)["event_type"] == kind
 
 
-def test_wavix_is_told_the_whole_call_object():
-    body = told(over("hangup"), Style.WAVIX)
+def test_wavix_is_sent_the_whole_call_object():
+    body = body_of(over("hangup"), Style.WAVIX)
     assert body["uuid"] == body["id"] == "00ababab-abab-abab-abab-abababababab"
     assert (body["from"], body["to"]) == ("+15550109000", "+15550100001")
     assert body["call_started"] == "2026-01-02T03:04:05.678Z"
@@ -228,8 +309,8 @@ def test_wavix_is_told_the_whole_call_object():
     assert body["event_payload"] is None
 
 
-def test_wavix_is_told_of_playback_while_a_call_is_on():
-    body = told(event("playback.completed", data={"playbackId": "p1"}), Style.WAVIX)
+def test_wavix_is_sent_playback_during_a_call():
+    body = body_of(event("playback.completed", data={"playbackId": "p1"}), Style.WAVIX)
     assert body["event_type"] == "on_call_event"
     assert body["event_payload"] == {
         "type": "audio",
@@ -237,13 +318,23 @@ def test_wavix_is_told_of_playback_while_a_call_is_on():
     }
 
 
-def test_wavix_is_told_after_a_call_what_it_was():
-    body = told(over("hangup"), Style.WAVIX_POST_CALL)
+@pytest.mark.parametrize(
+    ("kind", "status"), [("call.problem", "started"), ("call.problem_cleared", "completed")]
+)
+def test_wavix_is_sent_problems_during_a_call(kind, status):
+    body = body_of(event(kind, data=PROBLEM), Style.WAVIX)
+    assert (body["event_type"], body["event_payload"]["type"]) == ("on_call_event", "problem")
+    shown = {key: value for key, value in PROBLEM.items() if key != "legID"}
+    assert body["event_payload"]["payload"] == {"status": status} | shown
+
+
+def test_wavix_is_sent_a_report_after_a_call():
+    body = body_of(over("hangup"), Style.WAVIX_POST_CALL)
     assert (body["disposition"], body["duration"]) == ("answered", 60)
-    assert told(over("no_answer", answered=False), Style.WAVIX_POST_CALL)["disposition"] == (
+    assert body_of(over("no_answer", answered=False), Style.WAVIX_POST_CALL)["disposition"] == (
         "noanswer"
     )
-    assert told(event("call.ringing"), Style.WAVIX_POST_CALL) is None
+    assert body_of(event("call.ringing"), Style.WAVIX_POST_CALL) is None
 
 
 # Filters and signatures
@@ -272,7 +363,8 @@ def test_no_filter_wants_what_the_vendor_has_no_name_for():
 
 @pytest.mark.parametrize("style", list(Style))
 def test_every_style_is_signed_twice_and_the_id_stays(style):
-    delivery = render(over("hangup"), Receiver(style))
+    sent = event("transcript.ready") if style is Style.WAVIX_TRANSCRIPTION else over("hangup")
+    delivery = render(sent, Receiver(style))
     assert delivery is not None
     headers = signed(delivery, style, secret="whsec_AAAA", identity="evt_1", now=5)
     own = "wadial-signature" if style is Style.WADIAL else "bridge-signature"

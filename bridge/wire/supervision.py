@@ -1,0 +1,200 @@
+"""Messages between a supervisor and its nodes: JSON objects, one to a line, over a pipe each way.
+
+Each has the version `v` and its `kind`. A supervisor may be older or newer than a node: unknown kinds and
+unknown fields are ignored, another version is refused. An empty line from a node is a heartbeat.
+"""
+
+from typing import Final, TypeAlias, TypeVar
+
+import msgspec
+
+from bridge.errors import RemoteProtocolError
+
+VERSION: Final = 1
+MAX_LINE: Final = 1 << 20
+"""Bytes of a line; the settings are in it."""
+CONTROL_SOCKET: Final = "control.sock"
+"""In the folder of the nodes' sockets."""
+BEAT: Final = b"\n"
+BEAT_SECONDS: Final = 1.0
+"""A node beats twice in this time, and is checked once."""
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One process of a node."""
+
+    node: int
+    boot: str
+    """16 hex digits, different for every process."""
+    draining: bool = False
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    v: int = VERSION
+
+
+class Roster(_Message, frozen=True, kw_only=True, tag="roster"):
+    """The processes of this machine; sent whenever it changes."""
+
+    nodes: list[Process]
+    """Those that run, or are being restarted."""
+    lost: list[Process] = []
+    """Those that have ended, oldest first; the last ones if there are many."""
+
+
+class Slot(_Message, frozen=True, kw_only=True, tag="slot"):
+    """What a node is and may use; its first line."""
+
+    node: int
+    boot: str
+    run: str
+    """16 hex digits of the supervisor's own process."""
+    count: int
+    """How many nodes there are when all of them run."""
+    listeners: list[int]
+    """File descriptors of the listening sockets that all nodes share."""
+    core: int | None = None
+    """The CPU to run on; None for any."""
+    ports: str
+    """UDP ports for media."""
+    settings: msgspec.Raw
+    """As JSON."""
+    roster: Roster = Roster(nodes=[])
+    pipe: int = -1
+    """File descriptor for messages to the supervisor; -1 for none."""
+    accepts: bool = True
+    """Whether to accept connections at once, or wait for `Accept`."""
+    stuck: int = 0
+    """Previous processes killed because they were stuck."""
+    lost: int = 0
+    """Previous processes lost for other reasons."""
+
+
+class Accept(_Message, frozen=True, kw_only=True, tag="accept"):
+    """Accept connections from now on, or leave them to the other nodes."""
+
+    on: bool
+
+
+class BeginDrain(_Message, frozen=True, kw_only=True, tag="drain"):
+    """Take no new calls, and exit once the live ones have ended."""
+
+    seconds: float | None = None
+    """After which live calls are ended; None for never."""
+    reason: str = ""
+
+
+class Stop(_Message, frozen=True, kw_only=True, tag="stop"):
+    """End the live calls as `drained`, and exit."""
+
+
+class Ready(_Message, frozen=True, kw_only=True, tag="ready"):
+    """The node takes calls, or would if it accepted connections."""
+
+    node: int
+
+
+class Calls(_Message, frozen=True, kw_only=True, tag="calls"):
+    """How many calls the node has."""
+
+    calls: int
+    draining: bool = False
+    seconds: float | None = None
+    """Until a drain ends them; None for no drain or no limit."""
+
+
+class Drained(_Message, frozen=True, kw_only=True, tag="drained"):
+    """The node has drained, has no calls left, and is about to exit."""
+
+
+class DrainNodes(_Message, frozen=True, kw_only=True, tag="drain"):
+    """On the control socket: drain one node, or all and exit."""
+
+    node: int | None = None
+    seconds: float | None = None
+    """None for `limits.drain_seconds`."""
+
+
+class Upgrade(_Message, frozen=True, kw_only=True, tag="upgrade"):
+    """On the control socket: replace the nodes by new ones, with the code and the settings on disk."""
+
+
+class Progress(_Message, frozen=True, kw_only=True, tag="progress"):
+    """On the control socket: what is being done."""
+
+    text: str
+    begun: bool = False
+    """Whether it goes on by itself from now on, and cannot fail any more."""
+
+
+class Done(_Message, frozen=True, kw_only=True, tag="done"):
+    """On the control socket: what was asked for is done."""
+
+    text: str = ""
+
+
+class Failed(_Message, frozen=True, kw_only=True, tag="failed"):
+    """On the control socket: what was asked for is refused, or did not work."""
+
+    text: str
+
+
+ToNode: TypeAlias = Slot | Roster | Accept | BeginDrain | Stop
+FromNode: TypeAlias = Ready | Calls | Drained
+Request: TypeAlias = DrainNodes | Upgrade
+Reply: TypeAlias = Progress | Done | Failed
+Message: TypeAlias = ToNode | FromNode | Request | Reply
+
+Kind = TypeVar("Kind")
+
+_TO_NODE: Final[msgspec.json.Decoder[ToNode]] = msgspec.json.Decoder(ToNode)
+_FROM_NODE: Final[msgspec.json.Decoder[FromNode]] = msgspec.json.Decoder(FromNode)
+_REQUEST: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+_REPLY: Final[msgspec.json.Decoder[Reply]] = msgspec.json.Decoder(Reply)
+
+
+class _Head(msgspec.Struct):
+    v: int
+    kind: str
+
+
+def to_node(line: bytes) -> ToNode | None:
+    """Parse a message of the supervisor; None for a kind that is unknown here.
+
+    Raises:
+        RemoteProtocolError: it is malformed, or of another version.
+    """
+    return _parse(line, _TO_NODE, ("slot", "roster", "accept", "drain", "stop"))
+
+
+def from_node(line: bytes) -> FromNode | None:
+    """Parse a message of a node, as `to_node` does."""
+    return _parse(line, _FROM_NODE, ("ready", "calls", "drained"))
+
+
+def request(line: bytes) -> Request | None:
+    """Parse a request on the control socket, as `to_node` does."""
+    return _parse(line, _REQUEST, ("drain", "upgrade"))
+
+
+def reply(line: bytes) -> Reply | None:
+    """Parse a reply on the control socket, as `to_node` does."""
+    return _parse(line, _REPLY, ("progress", "done", "failed"))
+
+
+def serialize(message: Message) -> bytes:
+    """Return a message as a line."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def _parse(line: bytes, decoder: msgspec.json.Decoder[Kind], kinds: tuple[str, ...]) -> Kind | None:
+    try:
+        head = msgspec.json.decode(line, type=_Head)
+        if head.v != VERSION:
+            raise RemoteProtocolError(
+                f"a message has version {head.v}, and this process understands {VERSION} alone: "
+                "restart the whole bridge instead of upgrading it"
+            )
+        return decoder.decode(line) if head.kind in kinds else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise RemoteProtocolError("a message between supervisor and node is malformed") from error
