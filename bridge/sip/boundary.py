@@ -1,0 +1,214 @@
+"""What the SIP core takes and gives: addresses, calls to make, admission of inbound requests, outputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NewType, Protocol, TypeAlias
+
+from bridge.sip.events import DialogEvent
+
+Transport: TypeAlias = Literal["udp", "tcp", "tls"]
+
+DialogId = NewType("DialogId", str)
+"""Our tag of the dialog: unique; begins with the number of the node that owns the call, two hex digits and `-`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where messages go to or come from: a resolved address, for the core has no DNS."""
+
+    transport: Transport
+    host: str
+    """An IP address, IPv6 without brackets."""
+    port: int
+    connection: int = 0
+    """An open or accepted connection; 0, or one that is gone: the agent picks or opens one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """How we name ourselves on a transport (sent-by of Via, and Contact): the address others reach us at."""
+
+    host: str
+    """A name or an IP address, IPv6 without brackets."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User name and password for digest authentication (RFC 8760)."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """An INVITE to send."""
+
+    target: Target
+    uri: str
+    """The Request-URI."""
+    sdp: str
+    from_uri: str
+    from_name: str = ""
+    contact_user: str = ""
+    credentials: Credentials | None = None
+    p_asserted_identity: str = ""
+    """URI of the caller for a trusting network (RFC 3325); empty for none."""
+    anonymous: bool = False
+    """Ask the network to withhold the caller (RFC 3323): `Privacy: id`, and an anonymous From."""
+    routes: tuple[str, ...] = ()
+    """URIs of proxies to go through (a preloaded route set)."""
+    replaces: str = ""
+    """Replaces of an attended transfer (RFC 3891), as `TransferRequested.replaces` has it."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further fields; one that the core sets itself is left out."""
+    session_expires: int = 1800
+    """Seconds between refreshes of the session (RFC 4028); 0 asks for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A binding to keep at a registrar."""
+
+    name: str
+    target: Target
+    registrar: str
+    """The Request-URI, such as `sip:example.org`."""
+    address_of_record: str
+    contact_user: str = ""
+    credentials: Credentials | None = None
+    expires: int = 600
+    """Seconds to ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An inbound request outside a dialog, for the policy to judge. The strings are untrusted."""
+
+    source: Target
+    method: str
+    """Empty if it could not be parsed."""
+    uri: str = ""
+    to_uri: str = ""
+    from_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Accept it: the source is trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Require digest credentials of this realm."""
+
+    realm: str
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
+    """One challenge is sent for each, the preferred first; some callers read the first one alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Reject it."""
+
+    code: int
+    """Of the response; 0 sends none."""
+
+
+Admission: TypeAlias = Allow | Challenge | Refuse
+
+
+class InboundPolicy(Protocol):
+    """Decides who may reach us, and knows the users who may log in."""
+
+    def admit(self, arrival: Arrival) -> Admission:
+        """Judge a request outside a dialog; one that cannot be parsed is answered only if allowed."""
+
+    def ha1(self, realm: str, username: str, algorithm: str) -> str | None:
+        """Return the hex H(username:realm:password) for MD5 or SHA-256; None for an unknown user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """The contents of an inbound INVITE. All strings are untrusted."""
+
+    source: Target
+    sdp: str
+    """Their offer; empty if our 200 is to hold it (a late offer): the answer in the ACK then comes as `OfferAnswered`."""
+    request_uri: str
+    to_uri: str
+    to_user: str
+    """User part of the Request-URI: the number that was dialled."""
+    from_uri: str
+    from_user: str
+    from_name: str
+    asserted_user: str = ""
+    """User part of P-Asserted-Identity, for sources that are trusted with it."""
+    anonymous: bool = False
+    """Whether Privacy asks to withhold the caller."""
+    username: str = ""
+    """The digest user name; empty if none was required."""
+    replaces: DialogId | None = None
+    """The dialog of ours to end when this one is answered (RFC 3891)."""
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """All header values, by lower-case name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Bytes to send."""
+
+    data: bytes = field(repr=False)
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something happened to a dialog."""
+
+    dialog: DialogId
+    event: DialogEvent
+    failover: bool = False
+    """With `Refused`: nothing rang, and the next target may serve the call (RFC 3263 section 4.3): 503, no response, or no connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A dialog has been freed: the last output with its id."""
+
+    dialog: DialogId
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """An inbound call; answer it with `ring`, `answer` or `refuse`."""
+
+    dialog: DialogId
+    invitation: Invitation
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationChanged:
+    """A registrar answered, or did not."""
+
+    name: str
+    registered: bool
+    code: int
+    """Of the response; 408 for none, 503 for no connection."""
+    expires: float = 0.0
+    """Seconds the binding was granted for."""
+    retry_in: float = 0.0
+    """Seconds until the next attempt after a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsAnswered:
+    """An OPTIONS request of ours ended. Any response proves that the far side is reachable."""
+
+    name: str
+    code: int
+    """Of the response; 0 if none came."""
+
+
+Output: TypeAlias = Send | Happened | Closed | Invited | RegistrationChanged | OptionsAnswered

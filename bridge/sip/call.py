@@ -1,0 +1,208 @@
+"""One SIP call: an INVITE dialog, and the dispatch of its requests to its parts."""
+
+from typing import TYPE_CHECKING
+
+from bridge.sip.body import digit_of, put_digit
+from bridge.sip.events import DigitSignalled, Ended
+from bridge.sip.invite_in import IncomingInvite
+from bridge.sip.invite_out import OutgoingInvite
+from bridge.sip.message import Request, Response, SipError
+from bridge.sip.offers import Offers
+from bridge.sip.reason import reasons
+from bridge.sip.session import Phase, Session
+from bridge.sip.stack import ALLOW, SUPPORTED
+from bridge.sip.transfer import Transfer, replaces_value
+
+if TYPE_CHECKING:
+    from bridge.sip.boundary import Dial
+    from bridge.sip.session_timer import SessionTimer
+    from bridge.sip.transaction_server import ServerTransaction
+
+MAX_DIGITS = 64
+
+
+class SipCall:
+    """Dispatches the owner's commands and the far side's requests to the parts of the call."""
+
+    def __init__(self, session: Session, timer: "SessionTimer", *, caller: bool) -> None:
+        self.session = session
+        self._timer = timer
+        self._offers = Offers(session, timer, caller=caller)
+        self._transfer = Transfer(session)
+        self._incoming: IncomingInvite | None = None
+        self._outgoing: OutgoingInvite | None = None
+        self._digits: list[tuple[str, float, bool]] = []
+        self._digit_under_way = False
+
+    def dial(self, dial: "Dial", now: float) -> None:
+        """Begin with an INVITE of ours."""
+        self._outgoing = OutgoingInvite(self.session, dial, self._timer, self._offers.opened)
+        self._outgoing.start(now)
+
+    def invited(self, transaction: "ServerTransaction", sdp: str) -> None:
+        """Begin with an INVITE of theirs."""
+        self._incoming = IncomingInvite(self.session, transaction, self._timer, sdp)
+
+    @property
+    def rings_here(self) -> bool:
+        """Whether it is inbound and unanswered."""
+        return self._incoming is not None and self.session.phase is Phase.EARLY
+
+    # Commands
+
+    def ring(self, sdp: str, now: float) -> None:
+        """Send 180 or 183."""
+        if self._incoming and self.session.phase is Phase.EARLY:
+            self._incoming.ring(sdp, now)
+
+    def answer(self, sdp: str, now: float) -> None:
+        """Answer the pending INVITE, re-INVITE or UPDATE with 200."""
+        if self._offers.waiting:
+            self._offers.answer(sdp, now)
+        elif self._incoming and self.session.phase is Phase.EARLY:
+            self._incoming.answer(sdp, now)
+
+    def refuse(self, code: int, now: float) -> None:
+        """Answer the pending INVITE, re-INVITE or UPDATE with a final error."""
+        code = code if 300 <= code <= 699 else 488
+        if self._offers.waiting:
+            self._offers.refuse(code, now)
+        elif self._incoming and self.session.phase is Phase.EARLY:
+            self._incoming.refuse(code, now)
+
+    def reoffer(self, sdp: str, now: float) -> None:
+        """Send a re-INVITE."""
+        if self.session.phase <= Phase.CONFIRMED:
+            self._offers.reoffer(sdp, now)
+
+    def refer(self, uri: str, now: float, other: "SipCall | None") -> None:
+        """Send a REFER, to take over the dialog of another call if there is one."""
+        replaces = ""
+        if other and other.session.dialog:
+            dialog = other.session.dialog
+            replaces = replaces_value(dialog.call_id, dialog.remote_tag, other.session.id)
+            uri = uri or dialog.remote_target
+        self._transfer.refer(uri, now, replaces)
+
+    def notify_transfer(self, code: int, now: float) -> None:
+        """Report the progress of the call that their REFER asked for."""
+        self._transfer.notify(code, now)
+
+    def send_digit(self, digit: str, seconds: float, now: float, *, plain: bool) -> None:
+        """Send a digit by INFO, one request at a time, in order; dropped when `MAX_DIGITS` are queued."""
+        if self.session.phase is Phase.CONFIRMED and len(self._digits) < MAX_DIGITS:
+            self._digits.append((digit, seconds, plain))
+            self._next_digit(now)
+
+    def hang_up(self, code: int, now: float) -> None:
+        """End it."""
+        if self.session.phase >= Phase.ENDING:
+            return
+        if self._incoming:
+            self._incoming.hang_up(code, now)
+        elif self._outgoing and self.session.phase is Phase.EARLY:
+            self._outgoing.hang_up(now)
+        else:
+            self.session.end(None, now, bye=True)
+
+    # Requests of the far side
+
+    def knows(self, tag: str) -> bool:
+        """Return whether a tag is the far side's."""
+        dialog = self.session.dialog
+        if dialog is not None and dialog.remote_tag == tag:
+            return True
+        return self._outgoing is not None and self._outgoing.knows(tag)
+
+    def acknowledged(self, request: Request, now: float) -> None:
+        """Take an ACK."""
+        if self._incoming and self._incoming.acknowledged(request, now):
+            self._offers.opened(now)
+        else:
+            self._offers.acknowledged(request, now)
+
+    def canceled(self, invite: "ServerTransaction", request: Request, now: float) -> None:
+        """Take the CANCEL of an INVITE."""
+        if self._offers.waiting is invite:
+            self._offers.canceled(now)
+        elif self._incoming:
+            self._incoming.canceled(request, now)
+
+    def receive(self, transaction: "ServerTransaction", now: float) -> None:
+        """Take a request in the dialog."""
+        request = transaction.request
+        dialog = self.session.dialog
+        try:
+            if dialog is None:
+                raise SipError(481, "no dialog")
+            if not dialog.in_order(request):
+                raise SipError(500, "an older request")
+            if self._incoming:
+                dialog.flow = transaction.source  # the far side may have reconnected
+            if self.session.phase >= Phase.ENDING and request.method != "BYE":
+                raise SipError(481, "the dialog has ended")
+            self._handle(request.method, transaction, now)
+        except SipError as error:
+            self.session.respond(transaction, error.code, now, *error.headers)
+
+    def _handle(self, method: str, transaction: "ServerTransaction", now: float) -> None:
+        if method == "BYE":
+            self._bye(transaction, now)
+        elif method in ("INVITE", "UPDATE"):
+            self._offer(transaction, now)
+        elif method == "PRACK" and self._incoming:
+            self._incoming.prack(transaction, now)
+        elif method == "REFER" and self.session.phase is Phase.CONFIRMED:
+            self._transfer.receive(transaction, now)
+        elif method == "NOTIFY":
+            self._transfer.notified(transaction, now)
+        elif method == "INFO":
+            self._info(transaction, now)
+        elif method == "OPTIONS":
+            self.session.respond(transaction, 200, now, ("Allow", ALLOW), ("Supported", SUPPORTED))
+        else:
+            raise SipError(481, "not in this state of the dialog")
+
+    def _bye(self, transaction: "ServerTransaction", now: float) -> None:
+        self.session.respond(transaction, 200, now)
+        request = transaction.request
+        if self._incoming and self.session.phase is Phase.EARLY:
+            self._incoming.canceled(request, now)
+            return
+        causes = reasons(request.headers)
+        if self.session.phase is Phase.ENDING and self._incoming and self._incoming.waits_for_ack:
+            self.session.close(now)  # our BYE waited for the ACK
+        self.session.end(Ended(causes.get("q.850"), causes.get("sip")), now, bye=False)
+
+    def _offer(self, transaction: "ServerTransaction", now: float) -> None:
+        confirmed = self.session.phase is Phase.CONFIRMED
+        if confirmed:
+            ready = not (self._incoming and self._incoming.waits_for_ack)
+        elif transaction.request.method == "UPDATE":
+            settled = self._incoming.offer_settled if self._incoming else True
+            ready = settled
+        elif self._outgoing:
+            raise SipError(491, "our INVITE is under way")
+        else:
+            ready = False
+        self._offers.receive(transaction, now, may_offer=ready)
+
+    def _info(self, transaction: "ServerTransaction", now: float) -> None:
+        pressed = digit_of(transaction.request)
+        self.session.respond(transaction, 200, now)
+        if pressed:
+            self.session.happened(DigitSignalled(*pressed))
+
+    def _next_digit(self, now: float) -> None:
+        if self._digit_under_way or not self._digits or self.session.phase is not Phase.CONFIRMED:
+            return
+        digit, seconds, plain = self._digits.pop(0)
+        request = self.session.request("INFO")
+        put_digit(request, digit, seconds, plain=plain)
+        self._digit_under_way = True
+        self.session.send(request, self._digit_sent, now)
+
+    def _digit_sent(self, response: Response, now: float) -> None:
+        if response.code >= 200:
+            self._digit_under_way = False
+            self._next_digit(now)

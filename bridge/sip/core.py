@@ -1,0 +1,248 @@
+"""SIP user agent without sockets, clock or DNS: bytes and commands in, bytes and events out."""
+
+from collections.abc import Callable
+
+from bridge.sip.boundary import (
+    Dial,
+    DialogId,
+    InboundPolicy,
+    Invitation,
+    Invited,
+    Local,
+    OptionsAnswered,
+    Output,
+    Registration,
+    Target,
+)
+from bridge.sip.call import SipCall
+from bridge.sip.counters import Counters
+from bridge.sip.dialog import incoming_dialog
+from bridge.sip.digest import DigestClient
+from bridge.sip.exchange import Exchange
+from bridge.sip.headers import Headers
+from bridge.sip.message import Response
+from bridge.sip.receiver import Receiver
+from bridge.sip.registration import Registrar
+from bridge.sip.session import Session
+from bridge.sip.session_timer import SessionTimer
+from bridge.sip.stack import Stack
+from bridge.sip.transaction_server import ServerTransaction
+from bridge.sip.values import Uri, check_token
+
+
+class SipCore:
+    """All transactions, dialogs and registrations of a node.
+
+    After every call, `take_output` returns the outputs to perform, and `next_timer` when to `tick`.
+    Commands for a dialog that is unknown or in another state do nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        random: Callable[[int], bytes],
+        user_agent: str,
+        local: Callable[[Target], Local],
+        policy: InboundPolicy,
+        tag_prefix: str = "00-",
+        session_expires: int = 1800,
+    ) -> None:
+        self._stack = Stack(random, user_agent, local)
+        self._tag_prefix = tag_prefix
+        self._session_expires = session_expires
+        """Of inbound calls whose caller asks for no session timer (RFC 4028); 0: none either."""
+        self._calls: dict[DialogId, SipCall] = {}
+        self._registrars: dict[str, Registrar] = {}
+        self._receiver = Receiver(self._stack, self._calls, policy, self._invited)
+
+    @property
+    def counters(self) -> Counters:
+        """Totals since the start."""
+        return self._stack.counters
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The numbers of calls, transactions, timers and registrations."""
+        return {
+            "calls": len(self._calls),
+            "transactions": len(self._stack.transactions),
+            "timers": len(self._stack.timers),
+            "registrations": len(self._registrars),
+        }
+
+    # The network
+
+    def receive(self, data: bytes, source: Target, now: float) -> None:
+        """Take one whole message; of a stream, as `framing.StreamFramer` splits it."""
+        self._receiver.receive(data, source, now)
+
+    def transport_failed(self, target: Target, now: float) -> None:
+        """Fail the transactions with a target: refused, reset, or no route."""
+        self._stack.transactions.transport_failed(target, now)
+
+    def next_timer(self) -> float | None:
+        """Return when `tick` is due; None for never."""
+        return self._stack.timers.next()
+
+    def tick(self, now: float) -> None:
+        """Run the timers that are due."""
+        self._stack.timers.run(now)
+
+    def take_output(self) -> list[Output]:
+        """Return the outputs since the last call, in order."""
+        return self._stack.take()
+
+    # Calls
+
+    def dial(self, request: Dial, now: float) -> DialogId:
+        """Send an INVITE. `Ringing`, then `Answered` or `Refused` follow.
+
+        Raises:
+            ValueSyntaxError: a URI or the name of a header field is malformed.
+        """
+        for name, _ in request.headers:
+            check_token(name)
+        for uri in (request.uri, request.from_uri, *request.routes):
+            Uri.parse(uri)
+        if request.p_asserted_identity:
+            Uri.parse(request.p_asserted_identity)
+        call = self._new_call(
+            DigestClient(request.credentials, self._stack.random),
+            request.session_expires,
+            caller=True,
+        )
+        call.dial(request, now)
+        return call.session.id
+
+    def ring(self, dialog: DialogId, now: float, sdp: str = "") -> None:
+        """Send 180, or 183 with early media."""
+        if call := self._calls.get(dialog):
+            call.ring(sdp, now)
+
+    def answer(self, dialog: DialogId, sdp: str, now: float) -> None:
+        """Answer the pending INVITE, re-INVITE or UPDATE with 200."""
+        if call := self._calls.get(dialog):
+            call.answer(sdp, now)
+
+    def refuse(self, dialog: DialogId, code: int, now: float) -> None:
+        """Answer the pending INVITE, re-INVITE or UPDATE with a final error."""
+        if call := self._calls.get(dialog):
+            call.refuse(code, now)
+
+    def reoffer(self, dialog: DialogId, sdp: str, now: float) -> None:
+        """Send a re-INVITE; `OfferAnswered` or `OfferRefused` follows."""
+        if call := self._calls.get(dialog):
+            call.reoffer(sdp, now)
+
+    def refer(
+        self, dialog: DialogId, uri: str, now: float, replaces: DialogId | None = None
+    ) -> None:
+        """Send a REFER; `TransferProgressed` follows.
+
+        With `replaces` the other side takes over that dialog, at its far side unless `uri` says where.
+
+        Raises:
+            ValueSyntaxError: the URI is malformed.
+        """
+        if uri:
+            Uri.parse(uri)
+        if call := self._calls.get(dialog):
+            call.refer(uri, now, self._calls.get(replaces) if replaces else None)
+
+    def notify_transfer(self, dialog: DialogId, code: int, now: float) -> None:
+        """Report the progress of the call that a REFER asked for (NOTIFY, RFC 3515)."""
+        if call := self._calls.get(dialog):
+            call.notify_transfer(code, now)
+
+    def send_digit(
+        self, dialog: DialogId, digit: str, seconds: float, now: float, *, plain: bool = False
+    ) -> None:
+        """Send a digit by INFO, as application/dtmf-relay or (`plain`) application/dtmf."""
+        if call := self._calls.get(dialog):
+            call.send_digit(digit, seconds, now, plain=plain)
+
+    def hang_up(self, dialog: DialogId, now: float, code: int = 0) -> None:
+        """End it by CANCEL, BYE, or the final response `code` (0: 480); only `Closed` follows."""
+        if call := self._calls.get(dialog):
+            call.hang_up(code, now)
+
+    def dialog_name(self, dialog: DialogId) -> str:
+        """Return Call-ID, far tag and our tag, joined by semicolons, for logs; empty if it is unknown."""
+        call = self._calls.get(dialog)
+        known = call.session.dialog if call else None
+        return f"{known.call_id};{known.remote_tag};{dialog}" if known else ""
+
+    def _new_call(self, digest: DigestClient, session_expires: int, *, caller: bool) -> SipCall:
+        dialog_id = DialogId(f"{self._tag_prefix}{self._stack.token()}")
+        session = Session(self._stack, dialog_id, digest, self._closed)
+        call = SipCall(session, SessionTimer(session, session_expires), caller=caller)
+        self._calls[dialog_id] = call
+        return call
+
+    def _invited(self, transaction: ServerTransaction, invitation: Invitation, now: float) -> None:
+        del now
+        digest = DigestClient(None, self._stack.random)
+        call = self._new_call(digest, self._session_expires, caller=False)
+        dialog_id = transaction.owner = call.session.id
+        call.session.dialog = incoming_dialog(
+            self._stack, transaction.request, dialog_id, transaction.source
+        )
+        call.invited(transaction, invitation.sdp)
+        self._stack.emit(Invited(dialog_id, invitation))
+
+    def _closed(self, dialog: DialogId) -> None:
+        self._calls.pop(dialog, None)
+
+    # Registrations and OPTIONS
+
+    def register(self, registration: Registration, now: float) -> None:
+        """Keep a binding, in place of an earlier one of the same name.
+
+        Raises:
+            ValueSyntaxError: a URI is malformed.
+        """
+        for uri in (registration.registrar, registration.address_of_record):
+            Uri.parse(uri)
+        before = self._registrars.pop(registration.name, None)
+        if before:
+            before.forget()
+        registrar = self._registrars[registration.name] = Registrar(self._stack, registration)
+        registrar.start(now)
+
+    def unregister(self, name: str, now: float) -> None:
+        """Remove a binding at its registrar, and forget it."""
+        registrar = self._registrars.pop(name, None)
+        if registrar:
+            registrar.stop(now)
+
+    def forget_registration(self, name: str) -> None:
+        """Stop renewing a binding, which stays at its registrar until it expires."""
+        registrar = self._registrars.pop(name, None)
+        if registrar:
+            registrar.forget()
+
+    def options(self, name: str, target: Target, uri: str, now: float) -> None:
+        """Ask whether a target is there; `OptionsAnswered` follows.
+
+        Raises:
+            ValueSyntaxError: the URI is malformed.
+        """
+        Uri.parse(uri)
+        stack = self._stack
+        fields = Headers()
+        contact = stack.contact(target)
+        fields.put("From", f"{contact};tag={stack.token()}")
+        fields.put("To", f"<{uri}>")
+        fields.put("Call-ID", stack.token(12))
+        fields.put("CSeq", "1 OPTIONS")
+        fields.put("Contact", contact)
+        fields.put("Accept", "application/sdp")
+
+        def received(response: Response, _now: float) -> None:
+            if response.code >= 200:
+                code = 0 if response.local else response.code
+                stack.emit(OptionsAnswered(name, code))
+
+        digest = DigestClient(None, stack.random)
+        exchange = Exchange(stack, target, digest, lambda: 2, received)
+        exchange.send(stack.request("OPTIONS", uri, target, fields), now)

@@ -1,0 +1,164 @@
+"""Requests outside a dialog: checks, admission, and the contents of an INVITE."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.sip.body import sdp_of
+from bridge.sip.boundary import (
+    Admission,
+    Allow,
+    Arrival,
+    Challenge,
+    DialogId,
+    InboundPolicy,
+    Invitation,
+    Refuse,
+    Target,
+)
+from bridge.sip.counters import Counters
+from bridge.sip.digest_server import DigestServer, Verdict
+from bridge.sip.headers import Headers
+from bridge.sip.message import Request, SipError
+from bridge.sip.stack import ALLOW, EXTENSIONS
+from bridge.sip.values import Uri, ValueSyntaxError, readable
+
+METHODS = frozenset(ALLOW.split(", "))
+_KNOWN_METHODS = METHODS | {"REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE"}
+_SCHEMES = ("sip", "sips", "tel")
+
+
+@dataclass(frozen=True, slots=True)
+class StatelessReply:
+    """A response without a transaction."""
+
+    code: int
+    """0: it is not answered."""
+    headers: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+    """Seconds before the response is sent."""
+
+
+def check_request(request: Request) -> None:
+    """Check what every request has to pass (RFC 3261 section 8.2).
+
+    Raises:
+        SipError: its method, URI scheme or a required extension is not supported.
+    """
+    if request.method not in METHODS:
+        code = 405 if request.method in _KNOWN_METHODS else 501
+        raise SipError(code, "an unsupported method", headers=(("Allow", ALLOW),))
+    if Uri.parse(request.uri).scheme not in _SCHEMES:
+        raise SipError(416, "an unsupported URI scheme")
+    unsupported = request.headers.tokens("require") - EXTENSIONS
+    if unsupported and request.method not in ("ACK", "CANCEL"):
+        listed = ", ".join(sorted(unsupported))
+        raise SipError(420, "an unsupported extension", headers=(("Unsupported", listed),))
+
+
+class Admittance:
+    """Applies the policy, and checks digest credentials for it."""
+
+    def __init__(self, policy: InboundPolicy, secret: bytes, counters: Counters) -> None:
+        self._policy = policy
+        self._digest = DigestServer(secret, policy.ha1)
+        self._counters = counters
+
+    def judge(self, request: Request, source: Target, now: float) -> StatelessReply | str:
+        """Return the reply that rejects a request, or the digest user it is admitted for (empty: none is required)."""
+        admission = self._admission(request, source)
+        if isinstance(admission, Allow):
+            return ""
+        if isinstance(admission, Refuse):
+            self._counters.refused += 1
+            return StatelessReply(admission.code)
+        return self._authenticate(request, source, admission, now)
+
+    def answers(self, source: Target) -> bool:
+        """Return whether malformed requests of a source are answered."""
+        return isinstance(self._policy.admit(Arrival(source, "")), Allow)
+
+    def no_dialog(self, request: Request, source: Target) -> StatelessReply:
+        """Return the reply to a request of an unknown dialog: 481, to strangers what any request gets."""
+        self._counters.unknown_dialog += 1
+        admission = self._admission(request, source)
+        return StatelessReply(admission.code if isinstance(admission, Refuse) else 481)
+
+    def _admission(self, request: Request, source: Target) -> Admission:
+        headers = request.headers
+        arrival = Arrival(
+            source, request.method, request.uri, headers.to.uri.text, headers.from_.uri.text
+        )
+        return self._policy.admit(arrival)
+
+    def _authenticate(
+        self, request: Request, source: Target, challenge: Challenge, now: float
+    ) -> StatelessReply | str:
+        host = source.host
+        delay = self._digest.delay(host, now)
+        if delay:
+            self._counters.authentication_failures += 1
+            return StatelessReply(403, delay=delay)
+        verdict, username = self._digest.check(request, challenge, host, now)
+        if verdict is Verdict.RIGHT:
+            return username
+        if verdict is Verdict.WRONG:
+            self._counters.authentication_failures += 1
+        self._counters.challenged += 1
+        stale = verdict is Verdict.STALE
+        return StatelessReply(401, self._digest.challenges(challenge, host, now, stale=stale))
+
+
+def read_invitation(
+    request: Request,
+    source: Target,
+    username: str,
+    find: Callable[[str], DialogId],
+) -> Invitation:
+    """Return the contents of an INVITE; `find` returns the dialog that its Replaces names.
+
+    Raises:
+        SipError: it cannot begin a call.
+    """
+    headers = request.headers
+    if len(headers.all("replaces")) > 1:
+        raise SipError(400, "more than one Replaces")
+    replaces = headers.first("replaces")
+    caller = headers.from_
+    return Invitation(
+        source=source,
+        sdp=sdp_of(request),
+        request_uri=readable(request.uri),
+        to_uri=readable(headers.to.uri.text),
+        to_user=readable(Uri.parse(request.uri).user),
+        from_uri=readable(caller.uri.text),
+        from_user=readable(caller.uri.user),
+        from_name=readable(caller.name)[:200],
+        asserted_user=_asserted(headers),
+        anonymous=_withheld(headers),
+        username=username,
+        replaces=find(replaces) if replaces else None,
+        headers=_shown(headers),
+    )
+
+
+def _asserted(headers: Headers) -> str:
+    """Return the user of the first P-Asserted-Identity; empty for none (RFC 3325)."""
+    try:
+        addresses = headers.addresses("p-asserted-identity")
+    except ValueSyntaxError:
+        return ""
+    return next((readable(a.uri.user) for a in addresses if a.uri.user), "")
+
+
+def _withheld(headers: Headers) -> bool:
+    asked = headers.first("privacy").lower()
+    wishes = {wish.strip() for wish in asked.replace(",", ";").split(";")}
+    return bool(wishes & {"id", "user", "header"})
+
+
+def _shown(headers: Headers) -> dict[str, tuple[str, ...]]:
+    shown: dict[str, list[str]] = {}
+    for name, value in headers:
+        if name not in ("authorization", "proxy-authorization"):
+            shown.setdefault(name, []).append(readable(value))
+    return {name: tuple(values) for name, values in shown.items()}
