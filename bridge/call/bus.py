@@ -2,7 +2,7 @@
 
 Each sink is served by one of three delivery paths:
 
-* **relay**: it hears exactly one source, and both can pass Opus packets undecoded;
+* **relay**: it hears exactly one source, and both can pass packets of the same codec undecoded;
 * **PCM**: it hears exactly one timed source and gets each frame in the call in which it arrives;
 * **clock**: everything else. `tick` serves it every 20 ms from one playout buffer a timed source;
   where all such sinks are batched (recorders), `catch_up` does the work of many ticks at once.
@@ -35,11 +35,7 @@ class Bus:
     """The audio of one call."""
 
     def __init__(self, *, cadence_changed: Callable[[], None] = lambda: None) -> None:
-        """Make a bus.
-
-        Args:
-            cadence_changed: called when `cadence` may have changed within a tick.
-        """
+        """Make a bus; `cadence_changed` is called when `cadence` may have changed within a tick."""
         self._cadence_changed = cadence_changed
         self._parties: dict[LegId, BusParty] = {}
         self._pts = 0
@@ -52,7 +48,6 @@ class Bus:
         """When the next tick would be due then."""
         self._unducking = False
         """Whether a sink is on the clock only until its voices are back at full level."""
-        self._retired_late = 0
         self._retired_dropped = 0
         self._retired_concealed = 0
 
@@ -62,11 +57,6 @@ class Bus:
         if not self._clocked_sinks:
             return Cadence.NEVER
         return Cadence.BATCHED if self._batched else Cadence.EVERY_FRAME
-
-    @property
-    def late(self) -> int:
-        """Frames that came too late for a playout buffer, of all there were."""
-        return self._retired_late + sum(playout.late for playout in self.playouts())
 
     @property
     def dropped(self) -> int:
@@ -96,17 +86,12 @@ class Bus:
     ) -> None:
         """Add a leg; it hears nobody until it is routed.
 
-        Args:
-            leg_id: unique on the bus.
-            source: what it says.
-            sink: what it hears.
-            batched: whether `catch_up` may serve it, late and many frames at once.
-            ducking_gain: 0 to 1, applied to the voices heard beside it while it speaks.
-            duckable: whether it is such a voice itself; one that ducks others never is.
+        `batched` says whether `catch_up` may serve it. While it speaks, the voices heard beside it have the
+        gain `ducking_gain`, 0 to 1; `duckable` says whether it is such a voice, unless it ducks others.
         """
         timed = source if isinstance(source, TimedSource) else None
         packets = None
-        if sink is not None and isinstance(sink, PacketSink) and sink.relays:
+        if sink is not None and isinstance(sink, PacketSink):
             packets = sink
         self._parties[leg_id] = BusParty(
             timed=timed,
@@ -220,7 +205,10 @@ class Bus:
         source = self._parties[party.hears[0]].timed
         if len(party.hears) > 1 or source is None:
             return DeliveryPath.CLOCK
-        relayed = source.relays and party.packets is not None
+        codec = source.relay_codec
+        relayed = (
+            codec is not None and party.packets is not None and party.packets.relay_codec is codec
+        )
         return DeliveryPath.RELAY if relayed else DeliveryPath.PCM
 
     def _plan(self, now: float) -> None:
@@ -312,7 +300,6 @@ class Bus:
         backlog, party.backlog = party.backlog, FrameBacklog()
         self._retired_dropped += backlog.dropped
         if playout is not None:
-            self._retired_late += playout.late
             self._retired_dropped += playout.dropped
             self._retired_concealed += playout.concealed
 

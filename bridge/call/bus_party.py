@@ -7,9 +7,9 @@ from typing import Final
 
 from bridge.audio.backlog import FrameBacklog
 from bridge.audio.ducking import Ducking
+from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
 from bridge.audio.level import QUIET
-from bridge.audio.opus_packet import OpusPacket
 from bridge.audio.playout import Playout
 from bridge.call.ends import PacketSink, TimedSource
 from bridge.call.model import DeliveryPath, LegId
@@ -67,7 +67,7 @@ class PacketRelay:
         self._sinks = [(party, packets.take) for party, packets in self._packets]
         self._switched = switched
 
-    def __call__(self, packet: OpusPacket, now: float) -> None:
+    def __call__(self, packet: EncodedPacket, now: float) -> None:
         """Pass a packet on (`call.ends.Relay`)."""
         switched = False
         for party, take in self._sinks:
@@ -84,7 +84,7 @@ class PacketRelay:
             self._switched()
 
     @staticmethod
-    def _speaks(packet: OpusPacket, party: BusParty, now: float) -> bool:
+    def _speaks(packet: EncodedPacket, party: BusParty, now: float) -> bool:
         """Whether to wait for a pause before packets are relayed again."""
         return packet.level_dbov >= QUIET and now < party.relay_at + PAUSE_SECONDS
 

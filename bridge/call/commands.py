@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from bridge.call.events import LegTransferRequested
 from bridge.call.model import EndReason, LegId, State
+from bridge.wire.call_event import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,53 @@ class ReportMissed:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldLeg:
+    """Say in the leg's signalling, if it can, that its party is held, or no longer."""
+
+    leg_id: LegId
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartPlayback:
+    """Start a playback that waits for this."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class ReferLeg:
+    """Ask a leg's party to call somebody else."""
+
+    leg_id: LegId
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallInstead:
+    """Call somebody in the place of a party that asked for it; ask the line's policy first."""
+
+    request: LegTransferRequested
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTransfer:
+    """Report the progress of a transfer to the party that asked for it."""
+
+    leg_id: LegId
+    code: int
+    """A SIP status code: 1xx progress, 2xx success, else failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Publish something."""
+
+    type: EventType
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class EndCall:
     """Hang up every leg; the call is over."""
 
@@ -59,5 +108,17 @@ class EndCall:
 
 
 Command: TypeAlias = (
-    AnswerLeg | EndLeg | RouteAudio | SendDigits | ReportState | ReportMissed | EndCall
+    AnswerLeg
+    | EndLeg
+    | RouteAudio
+    | SendDigits
+    | ReportState
+    | ReportMissed
+    | HoldLeg
+    | StartPlayback
+    | ReferLeg
+    | CallInstead
+    | ReportTransfer
+    | Report
+    | EndCall
 )

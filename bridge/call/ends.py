@@ -6,21 +6,20 @@ none, and a leg that hears nothing has no sink.
 
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from bridge.audio.codec import Codec
+from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
-from bridge.audio.opus_packet import OpusPacket
 
 
 class Relay(Protocol):
     """Where a source sends its packets undecoded."""
 
-    def __call__(self, packet: OpusPacket, now: float) -> None:
+    def __call__(self, packet: EncodedPacket, now: float) -> None:
         """Pass a packet on; may call the source's `attach`, when frames are needed from now on."""
-        ...
 
     @property
     def loss_ratio(self) -> float:
         """The greatest share of packets that a receiver of the relay reports lost, 0 to 1."""
-        ...
 
 
 @runtime_checkable
@@ -28,18 +27,16 @@ class TimedSource(Protocol):
     """Pushes frames as they arrive, with the timing of RTP."""
 
     @property
-    def relays(self) -> bool:
-        """Whether packets can also be passed on undecoded."""
-        ...
+    def relay_codec(self) -> Codec | None:
+        """The codec of packets that can also be passed on undecoded; None if none can."""
 
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         """Set where audio goes as it arrives.
 
         Args:
             push: takes each frame; None: nobody wants frames.
-            relay: takes each packet, before `push` takes its frames; None unless `relays`.
+            relay: takes each packet, before `push` takes its frames; None without a `relay_codec`.
         """
-        ...
 
 
 class PulledSource(Protocol):
@@ -47,7 +44,6 @@ class PulledSource(Protocol):
 
     def pull(self) -> bytes | None:
         """Return the next 640 bytes, called once every 20 ms; None is silence."""
-        ...
 
 
 Source: TypeAlias = TimedSource | PulledSource
@@ -59,11 +55,9 @@ class Sink(Protocol):
     @property
     def steady(self) -> bool:
         """Whether the clock must feed the sink even when it hears one source only."""
-        ...
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame; never waits, never raises."""
-        ...
 
 
 @runtime_checkable
@@ -71,15 +65,12 @@ class PacketSink(Protocol):
     """A sink that also takes packets undecoded."""
 
     @property
-    def relays(self) -> bool:
-        """Whether it takes them."""
-        ...
+    def relay_codec(self) -> Codec | None:
+        """The codec of packets that it takes; None if it takes none."""
 
-    def take(self, packet: OpusPacket, now: float) -> bool:
+    def take(self, packet: EncodedPacket, now: float) -> bool:
         """Take a packet; False when it does not fit and its frames are needed instead."""
-        ...
 
     @property
     def loss_ratio(self) -> float:
         """The share of packets that the leg's peer reports lost, 0 to 1."""
-        ...

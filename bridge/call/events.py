@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bridge.call.model import EndReason, LegId, LegKind, LegOwner, Party
-from bridge.call.routing import Heard, Hears
+from bridge.audio.answerer import Detection
+from bridge.call.model import EndReason, LegId, LegKind, LegOwner
+from bridge.call.routing import LegRole
 from bridge.errors import BridgeError
 from bridge.wire.call_event import EventType
 
@@ -16,15 +17,7 @@ class LegAdded:
 
     leg_id: LegId
     kind: LegKind
-    party: Party
-    hears: Hears = Hears.OTHERS
-    heard: Heard = Heard.ALL
-    replaces: bool = False
-    """Whether the other near legs leave once this one is connected."""
-    owner: LegOwner | None = None
-    """Whose ticket made it; None when the line's key did."""
-    asked_for: bool = True
-    """Whether somebody asked for it; not for a recorder that the line starts by itself."""
+    role: LegRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +35,13 @@ class LegRinging:
 
 
 @dataclass(frozen=True, slots=True)
+class LegEarlyMedia:
+    """The far party's network sends audio before it answers: its own ring-back tone, or an announcement."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
 class LegAnswered:
     """The far party accepted the call."""
 
@@ -50,7 +50,7 @@ class LegAnswered:
 
 @dataclass(frozen=True, slots=True)
 class LegConnected:
-    """The leg's media road is up, both ways."""
+    """The leg's media is up, both ways."""
 
     leg_id: LegId
 
@@ -70,11 +70,55 @@ class LegResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class LegHeld:
+    """The party has put us on hold."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegUnheld:
+    """The party has ended its hold."""
+
+    leg_id: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class LegTransferRequested:
+    """The party asks us to call somebody else in its place; answer with `legs.base.Transferable`."""
+
+    leg_id: LegId
+    target: str
+    """The number; never logged."""
+    uri: str
+    replaces: str = ""
+    """The dialog that the new one is to take over (RFC 3891); empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegTransferProgressed:
+    """How far the party is with the transfer that we asked it for."""
+
+    leg_id: LegId
+    code: int
+    """A SIP status code: 1xx progress, 2xx success, else failure."""
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DigitReceived:
     """The party pressed a key: one of 0-9, *, #, A-D."""
 
     leg_id: LegId
     digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswererDetected:
+    """Who answered is known, or the machine that answered has beeped."""
+
+    leg_id: LegId
+    detection: Detection
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +165,7 @@ class CloseRequested:
 
 @dataclass(frozen=True, slots=True)
 class MuteRequested:
-    """Mute or unmute near legs for the far party; None means all."""
+    """Mute or unmute a leg; None means all near legs, for the far parties."""
 
     muted: bool
     leg_id: LegId | None = None
@@ -129,9 +173,11 @@ class MuteRequested:
 
 @dataclass(frozen=True, slots=True)
 class HoldRequested:
-    """Our side holds the call, or takes it up again."""
+    """Our side holds a party, or the call with all its far parties, or resumes it."""
 
     held: bool
+    leg_id: LegId | None = None
+    """None means the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +198,22 @@ class InviteRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveRequested:
+    """Our side leaves the call to its far parties, as at the end of an attended transfer."""
+
+    leg_id: LegId
+    """Whom the others are transferred to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferRequested:
+    """Our side asks the far party to call somebody else in our place."""
+
+    target: str
+    """The number; never logged."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallUsed:
     """A request of the call's line named it and changed something."""
 
@@ -164,11 +226,17 @@ class TimePassed:
 LegEvent: TypeAlias = (
     LegDialled
     | LegRinging
+    | LegEarlyMedia
     | LegAnswered
     | LegConnected
     | LegSilent
     | LegResumed
+    | LegHeld
+    | LegUnheld
+    | LegTransferRequested
+    | LegTransferProgressed
     | DigitReceived
+    | AnswererDetected
     | LegReported
     | LegEnded
 )
@@ -180,5 +248,7 @@ Request: TypeAlias = (
     | HoldRequested
     | DigitsRequested
     | InviteRequested
+    | LeaveRequested
+    | ReferRequested
 )
 Event: TypeAlias = LegAdded | LegEvent | Request | CallUsed | TimePassed

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bridge.call.model import LegId, LegKind, LegOwner, Party
-from bridge.call.routing import Heard, Hears
+from bridge.call import events
+from bridge.call.model import LegId, LegKind, Party
+from bridge.call.routing import LegRole
 
 MAX_DEPARTED: Final = 16
 """Legs of a call that may come back; beyond that the first to leave is dropped."""
@@ -17,35 +18,63 @@ class LegRecord:
 
     leg_id: LegId
     kind: LegKind
-    party: Party
-    hears: Hears = Hears.OTHERS
-    heard: Heard = Heard.ALL
-    replaces: bool = False
+    role: LegRole
     connected: bool = False
     muted: bool = False
     silent: bool = False
+    ringing: bool = False
+    """Whether its party is being called and has not answered."""
+    early: bool = False
+    """Whether its network sends audio before its party answers."""
+    held: bool = False
+    """Whether our side holds this party."""
     due: float = math.inf
-    """When a party that is called must have connected, in monotonic seconds."""
-    owner: LegOwner | None = None
-    """Whose ticket made it; None when the line's key did."""
+    """When a party that is called must have connected, then when it leaves; in monotonic seconds."""
 
-    asked_for: bool = True
-    """Whether somebody asked for it; not for a recorder that the line starts by itself."""
+    @property
+    def talks(self) -> bool:
+        """Whether its party can be talked with."""
+        return self.connected and not self.ringing
 
     @property
     def uses_call(self) -> bool:
         """Whether a call with this leg is in use."""
-        return self.party is not Party.FAR and self.asked_for
+        return self.role.party is not Party.FAR and self.role.asked_for
 
     @property
     def is_person(self) -> bool:
         """Whether it is a person on our side, in a browser or at a telephone."""
-        return self.party is Party.NEAR and self.kind.traits.person
+        return self.role.party is Party.NEAR and self.kind.traits.person
 
     @property
     def may_return(self) -> bool:
         """Whether its party can reconnect in its place: a near browser."""
-        return self.party is Party.NEAR and self.kind.traits.browser
+        return self.role.party is Party.NEAR and self.kind.traits.browser
+
+
+def progressed(
+    leg: LegRecord, event: events.LegEvent, now: float, *, ring_seconds: float
+) -> LegRecord:
+    """Return the record of a leg to which something has happened."""
+    talked = leg.talks
+    match event:
+        case events.LegDialled():
+            rings_until = leg.due if leg.due == math.inf else now + ring_seconds
+            leg = replace(leg, ringing=True, due=rings_until)
+        case events.LegRinging():
+            leg = replace(leg, ringing=True)
+        case events.LegEarlyMedia():
+            leg = replace(leg, early=True)
+        case events.LegAnswered():
+            leg = replace(leg, ringing=False)
+        case events.LegConnected():
+            leg = replace(leg, connected=True)
+        case events.LegSilent() | events.LegResumed():
+            leg = replace(leg, silent=isinstance(event, events.LegSilent))
+        case _:
+            pass
+    begins = leg.talks and not talked
+    return replace(leg, due=now + leg.role.talk_seconds) if begins else leg
 
 
 class DepartedLegs:

@@ -1,7 +1,10 @@
-"""Time limits of a call, and what it may not have at once."""
+"""Time limits of a call, what it may not have at once, and what is heard before its answer."""
 
 import math
 from dataclasses import dataclass, replace
+
+from bridge.audio.ringback import EUROPE, RingTone
+from bridge.call.model import LegKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,9 @@ class CallLimits:
     """From the answer on; `call_seconds` is from the beginning on."""
     exclusive: bool = False
     """Whether a call is recorded or streamed, never both."""
+    rings_back: frozenset[LegKind] = frozenset()
+    """Kinds of far party that near persons hear a ring-back tone for while it rings."""
+    ring_tone: RingTone = EUROPE
 
     def tightened(self, *, ring_seconds: float, talk_seconds: float) -> "CallLimits":
         """Return the limits of a call that asks for tighter ones; 0 asks for none."""

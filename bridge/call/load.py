@@ -46,11 +46,7 @@ class LoadPolicy:
     """Decides once a second what one node's load requires."""
 
     def __init__(self, *, overload_seconds: float) -> None:
-        """Begin without load.
-
-        Args:
-            overload_seconds: Of unbroken overload, after which no new call is taken; 0 = never.
-        """
+        """Refuse new calls after so many seconds of unbroken overload; 0: never."""
         self.level = EncoderLevel.NORMAL
         """What encoders may cost."""
         self.refusing = False
@@ -62,13 +58,7 @@ class LoadPolicy:
         self._relieved = _Condition()
 
     def update(self, *, lag: float, cpu: float, now: float) -> None:
-        """Take the measurements of the last second.
-
-        Args:
-            lag: How late a timer ran at worst, seconds.
-            cpu: Share of one core that the process used.
-            now: Monotonic seconds.
-        """
+        """Take the worst lag of a timer, and the share of a core used, of the last second."""
         strained = lag > STRAIN_LAG or cpu > STRAIN_CPU
         calm = lag < CALM_LAG and cpu < CALM_CPU
         step_down = self._strained.lasts(STRAIN_SECONDS, now, holds=strained)

@@ -1,7 +1,7 @@
 """The state machine of one call: events in, commands out; pure.
 
-Theory of operation. A call has one *far* party (the WhatsApp or phone side) and any number of near
-legs. Only the far party and our own requests move the state:
+Theory of operation. A call has *far* parties (the WhatsApp or phone side), nearly always one, and any
+number of near legs. Only the far party that the call began with and our own requests move the state:
 
     event of the far party / request     initiated   ringing      connecting   active
     LegRinging                           ringing     -            -            -
@@ -10,50 +10,36 @@ legs. Only the far party and our own requests move the state:
     HoldRequested                        -           -            -            held
     LegEnded, HangupRequested            ended       ended        ended        ended
 
-A held call differs from an active one only in what the far party hears. A far party whose media is
+A held call differs from an active one only in what its parties hear. A far party whose media is
 already up when it answers goes from `connecting` to `active` in the same step, so a call is `ringing`
-until it is answered, whatever its media does; a far party in a browser answers by connecting.
+until it is answered, whatever its media does; a far party in a browser answers by connecting. Far
+parties that join an answered call leave it without ending it, as long as one is left that talks.
 Deadlines run beside the table: ringing, the call's length, the time since its answer, and the time a
 call may be abandoned (`call.usage`). `ended` is final: later events are ignored, so that both sides may
 hang up at once, twice and in any order; a leg that is added too late is refused, so that its owner
-frees it.
+frees it. Transfers have a module of their own (`call.transfers`).
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bridge.call import events
+from bridge.call.call_legs import CallLegs
 from bridge.call.commands import (
     AnswerLeg,
     Command,
     EndCall,
-    EndLeg,
-    ReportMissed,
     ReportState,
     RouteAudio,
     SendDigits,
 )
-from bridge.call.leg_record import DepartedLegs, LegRecord
+from bridge.call.leg_record import DepartedLegs, LegRecord, progressed
 from bridge.call.limits import CallLimits
-from bridge.call.model import Direction, EndReason, LegId, LegKind, LegOwner, Party, State
-from bridge.call.routing import RoutedLeg, routing_table
+from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.transfers import Transfers
+from bridge.call.transitions import UNANSWERED, far_reason, hangup_reason, next_state
 from bridge.call.usage import CallUsage
-from bridge.errors import CallEnded, InvalidState, LegNotFound, Unsupported
-
-TRANSITIONS: Mapping[State, Mapping[type[events.Event], State]] = {
-    State.INITIATED: {
-        events.LegRinging: State.RINGING,
-        events.LegAnswered: State.CONNECTING,
-    },
-    State.RINGING: {
-        events.LegAnswered: State.CONNECTING,
-        events.AnswerRequested: State.CONNECTING,
-    },
-    State.CONNECTING: {events.LegConnected: State.ACTIVE},
-}
-
-UNANSWERED = frozenset({State.INITIATED, State.RINGING})
+from bridge.errors import CallEnded, InvalidState, Unsupported
 
 
 class CallMachine:
@@ -81,33 +67,28 @@ class CallMachine:
         self.direction = direction
         self.state = State.RINGING if rings else State.INITIATED
         self.reason: EndReason | None = None
-        self.legs: dict[LegId, LegRecord] = {}
-        self.departed = DepartedLegs()
-        """Near browsers that may come back after a reload of their page."""
+        self._legs = CallLegs(exclusive=limits.exclusive, alone_seconds=limits.alone_seconds)
         self.answered_at: float | None = None
+        self.answered_by = ""
+        """Who answered, where that is detected: `person`, `machine` or `unknown`."""
         self.ended_at: float | None = None
         self.started_at = now
         self._rings_since = math.inf if dialling else now
-        self.invited: str | None = None
-        """The party that is invited to take the near legs' place."""
-        self._invited_until = math.inf
-        self._limits = limits
-        self._muted = False
-        self.usage = CallUsage()
+        self._transfers = Transfers(self._legs)
+        self.limits = limits
 
     def deadline(self) -> float | None:
         """When to call `handle` with `TimePassed`, in monotonic seconds; None once ended."""
         if self.state is State.ENDED:
             return None
-        deadlines = [self.started_at + self._limits.call_seconds]
+        deadlines = [self.started_at + self.limits.call_seconds]
         if self.state in UNANSWERED:
-            deadlines.append(self._rings_since + self._limits.ring_seconds)
-        if self.usage.abandoned_since is not None:
-            deadlines.append(self.usage.abandoned_since + self._limits.alone_seconds)
+            deadlines.append(self._rings_since + self.limits.ring_seconds)
+        if self._legs.usage.abandoned_since is not None:
+            deadlines.append(self._legs.usage.abandoned_since + self.limits.alone_seconds)
         if self.answered_at is not None:
-            deadlines.append(self.answered_at + self._limits.talk_seconds)
-        if self.invited is not None:
-            deadlines.append(self._invited_until)
+            deadlines.append(self.answered_at + self.limits.talk_seconds)
+        deadlines.append(self._transfers.invited_until)
         return min(deadlines + [leg.due for leg in self.legs.values()])
 
     def handle(self, event: events.Event, now: float) -> list[Command]:
@@ -119,6 +100,12 @@ class CallMachine:
         """
         if self.state is State.ENDED:
             return self._refuse(event)
+        done = self._handle(event, now)
+        if self.ended_at is None:
+            done += self._legs.signal_holds(held=self.state is State.HELD)
+        return done
+
+    def _handle(self, event: events.Event, now: float) -> list[Command]:
         if isinstance(event, events.Request):
             return self._perform(event, now)
         match event:
@@ -128,10 +115,16 @@ class CallMachine:
                 return self._lose(event, now)
             case events.DigitReceived():
                 return self._digit(event)
-            case events.LegReported():
+            case events.LegTransferRequested():
+                talks = self.state in (State.ACTIVE, State.HELD)
+                return self._transfers.requested(event, talks=talks)
+            case events.LegTransferProgressed():
+                return self._referred(event, now)
+            case events.AnswererDetected():
+                self.answered_by = event.detection.answerer.value
                 return []
             case events.CallUsed():
-                self.usage.used()
+                self._legs.usage.used()
                 return []
             case events.TimePassed():
                 return self._time_passed(now)
@@ -141,20 +134,25 @@ class CallMachine:
     def _perform(self, request: events.Request, now: float) -> list[Command]:
         match request:
             case events.HangupRequested():
-                return self._end(self._hangup_reason(request.reason), now)
+                return self._end(hangup_reason(request.reason, self.direction, self.state), now)
             case events.CloseRequested():
                 return self._close(request, now)
             case events.MuteRequested():
-                return self._mute(request, now)
+                self._legs.mute(request, now)
+                return [self._routes()]
             case events.HoldRequested():
                 return self._hold(request)
+            case events.LeaveRequested():
+                return self._leave(request, now)
+            case events.ReferRequested():
+                self.check_answered("a transfer needs")
+                return self._transfers.refer(request.target)
             case events.DigitsRequested():
                 return self._send_digits(request.digits)
             case events.AnswerRequested():
                 return self._answer(request, now)
             case events.InviteRequested():
-                self.invited = request.identity
-                self._invited_until = now + self._limits.ring_seconds
+                self._transfers.invite(request.identity, now + self.limits.ring_seconds)
                 return []
 
     @property
@@ -163,18 +161,47 @@ class CallMachine:
         return self._rings_since == math.inf
 
     @property
+    def legs(self) -> Mapping[LegId, LegRecord]:
+        """The legs in the call."""
+        return self._legs.records
+
+    @property
+    def routes(self) -> Mapping[LegId, frozenset[LegId]]:
+        """The sources that each sink hears now."""
+        return self._routes().rows
+
+    @property
+    def departed(self) -> DepartedLegs:
+        """Near browsers that may come back after a reload of their page."""
+        return self._legs.departed
+
+    @property
+    def invited(self) -> str | None:
+        """The party in a browser that is invited to take the near legs' place."""
+        return self._transfers.invited
+
+    @property
+    def usage(self) -> CallUsage:
+        """Whether our side uses the call."""
+        return self._legs.usage
+
+    @property
     def muted(self) -> bool:
         """Whether all near legs are muted, later ones too."""
-        return self._muted
+        return self._legs.muted
 
     @property
     def far(self) -> LegRecord | None:
-        """The far party's leg, while there is one."""
-        return next((leg for leg in self.legs.values() if leg.party is Party.FAR), None)
+        """The far party whose progress is the call's, while there is one."""
+        return self._legs.far
+
+    def far_parties(self) -> list[LegRecord]:
+        """Return all far parties, also those that ring."""
+        return self._legs.far_parties()
 
     def near(self) -> list[LegRecord]:
         """Return all near legs."""
-        return [leg for leg in self.legs.values() if leg.party is Party.NEAR]
+        return self._legs.near()
 
     def _refuse(self, event: events.Event) -> list[Command]:
         wanted = isinstance(event, events.LegAdded | events.Request)
@@ -183,75 +210,52 @@ class CallMachine:
         return []
 
     def check_kind(self, kind: LegKind) -> None:
-        """Refuse a leg of a kind that the call cannot have beside those it has.
+        """Raise `InvalidState` if the call cannot have a leg of this kind beside those it has."""
+        self._legs.check_kind(kind)
+
+    def check_answered(self, who: str) -> None:
+        """Refuse something that only an answered call can have; `who` begins the error's text.
 
         Raises:
-            InvalidState: the call is recorded and would be streamed, or the other way round.
+            InvalidState: the call rings, or has ended.
         """
-        clashes = kind.traits.clashes_with
-        if self._limits.exclusive and any(clashes(leg.kind.traits) for leg in self.legs.values()):
-            raise InvalidState("a call is recorded or streamed, not both (recording.exclusive)")
+        if self.state is State.ENDED:
+            raise CallEnded("the call has ended")
+        if self.state in UNANSWERED:
+            raise InvalidState(f"{who} an answered call; this one still rings")
 
     def _add(self, event: events.LegAdded, now: float) -> list[Command]:
-        if event.party is Party.FAR and self.far is not None:
+        joins = event.role.party is Party.FAR and self.far is not None
+        if joins and (event.kind.traits.browser or self.answered_at is None):
             raise InvalidState("the call already has its far party")
-        if event.replaces and event.kind.traits.browser:
-            self._check_invited(event.owner)
-            self.invited = None
-        self.check_kind(event.kind)
-        returned = self.departed.take(event.leg_id, now)
-        leg = LegRecord(
-            event.leg_id,
-            event.kind,
-            event.party,
-            event.hears,
-            event.heard,
-            replaces=event.replaces,
-            muted=event.party is Party.NEAR and (self._muted or bool(returned and returned.muted)),
-            owner=event.owner,
-            asked_for=event.asked_for,
-            due=now + self._limits.ring_seconds if event.replaces else math.inf,
-        )
-        self.legs[event.leg_id] = leg
-        self.usage.joined(leg)
+        self._legs.check_kind(event.kind)
+        self._transfers.check(event)
+        rung = joins or event.role.replaces
+        self._legs.add(event, now, due=now + self.limits.ring_seconds if rung else math.inf)
+        self._transfers.joined(event)
         return [self._routes()]
 
-    def _check_invited(self, owner: LegOwner | None) -> None:
-        if self.invited is None:
-            raise InvalidState("the call is not being transferred to a browser")
-        if owner is not None and owner.identity != self.invited:
-            raise InvalidState("the call is being transferred to somebody else")
-
     def _progress(self, event: events.LegEvent, now: float) -> list[Command]:
-        leg = self.legs.get(event.leg_id)
-        if leg is None:
+        before, first = self.legs.get(event.leg_id), self.far
+        if before is None:
             return []
-        match event:
-            case events.LegDialled():
-                leg = replace(leg, due=now + self._limits.ring_seconds if leg.replaces else leg.due)
-                self._rings_since = min(self._rings_since, now)
-            case events.LegConnected():
-                leg = replace(leg, connected=True, due=math.inf)
-            case events.LegSilent() | events.LegResumed():
-                leg = replace(leg, silent=isinstance(event, events.LegSilent))
-            case _:
-                pass
-        self.legs[event.leg_id] = leg
-        if leg.party is not Party.FAR:
-            return self._replace(leg, now) if leg.replaces and leg.connected else []
+        leg = progressed(before, event, now, ring_seconds=self.limits.ring_seconds)
+        self._legs.set(leg)
+        if leg.role.replaces:
+            return [*self._transfers.progressed(leg, event, now), *self._resume(), self._routes()]
+        if first is None or leg.leg_id != first.leg_id:
+            dialled = leg.role.party is Party.FAR or leg.ringing is not before.ringing
+            return [self._routes()] * (dialled and leg != before)
+        if isinstance(event, events.LegDialled):
+            self._rings_since = min(self._rings_since, now)
         answers_by_connecting = leg.kind.traits.browser and self.state in UNANSWERED
         if isinstance(event, events.LegConnected) and answers_by_connecting:
             return self._move(State.CONNECTING, now)
-        return self._follow_table(event, now)
-
-    def _replace(self, leg: LegRecord, now: float) -> list[Command]:
-        self.legs[leg.leg_id] = replace(leg, replaces=False)
-        others = [other for other in self.near() if other.leg_id != leg.leg_id]
-        dropped = [self._drop(other, EndReason.HANGUP, now)[0] for other in others]
-        return [*dropped, self._routes()]
+        moved = self._follow_table(event, now)
+        return moved or [self._routes()] * isinstance(event, events.LegEarlyMedia)
 
     def _follow_table(self, event: events.Event, now: float) -> list[Command]:
-        state = TRANSITIONS.get(self.state, {}).get(type(event))
+        state = next_state(self.state, event)
         return [] if state is None else self._move(state, now)
 
     def _move(self, state: State, now: float) -> list[Command]:
@@ -273,117 +277,105 @@ class CallMachine:
         leg = self.legs.get(event.leg_id)
         if leg is None:
             return []
-        if leg.party is Party.FAR:
-            return self._end(self._far_reason(event.reason), now)
-        self._let_return(leg, now)
-        return [*self._drop(leg, event.reason, now), self._routes()]
-
-    def _let_return(self, leg: LegRecord, now: float) -> None:
-        if leg.may_return:
-            self.departed.keep(leg, now + self._limits.alone_seconds)
-
-    def _drop(self, leg: LegRecord, reason: EndReason, now: float) -> list[Command]:
-        del self.legs[leg.leg_id]
-        self.usage.left(leg, self.legs.values(), now)
-        return [EndLeg(leg.leg_id, reason)]
+        self._legs.let_return(leg, now)
+        return self._remove([leg], event.reason, now)
 
     def _close(self, request: events.CloseRequested, now: float) -> list[Command]:
-        chosen = [leg for leg in self.legs.values() if _closable(leg, request)]
-        if any(leg.party is Party.FAR for leg in chosen):
-            return self._end(self._far_reason(EndReason.REMOTE_HANGUP), now)
+        chosen = self._legs.closable(request)
         if not chosen:
             return []
         for leg in chosen:
-            if request.may_return and leg.owner == request.owner:
-                self._let_return(leg, now)
-        dropped = [self._drop(leg, EndReason.HANGUP, now)[0] for leg in chosen]
-        return [*dropped, self._routes()]
+            if request.may_return and leg.role.owner == request.owner:
+                self._legs.let_return(leg, now)
+        if self._legs.end_without(chosen, replaced=self._transfers.replaces(chosen)):
+            return self._end(far_reason(EndReason.REMOTE_HANGUP, self.direction, self.state), now)
+        return self._remove(chosen, EndReason.HANGUP, now)
 
-    def _mute(self, event: events.MuteRequested, now: float) -> list[Command]:
-        returns = self.departed.mute(event.leg_id, now, muted=event.muted)
-        if event.leg_id is None:
-            self._muted = event.muted
-            chosen = self.near()
-        else:
-            chosen = [leg for leg in self.near() if leg.leg_id == event.leg_id]
-            if not chosen and not returns:
-                raise LegNotFound("the call has no such near leg")
-        for leg in chosen:
-            self.legs[leg.leg_id] = replace(leg, muted=event.muted)
-        return [self._routes()]
+    def _remove(self, legs: list[LegRecord], reason: EndReason, now: float) -> list[Command]:
+        """Remove legs, and with the last far party, or the last but one of a call we left, the call."""
+        if self._legs.end_without(legs, replaced=self._transfers.replaces(legs)):
+            return self._end(far_reason(reason, self.direction, self.state), now)
+        had_far = self.far is not None
+        done: list[Command] = [self._legs.drop(leg, reason, now) for leg in legs]
+        done += self._transfers.removed(legs, reason, now)
+        deserted = self._transfers.left and self._legs.parties() < 2
+        if deserted or (had_far and self.far is None):
+            return [*done, *self._end(reason, now)]
+        return [*done, *self._resume(), self._routes()]
+
+    def _leave(self, request: events.LeaveRequested, now: float) -> list[Command]:
+        return [*self._transfers.leave(request.leg_id, now), *self._resume(), self._routes()]
+
+    def _resume(self) -> list[Command]:
+        """Hold nobody any longer when our side has left the call."""
+        if not self._transfers.take_resumption():
+            return []
+        self._legs.unhold_all()
+        if self.state is not State.HELD:
+            return []
+        self.state = State.ACTIVE
+        return [ReportState(self.state)]
+
+    def _referred(self, event: events.LegTransferProgressed, now: float) -> list[Command]:
+        gone, done = self._transfers.referred(event)
+        return [*done, *self._end(EndReason.HANGUP, now)] if gone else done
 
     def _hold(self, request: events.HoldRequested) -> list[Command]:
         state = State.HELD if request.held else State.ACTIVE
         if self.state not in (State.ACTIVE, State.HELD):
             raise InvalidState(f"only an active call can be held; this one is {self.state}")
+        if request.leg_id is not None:
+            self._legs.hold(request.leg_id, held=request.held)
+            return [self._routes()]
+        if not request.held:
+            self._legs.unhold_all()
         if self.state is state:
-            return []
+            return [self._routes()] * (not request.held)
         self.state = state
         return [ReportState(state), self._routes()]
 
     def _digit(self, event: events.DigitReceived) -> list[Command]:
-        leg, far = self.legs.get(event.leg_id), self.far
-        if leg is None or far is None or leg is far or self.answered_at is None:
+        leg = self.legs.get(event.leg_id)
+        if leg is None or leg.role.party is Party.FAR or self.answered_at is None:
             return []
-        if not far.kind.traits.takes_digits:
-            return []
-        return [SendDigits(far.leg_id, event.digit)]
+        return [SendDigits(far.leg_id, event.digit) for far in self._legs.takers_of_digits()]
 
     def _send_digits(self, digits: str) -> list[Command]:
-        far = self.far
-        if far is None or self.answered_at is None:
+        if self.far is None or self.answered_at is None:
             raise InvalidState(f"digits need an answered call; this one is {self.state}")
-        if not far.kind.traits.takes_digits:
+        takers = self._legs.takers_of_digits()
+        if not takers:
             raise Unsupported("digits cannot be sent on this line: gateway engines take none")
-        return [SendDigits(far.leg_id, digits)]
+        return [SendDigits(far.leg_id, digits) for far in takers]
 
     def _time_passed(self, now: float) -> list[Command]:
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return []
-        rang_out = now >= self._rings_since + self._limits.ring_seconds
+        rang_out = now >= self._rings_since + self.limits.ring_seconds
         if self.state in UNANSWERED and rang_out:
             return self._end(EndReason.NO_ANSWER, now)
-        if self.invited is not None and self._invited_until <= now:
-            missed, self.invited = self.invited, None
-            return [ReportMissed(missed)]
+        if missed := self._transfers.miss(now):
+            return missed
         if late := [leg for leg in self.legs.values() if leg.due <= now]:
-            dropped = [self._drop(leg, EndReason.NO_ANSWER, now)[0] for leg in late]
-            return [*dropped, self._routes()]
-        return self._end(self._hangup_reason(EndReason.HANGUP), now)
-
-    def _hangup_reason(self, wanted: EndReason) -> EndReason:
-        if wanted is not EndReason.HANGUP or self.state not in UNANSWERED:
-            return wanted
-        return EndReason.REJECTED if self.direction is Direction.INBOUND else EndReason.CANCELED
-
-    def _far_reason(self, reason: EndReason) -> EndReason:
-        gave_up = self.direction is Direction.INBOUND and self.state in UNANSWERED
-        return EndReason.CANCELED if gave_up and reason is EndReason.REMOTE_HANGUP else reason
+            talked = all(leg.talks for leg in late)
+            return self._remove(late, EndReason.HANGUP if talked else EndReason.NO_ANSWER, now)
+        return self._end(hangup_reason(EndReason.HANGUP, self.direction, self.state), now)
 
     def _end(self, reason: EndReason, now: float) -> list[Command]:
         self.state = State.ENDED
         self.reason = reason
         self.ended_at = now
-        self.usage.used()
+        self._legs.usage.used()
         return [ReportState(State.ENDED), EndCall(reason)]
 
     def _routes(self) -> RouteAudio:
-        return RouteAudio(
-            routing_table(
-                [
-                    RoutedLeg(leg.leg_id, leg.party, leg.muted, leg.hears, leg.heard)
-                    for leg in self.legs.values()
-                    if self.answered_at is not None or leg.party is Party.NEAR
-                ],
-                held=self.state is State.HELD,
-            )
+        rings = self.direction is Direction.OUTBOUND and self.state in UNANSWERED
+        tone = self.limits.rings_back if self.state is State.RINGING else frozenset[LegKind]()
+        return self._legs.routes(
+            answered=self.answered_at is not None,
+            held=self.state is State.HELD,
+            waiting=self._transfers.heard_waiting(),
+            standings=self._transfers.standings(),
+            ringing=self._legs.ringing(tone=tone) if rings else frozenset(),
         )
-
-
-def _closable(leg: LegRecord, request: events.CloseRequested) -> bool:
-    if request.owner is not None and leg.owner != request.owner:
-        return False
-    if request.leg_id is None:
-        return leg.kind.traits.browser
-    return leg.leg_id == request.leg_id and (leg.kind.traits.browser or leg.party is not Party.FAR)

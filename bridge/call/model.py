@@ -6,6 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
+from bridge.call.leg_state import ProviderState, SocketState, TransportState
+from bridge.call.setup_timings import SetupTimings
+from bridge.call.transcript import Transcribe
+
 CallId = NewType("CallId", str)
 """32 upper-case hexadecimal digits; the first two name the node that owns the call."""
 
@@ -73,11 +77,15 @@ class LegKind(StrEnum):
     SIMULATOR = "simulator"
     WHATSAPP = "whatsapp"
     GATEWAY = "gateway"
+    SIP = "sip"
     SOCKET = "socket"
     STREAM = "stream"
     PLAYBACK = "playback"
     RECORDER = "recorder"
     AGENT = "agent"
+    MACHINE_DETECTOR = "machine_detector"
+    VOICEMAIL = "voicemail"
+    TRANSCRIBER = "transcriber"
 
     @property
     def traits(self) -> "LegTraits":
@@ -112,11 +120,15 @@ LEG_TRAITS: Final[Mapping[LegKind, LegTraits]] = {
     LegKind.SIMULATOR: LegTraits(person=True, takes_digits=True),
     LegKind.WHATSAPP: LegTraits(carries_rtp=True, person=True, takes_digits=True),
     LegKind.GATEWAY: LegTraits(person=True),
+    LegKind.SIP: LegTraits(carries_rtp=True, person=True, takes_digits=True),
     LegKind.SOCKET: LegTraits(exclusive="streaming"),
     LegKind.STREAM: LegTraits(exclusive="streaming"),
     LegKind.PLAYBACK: LegTraits(),
     LegKind.RECORDER: LegTraits(batched=True, exclusive="recording"),
     LegKind.AGENT: LegTraits(),
+    LegKind.MACHINE_DETECTOR: LegTraits(),
+    LegKind.VOICEMAIL: LegTraits(),
+    LegKind.TRANSCRIBER: LegTraits(),
 }
 
 
@@ -142,6 +154,20 @@ class Cadence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LevelCounts:
+    """How often audio was quiet, and how often clipped."""
+
+    noted: int = 0
+    """Levels measured or received (RFC 6464)."""
+    quiet: int = 0
+    """Of those, the ones below -60 dBov."""
+    measured_frames: int = 0
+    """Frames checked for clipping, about ten a second."""
+    clipped_frames: int = 0
+    """Of those, the ones that reach full scale."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedAudio:
     """What a leg has received; all counts are totals since the leg began."""
 
@@ -160,18 +186,13 @@ class ReceivedAudio:
     """20 ms frames pushed to the bus, concealed ones included."""
     jitter_seconds: float = 0.0
     """Interarrival jitter, RFC 3550 §6.4.1."""
+    peak_jitter_seconds: float = 0.0
+    """The deviation between two packets that this second and the one before have reached."""
     level_dbov: float = -127.0
     """Last level: 0 is full scale, -127 digital silence."""
     silent_seconds: float = 0.0
     """For how long the level has been below -60 dBov."""
-    noted_levels: int = 0
-    """Levels measured or received (RFC 6464)."""
-    quiet_levels: int = 0
-    """Of those, the ones below -60 dBov."""
-    measured_frames: int = 0
-    """Frames checked for clipping, about ten a second."""
-    clipped_frames: int = 0
-    """Of those, the ones that reach full scale."""
+    levels: LevelCounts = LevelCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +213,7 @@ class SentAudio:
     fec: bool = False
     """Whether in-band FEC is being sent."""
     level_dbov: float = -127.0
-    noted_levels: int = 0
-    """Levels measured or received (RFC 6464)."""
-    quiet_levels: int = 0
-    """Of those, the ones below -60 dBov."""
-    measured_frames: int = 0
-    """Frames checked for clipping, about ten a second."""
-    clipped_frames: int = 0
-    """Of those, the ones that reach full scale."""
+    levels: LevelCounts = LevelCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +239,19 @@ class LegStatistics:
     round_trip_seconds: float | None = None
     """From the peer's last receiver report; None before the first."""
     discarded: dict[str, int] = field(default_factory=dict)
-    """Dropped datagrams by reason (`metrics.node.DISCARD_REASONS`)."""
+    """Dropped datagrams by reason (`metrics.media.DISCARD_REASONS`)."""
+    echo_seconds: float | None = None
+    """Delay after which the party sends back what it is sent; None if it does not."""
     replies: tuple[ReplyTiming, ...] | None = None
     """The latest of an agent; None for every other leg."""
+    transport: TransportState | None = None
+    """None for a leg that carries no RTP."""
+    socket: SocketState | None = None
+    """None for a leg that is no media socket."""
+    provider: ProviderState | None = None
+    """None for a leg that makes no requests to a provider."""
+    setup: SetupTimings | None = None
+    """None for a leg that has no peer and no provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +263,15 @@ class Parties:
     from_channel: str = ""
     """`whatsapp`, `webrtc` or `pstn`."""
     to_channel: str = ""
+
+
+class MachineDetection(StrEnum):
+    """Whether to find out if a person or an answering machine answers."""
+
+    OFF = "off"
+    REPORT = "report"
+    HANGUP = "hangup"
+    """Report it, and hang up on a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +290,10 @@ class CallDetails:
     """Longest duration from the answer on; 0 for the operator's limits."""
     record: bool = False
     """Whether to record from the answer on, whatever the line's setting."""
+    machine_detection: MachineDetection = MachineDetection.OFF
+    transcribe: Transcribe = Transcribe.OFF
+    test: bool = False
+    """Whether a client tests its connection: such a call has no events, is not listed, and is forgotten at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +319,12 @@ class LegFigures:
     statistics: LegStatistics
     path: DeliveryPath | None = None
     """None when it hears nobody, or is gone."""
+    identity: str = ""
+    """Of the ticket that made it; empty where a key did."""
+    joined: float = 0.0
+    """Seconds of the call."""
+    left: float | None = None
+    """Seconds of the call; None while it is in the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +342,23 @@ class CallRecord:
     ended_at: datetime | None = None
     muted: bool = False
     """Whether all near legs are muted."""
+    timed_out: bool = False
+    """Whether a time limit ended it."""
+    answered_by: str = ""
+    """Of `audio.answerer.Answerer`; empty until it is known, and where nobody asked."""
 
     @property
     def has_browser(self) -> bool:
         """Whether a browser is or was in the call."""
         return any(leg.kind.traits.browser for leg in self.legs)
+
+    @property
+    def at_voicemail(self) -> bool:
+        """Whether its caller is leaving a message now, or is about to."""
+        kinds = [leg.kind for leg in self.legs if leg.left is None]
+        return LegKind.VOICEMAIL in kinds
+
+    @property
+    def sent_to_voicemail(self) -> bool:
+        """Whether its caller is or was at voicemail."""
+        return any(leg.kind is LegKind.VOICEMAIL for leg in self.legs)

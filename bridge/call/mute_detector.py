@@ -3,7 +3,7 @@
 from typing import Final
 
 from bridge.audio.level import SILENT
-from bridge.call.model import ReceivedAudio
+from bridge.call.model import LevelCounts, ReceivedAudio
 
 MUTED_SECONDS: Final = 2.0
 """An open microphone is never digitally silent for so long: it hears at least the room's noise."""
@@ -14,25 +14,20 @@ class MuteDetector:
 
     def __init__(self) -> None:
         self.muted = False
-        self._levels = 0
-        self._quiet = 0
+        self._levels = LevelCounts()
         self._since: float | None = None
 
     def update(self, received: ReceivedAudio, now: float) -> bool | None:
-        """Return whether the party is muted, if that has changed; else None.
+        """Return whether the party is muted, if that has changed; else None; called once a second.
 
         A party that sends no packets is not muted but silent (`leg.silent`).
-
-        Args:
-            received: its totals, about a second after the last ones.
-            now: monotonic seconds.
         """
-        levels, quiet = received.noted_levels - self._levels, received.quiet_levels - self._quiet
-        self._levels, self._quiet = received.noted_levels, received.quiet_levels
-        if levels <= 0:
+        before, self._levels = self._levels, received.levels
+        noted, quiet = self._levels.noted - before.noted, self._levels.quiet - before.quiet
+        if noted <= 0:
             self._since = None
             return None
-        if received.level_dbov > SILENT or quiet < levels:
+        if received.level_dbov > SILENT or quiet < noted:
             self._since = None
             return self._change(muted=False)
         if self._since is None:

@@ -14,10 +14,7 @@ WHATSAPP: Final = "whatsapp"
 def with_own_number(details: CallDetails, direction: Direction, own: str) -> CallDetails:
     """Return the details with the line's own number as our party, unless the request named one.
 
-    Args:
-        details: of a call that is to begin.
-        direction: of the call.
-        own: the line's number in E.164, with `+`; empty where it has none.
+    `own` is in E.164, with `+`; empty where the line has no number.
     """
     named = details.parties
     if direction is Direction.INBOUND:

@@ -1,9 +1,57 @@
-"""What a line may call from and over which channels: its own numbers, and the terms of its provider."""
+"""What a line may call, from which number and over which channels: its trunk's limits, its provider's terms."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from bridge.call.model import LegKind
 from bridge.call.parties import PSTN, WHATSAPP
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
+
+SIMULATED_TELEPHONES: Final = "155502"
+"""Prefix of the numbers of the simulated contacts that are reached over SIP."""
+
+EMERGENCY: Final = frozenset(
+    {
+        *("000", "08", "100", "101", "102", "103", "104", "105", "106", "108", "110", "111"),
+        *("112", "113", "114", "115", "116", "117", "118", "119", "120", "122", "123", "128"),
+        *("129", "131", "132", "133", "140", "143", "144", "147", "155", "158", "160", "166"),
+        *("171", "180", "190", "191", "192", "193", "194", "195", "196", "197", "198", "199"),
+        *("811", "911", "988", "990", "991", "993", "995", "996", "997", "998", "999"),
+        *("116000", "116006", "116111", "116117", "116123"),
+    }
+)
+"""Numbers of the police, the fire brigade, ambulances and helplines; they need the caller's place, which no
+bridge knows."""
+
+CHANNELS: Final[Mapping[LegKind, str]] = {LegKind.WHATSAPP: WHATSAPP, LegKind.SIP: PSTN}
+"""Channels that terms speak of, by the legs that are on them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkPolicy:
+    """What a line may do over its SIP trunk."""
+
+    prefixes: tuple[str, ...]
+    """Prefixes of the numbers that may be called, without `+`; an empty one allows all."""
+    private: bool = False
+    """Whether it leads to no telephone network (`sip.private_trunks`)."""
+    calls: int = 0
+    """Concurrent calls; 0: no limit of its own."""
+    calls_per_minute: int = 30
+    call_seconds: float = 7200.0
+    """Longest call, from its answer on."""
+    caller_id: str = ""
+    """In E.164, with `+`; empty: the line's number."""
+    transfer: bool = False
+    """Whether the other party may have a call transferred (REFER)."""
+    refer: bool = False
+    """Whether the trunk is asked to transfer calls (REFER)."""
+
+
+SIMULATED_TRUNK: Final = TrunkPolicy(
+    prefixes=(SIMULATED_TELEPHONES,), calls_per_minute=600, transfer=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +60,12 @@ class LinePolicy:
 
     numbers: tuple[str, ...]
     """In E.164, with `+`."""
-    official: bool
+    official: bool = False
     """Whether its WhatsApp calls go over Meta's own API, whose terms then apply."""
+    simulated: bool = False
+    """Whether its contacts are simulated."""
+    trunk: TrunkPolicy | None = None
+    """None where it has no trunk of its own."""
 
     @property
     def number(self) -> str:
@@ -33,21 +85,107 @@ class LinePolicy:
             f"{field}: this is no number of your line (lines.NAME.numbers): {known}", field=field
         )
 
-    def check_route(self, *channels: str) -> None:
-        """Refuse to join parties on these channels where that is forbidden or impossible.
+    def channel_to(self, number: str, named: str = "") -> str:
+        """Return the channel over which a number is called for a request that named one, or none.
+
+        WhatsApp where none is named; simulated telephones are reached over SIP whatever was named.
+        """
+        if self.trunk is None and self.simulated and number.startswith(SIMULATED_TELEPHONES):
+            return PSTN
+        return named or WHATSAPP
+
+    @property
+    def telephone_channel(self) -> str:
+        """The channel that a vendor of telephone calls means: `pstn` with a trunk and no WhatsApp, else empty.
+
+        Simulated contacts count as no WhatsApp: they are what a line has for which none is set.
+        """
+        return PSTN if self.trunk is not None and self.simulated else ""
+
+    def trunk_to(self, number: str) -> TrunkPolicy | None:
+        """Return the trunk that calls to a number go over; None where there is none."""
+        if self.trunk is None and self.simulated and number.startswith(SIMULATED_TELEPHONES):
+            return SIMULATED_TRUNK
+        return self.trunk
+
+    def check_route(self, *channels: str, number: str = "") -> None:
+        """Refuse to join parties on these channels, to call `number`, where that is forbidden or impossible.
 
         Raises:
             Forbidden: an official WhatsApp call and the telephone network.
-            Unsupported: the telephone network.
+            Unsupported: the telephone network, without a trunk.
         """
-        if PSTN not in channels:
-            return
-        if self.official and WHATSAPP in channels:
+        self.check_joined(*channels)
+        if PSTN in channels:
+            self._need_trunk(number)
+
+    def check_joined(self, *channels: str) -> None:
+        """Refuse to have parties on these channels in one call where that is forbidden.
+
+        Raises:
+            Forbidden: an official WhatsApp call and the telephone network.
+        """
+        private = self.trunk is not None and self.trunk.private
+        if self.official and not private and {WHATSAPP, PSTN} <= set(channels):
             raise Forbidden(
-                "Meta forbids joining an official WhatsApp call to the telephone network; "
-                "choose the channel webrtc for the other side"
+                "Meta forbids joining an official WhatsApp call to the telephone network; choose "
+                "the channel webrtc for the other side (a trunk that leads to no telephone network "
+                "is declared in sip.private_trunks)"
             )
-        raise Unsupported(
-            "the channel pstn needs a SIP trunk, which this bridge does not have yet; "
-            "choose the channel webrtc or whatsapp"
+
+    def check_telephone(self, number: str) -> TrunkPolicy:
+        """Return the trunk for a call to a number of the telephone network.
+
+        Raises:
+            Forbidden: an emergency number, or one that the trunk may not call.
+            Unsupported: there is no trunk.
+        """
+        trunk = self._need_trunk(number)
+        check_emergency(number)
+        if not number.startswith(trunk.prefixes):
+            raise Forbidden(
+                "the line may not call this number: none of lines.NAME.sip.allow_prefixes "
+                "matches it"
+            )
+        return trunk
+
+    def _need_trunk(self, number: str) -> TrunkPolicy:
+        trunk = self.trunk_to(number)
+        if trunk is None:
+            simulated = f", or the numbers {SIMULATED_TELEPHONES}00001 to 9" * self.simulated
+            raise Unsupported(
+                "the channel pstn needs a SIP trunk, which this line does not have "
+                f"(lines.NAME.sip); choose the channel webrtc or whatsapp{simulated}"
+            )
+        return trunk
+
+
+def check_emergency(number: str) -> None:
+    """Refuse emergency numbers, also with a country code before them.
+
+    Raises:
+        Forbidden: such a number.
+    """
+    digits = number.removeprefix("+")
+    # No subscriber's number is as short as a country code (1 to 3 digits) and three more.
+    if digits in EMERGENCY or (
+        len(digits) <= 6 and any(digits[code:] in EMERGENCY for code in (1, 2, 3))
+    ):
+        raise Forbidden(
+            "emergency numbers are not called from here: the location of the caller is not known; "
+            "use a telephone"
         )
+
+
+def channels_of(kinds: Iterable[LegKind]) -> set[str]:
+    """Return the channels that terms speak of among those of a call's legs."""
+    return {CHANNELS[kind] for kind in kinds if kind in CHANNELS}
+
+
+def kinds_on(channels: Iterable[str]) -> frozenset[LegKind]:
+    """Return the kinds of far party that are on these channels, simulated and gateways' ones included."""
+    on = {
+        PSTN: {LegKind.SIP},
+        WHATSAPP: {LegKind.WHATSAPP, LegKind.GATEWAY, LegKind.SIMULATOR},
+    }
+    return frozenset(kind for channel in channels for kind in on[channel])

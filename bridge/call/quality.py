@@ -4,14 +4,15 @@ The only caller of the E-model: the timeline, the histograms and `/call/{id}/qua
 `rate` returns.
 """
 
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
-from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
-from bridge.call.timeline import Sample
+from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate_rating, opinion_score
+from bridge.call.model import LegFigures, LegKind, LegStatistics, LevelCounts
+from bridge.call.timeline import Sample, Timeline
 
 _MIN_BITRATE: Final = 24_000
-"""Lowest bit rate the E-model is given: pauses take fewer bits and sound no worse."""
+"""Minimum bit rate for the E-model: pauses take fewer bits and sound no worse."""
 
 
 class Rating(NamedTuple):
@@ -25,6 +26,18 @@ class Rating(NamedTuple):
     """Mean opinion score of the listener, 1 to 4.41 (the E-model's maximum)."""
 
 
+@dataclass(slots=True)
+class LegQuality:
+    """One leg's timeline and its last report."""
+
+    last: LegFigures
+    last_at: float
+    """Monotonic seconds."""
+    call_began: float
+    """Monotonic seconds."""
+    timeline: Timeline = field(default_factory=Timeline)
+
+
 def rate(
     kind: LegKind,
     before: LegStatistics,
@@ -35,12 +48,8 @@ def rate(
 ) -> tuple[Rating, Rating]:
     """Rate both directions of a leg: as received here, and as its peer reports receiving it.
 
-    Args:
-        kind: A leg that carries no RTP has no ratings.
-        before: The report at the beginning of the period.
-        after: The report at the end of it.
-        seconds: Length of the period; 0 if unknown.
-        playout_delay: Of the buffer through which the leg is heard, in seconds.
+    `before` and `after` are the reports at the ends of the period, of `seconds` (0 if unknown); the leg is
+    heard through a buffer of `playout_delay` seconds. A leg that carries no RTP has no ratings.
     """
     if not kind.traits.carries_rtp:
         return Rating(), Rating()
@@ -52,14 +61,14 @@ def rate(
     received = Rating()
     if loss is not None:
         jitter = new.jitter_seconds
-        score = estimate(
+        rating = estimate_rating(
             loss=loss,
             delay=delay + playout_delay,
             jitter=jitter,
             bitrate=_bitrate(new.bytes - old.bytes, seconds),
             fec=new.fec_frames > old.fec_frames,
         )
-        received = Rating(loss, jitter, score.mos)
+        received = Rating(loss, jitter, opinion_score(rating))
     if after.round_trip_seconds is None:
         return received, Rating()
     sent = after.sent
@@ -67,8 +76,8 @@ def rate(
     if sent.packets <= before.sent.packets:
         return received, Rating(loss, jitter)
     bitrate = _bitrate(sent.bytes - before.sent.bytes, seconds)
-    score = estimate(loss=loss, delay=delay, jitter=jitter, bitrate=bitrate, fec=sent.fec)
-    return received, Rating(loss, jitter, score.mos)
+    rating = estimate_rating(loss=loss, delay=delay, jitter=jitter, bitrate=bitrate, fec=sent.fec)
+    return received, Rating(loss, jitter, opinion_score(rating))
 
 
 def take_sample(
@@ -95,15 +104,15 @@ def take_sample(
         concealed=_share(new.concealed_frames - old.concealed_frames, frames),
         recovered=_share(new.fec_frames - old.fec_frames, frames),
         level=new.level_dbov if frames > 0 or new.packets > old.packets else None,
-        clipped=_clipped(old, new),
-        silent=_silent(old, new),
+        clipped=_clipped(old.levels, new.levels),
+        silent=_silent(old.levels, new.levels),
         mos=received.mos,
         sent_loss=sent.loss,
         sent_jitter=sent.jitter,
         sent_fec=float(after.sent.fec) if kind.traits.carries_rtp and packets_sent else None,
         sent_level=after.sent.level_dbov if packets_sent else None,
-        sent_clipped=_clipped(before.sent, after.sent),
-        sent_silent=_silent(before.sent, after.sent),
+        sent_clipped=_clipped(before.sent.levels, after.sent.levels),
+        sent_silent=_silent(before.sent.levels, after.sent.levels),
         sent_mos=sent.mos,
     )
 
@@ -112,14 +121,14 @@ def _share(part: int, whole: int) -> float | None:
     return min(1.0, max(0, part) / whole) if whole > 0 else None
 
 
-def _clipped(old: ReceivedAudio | SentAudio, new: ReceivedAudio | SentAudio) -> float | None:
+def _clipped(old: LevelCounts, new: LevelCounts) -> float | None:
     return _share(
         new.clipped_frames - old.clipped_frames, new.measured_frames - old.measured_frames
     )
 
 
-def _silent(old: ReceivedAudio | SentAudio, new: ReceivedAudio | SentAudio) -> float | None:
-    return _share(new.quiet_levels - old.quiet_levels, new.noted_levels - old.noted_levels)
+def _silent(old: LevelCounts, new: LevelCounts) -> float | None:
+    return _share(new.quiet - old.quiet, new.noted - old.noted)
 
 
 def _bitrate(octets: int, seconds: float) -> int:

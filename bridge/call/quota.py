@@ -30,11 +30,7 @@ class Quota:
     """The setting of `per_line`; empty where there is none."""
 
     def check(self, *, of_line: int, of_all: int) -> None:
-        """Check that a line may take one more.
-
-        Args:
-            of_line: how many the line has.
-            of_all: how many all lines have, this one included.
+        """Check that a line that has `of_line` of the `of_all` in use may take one more.
 
         Raises:
             LimitExceeded: with `limit` `calls` where none is left, `line` at the line's own limit,

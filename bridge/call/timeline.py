@@ -6,6 +6,7 @@ fixed point: a leg that lasts four hours takes 75 kB.
 
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 FINE_ROWS: Final = 600
@@ -65,6 +66,18 @@ _STEPS: Final = Sample(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PackedTimeline:
+    """A timeline as it is stored: fixed point, 16-bit little-endian; times are 32-bit floats."""
+
+    columns: tuple[str, ...]
+    """The fields of `Sample` when it was written."""
+    coarse: bytes
+    coarse_at: bytes
+    fine: bytes
+    fine_at: bytes
+
+
 class Timeline:
     """The samples of one leg."""
 
@@ -88,12 +101,7 @@ class Timeline:
         )
 
     def add(self, sample: Sample, at: float) -> None:
-        """Add the newest sample.
-
-        Args:
-            sample: Its figures; clamped to the range of the fixed point.
-            at: Seconds since the call began; never before the last one.
-        """
+        """Add the newest sample, clamped to the fixed point; `at` is in seconds of the call."""
         self._fine.extend(map(_fix, sample, _STEPS))
         self._fine_at.append(at)
         if len(self._fine_at) >= FINE_ROWS + MERGED:
@@ -102,13 +110,60 @@ class Timeline:
     def rows(self, since: float = 0.0) -> list[tuple[float, int, Sample]]:
         """Return what is kept, oldest first: second of the call, seconds merged, figures.
 
-        Args:
-            since: Omit what lies before this second of the call.
+        What lies before `since`, in seconds of the call, is left out.
         """
         return [
             *_rows(self._coarse, self._coarse_at, MERGED, since),
             *_rows(self._fine, self._fine_at, 1, since),
         ]
+
+    def mean(self, column: str) -> float | None:
+        """Return the mean of a column over the leg's time; None where nothing was measured."""
+        fine, coarse = self._known(column)
+        weight = len(fine) + MERGED * len(coarse)
+        if not weight:
+            return None
+        steps = getattr(_STEPS, column)
+        return float((sum(fine) + MERGED * sum(coarse)) / weight / steps)
+
+    def least(self, column: str) -> float | None:
+        """Return the smallest value of a column; None where nothing was measured."""
+        fine, coarse = self._known(column)
+        known = [*fine, *coarse]
+        return float(min(known) / getattr(_STEPS, column)) if known else None
+
+    def pack(self) -> PackedTimeline:
+        """Return what is kept, to be stored."""
+        parts = (self._coarse, self._coarse_at, self._fine, self._fine_at)
+        return PackedTimeline(Sample._fields, *(part.tobytes() for part in parts))
+
+    @classmethod
+    def unpack(cls, packed: PackedTimeline) -> "Timeline":
+        """Return a stored timeline; columns unknown here are dropped, and missing ones are empty."""
+        timeline = cls()
+        timeline._coarse = _columns(packed.coarse, packed.columns)
+        timeline._fine = _columns(packed.fine, packed.columns)
+        timeline._coarse_at.frombytes(packed.coarse_at)
+        timeline._fine_at.frombytes(packed.fine_at)
+        return timeline
+
+    def _known(self, column: str) -> tuple[list[int], list[int]]:
+        """Return the measured values of a column in fixed point: single seconds, and means of ten."""
+        first = Sample._fields.index(column)
+        return (
+            [value for value in self._fine[first::_WIDTH] if value != _MISSING],
+            [value for value in self._coarse[first::_WIDTH] if value != _MISSING],
+        )
+
+    def newest(self) -> Sample | None:
+        """Return the last sample; None before the first."""
+        return Sample(*map(_unfix, self._fine[-_WIDTH:], _STEPS)) if self._fine else None
+
+    def recent(self, field: str, count: int) -> list[float | None]:
+        """Return a field of the last samples kept by the second, oldest first; at most `count`."""
+        column = Sample._fields.index(field)
+        values = self._fine[column::_WIDTH][-count:]
+        return [_unfix(value, _STEPS[column]) for value in values]
 
     def _merge(self) -> None:
         """Merge the oldest ten seconds into one row."""
@@ -120,6 +175,20 @@ class Timeline:
         if len(self._coarse_at) > COARSE_ROWS:
             del self._coarse[:_WIDTH]
             del self._coarse_at[:1]
+
+
+def _columns(stored: bytes, names: tuple[str, ...]) -> "array[int]":
+    """Return stored rows with the columns of `Sample`."""
+    values = array("h")
+    values.frombytes(stored)
+    if names == Sample._fields:
+        return values
+    width = len(names)
+    rows = array("h", [_MISSING]) * (len(values) // width * _WIDTH)
+    for column, name in enumerate(Sample._fields):
+        if name in names:
+            rows[column::_WIDTH] = values[names.index(name) :: width]
+    return rows
 
 
 def _fix(value: float | None, steps: float | None) -> int:

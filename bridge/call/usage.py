@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bridge.call.leg_record import LegRecord
+from bridge.call.model import Party
 
 
 class CallUsage:
@@ -24,8 +25,12 @@ class CallUsage:
             self.abandoned_since = None
 
     def left(self, leg: LegRecord, others: Iterable[LegRecord], now: float) -> None:
-        """Note a leg that left, and those that remain."""
-        if leg.is_person and self._had_browser and not any(other.uses_call for other in others):
+        """Note a leg that left, and those that remain; far parties that talk with each other use the call."""
+        remain = list(others)
+        far = [other for other in remain if other.role.party is Party.FAR and other.talks]
+        used = any(other.uses_call for other in remain) or len(far) > 1
+        person = leg.is_person or leg.role.party is Party.FAR
+        if person and self._had_browser and not used:
             self.abandoned_since = now
 
     def used(self) -> None:

@@ -57,7 +57,7 @@ def test_a_bus_of_packets_and_one_who_can_wait_is_served_seldom():
     assert tape.heard[-1].pcm == pcm(120)
 
 
-def test_frames_are_due_20_ms_apart_however_late_they_are_given():
+def test_frames_are_due_20_ms_apart_however_late_they_are_pushed():
     bus, far, ann, tape = recorded()
     talk(bus, far, ann, 0, 50, catch_up=10)
     steps = {round(b - a, 6) for a, b in zip(tape.times, tape.times[1:], strict=False)}
@@ -125,7 +125,7 @@ def test_nothing_is_lost_when_who_was_heard_leaves():
     assert [frame.pcm for frame in tape.heard[1:]] == [pcm(120)] * 48
 
 
-def test_no_frame_comes_twice_or_goes_missing_between_seldom_and_every_frame():
+def test_no_frame_is_duplicated_or_lost_between_batched_and_every_frame():
     bus, far, _, tape = recorded()
     radio = Voice(timed=False, steady=True)
     bus.join(RADIO, radio.source, radio)

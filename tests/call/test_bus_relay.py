@@ -24,7 +24,7 @@ def test_packets_pass_undecoded_between_two_who_can():
     assert bus.cadence is Cadence.NEVER
 
 
-def test_a_sink_that_cannot_take_packets_is_given_frames():
+def test_a_sink_that_cannot_take_packets_gets_frames():
     far, ann = Voice(relays=True), Voice()
     bus = bus_of(far=far, ann=ann)
     bus.route(all_hear_all(FAR, ANN), 0.0)
@@ -56,7 +56,7 @@ def test_a_second_source_moves_a_sink_to_the_clock():
     assert bus.path(FAR) is DeliveryPath.CLOCK
 
 
-def test_a_packet_that_does_not_fit_is_given_as_a_frame():
+def test_a_packet_that_does_not_fit_is_pushed_as_a_frame():
     bus, far, ann = relaying()
     far.fits = False
     frame = ann.speak(100)
@@ -64,7 +64,7 @@ def test_a_packet_that_does_not_fit_is_given_as_a_frame():
     assert bus.path(FAR) is DeliveryPath.PCM
 
 
-def test_a_sink_that_refused_a_packet_is_asked_again_five_seconds_later():
+def test_a_sink_that_refused_a_packet_is_offered_another_five_seconds_later():
     _, far, ann = relaying()
     far.fits = False
     ann.speak(100, 1.0)
@@ -76,7 +76,7 @@ def test_a_sink_that_refused_a_packet_is_asked_again_five_seconds_later():
     assert ann.to is None
 
 
-def test_a_sink_that_refuses_again_goes_on_with_frames():
+def test_a_sink_that_refuses_again_continues_with_frames():
     bus, far, ann = relaying()
     far.fits = False
     ann.speak(100, 1.0)
@@ -107,7 +107,7 @@ def test_after_a_mix_frames_go_on_for_five_seconds():
     assert (len(far.heard), len(far.taken)) == (2, 1)
 
 
-def test_a_sink_goes_back_to_the_relay_in_a_pause_of_speech():
+def test_a_sink_returns_to_the_relay_in_a_pause_of_speech():
     bus, far, ann = relaying(bob=Voice(relays=True))
     bus.route(all_hear_all(FAR, ANN, BOB), 1.0)
     bus.leave(BOB, 2.0)
@@ -127,7 +127,7 @@ def test_a_pause_of_speech_is_not_waited_for_long():
     assert len(far.taken) == 1
 
 
-def test_a_route_that_changes_nothing_for_a_sink_leaves_it_on_its_road():
+def test_a_route_that_changes_nothing_for_a_sink_keeps_its_delivery_path():
     bus, far, ann = relaying(bob=Voice(relays=True))
     far.fits = False
     ann.speak(100, 1.0)
@@ -159,7 +159,7 @@ def test_the_source_learns_the_greatest_loss_behind_the_relay():
     assert far.relay.loss_ratio == 0.02
 
 
-def test_the_buffer_of_a_source_is_given_only_to_who_comes_from_the_clock():
+def test_the_buffer_of_a_source_is_pushed_only_to_sinks_that_leave_the_clock():
     far, ann, bob, eve = Voice(), Voice(), Voice(), Voice()
     bus = bus_of(far=far, ann=ann, bob=bob, eve=eve)
     both = frozenset({ANN, BOB})

@@ -16,7 +16,7 @@ SAID = np.clip(NOISE, -32_000, 32_000).astype("<i2")
 
 
 class Listener(Voice):
-    """Hears frames, and gives them to a stream as a session would."""
+    """Takes frames, and passes them to a stream as a session would."""
 
     def __init__(self):
         super().__init__()
@@ -27,7 +27,7 @@ class Listener(Voice):
     def push(self, frame: Frame, now: float) -> None:
         super().push(frame, now)
         if self.stream.stamp(frame.pts, frame.timeline, now) is not None:
-            self.stamps.append(self.stream.last_timestamp // 960)
+            self.stamps.append(self.stream.timestamp_at(now) // 960)
 
 
 def call(jitter: float, phase: float) -> Listener:

@@ -35,7 +35,7 @@ def test_silence_ends_an_input_that_is_long_enough():
     assert collection.time_passed(8.0) is Step.COLLECTED
 
 
-def test_every_digit_gives_the_next_one_its_time():
+def test_every_digit_restarts_the_timeout():
     collection = collecting(timeout_seconds=5)
     press(collection, "1", now=4)
     assert collection.deadline == 9

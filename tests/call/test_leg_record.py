@@ -4,8 +4,9 @@ import pytest
 
 from bridge.call.leg_record import MAX_DEPARTED, DepartedLegs, LegRecord
 from bridge.call.model import LegId, LegKind, Party
+from bridge.call.routing import LegRole
 
-LEG = LegRecord(LegId("ann"), LegKind.WEBRTC, Party.NEAR, muted=True)
+LEG = LegRecord(LegId("ann"), LegKind.WEBRTC, LegRole(Party.NEAR), muted=True)
 
 
 def test_a_leg_may_come_back_until_its_time_has_passed():
@@ -26,7 +27,7 @@ def test_the_first_that_left_makes_room():
     departed = DepartedLegs()
     names = [LegId(f"leg {number}") for number in range(MAX_DEPARTED + 1)]
     for name in names:
-        departed.keep(LegRecord(name, LegKind.WEBRTC, Party.NEAR), 10.0)
+        departed.keep(LegRecord(name, LegKind.WEBRTC, LegRole(Party.NEAR)), 10.0)
     assert [name for name in names if departed.find(name, 0.0) is None] == names[:1]
 
 
@@ -40,7 +41,7 @@ def test_the_first_that_left_makes_room():
     ],
 )
 def test_only_a_near_browser_may_come_back(kind, party, may):
-    assert LegRecord(LegId("ann"), kind, party).may_return is may
+    assert LegRecord(LegId("ann"), kind, LegRole(party)).may_return is may
 
 
 def test_a_leg_is_muted_while_its_page_reloads_and_an_unknown_one_is_not():

@@ -12,8 +12,8 @@ OVERLOADED = (0.001, 0.95)
 LATE = (0.030, 0.2)
 
 
-def after(*looks, patience=5.0):
-    policy = LoadPolicy(overload_seconds=patience)
+def after(*looks, overload_seconds=5.0):
+    policy = LoadPolicy(overload_seconds=overload_seconds)
     for second, (lag, cpu) in enumerate(looks):
         policy.update(lag=lag, cpu=cpu, now=float(second))
     return policy
@@ -35,7 +35,7 @@ def test_a_strained_node_steps_down(look):
     assert after(*lasting(look, STRAIN_SECONDS - 1)).level is EncoderLevel.NORMAL
 
 
-def test_strain_that_lasts_goes_up_to_the_last_level_and_no_further():
+def test_lasting_strain_raises_the_level_to_the_last_and_no_further():
     assert after(*lasting(STRAINED, 2 * STRAIN_SECONDS)).level is EncoderLevel.MINIMAL
     assert after(*lasting(STRAINED, 100)).level is EncoderLevel.MINIMAL
 
@@ -72,8 +72,8 @@ def test_new_calls_are_taken_again_when_the_overload_is_over():
     assert not after(*over, *lasting(STRAINED, RELIEF_SECONDS)).refusing
 
 
-def test_a_node_without_patience_for_overload_refuses_nothing():
-    assert not after(*[OVERLOADED] * 100, patience=0.0).refusing
+def test_with_an_overload_limit_of_0_nothing_is_refused():
+    assert not after(*[OVERLOADED] * 100, overload_seconds=0.0).refusing
 
 
 def test_encoders_step_down_before_calls_are_refused():

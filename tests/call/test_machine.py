@@ -9,6 +9,7 @@ from bridge.call import commands, events
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.routing import LegRole
 from bridge.errors import InvalidState, LegNotFound, Unsupported
 
 FAR = LegId("far")
@@ -19,13 +20,13 @@ LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
 
 def outbound(now: float = 0.0) -> CallMachine:
     machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=now)
-    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), now)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, LegRole(Party.FAR)), now)
     return machine
 
 
 def inbound() -> CallMachine:
     machine = CallMachine(direction=Direction.INBOUND, limits=LIMITS, now=0)
-    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, LegRole(Party.FAR)), 0)
     return machine
 
 
@@ -38,7 +39,7 @@ def active() -> CallMachine:
 
 
 def join(machine: CallMachine, leg: LegId, now: float = 1) -> None:
-    machine.handle(events.LegAdded(leg, LegKind.WEBRTC, Party.NEAR), now)
+    machine.handle(events.LegAdded(leg, LegKind.WEBRTC, LegRole(Party.NEAR)), now)
     machine.handle(events.LegConnected(leg), now)
 
 
@@ -55,10 +56,10 @@ def ended(machine: CallMachine, event: events.Event, now: float = 2) -> EndReaso
     return end.reason
 
 
-def test_a_call_may_be_told_to_ring_and_to_last_less_than_the_limits_allow():
+def test_a_call_may_request_to_ring_and_to_last_less_than_the_limits_allow():
     limits = LIMITS.tightened(ring_seconds=10, talk_seconds=100)
     machine = CallMachine(direction=Direction.OUTBOUND, limits=limits, now=0)
-    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, LegRole(Party.FAR)), 0)
     assert machine.deadline() == 10
     machine.handle(events.LegAnswered(FAR), 5)
     machine.handle(events.LegConnected(FAR), 5)
@@ -112,7 +113,7 @@ def test_an_inbound_call_is_answered_once():
 def test_a_far_party_in_a_browser_answers_by_connecting():
     machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0, waits_for_far=True)
     assert machine.state is State.RINGING
-    machine.handle(events.LegAdded(FAR, LegKind.WEBRTC, Party.FAR), 1)
+    machine.handle(events.LegAdded(FAR, LegKind.WEBRTC, LegRole(Party.FAR)), 1)
     assert machine.state is State.RINGING
     machine.handle(events.LegConnected(FAR), 2)
     assert machine.state is State.ACTIVE
@@ -120,12 +121,12 @@ def test_a_far_party_in_a_browser_answers_by_connecting():
 
 def test_a_call_has_one_far_party():
     with pytest.raises(InvalidState):
-        active().handle(events.LegAdded(BOB, LegKind.WEBRTC, Party.FAR), 1)
+        active().handle(events.LegAdded(BOB, LegKind.WEBRTC, LegRole(Party.FAR)), 1)
 
 
 def test_the_far_party_hears_nobody_before_it_has_answered():
     machine = outbound()
-    table = rows(machine, events.LegAdded(ANN, LegKind.WEBRTC, Party.NEAR))
+    table = rows(machine, events.LegAdded(ANN, LegKind.WEBRTC, LegRole(Party.NEAR)))
     assert FAR not in table
     assert table[ANN] == frozenset()
 
@@ -133,7 +134,7 @@ def test_the_far_party_hears_nobody_before_it_has_answered():
 def test_everybody_hears_everybody_else_once_answered():
     machine = active()
     join(machine, ANN)
-    table = rows(machine, events.LegAdded(BOB, LegKind.WEBRTC, Party.NEAR))
+    table = rows(machine, events.LegAdded(BOB, LegKind.WEBRTC, LegRole(Party.NEAR)))
     assert table == {FAR: {ANN, BOB}, ANN: {FAR, BOB}, BOB: {FAR, ANN}}
 
 
@@ -150,7 +151,7 @@ def test_a_leg_that_joins_a_muted_call_is_muted():
     machine = active()
     join(machine, ANN)
     machine.handle(events.MuteRequested(muted=True), 2)
-    table = rows(machine, events.LegAdded(BOB, LegKind.WEBRTC, Party.NEAR))
+    table = rows(machine, events.LegAdded(BOB, LegKind.WEBRTC, LegRole(Party.NEAR)))
     assert table[FAR] == frozenset()
 
 
@@ -178,7 +179,7 @@ def test_digits_need_an_answered_call():
 
 def test_digits_for_a_gateway_are_refused():
     machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0)
-    machine.handle(events.LegAdded(FAR, LegKind.GATEWAY, Party.FAR), 0)
+    machine.handle(events.LegAdded(FAR, LegKind.GATEWAY, LegRole(Party.FAR)), 0)
     machine.handle(events.LegAnswered(FAR), 1)
     with pytest.raises(Unsupported, match="gateway"):
         machine.handle(events.DigitsRequested("12"), 2)
@@ -226,7 +227,7 @@ def test_an_ended_call_refuses_a_leg_that_comes_too_late():
     machine = active()
     machine.handle(events.HangupRequested(), 2)
     with pytest.raises(InvalidState):
-        machine.handle(events.LegAdded(LegId("late"), LegKind.WEBRTC, Party.NEAR), 3)
+        machine.handle(events.LegAdded(LegId("late"), LegKind.WEBRTC, LegRole(Party.NEAR)), 3)
     assert LegId("late") not in machine.legs
 
 
@@ -245,7 +246,7 @@ def test_a_call_that_nobody_answers_ends_after_its_ring_time():
     assert ended(machine, events.TimePassed(), 160) is EndReason.NO_ANSWER
 
 
-def test_an_answered_call_ends_at_its_longest_length():
+def test_an_answered_call_ends_at_its_maximum_length():
     machine = active()
     assert machine.deadline() == 3600
     assert ended(machine, events.TimePassed(), 3600) is EndReason.HANGUP
@@ -297,7 +298,7 @@ def test_closing_a_named_leg_leaves_the_others():
     assert BOB in machine.legs
 
 
-def test_closing_a_leg_that_is_gone_does_nothing():
+def test_closing_a_leg_that_has_left_does_nothing():
     assert active().handle(events.CloseRequested(ANN), 2) == []
 
 
@@ -306,7 +307,7 @@ def test_any_order_of_events_ends_a_call_exactly_once():
         events.LegRinging(FAR),
         events.LegAnswered(FAR),
         events.LegConnected(FAR),
-        events.LegAdded(ANN, LegKind.WEBRTC, Party.NEAR),
+        events.LegAdded(ANN, LegKind.WEBRTC, LegRole(Party.NEAR)),
         events.LegConnected(ANN),
         events.LegEnded(ANN, EndReason.MEDIA_TIMEOUT),
         events.LegEnded(FAR, EndReason.REMOTE_HANGUP),

@@ -8,7 +8,7 @@ from bridge.call import commands, events
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
-from bridge.call.routing import Heard
+from bridge.call.routing import Heard, LegRole
 from bridge.errors import InvalidState
 
 FAR, ANN, BOB, TAP = LegId("far"), LegId("ann"), LegId("bob"), LegId("tap")
@@ -17,14 +17,14 @@ LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
 
 def active(limits: CallLimits = LIMITS) -> CallMachine:
     machine = CallMachine(direction=Direction.OUTBOUND, limits=limits, now=0)
-    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, LegRole(Party.FAR)), 0)
     machine.handle(events.LegAnswered(FAR), 1)
     machine.handle(events.LegConnected(FAR), 1)
     return machine
 
 
 def add(machine, leg, kind, *, party=Party.SERVICE, **what):
-    machine.handle(events.LegAdded(leg, kind, party, **what), 1)
+    machine.handle(events.LegAdded(leg, kind, LegRole(party, **what)), 1)
 
 
 def rows(machine, event):
@@ -32,7 +32,7 @@ def rows(machine, event):
     return dict(routes[-1].rows)
 
 
-def test_a_held_call_is_taken_up_again():
+def test_a_held_call_is_resumed():
     machine = active()
     assert commands.ReportState(State.HELD) in machine.handle(events.HoldRequested(held=True), 2)
     assert commands.ReportState(State.ACTIVE) in machine.handle(events.HoldRequested(held=False), 3)
@@ -57,7 +57,7 @@ def test_hold_silences_the_near_party_towards_the_far_one():
     assert rows(machine, events.HoldRequested(held=False))[FAR] == {ANN}
 
 
-def test_a_held_call_ends_when_its_far_party_goes():
+def test_a_held_call_ends_when_its_far_party_leaves():
     machine = active()
     machine.handle(events.HoldRequested(held=True), 2)
     done = machine.handle(events.LegEnded(FAR, EndReason.REMOTE_HANGUP), 3)
@@ -117,7 +117,7 @@ def test_nobody_takes_a_place_that_was_not_offered():
         add(machine, BOB, LegKind.WEBRTC, party=Party.NEAR, replaces=True)
 
 
-def test_an_invited_browser_that_does_not_come_is_missed_and_the_call_goes_on():
+def test_an_invited_browser_that_does_not_join_is_reported_missed_and_the_call_continues():
     machine = active()
     add(machine, ANN, LegKind.WEBRTC, party=Party.NEAR)
     machine.handle(events.InviteRequested("agent 7"), 2)

@@ -1,7 +1,7 @@
 """A party that mutes itself, as its packets show it."""
 
 from bridge.audio.level import SILENT
-from bridge.call.model import ReceivedAudio
+from bridge.call.model import LevelCounts, ReceivedAudio
 from bridge.call.mute_detector import MuteDetector
 
 
@@ -18,16 +18,16 @@ class Party:
         self.now += 1.0
         self.noted += packets
         self.quiet += packets - loud if level < -60 else 0
-        received = ReceivedAudio(noted_levels=self.noted, quiet_levels=self.quiet, level_dbov=level)
+        received = ReceivedAudio(levels=LevelCounts(self.noted, self.quiet), level_dbov=level)
         return self.detector.update(received, self.now)
 
 
-def test_digital_silence_in_packets_that_go_on_is_muted_and_told_once():
+def test_continuous_packets_of_digital_silence_are_reported_muted_once():
     party = Party()
     assert [party.second(SILENT) for _ in range(5)] == [None, None, True, None, None]
 
 
-def test_the_first_sound_is_unmuted_and_told_once():
+def test_the_first_sound_is_reported_unmuted_once():
     party = Party()
     for _ in range(3):
         party.second(SILENT)

@@ -17,6 +17,8 @@ PARTIES = {ANN: Party.NEAR}
         (events.LegConnected(ANN), "leg.connected", {"legID": "ann", "party": "near"}),
         (events.LegSilent(ANN), "leg.silent", {"legID": "ann", "party": "near"}),
         (events.LegResumed(ANN), "leg.resumed", {"legID": "ann", "party": "near"}),
+        (events.LegHeld(ANN), "leg.held", {"legID": "ann", "party": "near"}),
+        (events.LegUnheld(ANN), "leg.unheld", {"legID": "ann", "party": "near"}),
         (
             events.DigitReceived(ANN, "7"),
             "digit.received",

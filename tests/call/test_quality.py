@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate
-from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate_rating, opinion_score
+from bridge.call.model import LegKind, LegStatistics, LevelCounts, ReceivedAudio, SentAudio
 from bridge.call.quality import rate, take_sample
 from bridge.call.timeline import Sample
 
@@ -19,10 +19,7 @@ RECEIVED = ReceivedAudio(
     frames=50,
     jitter_seconds=0.004,
     level_dbov=-22.0,
-    noted_levels=10,
-    quiet_levels=4,
-    measured_frames=10,
-    clipped_frames=1,
+    levels=LevelCounts(noted=10, quiet=4, measured_frames=10, clipped_frames=1),
 )
 SENT = SentAudio(
     packets=50,
@@ -31,9 +28,7 @@ SENT = SentAudio(
     remote_jitter_seconds=0.006,
     fec=True,
     level_dbov=-30.0,
-    noted_levels=10,
-    quiet_levels=10,
-    measured_frames=10,
+    levels=LevelCounts(noted=10, quiet=10, measured_frames=10),
 )
 TALK = LegStatistics(RECEIVED, SENT, round_trip_seconds=0.1)
 
@@ -58,10 +53,10 @@ def test_what_was_sent_is_rated_as_the_far_end_reports_it():
 def test_both_directions_are_rated_by_the_e_model():
     found = sample(NOTHING, TALK, playout_delay=0.04)
     delay = CODEC_DELAY_SECONDS + 0.05
-    heard = estimate(loss=0.04, delay=delay + 0.04, jitter=0.004, bitrate=48_000, fec=True)
-    hears = estimate(loss=0.03, delay=delay, jitter=0.006, bitrate=48_000, fec=True)
-    assert found.mos == pytest.approx(heard.mos)
-    assert found.sent_mos == pytest.approx(hears.mos)
+    heard = estimate_rating(loss=0.04, delay=delay + 0.04, jitter=0.004, bitrate=48_000, fec=True)
+    hears = estimate_rating(loss=0.03, delay=delay, jitter=0.006, bitrate=48_000, fec=True)
+    assert found.mos == pytest.approx(opinion_score(heard))
+    assert found.sent_mos == pytest.approx(opinion_score(hears))
 
 
 def test_every_kind_of_leg_that_carries_rtp_is_rated():

@@ -1,3 +1,6 @@
+from array import array
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +39,7 @@ def test_a_new_timeline_is_empty():
     assert Timeline().rows() == []
 
 
-def test_a_sample_comes_back_as_it_was_given():
+def test_a_sample_is_returned_as_it_was_added():
     assert filled(1).rows() == [(0.0, 1, GOOD)]
 
 
@@ -65,7 +68,7 @@ def test_a_merged_row_is_the_mean_of_what_was_measured():
     assert timeline.rows()[0][2].mos is None
 
 
-def test_only_what_is_asked_for_is_given():
+def test_only_the_requested_rows_are_returned():
     rows = filled(FINE_ROWS + MERGED).rows(since=605.0)
     assert [at for at, _, _ in rows] == [605, 606, 607, 608, 609]
 
@@ -86,3 +89,38 @@ def test_no_figure_is_too_large(values):
     ((_, _, kept),) = timeline.rows()
     assert [one is None for one in kept] == [one is None for one in values]
     assert all(one is None or abs(one) <= 3276.7 for one in kept)
+
+
+def test_the_newest_sample_and_the_last_of_one_field_are_found():
+    timeline = Timeline()
+    assert timeline.newest() is None
+    assert timeline.recent("mos", 3) == []
+    for second in range(5):
+        timeline.add(Sample(mos=second if second != 3 else None, level=-second), second)
+    assert (timeline.newest() or Sample()).mos == 4.0
+    assert timeline.recent("mos", 3) == [2.0, None, 4.0]
+
+
+def test_columns_that_another_version_stored_are_read_by_their_names():
+    timeline = Timeline()
+    timeline.add(Sample(loss=0.5, mos=3.0), 1.0)
+    packed = timeline.pack()
+    loss = Sample._fields.index("loss")
+    kept = array("h", packed.fine)[loss : loss + 1]
+    other = replace(packed, columns=("gone", "loss"), fine=(array("h", [7]) + kept).tobytes())
+    [(at, merged, sample)] = Timeline.unpack(other).rows()
+    assert (at, merged, sample) == (1.0, 1, Sample(loss=0.5))
+
+
+def test_the_mean_of_a_column_weighs_merged_seconds():
+    timeline = Timeline()
+    for second in range(FINE_ROWS + MERGED):
+        timeline.add(Sample(mos=2.0 if second < MERGED else 4.0), float(second))
+    assert timeline.mean("mos") == pytest.approx(
+        (MERGED * 2 + FINE_ROWS * 4) / (MERGED + FINE_ROWS)
+    )
+    assert (timeline.least("mos"), timeline.mean("jitter"), timeline.least("jitter")) == (
+        2.0,
+        None,
+        None,
+    )

@@ -7,6 +7,7 @@ from bridge.call.leg_record import LegRecord
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.routing import LegRole
 
 FAR, ANN, BOB, TAP = (LegId(name) for name in ("far", "ann", "bob", "tap"))
 LIMITS = CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=30)
@@ -16,7 +17,7 @@ NEVER = 3600
 
 def active() -> CallMachine:
     machine = CallMachine(direction=Direction.OUTBOUND, limits=LIMITS, now=0)
-    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, Party.FAR), 0)
+    machine.handle(events.LegAdded(FAR, LegKind.SIMULATOR, LegRole(Party.FAR)), 0)
     machine.handle(events.LegAnswered(FAR), 0)
     machine.handle(events.LegConnected(FAR), 0)
     return machine
@@ -25,14 +26,14 @@ def active() -> CallMachine:
 def add(machine: CallMachine, leg: LegId, kind: LegKind, *, asked_for: bool = True) -> None:
     near = kind in (LegKind.WEBRTC, LegKind.SOCKET, LegKind.SIMULATOR)
     party = Party.NEAR if near else Party.SERVICE
-    machine.handle(events.LegAdded(leg, kind, party, asked_for=asked_for), 1)
+    machine.handle(events.LegAdded(leg, kind, LegRole(party, asked_for=asked_for)), 1)
 
 
 def leave(machine: CallMachine, leg: LegId, now: float) -> None:
     machine.handle(events.LegEnded(leg, EndReason.HANGUP), now)
 
 
-def test_a_call_whose_last_browser_has_gone_ends_after_a_while():
+def test_a_call_whose_last_browser_has_left_ends_after_a_while():
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     add(machine, BOB, LegKind.WEBRTC)
@@ -48,7 +49,7 @@ USES = [LegKind.PLAYBACK, LegKind.STREAM, LegKind.AGENT, LegKind.RECORDER, LegKi
 
 
 @pytest.mark.parametrize("kind", USES)
-def test_a_call_that_is_used_when_its_browser_goes_lives_on(kind):
+def test_a_call_that_is_in_use_when_its_browser_leaves_continues(kind):
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     add(machine, TAP, kind)
@@ -59,7 +60,7 @@ def test_a_call_that_is_used_when_its_browser_goes_lives_on(kind):
 
 
 @pytest.mark.parametrize("kind", USES)
-def test_a_call_that_is_used_after_its_browser_has_gone_lives_on(kind):
+def test_a_call_that_is_used_after_its_browser_has_left_continues(kind):
     machine = active()
     add(machine, ANN, LegKind.WEBRTC)
     leave(machine, ANN, 10)
@@ -84,7 +85,7 @@ def test_a_request_that_names_the_call_is_a_use():
     assert machine.deadline() == NEVER
 
 
-def test_what_was_used_before_a_browser_came_is_alone_once_that_one_goes():
+def test_a_call_used_before_its_browser_joined_is_abandoned_once_that_leaves():
     machine = active()
     add(machine, TAP, LegKind.PLAYBACK)
     leave(machine, TAP, 2)
@@ -121,6 +122,6 @@ def test_a_party_at_a_telephone_uses_the_call_while_it_is_there():
 
 
 def test_the_far_party_alone_does_not_use_the_call():
-    far = LegRecord(FAR, LegKind.WEBRTC, Party.FAR)
+    far = LegRecord(FAR, LegKind.WEBRTC, LegRole(Party.FAR))
     assert not far.uses_call
     assert not far.is_person

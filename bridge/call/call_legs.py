@@ -1,0 +1,225 @@
+"""The legs that a call has, and those that may come back; pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from bridge.call import events
+from bridge.call.commands import EndLeg, HoldLeg, RouteAudio
+from bridge.call.leg_record import DepartedLegs, LegRecord
+from bridge.call.model import EndReason, LegId, LegKind, Party
+from bridge.call.routing import TONE, Heard, Standing, routing_table
+from bridge.call.usage import CallUsage
+from bridge.errors import InvalidState, LegNotFound
+
+
+class CallLegs:
+    """The records of a call's legs, which of them are muted, and whether our side uses the call."""
+
+    def __init__(self, *, exclusive: bool, alone_seconds: float) -> None:
+        """Begin with no leg; `alone_seconds` is for how long a browser that left may come back."""
+        self.records: dict[LegId, LegRecord] = {}
+        self.departed = DepartedLegs()
+        """Near browsers that may come back after a reload of their page."""
+        self.usage = CallUsage()
+        self.muted = False
+        """Whether all near legs are muted, later ones too."""
+        self._first: LegId | None = None
+        """The far party that the call began with."""
+        self._signalled: frozenset[LegId] = frozenset()
+        """The legs whose parties have been told in signalling that they are held."""
+        self._exclusive = exclusive
+        self._alone_seconds = alone_seconds
+
+    @property
+    def far(self) -> LegRecord | None:
+        """The far party whose progress is the call's; when it has left, the next one that talks."""
+        found = self.far_parties()
+        return next((leg for leg in found if leg.talks or leg.leg_id == self._first), None) or next(
+            iter(found), None
+        )
+
+    def far_parties(self) -> list[LegRecord]:
+        """Return the far parties, also those that ring."""
+        return [leg for leg in self.records.values() if leg.role.party is Party.FAR]
+
+    def near(self) -> list[LegRecord]:
+        """Return all near legs."""
+        return [leg for leg in self.records.values() if leg.role.party is Party.NEAR]
+
+    def check_kind(self, kind: LegKind) -> None:
+        """Refuse a leg of a kind that the call cannot have beside those it has.
+
+        Raises:
+            InvalidState: the call is recorded and would be streamed, or the other way round.
+        """
+        clashes = kind.traits.clashes_with
+        if self._exclusive and any(clashes(leg.kind.traits) for leg in self.records.values()):
+            raise InvalidState("a call is recorded or streamed, not both (recording.exclusive)")
+
+    def add(self, event: events.LegAdded, now: float, *, due: float = math.inf) -> None:
+        """Add a leg that must have connected when it is `due`."""
+        self.check_kind(event.kind)
+        role = event.role
+        returned = self.departed.take(event.leg_id, now)
+        leg = LegRecord(
+            event.leg_id,
+            event.kind,
+            role,
+            muted=role.party is Party.NEAR and (self.muted or bool(returned and returned.muted)),
+            due=due,
+        )
+        self.records[event.leg_id] = leg
+        if role.party is Party.FAR:
+            self._first = self._first or event.leg_id
+        self.usage.joined(leg)
+
+    def let_return(self, leg: LegRecord, now: float) -> None:
+        """Let a near browser that leaves come back for a while."""
+        if leg.may_return:
+            self.departed.keep(leg, now + self._alone_seconds)
+
+    def drop(self, leg: LegRecord, reason: EndReason, now: float) -> EndLeg:
+        """Remove a leg; return the command that ends it."""
+        del self.records[leg.leg_id]
+        self.usage.left(leg, self.records.values(), now)
+        return EndLeg(leg.leg_id, reason)
+
+    def set(self, leg: LegRecord) -> None:
+        """Replace the record of a leg."""
+        self.records[leg.leg_id] = leg
+
+    def closable(self, request: events.CloseRequested) -> list[LegRecord]:
+        """Return the legs that a request to close means."""
+        return [leg for leg in self.records.values() if self._closable(leg, request)]
+
+    def _closable(self, leg: LegRecord, request: events.CloseRequested) -> bool:
+        if request.owner is not None and leg.role.owner != request.owner:
+            return False
+        if request.leg_id is None:
+            return leg.kind.traits.browser
+        if leg.leg_id != request.leg_id:
+            return False
+        return (
+            leg.kind.traits.browser
+            or leg.role.party is not Party.FAR
+            or any(other.talks for other in self.far_parties() if other is not leg)
+        )
+
+    def heard(self, heard: Heard) -> list[LegRecord]:
+        """Return the legs that are heard by the same."""
+        return [leg for leg in self.records.values() if leg.role.heard is heard]
+
+    def parties(self) -> int:
+        """Return how many could talk with each other: persons, sockets, agents, those that ring too."""
+        return sum(
+            leg.role.party is not Party.SERVICE or leg.kind is LegKind.AGENT
+            for leg in self.records.values()
+        )
+
+    def mute(self, event: events.MuteRequested, now: float) -> None:
+        """Mute or unmute near legs, those that may come back too, or the far party that is named.
+
+        Raises:
+            LegNotFound: the call has no such party.
+        """
+        returns = self.departed.mute(event.leg_id, now, muted=event.muted)
+        if event.leg_id is None:
+            self.muted = event.muted
+            chosen = self.near()
+        else:
+            parties = [*self.near(), *self.far_parties()]
+            chosen = [leg for leg in parties if leg.leg_id == event.leg_id]
+            if not chosen and not returns:
+                raise LegNotFound("the call has no such party")
+        for leg in chosen:
+            self.set(replace(leg, muted=event.muted))
+
+    def takers_of_digits(self) -> list[LegRecord]:
+        """Return the far parties that our side talks with and that take digits."""
+        far, first = self.far_parties(), self.far
+        return [
+            leg
+            for leg in far
+            if (leg is first or leg.talks) and leg.kind.traits.takes_digits and not leg.held
+        ]
+
+    def end_without(self, gone: list[LegRecord], *, replaced: bool) -> bool:
+        """Whether a call ends when these legs leave: no far party would be left that talks.
+
+        `replaced` says whether one is on its way in the place of one of them.
+        """
+        if replaced or not any(leg.role.party is Party.FAR for leg in gone):
+            return False
+        first = self.far
+        return not any(leg.talks or leg is first for leg in self.far_parties() if leg not in gone)
+
+    def ringing(self, *, tone: frozenset[LegKind]) -> frozenset[LegId]:
+        """Return what near persons hear before the answer: early media, or a tone for these kinds."""
+        far = self.far
+        if far is not None and far.early:
+            return frozenset({far.leg_id})
+        return frozenset({TONE}) if far is not None and far.kind in tone else frozenset()
+
+    def hold(self, leg_id: LegId, *, held: bool) -> None:
+        """Hold a party, or no longer.
+
+        Raises:
+            LegNotFound: the call has no such party that has answered.
+        """
+        leg = self.records.get(leg_id)
+        if leg is None or not leg.talks or leg.role.party is Party.SERVICE:
+            raise LegNotFound("the call has no such party")
+        self.set(replace(leg, held=held))
+
+    def unhold_all(self) -> None:
+        """Hold no party any longer."""
+        for leg in self.records.values():
+            self.records[leg.leg_id] = replace(leg, held=False)
+
+    def routes(
+        self,
+        *,
+        answered: bool,
+        held: bool,
+        waiting: frozenset[LegId] = frozenset(),
+        standings: Mapping[LegId, Standing] = MappingProxyType({}),
+        ringing: frozenset[LegId] = frozenset(),
+    ) -> RouteAudio:
+        """Return who hears whom; the first far party takes part once the call is answered.
+
+        `waiting`, `standings` and `ringing` are as in `routing_table`.
+        """
+        stand = {leg.leg_id: Standing.HELD for leg in self.records.values() if leg.held}
+        stand |= standings
+        roles = {
+            leg.leg_id: leg.role
+            for leg in self.records.values()
+            if leg.leg_id in standings or self._takes_part(leg, answered=answered)
+        }
+        muted = {leg.leg_id for leg in self.records.values() if leg.muted}
+        rows = routing_table(
+            roles, muted=muted, held=held, standings=stand, waiting=waiting, ringing=ringing
+        )
+        return RouteAudio(rows)
+
+    def signal_holds(self, *, held: bool) -> list[HoldLeg]:
+        """Return which far parties are to be told that they are held, or no longer.
+
+        Where music is played to them they have to be sent to, and are not told.
+        """
+        silent = not self.heard(Heard.HELD)
+        far = self.far_parties()
+        wanted = frozenset(leg.leg_id for leg in far if silent and (leg.held or held) and leg.talks)
+        before, self._signalled = self._signalled, wanted
+        return [
+            HoldLeg(leg.leg_id, leg.leg_id in wanted)
+            for leg in far
+            if (leg.leg_id in wanted) is not (leg.leg_id in before)
+        ]
+
+    def _takes_part(self, leg: LegRecord, *, answered: bool) -> bool:
+        if leg.role.party is not Party.FAR:
+            return not leg.ringing
+        return answered if leg.leg_id == self._first else leg.talks

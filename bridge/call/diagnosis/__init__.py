@@ -1,0 +1,1 @@
+"""Why a call has no audio: observations of its legs in, problems with their mend out."""

@@ -1,0 +1,294 @@
+"""Follows one call: which problems it has, since when, and what they come to."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from bridge.call.diagnosis.detect import Finding, Watched, detect, setup_failure, setup_steps
+from bridge.call.diagnosis.history import LegHistory
+from bridge.call.diagnosis.hops import HopState, hop_states
+from bridge.call.diagnosis.observation import CallObservation, Incident, LegObservation
+from bridge.call.diagnosis.problems import RULES, Code, Hop, Severity
+from bridge.call.model import LegId, LegKind, Party, State
+
+MAX_PROBLEMS: Final = 100
+"""Of a call that are kept after they are over; then the oldest of the least severe is dropped."""
+MAX_RAISED: Final = 3
+"""How often a problem comes and goes before each time doubles the seconds after which it is cleared."""
+MAX_CLEAR_SECONDS: Final = 60.0
+MAX_DOUBLINGS: Final = 6
+"""With which even the shortest time is as long as that."""
+EARLY_SECONDS: Final = 0.05
+"""An observation may come so early without costing a problem another second."""
+WATCH_SECONDS: Final = 5.0
+"""Of media, before a call without problems is said to be fine."""
+
+_ORDER: Final = {hop: number for number, hop in enumerate(Hop)}
+_IN_BROWSER: Final = {Hop.FAR: Hop.MICROPHONE, Hop.PROVIDER_NETWORK: Hop.NETWORK}
+_AT_PROVIDER: Final = {Hop.MICROPHONE: Hop.FAR, Hop.NETWORK: Hop.PROVIDER_NETWORK}
+
+
+class Verdict(StrEnum):
+    """What a call's diagnosis comes to."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    """One that is degraded or broken is open, or was in a call that has ended."""
+    WATCHING = "watching"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a call; its times are in monotonic seconds."""
+
+    code: Code
+    hop: Hop
+    leg_id: LegId | None
+    severity: Severity
+    since: float
+    until: float | None
+    """None while it is open."""
+    summary: str
+    fix: str
+    evidence: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A problem was raised, got worse, or has been cleared (its `until` is set)."""
+
+    problem: Problem
+    before: Severity | None = None
+    """The lower severity with which it was raised before; None unless it got worse."""
+
+
+@dataclass(slots=True)
+class _Condition:
+    """A finding that has held for a while."""
+
+    finding: Finding
+    since: float
+    last: float
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    kind: LegKind
+    history: LegHistory
+
+
+def _weight(problem: Problem) -> tuple[Severity, float]:
+    return problem.severity, -problem.since
+
+
+def _same(one: Problem, other: Problem) -> bool:
+    return (one.code, one.leg_id, one.severity) == (other.code, other.leg_id, other.severity)
+
+
+_Key = tuple[Code, LegId | None]
+
+
+class Diagnosis:
+    """The problems of one call, from its observations once a second and from incidents."""
+
+    def __init__(self) -> None:
+        self._legs: dict[LegId, _Leg] = {}
+        self._conditions: dict[_Key, _Condition] = {}
+        self._incidents: dict[_Key, Finding] = {}
+        self._over: list[Problem] = []
+        self._raised: Counter[_Key] = Counter()
+        self._departed: LegId | None = None
+        """The last leg that left without having connected, until another one connects."""
+        self._media_since: float | None = None
+        self._served_at: float | None = None
+        """When a service was last in the call, and no near party."""
+        self._last = CallObservation(State.INITIATED, ())
+        self._ended = False
+
+    def observe(self, call: CallObservation, now: float) -> list[Change]:
+        """Take the call as it stands; return the problems that begin or end with it."""
+        self._last = call
+        watched = self._watch(call, now)
+        if self._media_since is None and any(leg.now.connected for leg in watched):
+            self._media_since = now
+        found = {
+            (finding.code, finding.leg_id): finding
+            for finding in detect(call, watched, now, served_at=self._served_at)
+        }
+        return self._apply(found | self._incidents, now)
+
+    def depart(self, leg: LegObservation, now: float) -> list[Change]:
+        """Take the last state of a leg that leaves; why it never connected stays until another leg does."""
+        state, known = leg.statistics.transport, self._legs.get(leg.leg_id)
+        was_up = known is not None and known.history.connected_at is not None
+        code = None if state is None or was_up else setup_failure(state)
+        if code is None:
+            return []
+        self._forget_departed()
+        self._departed = leg.leg_id
+        self._legs.setdefault(leg.leg_id, _Leg(leg.kind, LegHistory(now)))
+        return self.report(Incident(code, leg.leg_id, setup_steps(leg)), now)
+
+    def report(self, incident: Incident, now: float) -> list[Change]:
+        """Take an incident, which lasts until it is resolved or the call ends."""
+        key = incident.code, incident.leg_id
+        self._incidents[key] = Finding(
+            incident.code, incident.leg_id, incident.evidence, fix=incident.fix
+        )
+        return self._hold(key, self._incidents[key], now, after=0.0)
+
+    def resolve(self, code: Code, leg_id: LegId | None, now: float) -> list[Change]:
+        """End an incident."""
+        self._incidents.pop((code, leg_id), None)
+        return self._clear((code, leg_id), now)
+
+    def end(self, now: float) -> list[Change]:
+        """End all problems with the call; those of its set-up stay in its verdict."""
+        self._ended = True
+        return [change for key in list(self._conditions) for change in self._clear(key, now)]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All problems, broken ones first, then in the order in which audio passes their hops."""
+        open_ = [one.problem for one in self._conditions.values() if one.problem is not None]
+        return sorted(
+            [*open_, *self._over],
+            key=lambda one: (one.until is not None, -one.severity, _ORDER[one.hop], one.since),
+        )
+
+    def verdict(self, now: float) -> Verdict:
+        """Return what the problems come to."""
+        counted = self.problems if self._ended else self.open
+        if any(one.severity > Severity.NOTICE for one in counted):
+            return Verdict.PROBLEM
+        if self._ended or (
+            self._media_since is not None and now - self._media_since >= WATCH_SECONDS
+        ):
+            return Verdict.OK
+        return Verdict.WATCHING
+
+    def summary(self, now: float) -> str:
+        """Return a sentence: the first problem, or that there is none."""
+        verdict = self.verdict(now)
+        if verdict is Verdict.PROBLEM:
+            return max(self.problems, key=_weight).summary if self._ended else self.open[0].summary
+        if self._ended:
+            return "No problem was seen."
+        if not self._last.answered:
+            return "The call has not been answered yet."
+        return "Audio flows." if verdict is Verdict.OK else "No problem has been seen so far."
+
+    def hops(self) -> list[HopState]:
+        """Return the hops of the call as it was last seen, in the order in which audio passes them."""
+        shown = self.problems if self._ended else self.open
+        worst: dict[tuple[Hop, LegId | None], Severity] = {}
+        for problem in reversed(shown):
+            worst[problem.hop, problem.leg_id] = problem.severity
+        return hop_states(self._last, worst)
+
+    @property
+    def open(self) -> list[Problem]:
+        """The problems that have not ended, in the order of `problems`."""
+        return [one for one in self.problems if one.until is None]
+
+    def _watch(self, call: CallObservation, now: float) -> list[Watched]:
+        watched = []
+        parties = {leg.party for leg in call.legs}
+        if Party.NEAR in parties:
+            self._served_at = None
+        elif Party.SERVICE in parties:
+            self._served_at = now
+        for leg in call.legs:
+            known = self._legs.get(leg.leg_id)
+            if known is None:
+                known = _Leg(leg.kind, LegHistory(now))
+                self._legs[leg.leg_id] = known
+            waited = known.history.connected_at is None
+            known.history.update(leg, now)
+            if waited and leg.connected:
+                self._forget_departed()
+            watched.append(Watched(leg, known.history))
+        kept = {self._departed, *(leg.leg_id for leg in call.legs)}
+        for gone in [leg_id for leg_id in self._legs if leg_id not in kept]:
+            self._forget(gone)
+        return watched
+
+    def _forget_departed(self) -> None:
+        if self._departed is not None:
+            self._forget(self._departed)
+            self._departed = None
+
+    def _forget(self, leg_id: LegId) -> None:
+        self._legs.pop(leg_id, None)
+        for of_legs in (self._incidents, self._raised):
+            for key in [key for key in of_legs if key[1] == leg_id]:
+                del of_legs[key]
+
+    def _apply(self, found: dict[_Key, Finding], now: float) -> list[Change]:
+        changes: list[Change] = []
+        for key, finding in found.items():
+            changes += self._hold(key, finding, now, after=RULES[key[0]].after)
+        for key in [key for key in self._conditions if key not in found]:
+            condition = self._conditions[key]
+            leg_left = key[1] is not None and key[1] not in self._legs
+            if leg_left or now - condition.last >= self._clear_after(key):
+                changes += self._clear(key, now)
+        return changes
+
+    def _clear_after(self, key: _Key) -> float:
+        """Seconds for which a condition must not hold; more for one that comes and goes all the time."""
+        usual, more = RULES[key[0]].clear_after, self._raised[key] - MAX_RAISED
+        if more <= 0:
+            return usual
+        return min(max(usual, 1.0) * 2.0 ** min(more, MAX_DOUBLINGS), MAX_CLEAR_SECONDS)
+
+    def _hold(self, key: _Key, finding: Finding, now: float, *, after: float) -> list[Change]:
+        condition = self._conditions.setdefault(key, _Condition(finding, now, now))
+        condition.finding, condition.last = finding, now
+        before = condition.problem
+        if before is None and now - condition.since < after - EARLY_SECONDS:
+            return []
+        problem = self._describe(finding, condition.since if before is None else before.since)
+        if before is None:
+            condition.problem = problem
+            self._raised[key] += 1
+            if problem.severity is Severity.NOTICE:  # of those only the last one is kept
+                self._over = [one for one in self._over if not _same(one, problem)]
+            return [Change(problem)]
+        condition.problem = replace(problem, severity=max(before.severity, problem.severity))
+        worsened = problem.severity > before.severity
+        return [Change(problem, before.severity)] if worsened else []
+
+    def _describe(self, finding: Finding, since: float) -> Problem:
+        rule = RULES[finding.code]
+        evidence = dict(finding.evidence)
+        severity = rule.severity if finding.severity is None else finding.severity
+        return Problem(
+            finding.code,
+            self._hop(rule.hop, finding.leg_id),
+            finding.leg_id,
+            severity,
+            since,
+            None,
+            rule.summary.format_map(evidence),
+            finding.fix or rule.fix.format_map(evidence),
+            evidence,
+        )
+
+    def _hop(self, hop: Hop, leg_id: LegId | None) -> Hop:
+        leg = self._legs.get(leg_id) if leg_id is not None else None
+        if leg is None:
+            return hop
+        return (_IN_BROWSER if leg.kind.traits.browser else _AT_PROVIDER).get(hop, hop)
+
+    def _clear(self, key: _Key, now: float) -> list[Change]:
+        condition = self._conditions.pop(key, None)
+        if condition is None or condition.problem is None:
+            return []
+        over = replace(condition.problem, until=now)
+        self._over.append(over)
+        if len(self._over) > MAX_PROBLEMS:
+            self._over.remove(min(self._over, key=lambda one: one.severity))
+        return [Change(over)]

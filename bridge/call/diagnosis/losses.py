@@ -1,0 +1,49 @@
+"""The share of packets lost over the last seconds."""
+
+import math
+from collections import deque
+from typing import Final
+
+SHORT_SECONDS: Final = 4.0
+LONG_SECONDS: Final = 20.0
+_MIN_PACKETS: Final = 50
+_DEVIATIONS: Final = 2.0
+"""Of the number of lost packets, by which it is lowered."""
+IN_BURSTS: Final = 3.0
+"""The same for few seconds of packets that are lost in bursts."""
+
+
+class Losses:
+    """Received and lost packets of one direction; `now` is in monotonic seconds, and never goes back."""
+
+    def __init__(self, *, short_deviations: float = _DEVIATIONS) -> None:
+        """Make it; `short_deviations` lower the bound of `SHORT_SECONDS`."""
+        self._deviations = {SHORT_SECONDS: short_deviations, LONG_SECONDS: _DEVIATIONS}
+        self._rows: deque[tuple[float, int, int]] = deque()
+        self._lossy = 0
+        """Rows with a loss: most often there are none."""
+
+    def add(self, now: float, received: int, lost: int) -> None:
+        """Add the packets since the last time; `lost` is negative when late ones have come after all."""
+        received = max(0, received)
+        lost = max(lost, -received)
+        self._rows.append((now, received, lost))
+        self._lossy += lost != 0
+        while self._rows[0][0] <= now - LONG_SECONDS:
+            self._lossy -= self._rows.popleft()[2] != 0
+
+    def share(self, now: float, seconds: float) -> tuple[float, float]:
+        """Return the share of packets lost in the last seconds, and its lower bound.
+
+        Both are 0 while there are too few packets to tell.
+        """
+        if not self._lossy:
+            return 0.0, 0.0
+        recent = [row for row in self._rows if row[0] > now - seconds]
+        lost = max(0, sum(row[2] for row in recent))
+        expected = lost + sum(row[1] for row in recent)
+        if expected < _MIN_PACKETS:
+            return 0.0, 0.0
+        return lost / expected, max(
+            0.0, lost - self._deviations[seconds] * math.sqrt(lost)
+        ) / expected

@@ -1,0 +1,45 @@
+"""What a call's diagnosis came to at one moment, in seconds of the call; kept after its end."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bridge.call.diagnosis.diagnosis import Diagnosis, Problem, Verdict
+from bridge.call.diagnosis.hops import HopState
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisReport:
+    """Verdict, hops and problems of a call; the problems' times are seconds of the call."""
+
+    verdict: Verdict = Verdict.WATCHING
+    summary: str = ""
+    hops: tuple[HopState, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the problems, each once."""
+        return tuple(dict.fromkeys(problem.code.value for problem in self.problems))
+
+
+LOST: Final = DiagnosisReport(
+    summary="Nothing is known of this call's audio: the bridge stopped while the call was live."
+)
+"""Of a call that ended with its node."""
+
+
+def report_of(diagnosis: Diagnosis, *, now: float, began: float) -> DiagnosisReport:
+    """Return what a diagnosis comes to; `now` and `began`, the call's start, are monotonic seconds."""
+    return DiagnosisReport(
+        diagnosis.verdict(now),
+        diagnosis.summary(now),
+        tuple(diagnosis.hops()),
+        tuple(
+            replace(
+                problem,
+                since=problem.since - began,
+                until=None if problem.until is None else problem.until - began,
+            )
+            for problem in diagnosis.problems
+        ),
+    )
