@@ -1,5 +1,7 @@
 """What the peers of a node share."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.audio.encoder_level import EncoderBudget
@@ -9,7 +11,7 @@ from bridge.wire.sdp_dialect import BROWSER, SdpDialect
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Timeouts of a connection, in seconds."""
+    """Timeouts of a connection, in seconds of `clock`."""
 
     ice: float = 15.0
     dtls: float = 10.0
@@ -18,9 +20,11 @@ class Timeouts:
     silence: float = 15.0
     """Without anything authenticated for this long, the peer is gone."""
     consent: tuple[float, float] = (4.0, 6.0)
-    """Shortest and longest interval between consent checks."""
+    """Minimum and maximum interval between consent checks."""
     linger: float = 0.5
     """How long a connection still receives after an ICE restart has replaced it."""
+    clock: Callable[[], float] = time.monotonic
+    """Exact, where the loop's own time may be rounded to milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,133 @@
-"""Demultiplexing what arrives on a media port by its first byte (RFC 7983)."""
+"""Demultiplexing what arrives on a media port by its first byte (RFC 7983).
 
-from typing import TYPE_CHECKING, Any
+Floods of STUN are dropped before they are parsed.
+"""
 
-from aioice import Candidate, stun
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aioice import Candidate, Connection
 from aioice.ice import StunProtocol
 from typing_extensions import override
 
 from bridge.rtc.guard import MAX_DATAGRAM, Address
-from bridge.rtc.stun_filter import StunFilter
 
-if TYPE_CHECKING:
-    from bridge.rtc.ice import IceConnection
+MAX_STUN: Final = 600
+"""Bytes; ICE needs no longer message, as user fragments have at most 256 each."""
+MAX_CHECKS: Final = 200
+"""Checks parsed per second and socket, and as many again from verified addresses."""
+
+_HEADER: Final = 20
+_COOKIE: Final = b"\x21\x12\xa4\x42"
+_REQUEST, _RESPONSE, _ERROR, _INDICATION = b"\0\x01", b"\x01\x01", b"\x01\x11", b"\0\x11"
+
+
+class StunFilter:
+    """Cheap checks of one socket's STUN datagrams before they are parsed (RFC 8489 §5).
+
+    A check contains our user fragment, a response the transaction id of our request; attackers know
+    neither unless they overheard it. Messages from unverified addresses have a limit of their own,
+    so that replays cannot use up that of the peer.
+    """
+
+    def __init__(
+        self,
+        *,
+        ufrag: str,
+        awaited: Container[bytes],
+        verified: Container[Address],
+        discarded: dict[str, int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._username = f"{ufrag}:".encode()  # ours
+        self._awaited = awaited
+        self._verified = verified
+        self._discarded = discarded
+        self._clock = clock
+        self._second_ends = 0.0
+        self._left = {True: 0, False: 0}
+
+    def admits(self, data: bytes, sender: Address) -> bool:
+        """Return whether to parse a datagram; refused ones are counted."""
+        reason = self._refusal(data, sender)
+        if reason:
+            self._discarded[reason] += 1
+        return reason is None
+
+    def _refusal(self, data: bytes, sender: Address) -> str | None:
+        """Return the discard reason; "" to ignore the datagram uncounted, None to parse it."""
+        size = len(data)
+        if not _HEADER <= size <= MAX_STUN or data[4:8] != _COOKIE:
+            return "bad_stun"
+        if size != _HEADER + (data[2] << 8 | data[3]):
+            return "bad_stun"
+        kind = data[:2]
+        if kind == _REQUEST:
+            if self._username not in data:
+                return "bad_stun"
+            return None if self._within_budget(sender) else "too_many_checks"
+        if kind in (_RESPONSE, _ERROR):
+            return None if data[8:_HEADER] in self._awaited else "bad_stun"
+        if kind == _INDICATION:
+            # The peer's only keep paths open (RFC 8445 §11).
+            return "" if sender in self._verified else "unknown_source"
+        return "bad_stun"
+
+    def _within_budget(self, sender: Address) -> bool:
+        now, left = self._clock(), self._left
+        if now >= self._second_ends:
+            self._second_ends = now + 1.0
+            left[True] = left[False] = MAX_CHECKS
+        verified = sender in self._verified
+        left[verified] -= 1
+        return left[verified] >= 0
+
+
+@dataclass(slots=True)
+class Inbound:
+    """What all connections of a link to one peer receive into."""
+
+    on_media: Callable[[bytes], None]
+    """Takes each SRTP and SRTCP packet from a verified address."""
+    on_dtls: Callable[[bytes], None]
+    """Takes each DTLS record, likewise."""
+    discarded: dict[str, int]
+    """Counts by discard reason."""
+    alive_at: float
+    """When anything last came that proves the peer alive (monotonic seconds)."""
 
 
 class MediaSocket(StunProtocol):
-    """One UDP socket; everything that is not from the peer is dropped and counted."""
+    """One UDP socket; everything that is not from the peer is dropped and counted.
 
-    def __init__(self, connection: "IceConnection", candidate: Candidate) -> None:
+    `verified` has the peer's addresses; `on_stun` takes each STUN message that passed the filter, its
+    sender and this socket.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        candidate: Candidate,
+        inbound: Inbound,
+        *,
+        verified: Container[Address],
+        on_stun: Callable[[bytes, Address, StunProtocol], None],
+        clock: Callable[[], float],
+    ) -> None:
         super().__init__(connection)
         self.local_candidate = candidate
-        self._connection = connection
-        self._verified = connection.verified.addresses
-        self._discarded = connection.owner.discarded
-        self._on_media = connection.owner.on_media
-        self._on_dtls = connection.owner.dtls_received
+        self._verified = verified
+        self._discarded = inbound.discarded
+        self._on_stun = on_stun
+        self._on_dtls = inbound.on_dtls
+        self._on_media = inbound.on_media
         self._filter = StunFilter(
             ufrag=connection.local_username,
             awaited=self.transactions,
-            verified=self._verified,
-            discarded=self._discarded,
-            clock=connection.clock,
+            verified=verified,
+            discarded=inbound.discarded,
+            clock=clock,
         )
 
     @override
@@ -45,28 +143,11 @@ class MediaSocket(StunProtocol):
             take = self._on_media
             take(data)
         elif first < 4:
-            self._stun_received(data, sender)
+            if self._filter.admits(data, sender):
+                self._on_stun(data, sender, self)
         elif sender not in self._verified:
             self._discarded["unknown_source"] += 1
         elif 19 < first < 64:
             self._on_dtls(data)
         else:
             self._discarded["unknown_kind"] += 1
-
-    def _stun_received(self, data: bytes, sender: Address) -> None:
-        if not self._filter.admits(data, sender):
-            return
-        try:
-            message = stun.parse_message(data)
-        except Exception:  # whatever aioice's parser lets through
-            self._discarded["bad_stun"] += 1
-            return
-        if not self._connection.is_authentic(message, self.transactions):
-            self._discarded["bad_stun"] += 1
-        elif not self._connection.admit(sender, alive=message.message_class != stun.Class.REQUEST):
-            self._discarded["too_many_addresses"] += 1
-        elif message.message_class == stun.Class.REQUEST:
-            self._connection.request_received(message, sender, self)
-        else:
-            self._connection.limit_conflicts(message)
-            self.transactions[message.transaction_id].response_received(message, sender)

@@ -42,11 +42,7 @@ class Certificates:
         self._made_at = 0.0
 
     def current(self, now: float) -> Certificate:
-        """Return the certificate for new associations, made anew when it is a day old.
-
-        Args:
-            now: Monotonic seconds.
-        """
+        """Return the certificate for new associations, made anew when it is a day old."""
         if self._current is None or now - self._made_at >= _MAX_AGE_SECONDS:
             made = private_api.DtlsCertificate.generateCertificate()
             prints = {one.algorithm: one.value for one in made.getFingerprints()}
@@ -58,11 +54,8 @@ class Certificates:
 class Dtls:
     """One DTLS association over a link.
 
-    Args:
-        link: Carries the records.
-        certificate: Ours.
-        role: From the session description, never from ICE.
-        on_closed: Called when the peer closes an established association.
+    Its role is from the session description, never from ICE. `on_closed` is called when the peer
+    closes an established association.
     """
 
     def __init__(
@@ -83,8 +76,7 @@ class Dtls:
     async def connect(self, fingerprint: str) -> Srtp:
         """Perform the handshake, verify the peer's certificate and derive the keys.
 
-        Args:
-            fingerprint: SHA-256 of the certificate, from the peer's description.
+        `fingerprint` is the certificate's SHA-256 in the peer's description.
 
         Raises:
             NegotiationFailed: with the reason `fingerprint`, `srtp_profile` or `handshake`.
@@ -94,11 +86,12 @@ class Dtls:
         if self._transport.state != "connected":
             raise NegotiationFailed("DTLS failed", stage="dtls", reason=self._failure())
         self._established = True
-        trace.dtls_connected(
-            role=self._role,
-            cipher=private_api.dtls_cipher(self._transport),
-            profile=private_api.dtls_profile(self._transport).decode(),
-        )
+        fields = {
+            "role": self._role,
+            "cipher": private_api.dtls_cipher(self._transport),
+            "profile": private_api.dtls_profile(self._transport).decode(),
+        }
+        trace.log.debug("dtls.connected", extra=fields)
         return self._keys()
 
     async def aclose(self) -> None:

@@ -60,16 +60,10 @@ DISCARD_REASONS: Final = (
 )
 
 
-def no_discards() -> dict[str, int]:
-    """Return counters of every reason at zero."""
-    return dict.fromkeys(DISCARD_REASONS, 0)
-
-
 class VerifiedAddresses:
     """The peer's addresses: those that sent a STUN message with valid integrity.
 
-    Args:
-        on_evicted: Called with an address that made room for a new one.
+    `on_evicted` is called with an address that made room for a new one.
     """
 
     def __init__(self, on_evicted: Callable[[Address], None]) -> None:
@@ -80,12 +74,8 @@ class VerifiedAddresses:
     def admit(self, address: Address, *, keep: Address | None, now: float) -> bool:
         """Add an address that was just verified; return False when there is no room for it.
 
-        In a full table, an address that was last verified over 30 s ago makes room.
-
-        Args:
-            address: The sender of the message.
-            keep: The address in use, never evicted.
-            now: Monotonic seconds.
+        In a full table, an address that was last verified over 30 s ago makes room, unless it is
+        `keep`, the one in use.
         """
         if address not in self.addresses and len(self.addresses) >= MAX_ADDRESSES:
             oldest = min((a for a in self.addresses if a != keep), key=self.addresses.__getitem__)
@@ -98,12 +88,9 @@ class VerifiedAddresses:
 
 
 def may_probe(host: str, port: int, *, private: bool) -> bool:
-    """Return whether checks may be sent to an offered candidate.
+    """Return whether checks may be sent to an offered candidate, which `private` allows in LANs too.
 
-    Args:
-        host: An address; names are never probed.
-        port: Those below 1024 are never probed: DNS, NTP and SNMP are there, but no media.
-        private: Whether addresses that are not public may be probed.
+    Never to a name, nor to a port below 1024: DNS, NTP and SNMP are there, but no media.
     """
     if not _MIN_PROBED_PORT <= port <= 65535:
         return False

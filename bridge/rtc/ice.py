@@ -10,7 +10,7 @@ import secrets
 import string
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from aioice import Candidate, Connection, TransportPolicy, stun
 from aioice.candidate import candidate_priority
@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from bridge.rtc import private_api, trace
 from bridge.rtc.config import Timeouts
-from bridge.rtc.demux import MediaSocket
+from bridge.rtc.demux import Inbound, MediaSocket
 from bridge.rtc.guard import (
     MAX_LITE_CANDIDATES,
     MAX_PAIRS,
@@ -44,23 +44,6 @@ _ROLE_CONFLICT: Final = 487
 _MAX_CONFLICTS: Final = 8
 
 
-class Owner(Protocol):
-    """Receives what a connection demultiplexes."""
-
-    alive_at: float
-    """When anything last came that proves the peer alive (monotonic seconds)."""
-    discarded: dict[str, int]
-    on_media: Callable[[bytes], None]
-
-    def dtls_received(self, data: bytes) -> None:
-        """Process a DTLS record."""
-        ...
-
-    def consent_lost(self, connection: "IceConnection") -> None:
-        """Report that the peer is gone."""
-        ...
-
-
 class ConsentCheck(stun.Transaction):
     """A pending consent check, whose response is accepted however late it comes."""
 
@@ -72,15 +55,17 @@ class ConsentCheck(stun.Transaction):
 class IceConnection(Connection):
     """A full ICE agent for one component on the host candidates of one port.
 
-    Args:
-        owner: Receives what arrives.
-        controlling: True when we offer, or the peer is ice-lite.
-        timeouts: Of consent.
-        clock: Monotonic seconds.
+    It is controlling when we offer or the peer is ice-lite; `on_lost` is called when consent expires.
     """
 
     def __init__(
-        self, owner: Owner, *, controlling: bool, timeouts: Timeouts, clock: Callable[[], float]
+        self,
+        inbound: Inbound,
+        *,
+        controlling: bool,
+        on_lost: Callable[["IceConnection"], None],
+        timeouts: Timeouts,
+        clock: Callable[[], float],
     ) -> None:
         super().__init__(
             ice_controlling=controlling,
@@ -89,16 +74,21 @@ class IceConnection(Connection):
             local_username=_token(_UFRAG_LENGTH),
             local_password=_token(_PASSWORD_LENGTH),
         )
-        self.owner = owner
-        self.verified = VerifiedAddresses(self._evict)
         self.route: tuple[asyncio.DatagramTransport, Address] | None = None
         """Socket and address of the nominated pair."""
-        self.check_received = False
-        """Whether an authentic check has come from the peer."""
+        self.checks_received = 0
+        """Authentic checks of the peer."""
+        self.responses_received = 0
+        """Authentic responses to ours."""
+        self.public_candidates = False
+        """Whether the peer has offered a public address."""
+        self._inbound = inbound
+        self._on_lost = on_lost
+        self._timeouts = timeouts
+        self._clock = clock
+        self._verified = VerifiedAddresses(self._evict)
         self._unprobed: tuple[Offered, ...] = ()
         self._conflicts = 0
-        self._timeouts = timeouts
-        self.clock = clock
         self._pool: PortPool | None = None
         self._port = 0
         self._bound: deque[socket.socket] = deque()
@@ -121,14 +111,13 @@ class IceConnection(Connection):
 
         They are probed once the peer has sent a check, so that an offer alone cannot make us send to
         addresses of its choice; the peer's checks are answered and paired in any case. An ICE-lite
-        peer sends none, so it is probed at once, at few addresses.
-
-        Args:
-            peer: Its description.
-            probe_private: Whether to probe private addresses too, and all of them at once.
+        peer sends none, so it is probed at once, at few addresses. `probe_private` lifts all of that.
         """
         self.remote_username, self.remote_password = peer.ufrag, peer.pwd
         self.remote_is_lite = peer.ice_lite
+        self.public_candidates = any(
+            may_probe(one.host, one.port, private=False) for one in peer.candidates
+        )
         allowed = tuple(
             one
             for one in peer.candidates
@@ -136,58 +125,12 @@ class IceConnection(Connection):
         )
         few = peer.ice_lite and not probe_private
         self._unprobed = allowed[:MAX_LITE_CANDIDATES] if few else allowed
-        if probe_private or peer.ice_lite or self.check_received:
+        if probe_private or peer.ice_lite or self._verified.addresses:
             self._probe()
-
-    def is_authentic(
-        self, message: stun.Message, transactions: dict[bytes, stun.Transaction]
-    ) -> bool:
-        """Return whether a message is an authentic check or response of the peer."""
-        if message.message_class == stun.Class.REQUEST:
-            attributes = message.attributes
-            return (
-                "PRIORITY" in attributes
-                and self._is_for_us(attributes.get("USERNAME", ""))
-                and message.check_message_integrity(self.local_password.encode())
-            )
-        return (
-            message.transaction_id in transactions
-            and self.remote_password is not None
-            and message.check_message_integrity(self.remote_password.encode())
-        )
-
-    def admit(self, sender: Address, *, alive: bool) -> bool:
-        """Record an address that sent an authentic message; return False if there are too many.
-
-        Args:
-            sender: The address.
-            alive: Whether the message proves the peer alive; a request may be replayed.
-        """
-        now = self.clock()
-        keep = self.route[1] if self.route else None
-        if not self.verified.admit(sender, keep=keep, now=now):
-            return False
-        if not self.check_received:
-            self.check_received = True
-            trace.first_check(sender[0])
-            self._probe()
-        if alive:
-            self.owner.alive_at = now
-        return True
-
-    def limit_conflicts(self, message: stun.Message) -> None:
-        """Turn a role conflict (487) into a plain error when there were too many.
-
-        aioice answers each with another check at once, recursively.
-        """
-        if message.error_code == _ROLE_CONFLICT:
-            self._conflicts += 1
-            if self._conflicts > _MAX_CONFLICTS:
-                message.attributes["ERROR-CODE"] = (400, "")
 
     def failure_reason(self) -> str:
         """Return why no pair was nominated."""
-        if not self.check_received:
+        if not self.checks_received and not self.responses_received:
             return "nothing_received"
         states = {pair.state for pair in private_api.pairs(self)}
         return "not_nominated" if CandidatePair.State.SUCCEEDED in states else "checks_unanswered"
@@ -204,7 +147,14 @@ class IceConnection(Connection):
             priority = candidate_priority(component, "host", _MAX_PREFERENCE - len(found))
             foundation = str(len(found) + 1)
             candidate = Candidate(foundation, component, "udp", priority, host, port, "host")
-            protocol = MediaSocket(self, candidate)
+            protocol = MediaSocket(
+                self,
+                candidate,
+                self._inbound,
+                verified=self._verified.addresses,
+                on_stun=self._stun_received,
+                clock=self._clock,
+            )
             await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
             private_api.protocols(self).append(protocol)
             found.append(candidate)
@@ -231,20 +181,18 @@ class IceConnection(Connection):
             return
         before, self.route = self.route, (chosen.protocol.transport, chosen.remote_addr)
         if self.route != before:
-            trace.pair_chosen(
-                remote_type=chosen.remote_candidate.type,
-                host=chosen.remote_addr[0],
-                changed=before is not None,
-            )
+            fields = {"remote": chosen.remote_candidate.type, "changed": before is not None}
+            fields |= trace.address_kind(chosen.remote_addr[0])
+            trace.log.debug("ice.pair_chosen", extra=fields)
 
     @override
     async def query_consent(self) -> None:
-        due = self.clock() + self._consent_interval()
+        due = self._clock() + self._consent_interval()
         while True:
-            now = self.clock()
-            gone = self.owner.alive_at + self._timeouts.silence
+            now = self._clock()
+            gone = self._inbound.alive_at + self._timeouts.silence
             if now >= gone:
-                self.owner.consent_lost(self)
+                self._on_lost(self)
                 return
             if now >= due:
                 self._send_consent_check()
@@ -266,14 +214,69 @@ class IceConnection(Connection):
                 self._pool.release(self._port)
                 self._pool = None
 
-    def _is_for_us(self, username: str) -> bool:
-        ours, _, theirs = username.partition(":")
-        return ours == self.local_username and self.remote_username in (None, theirs)
+    def _stun_received(self, data: bytes, sender: Address, socket: StunProtocol) -> None:
+        try:
+            message = stun.parse_message(data)
+        except Exception:  # aioice's parser raises more than ValueError
+            self._inbound.discarded["bad_stun"] += 1
+            return
+        if message.message_class == stun.Class.REQUEST:
+            if not self._is_check(message):
+                self._inbound.discarded["bad_stun"] += 1
+            elif self._admit(sender):
+                self.checks_received += 1
+                self.request_received(message, sender, socket)
+            return
+        transaction = socket.transactions.get(message.transaction_id)
+        password = self.remote_password
+        if (
+            transaction is None
+            or password is None
+            or not message.check_message_integrity(password.encode())
+        ):
+            self._inbound.discarded["bad_stun"] += 1
+        elif self._admit(sender):
+            # Unlike a request, a response cannot be a replay, so it proves the peer alive.
+            self._inbound.alive_at = self._clock()
+            self.responses_received += 1
+            self._limit_conflicts(message)
+            transaction.response_received(message, sender)
+
+    def _is_check(self, message: stun.Message) -> bool:
+        ours, _, theirs = message.attributes.get("USERNAME", "").partition(":")
+        return (
+            "PRIORITY" in message.attributes
+            and ours == self.local_username
+            and self.remote_username in (None, theirs)
+            and message.check_message_integrity(self.local_password.encode())
+        )
+
+    def _admit(self, sender: Address) -> bool:
+        """Record an address that sent an authentic message; count it if there are too many."""
+        first = not self._verified.addresses
+        keep = self.route[1] if self.route else None
+        if not self._verified.admit(sender, keep=keep, now=self._clock()):
+            self._inbound.discarded["too_many_addresses"] += 1
+            return False
+        if first:
+            trace.log.debug("ice.first_check", extra=trace.address_kind(sender[0]))
+            self._probe()
+        return True
+
+    def _limit_conflicts(self, message: stun.Message) -> None:
+        """Turn a role conflict (487) into a plain error when there were too many.
+
+        aioice answers each with another check at once, recursively.
+        """
+        if message.error_code == _ROLE_CONFLICT:
+            self._conflicts += 1
+            if self._conflicts > _MAX_CONFLICTS:
+                message.attributes["ERROR-CODE"] = (400, "")
 
     def _probe(self) -> None:
         """Start checks of the offered candidates, in the peer's order, up to `MAX_PAIRS`."""
         room = MAX_PAIRS
-        trace.probing(len(self._unprobed))
+        trace.log.debug("ice.probing", extra={"candidates": len(self._unprobed)})
         for offered in self._unprobed:
             six = ":" in offered.host
             room -= sum((":" in own.host) == six for own in self.local_candidates)
@@ -297,8 +300,8 @@ class IceConnection(Connection):
         learned[:] = [one for one in learned if (one.host, one.port) != address]
 
     def _consent_interval(self) -> float:
-        shortest, longest = self._timeouts.consent
-        return shortest + (longest - shortest) * secrets.randbelow(1000) / 1000
+        minimum, maximum = self._timeouts.consent
+        return minimum + (maximum - minimum) * secrets.randbelow(1000) / 1000
 
     def _send_consent_check(self) -> None:
         pair = private_api.nominated(self)

@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge.errors import NegotiationFailed
 from bridge.rtc.config import PeerConfig
+from bridge.rtc.demux import Inbound
 from bridge.rtc.ice import IceConnection
 from bridge.rtc.switchover import Switchover
 from bridge.wire.sdp import RemoteAudio
@@ -17,15 +18,8 @@ class IceLink:
     """A path to the peer that stays while ICE restarts replace the connection below it.
 
     aiortc's DTLS transport takes the link for its ICE transport, of which it uses `_recv`, `_send`
-    and `role`.
-
-    Args:
-        config: Addresses, ports, timeouts.
-        clock: Monotonic seconds.
-        discarded: Counts by discard reason, written to.
-        on_media: Takes each SRTP and SRTCP packet from a verified address.
-        on_lost: Called with `consent_lost` when the peer is gone.
-        on_restarted: Called at the end of each ICE restart with whether it succeeded.
+    and `role`. `on_lost` is called with `consent_lost` when the peer is gone, `on_restarted` at the
+    end of each ICE restart with whether it succeeded.
     """
 
     def __init__(
@@ -38,9 +32,7 @@ class IceLink:
         on_lost: Callable[[str], None],
         on_restarted: Callable[[bool], None],
     ) -> None:
-        self.alive_at = clock()
-        self.discarded = discarded
-        self.on_media = on_media
+        self.inbound = Inbound(on_media, self._dtls_received, discarded, alive_at=clock())
         self.role = "controlled"
         self.connections: Switchover[IceConnection] = Switchover(
             stage="ice",
@@ -61,8 +53,7 @@ class IceLink:
     async def prepare(self, peer: RemoteAudio | None) -> None:
         """Open a connection; when one was connected before, this is an ICE restart, and it begins.
 
-        Args:
-            peer: What was offered to us; None when we offer: `set_remote` must then come first.
+        Without an offer of the peer we offer, and `set_remote` must come first.
 
         Raises:
             LimitExceeded: no port is free.
@@ -70,7 +61,11 @@ class IceLink:
         """
         controlling = peer is None or peer.ice_lite
         connection = IceConnection(
-            self, controlling=controlling, timeouts=self._config.timeouts, clock=self._clock
+            self.inbound,
+            controlling=controlling,
+            on_lost=lambda lost: self.connections.lost(lost, "consent_lost"),
+            timeouts=self._config.timeouts,
+            clock=self._clock,
         )
         await self.connections.prepare(connection, self._open(connection, peer))
         self.connections.begin()
@@ -90,23 +85,19 @@ class IceLink:
         transport.sendto(data, address)
         return True
 
-    def dtls_received(self, data: bytes) -> None:
-        """Queue a DTLS record; when the queue is full the oldest is dropped."""
-        if self._dtls.full():
-            self._dtls.get_nowait()
-            self.discarded["dtls_overflow"] += 1
-        self._dtls.put_nowait(data)
-
-    def consent_lost(self, connection: IceConnection) -> None:
-        """Report that consent for a connection has expired."""
-        self.connections.lost(connection, "consent_lost")
-
     async def aclose(self) -> None:
         """Close every socket, return every port, end every task; safe to repeat."""
         if self._dtls.full():
             self._dtls.get_nowait()
         self._dtls.put_nowait(None)
         await self.connections.aclose()
+
+    def _dtls_received(self, data: bytes) -> None:
+        """Queue a DTLS record; when the queue is full the oldest is dropped."""
+        if self._dtls.full():
+            self._dtls.get_nowait()
+            self.inbound.discarded["dtls_overflow"] += 1
+        self._dtls.put_nowait(data)
 
     async def _recv(self) -> bytes:
         data = None if self.connections.closed else await self._dtls.get()

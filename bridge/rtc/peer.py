@@ -8,25 +8,27 @@ streams of its own, while the session, its statistics and its place on the bus s
 import asyncio
 import dataclasses
 import secrets
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
+from bridge.audio.codec import OPUS
 from bridge.audio.opus import Opus
+from bridge.call.leg_state import TransportState
 from bridge.call.model import LegStatistics
+from bridge.call.setup_timings import SetupClock
 from bridge.errors import InvalidState
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
-from bridge.rtc.guard import no_discards
+from bridge.rtc.guard import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Timings, Transport
-from bridge.rtp.session import RtpSession, StreamStart
+from bridge.rtp.sender import StreamStart
+from bridge.rtp.session import RtpSession
 from bridge.wire.sdp import LocalAudio, RemoteAudio
 from bridge.wire.sdp_offer import EXPECTED, parse_answer, write_offer
 
-Setup: TypeAlias = Literal["active", "passive", "actpass"]
 Reoffer: TypeAlias = Literal["restart", "renegotiate", "reload"]
 
 
@@ -41,14 +43,7 @@ class Peer:
     """The other end of a WebRTC connection, from the first offer to its end.
 
     Either it offers (`create_answer`, later `reoffer`), or we do (`create_offer`, `set_answer`).
-
-    Args:
-        config: What all peers of the node share.
-        certificates: The node's.
-        opus: The loaded library.
-        on_digit: Called with each digit that the peer sends.
-        on_restart: Called at the end of each ICE restart with whether it succeeded.
-        clock: Monotonic seconds.
+    `on_restart` is called at the end of each ICE restart with whether it succeeded.
     """
 
     def __init__(
@@ -59,15 +54,16 @@ class Peer:
         opus: Opus,
         on_digit: Callable[[str], None],
         on_restart: Callable[[bool], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._certificates = certificates
         self._opus = opus
         self._on_digit = on_digit
         self._on_restart = on_restart
-        self._clock = clock
-        self._discarded = no_discards()
+        self._clock = config.timeouts.clock
+        self.setup = SetupClock(self._clock())
+        """When the steps of the leg's set-up were done."""
+        self._discarded = dict.fromkeys(DISCARD_REASONS, 0)
         self._session: RtpSession | None = None
         self._transports: Switchover[Transport] = Switchover(
             stage="dtls",
@@ -103,9 +99,20 @@ class Peer:
 
     def statistics(self) -> LegStatistics:
         """Return the statistics so far."""
-        counts = self._discarded | {"bad_rtp": self.session.malformed}
-        discarded = {reason: count for reason, count in counts.items() if count}
-        return dataclasses.replace(self.session.statistics(), discarded=discarded)
+        reports, about_us = self.session.reports
+        newest = self._transports.newest or self._transports.latest
+        state = TransportState() if newest is None else newest.state()
+        return dataclasses.replace(
+            self.session.statistics(),
+            transport=dataclasses.replace(
+                state,
+                codec=OPUS.name if state.described else "",
+                sends=self.session.receives,
+                reports=reports,
+                reports_about_us=about_us,
+            ),
+            setup=self.setup.timings(),
+        )
 
     def set_remote(self, offer_sdp: str) -> None:
         """Begin the session with a peer whose offer `create_answer` will answer.
@@ -114,6 +121,7 @@ class Peer:
             SdpError: the offer is unusable.
         """
         self._session = self._begin_session(self._read(offer_sdp))
+        self.setup.note("offer", self._clock())
 
     async def create_answer(self, offer_sdp: str) -> str:
         """Answer the first offer; `connect` must follow at once.
@@ -124,12 +132,14 @@ class Peer:
             LegError: a media address cannot be bound.
         """
         offer = self._read(offer_sdp)
+        self.setup.note("offer", self._clock())
         async with self._negotiating:
             if self._transports.closed or self._session_version:
                 raise InvalidState("the peer has been answered already")
             session = self._session or self._begin_session(offer)
             await self._open_transport(offer, session)
             self._session = session
+            self.setup.note("answer", self._clock())
             return self._answer(offer)
 
     def expect_answer(self) -> None:
@@ -149,6 +159,7 @@ class Peer:
             if self._session is None:
                 self.expect_answer()
             transport = await self._open_transport(None, self.session)
+            self.setup.note("offer", self._clock())
             return write_offer(self._describe(transport, setup="actpass"))
 
     async def set_answer(self, answer_sdp: str) -> None:
@@ -165,7 +176,8 @@ class Peer:
             if transport is None or transport.fingerprint:
                 raise InvalidState("there is no offer to answer")
             transport.set_remote(answer)
-            self.session.renegotiate(answer)
+            self.setup.note("answer", self._clock())
+            self.session.renegotiate(answer.audio)
 
     async def connect(self) -> None:
         """Bring up ICE and DTLS with the newest page; returns when media can flow.
@@ -199,7 +211,7 @@ class Peer:
                 kind = "restart"
                 await newest.prepare(offer)
             if self._reload is None:
-                self.session.renegotiate(offer)
+                self.session.renegotiate(offer.audio)
             else:
                 self._reload = _Reload(offer, self._reload.start)
             return self._answer(offer), kind
@@ -225,6 +237,7 @@ class Peer:
             config=self._config,
             certificate=self._certificates.current(self._clock()),
             session=session,
+            setup=self.setup,
             on_lost=self._transports.lost,
             on_restarted=self._on_restart,
             discarded=self._discarded,
@@ -243,7 +256,7 @@ class Peer:
     def _begin_session(self, audio: RemoteAudio) -> RtpSession:
         return RtpSession(
             opus=self._opus,
-            audio=audio,
+            audio=audio.audio,
             start=_new_start(),
             cname=self._cname,
             transmit=self._drop_packet,
@@ -252,6 +265,7 @@ class Peer:
             schedule_tick=self._schedule_tick,
             relays=self._config.relay,
             encoder_budget=self._config.encoder_budget,
+            discarded=self._discarded,
             steady=self._config.dialect.steady,
             on_encoder=lambda chosen: trace.encoder_chosen(
                 chosen, self._config.encoder_budget.level
@@ -266,11 +280,14 @@ class Peer:
     def _answer(self, offer: RemoteAudio) -> str:
         transport = self._transports.newest
         assert transport is not None
-        setup: Setup = "active" if transport.role == "client" else "passive"
-        trace.answered(role=transport.role, candidates=len(transport.candidates()))
+        fields = {"role": transport.role, "candidates": len(transport.candidates())}
+        trace.log.debug("peer.answered", extra=fields)
+        setup: Literal["active", "passive"] = "active" if transport.role == "client" else "passive"
         return self._config.dialect.write_answer(offer, self._describe(transport, setup=setup))
 
-    def _describe(self, transport: Transport, *, setup: Setup) -> LocalAudio:
+    def _describe(
+        self, transport: Transport, *, setup: Literal["active", "passive", "actpass"]
+    ) -> LocalAudio:
         self._session_version += 1
         return LocalAudio(
             ufrag=transport.local.local_username,
@@ -286,7 +303,7 @@ class Peer:
 
     def _switched(self, transport: Transport, _replaced: Transport | None) -> None:
         if self._reload is not None:
-            self.session.restart_source(*self._reload)
+            self.session.restart_source(self._reload.offer.audio, self._reload.start)
             self._reload = None
         transport.activate()
 

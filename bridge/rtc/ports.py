@@ -32,24 +32,6 @@ class PortPool:
         """How many ports are in use."""
         return len(self._used)
 
-    def acquire(self) -> int:
-        """Acquire a port.
-
-        Raises:
-            LimitExceeded: every port is in use.
-        """
-        if not self._free:
-            raise LimitExceeded("no media port is free")
-        port = self._free.popleft()
-        self._used.add(port)
-        return port
-
-    def release(self, port: int) -> None:
-        """Release a port; ignored if it was not acquired."""
-        if port in self._used:
-            self._used.remove(port)
-            self._free.append(port)
-
     def open(self, addresses: Sequence[str]) -> tuple[int, list[socket.socket]]:
         """Acquire a port and bind a UDP socket to it on each address, skipping ports in use elsewhere.
 
@@ -58,14 +40,49 @@ class PortPool:
             LegError: an address is not this machine's.
         """
         for _ in range(len(self._free)):
-            port = self.acquire()
+            port = self._free.popleft()
             try:
-                return port, _bind(addresses, port)
+                sockets = _bind(addresses, port)
             except OSError as error:
-                self.release(port)
+                self._free.append(port)
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise LegError(f"cannot receive media on {', '.join(addresses)}") from error
+            else:
+                self._used.add(port)
+                return port, sockets
         raise LimitExceeded("no media port is free")
+
+    def open_pair(self, address: str) -> list[socket.socket]:
+        """Acquire an even port and the next one, for RTP and RTCP (RFC 3550 §11), and bind a socket to each.
+
+        Raises:
+            LimitExceeded: no such pair is free.
+            LegError: the address is not this machine's.
+        """
+        free = set(self._free)
+        for port in [one for one in self._free if not one % 2 and one + 1 in free]:
+            self._free.remove(port)
+            self._free.remove(port + 1)
+            bound: list[socket.socket] = []
+            try:
+                bound += _bind([address], port)
+                bound += _bind([address], port + 1)
+            except OSError as error:
+                for sock in bound:
+                    sock.close()
+                self._free.extend((port, port + 1))
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise LegError(f"cannot receive media on {address}") from error
+            else:
+                self._used.update((port, port + 1))
+                return bound
+        raise LimitExceeded("no pair of media ports is free")
+
+    def release(self, port: int) -> None:
+        """Release a port; ignored if it was not acquired."""
+        if port in self._used:
+            self._used.remove(port)
+            self._free.append(port)
 
 
 def _bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
@@ -73,13 +90,12 @@ def _bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
     try:
         for address in addresses:
             six = ":" in address
-            bound.append(
-                socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
-            )
-            bound[-1].settimeout(0)
+            sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+            bound.append(sock)
+            sock.settimeout(0)
             if six:
-                bound[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound[-1].bind((address, port))
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address, port))
     except OSError:
         for sock in bound:
             sock.close()

@@ -3,6 +3,7 @@
 pylibsrtp's `Session.protect` allocates buffers for every packet, so its library is called directly.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
@@ -13,6 +14,13 @@ from bridge.rtc.guard import MAX_SOURCES
 from bridge.rtc.private_api import srtp_ffi as ffi
 from bridge.rtc.private_api import srtp_handle
 from bridge.rtc.private_api import srtp_lib as lib
+
+PROFILES: Final[Mapping[str, int]] = {
+    "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    "AES_CM_128_HMAC_SHA1_32": Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    "AEAD_AES_128_GCM": Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+}
+"""By the name of the suite in `a=crypto` (RFC 4568, RFC 7714)."""
 
 _WINDOW: Final = 1024
 _BUFFER_BYTES: Final = 2048
@@ -42,20 +50,17 @@ class Refusal(Enum):
 
 
 class Srtp:
-    """Both directions of one DTLS association.
+    """Both directions of one DTLS association, or of the keys that two descriptions exchanged.
 
     libsrtp refuses to protect an RTP sequence number twice: two payloads encrypted with the same key
-    stream would reveal each other.
-
-    Args:
-        profile: One of pylibsrtp's `Policy.SRTP_PROFILE_*`.
-        send_key: Master key and salt, outgoing.
-        receive_key: Master key and salt, incoming.
+    stream would reveal each other. `profile` is one of pylibsrtp's `Policy.SRTP_PROFILE_*`; each key
+    is a master key and its salt.
     """
 
     __slots__ = (
         "_buffer",
         "_length",
+        "_profile",
         "_receive",
         "_receive_session",
         "_send",
@@ -67,14 +72,19 @@ class Srtp:
     )
 
     def __init__(self, profile: int, *, send_key: bytes, receive_key: bytes) -> None:
+        self._profile = profile
         self._send_session = _session(profile, send_key, Policy.SSRC_ANY_OUTBOUND)
-        self._receive_session = _session(profile, receive_key, Policy.SSRC_ANY_INBOUND)
         self._send = srtp_handle(self._send_session)
-        self._receive = srtp_handle(self._receive_session)
+        self.set_receive_key(receive_key)
         self._buffer = ffi.new("unsigned char[]", _BUFFER_BYTES)
         self._view = ffi.buffer(self._buffer)
         self._length = ffi.new("int *")
         self._tag = _TAG_BYTES[profile]
+
+    def set_receive_key(self, key: bytes) -> None:
+        """Receive with another key from now on; what is sent goes on under its own."""
+        self._receive_session = _session(self._profile, key, Policy.SSRC_ANY_INBOUND)
+        self._receive = srtp_handle(self._receive_session)
         self._source = b""
         self._sources: set[bytes] = set()
 

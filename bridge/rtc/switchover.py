@@ -39,6 +39,8 @@ class Switchover(Generic[Connection]):
     ) -> None:
         self.current: Connection | None = None
         self.next: Connection | None = None
+        self.latest: Connection | None = None
+        """The one that was `next` last, whatever has become of it."""
         self.closed = False
         self._stage = stage
         self._connect = connect
@@ -72,6 +74,7 @@ class Switchover(Generic[Connection]):
             await self._release(connection)
             raise
         replaced, self.next = self.next, connection
+        self.latest = connection
         if replaced is not None:
             await self._release(replaced)
 

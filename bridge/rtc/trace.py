@@ -6,9 +6,8 @@ they are public is logged, never an address, SDP or key.
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 
 from bridge.audio.encoder_level import EncoderLevel
 from bridge.audio.opus import EncoderSettings
@@ -41,38 +40,6 @@ def described(event: str, audio: RemoteAudio) -> None:
     )
 
 
-def answered(*, role: str, candidates: int) -> None:
-    """Log our answer: our DTLS role and number of candidates."""
-    log.debug("peer.answered", extra={"role": role, "candidates": candidates})
-
-
-def probing(candidates: int) -> None:
-    """Log how many of the peer's candidates are probed from now on."""
-    log.debug("ice.probing", extra={"candidates": candidates})
-
-
-def first_check(host: str) -> None:
-    """Log the peer's first check and the kind of address it came from."""
-    log.debug("ice.first_check", extra=_kind(host))
-
-
-def pair_chosen(*, remote_type: str, host: str, changed: bool) -> None:
-    """Log the nominated pair.
-
-    Args:
-        remote_type: Type of the peer's candidate; `prflx` was learned from a check.
-        host: The peer's address; only its kind is logged.
-        changed: Whether another pair was in use before.
-    """
-    fields = {"remote": remote_type, "changed": changed, **_kind(host)}
-    log.debug("ice.pair_chosen", extra=fields)
-
-
-def dtls_connected(*, role: str, cipher: str, profile: str) -> None:
-    """Log the outcome of the handshake."""
-    log.debug("dtls.connected", extra={"role": role, "cipher": cipher, "profile": profile})
-
-
 def encoder_chosen(settings: EncoderSettings, level: EncoderLevel) -> None:
     """Log how audio for the peer is encoded from now on."""
     log.debug(
@@ -87,25 +54,7 @@ def encoder_chosen(settings: EncoderSettings, level: EncoderLevel) -> None:
     )
 
 
-def first(event: str, then: Callable[..., None], settle: Callable[[], None]) -> Callable[..., None]:
-    """Return a function to be called once in place of `then`, which logs that call.
-
-    Args:
-        event: The message.
-        then: Called in the end; returned as it is unless debug messages are logged.
-        settle: Puts `then` back in its place.
-    """
-    if not log.isEnabledFor(logging.DEBUG):
-        return then
-
-    def log_first(*arguments: Any) -> None:  # noqa: ANN401 - passed on
-        settle()
-        log.debug(event)
-        then(*arguments)
-
-    return log_first
-
-
-def _kind(host: str) -> dict[str, object]:
+def address_kind(host: str) -> dict[str, object]:
+    """Return what may be logged of an address."""
     address = ip_address(host)
     return {"ip_version": address.version, "public": address.is_global}

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from bridge.call.leg_state import IceStage, TransportState
+from bridge.call.setup_timings import SetupClock
 from bridge.errors import NegotiationFailed
 from bridge.rtc import trace
 from bridge.rtc.config import PeerConfig
@@ -24,24 +26,18 @@ _MIN_PACKET: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Duration of set-up in seconds; None until it is done."""
+    """Duration of set-up; 0 until it is done."""
 
-    ice_seconds: float | None = None
-    dtls_seconds: float | None = None
+    ice_seconds: float = 0.0
+    dtls_seconds: float = 0.0
 
 
 class Transport:
-    """Carries packets to and from one page of the peer.
+    """Carries the session's packets to and from one page of the peer.
 
-    Args:
-        config: Addresses, ports, timeouts.
-        certificate: Ours.
-        session: Gets the packets.
-        on_lost: Called with the transport when an established association ends, and whether it was
-            `closed` by the peer or `consent_lost`.
-        on_restarted: Called at the end of each ICE restart with whether it succeeded.
-        discarded: Counts by discard reason, written to.
-        clock: Monotonic seconds.
+    `on_lost` is called with the transport when an established association ends, and whether it was
+    `closed` by the peer or `consent_lost`; `on_restarted` as `IceLink` does. `discarded` counts by
+    discard reason, `setup` notes the steps that are done.
     """
 
     def __init__(  # noqa: PLR0913 - keyword only
@@ -50,6 +46,7 @@ class Transport:
         config: PeerConfig,
         certificate: Certificate,
         session: RtpSession,
+        setup: SetupClock,
         on_lost: Callable[["Transport", str], None],
         on_restarted: Callable[[bool], None],
         discarded: dict[str, int],
@@ -61,9 +58,13 @@ class Transport:
         self.fingerprint = ""
         """SHA-256 of the peer's certificate, likewise; empty before."""
         self.timings = Timings()
+        self._failure = ""
+        self._ice_up = False
+        """Whether a pair was nominated once."""
         self._config = config
         self._session = session
-        self._receive_rtp = trace.first("rtp.first_received", session.receive_rtp, self._settle)
+        self._setup = setup
+        self._receive_rtp: Callable[[bytes, float], None] = self._receive_first
         self._receive_rtcp = session.receive_rtcp
         self._discarded = discarded
         self._clock = clock
@@ -80,6 +81,7 @@ class Transport:
             on_restarted=on_restarted,
         )
         self._connections = self._link.connections
+        self._inbound = self._link.inbound
         self._dtls: Dtls | None = None
 
     @property
@@ -107,15 +109,7 @@ class Transport:
         return tuple(found.values())
 
     async def prepare(self, offer: RemoteAudio | None) -> None:
-        """Open a port for an offer; once ICE has been connected, this is an ICE restart, and begins.
-
-        Args:
-            offer: The peer's; None when we offer: `set_remote` must then come before `connect`.
-
-        Raises:
-            LimitExceeded: no port is free.
-            LegError: an address cannot be bound.
-        """
+        """Open a port; parameters and errors are those of `IceLink.prepare`."""
         await self._link.prepare(offer)
         if offer is not None:
             self._prepare_dtls(offer)
@@ -124,6 +118,23 @@ class Transport:
         """Take the peer's answer to our offer."""
         self._link.set_remote(answer)
         self._prepare_dtls(answer)
+
+    def state(self) -> TransportState:
+        """Return how far the set-up is, or came."""
+        local = self._connections.latest
+        if local is None:
+            return TransportState()
+        described = local.remote_username is not None
+        waits: IceStage = "failed" if self._failure else "checking" if described else "new"
+        return TransportState(
+            described=described,
+            ice="connected" if self._ice_up else waits,
+            dtls="connected" if self._srtp is not None else waits if self._ice_up else "new",
+            failure=self._failure,
+            checks_received=local.checks_received,
+            responses_received=local.responses_received,
+            public_candidates=local.public_candidates,
+        )
 
     async def connect(self) -> None:
         """Bring up ICE, then DTLS.
@@ -139,22 +150,24 @@ class Transport:
                 await self._connections.connect()
                 ice_seconds = self._clock() - begun
                 stage, begun = "dtls", self._clock()
+                self._ice_up = True
+                self._setup.note("ice", begun)
                 async with asyncio.timeout(timeouts.dtls):
                     self._srtp = await dtls.connect(self.fingerprint)
                 self.timings = Timings(ice_seconds, self._clock() - begun)
+                self._setup.note("dtls", self._clock())
         except TimeoutError:
+            self._failure = "timeout"
             raise NegotiationFailed(
                 f"{stage.upper()} did not finish in time", stage=stage, reason="timeout"
             ) from None
+        except NegotiationFailed as error:
+            self._failure = error.reason
+            raise
 
     def activate(self) -> None:
         """Send the session's packets from now on."""
-        session = self._session
-
-        def settle() -> None:
-            session.set_transmit(self.send_rtp, self.send_rtcp)
-
-        session.set_transmit(trace.first("rtp.first_sent", self.send_rtp, settle), self.send_rtcp)
+        self._session.set_transmit(self._send_first, self.send_rtcp)
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send an RTP packet; count it as `unsendable` if that fails."""
@@ -185,8 +198,19 @@ class Transport:
         finally:
             await self._link.aclose()
 
-    def _settle(self) -> None:
+    def _send_first(self, packet: bytes) -> None:
+        """Send the first packet; `send_rtp` takes all others."""
+        self._session.set_transmit(self.send_rtp, self.send_rtcp)
+        self._setup.note("first_sent", self._clock())
+        trace.log.debug("rtp.first_sent")
+        self.send_rtp(packet)
+
+    def _receive_first(self, packet: bytes, now: float) -> None:
+        """Receive the first packet; the session takes all others."""
         self._receive_rtp = self._session.receive_rtp
+        self._setup.note("first_received", now)
+        trace.log.debug("rtp.first_received")
+        self._receive_rtp(packet, now)
 
     def _prepare_dtls(self, peer: RemoteAudio) -> None:
         """Prepare the handshake; an ICE restart keeps the association."""
@@ -206,15 +230,16 @@ class Transport:
             self._discarded["bad_srtp" if srtp else "early_media"] += 1
             return
         # Callables are looked up first: calling an attribute that is not a method is slow.
+        receive = self._receive_rtp
         if 191 < data[1] < 224:  # RFC 5761 §4
             plain, receive = srtp.unprotect_rtcp(data), self._receive_rtcp
         else:
-            plain, receive = srtp.unprotect(data), self._receive_rtp
+            plain = srtp.unprotect(data)
         if not isinstance(plain, bytes):
             self._discarded[plain.value] += 1
             return
         clock = self._clock
-        self._link.alive_at = now = clock()
+        self._inbound.alive_at = now = clock()
         if now >= self._second_ends:
             self._second_ends, self._allowed = now + 1.0, MAX_PACKETS
         self._allowed = allowed = self._allowed - 1

@@ -38,10 +38,8 @@ class ReceiveCounters:
             fec_frames=self.fec_samples // FRAME_SAMPLES,
             frames=self.frames,
             jitter_seconds=0.0 if reception is None else reception.jitter_seconds,
+            peak_jitter_seconds=0.0 if reception is None else reception.peak_jitter_seconds,
             level_dbov=meter.level_dbov,
             silent_seconds=meter.silent_seconds,
-            noted_levels=meter.levels,
-            quiet_levels=meter.quiet,
-            measured_frames=meter.measured,
-            clipped_frames=meter.clipped,
+            levels=meter.counts(),
         )

@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
-from bridge.audio.opus import Decoder
+from bridge.audio.coders import AudioDecoder
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.level_meter import LevelMeter
 from bridge.wire.audio_level import read_level
@@ -30,14 +30,19 @@ class DecoderWarmup:
 
     __slots__ = ("_count", "_decoder", "_level_id", "_meter", "_reported", "kept")
 
-    def __init__(self, decoder: Decoder, meter: LevelMeter) -> None:
+    def __init__(self, decoder: AudioDecoder, meter: LevelMeter) -> None:
         self._decoder = decoder
         self._meter = meter
         self.kept: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
-        """The newest payloads; whoever appends directly must call `count_kept`."""
+        """The newest payloads; code that appends directly must call `count_kept`."""
         self._count = 0
         self._level_id: int | None = None
         self._reported = False
+
+    def switch_to(self, decoder: AudioDecoder) -> None:
+        """Drop what was kept: other payloads follow, for another decoder."""
+        self._decoder = decoder
+        self.clear()
 
     def set_level_extension(self, level_id: int | None) -> None:
         """Set the id of the header extension with the peer's levels (RFC 6464)."""
@@ -77,15 +82,10 @@ class DecoderWarmup:
         self._count += packets
 
     def keep(self, payload: bytes, now: float, packet: RtpPacket | None = None) -> None:
-        """Keep a payload, and read or measure its level when it is time to.
-
-        Args:
-            payload: An Opus packet.
-            now: Monotonic seconds.
-            packet: The RTP packet it came in, which may report the level.
+        """Keep a payload, and measure its level, or read it from `packet`, when it is time to.
 
         Raises:
-            RemoteProtocolError: libopus refused it when it was decoded for its level.
+            RemoteProtocolError: The decoder refused it when it was decoded for its level.
         """
         self.kept.append(payload)
         self._count = count = self._count + 1

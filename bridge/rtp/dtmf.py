@@ -36,16 +36,16 @@ class DtmfSender:
         self.pending = False
         """Whether a digit is being sent or queued; `next_packet` must then be called every 20 ms."""
 
-    def renegotiate(self, telephone_events: Mapping[int, int]) -> None:
-        """Set what the peer accepts.
+    def renegotiate(
+        self, telephone_events: Mapping[int, int], audio_rate: int = CLOCK_RATE
+    ) -> None:
+        """Set the payload types that the peer accepts, with their clock rates.
 
-        Args:
-            telephone_events: Clock rate by payload type; the rate of the audio is preferred.
-                Empty: the peer accepts no digits, and queued ones are dropped.
+        The clock of the audio, `audio_rate`, is preferred. If there are none, queued digits are dropped.
         """
         self._payload_type = -1
         for payload_type, clock_rate in telephone_events.items():
-            if self._payload_type < 0 or clock_rate == CLOCK_RATE:
+            if self._payload_type < 0 or clock_rate == audio_rate:
                 self._payload_type, self._clock_rate = payload_type, clock_rate
         if self._payload_type < 0:
             self._queue.clear()
@@ -54,7 +54,9 @@ class DtmfSender:
             self.pending = False
 
     def add(self, digits: str) -> bool:
-        """Queue digits, ignoring other characters.
+        """Queue digits (0-9, *, #, A-D), ignoring other characters.
+
+        Each takes 160 ms, during which no audio is sent.
 
         Returns:
             False, with nothing queued, when the peer accepts no digits or the queue would exceed

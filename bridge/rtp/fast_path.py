@@ -2,15 +2,17 @@
 
 Most of a packet's cost is code that has left the caches since the one before. So statistics, totals
 and reorder state are not updated per packet: only arrival times are recorded, and `settle` accounts
-for many packets at once when somebody asks or something unexpected arrives.
+for many packets at once when statistics are read or something unexpected arrives.
 """
 
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
+from bridge.audio.codec import Codec
+from bridge.audio.coders import AudioDecoder
+from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
-from bridge.audio.opus import Decoder
-from bridge.audio.opus_packet import DURATIONS, OpusPacket
+from bridge.audio.opus_packet import BUS_RATIO
 from bridge.audio.reorder import ReorderBuffer
 from bridge.call.ends import Relay
 from bridge.errors import RemoteProtocolError
@@ -21,12 +23,11 @@ from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.rtp import EXTENDED, HEADER_BYTES, MARKER, after_extension, read_form
 
 MAX_RUN: Final = 64
-"""Most packets recorded before they are settled."""
+"""Maximum number of packets recorded before they are settled."""
 
 _NO_SEQUENCE: Final = -1
 _TOO_SHORT: Final = (0, -2, 0, 0)  # matches no run
 _ANY_MARKER: Final = 0xFFFF - MARKER
-_RATIO: Final = 3  # from 48 kHz to the bus
 
 
 class Expected(NamedTuple):
@@ -39,36 +40,41 @@ class Expected(NamedTuple):
     timestamp: int
     samples: int
     """Of each packet, at 48 kHz; where frames are wanted, one frame."""
+    ticks: int
+    """The same at the RTP clock."""
     position: int
     """On the timeline, at 48 kHz and in whole samples of the bus."""
     timeline: Hashable
     renumbering: int
     """Added to the peer's sequence numbers when relaying."""
     packets: int
-    """Most packets of the run."""
+    """Maximum length of the run."""
 
 
 class FastPath:
     """One run of packets after another; all others go to `slow_path`, which begins the next run.
 
     Args:
+        codec: Of the source, as its decoder.
         decoder: Of the source.
         meter: Has the level of relayed packets.
         warmup: Keeps packets that are not decoded.
         slow_path: Takes every packet that is not the expected one.
         interrupted: Takes an expected packet when relaying it has ended the run.
-        conceal: Returns audio (of so many samples at 48 kHz) for a packet that libopus refused.
+        conceal: Returns audio (of so many samples at 48 kHz) for a packet that was refused.
     """
 
     __slots__ = (
+        "_codec",
         "_conceal",
         "_decoder",
+        "_durations",
         "_form",
         "_interrupted",
         "_kept",
         "_meter",
         "_next",
-        "_octets",
+        "_octet",
         "_position",
         "_push",
         "_relay",
@@ -77,26 +83,30 @@ class FastPath:
         "_slow_path",
         "_ssrc",
         "_stop",
+        "_ticks",
         "_timeline",
         "_timestamp",
         "_warmup",
         "arrivals",
+        "sizes",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all by keyword)
         self,
         *,
-        decoder: Decoder,
+        codec: Codec,
+        decoder: AudioDecoder,
         meter: LevelMeter,
         warmup: DecoderWarmup,
         slow_path: Callable[[bytes, float], None],
-        interrupted: Callable[[OpusPacket, int, int, float], None],
+        interrupted: Callable[[EncodedPacket, int, int, float], None],
         conceal: Callable[[int], bytes],
     ) -> None:
         self.arrivals: list[float] = []
         """When each packet came that has not been settled."""
-        self._octets = 0
-        self._decoder = decoder
+        self.sizes: list[int] = []
+        """Its payload bytes."""
+        self.switch_to(codec, decoder)
         self._meter = meter
         self._warmup = warmup
         self._kept = warmup.kept
@@ -105,10 +115,15 @@ class FastPath:
         self._conceal = conceal
         self._next = self._stop = _NO_SEQUENCE
         self._form = self._ssrc = self._timestamp = self._samples = self._position = 0
-        self._renumbering = 0
+        self._ticks = self._renumbering = 0
         self._timeline: Hashable = None
         self._push: Push | None = None
-        self._relay: Callable[[OpusPacket, float], None] | None = None
+        self._relay: Callable[[EncodedPacket, float], None] | None = None
+
+    def switch_to(self, codec: Codec, decoder: AudioDecoder) -> None:
+        """Take packets of another codec; must not be called within a run."""
+        self._codec, self._decoder = codec, decoder
+        self._durations, self._octet = codec.durations, codec.positions_per_octet
 
     def begin(self, expected: Expected, push: Push | None, relay: Relay | None) -> None:
         """Begin a run: packets go to `relay`, their frames to `push`; at least one is not None."""
@@ -116,12 +131,13 @@ class FastPath:
         self._next, self._timestamp = expected.sequence, expected.timestamp
         self._stop = (expected.sequence + expected.packets) & 0xFFFF
         self._samples, self._position = expected.samples, expected.position
+        self._ticks = expected.ticks
         self._timeline, self._renumbering = expected.timeline, expected.renumbering
         self._push = push
         self._relay = None if relay is None else relay.__call__
 
     def end(self) -> None:
-        """End the run: the next packet takes the slow path, whatever it is."""
+        """End the run: the next packet takes the slow path."""
         self._next = _NO_SEQUENCE
 
     def settle(
@@ -132,15 +148,15 @@ class FastPath:
         if first is None:
             return 0
         reorder.follow_run(packets, self.arrivals[-1])
-        reception.count_run(self.arrivals, first[1], self._samples)
+        reception.count_run(self.arrivals, first[1], self._ticks)
         counters.packets += packets
-        counters.octets += self._octets
+        counters.octets += sum(self.sizes)
         if self._push is None:
             self._warmup.count_kept(packets)
         else:
             counters.frames += packets
         self.arrivals.clear()
-        self._octets = 0
+        self.sizes.clear()
         return packets
 
     def receive(self, data: bytes, now: float) -> None:
@@ -156,7 +172,7 @@ class FastPath:
             or form & _ANY_MARKER != self._form
             or sequence == self._stop
             or not (payload := data[after_extension(data) if form & EXTENDED else HEADER_BYTES :])
-            or DURATIONS[payload[0]] != samples
+            or (self._durations[payload[0]] or len(payload) * self._octet) != samples
         ):
             slow_path = self._slow_path
             slow_path(data, now)
@@ -165,15 +181,17 @@ class FastPath:
         if relay is not None:
             number = (sequence + self._renumbering) & 0xFFFF
             level = self._meter.level_dbov
-            packet = OpusPacket(payload, samples, number, position, self._timeline, level)
+            packet = EncodedPacket(
+                payload, samples, number, position, self._timeline, level, self._codec
+            )
             relay(packet, now)
             if self._next != sequence:
                 self._interrupted(packet, sequence, timestamp, now)
                 return
         self._next = (sequence + 1) & 0xFFFF
-        self._timestamp = (timestamp + samples) & 0xFFFF_FFFF
+        self._timestamp = (timestamp + self._ticks) & 0xFFFF_FFFF
         self._position = position + samples
-        self._octets += len(payload)
+        self.sizes.append(len(payload))
         self.arrivals.append(now)
         push = self._push
         if push is None:
@@ -183,4 +201,4 @@ class FastPath:
             pcm = self._decoder.decode(payload)
         except RemoteProtocolError:
             pcm = self._conceal(samples)
-        push(Frame(pcm, position // _RATIO, self._timeline), now)
+        push(Frame(pcm, position // BUS_RATIO, self._timeline), now)

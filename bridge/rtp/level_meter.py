@@ -1,6 +1,7 @@
 """The audio level of one direction, and how long it has been silent."""
 
 from bridge.audio.level import QUIET, SILENT, clips, level
+from bridge.call.model import LevelCounts
 
 
 class LevelMeter:
@@ -30,6 +31,10 @@ class LevelMeter:
         self.clipped = 0
         """Of those, frames that reach full scale."""
         self._quiet_since: float | None = None
+
+    def counts(self) -> LevelCounts:
+        """Return the counts so far."""
+        return LevelCounts(self.levels, self.quiet, self.measured, self.clipped)
 
     def measure(self, pcm: bytes, now: float) -> None:
         """Measure a frame."""

@@ -3,29 +3,31 @@
 While only packets are wanted, none is decoded, except a few for the level meter.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES, Frame, Push
-from bridge.audio.framer import Framer
-from bridge.audio.opus import Decoder, Opus
-from bridge.audio.opus_packet import OpusPacket, duration
-from bridge.audio.reorder import HOLD_SECONDS, Action, ReorderBuffer, Step
+from bridge.audio.codec import Codec
+from bridge.audio.coders import make_decoder
+from bridge.audio.echo import MAX_PACKETS, Packet
+from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.frame import Push
+from bridge.audio.opus import Opus
+from bridge.audio.opus_packet import BUS_RATIO
+from bridge.audio.reorder import HOLD_SECONDS, ReorderBuffer, Step
 from bridge.call.ends import Relay
 from bridge.call.model import ReceivedAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
 from bridge.rtp.fast_path import MAX_RUN, Expected, FastPath
+from bridge.rtp.frame_output import LEVEL_EVERY, FrameOutput
 from bridge.rtp.level_meter import LevelMeter
+from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.red import unwrap
 from bridge.wire.rtp import EXTENDED, PACKET_SAMPLES, PLAIN, RtpPacket, parse_packet
-from bridge.wire.sdp import RemoteAudio
 from bridge.wire.telephone_event import DigitReceiver
-
-LEVEL_EVERY: Final = 25
-"""Frames between two measurements of the level: twice a second, as one costs as much as decoding."""
 
 # How long packets of a replaced source may still arrive.
 _STRAGGLER_SECONDS: Final = 2.0
@@ -34,61 +36,75 @@ STALE_SECONDS: Final = 1.0
 """Without a packet for this long, the level is that of silence."""
 
 _NO_SSRC: Final = -1
-_RATIO: Final = 3  # from 48 kHz to the bus
 
 
 class RtpReceiver:
     """Receives one source at a time; the newest SSRC is the source."""
 
     def __init__(
-        self, opus: Opus, *, on_digit: Callable[[str], None], schedule_tick: Callable[[float], None]
+        self,
+        opus: Opus,
+        *,
+        audio: NegotiatedAudio,
+        on_digit: Callable[[str], None],
+        schedule_tick: Callable[[float], None],
     ) -> None:
-        self.push: Push | None = None
-        """Where frames go; None when none are wanted."""
+        self._opus = opus
+        self._codec: Codec = audio.codec
         self._relay: Relay | None = None
         self._relay_begins = False
         self._relayed = 0  # sequence number of the last relayed packet
         self._renumbering = 0  # added to the peer's sequence numbers when relaying
         self._reception: ReceptionStatistics | None = None
         self._last_received: float | None = None
-        self.malformed = 0
-        """Packets that could not be parsed, and Opus that libopus refused."""
+        self.sizes: deque[Packet] = deque(maxlen=MAX_PACKETS)
+        """Of the latest packets, settled ones only."""
+        self._malformed = 0
+        self.unknown_payloads = 0
+        """Packets of a payload type that was not negotiated."""
         self._on_digit = on_digit
         self._schedule_tick = schedule_tick
-        self._decoder = Decoder(opus)
-        self._reorder = ReorderBuffer()
-        self._framer = Framer()
+        self._reorder = ReorderBuffer(audio.codec)
         self._digit_receiver = DigitReceiver()
-        self._timeline: Hashable = None
         self._payload_type = -1
         self._red_type = -1
         self._telephone_events: frozenset[int] = frozenset()
-        self._receives = False
+        self.receives = False
+        """Whether the peer's description says that it sends."""
         self._ssrc = _NO_SSRC
         self._previous_ssrc = _NO_SSRC
         self._changed_at = 0.0
         self._counters = ReceiveCounters()
         self._meter = LevelMeter()
-        self._warmup = DecoderWarmup(self._decoder, self._meter)
+        decoder = make_decoder(audio.codec, opus)
+        self._warmup = DecoderWarmup(decoder, self._meter)
+        self._output = FrameOutput(
+            decoder=decoder,
+            counters=self._counters,
+            meter=self._meter,
+            timeline_begins=self._warmup.clear,
+        )
         self._fast_path = FastPath(
-            decoder=self._decoder,
+            codec=audio.codec,
+            decoder=decoder,
             meter=self._meter,
             warmup=self._warmup,
             slow_path=self._receive,
             interrupted=self._run_interrupted,
-            conceal=self._conceal,
+            conceal=self._output.conceal,
         )
         self.receive = self._fast_path.receive
         """Processes an unprotected RTP packet, at monotonic seconds; drops and counts malformed ones."""
+        self.renegotiate(audio)
 
-    def attach(self, push: Push | None, relay: Relay | None) -> None:
+    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         """Set where frames and undecoded packets go; warms a decoder that has paused."""
         self._end_run()
-        self.push = push
+        self._output.push = push
         self._relay_begins = self._relay_begins or (self._relay is None and relay is not None)
         self._relay = relay
         if (push is not None or relay is None) and self._warmup.warm():
-            self._framer.reset()
+            self._output.framer.reset()
 
     @property
     def reception(self) -> ReceptionStatistics | None:
@@ -107,17 +123,29 @@ class RtpReceiver:
         """The share of packets that the receiver of the relay reports lost; 0 without a relay."""
         return 0.0 if self._relay is None else self._relay.loss_ratio
 
-    def renegotiate(self, audio: RemoteAudio) -> None:
-        """Apply what was negotiated: payload types, and whether the peer sends."""
+    def renegotiate(self, audio: NegotiatedAudio) -> None:
+        """Apply what was negotiated: codec, payload types, and whether the peer sends."""
         self._end_run()
-        self._payload_type = audio.opus_payload_type
+        if audio.codec is not self._codec:
+            self._switch_to(audio.codec)
+        self._payload_type = audio.payload_type
         self._red_type = -1 if audio.red_payload_type is None else audio.red_payload_type
         self._warmup.set_level_extension(audio.audio_level_id)
         self._telephone_events = frozenset(audio.telephone_events)
         receives = audio.direction in ("sendrecv", "sendonly")
         if not receives:
             self._reorder.restart()
-        self._receives = receives
+        self.receives = receives
+
+    def _switch_to(self, codec: Codec) -> None:
+        self._codec = codec
+        decoder = make_decoder(codec, self._opus)
+        self._output.decoder = decoder
+        self._warmup.switch_to(decoder)
+        self._fast_path.switch_to(codec, decoder)
+        self._reorder.switch_to(codec)
+        if self._reception is not None:
+            self._reception.change_clock(codec.clock_rate)
 
     def restart_source(self) -> None:
         """Leave the source, which another page replaces; the totals stay."""
@@ -131,11 +159,12 @@ class RtpReceiver:
         try:
             packet = parse_packet(data)
         except RemoteProtocolError:
-            self.malformed += 1
+            self._malformed += 1
             return
         payload = packet.payload
         self._counters.packets += 1
         self._counters.octets += len(payload)
+        self.sizes.append((now, len(payload)))
         self._last_received = now
         reception = self._reception
         if reception is None or packet.ssrc != self._ssrc:
@@ -143,8 +172,8 @@ class RtpReceiver:
                 self._counters.stragglers += 1
                 return
             reception = self._begin_source(packet.ssrc, now)
-        reception.received(packet, now)
-        if not self._receives:
+        reception.count(packet.sequence, packet.timestamp, now)
+        if not self.receives:
             return
         if packet.payload_type == self._payload_type and payload:
             self._receive_audio(packet, now)
@@ -156,17 +185,17 @@ class RtpReceiver:
 
     def _begin_run(self, form: int) -> None:
         """Begin a run of packets like this one, unless something unusual is pending."""
-        expected, relay, push = self._reorder.expected(), self._relay, self.push
+        expected, relay, push = self._reorder.expected(), self._relay, self._output.push
         if (
             expected is None
             or self._reception is None
             or self._relay_begins
-            or self._reorder.timeline is not self._timeline
+            or self._reorder.timeline is not self._output.timeline
         ):
             return
         sequence, timestamp, position, samples = expected
         if push is not None:
-            usual = samples == PACKET_SAMPLES and self._framer.empty
+            usual = samples == PACKET_SAMPLES and self._output.framer.empty
             packets = -self._counters.frames % LEVEL_EVERY if usual else 0
         else:
             packets = 0 if relay is None else self._warmup.spare
@@ -177,8 +206,9 @@ class RtpReceiver:
                 sequence=sequence,
                 timestamp=timestamp,
                 samples=samples,
-                position=position - position % _RATIO,
-                timeline=self._timeline,
+                ticks=samples // self._codec.positions_per_tick,
+                position=position - position % BUS_RATIO,
+                timeline=self._output.timeline,
                 renumbering=self._renumbering - self._reorder.skipped,
                 packets=min(packets, MAX_RUN),
             )
@@ -192,12 +222,13 @@ class RtpReceiver:
         """Account for what a run has only recorded; the run may go on."""
         if self._fast_path.arrivals and self._reception is not None:
             self._last_received = self._fast_path.arrivals[-1]
+            self.sizes.extend(zip(self._fast_path.arrivals, self._fast_path.sizes, strict=True))
             packets = self._fast_path.settle(self._reorder, self._reception, self._counters)
             if self._relay is not None:
                 self._relayed = (self._relayed + packets) & 0xFFFF
 
     def _run_interrupted(
-        self, packet: OpusPacket, sequence: int, timestamp: int, now: float
+        self, packet: EncodedPacket, sequence: int, timestamp: int, now: float
     ) -> None:
         """Process a relayed packet of a run after relaying it has changed what is wanted."""
         payload, samples = packet.payload, packet.samples
@@ -208,34 +239,21 @@ class RtpReceiver:
         self._counters.octets += len(payload)
         self._last_received = now
         self._relayed = packet.sequence
-        if self.push is None and self._relay is not None:
+        if self._output.push is None and self._relay is not None:
             self._keep(payload, now)
             return
-        try:
-            pcm = self._decoder.decode(payload)
-        except RemoteProtocolError:
-            pcm = self._conceal(samples)
-        self._deliver(pcm, packet.position // _RATIO, now)
-
-    def _conceal(self, samples: int) -> bytes:
-        """Return audio for a packet that libopus refused."""
-        self.malformed += 1
-        self._counters.concealed_samples += samples // _RATIO
-        return self._decoder.conceal(samples // _RATIO)
-
-    def _deliver(self, pcm: bytes, pts: int, now: float) -> None:
-        """Deliver audio of any length as frames."""
-        if len(pcm) == FRAME_BYTES and self._framer.empty:
-            self._deliver_frame(pcm, pts, now)
-            return
-        for whole, position in self._framer.add(pcm, pts):
-            self._deliver_frame(whole, position, now)
+        self._output.play_packet(payload, samples, packet.position, now)
 
     def _keep(self, payload: bytes, now: float, packet: RtpPacket | None = None) -> None:
         try:
             self._warmup.keep(payload, now, packet)
         except RemoteProtocolError:
-            self.malformed += 1
+            self._malformed += 1
+
+    @property
+    def malformed(self) -> int:
+        """Packets that could not be parsed, and audio that its decoder refused."""
+        return self._malformed + self._output.malformed
 
     @property
     def holding(self) -> bool:
@@ -261,7 +279,9 @@ class RtpReceiver:
         self._leave_source()
         self._changed_at = now
         self._ssrc = ssrc
-        self._reception = reception = ReceptionStatistics(ssrc=ssrc)
+        self._reception = reception = ReceptionStatistics(
+            ssrc=ssrc, clock_rate=self._codec.clock_rate
+        )
         return reception
 
     def _leave_source(self) -> None:
@@ -277,26 +297,31 @@ class RtpReceiver:
         try:
             steps = self._reorder.receive(packet.sequence, packet.timestamp, payload, now)
         except RemoteProtocolError:
-            self.malformed += 1
+            self._malformed += 1
             return
         if self._relay is not None and self._relay_packet(self._relay, packet, now):
             self._keep(packet.payload, now, packet)
             return
         if steps:
-            self._play(steps, now)
+            self._output.play(steps, now)
         elif self._reorder.held_since == now:
             self._schedule_tick(HOLD_SECONDS)
 
     def _receive_other(self, packet: RtpPacket, now: float) -> None:
         """Process a packet without audio in the sequence of the audio."""
         self._decode(self._reorder.skip(packet.sequence, now), now)
+        if packet.payload_type == self._codec.comfort_noise_type and packet.payload:
+            # The level of the noise; nothing is played for it (RFC 3389 §3).
+            self._meter.record(-float(packet.payload[0] & 0x7F), now)
+            return
         # Unknown payload types are to be ignored (RFC 3550 §5.1).
         if not packet.payload or packet.payload_type not in self._telephone_events:
+            self.unknown_payloads += bool(packet.payload)
             return
         try:
             digit = self._digit_receiver.receive(packet.payload, packet.timestamp)
         except RemoteProtocolError:
-            self.malformed += 1
+            self._malformed += 1
             return
         if digit is not None:
             self._on_digit(digit)
@@ -307,10 +332,11 @@ class RtpReceiver:
             *repeated, newest = unwrap(packet)
             for plain in repeated:
                 if plain.payload_type == self._payload_type and self._reorder.lacks(plain.sequence):
-                    self._counters.fec_samples += duration(plain.payload) // _RATIO
+                    samples = self._codec.duration(plain.payload)
+                    self._counters.fec_samples += samples // BUS_RATIO
                     self._receive_audio(plain, now)
         except RemoteProtocolError:
-            self.malformed += 1
+            self._malformed += 1
             return
         if newest.payload_type == self._payload_type and newest.payload:
             self._receive_audio(newest, now)
@@ -321,8 +347,8 @@ class RtpReceiver:
         """Relay a packet; return whether its frames are not wanted."""
         reorder, payload = self._reorder, packet.payload
         timeline = reorder.timeline
-        if timeline is not self._timeline:
-            self._begin_timeline(timeline)
+        if timeline is not self._output.timeline:
+            self._output.begin_timeline(timeline)
         sequence = packet.sequence - reorder.skipped + self._renumbering
         if self._relay_begins:
             # Packets that came while nothing was relayed are not lost.
@@ -331,44 +357,12 @@ class RtpReceiver:
             sequence = self._relayed + 1
         self._relayed = sequence & 0xFFFF
         position, level = reorder.place(packet.timestamp), self._meter.level_dbov
-        samples = duration(payload)
-        relay(OpusPacket(payload, samples, self._relayed, position, timeline, level), now)
-        return self.push is None and self._relay is not None
-
-    def _begin_timeline(self, timeline: Hashable) -> None:
-        self._timeline = timeline
-        self._decoder.reset()
-        self._framer.reset()
-        self._warmup.clear()
+        codec, number = self._codec, self._relayed
+        samples = codec.duration(payload)
+        relay(EncodedPacket(payload, samples, number, position, timeline, level, codec), now)
+        return self._output.push is None and self._relay is not None
 
     def _decode(self, steps: Iterable[Step], now: float) -> None:
         """Play what is due, unless its packets were relayed undecoded."""
-        if self._relay is None or self.push is not None:
-            self._play(steps, now)
-
-    def _play(self, steps: Iterable[Step], now: float) -> None:
-        for step in steps:
-            if step.timeline is not self._timeline:
-                self._begin_timeline(step.timeline)
-            self._deliver(self._produce(step), step.pts, now)
-
-    def _produce(self, step: Step) -> bytes:
-        action = step.action
-        try:
-            if action is Action.DECODE:
-                return self._decoder.decode(step.payload)
-            if action is Action.RECOVER:
-                pcm = self._decoder.recover(step.payload, step.samples)
-                self._counters.fec_samples += step.samples
-                return pcm
-        except RemoteProtocolError:
-            self.malformed += 1
-        self._counters.concealed_samples += step.samples
-        return self._decoder.conceal(step.samples)
-
-    def _deliver_frame(self, pcm: bytes, pts: int, now: float) -> None:
-        self._counters.frames += 1
-        if self._counters.frames % LEVEL_EVERY == 1:
-            self._meter.measure(pcm, now)
-        if self.push is not None:
-            self.push(Frame(pcm, pts, self._timeline), now)
+        if self._relay is None or self._output.push is not None:
+            self._output.play(steps, now)

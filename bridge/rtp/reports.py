@@ -26,20 +26,19 @@ _MAX_ROUND_TRIP: Final = 60.0
 class Reports:
     """Composes our reports and keeps the newest values of the peer's."""
 
-    __slots__ = (
-        "_cname",
-        "_wall_offset",
-        "remote_jitter_seconds",
-        "remote_loss_ratio",
-        "remote_lost",
-        "round_trip_seconds",
-    )
-
-    def __init__(self, cname: str) -> None:
+    def __init__(self, cname: str, *, clock_rate: int = CLOCK_RATE) -> None:
         self._cname = cname
+        self.clock_rate = clock_rate
+        """Of our stream's timestamps, hertz."""
         # Unix time minus monotonic time at the first report: a step of the wall clock must not change
         # the round trip.
         self._wall_offset: float | None = None
+        self.received = 0
+        """Sender and receiver reports of the peer."""
+        self.about_us = 0
+        """Of those, the ones that say that more of our stream has come."""
+        self._highest: int | None = None
+        """The highest sequence number of ours that a report named."""
         self.reset()
 
     def reset(self) -> None:
@@ -59,16 +58,11 @@ class Reports:
         relay_loss_ratio: float = 0.0,
         goodbye: bool = False,
     ) -> bytes:
-        """Compose a compound packet: a report, SDES, and BYE on request.
+        """Compose a compound packet: a report, SDES, and BYE if our stream ends here.
 
-        Args:
-            stream: Our stream.
-            reception: Of the peer's source; None before its first packet.
-            now: Monotonic seconds.
-            wall: Unix time at `now`.
-            relay_loss_ratio: Loss reported by the receiver of a relay of the source's packets; the
-                greater loss is reported, so that the source's encoder adds FEC.
-            goodbye: Whether our stream ends here.
+        `reception` is of the peer's source, None before its first packet; `wall` is Unix time. Of the
+        losses seen here and by the receiver of a relay of the source's packets, the greater is
+        reported, so that the source's encoder adds FEC.
         """
         if self._wall_offset is None:
             self._wall_offset = wall - now
@@ -79,38 +73,26 @@ class Reports:
             if relayed > block.fraction_lost:
                 block = replace(block, fraction_lost=relayed)
             blocks = (block,)
-        packets: list[RtcpPacket] = []
+        report: RtcpPacket = ReceiverReport(stream.ssrc, blocks)
         if stream.packets:
-            packets.append(
-                SenderReport(
-                    ssrc=stream.ssrc,
-                    ntp=ntp_time(now + self._wall_offset),
-                    timestamp=stream.timestamp_at(now),
-                    packets=stream.packets,
-                    octets=stream.octets,
-                    blocks=blocks,
-                )
+            report = SenderReport(
+                ssrc=stream.ssrc,
+                ntp=ntp_time(now + self._wall_offset),
+                timestamp=stream.timestamp_at(now),
+                packets=stream.packets,
+                octets=stream.octets,
+                blocks=blocks,
             )
-        else:
-            packets.append(ReceiverReport(stream.ssrc, blocks))
-        packets.append(SourceDescription(stream.ssrc, self._cname))
-        if goodbye:
-            packets.append(Bye((stream.ssrc,)))
-        return serialize(packets)
+        goodbyes = [Bye((stream.ssrc,))] if goodbye else []
+        return serialize([report, SourceDescription(stream.ssrc, self._cname), *goodbyes])
 
     def receive(
         self, data: bytes, *, ssrc: int, reception: ReceptionStatistics | None, now: float
     ) -> bool:
-        """Process a compound packet; BYE is ignored, as only the transport ends a session.
+        """Process a compound packet; return whether the peer reported on our stream, `ssrc`.
 
-        Args:
-            data: Unprotected RTCP.
-            ssrc: Of our stream; blocks about others are ignored.
-            reception: Of the peer's source; sender reports of others are ignored.
-            now: Monotonic seconds.
-
-        Returns:
-            Whether the peer reported on our stream.
+        Blocks about other streams and sender reports of other sources are ignored, and so is BYE, as
+        only the transport ends a session.
 
         Raises:
             RemoteProtocolError: The packet is malformed; none of it was used.
@@ -119,10 +101,13 @@ class Reports:
         for packet in parse_compound(data):
             if not isinstance(packet, SenderReport | ReceiverReport):
                 continue
+            self.received += 1
             for block in packet.blocks:
                 if block.ssrc == ssrc:
                     self._receive_block(block, now)
                     about_us = True
+                    self.about_us += block.highest_sequence != self._highest
+                    self._highest = block.highest_sequence
             if (
                 isinstance(packet, SenderReport)
                 and reception is not None
@@ -134,7 +119,7 @@ class Reports:
     def _receive_block(self, block: ReportBlock, now: float) -> None:
         self.remote_lost = max(0, block.packets_lost)
         self.remote_loss_ratio = block.fraction_lost / 256
-        self.remote_jitter_seconds = block.jitter / CLOCK_RATE
+        self.remote_jitter_seconds = block.jitter / self.clock_rate
         if self._wall_offset is None:
             return
         seconds = round_trip(ntp_middle(ntp_time(now + self._wall_offset)), block)

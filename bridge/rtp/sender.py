@@ -1,27 +1,30 @@
 """Sending to one peer: frames, relayed packets and digits become one RTP stream."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from bridge.audio.encoder_level import EncoderBudget, choose, parse_bitrate
-from bridge.audio.encoding import Encoding
-from bridge.audio.fec_policy import FecPolicy
-from bridge.audio.frame import SILENCE, Frame
-from bridge.audio.opus import Decoder, EncoderSettings, Opus
-from bridge.audio.opus_packet import OpusPacket, is_plain
-from bridge.audio.silence import SilencePackets
+from bridge.audio.codec import OPUS
+from bridge.audio.coders import AudioEncoder, make_decoder, make_encoder
+from bridge.audio.echo import MAX_PACKETS, Packet
+from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
+from bridge.audio.opus import EncoderSettings, Opus
+from bridge.audio.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
 from bridge.call.model import SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS
 from bridge.rtp.dtmf import DtmfSender
+from bridge.rtp.frame_output import LEVEL_EVERY
 from bridge.rtp.level_meter import LevelMeter
-from bridge.rtp.receiver import LEVEL_EVERY, STALE_SECONDS
+from bridge.rtp.opus_tuning import OpusTuning
+from bridge.rtp.receiver import STALE_SECONDS
 from bridge.rtp.reports import Reports
 from bridge.rtp.silence_filler import SilenceFiller
+from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.rtp import OutgoingStream
-from bridge.wire.sdp import MAX_AVERAGE_BITRATE, RemoteAudio
 
 _MAX_PAYLOAD: Final = 1275
 """Bytes of a relayed payload; a longer one might not fit a datagram."""
@@ -45,24 +48,24 @@ class RtpSender:
     __slots__ = (
         "_audio",
         "_bytes_before",
+        "_codec",
         "_dropped_before",
-        "_dtmf",
         "_encoder_budget",
         "_encoding",
-        "_fec",
-        "_fec_wanted",
         "_filler",
-        "_max_bitrate",
         "_max_relayed_samples",
         "_meter",
         "_on_encoder",
         "_opus",
+        "_packetizer",
         "_packets_before",
         "_relayed",
         "_relayed_packets",
         "_sending",
-        "_silence",
         "_steady",
+        "_tuning",
+        "dtmf",
+        "sizes",
         "started",
         "stream",
         "transmit",
@@ -72,7 +75,7 @@ class RtpSender:
         self,
         opus: Opus,
         *,
-        audio: RemoteAudio,
+        audio: NegotiatedAudio,
         start: StreamStart,
         transmit: Callable[[bytes], None],
         encoder_budget: EncoderBudget,
@@ -82,51 +85,58 @@ class RtpSender:
         self._opus = opus
         self._on_encoder = on_encoder
         self._steady = steady
-        self._silence = SilencePackets(opus)
         self._filler = SilenceFiller()
         self.started = not steady
         """Whether anything may be sent: in a steady stream only after `start_sending`."""
         self.transmit = transmit
         """Protects and sends a packet; must not raise."""
         self._encoder_budget = encoder_budget
-        self._fec = FecPolicy()
-        self._dtmf = DtmfSender()
+        self.dtmf = DtmfSender()
         self._meter = LevelMeter()
+        self.sizes: deque[Packet] = deque(maxlen=MAX_PACKETS)
+        """Of the latest packets that were relayed; those of our own encoder hardly vary."""
         self._relayed: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
         self._relayed_packets = 0
         self._packets_before = 0
         self._bytes_before = 0
         self._dropped_before = 0
-        self.stream = OutgoingStream(payload_type=audio.opus_payload_type, **start._asdict())
+        self.stream = _new_stream(audio, start)
         """Owner of SSRC, sequence and timestamps."""
+        self._tuning: OpusTuning | None = None
+        self._packetizer: Packetizer | None = None
+        self._begin_encoding(audio)
         self._apply(audio)
-        self._encoding = Encoding(opus, self._settings())
-        on_encoder(self._encoding.settings)
 
-    def renegotiate(self, audio: RemoteAudio) -> None:
-        """Apply what was negotiated: direction, payload types, bit rate."""
-        self.stream.payload_type = audio.opus_payload_type
+    def renegotiate(self, audio: NegotiatedAudio) -> None:
+        """Apply what was negotiated: codec, direction, payload types, bit rate."""
+        if audio.codec is not self._codec:
+            self._relayed.clear()
+            self._begin_encoding(audio)
+        elif self._tuning is not None:
+            self._tuning.renegotiate(audio.parameters)
+        self.stream.switch_to(audio.payload_type, audio.codec.clock_rate)
         self._apply(audio)
-        self._choose_encoder()
 
-    def restart_source(self, audio: RemoteAudio, start: StreamStart) -> None:
+    def restart_source(self, audio: NegotiatedAudio, start: StreamStart) -> None:
         """Begin a new stream for another page in the peer's place; the totals stay."""
         before = self.stream
         self._packets_before += before.packets
         self._bytes_before += before.octets
         self._dropped_before += before.dropped
-        self.stream = OutgoingStream(payload_type=audio.opus_payload_type, **start._asdict())
+        self.stream = _new_stream(audio, start)
         self._relayed.clear()
-        self._fec = FecPolicy()
+        self._filler = SilenceFiller()
+        self._begin_encoding(audio)
         self._apply(audio)
-        self._encoding = Encoding(self._opus, self._settings())
-        self._on_encoder(self._encoding.settings)
 
     def push(self, frame: Frame, now: float) -> None:
         """Encode and send a frame; dropped while digits are sent or the peer does not receive."""
-        if not self._sending or self._dtmf.pending:
+        if not self._sending or self.dtmf.pending:
             return
         pcm, pts, timeline = frame
+        if self._packetizer is not None:
+            self._push_packetized(self._packetizer, frame, now)
+            return
         stream = self.stream
         header = stream.stamp(pts, timeline, now)
         if header is None:
@@ -139,20 +149,28 @@ class RtpSender:
             self._meter.measure(pcm, now)
         transmit = self.transmit
         transmit(header + payload)
+        if self._steady:
+            self._filler.sent(now)
 
-    def take(self, packet: OpusPacket, now: float) -> bool:
+    def take(self, packet: EncodedPacket, now: float) -> bool:
         """Relay a packet; dropped as frames are by `push`.
 
         Returns:
-            False when the peer does not accept it: too long, or from a source that may exceed the
-            peer's bit rate; or, in a steady stream, not a single mono frame of 20 ms.
+            False when the peer does not accept it: another codec, too long, or from a source that
+            may exceed the peer's bit rate; or, in a steady stream or one with packets of another
+            length, not a single mono frame of 20 ms.
         """
-        if not self._sending or self._dtmf.pending:
+        if not self._sending or self.dtmf.pending:
             return True
-        payload, samples, sequence, position, timeline, level_dbov = packet
-        if samples > self._max_relayed_samples or len(payload) > _MAX_PAYLOAD:
+        payload, samples, sequence, position, timeline, level_dbov, codec = packet
+        if (
+            codec is not self._codec
+            or samples > self._max_relayed_samples
+            or len(payload) > _MAX_PAYLOAD
+            or self._packetizer is not None
+        ):
             return False
-        if self._steady and not is_plain(payload):
+        if self._steady and not codec.is_frame(payload):
             return False
         stream = self.stream
         header = stream.stamp_relayed(sequence, position, timeline, now, samples)
@@ -160,7 +178,10 @@ class RtpSender:
             return True
         transmit = self.transmit
         transmit(header + payload)
+        if self._steady:
+            self._filler.sent(now)
         stream.octets += len(payload)
+        self.sizes.append((now, len(payload)))
         self._relayed.append(payload)
         self._relayed_packets = count = self._relayed_packets + 1
         if count % REPORTED_EVERY == 1:
@@ -174,31 +195,30 @@ class RtpSender:
             self._apply(self._audio)
             self._fill(now)
 
-    def send_digits(self, digits: str) -> bool:
-        """Queue digits; return False if the peer accepts none or too many are queued."""
-        return self._sending and self._dtmf.add(digits)
-
-    @property
-    def digits_pending(self) -> bool:
-        """Whether digits are being sent, so that `tick` has work."""
-        return self._dtmf.pending
-
     def tick(self, now: float) -> None:
         """Send the next packet of a digit and, in a steady stream, the silence that is due."""
-        packet = self._dtmf.next_packet(self.stream, now) if self._dtmf.pending else None
+        packet = self.dtmf.next_packet(self.stream, now) if self.dtmf.pending else None
         if packet is not None:
             self.transmit(packet)
+            self._filler.sent(now)
         if self._steady:
             self._fill(now)
 
+    def next_tick(self, now: float) -> float:
+        """Return when `tick` must be called next, unless something is sent before."""
+        if self._sending and not self.dtmf.pending:
+            return max(self._filler.next_due, now)
+        return now + FRAME_SECONDS
+
     def receive_report(self, loss: float, now: float) -> None:
         """Adapt FEC to the share of packets that the peer lost since its last report."""
-        self._fec.report(loss, now)
-        self._choose_encoder()
+        if self._tuning is not None:
+            self._tuning.receive_report(loss, now)
 
     def expire(self, now: float) -> None:
         """Let the level fall while nothing is sent, and follow the node's encoder budget."""
-        self._choose_encoder()
+        if self._tuning is not None:
+            self._tuning.choose()
         if now - self.stream.last_time >= STALE_SECONDS:
             self._meter.expire(self.stream.last_time, now)
 
@@ -213,58 +233,87 @@ class RtpSender:
             remote_lost=reports.remote_lost,
             remote_loss_ratio=reports.remote_loss_ratio,
             remote_jitter_seconds=reports.remote_jitter_seconds,
-            fec=self._encoding.settings.fec,
+            fec=self._tuning is not None and self._tuning.fec,
             level_dbov=self._meter.level_dbov,
-            noted_levels=self._meter.levels,
-            quiet_levels=self._meter.quiet,
-            measured_frames=self._meter.measured,
-            clipped_frames=self._meter.clipped,
+            levels=self._meter.counts(),
         )
 
-    def _apply(self, audio: RemoteAudio) -> None:
-        self._audio = audio
+    def _apply(self, audio: NegotiatedAudio) -> None:
+        self._audio, self._codec = audio, audio.codec
         # As the peer sees it: with "sendonly" it does not receive.
         self._sending = self.started and audio.direction in ("sendrecv", "recvonly")
-        self._dtmf.renegotiate(audio.telephone_events if self._sending else {})
+        events = audio.telephone_events if self._sending else {}
+        self.dtmf.renegotiate(events, audio.codec.clock_rate)
         maxptime = min(audio.maxptime or _MAX_MILLISECONDS, _MAX_MILLISECONDS)
-        rate = parse_bitrate(audio.opus_parameters.get("maxaveragebitrate", ""))
-        self._max_bitrate = rate
-        # Without the parameter, the peer makes no use of FEC (RFC 7587 §6.1).
-        self._fec_wanted = audio.opus_parameters.get("useinbandfec") == "1"
-        # Peers are asked not to send more; one that accepts less gets encoded frames.
-        fits = rate is None or rate >= MAX_AVERAGE_BITRATE
+        # A peer that accepts less than others may send gets encoded frames.
+        fits = self._tuning is None or self._tuning.takes_any_bitrate
         self._max_relayed_samples = maxptime * _SAMPLES_PER_MILLISECOND if fits else 0
+        length = packet_milliseconds(audio.ptime, audio.maxptime)
+        if audio.codec is OPUS or length == FRAME_MILLISECONDS:
+            self._packetizer = None
+        elif self._packetizer is None or self._packetizer.milliseconds != length:
+            self._packetizer = Packetizer(length)
 
     def _fill(self, now: float) -> None:
         """Send the silence that is due where there is nothing else to send."""
-        if not self._sending or self._dtmf.pending:
+        if not self._sending or self.dtmf.pending:
             return
-        stream, payload = self.stream, self._silence.packet(self._encoding.settings.application)
-        for position in self._filler.due(stream.packets, stream.last_time, now):
+        stream = self.stream
+        for position in self._filler.due(now):
             if self._filler.begins:
                 self._relayed.clear()
                 self._encoding.continue_from((SILENCE,))
-            header = stream.stamp(position, self._filler.timeline, now)
+            payload, timeline = self._encoding.silence(), self._filler.timeline
+            if self._packetizer is not None:
+                self._packetize(self._packetizer, payload, position, timeline, now)
+                continue
+            header = stream.stamp(position, timeline, now)
             if header is not None:
                 stream.octets += len(payload)
                 self.transmit(header + payload)
 
-    def _choose_encoder(self) -> None:
-        settings = self._settings()
-        if settings != self._encoding.settings:
-            self._encoding.switch_to(settings)
-            self._on_encoder(settings)
+    def _push_packetized(self, packetizer: Packetizer, frame: Frame, now: float) -> None:
+        pcm, pts, timeline = frame
+        if packetizer.frames % LEVEL_EVERY == 0:
+            self._meter.measure(pcm, now)
+        self._packetize(packetizer, self._encoding.encode(pcm), pts, timeline, now)
+        self._filler.sent(now)
 
-    def _settings(self) -> EncoderSettings:
-        expected = self._fec.expected_loss if self._fec_wanted else 0
-        return choose(self._max_bitrate, level=self._encoder_budget.level, expected_loss=expected)
+    def _packetize(
+        self, packetizer: Packetizer, payload: bytes, pts: int, timeline: Hashable, now: float
+    ) -> None:
+        """Send the packets that an encoded frame completes."""
+        stream = self.stream
+        for part, position in packetizer.add(payload, pts, timeline):
+            samples = len(part) * self._codec.positions_per_octet
+            header = stream.stamp(position, timeline, now, samples)
+            if header is not None:
+                stream.octets += len(part)
+                self.transmit(header + part)
+
+    def _begin_encoding(self, audio: NegotiatedAudio) -> None:
+        """Make the encoder of a new stream or codec."""
+        if audio.codec is not OPUS:
+            self._tuning = None
+            self._encoding: AudioEncoder = make_encoder(audio.codec)
+            return
+        self._tuning = OpusTuning(
+            self._opus, audio.parameters, budget=self._encoder_budget, on_encoder=self._on_encoder
+        )
+        self._encoding = self._tuning.encoding
 
     def _warm_encoder(self) -> None:
         """Let the next frame continue the relayed packets without a break."""
-        decoder = Decoder(self._opus)
+        decoder = make_decoder(self._codec, self._opus)
         before = []
         for payload in self._relayed:
             with suppress(RemoteProtocolError):
                 before.append(decoder.decode(payload))
         self._encoding.continue_from(before)
         self._relayed.clear()
+
+
+def _new_stream(audio: NegotiatedAudio, start: StreamStart) -> OutgoingStream:
+    return OutgoingStream(
+        payload_type=audio.payload_type, clock_rate=audio.codec.clock_rate, **start._asdict()
+    )

@@ -3,20 +3,19 @@
 Everything happens synchronously; only one out-of-order packet and the digits to send are queued.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from bridge.audio.codec import Codec
+from bridge.audio.echo import EchoDetector
 from bridge.audio.encoder_level import EncoderBudget
-from bridge.audio.frame import Push
 from bridge.audio.opus import EncoderSettings, Opus
-from bridge.call.ends import Relay
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender, StreamStart
-from bridge.wire.sdp import RemoteAudio
-
-__all__ = ["RtpSession", "StreamStart"]
+from bridge.wire.negotiated_audio import NegotiatedAudio
+from bridge.wire.rtp import Numbering
 
 
 class RtpSession:
@@ -24,73 +23,67 @@ class RtpSession:
 
     steady = False
 
-    __slots__ = (
-        "_malformed",
-        "_receiver",
-        "_reports",
-        "_sender",
-        "_transmit_rtcp",
-        "push",
-        "receive_rtp",
-        "relays",
-        "take",
-    )
-
     def __init__(  # noqa: PLR0913  (all by keyword)
         self,
         *,
         opus: Opus,
-        audio: RemoteAudio,
+        audio: NegotiatedAudio,
         start: StreamStart,
         cname: str,
         transmit: Callable[[bytes], None],
         transmit_rtcp: Callable[[bytes], None],
         on_digit: Callable[[str], None],
         schedule_tick: Callable[[float], None],
+        encoder_budget: EncoderBudget,
+        discarded: Mapping[str, int],
         relays: bool = True,
-        encoder_budget: EncoderBudget | None = None,
         steady: bool = False,
         on_encoder: Callable[[EncoderSettings], None] = lambda _: None,
     ) -> None:
-        """Begin a session.
+        """Begin a session; no callback may raise.
 
         Args:
             opus: The loaded library.
             audio: What was negotiated.
             start: The first numbers of our stream.
             cname: Our canonical name in RTCP.
-            transmit: Sends an RTP packet; must not raise.
-            transmit_rtcp: Sends an RTCP packet; must not raise.
-            on_digit: Called once with each digit the peer sends; must not raise.
+            transmit: Sends an RTP packet.
+            transmit_rtcp: Sends an RTCP packet.
+            on_digit: Called once with each digit the peer sends.
             schedule_tick: Called with the seconds after which to call `tick`.
+            encoder_budget: Limits the cost of encoding.
+            discarded: What the transport discarded so far, by reason.
             relays: Whether packets may pass undecoded between this session and another.
-            encoder_budget: Limits the cost of encoding; None for no limit.
             steady: Whether nothing may be sent before `start_sending`, and packets without a pause
                 from then on, silence included.
             on_encoder: Called with the encoder's settings, at first and when they change.
         """
-        self.relays = relays
+        self._relays = relays
+        self._codec = audio.codec
         self._transmit_rtcp = transmit_rtcp
-        self._receiver = RtpReceiver(opus, on_digit=on_digit, schedule_tick=schedule_tick)
-        self._receiver.renegotiate(audio)
+        self._receiver = RtpReceiver(
+            opus, audio=audio, on_digit=on_digit, schedule_tick=schedule_tick
+        )
         self._sender = RtpSender(
             opus,
             audio=audio,
             start=start,
             transmit=transmit,
-            encoder_budget=encoder_budget or EncoderBudget(),
+            encoder_budget=encoder_budget,
             steady=steady,
             on_encoder=on_encoder,
         )
-        self._reports = Reports(cname)
+        self._reports = Reports(cname, clock_rate=audio.codec.clock_rate)
+        self._echo = EchoDetector()
         self._malformed = 0
-        # Called for every packet, so without a method of this class in between.
+        self._discarded = discarded
+        # The first three are called for every packet, so without a method of this class in between.
         self.receive_rtp = self._receiver.receive
-        """Processes an unprotected RTP packet; drops and counts malformed ones."""
         self.push = self._sender.push
-        """Encodes and sends a frame; dropped while digits are sent or the peer does not receive."""
         self.take = self._sender.take
-        """Relays another peer's packet; False when this peer does not accept it."""
+        self.attach = self._receiver.attach
+        self.start_sending = self._sender.start_sending
+        self.send_digits = self._sender.dtmf.add
 
     def set_transmit(
         self, transmit: Callable[[bytes], None], transmit_rtcp: Callable[[bytes], None]
@@ -100,20 +93,37 @@ class RtpSession:
         self._transmit_rtcp = transmit_rtcp
 
     @property
+    def numbering(self) -> Numbering:
+        """Where the stream that is sent stands."""
+        return self._sender.stream.numbering()
+
+    @property
+    def relay_codec(self) -> Codec | None:
+        """The codec of packets that may pass undecoded; None if none may."""
+        return self._codec if self._relays else None
+
+    @property
     def ssrc(self) -> int:
         """The SSRC of our stream."""
         return self._sender.stream.ssrc
 
-    def renegotiate(self, audio: RemoteAudio) -> None:
-        """Apply a new offer on the same transport: direction, payload types, bit rate."""
+    def renegotiate(self, audio: NegotiatedAudio) -> None:
+        """Apply a new offer on the same transport: codec, direction, payload types, bit rate.
+
+        After a change of the codec, the bus must be routed anew for packets to be relayed again.
+        """
+        self._codec = audio.codec
+        self._reports.clock_rate = audio.codec.clock_rate
         self._sender.renegotiate(audio)
         self._receiver.renegotiate(audio)
 
-    def restart_source(self, audio: RemoteAudio, start: StreamStart) -> None:
+    def restart_source(self, audio: NegotiatedAudio, start: StreamStart) -> None:
         """Continue with a peer that has restarted (a reloaded page).
 
         Both directions get new streams; the totals, and where frames go, stay.
         """
+        self._codec = audio.codec
+        self._reports.clock_rate = audio.codec.clock_rate
         self._sender.restart_source(audio, start)
         self._receiver.restart_source()
         self._receiver.renegotiate(audio)
@@ -123,10 +133,6 @@ class RtpSession:
     def loss_ratio(self) -> float:
         """The share of our packets that the peer last reported lost (0 to 1)."""
         return self._reports.remote_loss_ratio
-
-    def attach(self, push: Push | None, relay: Relay | None = None) -> None:
-        """Set where `receive_rtp` and `tick` deliver frames and undecoded packets."""
-        self._receiver.attach(push, relay)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Process an unprotected RTCP packet; drop and count malformed ones."""
@@ -141,17 +147,13 @@ class RtpSession:
             self._sender.receive_report(self._reports.remote_loss_ratio, now)
 
     def report(self, now: float, wall: float, *, goodbye: bool = False) -> None:
-        """Send an RTCP report; to be called about once a second.
+        """Send an RTCP report, the last one with `goodbye`; to be called about once a second.
 
-        A steady session sends nothing before `start_sending`.
-
-        Args:
-            now: Monotonic seconds.
-            wall: Unix time at `now`.
-            goodbye: Whether this is the last report.
+        `wall` is Unix time. A steady session sends nothing before `start_sending`.
         """
         self._receiver.expire(now)
         self._sender.expire(now)
+        self._echo.check(self._sender.sizes, self._receiver.sizes, now)
         if not self._sender.started:
             return
         self._transmit_rtcp(
@@ -165,50 +167,62 @@ class RtpSession:
             )
         )
 
-    def send_digits(self, digits: str) -> bool:
-        """Queue digits (0-9, *, #, A-D); each takes 160 ms, during which no audio is sent.
-
-        Returns:
-            False, with nothing queued, when the peer accepts none or too many are queued.
-        """
-        return self._sender.send_digits(digits)
-
     @property
     def digits_pending(self) -> bool:
         """Whether digits are being sent."""
-        return self._sender.digits_pending
+        return self._sender.dtmf.pending
 
     @property
     def needs_tick(self) -> bool:
         """Whether `tick` has work: digits, or a packet that is held back."""
-        return self._sender.digits_pending or self._receiver.holding
+        return self.digits_pending or self._receiver.holding
 
     def tick(self, now: float) -> None:
         """Send the digits and silence that are due, and release a packet held back for too long.
 
-        To be called every 20 ms while `digits_pending`, and from `start_sending` on in a steady
-        session, where late calls are made up for; also when `schedule_tick` asks for it.
+        To be called every 20 ms while `digits_pending`, and from `start_sending` on by `next_tick` in
+        a steady session, where late calls are made up for; also when `schedule_tick` asks for it.
         """
         self._receiver.tick(now)
         self._sender.tick(now)
 
-    def start_sending(self, now: float) -> None:
-        """Let a steady session send, beginning with silence; safe to repeat."""
-        self._sender.start_sending(now)
+    def next_tick(self, now: float) -> float:
+        """Return when `tick` must be called next in a steady session, unless something is sent before.
+
+        That is 60 ms after the last packet, 20 ms after the last of silence or of a digit.
+        """
+        return self._sender.next_tick(now)
 
     def last_received(self) -> float | None:
         """Return when the last RTP packet came (monotonic seconds); None before the first."""
         return self._receiver.last_received
 
     @property
+    def receives(self) -> bool:
+        """Whether the peer's description says that it sends."""
+        return self._receiver.receives
+
+    @property
+    def reports(self) -> tuple[int, int]:
+        """The peer's RTCP reports so far, and how many say that more of our stream has come."""
+        return self._reports.received, self._reports.about_us
+
+    @property
     def malformed(self) -> int:
-        """RTP and RTCP packets that could not be parsed, and Opus that libopus refused."""
+        """RTP and RTCP packets that could not be parsed, and audio that its decoder refused."""
         return self._malformed + self._receiver.malformed
 
     def statistics(self) -> LegStatistics:
-        """Return the statistics so far; the transport adds `discarded`."""
+        """Return the statistics so far."""
+        discarded = {
+            **self._discarded,
+            "bad_rtp": self.malformed,
+            "unknown_payload": self._receiver.unknown_payloads,
+        }
         return LegStatistics(
             received=self._receiver.statistics(),
             sent=self._sender.statistics(self._reports),
             round_trip_seconds=self._reports.round_trip_seconds,
+            discarded={reason: count for reason, count in discarded.items() if count},
+            echo_seconds=self._echo.delay_seconds,
         )

@@ -90,7 +90,7 @@ async def test_a_replayed_packet_is_decoded_once():
         for _ in range(5):
             browser.send_datagram(packet)
         await until(lambda: bridge.discarded.get("replayed") == 4)
-        assert bridge.peer.statistics().received.packets == 2
+        assert bridge.peer.session.statistics().received.packets == 2
 
 
 async def test_a_copied_packet_from_another_address_is_dropped():
@@ -104,7 +104,7 @@ async def test_a_copied_packet_from_another_address_is_dropped():
         with Stranger(browser.remote_addresses[0]) as thief:
             thief.spray([packet])
             await until(lambda: bridge.discarded.get("unknown_source") == 1)
-        assert bridge.peer.statistics().received.packets == 0
+        assert bridge.peer.session.statistics().received.packets == 0
 
 
 async def test_checks_with_a_wrong_password_are_neither_answered_nor_followed():

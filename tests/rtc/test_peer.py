@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.errors import LimitExceeded, NegotiationFailed, SdpError
-from bridge.metrics.node import DISCARD_REASONS as MEASURED
 from bridge.rtc.config import Timeouts
-from bridge.rtc.guard import DISCARD_REASONS
 from tests.support.bridge_peer import BridgePeer, Prober, talk, value
 from tests.support.light_peer import LightPeer
 from tests.support.rtp_party import PAYLOADS, rtp
@@ -82,8 +80,8 @@ async def test_timings_are_known_once_connected():
         await browser.call(bridge.exchange)
         await bridge.connected()
         timings = bridge.peer.timings
-    assert 0.0 < (timings.ice_seconds or 0.0) < 10.0
-    assert 0.0 < (timings.dtls_seconds or 0.0) < 10.0
+    assert 0.0 < timings.ice_seconds < 10.0
+    assert 0.0 < timings.dtls_seconds < 10.0
 
 
 async def test_a_bad_offer_takes_no_port():
@@ -176,10 +174,6 @@ async def test_an_ice_lite_peer_is_checked_and_nominated_by_us():
             await bridge.connected()
         prober.transport.close()
         assert failed.value.stage == "dtls"
-
-
-def test_every_reason_to_discard_a_datagram_is_measured():
-    assert set(DISCARD_REASONS) <= set(MEASURED)
 
 
 async def test_a_packet_held_back_is_played_though_nothing_follows():

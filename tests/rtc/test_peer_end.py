@@ -11,6 +11,8 @@ from tests.support.bridge_peer import BridgePeer, RoamingPeer, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 
 def open_sockets():
     links = []

@@ -134,7 +134,7 @@ async def test_a_reloaded_page_takes_the_place_of_the_old_one():
         await bridge.settled()
         await talk(reloaded)
         assert bridge.peer.session is session
-        assert bridge.peer.statistics().received.packets == 20
+        assert bridge.peer.session.statistics().received.packets == 20
         assert page.arrivals[-1].ssrc != reloaded.arrivals[0].ssrc
         assert int(value(reloaded.answer_sdp, "ssrc").split()[0]) == reloaded.arrivals[0].ssrc
         await page.wait_closed()

@@ -126,3 +126,17 @@ def test_a_peer_has_a_bounded_number_of_sources():
 def test_a_packet_longer_than_a_datagram_is_a_local_error():
     with pytest.raises(LocalProtocolError):
         make().protect(rtp(1, payload=bytes(1400)))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_key_of_what_is_received_may_change_alone(profile):
+    srtp, ours = make(profile), keys(profile)[0]
+    other = bytes(reversed(ours))
+    reader = stock(profile, ours, Policy.SSRC_ANY_INBOUND)
+    assert reader.unprotect(srtp.protect(rtp(1))) == rtp(1)
+    srtp.set_receive_key(other)
+    before, after = stock_sender(profile), stock(profile, other, Policy.SSRC_ANY_OUTBOUND)
+    assert srtp.unprotect(before.protect(rtp(1))) is Refusal.BAD
+    assert srtp.unprotect(after.protect(rtp(1))) == rtp(1)
+    assert srtp.protect(rtp(1)) is None  # sent before, under the same key
+    assert reader.unprotect(srtp.protect(rtp(2))) == rtp(2)

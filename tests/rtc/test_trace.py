@@ -5,7 +5,6 @@ import logging
 
 import pytest
 
-from bridge.rtc import trace
 from tests.support.bridge_peer import BridgePeer, talk, value
 from tests.support.light_peer import LightPeer
 
@@ -62,12 +61,3 @@ async def test_the_log_explains_a_set_up_without_addresses_or_keys(caplog):
         assert value(offer, secret) not in everything
         assert value(answer, secret) not in everything
     assert "127.0.0.1" not in everything
-
-
-async def test_calls_are_not_replaced_unless_debug_messages_are_logged(caplog):
-    caplog.set_level(logging.INFO, logger="bridge.rtc.trace")
-
-    def take(packet):
-        raise AssertionError(packet)
-
-    assert trace.first("rtp.first_sent", take, lambda: None) is take

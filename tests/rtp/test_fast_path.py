@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.audio import codec
 from bridge.rtp.fast_path import MAX_RUN
-from bridge.rtp.receiver import LEVEL_EVERY, RtpReceiver
+from bridge.rtp.frame_output import LEVEL_EVERY
+from bridge.rtp.receiver import RtpReceiver
+from bridge.wire.negotiated_audio import NegotiatedAudio
 from tests.support.rtp_party import AUDIO, OPUS, PAYLOADS, rtp
 
 LEVELS = bytes([0xBE, 0xDE, 0, 1, 0x10, 20, 0, 0])
@@ -33,9 +36,10 @@ class Relayed:
 class Party:
     """One receiver and all that came out of it."""
 
-    def __init__(self, *, runs: bool = True) -> None:
-        self.receiver = RtpReceiver(OPUS, on_digit=lambda _: None, schedule_tick=lambda _: None)
-        self.receiver.renegotiate(AUDIO)
+    def __init__(self, *, runs: bool = True, audio: NegotiatedAudio = AUDIO) -> None:
+        self.receiver = RtpReceiver(
+            OPUS, audio=audio, on_digit=lambda _: None, schedule_tick=lambda _: None
+        )
         self.frames: list[Any] = []
         self.relay = Relayed(self)
         self.slow = 0
@@ -63,7 +67,7 @@ class Party:
             self.receiver.statistics(),
             self.receiver.last_received,
             self.receiver.malformed,
-            reception and (reception.lost, reception.highest_sequence, reception.jitter_seconds),
+            reception and (reception.lost, reception.report_block(0.0)),
         )
 
 
@@ -128,6 +132,26 @@ def test_a_run_gives_the_same_result_as_its_packets_one_by_one(script, how):
     assert fast.frames == slow.frames
     assert fast.relay.packets == slow.relay.packets
     assert states[0] == states[1]
+
+
+@pytest.mark.parametrize("how", ["frames", "relay", "both"])
+@pytest.mark.parametrize("octets", [160, 240])
+def test_a_run_at_a_clock_of_8_khz_gives_the_same_result_and_is_as_fast(how, octets):
+    audio = NegotiatedAudio(codec=codec.PCMU, payload_type=0, direction="sendrecv")
+    fast, slow = Party(audio=audio), Party(audio=audio, runs=False)
+    for party in (fast, slow):
+        party.listen(how)
+        for number in range(100):
+            # One packet is lost, one is shorter, and the timestamps wrap.
+            payload = bytes([number, 255 - number]) * ((80 if number == 60 else octets) // 2)
+            timestamp = 2**32 - 5000 + octets * number
+            data = rtp(payload, sequence=65_500 + number, timestamp=timestamp, kind=0)
+            if number != 30:
+                party.receiver.receive(data, octets / 8000 * number)
+    assert fast.frames == slow.frames
+    assert fast.relay.packets == slow.relay.packets
+    assert fast.state() == slow.state()
+    assert fast.slow < (30 if octets == 160 or how == "relay" else 101)
 
 
 @pytest.mark.parametrize("asks_at", range(1, 60, 7))

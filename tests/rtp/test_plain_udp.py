@@ -6,14 +6,16 @@ import sys
 
 import pytest
 
+from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
-from bridge.rtp.session import RtpSession, StreamStart
+from bridge.rtp.sender import StreamStart
+from bridge.rtp.session import RtpSession
 from tests.support.rtp_party import AUDIO, OPUS, VOICE, WALL, correlation
 
 LOADED = """
 import sys
-import bridge.audio.libopus, bridge.rtp.session
-print([name for name in sys.modules if name.startswith(("aiortc", "aioice", "av.", "bridge.rtc"))])
+import bridge.audio.opus, bridge.rtp.session
+print([name for name in sys.modules if name.startswith(("aiortc", "aioice", "bridge.rtc"))])
 """
 
 
@@ -35,6 +37,8 @@ class UdpParty:
             transmit_rtcp=self._send,
             on_digit=self.digits.append,
             schedule_tick=lambda _seconds: None,
+            encoder_budget=EncoderBudget(),
+            discarded={},
         )
         self.session.attach(lambda frame, _now: self.frames.append(frame))
 

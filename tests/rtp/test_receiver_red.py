@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bridge.audio.opus_packet import OpusPacket
+from bridge.audio.encoded_packet import EncodedPacket
 from tests.support.rtp_party import AUDIO, OPUS_TYPE, PAYLOADS, Party, rtp
 
 RED_TYPE = 63
@@ -64,7 +64,7 @@ def test_a_packet_that_arrives_after_its_red_copy_is_late(party):
 
 
 def test_packets_recovered_from_red_are_relayed(party):
-    sent: list[OpusPacket] = []
+    sent: list[EncodedPacket] = []
     party.session.attach(None, Collector(sent))
     hear(party, 0, 1, 3, 4)
     assert [packet.payload for packet in sent] == PAYLOADS[:5]

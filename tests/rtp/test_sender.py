@@ -11,7 +11,7 @@ from bridge.audio.opus import Application, Decoder, EncoderSettings
 from bridge.call.bus import Bus
 from bridge.call.bus_party import PAUSE_SECONDS, RETURN_SECONDS
 from bridge.call.model import DeliveryPath, LegId
-from bridge.rtp.session import StreamStart
+from bridge.rtp.sender import StreamStart
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
 from tests.support.rtp_party import (
     AUDIO,
@@ -165,7 +165,7 @@ def test_extension_and_padding_are_not_relayed():
 
 
 def test_relayed_packets_have_the_far_peers_payload_type():
-    pair = Pair(dataclasses.replace(AUDIO, opus_payload_type=96))
+    pair = Pair(dataclasses.replace(AUDIO, payload_type=96))
     pair.say(0)
     assert pair.sent[0].payload_type == 96
 
@@ -212,7 +212,7 @@ def test_a_peer_with_a_short_maxptime_gets_encoded_frames():
 
 
 def test_a_peer_with_a_low_bit_rate_gets_encoded_frames():
-    pair = Pair(dataclasses.replace(AUDIO, opus_parameters={"maxaveragebitrate": "20000"}))
+    pair = Pair(dataclasses.replace(AUDIO, parameters={"maxaveragebitrate": "20000"}))
     pair.say(*range(5))
     assert pair.bus.path(BOB) is DeliveryPath.PCM
     assert len(pair.sent) == 5
@@ -326,7 +326,7 @@ def test_a_digit_of_the_source_leaves_no_gap_in_the_relayed_sequence():
     assert pair.ann.digits == ["5"]
     assert pair.numbers() == [0, 1, 2]
     assert pair.times() == [0, 8, 9]
-    assert {packet.payload_type for packet in pair.sent} == {AUDIO.opus_payload_type}
+    assert {packet.payload_type for packet in pair.sent} == {AUDIO.payload_type}
 
 
 def test_our_digits_take_precedence_over_relayed_packets():
@@ -337,7 +337,7 @@ def test_our_digits_take_precedence_over_relayed_packets():
         pair.bob.session.tick(0.02 * number)
         pair.say(number)
     kinds = [packet.payload_type for packet in pair.sent]
-    assert kinds == [AUDIO.opus_payload_type] * 2 + [EVENT_TYPE] * 7 + [kinds[0]] * 3
+    assert kinds == [AUDIO.payload_type] * 2 + [EVENT_TYPE] * 7 + [kinds[0]] * 3
     assert pair.numbers() == list(range(12))
     assert pair.times()[-3:] == [9, 10, 11]
 

@@ -7,12 +7,13 @@ import pytest
 from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
 from bridge.audio.frame import FRAME_BYTES, Frame
 from bridge.audio.opus_packet import has_fec
-from bridge.rtp.session import RtpSession, StreamStart
+from bridge.rtp.sender import StreamStart
+from bridge.rtp.session import RtpSession
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, serialize
 from tests.support.rtp_party import AUDIO, OPUS, OURS, THEIRS
 from tests.support.voices import words
 
-WANTS_FEC = dataclasses.replace(AUDIO, opus_parameters={"useinbandfec": "1"})
+WANTS_FEC = dataclasses.replace(AUDIO, parameters={"useinbandfec": "1"})
 SPEECH = words(seconds=4.0).tobytes()
 FRAMES = [SPEECH[at : at + FRAME_BYTES] for at in range(0, len(SPEECH), FRAME_BYTES)]
 HEADER = 12
@@ -36,6 +37,7 @@ class Talk:
             on_digit=lambda digit: None,
             schedule_tick=lambda seconds: None,
             encoder_budget=self.encoder_budget,
+            discarded={},
         )
 
     def second(self, loss=None, *, ssrc=OURS):
@@ -106,7 +108,7 @@ def test_no_packet_is_missing_when_fec_comes_and_goes():
 @pytest.mark.parametrize("maximum", [20_000, 32_000])
 def test_a_peer_with_a_limit_gets_fec_within_it(maximum):
     limited = {"useinbandfec": "1", "maxaveragebitrate": str(maximum)}
-    talk = Talk(dataclasses.replace(AUDIO, opus_parameters=limited))
+    talk = Talk(dataclasses.replace(AUDIO, parameters=limited))
     talk.seconds(2, 0.05)
     shares, octets = [], 0
     for _ in range(8):

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.audio import codec
+from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.encoder_level import NORMAL
+from bridge.audio.encoding import Encoding
 from bridge.audio.frame import Frame
 from bridge.audio.opus import Application, Decoder, EncoderSettings
-from bridge.audio.opus_packet import OpusPacket, is_plain
-from bridge.audio.silence import SilencePackets
+from bridge.audio.opus_packet import is_plain
 from bridge.wire.sdp_offer import EXPECTED
 from tests.support.opus_source import CELT_10, CELT_20, SILK_40, SILK_60
 from tests.support.rtp_party import (
@@ -24,15 +27,14 @@ from tests.support.rtp_party import (
     encoded,
 )
 
-SILENCE_PACKETS = SilencePackets(OPUS)
 META = dataclasses.replace(
     AUDIO,
-    opus_parameters={"maxaveragebitrate": "20000", "useinbandfec": "1"},
+    parameters={"maxaveragebitrate": "20000", "useinbandfec": "1"},
     telephone_events={126: 8000},
 )
-QUIET_SILK = SILENCE_PACKETS.packet(Application.VOIP)
-QUIET_CELT = SILENCE_PACKETS.packet(Application.LOW_DELAY)
 SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5)
+QUIET_SILK = Encoding(OPUS, SILK).silence()
+QUIET_CELT = Encoding(OPUS, NORMAL).silence()
 
 
 def steady(audio=META, *, opened=True):
@@ -53,7 +55,7 @@ def speak(party, number, *, timeline="line"):
 
 
 def relay(payload, number=0, *, samples=960):
-    return OpusPacket(payload, samples, number, 960 * number, "relayed", -20.0)
+    return EncodedPacket(payload, samples, number, 960 * number, "relayed", -20.0, codec.OPUS)
 
 
 # The gate
@@ -79,7 +81,7 @@ def test_start_sending_sends_the_first_packet():
 
 
 def test_before_its_answer_a_party_is_sent_nothing_even_after_start_sending():
-    party = steady(EXPECTED)
+    party = steady(EXPECTED.audio)
     tick(party, 0, 5)
     assert party.rtp == []
     party.session.renegotiate(META)

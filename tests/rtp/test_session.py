@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.opus import Decoder
-from bridge.rtp.session import StreamStart
+from bridge.rtp.sender import StreamStart
 from tests.support.rtp_party import (
     AUDIO,
     EVENT_TYPE,
@@ -77,16 +77,14 @@ def test_a_peer_that_only_receives_is_sent_audio():
 
 
 def test_the_peer_decides_the_bit_rate():
-    party = Party(dataclasses.replace(AUDIO, opus_parameters={"maxaveragebitrate": "20000"}))
+    party = Party(dataclasses.replace(AUDIO, parameters={"maxaveragebitrate": "20000"}))
     party.say(100)
     assert party.sent.bytes * 8 / 2.0 < 22_000
 
 
 def test_renegotiation_changes_direction_and_payload_type(party):
     party.say(1)
-    party.session.renegotiate(
-        dataclasses.replace(AUDIO, direction="recvonly", opus_payload_type=96)
-    )
+    party.session.renegotiate(dataclasses.replace(AUDIO, direction="recvonly", payload_type=96))
     party.say(1, first=1)
     party.hear(0)
     assert [packet.payload_type for packet in party.packets] == [OPUS_TYPE, 96]

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.frame import FRAME_BYTES
-from bridge.rtp.session import StreamStart
+from bridge.rtp.sender import StreamStart
 from bridge.wire.rtcp import (
     Bye,
     ReceiverReport,

@@ -8,24 +8,19 @@ from bridge.rtp.silence_filler import MAX_CATCH_UP, SilenceFiller
 
 
 class Stream:
-    """Counts packets as an outgoing stream does, and notes the silence."""
+    """Speaks, and notes the silence."""
 
     def __init__(self):
         self.filler = SilenceFiller()
-        self.packets = 0
-        self.last = 0.0
         self.silence = []
 
     def speak(self, now, count=1):
-        self.packets += count
-        self.last = now
+        for _ in range(count):
+            self.filler.sent(now)
 
     def tick(self, now):
         before = len(self.silence)
-        for place in self.filler.due(self.packets, self.last, now):
-            self.silence.append((self.filler.timeline, place))
-            self.packets += 1
-            self.last = now
+        self.silence += [(self.filler.timeline, place) for place in self.filler.due(now)]
         return len(self.silence) - before
 
     def beats(self, first, last):
@@ -54,6 +49,19 @@ def test_silence_begins_60_ms_after_the_last_packet():
         assert stream.tick(number / 50) == 0 or number == 0
     assert stream.tick(0.18 + 0.059) == 0
     assert stream.tick(0.18 + 0.061) == 1
+
+
+def test_the_next_tick_is_60_ms_after_the_last_packet_and_20_ms_after_silence():
+    stream = Stream()
+    assert stream.filler.next_due < 0
+    stream.speak(1.0)
+    assert stream.filler.next_due == pytest.approx(1.06)
+    stream.speak(1.02)
+    assert stream.tick(1.07) == 0
+    assert stream.filler.next_due == pytest.approx(1.08)
+    assert stream.tick(1.08) == 1
+    assert stream.filler.next_due == pytest.approx(1.10)
+    assert stream.tick(1.1) == 1
 
 
 def test_each_run_of_silence_has_a_timeline_of_its_own():

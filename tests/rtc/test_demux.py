@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.rtc.stun_filter import MAX_CHECKS, MAX_STUN, StunFilter
+from bridge.rtc.demux import MAX_CHECKS, MAX_STUN, StunFilter
 
 COOKIE = b"\x21\x12\xa4\x42"
 ASKED, UNASKED = b"asked-by-us!", b"by-a-strange"

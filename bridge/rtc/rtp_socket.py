@@ -1,0 +1,104 @@
+"""The UDP sockets of a peer that speaks plain RTP: one for audio and reports, or one for each."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import override
+
+from bridge.rtc.guard import MAX_DATAGRAM, Address
+from bridge.rtc.ports import PortPool
+
+
+class _Receiver(asyncio.DatagramProtocol):
+    """Passes datagrams on that may be RTP or RTCP (RFC 7983); all others are dropped and counted."""
+
+    def __init__(
+        self, receive: Callable[[bytes, Address], None], discarded: dict[str, int]
+    ) -> None:
+        self._receive = receive
+        self._discarded = discarded
+
+    @override
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        size = len(data)
+        if not 0 < size <= MAX_DATAGRAM:
+            self._discarded["oversized" if size else "empty"] += 1
+        elif 127 < data[0] < 192:
+            receive = self._receive
+            receive(data, addr if len(addr) == 2 else addr[:2])
+        else:
+            self._discarded["unknown_kind"] += 1
+
+
+class RtpSockets:
+    """Sockets on one address of this machine, with ports of the pool."""
+
+    def __init__(self, host: str, ports: PortPool) -> None:
+        self.host = host
+        self.port = 0
+        self.rtcp_port = 0
+        """The same as `port` while reports go there."""
+        self._ports = ports
+        self._rtp: asyncio.DatagramTransport | None = None
+        self._rtcp: asyncio.DatagramTransport | None = None
+
+    async def open(
+        self,
+        *,
+        pair: bool,
+        on_rtp: Callable[[bytes, Address], None],
+        on_rtcp: Callable[[bytes, Address], None],
+        discarded: dict[str, int],
+    ) -> None:
+        """Open one port, or with `pair` another for reports; `on_rtp` also gets the reports that come to the first.
+
+        Raises:
+            LimitExceeded: no port is free.
+            LegError: the address is not this machine's.
+        """
+        bound = self._ports.open_pair(self.host) if pair else self._ports.open([self.host])[1]
+        self.port, self.rtcp_port = bound[0].getsockname()[1], bound[-1].getsockname()[1]
+        try:
+            self._rtp = await _listen(bound[0], _Receiver(on_rtp, discarded))
+            if pair:
+                self._rtcp = await _listen(bound[1], _Receiver(on_rtcp, discarded))
+        except BaseException:
+            for sock in bound:
+                sock.close()
+            self.close()
+            raise
+
+    @property
+    def rtp(self) -> asyncio.DatagramTransport | None:
+        """What sends audio; None once closed."""
+        return self._rtp
+
+    @property
+    def rtcp(self) -> asyncio.DatagramTransport | None:
+        """What sends reports; None once closed."""
+        return self._rtcp or self._rtp
+
+    def join(self) -> None:
+        """Release the port for reports: the peer sends them with its audio."""
+        if self._rtcp is not None:
+            self._rtcp.close()
+            self._rtcp = None
+            self._ports.release(self.rtcp_port)
+            self.rtcp_port = self.port
+
+    def close(self) -> None:
+        """Close the sockets and release their ports; safe to repeat."""
+        for transport in (self._rtp, self._rtcp):
+            if transport is not None:
+                transport.close()
+        self._rtp = self._rtcp = None
+        for port in {self.port, self.rtcp_port}:
+            self._ports.release(port)
+
+
+async def _listen(sock: socket.socket, receiver: _Receiver) -> asyncio.DatagramTransport:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: receiver, sock=sock)
+    return transport

@@ -1,0 +1,73 @@
+"""The settings of one stream's Opus encoder: by what its peer takes and loses, and the node affords."""
+
+from collections.abc import Callable, Mapping
+
+from bridge.audio.encoder_level import EncoderBudget, choose, parse_bitrate
+from bridge.audio.encoding import Encoding
+from bridge.audio.fec_policy import FecPolicy
+from bridge.audio.opus import EncoderSettings, Opus
+from bridge.wire.sdp import MAX_AVERAGE_BITRATE
+
+
+class OpusTuning:
+    """Keeps an encoder at the settings that fit.
+
+    Args:
+        opus: The loaded library.
+        parameters: The peer's `a=fmtp` of Opus.
+        budget: Limits the cost of encoding.
+        on_encoder: Called with the encoder's settings, at first and when they change.
+    """
+
+    __slots__ = ("_budget", "_fec", "_fec_wanted", "_max_bitrate", "_on_encoder", "encoding")
+
+    def __init__(
+        self,
+        opus: Opus,
+        parameters: Mapping[str, str],
+        *,
+        budget: EncoderBudget,
+        on_encoder: Callable[[EncoderSettings], None],
+    ) -> None:
+        self._budget = budget
+        self._on_encoder = on_encoder
+        self._fec = FecPolicy()
+        self._read(parameters)
+        self.encoding = Encoding(opus, self._settings())
+        on_encoder(self.encoding.settings)
+
+    @property
+    def fec(self) -> bool:
+        """Whether packets carry FEC."""
+        return self.encoding.settings.fec
+
+    @property
+    def takes_any_bitrate(self) -> bool:
+        """Whether the peer takes what other peers send: they are asked not to send more."""
+        return self._max_bitrate is None or self._max_bitrate >= MAX_AVERAGE_BITRATE
+
+    def renegotiate(self, parameters: Mapping[str, str]) -> None:
+        """Apply a new `a=fmtp`."""
+        self._read(parameters)
+        self.choose()
+
+    def receive_report(self, loss: float, now: float) -> None:
+        """Adapt FEC to the share of packets that the peer lost since its last report."""
+        self._fec.report(loss, now)
+        self.choose()
+
+    def choose(self) -> None:
+        """Follow the node's encoder budget."""
+        settings = self._settings()
+        if settings != self.encoding.settings:
+            self.encoding.switch_to(settings)
+            self._on_encoder(settings)
+
+    def _read(self, parameters: Mapping[str, str]) -> None:
+        self._max_bitrate = parse_bitrate(parameters.get("maxaveragebitrate", ""))
+        # Without the parameter, the peer makes no use of FEC (RFC 7587 §6.1).
+        self._fec_wanted = parameters.get("useinbandfec") == "1"
+
+    def _settings(self) -> EncoderSettings:
+        expected = self._fec.expected_loss if self._fec_wanted else 0
+        return choose(self._max_bitrate, level=self._budget.level, expected_loss=expected)

@@ -1,0 +1,278 @@
+"""Two peers of the bridge, one that offers and one that answers, on loopback."""
+
+import asyncio
+import base64
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bridge.audio.codec import CODECS, G722, OPUS, PCMA, PCMU, Codec
+from bridge.audio.frame import Frame
+from bridge.errors import InvalidState, LimitExceeded, SdpError
+from bridge.rtc.config import PeerConfig, Timeouts
+from bridge.rtc.plain_peer import RARE_REPORT_SECONDS, REPORT_SECONDS, PlainPeer
+from bridge.rtc.ports import PortPool
+from bridge.wire.sdp_rtp import Security
+from tests.support.bridge_peer import opus
+from tests.support.machine import free_port
+from tests.support.telephone import share
+from tests.support.virtual_time import monotonic
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
+
+
+def pool(pairs: int = 4) -> PortPool:
+    even = {free_port() & ~1 for _ in range(pairs)}
+    return PortPool([port + more for port in even for more in (0, 1)])
+
+
+class Side:
+    """A peer, and what it hears."""
+
+    def __init__(
+        self,
+        *codecs: Codec,
+        security: Security = "off",
+        bind: tuple[str, ...] = ("127.0.0.1",),
+        ports: PortPool | None = None,
+        external: str = "",
+    ) -> None:
+        self.pool = ports or pool()
+        self.digits: list[str] = []
+        self.frames: list[Frame] = []
+        self.peer = PlainPeer(
+            config=PeerConfig(
+                bind=bind,
+                ports=self.pool,
+                external_address=external,
+                timeouts=Timeouts(clock=monotonic),
+            ),
+            opus=opus(),
+            codecs=codecs or CODECS,
+            security=security,
+            on_digit=self.digits.append,
+        )
+        self.peer.session.attach(lambda frame, _: self.frames.append(frame))
+
+    def heard(self, last: int = 25) -> np.ndarray[Any, Any]:
+        return np.frombuffer(b"".join(frame.pcm for frame in self.frames[-last:]), np.int16)
+
+    async def say(self, frequency: float, count: int) -> None:
+        times = np.arange(320 * count) / 16_000
+        wave = (8000 * np.sin(2 * np.pi * frequency * times)).astype(np.int16).tobytes()
+        self.peer.session.start_sending(monotonic())
+        for index in range(count):
+            frame = Frame(wave[640 * index : 640 * (index + 1)], 320 * index, frequency)
+            self.peer.session.push(frame, monotonic())
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def agreed(caller: Side, callee: Side) -> AsyncIterator[None]:
+    """Let one call the other; nothing may be left of either."""
+    try:
+        callee.peer.set_remote(await caller.peer.create_offer())
+        caller.peer.set_answer(await callee.peer.create_answer())
+        yield
+    finally:
+        for side in (caller, callee):
+            await side.peer.aclose()
+            await side.peer.aclose()
+            assert side.pool.used == 0
+
+
+async def check_audio(caller: Side, callee: Side) -> None:
+    await asyncio.gather(caller.say(440, 50), callee.say(880, 50))
+    await until(lambda: len(callee.frames) > 45 and len(caller.frames) > 45)
+    assert share(callee.heard(), 440, rate=16_000) > 0.98
+    assert share(caller.heard(), 880, rate=16_000) > 0.98
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
+async def test_a_tone_passes_both_ways_in_every_codec(codec: Codec) -> None:
+    caller, callee = Side(PCMA, G722, OPUS, PCMU), Side(codec)
+    async with agreed(caller, callee):
+        assert caller.peer.audio is not None
+        assert caller.peer.audio.codec is codec
+        await check_audio(caller, callee)
+
+
+@pytest.mark.parametrize("suite", ["AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"])
+async def test_encrypted_audio_passes_both_ways(suite: str) -> None:
+    caller, callee = Side(PCMU, security="required"), Side(PCMU, security="optional")
+    offer = await caller.peer.create_offer()
+    kept = [
+        line
+        for line in offer.splitlines(keepends=True)
+        if not line.startswith("a=crypto") or suite in line
+    ]
+    callee.peer.set_remote("".join(kept))
+    caller.peer.set_answer(await callee.peer.create_answer())
+    try:
+        await check_audio(caller, callee)
+        assert caller.peer.statistics().discarded == {}
+    finally:
+        await caller.peer.aclose()
+        await callee.peer.aclose()
+
+
+async def test_keys_may_change_in_mid_call() -> None:
+    caller, callee = Side(PCMU, security="required"), Side(PCMU, security="required")
+    async with agreed(caller, callee):
+        await caller.say(440, 10)
+        offer = caller.peer.create_reoffer("sendrecv")
+        same = callee.peer.answer_reoffer(offer, "sendrecv")
+        again = callee.peer.answer_reoffer(offer, "sendrecv")
+        keys = [line for line in same.splitlines() if line.startswith("a=crypto")]
+        assert keys == [line for line in again.splitlines() if line.startswith("a=crypto")]
+        caller.peer.set_answer(same)
+        await check_audio(caller, callee)
+        old = next(line for line in offer.splitlines() if line.startswith("a=crypto"))
+        fresh = base64.b64encode(bytes(30)).decode()
+        changed = offer.replace(old, f"{old.partition('inline:')[0]}inline:{fresh}")
+        answer = callee.peer.answer_reoffer(changed, "sendrecv")
+        assert keys != [line for line in answer.splitlines() if line.startswith("a=crypto")]
+
+
+async def test_the_port_for_reports_is_released_when_they_come_with_the_audio() -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    async with agreed(caller, callee):
+        assert caller.pool.used == 1
+        assert callee.pool.used == 1
+
+
+async def test_reports_go_to_a_port_of_their_own_where_the_peer_wants_that() -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    offer = (await caller.peer.create_offer()).replace("a=rtcp-mux\r\n", "")
+    callee.peer.set_remote(offer)
+    caller.peer.set_answer(await callee.peer.create_answer())
+    try:
+        assert caller.pool.used == callee.pool.used == 2
+        await asyncio.gather(caller.say(440, 10), callee.say(880, 10))
+        caller.peer.session.report(monotonic(), 1e9)
+        callee.peer.session.report(monotonic(), 1e9)
+        await until(lambda: all(side.peer.session.reports[0] for side in (caller, callee)))
+    finally:
+        await caller.peer.aclose()
+        await callee.peer.aclose()
+
+
+async def test_a_peer_may_want_few_reports() -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    offer = await caller.peer.create_offer()
+    callee.peer.set_remote(offer.replace("a=ptime", "b=RR:0\r\na=ptime"))
+    assert callee.peer.report_seconds == RARE_REPORT_SECONDS
+    assert caller.peer.report_seconds == REPORT_SECONDS
+    await caller.peer.aclose()
+
+
+async def test_a_codec_may_change_in_mid_call() -> None:
+    caller, callee = Side(PCMU, PCMA), Side(PCMU, PCMA)
+    async with agreed(caller, callee):
+        await caller.say(440, 10)
+        offer = caller.peer.create_reoffer("sendrecv").replace("RTP/AVP 0", "RTP/AVP 8")
+        offer = offer.replace("a=rtpmap:0 PCMU", "a=rtpmap:8 PCMA")
+        answer = callee.peer.answer_reoffer(offer, "sendrecv")
+        assert "RTP/AVP 8 " in answer
+        with pytest.raises(SdpError):
+            caller.peer.set_answer(answer)  # it did not offer that
+        assert caller.peer.audio is not None
+        assert caller.peer.audio.codec is PCMU
+
+
+async def test_a_description_that_says_the_same_has_the_same_version_and_codec() -> None:
+    caller, callee = Side(PCMU, PCMA), Side(PCMA, PCMU)
+    async with agreed(caller, callee):
+        offer = caller.peer.create_reoffer("sendrecv")
+        both = offer.replace("RTP/AVP 8 101", "RTP/AVP 0 8 101")
+        first = caller.peer.answer_reoffer(both, "sendrecv")
+        again = caller.peer.answer_reoffer(both, "sendrecv")
+        assert first == again
+        assert "RTP/AVP 8 101" in first
+        held = caller.peer.answer_reoffer(both, "sendonly")
+        assert held.splitlines()[1] != first.splitlines()[1]
+
+
+async def test_our_hold_is_not_taken_for_the_peers() -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    async with agreed(caller, callee):
+        answer = callee.peer.answer_reoffer(caller.peer.create_reoffer("sendonly"), "sendrecv")
+        caller.peer.set_answer(answer)
+        assert callee.peer.held
+        assert not caller.peer.held
+        assert not caller.peer.session.receives
+        answer = callee.peer.answer_reoffer(caller.peer.create_reoffer("sendrecv"), "sendrecv")
+        caller.peer.set_answer(answer)
+        assert not callee.peer.held
+        assert caller.peer.session.receives
+
+
+async def test_the_external_address_is_described_and_the_bound_one_used() -> None:
+    side = Side(PCMU, external="203.0.113.9")
+    offer = await side.peer.create_offer()
+    assert "c=IN IP4 203.0.113.9\r\n" in offer
+    await side.peer.aclose()
+
+
+async def test_a_peer_of_the_other_ip_version_needs_an_address_of_that_version() -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    offer = (await caller.peer.create_offer()).replace("IP4 127.0.0.1", "IP6 ::1")
+    with pytest.raises(SdpError, match="IPv6"):
+        callee.peer.set_remote(offer)
+    await caller.peer.aclose()
+
+
+async def test_ipv6_carries_audio_as_well() -> None:
+    caller, callee = Side(PCMU, bind=("::1",)), Side(PCMU, bind=("127.0.0.1", "::1"))
+    async with agreed(caller, callee):
+        await check_audio(caller, callee)
+
+
+async def test_without_a_free_pair_of_ports_there_is_no_offer() -> None:
+    side = Side(PCMU, ports=PortPool([free_port()]))
+    with pytest.raises(LimitExceeded):
+        await side.peer.create_offer()
+    await side.peer.aclose()
+
+
+async def test_a_peer_that_is_gone_describes_nothing() -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    async with agreed(caller, callee):
+        offer = caller.peer.create_reoffer("sendrecv")
+    with pytest.raises(InvalidState):
+        callee.peer.answer_reoffer(offer, "sendrecv")
+    with pytest.raises(InvalidState):
+        await Side(PCMU).peer.create_answer()
+    with pytest.raises(InvalidState):
+        Side(PCMU).peer.create_reoffer("sendrecv")
+
+
+@pytest.mark.parametrize(
+    ("datagram", "reason"),
+    [
+        (b"", "empty"),
+        (bytes(1501), "oversized"),
+        (b"\x00\x01" + bytes(20), "unknown_kind"),
+        (b"\x16\xfe\xfd" + bytes(20), "unknown_kind"),
+        (b"\x80", "unknown_source"),
+        (struct.pack("!BBHII", 0x80, 0, 1, 1, 1) + bytes(160), "unknown_source"),
+        (struct.pack("!BBHI", 0x80, 201, 1, 1), "unknown_source"),
+    ],
+)
+async def test_what_is_not_the_peers_is_dropped_and_counted(datagram: bytes, reason: str) -> None:
+    caller, callee = Side(PCMU), Side(PCMU)
+    async with agreed(caller, callee):
+        await caller.say(440, 5)
+        line = next(
+            one for one in callee.peer.create_reoffer("sendrecv").splitlines() if "m=" in one
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.2", 0))
+            stranger.sendto(datagram, ("127.0.0.1", int(line.split()[1])))
+        await until(lambda: callee.peer.statistics().discarded.get(reason))
