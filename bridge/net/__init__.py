@@ -1,1 +1,1 @@
-"""What reaches out of the node, and what browsers are told for reaching in (TURN)."""
+"""Connections to and from the node: HTTP, DNS, webhooks, WhatsApp, other nodes; and SQLite."""

@@ -2,44 +2,18 @@
 
 import asyncio
 import secrets
-import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from bridge.call.model import LineName
-from bridge.net.database import Database
+from bridge.errors import DatabaseLost
+from bridge.net.database import Connection, Database, wall_time
+from bridge.net.node_store import Member
 from bridge.wire.cloud import PermissionReplied
 
 KEPT_SECONDS: Final = 86400.0
 """How long after a call's end a repeated webhook is recognized."""
-
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS whatsapp_calls (
-    wacid TEXT PRIMARY KEY,
-    line TEXT NOT NULL,
-    node INTEGER NOT NULL,
-    began_at REAL NOT NULL,
-    ended_at REAL
-);
-CREATE INDEX IF NOT EXISTS whatsapp_calls_ended ON whatsapp_calls (ended_at);
-CREATE TABLE IF NOT EXISTS whatsapp_dials (
-    id INTEGER PRIMARY KEY,
-    opaque TEXT NOT NULL,
-    line TEXT NOT NULL,
-    node INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS whatsapp_permissions (
-    line TEXT NOT NULL,
-    person TEXT NOT NULL,
-    granted INTEGER NOT NULL,
-    permanent INTEGER NOT NULL,
-    at REAL NOT NULL,
-    expires_at REAL,
-    PRIMARY KEY (line, person)
-);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,163 +33,144 @@ class CloudStore:
     """
 
     def __init__(
-        self, database: Database, *, node: int, kept_seconds: float = KEPT_SECONDS
+        self, database: Database, *, own: Member, kept_seconds: float = KEPT_SECONDS
     ) -> None:
-        """Open the view, and create missing tables; waits for the disk.
-
-        Args:
-            database: the bridge's.
-            node: this node's index.
-            kept_seconds: how long an ended call keeps its id.
-        """
-        database.create(SCHEMA)
+        """Open the view of the process `own`."""
         self._database = database
-        self._node = node
+        self._own = own
         self._kept_seconds = kept_seconds
 
     async def claim(self, wacid: str, line: LineName) -> bool:
         """Insert a call of this node; return False if a node has it already."""
-        row = (wacid, line, self._node, _now())
 
-        def insert(connection: sqlite3.Connection) -> bool:
+        def insert(connection: Connection) -> bool:
             connection.execute(
                 "DELETE FROM whatsapp_calls WHERE ended_at < ? AND line = ?",
-                (_now() - self._kept_seconds, line),
+                (wall_time() - self._kept_seconds, line),
             )
             added = connection.execute(
-                "INSERT OR IGNORE INTO whatsapp_calls (wacid, line, node, began_at) "
-                "VALUES (?, ?, ?, ?)",
-                row,
+                "INSERT INTO whatsapp_calls (wacid, line, node, boot, began_at) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (wacid, line, self._own.node, self._own.boot, wall_time()),
             )
             return added.rowcount == 1
 
         return await self._database.run(insert)
 
     def ended(self, wacid: str) -> None:
-        """Set that the provider knows that a call has ended."""
-        self._database.post(
-            lambda connection: _run(
-                connection,
-                "UPDATE whatsapp_calls SET ended_at = ? WHERE wacid = ? AND ended_at IS NULL",
-                (_now(), wacid),
-            )
+        """Record that a call has ended for the provider too."""
+        self._post(
+            "UPDATE whatsapp_calls SET ended_at = ? WHERE wacid = ? AND ended_at IS NULL",
+            wall_time(),
+            wacid,
         )
 
     def release(self, wacid: str) -> None:
         """Delete a call, so that it can be claimed again."""
-        self._database.post(
-            lambda connection: _run(
-                connection, "DELETE FROM whatsapp_calls WHERE wacid = ?", (wacid,)
-            )
-        )
+        self._post("DELETE FROM whatsapp_calls WHERE wacid = ?", wacid)
 
-    async def orphaned_calls(self, *, nodes: int) -> list[tuple[str, LineName]]:
-        """Return the calls, by key and line, that this node's previous process left live.
+    async def orphaned_calls(self, lines: Collection[LineName]) -> list[tuple[str, LineName]]:
+        """Return, once, the calls of these lines that this node has taken over, by key and line.
 
-        The first node is responsible for those of nodes that no longer exist.
+        Each is kept until `ended`: if it cannot be, the node that takes over from this one gets it.
         """
-        first = self._first_gone(nodes)
 
-        def find(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
-            found = connection.execute(
-                "SELECT wacid, line FROM whatsapp_calls "
-                "WHERE ended_at IS NULL AND (node = ? OR node >= ?)",
-                (self._node, first),
+        def take(connection: Connection) -> list[tuple[str, LineName]]:
+            found = self._taken_over(connection, "whatsapp_calls", "wacid", lines)
+            connection.executemany(
+                "UPDATE whatsapp_calls SET orphaned = 0 WHERE wacid = ?",
+                [(wacid,) for wacid, _, _ in found],
             )
-            return [(wacid, LineName(line)) for wacid, line in found]
+            return [(wacid, LineName(line)) for wacid, _, line in found]
 
-        return await self._database.run(find)
+        return await self._database.run(take)
 
     async def begin_dial(self, opaque: str, line: LineName) -> int:
         """Insert a dial that is kept until `end_dial`, and return its row.
 
-        Args:
-            opaque: what identifies the call, should it turn up.
-            line: whose call it is.
+        `opaque` is what identifies the call, should it turn up.
         """
         row = secrets.randbits(62)
-        values = (row, opaque, line, self._node)
-        insert = "INSERT INTO whatsapp_dials (id, opaque, line, node) VALUES (?, ?, ?, ?)"
         try:
-            await self._database.run(lambda connection: _run(connection, insert, values))
-        except asyncio.CancelledError:
+            await self._fetch(
+                "INSERT INTO whatsapp_dials (id, opaque, line, node, boot) VALUES (?, ?, ?, ?, ?)",
+                row,
+                opaque,
+                line,
+                self._own.node,
+                self._own.boot,
+            )
+        except (asyncio.CancelledError, DatabaseLost):  # it may be inserted all the same
             self.end_dial(row)
             raise
         return row
 
     def end_dial(self, row: int) -> None:
         """Delete a dial: its outcome is known, or remembered here."""
-        self._database.post(
-            lambda connection: _run(connection, "DELETE FROM whatsapp_dials WHERE id = ?", (row,))
-        )
+        self._post("DELETE FROM whatsapp_dials WHERE id = ?", row)
 
     async def is_dialled(self, opaque: str, line: LineName, *, but: Collection[int]) -> bool:
         """Return whether any node is dialling such a call, other than in these rows."""
+        found = await self._fetch(
+            "SELECT id FROM whatsapp_dials WHERE opaque = ? AND line = ?", opaque, line
+        )
+        return any(row not in but for (row,) in found)
 
-        def find(connection: sqlite3.Connection) -> bool:
-            found = connection.execute(
-                "SELECT id FROM whatsapp_dials WHERE opaque = ? AND line = ?", (opaque, line)
-            )
-            return any(row not in but for (row,) in found)
+    async def orphaned_dials(self, lines: Collection[LineName]) -> list[tuple[str, LineName]]:
+        """Remove and return the dials of these lines that this node has taken over, by opaque and line."""
 
-        return await self._database.run(find)
-
-    async def orphaned_dials(
-        self, *, nodes: int, lines: Collection[LineName]
-    ) -> list[tuple[str, LineName]]:
-        """Remove and return the dials of these lines that the previous process left, by opaque and line."""
-        values = (self._node, self._first_gone(nodes))
-
-        def take(connection: sqlite3.Connection) -> list[tuple[str, LineName]]:
-            found = connection.execute(
-                "SELECT id, opaque, line FROM whatsapp_dials WHERE node = ? OR node >= ?", values
-            )
-            orphaned = [row for row in found.fetchall() if row[2] in lines]
+        def take(connection: Connection) -> list[tuple[str, LineName]]:
+            found = self._taken_over(connection, "whatsapp_dials", "id", lines, "opaque")
             connection.executemany(
-                "DELETE FROM whatsapp_dials WHERE id = ?", [(row,) for row, _, _ in orphaned]
+                "DELETE FROM whatsapp_dials WHERE id = ?", [(row,) for row, _, _ in found]
             )
-            return [(opaque, LineName(line)) for _, opaque, line in orphaned]
+            return [(opaque, LineName(line)) for _, opaque, line in found]
 
         return await self._database.run(take)
 
     def remember(self, line: LineName, reply: PermissionReplied) -> None:
         """Store somebody's reply, unless a later one is known."""
-        row = (line, reply.person, reply.granted, reply.permanent, reply.at, reply.expires_at)
-        self._database.post(
-            lambda connection: _run(
-                connection,
-                "INSERT INTO whatsapp_permissions VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET granted = excluded.granted, "
-                "permanent = excluded.permanent, at = excluded.at, "
-                "expires_at = excluded.expires_at WHERE excluded.at >= at",
-                row,
-            )
+        self._post(
+            "INSERT INTO whatsapp_permissions VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (line, person) DO UPDATE SET granted = excluded.granted, "
+            "permanent = excluded.permanent, at = excluded.at, expires_at = excluded.expires_at "
+            "WHERE excluded.at >= whatsapp_permissions.at",
+            line,
+            reply.person,
+            int(reply.granted),
+            int(reply.permanent),
+            reply.at,
+            reply.expires_at,
         )
 
     async def reply(self, line: LineName, person: str) -> Reply | None:
         """Return somebody's last reply; None if there is none."""
+        query = (
+            "SELECT granted, permanent, at, expires_at FROM whatsapp_permissions "
+            "WHERE line = ? AND person = ?"
+        )
+        found = await self._database.read(lambda db: db.execute(query, (line, person)).fetchall())
+        for granted, permanent, at, expires_at in found:
+            return Reply(bool(granted), bool(permanent), at, expires_at)
+        return None
 
-        def find(connection: sqlite3.Connection) -> Reply | None:
-            row = connection.execute(
-                "SELECT granted, permanent, at, expires_at FROM whatsapp_permissions "
-                "WHERE line = ? AND person = ?",
-                (line, person),
-            ).fetchone()
-            return Reply(bool(row[0]), bool(row[1]), row[2], row[3]) if row else None
+    def _taken_over(
+        self,
+        connection: Connection,
+        table: str,
+        key: str,
+        lines: Collection[LineName],
+        more: str = "line",
+    ) -> list[Any]:
+        found = connection.execute(
+            f"SELECT {key}, {more}, line FROM {table} WHERE boot = ? AND orphaned = 1",  # noqa: S608
+            (self._own.boot,),
+        )
+        return [row for row in found.fetchall() if row[2] in lines]
 
-        return await self._database.run(find)
+    def _post(self, statement: str, *values: str | float | None) -> None:
+        self._database.append_statement(statement, values)
 
-    def _first_gone(self, nodes: int) -> int:
-        """Return the first index of the removed nodes that this node is responsible for."""
-        return nodes if self._node == 0 else 1 << 30
-
-
-def _run(
-    connection: sqlite3.Connection, statement: str, values: tuple[str | float | None, ...]
-) -> None:
-    connection.execute(statement, values)
-
-
-def _now() -> float:
-    """Return wall time, which all processes share."""
-    return datetime.now(UTC).timestamp()
+    async def _fetch(self, statement: str, *values: str | float | None) -> list[Any]:
+        """Run a statement, and return its rows."""
+        return await self._database.run(lambda db: db.execute(statement, values).fetchall())

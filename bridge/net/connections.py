@@ -11,7 +11,7 @@ import struct
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 SWEEP_SECONDS: Final = 1.0
 STALL_SECONDS: Final = 10.0
@@ -24,16 +24,6 @@ _ACKNOWLEDGED_AT: Final = 120
 _TCP_INFO_BYTES: Final = 128
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER: closing drops unsent data, in the kernel too."""
-
-
-class ConnectionCounters(Protocol):
-    """Counts connections; `metrics.http.HttpMetrics` is one."""
-
-    def set_connections(self, count: int) -> None:
-        """Set how many connections are open."""
-
-    def connection_cut(self, reason: str) -> None:
-        """Count a connection that was cut off or not accepted."""
 
 
 @dataclass(slots=True)
@@ -54,18 +44,15 @@ class Connections:
         self,
         *,
         limit: int,
-        counters: ConnectionCounters,
+        set_open: Callable[[int], None],
+        count_cut: Callable[[str], None],
         trusted: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """Set the rules.
-
-        Args:
-            limit: how many connections there may be.
-            counters: count them.
-            trusted: whether an address is a reverse proxy of ours, which carries many clients.
-        """
+        """`trusted` says whether an address is a reverse proxy of ours, which carries many clients."""
         self._limit = limit
-        self._counters = counters
+        self._set_open = set_open
+        self.count_cut = count_cut
+        """Counts connections that are cut off or not accepted, by reason."""
         self._trusted = trusted
         self._open: dict[asyncio.Transport, _Connection] = {}
 
@@ -75,18 +62,15 @@ class Connections:
     def make_room(self, under_way: int) -> bool:
         """Return whether one more connection may be accepted; closes the oldest unauthenticated ones.
 
-        Args:
-            under_way: accepted connections that are not added yet (TLS handshakes).
+        `under_way` counts accepted connections that are not added yet (TLS handshakes).
         """
-        excess = len(self._open) + under_way + 1 - self._limit
-        if excess > 0:
+        room = self._limit - under_way
+        if len(self._open) >= room:
             self._forget_closed()
-            excess = len(self._open) + under_way + 1 - self._limit
-        if excess > 0:
+        if (excess := len(self._open) + 1 - room) > 0:
             for transport in self._strangers(max(excess, min(MAX_ROOM, self._limit // 8))):
                 self._cut(transport, "no_room")
-            excess = len(self._open) + under_way + 1 - self._limit
-        return excess <= 0
+        return len(self._open) < room
 
     def add(self, transport: asyncio.Transport, address: str) -> None:
         """Add a connection."""
@@ -110,7 +94,7 @@ class Connections:
         stalled = [t for t, known in self._open.items() if self._stalled(t, known, now)]
         for transport in stalled:
             self._cut(transport, "slow_reader")
-        self._counters.set_connections(len(self._open))
+        self._set_open(len(self._open))
 
     def _forget_closed(self) -> None:
         # One that is closing with data pending still counts.
@@ -132,7 +116,7 @@ class Connections:
         return False
 
     def _strangers(self, count: int) -> list[asyncio.Transport]:
-        """Choose connections to close: the oldest of whichever address has most."""
+        """Choose connections to close: the oldest of whichever address has the most."""
         by_address: dict[str, deque[asyncio.Transport]] = {}
         for transport, known in self._open.items():
             if known.stranger:
@@ -154,7 +138,7 @@ class Connections:
         transport.abort()
         # Its descriptor may be reused at once.
         del self._open[transport]
-        self._counters.connection_cut(reason)
+        self.count_cut(reason)
 
 
 def _acknowledged(transport: asyncio.Transport) -> int:
@@ -163,10 +147,10 @@ def _acknowledged(transport: asyncio.Transport) -> int:
     if carrier is None or not hasattr(socket, "TCP_INFO") or carrier.family == socket.AF_UNIX:
         return -transport.get_write_buffer_size()
     try:
-        told = carrier.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        info = carrier.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     except OSError:
         return -transport.get_write_buffer_size()
-    if len(told) < _TCP_INFO_BYTES:
+    if len(info) < _TCP_INFO_BYTES:
         return -transport.get_write_buffer_size()
-    acknowledged: int = struct.unpack_from("=Q", told, _ACKNOWLEDGED_AT)[0]
+    acknowledged: int = struct.unpack_from("=Q", info, _ACKNOWLEDGED_AT)[0]
     return acknowledged

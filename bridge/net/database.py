@@ -1,234 +1,328 @@
-"""The file that keeps what must outlive the process: one SQLite database, one thread at it.
+"""What must outlive the process: one database, and one thread that writes to it.
 
-Works wait in a queue; the thread takes all that are there, runs them one after the other in one
-transaction and commits once, so a disk that takes long to sync makes the groups larger and not the
-queue longer. Each work has a savepoint: one that fails undoes itself and nobody else. Several
-processes may use the same file; they wait for each other.
+Callers queue functions. The thread runs all that are queued in one transaction and commits once, so
+a database that takes long to commit makes the groups larger and not the queue longer. Each function has a
+savepoint: one that fails is rolled back alone. Several processes may use the same database; they wait for
+each other.
+
+The functions are the same for every engine (`net.sqlite`, `net.postgres`). What must not be lost is appended as bytes,
+for a handler: while the database cannot be reached, it waits on the local disk (`net.spool`).
 """
 
 import asyncio
 import contextlib
 import logging
-import sqlite3
-import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from bridge.errors import DatabaseFailed
+import msgspec
+
+from bridge.errors import DatabaseFailed, DatabaseLost
+from bridge.metrics.database import DatabaseMetrics, unseen
+from bridge.net.database_group import Handler, Item, Marker, Outcome, Payload, Report, Work
+from bridge.net.database_readers import Readers
+from bridge.net.database_session import Connection as Connection
+from bridge.net.database_session import Engine as Engine
+from bridge.net.database_session import Found as Found
+from bridge.net.database_session import Rows as Rows
+from bridge.net.database_session import Session as Session
+from bridge.net.database_session import Values as Values
+from bridge.net.database_session import marks as marks
+from bridge.net.database_session import wall_time as wall_time
+from bridge.net.database_writer import FAIL_SECONDS, Writer
+from bridge.net.spool import Spool
 
 log = logging.getLogger(__name__)
 
-FILE = "bridge.sqlite3"
-"""Below the data folder."""
-BUSY_SECONDS = 5.0
-"""How long one attempt waits for another process's transaction."""
-ATTEMPTS = 6
-MAX_WAITING = 100_000
-"""Queued works; more are dropped, logged and counted."""
-GROUP = 1000
-"""Works in one transaction."""
+STATEMENT: Final = "statement"
+"""What `append_statement` appends."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    perform: Callable[[sqlite3.Connection], Any]
-    report: Callable[[Any, BaseException | None], None] | None
-    """Called in the loop with the outcome."""
-    waited: bool
-    """Whether the caller gets the failure; else it is logged and counted."""
+Parameters = ParamSpec("Parameters")
 
 
 class Database:
-    """One process's connection to the file."""
+    """One process's connection to the database."""
 
-    def __init__(self, path: Path, *, on_failure: Callable[[], None] = lambda: None) -> None:
-        self._path = path
-        self._on_failure = on_failure
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: deque[_Work] = deque()
-        self._changed = threading.Condition()
-        self._committing = False
-        self._closed = False
-        self._connection = _connect(path)
-        self._thread = threading.Thread(target=self._serve, name="database", daemon=True)
-        self._thread.start()
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        on_failure: Callable[[], None] = lambda: None,
+        spool: Path | None = None,
+        readers: int = 0,
+        metrics: DatabaseMetrics | None = None,
+    ) -> None:
+        """Open it within the running loop; `on_failure` counts what was posted and failed.
 
-    def create(self, schema: str) -> None:
-        """Run a script that creates missing tables; waits for the disk (start-up only)."""
-        connection = _connect(self._path)
-        try:
-            _retry_locked(lambda: connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;"))
-        finally:
-            connection.close()
-
-    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run `work` in a transaction, in order; it is on disk when this returns.
-
-        `work` runs in the database's thread and must not begin or end transactions. Cancelled, it
-        may still be committed.
+        `spool` is the folder for what waits while a remote database cannot be reached, `readers` how many
+        connections `read` has there. Handlers must be set before the loop goes on.
 
         Raises:
-            DatabaseFailed: it could not be committed.
-            Exception: whatever `work` raised; it is rolled back.
+            SetupError: it cannot be opened.
         """
+        self._engine = engine
+        self._on_failure = on_failure
+        self.metrics = metrics or unseen()
         self._loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Result] = self._loop.create_future()
+        self._handlers: dict[str, Handler] = {STATEMENT: _execute}
+        self._followers: list[Callable[[], None]] = []
+        self.unreachable_since: float | None = None
+        """When the database was lost, in the loop's time; None while it can be reached."""
+        self._available = asyncio.Event()
+        self._available.set()
+        self._readers = Readers(engine, readers) if engine.remote and readers else None
+        waiting = Spool(spool) if engine.remote and spool is not None else None
+        self._writer = Writer(engine, waiting, self._handlers, _InLoop(self._loop, self))
+        # Then those who use the database have set their handlers.
+        self._loop.call_soon(self._writer.adopt)
 
-        def report(result: Any, error: BaseException | None) -> None:  # noqa: ANN401 - `work`'s own
-            if outcome.done():
-                return
-            if error is not None:
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(result)
+    @property
+    def reachable(self) -> bool:
+        """Whether the database can be reached."""
+        return self.unreachable_since is None
 
-        if not self._enqueue(_Work(work, report, waited=True)):
-            raise DatabaseFailed("the database takes no more work")
-        return await outcome
+    @property
+    def refuses(self) -> bool:
+        """Whether it could not be reached for so long that new calls are refused."""
+        since = self.unreachable_since
+        return since is not None and self._loop.time() - since >= FAIL_SECONDS
 
-    def post(
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return int(self.reachable) + (self._readers.open if self._readers is not None else 0)
+
+    async def available(self) -> None:
+        """Wait until the database can be reached."""
+        await self._available.wait()
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Call a function whenever what was spooled has been written, or the database is back."""
+        self._followers.append(follower)
+
+    def handle(self, kind: str, handler: Handler) -> None:
+        """Set what writes the payloads that are appended as `kind`.
+
+        After a failure it may get a payload again that it has written: it must then change nothing.
+        """
+        self._handlers[kind] = handler
+
+    def append(
         self,
-        work: Callable[[sqlite3.Connection], None],
+        kind: str,
+        payload: bytes,
+        *,
+        then: Callable[[], None] | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Queue what must not be lost for the handler of its kind, without waiting.
+
+        Several of a kind in a row are one call of the handler. While the database cannot be reached, `then` is
+        called once the payload is on the local disk. A failure is logged and counted.
+        """
+        self._put(Payload(kind, payload, partial(self._report, then, failed)))
+
+    def append_statement(
+        self,
+        statement: str,
+        values: Sequence[str | bytes | float | None],
         *,
         then: Callable[[], None] | None = None,
     ) -> None:
+        """Queue a statement that must not be lost; it may be executed twice, and must bear that."""
+        self.append(STATEMENT, msgspec.msgpack.encode((statement, values)), then=then)
+
+    async def run(
+        self,
+        work: Callable[Concatenate[Connection, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Run `work` with these arguments in a transaction, in order; it is on disk when this returns.
+
+        `work` runs in the database's thread and must not begin or end transactions. Cancelled before
+        its turn, it does not run; later, it may still be committed.
+
+        Raises:
+            DatabaseFailed: it could not be committed; `DatabaseLost`: the database cannot be reached, or was lost
+                meanwhile, and it may be committed or not.
+            Exception: whatever `work` raised; it is rolled back.
+        """
+        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def run(connection: Connection) -> Result | None:
+            # Also so that it does not run after what undoes it: while the database is away functions wait here, but
+            # what is appended is on the local disk, and is written first.
+            return None if outcome.cancelled() else work(connection, *args, **kwargs)
+
+        self._put(Work(run, _set(outcome)))
+        return await outcome
+
+    async def read(
+        self,
+        work: Callable[Concatenate[Connection, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Run `work`, which only reads, without waiting for writers; it sees what was committed before.
+
+        Raises:
+            DatabaseFailed: the database cannot do it.
+            Exception: whatever `work` raised.
+        """
+        if self._readers is None:
+            return await self.run(work, *args, **kwargs)
+        if self.refuses:
+            raise DatabaseLost("the database cannot be reached")
+        return await self._readers.run(lambda connection: work(connection, *args, **kwargs))
+
+    def post(
+        self,
+        work: Callable[[Connection], object],
+        *,
+        then: Callable[[], None] | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Queue `work` without waiting; a failure is logged and counted.
 
-        Args:
-            work: as for `run`.
-            then: called in the loop once it is on disk; not if it failed.
+        `then` is called in the loop once it is on disk, `failed` if it could not be: after `FAIL_SECONDS` while
+        the database cannot be reached.
         """
+        self._put(Work(work, partial(self._report, then, failed)))
 
-        def report(_: object, error: BaseException | None) -> None:
-            if error is None and then is not None:
-                then()
-
-        if then is not None:
-            self._loop = asyncio.get_running_loop()
-        if not self._enqueue(_Work(work, report if then is not None else None, waited=False)):
-            self._failed(DatabaseFailed("the database takes no more work"))
+    async def checkpoint(self) -> None:
+        """Remove everything that was deleted from the engine's log too."""
+        await self.settled()
+        await asyncio.to_thread(self._engine.checkpoint)
 
     async def settled(self) -> None:
         """Wait until everything queued before is on disk, or has failed."""
-        with self._changed:
-            if self._closed or not (self._waiting or self._committing):
-                return
-        await self.run(lambda _: None)
+        if self.busy:
+            outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._put(Marker(_set(outcome)))
+            with contextlib.suppress(DatabaseFailed):
+                await outcome
+
+    @property
+    def busy(self) -> bool:
+        """Whether works are queued or being committed."""
+        return self._writer.busy
 
     async def aclose(self) -> None:
-        """Run what is queued, then close the file; may be called twice."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        await asyncio.to_thread(self._thread.join)
+        """Run what is queued, then close the database; may be called twice."""
+        await asyncio.to_thread(self._writer.close)
+        if self._readers is not None:
+            await self._readers.aclose()
 
-    def _enqueue(self, work: _Work) -> bool:
-        with self._changed:
-            if self._closed or len(self._waiting) >= MAX_WAITING:
-                return False
-            self._waiting.append(work)
-            self._changed.notify()
-            return True
+    def _put(self, item: Item) -> None:
+        if not self._writer.put(item):
+            item.report(None, DatabaseFailed("the database takes no more work"))
 
-    def _serve(self) -> None:
-        while group := self._take():
-            outcomes = self._perform(group)
-            with self._changed:
-                self._committing = False
-            if self._loop is not None and any(outcome.work.report for outcome in outcomes):
-                # The loop may be closed.
-                with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(_report, outcomes)
-        self._connection.close()
+    def _report(
+        self,
+        then: Callable[[], None] | None,
+        failed: Callable[[], None],
+        _: object,
+        error: BaseException | None,
+    ) -> None:
+        if error is not None:
+            # That the database was lost is in the log.
+            if not isinstance(error, DatabaseLost):
+                log.error("database.failed", exc_info=error)
+            self._on_failure()
+            failed()
+        elif then is not None:
+            then()
 
-    def _take(self) -> list[_Work]:
-        """Return all queued works, at least one; none once closed."""
-        with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            count = min(GROUP, len(self._waiting))
-            self._committing = count > 0
-            return [self._waiting.popleft() for _ in range(count)]
+    def note_lost(self) -> None:
+        """Note that the database cannot be reached."""
+        self.unreachable_since = self._loop.time()
+        self._available.clear()
+        self.metrics.set_up(0)
 
-    def _perform(self, group: list[_Work]) -> list["_Outcome"]:
-        try:
-            _retry_locked(lambda: self._connection.execute("BEGIN IMMEDIATE"))
-            outcomes = [self._perform_one(work) for work in group]
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            failure = DatabaseFailed("the database could not keep what was to be kept")
-            failure.__cause__ = error
-            outcomes = [_Outcome(work, None, failure) for work in group]
-        for outcome in outcomes:
-            if outcome.error is not None and not outcome.work.waited:
-                self._failed(outcome.error)
-        return outcomes
+    def note_returned(self) -> None:
+        """Note that it can be reached again."""
+        seconds = self._loop.time() - (self.unreachable_since or self._loop.time())
+        log.warning("database.returned", extra={"seconds": round(seconds, 1)})
+        self.unreachable_since = None
+        self._available.set()
+        self.metrics.set_up(1)
+        self._replayed()
 
-    def _perform_one(self, work: _Work) -> "_Outcome":
-        self._connection.execute("SAVEPOINT work")
-        try:
-            result = work.perform(self._connection)
-        except Exception as error:
-            if not self._connection.in_transaction:
-                # SQLite has rolled back the whole transaction (a full disk).
-                raise sqlite3.OperationalError("the transaction was rolled back") from error
-            self._connection.execute("ROLLBACK TO work")
-            self._connection.execute("RELEASE work")
-            return _Outcome(work, None, error)
-        self._connection.execute("RELEASE work")
-        return _Outcome(work, result, None)
+    def note_spooled(self, waiting: int) -> None:
+        """Note how many payloads wait on the local disk."""
+        self.metrics.set_spooled(waiting)
+        if not waiting:
+            self._replayed()
 
-    def _failed(self, error: BaseException) -> None:
-        log.error("database.failed", exc_info=error)
-        self._on_failure()
+    def _replayed(self) -> None:
+        for follower in self._followers:
+            follower()
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    work: _Work
-    result: Any
-    error: BaseException | None
+class _InLoop:
+    """Passes on what the thread reports to the loop (`net.database_writer.Observer`)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, database: Database) -> None:
+        self._loop = loop
+        self._database = database
+
+    def finished(self, outcomes: list[Outcome]) -> None:
+        """Report what has become of items."""
+        self._call(_report, outcomes)
+
+    def committed(self, seconds: float) -> None:
+        """Count a transaction; metrics may be set from any thread."""
+        self._database.metrics.commit_seconds(seconds)
+        self._database.metrics.set_connections(self._database.connections)
+
+    def lost(self) -> None:
+        """Note that the database cannot be reached."""
+        self._call(self._database.note_lost)
+
+    def returned(self) -> None:
+        """Note that it is back."""
+        self._call(self._database.note_returned)
+
+    def spooled(self, waiting: int) -> None:
+        """Note how many payloads wait."""
+        self._call(self._database.note_spooled, waiting)
+
+    def dropped(self, count: int) -> None:
+        """Count payloads that were lost."""
+        self._database.metrics.spool_dropped(amount=count)
+
+    def refused(self) -> None:
+        """Count a payload that is kept aside."""
+        self._database.metrics.spool_refused()
+
+    def _call(self, function: Callable[..., None], *values: Any) -> None:  # noqa: ANN401
+        # The loop may be closed.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *values)
 
 
-def _report(outcomes: list[_Outcome]) -> None:
-    for outcome in outcomes:
-        if outcome.work.report is not None:
-            outcome.work.report(outcome.result, outcome.error)
+def _report(outcomes: list[Outcome]) -> None:
+    for report, result, error in outcomes:
+        report(result, error)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # Isolation level None: transactions begin explicitly.
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    # Two processes that do this first at the same time do not wait for each other.
-    _retry_locked(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _retry_locked(attempt: Callable[[], object]) -> None:
-    """Retry while another process locks the file for longer than SQLite waits."""
-    for left in reversed(range(ATTEMPTS)):
-        try:
-            attempt()
-        except sqlite3.OperationalError as error:
-            if left == 0 or error.sqlite_errorcode not in (
-                sqlite3.SQLITE_BUSY,
-                sqlite3.SQLITE_BUSY_SNAPSHOT,
-            ):
-                raise
-            time.sleep(0.05)
-        else:
+def _set(outcome: asyncio.Future[Any]) -> Report:
+    def report(result: Any, error: BaseException | None) -> None:  # noqa: ANN401 - the work's own
+        if outcome.done():
             return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    return report
+
+
+def _execute(connection: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        statement, values = msgspec.msgpack.decode(payload)
+        connection.execute(statement, values)

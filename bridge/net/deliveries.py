@@ -1,4 +1,4 @@
-"""The table of pending and dead deliveries; every function runs within a `Database` work.
+"""The table of pending and dead deliveries; every function runs in a transaction of `Database`.
 
 A lane holds one receiver's deliveries of one call: only the first pending one has a `due` time, which keeps
 them in order and makes the others cost nothing meanwhile.
@@ -6,38 +6,19 @@ them in order and makes the others cost nothing meanwhile.
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from sqlite3 import Connection
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from bridge.net import endpoints
+from bridge.net.database import Connection, marks
 from bridge.net.endpoints import Endpoint
 from bridge.wire.call_event import CallEvent
 from bridge.wire.webhook import Style, wants
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS deliveries (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    event INTEGER NOT NULL,
-    node INTEGER NOT NULL,
-    line TEXT NOT NULL,
-    receiver TEXT NOT NULL,
-    lane TEXT NOT NULL,
-    style TEXT NOT NULL,
-    url TEXT NOT NULL,
-    first_at REAL NOT NULL,
-    due REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '',
-    dead_at REAL
-);
-CREATE INDEX IF NOT EXISTS due_deliveries ON deliveries (node, receiver, due) WHERE due IS NOT NULL;
-CREATE INDEX IF NOT EXISTS lanes ON deliveries (lane, seq) WHERE dead_at IS NULL;
-CREATE INDEX IF NOT EXISTS dead_deliveries ON deliveries (line, seq) WHERE dead_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS delivered_events ON deliveries (event);
-"""
 REPLAY_PAGE: Final = 200
+LANES: Final = 20
+"""Lanes looked up in one statement."""
 CALLBACK: Final = "callback "
 """Precedes the URL in the name of a receiver that is a call's callback."""
 
@@ -62,14 +43,11 @@ class Job:
     seq: int
     lane: str
     receiver: str
-    style: Style
-    url: str
-    """Where a call's own callback goes; empty for an endpoint."""
     first_at: float
     attempts: int
     event: CallEvent
     endpoint: Endpoint | None
-    """None for a callback, and for an endpoint that is gone."""
+    """None if it is gone; a call's own callback is one without an entry in the table of endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,51 +71,59 @@ class Callback:
     style: Style
 
 
-def add(
-    connection: Connection,
-    number: int,
-    event: CallEvent,
-    *,
-    node: int,
-    callback: Callback | None,
-    without: frozenset[Style] = frozenset(),
-) -> None:
-    """Add a delivery of an event for each endpoint that wants it, and for the call's own callback.
+class _Row(NamedTuple):
+    """A delivery to be appended to its lane."""
 
-    Endpoints of the styles in `without` are left out.
-    """
-    receivers = [
-        (endpoint.id, endpoint.style, "")
-        for endpoint in endpoints.of_line(connection, event.line)
-        if endpoint.style not in without and endpoint.wants(event)
-    ]
-    if callback is not None and wants((), callback.style, event):
-        receivers.append((CALLBACK + callback.url, callback.style, callback.url))
-    call_id = event.call.id if event.call else ""
-    for receiver, style, url in receivers:
-        lane = f"{receiver} {style} {call_id}"
-        at = event.at.timestamp()
-        _wait(connection, (number, node, event.line, receiver, lane, style.value, url, at))
+    number: int
+    node: int
+    line: str
+    receiver: str
+    lane: str
+    style: str
+    url: str
+    first_at: float
 
 
-def reassign(connection: Connection, *, count: int) -> None:
-    """Assign to node 0 the deliveries of nodes that no longer exist."""
-    connection.execute("UPDATE deliveries SET node = 0 WHERE node >= ?", (count,))
+class Addition(NamedTuple):
+    """An event that is to be delivered."""
+
+    number: int
+    event: CallEvent
+    node: int
+    callback: Callback | None
+    without: frozenset[Style]
+    """Styles whose endpoints are left out."""
+
+
+def add(connection: Connection, additions: Iterable[Addition]) -> None:
+    """Add a delivery of each event for each endpoint that wants it, and for the call's own callback."""
+    known: dict[str, list[Endpoint]] = {}
+    rows = []
+    for number, event, node, callback, without in additions:
+        if event.line not in known:
+            known[event.line] = endpoints.of_line(connection, event.line)
+        receivers = [
+            (endpoint.id, endpoint.style, "")
+            for endpoint in known[event.line]
+            if endpoint.style not in without and endpoint.wants(event)
+        ]
+        if callback is not None and wants((), callback.style, event):
+            receivers.append((CALLBACK + callback.url, callback.style, callback.url))
+        call_id = event.call.id if event.call else ""
+        for receiver, style, url in receivers:
+            lane = f"{receiver} {style} {call_id}"
+            at = event.at.timestamp()
+            rows.append(_Row(number, node, event.line, receiver, lane, style.value, url, at))
+    _append(connection, rows)
 
 
 def due(
-    connection: Connection, *, node: int, now: float, each: int, busy: Iterable[str]
+    connection: Connection, *, node: int, now: float, each: int, busy: Container[str]
 ) -> tuple[list[Job], float | None]:
-    """Return the deliveries that are due, and when the next one will be.
+    """Return the deliveries of a node that are due, and when the next one will be.
 
-    Args:
-        connection: of the work.
-        node: whose deliveries.
-        now: in seconds of wall time.
-        each: how many each receiver gets at most, those in `busy` included.
-        busy: lanes whose first delivery is on its way.
+    Each receiver gets at most `each`, including those in `busy`: lanes whose first delivery is on its way.
     """
-    taken = frozenset(busy)
     jobs = []
     later: list[float] = []
     for (receiver,) in connection.execute(_RECEIVERS, {"node": node}).fetchall():
@@ -155,10 +141,18 @@ def due(
             (node, receiver, now, each),
         )
         for seq, lane, style, url, first_at, attempts, body in rows:
-            if lane not in taken:
+            if lane not in busy:
                 event = msgspec.json.decode(body, type=CallEvent)
-                place = (seq, lane, receiver, Style(style), url, first_at, attempts)
-                jobs.append(Job(*place, event, endpoint))
+                to = endpoint
+                if url:
+                    to = Endpoint(
+                        id=receiver,
+                        line=event.line,
+                        url=url,
+                        style=Style(style),
+                        created_at=first_at,
+                    )
+                jobs.append(Job(seq, lane, receiver, first_at, attempts, event, to))
     return jobs, min(later, default=None)
 
 
@@ -170,28 +164,35 @@ def waiting(connection: Connection, node: int) -> int:
     return int(row[0])
 
 
-def delivered(connection: Connection, job: Job, now: float) -> None:
-    """Delete a delivery, and make the next in its lane due."""
-    connection.execute("DELETE FROM deliveries WHERE seq = ?", (job.seq,))
-    _advance(connection, job.lane, now)
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """What has become of an attempt to deliver."""
+
+    seq: int
+    lane: str
+    at: float
+    error: str | None = None
+    """None: it was delivered."""
+    due_at: float | None = None
+    """When it is tried again; None after a failure: it is dead."""
 
 
-def postpone(connection: Connection, job: Job, *, due_at: float, error: str) -> None:
-    """Record a failed attempt and the time of the next one."""
-    connection.execute(
-        "UPDATE deliveries SET attempts = attempts + 1, due = ?, error = ? WHERE seq = ?",
-        (due_at, error, job.seq),
-    )
-
-
-def give_up(connection: Connection, job: Job, *, error: str, now: float) -> None:
-    """Mark a delivery as dead, and make the next in its lane due."""
-    connection.execute(
-        "UPDATE deliveries SET attempts = attempts + 1, due = NULL, error = ?, dead_at = ? "
-        "WHERE seq = ?",
-        (error, now, job.seq),
-    )
-    _advance(connection, job.lane, now)
+def conclude(connection: Connection, outcome: Outcome) -> None:
+    """Delete a delivery, postpone it, or mark it as dead; the next in its lane is due unless it is postponed."""
+    if outcome.error is None:
+        connection.execute("DELETE FROM deliveries WHERE seq = ?", (outcome.seq,))
+    else:
+        connection.execute(
+            "UPDATE deliveries SET attempts = attempts + 1, due = ?, error = ?, dead_at = ? "
+            "WHERE seq = ?",
+            (
+                outcome.due_at,
+                outcome.error,
+                outcome.at if outcome.due_at is None else None,
+                outcome.seq,
+            ),
+        )
+    if outcome.due_at is None:
+        _advance(connection, outcome.lane, outcome.at)
 
 
 def dead(connection: Connection, line: str, *, after: int, limit: int) -> list[Dead]:
@@ -219,20 +220,11 @@ def replay(
     numbers: Container[int] | None,
     after: int,
 ) -> tuple[int, int | None]:
-    """Make a page of a line's dead deliveries, or some of them, pending again at the end of their lanes.
+    """Make a page of a line's dead deliveries pending again at the end of their lanes, now of this node.
 
-    Those of deleted endpoints stay dead.
-
-    Args:
-        connection: of the work, which looks at `REPLAY_PAGE` of them only: other works wait for it.
-        line: whose deliveries.
-        node: who delivers them.
-        now: in seconds of wall time.
-        numbers: which of them; None for all.
-        after: the number that the last page ended with; 0 at first.
-
-    Returns:
-        How many wait again, and the number that the page ended with; None where it was the last.
+    Only those in `numbers`, unless that is None; those of deleted endpoints stay dead. A page is the
+    first `REPLAY_PAGE` after the number `after`, since other transactions wait meanwhile. Returns how
+    many are pending again, and `after` for the next page; None for the last.
     """
     rows = connection.execute(
         "SELECT seq, event, receiver, lane, style, url FROM deliveries "
@@ -244,22 +236,35 @@ def replay(
     for seq, number, receiver, lane, style, url in rows:
         if (numbers is None or seq in numbers) and (url or receiver in known):
             connection.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
-            _wait(connection, (number, node, line, receiver, lane, style, url, now))
+            _append(connection, [_Row(number, node, line, receiver, lane, style, url, now)])
             count += 1
     return count, rows[-1][0] if len(rows) == REPLAY_PAGE else None
 
 
-def _wait(connection: Connection, row: tuple[object, ...]) -> None:
-    """Append a delivery to its lane; it is due at once if the lane is empty."""
-    lane, now = row[4], row[7]
-    before = connection.execute(
-        "SELECT 1 FROM deliveries WHERE lane = ? AND dead_at IS NULL LIMIT 1", (lane,)
-    ).fetchone()
-    connection.execute(
-        "INSERT INTO deliveries (event, node, line, receiver, lane, style, url, first_at, due) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, None if before else now),
-    )
+def _append(connection: Connection, rows: list[_Row]) -> None:
+    """Append deliveries to their lanes; the first of an empty lane is due at once."""
+    busy: set[str] = set()
+    lanes = list({row.lane for row in rows})
+    for first in range(0, len(lanes), LANES):
+        # One or always as many, so that there are two statements to prepare.
+        padding = [None] * LANES if len(lanes) > 1 else []
+        some = [*lanes[first : first + LANES], *padding][: max(1, len(padding))]
+        found = connection.execute(
+            "SELECT DISTINCT lane FROM deliveries "  # noqa: S608
+            f"WHERE lane IN {marks(some)} AND dead_at IS NULL",
+            some,
+        )
+        busy.update(lane for (lane,) in found)
+    values = []
+    for row in rows:
+        values.append((*row, None if row.lane in busy else row.first_at))
+        busy.add(row.lane)
+    if values:
+        connection.executemany(
+            "INSERT INTO deliveries (event, node, line, receiver, lane, style, url, first_at, due) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
 
 
 def _advance(connection: Connection, lane: str, now: float) -> None:

@@ -1,167 +1,124 @@
-"""The SQLite file that all nodes share: which calls exist, which node owns them, and each key's rate bucket.
+"""The tables that all nodes share: which calls exist, which node owns them, and each key's rate bucket.
 
-One row per call, written when it starts and when it ends. Live rows count against the limits, so that these
-hold over all nodes, and remain when a process is killed. Transactions serialise two nodes that want the last
-free call, and leave nothing half-written. Too slow for the media path, which does not need it.
+One row per call, written when it starts and when it ends; every function runs in a transaction of `Database`.
+Live rows count against the limits, so that these hold over all nodes, and remain when a process is killed.
+Too slow for the media path, which does not need it.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
 from bridge.call.quota import Quota
+from bridge.net.database import Connection, wall_time
 
-FOLDER = "nodes"
-"""Below the data folder: this file, and the nodes' sockets."""
-FILE = "directory.sqlite3"
-BUSY_SECONDS = 5.0
+FOLDER: Final = "nodes"
+"""Below the data folder: the nodes' sockets."""
 
 Spend: TypeAlias = Callable[[tuple[float, float] | None, float], tuple[float, float]]
 """Returns a bucket's tokens and time, from those before (None for a new one) and the time now; may raise."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY,
-    node INTEGER NOT NULL,
-    line TEXT NOT NULL,
-    peer TEXT NOT NULL,
-    direction TEXT NOT NULL,
-    started_at REAL NOT NULL,
-    ended_at REAL,
-    reason TEXT,
-    told INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS live_calls ON calls (line) WHERE ended_at IS NULL;
-CREATE INDEX IF NOT EXISTS ended_calls ON calls (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS ended_calls_of_line ON calls (line, ended_at)
-    WHERE ended_at IS NOT NULL;
-CREATE TABLE IF NOT EXISTS buckets (
-    key BLOB PRIMARY KEY,
-    tokens REAL NOT NULL,
-    at REAL NOT NULL
-) WITHOUT ROWID;
-"""
-_DROP_OLDEST_OF_LINE = """
-WITH of_line AS (SELECT line FROM calls WHERE call_id = ?)
-DELETE FROM calls WHERE line = (SELECT line FROM of_line) AND ended_at < (
-    SELECT ended_at FROM calls WHERE line = (SELECT line FROM of_line) AND ended_at IS NOT NULL
-    ORDER BY ended_at DESC LIMIT 1 OFFSET ? - 1
-)
-"""
-_COLUMNS = "call_id, line, peer, direction, started_at, ended_at, reason"
+_COLUMNS: Final = "call_id, line, peer, direction, started_at, ended_at, reason"
 _Row: TypeAlias = tuple[str, str, str, str, float, float | None, str | None]
 
 
-class DirectoryFile:
-    """One process's connection to the file; every method blocks, and only one thread at a time may call."""
+def insert(
+    connection: Connection,
+    facts: CallFacts,
+    direction: Direction,
+    *,
+    node: int,
+    boot: str,
+    quota: Quota,
+) -> None:
+    """Insert a new call, if its line may have one more.
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / FILE
-        path.touch(mode=0o600)
-        # Isolation level None: transactions begin only where this code says so.
-        self._database = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    Raises:
+        LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
+    """
+    of_line = _count(connection, "ended_at IS NULL AND line = ?", facts.line)
+    quota.check(of_line=of_line, of_all=_count(connection, "ended_at IS NULL"))
+    connection.execute(
+        "INSERT INTO calls (call_id, node, boot, line, peer, direction, started_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            facts.call_id,
+            node,
+            boot,
+            facts.line,
+            facts.peer,
+            direction.value,
+            facts.started_at.timestamp(),
+        ),
+    )
+
+
+def delete(connection: Connection, call_id: str) -> None:
+    """Delete a call: it never started, or is to be forgotten."""
+    connection.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+
+
+def end(
+    connection: Connection,
+    call_id: str,
+    reason: EndReason,
+    *,
+    kept_seconds: float,
+    per_line: int,
+) -> None:
+    """Mark a call as ended; delete those that ended too long ago, and its line's oldest beyond `per_line`."""
+    now = connection.now()
+    ended = connection.execute(
+        "UPDATE calls SET ended_at = ?, reason = ? "
+        "WHERE call_id = ? AND ended_at IS NULL RETURNING line",
+        (now, reason.value, call_id),
+    ).fetchall()
+    connection.execute("DELETE FROM calls WHERE ended_at < ?", (now - kept_seconds,))
+    for (line,) in ended:
+        connection.execute(
+            "DELETE FROM calls WHERE line = ?1 AND ended_at < (SELECT ended_at FROM calls "
+            "WHERE line = ?1 AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 1 OFFSET ?2)",
+            (line, per_line - 1),
         )
-        self._database.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing then; a power cut ends every call anyway.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_SCHEMA)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
 
-    def insert(self, facts: CallFacts, direction: Direction, node: int, *, quota: Quota) -> None:
-        """Insert a new call, if its line may have one more.
+def ended(connection: Connection, node: int) -> list[CallRecord]:
+    """Return the ended calls of all processes with a node's number."""
+    return _find(connection, "node = ? AND ended_at IS NOT NULL", node)
 
-        Raises:
-            LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
-        """
-        with self._transaction():
-            of_line = self._count("ended_at IS NULL AND line = ?", facts.line)
-            quota.check(of_line=of_line, of_all=self._count("ended_at IS NULL"))
-            row = (facts.call_id, node, facts.line, facts.peer, direction)
-            self._database.execute(
-                "INSERT INTO calls (call_id, node, line, peer, direction, started_at) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (*row, facts.started_at.timestamp()),
-            )
 
-    def delete(self, call_id: CallId) -> None:
-        """Delete a call that never started."""
-        self._database.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+def find(connection: Connection, call_id: str) -> CallRecord | None:
+    """Return a call; its state is `ended`, or `initiated` while its node alone knows it."""
+    return next(iter(_find(connection, "call_id = ?", call_id)), None)
 
-    def end(
-        self, call_id: CallId, reason: EndReason, *, kept_seconds: float, per_line: int
-    ) -> None:
-        """Mark a call as ended; delete those that ended too long ago, and its line's oldest beyond `per_line`."""
-        now = _now()
-        with self._transaction():
-            self._database.execute(
-                "UPDATE calls SET ended_at = ?, reason = ?, told = 1 "
-                "WHERE call_id = ? AND ended_at IS NULL",
-                (now, reason, call_id),
-            )
-            self._database.execute("DELETE FROM calls WHERE ended_at < ?", (now - kept_seconds,))
-            self._database.execute(_DROP_OLDEST_OF_LINE, (call_id, per_line))
 
-    def end_live(self, node: int | None = None) -> int:
-        """End the live calls of a node that was killed, or of all nodes; return how many there were."""
-        whose = "" if node is None else "AND node = ?"
-        return self._database.execute(
-            f"UPDATE calls SET ended_at = ?, reason = ? WHERE ended_at IS NULL {whose}",  # noqa: S608
-            (_now(), EndReason.NODE_LOST, *(() if node is None else (node,))),
-        ).rowcount
+def live_calls(connection: Connection) -> dict[int, int]:
+    """Count the live calls of each node that has any."""
+    counts = "SELECT node, count(*) FROM calls WHERE ended_at IS NULL GROUP BY node"
+    return dict(connection.execute(counts).fetchall())
 
-    def recover(self, node: int) -> tuple[list[CallRecord], list[CallRecord]]:
-        """Return the ended calls of a node's previous process, and, once, those that its end cut off."""
-        self.end_live(node)
-        with self._transaction():
-            kept = self._find("node = ? AND told", node)
-            cut_off = self._find("node = ? AND NOT told", node)
-            self._database.execute("UPDATE calls SET told = 1 WHERE node = ?", (node,))
-        return kept, cut_off
 
-    def find(self, call_id: str) -> CallRecord | None:
-        """Return a call; its state is `ended`, or `initiated` while its node alone knows it."""
-        return next(iter(self._find("call_id = ?", call_id)), None)
+def spend(connection: Connection, key: bytes, spend: Spend) -> float:
+    """Update a bucket and return the tokens left; raises what `spend` raises."""
+    row = connection.execute("SELECT tokens, at FROM buckets WHERE key = ?", (key,)).fetchone()
+    tokens, at = spend(row, connection.now())
+    connection.execute(
+        "INSERT INTO buckets (key, tokens, at) VALUES (?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET tokens = excluded.tokens, at = excluded.at",
+        (key, tokens, at),
+    )
+    return tokens
 
-    def live_calls(self) -> dict[int, int]:
-        """Count the live calls of each node that has any."""
-        counts = "SELECT node, count(*) FROM calls WHERE ended_at IS NULL GROUP BY node"
-        return dict(self._database.execute(counts).fetchall())
 
-    def spend(self, key: bytes, spend: Spend) -> float:
-        """Update a bucket and return the tokens left; raises what `spend` raises."""
-        now = _now()
-        with self._transaction():
-            row = self._database.execute("SELECT tokens, at FROM buckets WHERE key = ?", (key,))
-            tokens, at = spend(row.fetchone(), now)
-            self._database.execute("REPLACE INTO buckets VALUES (?, ?, ?)", (key, tokens, at))
-        return tokens
+def _count(connection: Connection, where: str, *values: str) -> int:
+    found = connection.execute(f"SELECT count(*) FROM calls WHERE {where}", values)  # noqa: S608
+    return int(found.fetchone()[0])
 
-    def _count(self, where: str, *values: str) -> int:
-        found = self._database.execute(f"SELECT count(*) FROM calls WHERE {where}", values)  # noqa: S608
-        return int(found.fetchone()[0])
 
-    def _find(self, where: str, *values: str | int) -> list[CallRecord]:
-        wanted = f"SELECT {_COLUMNS} FROM calls WHERE {where} ORDER BY ended_at"  # noqa: S608
-        return [_record(row) for row in self._database.execute(wanted, values)]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # Immediate: a reader that will write waits here, not half-way.
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+def _find(connection: Connection, where: str, *values: str | int) -> list[CallRecord]:
+    wanted = f"SELECT {_COLUMNS} FROM calls WHERE {where} ORDER BY ended_at"  # noqa: S608
+    return [_record(row) for row in connection.execute(wanted, values).fetchall()]
 
 
 def _record(row: _Row) -> CallRecord:
@@ -172,11 +129,6 @@ def _record(row: _Row) -> CallRecord:
         direction=Direction(direction),
         state=State.INITIATED if ended_at is None else State.ENDED,
         reason=EndReason(reason) if reason else None,
-        seconds=max(0.0, (_now() if ended_at is None else ended_at) - started_at),
+        seconds=max(0.0, (wall_time() if ended_at is None else ended_at) - started_at),
         legs=(),
     )
-
-
-def _now() -> float:
-    """Wall time: shared by all processes, and continuous over a restart."""
-    return datetime.now(UTC).timestamp()

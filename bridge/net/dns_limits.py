@@ -21,28 +21,34 @@ MAX_FAILED: Final = 256
 OPERATOR: Final = "operator"
 CUSTOMER: Final = "customer"
 
-
 CountLookup: TypeAlias = Callable[[str, str], None]
-"""Counts a look-up by who asked and outcome (`metrics.outgoing`)."""
+"""Counts a look-up by who asked and outcome (`metrics.network.LOOKUP_OUTCOMES`)."""
 
 
-class OperatorLookups:
-    """Resolves the names in the operator's settings, without limits."""
+class CountedLookups:
+    """Resolves names without limits, and counts outcomes by who asked."""
 
-    def __init__(self, resolver: Resolver, count: CountLookup) -> None:
+    def __init__(self, resolver: Resolver, count: CountLookup, asker: str) -> None:
         self._resolver = resolver
         self._count = count
+        self._asker = asker
 
     async def resolve(self, host: str) -> list[Address]:
         """Return the addresses of a name (`Resolver`)."""
-        return await _counted(self._resolver, self._count, OPERATOR, host)
+        try:
+            found = await self._resolver.resolve(host)
+        except LookupFailed as error:
+            self._count(self._asker, error.outcome)
+            raise
+        self._count(self._asker, "found")
+        return found
 
 
 class LineLookups:
     """Resolves the names in customers' URLs of one line."""
 
     def __init__(self, resolver: Resolver, count: CountLookup) -> None:
-        self._resolver = resolver
+        self._resolver = CountedLookups(resolver, count, CUSTOMER)
         self._count = count
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
         self._waiting = 0
@@ -71,7 +77,7 @@ class LineLookups:
             self._waiting -= 1
         try:
             self._check(host)
-            return await _counted(self._resolver, self._count, CUSTOMER, host)
+            return await self._resolver.resolve(host)
         except LookupFailed:
             self._remember(host)
             raise
@@ -93,13 +99,3 @@ class LineLookups:
         self._failed[host] = asyncio.get_running_loop().time() + FAILED_SECONDS
         if len(self._failed) > MAX_FAILED:
             del self._failed[next(iter(self._failed))]
-
-
-async def _counted(resolver: Resolver, count: CountLookup, asker: str, host: str) -> list[Address]:
-    try:
-        found = await resolver.resolve(host)
-    except LookupFailed as error:
-        count(asker, error.outcome)
-        raise
-    count(asker, "found")
-    return found

@@ -1,28 +1,17 @@
-"""The endpoints that customers registered for webhooks; every function runs within a work."""
+"""The endpoints that customers registered for webhooks; every function runs in a transaction."""
 
-import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from bridge.errors import LimitExceeded, NotFound
+from bridge.net.database import Connection
 from bridge.net.http import origin_of
-from bridge.wire.call_event import CallEvent, CallSnapshot
+from bridge.wire.call_event import CallEvent
 from bridge.wire.webhook import Format, Receiver, Style, wants
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS endpoints (
-    id TEXT PRIMARY KEY,
-    line TEXT NOT NULL,
-    created_at REAL NOT NULL,
-    body BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS endpoints_of_line ON endpoints (line, created_at);
-"""
 PER_LINE: Final = 50
-
-
 OVERLAP_SECONDS: Final = 24 * 3600.0
 """How long a replaced secret still signs."""
 MAX_FORMER: Final = 4
@@ -59,7 +48,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     number: str = ""
     """With `+`: it gets inbound calls for this number only; empty for all events."""
     base: str = ""
-    """With what links begin that it is given; empty for no links."""
+    """What the links in its deliveries begin with; empty for no links."""
     active: bool = True
 
     def receiver(self, link: Callable[[str, str], str]) -> Receiver:
@@ -78,13 +67,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether it gets an event."""
         if not self.active or not wants(self.events, self.style, event):
             return False
-        return not self.number or _rings(event.call, self.number)
+        if not self.number:
+            return True
+        call = event.call
+        return call is not None and call.direction == "inbound" and call.to == self.number
 
 
-def put(connection: sqlite3.Connection, endpoint: Endpoint) -> None:
+def put(connection: Connection, endpoint: Endpoint) -> None:
     """Add an endpoint, or change the one that has its id.
 
-    If that takes its secret's place, the one there was signs deliveries to the same origin for a while yet.
+    A secret that this replaces still signs deliveries to the same origin for `OVERLAP_SECONDS`.
 
     Raises:
         LimitExceeded: the line has all it may have.
@@ -96,15 +88,17 @@ def put(connection: sqlite3.Connection, endpoint: Endpoint) -> None:
     if before is not None:
         endpoint = msgspec.structs.replace(endpoint, former=_former(before, endpoint))
     connection.execute(
-        "INSERT INTO endpoints VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = ?4",
+        "INSERT INTO endpoints VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
         (endpoint.id, endpoint.line, endpoint.created_at, msgspec.json.encode(endpoint)),
     )
 
 
 def change(
-    connection: sqlite3.Connection,
+    connection: Connection,
     line: str,
     endpoint_id: str,
+    /,
     **changes: Any,  # noqa: ANN401
 ) -> Endpoint:
     """Change fields of a line's endpoint.
@@ -123,7 +117,7 @@ def change(
     return changed
 
 
-def get(connection: sqlite3.Connection, line: str, endpoint_id: str) -> Endpoint:
+def get(connection: Connection, line: str, endpoint_id: str) -> Endpoint:
     """Return a line's endpoint.
 
     Raises:
@@ -135,13 +129,13 @@ def get(connection: sqlite3.Connection, line: str, endpoint_id: str) -> Endpoint
     return found
 
 
-def find(connection: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
+def find(connection: Connection, endpoint_id: str) -> Endpoint | None:
     """Return an endpoint of any line."""
     row = connection.execute("SELECT body FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
     return msgspec.json.decode(row[0], type=Endpoint) if row else None
 
 
-def of_line(connection: sqlite3.Connection, line: str) -> list[Endpoint]:
+def of_line(connection: Connection, line: str) -> list[Endpoint]:
     """Return a line's endpoints, oldest first."""
     rows = connection.execute(
         "SELECT body FROM endpoints WHERE line = ? ORDER BY created_at, id", (line,)
@@ -149,7 +143,14 @@ def of_line(connection: sqlite3.Connection, line: str) -> list[Endpoint]:
     return [msgspec.json.decode(body, type=Endpoint) for (body,) in rows]
 
 
-def delete(connection: sqlite3.Connection, line: str, endpoint_id: str) -> None:
+def all_active(connection: Connection) -> list[Endpoint]:
+    """Return the endpoints of all lines that are sent events."""
+    rows = connection.execute("SELECT body FROM endpoints ORDER BY line, created_at, id")
+    every = [msgspec.json.decode(body, type=Endpoint) for (body,) in rows]
+    return [endpoint for endpoint in every if endpoint.active]
+
+
+def delete(connection: Connection, line: str, endpoint_id: str) -> None:
     """Remove a line's endpoint, and what was still to be delivered to it.
 
     Raises:
@@ -167,8 +168,3 @@ def _former(before: Endpoint, after: Endpoint) -> tuple[FormerSecret, ...]:
         return before.former
     latest = FormerSecret(secret=before.secret, until=after.created_at + OVERLAP_SECONDS)
     return (latest, *before.former)[:MAX_FORMER]
-
-
-def _rings(call: CallSnapshot | None, number: str) -> bool:
-    """Return whether a call is for one of our numbers."""
-    return call is not None and call.direction == "inbound" and call.to == number

@@ -1,7 +1,10 @@
-"""WhatsApp engines with REST and a PCM socket, in two dialects."""
+"""WhatsApp engines with REST and a PCM socket, in two dialects.
+
+Every request raises `BridgeError` when it fails, `CallNotFound` for a call that has ended.
+"""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 import aiohttp
@@ -12,59 +15,10 @@ from bridge.net.gateway_rest import Rest
 from bridge.net.http import Http
 from bridge.wire.call_event import jid
 from bridge.wire.gateway import EngineCall, SocketMessage, read_call, read_calls, read_message
-from bridge.wire.media_format import MediaFormat
-from bridge.wire.media_socket import WADIAL, ZUCKZAPGO
+from bridge.wire.media_format import WADIAL, ZUCKZAPGO
 
 DIAL_SECONDS: Final = 25.0
 """An engine answers a dial once it knows whether the number is reachable."""
-
-
-class GatewayEngine(Protocol):
-    """One line's engine.
-
-    Every request raises `BridgeError` when it fails, `CallNotFound` for a call that has ended.
-    """
-
-    @property
-    def media(self) -> MediaFormat:
-        """The format of its socket, and the exact length of our messages."""
-        ...
-
-    @property
-    def feed(self) -> EventFeed | None:
-        """The line's events; None if the dialect has none."""
-        ...
-
-    async def dial(self, number: str) -> str:
-        """Ring a number, and return the engine's id of the call."""
-        ...
-
-    async def answer(self, call_id: str) -> None:
-        """Accept an inbound call."""
-        ...
-
-    async def hangup(self, call_id: str) -> None:
-        """End a call in any phase; an inbound one that rings is declined."""
-        ...
-
-    async def decline(self, call_id: str, peer: str, message: str) -> bool:
-        """Decline an inbound call and send its caller a text message.
-
-        Returns False if the message was not sent; without such a request in the dialect, nothing is done.
-        """
-        ...
-
-    async def calls(self) -> list[EngineCall]:
-        """Return the calls."""
-        ...
-
-    def socket(self, call_id: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
-        """Open the call's media socket; raises `BridgeError` on entry."""
-        ...
-
-    def read(self, text: str) -> SocketMessage | None:
-        """Read a text message of the socket; None if it is of no interest."""
-        ...
 
 
 class ZuckZapGo:
@@ -77,27 +31,30 @@ class ZuckZapGo:
         self._rest = Rest(http, url, {"token": token})
 
     async def dial(self, number: str) -> str:
-        """`POST /call/dial`; see `GatewayEngine.dial`."""
+        """Ring a number, and return the engine's id of the call."""
         body = {"phone": number, "video": False}
         data = await self._rest.request("POST", "/call/dial", body, seconds=DIAL_SECONDS)
         return _call_id(data.get("data"))
 
     async def answer(self, call_id: str) -> None:
-        """`POST /call/answer`; see `GatewayEngine.answer`."""
+        """Accept an inbound call."""
         await self._rest.request("POST", "/call/answer", {"callId": call_id})
 
     async def hangup(self, call_id: str) -> None:
-        """`POST /call/hangup`; see `GatewayEngine.hangup`."""
+        """End a call in any phase; an inbound one that rings is declined."""
         await self._rest.request("POST", "/call/hangup", {"callId": call_id})
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
-        """`POST /call/reject/send`, of its older signalling; see `GatewayEngine.decline`."""
+        """Decline an inbound call and send its caller a text message; return False if that was not sent.
+
+        The request is of the engine's older signalling.
+        """
         body = {"call_id": call_id, "call_from": jid(peer), "message": message}
         reply = await self._rest.request("POST", "/call/reject/send", body)
         return reply.get("message_sent") is not False
 
     async def calls(self) -> list[EngineCall]:
-        """`GET /call/status`; see `GatewayEngine.calls`."""
+        """Return the calls."""
         data = (await self._rest.request("GET", "/call/status")).get("data")
         listed = data.get("calls", "none") if isinstance(data, dict) else "none"
         # An engine in Go writes an empty list as null.
@@ -106,11 +63,11 @@ class ZuckZapGo:
         return read_calls(listed or [])
 
     def socket(self, call_id: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
-        """`GET /call/{call_id}/stream`, with the token in the header, not in the query."""
+        """Open the call's media socket, with the token in the header, not in the query."""
         return self._rest.socket(f"/call/{quote(call_id, safe='')}/stream")
 
     def read(self, text: str) -> SocketMessage | None:
-        """Its socket has no text messages."""
+        """Return None: its socket has no text messages."""
         return None
 
 
@@ -126,40 +83,44 @@ class WaDial:
         self._calls = f"/api/v1/sessions/{quote(name, safe='')}/calls"
 
     async def dial(self, number: str) -> str:
-        """`POST` to the list of calls; see `GatewayEngine.dial`."""
+        """Ring a number, and return the engine's id of the call."""
         body = {"to": f"{number}@s.whatsapp.net"}
         reply = await self._rest.request("POST", self._calls, body, seconds=DIAL_SECONDS)
         return _call_id(reply.get("data"))
 
     async def answer(self, call_id: str) -> None:
-        """`POST …/accept`; see `GatewayEngine.answer`."""
+        """Accept an inbound call."""
         await self._rest.request("POST", f"{self._call(call_id)}/accept")
 
     async def hangup(self, call_id: str) -> None:
-        """`POST …/end`; see `GatewayEngine.hangup`."""
+        """End a call in any phase; an inbound one that rings is declined."""
         await self._rest.request("POST", f"{self._call(call_id)}/end")
 
     async def decline(self, call_id: str, peer: str, message: str) -> bool:
-        """Return False: WADial documents no message with a rejection."""
+        """Return False, and do nothing: WADial documents no message with a rejection."""
         return False
 
     async def calls(self) -> list[EngineCall]:
-        """`GET` of the list of calls; see `GatewayEngine.calls`."""
+        """Return the calls."""
         listed = (await self._rest.request("GET", self._calls)).get("data")
         if not isinstance(listed, list):
             raise LegError("the gateway engine's list of calls cannot be read")
         return read_calls(listed)
 
     def socket(self, call_id: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
-        """`GET …/media`."""
+        """Open the call's media socket."""
         return self._rest.socket(f"{self._call(call_id)}/media")
 
     def read(self, text: str) -> SocketMessage | None:
-        """Read `ready`, `buffer`, `call_state`, `error` and `ended`."""
+        """Read a text message of the socket; None if it is of no interest."""
         return read_message(text)
 
     def _call(self, call_id: str) -> str:
         return f"{self._calls}/{quote(call_id, safe='')}"
+
+
+GatewayEngine: TypeAlias = ZuckZapGo | WaDial
+"""One line's engine; `feed` is None in a dialect without events."""
 
 
 def engine(http: Http, *, dialect: str, url: str, token: str, session: str) -> GatewayEngine:

@@ -25,19 +25,27 @@ _CALLS: Final = "call."
 class EventFeed:
     """One engine's stream of events."""
 
-    def __init__(self, rest: Rest, path: str) -> None:
+    def __init__(
+        self,
+        rest: Rest,
+        path: str,
+        *,
+        min_backoff: float = MIN_BACKOFF,
+        max_backoff: float = MAX_BACKOFF,
+    ) -> None:
         self._rest = rest
         self._path = path
+        self._min_backoff = min_backoff
+        self._max_backoff = max_backoff
 
     async def run(self, handle: Callable[[Webhook | None], None]) -> None:
-        """Receive events until cancelled.
+        """Pass the events of calls to `handle` until cancelled.
 
-        Args:
-            handle: gets the events of calls; None when the stream opens, as some may have been missed.
+        It gets None when the stream opens, as some may have been missed.
         """
         loop = asyncio.get_running_loop()
         reader = EventStreamReader()
-        delay = MIN_BACKOFF
+        delay = self._min_backoff
         while True:
             opened, received = loop.time(), False
             reader.begin()
@@ -52,9 +60,9 @@ class EventFeed:
             except BridgeError as error:
                 log.info("gateway.feed_lost", extra={"code": error.code})
             if received or loop.time() - opened >= MIN_OPEN_SECONDS:
-                delay = MIN_BACKOFF
-            await asyncio.sleep(min(max(delay, reader.retry_seconds or 0.0), MAX_BACKOFF))
-            delay = min(2 * delay, MAX_BACKOFF)
+                delay = self._min_backoff
+            await asyncio.sleep(min(max(delay, reader.retry_seconds or 0.0), self._max_backoff))
+            delay = min(2 * delay, self._max_backoff)
 
 
 def _webhook(event: ServerEvent) -> Webhook | None:

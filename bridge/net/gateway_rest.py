@@ -24,6 +24,7 @@ from bridge.errors import (
     InvalidState,
     LegError,
     LimitExceeded,
+    ProviderUnreachable,
     Unreachable,
 )
 from bridge.net.http import REDIRECTS, Http, within_origin
@@ -43,10 +44,10 @@ MAX_REDIRECTS: Final = 3
 _SAME_METHOD: Final = frozenset({307, 308})
 """Redirects that keep method and body."""
 
-_WORDS: Final = 200
+_MAX_MESSAGE_CHARACTERS: Final = 200
+"""Of an engine's error text."""
 _NUMBERS: Final = re.compile(r"\d{5,}")
 _CLOSING: Final = 0.3
-
 
 log = logging.getLogger(__name__)
 
@@ -157,18 +158,18 @@ def _check(status: int, reply: dict[str, Any]) -> dict[str, Any]:
     """Return a successful reply; raise the error of any other."""
     if 200 <= status < 300 and reply.get("success", True) is not False:
         return reply
-    told = reply.get("error")
-    if isinstance(told, dict):
-        told = told.get("message")
+    message = reply.get("error")
+    if isinstance(message, dict):
+        message = message.get("message")
     # A refusal in the envelope of a 200 carries its own code.
     code = reply.get("code")
     real = code if 200 <= status < 300 and isinstance(code, int) else status
-    raise _refusal(real, _harmless(told if isinstance(told, str) else ""))
+    raise _refusal(real, _harmless(message if isinstance(message, str) else ""))
 
 
-def _refusal(status: int, told: str) -> BridgeError:
+def _refusal(status: int, message: str) -> BridgeError:
     """Return the error that our client gets for the engine's status."""
-    words = f": {told}" if told else f" ({status})"
+    words = f": {message}" if message else f" ({status})"
     match status:
         case 400 | 422:
             return InvalidRequest(f"the gateway engine refuses the request{words}")
@@ -183,15 +184,17 @@ def _refusal(status: int, told: str) -> BridgeError:
         case _ if 400 <= status < 500:
             return InvalidState(f"the gateway engine refuses{words}")
         case _:
-            return LegError(f"the gateway engine has failed{words}")
+            return ProviderUnreachable(f"the gateway engine has failed{words}")
 
 
-def _unreachable(error: Exception) -> LegError:
+def _unreachable(error: Exception) -> ProviderUnreachable:
     # Not its text, which may contain the URL.
-    return LegError(f"the gateway engine does not answer ({type(error).__name__})")
+    return ProviderUnreachable(f"the gateway engine does not answer ({type(error).__name__})")
 
 
-def _harmless(told: str) -> str:
+def _harmless(message: str) -> str:
     """Return the engine's text truncated, on one line, without possible numbers."""
-    text = "".join(sign if sign.isprintable() else " " for sign in told[:_WORDS]).strip()
+    text = "".join(
+        sign if sign.isprintable() else " " for sign in message[:_MAX_MESSAGE_CHARACTERS]
+    ).strip()
     return _NUMBERS.sub("…", text)

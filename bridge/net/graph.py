@@ -19,6 +19,7 @@ import aiohttp
 from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.net.graph_errors import error_of
 from bridge.net.http import Http
+from bridge.net.service_health import ServiceHealth
 from bridge.wire.cloud import Permission, read_permission
 
 log = logging.getLogger(__name__)
@@ -58,24 +59,20 @@ class Graph:
         self.announcements = access.announcements
         """What Meta announces to the other party of each call."""
         self._headers = {"Authorization": f"Bearer {access.access_token}"}
+        self.health = ServiceHealth()
         self._limited_until = 0.0
         """Until when Meta's rate limit allows no new requests, by the loop's clock."""
 
     async def connect(self, number: str, sdp: str, *, opaque: str = "") -> str:
-        """Ring somebody with our offer, and return the call's id.
+        """Ring somebody, by digits or Meta's id of a person, with our offer; return the call's id.
 
-        Args:
-            number: digits, or Meta's id of a person.
-            sdp: the offer.
-            opaque: echoed in every webhook of the call; truncated to 512 characters.
+        `opaque` is echoed in every webhook of the call; truncated to 512 characters.
         """
         self._check_rate_limit()
         body = _action("connect", sdp, "offer") | _recipient(number) | self._extras(opaque)
-        answer = await self._post("/calls", body, seconds=CONNECT_SECONDS)
-        calls = answer.get("calls")
-        first = calls[0] if isinstance(calls, list) and calls else None
-        wacid = first.get("id") if isinstance(first, dict) else None
-        if not isinstance(wacid, str) or not wacid:
+        answer = await self._send("POST", "/calls", body=body, seconds=CONNECT_SECONDS)
+        wacid = _first_id(answer.get("calls"))
+        if not wacid:
             raise WhatsAppError("Meta accepted the call, but gave it no id")
         return wacid
 
@@ -106,10 +103,8 @@ class Graph:
     ) -> str:
         """Ask somebody to permit calls, and return the message's id.
 
-        Args:
-            number: digits.
-            text: only within 24 hours of what the person last wrote.
-            template: a template message instead, in Meta's form (`name`, `language`, …).
+        `text` is delivered only within 24 hours of what the person last wrote. `template` is a
+        template message instead, in Meta's form (`name`, `language`, …).
         """
         self._check_rate_limit()
         message = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": number}
@@ -124,25 +119,14 @@ class Graph:
             if template
             else {**message, "type": "interactive", "interactive": content}
         )
-        return await self._message(body)
+        return _first_id((await self._send("POST", "/messages", body=body)).get("messages"))
 
-    async def send_text(self, number: str, text: str) -> str:
-        """Send somebody a text message, and return its id.
-
-        Args:
-            number: digits, or Meta's id of a person who hides them.
-            text: delivered only within 24 hours of the person's last message or call.
-        """
+    async def send_text(self, number: str, text: str) -> None:
+        """Send a text message, delivered only within 24 hours of the person's last message or call."""
         self._check_rate_limit()
         message = {"messaging_product": "whatsapp", "recipient_type": "individual"}
         content = {"type": "text", "text": {"preview_url": False, "body": text}}
-        return await self._message({**message, **_recipient(number), **content})
-
-    async def _message(self, body: Mapping[str, Any]) -> str:
-        answer = await self._post("/messages", body)
-        messages = answer.get("messages")
-        first = messages[0] if isinstance(messages, list) and messages else {}
-        return str(first.get("id", "")) if isinstance(first, dict) else ""
+        await self._send("POST", "/messages", body={**message, **_recipient(number), **content})
 
     async def settings(self) -> Mapping[str, Any]:
         """Return the number's settings."""
@@ -150,7 +134,7 @@ class Graph:
 
     async def change_settings(self, calling: Mapping[str, Any]) -> None:
         """Change some of the number's calling settings."""
-        await self._post("/settings", {"calling": calling}, retry=True)
+        await self._send("POST", "/settings", body={"calling": calling}, retry=True)
 
     async def get(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         """Get something of the number's; "" is the number itself."""
@@ -158,20 +142,10 @@ class Graph:
 
     async def _act(self, action: str, wacid: str, body: Mapping[str, Any]) -> None:
         whole = {"messaging_product": "whatsapp", "call_id": wacid, **body}
-        answer = await self._post("/calls", whole, retry=True)
+        answer = await self._send("POST", "/calls", body=whole, retry=True)
         if answer.get("success") is False:
             raise WhatsAppError(f"Meta did not perform {action}")
         log.info("whatsapp.done", extra={"action": action, "wacid": mask(wacid)})
-
-    async def _post(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        *,
-        seconds: float = ANSWER_SECONDS,
-        retry: bool = False,
-    ) -> Mapping[str, Any]:
-        return await self._send("POST", path, body=body, seconds=seconds, retry=retry)
 
     async def _send(
         self,
@@ -181,7 +155,7 @@ class Graph:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         seconds: float = ANSWER_SECONDS,
-        retry: bool,
+        retry: bool = False,
     ) -> Mapping[str, Any]:
         """Send a request; `retry` after a failure even if it may have arrived."""
         ambiguous = False
@@ -203,7 +177,12 @@ class Graph:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 unsent = isinstance(error, NEVER_LEFT)
                 if delay is None or not (retry or unsent):
-                    raise _unreachable(error) from None
+                    timed_out = isinstance(error, TimeoutError)
+                    failure = WhatsAppError(
+                        "Meta did not answer in time" if timed_out else "Meta cannot be reached"
+                    )
+                    self.health.failed(failure)
+                    raise failure from None
                 ambiguous = ambiguous or not unsent
             await asyncio.sleep(delay)
         raise AssertionError("unreachable")
@@ -235,12 +214,14 @@ class Graph:
                     "whatsapp.refused",
                     extra={"status": response.status, "meta_code": failure.meta_code},
                 )
+                self.health.failed(failure)
                 raise failure
+            self.health.answered()
             return answer
 
     def _extras(self, opaque: str) -> dict[str, Any]:
-        given = {"biz_opaque_callback_data": opaque[:MAX_OPAQUE]} if opaque else {}
-        return {**given, **self.announcements}
+        echoed = {"biz_opaque_callback_data": opaque[:MAX_OPAQUE]} if opaque else {}
+        return {**echoed, **self.announcements}
 
     def _check_rate_limit(self) -> None:
         """Refuse new requests while Meta's rate limit lasts."""
@@ -252,9 +233,9 @@ class Graph:
 
     def _read_rate_limit(self, headers: Mapping[str, str]) -> int | None:
         """Return for how many seconds Meta's rate limit lasts; None if it does not say."""
-        seconds = max(
-            _retry_after(headers), *(_usage_seconds(headers.get(name)) for name in USAGE_HEADERS)
-        )
+        text = headers.get("Retry-After", "")
+        seconds = float(text) if text.isdecimal() else 0.0
+        seconds = max(seconds, *(_usage_seconds(headers.get(name)) for name in USAGE_HEADERS))
         if seconds <= 0:
             return None
         until = asyncio.get_running_loop().time() + seconds
@@ -279,9 +260,11 @@ def _recipient(number: str) -> dict[str, str]:
     return {"to": number} if number.isdigit() else {"recipient": number}
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
-    text = headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else 0.0
+def _first_id(entries: object) -> str:
+    """Return the id of the first entry of a list; empty if it has none."""
+    first = entries[0] if isinstance(entries, list) and entries else None
+    found = first.get("id") if isinstance(first, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _usage_seconds(header: str | None) -> float:
@@ -304,9 +287,3 @@ def _usage_seconds(header: str | None) -> float:
         if isinstance(figure, dict)
     ]
     return 60.0 * max((m for m in minutes if isinstance(m, int | float)), default=0)
-
-
-def _unreachable(error: Exception) -> WhatsAppError:
-    if isinstance(error, TimeoutError):
-        return WhatsAppError("Meta did not answer in time")
-    return WhatsAppError("Meta cannot be reached")

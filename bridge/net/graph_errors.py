@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
 
+BAD_PARAMETER: Final = 100
 NO_PERMISSION: Final = 138006
 NOT_NOW: Final = 409
 TOO_MUCH: Final = 429
@@ -19,7 +20,7 @@ _REFUSALS: Final[Mapping[int, tuple[int, str]]] = {
     3: (NOT_NOW, "the app has no right to call; add whatsapp_business_messaging to the token"),
     4: (TOO_MUCH, "the app has asked Meta too often"),
     10: (NOT_NOW, "the access token lacks a right; add whatsapp_business_messaging"),
-    100: (BAD, "Meta does not accept a part of the request"),
+    BAD_PARAMETER: (BAD, "Meta does not accept a part of the request"),
     190: (NOT_NOW, "the line's access token has expired or is wrong"),
     200: (NOT_NOW, "the access token has no right to this number"),
     368: (NOT_NOW, "Meta has blocked the account for a violation of its policy"),
@@ -60,13 +61,7 @@ _FAILURES: Final[Mapping[int, str]] = {
 
 
 def error_of(status: int, answer: object, *, retry_after: int | None = None) -> WhatsAppError:
-    """Return the error of a response; its text never contains what was sent.
-
-    Args:
-        status: of the answer; a 2xx is one that makes no sense.
-        answer: the decoded body, whatever it is.
-        retry_after: seconds, where Meta said so.
-    """
+    """Return the error of a response with this decoded body; its text never contains what was sent."""
     error = _object(_object(answer).get("error"))
     code = error.get("code")
     code = code if isinstance(code, int) and not isinstance(code, bool) else 0
@@ -80,27 +75,28 @@ def error_of(status: int, answer: object, *, retry_after: int | None = None) -> 
         )
     if code in _REFUSALS:
         own_status, words = _REFUSALS[code]
-        return _refused(words, code, details, status=own_status, retry_after=retry_after)
-    if not BAD <= status < HTTPStatus.INTERNAL_SERVER_ERROR or code in _FAILURES:
+    elif code in _FAILURES or not BAD <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         words = _FAILURES.get(code, f"Meta answers {status}, which makes no sense here")
         return WhatsAppError(words, meta_code=code, details=details)
-    # Meta's 401 is about the line's token, not about the key of who asks us.
-    own_status = NOT_NOW if status == HTTPStatus.UNAUTHORIZED else status
-    words = f"Meta refuses with {status}"
-    return _refused(words, code, details, status=own_status, retry_after=retry_after)
-
-
-def _refused(
-    words: str, code: int, details: str, *, status: int, retry_after: int | None
-) -> WhatsAppRefused:
+    else:
+        # Meta's 401 is about the line's token, not about the key of who asks us.
+        own_status = NOT_NOW if status == HTTPStatus.UNAUTHORIZED else status
+        words = f"Meta refuses with {status}"
     # Meta explains only a bad parameter in words worth passing on; others may hold a number.
-    if code == 100 and details:
+    if code == BAD_PARAMETER and details:
         words = f"{words}: {details}"
     refused = WhatsAppRefused(words, meta_code=code, details=details)
-    refused.status = status
-    if status == TOO_MUCH:
+    refused.status = own_status
+    if own_status == TOO_MUCH:
         refused.retry_after = retry_after or RETRY_SECONDS
     return refused
+
+
+def ended_by(code: int) -> WhatsAppError:
+    """Return the error of a call that Meta has ended with this code."""
+    if code in _REFUSALS or code in _FAILURES or code == NO_PERMISSION:
+        return error_of(BAD, {"error": {"code": code}})
+    return WhatsAppRefused("Meta has ended the call", meta_code=code)
 
 
 def _object(value: object) -> Mapping[str, Any]:

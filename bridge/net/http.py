@@ -17,7 +17,7 @@ from yarl import URL
 
 from bridge.call.model import LineName
 from bridge.errors import LegError
-from bridge.net.dns_limits import CountLookup, LineLookups, OperatorLookups
+from bridge.net.dns_limits import OPERATOR, CountedLookups, CountLookup, LineLookups
 from bridge.net.guard import ENCRYPTED, ConnectorResolver, Guard, blocked, host_of, read_address
 from bridge.net.resolver import Dns, Resolver
 
@@ -42,20 +42,15 @@ class LineHttp:
     def __init__(self, guard: Guard, resolver: Resolver) -> None:
         self._guard = guard
         self._resolver = resolver
-        self._requests: aiohttp.ClientSession | None = None
-        self._streams: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     def guarded(self) -> aiohttp.ClientSession:
         """Return the session for requests."""
-        if self._requests is None:
-            self._requests = self._session(MAX_PER_LINE, MAX_PER_HOST)
-        return self._requests
+        return self._session("requests", MAX_PER_LINE, MAX_PER_HOST)
 
     def streams(self) -> aiohttp.ClientSession:
         """Return the session for WebSockets."""
-        if self._streams is None:
-            self._streams = self._session(UNLIMITED, UNLIMITED)
-        return self._streams
+        return self._session("streams", UNLIMITED, UNLIMITED)
 
     async def check(self, url: str, *, schemes: Sequence[str] = HTTP_SCHEMES) -> None:
         """Check a URL (`Guard.check`)."""
@@ -63,19 +58,18 @@ class LineHttp:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        sessions, self._requests, self._streams = (self._requests, self._streams), None, None
-        for session in sessions:
-            if session is not None:
-                await session.close()
+        await _close(self._sessions)
 
-    def _session(self, limit: int, limit_per_host: int) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=limit,
-            limit_per_host=limit_per_host,
-            resolver=ConnectorResolver(self._resolver, self._guard),
-            use_dns_cache=False,
-        )
-        return _session(connector, self._check_request)
+    def _session(self, kind: str, limit: int, limit_per_host: int) -> aiohttp.ClientSession:
+        if kind not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                limit=limit,
+                limit_per_host=limit_per_host,
+                resolver=ConnectorResolver(self._resolver, self._guard),
+                use_dns_cache=False,
+            )
+            self._sessions[kind] = _open(connector, self._check_request)
+        return self._sessions[kind]
 
     async def _check_request(
         self, request: ClientRequest, handler: ClientHandlerType
@@ -99,31 +93,20 @@ class Http:
         resolver: Resolver | None = None,
         count_lookup: CountLookup = lambda asker, outcome: None,
     ) -> None:
-        """Set up the sessions.
-
-        Args:
-            guard: checks customers' URLs.
-            resolver: None for the machine's.
-            count_lookup: counts look-ups.
-        """
+        """`guard` checks customers' URLs; `resolver` is the machine's if None."""
         self._guard = guard
         self._resolver = resolver or Dns()
         self._count_lookup = count_lookup
-        self._trusted: aiohttp.ClientSession | None = None
-        self._trusted_streams: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._lines: dict[LineName, LineHttp] = {}
 
     def trusted(self) -> aiohttp.ClientSession:
         """Return the session for requests to URLs in the settings."""
-        if self._trusted is None:
-            self._trusted = self._open(MAX_TRUSTED)
-        return self._trusted
+        return self._session("requests", MAX_TRUSTED)
 
     def trusted_streams(self) -> aiohttp.ClientSession:
         """Return the session for WebSockets and event streams to URLs in the settings."""
-        if self._trusted_streams is None:
-            self._trusted_streams = self._open(UNLIMITED)
-        return self._trusted_streams
+        return self._session("streams", UNLIMITED)
 
     def of(self, line: LineName) -> LineHttp:
         """Return the sessions for customers' URLs of a line."""
@@ -135,18 +118,16 @@ class Http:
 
     async def aclose(self) -> None:
         """Close all connections; sessions used later are new."""
-        sessions = (self._trusted, self._trusted_streams)
-        self._trusted = self._trusted_streams = None
-        for session in sessions:
-            if session is not None:
-                await session.close()
+        await _close(self._sessions)
         for line in self._lines.values():
             await line.aclose()
 
-    def _open(self, limit: int) -> aiohttp.ClientSession:
-        look_ups = OperatorLookups(self._resolver, self._count_lookup)
-        connector = aiohttp.TCPConnector(limit=limit, resolver=ConnectorResolver(look_ups))
-        return _session(connector, refuse_cross_origin_redirect)
+    def _session(self, kind: str, limit: int) -> aiohttp.ClientSession:
+        if kind not in self._sessions:
+            look_ups = CountedLookups(self._resolver, self._count_lookup, OPERATOR)
+            connector = aiohttp.TCPConnector(limit=limit, resolver=ConnectorResolver(look_ups))
+            self._sessions[kind] = _open(connector, refuse_cross_origin_redirect)
+        return self._sessions[kind]
 
 
 def origin_of(url: str) -> str:
@@ -186,13 +167,18 @@ async def refuse_cross_origin_redirect(
     return response
 
 
-def _session(
-    connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType
+async def _close(sessions: dict[str, aiohttp.ClientSession]) -> None:
+    while sessions:
+        await sessions.popitem()[1].close()
+
+
+def _open(
+    connector: aiohttp.TCPConnector, middleware: aiohttp.ClientMiddlewareType
 ) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
-        middlewares=middlewares,
+        middlewares=(middleware,),
         headers={"User-Agent": "webrtc-media-bridge"},
     )

@@ -1,5 +1,6 @@
 """The machine's own addresses, and the networks it is in."""
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -10,8 +11,22 @@ import ifaddr
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
+DOCUMENTATION_ADDRESS: Final = "192.0.2.1"
+"""Never reached (RFC 5737); the kernel only says which of our addresses would be used."""
 FRESH_SECONDS: Final = 30.0
 """How long the networks are cached; addresses change while the bridge runs."""
+
+
+def read_networks() -> list[Network]:
+    """Return the networks of all interfaces."""
+    found: list[Network] = []
+    for adapter in ifaddr.get_adapters():
+        for address in adapter.ips:
+            text = address.ip if isinstance(address.ip, str) else address.ip[0]
+            network = ip_interface(f"{text.partition('%')[0]}/{address.network_prefix}").network
+            if network.prefixlen:
+                found.append(network)
+    return found
 
 
 class Interfaces:
@@ -21,18 +36,12 @@ class Interfaces:
         self,
         more: Sequence[Network] = (),
         *,
-        read: Callable[[], Iterable[Network]] | None = None,
+        read: Callable[[], Iterable[Network]] = read_networks,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Set up the cache.
-
-        Args:
-            more: own addresses that no interface has, such as the public one of 1:1 NAT.
-            read: returns the networks of the interfaces; None for the system's.
-            now: monotonic seconds.
-        """
+        """`more` are own addresses that no interface has, such as the public one of 1:1 NAT."""
         self._more = tuple(more)
-        self._read = read or read_networks
+        self._read = read
         self._now = now
         self._known = self._more
         self._until = float("-inf")
@@ -47,13 +56,11 @@ class Interfaces:
         return self._known
 
 
-def read_networks() -> list[Network]:
-    """Return the networks of all interfaces."""
-    found: list[Network] = []
-    for adapter in ifaddr.get_adapters():
-        for address in adapter.ips:
-            text = address.ip if isinstance(address.ip, str) else address.ip[0]
-            network = ip_interface(f"{text.partition('%')[0]}/{address.network_prefix}").network
-            if network.prefixlen:
-                found.append(network)
-    return found
+def default_address() -> str:
+    """Return the address of the default route, else loopback; sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((DOCUMENTATION_ADDRESS, 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 import socket
 import ssl
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from bridge.errors import SettingsError
-from bridge.net.connections import ConnectionCounters, Connections
+from bridge.net.connections import Connections
 from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,10 @@ PAUSE_SECONDS: Final = 0.5
 """How long nothing is accepted when there are no file descriptors left."""
 UNSENT_BYTES: Final = 64 * 1024
 """What the kernel buffers beyond what is in flight; megabytes by default."""
+KEEPALIVE_SECONDS: Final = 5
+"""Between machines: how long a connection is idle before the peer is probed, and between three probes."""
+UNACKNOWLEDGED_SECONDS: Final = 20
+"""Between machines: how long what was sent may stay unacknowledged."""
 MAX_DESCRIPTORS: Final = 65_536
 """The soft limit is not raised beyond: some programs iterate over all descriptors."""
 
@@ -36,31 +41,51 @@ class Listeners:
         factory: Callable[[], asyncio.BaseProtocol],
         *,
         connections: Connections,
-        counters: ConnectionCounters,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Make it within the running loop; `factory` makes the protocol of a connection."""
         self._factory = factory
         self._connections = connections
-        self._counters = counters
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
+        self._accepting = False
         self._connecting = Tasks()
         self._handshakes: dict[asyncio.Task[None], None] = {}
         """Those in progress, the oldest first."""
 
-    def start(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept connections from now on; `aclose` closes the sockets."""
+    def start(self, listeners: Iterable[socket.socket], *, accept: bool = True) -> None:
+        """Take sockets to accept connections on; `aclose` closes them."""
         for listener in listeners:
             listener.settimeout(0)
             self._sockets.append(listener)
-            self._loop.add_reader(listener, self._accept, listener)
+        self.accept(on=accept)
+
+    def accept(self, *, on: bool) -> None:
+        """Accept connections from now on, or leave them to other processes with the same sockets."""
+        self._accepting = on
+        for listener in self._sockets:
+            if on:
+                self._loop.add_reader(listener, self._accept, listener)
+            else:
+                self._loop.remove_reader(listener)
+
+    def close(self) -> None:
+        """Accept what is in the backlog, then close the sockets; accepted connections stay open.
+
+        The connections of sockets that other processes have, too, are left to these.
+        """
+        for listener in self._sockets:
+            if self._accepting:
+                self._accept(listener)
+            self._loop.remove_reader(listener)
+            listener.close()
+        self._sockets.clear()
 
     async def aclose(self) -> None:
         """Stop accepting; accepted connections stay open."""
+        self.accept(on=False)
         for listener in self._sockets:
-            self._loop.remove_reader(listener)
             listener.close()
         self._sockets.clear()
         await self._connecting.aclose()
@@ -78,16 +103,14 @@ class Listeners:
                 return
             if not self._make_room():
                 accepted.close()
-                self._counters.connection_cut("refused")
+                self._connections.count_cut("refused")
                 continue
             accepted.settimeout(0)
-            _limit_send_buffer(accepted)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             work = self._connecting.spawn(self._connect(accepted, address[0]), name="accept")
             self._handshakes[work] = None
-            work.add_done_callback(self._forget)
-
-    def _forget(self, work: asyncio.Task[None]) -> None:
-        self._handshakes.pop(work, None)
+            work.add_done_callback(lambda done: self._handshakes.pop(done, None))
 
     def _make_room(self) -> bool:
         """Return whether there is room for one more, if need be by cancelling the oldest TLS handshake."""
@@ -98,7 +121,7 @@ class Listeners:
         oldest = next(iter(self._handshakes))
         del self._handshakes[oldest]
         oldest.cancel()
-        self._counters.connection_cut("no_room")
+        self._connections.count_cut("no_room")
         return True
 
     async def _connect(self, accepted: socket.socket, address: str) -> None:
@@ -118,23 +141,20 @@ class Listeners:
         self._connections.add(transport, address)
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
-        log.error("http.cannot_accept", extra={"error": error.strerror})
-        self._counters.connection_cut("no_descriptor")
+        log.error("listener.cannot_accept", extra={"error": error.strerror})
+        self._connections.count_cut("no_descriptor")
         self._loop.remove_reader(listener)
         self._loop.call_later(PAUSE_SECONDS, self._resume, listener)
 
     def _resume(self, listener: socket.socket) -> None:
-        if listener in self._sockets:
+        if listener in self._sockets and self._accepting:
             self._loop.add_reader(listener, self._accept, listener)
 
 
-def _limit_send_buffer(accepted: socket.socket) -> None:
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-
-
-def open_listeners(host: str, port: int) -> list[socket.socket]:
-    """Open a listening socket for each address of a host.
+def open_listeners(
+    host: str, port: int, *, settings: str = "BRIDGE_HTTP__HOST and BRIDGE_HTTP__PORT"
+) -> list[socket.socket]:
+    """Open a listening socket for each address of a host; `settings` are those that name it.
 
     Raises:
         SettingsError: an address cannot be bound.
@@ -143,22 +163,43 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((info[0], info[4]) for info in found):
-            listener = socket.socket(family, socket.SOCK_STREAM)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.settimeout(0)
-            listener.bind(address)
-            listener.listen(BACKLOG)
+            listeners.append(socket.create_server(address, family=family, backlog=BACKLOG))
     except OSError as error:
         for listener in listeners:
             listener.close()
+        # The text of `create_server` repeats the address.
+        unknown = isinstance(error, socket.gaierror)
+        reason = error.strerror if unknown else os.strerror(error.errno or 0)
         raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}; "
-            "choose another with BRIDGE_HTTP__HOST and BRIDGE_HTTP__PORT"
+            f"cannot listen on {host}:{port}: {reason}; choose another with {settings}"
         ) from error
     return listeners
+
+
+def open_cluster_listeners(host: str, port: int) -> list[socket.socket]:
+    """Open the listening socket of `cluster.url`; none where that is not set.
+
+    Raises:
+        SettingsError: it is no address of this machine, or taken.
+    """
+    opened = open_listeners(host, port, settings="cluster.url") if host else []
+    for listener in opened:
+        watch_peer(listener)  # which accepted sockets inherit
+    return opened
+
+
+def watch_peer(carrier: socket.socket) -> None:
+    """Have a connection fail soon after its peer, or the network to it, has gone without a word."""
+    options = {
+        "TCP_KEEPIDLE": KEEPALIVE_SECONDS,
+        "TCP_KEEPINTVL": KEEPALIVE_SECONDS,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": UNACKNOWLEDGED_SECONDS * 1000,
+    }
+    carrier.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in options.items():
+        if hasattr(socket, name):  # all are Linux's
+            carrier.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def raise_descriptor_limit() -> int:

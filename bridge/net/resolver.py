@@ -7,9 +7,10 @@ Search domains and `ndots` are those of /etc/resolv.conf.
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import pycares
 
@@ -43,6 +44,18 @@ class LookupFailed(OSError):
         self.outcome = outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A host that offers a service: an SRV record (RFC 2782)."""
+
+    priority: int
+    """The lowest is asked first."""
+    weight: int
+    """Its share among those of the same priority."""
+    port: int
+    host: str
+
+
 class Resolver(Protocol):
     """Resolves names."""
 
@@ -68,17 +81,56 @@ class Dns:
             raise LookupFailed("this is not a host name", outcome="nothing")
         if known := self._hosts.find(host):
             return known
+        info: pycares.AddrInfoResult = await self._ask(
+            lambda channel, finish: channel.getaddrinfo(
+                host,
+                None,
+                family=socket.AF_UNSPEC,
+                type=socket.SOCK_STREAM,
+                flags=_NO_SORT,
+                callback=finish,
+            )
+        )
+        if not info.nodes:
+            raise _no_address()
+        return [_address(node.addr[0]) for node in info.nodes[:MAX_ADDRESSES]]
+
+    async def services(self, name: str) -> list[Service]:
+        """Return the SRV records of a name such as `_sip._udp.example.com`, at least one.
+
+        Raises:
+            LookupFailed: it has none, the domain says that it does not offer the service (a record that
+                names the root), or no name server answered in time.
+        """
+        if not 0 < len(name) <= MAX_NAME or "\0" in name:
+            raise LookupFailed("this is not a host name", outcome="nothing")
+        result: pycares.DNSResult = await self._ask(
+            lambda channel, finish: channel.query(name, pycares.QUERY_TYPE_SRV, callback=finish)
+        )
+        records = [record.data for record in result.answer[:MAX_ADDRESSES]]
+        found = [
+            Service(data.priority, data.weight, data.port, data.target.rstrip("."))
+            for data in records
+            if isinstance(data, pycares.SRVRecordData) and data.target.rstrip(".")
+        ]
+        if not found:
+            raise _no_address()
+        return found
+
+    async def _ask(self, start: "_Start") -> Any:  # noqa: ANN401 - what the kind of query returns
         query = _Query(self._nameservers)
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                found = await query.run(host)
+                return await query.run(start)
         except TimeoutError:
             raise LookupFailed("no name server answered in time", outcome="failed") from None
         except (pycares.AresError, UnicodeError):
             raise LookupFailed("this is not a host name", outcome="nothing") from None
         finally:
             query.close()
-        return found
+
+
+_Start: TypeAlias = Callable[[pycares.Channel, Callable[[Any, int | None], None]], None]
 
 
 class _Query:
@@ -88,7 +140,7 @@ class _Query:
         self._loop = asyncio.get_running_loop()
         self._sockets: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._over: asyncio.Future[list[Address]] = self._loop.create_future()
+        self._over: asyncio.Future[Any] = self._loop.create_future()
         self._channel = pycares.Channel(
             flags=_FLAGS,
             timeout=TRY_SECONDS,
@@ -98,15 +150,8 @@ class _Query:
             sock_state_cb=self._watch,
         )
 
-    async def run(self, host: str) -> list[Address]:
-        self._channel.getaddrinfo(
-            host,
-            None,
-            family=socket.AF_UNSPEC,
-            type=socket.SOCK_STREAM,
-            flags=_NO_SORT,
-            callback=self._finish,
-        )
+    async def run(self, start: _Start) -> Any:  # noqa: ANN401 - what the kind of query returns
+        start(self._channel, self._finish)
         self._set_timer()
         return await self._over
 
@@ -143,16 +188,19 @@ class _Query:
         self._channel.process_fd(pycares.ARES_SOCKET_BAD, pycares.ARES_SOCKET_BAD)
         self._set_timer()
 
-    def _finish(self, found: pycares.AddrInfoResult | None, error: int | None) -> None:
+    def _finish(self, found: object, error: int | None) -> None:
         if self._over.done():
             return
-        if found is not None and found.nodes:
-            addresses = [_address(node.addr[0]) for node in found.nodes[:MAX_ADDRESSES]]
-            self._over.set_result(addresses)
-        elif found is not None or error in _NO_NAME:
-            self._over.set_exception(LookupFailed("the name has no address", outcome="nothing"))
+        if found is not None:
+            self._over.set_result(found)
+        elif error in _NO_NAME:
+            self._over.set_exception(_no_address())
         else:
             self._over.set_exception(LookupFailed("the name server failed", outcome="failed"))
+
+
+def _no_address() -> LookupFailed:
+    return LookupFailed("the name has no address", outcome="nothing")
 
 
 def _address(text: bytes | str) -> Address:

@@ -1,30 +1,73 @@
-"""A secret of the bridge, generated once and kept in a file for all nodes."""
+"""A secret of the bridge, generated once and kept in the database for all nodes."""
 
-import os
+import contextlib
+import hmac
 import secrets
-from contextlib import suppress
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final, TypeVar
 
-FILE = "tickets.secret"
-"""Below the data folder."""
-BYTES = 32
+from bridge.net.database import Connection, Engine
+
+FILE: Final = "tickets.secret"
+"""Where versions before had it, below the data folder."""
+BYTES: Final = 32
+IDENTITY_BYTES: Final = 16
+_NAME: Final = "tickets"
+
+Result = TypeVar("Result")
 
 
-def shared_secret(path: Path) -> bytes:
-    """Return the secret in the file; generate it if there is none.
+def shared_secret(engine: Engine, folder: Path) -> bytes:
+    """Return the secret; take it over from the data folder, or generate it, if there is none.
 
-    Concurrent processes get the same; waits for the disk (start-up only).
+    Concurrent processes get the same; waits for the database (start-up only).
+
+    Raises:
+        SetupError: the database cannot be used.
+        DatabaseFailed: it could not be kept.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        # Linked when complete: nobody reads half a secret, and the first one counts.
-        with suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
-    return path.read_bytes()
+    secret = _at_once(engine, lambda connection: _take_over(connection, folder))
+    # No longer needed, and nothing that should be read by others.
+    (folder / FILE).unlink(missing_ok=True)
+    return secret
+
+
+def find(connection: Connection) -> bytes | None:
+    """Return the secret in the database, if it has one."""
+    row = connection.execute("SELECT value FROM secrets WHERE name = ?", (_NAME,)).fetchone()
+    return bytes(row[0]) if row else None
+
+
+def identity(secret: bytes) -> str:
+    """Return what names the bridge of this secret to others; the secret cannot be found from it."""
+    return hmac.digest(secret, b"identity", "sha256")[:IDENTITY_BYTES].hex()
+
+
+def _take_over(connection: Connection, folder: Path) -> bytes:
+    found = find(connection)
+    if found is None:
+        found = secrets.token_bytes(BYTES)
+        with contextlib.suppress(FileNotFoundError):
+            found = (folder / FILE).read_bytes()
+        connection.execute("INSERT INTO secrets (name, value) VALUES (?, ?)", (_NAME, found))
+    return found
+
+
+def _at_once(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run one transaction in a thread of its own: an engine may have an event loop."""
+
+    def run() -> Result:
+        with contextlib.closing(engine.open()) as session:
+            session.begin()
+            try:
+                result = work(session)
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+            return result
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()

@@ -4,12 +4,13 @@ The requests are signed, sent and read by `obstore` (Rust), off the interpreter.
 is the operator's own, so it does not pass the address guard.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
@@ -29,26 +30,6 @@ PARTS_AT_ONCE: Final = 2
 PIECE_BYTES: Final = 1024 * 1024
 _RETRIES: Final = 1
 """Within one call; callers retry later."""
-
-
-class Store(Protocol):
-    """Where recordings are stored."""
-
-    async def put(self, key: str, path: Path, content_type: str) -> None:
-        """Store a file, replacing what has the key; it is complete when this returns."""
-        ...
-
-    def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Return the bytes from `start` up to, but not including, `end`."""
-        ...
-
-    async def delete(self, key: str) -> None:
-        """Delete an object, if it exists."""
-        ...
-
-    async def link(self, key: str, seconds: float) -> str:
-        """Return a URL with which anyone may read an object for so many seconds."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +77,7 @@ class Bucket:
             StoreFailed: it is not, or not certainly, stored.
             OSError: the file cannot be read.
         """
-        size = _size(path)
+        size = (await asyncio.to_thread(path.stat)).st_size
         try:
             with _as_ours():
                 await obstore.put_async(
@@ -112,6 +93,53 @@ class Bucket:
             raise StoreFailed("the store has no such bucket", reason="missing") from None
         if stored != size:
             raise StoreFailed("the store has another length than was sent", reason="other")
+
+    async def put_bytes(self, key: str, content: bytes) -> None:
+        """Store a small object, replacing what has the key.
+
+        Raises:
+            StoreFailed: it is not, or not certainly, stored.
+        """
+        try:
+            with _as_ours():
+                await obstore.put_async(self._store, key, content, use_multipart=False)
+        except NotFound:
+            raise StoreFailed("the store has no such bucket", reason="missing") from None
+
+    async def get(self, key: str) -> bytes:
+        """Return a small object.
+
+        Raises:
+            NotFound: there is no such object.
+            StoreFailed: it cannot be read.
+        """
+        with _as_ours():
+            found = await obstore.get_async(self._store, key)
+            return bytes(await found.bytes_async())
+
+    async def list(self, prefix: str) -> list[tuple[str, int]]:
+        """Return the keys that begin with a prefix, which ends with `/`, and their objects' sizes.
+
+        Raises:
+            StoreFailed: they cannot be listed.
+        """
+        found: list[tuple[str, int]] = []
+        try:
+            with _as_ours():
+                async for page in obstore.list(self._store, prefix):
+                    found += [(item["path"], item["size"]) for item in page]
+        except NotFound:
+            raise StoreFailed("the store has no such bucket", reason="missing") from None
+        return found
+
+    async def delete_all(self, prefix: str) -> None:
+        """Delete all objects whose keys begin with a prefix, which ends with `/`.
+
+        Raises:
+            StoreFailed: some may still be there.
+        """
+        for key, _ in await self.list(prefix):
+            await self.delete(key)
 
     async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Return the bytes from `start` up to, but not including, `end`.
@@ -149,10 +177,6 @@ class Bucket:
         """
         with _as_ours():
             return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
 
 
 @contextmanager

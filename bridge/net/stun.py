@@ -1,14 +1,16 @@
 """A STUN Binding request (RFC 8489), to check that UDP packets leave and responses arrive."""
 
 import asyncio
+import errno
 import ipaddress
 import secrets
+from collections.abc import Iterable, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from typing_extensions import override
 
-from bridge.errors import SetupError
+from bridge.errors import SettingsError, SetupError
 
 MAGIC: Final = 0x2112A442
 REQUEST: Final = 0x0001
@@ -32,12 +34,17 @@ def server_of(url: str) -> tuple[str, int]:
     return place.strip("[]"), DEFAULT_PORT
 
 
-async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) -> str:
-    """Return our server-reflexive address.
+class Reflexive(NamedTuple):
+    """Where a server sees packets of ours come from."""
 
-    Args:
-        server: host and port.
-        local: address and port to send from.
+    address: str
+    port: int
+
+
+async def reflexive_address(
+    server: tuple[str, int], *, local: tuple[str, int], tries: Sequence[float] = TRIES
+) -> Reflexive:
+    """Return our server-reflexive address, as `server` sees what comes from `local`.
 
     Raises:
         OSError: the server's name is unknown, or the local port is taken.
@@ -45,12 +52,12 @@ async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) 
     """
     transaction = secrets.token_bytes(12)
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[str] = loop.create_future()
+    found: asyncio.Future[Reflexive] = loop.create_future()
     transport, _ = await loop.create_datagram_endpoint(
         lambda: _Responses(transaction, found), local_addr=local, remote_addr=server
     )
     try:
-        for seconds in TRIES:
+        for seconds in tries:
             transport.sendto(_HEADER.pack(REQUEST, 0, MAGIC, transaction))
             await asyncio.wait([found], timeout=seconds)
             if found.done():
@@ -61,7 +68,26 @@ async def reflexive_address(server: tuple[str, int], *, local: tuple[str, int]) 
     raise SetupError(f"no answer came over UDP from {server[0]}:{server[1]}")
 
 
-def read_response(datagram: bytes, transaction: bytes) -> str | None:
+async def ask_from_free_port(
+    server: tuple[str, int], *, address: str, ports: Iterable[int]
+) -> tuple[int, Reflexive]:
+    """Ask from the first port of `address` that is free; return it, and where the server sees it.
+
+    Raises:
+        OSError: the server cannot be sent to.
+        SettingsError: no port can be used.
+        SetupError: no answer came.
+    """
+    for port in ports:
+        try:
+            return port, await reflexive_address(server, local=(address, port))
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    raise SettingsError(f"no port of rtc.ports can be used on {address} (rtc.bind)")
+
+
+def read_response(datagram: bytes, transaction: bytes) -> Reflexive | None:
     """Return the mapped address of a success response to this request, else None."""
     if len(datagram) < _HEADER.size:
         return None
@@ -78,16 +104,18 @@ def read_response(datagram: bytes, transaction: bytes) -> str | None:
     return None
 
 
-def _address(value: bytes, transaction: bytes) -> str | None:
+def _address(value: bytes, transaction: bytes) -> Reflexive | None:
     size = {_IPV4: 4, _IPV6: 16}.get(value[1] if len(value) > 1 else 0, 0)
     if not size or len(value) < 4 + size:
         return None
     mask = (MAGIC.to_bytes(4, "big") + transaction)[:size]
-    return str(ipaddress.ip_address(bytes(a ^ b for a, b in zip(value[4:], mask, strict=False))))
+    address = bytes(a ^ b for a, b in zip(value[4:], mask, strict=False))
+    port = int.from_bytes(value[2:4], "big") ^ (MAGIC >> 16)
+    return Reflexive(str(ipaddress.ip_address(address)), port)
 
 
 class _Responses(asyncio.DatagramProtocol):
-    def __init__(self, transaction: bytes, found: asyncio.Future[str]) -> None:
+    def __init__(self, transaction: bytes, found: asyncio.Future[Reflexive]) -> None:
         self._transaction = transaction
         self._found = found
 

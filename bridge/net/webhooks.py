@@ -10,29 +10,25 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Container
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from sqlite3 import Connection
 from typing import Final, Protocol
 
 import aiohttp
+import msgspec
 
 from bridge.call.model import LineName
-from bridge.errors import AddressBlocked, BridgeError
+from bridge.errors import AddressBlocked, BridgeError, DatabaseFailed, DatabaseLost
 from bridge.net import deliveries
-from bridge.net.database import Database
-from bridge.net.deliveries import Job
+from bridge.net.database import Connection, Database, wall_time
+from bridge.net.deliveries import Job, Outcome
+from bridge.net.endpoints import Endpoint
 from bridge.net.http import Http
-from bridge.wire.webhook import Receiver, render, signed
+from bridge.wire.call_event import CallEvent
+from bridge.wire.webhook import render, signed
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 10.0
-GIVE_UP_SECONDS: Final = 75 * 3600.0
-"""Since the event; then the delivery is dead."""
-MIN_BACKOFF: Final = 1.0
-MAX_BACKOFF: Final = 900.0
 JITTER: Final = 0.1
 """Delays are up to this share longer."""
 MAX_CONCURRENT: Final = 8
@@ -49,27 +45,30 @@ class WebhookCounters(Protocol):
 
     def webhook_attempt(self, outcome: str) -> None:
         """Count an attempt: `delivered`, `failed`, or `dead` when it was the last one."""
-        ...
 
     def set_webhooks_waiting(self, count: int) -> None:
         """Set how many deliveries wait."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """When a delivery is retried, and when it is given up."""
 
-    min_backoff: float = MIN_BACKOFF
-    max_backoff: float = MAX_BACKOFF
-    give_up_seconds: float = GIVE_UP_SECONDS
-    answer_seconds: float = ANSWER_SECONDS
+    min_backoff: float = 1.0
+    max_backoff: float = 900.0
+    give_up_seconds: float = 75 * 3600.0
+    """Since the event; then the delivery is dead."""
+    answer_seconds: float = 10.0
 
     def backoff(self, attempts: int) -> float:
         """Return the seconds before the next attempt, after so many that failed."""
         delay = self.min_backoff * 2.0 ** min(attempts - 1, 30)
         jitter = 1.0 + JITTER * secrets.randbelow(1000) / 1000
         return min(delay, self.max_backoff) * jitter
+
+
+OUTCOME: Final = "delivery"
+"""What the outcomes of attempts are appended to the database as."""
 
 
 class Webhooks:
@@ -83,25 +82,21 @@ class Webhooks:
         node: int,
         counters: WebhookCounters,
         link: Callable[[str, str], str] = lambda *_: "",
-        retry_policy: RetryPolicy | None = None,
+        retry_policy: RetryPolicy = RetryPolicy(),
     ) -> None:
-        """Set up the deliveries; `run` performs them.
+        """Set up the deliveries of node `node`; `run` performs them.
 
-        Args:
-            database: keeps the table.
-            http: reaches customers.
-            node: whose deliveries these are.
-            counters: count attempts.
-            link: signs a path to a recording's file, of its id and format.
-            retry_policy: None for the default policy.
+        `link` signs a path to a recording's file, of its id and format.
         """
         self._database = database
+        database.handle(OUTCOME, _conclude_all)
         self._http = http
         self.node = node
         self._counters = counters
         self._link = link
-        self._retry_policy = retry_policy or RetryPolicy()
+        self._retry_policy = retry_policy
         self._woken = asyncio.Event()
+        self._concluded = asyncio.Event()
         self._counted_at = 0.0
         self._lanes: set[str] = set()
         self._of_receiver: Counter[str] = Counter()
@@ -110,20 +105,36 @@ class Webhooks:
         """Poll at once."""
         self._woken.set()
 
+    async def flush(self, seconds: float) -> None:
+        """Wait until nothing is due or on its way, for at most so long; `run` goes on meanwhile.
+
+        What is left is delivered by another node, or after the next start.
+        """
+        with suppress(TimeoutError, DatabaseFailed):
+            async with asyncio.timeout(seconds):
+                await self._database.settled()
+                self.wake()
+                self._concluded.clear()
+                while await self._is_busy():
+                    await self._concluded.wait()
+                    self._concluded.clear()
+
+    async def _is_busy(self) -> bool:
+        """Return whether a delivery is on its way or due."""
+
+        def work(connection: Connection) -> bool:
+            jobs, _ = deliveries.due(connection, node=self.node, now=wall_time(), each=1, busy=())
+            return bool(jobs)
+
+        return bool(self._lanes) or await self._database.run(work)
+
     async def replay(self, line: str, numbers: Container[int] | None) -> int:
         """Make a line's dead deliveries, or some of them, pending again; return how many."""
-        now, replayed = _now(), 0
+        now, replayed = wall_time(), 0
         page: int | None = 0
         while page is not None:
             count, page = await self._database.run(
-                partial(
-                    deliveries.replay,
-                    line=line,
-                    node=self.node,
-                    now=now,
-                    numbers=numbers,
-                    after=page,
-                )
+                deliveries.replay, line, node=self.node, now=now, numbers=numbers, after=page
             )
             replayed += count
             self.wake()
@@ -135,19 +146,20 @@ class Webhooks:
             while True:
                 self._woken.clear()
                 delay = POLL_SECONDS
+                await self._database.available()
                 try:
                     delay = await self._poll(group)
+                except DatabaseLost:
+                    continue
                 except BridgeError:
                     log.exception("webhooks.poll_failed")
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(delay):
                         await self._woken.wait()
-                except TimeoutError:
-                    pass
 
     async def _poll(self, group: asyncio.TaskGroup) -> float:
         """Start the deliveries that are due; return the seconds until more may be."""
-        now, busy = _now(), frozenset(self._lanes)
+        now, busy = wall_time(), frozenset(self._lanes)
 
         # Not at every poll: each delivery causes one.
         count = now - self._counted_at >= COUNT_SECONDS
@@ -167,16 +179,16 @@ class Webhooks:
                 self._lanes.add(job.lane)
                 self._of_receiver[job.receiver] += 1
                 group.create_task(self._deliver(job), name=f"webhook {job.seq}")
-        return POLL_SECONDS if later is None else min(POLL_SECONDS, max(0.0, later - _now()))
+        return POLL_SECONDS if later is None else min(POLL_SECONDS, max(0.0, later - wall_time()))
 
     async def _deliver(self, job: Job) -> None:
         try:
             error = await self._attempt(job)
-            now = _now()
+            now = wall_time()
             log.debug(
                 "webhook.attempted",
                 extra={
-                    "style": job.style,
+                    "style": job.endpoint.style if job.endpoint else "",
                     "type": job.event.type,
                     "call": job.event.call.id if job.event.call else "",
                     "attempt": job.attempts + 1,
@@ -185,41 +197,34 @@ class Webhooks:
             )
             if error is None:
                 self._counters.webhook_attempt("delivered")
-                self._write(lambda connection: deliveries.delivered(connection, job, now))
-            elif job.endpoint is None and not job.url:
-                self._write(lambda connection: deliveries.delivered(connection, job, now))
+            if error is None or job.endpoint is None:
+                self._conclude(Outcome(job.seq, job.lane, now))
             elif now - job.first_at >= self._retry_policy.give_up_seconds or error == INACTIVE:
                 self._counters.webhook_attempt("dead")
                 log.warning("webhook.dead", extra={"error": error, "attempts": job.attempts + 1})
-                self._write(
-                    lambda connection: deliveries.give_up(connection, job, error=error, now=now)
-                )
+                self._conclude(Outcome(job.seq, job.lane, now, error))
             else:
                 self._counters.webhook_attempt("failed")
                 due_at = now + self._retry_policy.backoff(job.attempts + 1)
-                self._write(
-                    lambda connection: deliveries.postpone(
-                        connection, job, due_at=due_at, error=error
-                    )
-                )
+                self._conclude(Outcome(job.seq, job.lane, now, error, due_at))
         finally:
             # The next poll sees what was written: the database works in order.
             self._lanes.discard(job.lane)
             self._of_receiver[job.receiver] -= 1
             if not self._of_receiver[job.receiver]:
                 del self._of_receiver[job.receiver]
+            self._concluded.set()
             self._woken.set()
+
+    def _conclude(self, outcome: Outcome) -> None:
+        self._database.append(OUTCOME, msgspec.msgpack.encode(outcome))
 
     async def _attempt(self, job: Job) -> str | None:
         """Send it once; return what went wrong, without secrets."""
-        endpoint = job.endpoint
-        if endpoint is None and not job.url:
+        if job.endpoint is None or not job.endpoint.active:
             return INACTIVE
-        if endpoint is not None and not endpoint.active:
-            return INACTIVE
-        receiver = endpoint.receiver(self._link) if endpoint else Receiver(job.style)
         try:
-            return await self._post(job, receiver)
+            return await self._post(job.event, job.endpoint)
         except TimeoutError:
             return "no answer in time"
         except AddressBlocked as error:
@@ -230,29 +235,27 @@ class Webhooks:
             log.exception("webhook.crashed")
             return "internal error"
 
-    async def _post(self, job: Job, receiver: Receiver) -> str | None:
-        delivery = render(job.event, receiver)
+    async def _post(self, event: CallEvent, endpoint: Endpoint) -> str | None:
+        delivery = render(event, endpoint.receiver(self._link))
         if delivery is None:
             return None
-        secret = job.endpoint.secret if job.endpoint else ""
-        custom = job.endpoint.headers if job.endpoint else {}
-        now = _now()
+        now = wall_time()
         headers = signed(
             delivery,
-            receiver.style,
-            secret=secret,
-            identity=job.event.id,
+            endpoint.style,
+            secret=endpoint.secret,
+            identity=event.id,
             now=now,
-            former=job.endpoint.former_secrets(now) if job.endpoint else (),
+            former=endpoint.former_secrets(now),
         )
         async with (
             asyncio.timeout(self._retry_policy.answer_seconds),
-            self._http.of(LineName(job.event.line))
+            self._http.of(LineName(event.line))
             .guarded()
             .post(
-                job.endpoint.url if job.endpoint else job.url,
+                endpoint.url,
                 data=delivery.body,
-                headers={**custom, **headers},
+                headers={**endpoint.headers, **headers},
                 allow_redirects=False,
             ) as response,
         ):
@@ -261,10 +264,7 @@ class Webhooks:
                 response.close()
             return None if 200 <= response.status < 300 else f"answered {response.status}"
 
-    def _write(self, work: Callable[[Connection], None]) -> None:
-        self._database.post(work)
 
-
-def _now() -> float:
-    """Return wall time, which goes on while no process runs."""
-    return datetime.now(UTC).timestamp()
+def _conclude_all(connection: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        deliveries.conclude(connection, msgspec.msgpack.decode(payload, type=Outcome))

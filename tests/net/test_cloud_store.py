@@ -5,16 +5,19 @@ import asyncio
 import pytest
 
 from bridge.call.model import LineName
+from bridge.errors import DatabaseLost
+from bridge.net import node_store
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
 from bridge.wire.cloud import PermissionReplied
+from tests.support.left_behind import dials, live_calls, member, take_over
 
 LINE = LineName("main")
 
 
 @pytest.fixture
-async def database(tmp_path):
-    made = Database(tmp_path / "bridge.sqlite3")
+async def database(engine):
+    made = Database(engine)
     yield made
     await made.aclose()
 
@@ -24,38 +27,40 @@ def reply(at, *, granted):
 
 
 async def test_a_call_is_claimed_once_by_one_node(database):
-    first, second = CloudStore(database, node=0), CloudStore(database, node=1)
+    first, second = CloudStore(database, own=member(0)), CloudStore(database, own=member(1))
     assert await first.claim("a", LINE)
     assert not await second.claim("a", LINE)
     first.ended("a")
     assert not await first.claim("a", LINE)
 
 
-async def test_what_a_forerunner_left_is_found_by_its_node(database):
-    nodes = [CloudStore(database, node=node) for node in range(3)]
+async def test_the_calls_of_lost_nodes_are_given_once_to_the_node_that_takes_over(database):
+    nodes = [CloudStore(database, own=member(node)) for node in range(3)]
     for node, store in enumerate(nodes):
         await store.claim(f"of {node}", LINE)
     await nodes[0].claim("over", LINE)
     nodes[0].ended("over")
-    assert await nodes[1].orphaned_calls(nodes=3) == [("of 1", LINE)]
-    assert await nodes[0].orphaned_calls(nodes=2) == [("of 0", LINE), ("of 2", LINE)]
+    await database.run(node_store.register, member(1), run="run", now=0.0)
+    await take_over(database, member(1))
+    assert await nodes[1].orphaned_calls([LINE]) == [("of 0", LINE), ("of 2", LINE)]
+    assert await nodes[1].orphaned_calls([LINE]) == []
+    assert len(await live_calls(database)) == 3
 
 
-async def test_what_a_forerunner_was_dialling_is_given_once(database):
-    nodes = [CloudStore(database, node=node) for node in range(3)]
+async def test_the_dials_of_lost_nodes_are_given_once_to_the_node_that_takes_over(database):
+    nodes = [CloudStore(database, own=member(node)) for node in range(3)]
     rows = [await store.begin_dial(f"of {node}", LINE) for node, store in enumerate(nodes)]
     nodes[0].end_dial(await nodes[0].begin_dial("done", LINE))
     assert len(set(rows)) == 3
-    assert await nodes[1].orphaned_dials(nodes=3, lines=[LINE]) == [("of 1", LINE)]
-    assert await nodes[1].orphaned_dials(nodes=3, lines=[LINE]) == []
-    assert sorted(await nodes[0].orphaned_dials(nodes=2, lines=[LINE])) == [
-        ("of 0", LINE),
-        ("of 2", LINE),
-    ]
+    await database.run(node_store.register, member(1), run="run", now=0.0)
+    await take_over(database, member(1))
+    assert sorted(await nodes[1].orphaned_dials([LINE])) == [("of 0", LINE), ("of 2", LINE)]
+    assert await nodes[1].orphaned_dials([LINE]) == []
+    assert await dials(database) == [("of 1", LINE)]
 
 
 async def test_a_released_call_and_one_that_ended_long_ago_can_be_claimed_again(database):
-    store = CloudStore(database, node=0, kept_seconds=0.0)
+    store = CloudStore(database, own=member(0), kept_seconds=0.0)
     await store.claim("a", LINE)
     store.release("a")
     assert await store.claim("a", LINE)
@@ -65,7 +70,7 @@ async def test_a_released_call_and_one_that_ended_long_ago_can_be_claimed_again(
 
 
 async def test_calls_that_others_dial_are_told_from_ones_own(database):
-    nodes = [CloudStore(database, node=node) for node in range(2)]
+    nodes = [CloudStore(database, own=member(node)) for node in range(2)]
     mine = await nodes[0].begin_dial("one", LINE)
     assert not await nodes[0].is_dialled("one", LINE, but=[mine])
     theirs = await nodes[1].begin_dial("one", LINE)
@@ -76,14 +81,15 @@ async def test_calls_that_others_dial_are_told_from_ones_own(database):
 
 
 async def test_dials_of_another_providers_lines_are_left_alone(database):
-    store = CloudStore(database, node=0)
+    store = CloudStore(database, own=member(0))
     await store.begin_dial("one", LINE)
-    assert await store.orphaned_dials(nodes=1, lines=[LineName("other")]) == []
-    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == [("one", LINE)]
+    await take_over(database, member(0))
+    assert await store.orphaned_dials([LineName("other")]) == []
+    assert await store.orphaned_dials([LINE]) == [("one", LINE)]
 
 
 async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
-    store = CloudStore(database, node=0)
+    store = CloudStore(database, own=member(0))
     assert await store.reply(LINE, "15550102222") is None
     store.remember(LINE, reply(5.0, granted=True))
     store.remember(LINE, reply(3.0, granted=False))
@@ -93,9 +99,23 @@ async def test_the_last_answer_to_the_question_for_permission_is_kept(database):
 
 
 async def test_a_dial_that_is_canceled_while_it_is_stored_leaves_nothing(database):
-    store = CloudStore(database, node=0)
+    store = CloudStore(database, own=member(0))
     dial = asyncio.ensure_future(store.begin_dial("15550107001", LINE))
     await asyncio.sleep(0)
     dial.cancel()
     await asyncio.gather(dial, return_exceptions=True)
-    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
+    assert await dials(store._database) == []
+
+
+async def test_a_dial_whose_commit_was_in_doubt_leaves_nothing(database, monkeypatch):
+    store, real = CloudStore(database, own=member(0)), database.run
+
+    async def lost(*args, **more):
+        await real(*args, **more)
+        raise DatabaseLost("the database cannot be reached")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(database, "run", lost)
+        with pytest.raises(DatabaseLost):
+            await store.begin_dial("15550107001", LINE)
+    assert await dials(database) == []

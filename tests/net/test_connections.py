@@ -48,7 +48,12 @@ def counts():
 @pytest.fixture
 def opened(counts, monkeypatch):
     monkeypatch.setattr(connections, "_acknowledged", lambda transport: transport.taken)
-    return Connections(limit=8, counters=counts, trusted=lambda address: address == "proxy")
+    return Connections(
+        limit=8,
+        set_open=counts.set_connections,
+        count_cut=counts.connection_cut,
+        trusted=lambda address: address == "proxy",
+    )
 
 
 def test_a_reader_who_takes_nothing_is_cut_off(opened, counts):

@@ -10,8 +10,9 @@ import threading
 import pytest
 
 from bridge.errors import DatabaseFailed
-from bridge.net import database as database_module
+from bridge.net import database_writer
 from bridge.net.database import Database
+from bridge.net.sqlite import Sqlite, SqliteSession
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY);"
 
@@ -31,8 +32,9 @@ def failures():
 
 @pytest.fixture
 async def database(tmp_path, failures):
-    opened = Database(tmp_path / "deep" / "bridge.sqlite3", on_failure=failures.fail)
-    opened.create(SCHEMA)
+    opened = Database(Sqlite(tmp_path / "deep" / "bridge.sqlite3"), on_failure=failures.fail)
+    opened.post(lambda connection: connection.execute(SCHEMA))
+    await opened.settled()
     yield opened
     await opened.aclose()
 
@@ -85,22 +87,28 @@ async def test_settled_waits_for_everything_that_was_posted(database, tmp_path):
     assert len(on_disk(tmp_path / "deep" / "bridge.sqlite3")) == 500
 
 
-async def test_works_that_wait_together_are_committed_together(database):
+async def test_works_that_wait_together_are_committed_together(database, monkeypatch):
     held, begun = threading.Event(), threading.Event()
-    commits: list[str] = []
+    commits = 0
+    commit = SqliteSession.commit
 
-    def hold(connection):
-        connection.set_trace_callback(commits.append)
+    def count(session):
+        nonlocal commits
+        commits += 1
+        commit(session)
+
+    def hold(_):
         begun.set()
         held.wait(10)
 
+    monkeypatch.setattr(SqliteSession, "commit", count)
     database.post(hold)
     await asyncio.to_thread(begun.wait, 10)
     for number in range(100):
         database.post(put(str(number)))
     held.set()
     await database.settled()
-    assert commits.count("BEGIN IMMEDIATE") <= 2
+    assert commits == 2
     assert len(await database.run(all_words)) == 100
 
 
@@ -118,7 +126,7 @@ async def test_a_failing_work_undoes_itself_and_stops_no_other(database, failure
 
 async def test_a_failure_that_somebody_waits_for_is_theirs_and_not_counted(database, failures):
     await database.run(put("a"))
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(DatabaseFailed):
         await database.run(put("a"))
     assert failures.count == 0
 
@@ -131,7 +139,7 @@ async def test_a_group_that_cannot_be_committed_fails_as_a_whole(database, failu
 
 
 async def test_a_full_queue_drops_and_counts(database, failures, monkeypatch):
-    monkeypatch.setattr(database_module, "MAX_WAITING", 0)
+    monkeypatch.setattr(database_writer, "MAX_WAITING", 0)
     database.post(put("a"))
     with pytest.raises(DatabaseFailed):
         await database.run(put("b"))
@@ -174,8 +182,8 @@ async def test_only_its_owner_can_read_the_file(database, tmp_path):
 
 def write_for_ever(path, confirmed):
     async def write():
-        database = Database(path)
-        database.create(SCHEMA)
+        database = Database(Sqlite(path))
+        database.post(lambda connection: connection.execute(SCHEMA))
         number = 0
         while True:
             for _ in range(5):

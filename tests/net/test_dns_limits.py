@@ -5,8 +5,15 @@ import asyncio
 import pytest
 from typing_extensions import override
 
-from bridge.net import dns_limits as module
-from bridge.net.dns_limits import MAX_AT_ONCE, MAX_FAILED, MAX_WAITING, LineLookups, OperatorLookups
+from bridge.net.dns_limits import (
+    FAILED_SECONDS,
+    MAX_AT_ONCE,
+    MAX_FAILED,
+    MAX_WAITING,
+    OPERATOR,
+    CountedLookups,
+    LineLookups,
+)
 from bridge.net.resolver import LookupFailed
 from tests.support.names import Names
 
@@ -36,7 +43,7 @@ class Counts:
 
 
 @pytest.fixture
-async def world():
+def world():
     return Held(), Counts()
 
 
@@ -58,7 +65,7 @@ async def test_a_line_looks_up_so_many_names_at_a_time_and_another_is_not_held_u
     await asyncio.sleep(0)
     assert len(names.asked) == MAX_AT_ONCE
     assert await other.resolve("good.test")
-    assert await OperatorLookups(names, counts).resolve("good.test")
+    assert await CountedLookups(names, counts, OPERATOR).resolve("good.test")
     await over(tasks)
 
 
@@ -83,20 +90,17 @@ async def test_more_than_may_wait_fail_at_once_and_are_counted(world):
     await over(tasks)
 
 
-async def test_a_name_that_failed_is_not_asked_for_again_for_a_while(world, monkeypatch):
+@pytest.mark.virtual_time
+async def test_a_name_that_failed_is_not_asked_for_again_for_a_while(world):
     names, counts = world
     look_ups = LineLookups(names, counts)
-    for _ in range(3):
+    for pause in (0.0, 1.0, FAILED_SECONDS - 2.0, 1.0):
+        await asyncio.sleep(pause)
         with pytest.raises(LookupFailed):
             await look_ups.resolve("nowhere.test")
-    assert names.asked == ["nowhere.test"]
-    assert counts.told == [("customer", "nothing")] + [("customer", "remembered")] * 2
-    monkeypatch.setattr(module, "FAILED_SECONDS", 0.0)
-    again = LineLookups(names, counts)
-    for _ in range(2):
-        with pytest.raises(LookupFailed):
-            await again.resolve("other.test")
-    assert names.asked[1:] == ["other.test"] * 2
+    assert names.asked == ["nowhere.test"] * 2
+    expected = ["nothing", "remembered", "remembered", "nothing"]
+    assert counts.told == [("customer", outcome) for outcome in expected]
 
 
 async def test_only_so_many_names_are_remembered(world):
@@ -114,7 +118,7 @@ async def test_only_so_many_names_are_remembered(world):
 
 async def test_the_operators_names_are_asked_for_each_time(world):
     names, counts = world
-    look_ups = OperatorLookups(names, counts)
+    look_ups = CountedLookups(names, counts, OPERATOR)
     for _ in range(2):
         with pytest.raises(LookupFailed):
             await look_ups.resolve("nowhere.test")

@@ -1,21 +1,18 @@
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from bridge.net import gateway_events
-from bridge.net.gateway import engine
+from bridge.errors import LegError
+from bridge.net.gateway_events import EventFeed
+from bridge.net.gateway_rest import Rest
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.gateway import Webhook
 from tests.support.gateway_double import SESSION, TOKEN, WaDialDouble
 from tests.support.waiting import until
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch):
-    monkeypatch.setattr(gateway_events, "MIN_BACKOFF", 0.01)
-    monkeypatch.setattr(gateway_events, "MAX_BACKOFF", 0.02)
 
 
 @asynccontextmanager
@@ -25,9 +22,10 @@ async def listening(*, refuse=None):
     told: list[Webhook | None] = []
     async with WaDialDouble() as double:
         double.refuse.update(refuse or {})
-        asked = engine(http, dialect="wadial", url=double.url, token=TOKEN, session=SESSION)
-        assert asked.feed is not None
-        task = asyncio.ensure_future(asked.feed.run(told.append))
+        rest = Rest(http, double.url, {"Authorization": f"Bearer {TOKEN}"})
+        path = f"/api/v1/sessions/{SESSION}/events"
+        feed = EventFeed(rest, path, min_backoff=0.01, max_backoff=0.02)
+        task = asyncio.ensure_future(feed.run(told.append))
         try:
             yield double, told
         finally:
@@ -65,21 +63,22 @@ async def test_an_engine_without_such_a_stream_is_asked_again_and_again(status):
         await until(lambda: told == [None])
 
 
-async def test_pauses_grow(monkeypatch):
-    pauses = []
-    real = asyncio.sleep
+class Refusing:
+    """An engine without a stream; notes when it was asked."""
 
-    async def sleep(seconds):
-        if seconds > 0.1:
-            pauses.append(seconds)
-        await real(0)
+    def __init__(self):
+        self.asked = []
 
-    monkeypatch.setattr(gateway_events, "MIN_BACKOFF", 1.0)
-    monkeypatch.setattr(gateway_events, "MAX_BACKOFF", 30.0)
-    async with listening(refuse={"events": (500, "no")}):
-        monkeypatch.setattr(asyncio, "sleep", sleep)
-        async with asyncio.timeout(5):
-            while len(pauses) < 7:
-                await real(0.001)
-        monkeypatch.undo()
-    assert pauses[:7] == [1, 2, 4, 8, 16, 30, 30]
+    async def stream(self, path, *, last_id):
+        self.asked.append(asyncio.get_running_loop().time())
+        raise LegError("no")
+        yield b""
+
+
+@pytest.mark.virtual_time
+async def test_pauses_grow():
+    rest: Any = Refusing()
+    task = asyncio.ensure_future(EventFeed(rest, "/events").run(lambda webhook: None))
+    await asyncio.sleep(100)
+    task.cancel()
+    assert [after - before for before, after in pairwise(rest.asked)] == [1, 2, 4, 8, 16, 30, 30]

@@ -134,6 +134,17 @@ async def test_meta_that_cannot_be_reached_is_tried_again_and_then_given_up(http
     assert aiohttp.ClientConnectorError in module.NEVER_LEFT
 
 
+async def test_how_meta_answered_last_is_remembered(double, graph, http, monkeypatch):
+    await graph.settings()
+    assert graph.health.answered_at > 0
+    assert graph.health.failure == ""
+    monkeypatch.setattr(module, "RETRY_DELAYS", ())
+    away = Graph(GraphAccess(NUMBER_ID, TOKEN, "http://127.0.0.1:9"), http)
+    with pytest.raises(WhatsAppError):
+        await away.settings()
+    assert (away.health.answered_at, away.health.failure) == (0.0, "Meta cannot be reached")
+
+
 async def test_permission_is_asked_for_in_both_ways(double, graph):
     assert (await graph.permission(USER)).status == "temporary"
     assert await graph.ask_permission(USER, text="May we?") == "wamid.EXAMPLE"

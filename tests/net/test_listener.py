@@ -12,7 +12,7 @@ from bridge.cli.lan import on_lan
 from bridge.errors import SettingsError
 from bridge.metrics.registry import Metrics
 from bridge.net.connections import Connections
-from bridge.net.listener import Listeners, open_listeners
+from bridge.net.listener import Listeners, open_cluster_listeners, open_listeners
 from bridge.settings.model import Data, Settings
 from tests.support.machine import free_port
 from tests.support.waiting import until
@@ -33,8 +33,10 @@ class Echo(asyncio.Protocol):
 @asynccontextmanager
 async def accepting(limit, tls=None):
     counters = Metrics(version="0").http
-    connections = Connections(limit=limit, counters=counters)
-    listeners = Listeners(Echo, connections=connections, counters=counters, tls=tls)
+    connections = Connections(
+        limit=limit, set_open=counters.set_connections, count_cut=counters.connection_cut
+    )
+    listeners = Listeners(Echo, connections=connections, tls=tls)
     port = free_port()
     listeners.start(open_listeners("127.0.0.1", port))
     try:
@@ -94,3 +96,17 @@ def test_an_address_that_cannot_be_had_is_named_with_the_settings():
         taken.listen()
         with pytest.raises(SettingsError, match="BRIDGE_HTTP__PORT"):
             open_listeners("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone")
+async def test_a_machine_that_has_gone_without_a_word_is_noticed():
+    [listener] = open_cluster_listeners("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+
+
+def test_without_a_cluster_nothing_listens_for_it():
+    assert open_cluster_listeners("", 0) == []

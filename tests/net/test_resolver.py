@@ -7,7 +7,7 @@ import pytest
 
 from bridge.net import resolver as module
 from bridge.net.hosts import Hosts
-from bridge.net.resolver import MAX_ADDRESSES, Dns, LookupFailed
+from bridge.net.resolver import MAX_ADDRESSES, Dns, LookupFailed, Service
 from tests.support.dns_server import dns_server
 from tests.support.waiting import until
 
@@ -96,3 +96,32 @@ async def test_a_name_of_the_hosts_file_wins_over_the_name_server(server, tmp_pa
     dns = Dns([server.where], hosts=Hosts(path))
     assert [str(address) for address in await dns.resolve("gateway.test")] == ["10.0.0.7"]
     assert server.asked == []
+
+
+async def test_a_service_has_the_hosts_that_its_records_name(server, dns):
+    server.services["_sip._udp.trunk.test"] = [
+        (10, 60, 5060, "a.trunk.test"),
+        (20, 0, 5070, "b.trunk.test"),
+    ]
+    assert await dns.services("_sip._udp.trunk.test") == [
+        Service(10, 60, 5060, "a.trunk.test"),
+        Service(20, 0, 5070, "b.trunk.test"),
+    ]
+
+
+async def test_a_service_whose_only_record_names_the_root_is_not_offered(server, dns):
+    server.services["_sip._tcp.trunk.test"] = [(0, 0, 0, "")]
+    with pytest.raises(LookupFailed) as caught:
+        await dns.services("_sip._tcp.trunk.test")
+    assert caught.value.outcome == "nothing"
+
+
+async def test_a_service_that_nobody_has_is_told_apart_from_a_server_that_fails(server, dns):
+    server.broken.add("broken.test")
+    for name, outcome in {
+        "_sip._udp.broken.test": "failed",
+        "_sip._udp.other.test": "nothing",
+    }.items():
+        with pytest.raises(LookupFailed) as caught:
+            await dns.services(name)
+        assert caught.value.outcome == outcome

@@ -1,29 +1,34 @@
 """The secret that all nodes share."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
-from bridge.net.secret import BYTES, shared_secret
+from bridge.net import secret
+from bridge.net.secret import BYTES, FILE, identity, shared_secret
 
 
-def test_a_secret_is_made_once_and_kept(tmp_path):
-    first = shared_secret(tmp_path / "data" / "secret")
+def test_a_secret_is_made_once_and_kept(engine, tmp_path):
+    first = shared_secret(engine, tmp_path)
     assert len(first) == BYTES
-    assert shared_secret(tmp_path / "data" / "secret") == first
+    assert shared_secret(engine, tmp_path / "another machine") == first
 
 
-def test_two_bridges_have_different_ones(tmp_path):
-    assert shared_secret(tmp_path / "one") != shared_secret(tmp_path / "two")
+def test_two_bridges_have_different_ones(engine, tmp_path):
+    first = shared_secret(engine, tmp_path)
+    with closing(engine.open()) as session:
+        assert secret.find(session) == first
+        session.execute("DELETE FROM secrets")
+    assert shared_secret(engine, tmp_path) != first
 
 
-def test_nobody_else_may_read_it_and_nothing_else_is_left(tmp_path):
-    path = tmp_path / "secret"
-    shared_secret(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
+def test_the_file_of_an_earlier_version_is_taken_over_with_its_identity(engine, tmp_path):
+    (tmp_path / FILE).write_bytes(b"a secret of before")
+    assert shared_secret(engine, tmp_path) == b"a secret of before"
+    assert not (tmp_path / FILE).exists()
+    assert identity(shared_secret(engine, tmp_path)) == identity(b"a secret of before")
 
 
-def test_all_who_begin_at_once_get_the_same(tmp_path):
-    path = tmp_path / "secret"
-    with ThreadPoolExecutor(8) as threads:
-        found = set(threads.map(lambda _: shared_secret(path), range(32)))
+def test_all_who_begin_at_once_get_the_same(engine, tmp_path):
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(lambda _: shared_secret(engine, tmp_path), range(12)))
     assert len(found) == 1

@@ -6,8 +6,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from aiohttp import web
 
-from bridge.errors import SettingsError
-from bridge.net.siblings import Siblings, listen, node_socket_path, socket_path
+from bridge.net.node_sockets import listen, node_socket_path, socket_path
+from bridge.net.node_store import Member
+from bridge.net.sibling_transports import UnixTransport
+from bridge.net.siblings import Siblings, SignatureRefused
+from bridge.node.membership import Supervised
 
 
 @pytest.fixture
@@ -17,9 +20,20 @@ def folder():
         yield Path(name)
 
 
+def member(node, machine="here", url=""):
+    return Member(node=node, boot=f"{node:016x}", machine=machine, url=url)
+
+
+class Nodes(Supervised):
+    """This node and two others of its machine."""
+
+    def __init__(self, *others):
+        super().__init__(member(0), others or [member(1), member(2)], run="run")
+
+
 @pytest.fixture
 async def siblings(folder):
-    made = Siblings(folder, own=0, count=3)
+    made = Siblings(Nodes(), unix=UnixTransport(folder))
     yield made
     await made.aclose()
 
@@ -42,27 +56,28 @@ async def first(folder):
     await runner.cleanup()
 
 
-def test_a_socket_takes_the_place_of_one_that_is_left_over(folder):
-    for _ in range(2):
-        with listen(socket_path(folder, 1)):
-            assert socket_path(folder, 1).stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in folder.iterdir()] == ["1.sock"]
-
-
-def test_a_folder_that_is_too_long_is_refused_with_the_settings_name(folder):
-    with pytest.raises(SettingsError, match=r"data\.dir"):
-        listen(socket_path(folder / (100 * "x"), 0))
-
-
 async def test_who_answers_is_heard_and_who_does_not_is_known(siblings, first):
-    assert await siblings.get_all("/a", b="c d") == {1: b"/a?b=c+d", 2: None}
+    assert await siblings.request_all("/a", b="c d") == {1: b"/a?b=c+d", 2: None}
     assert siblings.responsive() == [1]
 
 
 async def test_an_answer_that_is_no_success_is_none(siblings, first):
-    assert await siblings.get(1, "/", status="503") is None
+    assert await siblings.request(1, "/", status="503") is None
 
 
 async def test_a_request_is_sent_as_it_is(siblings, first):
     async with await siblings.send(1, "GET", "/a%2Fb?c=%20", headers={}, body=None) as response:
         assert await response.text() == "/a%2Fb?c=%20"
+
+
+async def test_a_sibling_that_does_not_answer_is_logged_once_in_a_while(siblings, caplog):
+    for _ in range(3):
+        assert await siblings.request(2, "/") is None
+    assert caplog.text.count("sibling.silent") == 1
+
+
+async def test_a_sibling_that_refuses_the_signature_is_not_called_silent(siblings, caplog):
+    siblings.note_silence(1, SignatureRefused("set the same cluster.secret on both machines"))
+    [told] = caplog.records
+    assert (told.message, told.levelname) == ("sibling.refuses", "ERROR")
+    assert told.why == "set the same cluster.secret on both machines"

@@ -30,7 +30,7 @@ def file(folder, content=b"RIFF and so on"):
 
 
 def fetch(link):
-    """Give the type and the content of what a link leads to."""
+    """Return the type and the content of what a link leads to."""
     with urllib.request.urlopen(link, timeout=10) as answer:
         return answer.headers["Content-Type"], answer.read()
 
@@ -130,3 +130,13 @@ async def test_a_failure_tells_neither_addresses_nor_keys(tmp_path):
         await Bucket(account, request_seconds=1).put("a.wav", file(tmp_path), "audio/wav")
     assert "secret" not in str(failure.value)
     assert failure.value.__cause__ is None
+
+
+async def test_small_objects_are_kept_listed_and_deleted_by_their_prefix(bucket, server):
+    for key in ("live/a/00000", "live/a/00001", "live/ab/00000"):
+        await bucket.put_bytes(key, b"part")
+    assert sorted(await bucket.list("live/a/")) == [("live/a/00000", 4), ("live/a/00001", 4)]
+    assert await bucket.get("live/a/00001") == b"part"
+    await bucket.delete_all("live/a/")
+    assert set(server.objects()) == {"live/ab/00000"}
+    assert await bucket.list("live/a/") == []

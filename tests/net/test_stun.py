@@ -1,15 +1,15 @@
 """Asking a STUN server where it sees us."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
 from aioice import stun as independent
 from typing_extensions import override
 
-from bridge.errors import SetupError
-from bridge.net import stun
-from bridge.net.stun import read_response, reflexive_address, server_of
+from bridge.errors import SettingsError, SetupError
+from bridge.net.stun import ask_from_free_port, read_response, reflexive_address, server_of
 
 LOCAL = ("127.0.0.1", 0)
 TRANSACTION = b"0123456789ab"
@@ -56,22 +56,33 @@ async def server(loses: int = 0):
 
 
 @pytest.mark.parametrize("loses", [0, 1])
-async def test_the_address_that_a_server_sees_is_found_though_a_packet_is_lost(loses, monkeypatch):
-    monkeypatch.setattr(stun, "TRIES", (0.1, 5.0))
+async def test_the_address_that_a_server_sees_is_found_though_a_packet_is_lost(loses):
     async with server(loses) as address:
-        assert await reflexive_address(address, local=LOCAL) == "203.0.113.7"
+        found = await reflexive_address(address, local=LOCAL, tries=(0.1, 5.0))
+    assert found.address == "203.0.113.7"
+    assert found.port > 0
 
 
-async def test_a_server_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr(stun, "TRIES", (0.01, 0.01))
+async def test_a_server_that_does_not_answer_is_named():
     async with server(loses=9) as address:
         with pytest.raises(SetupError, match="no answer came over UDP"):
-            await reflexive_address(address, local=LOCAL)
+            await reflexive_address(address, local=LOCAL, tries=(0.01, 0.01))
+
+
+async def test_the_first_free_port_is_asked_from():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as call:
+        call.bind(LOCAL)
+        taken = call.getsockname()[1]
+        async with server() as there:
+            port, seen = await ask_from_free_port(there, address="127.0.0.1", ports=[taken, 0])
+            assert (port, seen.address) == (0, "203.0.113.7")
+            with pytest.raises(SettingsError, match="no port"):
+                await ask_from_free_port(there, address="127.0.0.1", ports=[taken])
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
 def test_answers_hold_either_kind_of_address(address):
-    assert read_response(answer(TRANSACTION, (address, 9)), TRANSACTION) == address
+    assert read_response(answer(TRANSACTION, (address, 9)), TRANSACTION) == (address, 9)
 
 
 def test_what_is_no_answer_is_none():

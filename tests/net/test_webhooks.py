@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 
 from bridge.errors import NotFound
-from bridge.net import deliveries, digit_events, endpoints, event_store
+from bridge.net import deliveries, endpoints, event_store, lost_nodes, node_store
 from bridge.net.database import Database
 from bridge.net.endpoints import Endpoint
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.net.node_store import Member
 from bridge.net.webhooks import MAX_CONCURRENT, RetryPolicy, Webhooks
 from bridge.wire.call_event import CallEvent, CallSnapshot
-from bridge.wire.signature import verify
+from bridge.wire.signature import timestamped
 from bridge.wire.webhook import Format, Style
 from tests.support.receiver import receiving
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 QUICK = RetryPolicy(min_backoff=0.01, max_backoff=0.05, give_up_seconds=3600, answer_seconds=2)
 SECRET = "whsec_AAAA"
+OWN = Member(node=0, boot="00" * 8)
 
 
 class Counted:
@@ -39,15 +41,8 @@ class Counted:
 class World:
     """A table of deliveries, and who delivers them."""
 
-    def __init__(self, folder, allow=("127.0.0.0/8",)):
-        self.database = Database(folder / "bridge.sqlite3")
-        for schema in (
-            endpoints.SCHEMA,
-            event_store.SCHEMA,
-            deliveries.SCHEMA,
-            digit_events.SCHEMA,
-        ):
-            self.database.create(schema)
+    def __init__(self, engine, allow=("127.0.0.0/8",)):
+        self.database = Database(engine)
         self.http = Http(Guard(allow=[ip_network(net) for net in allow], require_tls=False))
         self.counted = Counted()
         self.count = 0
@@ -90,7 +85,7 @@ class World:
             id=f"evt_{identity}", type=kind, line="sales", at=at, call=shown, data=data
         )
         await self.database.run(
-            lambda connection: event_store.insert(connection, event, node=0, callback=callback)
+            lambda connection: event_store.insert(connection, event, own=OWN, callback=callback)
         )
         if self.webhooks:
             self.webhooks.wake()
@@ -104,10 +99,13 @@ class World:
     async def waiting(self):
         return await self.database.run(lambda connection: deliveries.waiting(connection, 0))
 
+    async def nothing_waits(self):
+        return not await self.waiting()
+
 
 @pytest.fixture
-async def world(tmp_path):
-    made = World(tmp_path)
+async def world(engine):
+    made = World(engine)
     yield made
     await made.stop()
     await made.http.aclose()
@@ -133,11 +131,15 @@ async def test_an_event_is_delivered_once_signed_and_with_its_id(world, receiver
     assert taken.path == "/hook"
     assert taken.headers["webhook-id"] == event.id == taken.json["id"]
     assert taken.headers["x-secret"] == "s"
-    now = datetime.now(UTC).timestamp()
-    assert verify(SECRET, taken.headers["bridge-signature"], taken.body, now=now)
-    async with asyncio.timeout(5):
-        while await world.waiting():
-            await asyncio.sleep(0.01)
+    signature = taken.headers["bridge-signature"]
+    at = int(signature.partition(",")[0].removeprefix("t="))
+    assert at == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
+    assert signature == timestamped(SECRET, taken.body, now=at)
+
+    async def none_waits():
+        return not await world.waiting()
+
+    await until_answer(none_waits)
     assert world.counted.attempts == ["delivered"]
 
 
@@ -148,7 +150,7 @@ async def test_only_wanted_events_are_delivered(world, receiver):
     await world.happen("call.ended")
     await until(lambda: receiver.taken)
     assert types(receiver) == ["call.ended"]
-    assert await world.waiting() == 0
+    await until_answer(world.nothing_waits)
 
 
 async def test_an_inactive_endpoint_is_told_nothing(world, receiver):
@@ -157,7 +159,7 @@ async def test_an_inactive_endpoint_is_told_nothing(world, receiver):
     world.start()
     await world.happen("call.ended")
     await until(lambda: receiver.taken)
-    assert await world.waiting() == 0
+    await until_answer(world.nothing_waits)
     assert len(receiver.taken) == 1
 
 
@@ -285,7 +287,7 @@ async def test_a_deleted_endpoint_is_told_nothing_more(world, receiver):
     await world.register(receiver.url)
     await world.happen("call.ringing")
     await world.database.run(lambda connection: endpoints.delete(connection, "sales", "wh_1"))
-    assert await world.waiting() == 0
+    await until_answer(world.nothing_waits)
     with pytest.raises(NotFound):
         await world.database.run(lambda connection: endpoints.get(connection, "sales", "wh_1"))
 
@@ -301,8 +303,8 @@ async def test_a_calls_own_callback_is_told_in_its_words(world, receiver):
     assert "webhook-signature" not in receiver.taken[0].headers
 
 
-async def test_an_address_that_may_not_be_reached_is_not(tmp_path, receiver):
-    closed = World(tmp_path, allow=())
+async def test_an_address_that_may_not_be_reached_is_not(engine, receiver):
+    closed = World(engine, allow=())
     await closed.register(receiver.url)
     closed.start(RetryPolicy(give_up_seconds=0.0))
     await closed.happen("call.ended")
@@ -315,11 +317,12 @@ async def test_an_address_that_may_not_be_reached_is_not(tmp_path, receiver):
     await closed.database.aclose()
 
 
-async def test_nodes_that_are_no_more_leave_their_deliveries_to_the_first(world, receiver):
+async def test_nodes_that_are_no_more_leave_their_deliveries_to_another(world, receiver):
     await world.register(receiver.url)
     await world.happen("call.ended")
     await world.database.run(lambda c: c.execute("UPDATE deliveries SET node = 3") and None)
-    await world.database.run(lambda connection: deliveries.reassign(connection, count=2))
+    await world.database.run(node_store.register, OWN, run="run", now=0.0)
+    await world.database.run(lost_nodes.assign, OWN)
     world.start()
     await until(lambda: receiver.taken)
 
@@ -338,3 +341,29 @@ async def test_a_former_secret_signs_for_a_day(world):
     day = endpoints.OVERLAP_SECONDS
     assert (kept.secret, kept.former_secrets(999.0 + day)) == ("two", ["one"])
     assert kept.former_secrets(1000.0 + day) == []
+
+
+async def test_what_is_due_is_delivered_before_the_end(world, receiver):
+    receiver.delay = 0.1
+    await world.register(receiver.url)
+    world.start()
+    for call in ("AA", "BB"):
+        await world.happen("call.initiated", call)
+        await world.happen("call.ended", call)
+    await world.webhooks.flush(5.0)
+    assert len(receiver.taken) == 4
+    assert await world.waiting() == 0
+
+
+async def test_the_end_waits_for_no_receiver_that_hangs_nor_for_one_that_is_not_there(
+    world, receiver
+):
+    receiver.delay = 30.0
+    await world.register(receiver.url)
+    await world.register("http://127.0.0.1:9", name="wh_2")
+    world.start(RetryPolicy(min_backoff=60.0))
+    await world.happen("call.ended")
+    async with asyncio.timeout(2):
+        await world.webhooks.flush(0.3)
+    await world.stop()
+    assert await world.waiting() == 2

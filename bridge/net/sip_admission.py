@@ -1,0 +1,101 @@
+"""Admission of inbound requests: trusted networks, registrars of ours, and digest users."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final, TypeAlias
+
+from bridge.sip.boundary import (
+    Admission,
+    Allow,
+    Arrival,
+    Challenge,
+    Invitation,
+    Refuse,
+)
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+_HASHES: Final = {"MD5": "md5", "SHA-256": "sha256"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundTrunk:
+    """How the calls of a trunk are recognized."""
+
+    name: str
+    networks: tuple[Network, ...] = ()
+    """Networks whose calls need no password."""
+    username: str = ""
+    """Digest user of calls from other addresses; empty: they are refused."""
+    password: str = field(default="", repr=False)
+
+
+class SipAdmission:
+    """Admits requests (`bridge.sip.boundary.InboundPolicy`).
+
+    A stranger gets the same challenge to every request, whether there are digest users or not, so that it
+    learns neither numbers nor users, and no response to a malformed one.
+    """
+
+    def __init__(
+        self,
+        trunks: Iterable[InboundTrunk] = (),
+        *,
+        realm: str = "bridge",
+        algorithms: Sequence[str] = ("SHA-256", "MD5"),
+    ) -> None:
+        """`algorithms` are those of digest authentication, the preferred first."""
+        self._challenge = Challenge(realm, tuple(algorithms))
+        self._trunks: tuple[InboundTrunk, ...] = ()
+        self._registered: dict[str, frozenset[str]] = {}
+        """Addresses of the trunks that we are registered at, by the trunks' names."""
+        self.replace(trunks)
+
+    def replace(self, trunks: Iterable[InboundTrunk]) -> None:
+        """Replace the trunks."""
+        self._trunks = tuple(trunks)
+        names = {trunk.name for trunk in self._trunks}
+        self._registered = {name: at for name, at in self._registered.items() if name in names}
+
+    def registered(self, name: str, addresses: Iterable[str]) -> None:
+        """Replace the trusted addresses of the registrar of a trunk; empty when it is not registered."""
+        self._registered[name] = frozenset(addresses)
+
+    def admit(self, arrival: Arrival) -> Admission:
+        """Judge a request outside a dialog."""
+        if self.trusts(arrival.source.host):
+            return Allow()
+        if not arrival.method:
+            return Refuse(0)
+        return self._challenge
+
+    def ha1(self, realm: str, username: str, algorithm: str) -> str | None:
+        """Return the hex H(username:realm:password) of a user; None for an unknown one."""
+        for trunk in self._trunks:
+            if trunk.username and trunk.username == username:
+                text = f"{username}:{realm}:{trunk.password}".encode()
+                return hashlib.new(_HASHES[algorithm], text, usedforsecurity=False).hexdigest()
+        return None
+
+    def trusts(self, host: str) -> bool:
+        """Return whether an address may call without a password."""
+        return any(self._is_of(trunk, host) for trunk in self._trunks)
+
+    def trunks_of(self, invitation: Invitation) -> frozenset[str]:
+        """Return the names of the trunks that an admitted call may come from."""
+        user, host = invitation.username, invitation.source.host
+        return frozenset(
+            trunk.name
+            for trunk in self._trunks
+            if (user and trunk.username == user) or (not user and self._is_of(trunk, host))
+        )
+
+    def _is_of(self, trunk: InboundTrunk, host: str) -> bool:
+        if host in self._registered.get(trunk.name, ()):
+            return True
+        address = ip_address(host.partition("%")[0])
+        return any(
+            address in network for network in trunk.networks if network.version == address.version
+        )
