@@ -11,24 +11,17 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Final
 
-from bridge.agent.filler import Filler
+from bridge.agent.filler import Filler, tone
 from bridge.agent.providers import Message, ProviderFailed, Providers
+from bridge.agent.script import AgentCounters, AgentMode, Script
 from bridge.agent.sentences import Sentences
 from bridge.agent.speech_queue import SpeechQueue
-from bridge.agent.talk_settings import AgentCounters, AgentMode, Script
-from bridge.agent.tone import tone
 from bridge.agent.turns import TurnDetector, TurnEvent
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SAMPLE_RATE, SILENCE, Frame
 from bridge.call import events
 from bridge.call.frame_counter import FrameCounter
-from bridge.call.model import (
-    EndReason,
-    LegId,
-    LegKind,
-    LegStatistics,
-    ReplyTiming,
-)
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReplyTiming
 from bridge.legs.agent_timing import Stopwatch, in_milliseconds
 from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
@@ -61,16 +54,7 @@ class AgentLeg:
         counters: AgentCounters,
         hang_up: Callable[[], None],
     ) -> None:
-        """Make an agent.
-
-        Args:
-            leg_id: unique within the call.
-            script: what it does.
-            providers: its speech to text, language model and text to speech.
-            voices: lends a voice detector.
-            counters: count replies and failures.
-            hang_up: called when the agent is done, just before the leg ends.
-        """
+        """Make an agent; it calls `hang_up` when it is done, just before the leg ends."""
         self.leg_id = leg_id
         self.source = self.sink = self
         self.script = script
@@ -80,7 +64,7 @@ class AgentLeg:
         self._voices = voices
         self._counters = counters
         self._hang_up = hang_up
-        self._turns = TurnDetector(script.settings.turns)
+        self._turns = TurnDetector(script.settings)
         self._speech = SpeechQueue()
         self._watch = Stopwatch(counters.step_took)
         self._replies: deque[ReplyTiming] = deque(maxlen=MAX_REPLIES)
@@ -121,9 +105,9 @@ class AgentLeg:
         moment = self._turns.push(frame.pcm, busy=working or self.speaking, speaking=self.speaking)
         match moment:
             case TurnEvent.NOTICED:
-                self._speech.hold()
+                self._speech.held = True
             case TurnEvent.DISMISSED:
-                self._speech.release()
+                self._speech.held = False
             case TurnEvent.STARTED:
                 self._interrupt()
             case TurnEvent.ENDED:
@@ -145,7 +129,7 @@ class AgentLeg:
         """Converse until there is nothing more to say (`legs.base.Leg.run`)."""
         self._emit = emit
         emit(events.LegConnected(self.leg_id))
-        limit = self.script.settings.max_seconds
+        limit = self.script.settings.talk_seconds
         try:
             async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
                 self._group = group
@@ -178,7 +162,7 @@ class AgentLeg:
         )
 
     async def _listen(self) -> None:
-        """Tell voices from noise with a voice detector, where there is one."""
+        """Distinguish voices from noise with a voice detector, where there is one."""
         if self.script.mode is AgentMode.BOT:
             return
         async with self._voices.acquire() as detector:
@@ -281,7 +265,7 @@ class AgentLeg:
     async def _apologise(self, error: ProviderFailed) -> None:
         self._failures += 1
         self._untranscribed = b""
-        self._fail(error)
+        self._counters.step_failed(error.step, error.reason)
         self._report(EventType.AGENT_FAILED, {"step": error.step, "reason": error.reason})
         try:
             if error.step == "tts":
@@ -289,15 +273,12 @@ class AgentLeg:
             await self._say(self.script.settings.fallback)
         except ProviderFailed as again:
             if again is not error:
-                self._fail(again)
+                self._counters.step_failed(again.step, again.reason)
             self._speech.end(whole=False)
             self._speech.fill(tone())
             await self._spoken()
         if self._failures >= MAX_FAILURES or self.script.mode is not AgentMode.AI:
             self._over.set()
-
-    def _fail(self, error: ProviderFailed) -> None:
-        self._counters.step_failed(error.step, error.reason)
 
     async def _say(self, text: str) -> None:
         sentences = Sentences()

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 from bridge.call.model import ReplyTiming
 
-STEPS = ("stt", "llm", "tts")
-
 
 class Stopwatch:
     """Times a turn of the agent: each step to its first result, and the total to the first audio."""
@@ -22,12 +20,9 @@ class Stopwatch:
         self._laps.clear()
 
     def lap(self, step: str, now: float, *, since: float | None = None) -> None:
-        """Record a step's first result; later ones of the turn are ignored.
+        """Record the first result of a step (`stt`, `llm`, `tts`); later ones of the turn are ignored.
 
-        Args:
-            step: Of `STEPS`.
-            now: Monotonic seconds.
-            since: When it began; None for the end of the previous step.
+        The step began at `since`, or where the previous one ended.
         """
         if step in self._laps:
             return

@@ -6,7 +6,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from bridge.call.ends import Sink, Source
 from bridge.call.events import LegEvent
-from bridge.call.model import LegId, LegKind, LegStatistics
+from bridge.call.model import CallFacts, EndReason, LegId, LegKind, LegStatistics
+from bridge.errors import BridgeError, Unreachable
 
 Emit: TypeAlias = Callable[[LegEvent], None]
 """Takes what happens to a leg; never waits."""
@@ -18,22 +19,18 @@ class Leg(Protocol):
     @property
     def leg_id(self) -> LegId:
         """Unique within the call."""
-        ...
 
     @property
     def kind(self) -> LegKind:
         """Which kind of leg this is."""
-        ...
 
     @property
     def source(self) -> Source | None:
         """What the party says; None when it never says anything."""
-        ...
 
     @property
     def sink(self) -> Sink | None:
         """What the party hears; None when it hears nothing."""
-        ...
 
     async def run(self, emit: Emit) -> None:
         """Connect, live, and clean up; returns when the leg is over.
@@ -41,11 +38,9 @@ class Leg(Protocol):
         Before returning by itself the leg has emitted `LegEnded`. Cancellation hangs up: it says goodbye to the party within 1 s, frees
         every socket, task and timer, and emits nothing more.
         """
-        ...
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
-        ...
 
 
 @runtime_checkable
@@ -54,7 +49,6 @@ class Answerable(Protocol):
 
     def answer(self) -> None:
         """Accept the inbound call; has no effect on an outbound one."""
-        ...
 
 
 @runtime_checkable
@@ -63,11 +57,69 @@ class DigitSender(Protocol):
 
     def send_digits(self, digits: str) -> None:
         """Send DTMF digits (0-9, *, #, A-D), one after the other."""
-        ...
+
+
+@runtime_checkable
+class Startable(Protocol):
+    """A leg that can wait for its start after it has joined."""
+
+    def start(self) -> None:
+        """Start; has no effect on one that has started."""
+
+
+@runtime_checkable
+class Holdable(Protocol):
+    """A leg that can tell its party in signalling that it is on hold."""
+
+    def hold(self, *, held: bool) -> None:
+        """Put the party on hold, or end that; nothing is sent to it meanwhile, and it is asked to send nothing."""
+
+
+@runtime_checkable
+class Transferable(Protocol):
+    """A leg whose party can be asked to call somebody else, and can ask us to."""
+
+    def transfer(self, target: str, replaces: "Transferable | None" = None) -> None:
+        """Ask the party to call a number or SIP URI instead; `LegTransferProgressed` reports what comes of it.
+
+        With `replaces`, a leg of the same kind, it is to take over that leg's dialog (an attended transfer).
+        """
+
+    def report_transfer(self, code: int) -> None:
+        """Report the progress of a transfer that the party asked for, as a SIP code."""
+
+
+@runtime_checkable
+class EndsWithReason(Protocol):
+    """A leg that tells its party why it ends."""
+
+    def set_end_reason(self, reason: EndReason) -> None:
+        """Set why the leg is about to be cancelled."""
 
 
 class DialledLeg(Leg, Answerable, Protocol):
     """A leg that reaches a number, or is called from one."""
+
+
+class Dialer(Protocol):
+    """Makes legs that ring numbers over a line's provider."""
+
+    def outbound_leg(
+        self, call: CallFacts, number: str, channel: str, replaces: str = ""
+    ) -> DialledLeg:
+        """Return a leg for the call that rings the number over a channel while it runs.
+
+        `replaces` names the dialog there that a telephone call takes over (RFC 3891). Its first event is `LegDialled` once the provider has accepted the dial, or `LegEnded` with
+        the error of the provider that refuses.
+
+        Raises:
+            InvalidState: the line has no provider.
+        """
+
+
+def refusal_reason(error: BridgeError) -> EndReason:
+    """Return why a leg ended whose provider refused to ring its party."""
+    return EndReason.UNREACHABLE if isinstance(error, Unreachable) else EndReason.FAILED
 
 
 def new_leg_id() -> LegId:

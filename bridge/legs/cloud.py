@@ -8,17 +8,17 @@ packets a second, whatever happens in the rest of the call.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call import events
-from bridge.call.ends import Sink, Source
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.call.setup_timings import SetupStep
 from bridge.errors import BridgeError
-from bridge.legs.base import Emit
-from bridge.legs.dial import refusal_reason
+from bridge.legs.base import Emit, refusal_reason
 from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
+from bridge.legs.provider_requests import ProviderRequests
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
@@ -36,19 +36,15 @@ class Signalling(Protocol):
 
     async def pre_accept(self, call_id: str, sdp: str) -> None:
         """Send the answer ahead of `accept`, so that the media is up before anybody answers."""
-        ...
 
     async def accept(self, call_id: str, sdp: str) -> None:
         """Answer an inbound call, with the description that `pre_accept` was given."""
-        ...
 
     async def reject(self, call_id: str) -> None:
         """Refuse an inbound call; continues when its waiter is cancelled."""
-        ...
 
     async def terminate(self, call_id: str) -> None:
         """End a call; continues when its waiter is cancelled."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +67,8 @@ Calls `CloudLeg.dialled` when Meta accepts. Cancelled, it ends the call that Met
 class CloudLeg:
     """One call with a WhatsApp user: `inbound`, or an outbound one that `connect` begins.
 
-    `set_answer`, `ringing`, `accepted`, `rejected` and `terminated` report Meta's webhooks, which
-    may come in any order, repeatedly, and after the leg is over.
+    `set_answer`, `ringing`, `accepted` and `terminated` report Meta's webhooks, which may
+    come in any order, repeatedly, and after the leg is over.
     """
 
     kind = LegKind.WHATSAPP
@@ -87,15 +83,7 @@ class CloudLeg:
         inbound: InboundCall | None = None,
         connect: Connect | None = None,
     ) -> None:
-        """Make a leg.
-
-        Args:
-            leg_id: Unique within the call.
-            signalling: Meta's, for this line's number.
-            peer: Makes the leg's peer from a configuration for WhatsApp.
-            counters: Count set-ups.
-            inbound: The user's call.
-            connect: Rings the user of an outbound call.
+        """Make a leg of either kind.
 
         Raises:
             SdpError: the user's offer cannot be answered.
@@ -111,60 +99,54 @@ class CloudLeg:
             self._media.peer.set_remote(inbound.offer)
         else:
             self._media.peer.expect_answer()
-        self._answer_sdp = ""
-        self._answer_set = asyncio.Event()
+        self.source = self.sink = self._media.peer.session
+        loop = asyncio.get_running_loop()
+        self._answer_sdp: asyncio.Future[str] = loop.create_future()
         self._accepted = asyncio.Event()
         """Our side answers the call, or the user has."""
         self._described = asyncio.Event()
         """Both sides have each other's description."""
         self._may_send = asyncio.Event()
         """Meta has taken our `accept`, or reported that the user picked up."""
-        self._over = asyncio.Event()
-        self._reason = EndReason.HANGUP
+        self._over: asyncio.Future[EndReason] = loop.create_future()
+        self._requests = ProviderRequests()
         self._refusal: BridgeError | None = None
         self._hang_up = signalling.terminate if inbound is None else signalling.reject
         self._rings = self._hung_up = self._latency_sent = False
 
-    @property
-    def source(self) -> Source:
-        """What the user says."""
-        return self._media.session
-
-    @property
-    def sink(self) -> Sink:
-        """What the user hears."""
-        return self._media.session
-
     def dialled(self, wacid: str) -> None:
         """Set Meta's id of the outbound call, which Meta has accepted."""
         self.wacid = wacid
+        self._note("dialled")
         self._emit(events.LegDialled(self.leg_id))
 
     def set_answer(self, sdp: str) -> None:
         """Set the answer of Meta's media server to the offer; the user has not picked up yet."""
-        if not self._answer_sdp:
-            self._answer_sdp = sdp
-            self._answer_set.set()
+        if not self._answer_sdp.done():
+            self._answer_sdp.set_result(sdp)
 
     def ringing(self) -> None:
         """Note that the user's device rings."""
-        if not self._rings and not self._accepted.is_set() and not self._over.is_set():
+        if not self._rings and not self._accepted.is_set() and not self._over.done():
             self._rings = True
+            self._note("ringing")
             self._emit(events.LegRinging(self.leg_id))
 
     def accepted(self) -> None:
         """Note that the user picked up."""
-        if self._inbound is None and not self._accepted.is_set() and not self._over.is_set():
+        if self._inbound is None and not self._accepted.is_set() and not self._over.done():
             self._accepted.set()
+            self._note("accepted")
             self._emit(events.LegAnswered(self.leg_id))
 
-    def rejected(self) -> None:
-        """Note that the user refused the call."""
-        self.terminated(EndReason.REJECTED)
-
-    def terminated(self, reason: EndReason = EndReason.REMOTE_HANGUP) -> None:
-        """Note that Meta has ended the call."""
+    def terminated(
+        self,
+        reason: EndReason = EndReason.REMOTE_HANGUP,
+        error: BridgeError | None = None,
+    ) -> None:
+        """Note that Meta has ended the call, with its error if there was one, or that the user refused it."""
         self._hung_up = True
+        self._refusal = error or self._refusal
         self._end(reason)
 
     async def run(self, emit: Emit) -> None:
@@ -174,10 +156,10 @@ class CloudLeg:
             async with asyncio.TaskGroup() as group:
                 signal = group.create_task(self._signal(), name=f"signal {self.leg_id}")
                 media = group.create_task(self._run_media(), name=f"media {self.leg_id}")
-                await self._over.wait()
+                reason = await self._over
                 signal.cancel()
                 media.cancel()
-            emit(events.LegEnded(self.leg_id, self._reason, self._refusal))
+            emit(events.LegEnded(self.leg_id, reason, self._refusal))
         finally:
             self._media.emit = None
             # Not in tasks: a hang-up may cancel this one now, and tasks that have not begun yet
@@ -198,7 +180,7 @@ class CloudLeg:
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
-        return self._media.peer.statistics()
+        return replace(self._media.peer.statistics(), provider=self._requests.state())
 
     async def aclose(self) -> None:
         """Free a leg that was never run, and hang up at Meta."""
@@ -210,15 +192,14 @@ class CloudLeg:
             await (self._call() if self._inbound is None else self._pick_up(self._inbound))
         except BridgeError as error:
             log.warning("leg.not_signalled", extra={"kind": self.kind, "code": error.code})
-            if not self.wacid:
-                self._refusal = error
+            self._refusal = error
             self._end(refusal_reason(error))
 
     async def _call(self) -> None:
         if self._connect is not None:
-            await self._connect(self, await self._media.peer.create_offer())
-        await self._answer_set.wait()
-        await self._media.peer.set_answer(self._answer_sdp)
+            offer = await self._media.peer.create_offer()
+            await self._requests.follow(self._connect(self, offer))
+        await self._media.peer.set_answer(await self._answer_sdp)
         self._described.set()
         await self._accepted.wait()
         self._may_send.set()
@@ -227,14 +208,16 @@ class CloudLeg:
         answer = await self._media.peer.create_answer(inbound.offer)
         if inbound.pre_accept:
             try:
-                await self._signalling.pre_accept(inbound.wacid, answer)
+                await self._requests.follow(self._signalling.pre_accept(inbound.wacid, answer))
+                self._note("pre_accepted")
                 self._described.set()
             except BridgeError as error:
                 # It only saves time: `accept` alone is enough.
                 log.warning("leg.not_pre_accepted", extra={"kind": self.kind, "code": error.code})
         await self._accepted.wait()
         self._hang_up = self._signalling.terminate
-        await self._signalling.accept(inbound.wacid, answer)
+        await self._requests.follow(self._signalling.accept(inbound.wacid, answer))
+        self._note("accepted")
         self._described.set()
         self._may_send.set()
 
@@ -249,7 +232,7 @@ class CloudLeg:
     async def _talk(self) -> None:
         """Send without a pause from the moment it is allowed, report, and watch for silence."""
         await self._may_send.wait()
-        loop, session = asyncio.get_running_loop(), self._media.session
+        loop, session = asyncio.get_running_loop(), self._media.peer.session
         due = loop.time()
         session.start_sending(due)
         self._emit(events.LegConnected(self.leg_id))
@@ -271,7 +254,7 @@ class CloudLeg:
         """Report the round trip once it is known."""
         if self._latency_sent:
             return
-        if trip := self._media.session.statistics().round_trip_seconds:
+        if trip := self._media.peer.session.statistics().round_trip_seconds:
             self._latency_sent = True
             latency = {"latencyMs": round(trip * 1000, 1)}
             self._emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, latency))
@@ -290,9 +273,11 @@ class CloudLeg:
             log.warning("leg.goodbye_failed", extra={"kind": self.kind, "code": error.code})
 
     def _end(self, reason: EndReason) -> None:
-        if not self._over.is_set():
-            self._reason = reason
-            self._over.set()
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    def _note(self, step: SetupStep) -> None:
+        self._media.peer.setup.note(step, asyncio.get_running_loop().time())
 
     def _emit(self, event: events.LegEvent) -> None:
         if self._media.emit is not None:

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Final, Protocol, TypeAlias
 
 import aiohttp
 from aiohttp import WSMsgType
 
-from bridge.call.ends import Sink, Source
 from bridge.call.events import (
     LegAnswered,
     LegConnected,
@@ -20,11 +19,12 @@ from bridge.call.events import (
     LegRinging,
 )
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.call.setup_timings import SetupClock
 from bridge.call.silence_detector import SilenceDetector
 from bridge.errors import BridgeError, CallNotFound
-from bridge.legs.base import Emit
-from bridge.legs.dial import refusal_reason
+from bridge.legs.base import Emit, refusal_reason
 from bridge.legs.gateway_media import GatewayMedia
+from bridge.legs.provider_requests import ProviderRequests
 from bridge.net.gateway import GatewayEngine
 from bridge.wire.gateway import BufferStatus, EngineCall, ErrorReported, Phase, Ready, StateChanged
 
@@ -57,19 +57,15 @@ class Follower(Protocol):
 
     def follow(self, call_id: str, leg: "GatewayLeg") -> None:
         """Pass the call's state on to the leg from now on (`GatewayLeg.update`)."""
-        ...
 
     def mark_known(self, call_id: str) -> None:
         """Note that the engine has the call, whether it has listed it or not."""
-        ...
 
     def forget(self, call_id: str, *, unwanted: bool) -> None:
         """Stop following; with `unwanted`, hang the call up for as long as the engine lists it."""
-        ...
 
     def poll_now(self) -> None:
         """Poll at once instead of at the next interval."""
-        ...
 
 
 Dial: TypeAlias = Callable[[], Awaitable[str]]
@@ -91,7 +87,7 @@ class GatewayLeg:
         engine: GatewayEngine,
         follower: Follower,
         call: str | Dial,
-        retry_policy: RetryPolicy | None = None,
+        retry_policy: RetryPolicy = RetryPolicy(),
     ) -> None:
         self.leg_id = leg_id
         self._engine = engine
@@ -100,10 +96,13 @@ class GatewayLeg:
         """The engine's; empty until the dial is accepted."""
         self._dial = None if isinstance(call, str) else call
         self._inbound = self._dial is None
-        self._retry_policy = retry_policy or RetryPolicy()
+        self._retry_policy = retry_policy
         self._loop = asyncio.get_running_loop()
-        self._media = GatewayMedia(engine.media)
+        self._media = self.source = self.sink = GatewayMedia(engine.media)
         self._began = self._loop.time()
+        self._setup = SetupClock(self._began)
+        self._requests = ProviderRequests()
+        self._refusal: BridgeError | None = None
         self._over: asyncio.Future[EndReason] = self._loop.create_future()
         self._accepted = asyncio.Event()
         self._answered_at: float | None = None
@@ -117,20 +116,9 @@ class GatewayLeg:
         if self._inbound:
             follower.follow(self._call_id, self)
 
-    @property
-    def source(self) -> Source:
-        """What the far party says."""
-        return self._media
-
-    @property
-    def sink(self) -> Sink:
-        """What the far party hears."""
-        return self._media
-
     async def run(self, emit: Emit) -> None:
         """Connect, live, and hang up; see `legs.base.Leg`."""
         self._emit = emit
-        refusal = None
         try:
             if self._dial is not None:
                 await self._place(self._dial)
@@ -143,12 +131,12 @@ class GatewayLeg:
                 for task in tasks:
                     task.cancel()
         except BridgeError as error:
-            reason, refusal = refusal_reason(error), error
+            reason, self._refusal = refusal_reason(error), error
         finally:
             self._emit = None
             await self.aclose()
         log.info("leg.closed", extra={"reason": reason})
-        emit(LegEnded(self.leg_id, reason, refusal))
+        emit(LegEnded(self.leg_id, reason, self._refusal))
 
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
@@ -161,7 +149,11 @@ class GatewayLeg:
 
     def statistics(self) -> LegStatistics:
         """Return the leg's figures until now."""
-        return self._media.statistics()
+        return replace(
+            self._media.statistics(),
+            provider=self._requests.state(),
+            setup=self._setup.timings(),
+        )
 
     async def aclose(self) -> None:
         """Hang up, within `GOODBYE_SECONDS`; also frees a leg that was never run."""
@@ -189,7 +181,7 @@ class GatewayLeg:
     def note_event(self, kind: str) -> None:
         """Take the last word of an event's type, such as `terminate`.
 
-        Events are not signed: they change no state, and only give the reason of an end that is polled.
+        Events are not signed: they change no state, and only name the reason of an end that is polled.
         """
         self._hinted = _END_REASONS.get(kind, self._hinted)
 
@@ -203,6 +195,7 @@ class GatewayLeg:
             self._pick_up()
         elif phase in (Phase.RINGING, Phase.CONNECTING) and not (self._inbound or self._rang):
             self._rang = True
+            self._setup.note("ringing", self._loop.time())
             self._emit_event(LegRinging(self.leg_id))
 
     def _pick_up(self) -> None:
@@ -213,6 +206,7 @@ class GatewayLeg:
                 self._finish(EndReason.REMOTE_HANGUP)
         elif self._answered_at is None:
             self._answered_at = self._loop.time()
+            self._setup.note("accepted", self._answered_at)
             self._emit_event(LegAnswered(self.leg_id))
 
     def _reason(self) -> EndReason:
@@ -232,8 +226,9 @@ class GatewayLeg:
             self._over.set_result(reason)
 
     async def _place(self, dial: Dial) -> None:
-        self._call_id = await dial()
+        self._call_id = await self._requests.follow(dial())
         self._began = self._loop.time()
+        self._setup.note("dialled", self._began)
         self._follower.follow(self._call_id, self)
         self._emit_event(LegDialled(self.leg_id))
 
@@ -247,8 +242,11 @@ class GatewayLeg:
             opened = self._loop.time()
             try:
                 async with self._engine.socket(self._call_id) as socket:
+                    self._requests.note(None)
                     await self._exchange(socket)
             except BridgeError as error:
+                if self._answered_at is not None and not isinstance(error, CallNotFound):
+                    self._requests.note(error)
                 log.info("leg.socket_refused", extra={"code": error.code})
             if self._loop.time() - opened >= MIN_OPEN_SECONDS:
                 lost = self._loop.time()
@@ -266,13 +264,15 @@ class GatewayLeg:
     async def _accept(self) -> bool:
         await self._accepted.wait()
         try:
-            await self._engine.answer(self._call_id)
+            await self._requests.follow(self._engine.answer(self._call_id))
         except BridgeError as error:
             self._gone = isinstance(error, CallNotFound)
+            self._refusal = None if self._gone else error
             log.warning("leg.answer_refused", extra={"code": error.code})
             self._finish(EndReason.REMOTE_HANGUP if self._gone else EndReason.FAILED)
             return False
         self._answered_at = self._loop.time()
+        self._setup.note("accepted", self._answered_at)
         return True
 
     async def _exchange(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -280,6 +280,7 @@ class GatewayLeg:
         if not self._connected:
             self._connected = True
             self._follower.mark_known(self._call_id)
+            self._setup.note("socket", self._loop.time())
             log.info("leg.connected", extra={"kind": self.kind})
             self._emit_event(LegConnected(self.leg_id))
         async with asyncio.TaskGroup() as group:
@@ -299,9 +300,11 @@ class GatewayLeg:
             log.info("leg.send_failed", extra={"error": type(error).__name__})
 
     def _receive(self, data: bytes) -> None:
-        if self._media.last_received is None and self._answered_at is None:
-            # Audio means that the call was answered; the list has it already.
-            self._follower.poll_now()
+        if self._media.last_received is None:
+            self._setup.note("first_received", self._loop.time())
+            if self._answered_at is None:
+                # Audio means that the call was answered; the list has it already.
+                self._follower.poll_now()
         self._media.receive(data)
 
     def _read(self, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from contextlib import suppress
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 QUEUE_SECONDS: Final = 0.8
 """Audio queued here for a slow reader; beyond that the oldest is dropped, and counted."""
@@ -13,67 +13,77 @@ TCP does not show it: a kernel acknowledges data that nobody has read. A reader 
 against RFC 6455 §5.5.2, gets this much and no more.
 """
 PING_SECONDS: Final = 0.24
-"""A ping is sent after this much audio; the first one goes before all audio."""
-MAX_TEXTS: Final = 64
-"""Texts queued for a slow reader; beyond that the oldest is dropped."""
+"""A ping is sent after this much audio."""
+STUCK_SECONDS: Final = 10.0
+"""How long a reader may be stuck, or behind, before its connection is dropped."""
+
+Message = TypeVar("Message")
 
 
-class OutboundQueue:
-    """What waits to be sent, and how much is in flight."""
+class SocketCounters(Protocol):
+    """Counts what sockets lose; `metrics.network.SocketMetrics` is one."""
 
-    def __init__(self, second_bytes: int, message_bytes: int) -> None:
-        """Make an empty queue.
+    def dropped(self, direction: str, seconds: float) -> None:
+        """Audio was dropped: `in`, the party's above the limit; `out`, for a slow reader."""
 
-        Args:
-            second_bytes: size of one second of audio.
-            message_bytes: size of one message of audio.
+    def cut_off(self) -> None:
+        """A stuck reader's connection was dropped."""
+
+
+class OutboundQueue(Generic[Message]):
+    """What waits to be sent, and how much audio is in flight."""
+
+    def __init__(self, milliseconds: int, *, tracks: int = 1, max_texts: int = 64) -> None:
+        """Make an empty queue for messages of so many milliseconds of audio, of each of the tracks.
+
+        Beyond `max_texts` queued texts the oldest is dropped, and counted.
         """
-        self._second_bytes = second_bytes
-        self._max_in_flight = WINDOW_SECONDS * second_bytes - message_bytes
-        self._texts: deque[str] = deque(maxlen=MAX_TEXTS)
-        self._audio: deque[bytes] = deque()
-        self._queued = 0
-        self._sent = 0
+        self._milliseconds = milliseconds
+        self._second = 1000 * tracks
+        self._texts: deque[str] = deque(maxlen=max_texts)
+        self._audio: deque[Message] = deque()
+        self._sent = self._confirmed = 0
+        """Milliseconds of audio; confirmed: sent before the last ping that came back."""
         self._pinged: int | None = None
-        self._confirmed = 0
-        """Bytes sent before the last ping that came back."""
         self._full_since: float | None = None
+        self._behind_since: float | None = None
+        self.dropped_texts = 0
 
     @property
     def full(self) -> bool:
         """Whether so much is in flight that no more audio may be sent."""
-        return self._sent - self._confirmed > self._max_in_flight
+        in_flight = self._sent - self._confirmed
+        return in_flight + self._milliseconds > WINDOW_SECONDS * self._second
 
     def add_text(self, text: str) -> None:
         """Queue a text; texts are sent before all queued audio."""
+        self.dropped_texts += len(self._texts) == self._texts.maxlen
         self._texts.append(text)
 
-    def add(self, message: bytes) -> float:
-        """Queue a message of audio; return how many seconds were dropped for it."""
+    def add(self, message: Message, now: float) -> Message | None:
+        """Queue a message of audio; return the oldest one if it was dropped for it."""
         self._audio.append(message)
-        self._queued += len(message)
-        dropped = 0
-        while self._queued > QUEUE_SECONDS * self._second_bytes:
-            oldest = len(self._audio.popleft())
-            self._queued -= oldest
-            dropped += oldest
-        return dropped / self._second_bytes
+        if len(self._audio) * self._milliseconds <= QUEUE_SECONDS * self._second:
+            return None
+        if self._behind_since is None:
+            self._behind_since = now
+        return self._audio.popleft()
 
-    def next(self) -> bytes | str | None:
+    def next(self) -> Message | str | None:
         """Return what is to be sent now; None when nothing is, or may be."""
         if self._texts:
             return self._texts.popleft()
         if not self._audio or self.full:
             return None
+        self._sent += self._milliseconds
         message = self._audio.popleft()
-        self._queued -= len(message)
-        self._sent += len(message)
+        if not self._audio:
+            self._behind_since = None
         return message
 
     def ping(self) -> bytes | None:
         """Return the payload of the ping that is due; None when none is."""
-        due = 0.0 if self._pinged is None else PING_SECONDS * self._second_bytes + self._pinged
-        if self._sent < due:
+        if self._pinged is not None and self._sent - self._pinged < PING_SECONDS * self._second:
             return None
         self._pinged = self._sent
         return str(self._sent).encode()
@@ -86,10 +96,18 @@ class OutboundQueue:
                 self._confirmed = confirmed
                 self._full_since = None
 
-    def stuck_seconds(self, now: float) -> float:
-        """Return for how long the window has been full; to be polled."""
+    def is_stuck(self, now: float) -> bool:
+        """Whether the window has been full for `STUCK_SECONDS`; to be polled."""
         if not self.full:
             self._full_since = None
         elif self._full_since is None:
             self._full_since = now
-        return 0.0 if self._full_since is None else now - self._full_since
+        return _since(self._full_since, now)
+
+    def is_behind(self, now: float) -> bool:
+        """Whether audio has been dropped and the queue not been empty for `STUCK_SECONDS`."""
+        return _since(self._behind_since, now)
+
+
+def _since(began: float | None, now: float) -> bool:
+    return began is not None and now - began >= STUCK_SECONDS

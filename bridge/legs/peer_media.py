@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
-from bridge.call.events import DigitReceived, LegEvent, LegSilent
+from bridge.call.events import DigitReceived, LegEvent, LegReported, LegSilent
 from bridge.call.model import EndReason, LegId, LegKind
 from bridge.call.silence_detector import SilenceDetector
 from bridge.errors import NegotiationFailed
 from bridge.rtc.peer import Peer
-from bridge.rtp.session import RtpSession
+from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
 
@@ -20,23 +20,19 @@ PeerFactory: TypeAlias = Callable[[Callable[[str], None], Callable[[bool], None]
 
 
 class SetupCounters(Protocol):
-    """Counts set-ups and ICE restarts; `metrics.registry.Metrics` is one."""
+    """Counts set-ups and ICE restarts; `metrics.calls.SetupMetrics` is one."""
 
     def leg_setup(self, kind: LegKind, outcome: str, seconds: float) -> None:
-        """A leg's set-up ended (`metrics.setup.SETUP_OUTCOMES`)."""
-        ...
+        """A leg's set-up ended (`metrics.calls.SETUP_OUTCOMES`)."""
 
     def setup_stage(self, stage: str, seconds: float) -> None:
         """`answer`, `ice` or `dtls` is done."""
-        ...
 
     def transport_failed(self, stage: str, reason: str) -> None:
         """`ice` or `dtls` did not come up, or went down."""
-        ...
 
     def ice_restart(self, outcome: str) -> None:
         """A leg changes its network: `started`, `succeeded` or `failed`."""
-        ...
 
 
 class PeerMedia:
@@ -54,16 +50,10 @@ class PeerMedia:
         self._silence = SilenceDetector(leg_id)
         self._digits_dropped = False
 
-    @property
-    def session(self) -> RtpSession:
-        """The peer's session; there is one once it has been offered something, or offers itself."""
-        return self.peer.session
-
     async def connect(self, began: float) -> bool:
         """Bring up ICE and DTLS; False when they did not come up.
 
-        Args:
-            began: when set-up began, by the loop's clock.
+        Set-up began at `began`, by the loop's clock.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -80,8 +70,8 @@ class PeerMedia:
         seconds = loop.time() - began
         self._counters.leg_setup(self._kind, "connected", seconds)
         timings = self.peer.timings
-        self._counters.setup_stage("ice", timings.ice_seconds or 0.0)
-        self._counters.setup_stage("dtls", timings.dtls_seconds or 0.0)
+        self._counters.setup_stage("ice", timings.ice_seconds)
+        self._counters.setup_stage("dtls", timings.dtls_seconds)
         log.info("leg.connected", extra={"kind": self._kind, "seconds": round(seconds, 3)})
         return True
 
@@ -102,23 +92,19 @@ class PeerMedia:
 
     def report(self, now: float) -> None:
         """Send an RTCP report; to be called about once a second."""
-        self.session.report(now, datetime.now(UTC).timestamp())
+        self.peer.session.report(now, datetime.now(UTC).timestamp())
 
     def check_silence(self, now: float) -> None:
         """Emit `LegSilent` or `LegResumed` when that has changed; to be called every 0.5 s."""
-        event = self._silence.check(self.session.last_received(), now)
+        event = self._silence.check(self.peer.session.last_received(), now)
         if event is not None and self.emit is not None:
             silent = isinstance(event, LegSilent)
             log.info("leg.silent" if silent else "leg.resumed", extra={"kind": self._kind})
             self.emit(event)
 
     def send_digits(self, digits: str) -> bool:
-        """Send DTMF as telephone-events (RFC 4733).
-
-        Returns:
-            False, and nothing is sent, when the peer takes none, not yet, or too many wait.
-        """
-        sent = self.session.send_digits(digits)
+        """Send DTMF as telephone-events (RFC 4733); False if the peer takes none, or too many wait."""
+        sent = self.peer.session.send_digits(digits)
         if not sent and not self._digits_dropped:
             # Logged once: the party at the other end may press a key with every packet.
             self._digits_dropped = True
@@ -131,3 +117,6 @@ class PeerMedia:
 
     def _restarted(self, succeeded: bool) -> None:  # noqa: FBT001 - the peer's signature
         self._counters.ice_restart("succeeded" if succeeded else "failed")
+        if self.emit is not None:
+            data = {"succeeded": succeeded}
+            self.emit(LegReported(self._leg_id, EventType.LEG_RESTARTED, data))

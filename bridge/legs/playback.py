@@ -31,6 +31,8 @@ class PlaybackOptions:
     """How often it is played, 1 to `MAX_REPEATS`."""
     duck_decibels: float = 0.0
     """By how much it ducks voices."""
+    waits: bool = False
+    """Whether it waits for `PlaybackLeg.start`."""
 
 
 class PlaybackLeg:
@@ -48,20 +50,17 @@ class PlaybackLeg:
         release: Callable[[], None],
         options: PlaybackOptions,
     ) -> None:
-        """Make a playback.
+        """Make a playback of `first`, an opened file that the leg closes; its id is the leg's.
 
-        Args:
-            leg_id: also the playback's id.
-            first: the file, opened; the leg closes it.
-            reopen: opens the file again, past that many bytes of PCM.
-            release: called once when the file is no longer needed.
-            options: how it is played.
+        `reopen` opens the file again, past that many bytes of PCM; `release` is called once when it is
+        no longer needed.
         """
         self.leg_id = leg_id
         self.source = self
         self._decoding = first
         self._open = reopen
         self._release = release
+        self._released = False
         self._options = options
         self._frames: deque[bytes] = deque()
         self._room = asyncio.Event()
@@ -69,7 +68,8 @@ class PlaybackLeg:
         self._played = 0
         self._emit: Emit | None = None
         self._resumed = asyncio.Event()
-        self._resumed.set()
+        if not options.waits:
+            self._resumed.set()
 
     @property
     def played_seconds(self) -> float:
@@ -88,6 +88,10 @@ class PlaybackLeg:
             self._room.set()
         else:
             self._resumed.set()
+
+    def start(self) -> None:
+        """Start a playback that waits for this."""
+        self._resumed.set()
 
     def pull(self) -> bytes | None:
         """Return the next 20 ms; None while there is none, or while paused."""
@@ -155,8 +159,9 @@ class PlaybackLeg:
 
     async def aclose(self) -> None:
         """Release the file; idempotent."""
-        release, self._release = self._release, _nothing
-        release()
+        if not self._released:
+            self._released = True
+            self._release()
         await self._decoding.aclose()
 
     def note_stopped(self) -> None:
@@ -179,7 +184,3 @@ class PlaybackLeg:
                     self.leg_id, kind, {"playbackId": self.leg_id, "seconds": seconds, **data}
                 )
             )
-
-
-def _nothing() -> None:
-    """Take the place of a release that was called."""

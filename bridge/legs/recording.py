@@ -57,18 +57,12 @@ class RecorderLeg:
         *,
         span: Span,
         threads: Executor,
-        room: DiskSpace,
+        space: DiskSpace,
         on_over: Callable[[], None],
     ) -> None:
-        """Make a track.
+        """Make a track of the recording's span, whose audio `threads` write to a new or empty file.
 
-        Args:
-            leg_id: unique within the call.
-            path: the file; empty if it exists.
-            span: of the recording; audio outside it is left out.
-            threads: write the file.
-            room: checks the space on the disk.
-            on_over: called when all is written, or writing has failed.
+        `on_over` is called when all is written, or writing has failed.
         """
         self.leg_id = leg_id
         self.sink = self
@@ -84,7 +78,7 @@ class RecorderLeg:
         self._span = span
         self._track = TrackAssembler()
         self._threads = threads
-        self._room = room
+        self._space = space
         self._on_over = on_over
         self._writing = asyncio.Lock()
         self._ended = False
@@ -109,7 +103,8 @@ class RecorderLeg:
         try:
             while not self.failure:
                 await asyncio.sleep(WRITE_SECONDS)
-                await self._write()
+                # A write in progress when the track ends is finished and counted first.
+                await asyncio.shield(self._write())
         finally:
             # Audio until now belongs to the file, also when the call is over.
             await asyncio.shield(self._finish())
@@ -121,42 +116,34 @@ class RecorderLeg:
         return LegStatistics(sent=SentAudio(packets=frames, bytes=frames * FRAME_BYTES))
 
     async def _finish(self) -> None:
-        self._track.finish()
+        self._track.fill()
         self._ended = True
         await self._write()
         self._on_over()
 
     async def _write(self) -> None:
-        # A write in progress when the track ends is finished and counted first.
-        await asyncio.shield(self._write_next())
-
-    async def _write_next(self) -> None:
         async with self._writing:
-            await self._write_waiting()
-
-    async def _write_waiting(self) -> None:
-        pcm = self._track.drain()
-        if self.failure or not (pcm or self._ended or not self.written_bytes):
-            return
-        start = self.written_bytes
-        try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._threads, partial(_append, sync=self._ended), self.path, start, pcm, self._room
-            )
-        except OSError as error:
-            self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
-            return
-        self.written_bytes = start + len(pcm)
-        if self._track.overrun:
-            self.failure = DISK_SLOW
+            pcm = self._track.drain()
+            if self.failure or not (pcm or self._ended or not self.written_bytes):
+                return
+            start = self.written_bytes
+            append = partial(_append, self.path, start, pcm, self._space, sync=self._ended)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._threads, append)
+            except OSError as error:
+                self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
+                return
+            self.written_bytes = start + len(pcm)
+            if self._track.overrun:
+                self.failure = DISK_SLOW
 
 
-def _append(path: Path, start: int, pcm: bytes, room: DiskSpace, *, sync: bool) -> None:
+def _append(path: Path, start: int, pcm: bytes, space: DiskSpace, *, sync: bool) -> None:
     """Write audio at byte `start`, then the header that includes it.
 
     Without `sync` it survives the process but not the machine; syncing every time costs too much.
     """
-    room.check()
+    space.check()
     head = make_header(start + len(pcm))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:

@@ -7,26 +7,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame, Push
+import numpy as np
+
+from bridge.audio.frame import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
+    FRAME_SECONDS,
+    SAMPLE_RATE,
+    SILENCE,
+    Frame,
+    Push,
+)
 from bridge.audio.vad import Vad
 from bridge.audio.wav import parse_wav
+from bridge.call import events
 from bridge.call.ends import Relay, Source
-from bridge.call.events import (
-    DigitReceived,
-    LegAnswered,
-    LegConnected,
-    LegDialled,
-    LegEnded,
-    LegReported,
-    LegRinging,
-)
 from bridge.call.frame_counter import FrameCounter
-from bridge.call.model import (
-    EndReason,
-    LegId,
-    LegKind,
-    LegStatistics,
-)
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import RemoteProtocolError, Unreachable
 from bridge.legs.base import Emit
 from bridge.wire.call_event import EventType
@@ -41,9 +38,16 @@ MAX_DIGITS: Final = 1000
 REPEAT_SECONDS: Final = 0.7
 """Silence that ends a phrase."""
 
+ROOM_NOISE: Final = np.random.default_rng(0).integers(-32, 33, FRAME_SAMPLES, "<i2").tobytes()
+"""What a microphone hears of a quiet room, about -65 dBov: a party that listens is not muted."""
+
 _PAUSE_FRAMES: Final = round(1.5 / FRAME_SECONDS)
 _LEAD_FRAMES: Final = round(0.1 / FRAME_SECONDS)
 _PHRASE_FRAMES: Final = round(30 / FRAME_SECONDS)
+
+
+ECHO: Final = "15550100001"
+"""The number of the contact that sends back what it hears."""
 
 
 class Behaviour(StrEnum):
@@ -74,7 +78,7 @@ class Contact:
 CONTACTS: Final[dict[str, Contact]] = {
     contact.number: contact
     for contact in (
-        Contact("15550100001", "Echo", "Sends back what you say.", Behaviour.ECHO),
+        Contact(ECHO, "Echo", "Sends back what you say.", Behaviour.ECHO),
         Contact("15550100002", "Talker", "Answers and talks.", Behaviour.TALK),
         Contact("15550100003", "Nobody home", "Never answers.", Behaviour.NEVER_ANSWER),
         Contact("15550100004", "Busy", "Is on another call.", Behaviour.BUSY),
@@ -86,6 +90,14 @@ CONTACTS: Final[dict[str, Contact]] = {
     )
 }
 """All contacts by number, in the order of their numbers."""
+
+TELEPHONE: Final = Contact(
+    "15550200001",
+    "Echo by telephone",
+    "Sends back what you say, over SIP and G.711.",
+    Behaviour.ECHO,
+)
+"""One of the telephones that the contacts also have: their numbers with 155502."""
 
 _ANSWERING: Final = frozenset(
     {Behaviour.ECHO, Behaviour.TALK, Behaviour.HANG_UP, Behaviour.SILENT, Behaviour.REPEAT}
@@ -151,13 +163,13 @@ class _Parrot:
             self._phrase.clear()
 
     def pull(self) -> bytes:
-        return self._waiting.popleft() if self._waiting else SILENCE
+        return self._waiting.popleft() if self._waiting else ROOM_NOISE
 
 
 class _Echo:
     """The echo contact's source."""
 
-    relays = False
+    relay_codec = None
 
     def __init__(self) -> None:
         self.push: Push | None = None
@@ -244,7 +256,7 @@ class SimulatedContact:
             reason, refusal = EndReason.UNREACHABLE, error
         finally:
             self._emit = None
-        emit(LegEnded(self.leg_id, reason, refusal))
+        emit(events.LegEnded(self.leg_id, reason, refusal))
 
     def answer(self) -> None:
         """Accept an inbound call; has no effect on an outbound one."""
@@ -258,7 +270,7 @@ class SimulatedContact:
         self.digits = (self.digits + digits)[-MAX_DIGITS:]
         if self._behaviour is Behaviour.ECHO:
             for digit in digits:
-                self._emit(DigitReceived(self.leg_id, digit))
+                self._emit(events.DigitReceived(self.leg_id, digit))
 
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the contact says, `sent` what it hears."""
@@ -272,12 +284,11 @@ class SimulatedContact:
             return reason
         self._emit = emit
         log.debug("simulator.talks", extra={"behaviour": self._behaviour})
-        emit(LegConnected(self.leg_id))
-        emit(
-            LegReported(self.leg_id, EventType.CALL_LATENCY, {"latencyMs": 0.0})
-        )  # it is in this process
+        emit(events.LegConnected(self.leg_id))
+        # The contact is in this process.
+        emit(events.LegReported(self.leg_id, EventType.CALL_LATENCY, {"latencyMs": 0.0}))
         if self._behaviour is not Behaviour.HANG_UP:
-            await _forever()
+            await asyncio.Event().wait()  # until cancelled
         await asyncio.sleep(HANG_UP_SECONDS)
         return EndReason.REMOTE_HANGUP
 
@@ -289,20 +300,15 @@ class SimulatedContact:
             raise Unreachable(
                 f"the number cannot be reached{known * (self._number not in CONTACTS)}"
             )
-        emit(LegDialled(self.leg_id))
+        emit(events.LegDialled(self.leg_id))
         await asyncio.sleep(0)  # as over any network, the dial is answered before the phone rings
-        emit(LegRinging(self.leg_id))
+        emit(events.LegRinging(self.leg_id))
         if self._behaviour is Behaviour.NEVER_ANSWER:
-            await _forever()
+            await asyncio.Event().wait()  # until cancelled
         await asyncio.sleep(self._ring_seconds)
         if self._behaviour is Behaviour.BUSY:
             return EndReason.BUSY
         if self._behaviour is Behaviour.REJECT:
             return EndReason.REJECTED
-        emit(LegAnswered(self.leg_id))
+        emit(events.LegAnswered(self.leg_id))
         return None
-
-
-async def _forever() -> None:
-    """Wait until cancelled."""
-    await asyncio.Event().wait()

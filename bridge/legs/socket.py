@@ -8,30 +8,23 @@ call is answered, not even silence: clients take the first frame for the answer.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from bridge.audio.frame import SILENCE, Frame
 from bridge.audio.level import level
-from bridge.audio.paced import LIMIT_SECONDS, PacedQueue
+from bridge.audio.paced import LIMIT_SECONDS
 from bridge.call.events import LegConnected, LegEnded
-from bridge.call.model import (
-    EndReason,
-    LegId,
-    LegKind,
-    LegStatistics,
-    ReceivedAudio,
-    SentAudio,
-)
+from bridge.call.leg_state import SocketState
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.errors import RemoteProtocolError
 from bridge.legs.base import Emit
-from bridge.legs.outbound import OutboundQueue
-from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder, MediaFormat
+from bridge.legs.inbound import InboundAudio
+from bridge.legs.outbound import STUCK_SECONDS, OutboundQueue, SocketCounters
+from bridge.wire.media_format import MediaEncoder, MediaFormat
 
 KERNEL_SECONDS: Final = 0.5
 """Audio in our kernel's send buffer, which takes up to twice what it is set to."""
-STUCK_SECONDS: Final = 10.0
-"""How long a reader may take nothing at all before its connection is dropped."""
 GOODBYE_SECONDS: Final = 0.8
 
 
@@ -44,19 +37,15 @@ class Wire(Protocol):
         Raises:
             OSError: the connection is gone.
         """
-        ...
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping, as `send`; the pong comes back through `SocketLeg.receive_pong`."""
-        ...
 
     async def close(self) -> None:
         """Close with 1000; returns when the party has closed too, or soon."""
-        ...
 
     def abort(self) -> None:
         """Drop the connection at once."""
-        ...
 
 
 class TextMessages(Protocol):
@@ -64,49 +53,21 @@ class TextMessages(Protocol):
 
     def opening(self) -> list[str]:
         """Return the first messages."""
-        ...
 
     def poll(self, buffered_seconds: float, now: float) -> list[str]:
         """Return the messages due now; called every 20 ms."""
-        ...
 
     def note_loss(self, direction: str) -> None:
         """Note that audio was dropped, as `SocketCounters.dropped` counts it."""
-        ...
 
     def is_clear(self, text: str) -> bool:
         """Whether this text asks to drop the audio that is still to be played."""
-        ...
 
     def refusal(self, error: RemoteProtocolError) -> list[str]:
         """Return the reply to a malformed message."""
-        ...
 
     def farewell(self) -> list[str]:
         """Return the last messages."""
-        ...
-
-
-class SocketCounters(Protocol):
-    """Counts what sockets lose; `metrics.sockets.SocketMetrics` is one."""
-
-    def dropped(self, direction: str, seconds: float) -> None:
-        """Audio was dropped: `in`, the party's above the limit; `out`, for a slow reader."""
-        ...
-
-    def cut_off(self) -> None:
-        """A stuck reader's connection was dropped."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class InputOptions:
-    """How a party's audio is taken."""
-
-    pads: bool = False
-    """Whether each message is padded to a whole frame (`wire.media_format.MediaDecoder`)."""
-    limit_seconds: float = LIMIT_SECONDS
-    """Audio buffered at most."""
 
 
 class SocketLeg:
@@ -127,19 +88,14 @@ class SocketLeg:
         media: MediaFormat,
         counters: SocketCounters,
         answered: Callable[[], bool],
-        options: InputOptions = InputOptions(),
+        pads: bool = False,
+        limit_seconds: float = LIMIT_SECONDS,
         texts: TextMessages | None = None,
     ) -> None:
-        """Make a leg.
+        """Make a leg of an open WebSocket with this format both ways.
 
-        Args:
-            leg_id: unique within the call.
-            wire: the open WebSocket.
-            media: the format of the audio, both ways.
-            counters: count what is lost.
-            answered: whether the call has been answered and its media is up; no audio is sent before.
-            options: how the party's audio is taken.
-            texts: text messages beside the audio; None for none.
+        No audio is sent before `answered`: the call has been answered and its media is up. For `pads`
+        and `limit_seconds` see `InboundAudio`; without `texts` there are no text messages.
         """
         self.leg_id = leg_id
         self.source = self.sink = self
@@ -147,60 +103,53 @@ class SocketLeg:
         self._counters = counters
         self._answered = answered
         self._texts = texts
-        self._decoder = MediaDecoder(media, pads=options.pads)
-        self._long = round(media.second_bytes * PIECE_SECONDS)
+        self._media = media
+        self._inbound = InboundAudio(
+            media, partial(self._count_dropped, "in"), pads=pads, limit_seconds=limit_seconds
+        )
         self._encoder = MediaEncoder(media)
-        self._outbound = OutboundQueue(media.second_bytes, media.frame_bytes)
-        self._queue = PacedQueue(limit_seconds=options.limit_seconds)
+        self._message_seconds = media.frame_milliseconds / 1000
+        self._outbound: OutboundQueue[bytes] = OutboundQueue(media.frame_milliseconds)
         self._pulled = False
         self._gone = False
         self._wake = asyncio.Event()
-        self._messages = self._bytes = self._frames = 0
         self._sent_messages = self._sent_bytes = 0
-        self._last_received = self._last_sent = SILENCE
+        self._unread_seconds = 0.0
+        """Of audio that was dropped because the party reads too slowly."""
+        self._last_sent = SILENCE
 
     @property
     def buffered_seconds(self) -> float:
         """The party's audio that is still to be played."""
-        return self._queue.buffered_seconds
+        return self._inbound.queue.buffered_seconds
 
     def pull(self) -> bytes | None:
         """Return the party's next 20 ms; None while there is nothing."""
         self._pulled = True
-        return self._play()
+        return self._inbound.pull()
 
     def push(self, frame: Frame, now: float) -> None:
         """Send the next 20 ms to the party."""
         if not self._pulled:
-            self._play()
+            self._inbound.pull()
         self._pulled = False
         if self._answered():
-            self._send_audio(frame.pcm)
+            self._send_audio(frame.pcm, now)
         if self._texts is not None:
-            self._send_texts(self._texts.poll(self._queue.buffered_seconds, now))
+            self._send_texts(self._texts.poll(self.buffered_seconds, now))
 
     async def receive_audio(self, message: bytes) -> None:
         """Take a binary message; yields to other tasks between the pieces of a long one."""
-        self._messages += 1
-        self._bytes += len(message)
         try:
-            pieces = self._decoder.decode_in_pieces(message)
+            await self._inbound.receive(message)
         except RemoteProtocolError as error:
             if self._texts is not None:
                 self._send_texts(self._texts.refusal(error))
-            return
-        for pcm in pieces:
-            before = self._queue.dropped_seconds
-            self._queue.add(pcm)
-            if (dropped := self._queue.dropped_seconds - before) > 0:
-                self._count_dropped("in", dropped)
-            if len(message) > self._long:
-                await asyncio.sleep(0)
 
     def receive_text(self, text: str) -> None:
         """Take a text message."""
         if self._texts is not None and self._texts.is_clear(text):
-            self._queue.clear()
+            self._inbound.queue.clear()
 
     def receive_pong(self, payload: bytes) -> None:
         """Take a pong."""
@@ -226,16 +175,18 @@ class SocketLeg:
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the party says, `sent` what it hears."""
         return LegStatistics(
-            received=ReceivedAudio(
-                packets=self._messages,
-                bytes=self._bytes,
-                frames=self._frames,
-                level_dbov=level(self._last_received),
-            ),
+            received=self._inbound.statistics(),
             sent=SentAudio(
                 packets=self._sent_messages,
                 bytes=self._sent_bytes,
                 level_dbov=level(self._last_sent),
+            ),
+            socket=SocketState(
+                self._media.encoding.value,
+                self._media.sample_rate,
+                self._media.second_bytes,
+                looks_like=self._inbound.check_encoding(),
+                dropped_seconds=self._unread_seconds,
             ),
         )
 
@@ -255,17 +206,12 @@ class SocketLeg:
             self._wire.abort()
             raise
 
-    def _play(self) -> bytes | None:
-        frame = self._queue.pull()
-        self._frames += frame is not None
-        self._last_received = frame or SILENCE
-        return frame
-
-    def _send_audio(self, pcm: bytes) -> None:
+    def _send_audio(self, pcm: bytes, now: float) -> None:
         self._last_sent = pcm
         for message in self._encoder.encode(pcm):
-            if (seconds := self._outbound.add(message)) > 0:
-                self._count_dropped("out", seconds)
+            if self._outbound.add(message, now) is not None:
+                self._unread_seconds += self._message_seconds
+                self._count_dropped("out", self._message_seconds)
             self._wake.set()
 
     def _send_texts(self, texts: list[str]) -> None:
@@ -288,7 +234,7 @@ class SocketLeg:
                 if message is not None:
                     async with asyncio.timeout(STUCK_SECONDS):
                         await self._send(message)
-                elif self._outbound.stuck_seconds(loop.time()) >= STUCK_SECONDS:
+                elif self._outbound.is_stuck(loop.time()):
                     raise TimeoutError
                 else:
                     self._wake.clear()

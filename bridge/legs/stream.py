@@ -6,20 +6,20 @@ table.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Final, NamedTuple
 
-from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
+from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
 from bridge.audio.level import level
-from bridge.audio.paced import PacedQueue
-from bridge.call.ends import Sink
 from bridge.call.events import LegConnected, LegEnded, LegReported
-from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, ReceivedAudio, SentAudio
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
-from bridge.media.outbound_queue import OutboundQueue, QueuedFrame
+from bridge.legs.inbound import InboundAudio
+from bridge.legs.outbound import OutboundQueue, SocketCounters
 from bridge.media.stream_link import GONE, StreamEnded, StreamLink, connect, stream_end
 from bridge.net.http import LineHttp
 from bridge.wire.call_event import EventType
-from bridge.wire.media_format import PIECE_SECONDS, MediaDecoder, MediaEncoder
+from bridge.wire.media_format import MediaEncoder
 from bridge.wire.media_stream import (
     IGNORED_REASONS,
     Channel,
@@ -31,17 +31,17 @@ from bridge.wire.media_stream import (
     read_message,
 )
 
+MAX_MARKS: Final = 1000
+"""Marks queued for a slow reader; beyond that the oldest is dropped, and counted."""
 
-class Losses(Protocol):
-    """Counts what is lost (`metrics.Metrics.sockets`)."""
 
-    def dropped(self, direction: str, seconds: float) -> None:
-        """Count dropped audio: `in` from the customer, `out` to him."""
-        ...
+class TrackMessage(NamedTuple):
+    """A message of audio to the customer."""
 
-    def cut_off(self) -> None:
-        """Count a connection that was dropped because nothing was read."""
-        ...
+    track: Channel
+    data: bytes
+    timestamp: int
+    """Of its first sample, in milliseconds since the stream's start."""
 
 
 class TrackSink:
@@ -66,17 +66,15 @@ class StreamLeg:
     kind = LegKind.STREAM
 
     def __init__(
-        self, leg_id: LegId, facts: StreamFacts, url: str, *, http: LineHttp, losses: Losses
+        self,
+        leg_id: LegId,
+        facts: StreamFacts,
+        url: str,
+        *,
+        http: LineHttp,
+        counters: SocketCounters,
     ) -> None:
-        """Make a stream that is not connected yet.
-
-        Args:
-            leg_id: the leg's.
-            facts: what the stream is.
-            url: of the customer's WebSocket.
-            http: connects, within what the line may reach.
-            losses: counts the audio that is lost.
-        """
+        """Make a stream that `run` connects to the customer's URL."""
         self.leg_id = leg_id
         self.source = self
         self.facts = facts
@@ -84,41 +82,31 @@ class StreamLeg:
         """Set when the stream has ended."""
         self._url = url
         self._http = http
-        self._losses = losses
-        self._outbound = OutboundQueue(facts.tracks)
-        self._outgoing = {track: MediaEncoder(facts.media) for track in facts.tracks}
-        self._incoming = MediaDecoder(facts.media)
-        self._long = round(facts.media.second_bytes * PIECE_SECONDS)
-        self._queue = PacedQueue()
+        self._counters = counters
+        self._milliseconds = facts.media.frame_milliseconds
+        self._outbound: OutboundQueue[TrackMessage] = OutboundQueue(
+            self._milliseconds, tracks=len(facts.tracks), max_texts=MAX_MARKS
+        )
+        self._encoders = {track: MediaEncoder(facts.media) for track in facts.tracks}
+        self._first_pts: int | None = None
+        """Of the first frame of any track: the stream's start."""
+        self._inbound = InboundAudio(facts.media, partial(counters.dropped, "in"))
         self._wake = asyncio.Event()
         self._live = False
         self._loop = asyncio.get_running_loop()
         self._sent = dict.fromkeys(facts.tracks, 0)
+        self._dropped = dict.fromkeys(facts.tracks, 0)
+        """Messages."""
         self._ignored = dict.fromkeys(IGNORED_REASONS, 0)
-        self._received_messages = 0
-        self._received_bytes = 0
-        self._played = 0
-        self._last_played = SILENCE
-        self._sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
-
-    @property
-    def sink(self) -> Sink:
-        """The sink of the first track."""
-        return self.track_sink(self.facts.tracks[0])
-
-    def track_sink(self, track: Channel) -> TrackSink:
-        """Return the sink of a track."""
-        return self._sinks[track]
+        self.sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
+        self.sink = self.sinks[facts.tracks[0]]
 
     def pull(self) -> bytes | None:
         """Return the next frame of what the customer plays; None when there is nothing."""
         if not self._live:
             return None
-        frame = self._queue.pull()
-        self._send_marks(self._queue.reached())
-        if frame is not None:
-            self._played += 1
-            self._last_played = frame
+        frame = self._inbound.pull()
+        self._send_marks(self._inbound.queue.reached())
         return frame
 
     async def run(self, emit: Emit) -> None:
@@ -141,16 +129,11 @@ class StreamLeg:
     def statistics(self) -> LegStatistics:
         """Return the figures: `received` is what the customer plays, `sent` the first track."""
         return LegStatistics(
-            received=ReceivedAudio(
-                packets=self._received_messages,
-                bytes=self._received_bytes,
-                frames=self._played,
-                level_dbov=level(self._last_played),
-            ),
+            received=self._inbound.statistics(),
             sent=self.sent(self.facts.tracks[0]),
             discarded={
                 "bad_message": sum(self._ignored.values()),
-                "too_many_marks": self._outbound.dropped_marks,
+                "too_many_marks": self._outbound.dropped_texts,
             },
         )
 
@@ -159,8 +142,8 @@ class StreamLeg:
         return SentAudio(
             packets=self._sent[track],
             bytes=self._sent[track] * self.facts.media.frame_bytes,
-            dropped_frames=self._outbound.dropped[track],
-            level_dbov=level(self._sinks[track].last),
+            dropped_frames=self._dropped[track] * self._milliseconds // 20,
+            level_dbov=level(self.sinks[track].last),
         )
 
     async def _stream(self, emit: Emit) -> StreamEnded:
@@ -175,7 +158,9 @@ class StreamLeg:
             emit(LegConnected(self.leg_id))
             emit(LegReported(self.leg_id, EventType.STREAM_STARTED, _describe(self.facts)))
             async with asyncio.TaskGroup() as both:
-                both.create_task(link.listen(self._take), name=f"listen {self.leg_id}")
+                both.create_task(
+                    link.listen(self._take, self._outbound.confirm), name=f"listen {self.leg_id}"
+                )
                 both.create_task(self._send(link), name=f"send {self.leg_id}")
         except ExceptionGroup as group:
             return stream_end(group.exceptions[0])
@@ -190,58 +175,52 @@ class StreamLeg:
         binary = isinstance(message, bytes)
         match Ignored("malformed") if binary else read_message(message, self.facts):
             case Media(data):
-                await self._play(data)
+                await self._inbound.receive(data)
             case Mark(name):
-                self._queue.mark(name)
-                self._send_marks(self._queue.reached())
+                self._inbound.queue.mark(name)
+                self._send_marks(self._inbound.queue.reached())
             case Clear():
-                self._send_marks(self._queue.clear())
+                self._send_marks(self._inbound.queue.clear())
             case Ignored(reason):
                 self._ignored[reason] += 1
-
-    async def _play(self, data: bytes) -> None:
-        self._received_messages += 1
-        self._received_bytes += len(data)
-        for pcm in self._incoming.decode_in_pieces(data):
-            before = self._queue.dropped_seconds
-            self._queue.add(pcm)
-            if (dropped := self._queue.dropped_seconds - before) > 0:
-                self._losses.dropped("in", dropped)
-            if len(data) > self._long:
-                await asyncio.sleep(0)
 
     async def _send(self, link: StreamLink) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while link.has_room and (waiting := self._outbound.pop()) is not None:
+            while link.has_room and (waiting := self._outbound.next()) is not None:
                 if isinstance(waiting, str):
                     await link.mark(waiting)
                     continue
-                await self._send_sound(link, waiting)
-            if self._outbound.reader_stalled(self._loop.time()):
-                self._losses.cut_off()
+                await link.media(waiting.data, track=waiting.track, timestamp=waiting.timestamp)
+                self._sent[waiting.track] += 1
+                if (payload := self._outbound.ping()) is not None:
+                    await link.ping(payload)
+            if self._outbound.is_behind(self._loop.time()):
+                self._counters.cut_off()
                 raise StreamEnded("slow", EndReason.FAILED)
 
-    async def _send_sound(self, link: StreamLink, waiting: QueuedFrame) -> None:
-        """Send the messages that this frame completes, each with the time of its first sample."""
-        outgoing, length = self._outgoing[waiting.track], self.facts.media.frame_milliseconds
-        messages = outgoing.encode(waiting.pcm)
-        end = waiting.timestamp + FRAME_SECONDS * 1000 - outgoing.buffered_milliseconds
-        for left, message in zip(range(len(messages), 0, -1), messages, strict=True):
-            at = max(0, round(end - left * length))
-            await link.media(message, track=waiting.track, timestamp=at)
-            self._sent[waiting.track] += 1
-
     def _push_track(self, track: Channel, frame: Frame, now: float) -> None:
-        if self._live:
-            if not self._outbound.push(track, frame, now):
-                self._losses.dropped("out", FRAME_SECONDS)
-            self._wake.set()
+        """Queue the messages that this frame completes."""
+        if not self._live:
+            return
+        if self._first_pts is None:
+            self._first_pts = frame.pts
+        encoder = self._encoders[track]
+        messages = encoder.encode(frame.pcm)
+        frame_end = (frame.pts - self._first_pts) * 1000 / SAMPLE_RATE + FRAME_SECONDS * 1000
+        at = frame_end - encoder.buffered_milliseconds - len(messages) * self._milliseconds
+        for data in messages:
+            message = TrackMessage(track, data, max(0, round(at)))
+            if (dropped := self._outbound.add(message, now)) is not None:
+                self._dropped[dropped.track] += 1
+                self._counters.dropped("out", self._milliseconds / 1000)
+            at += self._milliseconds
+        self._wake.set()
 
     def _send_marks(self, names: list[str]) -> None:
         for name in names:
-            self._outbound.mark(name)
+            self._outbound.add_text(name)
         if names:
             self._wake.set()
 
@@ -250,9 +229,9 @@ class StreamLeg:
             **_describe(self.facts),
             "reason": over.word,
             "sentFrames": sum(self._sent.values()),
-            "droppedFrames": sum(self._outbound.dropped.values()),
-            "playedSeconds": round(self._played / 50, 2),
-            "droppedSeconds": round(self._queue.dropped_seconds, 2),
+            "droppedFrames": sum(self._dropped.values()) * self._milliseconds // 20,
+            "playedSeconds": round(self._inbound.frames / 50, 2),
+            "droppedSeconds": round(self._inbound.queue.dropped_seconds, 2),
             "ignoredMessages": sum(self._ignored.values()),
         }
 
@@ -265,13 +244,9 @@ class TrackLeg:
 
     def __init__(self, leg_id: LegId, stream: StreamLeg, track: Channel) -> None:
         self.leg_id = leg_id
+        self.sink = stream.sinks[track]
         self._stream = stream
         self._track = track
-
-    @property
-    def sink(self) -> Sink:
-        """The stream's sink for the track."""
-        return self._stream.track_sink(self._track)
 
     async def run(self, emit: Emit) -> None:
         """Wait for the stream's end; see `legs.base.Leg`."""

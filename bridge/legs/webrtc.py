@@ -24,6 +24,9 @@ class WebRtcLeg:
     """A WebRTC peer as a leg; `accept` answers its offer, `run` then connects and lives."""
 
     kind = LegKind.WEBRTC
+    source: Source
+    sink: Sink
+    """Both are set once `accept` has answered."""
 
     def __init__(self, leg_id: LegId, *, peer: PeerFactory, counters: SetupCounters) -> None:
         self.leg_id = leg_id
@@ -32,16 +35,6 @@ class WebRtcLeg:
         self._digits = asyncio.Event()
         self._offered_at = 0.0
         """Of the first offer, by the loop's clock."""
-
-    @property
-    def source(self) -> Source:
-        """The microphone; available once `accept` has answered, like the sink."""
-        return self._media.session
-
-    @property
-    def sink(self) -> Sink:
-        """The speaker."""
-        return self._media.session
 
     async def accept(self, offer: str) -> str:
         """Return the answer to the first offer; cancellation frees what was gathered.
@@ -57,6 +50,7 @@ class WebRtcLeg:
         except BridgeError:
             self._counters.leg_setup(self.kind, "refused", loop.time() - began)
             raise
+        self.source = self.sink = self._media.peer.session
         self._counters.setup_stage("answer", loop.time() - began)
         return answer
 
@@ -106,7 +100,7 @@ class WebRtcLeg:
         odd = False
         while True:
             await asyncio.sleep(_until_pulse(loop.time()))
-            session, now = self._media.session, loop.time()
+            session, now = self._media.peer.session, loop.time()
             odd = not odd
             if odd:
                 self._media.report(now)
@@ -121,8 +115,8 @@ class WebRtcLeg:
             await self._digits.wait()
             self._digits.clear()
             due = loop.time()
-            while self._media.session.digits_pending:
-                self._media.session.tick(loop.time())
+            while self._media.peer.session.digits_pending:
+                self._media.peer.session.tick(loop.time())
                 due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - loop.time()))
 

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from bridge.agent.talk_settings import AgentMode
-from bridge.agent.tone import tone
-from bridge.agent.turns import TurnLimits
+from bridge.agent.filler import tone
+from bridge.agent.script import AgentMode
 from bridge.call import events
 from tests.support.agent_talk import VOICE, talking
 
@@ -153,7 +152,7 @@ async def test_a_bot_that_cannot_speak_hangs_up():
 
 
 async def test_a_silent_caller_is_asked_once_and_then_left():
-    async with talking(greeting="", turns=TurnLimits(silence=1.0)) as talk:
+    async with talking(greeting="", silence_seconds=1.0) as talk:
         await talk.tick(count=51)
         await talk.quiet()
         assert talk.minds.spoken() == ["Are you still there?"]
@@ -165,7 +164,7 @@ async def test_a_silent_caller_is_asked_once_and_then_left():
 
 
 async def test_a_talk_ends_at_its_limit():
-    async with talking(max_seconds=0.01) as talk:
+    async with talking(talk_seconds=0.01) as talk:
         await asyncio.sleep(0.02)
         await talk.over()
         assert talk.hung_up == 1

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from bridge.agent.turns import TurnLimits
 from tests.support.agent_talk import SPOKEN, VOICE, talking
 from tests.support.waiting import until
 
@@ -200,7 +199,7 @@ async def test_a_voice_that_is_known_late_ends_what_was_paused():
 
 
 async def test_a_silent_caller_is_asked_as_often_as_is_set():
-    async with talking(greeting="", nudges=3, turns=TurnLimits(silence=1.0)) as talk:
+    async with talking(greeting="", nudges=3, silence_seconds=1.0) as talk:
         for _ in range(4):
             await talk.tick(count=51)
             await talk.quiet()
@@ -209,7 +208,7 @@ async def test_a_silent_caller_is_asked_as_often_as_is_set():
 
 
 async def test_a_caller_who_speaks_again_is_asked_anew():
-    async with talking(greeting="", turns=TurnLimits(silence=1.0)) as talk:
+    async with talking(greeting="", silence_seconds=1.0) as talk:
         await talk.tick(count=51)
         await talk.quiet()
         await talk.say()

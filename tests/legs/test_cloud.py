@@ -18,6 +18,8 @@ from tests.support.speech_compare import align, tone
 from tests.support.voices import words
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 # They ring us
 
 
@@ -89,13 +91,31 @@ async def test_a_refused_pre_accept_does_not_end_the_call():
         assert one.meta.actions == ["pre_accept", "accept"]
 
 
+@pytest.mark.parametrize(
+    ("inbound", "steps"),
+    [
+        (True, ["offer", "pre_accepted", "ice", "dtls", "accepted", "first_sent"]),
+        (False, ["offer", "dialled", "answer", "ice", "dtls", "first_sent"]),
+    ],
+)
+async def test_the_steps_of_a_set_up_are_timed(inbound, steps):
+    async with call() as one:
+        await one.talk(inbound=inbound)
+        await until(lambda: one.media.rtp_packets)
+        setup = one.leg.statistics().setup
+        assert setup is not None
+        times = [getattr(setup, step) for step in steps]
+        assert None not in times
+        assert setup.first_received is not None
+
+
 async def test_a_refused_accept_ends_the_leg_and_the_call_at_metas():
     async with call() as one:
         one.meta.refuses.add("accept")
         await one.ring_us()
         one.leg.answer()
         await one.over()
-        assert one.events == [ended(EndReason.FAILED)]
+        assert one.events == [ended(EndReason.FAILED, one.meta.error)]
         assert one.meta.actions[-1] == "terminate"
         assert one.media.rtp_packets == []
 
@@ -166,7 +186,9 @@ async def test_an_answer_that_cannot_be_used_ends_the_leg_and_the_call_at_metas(
         await until(one.has(DIALLED))
         leg.set_answer("v=0\r\n")
         await one.over()
-        assert one.events == [DIALLED, ended(EndReason.FAILED)]
+        assert one.events[0] == DIALLED
+        assert isinstance(one.events[1], events.LegEnded)
+        assert isinstance(one.events[1].error, SdpError)
         assert one.meta.actions == ["terminate"]
 
 

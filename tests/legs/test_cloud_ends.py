@@ -12,6 +12,8 @@ from bridge.rtc.config import Timeouts
 from tests.support.cloud_call import DIALLED, LEG, WACID, call, ended
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.virtual_time
+
 
 async def test_hanging_up_while_it_rings_is_a_reject():
     async with call() as one:
@@ -75,7 +77,7 @@ async def test_a_user_who_refuses_has_rejected_the_call():
     async with call() as one:
         await one.ring_them()
         one.leg.ringing()
-        one.leg.rejected()
+        one.leg.terminated(EndReason.REJECTED)
         one.leg.terminated()
         one.leg.accepted()
         await one.over()

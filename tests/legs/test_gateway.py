@@ -7,11 +7,11 @@ from aiohttp import WSMessage, WSMsgType
 
 from bridge.call.events import LegAnswered, LegConnected, LegDialled, LegEnded, LegRinging
 from bridge.call.model import EndReason, LegId, LegKind
+from bridge.call.setup_timings import SetupTimings
 from bridge.errors import CallNotFound, LegError, Unreachable
 from bridge.legs.gateway import GatewayLeg, RetryPolicy
 from bridge.wire.gateway import EngineCall, Phase, read_message
-from bridge.wire.media_socket import WADIAL
-from tests.support.virtual_time import virtual_time
+from bridge.wire.media_format import WADIAL
 from tests.support.waiting import until
 
 LEG = LegId("leg")
@@ -115,7 +115,7 @@ class Life:
             engine=made,
             follower=self.follower,
             call="CA1" if inbound else made.dial,
-            retry_policy=retry_policy,
+            retry_policy=retry_policy or RetryPolicy(),
         )
 
     async def __aenter__(self):
@@ -136,7 +136,7 @@ async def settle():
         await asyncio.sleep(0)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():
     async with Life() as life:
         assert life.leg.kind is LegKind.GATEWAY
@@ -146,13 +146,16 @@ async def test_a_call_that_we_dial_rings_and_is_answered_as_the_list_says():
             life.list(phase)
         assert life.events[1:] == [LegConnected(LEG), LegRinging(LEG), LegAnswered(LEG)]
         assert life.follower.seen
+        assert life.leg.statistics().setup == SetupTimings(
+            dialled=0.0, socket=0.0, ringing=0.0, accepted=0.0
+        )
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [(Unreachable("no route"), EndReason.UNREACHABLE), (LegError("down"), EndReason.FAILED)],
 )
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_dial_that_the_engine_refuses_ends_the_leg_with_its_error(error, reason):
     engine = Engine()
     engine.dial_fails = error
@@ -162,7 +165,7 @@ async def test_a_dial_that_the_engine_refuses_ends_the_leg_with_its_error(error,
         assert (engine.asked, life.follower.forgotten) == ([], [])
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_call_that_rings_us_is_answered_when_we_say_so():
     async with Life(inbound=True) as life:
         life.list(Phase.RINGING, inbound=True)
@@ -174,7 +177,7 @@ async def test_a_call_that_rings_us_is_answered_when_we_say_so():
         assert life.events == [LegConnected(LEG)]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_ring_that_somebody_else_takes_ends_without_hanging_up_their_call():
     async with Life(inbound=True) as life:
         life.list(Phase.ACTIVE, inbound=True)
@@ -184,20 +187,20 @@ async def test_a_ring_that_somebody_else_takes_ends_without_hanging_up_their_cal
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "reason", "told"),
     [
-        (CallNotFound("gone"), EndReason.REMOTE_HANGUP),
-        (LegError("down"), EndReason.FAILED),
+        (CallNotFound("gone"), EndReason.REMOTE_HANGUP, False),
+        (LegError("down"), EndReason.FAILED, True),
     ],
 )
-@virtual_time
-async def test_a_ring_that_cannot_be_answered_ends(error, reason):
+@pytest.mark.virtual_time
+async def test_a_ring_that_cannot_be_answered_ends(error, reason, told):
     engine = Engine()
     engine.answer_fails = error
     async with Life(inbound=True, engine=engine) as life:
         life.leg.answer()
         await life.task
-        assert life.events == [LegEnded(LEG, reason)]
+        assert life.events == [LegEnded(LEG, reason, error if told else None)]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ async def test_a_ring_that_cannot_be_answered_ends(error, reason):
         ((Phase.RINGING,), "", True, EndReason.NO_ANSWER),
     ],
 )
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, reason):
     async with Life(retry_policy=RetryPolicy(no_answer=0.0 if waited else 60.0)) as life:
         for phase in phases:
@@ -222,7 +225,7 @@ async def test_a_call_that_is_listed_no_more_has_ended(phases, hint, waited, rea
         assert life.follower.forgotten == [("CA1", False)]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_the_sockets_word_ends_the_call_too():
     async with Life() as life:
         life.list(Phase.ACTIVE)
@@ -231,14 +234,14 @@ async def test_the_sockets_word_ends_the_call_too():
         assert life.events[-1] == LegEnded(LEG, EndReason.REMOTE_HANGUP)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_the_socket_tells_of_the_answer():
     async with Life() as life:
         life.engine.sockets[0].say('{"type":"call_state","call":{"state":"active"}}')
         await until(lambda: LegAnswered(LEG) in life.events)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_sound_in_another_format_ends_the_call():
     async with Life() as life:
         life.engine.sockets[0].say('{"type":"ready","media":{"sampleRate":48000}}')
@@ -247,7 +250,7 @@ async def test_sound_in_another_format_ends_the_call():
         assert life.engine.asked == [("hangup", "CA1")]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
     async with Life() as life:
         life.list(Phase.ACTIVE)
@@ -257,7 +260,7 @@ async def test_a_socket_that_closes_is_opened_again_and_the_list_is_asked():
         assert life.events[1:] == [LegConnected(LEG), LegAnswered(LEG)]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_an_answered_call_without_a_socket_is_given_up():
     engine = Engine()
     engine.refuses_socket = True
@@ -270,7 +273,7 @@ async def test_an_answered_call_without_a_socket_is_given_up():
         assert engine.asked == [("hangup", "CA1")]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_cancellation_hangs_up_and_tells_nothing_more():
     async with Life() as life:
         life.list(Phase.ACTIVE)
@@ -282,7 +285,7 @@ async def test_cancellation_hangs_up_and_tells_nothing_more():
         assert life.events == before
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_hangup_that_fails_is_left_to_the_follower():
     engine = Engine()
     engine.hangup_fails = LegError("down")
@@ -293,7 +296,7 @@ async def test_a_hangup_that_fails_is_left_to_the_follower():
         assert life.follower.forgotten == [("CA1", True)]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_leg_that_never_ran_hangs_up_once():
     life = Life(inbound=True)
     await life.leg.aclose()

@@ -59,13 +59,13 @@ class Track:
 
 
 @asynccontextmanager
-async def recording(path, threads, room=None, *, span=None):
+async def recording(path, threads, space=None, *, span=None):
     def over():
         track.over += 1
 
-    room = room or DiskSpace(path.parent, 0)
+    space = space or DiskSpace(path.parent, 0)
     leg = RecorderLeg(
-        LegId("track"), path, span=span or Span(0.0), threads=threads, room=room, on_over=over
+        LegId("track"), path, span=span or Span(0.0), threads=threads, space=space, on_over=over
     )
     track = Track(leg)
     task = asyncio.get_running_loop().create_task(leg.run(track.told.append))
@@ -146,11 +146,11 @@ async def test_a_disk_that_is_full_ends_the_track_and_says_why(tmp_path, threads
 
 
 async def test_a_track_ends_before_the_disk_is_full_and_keeps_what_it_has(tmp_path, threads):
-    room = Filling()
-    async with recording(tmp_path / "a.wav", threads, room) as track:
+    space = Filling()
+    async with recording(tmp_path / "a.wav", threads, space) as track:
         track.hear(5)
         await track.written(5)
-        room.full = True
+        space.full = True
         track.hear(5)
         await until(lambda: track.over)
     assert track.leg.failure == DISK_FULL

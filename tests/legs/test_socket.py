@@ -8,9 +8,7 @@ from bridge.audio.frame import SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegEvent
 from bridge.call.model import EndReason, LegId
 from bridge.legs.socket import SocketLeg
-from bridge.wire.media_format import MediaFormat
-from bridge.wire.media_socket import WADIAL, ZUCKZAPGO, WadialMessages
-from tests.support.virtual_time import virtual_time
+from bridge.wire.media_format import WADIAL, ZUCKZAPGO, MediaFormat
 from tests.support.waiting import until
 
 SECOND = 32_000
@@ -59,6 +57,9 @@ class Losses:
         self.cut_offs += 1
 
 
+CLEAR = '{"type":"clear"}'
+
+
 class Texts:
     """Says a word at each occasion."""
 
@@ -72,7 +73,7 @@ class Texts:
         pass
 
     def is_clear(self, text):
-        return WadialMessages.is_clear(text)
+        return text == CLEAR
 
     def refusal(self, error):
         return ["what?"]
@@ -160,7 +161,7 @@ async def test_after_clear_nothing_more_is_played():
     leg, _, _ = leg_with(texts=Texts())
     await leg.receive_audio(LOUD * 1500)
     tick(leg, 2)
-    leg.receive_text('{"type":"clear"}')
+    leg.receive_text(CLEAR)
     assert tick(leg, 2) == [None, None]
 
 
@@ -191,7 +192,7 @@ async def test_a_cancelled_leg_says_goodbye_and_closes():
     assert run.events == [LegConnected(LegId("leg"))]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_cancelled_leg_whose_reader_is_stuck_is_gone_all_the_same():
     leg, wire, _ = leg_with()
     async with Running(leg):
@@ -218,7 +219,7 @@ async def test_a_connection_that_is_lost_ends_the_leg():
     assert run.events[-1] == LegEnded(LegId("leg"), EndReason.REMOTE_HANGUP)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_stuck_reader_is_cut_off_and_counted():
     leg, wire, losses = leg_with()
     async with Running(leg) as run:

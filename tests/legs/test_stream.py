@@ -12,15 +12,17 @@ import pytest
 from bridge.audio.frame import FRAME_SAMPLES, SILENCE, Frame
 from bridge.call.events import LegConnected, LegEnded, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LineName
+from bridge.legs.outbound import QUEUE_SECONDS
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
-from bridge.media.outbound_queue import MAX_SECONDS
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.media_format import Encoding, MediaFormat
 from bridge.wire.media_stream import WAVIX, Channel, StreamFacts, StreamType
 from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.virtual_time
 
 STREAM = "5d0c8e2a-0000-4000-8000-000000000001"
 LINE = LineName("main")
@@ -47,7 +49,7 @@ class Run:
     ) -> None:
         facts = StreamFacts(STREAM, "call", kind, channel, media)
         self.losses = Losses()
-        self.leg = StreamLeg(LegId(STREAM), facts, url, http=http.of(LINE), losses=self.losses)
+        self.leg = StreamLeg(LegId(STREAM), facts, url, http=http.of(LINE), counters=self.losses)
         self.events: list[Any] = []
         self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))
 
@@ -181,7 +183,7 @@ async def test_after_clear_the_very_next_frame_is_silent_and_every_mark_returns(
         await customer.play(np.full(30 * 24_000, 9000, "<i2").tobytes())
         for name in ("first", "second"):
             await customer.say("mark", mark={"name": name})
-        await until(lambda: len(run.leg._queue._marks) == 2)
+        await until(lambda: len(run.leg._inbound.queue._marks) == 2)
         assert run.leg.pull() is not None
         await customer.say("clear")
         await until(lambda: len(customer.of("mark")) == 2)
@@ -204,7 +206,7 @@ async def test_a_one_way_stream_hears_nothing_from_the_customer():
 async def test_too_much_at_once_is_dropped_and_counted():
     async with customer_server() as server, running(server.url) as run:
         await run.connected()
-        most = round(MAX_SECONDS * 50)
+        most = round(QUEUE_SECONDS * 50)
         run.hear(most + 5)
         assert run.losses.seconds["out"] == pytest.approx(0.1)
         assert run.leg.statistics().sent.dropped_frames == 5
@@ -214,9 +216,9 @@ async def test_a_reader_that_takes_nothing_is_cut_off():
     async with customer_server() as server, running(server.url) as run:
         await run.connected()
         long_ago = asyncio.get_running_loop().time() - 60.0
-        run.hear(round(MAX_SECONDS * 50) + 5, now=long_ago)
+        run.hear(round(QUEUE_SECONDS * 50) + 5, now=long_ago)
         # What is behind since a minute, and still has something to wait for, is hopeless.
-        run.leg._outbound.pop = lambda: None
+        run.leg._outbound.next = lambda: None
         await run.task
         assert run.losses.cut_offs == 1
         assert run.events[-1] == LegEnded(LegId(STREAM), EndReason.FAILED)

@@ -121,6 +121,21 @@ async def test_a_leg_connects_and_tells_how_long_each_stage_took():
         assert one.observed.stages == ["answer", "ice", "dtls"]
 
 
+async def test_the_steps_of_a_set_up_are_timed_in_their_order():
+    async with party() as one, LightPeer() as browser:
+        await browser.call(one.exchange)
+        await until(one.has(CONNECTED))
+        await browser.speak(speech(1))
+        await until(lambda: one.leg.statistics().received.packets)
+        setup = one.leg.statistics().setup
+        assert setup is not None
+        steps = [setup.offer, setup.answer, setup.ice, setup.dtls, setup.first_received]
+        times = [step for step in steps if step is not None]
+        assert len(times) == len(steps)
+        assert times == sorted(times)
+        assert setup.first_sent is None
+
+
 async def test_an_offer_that_cannot_be_answered_is_counted_and_leaves_nothing():
     async with party() as one:
         with pytest.raises(SdpError):
@@ -243,7 +258,7 @@ async def test_digits_for_the_browser_are_paced_by_themselves():
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
         one.leg.send_digits("7")
-        await until(lambda: one.leg._media.session.digits_pending is False)
+        await until(lambda: one.leg._media.peer.session.digits_pending is False)
         sent = [a.payload for a in browser.arrivals if a.payload_type == browser.EVENT_48000]
         assert {payload[0] for payload in sent} == {7}
         assert sent[-1][1] & 0x80
@@ -258,13 +273,15 @@ async def test_digits_for_a_browser_that_takes_none_are_dropped_and_told(caplog)
         await one.leg.aclose()
 
 
-async def test_a_restart_is_counted_from_its_beginning_to_its_end():
+async def test_a_restart_is_counted_and_published():
     async with party(timeouts=Timeouts(linger=0.0)) as one, RoamingPeer() as browser:
         await browser.call(one.exchange)
         await until(one.has(CONNECTED))
         await browser.restart(one.exchange)
         await until(lambda: len(one.observed.restarts) == 2)
         assert one.observed.restarts == ["started", "succeeded"]
+        [told] = [event for event in one.events if isinstance(event, events.LegReported)]
+        assert (told.type, told.data) == ("leg.restarted", {"succeeded": True})
 
 
 @pytest.mark.parametrize("now", [0.0, 0.04, 0.06, 17.301, 86_400.449])

@@ -19,7 +19,7 @@ class Inbox:
     """Buffers the events of calls that this node does not know yet; what it drops is counted."""
 
     def __init__(self, now: Callable[[], float], *, count: Callable[[str], None]) -> None:
-        """Set up the buffer; `count` counts what it drops (`metrics.cloud.WEBHOOK_OUTCOMES`)."""
+        """Set up the buffer; `count` counts what it drops (`metrics.events.WEBHOOK_OUTCOMES`)."""
         self._now = now
         self._count = count
         self._held: OrderedDict[str, deque[tuple[CallWebhook, float]]] = OrderedDict()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from bridge.call.model import EndReason, LegId, LineName
@@ -11,6 +11,7 @@ from bridge.errors import WhatsAppError, WhatsAppRefused
 from bridge.legs.cloud import CloudLeg, Connect, InboundCall, Signalling
 from bridge.net.cloud_store import CloudStore
 from bridge.net.graph import Graph, mask
+from bridge.net.graph_errors import ended_by
 from bridge.providers.cloud.inbox import Inbox
 from bridge.tasks import Tasks
 from bridge.wire.cloud import (
@@ -53,15 +54,13 @@ class MakeLeg(Protocol):
         inbound: InboundCall | None = None,
         connect: Connect | None = None,
     ) -> CloudLeg:
-        """Return the leg; raises `SdpError` for a ring that cannot be answered."""
-        ...
+        """Return the leg; raises `SdpError` for an offer that cannot be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Live:
     leg: CloudLeg
     inbound: bool
-    opaque: str = ""
 
 
 class LiveCalls:
@@ -71,11 +70,13 @@ class LiveCalls:
         self,
         lines: Mapping[LineName, CloudLine],
         *,
+        make_leg: MakeLeg,
         store: CloudStore,
         count: Callable[[str], None],
     ) -> None:
-        """Must be called within the running loop; `count` counts events (`metrics.cloud.WEBHOOK_OUTCOMES`)."""
+        """Must be called within the running loop; `count` counts events (`metrics.events.WEBHOOK_OUTCOMES`)."""
         self.lines = lines
+        self.make_leg = make_leg
         self.store = store
         self.count = count
         now = asyncio.get_running_loop().time
@@ -96,43 +97,35 @@ class LiveCalls:
         """Add a leg: it gets the events of its call from now on."""
         self._live[key_of_call(line, wacid)] = _Live(leg, inbound)
 
-    def set_opaque(self, line: LineName, wacid: str, opaque: str) -> None:
-        """Set the data that Meta echoes in the webhooks of a call once it is accepted."""
-        key = key_of_call(line, wacid)
-        if (live := self._live.get(key)) is not None:
-            self._live[key] = replace(live, opaque=opaque)
-
-    def opaque(self, line: LineName, wacid: str) -> str:
-        """Return the data that Meta echoes; empty for none."""
-        live = self._live.get(key_of_call(line, wacid))
-        return live.opaque if live is not None else ""
-
     def dispatch(self, line: LineName, event: CallWebhook) -> bool:
         """Pass an event to its call's leg; return False if the line has no such call here."""
         live = self._live.get(key_of_call(line, event.wacid))
         if live is None:
             return False
         leg = live.leg
-        if isinstance(event, Connected):
-            leg.set_answer(event.sdp)
-        elif isinstance(event, StatusChanged):
-            self._dispatch_status(line, leg, event.status)
-        elif isinstance(event, Terminated):
-            reason = _reason(event, inbound=live.inbound)
-            codes = [error.code for error in event.errors]
-            log.info("whatsapp.ended", extra={"reason": reason, "meta_codes": codes})
-            leg.terminated(reason)
-            self._over(line, event.wacid)
+        match event:
+            case Connected():
+                leg.set_answer(event.sdp)
+            case StatusChanged(status=Status.RINGING):
+                leg.ringing()
+            case StatusChanged(status=Status.ACCEPTED):
+                leg.accepted()
+            case StatusChanged():
+                leg.terminated(EndReason.REJECTED)
+                self._over(line, leg.wacid)
+            case Terminated():
+                reason = _reason(event, inbound=live.inbound)
+                codes = list(event.error_codes)
+                log.info("whatsapp.ended", extra={"reason": reason, "meta_codes": codes})
+                failed = reason is EndReason.FAILED
+                leg.terminated(reason, ended_by(codes[0]) if failed else None)
+                self._over(line, event.wacid)
         return True
 
     def replay(self, line: LineName, wacid: str) -> None:
         """Pass the buffered events of a call to its leg."""
         for event in ends_last(self.inboxes[line].take(wacid)):
             self.dispatch(line, event)
-
-    def signalling(self, line: LineName) -> Signalling:
-        """Return what the legs of a line signal with."""
-        return _LineSignalling(self, line)
 
     async def end(self, line: LineName, wacid: str, action: str) -> None:
         """End a call at Meta (`reject` or `terminate`); continues when the caller is cancelled."""
@@ -148,15 +141,6 @@ class LiveCalls:
         except TimeoutError:
             log.warning("whatsapp.hangups_unfinished")
         await self.tasks.aclose()
-
-    def _dispatch_status(self, line: LineName, leg: CloudLeg, status: Status) -> None:
-        if status is Status.RINGING:
-            leg.ringing()
-        elif status is Status.ACCEPTED:
-            leg.accepted()
-        else:
-            leg.rejected()
-            self._over(line, leg.wacid)
 
     def _over(self, line: LineName, wacid: str) -> None:
         """Note that Meta knows that a call has ended."""
@@ -181,24 +165,30 @@ class LiveCalls:
         self.store.ended(key_of_call(line, wacid))
 
 
-class _LineSignalling:
-    """Sends the requests of one line's legs (`legs.cloud.Signalling`)."""
+class LineSignalling:
+    """Sends the requests of one leg of a line (`legs.cloud.Signalling`)."""
 
     def __init__(self, calls: LiveCalls, line: LineName) -> None:
         self._calls = calls
         self._line = line
         self._graph = calls.lines[line].graph
+        self.opaque = ""
+        """What Meta echoes in the webhooks of the call once it is accepted."""
 
     async def pre_accept(self, call_id: str, sdp: str) -> None:
+        """Send the answer ahead of `accept`."""
         await self._graph.pre_accept(call_id, sdp)
 
     async def accept(self, call_id: str, sdp: str) -> None:
-        await self._graph.accept(call_id, sdp, opaque=self._calls.opaque(self._line, call_id))
+        """Answer an inbound call."""
+        await self._graph.accept(call_id, sdp, opaque=self.opaque)
 
     async def reject(self, call_id: str) -> None:
+        """Refuse an inbound call."""
         await self._calls.end(self._line, call_id, "reject")
 
     async def terminate(self, call_id: str) -> None:
+        """End a call."""
         await self._calls.end(self._line, call_id, "terminate")
 
 
@@ -216,9 +206,9 @@ def ends_last(events: Iterable[Event]) -> list[Event]:
 
 
 def _reason(event: Terminated, *, inbound: bool) -> EndReason:
-    if any(error.code in MEDIA_TIMEOUT_CODES for error in event.errors):
+    if not MEDIA_TIMEOUT_CODES.isdisjoint(event.error_codes):
         return EndReason.MEDIA_TIMEOUT
-    if event.failed and event.errors:
+    if event.failed and event.error_codes:
         return EndReason.FAILED
     if not inbound and not event.answered:
         return EndReason.NO_ANSWER

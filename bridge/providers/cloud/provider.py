@@ -5,24 +5,23 @@ know yet are buffered: Meta may report a call before it has answered our `connec
 its beginning.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 from bridge.call.model import CallFacts, LineName
 from bridge.errors import InvalidState
 from bridge.legs.base import DialledLeg
-from bridge.net.cloud_store import CloudStore, Reply
-from bridge.net.graph import mask
+from bridge.net.cloud_store import CloudStore
+from bridge.net.graph import Graph, mask
+from bridge.net.service_health import ServiceHealth
 from bridge.providers.base import CallReceiver
-from bridge.providers.cloud.dials import Dials
+from bridge.providers.cloud.inbound_calls import take_call
 from bridge.providers.cloud.live import CloudLine, LiveCalls, MakeLeg, ends_last, key_of_call
-from bridge.providers.cloud.rings import Rings
+from bridge.providers.cloud.outbound_calls import OutboundCalls
 from bridge.wire.cloud import (
     CallWebhook,
     Connected,
-    Permission,
     PermissionReplied,
     StatusChanged,
     Terminated,
@@ -46,21 +45,20 @@ class CloudProvider:
         store: CloudStore,
         count: Callable[[str], None] = lambda outcome: None,
     ) -> None:
-        """Must be called within the running loop; `count` counts events (`metrics.cloud.WEBHOOK_OUTCOMES`)."""
+        """Must be called within the running loop; `count` counts events (`metrics.events.WEBHOOK_OUTCOMES`)."""
         self.lines = lines
         self._by_number = {line.phone_number_id: name for name, line in lines.items()}
         self._count = count
-        self.calls = LiveCalls(lines, store=store, count=count)
-        self._dials = Dials(self.calls, legs)
-        self._rings = Rings(self.calls, legs)
+        self.calls = LiveCalls(lines, make_leg=legs, store=store, count=count)
+        self._outbound = OutboundCalls(self.calls)
 
     def has(self, line: LineName) -> bool:
         """Return whether the line's provider is `cloud`."""
         return line in self.lines
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
-        """Return a leg that has Meta ring the number (`legs.dial.Dialer`)."""
-        return self._dials.leg(call, number)
+        """Return a leg that has Meta ring the number (`legs.base.Dialer`)."""
+        return self._outbound.leg(call, number)
 
     def handle_webhook(
         self,
@@ -70,16 +68,13 @@ class CloudProvider:
         numbers: frozenset[str],
         forwarded: bool = False,
     ) -> frozenset[UnknownCall]:
-        """Process the events of a webhook, without waiting.
+        """Process the events of a webhook without waiting; return the calls that this node does not know.
 
         Args:
             events: of one delivery.
             receiver: takes inbound calls.
             numbers: ids of the numbers whose app has signed it.
             forwarded: another node has it too, and counts its events.
-
-        Returns:
-            The calls in it that this node does not know.
         """
         unknown_calls: set[UnknownCall] = set()
         for event in ends_last(events):
@@ -90,6 +85,7 @@ class CloudProvider:
                 outcome = "duplicate"
             else:
                 outcome = "taken"
+                self.health(line).reported()
                 unknown = self._act(line, event, receiver)
                 if unknown is not None:
                     self.calls.inboxes[line].hold(unknown.wacid, unknown, elsewhere=forwarded)
@@ -104,61 +100,33 @@ class CloudProvider:
         for line, wacid in known:
             self.calls.inboxes[line].mark_known_elsewhere(wacid)
 
-    async def permission(self, line: LineName, number: str) -> tuple[Permission, Reply | None]:
-        """Return whether Meta allows us to call somebody, and what they last answered.
+    def graph(self, line: LineName) -> Graph:
+        """Return a line's client of the Graph API.
 
         Raises:
             InvalidState: the line's provider is another one.
-            WhatsAppRefused, WhatsAppError.
         """
-        found = await self._line(line).graph.permission(number)
-        return found, await self.calls.store.reply(line, number)
+        try:
+            return self.lines[line].graph
+        except KeyError:
+            raise InvalidState("this line's WhatsApp provider is not Meta's Cloud API") from None
 
-    async def send_text(self, line: LineName, number: str, text: str) -> None:
-        """Send a text message to somebody who calls or called the line.
+    def health(self, line: LineName) -> ServiceHealth:
+        """Return how Meta answered the line's requests last."""
+        return self.lines[line].graph.health
 
-        Raises:
-            WhatsAppRefused, WhatsAppError: it was not sent.
-        """
-        await self._line(line).graph.send_text(number, text)
-
-    async def ask_permission(
-        self, line: LineName, number: str, *, text: str, template: Mapping[str, Any] | None
-    ) -> str:
-        """Ask somebody to permit calls, and return the message's id.
-
-        Raises:
-            InvalidState: the line's provider is another one.
-            WhatsAppRefused, WhatsAppError.
-        """
-        return await self._line(line).graph.ask_permission(number, text=text, template=template)
-
-    async def recover(self, *, nodes: int) -> None:
-        """End the calls that the killed previous process of this node left.
+    async def recover(self) -> None:
+        """End the calls that this node has taken over from a lost one.
 
         Meta's id of those that it was dialling is not known; they are ended when they turn up.
         """
-        for opaque, line in await self.calls.store.orphaned_dials(nodes=nodes, lines=self.lines):
-            self._dials.suspect_orphan(line, opaque)
-        for key, line in await self.calls.store.orphaned_calls(nodes=nodes):
+        for opaque, line in await self.calls.store.orphaned_dials(self.lines):
+            self._outbound.suspect_orphan(line, opaque)
+        for key, line in await self.calls.store.orphaned_calls(self.lines):
             wacid = key.removeprefix(key_of_call(line, ""))
-            if line in self.lines and key not in self.calls:
+            if key not in self.calls:
                 log.info("whatsapp.recovered", extra={"wacid": mask(wacid)})
-                self.spawn(self.calls.end(line, wacid, "terminate"), name="recover")
-
-    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Start work that `aclose` waits for."""
-        return self.calls.tasks.spawn(work, name=name)
-
-    async def aclose(self) -> None:
-        """Wait until Meta has answered the last hang-ups."""
-        await self.calls.aclose()
-
-    def _line(self, line: LineName) -> CloudLine:
-        try:
-            return self.lines[line]
-        except KeyError:
-            raise InvalidState("this line's WhatsApp provider is not Meta's Cloud API") from None
+                self.calls.tasks.spawn(self.calls.end(line, wacid, "terminate"), name="recover")
 
     def _act(
         self, line: LineName, event: WebhookEvent, receiver: CallReceiver
@@ -168,9 +136,10 @@ class CloudProvider:
             self.calls.store.remember(line, event)
             log.info("whatsapp.permission", extra={"granted": event.granted})
         elif isinstance(event, Connected) and event.inbound:
-            ring = self._rings.ring(line, event, receiver)
-            self.spawn(ring, name=f"ring {mask(event.wacid)}")
-        elif not self.calls.dispatch(line, event) and not self._dials.end_orphan(line, event):
+            self.calls.tasks.spawn(
+                take_call(self.calls, line, event, receiver), name=f"ring {mask(event.wacid)}"
+            )
+        elif not self.calls.dispatch(line, event) and not self._outbound.end_orphan(line, event):
             return event
         return None
 
@@ -179,14 +148,16 @@ def _trace(event: WebhookEvent, outcome: str, line: LineName | None) -> None:
     """Log at debug level an event and its outcome."""
     if not log.isEnabledFor(logging.DEBUG):
         return
-    kind, call = "permission", ""
-    if not isinstance(event, PermissionReplied):
-        call = mask(event.wacid)
-        kind = "ring" if isinstance(event, Connected) and event.inbound else "answer"
-    if isinstance(event, Terminated):
-        kind = "terminate"
-    elif isinstance(event, StatusChanged):
-        kind = event.status.value
+    match event:
+        case PermissionReplied():
+            kind = "permission"
+        case Terminated():
+            kind = "terminate"
+        case StatusChanged():
+            kind = event.status.value
+        case _:
+            kind = "ring" if event.inbound else "answer"
+    call = "" if isinstance(event, PermissionReplied) else mask(event.wacid)
     log.debug(
         "whatsapp.event",
         extra={"kind": kind, "outcome": outcome, "line": line or "", "wacid": call},

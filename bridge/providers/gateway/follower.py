@@ -10,11 +10,13 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.errors import BridgeError, CallNotFound
 from bridge.legs.gateway import GatewayLeg
 from bridge.net.gateway import GatewayEngine
+from bridge.net.service_health import ServiceHealth
+from bridge.providers.gateway.memory import LineMemory
 from bridge.wire.gateway import EngineCall, Webhook
 
 log = logging.getLogger(__name__)
@@ -35,27 +37,6 @@ _ABSENT: Final = 2
 Take = Callable[[EngineCall], Awaitable[None]]
 
 
-class Memory(Protocol):
-    """The line's calls as all nodes and the next process know them."""
-
-    def ended(self, call_id: str) -> None:
-        """Note that a call has ended on the engine."""
-        ...
-
-    def release(self, call_id: str) -> None:
-        """Let a call be claimed again."""
-        ...
-
-    @property
-    def suspects(self) -> bool:
-        """Whether dials without a known outcome may have begun calls."""
-        ...
-
-    async def orphans(self, calls: Collection[EngineCall]) -> list[str]:
-        """Return those of the unknown calls that such a dial has begun."""
-        ...
-
-
 @dataclass(slots=True)
 class _Followed:
     leg: GatewayLeg
@@ -73,35 +54,28 @@ class GatewayFollower:
         self,
         engine: GatewayEngine,
         *,
-        memory: Memory,
-        poll_seconds: float | None = None,
-        take: Take | None = None,
-        standby: bool = False,
+        memory: LineMemory,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Make a follower; `run` polls.
-
-        Args:
-            engine: the line's.
-            memory: shared with other nodes and the next process.
-            poll_seconds: between two polls; None for `POLL_SECONDS`.
-            take: takes an inbound call; None to take none.
-            standby: take an inbound call only after another node left it for one poll.
-        """
-        self._engine = engine
-        self._memory = memory
-        self._poll_seconds = poll_seconds or POLL_SECONDS
-        self.take = take
-        self.standby = standby
+        """Make a follower of a line's engine; `run` polls."""
+        self.engine = engine
+        self.memory = memory
+        self._poll_seconds = poll_seconds
+        self.take: Take | None = None
+        """Takes an inbound call; None to take none."""
+        self.first: Callable[[], bool] = lambda: True
+        """Whether to take an inbound call at once, and not only after another node left it for one poll."""
         self._loop = asyncio.get_running_loop()
         self._legs: dict[str, _Followed] = {}
         self._unwanted: dict[str, float] = {}
         self._recovered: set[str] = set()
-        """Calls of this node's previous process."""
-        self._rings: dict[str, float] = {}
+        """Calls of a lost node."""
+        self._ringing: dict[str, float] = {}
         """Since when each inbound call has been listed."""
         self._offered: set[str] = set()
         self._wake = asyncio.Event()
         self._responds = True
+        self.health = ServiceHealth()
         self.listed: frozenset[str] = frozenset()
         """The ids in the last list."""
 
@@ -123,10 +97,10 @@ class GatewayFollower:
             self._unwanted[call_id] = self._loop.time()
             self._wake.set()
         elif known is not None:
-            self._memory.ended(call_id)
+            self.memory.ended(call_id)
 
     def recover(self, call_ids: Collection[str]) -> None:
-        """Take over the calls of the previous process: those that still ring are taken, others hung up."""
+        """Take over the calls of a lost node: those that still ring are taken, others hung up."""
         self._recovered.update(call_ids)
         self._wake.set()
 
@@ -143,6 +117,7 @@ class GatewayFollower:
         # The engine's own text: what is no plain word may be a number.
         log.debug("gateway.event", extra={"kind": kind if kind.isalpha() else "other"})
         if event is not None:
+            self.health.reported()
             for call_id in event.texts & self._legs.keys():
                 self._legs[call_id].leg.note_event(event.kind)
         self._wake.set()
@@ -157,34 +132,34 @@ class GatewayFollower:
                 if self._responds:
                     log.warning("gateway.unresponsive", extra={"code": error.code})
                 self._responds = False
+                self.health.failed(error)
             else:
                 if not self._responds:
                     log.info("gateway.responsive")
                 self._responds = True
+                self.health.answered()
             await asyncio.sleep(MIN_SECONDS)
             await self._pause()
 
     async def _pause(self) -> None:
         """Wait until the next poll; without a reason to poll, until there is one."""
         idle = not (
-            self.take or self._legs or self._unwanted or self._recovered or self._memory.suspects
+            self.take or self._legs or self._unwanted or self._recovered or self.memory.suspects
         )
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(None if idle else self._poll_seconds):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _poll(self) -> None:
         began = self._loop.time()
-        listed = {call.call_id: call for call in await self._engine.calls()}
+        listed = {call.call_id: call for call in await self.engine.calls()}
         self.listed = frozenset(listed)
         for call_id, followed in list(self._legs.items()):
             self._update(followed, listed.get(call_id), began)
         self._sort_recovered(listed)
-        if self._memory.suspects:
+        if self.memory.suspects:
             unknown = [call for call in listed.values() if self._is_unknown(call.call_id)]
-            for call_id in await self._memory.orphans(unknown):
+            for call_id in await self.memory.orphans(unknown):
                 self._unwanted[call_id] = began - MIN_SECONDS
         await self._end_unwanted(listed, began)
         await self._offer_all(listed, began)
@@ -210,9 +185,9 @@ class GatewayFollower:
         for call_id in recovered:
             call = listed.get(call_id)
             if call is None:
-                self._memory.ended(call_id)
+                self.memory.ended(call_id)
             elif call.awaits_answer:
-                self._memory.release(call_id)
+                self.memory.release(call_id)
                 self._offered.discard(call_id)
             else:
                 log.info("gateway.recovered")
@@ -225,20 +200,20 @@ class GatewayFollower:
             over = call_id not in listed
             if not over:
                 with suppress(CallNotFound):
-                    await self._engine.hangup(call_id)
+                    await self.engine.hangup(call_id)
             if over or began - since > UNWANTED_SECONDS:
                 del self._unwanted[call_id]
-                self._memory.ended(call_id)
+                self.memory.ended(call_id)
 
     async def _offer_all(self, listed: Mapping[str, EngineCall], began: float) -> None:
         self._offered &= listed.keys()
-        self._rings = {
-            call_id: self._rings.get(call_id, began)
+        self._ringing = {
+            call_id: self._ringing.get(call_id, began)
             for call_id, call in listed.items()
             if call.awaits_answer
         }
-        for call_id, since in self._rings.items():
-            waits = self.standby and began - since < self._poll_seconds
+        for call_id, since in self._ringing.items():
+            waits = not self.first() and began - since < self._poll_seconds
             full = len(self._offered) >= MAX_REMEMBERED
             if self.take is None or waits or full or not self._is_unknown(call_id):
                 continue

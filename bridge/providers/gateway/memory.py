@@ -39,7 +39,7 @@ class _Suspect:
 
 
 class LineMemory:
-    """One line's calls and dials (`follower.Memory`)."""
+    """One line's calls and dials as all nodes and the next process know them."""
 
     def __init__(self, line: LineName, *, engine: GatewayEngine, store: CloudStore) -> None:
         """Must be called within the running loop."""
@@ -56,10 +56,7 @@ class LineMemory:
     ) -> str:
         """Have the engine ring a number, and return its id of the call.
 
-        Args:
-            number: digits.
-            before: the calls that the engine has already.
-            abandon: hangs up a call that began but cannot be claimed.
+        `before` are the calls that the engine has already; `abandon` hangs up one that cannot be claimed.
 
         Raises:
             BridgeError: it does not ring, or the outcome is unknown; then the call is hung up once listed.
@@ -89,7 +86,7 @@ class LineMemory:
 
     async def claim(self, call_id: str) -> bool:
         """Claim a call for this node; return False if a node has it already."""
-        return await self._store.claim(self._key(call_id), self._line)
+        return await self._store.claim(key_of(self._line, call_id), self._line)
 
     def suspect_orphan(self, number: str) -> None:
         """Expect the call of a dial that the killed previous process had begun."""
@@ -97,11 +94,11 @@ class LineMemory:
 
     def ended(self, call_id: str) -> None:
         """Note that a call has ended on the engine."""
-        self._store.ended(self._key(call_id))
+        self._store.ended(key_of(self._line, call_id))
 
     def release(self, call_id: str) -> None:
         """Let a call be claimed again."""
-        self._store.release(self._key(call_id))
+        self._store.release(key_of(self._line, call_id))
 
     @property
     def suspects(self) -> bool:
@@ -115,12 +112,9 @@ class LineMemory:
             if self._now() > suspect.until:
                 self._remove(suspect)
             for call in calls:
-                ours = not call.inbound and call.peer == suspect.number
-                if (
-                    ours
-                    and call.call_id not in suspect.before
-                    and await self._is_orphan(call, suspect)
-                ):
+                matches = not call.inbound and call.peer == suspect.number
+                fresh = call.call_id not in suspect.before
+                if matches and fresh and await self._is_orphan(call, suspect):
                     log.warning("gateway.orphan_ended")
                     found.append(call.call_id)
                     self._remove(suspect)
@@ -149,9 +143,6 @@ class LineMemory:
         self._suspects.remove(suspect)
         if suspect.row is not None:
             self._store.end_dial(suspect.row)
-
-    def _key(self, call_id: str) -> str:
-        return key_of(self._line, call_id)
 
 
 def key_of(line: LineName, call_id: str) -> str:

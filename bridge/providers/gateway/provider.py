@@ -1,7 +1,8 @@
 """Lines whose provider is a gateway engine: outbound and inbound calls, and recovery after a crash."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from bridge.call.model import CallDetails, CallFacts, LineName, Parties
 from bridge.errors import BridgeError, InvalidState
@@ -9,8 +10,9 @@ from bridge.legs.base import DialledLeg, new_leg_id
 from bridge.legs.gateway import Dial, GatewayLeg, RetryPolicy
 from bridge.net.cloud_store import CloudStore
 from bridge.net.gateway import GatewayEngine
+from bridge.net.service_health import ServiceHealth
 from bridge.providers.base import CallReceiver
-from bridge.providers.gateway.follower import GatewayFollower, Take
+from bridge.providers.gateway.follower import POLL_SECONDS, GatewayFollower
 from bridge.providers.gateway.memory import LineMemory, key_of
 from bridge.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Webhook
@@ -26,33 +28,36 @@ class GatewayProvider:
         engines: Mapping[LineName, GatewayEngine],
         *,
         store: CloudStore,
-        poll_seconds: float | None = None,
+        poll_seconds: float = POLL_SECONDS,
         retry_policy: RetryPolicy | None = None,
     ) -> None:
-        """Must be called within the running loop; `poll_seconds` is None for `POLL_SECONDS`."""
-        self._engines = engines
+        """Must be called within the running loop."""
         self._store = store
-        self._retry_policy = retry_policy
-        self._memories = {
-            line: LineMemory(line, engine=engine, store=store) for line, engine in engines.items()
-        }
+        self._retry_policy = retry_policy or RetryPolicy()
         self._followers = {
-            line: GatewayFollower(engine, memory=self._memories[line], poll_seconds=poll_seconds)
+            line: GatewayFollower(
+                engine,
+                memory=LineMemory(line, engine=engine, store=store),
+                poll_seconds=poll_seconds,
+            )
             for line, engine in engines.items()
         }
 
     def has(self, line: LineName) -> bool:
         """Return whether the line's provider is a gateway engine."""
-        return line in self._engines
+        return line in self._followers
+
+    def health(self, line: LineName) -> ServiceHealth:
+        """Return how the line's engine answered last."""
+        return self._followers[line].health
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
-        """Return a leg that has the line's engine ring the number (`legs.dial.Dialer`)."""
-        line = call.line
-        follower = self._followers[line]
+        """Return a leg that has the line's engine ring the number (`legs.base.Dialer`)."""
+        follower = self._followers[call.line]
 
         async def dial() -> str:
             try:
-                return await self._memories[line].dial(
+                return await follower.memory.dial(
                     number,
                     before=follower.listed,
                     abandon=lambda call_id: follower.forget(call_id, unwanted=True),
@@ -61,35 +66,29 @@ class GatewayProvider:
                 # After a failure too: the engine may ring all the same.
                 follower.poll_now()
 
-        return self._leg(line, dial)
+        return self._leg(follower, dial)
 
-    def start(self, receiver: CallReceiver, tasks: Tasks, *, first: bool) -> None:
-        """Start polling.
-
-        Args:
-            receiver: takes inbound calls.
-            tasks: owns the polling.
-            first: of several nodes, the one that takes inbound calls; the others take what it leaves.
-        """
+    def start(self, receiver: CallReceiver, tasks: Tasks, *, first: Callable[[], bool]) -> None:
+        """Start polling; of several nodes the `first` takes inbound calls, the others what it leaves."""
         for line, follower in self._followers.items():
-            follower.take = self._taker(line, receiver)
-            follower.standby = not first
+            follower.take = partial(self._take, line, receiver)
+            follower.first = first
             tasks.spawn(follower.run(), name=f"gateway {line}")
-            if (feed := self._engines[line].feed) is not None:
+            if (feed := follower.engine.feed) is not None:
                 tasks.spawn(feed.run(follower.handle_event), name=f"gateway events {line}")
 
-    async def recover(self, *, nodes: int) -> None:
-        """Recover the calls and dials of this node's killed previous process.
+    async def recover(self) -> None:
+        """Recover the calls and dials that this node has taken over from a lost one.
 
         What still rings is taken again; what it was talking on or dialling is hung up.
         """
-        for number, line in await self._store.orphaned_dials(nodes=nodes, lines=self._engines):
-            self._memories[line].suspect_orphan(number)
-            self._followers[line].poll_now()
+        for number, line in await self._store.orphaned_dials(self._followers):
+            follower = self._followers[line]
+            follower.memory.suspect_orphan(number)
+            follower.poll_now()
         live: dict[LineName, list[str]] = {}
-        for key, line in await self._store.orphaned_calls(nodes=nodes):
-            if line in self._engines:
-                live.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
+        for key, line in await self._store.orphaned_calls(self._followers):
+            live.setdefault(line, []).append(key.removeprefix(key_of(line, "")))
         for line, call_ids in live.items():
             self._followers[line].recover(call_ids)
 
@@ -103,28 +102,23 @@ class GatewayProvider:
             raise InvalidState("this line's WhatsApp provider is not a gateway")
         self._followers[line].handle_event(event)
 
-    def _taker(self, line: LineName, receiver: CallReceiver) -> Take:
-        async def take(call: EngineCall) -> None:
-            if not await self._memories[line].claim(call.call_id):
-                return
-            try:
-                await receiver.receive(
-                    line,
-                    call.peer,
-                    self._leg(line, call.call_id),
-                    CallDetails(Parties(call.peer, "", "whatsapp", "")),
-                )
-            except BridgeError as error:
-                log.warning("gateway.inbound_refused", extra={"code": error.code})
-                self._followers[line].forget(call.call_id, unwanted=True)
+    async def _take(self, line: LineName, receiver: CallReceiver, call: EngineCall) -> None:
+        follower = self._followers[line]
+        if not await follower.memory.claim(call.call_id):
+            return
+        leg = self._leg(follower, call.call_id)
+        details = CallDetails(Parties(call.peer, "", "whatsapp", ""))
+        try:
+            await receiver.receive(line, call.peer, leg, details)
+        except BridgeError as error:
+            log.warning("gateway.inbound_refused", extra={"code": error.code})
+            follower.forget(call.call_id, unwanted=True)
 
-        return take
-
-    def _leg(self, line: LineName, call: str | Dial) -> GatewayLeg:
+    def _leg(self, follower: GatewayFollower, call: str | Dial) -> GatewayLeg:
         return GatewayLeg(
             new_leg_id(),
-            engine=self._engines[line],
-            follower=self._followers[line],
+            engine=follower.engine,
+            follower=follower,
             call=call,
             retry_policy=self._retry_policy,
         )

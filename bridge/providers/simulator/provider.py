@@ -23,14 +23,11 @@ class SimulatorProvider:
         return line in self._lines
 
     def outbound_leg(self, call: CallFacts, number: str) -> DialledLeg:
-        """Return a leg that rings the number (`legs.dial.Dialer`)."""
-        return self._contact(number, inbound=False)
+        """Return a leg that rings the number (`legs.base.Dialer`)."""
+        return self.leg(number, inbound=False)
 
-    def inbound_leg(self, number: str) -> DialledLeg:
-        """Return the leg of a contact that calls us."""
-        return self._contact(number, inbound=True)
-
-    def _contact(self, number: str, *, inbound: bool) -> DialledLeg:
+    def leg(self, number: str, *, inbound: bool) -> DialledLeg:
+        """Return the leg of a contact that we call, or that calls us."""
         return SimulatedContact(
             new_leg_id(),
             number,

@@ -26,7 +26,7 @@ def ringing(wacid="a"):
 
 
 def over(wacid="a"):
-    return Terminated(wacid, "900", 1.0, False, False, 0.0, ())
+    return Terminated(wacid, "900", 1.0, False, False, ())
 
 
 def test_an_event_is_known_when_it_comes_again(bench):

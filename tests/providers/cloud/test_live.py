@@ -6,8 +6,9 @@ import pytest
 
 from bridge.call.model import EndReason
 from bridge.errors import WhatsAppError, WhatsAppRefused
-from bridge.wire.cloud import MetaError, Terminated
+from bridge.wire.cloud import Terminated
 from tests.support.cloud_bench import LINE, NUMBER_ID, answer, cloud_bench, over, ring, status
+from tests.support.left_behind import member, take_over
 
 
 @pytest.fixture
@@ -23,8 +24,7 @@ async def rung(bench):
 
 
 def ended(*, failed=False, answered=False, codes=()):
-    errors = tuple(MetaError(code, "why") for code in codes)
-    return Terminated("wacid.1", NUMBER_ID, 1.0, failed, answered, 0.0, errors)
+    return Terminated("wacid.1", NUMBER_ID, 1.0, failed, answered, tuple(codes))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ async def test_an_end_has_its_reason(bench, inbound, event, reason):
 async def test_a_refusal_wins_over_the_end_told_with_it(bench):
     leg = await bench.dial()
     bench.take(over(), status("REJECTED"))
-    assert leg.told == ["rejected"]
+    assert leg.told == ["terminated rejected"]
     assert await bench.live_at_metas() == []
 
 
@@ -74,7 +74,8 @@ async def test_an_end_that_did_not_reach_meta_is_told_at_the_next_start(bench):
     await leg.signalling.terminate("wacid.1")
     assert await bench.live_at_metas() == ["wacid.1"]
     del bench.graph.fails["terminate"]
-    await bench.provider.recover(nodes=1)
+    await take_over(bench.database, member())
+    await bench.provider.recover()
     await bench.settled()
     assert await bench.live_at_metas() == []
 
@@ -94,7 +95,5 @@ async def test_a_goodbye_goes_on_when_nobody_waits_for_it(bench):
 async def test_a_call_that_is_not_known_has_no_leg_to_tell(bench):
     calls = bench.provider.calls
     assert not calls.dispatch(LINE, over("wacid.unknown"))
-    calls.set_opaque(LINE, "wacid.unknown", "call")
-    assert calls.opaque(LINE, "wacid.unknown") == ""
     await calls.end(LINE, "wacid.unknown", "terminate")
     assert bench.asked == [("terminate", "wacid.unknown")]

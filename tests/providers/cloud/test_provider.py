@@ -6,11 +6,13 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.errors import InvalidState
+from bridge.net import node_store
 from bridge.net.cloud_store import CloudStore
 from bridge.providers.cloud import inbox, live
 from bridge.providers.cloud.live import key_of_call
 from bridge.wire.cloud import PermissionReplied
 from tests.support.cloud_bench import LINE, NUMBER_ID, OURS, USER, answer, cloud_bench, over, ring
+from tests.support.left_behind import member, take_over
 
 
 @pytest.fixture
@@ -73,14 +75,16 @@ async def test_what_people_permit_is_remembered(bench):
 
 async def test_another_providers_line_has_no_permissions(bench):
     with pytest.raises(InvalidState, match="not Meta's"):
-        await bench.provider.permission(LineName("other"), USER)
+        bench.provider.graph(LineName("other"))
 
 
 async def test_calls_that_a_forerunner_left_are_ended_and_those_of_others_are_not(bench):
     await bench.store.claim(key_of_call(LINE, "wacid.left"), LINE)
     await bench.store.claim("wacid.gone", LineName("a line that is no more"))
-    await CloudStore(bench.database, node=1).claim("wacid.of_node_1", LINE)
-    await bench.provider.recover(nodes=2)
+    await CloudStore(bench.database, own=member(1)).claim("wacid.of_node_1", LINE)
+    await bench.database.run(node_store.register, member(1), run="run", now=0.0)
+    await take_over(bench.database, member())
+    await bench.provider.recover()
     await bench.settled()
     assert bench.asked == [("terminate", "wacid.left")]
     assert set(await bench.live_at_metas()) == {"wacid.gone", "wacid.of_node_1"}
@@ -89,7 +93,8 @@ async def test_calls_that_a_forerunner_left_are_ended_and_those_of_others_are_no
 async def test_a_call_that_has_come_up_meanwhile_is_not_ended_by_the_recovery(bench):
     bench.take(ring())
     await bench.settled()
-    await bench.provider.recover(nodes=1)
+    await take_over(bench.database, member())
+    await bench.provider.recover()
     await bench.settled()
     assert bench.asked == []
 
@@ -97,7 +102,9 @@ async def test_a_call_that_has_come_up_meanwhile_is_not_ended_by_the_recovery(be
 async def test_the_end_waits_for_meta_but_not_for_ever(bench, monkeypatch):
     monkeypatch.setattr(live, "SHUTDOWN_SECONDS", 0.05)
     bench.graph.gates["terminate"] = asyncio.Event()
-    bench.provider.spawn(bench.provider.calls.end(LINE, "wacid.1", "terminate"), name="end")
+    bench.provider.calls.tasks.spawn(
+        bench.provider.calls.end(LINE, "wacid.1", "terminate"), name="end"
+    )
     async with asyncio.timeout(5):
-        await bench.provider.aclose()
+        await bench.provider.calls.aclose()
     assert bench.asked == [("terminate", "wacid.1")]

@@ -1,18 +1,22 @@
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
 
 from bridge.errors import LegError
 from bridge.providers.gateway.follower import GatewayFollower
 from bridge.tasks import Tasks
 from bridge.wire.gateway import Webhook
 from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, Notes, ToldLeg, more_polls
-from tests.support.virtual_time import virtual_time
 from tests.support.waiting import until
 
 
 @asynccontextmanager
-async def following(engine, *, poll_seconds=0.005, memory=None, **more):
-    follower = GatewayFollower(engine, memory=memory or Notes(), poll_seconds=poll_seconds, **more)
+async def following(engine, *, poll_seconds=0.005, memory: Any = None, take=None, standby=False):
+    notes: Any = memory or Notes()
+    follower = GatewayFollower(engine, memory=notes, poll_seconds=poll_seconds)
+    follower.take, follower.first = take, lambda: not standby
     tasks = Tasks()
     tasks.spawn(follower.run(), name="follower")
     try:
@@ -21,7 +25,7 @@ async def following(engine, *, poll_seconds=0.005, memory=None, **more):
         await tasks.aclose()
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_leg_is_told_of_its_call_until_it_is_listed_no_more():
     engine, leg = ListingEngine(ACTIVE), ToldLeg()
     async with following(engine) as follower:
@@ -32,7 +36,7 @@ async def test_a_leg_is_told_of_its_call_until_it_is_listed_no_more():
         await until(lambda: leg.told[-1] is None)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_fresh_call_may_be_missing_from_the_list_for_five_seconds():
     engine, leg = ListingEngine(), ToldLeg()
     now = asyncio.get_running_loop().time
@@ -46,7 +50,7 @@ async def test_a_fresh_call_may_be_missing_from_the_list_for_five_seconds():
         assert 5.0 <= now() - began < 5.5
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
     engine, leg = ListingEngine(), ToldLeg()
     async with following(engine) as follower:
@@ -55,7 +59,7 @@ async def test_a_call_that_the_engine_has_shown_is_gone_when_it_is_not_listed():
         await until(lambda: None in leg.told)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_an_engine_that_does_not_answer_ends_nothing():
     engine, leg = ListingEngine(ACTIVE), ToldLeg()
     async with following(engine) as follower:
@@ -68,7 +72,7 @@ async def test_an_engine_that_does_not_answer_ends_nothing():
         assert set(leg.told) == {ACTIVE}
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_nothing_is_polled_without_a_reason():
     engine = ListingEngine()
     async with following(engine) as follower:
@@ -79,7 +83,7 @@ async def test_nothing_is_polled_without_a_reason():
         await until(lambda: engine.polls == 2)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
     engine = ListingEngine(ACTIVE)
     async with following(engine) as follower:
@@ -93,7 +97,7 @@ async def test_a_call_that_was_not_hung_up_is_tried_again_until_it_is_gone():
         assert (len(engine.hung_up), engine.polls) == (count, polls)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_an_event_is_noted_by_its_calls_leg_and_triggers_a_poll():
     engine, leg, other = ListingEngine(ACTIVE), ToldLeg(), ToldLeg()
     async with following(engine, poll_seconds=60) as follower:
@@ -107,7 +111,7 @@ async def test_an_event_is_noted_by_its_calls_leg_and_triggers_a_poll():
         assert (leg.hints, other.hints) == (["reject"], [])
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_list_that_is_empty_for_a_moment_ends_nothing():
     engine, leg = ListingEngine(ACTIVE), ToldLeg()
     async with following(engine) as follower:
@@ -121,7 +125,7 @@ async def test_a_list_that_is_empty_for_a_moment_ends_nothing():
         await until(lambda: None in leg.told)
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_calls_that_end_are_remembered_no_more():
     engine, leg, notes = ListingEngine(ACTIVE, RINGS), ToldLeg(), Notes()
     engine.ends = True
@@ -134,7 +138,7 @@ async def test_calls_that_end_are_remembered_no_more():
         assert engine.hung_up == ["CA2"]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_of_what_a_forerunner_left_rings_are_taken_and_the_rest_is_hung_up():
     taken, notes = [], Notes()
 
@@ -151,7 +155,7 @@ async def test_of_what_a_forerunner_left_rings_are_taken_and_the_rest_is_hung_up
         assert engine.hung_up == ["CA1"]
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_the_second_node_takes_only_what_goes_on_ringing():
     taken = []
 
@@ -168,7 +172,7 @@ async def test_the_second_node_takes_only_what_goes_on_ringing():
         await until(lambda: taken == ["CA2"])
 
 
-@virtual_time
+@pytest.mark.virtual_time
 async def test_a_ring_that_could_not_be_taken_is_tried_again():
     tries = []
 

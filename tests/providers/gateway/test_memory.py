@@ -10,70 +10,71 @@ from bridge.providers.gateway import memory as gateway_memory
 from bridge.providers.gateway.memory import LineMemory
 from bridge.wire.gateway import EngineCall, Phase
 from tests.support.gateway_lists import ACTIVE, ListingEngine
+from tests.support.left_behind import dials, live_calls, member
 
 LINE = LineName("main")
 NUMBER = ACTIVE.peer
 
 
 @pytest.fixture
-async def database(tmp_path):
-    made = Database(tmp_path / "bridge.sqlite3")
+async def database(engine):
+    made = Database(engine)
     yield made
     await made.aclose()
 
 
 @pytest.fixture
 def store(database):
-    return CloudStore(database, node=0)
+    return CloudStore(database, own=member(0))
 
 
 @pytest.fixture
-def engine():
+def listing():
     return ListingEngine()
 
 
 @pytest.fixture
-async def memory(engine, store):
-    return LineMemory(LINE, engine=engine, store=store)
+async def memory(listing, store):
+    return LineMemory(LINE, engine=listing, store=store)
 
 
 def nothing(call_id):
     raise AssertionError(f"{call_id} is abandoned")
 
 
-async def fail(memory, engine, error):
+async def fail(memory, listing, error):
     """Dial a number without success."""
-    engine.fails = error
+    listing.fails = error
     with pytest.raises(type(error)):
         await memory.dial(NUMBER, before=(), abandon=nothing)
-    engine.fails = None
+    listing.fails = None
 
 
 async def test_a_dialled_call_is_remembered_until_it_is_over(memory, store):
     assert await memory.dial(NUMBER, before=(), abandon=nothing) == "CA1"
     assert not memory.suspects
-    assert await store.orphaned_calls(nodes=1) == [("main/CA1", LINE)]
-    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
+    assert await live_calls(store._database) == [("main/CA1", LINE)]
+    assert await dials(store._database) == []
     memory.ended("CA1")
-    assert await store.orphaned_calls(nodes=1) == []
+    assert await live_calls(store._database) == []
 
 
-async def test_a_refusal_leaves_no_suspect(memory, engine, store):
-    await fail(memory, engine, InvalidState("engine off"))
+async def test_a_refusal_leaves_no_suspect(memory, listing, store):
+    await fail(memory, listing, InvalidState("listing off"))
     assert not memory.suspects
-    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
+    assert await dials(store._database) == []
 
 
 @pytest.mark.parametrize("error", [LegError("silence"), Unreachable("a proxy's 504")])
 async def test_the_orphan_of_an_unanswered_dial_is_found_once_it_is_listed(
-    memory, engine, store, error
+    memory, listing, store, error
 ):
-    await fail(memory, engine, error)
+    await fail(memory, listing, error)
     assert memory.suspects
     assert await memory.orphans([]) == []
     assert await memory.orphans([ACTIVE]) == ["CA1"]
     assert not memory.suspects
-    assert await store.orphaned_dials(nodes=1, lines=[LINE]) == []
+    assert await dials(store._database) == []
 
 
 @pytest.mark.parametrize(
@@ -84,18 +85,18 @@ async def test_the_orphan_of_an_unanswered_dial_is_found_once_it_is_listed(
         EngineCall("before", NUMBER, False, Phase.ACTIVE),
     ],
 )
-async def test_other_calls_are_left_alone(memory, engine, call):
-    engine.fails = LegError("silence")
+async def test_other_calls_are_left_alone(memory, listing, call):
+    listing.fails = LegError("silence")
     with pytest.raises(LegError):
         await memory.dial(NUMBER, before=["before"], abandon=nothing)
     assert await memory.orphans([call]) == []
 
 
 async def test_a_call_of_another_node_or_one_that_it_is_about_to_have_is_left_alone(
-    memory, engine, database
+    memory, listing, database
 ):
-    await fail(memory, engine, LegError("silence"))
-    other = CloudStore(database, node=1)
+    await fail(memory, listing, LegError("silence"))
+    other = CloudStore(database, own=member(1))
     row = await other.begin_dial(NUMBER, LINE)
     assert await memory.orphans([ACTIVE]) == []
     await other.claim("main/CA1", LINE)
@@ -103,42 +104,49 @@ async def test_a_call_of_another_node_or_one_that_it_is_about_to_have_is_left_al
     assert await memory.orphans([ACTIVE]) == []
 
 
-async def test_a_number_that_is_being_dialled_again_is_left_alone(memory, engine):
-    await fail(memory, engine, LegError("silence"))
-    answered = asyncio.Event()
+async def test_a_number_that_is_being_dialled_again_is_left_alone(memory, listing):
+    await fail(memory, listing, LegError("silence"))
+    begun, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(number):
+        begun.set()
         await answered.wait()
         return "CA1"
 
-    engine.dial = slow
+    listing.dial = slow
     again = asyncio.ensure_future(memory.dial(NUMBER, before=(), abandon=nothing))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     assert await memory.orphans([ACTIVE]) == []
     answered.set()
     assert await again == "CA1"
     assert await memory.orphans([ACTIVE]) == []
 
 
-async def test_suspects_expire(memory, engine, monkeypatch):
+async def test_suspects_expire(memory, listing, monkeypatch):
     monkeypatch.setattr(gateway_memory, "ORPHAN_SECONDS", 0.0)
-    await fail(memory, engine, LegError("silence"))
+    await fail(memory, listing, LegError("silence"))
     await asyncio.sleep(0.01)
     await memory.orphans([])
     assert not memory.suspects
 
 
-async def test_there_are_not_too_many_suspects(memory, engine, monkeypatch):
+async def test_there_are_not_too_many_suspects(memory, listing, monkeypatch):
     monkeypatch.setattr(gateway_memory, "MAX_SUSPECTS", 2)
     for _ in range(4):
-        await fail(memory, engine, LegError("silence"))
+        await fail(memory, listing, LegError("silence"))
     assert len(memory._suspects) == 2
 
 
-async def test_a_dial_that_is_given_up_is_suspected(memory, engine):
-    engine.dial = lambda number: asyncio.sleep(60)
+async def test_a_dial_that_is_given_up_is_suspected(memory, listing):
+    begun = asyncio.Event()
+
+    async def ring(number):
+        begun.set()
+        await asyncio.sleep(60)
+
+    listing.dial = ring
     dial = asyncio.ensure_future(memory.dial(NUMBER, before=(), abandon=nothing))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     dial.cancel()
     await asyncio.gather(dial, return_exceptions=True)
     assert await memory.orphans([ACTIVE]) == ["CA1"]

@@ -8,13 +8,15 @@ from bridge.call.model import LineName
 from bridge.errors import InvalidState, LegError, LimitExceeded
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
+from bridge.net.sqlite import Sqlite
 from bridge.providers.gateway import follower
 from bridge.providers.gateway.provider import GatewayProvider
 from bridge.tasks import Tasks
 from bridge.wire.gateway import EngineCall, Phase, Webhook
 from tests.support.gateway_lists import ACTIVE, RINGS, ListingEngine, more_polls
+from tests.support.left_behind import live_calls, member, take_over
 from tests.support.published import call_facts
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 LINE = LineName("main")
 
@@ -41,21 +43,21 @@ def hasty(monkeypatch):
 
 @pytest.fixture
 async def database(tmp_path):
-    made = Database(tmp_path / "bridge.sqlite3")
+    made = Database(Sqlite(tmp_path / "bridge.sqlite3"))
     yield made
     await made.aclose()
 
 
 @pytest.fixture
 def store(database):
-    return CloudStore(database, node=0)
+    return CloudStore(database, own=member(0))
 
 
 @asynccontextmanager
 async def provided(engine, manager, store, *, first=True):
     provider = GatewayProvider({LINE: engine}, store=store, poll_seconds=0.005)
     tasks = Tasks()
-    provider.start(manager, tasks, first=first)
+    provider.start(manager, tasks, first=lambda: first)
     try:
         yield provider
     finally:
@@ -95,7 +97,7 @@ async def test_a_ring_is_taken_once(store):
 
 async def test_of_two_nodes_one_takes_a_ring(store, database):
     engine, managers = ListingEngine(RINGS), (Manager(), Manager())
-    other = CloudStore(database, node=1)
+    other = CloudStore(database, own=member(1))
     async with (
         provided(engine, managers[0], store),
         provided(engine, managers[1], other, first=False),
@@ -106,7 +108,7 @@ async def test_of_two_nodes_one_takes_a_ring(store, database):
 
 async def test_a_ring_that_the_first_node_does_not_take_is_taken_by_another(database):
     engine, manager = ListingEngine(RINGS), Manager()
-    async with provided(engine, manager, CloudStore(database, node=1), first=False):
+    async with provided(engine, manager, CloudStore(database, own=member(1)), first=False):
         await until(lambda: manager.received)
 
 
@@ -152,7 +154,8 @@ async def test_a_call_of_a_killed_process_is_hung_up_at_the_next_start(store):
     async with provided(engine, Manager(), store) as provider:
         await more_polls(engine)
         assert engine.hung_up == []
-        await provider.recover(nodes=1)
+        await take_over(store._database, member())
+        await provider.recover()
         await until(lambda: engine.hung_up == ["CA1"])
         await until_empty(store)
 
@@ -162,7 +165,8 @@ async def test_a_ring_that_a_killed_process_had_taken_rings_again(store):
     async with provided(engine, Manager(), store):
         await more_polls(engine)
     async with provided(engine, manager, store) as provider:
-        await provider.recover(nodes=1)
+        await take_over(store._database, member())
+        await provider.recover()
         await until(lambda: manager.received)
         await more_polls(engine)
         assert (len(manager.received), engine.hung_up) == (1, [])
@@ -183,12 +187,15 @@ async def test_what_a_killed_process_was_dialling_is_hung_up_when_it_turns_up(st
     engine.ends = True
     await store.begin_dial(ACTIVE.peer, LINE)
     async with provided(engine, Manager(), store) as provider:
-        await provider.recover(nodes=1)
+        await take_over(store._database, member())
+        await provider.recover()
         await until(lambda: engine.hung_up == ["CA1"])
 
 
 async def until_empty(store):
     """Wait until no call is remembered as live."""
-    async with asyncio.timeout(5):
-        while await store.orphaned_calls(nodes=1):
-            await asyncio.sleep(0.005)
+
+    async def empty():
+        return not await live_calls(store._database)
+
+    await until_answer(empty)

@@ -11,7 +11,7 @@ from bridge.errors import WhatsAppRefused
 from bridge.legs.base import new_leg_id
 from bridge.legs.cloud import CloudLeg
 from bridge.net.graph import mask
-from bridge.providers.cloud.live import LiveCalls, MakeLeg, key_of_call
+from bridge.providers.cloud.live import LineSignalling, LiveCalls, key_of_call
 from bridge.wire import metadata
 from bridge.wire.cloud import CallWebhook, Connected, Terminated
 
@@ -33,19 +33,19 @@ class _Dial:
     number: str
     """Empty for a call of a process that is no more."""
     opaque: str
+    """What Meta echoes in each webhook: the caller's own data, else the call's id."""
 
 
-class Dials:
+class OutboundCalls:
     """Rings users.
 
     When Meta gives no clear answer to `connect`, somebody's phone may ring although the call has
     failed for us. The opaque data in its webhooks identifies such an orphan, which is then ended.
     """
 
-    def __init__(self, calls: LiveCalls, legs: MakeLeg) -> None:
+    def __init__(self, calls: LiveCalls) -> None:
         """Must be called within the running loop."""
         self._calls = calls
-        self._make_leg = legs
         self._now = asyncio.get_running_loop().time
         self._suspects: OrderedDict[_Dial, float] = OrderedDict()
         """Dials that failed without a clear answer, and until when their calls may turn up."""
@@ -54,7 +54,8 @@ class Dials:
 
     def leg(self, call: CallFacts, number: str) -> CloudLeg:
         """Return a leg that rings a number."""
-        dial = _Dial(call.line, number, _opaque(call))
+        own = metadata.field(call.details.metadata, "biz_opaque_callback_data")
+        dial = _Dial(call.line, number, own or call.call_id)
 
         async def connect(leg: CloudLeg, offer: str) -> None:
             outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -64,8 +65,8 @@ class Dials:
             if (error := await outcome) is not None:
                 raise error
 
-        signalling = self._calls.signalling(call.line)
-        return self._make_leg(new_leg_id(), signalling=signalling, connect=connect)
+        signalling = LineSignalling(self._calls, call.line)
+        return self._calls.make_leg(new_leg_id(), signalling=signalling, connect=connect)
 
     def suspect_orphan(self, line: LineName, opaque: str) -> None:
         """Expect a call that a killed process was dialling; only its opaque data is known."""
@@ -144,8 +145,3 @@ def _is_of(event: CallWebhook, person: str, dial: _Dial, line: LineName) -> bool
         return False
     # Meta may leave out one of the two, but not both.
     return person == dial.number or (bool(opaque) and (not dial.number or person in NOBODY))
-
-
-def _opaque(call: CallFacts) -> str:
-    """Return the data that Meta echoes in each webhook: the caller's own, else the call's id."""
-    return metadata.field(call.details.metadata, "biz_opaque_callback_data") or call.call_id

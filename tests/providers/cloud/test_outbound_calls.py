@@ -7,9 +7,10 @@ import pytest
 
 from bridge.errors import PermissionRequired, WhatsAppError, WhatsAppRefused
 from bridge.net.cloud_store import CloudStore
-from bridge.providers.cloud import dials
+from bridge.providers.cloud import outbound_calls
 from bridge.providers.cloud.live import key_of_call
 from tests.support.cloud_bench import LINE, USER, CloudBench, answer, cloud_bench, over, status
+from tests.support.left_behind import dials, member, take_over
 
 TIMEOUT = WhatsAppError("Meta did not answer in time")
 
@@ -158,7 +159,7 @@ async def test_a_refused_call_is_not_waited_for(bench):
 
 
 async def test_it_is_forgotten_after_a_while(bench, monkeypatch):
-    monkeypatch.setattr(dials, "ORPHAN_SECONDS", 0.0)
+    monkeypatch.setattr(outbound_calls, "ORPHAN_SECONDS", 0.0)
     await dial_in_vain(bench)
     assert bench.take(answer(opaque="00ab"))
     await bench.settled()
@@ -200,7 +201,7 @@ async def test_a_call_that_another_node_was_given_is_left_alone(bench):
 
 
 async def test_suspected_orphans_are_bounded(bench, monkeypatch):
-    monkeypatch.setattr(dials, "MAX_SUSPECTS", 1)
+    monkeypatch.setattr(outbound_calls, "MAX_SUSPECTS", 1)
     await dial_in_vain(bench, number="15550103333")
     await dial_in_vain(bench)
     assert bench.take(answer(person="15550103333"))
@@ -218,7 +219,8 @@ async def killed_while_dialling(bench, opaque=""):
     dialled = asyncio.create_task(bench.dial(opaque))
     await being_asked(bench)
     successor = CloudBench(bench.database)
-    await successor.provider.recover(nodes=1)
+    await take_over(bench.database, member())
+    await successor.provider.recover()
     return successor, gate, dialled
 
 
@@ -238,7 +240,7 @@ async def test_what_is_dialled_in_peace_leaves_nothing_to_the_next_process(bench
     await dial_in_vain(bench, WhatsAppRefused("no", meta_code=100), opaque="job-42")
     await dial_in_vain(bench, opaque="job-43")
     await bench.settled()
-    assert await bench.store.orphaned_dials(nodes=1, lines=[LINE]) == []
+    assert await dials(bench.database) == []
 
 
 async def test_a_dial_that_cannot_be_written_down_rings_nobody(bench, monkeypatch):

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from bridge.errors import LimitExceeded, SdpError
+from bridge.providers.cloud.inbound_calls import STALE_SECONDS
 from bridge.providers.cloud.live import key_of_call
-from bridge.providers.cloud.rings import STALE_SECONDS
 from bridge.wire.cloud import Caller
 from tests.support.cloud_bench import LINE, USER, cloud_bench, now, over, ring
 

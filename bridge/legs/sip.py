@@ -1,0 +1,383 @@
+"""A telephone behind a SIP trunk: one INVITE dialog, and RTP or SRTP."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from bridge.call import events
+from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
+from bridge.errors import BridgeError, LimitExceeded, SdpError
+from bridge.legs import sip_reasons
+from bridge.legs.base import Emit, Transferable, refusal_reason
+from bridge.legs.peer_media import SetupCounters
+from bridge.legs.sip_media import SipMedia
+from bridge.legs.sip_signalling import SipDialog
+from bridge.rtc.plain_peer import PlainPeer
+from bridge.sip import events as sip
+from bridge.wire.telephone_event import DIGIT_SECONDS
+
+log = logging.getLogger(__name__)
+
+PlainPeerFactory: TypeAlias = Callable[[Callable[[str], None]], PlainPeer]
+"""Makes a leg's peer, given a callback for each digit it sends."""
+
+DIALLED_SECONDS: Final = 1.0
+"""A dial that the trunk has not refused by then counts as accepted, though the telephone may ring later."""
+GOODBYE_SECONDS: Final = 0.8
+"""How long the leg waits for the end of its dialog; the user agent completes it in the background."""
+_NOT_ACCEPTABLE: Final = 488
+_RINGING, _PROGRESS = 180, 183
+_OF_CALLEE: Final = (
+    EndReason.BUSY,
+    EndReason.NO_ANSWER,
+    EndReason.REJECTED,
+    EndReason.CANCELED,
+)
+"""End reasons that come from the called party: the trunk has accepted the dial."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundInvite:
+    """The far side's INVITE."""
+
+    sdp: str
+    """Its offer; empty if it asks for ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipOptions:
+    """How to talk to one trunk."""
+
+    dtmf: Literal["rfc4733", "info"] = "rfc4733"
+    """How digits are sent; by INFO too where the far side takes no telephone events. Both are received."""
+    early_media: bool = True
+    """Whether the near parties hear what the far side sends before the answer."""
+
+
+class SipLeg:
+    """One telephone call: `inbound`, or an outbound one that `run` dials."""
+
+    kind = LegKind.SIP
+
+    def __init__(
+        self,
+        leg_id: LegId,
+        *,
+        dialog: SipDialog,
+        media: PlainPeerFactory,
+        counters: SetupCounters,
+        inbound: InboundInvite | None = None,
+        options: SipOptions = SipOptions(),
+    ) -> None:
+        """Make a leg of either kind.
+
+        Raises:
+            SdpError: the far side's offer cannot be answered.
+        """
+        self.leg_id = leg_id
+        self._dialog = dialog
+        self._inbound = inbound
+        self._options = options
+        self._counters = counters
+        self._peer = media(self._digit_received)
+        if inbound is not None and inbound.sdp:
+            self._peer.set_remote(inbound.sdp)
+        self.source = self.sink = self._peer.session
+        self._send: Emit | None = None
+        """Set while the leg runs; what happens before or after is not reported."""
+        loop = asyncio.get_running_loop()
+        self._clock = loop.time
+        self._over: asyncio.Future[EndReason] = loop.create_future()
+        self._answer_wanted = asyncio.Event()
+        """Our side answers the call."""
+        self._refusal: BridgeError | None = None
+        self._end_code = 0
+        self._invited = inbound is not None
+        """Whether there is a dialog to end."""
+        self._ended = self._dialled = self._rings = self._early = False
+        self._accepted_at: float | None = None
+        self._connected = self._held = False
+        self._direction = self._offered = "sendrecv"
+        """The direction that our side wants, and the one it offered last."""
+        self._reoffering = False
+        self._media = SipMedia(
+            leg_id,
+            self._peer,
+            by_info=options.dtmf == "info",
+            send_info=lambda digit: dialog.send_digit(digit, DIGIT_SECONDS),
+            emit=self._emit,
+            on_timeout=lambda: self._end(EndReason.MEDIA_TIMEOUT),
+        )
+        self._context = copy_context()
+        dialog.on_event = lambda event: self._context.run(self._happened, event)
+
+    async def run(self, emit: Emit) -> None:
+        """Dial or ring, and live until the call is over (`legs.base.Leg.run`)."""
+        self._send = emit
+        self._context = copy_context()  # what happens to the dialog is logged as this leg's
+        try:
+            async with asyncio.TaskGroup() as group:
+                signal = group.create_task(self._signal(), name=f"signal {self.leg_id}")
+                media = group.create_task(self._media.run(), name=f"media {self.leg_id}")
+                reason = await self._over
+                signal.cancel()
+                media.cancel()
+            if reason in _OF_CALLEE:
+                self._note_dialled()
+            emit(events.LegEnded(self.leg_id, reason, self._refusal))
+        finally:
+            self._send = None
+            self._over.cancel()
+            # Not in tasks, which would never run if this one was cancelled before its first step.
+            try:
+                await self._peer.aclose()
+            finally:
+                await self._say_goodbye()
+
+    def answer(self) -> None:
+        """Accept an inbound call; has no effect on an outbound one."""
+        if self._inbound is not None:
+            self._answer_wanted.set()
+
+    def send_digits(self, digits: str) -> None:
+        """Send DTMF, as telephone events or by INFO; dropped before the answer, or when too many wait."""
+        self._media.send_digits(digits)
+
+    def hold(self, *, held: bool) -> None:
+        """Put the far side on hold, or end that (`legs.base.Holdable`); it hears silence meanwhile."""
+        self._direction = "sendonly" if held else "sendrecv"
+        self._reoffer()
+
+    def transfer(self, target: str, replaces: Transferable | None = None) -> None:
+        """Ask the far side to call somebody else (`legs.base.Transferable`)."""
+        other = replaces._dialog if isinstance(replaces, SipLeg) else None
+        self._dialog.refer(target, other)
+
+    def report_transfer(self, code: int) -> None:
+        """Report the progress of a transfer that the far side asked for (`legs.base.Transferable`)."""
+        self._dialog.notify_transfer(code)
+
+    def set_end_reason(self, reason: EndReason) -> None:
+        """Set why the leg is about to be cancelled (`legs.base.EndsWithReason`)."""
+        self._end_code = sip_reasons.refusal_code(reason)
+
+    def statistics(self) -> LegStatistics:
+        """Return the leg's figures until now."""
+        return self._peer.statistics()
+
+    async def aclose(self) -> None:
+        """Free a leg that was never run, and end its dialog."""
+        await asyncio.gather(self._say_goodbye(), self._peer.aclose())
+
+    async def _signal(self) -> None:
+        """Dial, or ring until our side answers."""
+        try:
+            await (self._call() if self._inbound is None else self._pick_up(self._inbound))
+        except BridgeError as error:
+            log.warning("leg.not_signalled", extra={"kind": self.kind, "code": error.code})
+            self._refusal = error
+            self._end_code = 503 if isinstance(error, LimitExceeded) else 500
+            self._end(refusal_reason(error))
+
+    async def _call(self) -> None:
+        offer = await self._peer.create_offer()
+        self._invited = True
+        self._dialog.invite(offer)
+        await asyncio.sleep(DIALLED_SECONDS)
+        self._note_dialled()
+
+    async def _pick_up(self, inbound: InboundInvite) -> None:
+        self._dialog.ring()
+        await self._answer_wanted.wait()
+        self._accepted_at = self._clock()
+        if inbound.sdp:
+            self._dialog.answer(await self._peer.create_answer())
+            self._note_accepted()
+            self._connect()
+        else:
+            self._dialog.answer(await self._peer.create_offer())
+            self._note_accepted()
+
+    def _happened(self, event: sip.DialogEvent) -> None:
+        """Handle an event of the dialog."""
+        if isinstance(event, sip.Refused | sip.Ended):
+            self._ended = True
+        if self._over.done():
+            return
+        try:
+            self._handle(event)
+        except SdpError as error:
+            log.warning("leg.bad_description", extra={"kind": self.kind, "code": error.code})
+            self._counters.leg_setup(self.kind, "failed", 0.0)
+            self._refusal = error
+            self._end(EndReason.FAILED)
+
+    def _handle(self, event: sip.DialogEvent) -> None:
+        match event:
+            case sip.Ringing() | sip.Answered() | sip.Refused() | sip.Ended():
+                self._progress(event)
+            case sip.Offered(sdp):
+                self._take_offer(sdp)
+            case sip.OfferAnswered(sdp):
+                self._take_answer(sdp)
+            case sip.OfferRefused(code):
+                log.info("leg.offer_refused", extra={"kind": self.kind, "code": code})
+                self._reoffering = False
+            case sip.DigitSignalled(digit, _):
+                self._digit_received(digit)
+            case sip.TransferRequested(target, uri, replaces):
+                self._emit(events.LegTransferRequested(self.leg_id, target, uri, replaces))
+            case sip.TransferProgressed(code, final):
+                self._emit(events.LegTransferProgressed(self.leg_id, code, final))
+
+    def _progress(self, event: sip.Ringing | sip.Answered | sip.Refused | sip.Ended) -> None:
+        match event:
+            case sip.Ringing():
+                self._ringing(event)
+            case sip.Answered(sdp):
+                self._answered(sdp)
+            case sip.Refused():
+                self._refused(event)
+            case sip.Ended():
+                self._end(self._reason_of(event))
+
+    def _ringing(self, event: sip.Ringing) -> None:
+        self._note_dialled()
+        if not self._rings and (event.code == _RINGING or event.sdp):
+            self._rings = True
+            self._peer.setup.note("ringing", self._clock())
+            self._emit(events.LegRinging(self.leg_id))
+        if event.sdp and self._take_early(event.sdp):
+            self._media.may_send.set()
+            if self._options.early_media and not self._early:
+                self._early = True
+                self._emit(events.LegEarlyMedia(self.leg_id))
+
+    def _take_early(self, sdp: str) -> bool:
+        """Apply the SDP of early media; an unusable one is ignored until the answer."""
+        try:
+            self._peer.set_answer(sdp)
+        except SdpError as error:
+            log.info("leg.no_early_media", extra={"kind": self.kind, "code": error.code})
+            return False
+        return True
+
+    def _answered(self, sdp: str) -> None:
+        self._note_dialled()
+        self._accepted_at = self._clock()
+        if sdp:
+            self._peer.set_answer(sdp)
+        elif self._peer.audio is None:
+            raise SdpError("the answer has no session description")
+        self._note_accepted()
+        self._emit(events.LegAnswered(self.leg_id))
+        self._connect()
+
+    def _refused(self, event: sip.Refused) -> None:
+        reason = sip_reasons.end_reason(event.code, event.cause, rang=self._rings)
+        if reason not in _OF_CALLEE:  # which is no failure of the trunk
+            self._refusal = sip_reasons.refusal_error(
+                event.code, event.cause, retry_after=event.retry_after
+            )
+        log.info("leg.refused", extra={"kind": self.kind, "code": event.code})
+        self._end(reason)
+
+    def _take_offer(self, sdp: str) -> None:
+        """Answer a further offer of the far side, or refuse it with 488 and keep what was agreed."""
+        try:
+            if sdp:
+                self._dialog.answer(self._peer.answer_reoffer(sdp, self._direction))
+                self._offered = self._direction
+            else:
+                self._dialog.answer(self._peer.create_reoffer(self._direction))
+                self._reoffering, self._offered = True, self._direction
+        except BridgeError as error:
+            log.info("leg.offer_not_taken", extra={"kind": self.kind, "code": error.code})
+            self._dialog.refuse(_NOT_ACCEPTABLE)
+            return
+        self._check_hold()
+
+    def _take_answer(self, sdp: str) -> None:
+        """Take the answer to our offer: of a re-INVITE, or of the call if the far side asked for ours."""
+        self._reoffering = False
+        if self._connected:
+            with suppress(SdpError):  # what was agreed before stays
+                self._peer.set_answer(sdp)
+            self._check_hold()
+            if self._offered != self._direction:
+                self._reoffer()
+        else:
+            self._peer.set_answer(sdp)
+            self._connect()
+
+    def _reoffer(self) -> None:
+        """Offer the direction that our side wants, once the last offer is answered."""
+        if self._connected and not self._reoffering and self._offered != self._direction:
+            self._reoffering, self._offered = True, self._direction
+            self._dialog.reoffer(self._peer.create_reoffer(self._direction))
+
+    def _check_hold(self) -> None:
+        self._media.listen()
+        if self._peer.held is not self._held:
+            self._held = self._peer.held
+            log.info("leg.held" if self._held else "leg.unheld", extra={"kind": self.kind})
+            kind = events.LegHeld if self._held else events.LegUnheld
+            self._emit(kind(self.leg_id))
+
+    def _connect(self) -> None:
+        """Report the leg connected: the call is answered, and both sides are described."""
+        now = self._clock()
+        self._connected = self._media.answered = True
+        self._media.may_send.set()
+        began = now if self._accepted_at is None else self._accepted_at
+        self._counters.leg_setup(self.kind, "connected", now - began)
+        log.info(
+            "leg.connected",
+            extra={
+                "kind": self.kind,
+                "seconds": round(now - began, 3),
+                "sip_call": self._dialog.trace_id,
+            },
+        )
+        self._emit(events.LegConnected(self.leg_id))
+        self._check_hold()
+        self._reoffer()
+
+    def _reason_of(self, event: sip.Ended) -> EndReason:
+        if event.code == 408 and self._connected:
+            return EndReason.MEDIA_TIMEOUT
+        return sip_reasons.bye_reason(event.cause)
+
+    def _note_dialled(self) -> None:
+        if self._inbound is None and not self._dialled:
+            self._dialled = True
+            self._peer.setup.note("dialled", self._clock())
+            self._emit(events.LegDialled(self.leg_id))
+
+    def _note_accepted(self) -> None:
+        self._peer.setup.note("accepted", self._clock())
+
+    def _digit_received(self, digit: str) -> None:
+        self._emit(events.DigitReceived(self.leg_id, digit))
+
+    async def _say_goodbye(self) -> None:
+        """End the dialog, unless the far side has."""
+        if self._ended or not self._invited:
+            return
+        self._ended = True
+        self._dialog.hang_up(self._end_code)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._dialog.wait_closed()
+
+    def _end(self, reason: EndReason) -> None:
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    def _emit(self, event: events.LegEvent) -> None:
+        if self._send is not None:
+            self._send(event)

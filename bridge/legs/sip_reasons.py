@@ -1,0 +1,127 @@
+"""Why a telephone call ended: SIP codes (RFC 3261 section 21) and Q.850 causes, from and to our end reasons."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.call.model import EndReason
+from bridge.errors import BridgeError, TrunkFailed, TrunkRefused, TrunkUnreachable
+
+CAUSES: Final[Mapping[int, EndReason]] = {
+    1: EndReason.UNREACHABLE,
+    2: EndReason.UNREACHABLE,
+    3: EndReason.UNREACHABLE,
+    17: EndReason.BUSY,
+    18: EndReason.NO_ANSWER,
+    19: EndReason.NO_ANSWER,
+    20: EndReason.UNREACHABLE,
+    21: EndReason.REJECTED,
+    22: EndReason.UNREACHABLE,
+    23: EndReason.UNREACHABLE,
+    27: EndReason.UNREACHABLE,
+    28: EndReason.UNREACHABLE,
+    34: EndReason.FAILED,
+    38: EndReason.FAILED,
+    41: EndReason.FAILED,
+    42: EndReason.FAILED,
+    47: EndReason.FAILED,
+    57: EndReason.FAILED,
+    65: EndReason.FAILED,
+    88: EndReason.FAILED,
+}
+"""By Q.850 cause. Others, such as 16 (normal clearing) and 31 (unspecified), say nothing more than the code."""
+
+CODES: Final[Mapping[int, EndReason]] = {
+    404: EndReason.UNREACHABLE,
+    410: EndReason.UNREACHABLE,
+    416: EndReason.UNREACHABLE,
+    484: EndReason.UNREACHABLE,
+    485: EndReason.UNREACHABLE,
+    486: EndReason.BUSY,
+    487: EndReason.CANCELED,
+    600: EndReason.BUSY,
+    603: EndReason.REJECTED,
+    604: EndReason.UNREACHABLE,
+    607: EndReason.REJECTED,
+    608: EndReason.REJECTED,
+}
+"""By the code of the final response; other codes mean that the call failed."""
+_AWAY: Final = frozenset({408, 480})
+"""Nobody took it: unanswered if it rang, else out of reach."""
+
+REFUSALS: Final[Mapping[EndReason, int]] = {
+    EndReason.HANGUP: 603,
+    EndReason.REJECTED: 603,
+    EndReason.BUSY: 486,
+    EndReason.NO_ANSWER: 480,
+    EndReason.CANCELED: 487,
+    EndReason.UNREACHABLE: 404,
+    EndReason.DRAINED: 503,
+    EndReason.NODE_LOST: 503,
+}
+"""The final response to an inbound call that ended before its answer; 500 for all others."""
+
+MEANINGS: Final[Mapping[int, str]] = {
+    301: "the number has moved",
+    302: "the number is diverted, which is not followed",
+    401: "it does not accept the user name or the password",
+    402: "it requires payment",
+    403: "it does not allow the call, or the caller's number",
+    404: "it does not know the number",
+    407: "it does not accept the user name or the password",
+    408: "it did not respond in time",
+    410: "the number is no longer in use",
+    415: "it does not understand the session description",
+    480: "the other party cannot be reached now",
+    482: "the call was routed in a loop",
+    483: "the call has gone through too many hosts",
+    484: "the number is incomplete",
+    486: "the other party is busy",
+    488: "it does not accept the codecs or the encryption",
+    500: "it has failed",
+    502: "the network behind it has failed",
+    503: "it takes no calls now",
+    504: "the network behind it did not respond in time",
+    600: "the other party is busy",
+    603: "the other party declined",
+    604: "the number does not exist",
+    606: "it does not accept the codecs or the encryption",
+    607: "the other party does not want this call",
+    608: "the call was blocked as unwanted",
+}
+
+
+def end_reason(code: int, cause: int | None = None, *, rang: bool = False) -> EndReason:
+    """Return why an outbound call ended that got a final response, with the Q.850 cause if it named one."""
+    if cause is not None and cause in CAUSES:
+        return CAUSES[cause]
+    if code in _AWAY:
+        return EndReason.NO_ANSWER if rang else EndReason.UNREACHABLE
+    return CODES.get(code, EndReason.FAILED)
+
+
+def bye_reason(cause: int | None) -> EndReason:
+    """Return why an answered call ended that the far side has ended."""
+    failed = cause is not None and CAUSES.get(cause) is EndReason.FAILED
+    return EndReason.FAILED if failed else EndReason.REMOTE_HANGUP
+
+
+def refusal_code(reason: EndReason) -> int:
+    """Return the final response to an inbound call that ended so before its answer."""
+    return REFUSALS.get(reason, 500)
+
+
+def refusal_error(code: int, cause: int | None = None, *, retry_after: int = 0) -> BridgeError:
+    """Return the error of an outbound call that was refused, which names the code and its meaning.
+
+    408 and 503 mean that the trunk does not respond; 5xx that it failed; all else that it refused.
+    """
+    known = MEANINGS.get(code, "it gave no known reason")
+    text = f"the trunk refused the call: {known}"
+    if code in (408, 503):
+        error: TrunkFailed = TrunkUnreachable(f"the trunk is out of reach: {known}", code, cause)
+    elif 500 <= code < 600:
+        error = TrunkUnreachable(f"the trunk failed: {known}", code, cause)
+    else:
+        error = TrunkRefused(text, code, cause)
+    error.retry_after = retry_after
+    return error

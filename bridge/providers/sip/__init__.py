@@ -1,0 +1,1 @@
+"""Reaching telephones over the lines' SIP trunks."""
