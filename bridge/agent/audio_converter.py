@@ -1,7 +1,7 @@
 """Streaming conversion of a provider's audio to 16 kHz mono."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Final
 
 import numpy as np
@@ -38,76 +38,61 @@ class CallAudio:
         """Whether `max_seconds` have been reached."""
         return self._header is not None and self._left < 2 * self._header.channels
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Parse a piece and return its samples, in pieces for `convert`.
+    def feed(self, data: bytes, *, last: bool = False) -> Iterator[bytes]:
+        """Convert the next bytes, of any length, lazily; exhaust the iterator before feeding more.
 
         Raises:
-            RemoteProtocolError: The format is not supported.
+            RemoteProtocolError: The format is not supported, or there was no audio.
         """
         self._rest += data
-        if self._header is None and not self._begin(last=False):
-            return []
-        return self._cut()
-
-    def finish(self) -> list[bytes]:
-        """Return the remaining pieces.
-
-        Raises:
-            RemoteProtocolError: There was no audio.
-        """
-        if self._header is None and not self._begin(last=True):
-            raise RemoteProtocolError("the response is not audio")
-        pieces = self._cut()
-        if not self._has_audio:
-            raise RemoteProtocolError("the audio is empty")
-        return pieces
-
-    def convert(self, piece: bytes) -> bytes:
-        """Convert a piece returned by `feed`."""
-        if self._header is not None and self._header.channels > 1:
-            samples = np.frombuffer(piece, "<i2").reshape(-1, self._header.channels)
-            piece = samples.mean(axis=1).astype("<i2").tobytes()
-        return self._resampler.process(piece) if self._resampler is not None else piece
-
-    def flush(self) -> bytes:
-        """Return the tail of the conversion."""
-        return self._resampler.flush() if self._resampler is not None else b""
-
-    def _begin(self, *, last: bool) -> bool:
-        """Detect the format; return False if more data is needed."""
-        if len(self._rest) < SNIFFED_BYTES and not last:
-            return False
-        if self._rest[:4] == b"RIFF":
-            header = parse_header(self._rest)
-            if header is None:
-                if last or len(self._rest) > MAX_HEADER_BYTES:
-                    raise RemoteProtocolError("the WAV file has no samples")
-                return False
-        else:
-            if not self._rest or _is_other(self._rest[:SNIFFED_BYTES]):
-                raise RemoteProtocolError("the response is not audio")
-            header = WavHeader(SAMPLE_RATE, 1, 0, None)
-        maximum = round(self._max_seconds * header.rate) * 2 * header.channels
-        self._header, self._rest = header, self._rest[header.start :]
-        self._left = maximum if header.length is None else min(header.length, maximum)
-        if header.rate != SAMPLE_RATE:
-            # Without rounding, the filter for a rate coprime to ours would have a million taps.
-            rate = max(1, round(header.rate / RATE_STEP)) * RATE_STEP
-            self._resampler = Resampler(rate, SAMPLE_RATE)
-            self._resampler.align()
-        return True
-
-    def _cut(self) -> list[bytes]:
-        assert self._header is not None
+        if self._header is None:
+            self._header = self._begin(last=last)
+        if self._header is None:
+            return
         whole = 2 * self._header.channels
         count = min(len(self._rest), self._left) // whole * whole
         audio, self._rest = self._rest[:count], self._rest[count:]
         self._left -= count
         if self.full:
             self._rest = b""
-        step = round(self._header.rate * PIECE_SECONDS) * whole
         self._has_audio = self._has_audio or bool(audio)
-        return [audio[at : at + step] for at in range(0, len(audio), step)]
+        if last and not self._has_audio:
+            raise RemoteProtocolError("the audio is empty")
+        step = round(self._header.rate * PIECE_SECONDS) * whole
+        for at in range(0, count, step):
+            yield self._convert(audio[at : at + step], self._header.channels)
+        if last and self._resampler is not None:
+            yield self._resampler.flush()
+
+    def _convert(self, piece: bytes, channels: int) -> bytes:
+        if channels > 1:
+            samples = np.frombuffer(piece, "<i2").reshape(-1, channels)
+            piece = samples.mean(axis=1).astype("<i2").tobytes()
+        return self._resampler.process(piece) if self._resampler is not None else piece
+
+    def _begin(self, *, last: bool) -> WavHeader | None:
+        """Detect the format; return None if more data is needed."""
+        if len(self._rest) < SNIFFED_BYTES and not last:
+            return None
+        if self._rest[:4] == b"RIFF":
+            header = parse_header(self._rest)
+            if header is None:
+                if last or len(self._rest) > MAX_HEADER_BYTES:
+                    raise RemoteProtocolError("the WAV file has no samples")
+                return None
+        else:
+            if not self._rest or _is_other(self._rest[:SNIFFED_BYTES]):
+                raise RemoteProtocolError("the response is not audio")
+            header = WavHeader(SAMPLE_RATE, 1, 0, None)
+        maximum = round(self._max_seconds * header.rate) * 2 * header.channels
+        self._rest = self._rest[header.start :]
+        self._left = maximum if header.length is None else min(header.length, maximum)
+        if header.rate != SAMPLE_RATE:
+            # Without rounding, the filter for a rate coprime to ours would have a million taps.
+            rate = max(1, round(header.rate / RATE_STEP)) * RATE_STEP
+            self._resampler = Resampler(rate, SAMPLE_RATE)
+            self._resampler.align()
+        return header
 
 
 async def to_call_audio(
@@ -120,15 +105,13 @@ async def to_call_audio(
     """
     audio = CallAudio(max_seconds=max_seconds)
     async for data in pieces:
-        for piece in audio.feed(data):
-            yield audio.convert(piece)
+        for pcm in audio.feed(data):
+            yield pcm
             await asyncio.sleep(0)
         if audio.full:
             break
-    for piece in audio.finish():
-        yield audio.convert(piece)
-    if rest := audio.flush():
-        yield rest
+    for pcm in audio.feed(b"", last=True):
+        yield pcm
 
 
 def _is_other(beginning: bytes) -> bool:

@@ -14,8 +14,8 @@ from typing import Final
 
 from bridge.agent.audio_converter import to_call_audio
 from bridge.agent.endpoint import TimeBudget
-from bridge.agent.providers import Message, ProviderFailed, Providers
-from bridge.agent.tone import tone
+from bridge.agent.filler import tone
+from bridge.agent.providers import Message, ProviderFailed, Providers, Recognized
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
 
@@ -44,6 +44,10 @@ class Demonstration:
     async def transcribe(self, pcm: bytes) -> str:
         """Return the duration as text."""
         return f"({len(pcm) / (2 * SAMPLE_RATE):.1f} seconds of speech)"
+
+    async def recognize(self, pcm: bytes) -> Recognized:
+        """Return the duration as text."""
+        return Recognized(await self.transcribe(pcm), language="en")
 
     async def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Return the next reply."""

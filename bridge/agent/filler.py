@@ -1,16 +1,21 @@
-"""Audio played to a caller while a reply is late."""
+"""Tones that replace speech, and the audio that a caller hears while a reply is late."""
 
 from contextlib import aclosing
 from typing import Final
 
-from bridge.agent.providers import ProviderFailed, TextToSpeech
-from bridge.agent.speech_queue import SpeechQueue
-from bridge.agent.talk_settings import AgentCounters, TalkSettings
-from bridge.agent.tone import tone
-from bridge.audio.frame import FRAME_SECONDS
+import numpy as np
 
-TONE: Final = (392.0, 523.0)
-SOFT_VOLUME: Final = 0.25
+from bridge.agent.providers import ProviderFailed, TextToSpeech
+from bridge.agent.script import AgentCounters
+from bridge.agent.speech_queue import SpeechQueue
+from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE
+from bridge.settings.line import Agent
+
+FAILURE_TONE: Final = (440.0, 330.0)
+FILLER_TONE: Final = (392.0, 523.0)
+FILLER_VOLUME: Final = 0.25
+_AMPLITUDE: Final = 6000.0
+_EDGE_SECONDS: Final = 0.01
 
 
 class Filler:
@@ -21,7 +26,7 @@ class Filler:
 
     def __init__(
         self,
-        settings: TalkSettings,
+        settings: Agent,
         speech: SpeechQueue,
         tts: TextToSpeech,
         counters: AgentCounters,
@@ -55,5 +60,20 @@ class Filler:
                 self._counters.step_failed(error.step, error.reason)
         if self._speech.has_sentences or self._speech.speaking:
             return
-        self._speech.fill(self._sound if first and self._sound else tone(TONE, volume=SOFT_VOLUME))
+        self._speech.fill(
+            self._sound if first and self._sound else tone(FILLER_TONE, volume=FILLER_VOLUME)
+        )
         self._counters.filler_played()
+
+
+def tone(
+    frequencies: tuple[float, ...] = FAILURE_TONE, *, each: float = 0.2, volume: float = 1.0
+) -> bytes:
+    """Return consecutive tones of `each` seconds as 16 kHz samples; `volume` is 0 to 1."""
+    time = np.arange(round(each * SAMPLE_RATE)) / SAMPLE_RATE
+    # Fades prevent clicks.
+    edges = np.minimum(1.0, np.minimum(time, time[::-1]) / _EDGE_SECONDS)
+    tones = [
+        volume * _AMPLITUDE * edges * np.sin(2 * np.pi * pitch * time) for pitch in frequencies
+    ]
+    return b"".join(sound.astype("<i2").tobytes() for sound in tones)

@@ -2,18 +2,14 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
+from bridge.call.transcript import Word
 from bridge.errors import LegError
 
-REASONS: Final = ("missing", "blocked", "unreachable", "timeout", "status", "garbage", "too_large")
-"""The reasons of `ProviderFailed`."""
 
-
-class ProviderFailed(LegError):
-    """Raised when a provider fails its step (`stt`, `llm`, `tts`); `reason` is one of `REASONS`."""
-
-    code = "provider_failed"
+class ProviderFailed(LegError, code="provider_failed"):
+    """Raised when a provider fails its step (`stt`, `llm`, `tts`); `reason` is of `metrics.agent.FAILURES`."""
 
     def __init__(self, message: str, *, step: str, reason: str) -> None:
         super().__init__(message)
@@ -39,7 +35,26 @@ class SpeechToText(Protocol):
         Raises:
             ProviderFailed: The provider failed.
         """
-        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """What was said in a piece of audio; the times of words are seconds since its beginning."""
+
+    text: str
+    words: tuple[Word, ...] = ()
+    language: str = ""
+
+
+class Recognizer(Protocol):
+    """Speech recognition for transcripts, with what the provider tells besides the text."""
+
+    async def recognize(self, pcm: bytes) -> Recognized:
+        """Transcribe 16 kHz samples; the text is empty if nothing was said.
+
+        Raises:
+            ProviderFailed: The provider failed.
+        """
 
 
 class LanguageModel(Protocol):
@@ -51,7 +66,6 @@ class LanguageModel(Protocol):
         Raises:
             ProviderFailed: The provider failed, possibly in the middle of the reply.
         """
-        ...
 
 
 class TextToSpeech(Protocol):
@@ -63,7 +77,6 @@ class TextToSpeech(Protocol):
         Raises:
             ProviderFailed: The provider failed, possibly in the middle of the text.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +86,3 @@ class Providers:
     stt: SpeechToText
     llm: LanguageModel
     tts: TextToSpeech
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderLimits:
-    """Limits of provider requests."""
-
-    stt_seconds: float = 15.0
-    llm_seconds: float = 30.0
-    tts_seconds: float = 20.0
-    """Timeouts of whole responses."""
-    text_bytes: int = 1024 * 1024
-    sound_bytes: int = 16 * 1024 * 1024
-    spoken_seconds: float = 120.0
-    """Longer speech is cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """Defaults for OpenAI's API if a URL's query has none."""
-
-    stt: str = "whisper-1"
-    llm: str = "gpt-4o-mini"
-    tts: str = "tts-1"
-    voice: str = "alloy"

@@ -29,7 +29,8 @@ class SpeechQueue:
         self._played = 0
         self._fillers = 0
         """Frames of fillers, which always come first."""
-        self._held = False
+        self.held = False
+        """Whether playback is paused."""
         self._pulled = asyncio.Event()
 
     @property
@@ -54,18 +55,10 @@ class SpeechQueue:
 
     def pull(self) -> bytes | None:
         """Return the next 20 ms; None while silent."""
-        frame = None if self._held else self._queue.pull()
+        frame = None if self.held else self._queue.pull()
         self._pulled.set()
         self._played += frame is not None
         return frame
-
-    def hold(self) -> None:
-        """Pause playback."""
-        self._held = True
-
-    def release(self) -> None:
-        """Resume playback."""
-        self._held = False
 
     def begin(self, text: str) -> None:
         """Begin a sentence; its audio follows."""
@@ -101,7 +94,7 @@ class SpeechQueue:
         """Drop all queued audio."""
         self._queue.clear()
         self._lead.clear()
-        self._held = False
+        self.held = False
 
     def take_heard(self) -> str:
         """Return the text heard since the previous call, and forget the rest."""

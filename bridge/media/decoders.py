@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,24 +21,17 @@ WARM_AFTER_SECONDS: Final = 1.0
 """Delay of the first process, so that it does not slow down the start of the bridge."""
 
 
-class InvalidMedia(InvalidRequest):
+class InvalidMedia(InvalidRequest, code="invalid_media"):
     """Raised when a file cannot be played."""
-
-    code = "invalid_media"
 
 
 class Decoding:
     """A file being decoded; `aclose` must be called."""
 
-    def __init__(self, process: asyncio.subprocess.Process, duration: float | None) -> None:
+    def __init__(self, process: Process, duration: float | None) -> None:
         self._process = process
         self.duration = duration
         """Seconds, as declared by the file."""
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
 
     async def read(self, size: int) -> bytes:
         """Read `size` bytes of 16 kHz mono 16-bit PCM; less means the end of the file.
@@ -69,9 +63,9 @@ class Decoders:
 
     def __init__(self, quota: Quota) -> None:
         self._quota = quota
-        self._spare: asyncio.subprocess.Process | None = None
+        self._spare: Process | None = None
         self._wanted = asyncio.Event()
-        self._running: dict[asyncio.subprocess.Process, LineName] = {}
+        self._running: dict[Process, LineName] = {}
         self._opening: list[LineName] = []
 
     async def keep_warm(self, *, after: float = WARM_AFTER_SECONDS) -> None:
@@ -93,10 +87,7 @@ class Decoders:
     async def open(self, path: Path, line: LineName, *, skip: int = 0) -> Decoding:
         """Start to decode a file for a line; return once its first audio is available.
 
-        Args:
-            path: The file.
-            line: The line to which the process is counted.
-            skip: Bytes of PCM to skip at the beginning; they are still decoded.
+        The first `skip` bytes of PCM are decoded but not returned.
 
         Raises:
             InvalidMedia: The file cannot be decoded.
@@ -126,23 +117,22 @@ class Decoders:
         for process in (*self._running, *filter(None, [self._spare])):
             await _kill(process)
 
-    async def _acquire(self) -> asyncio.subprocess.Process:
+    async def _acquire(self) -> Process:
         process, self._spare = self._spare, None
         if process is None or process.returncode is not None:
             return await _start()
         return process
 
 
-async def _start() -> asyncio.subprocess.Process:
+async def _start() -> Process:
     try:
-        return await sandboxed.start(decode.__file__, pipes=True)
+        return await sandboxed.start(decode.__file__, stdin=PIPE, stdout=PIPE)
     except OSError:
         raise LimitExceeded("no decoder process can be started") from None
 
 
-async def _begin(process: asyncio.subprocess.Process, path: Path, skip: int) -> float | None:
-    if process.stdin is None:
-        raise RuntimeError("the process was started without its input")
+async def _begin(process: Process, path: Path, skip: int) -> float | None:
+    assert process.stdin is not None
     try:
         async with asyncio.timeout(START_SECONDS):
             process.stdin.write(json.dumps({"path": str(path), "skip": skip}).encode() + b"\n")
@@ -168,13 +158,12 @@ def _duration(line: bytes) -> float | None:
     return duration if duration is not None and 0 <= duration < math.inf else None
 
 
-def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
-    if process.stdout is None:
-        raise RuntimeError("the process was started without its output")
+def _stdout(process: Process) -> asyncio.StreamReader:
+    assert process.stdout is not None
     return process.stdout
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     if process.stdin is not None:

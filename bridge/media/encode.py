@@ -6,7 +6,6 @@ The exit code is 0 if the target is complete and synced.
 """
 
 import os
-import resource
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Literal
 
@@ -15,10 +14,9 @@ import av.error
 import av.subtitles.stream  # PyAV imports it late, inside the sandbox, where that fails
 from av.audio.resampler import AudioResampler
 
-MEMORY_BYTES = 1 << 30
 PROCESSOR_SECONDS = 1800
 FILE_BYTES = 2 << 30
-OPEN_FILES = 16
+NICENESS = 15
 BIT_RATE = 32_000
 """More than wideband speech needs (RFC 6716 §2.1.1), so that a low complexity suffices."""
 OPUS = {"application": "voip", "compression_level": "0", "frame_duration": "60"}
@@ -30,7 +28,6 @@ CODECS: Mapping[str, Literal["libopus", "aac"]] = {
 """By container; few players support Opus in MP4."""
 PART = ".part"
 """Suffix of an incomplete copy."""
-NICENESS = 15
 
 
 def encode(source: BinaryIO, target: BinaryIO, form: str) -> None:
@@ -69,14 +66,8 @@ def encode(source: BinaryIO, target: BinaryIO, form: str) -> None:
 
 
 def main(lock: Callable[[], object], source: str, target: str) -> None:
-    """Set resource limits, open both files, enter the sandbox and encode."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Open both files, enter the sandbox, encode, and exit."""
     os.umask(0o077)
-    os.nice(NICENESS)
     av.logging.set_level(None)
     try:
         with open(source, "rb", buffering=0) as wav, open(target, "xb", buffering=0) as copy:

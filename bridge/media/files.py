@@ -5,31 +5,17 @@ the object is complete, and only then is the file deleted, so that a process kil
 loses nothing and at most repeats an upload.
 """
 
-import sqlite3
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Final
 
-from bridge.net.database import Database
+from bridge.media.share import Share
+from bridge.net.database import Connection, Database
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS recording_files (
-    recording_id TEXT NOT NULL,
-    format TEXT NOT NULL,
-    key TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    place TEXT NOT NULL,
-    since TEXT NOT NULL,
-    node TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (recording_id, format)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS recording_files_by_place ON recording_files (place);
-CREATE TABLE IF NOT EXISTS recording_deletions (
-    key TEXT PRIMARY KEY,
-    attempts INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-"""
+PREFIX: Final = "recordings/"
+"""Of all keys that the bridge chooses; a file whose path a caller chose is never moved."""
+LIVE: Final = PREFIX + "live/"
+"""Of the keys of parts that are uploaded while a call is recorded."""
 WAV: Final = "wav"
 OGG: Final = "ogg"
 MP4: Final = "mp4"
@@ -41,7 +27,9 @@ CONTENT_TYPES: Final = {
     WEBM: "audio/webm",
 }
 """Content types by format of a recording."""
-_COLUMNS: Final = "recording_id, format, key, size_bytes, place, since, node"
+_COLUMNS: Final = "recording_id, format, key, size_bytes, place, since, node, machine"
+_OWN: Final = "machine = :machine AND instr(:others, node) = 0"
+"""Condition: a file of this process's share (`share.Share.of_machine`)."""
 
 
 class FileLocation(StrEnum):
@@ -75,6 +63,8 @@ class File:
     """When the recording ended."""
     node: str
     """The first two digits of the call's id."""
+    machine: str
+    """On whose disk it is, or was before it was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +81,9 @@ class UploadBacklog:
 class Files:
     """The files of all recordings."""
 
-    def __init__(self, database: Database, *, node: int, nodes: int) -> None:
-        """Create the tables if needed.
-
-        A node works on the files of its own calls, the first one also on those of nodes that no
-        longer exist.
-        """
+    def __init__(self, database: Database, share: Share) -> None:
         self._database = database
-        self._own = {"own": f"{node:02X}", "beyond": f"{nodes:02X}" if node == 0 else "~"}
-        database.create(SCHEMA)
+        self.share = share
 
     async def of(self, recording_id: str) -> list[File]:
         """Return the available files of a recording."""
@@ -117,33 +101,36 @@ class Files:
         return bool(await self._select(where, recording=file.recording_id, format=file.format))
 
     async def next(self, place: FileLocation) -> File | None:
-        """Return this node's next file: fewest attempts first, then oldest.
+        """Return the next file of this process's share: fewest attempts first, then oldest.
 
         Files of which a copy remains to be made are excluded.
         """
         where = (
-            "place = :place AND (node = :own OR node >= :beyond) AND (:place = 'wanted' OR NOT "
-            "EXISTS (SELECT 1 FROM recording_files AS other WHERE other.place = 'wanted' AND "
+            f"place = :place AND {_OWN} "  # noqa: S608
+            "AND (:place = 'wanted' OR NOT EXISTS (SELECT 1 FROM recording_files AS other WHERE other.place = 'wanted' AND "
             "other.recording_id = recording_files.recording_id)) ORDER BY attempts, since LIMIT 1"
         )
-        found = await self._select(where, place=place, **self._own)
+        found = await self._select(where, place=place, **self.share.of_machine())
         return found[0] if found else None
 
     async def move(self, file: File, place: FileLocation, size_bytes: int) -> bool:
         """Update a file's location; return False if the recording has been deleted meanwhile.
 
-        In that case an uploaded object is queued for deletion.
+        In that case an uploaded object is queued for deletion; of a WAV that is stored, its parts are.
         """
 
-        def moved(db: sqlite3.Connection) -> bool:
+        def moved(db: Connection) -> bool:
             row = (place, size_bytes, file.recording_id, file.format)
             changed = db.execute(
                 "UPDATE recording_files SET place = ?, size_bytes = ?, attempts = 0 "
                 "WHERE recording_id = ? AND format = ?",
                 row,
             )
-            if not changed.rowcount and place is FileLocation.STORE:
-                queue_deletions(db, [file.key])
+            if place is FileLocation.STORE:
+                obsolete = [] if changed.rowcount else [file.key]
+                if file.format == WAV and _has_parts(db, file.recording_id):
+                    obsolete.append(parts_of(file.recording_id))
+                queue_deletions(db, obsolete)
             return bool(changed.rowcount)
 
         return await self._database.run(moved)
@@ -157,7 +144,7 @@ class Files:
     async def next_deletion(self) -> str | None:
         """Return the key of an object to delete."""
         query = "SELECT key FROM recording_deletions ORDER BY attempts LIMIT 1"
-        row = await self._database.run(lambda db: db.execute(query).fetchone())
+        row = await self._database.read(lambda db: db.execute(query).fetchone())
         return row[0] if row else None
 
     async def deleted(self, key: str, *, done: bool) -> None:
@@ -170,51 +157,85 @@ class Files:
     async def backlog(self) -> UploadBacklog:
         """Count what waits for upload or deletion."""
         query = (
-            "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0), MIN(since), "
+            "SELECT COUNT(*), CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT), MIN(since), "  # noqa: S608
             "(SELECT COUNT(*) FROM recording_deletions) FROM recording_files "
-            "WHERE place = 'local' AND (node = :own OR node >= :beyond)"
+            f"WHERE place = 'local' AND {_OWN}"
         )
-        row = await self._database.run(lambda db: db.execute(query, self._own).fetchone())
+        share = self.share.of_machine()
+        row = await self._database.read(lambda db: db.execute(query, share).fetchone())
         return UploadBacklog(*row)
 
     async def _select(self, where: str, **values: str) -> list[File]:
         query = f"SELECT {_COLUMNS} FROM recording_files WHERE {where}"  # noqa: S608
-        rows = await self._database.run(lambda db: db.execute(query, values).fetchall())
+        rows = await self._database.read(lambda db: db.execute(query, values).fetchall())
         return [File(*row) for row in rows]
 
 
-def add(db: sqlite3.Connection, files: list[File]) -> None:
+def add(db: Connection, files: list[File]) -> None:
     """Insert files, in the caller's transaction."""
     db.executemany(
-        f"INSERT OR REPLACE INTO recording_files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"INSERT INTO recording_files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+        "ON CONFLICT (recording_id, format) DO UPDATE SET key = excluded.key, "
+        "size_bytes = excluded.size_bytes, place = excluded.place, since = excluded.since, "
+        "node = excluded.node, machine = excluded.machine, attempts = 0",
         [astuple(file) for file in files],
     )
 
 
-def remove(db: sqlite3.Connection, recording_id: str, *, stored: bool) -> list[str]:
-    """Delete a recording's rows in the caller's transaction and return their keys.
+def parts_of(recording_id: str) -> str:
+    """Return the prefix of the keys of a recording's parts."""
+    return f"{LIVE}{recording_id}/"
+
+
+def _has_parts(db: Connection, recording_id: str) -> bool:
+    query = "SELECT 1 FROM recordings WHERE recording_id = ? AND live = 1"
+    return db.execute(query, (recording_id,)).fetchone() is not None
+
+
+def remove(db: Connection, recording_id: str, *, stored: bool) -> list[tuple[str, str]]:
+    """Delete a recording's rows in the caller's transaction; return the machine and key of each file.
 
     If `stored`, their objects are queued for deletion.
     """
-    query = "SELECT key, place FROM recording_files WHERE recording_id = ?"
+    query = "SELECT machine, key, place FROM recording_files WHERE recording_id = ?"
     rows = db.execute(query, (recording_id,)).fetchall()
     db.execute("DELETE FROM recording_files WHERE recording_id = ?", (recording_id,))
     if stored:
         # A local file may be in the middle of its upload.
-        queue_deletions(
-            db, [key for key, place in rows if place in (FileLocation.LOCAL, FileLocation.STORE)]
-        )
-    return [key for key, _ in rows]
+        places = (FileLocation.LOCAL, FileLocation.STORE)
+        queue_deletions(db, [key for _, key, place in rows if place in places])
+    return [(machine, key) for machine, key, _ in rows]
 
 
-def queue_deletions(db: sqlite3.Connection, keys: list[str]) -> None:
-    """Queue objects for deletion, in the caller's transaction."""
+def queue_unlinks(db: Connection, files: list[tuple[str, str]]) -> None:
+    """Queue files for deletion by the machines that have them, in the caller's transaction."""
     db.executemany(
-        "INSERT OR IGNORE INTO recording_deletions (key) VALUES (?)", [(key,) for key in keys]
+        "INSERT INTO file_deletions (machine, key) VALUES (?, ?) ON CONFLICT DO NOTHING", files
     )
 
 
-def keys_to_delete(db: sqlite3.Connection, call_id: str) -> set[str]:
+def unlinks(db: Connection, machine: str) -> list[str]:
+    """Return the keys of a machine's files that wait for deletion, some of them if they are many."""
+    query = "SELECT key FROM file_deletions WHERE machine = ? LIMIT 500"
+    return [key for (key,) in db.execute(query, (machine,))]
+
+
+def unlinked(db: Connection, machine: str, keys: list[str]) -> None:
+    """Record that files of a machine have been deleted."""
+    db.executemany(
+        "DELETE FROM file_deletions WHERE machine = ? AND key = ?", [(machine, key) for key in keys]
+    )
+
+
+def queue_deletions(db: Connection, keys: list[str]) -> None:
+    """Queue objects for deletion, in the caller's transaction; a key that ends with `/` is a prefix."""
+    db.executemany(
+        "INSERT INTO recording_deletions (key) VALUES (?) ON CONFLICT DO NOTHING",
+        [(key,) for key in keys],
+    )
+
+
+def keys_to_delete(db: Connection, call_id: str) -> set[str]:
     """Return the keys of a call's objects that wait for deletion."""
-    query = "SELECT key FROM recording_deletions WHERE instr(key, ?)"
+    query = "SELECT key FROM recording_deletions WHERE instr(key, ?) > 0"
     return {key for (key,) in db.execute(query, (call_id,))}

@@ -47,9 +47,7 @@ class MediaFolder:
 
     def own(self, line: LineName) -> Path:
         """Return a line's own folder, which may not exist."""
-        name = quote(line, safe=" ")
-        name = name.replace(".", "%2E") if name.startswith(".") else name
-        return self._root.resolve() / LINES / name
+        return own_folder(self._root, line)
 
     async def find(self, line: LineName, name: str, field: str) -> Path:
         """Return a file that a line may play: its own, else a shared one.
@@ -106,6 +104,13 @@ class MediaFolder:
         return str(path)
 
 
+def own_folder(root: Path, line: LineName) -> Path:
+    """Return a line's own folder in a media folder."""
+    name = quote(line, safe=" ")
+    name = name.replace(".", "%2E") if name.startswith(".") else name
+    return root.resolve() / LINES / name
+
+
 def relative(name: str, field: str) -> str:
     """Validate a caller's file name and return it without the prefix.
 
@@ -129,11 +134,7 @@ def relative(name: str, field: str) -> str:
 
 
 def _below(folder: Path, name: str) -> Path | None:
-    """Return the resolved path of a name in a folder; None if it is not inside.
-
-    Raises:
-        NotFound: Symbolic links form a loop.
-    """
+    """Return the resolved path of a name in a folder; None if it is not inside."""
     try:
         path = (folder / name).resolve()
     except (OSError, RuntimeError):

@@ -1,6 +1,5 @@
 """Searching recordings: one per call, with its parties, newest first."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 from bridge.call.model import LineName
 from bridge.errors import NotFound
 from bridge.media.files import WAV
-from bridge.net.database import Database
+from bridge.net.database import Connection, Database
 
 WANTED: Final = "recordings.line = :line AND kind = 'mixed' AND status = 'completed'"
 """Condition: the mixed track is the call's recording."""
@@ -72,7 +71,7 @@ class RecordingSearch:
         parameters = {"line": line, "limit": limit, "offset": offset, **values}
         where = " AND ".join((WANTED, *conditions))
 
-        def work(db: sqlite3.Connection) -> tuple[list[Found], int]:
+        def work(db: Connection) -> tuple[list[Found], int]:
             rows = db.execute(
                 f"SELECT {_COLUMNS} {_FROM} WHERE {where} "
                 "ORDER BY started_at DESC LIMIT :limit OFFSET :offset",
@@ -81,7 +80,7 @@ class RecordingSearch:
             [total] = db.execute(f"SELECT COUNT(*) {_FROM} WHERE {where}", parameters).fetchone()
             return [Found(*row) for row in rows], int(total)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def by_number(self, line: LineName, number: int) -> Found:
         """Return a line's recording by its number.
@@ -89,8 +88,10 @@ class RecordingSearch:
         Raises:
             NotFound: The line has none with this number.
         """
-        prefix = f"{_ID}{number:0{DIGITS}x}"
-        return await self._one(line, "recordings.recording_id GLOB :prefix", prefix=f"{prefix}*")
+        first = f"{_ID}{number:0{DIGITS}x}"
+        # Sorts after every id that begins like the first.
+        condition = "recordings.recording_id >= :first AND recordings.recording_id < :beyond"
+        return await self._one(line, condition, first=first, beyond=first + "~")
 
     async def of_call(self, line: LineName, call_id: str) -> Found:
         """Return the latest recording of a line's call.
@@ -106,7 +107,7 @@ class RecordingSearch:
             "ORDER BY started_at DESC LIMIT 1"
         )
         parameters = {"line": line, **values}
-        row = await self._database.run(lambda db: db.execute(query, parameters).fetchone())
+        row = await self._database.read(lambda db: db.execute(query, parameters).fetchone())
         if row is None:
             raise NotFound("recording not found")
         return Found(*row)
@@ -114,24 +115,18 @@ class RecordingSearch:
 
 def _conditions(search: Search) -> tuple[list[str], dict[str, str]]:
     values = {
-        "from_date": search.from_date,
+        "started_at >= :from_date": search.from_date,
         # Sorts after every time of that day.
-        "to_date": search.to_date and search.to_date + "~",
-        "from_party": search.from_,
-        "to_party": search.to,
-        "call": search.call_id,
+        "started_at <= :to_date": search.to_date and search.to_date + "~",
+        "from_party = :from_party": search.from_,
+        "to_party = :to_party": search.to,
+        "call_id = :call": search.call_id,
     }
-    texts = {
-        "from_date": "started_at >= :from_date",
-        "to_date": "started_at <= :to_date",
-        "from_party": "from_party = :from_party",
-        "to_party": "to_party = :to_party",
-        "call": "call_id = :call",
-    }
-    conditions = [texts[name] for name, value in values.items() if value]
+    conditions = [condition for condition, value in values.items() if value]
+    parameters = {condition.rpartition(":")[2]: value for condition, value in values.items()}
     if search.numbers:
         names = {f"number{index}": number for index, number in enumerate(search.numbers)}
         listed = ", ".join(f":{name}" for name in names)
         conditions.append(f"(from_party IN ({listed}) OR to_party IN ({listed}))")
-        values |= names
-    return conditions, values
+        parameters |= names
+    return conditions, parameters

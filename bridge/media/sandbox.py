@@ -1,9 +1,10 @@
 """Runs a program that parses untrusted bytes without access to files, network and processes.
 
 Run as a script: `sandbox.py PROGRAM ARGUMENT...`; imports nothing of the bridge. PROGRAM is a script
-with `main(lock, *arguments)`: it imports what it needs, opens its files, calls `lock` and only then
-reads untrusted input. After `lock` the process can only use what it has open. Without PROGRAM it
-locks itself, tests the sandbox, and prints the result as JSON.
+with its own limits, `PROCESSOR_SECONDS`, `FILE_BYTES` and `NICENESS`, and `main(lock, *arguments)`,
+which opens its files, calls `lock` and only then reads untrusted input. After `lock` the process can
+only use what it has open. Without PROGRAM it locks itself, tests the sandbox, and prints the result
+as JSON.
 
 There are two independent layers: a Landlock ruleset without rules (linux/landlock.h), so that no path
 can be opened, and a seccomp filter that allows what decoding needs and fails with EPERM otherwise: no
@@ -15,11 +16,15 @@ import errno
 import json
 import os
 import platform
+import resource
 import runpy
 import socket
 import struct
 import sys
 from contextlib import suppress
+
+MEMORY_BYTES = 1 << 30
+OPEN_FILES = 16
 
 PR_SET_NO_NEW_PRIVS = 38
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
@@ -149,11 +154,21 @@ def probe(layers: dict[str, int]) -> dict[str, int | bool]:
 
 
 def main() -> None:
-    """Run the given program, or test the sandbox."""
+    """Run the given program within its limits, or test the sandbox."""
     if len(sys.argv) == 1:
         print(json.dumps(probe(lock())), flush=True)  # noqa: T201
         os._exit(0)
-    runpy.run_path(sys.argv[1])["main"](lock, *sys.argv[2:])
+    program = runpy.run_path(sys.argv[1])
+    for limit, maximum in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CPU, program["PROCESSOR_SECONDS"]),
+        (resource.RLIMIT_FSIZE, program["FILE_BYTES"]),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (maximum, maximum))
+    os.nice(program["NICENESS"])
+    program["main"](lock, *sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""Starts sandboxed child processes, and logs whether the sandbox works on this machine."""
+"""Starts sandboxed child processes, converts recordings in them, and tests the sandbox."""
 
 import asyncio
 import json
 import logging
+import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
-from bridge.media import sandbox
+from bridge.media import encode, sandbox
 
 log = logging.getLogger(__name__)
 
@@ -16,61 +19,59 @@ PIPE_BYTES: Final = 64 * 1024
 """Limit of buffered output: two seconds of audio."""
 
 
-async def start(program: str, *arguments: str, pipes: bool = False) -> Process:
-    """Start a program in the sandbox, without our environment, which has secrets.
-
-    Args:
-        program: Path of the script.
-        arguments: Arguments of its `main` after `lock`.
-        pipes: Whether its stdin and stdout are pipes.
+async def start(
+    *command: str, stdin: int = DEVNULL, stdout: int = DEVNULL
+) -> asyncio.subprocess.Process:
+    """Start `sandbox.py` with the arguments of its command line, without our environment's secrets.
 
     Raises:
         OSError: The process cannot be started.
     """
-    end = PIPE if pipes else DEVNULL
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         sandbox.__file__,
-        program,
-        *arguments,
-        stdin=end,
-        stdout=end,
+        *command,
+        stdin=stdin,
+        stdout=stdout,
         stderr=DEVNULL,
         env={},
         limit=PIPE_BYTES,
     )
 
 
+async def encode_copy(source: Path, target: Path) -> int:
+    """Convert a recording to the format of the target's suffix; return its size, 0 on failure.
+
+    The target is replaced atomically, also when this is cancelled or killed.
+    """
+    part = target.with_name(target.name + encode.PART)
+    part.unlink(missing_ok=True)  # left behind by a killed process
+    process = await start(encode.__file__, str(source), str(part))
+    try:
+        if await process.wait() != 0:
+            return 0
+        part.replace(target)
+        return os.stat(target).st_size
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        part.unlink(missing_ok=True)
+
+
 async def report() -> None:
     """Test the sandbox and log the result, as a warning if it is incomplete."""
-    result = await _probe()
+    result = {"landlock": 0, "seccomp": 0, "files": False, "network": False}
+    with suppress(OSError, TimeoutError, ValueError):
+        process = await start(stdout=PIPE)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                output, _ = await process.communicate()
+            result = json.loads(output)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     complete = bool(result.get("landlock") and result.get("seccomp") and result.get("network"))
     log.log(logging.INFO if complete else logging.WARNING, "media.sandbox", extra=result)
-
-
-async def _probe() -> dict[str, int | bool]:
-    nothing: dict[str, int | bool] = {"landlock": 0, "seccomp": 0, "files": False, "network": False}
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            sandbox.__file__,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env={},
-        )
-    except OSError:
-        return nothing
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            output, _ = await process.communicate()
-        result: dict[str, int | bool] = json.loads(output)
-    except (TimeoutError, ValueError):
-        return nothing
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return result

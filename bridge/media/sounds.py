@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,13 +37,9 @@ class Sounds:
     """Finds, fetches and spools files to play."""
 
     def __init__(self, *, folder: MediaFolder, spool: Path, http: Http, urls: bool) -> None:
-        """Create the sources and empty the spool of what a killed process left.
+        """Create the sources; URLs are played if `urls`.
 
-        Args:
-            folder: The media folder.
-            spool: Folder of this node for temporary files.
-            http: Fetches customers' URLs through the address guard.
-            urls: Whether URLs may be played.
+        The spool, this node's folder for temporary files, is emptied of what a killed process left.
         """
         self._folder = folder
         self._spool = spool
@@ -65,24 +62,19 @@ class Sounds:
             PayloadTooLarge: It is larger than `MAX_BYTES`.
         """
         begin = text.find(",") + 1 if text.startswith("data:") else 0
-        sound = self._empty(field)
-        try:
-            size = await _decode(text, begin, sound.path)
-        except ValueError:
-            sound.release()
-            raise InvalidRequest(f"{field}: expected base64", field=field) from None
-        except BaseException:
-            sound.release()
-            raise
-        if not size:
-            sound.release()
-            raise InvalidRequest(f"{field}: it is empty", field=field)
+        with self._spooled(field) as sound:
+            try:
+                size = await _decode(text, begin, sound.path)
+            except ValueError:
+                raise InvalidRequest(f"{field}: expected base64", field=field) from None
+            if not size:
+                raise InvalidRequest(f"{field}: it is empty", field=field)
         return sound
 
     def spool(self, data: bytes) -> Sound:
         """Spool the bytes of a file."""
-        sound = self._empty("")
-        sound.path.write_bytes(data)
+        with self._spooled("") as sound:
+            sound.path.write_bytes(data)
         return sound
 
     async def url(self, line: LineName, url: str, field: str) -> Sound:
@@ -98,20 +90,31 @@ class Sounds:
             raise InvalidRequest("playing URLs is disabled (media.urls)", field=field)
         if not url.lower().startswith(("http://", "https://")):
             raise InvalidRequest(f"{field}: expected an http or https URL", field=field)
-        sound = self._empty(field)
-        try:
-            with about_field(field):
-                async with asyncio.timeout(FETCH_SECONDS):
-                    await self._fetch(line, url, sound.path)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            sound.release()
-            if isinstance(error, aiohttp.InvalidURL):
+        with self._spooled(field) as sound:
+            try:
+                with about_field(field):
+                    async with asyncio.timeout(FETCH_SECONDS):
+                        await self._fetch(line, url, sound.path)
+            except aiohttp.InvalidURL:
                 raise InvalidRequest(f"{field}: expected a URL", field=field) from None
-            raise InvalidMedia("the URL did not return a file in time", field=field) from None
-        except BaseException:
-            sound.release()
-            raise
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+                raise InvalidMedia("the URL did not return a file in time", field=field) from None
         return sound
+
+    async def urls(self, line: LineName, urls: Mapping[str, str | None]) -> dict[str, Sound | None]:
+        """Fetch several URLs, each named by its field, None for none; all or nothing.
+
+        Raises as `url`.
+        """
+        found: dict[str, Sound | None] = {}
+        try:
+            for name, url in urls.items():
+                found[name] = await self.url(line, url, name) if url else None
+        except BaseException:
+            for sound in filter(None, found.values()):
+                sound.release()
+            raise
+        return found
 
     async def _fetch(self, line: LineName, url: str, path: Path) -> None:
         # Without decompression, which could expand a small file without limit.
@@ -135,19 +138,21 @@ class Sounds:
                         raise PayloadTooLarge("the URL's file is larger than 32 MB")
                     file.write(piece)
 
-    def _empty(self, field: str) -> Sound:
+    @contextmanager
+    def _spooled(self, field: str) -> Iterator[Sound]:
+        """Create an empty temporary file, deleted if the block raises."""
         with tempfile.NamedTemporaryFile(dir=self._spool, delete=False) as file:
             path = Path(file.name)
-        return Sound(path, lambda: path.unlink(missing_ok=True), field)
+        sound = Sound(path, lambda: path.unlink(missing_ok=True), field)
+        try:
+            yield sound
+        except BaseException:
+            sound.release()
+            raise
 
 
 async def _decode(text: str, begin: int, path: Path) -> int:
-    """Decode base64 to a file and return its size, in pieces: 12 MB at once would block for 100 ms.
-
-    Raises:
-        PayloadTooLarge: It is larger than `MAX_BYTES`.
-        ValueError: It is not base64.
-    """
+    """Decode base64 to a file and return its size, in pieces: 12 MB at once would block for 100 ms."""
     size, left = 0, ""
     with path.open("wb") as file:
         for start in range(begin, len(text), PIECE):

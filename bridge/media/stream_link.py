@@ -1,4 +1,4 @@
-"""The WebSocket of a stream: connecting with retries, flow control, receiving, closing."""
+"""The WebSocket of a stream: connecting with retries, sending, receiving, closing."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
 
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
@@ -30,23 +30,11 @@ KERNEL_SECONDS: Final = 0.2
 ENVELOPE_BYTES: Final = 400
 """Maximum size of a `media` message without its payload."""
 
-PING_SECONDS: Final = 0.24
-"""Audio of a track between two pings, which measure how far the customer has read."""
-WINDOW_SECONDS: Final = 1.2
-"""Maximum of audio in flight, in all buffers on the path, as acknowledged by pongs.
-
-A customer who does not answer pings (RFC 6455 §5.5.2) gets no more than this.
-"""
-
 BASE64: Final = 4 / 3
 """Characters per byte."""
 
 GONE: Final = (OSError, aiohttp.ClientError)
 """Raised by sending to a closed connection."""
-
-
-BLOCKED: Final = "blocked"
-"""The reason for an address that the guard forbids."""
 
 
 class StreamEnded(Exception):
@@ -59,24 +47,16 @@ class StreamEnded(Exception):
 
 
 class StreamLink:
-    """One connected stream, with flow control."""
+    """One connected stream."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse, facts: StreamFacts) -> None:
         self._ws = ws
         self._writer = StreamWriter(facts)
-        self._tracks = len(facts.tracks)
-        self._length = facts.media.frame_milliseconds
-        self._sent = 0
-        """Milliseconds of audio sent, of all tracks."""
-        self._pinged = 0
-        self._read = 0
-        """Milliseconds that the customer has acknowledged."""
 
     @property
     def has_room(self) -> bool:
-        """Whether a frame sent now would not have to wait long."""
-        window = WINDOW_SECONDS * 1000 * self._tracks
-        return self._sent + self._length - self._read <= window and has_room(self._ws)
+        """Whether the kernel has taken all that was sent."""
+        return has_room(self._ws)
 
     async def greet(self) -> None:
         """Say what the stream is."""
@@ -86,17 +66,21 @@ class StreamLink:
     async def media(self, data: bytes, *, track: Channel, timestamp: int) -> None:
         """Send a frame of a track."""
         await self._write(self._writer.media(data, _now(), track=track, timestamp=timestamp))
-        self._sent += self._length
-        if self._sent - self._pinged >= PING_SECONDS * 1000 * self._tracks:
-            self._pinged = self._sent
-            await self._ws.ping(self._sent.to_bytes(8))
+
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping; `listen` passes the pong on."""
+        await self._ws.ping(payload)
 
     async def mark(self, name: str) -> None:
         """Send a mark back."""
         await self._write(self._writer.mark(name, _now()))
 
-    async def listen(self, take: Callable[[str | bytes], Awaitable[None]]) -> None:
-        """Pass every message to `take`, binary ones as bytes, until the connection ends.
+    async def listen(
+        self,
+        take: Callable[[str | bytes], Awaitable[None]],
+        confirm: Callable[[bytes], None],
+    ) -> None:
+        """Pass every message to `take`, and pongs to `confirm`, until the connection ends.
 
         Raises:
             StreamEnded: Always.
@@ -109,14 +93,13 @@ class StreamLink:
                 case WSMsgType.PING:
                     await self._ws.pong(message.data)
                 case WSMsgType.PONG:
-                    self._confirm(message.data)
+                    confirm(message.data)
+                case WSMsgType.CLOSE:
+                    raise StreamEnded("closed", EndReason.REMOTE_HANGUP)
+                case _ if self._ws.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+                    raise StreamEnded("failed", EndReason.FAILED)  # without a close frame
                 case _:
                     raise StreamEnded("closed", EndReason.REMOTE_HANGUP)
-
-    def _confirm(self, payload: bytes) -> None:
-        read = int.from_bytes(payload)
-        if len(payload) == 8 and self._read <= read <= self._sent:
-            self._read = read
 
     async def close(self) -> None:
         """Send `stop` and close; unsent data is dropped after `CLOSE_SECONDS`."""
@@ -144,7 +127,7 @@ async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
         try:
             return await _dial(http, url, facts)
         except StreamEnded as over:
-            if over.word == BLOCKED:
+            if over.word == "blocked":
                 raise
             log.debug("stream.retry", extra={"attempt": attempt, "pause": pause})
         await asyncio.sleep(pause)
@@ -162,7 +145,7 @@ async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )
     except AddressBlocked as error:
-        raise StreamEnded(BLOCKED, EndReason.UNREACHABLE) from error
+        raise StreamEnded("blocked", EndReason.UNREACHABLE) from error
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         log.info("stream.unreachable", extra={"error": type(error).__name__})
         raise StreamEnded("unreachable", EndReason.UNREACHABLE) from error

@@ -6,29 +6,39 @@ upload is retried with exponential backoff; meanwhile the files stay on disk.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 from weakref import WeakValueDictionary
 
-from bridge.errors import DatabaseFailed, StoreFailed
-from bridge.media.archive import Archive, Recording
+from bridge.errors import DatabaseLost, StoreFailed
+from bridge.media.archive import Archive
 from bridge.media.disk_space import DiskSpace
-from bridge.media.encoder import encode_copy
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
-from bridge.net.storage import Store
+from bridge.media.recording_rows import Recording
+from bridge.media.sandboxed import encode_copy
+from bridge.net.storage import Bucket
 
 log = logging.getLogger(__name__)
 
-SWEEP_SECONDS: Final = 600.0
-METRICS_SECONDS: Final = 10.0
-FIRST_DELAY: Final = 1.0
-MAX_DELAY: Final = 300.0
-"""Bounds of the exponential backoff."""
-POLL_SECONDS: Final = 60.0
-"""Interval at which work left by other nodes is polled."""
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Seconds between runs of the periodic work, and between retries."""
+
+    sweep: float = 600.0
+    metrics: float = 10.0
+    poll: float = 60.0
+    """For work left by other nodes."""
+    min_backoff: float = 1.0
+    max_backoff: float = 300.0
+
+    def backoff(self, failures: int) -> float:
+        """Return the delay after `failures` in a row."""
+        return min(self.min_backoff * 2.0 ** min(failures - 1, 30), self.max_backoff)
 
 
 class UploadCounters(Protocol):
@@ -36,21 +46,17 @@ class UploadCounters(Protocol):
 
     def upload(self, outcome: str) -> None:
         """Count an attempt to upload or delete."""
-        ...
 
     def copy(self, outcome: str) -> None:
         """Count a copy."""
-        ...
 
     def set_spool(
         self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
     ) -> None:
         """Set what waits for upload or deletion."""
-        ...
 
     def set_free_bytes(self, free: int) -> None:
         """Set the free disk space."""
-        ...
 
 
 class RecordingUploader:
@@ -60,19 +66,15 @@ class RecordingUploader:
         self,
         archive: Archive,
         *,
-        store: Store | None,
+        store: Bucket | None,
         space: DiskSpace,
         counters: UploadCounters,
         on_file: Callable[[File, Recording], None] = lambda file, recording: None,
+        intervals: Intervals = Intervals(),
     ) -> None:
-        """Create an uploader.
+        """Create an uploader; without `store`, files stay in the folder.
 
-        Args:
-            archive: The recordings.
-            store: Object storage; None to keep files in the folder.
-            space: The recordings' disk.
-            counters: Metrics.
-            on_file: Called with each file that becomes available, locally or in object storage.
+        `on_file` is called with each file that becomes available, locally or in object storage.
         """
         self._archive = archive
         self._files = archive.files
@@ -80,6 +82,7 @@ class RecordingUploader:
         self._space = space
         self._counters = counters
         self._on_file = on_file
+        self._intervals = intervals
         self._uploads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By key, so that no file is uploaded twice at once."""
         self._copies_due = asyncio.Event()
@@ -93,28 +96,37 @@ class RecordingUploader:
     async def run(self) -> None:
         """Process recordings until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_restarting(self._sweep), name="recordings sweep")
-            group.create_task(_restarting(self._update_metrics), name="recordings figures")
-            group.create_task(_restarting(self._copy), name="recordings copies")
+            group.create_task(self._restarting(self._sweep), name="recordings sweep")
+            group.create_task(self._restarting(self._update_metrics), name="recordings figures")
+            group.create_task(self._restarting(self._copy), name="recordings copies")
             if self._store is not None:
                 upload = partial(self._upload, self._store)
-                group.create_task(_restarting(upload), name="recordings upload")
+                group.create_task(self._restarting(upload), name="recordings upload")
 
-    def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
-        """Read a part of a file in object storage.
+    async def _restarting(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run endless work, restarting it after failures."""
+        while True:
+            try:
+                await work()
+            except DatabaseLost:
+                await self._archive.available()
+                await asyncio.sleep(self._intervals.min_backoff)
+            except Exception:  # must not end this work, nor the other
+                log.exception("recording.processing_failed")
+                await asyncio.sleep(self._intervals.poll)
+
+    @property
+    def store(self) -> Bucket:
+        """Object storage.
 
         Raises:
-            NotFound, StoreFailed: It is not available.
+            StoreFailed: It is not configured.
         """
-        return self._configured_store().read(file.key, start, end)
-
-    async def link(self, file: File, seconds: float) -> str:
-        """Return a presigned URL of a file, valid for `seconds`.
-
-        Raises:
-            StoreFailed: Object storage is not configured.
-        """
-        return await self._configured_store().link(file.key, seconds)
+        if self._store is None:
+            raise StoreFailed(
+                "the file is in object storage, which is no longer configured", reason="other"
+            )
+        return self._store
 
     async def upload_now(self, recording_id: str, *, seconds: float) -> bool:
         """Upload a recording's WAV now, ahead of all others.
@@ -123,7 +135,11 @@ class RecordingUploader:
             Whether it is at its final location within `seconds`: object storage, or the folder if
             there is none or a caller chose the path. If not, it is retried later.
         """
-        files = await self._files.of(recording_id)
+        try:
+            files = await self._files.of(recording_id)
+        except DatabaseLost:
+            # The file is there, and its row waits on the local disk.
+            return self._store is None
         wav = next((file for file in files if file.format == WAV), None)
         if wav is None or self._store is None or wav.place != FileLocation.LOCAL:
             return wav is not None
@@ -136,18 +152,11 @@ class RecordingUploader:
             self._counters.upload(error.reason)
         return False
 
-    def _configured_store(self) -> Store:
-        if self._store is None:
-            raise StoreFailed(
-                "the file is in object storage, which is no longer configured", reason="other"
-            )
-        return self._store
-
     async def _sweep(self) -> None:
         while True:
             if await self._archive.sweep():
                 self.wake()
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(self._intervals.sweep)
 
     async def _update_metrics(self) -> None:
         while True:
@@ -160,14 +169,14 @@ class RecordingUploader:
                     oldest_seconds=_age(backlog.oldest),
                     deletions=backlog.deletions,
                 )
-            await asyncio.sleep(METRICS_SECONDS)
+            await asyncio.sleep(self._intervals.metrics)
 
     async def _copy(self) -> None:
         while True:
             self._copies_due.clear()
             while file := await self._files.next(FileLocation.WANTED):
                 await self._make_copy(file)
-            await _wait(self._copies_due, POLL_SECONDS)
+            await _wait(self._copies_due, self._intervals.poll)
 
     async def _make_copy(self, file: File) -> None:
         """Make a copy; its WAV is not uploaded before."""
@@ -182,22 +191,22 @@ class RecordingUploader:
             target.unlink(missing_ok=True)  # deleted meanwhile
         self._uploads_due.set()
 
-    async def _upload(self, store: Store) -> None:
-        delay = FIRST_DELAY
+    async def _upload(self, store: Bucket) -> None:
+        failures = 0
         while True:
             self._uploads_due.clear()
             try:
                 while await self._delete_next(store) or await self._upload_next(store):
-                    delay = FIRST_DELAY
+                    failures = 0
             except StoreFailed as error:
                 self._counters.upload(error.reason)
                 log.warning("recording.store_failed", extra={"reason": error.reason})
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, MAX_DELAY)
+                failures += 1
+                await asyncio.sleep(self._intervals.backoff(failures))
             else:
-                await _wait(self._uploads_due, POLL_SECONDS)
+                await _wait(self._uploads_due, self._intervals.poll)
 
-    async def _upload_next(self, store: Store) -> bool:
+    async def _upload_next(self, store: Bucket) -> bool:
         """Upload one file; return False if there is none."""
         file = await self._files.next(FileLocation.LOCAL)
         if file is None:
@@ -205,13 +214,10 @@ class RecordingUploader:
         await self._put(store, file)
         return True
 
-    async def _put(self, store: Store, file: File) -> bool:
+    async def _put(self, store: Bucket, file: File) -> bool:
         """Upload a file unless that has been done; return False if it is lost.
 
         The local file is kept while a copy remains to be made of it.
-
-        Raises:
-            StoreFailed: The upload failed.
         """
         lock = self._uploads.setdefault(file.key, asyncio.Lock())
         async with lock:
@@ -242,32 +248,22 @@ class RecordingUploader:
             extra={"recording": file.recording_id, "format": file.format, "place": place},
         )
         if place is not FileLocation.LOST:
-            recording = await self._archive.find_any(file.recording_id)
+            recording = await self._archive.find(file.recording_id)
             self._on_file(replace(file, place=place, size_bytes=size), recording)
         return True
 
-    async def _delete_next(self, store: Store) -> bool:
-        """Delete one object; return False if there is none to delete."""
+    async def _delete_next(self, store: Bucket) -> bool:
+        """Delete one object, or a recording's parts; return False if there is nothing to delete."""
         key = await self._files.next_deletion()
         if key is None:
             return False
         try:
-            await store.delete(key)
+            await (store.delete_all(key) if key.endswith("/") else store.delete(key))
         except StoreFailed:
             await self._files.deleted(key, done=False)
             raise
         await self._files.deleted(key, done=True)
         return True
-
-
-async def _restarting(work: Callable[[], Awaitable[None]]) -> None:
-    """Run endless work, restarting it after failures of the database or disk."""
-    while True:
-        try:
-            await work()
-        except (DatabaseFailed, OSError):
-            log.exception("recording.processing_failed")
-            await asyncio.sleep(POLL_SECONDS)
 
 
 def _age(since: str | None) -> float:
@@ -277,8 +273,6 @@ def _age(since: str | None) -> float:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-    except TimeoutError:
-        pass

@@ -16,7 +16,7 @@ STEP = 37
 
 
 async def still_after(voice, *, shift, one, snr=None):
-    """Give seconds from the first sound of a voice to the end of the agent's last frame."""
+    """Return seconds from the first sound of a voice to the end of the agent's last frame."""
     speech = words(voice, 1.5)
     lead = LEAD_FRAMES * 320 + shift
     sound = np.concatenate([np.zeros(lead), speech]).astype(float)

@@ -12,14 +12,15 @@ from aiohttp.test_utils import TestServer
 
 from bridge.agent.http_providers import (
     MAX_REPLY_CHARACTERS,
-    MAX_TRANSCRIPT_CHARACTERS,
     http_providers,
 )
-from bridge.agent.providers import Message, Models, ProviderFailed, ProviderLimits
+from bridge.agent.http_recognizer import MAX_TRANSCRIPT_CHARACTERS
+from bridge.agent.providers import Message, ProviderFailed
 from bridge.audio.wav import parse_wav
 from bridge.call.model import LineName
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.settings.line import Agent
 from tests.support.provider_double import providing, tone_wav
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
@@ -27,8 +28,15 @@ SOUND = bytes(6400)
 TALK = [Message("assistant", "Hello."), Message("user", "What time is it?")]
 
 
-def limits(seconds, most=1 << 24):
-    return ProviderLimits(seconds, seconds, seconds, text_bytes=most, sound_bytes=most)
+def settings(seconds, max_bytes=1 << 24, **models):
+    return Agent(
+        stt_seconds=seconds,
+        llm_seconds=seconds,
+        tts_seconds=seconds,
+        text_bytes=max_bytes,
+        sound_bytes=max_bytes,
+        **models,
+    )
 
 
 @asynccontextmanager
@@ -38,9 +46,7 @@ async def asking(*, allow=LOOPBACK, seconds=5.0, most=1 << 24):
         urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
         try:
             yield (
-                http_providers(
-                    http.of(LineName("main")), urls, "s3cret", limits=limits(seconds, most)
-                ),
+                http_providers(http.of(LineName("main")), urls, "s3cret", settings(seconds, most)),
                 double,
             )
         finally:
@@ -55,11 +61,9 @@ async def openai(handle, *paths, seconds=5.0):
     server = TestServer(application)
     await server.start_server()
     stt, llm, tts = (str(server.make_url(f"/v1{path}")) for path in paths)
-    models = Models(stt="ears", llm="mind", tts="mouth", voice="onyx")
+    chosen = settings(seconds, stt_model="ears", llm_model="mind", tts_model="mouth", voice="onyx")
     try:
-        yield http_providers(
-            http.of(LineName("main")), (stt, llm, tts), "k", limits=limits(seconds), models=models
-        )
+        yield http_providers(http.of(LineName("main")), (stt, llm, tts), "k", chosen)
     finally:
         await http.aclose()
         await server.close()
@@ -159,7 +163,7 @@ async def test_a_blocked_address_is_not_asked(step):
 )
 async def test_a_url_that_leads_nowhere_is_the_same_error(url, reason):
     http = Http(Guard(allow=LOOPBACK, require_tls=False))
-    providers = http_providers(http.of(LineName("main")), (url, url, url), "")
+    providers = http_providers(http.of(LineName("main")), (url, url, url), "", Agent())
     for step in ("stt", "llm", "tts"):
         with pytest.raises(ProviderFailed) as caught:
             await ask(providers, step)

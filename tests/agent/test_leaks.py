@@ -9,22 +9,28 @@ from itertools import cycle
 import pytest
 
 from bridge.agent.http_providers import http_providers
-from bridge.agent.providers import ProviderLimits
-from bridge.agent.talk_settings import AgentMode, Script, TalkSettings
-from bridge.agent.turns import TurnLimits
+from bridge.agent.script import AgentMode, Script
 from bridge.agent.voice_detector import VoiceDetectors, silero
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId, LineName
 from bridge.legs.agent import AgentLeg
 from bridge.net.guard import Guard
 from bridge.net.http import Http
+from bridge.settings.line import Agent
 from tests.support.agent_talk import VOICE, Counts
 from tests.support.provider_double import ProviderDouble, providing
 
 AT_ONCE = 20
-TURNS = TurnLimits(end=0.1, silence=0.6)
-MANNERS = TalkSettings(filler_seconds=0.2, turns=TURNS)
-LIMITS = ProviderLimits(0.2, 0.2, 0.2, text_bytes=20_000, sound_bytes=40_000)
+SETTINGS = Agent(
+    end_seconds=0.1,
+    silence_seconds=0.6,
+    filler_seconds=0.2,
+    stt_seconds=0.2,
+    llm_seconds=0.2,
+    tts_seconds=0.2,
+    text_bytes=20_000,
+    sound_bytes=40_000,
+)
 
 FAULTS: tuple[tuple[str, object], ...] = (
     ("", None),
@@ -45,8 +51,8 @@ async def talk(
     urls = (f"{double.root}/stt", f"{double.root}/llm", f"{double.root}/tts")
     leg = AgentLeg(
         LegId(f"leg_{number}"),
-        Script(AgentMode.AI, greeting="Good day." if number % 2 else "", settings=MANNERS),
-        http_providers(http.of(LineName("main")), urls, "", limits=LIMITS),
+        Script(AgentMode.AI, greeting="Good day." if number % 2 else "", settings=SETTINGS),
+        http_providers(http.of(LineName("main")), urls, "", SETTINGS),
         voices=voices,
         counters=Counts(),
         hang_up=lambda: None,

@@ -49,10 +49,10 @@ def test_what_is_held_goes_on_where_it_was():
     queue = SpeechQueue()
     say(queue, "one", COUNT)
     first = pull(queue, 7)
-    queue.hold()
+    queue.held = True
     assert pull(queue, 9) == [None] * 9
     assert queue.speaking
-    queue.release()
+    queue.held = False
     assert b"".join(first + pull(queue, 43)) == COUNT
     assert queue.take_heard() == "one"
 

@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from bridge.agent.turns import MAX_WARY_SECONDS, TurnDetector, TurnEvent, TurnLimits
+from bridge.agent.turns import MAX_HOLD_OFF_SECONDS, TurnDetector, TurnEvent
 from bridge.audio.frame import SILENCE
+from bridge.settings.line import Agent
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SOFT = (150 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
-LIMITS = TurnLimits(silence=1.0, max_utterance=2.0)
+LIMITS = Agent(silence_seconds=1.0, longest_seconds=2.0)
 
 
 def feed(turns, *frames, busy=False, speaking=False):
@@ -99,7 +100,7 @@ def test_a_noise_is_noticed_and_then_dismissed():
     turns = TurnDetector(detector=Ears())
     feed(turns, *[SILENCE] * 50)
     assert told(feed(turns, *[VOICE] * 60)) == [(1, TurnEvent.NOTICED), (15, TurnEvent.DISMISSED)]
-    assert not turns.open
+    assert turns._utterance is None
 
 
 def test_a_noise_that_is_over_is_dismissed_at_once():
@@ -140,7 +141,7 @@ def test_noises_that_go_on_and_on_are_noticed_ever_more_rarely():
     noticed = [index * 0.02 for index, moment in moments if moment is TurnEvent.NOTICED]
     waits = [later - earlier for earlier, later in pairwise(noticed)]
     assert all(later > earlier for earlier, later in pairwise(waits))
-    assert waits[-1] <= MAX_WARY_SECONDS + 1
+    assert waits[-1] <= MAX_HOLD_OFF_SECONDS + 1
     assert len(noticed) <= 6
 
 
@@ -159,7 +160,7 @@ def test_what_was_noticed_is_always_dismissed_or_a_voice():
             paused = True
         elif moment in (TurnEvent.DISMISSED, TurnEvent.STARTED):
             paused = False
-        assert not (paused and turns.open)
+        assert not paused or turns._utterance is None
 
 
 def test_noise_behind_a_voice_ends_the_utterance():

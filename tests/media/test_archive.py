@@ -7,9 +7,10 @@ import pytest
 
 from bridge.audio.wav import make_header, parse_wav
 from bridge.call.model import CallId, LineName
-from bridge.errors import NotFound
+from bridge.errors import DatabaseFailed, NotFound
 from bridge.media.archive import Archive, RetentionRules
 from bridge.media.files import FileLocation
+from bridge.media.share import Share
 from bridge.net.database import Database
 
 SALES, OTHER = LineName("sales"), LineName("other")
@@ -19,16 +20,15 @@ KINDS = {"inbound": None, "outbound": None, "mixed": None}
 
 
 @pytest.fixture
-async def database(tmp_path):
-    database = Database(tmp_path / "test.sqlite3")
+async def database(engine):
+    database = Database(engine)
     yield database
     await database.aclose()
 
 
-def opened(database, folder, *, node=0, nodes=1, **rules):
-    return Archive(
-        database, folder, RetentionRules(**({"kept_days": 30.0} | rules)), node=node, nodes=nodes
-    )
+def opened(database, folder, *, node=0, living=((0, "here"),), machine="here", **rules):
+    chosen = RetentionRules(**({"kept_days": 30.0} | rules))
+    return Archive(database, folder, chosen, Share(machine, node, lambda: living))
 
 
 @pytest.fixture
@@ -44,9 +44,7 @@ def write(archive, recording, seconds=1.0, content=None):
 async def finished(archive, recording, seconds=1.0):
     write(archive, recording, seconds)
     size = round(seconds * 32000) + 44
-    return await archive.finish(
-        recording.recording_id, seconds=seconds, size_bytes=size, failed=False
-    )
+    return await archive.finish(recording, seconds=seconds, size_bytes=size, failed=False)
 
 
 async def test_a_recording_lies_by_day_under_its_calls_id(archive):
@@ -81,14 +79,14 @@ async def test_what_ended_is_found_by_its_call_and_by_its_id(archive):
     assert (ended.status, ended.seconds, ended.size_bytes) == ("completed", 2.0, 64_044)
     assert ended.ended_at is not None
     assert await archive.of_call(SALES, CALL) == [ended]
-    assert await archive.find(SALES, ended.recording_id) == ended
+    assert await archive.find(ended.recording_id, SALES) == ended
 
 
 async def test_another_lines_recording_is_not_found(archive):
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
     assert await archive.of_call(OTHER, CALL) == []
     with pytest.raises(NotFound):
-        await archive.find(OTHER, begun.recording_id)
+        await archive.find(begun.recording_id, OTHER)
 
 
 async def test_it_is_known_which_calls_are_being_recorded(archive):
@@ -127,14 +125,14 @@ async def test_a_path_that_a_caller_chose_is_kept_where_it_is(database, tmp_path
 
 async def test_what_failed_before_anything_was_written_has_no_file(archive):
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
-    ended = await archive.finish(begun.recording_id, seconds=0, size_bytes=0, failed=True)
+    ended = await archive.finish(begun, seconds=0, size_bytes=0, failed=True)
     assert ended.status == "failed"
     assert await archive.files.of(begun.recording_id) == []
 
 
 async def test_what_failed_later_keeps_what_was_written(archive):
     [begun] = await archive.begin(SALES, CALL, {"mixed": None})
-    await archive.finish(begun.recording_id, seconds=1, size_bytes=32_044, failed=True)
+    await archive.finish(begun, seconds=1, size_bytes=32_044, failed=True)
     [file] = await archive.files.of(begun.recording_id)
     assert file.size_bytes == 32_044
 
@@ -145,7 +143,7 @@ async def test_what_is_deleted_is_gone_row_and_files(archive):
     assert not archive.path(begun).exists()
     assert await archive.files.of(begun.recording_id) == []
     with pytest.raises(NotFound):
-        await archive.find(SALES, begun.recording_id)
+        await archive.find(begun.recording_id, SALES)
 
 
 async def test_what_was_kept_long_enough_is_swept_and_the_rest_is_not(database, tmp_path):
@@ -199,7 +197,66 @@ async def test_a_node_takes_over_from_itself_and_the_first_from_nodes_that_are_n
     before = opened(database, tmp_path)
     for call in (CALL, ELSEWHERE, BEYOND):
         await before.begin(SALES, call, {"mixed": None})
-    first = opened(database, tmp_path, node=0, nodes=2)
-    second = opened(database, tmp_path, node=1, nodes=2)
+    living = [(0, "here"), (1, "here")]
+    first = opened(database, tmp_path, node=0, living=living)
+    second = opened(database, tmp_path, node=1, living=living)
     assert {found.call_id for found in await second.finish_interrupted()} == {ELSEWHERE}
     assert {found.call_id for found in await first.finish_interrupted()} == {CALL, BEYOND}
+
+
+async def test_recordings_of_another_machine_are_left_to_it_until_it_returns(database, tmp_path):
+    there = opened(database, tmp_path / "there", machine="there")
+    [begun] = await there.begin(SALES, BEYOND, {"mixed": None})
+    write(there, begun)
+    assert await opened(database, tmp_path).finish_interrupted() == []
+    back = opened(
+        database, tmp_path / "there", node=7, machine="there", living=[(0, "here"), (7, "there")]
+    )
+    [found] = await back.finish_interrupted()
+    assert (found.status, found.seconds) == ("completed", 1.0)
+
+
+async def test_what_is_deleted_elsewhere_is_deleted_by_the_machine_that_has_the_file(
+    database, tmp_path
+):
+    there = opened(database, tmp_path / "there", machine="there", living=[(0, "there")])
+    [begun] = await there.begin(SALES, CALL, {"mixed": None})
+    ended = await finished(there, begun)
+    await opened(database, tmp_path).delete(ended)
+    assert await there.of_call(SALES, CALL) == []
+    assert there.path(begun).exists()
+    assert await there.unlink_deleted() == 1
+    assert not there.path(begun).exists()
+    assert await there.unlink_deleted() == 0
+
+
+async def test_rows_of_earlier_versions_are_this_machines(database, tmp_path):
+    earlier = opened(database, tmp_path, machine="")
+    [begun] = await earlier.begin(SALES, CALL, {"mixed": None})
+    await finished(earlier, begun)
+    now = opened(database, tmp_path, shared=True)
+    await now.adopt()
+    [file] = await now.files.of(begun.recording_id)
+    assert (file.machine, (await now.find(begun.recording_id)).machine) == ("here", "here")
+
+
+async def test_a_recording_whose_end_is_known_ends_no_second_time(archive):
+    [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+    assert await finished(archive, begun) is not None
+    assert await finished(archive, begun) is None
+
+
+async def test_a_recording_begins_and_ends_while_the_database_takes_only_what_is_appended(
+    archive, database, monkeypatch
+):
+    async def unreachable(*_args, **_kwargs):
+        raise DatabaseFailed("unreachable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "run", unreachable)
+        [begun] = await archive.begin(SALES, CALL, {"mixed": None})
+        ended = await finished(archive, begun, 2.0)
+    assert (ended.status, ended.seconds) == ("completed", 2.0)
+    [found] = await archive.of_call(SALES, CALL)
+    assert (found.status, found.seconds, found.size_bytes) == ("completed", 2.0, 64_044)
+    assert len(await archive.files.of(begun.recording_id)) == 1

@@ -6,11 +6,22 @@ import pytest
 
 from bridge.call.model import LineName
 from bridge.call.quota import Quota
-from bridge.errors import InvalidRequest, LimitExceeded, NotFound, PayloadTooLarge
+from bridge.errors import (
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    PayloadTooLarge,
+    StoreFailed,
+)
 from bridge.media import assets as module
+from bridge.media.asset_cache import AssetCache
 from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders, InvalidMedia
+from bridge.media.files import Files
+from bridge.media.machine_files import MachineFiles
+from bridge.media.share import only
 from bridge.net.database import Database
+from tests.support.waiting import until, until_answer
 from tests.support.wav import wav_file
 
 SALES, SUPPORT = LineName("sales"), LineName("support")
@@ -31,9 +42,9 @@ async def pieces(content, size=1000, *, breaks=False):
 class House:
     """The assets of a data folder, opened as often as a test wants."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, engine):
         self.folder = folder
-        self.database = Database(folder / "bridge.db")
+        self.database = Database(engine)
         self.decoders = Decoders(Quota("decoders", "limits.decoders", 64))
         self.assets = self.limited()
 
@@ -55,8 +66,8 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path):
-    made = House(tmp_path)
+async def house(tmp_path, engine):
+    made = House(tmp_path, engine)
     yield made
     await made.aclose()
 
@@ -144,10 +155,10 @@ async def test_the_name_that_a_client_gives_is_no_path(house):
     assert house.files() == [asset.asset_id]
 
 
-async def test_kept_sounds_are_there_after_a_restart(house, tmp_path):
+async def test_kept_sounds_are_there_after_a_restart(house, tmp_path, engine):
     asset = await house.keep()
     await house.database.aclose()
-    again = House(tmp_path)
+    again = House(tmp_path, engine)
     assert await again.assets.list(SALES) == [asset]
     await again.aclose()
 
@@ -180,3 +191,54 @@ async def test_uploads_at_the_same_time_do_not_get_round_the_limit(house):
     kept = await asyncio.gather(*uploads, return_exceptions=True)
     assert [type(one) for one in kept].count(LimitExceeded) == 2
     assert len(house.files()) == 1
+
+
+class Shelf:
+    """A store in memory."""
+
+    def __init__(self):
+        self.objects: dict[str, bytes] = {}
+        self.fails = True
+
+    async def put(self, key, path, content_type):
+        if self.fails:
+            raise StoreFailed("down", reason="unreachable")
+        self.objects[key] = path.read_bytes()
+
+    async def read(self, key, start, end):
+        yield self.objects[key][start:end]
+
+
+async def test_a_sound_is_copied_to_the_store_and_had_from_there_when_the_file_is_lost(
+    house, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "UPLOAD_SECONDS", 0.01)
+    shelf, nowhere = Shelf(), MachineFiles(only("here"))
+    cache = AssetCache(tmp_path / "copies", nowhere, store=shelf)
+    quota = AssetQuota(9, 1_000_000)
+    house.assets = Assets(
+        house.database,
+        house.folder / "assets",
+        house.decoders,
+        quota,
+        cache=cache,
+        share=only("here"),
+    )
+    running = asyncio.get_running_loop().create_task(house.assets.run())
+    try:
+        asset = await house.keep()
+        await asyncio.sleep(0.05)
+        shelf.fails = False
+        key = f"recordings/assets/{asset.asset_id}"
+        await until(lambda: key in shelf.objects)
+        (house.folder / "assets" / asset.asset_id).unlink()
+
+        async def found():
+            return (await house.assets.find(SALES, asset.asset_id)).path.is_file()
+
+        await until_answer(found)
+        await house.assets.delete(SALES, asset.asset_id)
+        assert await Files(house.database, only("here")).next_deletion() == key
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -69,7 +69,7 @@ async def test_a_file_comes_out_whole_and_then_ends(decoders, tmp_path):
 async def test_the_process_that_was_kept_warm_takes_the_next_file(warm, minute):
     before = decoder_processes()
     decoding = await warm.open(minute, LINE)
-    assert decoding.pid in before
+    assert decoding._process.pid in before
     await decoding.aclose()
 
 
@@ -105,7 +105,7 @@ async def test_nothing_is_started_before_the_bridge_itself_has(decoders):
 
 async def test_a_process_that_is_killed_is_no_end_of_the_file(decoders, minute):
     decoding = await decoders.open(minute, LINE)
-    os.kill(decoding.pid, signal.SIGKILL)
+    os.kill(decoding._process.pid, signal.SIGKILL)
     with pytest.raises(InvalidMedia):
         await rest(decoding)
     await decoding.aclose()
@@ -114,11 +114,11 @@ async def test_a_process_that_is_killed_is_no_end_of_the_file(decoders, minute):
 async def test_a_process_that_hangs_is_given_up(decoders, minute, monkeypatch):
     monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
     decoding = await decoders.open(minute, LINE)
-    os.kill(decoding.pid, signal.SIGSTOP)
+    os.kill(decoding._process.pid, signal.SIGSTOP)
     with pytest.raises(InvalidMedia, match="stalled"):
         await rest(decoding)
     await decoding.aclose()
-    assert not alive(decoding.pid)
+    assert not alive(decoding._process.pid)
 
 
 async def test_a_process_that_hangs_before_the_first_sound_is_killed(warm, minute, monkeypatch):
@@ -206,7 +206,7 @@ async def test_what_is_still_decoded_at_the_end_is_killed(minute):
     decoders = Decoders(QUOTA)
     decoding = await decoders.open(minute, LINE)
     await decoders.aclose()
-    assert not alive(decoding.pid)
+    assert not alive(decoding._process.pid)
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,37 @@ import pytest
 
 from bridge.media import files
 from bridge.media.files import OGG, WAV, File, FileLocation, Files
+from bridge.media.share import Share
 from bridge.net.database import Database
 
 
 @pytest.fixture
-async def database(tmp_path):
-    database = Database(tmp_path / "test.sqlite3")
+async def database(engine):
+    database = Database(engine)
     yield database
     await database.aclose()
 
 
 @pytest.fixture
 def kept(database):
-    return Files(database, node=0, nodes=2)
+    return Files(database, share(0))
 
 
-def file(identity, *, kind=WAV, place=FileLocation.LOCAL, since="2026-01-01", node="00", size=100):
-    return File(identity, kind, f"recordings/{identity}.{kind}", size, place, since, node)
+def share(node, machine="here", living=(0, 1)):
+    return Share(machine, node, lambda: [(one, machine) for one in living])
+
+
+def file(
+    identity,
+    *,
+    kind=WAV,
+    place=FileLocation.LOCAL,
+    since="2026-01-01",
+    node="00",
+    size=100,
+    at="here",
+):
+    return File(identity, kind, f"recordings/{identity}.{kind}", size, place, since, node, at)
 
 
 async def add(database, *given):
@@ -49,11 +63,22 @@ async def test_a_wav_waits_until_its_copy_is_made(database, kept):
     assert await kept.next(FileLocation.LOCAL) == file("a")
 
 
-async def test_a_node_works_on_its_own_calls_and_the_first_on_those_of_no_node(database, kept):
-    second = Files(database, node=1, nodes=2)
+async def test_a_process_works_on_its_own_calls_and_the_first_on_those_of_no_process(
+    database, kept
+):
+    second = Files(database, share(1))
     await add(database, file("a", node="01"), file("b", node="07", since="2026-01-02"))
     assert await second.next(FileLocation.LOCAL) == file("a", node="01")
     assert await kept.next(FileLocation.LOCAL) == file("b", node="07", since="2026-01-02")
+
+
+async def test_files_of_another_machine_are_left_to_it(database, kept):
+    await add(database, file("a", at="elsewhere"), file("b", node="07", at="elsewhere"))
+    assert await kept.next(FileLocation.LOCAL) is None
+    elsewhere = Files(database, Share("elsewhere", 5, lambda: [(0, "here"), (5, "elsewhere")]))
+    found = await elsewhere.next(FileLocation.LOCAL)
+    assert found is not None
+    assert found.recording_id == "a"
 
 
 async def test_files_that_cannot_be_had_are_not_listed(database, kept):
@@ -97,9 +122,9 @@ async def test_what_is_dropped_is_deleted_in_the_store_if_it_may_be_there(databa
         await database.run(lambda db, name=name: files.remove(db, name, stored=True))
         for name in ("a", "b")
     ]
-    assert [sorted(keys) for keys in dropped] == [
-        ["recordings/a.ogg", "recordings/a.wav"],
-        ["recordings/b.wav"],
+    assert [sorted(places) for places in dropped] == [
+        [("here", "recordings/a.ogg"), ("here", "recordings/a.wav")],
+        [("here", "recordings/b.wav")],
     ]
     waiting = set()
     while key := await kept.next_deletion():

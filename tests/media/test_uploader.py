@@ -9,12 +9,13 @@ from typing_extensions import override
 
 from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName
-from bridge.errors import DatabaseFailed, StoreFailed
+from bridge.errors import DatabaseFailed, DatabaseLost, NotFound, StoreFailed
 from bridge.media.archive import Archive, RetentionRules
 from bridge.media.disk_space import DiskSpace
 from bridge.media.files import OGG, WAV, FileLocation
-from bridge.media.uploader import RecordingUploader
+from bridge.media.uploader import Intervals, RecordingUploader
 from bridge.net.database import Database
+from bridge.net.sqlite import Sqlite
 from tests.support.waiting import until, until_answer
 
 SALES, CALL = LineName("sales"), CallId("00" + "A" * 30)
@@ -88,6 +89,7 @@ class House:
             space=DiskSpace(folder, 0),
             counters=self.metrics,
             on_file=lambda file, recording: self.told.append((file.format, file.place)),
+            intervals=Intervals(metrics=0.01, poll=0.01, min_backoff=0.01),
         )
 
     async def record(self, kind="mixed", seconds=1.0):
@@ -95,9 +97,7 @@ class House:
         pcm = bytes(round(seconds * 32000))
         self.archive.path(begun).write_bytes(make_header(len(pcm)) + pcm)
         size = len(pcm) + 44
-        ended = await self.archive.finish(
-            begun.recording_id, seconds=seconds, size_bytes=size, failed=False
-        )
+        ended = await self.archive.finish(begun, seconds=seconds, size_bytes=size, failed=False)
         self.uploader.wake()
         return ended
 
@@ -115,15 +115,9 @@ class House:
 
 @pytest.fixture
 async def database(tmp_path):
-    database = Database(tmp_path / "test.sqlite3")
+    database = Database(Sqlite(tmp_path / "test.sqlite3"))
     yield database
     await database.aclose()
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 0.01)
-    monkeypatch.setattr("bridge.media.uploader.METRICS_SECONDS", 0.01)
 
 
 @asynccontextmanager
@@ -176,34 +170,21 @@ async def test_a_process_that_is_killed_in_the_middle_moves_the_file_at_its_next
     assert recording.key in shelf.objects
 
 
-async def test_a_store_that_fails_for_an_hour_is_tried_less_and_less_often_and_gets_all(
-    database, tmp_path, monkeypatch
-):
-    pauses = []
-    sleep = asyncio.sleep
+def test_a_store_that_fails_is_tried_less_and_less_often():
+    delays = [Intervals().backoff(failures) for failures in (1, 2, 3, 4, 9, 10, 10_000)]
+    assert delays == [1.0, 2.0, 4.0, 8.0, 256.0, 300.0, 300.0]
 
-    async def noted(seconds):
-        pauses.append(seconds)
-        await sleep(0)
 
+async def test_a_store_that_failed_gets_all_that_waited(database, tmp_path):
     shelf = Shelf()
     shelf.fails = "unreachable"
     house = House(database, tmp_path, shelf)
-    monkeypatch.setattr("bridge.media.uploader.FIRST_DELAY", 1.0)
-    await house.record()
-    with monkeypatch.context() as patched:
-        patched.setattr("bridge.media.uploader.asyncio.sleep", noted)
-        task = asyncio.get_running_loop().create_task(house.uploader._upload(shelf))
-        async with asyncio.timeout(10):
-            while sum(pauses) < 3600:
-                await sleep(0.001)
+    tracks = [await house.record(kind) for kind in ("inbound", "mixed")]
+    async with at_work(house):
+        await until(lambda: house.metrics.counts["upload unreachable"] >= 5)
+        assert shelf.objects == {}
         shelf.fails = ""
-        async with asyncio.timeout(10):
-            while not shelf.objects:
-                await sleep(0.001)
-    task.cancel()
-    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
-    assert set(pauses[9:]) == {300.0}
+        await until(lambda: {track.key for track in tracks} == shelf.objects.keys())
 
 
 async def test_one_file_that_the_store_does_not_take_holds_up_no_other(database, tmp_path):
@@ -228,9 +209,13 @@ async def test_a_file_that_somebody_took_away_is_given_up(database, tmp_path):
     house = House(database, tmp_path, shelf)
     lost, kept = await house.record("inbound"), await house.record("mixed")
     house.archive.path(lost).unlink()
+
+    async def given_up() -> bool:
+        return not await house.places(lost)
+
     async with at_work(house):
         await until(lambda: kept.key in shelf.objects)
-    assert await house.places(lost) == {}
+        await until_answer(given_up)
 
 
 async def test_the_copy_is_made_before_its_source_is_moved_up(database, tmp_path):
@@ -284,8 +269,8 @@ async def test_what_waits_is_measured(database, tmp_path):
         await until(lambda: house.metrics.spool["files"] == 0)
 
 
-async def test_a_database_that_fails_for_a_while_ends_nothing(database, tmp_path, monkeypatch):
-    monkeypatch.setattr("bridge.media.uploader.POLL_SECONDS", 0.01)
+@pytest.mark.parametrize("failure", [DatabaseFailed("no"), NotFound("deleted meanwhile")])
+async def test_what_fails_for_a_while_ends_nothing(database, tmp_path, monkeypatch, failure):
     shelf = Shelf()
     house = House(database, tmp_path, shelf)
     recording = await house.record()
@@ -293,8 +278,22 @@ async def test_a_database_that_fails_for_a_while_ends_nothing(database, tmp_path
 
     async def failing(place):
         monkeypatch.setattr(house.archive.files, "next", working)
-        raise DatabaseFailed("no")
+        raise failure
 
     monkeypatch.setattr(house.archive.files, "next", failing)
     async with at_work(house):
         await until(lambda: recording.key in shelf.objects)
+
+
+@pytest.mark.parametrize(("store", "final"), [(None, True), (Shelf(), False)])
+async def test_while_the_database_is_lost_a_file_here_is_final_without_a_store_alone(
+    database, tmp_path, monkeypatch, store, final
+):
+    house = House(database, tmp_path, store)
+    recording = await house.record()
+
+    async def lost(recording_id):
+        raise DatabaseLost("the database cannot be reached")
+
+    monkeypatch.setattr(house.archive.files, "of", lost)
+    assert await house.uploader.upload_now(recording.recording_id, seconds=1.0) is final

@@ -1,8 +1,8 @@
-"""Tones."""
+"""Tones that replace speech."""
 
 import numpy as np
 
-from bridge.agent.tone import tone
+from bridge.agent.filler import tone
 
 
 def test_a_tone_has_its_pitch_and_soft_edges():

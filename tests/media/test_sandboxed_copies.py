@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.wav import make_header
-from bridge.media.encoder import encode_copy
+from bridge.media.sandboxed import encode_copy
 
 
 def wav(folder, samples):
