@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bridge.metrics.labels import OTHER, Families, closed
+from bridge.metrics.families import OTHER, Families
 
 STEPS: Final = ("stt", "llm", "tts", "total", OTHER)
 """Speech to text, language model, text to speech; `total`: from the end of speech to the first audio."""
@@ -29,31 +29,19 @@ class AgentMetrics:
             _SECONDS,
             step=STEPS,
         )
-        self._failures = create.counter(
+        self.step_failed = create.counter(
             "bridge_agent_failures_total",
             "Steps that failed at their provider.",
             step=STEPS[:3],
             reason=FAILURES,
         )
-        self._interruptions = create.counter(
+        self.interrupted = create.counter(
             "bridge_agent_interruptions_total", "Agent replies interrupted by the caller."
         )
-        self._fillers = create.counter(
+        self.filler_played = create.counter(
             "bridge_agent_fillers_total", "Fillers played while a reply was late."
         )
 
     def step_took(self, step: str, seconds: float) -> None:
         """Observe the duration of a step (`STEPS`)."""
-        self._seconds.labels(closed(step, STEPS)).observe(seconds)
-
-    def step_failed(self, step: str, reason: str) -> None:
-        """Count a failed step (`STEPS`, `FAILURES`)."""
-        self._failures.labels(closed(step, STEPS), closed(reason, FAILURES)).inc()
-
-    def interrupted(self) -> None:
-        """Count an interruption."""
-        self._interruptions.inc()
-
-    def filler_played(self) -> None:
-        """Count a filler."""
-        self._fillers.inc()
+        self._seconds(seconds, step)

@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from bridge.metrics.labels import OTHER, Families, closed
+from bridge.metrics.families import OTHER, Families
 
 OUTCOMES: Final = ("completed", "failed", OTHER)
 UPLOADS: Final = ("stored", "denied", "missing", "timeout", "unreachable", OTHER)
 """Of an attempt to upload a file or delete an object."""
+PARTS: Final = (*UPLOADS[:-1], "skipped", OTHER)
+"""Of a part of a recording that goes on; `skipped`: the store failed for too long."""
 COPIES: Final = ("made", "failed", OTHER)
 
 
@@ -14,15 +16,20 @@ class RecordingMetrics:
     """Recording metrics of one node."""
 
     def __init__(self, create: Families) -> None:
-        self._ended = create.counter(
+        self.recording_ended = create.counter(
             "bridge_recordings_total", "Tracks recorded.", outcome=OUTCOMES
         )
-        self._uploads = create.counter(
+        self.upload = create.counter(
             "bridge_recording_uploads_total",
             "Attempts to upload a recording or delete it from object storage.",
             outcome=UPLOADS,
         )
-        self._copies = create.counter(
+        self.part = create.counter(
+            "bridge_recording_parts_total",
+            "Parts of 5 s that were uploaded while their call was recorded (recording.s3.live).",
+            outcome=PARTS,
+        )
+        self.copy = create.counter(
             "bridge_recording_copies_total", "Ogg/Opus copies of recordings.", outcome=COPIES
         )
         self._files = create.gauge("bridge_recording_spool_files", "Files waiting for upload.")
@@ -34,31 +41,15 @@ class RecordingMetrics:
             "bridge_recording_deletions_waiting",
             "Objects waiting to be deleted from object storage.",
         )
-        self._free = create.gauge(
+        self.set_free_bytes = create.gauge(
             "bridge_recording_free_bytes", "Free space of the disk with the recordings."
         )
-
-    def recording_ended(self, outcome: str) -> None:
-        """Count a track (`OUTCOMES`)."""
-        self._ended.labels(closed(outcome, OUTCOMES)).inc()
-
-    def upload(self, outcome: str) -> None:
-        """Count an attempt to upload or delete (`UPLOADS`)."""
-        self._uploads.labels(closed(outcome, UPLOADS)).inc()
-
-    def copy(self, outcome: str) -> None:
-        """Count a copy (`COPIES`)."""
-        self._copies.labels(closed(outcome, COPIES)).inc()
 
     def set_spool(
         self, *, files: int, size_bytes: int, oldest_seconds: float, deletions: int
     ) -> None:
         """Set what waits for upload or deletion."""
-        self._files.set(files)
-        self._bytes.set(size_bytes)
-        self._oldest.set(oldest_seconds)
-        self._deletions.set(deletions)
-
-    def set_free_bytes(self, free: int) -> None:
-        """Set the free space of the recordings' disk."""
-        self._free.set(free)
+        self._files(files)
+        self._bytes(size_bytes)
+        self._oldest(oldest_seconds)
+        self._deletions(deletions)

@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.agent.demonstration import GREETING, demonstration_providers
 from bridge.agent.http_providers import http_providers
-from bridge.agent.providers import Models, ProviderFailed, ProviderLimits, Providers
+from bridge.agent.providers import ProviderFailed, Providers
+from bridge.agent.script import AgentCounters, AgentMode, Script
 from bridge.agent.sentences import clean
-from bridge.agent.talk_settings import AgentCounters, AgentMode, Script, TalkSettings
-from bridge.agent.voice_detector import VoiceDetectors
+from bridge.agent.voice_detector import VoiceDetectors, silero
+from bridge.audio.wav import make_header
 from bridge.call import events
-from bridge.call.machine import UNANSWERED
 from bridge.call.model import CallId, Direction, LineName, Party
-from bridge.call.routing import Heard, Hears
+from bridge.call.routing import Hears, LegRole
 from bridge.errors import BridgeError, InvalidState, Unsupported
 from bridge.legs.agent import AgentLeg
 from bridge.legs.base import new_leg_id
@@ -23,6 +23,7 @@ from bridge.net.http import Http
 from bridge.node.lines import InboundMode, LineConfig, Lines
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.settings.line import Agent
 from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
@@ -40,16 +41,7 @@ class AgentProfile:
 
     providers: Providers
     greeting: str
-    settings: TalkSettings
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """How a line's agents talk, and the limits and models of its providers."""
-
-    settings: TalkSettings = field(default_factory=TalkSettings)
-    limits: ProviderLimits = field(default_factory=ProviderLimits)
-    models: Models = field(default_factory=Models)
+    settings: Agent
 
 
 class Agents:
@@ -61,13 +53,13 @@ class Agents:
         lines: Lines,
         *,
         profile_of: Callable[[LineName, LineConfig], AgentProfile],
-        voices: VoiceDetectors,
+        max_voice_detectors: int,
         counters: AgentCounters,
     ) -> None:
         self._manager = manager
         self._lines = lines
         self._profile_of = profile_of
-        self._voices = voices
+        self._voices = VoiceDetectors(silero(), maximum=max_voice_detectors)
         self._counters = counters
 
     def on_event(self, event: CallEvent) -> None:
@@ -79,20 +71,19 @@ class Agents:
         if (mode := MODES.get(self._lines.config(line).mode)) is not None:
             self._start_quietly(line, CallId(call.id), mode)
 
-    def start(self, line: LineName, call_id: str, mode: AgentMode | None = None) -> AgentLeg:
+    def start(self, runner: CallRunner, mode: AgentMode | None = None) -> AgentLeg:
         """Add an agent to an answered call.
 
         `mode` is what it does; None for the line's mode, or `ai`.
 
         Raises:
-            CallNotFound, InvalidState: there is no such call, or it has an agent.
-            LimitExceeded: the call has all its legs.
+            InvalidState: the call is not answered, or has an agent.
+            LimitExceeded: it has all its legs.
         """
-        runner = self._manager.live(line, call_id)
-        if runner.machine.state in UNANSWERED:
-            raise InvalidState("an agent needs an answered call; this one still rings")
+        runner.machine.check_answered("an agent needs")
         if _agents(runner):
             raise InvalidState("the call has an agent already")
+        line = runner.facts.line
         config = self._lines.config(line)
         profile = self._profile_of(line, config)
         chosen = mode or MODES.get(config.mode, AgentMode.AI)
@@ -110,13 +101,11 @@ class Agents:
             counters=self._counters,
             hang_up=lambda: _hang_up(runner),
         )
-        self._manager.attach(
-            line, call_id, leg, Party.SERVICE, hears=Hears.INBOUND, heard=Heard.ALL
-        )
+        runner.add_leg(leg, LegRole(Party.SERVICE, Hears.INBOUND))
         return leg
 
     async def speak(self, line: LineName, text: str) -> bytes:
-        """Return a text as 16 kHz s16le samples, spoken by the line's provider.
+        """Return a text as a WAV file, spoken by the line's provider.
 
         Raises:
             Unsupported: the line has none.
@@ -124,7 +113,8 @@ class Agents:
         """
         try:
             tts = self._profile_of(line, self._lines.config(line)).providers.tts
-            return b"".join([piece async for piece in tts.speak(text)])
+            pcm = b"".join([piece async for piece in tts.speak(text)])
+            return make_header(len(pcm)) + pcm
         except ProviderFailed as error:
             if error.reason != "missing":
                 raise
@@ -132,13 +122,8 @@ class Agents:
                 "speech needs a provider: set callTtsUrl (PUT /call/config), then reconnect"
             ) from None
 
-    def stop(self, line: LineName, call_id: str) -> int:
-        """Remove the agents from a call; return how many there were.
-
-        Raises:
-            CallNotFound, InvalidState: there is no such live call.
-        """
-        runner = self._manager.live(line, call_id)
+    def stop(self, runner: CallRunner) -> int:
+        """Remove the agents from a call; return how many there were."""
         agents = _agents(runner)
         for leg in agents:
             runner.dispatch(events.CloseRequested(leg.leg_id))
@@ -146,7 +131,7 @@ class Agents:
 
     def _start_quietly(self, line: LineName, call_id: CallId, mode: AgentMode) -> None:
         try:
-            self.start(line, call_id, mode)
+            self.start(self._manager.live(line, call_id), mode)
         except BridgeError as error:
             log.warning("agent.not_started", extra={"call": call_id, "code": error.code})
             # Nobody else would speak to the caller.
@@ -155,7 +140,7 @@ class Agents:
 
 
 def agent_profiles(
-    http: Http, *, settings_of: Callable[[LineName], AgentSettings], demos: Collection[LineName]
+    http: Http, *, settings_of: Callable[[LineName], Agent], demos: Collection[LineName]
 ) -> Callable[[LineName, LineConfig], AgentProfile]:
     """Return a function that makes the profile of a line's agents.
 
@@ -165,13 +150,7 @@ def agent_profiles(
 
     def profile_of(line: LineName, config: LineConfig) -> AgentProfile:
         urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
-        providers = http_providers(
-            http.of(line),
-            urls,
-            config.provider_token,
-            limits=settings.limits,
-            models=settings.models,
-        )
+        providers = http_providers(http.of(line), urls, config.provider_token, settings)
         greeting = clean(config.greeting)
         if line in demos and demonstration is not None:
             if not (config.greeting or config.stt_url):
@@ -181,7 +160,7 @@ def agent_profiles(
                 providers.llm if config.llm_url else demonstration.llm,
                 providers.tts if config.tts_url else demonstration.tts,
             )
-        return AgentProfile(providers, greeting, settings.settings)
+        return AgentProfile(providers, greeting, settings)
 
     return profile_of
 

@@ -1,24 +1,22 @@
 """Announces a recording to everybody on a call, with a beep or a sound file played to its end."""
 
 import asyncio
-import math
-import struct
 from pathlib import Path
 from typing import Final
 
-from bridge.audio.frame import SAMPLE_RATE
+from bridge.audio.tone import tone
 from bridge.audio.wav import make_header
-from bridge.call.model import CallId, LineName, State
+from bridge.call.model import CallId, State
 from bridge.call.routing import Heard
+from bridge.errors import CallEnded
 from bridge.media.sounds import Sound
-from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
+from bridge.node.runner import CallRunner
 from bridge.wire.call_event import CallEvent, EventType
 
 BEEP_HERTZ: Final = 1400
 BEEP_SECONDS: Final = 0.2
 """The recorder tone of 47 CFR 64.501 (repealed): 1260 to 1540 Hz, 170 to 250 ms."""
-BEEP_PEAK: Final = 8000
 UP: Final = (EventType.CALL_ACTIVE, EventType.CALL_RESUMED, EventType.CALL_ENDED)
 """Once active, everybody hears what is played to all."""
 
@@ -26,8 +24,7 @@ UP: Final = (EventType.CALL_ACTIVE, EventType.CALL_RESUMED, EventType.CALL_ENDED
 class Announcement:
     """One sound, played to all parties of a call before it is recorded."""
 
-    def __init__(self, manager: Manager, playbacks: Playbacks, path: Path) -> None:
-        self._manager = manager
+    def __init__(self, playbacks: Playbacks, path: Path) -> None:
         self._playbacks = playbacks
         self._path = path
         self._up: dict[CallId, asyncio.Event] = {}
@@ -42,20 +39,23 @@ class Announcement:
             if over is not None and not over.done():
                 over.set_result(event.data.get("status") == "completed")
 
-    async def play(self, line: LineName, call_id: CallId) -> bool:
+    async def play(self, runner: CallRunner) -> bool:
         """Play it once the call is up; return whether it was played to its end.
 
         Raises:
             BridgeError: it cannot be played, or the call has ended.
         """
-        while self._manager.live(line, call_id).machine.state is not State.ACTIVE:
+        call_id = runner.facts.call_id
+        while runner.machine.state is not State.ACTIVE:
+            if not runner.live:
+                raise CallEnded("the call has ended")
             up = self._up.setdefault(call_id, asyncio.Event())
             try:
                 await up.wait()
             finally:
                 self._up.pop(call_id, None)
         over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        playback = await self._playbacks.play(line, call_id, Sound(self._path), heard=Heard.ALL)
+        playback = await self._playbacks.play(runner, Sound(self._path), heard=Heard.ALL)
         self._playing[playback] = over
         try:
             return await over
@@ -65,15 +65,5 @@ class Announcement:
 
 def beep() -> bytes:
     """Return the beep as a WAV file."""
-    count = round(BEEP_SECONDS * SAMPLE_RATE)
-    edge = SAMPLE_RATE // 100
-    samples = [
-        round(
-            BEEP_PEAK
-            * min(1.0, place / edge, (count - place) / edge)
-            * math.sin(2 * math.pi * BEEP_HERTZ * place / SAMPLE_RATE)
-        )
-        for place in range(count)
-    ]
-    pcm = struct.pack(f"<{count}h", *samples)
+    pcm = tone(BEEP_HERTZ, BEEP_SECONDS)
     return make_header(len(pcm)) + pcm

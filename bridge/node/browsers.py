@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bridge.call import events
-from bridge.call.model import LegId, LegOwner, LineName, Party
+from bridge.call.model import LegId, LegOwner, LineName
 from bridge.call.quota import Quota
+from bridge.call.routing import LegRole
 from bridge.errors import Forbidden, LegNotFound
 from bridge.legs.base import new_leg_id
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.log import about
-from bridge.node.capacity import check_room
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 
@@ -30,39 +30,21 @@ class Browsers:
 
     async def offer(
         self,
-        line: LineName,
-        call_id: str,
+        runner: CallRunner,
         sdp: str,
-        party: Party,
-        *,
-        replaces: bool = False,
-        owner: LegOwner | None = None,
+        role: LegRole,
     ) -> tuple[LegId, str]:
         """Answer a browser's offer with a new leg.
 
-        With `replaces` it is the invited party that replaces the near legs; `owner` is None for the line's key.
-
         Raises:
-            CallNotFound, InvalidState, SdpError, LimitExceeded.
+            InvalidState, SdpError, LimitExceeded.
         """
-        runner = self._manager.live(line, call_id)
-        check_room(len(runner.legs()))
-        leg = self._make(new_leg_id())
-        try:
-            with self._port(line), about(runner.facts.call_id, leg.leg_id):
-                answer = await leg.accept(sdp)
-            # Meanwhile the call may have ended, or others may have joined.
-            check_room(len(runner.legs()))
-            runner.add_leg(leg, party, replaces=replaces, owner=owner)
-        except BaseException:
-            await leg.aclose()
-            raise
-        return leg.leg_id, answer
+        leg_id = new_leg_id()
+        return leg_id, await self._join(runner, sdp, leg_id, role)
 
     async def reoffer(
         self,
-        line: LineName,
-        call_id: str,
+        runner: CallRunner,
         sdp: str,
         leg_id: str,
         *,
@@ -73,14 +55,18 @@ class Browsers:
         A leg that left a moment ago, as that of a reloaded page does, returns under its id.
 
         Raises:
-            CallNotFound, LegNotFound, InvalidState, SdpError, LimitExceeded.
+            LegNotFound, InvalidState, SdpError, LimitExceeded.
             Forbidden: the leg has another owner.
         """
-        runner = self._manager.live(line, call_id)
         leg = runner.leg(LegId(leg_id))
-        _check_owner(runner, LegId(leg_id), owner)
+        check_owner(runner, LegId(leg_id), owner)
         if leg is None:
-            return await self._return(runner, sdp, LegId(leg_id))
+            now = asyncio.get_running_loop().time()
+            gone = runner.machine.departed.find(LegId(leg_id), now)
+            if gone is None:
+                raise _unknown_leg()
+            role = LegRole(gone.role.party, owner=gone.role.owner)
+            return await self._join(runner, sdp, gone.leg_id, role)
         if not isinstance(leg, WebRtcLeg):
             raise _unknown_leg()
         with about(runner.facts.call_id, leg.leg_id):
@@ -102,28 +88,24 @@ class Browsers:
         if runner is None:
             return
         if leg_id is not None:
-            _check_owner(runner, LegId(leg_id), owner)
+            check_owner(runner, LegId(leg_id), owner)
             leg = runner.leg(LegId(leg_id))
             if leg is None or not leg.kind.traits.browser:
                 return
         wanted = LegId(leg_id) if leg_id else None
         runner.dispatch(events.CloseRequested(wanted, owner, may_return=True))
 
-    async def _return(self, runner: CallRunner, sdp: str, leg_id: LegId) -> str:
-        now = asyncio.get_running_loop().time()
-        gone = runner.machine.departed.find(leg_id, now)
-        if gone is None:
-            raise _unknown_leg()
-        check_room(len(runner.legs()))
+    async def _join(self, runner: CallRunner, sdp: str, leg_id: LegId, role: LegRole) -> str:
+        runner.check_room()
         leg = self._make(leg_id)
         try:
             with self._port(runner.facts.line), about(runner.facts.call_id, leg_id):
                 answer = await leg.accept(sdp)
-            check_room(len(runner.legs()))
             # The page may have been reloaded again: its last offer counts.
             if runner.leg(leg_id) is not None:
-                runner.dispatch(events.CloseRequested(leg_id, gone.owner, may_return=True))
-            runner.add_leg(leg, gone.party, owner=gone.owner)
+                runner.dispatch(events.CloseRequested(leg_id, role.owner, may_return=True))
+            # Meanwhile the call may have ended, or others may have joined.
+            runner.add_leg(leg, role)
         except BaseException:
             await leg.aclose()
             raise
@@ -131,11 +113,7 @@ class Browsers:
 
     @contextmanager
     def _port(self, line: LineName) -> Iterator[None]:
-        """Count a media port for a leg that has not joined its call yet.
-
-        Raises:
-            LimitExceeded: the line has used up its share.
-        """
+        """Count a media port for a leg that has not joined its call yet, if the line may have one."""
         taken = [
             runner.facts.line
             for runner in self._manager.calls()
@@ -151,13 +129,17 @@ class Browsers:
             self._opening.remove(line)
 
 
-def _check_owner(runner: CallRunner, leg_id: LegId, owner: LegOwner | None) -> None:
-    """Refuse a ticket that does not own the leg; the line's key controls every leg."""
+def check_owner(runner: CallRunner, leg_id: LegId, owner: LegOwner | None) -> None:
+    """Refuse a ticket that does not own the leg; the line's key controls every leg.
+
+    Raises:
+        Forbidden: the leg has another owner.
+    """
     machine = runner.machine
     leg = machine.legs.get(leg_id) or machine.departed.find(
         leg_id, asyncio.get_running_loop().time()
     )
-    if owner is not None and leg is not None and leg.owner != owner:
+    if owner is not None and leg is not None and leg.role.owner != owner:
         raise Forbidden("another party, another identity or a key made this leg")
 
 

@@ -7,14 +7,14 @@ digits; of a call that ends meanwhile only its end.
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.call.digits import DigitCollection, DigitRules, Step
-from bridge.call.model import CallId, LineName, Party
+from bridge.call.model import CallId, Party
 from bridge.errors import BridgeError, InvalidState
 from bridge.media.sounds import Sound
-from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
+from bridge.node.runner import CallRunner
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -23,20 +23,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Running:
-    line: LineName
-    call_id: CallId
+    runner: CallRunner
     collection: DigitCollection
     prompt: Sound | None
     callback_url: str
     playback: str | None = None
     timer: asyncio.TimerHandle | None = None
 
+    @property
+    def call_id(self) -> CallId:
+        return self.runner.facts.call_id
+
 
 class Digits:
     """The collections of this node's calls, at most one per call."""
 
-    def __init__(self, manager: Manager, playbacks: Playbacks) -> None:
-        self._manager = manager
+    def __init__(self, playbacks: Playbacks) -> None:
         self._playbacks = playbacks
         self._running: dict[CallId, _Running] = {}
         self._tasks = Tasks()
@@ -44,8 +46,7 @@ class Digits:
 
     async def collect(
         self,
-        line: LineName,
-        call_id: str,
+        runner: CallRunner,
         wanted: DigitRules,
         *,
         prompt: Sound | None = None,
@@ -57,22 +58,19 @@ class Digits:
         events of this collection instead of the call's own.
 
         Raises:
-            CallNotFound, InvalidState: there is no such answered call, or it has a collection.
+            InvalidState: the call is not answered, or has a collection.
             InvalidMedia, LimitExceeded: as `Playbacks.play`.
         """
         try:
-            runner = self._manager.live(line, call_id)
-            if runner.machine.answered_at is None:
-                raise InvalidState("digits need an answered call; this one still rings")
-            call = runner.facts.call_id
-            if call in self._running:
+            runner.machine.check_answered("digits need")
+            if runner.facts.call_id in self._running:
                 raise InvalidState("digits of this call are being collected already")
         except BridgeError:
             if prompt is not None:
                 prompt.release()
             raise
-        running = _Running(line, call, DigitCollection(wanted), prompt, callback_url)
-        self._running[call] = running
+        running = _Running(runner, DigitCollection(wanted), prompt, callback_url)
+        self._running[running.call_id] = running
         try:
             await self._begin(running)
         except BaseException:
@@ -97,7 +95,7 @@ class Digits:
             self._take(running, running.collection.pressed(str(data.get("digit")), now))
 
     async def aclose(self) -> None:
-        """Give up all collections."""
+        """Cancel all collections."""
         for running in list(self._running.values()):
             self._release(running)
         await self._tasks.aclose()
@@ -106,7 +104,7 @@ class Digits:
         """Start an attempt with its prompt."""
         if running.prompt is not None:
             again = Sound(running.prompt.path)
-            running.playback = await self._playbacks.play(running.line, running.call_id, again)
+            running.playback = await self._playbacks.play(running.runner, again)
         running.collection.begin(self._loop.time(), prompting=running.playback is not None)
         self._arm(running)
 
@@ -142,7 +140,7 @@ class Digits:
         playback, running.playback = running.playback, None
         if playback is not None:
             with suppress(BridgeError):
-                self._playbacks.stop(running.line, running.call_id, playback)
+                self._playbacks.stop(running.runner, playback)
 
     def _release(self, running: _Running) -> None:
         if self._running.get(running.call_id) is running:
@@ -166,12 +164,5 @@ class Digits:
         self._take(running, running.collection.time_passed(self._loop.time()))
 
     def _publish(self, kind: EventType, running: _Running) -> None:
-        try:
-            record = self._manager.record(running.line, running.call_id)
-        except BridgeError:
-            return
-        if running.callback_url:
-            details = replace(record.facts.details, callback_url=running.callback_url)
-            record = replace(record, facts=replace(record.facts, details=details))
         data = {"digits": running.collection.digits}
-        self._manager.publisher.publish(kind, running.line, record, data)
+        running.runner.publish(kind, data, callback_url=running.callback_url)

@@ -1,33 +1,31 @@
 """The calls of all nodes: limits over all of them, and the calls of the others.
 
-A call lives in the node that owns it, which its id names. What the nodes must agree on is in a shared file
+A call lives in the node that owns it, which its id names. What the nodes must agree on is in the database
 (`net.directory`); siblings are asked only for the present state of their calls.
 """
 
 import asyncio
+import contextlib
 import hashlib
-import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Final
 
 import msgspec
 
 from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName
 from bridge.call.quota import Quota
-from bridge.net.directory import DirectoryFile, Spend
+from bridge.errors import DatabaseLost
+from bridge.net import directory
+from bridge.net.database import Connection, Database
+from bridge.net.directory import Spend
 from bridge.net.siblings import Siblings
+from bridge.settings.model import Limits
 from bridge.wire.call_id import native
-
-log = logging.getLogger(__name__)
 
 CALLS_PATH = "/node/calls"
 """Where siblings list a line's calls."""
-FAR_FEWER = 8
-"""How many more calls than another a node must have before it hands over a new one."""
-
-Result = TypeVar("Result")
+_ENDED: Final = "call_over"
+_DELETED: Final = "call_uncounted"
+"""Kinds of what must not be lost (`Database.append`): calls would count against the limits for ever."""
 
 
 def owner_of(call_id: str) -> int | None:
@@ -36,79 +34,76 @@ def owner_of(call_id: str) -> int | None:
     return int(known[:2], 16) if known else None
 
 
-class LocalDirectory:
-    """The directory of a single node, whose memory already has everything."""
-
-    node = 0
-
-    async def insert(self, facts: CallFacts, direction: Direction) -> None:
-        """Do nothing."""
-
-    def delete(self, call_id: CallId) -> None:
-        """Do nothing."""
-
-    def end(self, call_id: CallId, reason: EndReason) -> None:
-        """Do nothing."""
-
-    async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Return nothing."""
-        return []
-
-
 class SharedDirectory:
-    """The directory of one of several nodes; a thread of its own does its file access, in order."""
+    """The directory of one of several nodes."""
 
     def __init__(
         self,
-        folder: Path,
+        database: Database,
         siblings: Siblings,
         *,
+        counters: Database,
+        boot: str,
         quota: Quota,
-        kept_seconds: float,
-        ended_per_line: int,
+        limits: Limits,
     ) -> None:
-        """Open the directory in `folder`; `quota` limit the calls of all nodes and of each line."""
+        """Make the directory of the process `boot`; `quota` limits the calls of all nodes and of each line.
+
+        `counters` has the rate buckets, which a power cut may set back.
+        """
         self.node = siblings.own
-        self._file = DirectoryFile(folder)
+        self._counters = counters
+        self._own_buckets: dict[bytes, tuple[float, float]] = {}
+        """What stands for the buckets of all nodes while the database cannot be reached."""
+        self._boot = boot
+        self._database = database
         self.siblings = siblings
         self._quota = quota
-        self._kept_seconds = kept_seconds
-        self._ended_per_line = ended_per_line
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
-        self._last: asyncio.Future[None] | None = None
+        self._limits = limits
+        database.handle(_ENDED, self._write_ends)
+        database.handle(_DELETED, _delete)
 
-    def recover(self) -> tuple[list[CallRecord], list[CallRecord]]:
-        """Return the calls of this node's previous process (`DirectoryFile.recover`); blocks."""
-        return self._file.recover(self.node)
+    async def ended(self) -> list[CallRecord]:
+        """Return the ended calls of earlier processes with this node's number."""
+        return await self._database.run(directory.ended, self.node)
 
     async def insert(self, facts: CallFacts, direction: Direction) -> None:
         """Count a new call.
 
         Raises:
             LimitExceeded: the limit of all nodes, or the line's share of it, is reached.
+            DatabaseLost: it cannot be counted; then it is not.
         """
         try:
-            await self._run(
-                lambda: self._file.insert(facts, direction, self.node, quota=self._quota)
+            await self._database.run(
+                directory.insert,
+                facts,
+                direction,
+                node=self.node,
+                boot=self._boot,
+                quota=self._quota,
             )
-        except asyncio.CancelledError:
-            # The thread may insert it all the same; the deletion is queued behind.
+        except (asyncio.CancelledError, DatabaseLost):
+            # It may be inserted all the same; the deletion is queued behind.
             self.delete(facts.call_id)
             raise
 
     def delete(self, call_id: CallId) -> None:
         """Uncount a call that never started."""
-        self._write(lambda: self._file.delete(call_id))
+        self._database.append(_DELETED, msgspec.json.encode(call_id))
 
     def end(self, call_id: CallId, reason: EndReason) -> None:
         """Uncount a call that has ended."""
-        kept, per_line = self._kept_seconds, self._ended_per_line
-        self._write(lambda: self._file.end(call_id, reason, kept_seconds=kept, per_line=per_line))
+        self._database.append(_ENDED, msgspec.json.encode((call_id, reason)))
 
-    async def elsewhere(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Return a line's live or ended calls on the other nodes, as far as these answer."""
-        which = {"ended": "1"} if ended else {}
-        answers = await self.siblings.get_all(CALLS_PATH, line=line, **which)
+    async def erase(self, call_id: CallId) -> None:
+        """Delete an ended call, and its bytes."""
+        await self._database.run(directory.delete, call_id)
+        await self._database.checkpoint()
+
+    async def elsewhere(self, line: LineName) -> list[CallRecord]:
+        """Return a line's live calls on the other nodes, as far as these answer."""
+        answers = await self.siblings.request_all(CALLS_PATH, line=line)
         return [
             record
             for answer in answers.values()
@@ -117,50 +112,53 @@ class SharedDirectory:
         ]
 
     async def find(self, call_id: str) -> CallRecord | None:
-        """Return a call from the file (`DirectoryFile.find`)."""
-        return await self._run(lambda: self._file.find(call_id))
+        """Return a call of any node (`net.directory.find`)."""
+        return await self._database.read(directory.find, call_id)
 
-    async def choose_node(self, *, overloaded: bool) -> int:
-        """Return the node for the next call: this one, unless it is overloaded or another has far fewer.
-
-        Siblings that have not answered lately are left out.
-        """
-        calls = await self._run(self._file.live_calls)
-        least = min(
-            self.siblings.responsive(), key=lambda node: calls.get(node, 0), default=self.node
-        )
-        far_fewer = calls.get(self.node, 0) - calls.get(least, 0) >= FAR_FEWER
-        return least if far_fewer or overloaded else self.node
+    async def live_calls(self) -> dict[int, int]:
+        """Count the live calls of each node that has any (`net.directory.live_calls`)."""
+        return await self._database.read(directory.live_calls)
 
     async def spend(self, key: bytes, spend: Spend) -> float:
-        """Update a key's bucket over all nodes (`DirectoryFile.spend`)."""
-        # Keys are secrets: the file holds only their digests.
+        """Update a key's bucket over all nodes (`net.directory.spend`).
+
+        While the database cannot be reached, each node counts alone.
+        """
+        # Keys are secrets: the database holds only their digests.
         digest = hashlib.sha256(key).digest()
-        return await self._run(lambda: self._file.spend(digest, spend))
+        if self._counters.reachable:
+            with contextlib.suppress(DatabaseLost):
+                return await self._counters.run(directory.spend, digest, spend)
+        now = asyncio.get_running_loop().time()
+        bucket = self._own_buckets[digest] = spend(self._own_buckets.get(digest), now)
+        return bucket[0]
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests are being counted."""
+        return self._counters.busy
 
     async def settled(self) -> None:
-        """Wait until everything so far is in the file."""
-        if self._last is not None and not self._last.done():
-            await asyncio.wait([self._last])
+        """Wait until everything so far is in the database."""
+        await self._database.settled()
 
     async def aclose(self) -> None:
-        """Write what is pending, close the file and the connections to the siblings."""
-        await self.settled()
+        """Close the connections to the siblings, and to the counters."""
         await self.siblings.aclose()
-        self._thread.shutdown()
-        self._file.close()
+        await self._counters.aclose()
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _write_ends(self, connection: Connection, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            call_id, reason = msgspec.json.decode(payload, type=tuple[str, EndReason])
+            directory.end(
+                connection,
+                call_id,
+                reason,
+                kept_seconds=self._limits.kept_seconds,
+                per_line=self._limits.ended_per_line,
+            )
 
-    def _write(self, work: Callable[[], None]) -> None:
-        self._last = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        self._last.add_done_callback(_log_failure)
 
-
-Directory: TypeAlias = LocalDirectory | SharedDirectory
-
-
-def _log_failure(write: asyncio.Future[None]) -> None:
-    if not write.cancelled() and (error := write.exception()) is not None:
-        log.error("directory.failed", exc_info=error)
+def _delete(connection: Connection, payloads: list[bytes]) -> None:
+    for payload in payloads:
+        directory.delete(connection, msgspec.json.decode(payload, type=str))

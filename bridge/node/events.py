@@ -11,23 +11,27 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
-from sqlite3 import Connection
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 
 import msgspec
 
-from bridge.call.model import EndReason, LineName, State
+from bridge.call.model import LineName
+from bridge.errors import DatabaseLost
 from bridge.metrics.events import EventMetrics
-from bridge.net import deliveries, digit_events, endpoints, event_store
-from bridge.net.database import Database
+from bridge.net import event_store
+from bridge.net.database import Connection, Database
 from bridge.net.deliveries import Callback
 from bridge.net.event_store import Numbered
-from bridge.node.event_trace import trace
+from bridge.net.node_store import Members
+from bridge.settings.model import Events
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.webhook import Style
 
 log = logging.getLogger(__name__)
 
+EVENT: Final = "event"
+"""What events are appended to the database as."""
 MAX_QUEUED: Final = 256
 """Events queued for one listener; one that is further behind reads the log again."""
 POLL_SECONDS: Final = 0.25
@@ -39,13 +43,25 @@ SUBSCRIBED: Final = frozenset({Style.WAGO, Style.ZUCKZAPGO})
 """Styles whose clients choose their events when they connect a line."""
 
 
-class Retention(NamedTuple):
-    """How many seconds what is stored is kept."""
-
-    events: float
-    dead_letters: float
-    digits: float
-    """From the end of the call."""
+TRANSCRIPTS: Final = frozenset({EventType.TRANSCRIPT_READY, EventType.TRANSCRIPT_FAILED})
+LOGGED: Final = {
+    "legID": "leg",
+    "kind": "kind",
+    "party": "party",
+    "reason": "reason",
+    "status": "status",
+    "result": "result",
+    "format": "format",
+    "muted": "muted",
+    "playbackId": "playback",
+    "recordingId": "recording",
+    "streamId": "stream",
+    "streamType": "stream_type",
+    "durationMs": "duration_ms",
+    "seconds": "seconds",
+    "attempts": "attempts",
+}
+"""Fields of an event's data that are logged, and their names in the log: ids, numbers of seconds, closed sets."""
 
 
 class EventLog:
@@ -55,20 +71,16 @@ class EventLog:
         self,
         database: Database,
         *,
-        node: int = 0,
-        nodes: int = 1,
+        members: Members,
         metrics: EventMetrics,
         subscribes: Callable[[LineName], bool] = lambda line: True,
     ) -> None:
-        """Open the log, and end the calls that this node's previous process left live.
+        """Open the log of node `members.own`.
 
         `subscribes` says whether a line's webhooks of the styles in `SUBSCRIBED` get events of calls.
         """
-        for schema in (endpoints.SCHEMA, event_store.SCHEMA, deliveries.SCHEMA):
-            database.create(schema)
         self._database = database
-        self.node = node
-        self.nodes = nodes
+        self._members = members
         self._metrics = metrics
         self._subscribes = subscribes
         self._followers: list[Callable[[], None]] = []
@@ -77,7 +89,11 @@ class EventLog:
         """The number of the last event that was passed to listeners."""
         self._listeners: set[_Listener] = set()
         self._woken = asyncio.Event()
-        database.post(self._recover, then=self._written)
+        self._loop = asyncio.get_running_loop()
+        self.on_late: Callable[[], None] = lambda: None
+        """Called when events of a process that has ended were written."""
+        database.handle(EVENT, self._insert)
+        database.follow(self.written)
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call a function whenever events of this node have reached the disk."""
@@ -85,22 +101,23 @@ class EventLog:
 
     def append(self, event: CallEvent) -> None:
         """Write an event without waiting; listeners get it once it is on disk."""
+        if self._members.fenced.is_set():
+            return  # others have written how its calls ended
+        without = frozenset() if self._subscribes(LineName(event.line)) else SUBSCRIBED
         try:
             # One that cannot be encoded must not fail the transaction it would share with others.
-            msgspec.json.encode(event)
+            entry = event_store.entry_of(
+                event,
+                self._members.own,
+                callback_of(event),
+                without,
+                at=self._members.now(),
+            )
         except (TypeError, ValueError):
             log.exception("event.unwritable", extra={"type": event.type})
             return
         trace(event)
-        callback = _callback(event)
-        without = frozenset() if self._subscribes(LineName(event.line)) else SUBSCRIBED
-
-        def work(connection: Connection) -> None:
-            event_store.insert(
-                connection, event, node=self.node, callback=callback, without=without
-            )
-
-        self._database.post(work, then=self._written)
+        self._database.append(EVENT, msgspec.msgpack.encode(entry), then=self.written)
 
     async def settled(self) -> None:
         """Wait until all events so far are on disk."""
@@ -108,7 +125,7 @@ class EventLog:
 
     async def last(self) -> int:
         """Return the number of the last event."""
-        return await self._database.run(event_store.last)
+        return await self._database.read(event_store.last)
 
     async def listen(
         self, line: LineName, *, call_id: str | None = None, after: int, idle: float
@@ -143,34 +160,44 @@ class EventLog:
             self._listeners.discard(listener)
             self._metrics.set_event_listeners(len(self._listeners))
 
-    async def run(self, retention: Retention) -> None:
+    async def run(self, kept: Events) -> None:
         """Pass events to listeners and delete old ones, until cancelled."""
         try:
-            await self._run(retention)
+            await self._run(kept)
         finally:
             self._closed = True
             for listener in self._listeners:
                 listener.woken.set()
 
-    async def _run(self, retention: Retention) -> None:
+    async def _run(self, kept: Events) -> None:
         loop = asyncio.get_running_loop()
         swept = wiped = -SWEEP_SECONDS
         while True:
             if loop.time() - swept >= SWEEP_SECONDS:
                 swept = loop.time()
-                self._forget(retention)
+                self._forget(kept)
             if loop.time() - wiped >= DIGITS_SECONDS:
                 wiped = loop.time()
-                self._forget_digits(retention)
-            alone = self.nodes == 1 or not self._listeners
+                self._forget_digits(kept)
+            alone = not self._members.several or not self._listeners
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DIGITS_SECONDS if alone else POLL_SECONDS):
                     await self._woken.wait()
             self._woken.clear()
-            if self._listeners:
+            if self._listeners and self._database.reachable:
                 await self._pass_on()
 
-    def _written(self) -> None:
+    def _insert(self, connection: Connection, payloads: list[bytes]) -> None:
+        """Insert events, but not what a process did after it was found to have ended."""
+        entries = [msgspec.msgpack.decode(one, type=event_store.Entry) for one in payloads]
+        ended = event_store.insert_timely(connection, entries)
+        if self._members.own.boot in ended:
+            self._loop.call_soon_threadsafe(self._members.fenced.set)
+        elif ended:
+            self._loop.call_soon_threadsafe(self.on_late)
+
+    def written(self) -> None:
+        """Pass on what has reached the disk."""
         self._woken.set()
         for follower in self._followers:
             follower()
@@ -191,6 +218,8 @@ class EventLog:
                 self._seen = page[-1][0]
                 for listener in self._listeners:
                     listener.put(page)
+        except DatabaseLost:
+            pass  # logged there; what is new is read when it is back
         except Exception:  # must not end the loop
             log.exception("events.unread")
 
@@ -198,30 +227,18 @@ class EventLog:
         self, after: int, line: LineName | None = None, call_id: str | None = None
     ) -> list[Numbered]:
         """Return a page of events after a number: of all lines, of one line, or of one of its calls."""
-        return await self._database.run(
-            lambda connection: event_store.read(connection, after=after, line=line, call_id=call_id)
-        )
+        return await self._database.read(event_store.read, after=after, line=line, call_id=call_id)
 
-    def _forget(self, retention: Retention) -> None:
+    def _forget(self, kept: Events) -> None:
         now = _now().timestamp()
-        before, dead_before = now - retention.events, now - retention.dead_letters
+        before, dead_before = now - kept.kept_seconds, now - kept.dead_seconds
         self._database.post(
-            lambda connection: event_store.forget(
-                connection, events_before=before, dead_before=dead_before
-            )
+            partial(event_store.forget, events_before=before, dead_before=dead_before)
         )
 
-    def _forget_digits(self, retention: Retention) -> None:
-        before = _now().timestamp() - retention.digits
-        self._database.post(lambda connection: digit_events.forget(connection, ended_before=before))
-
-    def _recover(self, connection: Connection) -> None:
-        if self.node == 0:
-            deliveries.reassign(connection, count=self.nodes)
-        for last in event_store.cut_off(connection, node=self.node, count=self.nodes):
-            if last.call is not None:
-                event = _node_lost(last)
-                event_store.insert(connection, event, node=self.node, callback=None)
+    def _forget_digits(self, kept: Events) -> None:
+        before = _now().timestamp() - kept.digits_seconds
+        self._database.post(partial(event_store.forget_digits, ended_before=before))
 
 
 class _Listener:
@@ -269,27 +286,21 @@ class _Listener:
         return self.call_id is None or (event.call is not None and event.call.id == self.call_id)
 
 
-def _callback(event: CallEvent) -> Callback | None:
-    url = event.call.callback_url if event.call else ""
+def trace(event: CallEvent) -> None:
+    """Log an event at debug level, without digits, transcripts, identities, numbers and URLs."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    fields = {LOGGED[name]: event.data[name] for name in LOGGED if name in event.data}
+    call, state = (event.call.id, event.call.state) if event.call else ("", "")
+    log.debug("event.published", extra={"type": event.type, "call": call, "state": state, **fields})
+
+
+def callback_of(event: CallEvent) -> Callback | None:
+    """Return where an event goes besides the endpoints of its line."""
+    if event.callback_url and event.type in TRANSCRIPTS:
+        return Callback(event.callback_url, Style.WAVIX_TRANSCRIPTION)
+    url = event.callback_url or (event.call.callback_url if event.call else "")
     return Callback(url, Style.WAVIX) if url else None
-
-
-def _node_lost(last: CallEvent) -> CallEvent:
-    """Return the end of a call that was cut off with its node."""
-    now = _now()
-    call = last.call
-    if call is None:
-        raise ValueError("an end needs a call")
-    seconds = max(0.0, (now - call.started_at).total_seconds())
-    reason = EndReason.NODE_LOST.value
-    ended = msgspec.structs.replace(
-        call, state=State.ENDED.value, reason=reason, ended_at=now, seconds=seconds
-    )
-    identity = f"evt_{call.id.lower()}_lost"
-    data = {"reason": reason}
-    return CallEvent(
-        id=identity, type=EventType.CALL_ENDED, line=last.line, at=now, call=ended, data=data
-    )
 
 
 def _now() -> datetime:

@@ -8,7 +8,6 @@ nothing about one.
 import hashlib
 import re
 import secrets
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ import msgspec
 
 from bridge.call.model import LineName
 from bridge.errors import Forbidden, InvalidRequest, InvalidState, NotFound
-from bridge.net.database import Database
+from bridge.net.database import Connection, Database
 from bridge.net.siblings import Siblings
 from bridge.node.lines import LINES_PATH
 
@@ -27,11 +26,6 @@ MAX_KEYS: Final = 16
 MAX_LINES: Final = 10_000
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 """Names are parts of URLs and of file paths."""
-
-SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS line_book "
-    "(line TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;"
-)
 
 
 class StoredKey(msgspec.Struct, frozen=True):
@@ -100,7 +94,6 @@ class LineBook:
         self._entries: dict[LineName, _Entry] = {}
         self._lines: dict[str, tuple[LineName, float | None]] = {}
         self._followers: list[Callable[[KnownLine | None, LineName], None]] = []
-        database.create(SCHEMA)
         self._index()
 
     def follow_changes(self, follower: Callable[[KnownLine | None, LineName], None]) -> None:
@@ -118,14 +111,10 @@ class LineBook:
 
     def paused(self, line: LineName) -> bool:
         """Whether the line makes and takes no calls, and its keys give no access."""
-        return self._entry(line).paused
+        return self._entries.get(line, _Entry()).paused
 
     def check_open(self, line: LineName) -> None:
-        """Check that a line is not paused.
-
-        Raises:
-            Forbidden: it is.
-        """
+        """Raise `Forbidden` while a line is paused."""
         if self.paused(line):
             raise Forbidden("this line is paused; ask who runs the bridge")
 
@@ -135,11 +124,7 @@ class LineBook:
         return [known for name in names if (known := self._known(name)) is not None]
 
     def find(self, name: str) -> KnownLine:
-        """Return a line.
-
-        Raises:
-            NotFound: there is no such line.
-        """
+        """Return a line, or raise `NotFound`."""
         known = self._known(LineName(name))
         if known is None:
             raise NotFound("there is no such line")
@@ -190,9 +175,8 @@ class LineBook:
                 for one in kept
             )
             of_settings = {one.digest: ends for one in self._set.get(known.name, ())}
-            return msgspec.structs.replace(
-                entry, keys=(*older, stored), ends=of_settings | _sooner(entry.ends, ends)
-            )
+            sooner = {digest: min(end, ends) for digest, end in entry.ends.items()}
+            return msgspec.structs.replace(entry, keys=(*older, stored), ends=of_settings | sooner)
 
         await self._change(known.name, change)
         return stored, key
@@ -243,29 +227,26 @@ class LineBook:
 
     async def reload(self) -> None:
         """Read what may have changed elsewhere."""
-        entries = await self._database.run(_read_all)
-        before = self._entries
-        self._entries = entries
+        before, self._entries = self._entries, await self._database.run(_read_all)
         self._index()
-        for line in {*before, *entries}:
-            if before.get(line) != entries.get(line):
-                self._notify(line)
+        for line in {*before, *self._entries}:
+            if before.get(line) != self._entries.get(line):
+                for follower in self._followers:
+                    follower(self._known(line), line)
 
     async def _change(self, line: LineName, change: Callable[[_Entry | None], _Entry]) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             entry = change(_read_all(connection, line).get(line))
             connection.execute(
-                "REPLACE INTO line_book VALUES (?, ?)", (line, msgspec.json.encode(entry))
+                "INSERT INTO line_book VALUES (?, ?) "
+                "ON CONFLICT (line) DO UPDATE SET entry = excluded.entry",
+                (line, msgspec.json.encode(entry)),
             )
 
         await self._database.run(work)
         await self.reload()
         if self._siblings is not None:
-            await self._siblings.get_all(LINES_PATH)
-
-    def _notify(self, line: LineName) -> None:
-        for follower in self._followers:
-            follower(self._known(line), line)
+            await self._siblings.request_all(LINES_PATH)
 
     def _known(self, line: LineName) -> KnownLine | None:
         entry = self._entries.get(line)
@@ -281,9 +262,6 @@ class LineBook:
         )
         numbers = entry.numbers or self._numbers.get(line, ())
         return KnownLine(line, line not in self._set, entry.paused, numbers, keys)
-
-    def _entry(self, line: LineName) -> _Entry:
-        return self._entries.get(line) or _Entry()
 
     def _index(self) -> None:
         self._lines = {
@@ -304,14 +282,8 @@ def _expired(expires_at: float | None, now: float) -> bool:
     return expires_at is not None and expires_at <= now
 
 
-def _sooner(ends: Mapping[str, float], at: float) -> dict[str, float]:
-    return {digest: min(end, at) for digest, end in ends.items()}
-
-
-def _read_all(
-    connection: sqlite3.Connection, line: LineName | None = None
-) -> dict[LineName, _Entry]:
+def _read_all(connection: Connection, line: LineName | None = None) -> dict[LineName, _Entry]:
     rows = connection.execute(
-        "SELECT line, entry FROM line_book WHERE ?1 IS NULL OR line = ?1", (line,)
+        "SELECT line, entry FROM line_book WHERE line = coalesce(?, line)", (line,)
     )
     return {LineName(name): msgspec.json.decode(entry, type=_Entry) for name, entry in rows}

@@ -6,7 +6,6 @@ copy, and reloads it when another node has changed something.
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,7 +16,7 @@ import msgspec
 
 from bridge.call.model import LineName
 from bridge.errors import EngineOff
-from bridge.net.database import Database
+from bridge.net.database import Connection, Database
 from bridge.net.http import origin_of
 from bridge.net.siblings import Siblings
 
@@ -28,10 +27,6 @@ LINES_PATH: Final = "/node/lines"
 
 CALL_SUBSCRIPTIONS: Final = frozenset({"call", "all"})
 """Subscriptions that include the events of calls."""
-
-SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS lines (line TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;"
-)
 
 
 class InboundMode(StrEnum):
@@ -46,22 +41,27 @@ class InboundMode(StrEnum):
     AI = "ai"
     REJECT = "reject"
     """They are rejected at once."""
+    VOICEMAIL = "voicemail"
+    """They are sent to voicemail at once."""
 
 
 class InboundAction(StrEnum):
-    """What a line does with an inbound call."""
+    """What a line does with an inbound call, at once or when nobody has decided in time."""
 
     RING = "ring"
-    ANSWER = "answer"
+    """It rings on, for as long as calls may ring."""
+    ACCEPT = "accept"
     REJECT = "reject"
+    VOICEMAIL = "voicemail"
 
 
 INBOUND_ACTIONS: Final = {
-    InboundMode.WEBHOOK: InboundAction.ANSWER,
-    InboundMode.BOT: InboundAction.ANSWER,
-    InboundMode.IVR: InboundAction.ANSWER,
-    InboundMode.AI: InboundAction.ANSWER,
+    InboundMode.WEBHOOK: InboundAction.ACCEPT,
+    InboundMode.BOT: InboundAction.ACCEPT,
+    InboundMode.IVR: InboundAction.ACCEPT,
+    InboundMode.AI: InboundAction.ACCEPT,
     InboundMode.REJECT: InboundAction.REJECT,
+    InboundMode.VOICEMAIL: InboundAction.VOICEMAIL,
 }
 """In all other modes the call rings."""
 
@@ -110,9 +110,6 @@ class _Entry(msgspec.Struct, frozen=True):
         return self.connected and self.in_force.calls_enabled
 
 
-_FRESH: Final = _Entry()
-
-
 class Lines:
     """The settings and connections of all lines."""
 
@@ -136,7 +133,6 @@ class Lines:
         self._followers: list[Callable[[LineName], None]] = []
         self._siblings = siblings
         self._entries: dict[LineName, _Entry] = {}
-        database.create(SCHEMA)
 
     def follow_switch_off(self, follower: Callable[[LineName], None]) -> None:
         """Call a function, on every node, when a line stops taking calls."""
@@ -219,22 +215,26 @@ class Lines:
             self._update(line, entry)
 
     async def _change(self, line: LineName, change: Callable[[_Entry], _Entry]) -> None:
-        def work(connection: sqlite3.Connection) -> _Entry:
+        def work(connection: Connection) -> _Entry:
             entry = change(_read_all(connection, line).get(line, self._unset(line)))
             written = msgspec.json.encode(entry)
-            connection.execute("REPLACE INTO lines VALUES (?, ?)", (line, written))
+            connection.execute(
+                "INSERT INTO lines VALUES (?, ?) "
+                "ON CONFLICT (line) DO UPDATE SET entry = excluded.entry",
+                (line, written),
+            )
             return entry
 
         self._update(line, await self._database.run(work))
         if self._siblings is not None:
-            await self._siblings.get_all(LINES_PATH)
+            await self._siblings.request_all(LINES_PATH)
 
     def _entry(self, line: LineName) -> _Entry:
         return self._entries.get(line) or self._unset(line)
 
     def _unset(self, line: LineName) -> _Entry:
-        config = self._fresh.get(line)
-        return _Entry(config, config) if config else _FRESH
+        config = self._fresh.get(line, LineConfig())
+        return _Entry(config, config)
 
     def _update(self, line: LineName, entry: _Entry) -> None:
         was_on = self._entry(line).on
@@ -258,10 +258,13 @@ def with_changes(config: LineConfig, **changes: bool | str | None) -> LineConfig
     return replace(changed, provider_token="")
 
 
-def _read_all(
-    connection: sqlite3.Connection, line: LineName | None = None
-) -> dict[LineName, _Entry]:
+def stored_configs(connection: Connection) -> dict[LineName, LineConfig]:
+    """Return the settings in effect of all lines that were ever configured."""
+    return {line: entry.in_force for line, entry in _read_all(connection).items()}
+
+
+def _read_all(connection: Connection, line: LineName | None = None) -> dict[LineName, _Entry]:
     rows = connection.execute(
-        "SELECT line, entry FROM lines WHERE ?1 IS NULL OR line = ?1", (line,)
+        "SELECT line, entry FROM lines WHERE line = coalesce(?, line)", (line,)
     )
     return {LineName(name): msgspec.json.decode(entry, type=_Entry) for name, entry in rows}

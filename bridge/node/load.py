@@ -32,8 +32,17 @@ class Load:
         self._policy = LoadPolicy(overload_seconds=overload_seconds)
         self._processor = processor
         self._worst_lag = 0.0
+        self.lag = 0.0
+        """How late the loop ran its timers before the last `update`, at worst; seconds."""
+        self.cpu = 0.0
+        """The share of a core that the process used before the last `update`."""
         self._before: tuple[float, float] | None = None
-        metrics.set_encoder_level(encoder_budget.level)
+        metrics.node.set_encoder_level(encoder_budget.level)
+
+    @property
+    def level(self) -> EncoderLevel:
+        """What encoders may cost now."""
+        return self._policy.level
 
     @property
     def refusing(self) -> bool:
@@ -42,17 +51,17 @@ class Load:
 
     def probe(self, lag: float) -> None:
         """Record how late the loop ran a timer; to be called several times a second."""
-        self._metrics.loop_lag(lag)
+        self._metrics.node.loop_lag(lag)
         self._worst_lag = max(self._worst_lag, lag)
 
     def update(self, now: float) -> None:
         """Rate the load since the last call; to be called once a second."""
         used = self._processor()
         if self._before is not None and now > self._before[0]:
-            cpu = (used - self._before[1]) / (now - self._before[0])
-            self._rate(cpu, now)
+            self.cpu = (used - self._before[1]) / (now - self._before[0])
+            self._rate(self.cpu, now)
         self._before = (now, used)
-        self._worst_lag = 0.0
+        self.lag, self._worst_lag = self._worst_lag, 0.0
 
     def _rate(self, cpu: float, now: float) -> None:
         policy = self._policy
@@ -61,7 +70,7 @@ class Load:
         if (policy.level, policy.refusing) == was:
             return
         self._encoder_budget.level = policy.level
-        self._metrics.set_encoder_level(policy.level)
+        self._metrics.node.set_encoder_level(policy.level)
         log.warning(
             "node.load",
             extra={

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from bridge.call import events
+from bridge.call.ended_call import CallReport
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
@@ -17,25 +16,27 @@ from bridge.call.model import (
     CallRecord,
     Direction,
     EndReason,
-    LegId,
-    LegOwner,
     LineName,
     Party,
 )
-from bridge.call.parties import with_own_number
-from bridge.call.routing import Heard, Hears
+from bridge.call.parties import WHATSAPP
+from bridge.call.quota import Quota
+from bridge.call.routing import LegRole
 from bridge.errors import BridgeError, CallEnded, CallNotFound, LimitExceeded, StillDialling
-from bridge.legs.base import DialledLeg, Leg
-from bridge.legs.dial import Dialer
+from bridge.legs.base import Dialer, DialledLeg
 from bridge.metrics.registry import Metrics
-from bridge.node.capacity import ManagerLimits, check_capacity, check_room
+from bridge.node.admission import Admission
+from bridge.node.call_history import CallHistory, report_now
 from bridge.node.clock import Clock
-from bridge.node.directory import Directory, LocalDirectory
+from bridge.node.diagnosis import DiagnosisLog
+from bridge.node.dial_rules import DialRules, Route
+from bridge.node.dials import Dials
+from bridge.node.directory import SharedDirectory
 from bridge.node.ended import EndedCalls
-from bridge.node.publisher import Publisher
-from bridge.node.quality import QualityLog
-from bridge.node.runner import CallRunner
-from bridge.node.sampler import CallSampler
+from bridge.node.publisher import Publisher, new_event
+from bridge.node.quality import CallSampler, QualityLog
+from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
+from bridge.settings.model import Limits
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -54,39 +55,56 @@ class Manager:
         dialer: Dialer,
         clock: Clock,
         metrics: Metrics,
-        limits: ManagerLimits,
+        limits: Limits,
+        quota: Quota,
         call_limits: CallLimits,
-        directory: Directory | None = None,
+        directory: SharedDirectory | None = None,
         check_on: Callable[[LineName], None] = lambda line: None,
         number_of: Callable[[LineName], str] = lambda line: "",
         overloaded: Callable[[], bool] = lambda: False,
+        database_lost: Callable[[], bool] = lambda: False,
+        dial_rules: DialRules | None = None,
         publisher: Publisher | None = None,
+        diagnoses: DiagnosisLog | None = None,
+        history: CallHistory | None = None,
     ) -> None:
-        """Make it.
+        """Make it; `directory` is None for a single node.
 
-        `directory` is None for a single node; `check_on` raises `EngineOff` while a line makes no calls;
-        `number_of` returns a line's own number with `+`; `overloaded` says whether to refuse new calls.
+        `check_on` raises `EngineOff` while a line makes no calls; `number_of` returns a line's own number with `+`;
+        `overloaded` and `database_lost` say whether to refuse new calls; without `dial_rules` every line calls everybody over WhatsApp.
         """
-        self._dialer = dialer
-        self._check_on, self._number_of = check_on, number_of
+        self._check_on = check_on
+        self.admission = Admission(
+            quota=quota,
+            metrics=metrics.calls,
+            directory=directory,
+            number_of=number_of,
+            overloaded=overloaded,
+            database_lost=database_lost,
+        )
+        """Admits new calls."""
         self._clock = clock
         self.limits = limits
         self._call_limits = call_limits
-        self._directory = directory or LocalDirectory()
-        self.overloaded = overloaded
+        self._directory = directory
         self._metrics = metrics
         self.publisher = publisher or Publisher()
         self.quality = QualityLog(metrics)
-        """The quality of live and ended calls over time."""
-        self._sampler = CallSampler(metrics, self.quality)
+        """The quality of live calls over time."""
+        self.diagnoses = diagnoses or DiagnosisLog(metrics.problems)
+        """What is wrong with live calls."""
+        self._sampler = CallSampler(metrics, self.quality, self.diagnoses)
         self.legs_ended = 0
         """How many legs have ended so far."""
-        self.publisher.subscribe(self._count_leg)
+        self.publisher.subscribe(self._count_leg, self._diagnose)
+        self._history = history
         self._calls: dict[CallId, CallRunner] = {}
-        self._ended = EndedCalls(limits, self.quality)
+        self.dials = Dials(dialer, dial_rules, self.calls)
+        """Parties that are rung, for new calls and live ones."""
+        self._ended = EndedCalls(limits)
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
-        self.draining = False
+        self.on_transfer: TransferHandler = refuse_transfer
 
     async def dial(
         self, line: LineName, number: str, details: CallDetails | None = None
@@ -95,19 +113,25 @@ class Manager:
 
         Raises:
             EngineOff: the line makes no calls now.
+            Forbidden, Unsupported: the line does not call the number (`DialRules.check`).
             LimitExceeded: no more calls are taken.
             BridgeError: the line's provider refuses; `call_id` is that of the call, which has ended.
         """
         self._check_on(line)
-        facts = await self._count_call(line, number, Direction.OUTBOUND, details)
+        details = details or CallDetails()
+        self._check_capacity(line)
+        route = Route(WHATSAPP)
+        if not details.test:
+            route = await self.dials.route(line, number, details.parties.to_channel)
+        facts = await self._count_call(line, number, Direction.OUTBOUND, route.apply(details))
         try:
-            leg = self._dialer.outbound_leg(facts, number)
+            leg = self.dials.leg(facts, number, route)
         except BaseException:
-            self._directory.delete(facts.call_id)
+            self.admission.uncount(facts)
             raise
         runner = self._begin(facts, Direction.OUTBOUND, dialling=True)
         try:
-            await runner.dial(leg, Party.FAR)
+            await runner.dial(leg, LegRole(Party.FAR))
         except BridgeError as error:
             error.call_id = facts.call_id
             raise
@@ -129,7 +153,7 @@ class Manager:
         runner = self._begin(facts, Direction.INBOUND)
         with self.publisher.hold():
             runner.announce()
-            runner.add_leg(far, Party.FAR)
+            runner.add_leg(far, LegRole(Party.FAR))
         return runner
 
     async def open(
@@ -146,51 +170,6 @@ class Manager:
         runner = self._begin(facts, Direction.OUTBOUND, waits_for_far=True)
         runner.announce()
         return runner
-
-    async def invite(
-        self, line: LineName, call_id: str, number: str, *, replaces: bool = False
-    ) -> LegId:
-        """Ring a number for a near party; with `replaces` the others leave once it is connected.
-
-        Raises:
-            CallNotFound, InvalidState, LimitExceeded.
-            BridgeError: the line's provider does not ring the number.
-        """
-        runner = self.live(line, call_id)
-        check_room(len(runner.legs()))
-        leg = self._dialer.outbound_leg(runner.facts, number)
-        await runner.dial(leg, Party.NEAR, replaces=replaces)
-        return leg.leg_id
-
-    def attach(  # noqa: PLR0913 - what a leg is, and who hears what beside it
-        self,
-        line: LineName,
-        call_id: str,
-        leg: Leg,
-        party: Party,
-        *,
-        hears: Hears,
-        heard: Heard,
-        ducking_gain: float = 1.0,
-        owner: LegOwner | None = None,
-        asked_for: bool = True,
-    ) -> None:
-        """Add a leg that needs no negotiation to a live call: a socket, a stream, a playback.
-
-        Raises:
-            CallNotFound, InvalidState, LimitExceeded.
-        """
-        runner = self.live(line, call_id)
-        check_room(len(runner.legs()))
-        runner.add_leg(
-            leg,
-            party,
-            hears=hears,
-            heard=heard,
-            ducking_gain=ducking_gain,
-            owner=owner,
-            asked_for=asked_for,
-        )
 
     def request(self, line: LineName, call_id: str, request: events.Request) -> None:
         """Send a request to a live call; one that is being dialled can only be hung up.
@@ -231,6 +210,11 @@ class Manager:
             raise CallNotFound("there is no such call")
         return record
 
+    def report_now(self, record: CallRecord) -> CallReport:
+        """Return a call of this node, live or just ended, as its history shows it."""
+        call_id = record.facts.call_id
+        return report_now(record, self.quality.legs(call_id), self.diagnoses.find(call_id))
+
     def publish(
         self,
         kind: EventType,
@@ -243,31 +227,38 @@ class Manager:
             record = self.record(line, call_id)
         except CallNotFound:
             record = None
-        self.publisher.publish(kind, line, record, data)
-
-    def ended(self, line: LineName) -> list[CallRecord]:
-        """Return a line's ended calls on this node, in the order in which they ended."""
-        return self._ended.of(line)
+        self.publisher.publish(new_event(kind, line, record, data))
 
     def list_own(self, line: LineName) -> list[CallRecord]:
-        """Return a line's live calls on this node, oldest first."""
-        return [call.record() for call in self._calls.values() if call.facts.line == line]
+        """Return a line's live calls on this node, without test calls."""
+        return [
+            call.record()
+            for call in self._calls.values()
+            if call.facts.line == line and not call.facts.details.test
+        ]
 
-    async def list(self, line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        """Return a line's live or ended calls on all nodes, oldest first."""
-        own = self.ended(line) if ended else self.list_own(line)
-        calls = own + await self._directory.elsewhere(line, ended=ended)
-        return sorted(calls, key=lambda record: record.facts.started_at)
+    async def list(self, line: LineName) -> list[CallRecord]:
+        """Return a line's live calls on all nodes, oldest first."""
+        own = self.list_own(line)
+        if self._directory is not None:
+            own += await self._directory.elsewhere(line)
+        return sorted(own, key=lambda record: record.facts.started_at)
 
     def remember(self, record: CallRecord) -> None:
         """Keep a call that ended in this node's previous process."""
         self._ended.keep(record, self._loop.time())
 
+    async def forget(self, line: LineName, call_id: CallId) -> None:
+        """Forget an ended call, and in the directory too."""
+        self._ended.drop(line, call_id)
+        if self._directory is not None:
+            await self._directory.erase(call_id)
+
     def count_lost(self, record: CallRecord) -> None:
-        """Count a call that ended when this node's previous process was killed."""
+        """Count a call that this node has taken over from a lost one, and ended."""
         self.remember(record)
-        self._metrics.call_started(record.direction)
-        self._metrics.call_ended(record.direction, EndReason.NODE_LOST, record.seconds)
+        self._metrics.calls.started(record.direction)
+        self._metrics.calls.ended(record.direction, EndReason.NODE_LOST, record.seconds)
         log.warning("call.lost", extra={"call": record.facts.call_id})
 
     def calls(self) -> Iterable[CallRunner]:
@@ -279,42 +270,22 @@ class Manager:
         self._sampler.sample(self._calls.values(), now)
         self._ended.forget(now)
 
-    async def aclose(self) -> None:
-        """Refuse new calls, end the live ones as `drained`, and wait until everything is freed."""
-        self.draining = True
+    async def aclose(self, reason: EndReason = EndReason.DRAINED) -> None:
+        """Refuse new calls, end the live ones, and wait until everything is freed."""
+        self.admission.draining, self.admission.finishing = True, False
         for runner in list(self._calls.values()):
-            runner.dispatch(events.HangupRequested(EndReason.DRAINED))
+            runner.dispatch(events.HangupRequested(reason))
         await self._tasks.wait()
 
     def _check_capacity(self, line: LineName) -> None:
-        try:
-            if self.draining:
-                raise LimitExceeded(
-                    "the bridge is shutting down and takes no new calls", limit="draining"
-                )
-            check_capacity(self.limits, line, (run.facts.line for run in self._calls.values()))
-            if self.overloaded():
-                raise LimitExceeded(
-                    "the bridge has too much to do to take new calls", limit="overload"
-                )
-        except LimitExceeded as error:
-            self._metrics.call_refused(error.limit)
-            raise
+        self.admission.check(line, (runner.facts.line for runner in self._calls.values()))
 
     async def _count_call(
         self, line: LineName, peer: str, direction: Direction, details: CallDetails | None
     ) -> CallFacts:
         """Count a call that is about to start, over all nodes."""
         self._check_capacity(line)
-        call_id = _call_id(self._directory.node)
-        known = with_own_number(details or CallDetails(), direction, self._number_of(line))
-        facts = CallFacts(call_id, line, peer, datetime.now(UTC), known)
-        try:
-            await self._directory.insert(facts, direction)
-        except LimitExceeded as error:
-            self._metrics.call_refused(error.limit)
-            raise
-        return facts
+        return await self.admission.count(line, peer, direction, details or CallDetails())
 
     def _find(self, line: LineName, call_id: str) -> CallRunner:
         runner = self._calls.get(CallId(call_id))
@@ -336,7 +307,7 @@ class Manager:
             # The bridge may have begun to shut down meanwhile.
             self._check_capacity(facts.line)
         except LimitExceeded:
-            self._directory.delete(facts.call_id)
+            self.admission.uncount(facts)
             raise
         machine = CallMachine(
             direction=direction,
@@ -355,29 +326,45 @@ class Manager:
             publisher=self.publisher,
             on_ended=self._call_ended,
         )
+        runner.on_transfer = self.on_transfer
         self._calls[facts.call_id] = runner
         return runner
 
     def _call_ended(self, runner: CallRunner) -> None:
-        record = runner.record()
         del self._calls[runner.facts.call_id]
-        self.remember(record)
+        self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
+        end = self._forget_test if runner.facts.details.test else self._keep_ended
+        end(runner)
+        self.quality.forget(runner.facts.call_id)
+        self.diagnoses.forget(runner.facts.call_id)
+
+    def _keep_ended(self, runner: CallRunner) -> None:
+        record = runner.record()
         reason = record.reason or EndReason.FAILED
-        self._directory.end(runner.facts.call_id, reason)
-        self._sampler.end(runner)
+        if self._directory is not None:
+            self._directory.end(runner.facts.call_id, reason)
+        self._sampler.end(runner, self._loop.time())
+        if self._history is not None:
+            # Before the event, so that whoever hears of the end finds the record.
+            self._history.keep(self.report_now(record), self.quality.legs(record.facts.call_id))
+        self.remember(record)
         if runner.announced:
-            self._metrics.call_ended(record.direction, reason, record.seconds)
+            self._metrics.calls.ended(record.direction, reason, record.seconds)
             log.info("call.ended", extra={"reason": reason, "seconds": round(record.seconds, 1)})
             runner.publish(EventType.CALL_ENDED, {"reason": reason})
         else:
             log.info("call.not_dialled", extra={"call": runner.facts.call_id, "reason": reason})
-        self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
+
+    def _forget_test(self, runner: CallRunner) -> None:
+        self.admission.uncount(runner.facts)
+        self._sampler.end(runner, self._loop.time())
+        log.info("call.test_ended", extra={"seconds": round(runner.record().seconds, 1)})
+
+    def _diagnose(self, event: CallEvent) -> None:
+        runner = self._calls.get(CallId(event.call.id)) if event.call else None
+        if runner is not None:
+            self.diagnoses.note_event(runner, event, self._loop.time())
 
     def _count_leg(self, event: CallEvent) -> None:
         if event.type == EventType.LEG_LEFT:
             self.legs_ended += 1
-
-
-def _call_id(node: int) -> CallId:
-    """Return a new id; its first byte is the node that owns the call."""
-    return CallId(f"{node:02X}" + secrets.token_hex(15).upper())

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from bridge.call.model import CallRecord, LineName
-from bridge.call.snapshot import snapshot
+from bridge.call.published import snapshot
 from bridge.log import call_id as log_call_id
-from bridge.wire.call_event import CallEvent, EventType
+from bridge.wire.call_event import CallEvent, EventType, end_id
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +34,9 @@ class Publisher:
         """Add functions that are called with every event; they must not wait."""
         self._subscribers += subscribers
 
-    def publish(
-        self,
-        kind: EventType,
-        line: LineName,
-        record: CallRecord | None,
-        data: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Publish an event with the call as `record` has it; None for a call no longer known."""
-        self._pending.append(new_event(kind, line, record, data))
+    def publish(self, event: CallEvent) -> None:
+        """Publish an event."""
+        self._pending.append(event)
         self._deliver()
 
     @contextmanager
@@ -80,10 +74,18 @@ def new_event(
     line: LineName,
     record: CallRecord | None,
     data: Mapping[str, Any] | None = None,
+    *,
+    callback_url: str = "",
 ) -> CallEvent:
-    """Make an event that happens now; bytes in its data are left out."""
+    """Return an event that happens now; bytes in its data are left out.
+
+    It has the call as `record` has it; None for a call no longer known.
+    """
+    identity = f"evt_{secrets.token_hex(12)}"
+    if record is not None and kind is EventType.CALL_ENDED:
+        identity = end_id(record.facts.call_id)
     return CallEvent(
-        id=f"evt_{secrets.token_hex(12)}",
+        id=identity,
         type=kind,
         line=line,
         at=datetime.now(UTC),
@@ -93,4 +95,5 @@ def new_event(
             for name, value in (data or {}).items()
             if not isinstance(value, bytes | bytearray | memoryview)
         },
+        callback_url=callback_url,
     )

@@ -28,5 +28,6 @@ async def pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) ->
             manager.pulse(loop.time())
         except Exception:  # must not end the loop
             log.exception("pulse.failed")
-        metrics.clock_ticks(late=clock.late_ticks - late, skipped=clock.skipped_ticks - skipped)
+        metrics.node.late_ticks(amount=clock.late_ticks - late)
+        metrics.node.skipped_ticks(amount=clock.skipped_ticks - skipped)
         late, skipped = clock.late_ticks, clock.skipped_ticks

@@ -1,34 +1,22 @@
-"""The quality of every call of this node over time, kept as long as the call's record."""
+"""Samples the live calls once a second: metrics, problems, and each leg's quality."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from bridge.call.model import CallId, LegFigures, LegId, LegKind, LegStatistics, Party
-from bridge.call.quality import take_sample
-from bridge.call.timeline import Timeline
+from bridge.call.bus import Bus
+from bridge.call.model import CallId, LegFigures, LegId, Party, State
+from bridge.call.mute_detector import MuteDetector
+from bridge.call.quality import LegQuality, take_sample
 from bridge.metrics.registry import Metrics
+from bridge.node.diagnosis import DiagnosisLog
 from bridge.node.runner import CallRunner
+from bridge.wire.call_event import EventType
 
 KEPT_LEGS = 32
 """Legs of a call that are kept; the oldest are dropped."""
 
 
-@dataclass(slots=True)
-class LegQuality:
-    """One leg's timeline and its last report."""
-
-    leg_id: LegId
-    kind: LegKind
-    party: Party
-    last: LegStatistics
-    last_at: float
-    began: float
-    """When its call began; on the clock of `last_at`."""
-    timeline: Timeline = field(default_factory=Timeline)
-
-
 class QualityLog:
-    """The timelines of live and ended calls, by call and leg."""
+    """The timelines of live calls, by call and leg."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -43,29 +31,68 @@ class QualityLog:
             if known is None:
                 if len(legs) >= KEPT_LEGS:
                     del legs[next(iter(legs))]
-                legs[leg.leg_id] = LegQuality(
-                    leg.leg_id, leg.kind, leg.party, leg.statistics, now, runner.machine.started_at
-                )
+                legs[leg.leg_id] = LegQuality(leg, now, runner.machine.started_at)
                 continue
             sample = take_sample(
                 leg.kind,
-                known.last,
+                known.last.statistics,
                 leg.statistics,
                 seconds=now - known.last_at,
                 playout_delay=delays.get(leg.leg_id),
             )
-            known.timeline.add(sample, known.last_at - runner.machine.started_at)
-            known.last, known.last_at = leg.statistics, now
-            self._metrics.observe_quality(leg.kind, sample)
+            known.timeline.add(sample, known.last_at - known.call_began)
+            known.last, known.last_at = leg, now
+            self._metrics.media.observe_quality(leg.kind, sample)
 
     def legs(self, call_id: CallId) -> tuple[LegQuality, ...]:
-        """Return the quality of a call's legs, ended ones included."""
+        """Return the quality of a live call's legs, those that left included."""
         return tuple(self._calls.get(call_id, {}).values())
-
-    def octets(self, call_id: CallId) -> int:
-        """Return the memory that the timelines of a call take."""
-        return sum(leg.timeline.octets for leg in self.legs(call_id))
 
     def forget(self, call_id: CallId) -> None:
         """Delete a call."""
         self._calls.pop(call_id, None)
+
+
+class CallSampler:
+    """Samples calls until they end."""
+
+    def __init__(self, metrics: Metrics, quality: QualityLog, diagnoses: DiagnosisLog) -> None:
+        self._metrics = metrics
+        self._quality = quality
+        self._diagnoses = diagnoses
+        self._mutes: dict[CallId, MuteDetector] = {}
+        """Of the far parties of live calls."""
+
+    def sample(self, runners: Iterable[CallRunner], now: float) -> None:
+        """Take the figures of the calls' legs and buses."""
+        for runner in runners:
+            figures = runner.figures()
+            self._metrics.media.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
+            self._quality.observe(runner, figures, now)
+            self._observe_bus(runner.bus, runner.bus.delays().values())
+            self._watch_mute(runner, figures, now)
+            self._diagnoses.observe(runner, figures, now)
+
+    def end(self, runner: CallRunner, now: float) -> None:
+        """Count what is left of a call that has ended."""
+        self._mutes.pop(runner.facts.call_id, None)
+        self._observe_bus(runner.bus, ())
+        self._diagnoses.end(runner, now)
+
+    def _watch_mute(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
+        """Publish that the far party muted itself, or unmuted, where its RTP shows it."""
+        far = next(
+            (leg for leg in figures if leg.party is Party.FAR and leg.kind.traits.carries_rtp), None
+        )
+        if far is None or runner.machine.state is not State.ACTIVE:
+            return
+        watch = self._mutes.setdefault(runner.facts.call_id, MuteDetector())
+        muted = watch.update(far.statistics.received, now)
+        if muted is not None:
+            data = {"legID": far.leg_id, "party": far.party, "muted": muted}
+            runner.publish(EventType.PARTY_MUTED, data)
+
+    def _observe_bus(self, bus: Bus, delays: Iterable[float]) -> None:
+        self._metrics.media.observe_bus(
+            bus, delays=delays, dropped=bus.dropped, concealed=bus.concealed
+        )

@@ -2,36 +2,38 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.call import events
-from bridge.call.model import CallId, LegId, LineName, Party
+from bridge.call.model import CallId, LineName, Party
 from bridge.call.parties import parties_of
-from bridge.call.routing import Heard, Hears
+from bridge.call.routing import Heard, Hears, LegRole
 from bridge.errors import (
     BridgeError,
     CallEnded,
-    DatabaseFailed,
     InvalidState,
     StorageFull,
 )
 from bridge.legs.base import new_leg_id
 from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
-from bridge.media.archive import HEADER_BYTES, Archive, Recording
+from bridge.media.archive import HEADER_BYTES, Archive, key_of
 from bridge.media.files import WAV
+from bridge.media.live_parts import LiveParts
+from bridge.media.recording_audio import read_audio
+from bridge.media.recording_rows import Recording
 from bridge.media.uploader import RecordingUploader
 from bridge.metrics.recording import RecordingMetrics
-from bridge.net.storage import Store
+from bridge.net.storage import Bucket
 from bridge.node.announcement import Announcement
-from bridge.node.automatic_recording import AutomaticRecording
 from bridge.node.manager import Manager
 from bridge.node.recording_events import RecordingEvents
 from bridge.node.recording_paths import RecordingPaths
-from bridge.node.recording_rules import RecordingRules, last_of_call
+from bridge.node.recording_recovery import RecordingRecovery
+from bridge.node.recording_rules import AutomaticRecording, RecordingRules
+from bridge.node.runner import CallRunner
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
@@ -41,18 +43,20 @@ KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": H
 """The kinds of tracks, and what the recorder of each hears."""
 NOT_ANNOUNCED: Final = "not_announced"
 """The announcement of the recording could not be played."""
-RETRY_SECONDS: Final = 10.0
-CUT_OFF: Final = "cut_off"
-"""Nothing had been written when the process ended."""
 THREADS: Final = 2
 
 
 @dataclass(slots=True, eq=False)
 class _Track:
+    runner: CallRunner
     recording: Recording
     span: Span
     leg: RecorderLeg
     over: asyncio.Future[Recording] = field(default_factory=asyncio.Future)
+
+    def close(self) -> None:
+        """End the track; does nothing if its call has just ended."""
+        self.runner.dispatch(events.CloseRequested(self.leg.leg_id))
 
 
 class Recordings:
@@ -64,10 +68,10 @@ class Recordings:
         archive: Archive,
         rules: RecordingRules,
         *,
-        store: Store | None,
+        store: Bucket | None,
         metrics: RecordingMetrics,
     ) -> None:
-        """Make it, and finish the recordings of this node's previous process.
+        """Make it; recordings that processes left which are no more are finished.
 
         Files are uploaded to `store`; None leaves them in the folder.
         """
@@ -90,15 +94,18 @@ class Recordings:
             on_file=self._events.moved,
         )
         """Copies, uploads and deletes recordings that have ended."""
+        self.recovery = RecordingRecovery(archive, store=store, on_ended=self._ended)
+        """Finishes recordings of processes that are no more."""
+        self._parts = LiveParts(store, count=metrics.part) if store and archive.live else None
         self.automatic = AutomaticRecording(
-            manager,
-            start=lambda line, call, asked_for: self.start(line, call, asked_for=asked_for),
-            automatic=rules.automatic,
-            captures=rules.captures,
+            manager, rules, lambda runner, asked_for: self.start(runner, asked_for=asked_for)
         )
         """Starts recordings that no request asks for."""
         self._housekeeping = Tasks()
-        self._housekeeping.spawn(self._keep_house(), name="recordings")
+        self._housekeeping.spawn(self.recovery.run(), name="recordings recovery")
+        self._housekeeping.spawn(self.uploader.run(), name="recordings uploader")
+        if self._parts is not None:
+            self._housekeeping.spawn(self._parts.run(), name="recordings parts")
 
     def on_event(self, event: CallEvent) -> None:
         """Record some calls from their answer on; observe when an announcement has been played."""
@@ -112,8 +119,7 @@ class Recordings:
 
     async def start(
         self,
-        line: LineName,
-        call_id: str,
+        runner: CallRunner,
         *,
         kinds: Sequence[str] = tuple(KINDS),
         path: str | None = None,
@@ -123,8 +129,7 @@ class Recordings:
         """Record a live call; a recording that is under way continues unchanged.
 
         Args:
-            line: whose call.
-            call_id: which.
+            runner: of the call.
             kinds: of `KINDS`.
             path: of the inbound track in the line's media folder, "" to choose a name; None for the
                 archive. A number is added to a name that is taken.
@@ -132,17 +137,15 @@ class Recordings:
             form: of `media.files.CONTENT_TYPES`, the format that tracks are also wanted in.
 
         Raises:
-            CallNotFound: there is no such call.
-            InvalidState: it is not live, or is recorded to another path.
+            InvalidState: the call has ended, or is recorded to another path.
             InvalidRequest: the path is invalid, or leads out of the line's media folder.
             LimitExceeded: the call has all its legs.
             StorageFull: the disk is full.
         """
-        runner = self._manager.live(line, call_id)
         call = runner.facts.call_id
         async with self._starting:
             if call not in self._tracks:
-                await self._begin(line, call, kinds, path, asked_for=asked_for, form=form)
+                await self._begin(runner, kinds, path, asked_for=asked_for, form=form)
             elif path:
                 self.paths.check_same(call, [track.recording for track in self._tracks[call]], path)
             elif form != WAV:
@@ -150,11 +153,7 @@ class Recordings:
             return [track.recording for track in self._tracks[call]]
 
     async def _request_copies(self, call: CallId, kinds: Sequence[str], form: str) -> None:
-        """Request copies of the current tracks of these kinds for when they have ended.
-
-        Raises:
-            InvalidState: there are none, or they are recorded to a path that a caller chose.
-        """
+        """Request copies of the current tracks of these kinds for when they have ended."""
         tracks = [track for track in self._tracks[call] if track.recording.kind in kinds]
         if not tracks or not all(track.recording.is_ours for track in tracks):
             raise InvalidState(f"the call is being recorded already, and not as {form}")
@@ -179,7 +178,9 @@ class Recordings:
             await asyncio.gather(*(track.over for track in unfinished))
         tracks = self._tracks.get(call)
         if not tracks or ended:
-            last = await last_of_call(self.archive, line, call)
+            known = await self.archive.of_call(line, call)
+            began = max((track.started_at for track in known), default="")
+            last = [track for track in known if track.started_at == began]
             if found := [track for track in last if ended or track.status == "failed"]:
                 return found
             if ended:
@@ -189,26 +190,27 @@ class Recordings:
         for track in tracks:
             track.span.over = over
         for track in list(tracks):
-            self._close(line, call, track.leg.leg_id)
+            track.close()
         self._manager.publish(EventType.RECORDING_STOPPED, line, call)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
-    def pause(self, line: LineName, call_id: str, *, paused: bool) -> None:
+    def pause(self, runner: CallRunner, *, paused: bool) -> None:
         """Pause or resume a recording; silence is written while it is paused.
 
         Raises:
-            CallNotFound, InvalidState: there is no such call, or it is not being recorded.
+            InvalidState: the call is not being recorded.
         """
-        runner = self._manager.live(line, call_id)
-        call = runner.facts.call_id
-        tracks = self._tracks.get(call)
+        tracks = self._tracks.get(runner.facts.call_id)
         if not tracks:
             raise InvalidState("the call is not being recorded")
         runner.catch_up()
         for track in tracks:
             track.leg.paused = paused
-        kind = EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED
-        self._manager.publish(kind, line, call)
+        runner.publish(EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED)
+
+    def read_audio(self, recording: Recording) -> AsyncGenerator[bytes, None]:
+        """Yield the samples of a finished recording (`media.recording_audio`)."""
+        return read_audio(self.archive, self.uploader, recording)
 
     async def aclose(self) -> None:
         """Wait until all files are written; to be called when all calls have ended."""
@@ -219,21 +221,21 @@ class Recordings:
 
     async def _begin(
         self,
-        line: LineName,
-        call: CallId,
+        runner: CallRunner,
         kinds: Sequence[str],
         path: str | None,
         *,
         asked_for: bool,
         form: str,
     ) -> None:
-        self._check_space(line, call)
+        line, call = runner.facts.line, runner.facts.call_id
+        self._check_space(runner)
         keys: dict[str, str | None] = dict.fromkeys(kinds)
         reserved = None
         if path is not None:
             reserved = self.paths.reserve(line, call, path)
-            keys["inbound"] = self.archive.key_of(reserved)
-        parties = parties_of(self._manager.record(line, call))
+            keys["inbound"] = key_of(self.archive.folder, reserved)
+        parties = parties_of(runner.record())
         try:
             recordings = await self.archive.begin(line, call, keys, form, parties)
         except BaseException:
@@ -243,20 +245,25 @@ class Recordings:
             raise
         self._tracks[call] = []
         try:
-            self._attach(recordings, asked_for=asked_for)
+            self._attach(runner, recordings, asked_for=asked_for)
         finally:
             self._drop_if_over(call)
-        if self.rules.announcement is None:
-            self._manager.publish(EventType.RECORDING_STARTED, line, call)
+        announcement = self._announcement(runner)
+        if announcement is None:
+            runner.publish(EventType.RECORDING_STARTED)
         else:
-            announced = self._announce(self.rules.announcement, line, call)
+            announced = self._announce(announcement, runner)
             self._tasks.spawn(announced, name=f"announce {call}")
 
-    async def _announce(self, announcement: Announcement, line: LineName, call: CallId) -> None:
+    def _announcement(self, runner: CallRunner) -> Announcement | None:
+        """Return what is to be announced; nothing to a caller who leaves a message after a tone."""
+        return None if runner.record().at_voicemail else self.rules.announcement
+
+    async def _announce(self, announcement: Announcement, runner: CallRunner) -> None:
         """Start the tracks of a recording once it has been announced to everybody."""
-        tracks = self._tracks[call]
+        tracks = self._tracks[runner.facts.call_id]
         try:
-            heard = await announcement.play(line, call)
+            heard = await announcement.play(runner)
         except (BridgeError, OSError):
             heard = False
         for track in tracks:
@@ -265,50 +272,47 @@ class Recordings:
             else:
                 track.leg.give_up(NOT_ANNOUNCED)
         if heard and tracks:
-            self._manager.publish(EventType.RECORDING_STARTED, line, call)
+            runner.publish(EventType.RECORDING_STARTED)
 
-    def _check_space(self, line: LineName, call: CallId) -> None:
+    def _check_space(self, runner: CallRunner) -> None:
         try:
             self.rules.disk_space.check()
         except OSError:
-            self._manager.publish(EventType.RECORDING_FAILED, line, call, {"reason": DISK_FULL})
+            runner.publish(EventType.RECORDING_FAILED, {"reason": DISK_FULL})
             raise StorageFull("the disk has no room for recordings") from None
 
-    def _attach(self, recordings: Sequence[Recording], *, asked_for: bool) -> None:
+    def _attach(
+        self, runner: CallRunner, recordings: Sequence[Recording], *, asked_for: bool
+    ) -> None:
         """Start all tracks in the same tick of the clock, so that they share one timeline."""
         span = Span()
         for index, recording in enumerate(recordings):
+            role = LegRole(Party.SERVICE, KINDS[recording.kind], Heard.NOBODY, asked_for=asked_for)
             try:
-                self._manager.attach(
-                    recording.line,
-                    recording.call_id,
-                    self._track(recording, span),
-                    Party.SERVICE,
-                    hears=KINDS[recording.kind],
-                    heard=Heard.NOBODY,
-                    asked_for=asked_for,
-                )
+                runner.add_leg(self._track(runner, recording, span), role)
             except BaseException:
                 for unused in recordings[index:]:
                     self._forget(unused)
                 for track in self._tracks[recording.call_id]:
-                    self._close(recording.line, recording.call_id, track.leg.leg_id)
+                    track.close()
                 raise
 
         span.began = asyncio.get_running_loop().time()
 
-    def _track(self, recording: Recording, span: Span) -> RecorderLeg:
+    def _track(self, runner: CallRunner, recording: Recording, span: Span) -> RecorderLeg:
         leg = RecorderLeg(
             new_leg_id(),
             self.archive.path(recording),
             span=span,
             threads=self._threads,
-            room=self.rules.disk_space,
+            space=self.rules.disk_space,
             on_over=lambda: self._over(track),
         )
-        leg.awaiting_consent = self.rules.announcement is not None
-        track = _Track(recording, span, leg)
+        leg.awaiting_consent = self._announcement(runner) is not None
+        track = _Track(runner, recording, span, leg)
         self._tracks[recording.call_id].append(track)
+        if self._parts is not None and recording.live:
+            self._parts.follow(recording.recording_id, leg)
         return leg
 
     def _forget(self, recording: Recording) -> None:
@@ -322,12 +326,10 @@ class Recordings:
             del self._tracks[call]
             self.paths.forget(call)
 
-    def _close(self, line: LineName, call: CallId, leg_id: LegId) -> None:
-        with suppress(BridgeError):  # the call has just ended, and its recording with it
-            self._manager.request(line, call, events.CloseRequested(leg_id))
-
     def _over(self, track: _Track) -> None:
         call = track.recording.call_id
+        if self._parts is not None:
+            self._parts.leave(track.recording.recording_id)
         self._tracks[call].remove(track)
         self._drop_if_over(call)
         self._written.setdefault(call, []).append(track)
@@ -338,7 +340,7 @@ class Recordings:
         size = 0 if nothing else track.leg.written_bytes + HEADER_BYTES
         try:
             recording = await self.archive.finish(
-                track.recording.recording_id,
+                track.recording,
                 seconds=track.leg.seconds,
                 size_bytes=size,
                 failed=bool(track.leg.failure),
@@ -354,21 +356,10 @@ class Recordings:
             if not written:
                 del self._written[track.recording.call_id]
         if not track.over.done():
-            track.over.set_result(recording)
-        self._ended(recording, track.leg.failure)
+            track.over.set_result(recording or track.recording)
+        if recording is not None:
+            self._ended(recording, track.leg.failure)
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._events.ended(recording, reason)
         self.uploader.wake()
-
-    async def _keep_house(self) -> None:
-        """Finish recordings that were cut off, then run the uploader."""
-        while True:
-            try:
-                for recording in await self.archive.finish_interrupted():
-                    self._ended(recording, CUT_OFF)
-                break
-            except DatabaseFailed:
-                log.exception("recording.recovery_failed")
-                await asyncio.sleep(RETRY_SECONDS)
-        await self.uploader.run()

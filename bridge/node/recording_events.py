@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from bridge.media.archive import Recording
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
+from bridge.media.recording_rows import Recording
 from bridge.metrics.recording import RecordingMetrics
 from bridge.node.manager import Manager
 from bridge.wire.call_event import EventType
@@ -28,14 +28,9 @@ class RecordingEvents:
         """Publish that a track is ready, or why it failed."""
         failed = recording.status == "failed"
         data: dict[str, Any] = {
-            "recordingId": recording.recording_id,
-            "kind": recording.kind,
             "format": recording.format,
             "contentType": CONTENT_TYPES[WAV],
-            "durationMs": round(recording.seconds * 1000),
             "sizeBytes": recording.size_bytes,
-            "startedAt": recording.started_at,
-            "endedAt": recording.ended_at,
             "expiresAt": recording.expires_at,
             "mediaKey": "" if failed else self._media_key(recording),
         }
@@ -43,22 +38,27 @@ class RecordingEvents:
             data["reason"] = reason
         self._metrics.recording_ended(recording.status)
         kind = EventType.RECORDING_FAILED if failed else EventType.RECORDING_READY
-        self._manager.publish(kind, recording.line, recording.call_id, data)
+        self._publish(kind, recording, data)
 
     def moved(self, file: File, recording: Recording) -> None:
         """Publish where a file can be had from now on."""
         stored = file.place == FileLocation.STORE
         data = {
-            "recordingId": file.recording_id,
-            "kind": recording.kind,
             "format": file.format,
             "askedFor": file.format == recording.format,
             "contentType": CONTENT_TYPES[file.format],
-            "durationMs": round(recording.seconds * 1000),
             "sizeBytes": file.size_bytes,
-            "startedAt": recording.started_at,
-            "endedAt": recording.ended_at,
             "mediaKey": file.key,
         }
         kind = EventType.RECORDING_STORED if stored else EventType.RECORDING_COPIED
-        self._manager.publish(kind, recording.line, recording.call_id, data)
+        self._publish(kind, recording, data)
+
+    def _publish(self, kind: EventType, recording: Recording, data: dict[str, Any]) -> None:
+        common = {
+            "recordingId": recording.recording_id,
+            "kind": recording.kind,
+            "durationMs": round(recording.seconds * 1000),
+            "startedAt": recording.started_at,
+            "endedAt": recording.ended_at,
+        }
+        self._manager.publish(kind, recording.line, recording.call_id, common | data)

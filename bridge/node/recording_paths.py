@@ -6,8 +6,9 @@ from typing import Final
 
 from bridge.call.model import CallId, LineName
 from bridge.errors import InvalidState
-from bridge.media.archive import Archive, Recording
+from bridge.media.archive import Archive
 from bridge.media.folder import MediaFolder, relative
+from bridge.media.recording_rows import Recording
 
 CALLS: Final = "calls"
 """The folder for recordings whose callers want a file but do not name it."""

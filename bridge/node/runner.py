@@ -4,52 +4,51 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from bridge.call import commands, events
-from bridge.call.bus import Bus
-from bridge.call.machine import UNANSWERED, CallMachine
+from bridge.call.machine import CallMachine
 from bridge.call.model import (
-    Cadence,
     CallFacts,
     CallRecord,
     EndReason,
     LegFigures,
     LegId,
-    LegOwner,
+    LegKind,
     Party,
     State,
 )
 from bridge.call.published import STATE_EVENTS, published
-from bridge.call.routing import Heard, Hears
-from bridge.errors import BridgeError
-from bridge.legs.base import Answerable, DigitSender, Leg
+from bridge.call.routing import LegRole
+from bridge.call.transitions import UNANSWERED
+from bridge.errors import BridgeError, LegError, LimitExceeded
+from bridge.legs.base import EndsWithReason, Leg
 from bridge.log import call_id as log_call_id
 from bridge.log import leg_id as log_leg_id
 from bridge.metrics.registry import Metrics
+from bridge.node.bus_clock import BusClock
 from bridge.node.clock import Clock
-from bridge.node.dial_outcome import DialOutcome
-from bridge.node.publisher import Publisher
+from bridge.node.deadline import Deadline
+from bridge.node.leg_commands import perform
+from bridge.node.publisher import Publisher, new_event
+from bridge.node.running_legs import Dial, RunningLegs
 from bridge.tasks import Tasks
 from bridge.wire.call_event import EventType
 
 log = logging.getLogger(__name__)
 
-KEPT_LEGS = 16
-"""How many ended legs a call keeps the figures of."""
+
+TransferHandler: TypeAlias = Callable[["CallRunner", events.LegTransferRequested], None]
+DECLINED: Final = 603
 
 
-@dataclass(slots=True)
-class _Running:
-    leg: Leg
-    party: Party
-    task: asyncio.Task[None]
-    dial: DialOutcome | None = None
-    """Until its provider accepts the dial; None for a leg that has joined."""
-    refused: BridgeError | None = None
-    """Why its provider refused the dial."""
+def refuse_transfer(runner: "CallRunner", request: events.LegTransferRequested) -> None:
+    """Decline what a far party asks for."""
+    leg = runner.leg(request.leg_id)
+    if leg is not None:
+        perform(leg, commands.ReportTransfer(request.leg_id, DECLINED))
 
 
 class CallRunner:
@@ -67,23 +66,26 @@ class CallRunner:
     ) -> None:
         self.facts = facts
         self.machine = machine
-        self.bus = Bus(cadence_changed=self._follow_clock)
+        self._bus_clock = BusClock(clock, machine.limits.ring_tone)
+        self.bus = self._bus_clock.bus
         self._loop = asyncio.get_running_loop()
-        self._clock = clock
         self._metrics = metrics
         self._publisher = publisher
         self._on_ended = on_ended
-        self._legs: dict[LegId, _Running] = {}
-        self._ended_legs: deque[LegFigures] = deque(maxlen=KEPT_LEGS)
+        self.on_transfer: TransferHandler = refuse_transfer
+        """Takes a far party's request to call somebody in its place."""
+        self._legs = RunningLegs(self.bus, self._seconds)
         self._tasks = Tasks()
         self._events: deque[events.Event] = deque()
         self._busy = False
-        self._cadence = Cadence.NEVER
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self._time_passed)
+        self._timed_out = False
         self._reported = machine.state
         self.announced = False
         """Whether its events have begun."""
-        self._arm()
+        self.refused: events.LegEnded | None = None
+        """The end of the leg that its provider refused, with which the call ended."""
+        self._deadline.set(self.machine.deadline())
 
     @property
     def live(self) -> bool:
@@ -92,7 +94,11 @@ class CallRunner:
 
     def legs(self) -> list[Leg]:
         """The legs that are in the call now."""
-        return [running.leg for running in self._legs.values()]
+        return [running.leg for running in self._legs]
+
+    def kinds(self) -> list[LegKind]:
+        """The kinds of these legs."""
+        return [running.leg.kind for running in self._legs]
 
     def leg(self, leg_id: LegId) -> Leg | None:
         """The leg with this id, while it is in the call."""
@@ -107,93 +113,77 @@ class CallRunner:
             direction=machine.direction,
             state=machine.state,
             reason=machine.reason,
-            seconds=(machine.ended_at or self._loop.time()) - machine.started_at,
-            legs=(*self._ended_legs, *map(self._figures, self._legs.values())),
+            seconds=self._seconds(),
+            legs=self._legs.all_figures(),
             answered_at=self._wall_time(machine.answered_at),
             ended_at=self._wall_time(machine.ended_at),
             muted=machine.muted,
+            timed_out=self._timed_out,
+            answered_by=machine.answered_by,
         )
+
+    def check_room(self) -> None:
+        """Raise `LimitExceeded` if the call may have no more legs."""
+        self._legs.check_room()
 
     def figures(self) -> list[LegFigures]:
         """The figures of the legs that are in the call now."""
-        return [self._figures(running) for running in self._legs.values()]
+        return self._legs.figures()
 
     def announce(self) -> None:
         """Count the call, and begin its events."""
         self.announced = True
         direction = self.machine.direction
-        self._metrics.call_started(direction)
+        self._metrics.calls.started(direction)
         log.info("call.started", extra={"call": self.facts.call_id, "direction": direction})
         self.publish(EventType.CALL_INITIATED)
         if self.machine.state is State.RINGING:
             self.publish(EventType.CALL_RINGING)
 
-    async def dial(self, leg: Leg, party: Party, *, replaces: bool = False) -> None:
-        """Give the call a leg that rings its party, and wait until its provider accepts the dial.
+    async def dial(self, leg: Leg, role: LegRole) -> None:
+        """Add a leg that rings its party, and wait until its provider accepts the dial.
 
         Cancellation ends the leg.
 
         Raises:
             BridgeError: the provider refuses, or the leg has ended before it answered.
         """
-        outcome = DialOutcome()
-        self.add_leg(leg, party, replaces=replaces, dial=outcome)
+        outcome: Dial = self._loop.create_future()
+        self.add_leg(leg, role, dial=outcome)
         try:
-            await outcome.wait()
+            error = await asyncio.shield(outcome)
         except asyncio.CancelledError:
             self.dispatch(events.LegEnded(leg.leg_id, EndReason.CANCELED))
             raise
+        if error is not None:
+            raise error
 
-    def add_leg(  # noqa: PLR0913 - what a leg is, whose, and who hears what beside it
-        self,
-        leg: Leg,
-        party: Party,
-        *,
-        hears: Hears = Hears.OTHERS,
-        heard: Heard = Heard.ALL,
-        replaces: bool = False,
-        ducking_gain: float = 1.0,
-        owner: LegOwner | None = None,
-        asked_for: bool = True,
-        dial: DialOutcome | None = None,
-    ) -> None:
-        """Add a leg to the call and start it.
-
-        Args:
-            leg: the leg.
-            party: which side of the call it is.
-            hears: whom it hears; ignored for the far party.
-            heard: who hears it.
-            replaces: whether the other near legs leave once it is connected.
-            ducking_gain: applied to what else the far party hears while it speaks.
-            owner: whose ticket made it; None for the line's key.
-            asked_for: whether a request made it; false for an automatic recording.
-            dial: what its provider, which has yet to accept the dial, decides.
+    def add_leg(self, leg: Leg, role: LegRole, *, dial: Dial | None = None) -> None:
+        """Add a leg to the call and start it; `dial` is set if its provider has yet to accept it.
 
         Raises:
             InvalidState: the call has ended, or has its far party already.
+            LimitExceeded: it has all its legs.
         """
+        self.check_room()
         self.bus.join(
             leg.leg_id,
             leg.source,
             leg.sink,
             batched=leg.kind.traits.batched,
-            ducking_gain=ducking_gain,
-            duckable=party is not Party.FAR,
-        )
-        added = events.LegAdded(
-            leg.leg_id, leg.kind, party, hears, heard, replaces, owner, asked_for
+            ducking_gain=role.ducking_gain,
+            duckable=role.party is not Party.FAR,
         )
         try:
-            self.dispatch(added)
+            self.dispatch(events.LegAdded(leg.leg_id, leg.kind, role))
         except Exception:
             self.bus.leave(leg.leg_id, self._loop.time())
             raise
         task = self._tasks.spawn(self._live(leg), name=f"leg {leg.kind} {leg.leg_id}")
-        self._legs[leg.leg_id] = _Running(leg, party, task, dial)
-        self._metrics.leg_started(leg.leg_id, leg.kind)
+        self._legs.add(leg, role, task, dial=dial)
+        self._metrics.media.leg_started(leg.leg_id, leg.kind)
         if dial is None:
-            self._publish_joined(leg, party, owner)
+            self._publish_joined(leg, role)
 
     def dispatch(self, event: events.Event) -> None:
         """Take an event or a request and perform the machine's commands, then publish; never waits.
@@ -212,9 +202,14 @@ class CallRunner:
         finally:
             log_call_id.reset(named)
 
-    def publish(self, kind: EventType, data: Mapping[str, Any] | None = None) -> None:
-        """Publish an event with the call as it stands now."""
-        self._publisher.publish(kind, self.facts.line, self.record(), data)
+    def publish(
+        self, kind: EventType, data: Mapping[str, Any] | None = None, *, callback_url: str = ""
+    ) -> None:
+        """Publish an event, unless it is of a test call; `callback_url` replaces the call's own."""
+        if self.facts.details.test:
+            return
+        event = new_event(kind, self.facts.line, self.record(), data, callback_url=callback_url)
+        self._publisher.publish(event)
 
     def tag(self, tag: str) -> None:
         """Change the call's tag."""
@@ -223,11 +218,6 @@ class CallRunner:
     async def wait_cleaned(self) -> None:
         """Wait until an ended call has freed everything."""
         await self._tasks.wait()
-
-    async def aclose(self) -> None:
-        """Cancel whatever is left, in any state of the call."""
-        self._disarm()
-        await self._tasks.aclose()
 
     def _handle_all(self) -> None:
         self._busy = True
@@ -239,54 +229,55 @@ class CallRunner:
                 self._publish_handled(event)
         finally:
             self._busy = False
-            self._arm()
+            self._deadline.set(self.machine.deadline())
 
     def _perform(self, command: commands.Command) -> None:
         match command:
-            case commands.AnswerLeg(leg_id):
-                leg = self.leg(leg_id)
-                if leg is not None and isinstance(leg, Answerable):
-                    leg.answer()
-            case commands.SendDigits(leg_id, digits):
-                leg = self.leg(leg_id)
-                if leg is not None and isinstance(leg, DigitSender):
-                    leg.send_digits(digits)
             case commands.EndLeg(leg_id, reason):
                 self._end_leg(leg_id, reason)
             case commands.RouteAudio(rows):
-                self.bus.route(rows, self._loop.time())
-                self._follow_clock()
+                self._bus_clock.route(rows)
             case commands.ReportState(state):
                 self._report(state)
             case commands.ReportMissed(identity):
                 self.publish(EventType.PARTY_MISSED, {"identity": identity})
+            case commands.Report(kind, data):
+                self.publish(kind, data)
+            case commands.CallInstead(request):
+                self.on_transfer(self, request)
             case commands.EndCall(reason):
                 self._end(reason)
+            case _:
+                leg = self.leg(command.leg_id)
+                follows = None if leg is None else perform(leg, command)
+                if follows is not None:
+                    self._events.append(follows)
 
     def _end_leg(self, leg_id: LegId, reason: EndReason, now: float | None = None) -> None:
-        running = self._legs.pop(leg_id, None)
+        running = self._legs.remove(leg_id)
         self.bus.leave(leg_id, self._loop.time() if now is None else now)
-        self._follow_clock()
+        self._bus_clock.follow()
         if running is not None:
             # A leg that ended by itself is the current task: it returns, and is not cancelled.
             if running.task is not asyncio.current_task():
+                if isinstance(running.leg, EndsWithReason):
+                    running.leg.set_end_reason(reason)
                 # In the next iteration: a task cancelled before its first step never runs, and would
                 # not free what the leg holds already.
                 self._loop.call_soon(running.task.cancel)
-            self._ended_legs.append(self._figures(running))
-            self._metrics.leg_ended(leg_id, running.leg.statistics())
-            left = {"legID": leg_id, "kind": running.leg.kind, "party": running.party}
+            self._metrics.media.leg_ended(leg_id, running.leg.statistics())
+            left = {"legID": leg_id, "kind": running.leg.kind, "party": running.role.party}
             log.info("leg.ended", extra={"leg": leg_id, "kind": left["kind"], "reason": reason})
             if running.dial is not None:
-                running.dial.ended(reason, running.refused)
+                running.dial.set_result(running.refused or _dial_error(reason))
                 return
             self.publish(EventType.LEG_LEFT, left | {"reason": reason})
 
     def _end(self, reason: EndReason) -> None:
         now = self._loop.time()  # the same for all, so that their recordings are equally long
-        for leg_id in list(self._legs):
-            self._end_leg(leg_id, reason, now)
-        self._disarm()
+        for running in self._legs:
+            self._end_leg(running.leg.leg_id, reason, now)
+        self._deadline.set(None)
         self._on_ended(self)
 
     async def _live(self, leg: Leg) -> None:
@@ -303,15 +294,14 @@ class CallRunner:
         if self.leg(leg.leg_id) is not leg and not isinstance(event, events.LegReported):
             return  # it has left; another may have returned under its id
         if isinstance(event, events.LegConnected):
-            self._metrics.leg_connected(leg.leg_id)
+            self._metrics.media.leg_connected(leg.leg_id)
         elif isinstance(event, events.LegEnded):
-            self._legs[leg.leg_id].refused = event.error
+            if (running := self._legs.get(leg.leg_id)) is not None:
+                running.refused = event.error
+            self.refused = event if event.error is not None else self.refused
         self.dispatch(event)
-
-    def _figures(self, running: _Running) -> LegFigures:
-        leg = running.leg
-        path = self.bus.path(leg.leg_id)
-        return LegFigures(leg.leg_id, leg.kind, running.party, leg.statistics(), path)
+        if self.machine.state is not State.ENDED:
+            self.refused = None  # a party that could not be added is no problem of the others
 
     def _report(self, state: State) -> None:
         log.info("call.state", extra={"state": state, "reason": self.machine.reason or ""})
@@ -326,7 +316,7 @@ class CallRunner:
     def _publish_handled(self, event: events.Event) -> None:
         if isinstance(event, events.LegDialled):
             self._publish_dialled(event.leg_id)
-        parties = {leg_id: running.party for leg_id, running in self._legs.items()}
+        parties = {running.leg.leg_id: running.role.party for running in self._legs}
         if (found := published(event, parties)) is not None:
             self.publish(*found)
 
@@ -334,16 +324,21 @@ class CallRunner:
         running = self._legs.get(leg_id)
         if running is None or running.dial is None:
             return
-        running.dial.accepted()
+        running.dial.set_result(None)
         running.dial = None
-        if running.party is Party.FAR:
+        first = running.role.party is Party.FAR and not self.announced
+        if first and not self.facts.details.test:
             self.announce()
-        self._publish_joined(running.leg, running.party)
+        self._publish_joined(running.leg, running.role)
 
-    def _publish_joined(self, leg: Leg, party: Party, owner: LegOwner | None = None) -> None:
-        joined = {"legID": leg.leg_id, "kind": leg.kind, "party": party}
-        named = {"identity": owner.identity} if owner and owner.identity else {}
+    def _publish_joined(self, leg: Leg, role: LegRole) -> None:
+        joined = {"legID": leg.leg_id, "kind": leg.kind, "party": role.party}
+        named = {"identity": role.owner.identity} if role.owner and role.owner.identity else {}
         self.publish(EventType.LEG_JOINED, joined | named)
+
+    def _seconds(self) -> float:
+        """Return the duration so far."""
+        return (self.machine.ended_at or self._loop.time()) - self.machine.started_at
 
     def _wall_time(self, at: float | None) -> datetime | None:
         if at is None:
@@ -352,32 +347,21 @@ class CallRunner:
 
     def catch_up(self) -> None:
         """Deliver to batched sinks all audio until now."""
-        self.bus.catch_up(self._loop.time())
-
-    def _follow_clock(self) -> None:
-        wanted = self.bus.cadence
-        if wanted is self._cadence:
-            return
-        ticks = {Cadence.BATCHED: self.bus.catch_up, Cadence.EVERY_FRAME: self.bus.tick}
-        if before := ticks.get(self._cadence):
-            self._clock.leave(before)
-        self._cadence = wanted
-        if after := ticks.get(wanted):
-            self._clock.join(after, batched=wanted is Cadence.BATCHED)
-
-    def _arm(self) -> None:
-        deadline = self.machine.deadline()
-        if self._timer is not None and self._timer.when() == deadline:
-            return
-        self._disarm()
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._time_passed)
+        self._bus_clock.catch_up()
 
     def _time_passed(self) -> None:
-        self._timer = None
+        self._timed_out = True
         self.dispatch(events.TimePassed())
+        self._timed_out = False
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+
+def draining() -> LimitExceeded:
+    """Return what new calls are refused with while the bridge shuts down."""
+    text = "the bridge is shutting down and takes no new calls"
+    return LimitExceeded(text, limit="draining")
+
+
+def _dial_error(reason: EndReason) -> BridgeError:
+    if reason is EndReason.DRAINED:
+        return draining()
+    return LegError(f"the call ended before its provider accepted the dial: {reason}")

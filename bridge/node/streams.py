@@ -2,16 +2,15 @@
 
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from bridge.call import events
-from bridge.call.machine import UNANSWERED
 from bridge.call.model import LegId, LineName, Party
-from bridge.call.routing import Heard, Hears
-from bridge.errors import InvalidState, NotFound, TooManyStreams
+from bridge.call.routing import Heard, Hears, LegRole
+from bridge.errors import NotFound, TooManyStreams
 from bridge.legs.base import new_leg_id
-from bridge.legs.stream import Losses, StreamLeg, TrackLeg
+from bridge.legs.outbound import SocketCounters
+from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
@@ -39,11 +38,13 @@ class StreamOrder:
 class Streams:
     """The streams of this node's calls."""
 
-    def __init__(self, manager: Manager, *, http: Http, losses: Losses, per_line: int = 0) -> None:
+    def __init__(
+        self, manager: Manager, *, http: Http, counters: SocketCounters, per_line: int = 0
+    ) -> None:
         """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit."""
         self._manager = manager
         self._http = http
-        self._losses = losses
+        self._counters = counters
         self._per_line = per_line
 
     async def check(self, line: LineName, order: StreamOrder) -> None:
@@ -55,20 +56,21 @@ class Streams:
         """
         await self._http.of(line).check(order.url, schemes=SCHEMES)
 
-    async def start(self, line: LineName, call_id: str, order: StreamOrder, shown_id: str) -> str:
+    async def start(self, runner: CallRunner, order: StreamOrder, shown_id: str) -> str:
         """Start to connect; return the stream's id without waiting for the connection.
 
         `shown_id` is the call's id in the form that the customer knows.
 
         Raises:
-            CallNotFound, InvalidState: there is no such answered call.
+            InvalidState: the call is not answered.
             InvalidRequest, AddressBlocked: as `check`.
             TooManyStreams, LimitExceeded: the call or its line has all it may have.
         """
-        self._check_call(self._manager.live(line, call_id), order.type)
+        line = runner.facts.line
+        _check_call(runner, order.type)
         await self.check(line, order)
         # Meanwhile the call may have ended, or other streams may have started.
-        self._check_call(self._manager.live(line, call_id), order.type)
+        _check_call(runner, order.type)
         self._check_line(line)
         facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.media)
         leg = StreamLeg(
@@ -76,31 +78,23 @@ class Streams:
             facts,
             order.url,
             http=self._http.of(line),
-            losses=self._losses,
+            counters=self._counters,
         )
         twoway = order.type is StreamType.TWOWAY
-        attach = partial(self._manager.attach, line, call_id, party=Party.SERVICE)
-        attach(
-            leg=leg,
-            hears=_HEARS[facts.tracks[0]],
-            heard=Heard.ALL if twoway else Heard.NOBODY,
-        )
-        for track in facts.tracks[1:]:
-            attach(
-                leg=TrackLeg(new_leg_id(), leg, track),
-                hears=_HEARS[track],
-                heard=Heard.NOBODY,
-            )
+        first, *others = facts.tracks
+        heard = Heard.ALL if twoway else Heard.NOBODY
+        runner.add_leg(leg, LegRole(Party.SERVICE, _HEARS[first], heard))
+        for track in others:
+            role = LegRole(Party.SERVICE, _HEARS[track], Heard.NOBODY)
+            runner.add_leg(TrackLeg(new_leg_id(), leg, track), role)
         return facts.stream_id
 
-    def stop(self, line: LineName, call_id: str, stream_id: str) -> None:
+    def stop(self, runner: CallRunner, stream_id: str) -> None:
         """Stop a stream; it closes its connection by itself.
 
         Raises:
-            CallNotFound, InvalidState: there is no such live call.
             NotFound: the call has no such stream.
         """
-        runner = self._manager.live(line, call_id)
         leg = runner.leg(LegId(stream_id.lower()))
         if not isinstance(leg, StreamLeg):
             raise NotFound("the call has no such stream")
@@ -116,14 +110,11 @@ class Streams:
                 f"the line has its {self._per_line} streams already (limits.streams_per_line)"
             )
 
-    @staticmethod
-    def _check_call(runner: CallRunner, wanted: StreamType) -> None:
-        if runner.machine.state in UNANSWERED:
-            raise InvalidState("a stream needs an answered call; this one still rings")
-        kept = [
-            leg for leg in runner.legs() if isinstance(leg, StreamLeg) and leg.facts.type is wanted
-        ]
-        if len(kept) >= MAX_STREAMS[wanted]:
-            raise TooManyStreams(
-                f"the call has its {MAX_STREAMS[wanted]} {wanted.value} stream(s) already"
-            )
+
+def _check_call(runner: CallRunner, wanted: StreamType) -> None:
+    runner.machine.check_answered("a stream needs")
+    streams = [leg for leg in runner.legs() if isinstance(leg, StreamLeg)]
+    if sum(leg.facts.type is wanted for leg in streams) >= MAX_STREAMS[wanted]:
+        raise TooManyStreams(
+            f"the call has its {MAX_STREAMS[wanted]} {wanted.value} stream(s) already"
+        )

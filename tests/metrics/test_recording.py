@@ -3,8 +3,8 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bridge.metrics.labels import Families
-from bridge.metrics.recording import COPIES, OUTCOMES, UPLOADS, RecordingMetrics
+from bridge.metrics.families import Families
+from bridge.metrics.recording import COPIES, OUTCOMES, PARTS, UPLOADS, RecordingMetrics
 
 
 @pytest.fixture
@@ -23,6 +23,7 @@ def metrics(registry):
         ("bridge_recordings_total", "recording_ended", OUTCOMES),
         ("bridge_recording_uploads_total", "upload", UPLOADS),
         ("bridge_recording_copies_total", "copy", COPIES),
+        ("bridge_recording_parts_total", "part", PARTS),
     ],
 )
 def test_every_outcome_is_shown_before_it_happens(registry, metrics, name, count, words):

@@ -7,11 +7,15 @@ import pytest
 
 from bridge.call.model import CallFacts, CallId, Direction, EndReason, LineName
 from bridge.call.quota import Quota
-from bridge.errors import LimitExceeded
-from bridge.net.directory import DirectoryFile
+from bridge.errors import DatabaseLost, LimitExceeded, RateLimited
+from bridge.net.database import Database
+from bridge.net.sibling_transports import UnixTransport
 from bridge.net.siblings import Siblings
-from bridge.node.directory import FAR_FEWER, LocalDirectory, SharedDirectory, owner_of
+from bridge.node.directory import SharedDirectory, owner_of
+from bridge.node.membership import Alone
+from bridge.settings.model import Limits
 from bridge.wire.call_id import chirp, wavix
+from tests.support.two_nodes import members_of_one
 
 
 def facts(name: str) -> CallFacts:
@@ -19,14 +23,22 @@ def facts(name: str) -> CallFacts:
 
 
 @pytest.fixture
-async def directory(tmp_path):
-    siblings = Siblings(tmp_path, own=1, count=2)
+async def database(engine):
+    opened = Database(engine)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def directory(tmp_path, database):
+    siblings = Siblings(members_of_one(1), unix=UnixTransport(tmp_path))
     made = SharedDirectory(
-        tmp_path,
+        database,
         siblings,
+        counters=database,
+        boot="a",
         quota=Quota("calls", "limits.calls", 100),
-        kept_seconds=60.0,
-        ended_per_line=9,
+        limits=Limits(),
     )
     yield made
     await made.aclose()
@@ -51,20 +63,11 @@ def test_a_call_id_names_its_node(call_id, owner):
     assert owner_of(call_id) == owner
 
 
-async def test_a_single_node_has_no_calls_elsewhere():
-    directory = LocalDirectory()
-    await directory.insert(facts("a"), Direction.INBOUND)
-    directory.end(CallId("a"), EndReason.HANGUP)
-    assert await directory.elsewhere(LineName("one")) == []
-
-
-async def test_a_settled_call_is_in_the_file(directory, tmp_path):
+async def test_the_end_of_a_settled_call_is_in_the_database(directory):
     await directory.insert(facts("a"), Direction.INBOUND)
     directory.end(CallId("a"), EndReason.BUSY)
     await directory.settled()
-    file = DirectoryFile(tmp_path)
-    record = file.find("a")
-    file.close()
+    record = await directory.find("a")
     assert record is not None
     assert record.reason is EndReason.BUSY
 
@@ -79,32 +82,62 @@ async def test_a_call_that_is_not_waited_for_leaves_no_count(directory):
     assert await directory.find("a") is None
 
 
-async def test_a_refusal_by_the_file_reaches_the_caller(tmp_path):
-    siblings = Siblings(tmp_path, own=0, count=1)
+async def test_a_call_whose_commit_was_in_doubt_leaves_no_count(directory, database, monkeypatch):
+    real = database.run
+
+    async def lost(*args, **more):
+        await real(*args, **more)
+        raise DatabaseLost("the database cannot be reached")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(database, "run", lost)
+        with pytest.raises(DatabaseLost):
+            await directory.insert(facts("a"), Direction.INBOUND)
+    await directory.settled()
+    assert await directory.find("a") is None
+
+
+async def test_an_erased_call_is_found_no_more(directory):
+    await directory.insert(facts("a"), Direction.INBOUND)
+    directory.end(CallId("a"), EndReason.BUSY)
+    await directory.erase(CallId("a"))
+    assert await directory.find("a") is None
+
+
+async def test_a_refusal_by_the_database_reaches_the_caller(tmp_path, database):
+    siblings = Siblings(Alone(), unix=UnixTransport(tmp_path))
     full = SharedDirectory(
-        tmp_path,
+        database,
         siblings,
+        counters=database,
+        boot="a",
         quota=Quota("calls", "limits.calls", 0),
-        kept_seconds=60.0,
-        ended_per_line=9,
+        limits=Limits(),
     )
     with pytest.raises(LimitExceeded):
         await full.insert(facts("a"), Direction.INBOUND)
     await full.aclose()
 
 
-async def test_a_call_goes_to_a_node_with_far_fewer_calls_while_that_answers(directory):
-    for number in range(FAR_FEWER):
-        assert await directory.choose_node(overloaded=False) == 1
-        await directory.insert(facts(f"{number}"), Direction.INBOUND)
-    assert await directory.choose_node(overloaded=False) == 0
-    directory.siblings.note_silence(0, TimeoutError())
-    assert await directory.choose_node(overloaded=False) == 1
-
-
 async def test_a_sibling_that_does_not_answer_has_no_calls_to_list(directory):
     assert await directory.elsewhere(LineName("one")) == []
 
 
-async def test_an_overloaded_node_gives_its_new_calls_away(directory):
-    assert await directory.choose_node(overloaded=True) == 0
+async def test_the_live_calls_of_each_node_are_counted(directory):
+    for name in ("a", "b"):
+        await directory.insert(facts(name), Direction.INBOUND)
+    assert await directory.live_calls() == {1: 2}
+
+
+async def test_each_node_counts_alone_while_the_database_cannot_be_reached(directory, monkeypatch):
+    def spend(bucket, now):
+        left = 2.0 if bucket is None else bucket[0]
+        if left < 1:
+            raise RateLimited("empty", retry_after=1)
+        return left - 1, now
+
+    assert await directory.spend(b"key", spend) == 1.0
+    monkeypatch.setattr(type(directory._counters), "reachable", False)
+    assert [await directory.spend(b"key", spend) for _ in range(2)] == [1.0, 0.0]
+    with pytest.raises(RateLimited):
+        await directory.spend(b"key", spend)

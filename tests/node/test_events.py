@@ -19,21 +19,26 @@ from bridge.call.model import (
     Parties,
     State,
 )
-from bridge.call.snapshot import snapshot
+from bridge.call.published import snapshot
 from bridge.metrics.registry import Metrics
-from bridge.net import digit_events, event_store
+from bridge.net import event_store
 from bridge.net.database import Database
+from bridge.net.node_store import Member
 from bridge.node import events as events_module
-from bridge.node.events import EventLog, Retention
+from bridge.node.events import EventLog
+from bridge.node.membership import Alone, Supervised, new_boot
+from bridge.settings.model import Events
 from bridge.wire.call_event import CallEvent
 
 IDS = itertools.count()
 SALES, OTHER = LineName("sales"), LineName("other")
 
 
-def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, **data):
+def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, callback_url="", **data):
     now = datetime.now(UTC)
-    details = CallDetails(parties=Parties(from_="+15550109000"), metadata=b'{"order":7}')
+    details = CallDetails(
+        parties=Parties(from_="+15550109000"), metadata=b'{"order":7}', callback_url=callback_url
+    )
     facts = CallFacts(CallId(call), line, "15550100001", now, details)
     state = State.ENDED if reason else State.ACTIVE
     record = CallRecord(facts, Direction.OUTBOUND, state, reason, 1.0, ())
@@ -42,18 +47,26 @@ def event(kind, call="00" + "AB" * 15, line=SALES, reason=None, **data):
     )
 
 
+def members(node, nodes):
+    """The nodes of a bridge as one of them knows them."""
+    if nodes == 1:
+        return Alone()
+    others = [Member(node=one, boot=new_boot()) for one in range(nodes) if one != node]
+    return Supervised(Member(node=node, boot=new_boot()), others, run="run")
+
+
 @pytest.fixture
-async def open_log(tmp_path):
-    """Opens logs over one file; each is a node."""
+async def open_log(engine):
+    """Opens logs over one database; each is a node."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(*, node=0, nodes=1):
-            database = Database(tmp_path / "bridge.sqlite3")
+            database = Database(engine)
             stack.push_async_callback(database.aclose)
-            log = EventLog(database, node=node, nodes=nodes, metrics=Metrics(version="0").events)
-            running = asyncio.get_running_loop().create_task(
-                log.run(Retention(259200.0, 2592000.0, 60.0))
+            log = EventLog(
+                database, members=members(node, nodes), metrics=Metrics(version="0").events
             )
+            running = asyncio.get_running_loop().create_task(log.run(Events()))
 
             async def stop():
                 running.cancel()
@@ -151,37 +164,6 @@ async def test_an_event_that_cannot_be_encoded_stops_no_other(open_log):
     assert found.type == "call.ended"
 
 
-async def test_calls_without_an_end_are_ended_by_the_next_life_of_their_node(open_log):
-    log = await open_log()
-    log.append(event("call.initiated"))
-    log.append(event("call.initiated", call="00" + "CD" * 15))
-    log.append(event("call.ended", call="00" + "CD" * 15, reason=EndReason.HANGUP))
-    await log.settled()
-    again = await open_log()
-    await again.settled()
-    lost = (await again.read(0, SALES))[-1][1]
-    assert (lost.type, lost.call.id, lost.call.reason) == (
-        "call.ended",
-        "00" + "AB" * 15,
-        "node_lost",
-    )
-    third = await open_log()
-    await third.settled()
-    assert len(await third.read(0, SALES)) == 4
-
-
-async def test_a_node_leaves_the_calls_of_others_alone(open_log):
-    log = await open_log(node=1, nodes=2)
-    log.append(event("call.initiated"))
-    await log.settled()
-    other = await open_log(node=0, nodes=2)
-    await other.settled()
-    assert len(await other.read(0, SALES)) == 1
-    alone = await open_log(node=0, nodes=1)
-    await alone.settled()
-    assert len(await alone.read(0, SALES)) == 2
-
-
 async def test_old_events_are_deleted_unless_a_delivery_is_pending(open_log):
     log = await open_log()
     log.append(event("call.initiated"))
@@ -210,7 +192,7 @@ async def digits_of(log) -> list[str]:
 async def wipe(log, *, later: float) -> None:
     """Have digits taken out as they would be so many seconds later."""
     before = datetime.now(UTC).timestamp() + later
-    await log._database.run(lambda c: digit_events.forget(c, ended_before=before))
+    await log._database.run(lambda c: event_store.forget_digits(c, ended_before=before))
 
 
 async def test_digits_stay_while_their_call_lives_and_a_while_longer(open_log):

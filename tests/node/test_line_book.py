@@ -21,8 +21,8 @@ class Clock:
 
 
 @pytest.fixture
-async def database(tmp_path):
-    kept = Database(tmp_path / "bridge.sqlite3")
+async def database(engine):
+    kept = Database(engine)
     yield kept
     await kept.aclose()
 
@@ -86,8 +86,8 @@ async def test_a_line_has_so_many_keys_and_no_more(book):
 
 async def test_a_node_reads_the_changes_of_another(book, database, clock):
     other = LineBook(database, {SALES: ["set"]}, {}, now=clock)
-    told = []
-    other.follow_changes(lambda known, line: told.append((line, known and known.paused)))
+    changes = []
+    other.follow_changes(lambda known, line: changes.append((line, known and known.paused)))
     _, key = await book.create("acme", [])
     await book.pause("acme", paused=True)
     await other.reload()
@@ -97,7 +97,7 @@ async def test_a_node_reads_the_changes_of_another(book, database, clock):
     await book.remove("acme")
     await other.reload()
     assert other.line_of(key.encode()) is None
-    assert told == [("acme", True), ("acme", None)]
+    assert changes == [("acme", True), ("acme", None)]
 
 
 async def test_a_line_that_is_not_there_is_not_found(book):

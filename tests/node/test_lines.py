@@ -12,8 +12,8 @@ OFF = LineConfig(calls_enabled=False)
 
 
 @pytest.fixture
-async def database(tmp_path):
-    kept = Database(tmp_path / "bridge.sqlite3")
+async def database(engine):
+    kept = Database(engine)
     yield kept
     await kept.aclose()
 
@@ -48,11 +48,11 @@ async def test_settings_take_effect_when_the_line_connects(lines):
     ("mode", "welcome"),
     [
         ("manual", InboundAction.RING),
-        ("webhook", InboundAction.ANSWER),
+        ("webhook", InboundAction.ACCEPT),
         ("reject", InboundAction.REJECT),
-        ("bot", InboundAction.ANSWER),
-        ("ivr", InboundAction.ANSWER),
-        ("ai", InboundAction.ANSWER),
+        ("bot", InboundAction.ACCEPT),
+        ("ivr", InboundAction.ACCEPT),
+        ("ai", InboundAction.ACCEPT),
     ],
 )
 async def test_each_mode_meets_a_call_in_its_way(lines, mode, welcome):

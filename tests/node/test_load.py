@@ -8,7 +8,7 @@ from bridge.node.load import Load
 
 
 class Node:
-    """A load that is told how busy the processor was."""
+    """A load whose processor time the test sets."""
 
     def __init__(self, overload_seconds=5.0):
         self.metrics = Metrics(version="0")
@@ -32,7 +32,7 @@ class Node:
             self.load.update(self.now)
 
     def rung_shown(self):
-        lines = self.metrics.render()[0].decode().splitlines()
+        lines = self.metrics.render().decode().splitlines()
         return next(line for line in lines if line.startswith("bridge_encoder_rung "))
 
 

@@ -1,12 +1,13 @@
 """The call service: who may start a call, who sees it, what is left of it, and how all end."""
 
 import asyncio
-from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bridge.call import events
 from bridge.call.model import EndReason, Party, State
+from bridge.call.routing import LegRole
 from bridge.errors import (
     CallNotFound,
     InvalidState,
@@ -70,7 +71,7 @@ async def test_a_call_is_listed_while_it_is_dialled_and_published_once_it_is_acc
 async def test_a_call_that_is_dialled_can_only_be_hung_up(node):
     asked, call_id = await dialling(node)
     with pytest.raises(StillDialling) as refused:
-        await node.browsers.offer(ONE, call_id, "offer", Party.NEAR)
+        await node.browsers.offer(node.manager.live(ONE, call_id), "offer", LegRole(Party.NEAR))
     assert (refused.value.status, refused.value.retry_after) == (503, 1)
     node.manager.request(ONE, call_id, events.HangupRequested())
     with pytest.raises(LegError, match="canceled"):
@@ -80,7 +81,7 @@ async def test_a_call_that_is_dialled_can_only_be_hung_up(node):
     assert node.happened == []
 
 
-async def test_a_call_whose_dialler_goes_away_is_canceled(node):
+async def test_a_call_whose_caller_cancels_the_request_is_canceled(node):
     asked, call_id = await dialling(node)
     asked.cancel()
     await until(lambda: node.legs[-1].cancelled)
@@ -111,7 +112,9 @@ async def test_a_party_whose_dial_is_refused_was_never_in_the_call(node):
     node.happened.clear()
     node.unreachable = True
     with pytest.raises(Unreachable) as refused:
-        await node.manager.invite(ONE, call_id, NUMBER)
+        await node.manager.dials.invite(
+            node.manager.live(ONE, call_id), NUMBER, LegRole(Party.NEAR)
+        )
     assert refused.value.call_id is None
     assert node.happened == []
     assert len(node.manager.live(ONE, call_id).legs()) == 1
@@ -136,7 +139,7 @@ async def test_there_are_no_more_calls_than_the_limit(node):
 
 
 async def test_the_limit_of_a_line_is_its_own():
-    node = Node(replace(LIMITS, calls_per_line=1))
+    node = Node(msgspec.structs.replace(LIMITS, calls_per_line=1))
     await dial(node)
     with pytest.raises(LimitExceeded, match=r"limits\.calls_per_line"):
         await dial(node)
@@ -159,7 +162,7 @@ async def test_a_line_sees_its_own_calls_only(node):
     with pytest.raises(CallNotFound):
         node.manager.request(TWO, call_id, events.HangupRequested())
     with pytest.raises(CallNotFound):
-        await node.browsers.offer(TWO, call_id, "offer", Party.NEAR)
+        await node.browsers.offer(node.manager.live(TWO, call_id), "offer", LegRole(Party.NEAR))
 
 
 async def test_an_ended_call_is_known_until_its_retention_is_over(node):

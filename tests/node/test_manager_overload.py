@@ -6,11 +6,12 @@ import pytest
 
 from bridge.call.limits import CallLimits
 from bridge.call.model import LineName
+from bridge.call.quota import Quota
 from bridge.errors import LimitExceeded
 from bridge.metrics.registry import Metrics
-from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager
+from bridge.settings.model import Limits
 from tests.support.fake_leg import FakeLeg
 
 LINE, NUMBER = LineName("one"), "15550100001"
@@ -26,17 +27,18 @@ class Node:
             dialer=self,
             clock=Clock(asyncio.get_running_loop()),
             metrics=self.metrics,
-            limits=ManagerLimits(calls=9, calls_per_line=0, kept_seconds=60.0),
+            limits=Limits(calls=9, kept_seconds=60.0),
+            quota=Quota("calls", "limits.calls", 9),
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
             overloaded=lambda: self.busy,
         )
 
-    def outbound_leg(self, call, number):
+    def outbound_leg(self, call, number, channel, replaces=""):
         return FakeLeg("far", dials=True)
 
     def refused(self, reason):
         name = f'bridge_calls_refused_total{{reason="{reason}"}} '
-        lines = self.metrics.render()[0].decode().splitlines()
+        lines = self.metrics.render().decode().splitlines()
         return next(float(line[len(name) :]) for line in lines if line.startswith(name))
 
 
@@ -77,20 +79,17 @@ async def test_a_node_that_is_no_longer_overloaded_takes_calls_again(node):
 
 
 async def test_refusals_are_counted_by_their_reason(node):
-    node.manager.draining = True
+    node.manager.admission.draining = True
     with pytest.raises(LimitExceeded):
         await node.manager.dial(LINE, NUMBER)
     assert (node.refused("draining"), node.refused("overload")) == (1, 0)
 
 
-async def test_the_quality_of_a_call_is_kept_as_long_as_the_call_is(node):
+async def test_the_quality_of_a_call_is_in_memory_as_long_as_the_call_lives(node):
     runner = await node.manager.dial(LINE, NUMBER)
     call_id, now = runner.facts.call_id, asyncio.get_running_loop().time()
     node.manager.pulse(now)
     node.manager.pulse(now + 1.0)
     assert [len(leg.timeline) for leg in node.manager.quality.legs(call_id)] == [1]
     await node.manager.aclose()
-    node.manager.pulse(now + 2.0)
-    assert len(node.manager.quality.legs(call_id)) == 1
-    node.manager.pulse(now + 3600.0)
     assert node.manager.quality.legs(call_id) == ()

@@ -13,6 +13,7 @@ from bridge.call import events
 from bridge.call.limits import CallLimits
 from bridge.call.model import EndReason, LineName, Party
 from bridge.call.quota import Quota
+from bridge.call.routing import LegRole
 from bridge.errors import CallNotFound, InvalidState, NotFound
 from bridge.legs.playback import PlaybackLeg, PlaybackOptions
 from bridge.media import decoders as limits
@@ -21,10 +22,10 @@ from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager
 from bridge.node.playback import Playbacks
+from bridge.settings.model import Limits
 from tests.support.decoder_processes import decoders
 from tests.support.fake_leg import FakeLeg
 from tests.support.media_folder import shared
@@ -39,7 +40,7 @@ SECOND = 50
 
 
 def sound(frames, level=100):
-    """A file of a level that can be told from others in a sum."""
+    """A file whose level can be recognized in a sum."""
     return wav_file(pcm(level) * frames)
 
 
@@ -56,17 +57,18 @@ class House:
             dialer=self,
             clock=Clock(asyncio.get_running_loop()),
             metrics=Metrics(version="0"),
-            limits=ManagerLimits(calls=200, calls_per_line=0, kept_seconds=60.0),
+            limits=Limits(calls=200, kept_seconds=60.0),
+            quota=Quota("calls", "limits.calls", 200),
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
             publisher=self.published.publisher,
         )
-        self.playbacks = Playbacks(self.manager, self.decoders)
+        self.playbacks = Playbacks(self.decoders)
 
-    def outbound_leg(self, call, number):
+    def outbound_leg(self, call, number, channel, replaces=""):
         return FakeLeg("far", dials=True)
 
     async def call(self):
-        """Begin a call that is up; gives its id and its far party."""
+        """Begin a call that is up; return its id and its far party."""
         runner = await self.manager.dial(LINE, NUMBER)
         [far] = runner.legs()
         assert isinstance(far, FakeLeg)
@@ -77,7 +79,10 @@ class House:
 
     async def play(self, call_id, content, **options):
         chosen = PlaybackOptions(**options)
-        return await self.playbacks.play(LINE, call_id, self.sounds.spool(content), chosen)
+        return await self.playbacks.play(self.live(call_id), self.sounds.spool(content), chosen)
+
+    def live(self, call_id):
+        return self.manager.live(LINE, call_id)
 
     def hang_up(self, call_id):
         self.manager.request(LINE, call_id, events.HangupRequested())
@@ -132,9 +137,9 @@ async def test_several_playbacks_are_mixed_and_each_ends_by_itself(house):
     call_id, far = await house.call()
     long = await house.play(call_id, sound(SECOND, 1000))
     short = await house.play(call_id, sound(10, 100))
-    await until(lambda: house.over() == {short: "completed"})
+    await until(lambda: len(house.over()) == 2)
+    assert list(house.over().items()) == [(short, "completed"), (long, "completed")]
     assert 1100 in levels(far)
-    await until(lambda: house.over() == {short: "completed", long: "completed"})
 
 
 class TextToSpeech:
@@ -156,11 +161,11 @@ class TextToSpeech:
 async def test_a_voice_is_heard_beside_a_playback_ducked_by_the_requested_gain(house):
     call_id, far = await house.call()
     near = FakeLeg("near")
-    house.manager.live(LINE, call_id).add_leg(near, Party.NEAR)
+    house.manager.live(LINE, call_id).add_leg(near, LegRole(Party.NEAR))
     speaking = TextToSpeech(near, 8000)
     await house.play(call_id, sound(2 * SECOND, 100), duck_decibels=20.0)
     await until(lambda: 900 in levels(far))  # a tenth of the voice, and the playback
-    house.playbacks.stop(LINE, call_id)
+    house.playbacks.stop(house.live(call_id))
     await until(lambda: levels(far)[-1] == 8000)
     speaking.task.cancel()
 
@@ -229,33 +234,33 @@ async def test_a_playback_that_is_not_there_can_be_neither_stopped_nor_paused(ho
     call_id, far = await house.call()
     for playback in ("none", far.leg_id, ""):
         with pytest.raises(NotFound):
-            house.playbacks.stop(LINE, call_id, playback)
+            house.playbacks.stop(house.live(call_id), playback)
         with pytest.raises(NotFound):
-            house.playbacks.pause(LINE, call_id, playback, paused=True)
-    assert house.playbacks.stop(LINE, call_id) == 0
+            house.playbacks.pause(house.live(call_id), playback, paused=True)
+    assert house.playbacks.stop(house.live(call_id)) == 0
 
 
 async def test_only_the_named_one_is_stopped(house):
     call_id, _ = await house.call()
     one, other = [await house.play(call_id, sound(10 * SECOND)) for _ in range(2)]
     await asyncio.sleep(0)  # the second one begins
-    assert house.playbacks.stop(LINE, call_id, one) == 1
+    assert house.playbacks.stop(house.live(call_id), one) == 1
     assert house.over() == {one: "stopped"}
-    assert house.playbacks.stop(LINE, call_id) == 1
+    assert house.playbacks.stop(house.live(call_id)) == 1
     assert house.over() == {one: "stopped", other: "stopped"}
 
 
-async def test_a_paused_one_stands_still_and_goes_on(house):
+async def test_a_paused_playback_resumes_where_it_stopped(house):
     call_id, far = await house.call()
     counted = np.repeat(np.arange(1, 3 * SECOND + 1, dtype=np.int16), FRAME_SAMPLES)
     playback = await house.play(call_id, wav_file(counted.tobytes()))
     await until(lambda: far.heard)
-    house.playbacks.pause(LINE, call_id, playback, paused=True)
+    house.playbacks.pause(house.live(call_id), playback, paused=True)
     await until(lambda: decoders() == set())
     heard = len(far.heard)
     await asyncio.sleep(0.1)
     assert len(far.heard) == heard
-    house.playbacks.pause(LINE, call_id, playback, paused=False)
+    house.playbacks.pause(house.live(call_id), playback, paused=False)
     await until(lambda: house.over() == {playback: "completed"})
     assert [int(np.frombuffer(frame.pcm, np.int16)[0]) for frame in far.heard] == list(
         range(1, 3 * SECOND + 1)
@@ -296,7 +301,7 @@ async def _one(house, number):
         case 0:
             await until(lambda: playback in house.over(), timeout=20.0)
         case 1:
-            house.playbacks.stop(LINE, call_id)
+            house.playbacks.stop(house.live(call_id))
         case 2:
             await until(lambda: far.heard, timeout=20.0)
         case _:

@@ -3,8 +3,8 @@
 from datetime import UTC
 
 from bridge.call.model import LineName
-from bridge.call.snapshot import snapshot
-from bridge.node.publisher import Publisher
+from bridge.call.published import snapshot
+from bridge.node.publisher import Publisher, new_event
 from bridge.wire.call_event import CallEvent, EventType
 from tests.support.published import Published, call_record
 
@@ -13,7 +13,7 @@ LINE = LineName("one")
 
 def test_an_event_carries_the_call_as_it_stands():
     published = Published()
-    published.publisher.publish(EventType.CALL_HELD, LINE, call_record(), {"by": "near"})
+    published.publisher.publish(new_event(EventType.CALL_HELD, LINE, call_record(), {"by": "near"}))
     (event,) = published.events
     assert (event.type, event.line, event.data) == ("call.held", "one", {"by": "near"})
     assert event.call == snapshot(call_record())
@@ -23,7 +23,7 @@ def test_an_event_carries_the_call_as_it_stands():
 def test_no_two_events_have_the_same_id():
     published = Published()
     for _ in range(2):
-        published.publisher.publish(EventType.LINE_PAUSED, LINE, None)
+        published.publisher.publish(new_event(EventType.LINE_PAUSED, LINE, None))
     first, second = published.events
     assert first.id != second.id
 
@@ -31,7 +31,7 @@ def test_no_two_events_have_the_same_id():
 def test_bytes_never_get_into_an_event():
     published = Published()
     data = {"sound": b"\0\0", "track": "mixed"}
-    published.publisher.publish(EventType.RECORDING_READY, LINE, None, data)
+    published.publisher.publish(new_event(EventType.RECORDING_READY, LINE, None, data))
     assert published.events[0].data == {"track": "mixed"}
 
 
@@ -40,8 +40,8 @@ def test_events_are_held_until_the_outermost_hold_ends():
     publisher = published.publisher
     with publisher.hold():
         with publisher.hold():
-            publisher.publish(EventType.CALL_INITIATED, LINE, None)
-        publisher.publish(EventType.CALL_RINGING, LINE, None)
+            publisher.publish(new_event(EventType.CALL_INITIATED, LINE, None))
+        publisher.publish(new_event(EventType.CALL_RINGING, LINE, None))
         assert published.events == []
     assert published.types == ["call.initiated", "call.ringing"]
 
@@ -51,10 +51,10 @@ def test_what_a_subscriber_publishes_is_delivered_after_the_event_it_reacts_to()
 
     def answer(event: CallEvent) -> None:
         if event.type == EventType.CALL_RINGING:
-            publisher.publish(EventType.CALL_ANSWERED, LINE, None)
+            publisher.publish(new_event(EventType.CALL_ANSWERED, LINE, None))
 
     publisher.subscribe(answer, lambda event: seen.append(event.type))
-    publisher.publish(EventType.CALL_RINGING, LINE, None)
+    publisher.publish(new_event(EventType.CALL_RINGING, LINE, None))
     assert seen == ["call.ringing", "call.answered"]
 
 
@@ -65,6 +65,6 @@ def test_a_subscriber_that_fails_keeps_an_event_from_no_other(caplog):
         raise RuntimeError("boom")
 
     publisher.subscribe(fail, seen.append)
-    publisher.publish(EventType.CALL_RINGING, LINE, None)
+    publisher.publish(new_event(EventType.CALL_RINGING, LINE, None))
     assert len(seen) == 1
     assert "event.subscriber_failed" in caplog.text

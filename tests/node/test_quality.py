@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bridge.call import events
 from bridge.call.limits import CallLimits
 from bridge.call.machine import CallMachine
 from bridge.call.model import (
@@ -63,7 +64,7 @@ class Call:
         return self.log.legs(CALL)[leg].timeline.rows()
 
     def figure(self, name):
-        lines = self.metrics.render()[0].decode().splitlines()
+        lines = self.metrics.render().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name + "{"))
 
 
@@ -71,7 +72,8 @@ class Call:
 async def call():
     made = Call()
     yield made
-    await made.runner.aclose()
+    made.runner.dispatch(events.HangupRequested())
+    await made.runner.wait_cleaned()
 
 
 async def test_an_unknown_call_has_no_legs(call):
@@ -90,7 +92,7 @@ async def test_a_leg_is_sampled_from_its_second_report_on(call):
 async def test_each_leg_has_its_own_timeline(call):
     call.sample(1, 10, 10)
     call.sample(2, 60, 10)
-    assert [leg.leg_id for leg in call.log.legs(CALL)] == ["a", "b"]
+    assert [leg.last.leg_id for leg in call.log.legs(CALL)] == ["a", "b"]
     assert call.rows(0)[0][2].mos is not None
     assert call.rows(1)[0][2].mos is None
 
@@ -105,7 +107,7 @@ async def test_the_quality_of_a_leg_that_left_is_kept(call):
 async def test_legs_that_come_and_go_without_end_are_not_all_kept(call):
     for second in range(KEPT_LEGS + 5):
         call.sample(second, 10, names=[f"leg {second}"])
-    kept = [leg.leg_id for leg in call.log.legs(CALL)]
+    kept = [leg.last.leg_id for leg in call.log.legs(CALL)]
     assert kept == [f"leg {number}" for number in range(5, KEPT_LEGS + 5)]
 
 

@@ -3,14 +3,18 @@
 import pytest
 
 from bridge.api import render
+from bridge.audio.codec import OPUS
 from bridge.audio.frame import Frame
+from bridge.call import events
 from bridge.call.model import CallRecord, Direction, LegFigures, LegId, LegKind, Party, State
 from bridge.legs.base import Leg
 from bridge.legs.cloud import CloudLeg, InboundCall
+from bridge.legs.sip import InboundInvite, SipLeg
 from bridge.legs.webrtc import WebRtcLeg
 from bridge.rtc.config import PeerConfig
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
+from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, ntp_middle
@@ -20,12 +24,18 @@ from bridge.wire.sdp_dialect import BROWSER, WHATSAPP, SdpDialect
 from tests.node.test_quality import CALL, Call
 from tests.support.bridge_peer import opus
 from tests.support.cloud_call import FakeMeta, Observed
+from tests.support.machine import free_port
 from tests.support.meta_sdp import MediaEnd, Writer
 from tests.support.offers import offer
 from tests.support.rtp_party import PAYLOADS, THEIRS, VOICE, WALL, rtp
+from tests.support.telephone import ScriptedDialog
 
 META = MediaEnd(
     "203.0.113.1", (("203.0.113.1", 3480),), "ufrag", "p" * 24, ":".join(["AB"] * 32), THEIRS
+)
+TELEPHONE = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=audio 40000 RTP/AVP 111\r\na=rtpmap:111 opus/48000/2\r\n"
 )
 LOST = 20
 """Every twentieth packet: 5 %."""
@@ -48,6 +58,7 @@ def peer_of(dialect: SdpDialect):
 def browser() -> Leg:
     leg = WebRtcLeg(LegId("browser"), peer=peer_of(BROWSER), counters=Observed())
     leg._media.peer.set_remote(offer("minimal"))
+    leg.source = leg.sink = leg._media.peer.session
     return leg
 
 
@@ -61,7 +72,29 @@ def whatsapp_user() -> Leg:
     )
 
 
-LEGS = {LegKind.WEBRTC: browser, LegKind.WHATSAPP: whatsapp_user}
+def telephone() -> Leg:
+    ports = PortPool({2 * (free_port() // 2) + more for more in (0, 1)})
+    config = PeerConfig(bind=("127.0.0.1",), ports=ports)
+    leg = SipLeg(
+        LegId("telephone"),
+        dialog=ScriptedDialog(),
+        media=lambda on_digit: PlainPeer(
+            config=config, opus=opus(), codecs=(OPUS,), security="off", on_digit=on_digit
+        ),
+        counters=Observed(),
+        inbound=InboundInvite(TELEPHONE),
+    )
+    peer = leg._peer
+    assert peer._remote is not None
+    peer.session.renegotiate(peer._remote.audio)
+    return leg
+
+
+LEGS = {
+    LegKind.WEBRTC: browser,
+    LegKind.WHATSAPP: whatsapp_user,
+    LegKind.SIP: telephone,
+}
 
 
 class FarEnd:
@@ -121,7 +154,7 @@ async def test_five_per_cent_loss_lowers_the_mos_of_both_directions(kind):
     assert lossy.jitter is not None
     assert lossy.sent_jitter == pytest.approx(0.001)
     assert lossy.round_trip == pytest.approx(0.08, abs=0.001)
-    counted = [line for line in call.metrics.render()[0].decode().splitlines() if "_count{" in line]
+    counted = [line for line in call.metrics.render().decode().splitlines() if "_count{" in line]
     for metric in ("bridge_mos_count", "bridge_recovered_ratio_count"):
         assert any(line.startswith(metric) and f'kind="{kind.value}"' in line for line in counted)
     record = CallRecord(
@@ -131,4 +164,5 @@ async def test_five_per_cent_loss_lowers_the_mos_of_both_directions(kind):
     rated, column = shown.legs[0].mos, shown.timeline[0].received["mos"]
     assert 1 < (rated or 0) < 4.3
     assert column[-1] == round(lossy.mos, 2)
-    await call.runner.aclose()
+    call.runner.dispatch(events.HangupRequested())
+    await call.runner.wait_cleaned()

@@ -12,6 +12,7 @@ from bridge.call.machine import CallMachine
 from bridge.call.model import (
     CallFacts,
     CallId,
+    CallRecord,
     Direction,
     EndReason,
     LegKind,
@@ -19,7 +20,8 @@ from bridge.call.model import (
     Party,
     State,
 )
-from bridge.errors import InvalidState
+from bridge.call.routing import LegRole
+from bridge.errors import InvalidState, LegError, LimitExceeded
 from bridge.log import call_id as log_call_id
 from bridge.metrics.registry import Metrics
 from bridge.node.clock import Clock
@@ -36,10 +38,14 @@ class Observed(Published):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls_ended = 0
+        self.records: list[CallRecord] = []
+
+    @property
+    def calls_ended(self) -> int:
+        return len(self.records)
 
     def call_ended(self, runner: CallRunner) -> None:
-        self.calls_ended += 1
+        self.records.append(runner.record())
 
     @property
     def ended(self) -> dict[object, object]:
@@ -73,8 +79,8 @@ async def started(leg: FakeLeg) -> FakeLeg:
 async def active_call(observed: Observed) -> tuple[CallRunner, FakeLeg, FakeLeg]:
     runner = make(observed)
     far, near = FakeLeg("far"), FakeLeg("near", LegKind.WEBRTC)
-    runner.add_leg(far, Party.FAR)
-    runner.add_leg(near, Party.NEAR)
+    runner.add_leg(far, LegRole(Party.FAR))
+    runner.add_leg(near, LegRole(Party.NEAR))
     await started(far)
     await started(near)
     far.emit(events.LegAnswered(far.leg_id))
@@ -129,7 +135,8 @@ async def test_digits_go_to_the_far_leg():
     runner, far, near = await active_call(Observed())
     near.emit(events.DigitReceived(near.leg_id, "7"))
     assert far.digits == "7"
-    await runner.aclose()
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
 
 
 async def test_audio_flows_between_the_legs_of_an_active_call():
@@ -141,7 +148,8 @@ async def test_audio_flows_between_the_legs_of_an_active_call():
     assert len(far.heard) == 1
     runner.dispatch(events.MuteRequested(muted=True))
     assert near.to is None
-    await runner.aclose()
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
 
 
 async def test_an_event_that_comes_while_one_is_handled_waits_its_turn():
@@ -152,29 +160,46 @@ async def test_an_event_that_comes_while_one_is_handled_waits_its_turn():
     far.answer = lambda: far.emit(events.LegConnected(far.leg_id))  # type: ignore[method-assign]
     runner.machine.direction = Direction.INBOUND
     runner.machine.state = State.RINGING
-    runner.add_leg(far, Party.FAR)
+    runner.add_leg(far, LegRole(Party.FAR))
     await started(far)
     runner.dispatch(events.AnswerRequested())
     assert runner.machine.state is State.ACTIVE
-    await runner.aclose()
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
 
 
 async def test_a_call_that_nobody_answers_ends_by_its_timer():
     observed = Observed()
     runner = make(observed, ring_seconds=0.01)
     far = FakeLeg("far")
-    runner.add_leg(far, Party.FAR)
+    runner.add_leg(far, LegRole(Party.FAR))
     while runner.live:
         await asyncio.sleep(0.005)
     assert runner.machine.reason is EndReason.NO_ANSWER
+    [record] = observed.records
+    assert record.timed_out
     await runner.wait_cleaned()
     assert far.cleaned or not far.running
+
+
+async def test_a_record_says_when_each_leg_joined_and_left_and_that_no_limit_ended_the_call():
+    observed = Observed()
+    runner, _, _ = await active_call(observed)
+    await asyncio.sleep(0.01)
+    assert all(leg.left is None for leg in runner.record().legs)
+    runner.dispatch(events.HangupRequested())
+    [record] = observed.records
+    assert not record.timed_out
+    for leg in record.legs:
+        assert leg.left is not None
+        assert 0.0 <= leg.joined < leg.left <= record.seconds
+    await runner.wait_cleaned()
 
 
 async def test_a_leg_that_is_ended_before_its_first_step_still_frees_what_it_holds():
     runner = make(Observed())
     far = FakeLeg("far")
-    runner.add_leg(far, Party.FAR)
+    runner.add_leg(far, LegRole(Party.FAR))
     runner.dispatch(events.HangupRequested())
     await runner.wait_cleaned()
     assert far.cleaned
@@ -185,18 +210,34 @@ async def test_a_call_that_has_ended_takes_no_leg():
     runner = make(observed)
     runner.dispatch(events.HangupRequested())
     with pytest.raises(InvalidState):
-        runner.add_leg(FakeLeg("late"), Party.NEAR)
+        runner.add_leg(FakeLeg("late"), LegRole(Party.NEAR))
     assert runner.legs() == []
     assert observed.types == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"), [(EndReason.DRAINED, LimitExceeded), (EndReason.HANGUP, LegError)]
+)
+async def test_a_dial_fails_if_the_call_ends_before_its_provider_accepts(reason, kind):
+    runner = make(Observed())
+    far = FakeLeg("far", dials=True)
+    far.answers = asyncio.Event()
+    dialling = asyncio.create_task(runner.dial(far, LegRole(Party.FAR)))
+    await started(far)
+    runner.dispatch(events.HangupRequested(reason))
+    with pytest.raises(kind):
+        await dialling
+    await runner.wait_cleaned()
+
+
 async def test_a_leg_the_call_refuses_leaves_nothing_on_the_bus():
     runner, _far, _near = await active_call(Observed())
-    second = FakeLeg("second")
+    second = FakeLeg("second", LegKind.WEBRTC)
     with pytest.raises(InvalidState):
-        runner.add_leg(second, Party.FAR)
+        runner.add_leg(second, LegRole(Party.FAR))
     assert runner.leg(second.leg_id) is None
-    await runner.aclose()
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
 
 
 async def test_the_record_keeps_the_figures_of_legs_that_left():
@@ -205,7 +246,8 @@ async def test_the_record_keeps_the_figures_of_legs_that_left():
     near.finish()
     legs = {leg.leg_id for leg in runner.record().legs}
     assert legs == {"far", "near"}
-    await runner.aclose()
+    runner.dispatch(events.HangupRequested())
+    await runner.wait_cleaned()
 
 
 async def test_a_failed_event_does_not_stop_the_next():
@@ -286,7 +328,7 @@ async def test_a_subscriber_finds_the_call_as_it_stands_after_the_change_and_may
     observed.publisher.subscribe(hang_up)
     runner = make(observed)
     far = FakeLeg("far")
-    runner.add_leg(far, Party.FAR)
+    runner.add_leg(far, LegRole(Party.FAR))
     await started(far)
     far.emit(events.LegAnswered(far.leg_id))
     assert states == [State.CONNECTING]

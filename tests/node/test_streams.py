@@ -31,8 +31,8 @@ async def test_our_own_network_is_closed_by_default():
 
 async def test_a_leg_that_is_no_stream_cannot_be_stopped_as_one():
     async with running() as client:
-        call_id = await client.dial(SILENT)
+        await client.dial(SILENT)
         [runner] = client.bridge.manager.calls()
         [far] = runner.legs()
         with pytest.raises(NotFound):
-            client.bridge.services.streams.stop(LINE, call_id, far.leg_id)
+            client.bridge.services.streams.stop(runner, far.leg_id)

@@ -1,0 +1,226 @@
+"""The calls that have ended, in the database that all nodes share: written, found, erased, and deleted in time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from bridge.call.call_search import CallEntry, CallSearch, entry_of
+from bridge.call.diagnosis.diagnosis import Diagnosis
+from bridge.call.diagnosis.report import LOST, report_of
+from bridge.call.ended_call import CallReport, pack, report_call, unpack
+from bridge.call.model import (
+    CallDetails,
+    CallFacts,
+    CallId,
+    CallRecord,
+    Direction,
+    EndReason,
+    LineName,
+    Parties,
+    State,
+)
+from bridge.call.quality import LegQuality
+from bridge.errors import DatabaseLost
+from bridge.net import call_store, event_store, transcript_store
+from bridge.net.call_store import Place
+from bridge.net.database import Connection, Database, wall_time
+from bridge.node.diagnosis import CallDiagnosis
+from bridge.wire.call_event import CallSnapshot
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 600.0
+RECORD: Final = "call_record"
+"""What ended calls are appended to the database as."""
+PAGES: Final = 50
+"""Transactions of one search; what it has not found by then is left to its next page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of ended calls, newest first."""
+
+    entries: list[CallEntry]
+    next: Place | None
+    """Where the next page begins; None at the end."""
+
+
+class CallHistory:
+    """The ended calls of all lines and nodes."""
+
+    def __init__(
+        self, database: Database, *, kept_seconds: float, count_failure: Callable[[str], None]
+    ) -> None:
+        """Open the history, and create missing tables; waits for the disk."""
+        self._database = database
+        self._kept_seconds = kept_seconds
+        self._count_failure = count_failure
+        database.handle(RECORD, _insert)
+
+    def keep(self, report: CallReport, timelines: tuple[LegQuality, ...]) -> None:
+        """Write a call that has ended, without waiting."""
+        try:
+            row = call_store.encode(entry_of(report), report, pack(timelines))
+            payload = msgspec.msgpack.encode(row)
+        except (TypeError, ValueError):
+            log.exception("call_record.unwritable", extra={"call": report.record.facts.call_id})
+            self._count_failure("write")
+            return
+        self._database.append(RECORD, payload, failed=lambda: self._count_failure("write"))
+
+    def keep_lost(self, connection: Connection, line: str, call: CallSnapshot) -> CallRecord:
+        """Write a call that was cut off with its node, in the transaction of its end; return its record."""
+        record = _lost(LineName(line), call)
+        report = CallReport(record, diagnosis=LOST)
+        call_store.insert(connection, call_store.encode(entry_of(report), report, []))
+        return record
+
+    async def find(self, line: LineName | None, call_id: str) -> CallReport | None:
+        """Return an ended call; None if there is none, or it is another line's (None: of any line)."""
+        try:
+            return await self._database.read(call_store.read_report, call_id=call_id, line=line)
+        except msgspec.MsgspecError:
+            self._unreadable(call_id)
+            return None
+
+    async def timelines(self, call_id: str) -> tuple[LegQuality, ...]:
+        """Return the timelines of an ended call's legs."""
+        try:
+            return unpack(await self._database.read(call_store.read_timeline, call_id))
+        except msgspec.MsgspecError:
+            self._unreadable(call_id)
+            return ()
+
+    async def search(
+        self, search: CallSearch, *, after: Place | None = None, limit: int = 50
+    ) -> Found:
+        """Return a page of ended calls after a place; a page may be short, and not the last."""
+        found: list[CallEntry] = []
+        if search.state not in (None, State.ENDED):
+            return Found(found, None)
+        for _ in range(PAGES):
+            page = await self._database.read(
+                call_store.page, search, after=after, limit=limit - len(found)
+            )
+            found += [entry for stored in page.found if (entry := self._read(stored)) is not None]
+            after = page.next
+            if after is None or len(found) >= limit:
+                break
+        return Found(found, after)
+
+    async def records(
+        self, line: LineName, live: list[CallRecord], *, offset: int, limit: int
+    ) -> tuple[list[CallRecord], int]:
+        """Return a part of all calls of a line, newest first, and their number.
+
+        `live` has those that were live a moment ago. Ended calls are without the figures of their legs.
+        """
+
+        def work(connection: Connection) -> tuple[list[CallRecord], list[CallRecord], int]:
+            over = call_store.known(connection, [one.facts.call_id for one in live])
+            still = [one for one in live if one.facts.call_id not in over]
+            # A live call may stand anywhere among the ended ones.
+            found = call_store.read_records(
+                connection,
+                line,
+                offset=max(0, offset - len(still)),
+                limit=limit + len(still),
+            )
+            return still, found, call_store.count(connection, line)
+
+        try:
+            still, found, count = await self._database.read(work)
+        except msgspec.MsgspecError:
+            self._unreadable("")
+            still, found, count = live, [], 0
+        calls = sorted(
+            [*still, *found],
+            key=lambda one: (one.facts.started_at, one.facts.call_id),
+            reverse=True,
+        )
+        first = min(offset, len(still))
+        return calls[first : first + limit], len(still) + count
+
+    async def erase(self, line: LineName, call_id: str) -> None:
+        """Delete a call, its events, and what of them is still to be delivered; their bytes are overwritten."""
+
+        def work(connection: Connection) -> None:
+            call_store.delete(connection, call_id)
+            event_store.erase(connection, line=line, call_id=call_id)
+
+        await self._database.run(work)
+        await self._database.checkpoint()
+
+    async def run(self, first: Callable[[], bool]) -> None:
+        """Delete calls whose time has expired while this node is the first, until cancelled."""
+        while True:
+            try:
+                if first():
+                    await self.sweep()
+            except DatabaseLost:
+                await self._database.available()
+            except Exception:  # must not end the loop
+                log.exception("call_record.undeleted")
+                self._count_failure("delete")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """Delete calls whose time has expired, a few in each transaction."""
+        before = wall_time() - self._kept_seconds
+        while (
+            await self._database.run(call_store.forget, ended_before=before) == call_store.DELETED
+        ):
+            pass
+        await self._database.run(transcript_store.forget, requested_before=before)
+
+    def _read(self, stored: bytes) -> CallEntry | None:
+        try:
+            return call_store.read_entry(stored)
+        except msgspec.MsgspecError:
+            self._unreadable("")
+            return None
+
+    def _unreadable(self, call_id: str) -> None:
+        log.error("call_record.unreadable", extra={"call": call_id})
+        self._count_failure("read")
+
+
+def report_now(
+    record: CallRecord,
+    timelines: tuple[LegQuality, ...],
+    diagnosis: CallDiagnosis | None,
+) -> CallReport:
+    """Return a call of this node as it stands."""
+    if diagnosis is None:
+        found = LOST if record.reason is not None else report_of(Diagnosis(), now=0.0, began=0.0)
+    else:
+        began = diagnosis.began
+        found = report_of(diagnosis.diagnosis, now=began + record.seconds, began=began)
+    return report_call(record, timelines, found)
+
+
+def _insert(connection: Connection, payloads: list[bytes]) -> None:
+    call_store.insert_all(
+        connection, [msgspec.msgpack.decode(payload, type=call_store.Row) for payload in payloads]
+    )
+
+
+def _lost(line: LineName, call: CallSnapshot) -> CallRecord:
+    """Return the record of a call of which only the end of its node is known."""
+    parties = Parties(call.from_, call.to, call.from_channel, call.to_channel)
+    details = CallDetails(parties, bytes(call.metadata), call.tag, call.callback_url)
+    return CallRecord(
+        CallFacts(CallId(call.id), line, call.peer, call.started_at, details),
+        Direction(call.direction),
+        State.ENDED,
+        EndReason(call.reason),
+        call.seconds,
+        (),
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        muted=call.muted,
+    )

@@ -1,0 +1,41 @@
+"""Test calls: a client finds out how a call would sound, before one is made and without a provider."""
+
+from typing import Final
+
+from bridge.call.model import CallDetails, LineName
+from bridge.errors import TooManyTests
+from bridge.legs.simulator import ECHO
+from bridge.node.manager import Manager
+from bridge.node.runner import CallRunner
+
+TEST_SECONDS: Final = 30.0
+"""How long a test call lasts at most."""
+
+
+class ConnectionTests:
+    """The test calls of a node."""
+
+    def __init__(self, manager: Manager, *, per_line: int) -> None:
+        """Make it; `per_line` is `limits.tests_per_line`."""
+        self._manager = manager
+        self._per_line = per_line
+
+    async def open(self, line: LineName) -> CallRunner:
+        """Begin a call to the echo inside the bridge, whatever the line's provider is.
+
+        Raises:
+            EngineOff: the line makes no calls now.
+            TooManyTests: the line has its maximum of test calls.
+            LimitExceeded: no more calls are taken.
+        """
+        calls = self._manager.calls()
+        if sum(_tests(runner, line) for runner in calls) >= self._per_line:
+            raise TooManyTests(
+                f"the line has {self._per_line} test calls already (limits.tests_per_line)"
+            )
+        details = CallDetails(talk_seconds=TEST_SECONDS, test=True)
+        return await self._manager.dial(line, ECHO, details)
+
+
+def _tests(runner: CallRunner, line: LineName) -> bool:
+    return runner.facts.line == line and runner.facts.details.test

@@ -1,0 +1,92 @@
+"""The legs of a call that run, and the figures of the last that left."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from bridge.call.bus import Bus
+from bridge.call.model import LegFigures, LegId
+from bridge.call.routing import LegRole
+from bridge.errors import BridgeError, LimitExceeded
+from bridge.legs.base import Leg
+
+LEGS_PER_CALL = 16
+KEPT_LEGS = 16
+"""How many ended legs a call keeps the figures of."""
+
+Dial: TypeAlias = asyncio.Future[BridgeError | None]
+"""Its result is None once the provider accepts the dial, else why the leg has ended before."""
+
+
+@dataclass(slots=True)
+class RunningLeg:
+    """A leg in a call."""
+
+    leg: Leg
+    role: LegRole
+    task: asyncio.Task[None]
+    dial: Dial | None = None
+    """Until its provider accepts the dial; None for a leg that has joined."""
+    refused: BridgeError | None = None
+    """Why its provider refused the dial."""
+    joined: float = 0.0
+    """Seconds of the call."""
+
+
+class RunningLegs:
+    """The legs of a call by id, bounded, and the figures of those that left, the oldest dropped."""
+
+    def __init__(self, bus: Bus, seconds: Callable[[], float]) -> None:
+        """Begin with none; `seconds` returns the call's duration so far."""
+        self._bus = bus
+        self._seconds = seconds
+        self._legs: dict[LegId, RunningLeg] = {}
+        self._ended: deque[LegFigures] = deque(maxlen=KEPT_LEGS)
+
+    def __iter__(self) -> Iterator[RunningLeg]:
+        """Return the legs, in the order they joined; they may be removed meanwhile."""
+        return iter(list(self._legs.values()))
+
+    def check_room(self) -> None:
+        """Raise `LimitExceeded` if the call may have no more legs."""
+        if len(self._legs) >= LEGS_PER_CALL:
+            raise LimitExceeded(f"the call has {LEGS_PER_CALL} legs already")
+
+    def get(self, leg_id: LegId) -> RunningLeg | None:
+        """Return the leg with this id, while it is in the call."""
+        return self._legs.get(leg_id)
+
+    def add(
+        self, leg: Leg, role: LegRole, task: asyncio.Task[None], *, dial: Dial | None = None
+    ) -> None:
+        """Add a leg that `task` runs."""
+        self._legs[leg.leg_id] = RunningLeg(leg, role, task, dial, joined=self._seconds())
+
+    def remove(self, leg_id: LegId) -> RunningLeg | None:
+        """Remove a leg and keep its figures; its task goes on."""
+        running = self._legs.pop(leg_id, None)
+        if running is not None:
+            self._ended.append(replace(self._figures(running), path=None, left=self._seconds()))
+        return running
+
+    def figures(self) -> list[LegFigures]:
+        """Return the figures of the legs in the call."""
+        return [self._figures(running) for running in self._legs.values()]
+
+    def all_figures(self) -> tuple[LegFigures, ...]:
+        """Return the figures of the last legs that left, and of those in the call."""
+        return (*self._ended, *self.figures())
+
+    def _figures(self, running: RunningLeg) -> LegFigures:
+        leg, owner = running.leg, running.role.owner
+        return LegFigures(
+            leg.leg_id,
+            leg.kind,
+            running.role.party,
+            leg.statistics(),
+            self._bus.path(leg.leg_id),
+            owner.identity if owner else "",
+            running.joined,
+        )

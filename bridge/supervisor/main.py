@@ -1,0 +1,76 @@
+"""Running a supervisor: its lock, its sockets, its signals."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from bridge.errors import SettingsError
+from bridge.net.directory import FOLDER
+from bridge.net.listener import open_cluster_listeners, open_listeners
+from bridge.settings.model import Settings
+from bridge.supervisor import signals
+from bridge.supervisor.control import control_path, serving
+from bridge.supervisor.fleet import Fleet
+from bridge.supervisor.orders import Orders, read_settings
+from bridge.supervisor.slots import assign_places
+
+
+def run(settings: Settings, config: Path | None = None) -> None:
+    """Run the nodes until told to stop; `config` is the settings file of the command line.
+
+    Raises:
+        SetupError: A socket cannot be opened, the data folder is in use, or a node cannot start.
+    """
+    chosen = read_settings(msgspec.json.encode(settings))
+    assign_places(chosen.read)  # refuses too few ports before anything is opened
+    folder = Path(settings.data.dir) / FOLDER
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    host, port = settings.http.host, settings.http.port
+    with _locked(folder), contextlib.ExitStack() as sockets:
+        cluster = settings.cluster
+        opened = open_listeners(host, port) + open_cluster_listeners(cluster.host, cluster.port)
+        listeners = [sockets.enter_context(listener) for listener in opened]
+        for former in folder.glob("directory.sqlite3*"):  # now tables of the database
+            former.unlink()
+        fleet = Fleet(chosen, [listener.fileno() for listener in listeners])
+        asyncio.run(_run(fleet, listeners, settings.data.dir, config))
+
+
+async def _run(
+    fleet: Fleet, listeners: Iterable[socket.socket], data: str, config: Path | None
+) -> None:
+    def drain(seconds: float | None, reason: str) -> None:
+        fleet.drain(seconds, reason)
+        # The nodes have them, and the last one refuses connections once it has no calls.
+        for listener in listeners:
+            listener.close()
+
+    orders = Orders(fleet, drain, config)
+    signals.handle(
+        drain=lambda: drain(fleet.settings.read.limits.drain_seconds, "signal"),
+        stop=fleet.stop,
+    )
+    async with serving(control_path(data), orders.perform):
+        await fleet.run()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the data folder: two bridges would take over each other's calls."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"data.dir: another bridge uses {folder.parent}; each needs its own"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

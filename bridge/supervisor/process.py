@@ -1,0 +1,199 @@
+"""One process of a node, as its supervisor sees it: messages both ways, heartbeats, its end."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from bridge.errors import RemoteProtocolError, SetupError
+from bridge.supervisor.heartbeat import Heartbeat
+from bridge.wire import supervision
+from bridge.wire.supervision import (
+    BEAT_SECONDS,
+    MAX_LINE,
+    BeginDrain,
+    Calls,
+    Drained,
+    Process,
+    Ready,
+    Roster,
+    Slot,
+    Stop,
+    ToNode,
+)
+
+log = logging.getLogger(__name__)
+
+NODE_FLAG: Final = "--node"
+STOP_SECONDS: Final = 10.0
+"""How long a stopping node may take before it is killed."""
+TELL_SECONDS: Final = 12.0
+"""How long a node that has drained may take to tell its parties, in addition."""
+
+
+class End(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    stuck: bool
+    """Killed because it was stuck."""
+    drained: bool
+    """It was to drain, and did."""
+
+
+class NodeProcess:
+    """A process, from its start to its end."""
+
+    def __init__(self, slot: Slot, *, on_draining: Callable[[], None] = lambda: None) -> None:
+        """`on_draining` is called when it begins to drain by itself."""
+        self._slot = slot
+        self._on_draining = on_draining
+        self.node = slot.node
+        self.number = slot.node
+        """What the node calls itself; with leases another number than its slot's."""
+        self.boot = slot.boot
+        self.calls = 0
+        self.seconds: float | None = None
+        """Until a drain ends the calls; None for no drain or no limit."""
+        self.draining = False
+        """Whether it is to drain, or does so by itself."""
+        self.settled = asyncio.Event()
+        """Set once it is ready or has ended."""
+        self.ready = False
+        self.ended = False
+        self._drained = False
+        self._beaten = False
+        self._line = b""
+        self._pending: list[ToNode] = []
+        self._input: asyncio.StreamWriter | None = None
+        self._kill_at: float | None = None
+
+    def entry(self) -> Process:
+        """Return how rosters name it."""
+        return Process(self.node, self.boot, self.draining)
+
+    def send(self, message: ToNode) -> None:
+        """Send a message; those of before its start follow the slot."""
+        if self._input is None and isinstance(message, Roster):
+            self._slot = msgspec.structs.replace(self._slot, roster=message)
+        elif self._input is None:
+            self._pending.append(message)
+        elif not self._input.is_closing():
+            self._input.write(supervision.serialize(message))
+
+    def drain(self, seconds: float | None, reason: str) -> None:
+        """Let it drain; it is killed when it has not ended long after the time."""
+        self.draining = True
+        self.send(BeginDrain(seconds=seconds, reason=reason))
+        if seconds is not None:
+            self._kill_after(seconds + (TELL_SECONDS if seconds else 0.0) + STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End it, politely for `STOP_SECONDS`."""
+        self.draining = True
+        self.send(Stop())
+        self._kill_after(STOP_SECONDS)
+
+    async def run(self) -> End:
+        """Start it, and wait until it has ended.
+
+        When cancelled, the process is killed.
+
+        Raises:
+            SetupError: it cannot be started.
+        """
+        with pipe() as (ours, theirs):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bridge",
+                NODE_FLAG,
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=(*self._slot.listeners, theirs),
+            )
+            if process.stdin is None:  # for the type checker
+                raise SetupError("a node has no standard input")
+            self._input = process.stdin
+            self.send(msgspec.structs.replace(self._slot, pipe=theirs))
+            for message in self._pending:
+                self.send(message)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(ours, self._read, ours)
+            killer = loop.create_task(self._kill_when_due(process), name=f"watch node {self.node}")
+            try:
+                code = await process.wait()
+                self._read(ours)
+                return End(code, stuck=killer.done() and killer.result(), drained=self._drained)
+            finally:
+                loop.remove_reader(ours)
+                killer.cancel()
+                self.ended = True
+                self.settled.set()
+                process.stdin.close()
+                if process.returncode is None:
+                    process.kill()
+
+    def _kill_after(self, seconds: float) -> None:
+        self._kill_at = asyncio.get_running_loop().time() + seconds
+
+    async def _kill_when_due(self, process: asyncio.subprocess.Process) -> bool:
+        """Kill the process once it is stuck, or does not end in time; return whether it was stuck."""
+        heartbeat, loop = Heartbeat(), asyncio.get_running_loop()
+        stuck = late = False
+        while not stuck and not late:
+            await asyncio.sleep(BEAT_SECONDS)
+            stuck = heartbeat.check(beaten=self._beaten)
+            late = self._kill_at is not None and loop.time() >= self._kill_at
+            self._beaten = False
+        event = "node.stuck" if stuck else "node.killed"
+        log.error(event, extra={"node": self.node, "pid": process.pid})
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return stuck
+
+    def _read(self, pipe: int) -> None:
+        """Take beats and messages."""
+        with contextlib.suppress(BlockingIOError):
+            while found := os.read(pipe, select.PIPE_BUF):
+                self._beaten = True
+                *lines, self._line = (self._line + found).split(b"\n")
+                self._line = self._line[-MAX_LINE:]
+                for line in filter(None, lines):
+                    self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = supervision.from_node(line)
+        except RemoteProtocolError as error:
+            log.error("node.bad_message", extra={"node": self.node, "error": str(error)})
+            return
+        match message:
+            case Ready(node=number):
+                self.ready, self.number = True, number
+                self.settled.set()
+            case Calls(calls=calls, draining=draining, seconds=seconds):
+                self.calls, self.seconds = calls, seconds
+                if draining and not self.draining:
+                    self.draining = True
+                    self._on_draining()
+            case Drained():
+                self._drained = True
+
+
+@contextlib.contextmanager
+def pipe() -> Iterator[tuple[int, int]]:
+    """Open a non-blocking pipe: its read end and write end."""
+    ends = os.pipe()
+    try:
+        for end in ends:
+            os.set_blocking(end, False)
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)

@@ -1,0 +1,107 @@
+"""A node's process as its supervisor sees it, with a small program in place of the node."""
+
+import asyncio
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+
+from bridge.supervisor import process
+from bridge.supervisor.process import NodeProcess
+from bridge.wire.supervision import Process, Roster, Slot
+
+PYTHON = sys.executable
+START = """
+import json, os, signal, sys, time
+slot = json.loads(sys.stdin.readline())
+def tell(**message):
+    os.write(slot["pipe"], (json.dumps({"v": 1} | message) + "\\n").encode())
+"""
+
+
+@pytest.fixture
+def program(monkeypatch, tmp_path):
+    """Run a text in place of a node."""
+
+    def use(text: str) -> NodeProcess:
+        (tmp_path / "node.py").write_text(START + text)
+        script = tmp_path / "python"
+        script.write_text(f"#!/bin/sh\nexec {PYTHON} {tmp_path}/node.py\n")
+        script.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(script))
+        return NodeProcess(slot())
+
+    return use
+
+
+def slot(**more: Any) -> Slot:
+    return Slot(
+        node=1,
+        boot="00ff",
+        run="00",
+        count=1,
+        listeners=[],
+        ports="1-2",
+        settings=msgspec.Raw(b"{}"),
+        **more,
+    )
+
+
+@pytest.mark.real_time  # another process
+async def test_a_node_says_when_it_is_ready_and_how_many_calls_it_has(program):
+    node = program('tell(kind="ready", node=1); tell(kind="calls", calls=3); sys.stdin.readline()')
+    running = asyncio.create_task(node.run())
+    await node.settled.wait()
+    assert node.ready
+    node.stop()
+    end = await running
+    assert (end.code, end.stuck, end.drained, node.calls) == (0, False, False, 3)
+
+
+@pytest.mark.real_time
+async def test_the_last_roster_of_before_its_start_is_in_its_slot_and_orders_follow(program):
+    node = program(
+        "nodes = slot['roster']['nodes']\n"
+        "kind = json.loads(sys.stdin.readline())['kind']\n"
+        "sys.exit(7 if (len(nodes), kind) == (2, 'drain') else 1)"
+    )
+    node.send(Roster(nodes=[]))
+    node.send(Roster(nodes=[Process(0, "aa"), Process(1, "bb")]))
+    node.drain(5.0, "test")
+    assert node.entry() == Process(1, "00ff", draining=True)
+    assert (await node.run()).code == 7
+
+
+@pytest.mark.real_time
+async def test_a_node_that_drained_says_so_at_its_end(program):
+    assert (await program('tell(kind="drained")').run()).drained
+
+
+@pytest.mark.real_time
+async def test_what_a_node_says_that_makes_no_sense_is_ignored(program):
+    node = program(
+        'os.write(slot["pipe"], b"\\n\\xff\\n{}\\n"); tell(kind="dance"); tell(kind="drained")'
+    )
+    assert (await node.run()).drained
+
+
+@pytest.mark.real_time
+async def test_a_node_that_does_not_stop_in_time_is_killed(program, monkeypatch):
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(process, "BEAT_SECONDS", 0.05)
+    node = program(
+        'tell(kind="ready", node=1)\nwhile True: os.write(slot["pipe"], b"\\n"); time.sleep(0.01)'
+    )
+    running = asyncio.create_task(node.run())
+    await node.settled.wait()
+    node.stop()
+    end = await running
+    assert (end.code, end.stuck) == (-9, False)
+
+
+@pytest.mark.real_time
+async def test_a_node_whose_beats_stop_is_killed_as_stuck(program, monkeypatch):
+    monkeypatch.setattr(process, "BEAT_SECONDS", 0.02)
+    end = await program('os.write(slot["pipe"], b"\\n"); time.sleep(60)').run()
+    assert (end.code, end.stuck) == (-9, True)
