@@ -6,27 +6,56 @@ import os
 import sys
 from pathlib import Path
 
-from bridge import __version__, log, supervisor
-from bridge.cli import whatsapp
-from bridge.errors import SetupError
+import msgspec
+
+from bridge import __version__, log
+from bridge.cli import control, migrate_data, whatsapp
+from bridge.cli.doctor import command as doctor
+from bridge.errors import Fenced, SettingsError, SetupError
+from bridge.node.supervision import read_slot
 from bridge.settings import model
 from bridge.settings.http import MIN_KEY_CHARACTERS
-from bridge.settings.model import Settings
-from bridge.supervisor import CANNOT_START, NODE_FLAG, NodeSlot
+from bridge.supervisor import main as supervisor
+from bridge.supervisor import signals
+from bridge.supervisor.fleet import CANNOT_START
+from bridge.supervisor.orders import SETTINGS_FLAG
+from bridge.supervisor.process import NODE_FLAG
+from bridge.supervisor.slots import node_count, with_ports
+from bridge.wire.supervision import Slot
 
 logger = logging.getLogger(__name__)
+
+FENCED = 3
+"""Exit code of a node that others have declared dead; it is to be started anew."""
 
 
 def main() -> int:
     """Run the bridge and return the exit code."""
-    arguments = _arguments()
+    arguments = build_parser().parse_args()
     try:
         if arguments.command == "whatsapp":
             return _whatsapp(arguments)
-        if arguments.node:
-            _serve_node(supervisor.read_slot())
+        if arguments.command == "doctor":
+            log.setup("error", "text")
+            return doctor.run(arguments)
+        if arguments.command == "migrate-data":
+            log.setup("error", "text")
+            return migrate_data.run(arguments)
+        if arguments.command in ("drain", "upgrade"):
+            data = model.load(os.environ, arguments.config).data.dir
+            return (control.drain if arguments.command == "drain" else control.upgrade)(
+                data, arguments
+            )
+        if arguments.print_settings:
+            _print_settings(arguments)
+        elif arguments.is_node:
+            signals.leave_to_supervisor()
+            _serve_node(read_slot())
         else:
             _serve(arguments)
+    except Fenced as error:
+        logger.error("node.left", extra={"error": str(error)})
+        return FENCED
     except SetupError as error:
         sys.stderr.write(f"bridge: {error}\n")
         return CANNOT_START
@@ -37,17 +66,25 @@ def _serve(arguments: argparse.Namespace) -> None:
     chosen = model.load(os.environ, arguments.config)
     log.setup(chosen.log.level, chosen.log.format)
     if arguments.lan:
-        chosen = _on_lan(chosen)
+        from bridge.cli import lan
+
+        chosen = lan.prepare(chosen)
     for name, key in model.keys_in(chosen):
         if len(key) < MIN_KEY_CHARACTERS:
             logger.warning("settings.short_key", extra={"setting": name})
-    if supervisor.node_count(chosen) > 1:
-        supervisor.run(chosen)
+    if arguments.supervised or node_count(chosen) > 1:
+        supervisor.run(chosen, arguments.config)
         return
     # Imported here, because the supervisor does not need what a node loads.
     from bridge import serve
 
     serve.run(chosen)
+
+
+def _print_settings(arguments: argparse.Namespace) -> None:
+    """Write the settings as JSON, for a supervisor of an older version."""
+    chosen = model.load(os.environ, arguments.config)
+    sys.stdout.buffer.write(msgspec.json.encode(chosen))
 
 
 def _whatsapp(arguments: argparse.Namespace) -> int:
@@ -56,29 +93,23 @@ def _whatsapp(arguments: argparse.Namespace) -> int:
     return whatsapp.run(chosen, arguments)
 
 
-def _serve_node(slot: NodeSlot) -> None:
+def _serve_node(slot: Slot) -> None:
     from bridge import serve
 
-    log.setup(slot.settings.log.level, slot.settings.log.format)
-    log.node.set(str(slot.index))
+    try:
+        read = msgspec.json.decode(slot.settings, type=model.Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"the supervisor's settings are of another version: {error}") from error
+    chosen = with_ports(read, slot.ports)
+    log.setup(chosen.log.level, chosen.log.format)
+    log.node.set(str(slot.node))
     if slot.core is not None:
         os.sched_setaffinity(0, {slot.core})
-    serve.run(slot.settings, slot)
+    serve.run(chosen, slot)
 
 
-def _on_lan(chosen: Settings) -> Settings:
-    from bridge.app.peers import default_address
-    from bridge.cli import lan
-
-    address = default_address()
-    chosen = lan.on_lan(chosen, address)
-    model.check(chosen)
-    sys.stdout.write(lan.invitation(chosen, address))
-    sys.stdout.flush()
-    return chosen
-
-
-def _arguments() -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="media-bridge" if Path(sys.argv[0]).stem == "media-bridge" else "python -m bridge",
         description="A WebRTC media bridge: a person in a browser talks with a WhatsApp call.",
@@ -91,13 +122,41 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="serve HTTPS on the LAN address with a self-signed certificate and show a QR code",
     )
-    parser.add_argument(NODE_FLAG, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--supervised",
+        action="store_true",
+        help="run under a supervisor also with one node, so that `upgrade` can replace it",
+    )
+    parser.add_argument(NODE_FLAG, action="store_true", dest="is_node", help=argparse.SUPPRESS)
+    parser.add_argument(SETTINGS_FLAG, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     commands = parser.add_subparsers(dest="command")
     whatsapp.add_arguments(
         commands.add_parser("whatsapp", help="check or configure a WhatsApp number")
     )
-    return parser.parse_args()
+    doctor.add_arguments(
+        commands.add_parser(
+            "doctor",
+            help="check settings, ports, network, disk, CPU and the services that the bridge uses",
+        )
+    )
+    migrate_data.add_arguments(
+        commands.add_parser(
+            "migrate-data", help="move the database, from SQLite to PostgreSQL or back"
+        )
+    )
+    control.add_drain_arguments(
+        commands.add_parser(
+            "drain", help="take no new calls, and exit when the live ones have ended"
+        )
+    )
+    control.add_upgrade_arguments(
+        commands.add_parser(
+            "upgrade",
+            help="replace the nodes by new ones, with the code and settings on disk, in live use",
+        )
+    )
+    return parser
 
 
 if __name__ == "__main__":

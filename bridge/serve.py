@@ -4,23 +4,49 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 import ssl
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import uvloop
 from aiohttp import web, web_response
 
-from bridge.app.build import Bridge, NodePosition, build
-from bridge.errors import SettingsError
-from bridge.heartbeat import beat
+from bridge.app import membership
+from bridge.app.build import Bridge, build
+from bridge.app.cluster import server_tls
+from bridge.call.model import EndReason
+from bridge.errors import Fenced, SettingsError
+from bridge.log import node as log_node
+from bridge.net import folder_lock
 from bridge.net.directory import FOLDER
-from bridge.net.listener import Listeners, open_listeners, raise_descriptor_limit
-from bridge.net.siblings import listen, node_socket_path, socket_path
+from bridge.net.listener import (
+    Listeners,
+    open_cluster_listeners,
+    open_listeners,
+    raise_descriptor_limit,
+)
+from bridge.net.machine import machine_id
+from bridge.net.node_sockets import listen, node_socket_path, socket_path
+from bridge.net.node_store import Member
+from bridge.node.admission import Admission
+from bridge.node.drain import Drain
+from bridge.node.leases import Leased
+from bridge.node.membership import Alone, Supervised
+from bridge.node.supervision import Supervision
 from bridge.settings.model import DEMO_KEY, Settings
-from bridge.supervisor import NodeSlot, watch
+from bridge.supervisor import signals
+from bridge.supervisor.control import (
+    Report,
+    control_path,
+    refuse_upgrade,
+    report_calls,
+    serving,
+)
+from bridge.tasks import Tasks
+from bridge.wire.supervision import Calls, Drained, Process, Ready, Request, Roster, Slot
 
 log = logging.getLogger(__name__)
 
@@ -29,27 +55,47 @@ IDLE_CONNECTION_SECONDS = 30.0
 LINGER_SECONDS = 1.0
 """How long the unread body of a rejected request is drained."""
 CLOSE_SECONDS = 5.0
+FLUSH_SECONDS = 4.0
+"""For webhooks that are due, so that the process exits within 10 s."""
+ANSWER_SECONDS = 0.1
+"""For the requests of connections that were accepted last."""
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
 SWEEP_SECONDS = 1.0
 SWEPT_LEGS = 64
 
 
-def run(chosen: Settings, slot: NodeSlot | None = None) -> None:
+def run(chosen: Settings, slot: Slot | None = None) -> None:
     """Run a node until it is told to stop; `slot` is its slot under a supervisor.
 
     Raises:
         SetupError: It cannot start.
     """
-    uvloop.run(_serve(chosen, slot))
+    with folder_lock.in_use(Path(chosen.data.dir)):
+        uvloop.run(_serve(chosen, slot))
 
 
-async def _serve(chosen: Settings, slot: NodeSlot | None) -> None:
-    descriptors = raise_descriptor_limit()
-    bridge = build(
-        chosen,
-        position=NodePosition(slot.index, slot.count) if slot else None,
-        descriptors=descriptors,
-    )
+async def _serve(chosen: Settings, slot: Slot | None) -> None:
+    machine = machine_id(Path(chosen.data.dir))
+    if not chosen.data.url:
+        await _serve_as(_members(slot, machine), chosen, slot)
+        return
+    boot, run = (slot.boot, slot.run) if slot is not None else ("", "")
+    members = await membership.join(chosen, machine=machine, boot=boot, run=run)
+    log_node.set(str(members.own.node))
+    try:
+        await _serve_as(members, chosen, slot)
+    finally:
+        await members.aclose()
+    if members.fenced.is_set():
+        raise Fenced("other nodes have declared this one dead, and have ended its calls")
+
+
+async def _serve_as(
+    members: Alone | Supervised | Leased, chosen: Settings, slot: Slot | None
+) -> None:
+    bridge = build(chosen, members=members, descriptors=raise_descriptor_limit())
+    if isinstance(members, Leased):
+        membership.attach(members, bridge)
     # No access log: paths may contain keys, and metrics count requests.
     runner = web.AppRunner(
         bridge.application,
@@ -63,25 +109,100 @@ async def _serve(chosen: Settings, slot: NodeSlot | None) -> None:
     vars(web_response)["SERVER_SOFTWARE"] = "bridge"
     _tune_garbage_collector()
     bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
-    if slot is not None:
-        bridge.services.metrics.previous_processes(stuck=slot.stuck, lost=slot.lost)
-        bridge.background.spawn(beat(slot.pipe), name="beat")
+    link = None
+    if slot is not None and not isinstance(members, Alone):
+        link = _link(bridge, slot, members)
     runners = [runner]
-    listeners: Listeners | None = None
+    doors: list[Listeners] = []
+    links, admission = Tasks(), bridge.manager.admission
     try:
-        if bridge.node_application is not None and slot is not None:
-            runners.append(await _answer_siblings(bridge.node_application, chosen, slot))
-        listeners = await _listen(bridge, runner, chosen, slot)
-        _announce(chosen)
-        await _wait_for_stop(bridge, slot)
-        log.info("node.stopping")
+        if bridge.node_application is not None:
+            runners.append(await _answer_siblings(bridge, runner, chosen, members.own.node))
+        doors = _listen(bridge, runner, chosen, slot)
+        if link is not None and slot is not None:
+            admission.held = not slot.accepts
+            link.on_accept = partial(_accept, admission, doors)
+            links.spawn(link.run(), name="watch the supervisor")
+            link.report(Ready(node=members.own.node))
+        _announce(chosen, members.own.boot)
+        await _run_until_drained(bridge.drain, chosen, doors, supervised=slot is not None)
     finally:
-        await bridge.aclose()
-        if listeners is not None:
-            await listeners.aclose()
+        if members.fenced.is_set():
+            await bridge.aclose(reason=EndReason.NODE_LOST)
+        else:
+            await bridge.aclose(flush_seconds=FLUSH_SECONDS)
+        if link and bridge.drain.done.is_set() and not members.fenced.is_set():
+            link.report(Drained())
+        for door in doors:
+            await door.aclose()
         for each in runners:
             await each.cleanup()
         await bridge.release()
+        await links.aclose()
+
+
+async def _run_until_drained(
+    drain: Drain, chosen: Settings, doors: Iterable[Listeners], *, supervised: bool
+) -> None:
+    async def perform(request: Request, report: Report) -> None:
+        drain.request(refuse_upgrade(request).seconds)
+        await report_calls(lambda: (drain.calls, drain.seconds_left), drain.done, report)
+
+    if supervised:  # signals and commands are the supervisor's
+        await drain.done.wait()
+    else:
+        signals.handle(
+            drain=partial(drain.begin, chosen.limits.drain_seconds, "signal"),
+            stop=partial(drain.end, "signal"),
+        )
+        async with serving(control_path(chosen.data.dir), perform):
+            await drain.done.wait()
+    log.info("node.stopping", extra={"reason": drain.reason, "calls": drain.calls})
+    if not drain.calls:
+        # Before idle connections are closed: a client that is refused here tries another node.
+        for door in doors:
+            door.close()
+        await asyncio.sleep(ANSWER_SECONDS)
+
+
+def _link(bridge: Bridge, slot: Slot, members: Supervised | Leased) -> Supervision:
+    """Return the link to the supervisor, with heartbeats that begin now."""
+    restarted = bridge.services.metrics.node.restarted
+    restarted("stuck", amount=slot.stuck)
+    restarted("lost", amount=slot.lost)
+    drain = bridge.drain
+    link = Supervision(orders=sys.stdin.fileno(), reports=slot.pipe)
+    link.on_roster = partial(_update, members)
+    link.on_drain = drain.begin
+    link.on_stop = lambda: drain.end("stop")
+    beats = link.beat(
+        lambda: Calls(calls=drain.calls, draining=drain.active, seconds=drain.seconds_left)
+    )
+    bridge.background.spawn(beats, name="beat")
+    return link
+
+
+def _members(slot: Slot | None, machine: str) -> Alone | Supervised:
+    if slot is None:
+        return Alone(machine=machine)
+    own = Member(node=slot.node, boot=slot.boot, machine=machine)
+    members = Supervised(own, run=slot.run)
+    _update(members, slot.roster)
+    return members
+
+
+def _update(members: Supervised | Leased, roster: Roster) -> None:
+    """Take over what the supervisor says of its nodes, which are all of this machine."""
+
+    def known(process: Process) -> Member:
+        return Member(
+            node=process.node,
+            boot=process.boot,
+            machine=members.own.machine,
+            draining=process.draining,
+        )
+
+    members.update([known(one) for one in roster.nodes], [known(one) for one in roster.lost])
 
 
 def _tune_garbage_collector() -> None:
@@ -105,45 +226,54 @@ async def _sweep(ended: Callable[[], int]) -> None:
 
 
 async def _answer_siblings(
-    application: web.Application, chosen: Settings, slot: NodeSlot
+    bridge: Bridge, clients: web.AppRunner, chosen: Settings, node: int
 ) -> web.AppRunner:
-    """Serve the internal requests of other nodes on a socket of their own."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+    """Serve what other nodes of this machine forward, and their own requests on another socket, without limits."""
+    if bridge.node_application is None:
+        raise RuntimeError("the only node has no siblings")
+    folder = Path(chosen.data.dir) / FOLDER
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    runner = web.AppRunner(bridge.node_application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
-    path = node_socket_path(Path(chosen.data.dir) / FOLDER, slot.index)
-    await web.SockSite(runner, listen(path)).start()
+    await web.SockSite(runner, listen(node_socket_path(folder, node))).start()
+    await web.SockSite(clients, listen(socket_path(folder, node))).start()
     return runner
 
 
-async def _listen(
-    bridge: Bridge, runner: web.AppRunner, chosen: Settings, slot: NodeSlot | None
-) -> Listeners:
-    """Accept clients, within the connection limits, and other nodes, without limits."""
+def _listen(
+    bridge: Bridge, runner: web.AppRunner, chosen: Settings, slot: Slot | None
+) -> list[Listeners]:
+    """Accept clients, and nodes of other machines at `cluster.url`, within the connection limits.
+
+    Raises:
+        SettingsError: an address cannot be bound, or a certificate cannot be used.
+    """
     if runner.server is None:
         raise RuntimeError("the runner is not set up")
-    listeners = Listeners(
-        runner.server,
-        connections=bridge.services.connections,
-        counters=bridge.services.metrics.http,
-        tls=_tls(chosen),
-    )
     if slot is None:
-        listeners.start(open_listeners(chosen.http.host, chosen.http.port))
-        return listeners
-    inside = listen(socket_path(Path(chosen.data.dir) / FOLDER, slot.index))
-    await web.SockSite(runner, inside).start()
-    listeners.start(socket.socket(fileno=descriptor) for descriptor in slot.listeners)
-    return listeners
+        opened = open_listeners(chosen.http.host, chosen.http.port)
+        opened += open_cluster_listeners(chosen.cluster.host, chosen.cluster.port)
+    else:
+        opened = [socket.socket(fileno=descriptor) for descriptor in slot.listeners]
+    port = chosen.cluster.port
+    accepts = slot is None or slot.accepts
+    clients = Listeners(runner.server, connections=bridge.services.connections, tls=_tls(chosen))
+    clients.start((one for one in opened if one.getsockname()[1] != port), accept=accepts)
+    if (gate := bridge.services.sibling_gate) is None:
+        return [clients]
+    inside = [one for one in opened if one.getsockname()[1] == port]
+    gate.open(inside)
+    siblings = Listeners(
+        runner.server, connections=gate.connections, tls=server_tls(chosen.cluster)
+    )
+    siblings.start(inside, accept=accepts)
+    return [clients, siblings]
 
 
-async def _wait_for_stop(bridge: Bridge, slot: NodeSlot | None) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    if slot is not None:
-        bridge.background.spawn(watch(stopped), name="watch the supervisor")
-    await stopped.wait()
+def _accept(admission: Admission, doors: list[Listeners], *, on: bool) -> None:
+    admission.held = not on
+    for door in doors:
+        door.accept(on=on)
 
 
 def _tls(chosen: Settings) -> ssl.SSLContext | None:
@@ -157,11 +287,16 @@ def _tls(chosen: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _announce(chosen: Settings) -> None:
+def _announce(chosen: Settings, boot: str) -> None:
     scheme = "https" if chosen.http.tls_cert else "http"
     host = f"[{chosen.http.host}]" if ":" in chosen.http.host else chosen.http.host
     demo = {} if chosen.lines else {"demo_key": DEMO_KEY}
     log.info(
         "node.ready",
-        extra={"url": f"{scheme}://{host}:{chosen.http.port}/", "pid": os.getpid(), **demo},
+        extra={
+            "url": f"{scheme}://{host}:{chosen.http.port}/",
+            "pid": os.getpid(),
+            "boot": boot,
+            **demo,
+        },
     )

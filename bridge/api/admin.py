@@ -2,7 +2,6 @@
 
 import logging
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -141,9 +140,6 @@ async def resume(context: Context) -> AdminLine:
     return await _pause(context, paused=False)
 
 
-OPERATIONS: Final = (list_lines, create, show, remove, add_key, remove_key, pause, resume)
-
-
 async def _pause(context: Context, *, paused: bool) -> AdminLine:
     line = await context.services.line_book.pause(context.path("line"), paused=paused)
     _log(context, line.name, EventType.LINE_PAUSED if paused else EventType.LINE_RESUMED, {})
@@ -169,8 +165,4 @@ def _line(line: KnownLine, key: str | UnsetType = UNSET) -> AdminLine:
 
 
 def _key(key: StoredKey, shown: str | UnsetType = UNSET) -> AdminKey:
-    return AdminKey(key.key_id, _time(key.created_at or None), _time(key.expires_at), shown)
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else iso8601(datetime.fromtimestamp(at, UTC))
+    return AdminKey(key.key_id, iso8601(key.created_at or None), iso8601(key.expires_at), shown)

@@ -4,23 +4,22 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from bridge.agent.talk_settings import AgentMode
+from bridge.agent.script import AgentMode
 from bridge.api.calls import CallBody
-from bridge.api.fields import CallId, Json, field
+from bridge.api.fields import CallId, field
 from bridge.api.operation import CALL, Context, Group
 
 GROUP: Final = Group(name="Agents")
-
-
-def _read_mode(value: Json, _name: str) -> Json:
-    return None if value == "" else value
 
 
 class StartAgent(Struct, rename="camel"):
     """The call that an agent joins, and how it talks."""
 
     call_id: CallId
-    mode: Annotated[AgentMode | None, field("the line's own by default", read=_read_mode)] = None
+    mode: Annotated[
+        AgentMode | None,
+        field("the line's own by default", read=lambda sent, _: None if sent == "" else sent),
+    ] = None
 
 
 class StartedAgent(Struct, rename="camel"):
@@ -43,14 +42,11 @@ async def start(context: Context, body: StartAgent) -> StartedAgent:
     Its services (speech to text, language model, text to speech) are the line's, of
     PUT /call/config.
     """
-    leg = context.services.agents.start(context.line, body.call_id, body.mode)
+    leg = context.services.agents.start(context.live_call(body.call_id), body.mode)
     return StartedAgent(leg.leg_id, leg.script.mode)
 
 
 @GROUP.post("/call/agent/stop", errors=CALL)
 async def stop(context: Context, body: CallBody) -> Stopped:
     """Remove the agent from a call, which continues."""
-    return Stopped(context.services.agents.stop(context.line, body.call_id))
-
-
-OPERATIONS: Final = (start, stop)
+    return Stopped(context.services.agents.stop(context.live_call(body.call_id)))

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.api.proxies import forwarding_header
 from bridge.api.rate import RATE_HEADERS, RateLimit
-from bridge.api.scopes import Scopes
+from bridge.api.scopes import ADMIN, METRICS, OPERATOR, Scopes
 from bridge.api.unauthenticated import UnauthenticatedLimit
 from bridge.call.model import LegOwner, LineName
 from bridge.errors import Forbidden, NotFound, Unauthorized
@@ -24,7 +24,7 @@ BEARER = "bearer "
 
 WAVIX_PATHS: Final = re.compile(
     r"/v1/call(?:/|\Z)|/v1/calls/[^/]+/(?:answer|streams|play|audio|collect)(?:/|\Z)"
-    r"|/v1/calls/webhooks\Z|/v1/mydids(?:/|\Z)|/v1/recordings(?:/|\Z)"
+    r"|/v1/calls/webhooks\Z|/v1/mydids(?:/|\Z)|/v1/cdrs?/|/v1/recordings(?:/|\Z)"
 )
 """The paths of the Wavix face, where a key may be in the query as `appid`."""
 
@@ -78,7 +78,7 @@ class Access:
     ticket: Ticket | None = None
     """None for a key, which opens all calls of its line."""
     admin: str = ""
-    """The id of the operator's key, which opens no line."""
+    """The id of the key that administers lines or opens the console, and opens no line."""
 
     @property
     def owner(self) -> LegOwner | None:
@@ -132,13 +132,8 @@ class Keys:
     ) -> None:
         """Create the authenticator.
 
-        Args:
-            lines: the lines and their keys.
-            same_origin_only: keys that pages of other origins may not use (the demo keys).
-            rate: the rate limit of a key; the tickets of a line's calls share one.
-            tickets: verifies tickets.
-            unauthenticated: counts wrong keys.
-            scopes: keys that open one thing only.
+        Pages of other origins may not use the keys in `same_origin_only` (the demo keys); the tickets
+        of a line's calls share one rate limit.
         """
         self._scopes = scopes
         self._unauthenticated = unauthenticated
@@ -151,10 +146,8 @@ class Keys:
     def line(self, request: web.Request, *, query: bool = False) -> LineName:
         """Return the line that the request's key belongs to.
 
-        Args:
-            request: the request.
-            query: whether the key may be in the query as `token`: for WebSockets and event streams
-                only, on which browsers can set no header.
+        With `query` the key may be in the query as `token`: for WebSockets and event streams only, on
+        which browsers can set no header.
 
         Raises:
             Unauthorized: no key, or an unknown one.
@@ -164,8 +157,8 @@ class Keys:
         key = _presented(request, query=query)
         line = self._line(request, key)
         if line is None:
-            if (purpose := self._scopes.purpose(key)) is not None:
-                raise Forbidden(f"this key opens {purpose} and nothing else")
+            if scope := self._scopes.find(key):
+                raise Forbidden(f"this key opens {scope.path} and nothing else")
             if self._ticket(request, key) is None:
                 self._unauthenticated.wrong_key(request)
                 raise Unauthorized("this key is not known")
@@ -173,29 +166,24 @@ class Keys:
         self._spend(request, key)
         return line
 
-    @property
-    def guards_metrics(self) -> bool:
-        """Whether the metrics need a key of their own (`metrics.keys`)."""
-        return self._scopes.guards_metrics
-
-    def has_key(self, request: web.Request) -> bool:
-        """Whether a request has a key in a header, valid or not."""
-        try:
-            _presented(request, query=False)
-        except Unauthorized:
-            return False
-        return True
-
-    def check_metrics(self, request: web.Request) -> None:
+    def check_metrics(self, request: web.Request, *, local: bool) -> None:
         """Check that a request may read the metrics.
+
+        Programs on this machine (`local`) need no key, unless the metrics have keys of their own.
 
         Raises:
             Unauthorized, Forbidden, RateLimited: as `line`; Forbidden also for a line's key where
                 the metrics have keys of their own.
         """
-        if not self._scopes.opens_metrics(_presented(request, query=False)):
+        guarded = METRICS in self._scopes.paths
+        with_key = _key(request, query=False) is not None
+        if local and not guarded and not (with_key and forwarding_header(request)):
+            refuse_proxied(request, "metrics without a key are")
+            return
+        scope = self._scopes.find(_presented(request, query=False))
+        if scope is None or scope.path != METRICS:
             self.line(request)
-            if self._scopes.guards_metrics:
+            if guarded:
                 raise Forbidden("the metrics have keys of their own (metrics.keys)")
 
     def check_admin(self, request: web.Request) -> str:
@@ -207,13 +195,37 @@ class Keys:
             Forbidden: another key of ours.
         """
         key = _presented(request, query=False)
-        if not self._scopes.has_admin:
+        if ADMIN not in self._scopes.paths:
             raise NotFound("there are no operator's keys (admin.keys), and so nothing here")
-        admin = self._scopes.admin_id(key)
-        if admin is None:
+        scope = self._scopes.find(key)
+        if scope is None or scope.path != ADMIN:
             self.line(request)
             raise Forbidden("a line's key does not open this; send the operator's (admin.keys)")
-        return admin
+        return scope.key_id
+
+    def check_operator(self, request: web.Request) -> str:
+        """Return the id, for the log, of the console's key that a request has.
+
+        In the demonstration without lines, programs on this machine and the bridge's own page need no key.
+
+        Raises:
+            NotFound: the console has no keys (`operator.keys`).
+            Unauthorized: no key, or an unknown one.
+            Forbidden: another key of ours, or a page of another origin.
+        """
+        if OPERATOR not in self._scopes.paths and self._same_origin_only:
+            refuse_proxied(request, "the console without a key is")
+            if not same_origin(request):
+                raise Forbidden("the console is open to this bridge's own page only")
+            return ""
+        key = _presented(request, query=False)
+        if OPERATOR not in self._scopes.paths:
+            raise NotFound("the console has no keys (operator.keys), and is closed")
+        scope = self._scopes.find(key)
+        if scope is None or scope.path != OPERATOR:
+            self.line(request)
+            raise Forbidden("a line's key does not open this; send the operator's (operator.keys)")
+        return scope.key_id
 
     def webhook_line(self, request: web.Request) -> LineName:
         """Return the line whose gateway engine posts an event; the key may be in the query.
@@ -222,14 +234,16 @@ class Keys:
             Unauthorized, Forbidden, RateLimited: as `line`.
         """
         key = _presented(request, query=True)
-        line = self._scopes.webhook_line(key)
-        if line is None:
+        scope = self._scopes.find(key)
+        if scope is None or not scope.line:
             return self.line(request, query=True)
         self._spend(request, key)
-        return line
+        return scope.line
 
-    def access(self, request: web.Request, *, query: bool = False) -> Access:
+    def access(self, request: web.Request, *, query: bool = False, counted: bool = True) -> Access:
         """Return what the request's key or ticket opens, for routes about a call's media.
+
+        With `counted` a ticket's request counts against the rate limit of its line's tickets.
 
         Raises:
             Unauthorized: no key or ticket, an unknown one, or an expired ticket.
@@ -241,36 +255,12 @@ class Keys:
         if ticket is None:
             return Access(self.line(request, query=query))
         line = LineName(ticket.line)
-        self._spend(request, _ticket_rate_key(line))
+        if counted:
+            self._spend(request, _ticket_rate_key(line))
         return Access(line, ticket)
 
-    def call_of_ticket(self, request: web.Request) -> str | None:
-        """Return the call that the request's ticket is for; None without a valid ticket."""
-        found = self._valid(request)
-        return found.ticket.call_id if found and found.ticket else None
-
-    def line_of(self, request: web.Request, *, query: bool = True) -> LineName | None:
-        """Return the line of the request's key or ticket; None without a valid one."""
-        found = self._valid(request, query=query)
-        return found.line if found else None
-
-    def admits(self, request: web.Request) -> bool:
-        """Whether the request has any valid key or ticket."""
-        try:
-            if self._scopes.purpose(_presented(request, query=True)) is not None:
-                return True
-        except Unauthorized:
-            return False
-        return self.line_of(request) is not None
-
-    def rate_key(self, request: web.Request) -> bytes | None:
-        """Return the key that the request is counted under; None without a valid key or ticket."""
-        found = self._valid(request)
-        if found is None:
-            return None
-        return _ticket_rate_key(found.line) if found.ticket else _presented(request, query=True)
-
-    def _valid(self, request: web.Request, *, query: bool = True) -> Access | None:
+    def find(self, request: web.Request, *, query: bool = True) -> Access | None:
+        """Return what the request's key or ticket opens; None without a valid one."""
         try:
             key = _presented(request, query=query)
             if line := self._line(request, key):
@@ -279,6 +269,18 @@ class Keys:
         except (Unauthorized, Forbidden):
             return None
         return Access(LineName(ticket.line), ticket) if ticket else None
+
+    def admits(self, request: web.Request) -> bool:
+        """Whether the request has any valid key or ticket."""
+        key = _key(request, query=True)
+        return key is not None and bool(self._scopes.find(key) or self.find(request))
+
+    def rate_key(self, request: web.Request) -> bytes | None:
+        """Return the key that the request is counted under; None without a valid key or ticket."""
+        found = self.find(request)
+        if found is None:
+            return None
+        return _ticket_rate_key(found.line) if found.ticket else _presented(request, query=True)
 
     def _spend(self, request: web.Request, key: bytes) -> None:
         if not self._rate.limited:
@@ -295,8 +297,10 @@ class Keys:
             self._lines.check_open(found)
         if found and key in self._same_origin_only:
             refuse_proxied(request, "the demo key is")
-        if found and key in self._same_origin_only and not same_origin(request):
-            raise Forbidden("the demo key works for this bridge's own page only; configure a key")
+            if not same_origin(request):
+                raise Forbidden(
+                    "the demo key works for this bridge's own page only; configure a key"
+                )
         return found
 
     def _ticket(self, request: web.Request, key: bytes) -> Ticket | None:
@@ -325,14 +329,9 @@ def same_origin(request: web.Request) -> bool:
 
 
 def refuse_proxied(request: web.Request, what: str) -> None:
-    """Refuse a request that a proxy forwarded, where only programs on this machine may ask.
+    """Raise `Unauthorized` if a proxy forwarded a request that only programs on this machine may make.
 
-    Args:
-        request: the request.
-        what: the beginning of the error's sentence, with its verb.
-
-    Raises:
-        Unauthorized: it has a header that proxies add.
+    The error's sentence begins with `what`.
     """
     if (header := forwarding_header(request)) is not None:
         raise Unauthorized(
@@ -341,16 +340,20 @@ def refuse_proxied(request: web.Request, what: str) -> None:
         )
 
 
-def _presented(request: web.Request, *, query: bool) -> bytes:
+def _key(request: web.Request, *, query: bool) -> bytes | None:
     authorization = request.headers.get("Authorization", "")
     if authorization.lower().startswith(BEARER):
         return _bytes(authorization[len(BEARER) :].strip())
     found = request.headers.get("token") or (request.query.get("token") if query else None)
     if not found and WAVIX_PATHS.match(request.path):
         found = request.query.get("appid")
-    if not found:
+    return _bytes(found) if found else None
+
+
+def _presented(request: web.Request, *, query: bool) -> bytes:
+    if (key := _key(request, query=query)) is None:
         raise Unauthorized("send your key in the header `token` or `Authorization: Bearer`")
-    return _bytes(found)
+    return key
 
 
 def _ticket_rate_key(line: LineName) -> bytes:

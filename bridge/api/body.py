@@ -2,31 +2,24 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from bridge.api.fields import CALL_ID_SPELLINGS
-from bridge.api.reads import RequestTimeout
+from bridge.api.reads import BODY_BYTES, BODY_SECONDS, LARGE_BODIES, too_large
 from bridge.api.services import SERVICES
-from bridge.errors import InvalidRequest, PayloadTooLarge
+from bridge.errors import InvalidRequest, RequestTimeout
 from bridge.wire.call_id import native
-
-BODY_SECONDS = 10.0
-"""A body that takes longer to arrive is refused."""
-
-BODY_BYTES = 256 * 1024
-LARGE_BODIES = {"/call/play": 16 * 1024 * 1024}
-"""Routes that carry sound in JSON, and how large their bodies may be: 12 MB in base64."""
-MAX_BYTES = max(BODY_BYTES, *LARGE_BODIES.values())
 
 NAMES_CALL = (*CALL_ID_SPELLINGS, "uuid", "roomName")
 """All names under which a path or a body says which call it is about."""
 
 
-async def read_bytes(request: web.Request) -> bytes:
-    """Read the body as it is.
+async def read_bytes(request: web.Request, limit: int = 0) -> bytes:
+    """Read the body as it is; `limit` is in bytes, 0 the route's usual one.
 
     Raises:
         InvalidRequest: damaged on its way.
@@ -34,9 +27,9 @@ async def read_bytes(request: web.Request) -> bytes:
         RequestTimeout: it took longer than `BODY_SECONDS`.
         LimitExceeded: too many bodies over `BODY_BYTES` are being read.
     """
-    limit = LARGE_BODIES.get(request.path, BODY_BYTES)
+    limit = limit or LARGE_BODIES.get(request.path, BODY_BYTES)
     if (request.content_length or 0) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     # A body of which nobody knows the length may be as large as its route takes.
     length = limit if request.content_length is None else request.content_length
     if length > BODY_BYTES:
@@ -52,29 +45,26 @@ async def _read(request: web.Request, limit: int) -> bytes:
     except TimeoutError:
         raise RequestTimeout("the request's body did not arrive in time") from None
     except web.HTTPRequestEntityTooLarge as error:
-        raise _too_large(limit) from error
+        raise too_large(limit) from error
     except web.RequestPayloadError:
         raise InvalidRequest("the body is not encoded as its headers say") from None
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return body
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"the request's body is larger than {limit // 1024} kB")
-
-
-async def read_fields(request: web.Request) -> dict[str, Any]:
-    """Read the body as a JSON object; an empty body is `{}`.
+async def read_fields(request: web.Request, limit: int = 0) -> dict[str, Any]:
+    """Read the body as a JSON object; an empty body is `{}`; `limit` as in `read_bytes`.
 
     Raises:
         InvalidRequest: not JSON, not an object, or damaged on its way.
-        PayloadTooLarge: over the application's limit.
-        RequestTimeout: it took longer than `BODY_SECONDS`.
+        PayloadTooLarge, RequestTimeout, LimitExceeded: as `read_bytes`.
     """
-    raw = await read_bytes(request)
-    if not raw.strip():
-        return {}
+    raw = await read_bytes(request, limit)
+    return _object(raw) if raw.strip() else {}
+
+
+def _object(raw: bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -106,9 +96,7 @@ async def call_named_by(request: web.Request) -> str | None:
     """
     found = named_call(request.match_info)
     if found is None and request.body_exists and not request.content_type.startswith("multipart/"):
-        try:
-            fields = msgspec.json.decode(await read_bytes(request))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        found = named_call(fields) if isinstance(fields, dict) else None
+        raw = await read_bytes(request)
+        with suppress(InvalidRequest):  # it need not be JSON
+            found = named_call(_object(raw))
     return (native(found) or found) if found else None

@@ -3,31 +3,51 @@
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from bridge.api import render
 from bridge.api.fields import CallId, Digits, LegId, Peer, field
-from bridge.api.listing import recorded_calls
+from bridge.api.listing import find_call, recorded_calls, timelines_of
+from bridge.api.media_socket import StreamUrl, own_stream_url
 from bridge.api.operation import CALL, TICKET, Context, Done, Group
 from bridge.api.webrtc import PARTIES
 from bridge.call import events, model
+from bridge.call.model import MachineDetection
 from bridge.call.parties import WEBRTC, WHATSAPP
+from bridge.call.transcript import Transcribe
 from bridge.errors import InvalidRequest
 
 GROUP: Final = Group(name="Native")
 
 
-class Dial(Struct):
+class Dial(Struct, rename={"machine_detection": "machineDetection"}):
     """Whom to call."""
 
     phone: Annotated[Peer, field(spellings=("Phone",))] | None = None
-    channel: Annotated[
-        Literal["whatsapp", "webrtc", "pstn"],
+    channel: (
+        Annotated[
+            Literal["whatsapp", "webrtc", "pstn"],
+            field(
+                "`whatsapp`; `webrtc` calls nobody and needs no `phone`; `pstn` is the telephone network, "
+                "over the line's SIP trunk. Omitted: `whatsapp`"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    machine_detection: Annotated[
+        MachineDetection,
         field(
-            "`whatsapp`; `webrtc` calls nobody and needs no `phone`; `pstn` answers 501, and 403 "
-            "where the line is Meta's"
+            "whether a person or an answering machine answers: `report` sends "
+            "`call.machine_detected`, `hangup` also hangs up on a machine"
         ),
-    ] = "whatsapp"
+    ] = MachineDetection.OFF
+    transcribe: Annotated[
+        Transcribe,
+        field(
+            "`after`: record the call, and transcribe it after its end; `live`: phrase by phrase "
+            "while it goes on"
+        ),
+    ] = Transcribe.OFF
     video: bool | None = None
 
 
@@ -36,6 +56,7 @@ class Dialled(Struct, rename="camel"):
 
     call_id: str
     video: bool = False
+    stream_url: StreamUrl | UnsetType = UNSET
 
 
 class Calls(Struct):
@@ -85,11 +106,22 @@ async def dial(context: Context, body: Dial) -> Dialled:
     if body.channel == WEBRTC:
         runner = await manager.open(line)
     else:
-        context.services.policies[line].check_route(WHATSAPP, body.channel)
+        channel, policy = body.channel or "", context.services.policies[line]
+        # Without a trunk the line's only way out is WhatsApp, whose terms then are the answer.
+        only = () if policy.trunk else (WHATSAPP,)
+        policy.check_route(channel, *only, number=body.phone or "")
         if body.phone is None:
             raise InvalidRequest("missing phone in payload", field="phone")
-        runner = await manager.dial(line, body.phone)
-    return Dialled(runner.facts.call_id)
+        details = model.CallDetails(
+            model.Parties(to_channel=channel),
+            machine_detection=body.machine_detection,
+            transcribe=body.transcribe,
+        )
+        if body.transcribe is not Transcribe.OFF:
+            context.services.transcripts.check(line)
+        runner = await manager.dial(line, body.phone, details)
+    call_id = runner.facts.call_id
+    return Dialled(call_id, stream_url=own_stream_url(context, call_id))
 
 
 @GROUP.get("/call/status", needs_engine=True)
@@ -133,20 +165,17 @@ async def dtmf(context: Context, body: Dtmf) -> Done:
 
 @GROUP.get("/call/{callId}/quality", auth=TICKET, errors=(404, 502))
 async def quality(context: Context, query: Since) -> render.CallQuality:
-    """Return a call's statistics, live or for a while after its end.
+    """Return a call's statistics, live or ended.
 
     A ticket sees its own party's legs, until the call ends.
     """
-    access, manager = context.access, context.services.manager
-    line = access.line_for(context.call_id)
-    record = manager.record(line, context.call_id)
+    access, services = context.access, context.services
+    report = await find_call(context)
+    record = report.record
     access.check_call_lives(ended=record.reason is not None)
-    timelines = manager.quality.legs(record.facts.call_id)
+    timelines = await timelines_of(services, record)
     if access.ticket is not None:
         party = PARTIES[access.ticket.party][0]
         record = replace(record, legs=tuple(leg for leg in record.legs if leg.party is party))
-        timelines = tuple(leg for leg in timelines if leg.party is party)
+        timelines = tuple(leg for leg in timelines if leg.last.party is party)
     return render.quality(record, timelines, since=query.since)
-
-
-OPERATIONS: Final = (dial, status, answer, hangup, mute, dtmf, quality)

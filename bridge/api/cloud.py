@@ -1,18 +1,18 @@
 """Meta's webhook, and the permission to call somebody."""
 
 import logging
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from bridge.api.body import read_bytes
 from bridge.api.fields import Phone, Timestamp, field
 from bridge.api.operation import FILE, NOBODY, Context, Group
-from bridge.api.reads import RequestTimeout, read_at_most
+from bridge.api.reads import read_at_most
 from bridge.api.services import SERVICES
-from bridge.errors import Forbidden, NotFound, Unauthorized
+from bridge.errors import Forbidden, NotFound, RequestTimeout, Unauthorized
 from bridge.net.siblings import Siblings
 from bridge.providers.cloud.provider import CloudProvider, UnknownCall
 from bridge.wire.cloud import SIGNATURE_HEADER, challenge, parse, verify_signature
@@ -117,41 +117,46 @@ async def webhook(context: Context) -> web.Response:
         # Only the node that has a call knows it by Meta's id.
         signature = context.http.headers[SIGNATURE_HEADER]
         work = _forward(provider, services.siblings, body, signature, elsewhere)
-        provider.spawn(work, name="forward a webhook")
+        provider.calls.tasks.spawn(work, name="forward a webhook")
     return web.Response(text="ok")
 
 
 @GROUP.get("/call/permission", errors=(409, 502, 503))
 async def permission(context: Context, query: PermissionQuery) -> Permission:
     """Return whether Meta lets the line call somebody, and what they last answered."""
-    found, reply = await context.services.cloud.permission(context.line, query.phone)
+    cloud = context.services.cloud
+    found = await cloud.graph(context.line).permission(query.phone)
+    reply = await cloud.calls.store.reply(context.line, query.phone)
     shown = (
         None
         if reply is None
         else PermissionReply(
-            reply.granted, reply.permanent, _time(reply.at), _time(reply.expires_at)
+            reply.granted,
+            reply.permanent,
+            iso8601(reply.at or None),
+            iso8601(reply.expires_at or None),
         )
     )
     return Permission(
-        PermissionState(found.status, _time(found.expires_at), found.may_call, found.may_ask, shown)
+        PermissionState(
+            found.status, iso8601(found.expires_at or None), found.may_call, found.may_ask, shown
+        )
     )
 
 
 @GROUP.post("/call/permission", errors=(409, 502, 503))
 async def ask_permission(context: Context, body: PermissionRequest) -> MessageSent:
     """Ask somebody to permit calls, in the caller's words or with a template."""
-    message = await context.services.cloud.ask_permission(
-        context.line, body.phone, text=body.text[:MAX_TEXT], template=body.template
+    graph = context.services.cloud.graph(context.line)
+    message = await graph.ask_permission(
+        body.phone, text=body.text[:MAX_TEXT], template=body.template
     )
     return MessageSent(message)
 
 
-OPERATIONS: Final = (verify, webhook, permission, ask_permission)
-
-
 async def sibling_webhook(request: web.Request) -> web.Response:
     """Handle a webhook that another node received; return the calls not known here either."""
-    body = await read_at_most(request, MAX_WEBHOOK_BYTES)
+    body = await read_bytes(request, MAX_WEBHOOK_BYTES)
     numbers = _signed_numbers(request, body)
     unknown = _provider(request).handle_webhook(
         parse(body), request.app[SERVICES].manager, numbers=numbers, forwarded=True
@@ -213,11 +218,7 @@ async def _forward(
 ) -> None:
     for node in siblings.others():
         headers = {SIGNATURE_HEADER: signature}
-        answer = await siblings.post(node, NODE_PATH, headers=headers, body=body)
+        answer = await siblings.request(node, NODE_PATH, headers, body)
         if answer is not None:
             missing = msgspec.json.decode(answer, type=frozenset[tuple[str, str]])
             provider.mark_known_elsewhere(call for call in unknown if call not in missing)
-
-
-def _time(unix: float | None) -> str | None:
-    return iso8601(datetime.fromtimestamp(unix, UTC)) if unix else None

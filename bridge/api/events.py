@@ -1,25 +1,23 @@
-"""Event streams (server-sent events) of a line and of one call, and replies that wait for events.
+"""Event streams (server-sent events) of a line and of one call.
 
 Each event is one `data:` line of JSON with the event's number as its id, without a name, so that
 `onmessage` gets all. A client resumes with `Last-Event-ID`, as far as events are stored.
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Struct
 
-from bridge.api import webrtc
+from bridge.api import sse
 from bridge.api.fields import field
-from bridge.api.middleware import Handler, allow_page
+from bridge.api.listing import find_call
 from bridge.api.operation import QUERY, QUERY_TICKET, Context, Group, Schema
-from bridge.api.services import SERVICES
 from bridge.call.model import CallRecord
 from bridge.errors import InvalidRequest
 from bridge.net.event_store import Numbered
@@ -28,18 +26,9 @@ from bridge.wire.party_events import as_seen_by
 from bridge.wire.webhook import native
 
 HEARTBEAT_SECONDS: Final = 15.0
-STUCK_SECONDS: Final = 10.0
-"""A client that reads nothing for so long is disconnected; it may resume with `Last-Event-ID`."""
 LINGER_SECONDS: Final = 5.0
 """How long a call's stream stays open after the call's end and the last event."""
-WRITE_BUFFER: Final = 64 * 1024
 LAST_EVENT_ID: Final = "Last-Event-ID"
-HEADERS: Final = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}
-
 Renderer: TypeAlias = Callable[[CallEvent], dict[str, Any] | None]
 """Renders an event; None when it is not for this client."""
 
@@ -79,31 +68,15 @@ async def of_call(context: Context, query: After) -> web.StreamResponse:
     204 when the call has ended and no event is left to send.
     """
     access = context.access
-    line = access.line_for(context.call_id)
-    record = context.services.manager.record(line, context.call_id)
+    record = (await find_call(context)).record
     access.check_call_lives(ended=record.reason is not None)
     render = native if access.ticket is None else partial(_for_ticket, access.ticket.party)
     return await stream_events(context, query, render, record)
 
 
-OPERATIONS: Final = (of_line, of_call)
-
-
 def _for_ticket(party: str, event: CallEvent) -> dict[str, Any] | None:
     seen = as_seen_by(party, event)
     return native(seen) if seen else None
-
-
-@web.middleware
-async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Send no reply before the events it reports are on disk and visible to all nodes."""
-    try:
-        return await handler(request)
-    finally:
-        if request.match_info.handler != webrtc.offer.answer:  # it reports no end, and is urgent
-            await request.app[SERVICES].events.settled()
-        if (directory := request.app[SERVICES].directory) is not None:
-            await directory.settled()
 
 
 async def stream_events(
@@ -117,66 +90,31 @@ async def stream_events(
         after = 0 if call else await events.last()
     if call and call.reason and not await events.read(after, line, call_id):
         return web.Response(status=204)  # which stops a browser from reconnecting
-    response = web.StreamResponse(headers=HEADERS)
-    allow_page(request, response)
-    await response.prepare(request)
-    if request.method == hdrs.METH_HEAD:
-        return response
-    if request.transport is not None:
-        request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
     idle = LINGER_SECONDS if call else HEARTBEAT_SECONDS
     found = events.listen(line, call_id=call_id, after=after, idle=idle)
-    async with contextlib.aclosing(found):
-        try:
-            await _send(response, found, render, one_call=call is not None)
-        except TimeoutError:
-            context.services.metrics.events.event_stream_cut()
-            if request.transport is not None:
-                request.transport.abort()
-        except ConnectionError:
-            pass  # the client has gone
-    return response
+    return await sse.send(context, _pieces(found, render, one_call=call is not None))
 
 
-async def _send(
-    response: web.StreamResponse,
-    found: AsyncIterator[Numbered | None],
-    render: Renderer,
-    *,
-    one_call: bool,
-) -> None:
-    """Write events until there are no more; of one call, until it is idle after its end.
-
-    Raises:
-        TimeoutError: the client does not read.
-        ConnectionError: the client has gone.
-    """
+async def _pieces(
+    found: AsyncGenerator[Numbered | None, None], render: Renderer, *, one_call: bool
+) -> AsyncGenerator[bytes, None]:
+    """Yield events until there are no more; of one call, until it is idle after its end."""
     ended = False
-    await _write(response, b"retry: 2000\n\n")
-    async for item in found:
-        if item is not None:
-            number, event = item
-            ended = ended or event.type == EventType.CALL_ENDED
-            if (body := render(event)) is not None:
-                data = msgspec.json.encode(body)
-                await _write(response, b"id: %d\ndata: %b\n\n" % (number, data))
-        elif ended and one_call:
-            return
-        else:
-            await _write(response, b": nothing new\n\n")
-
-
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
-    async with asyncio.timeout(STUCK_SECONDS):
-        await response.write(piece)
+    async with aclosing(found):
+        async for item in found:
+            if item is not None:
+                number, event = item
+                ended = ended or event.type == EventType.CALL_ENDED
+                if (body := render(event)) is not None:
+                    yield sse.event(msgspec.json.encode(body), number=number)
+            elif ended and one_call:
+                return
+            else:
+                yield sse.QUIET
 
 
 def _last_event_id(request: web.Request, query: After) -> int | None:
-    """Return the number of the last event that the client has; None when it has none.
-
-    Raises:
-        InvalidRequest: it is not the id of an event.
-    """
+    """Return the number of the last event that the client has; None when it has none."""
     text = request.headers.get(LAST_EVENT_ID) or query.last_event_id
     if not text:
         return None

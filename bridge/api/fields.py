@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from multidict import MultiMapping
 
+from bridge.call.policy import check_emergency
 from bridge.errors import InvalidRequest
 from bridge.wire.call_id import native
 
@@ -217,6 +218,7 @@ def read_phone(value: Json, name: str) -> Json:
     text = str(value) if is_number else value
     if not isinstance(text, str):
         return text
+    check_emergency(text.strip())
     match = _PHONE.fullmatch(text.strip())
     if match is None:
         raise InvalidRequest(

@@ -6,9 +6,9 @@ a WebSocket through a tunnel of bytes. A request from a sibling is never forward
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -17,25 +17,28 @@ from multidict import CIMultiDict
 
 from bridge.api.auth import note_rate
 from bridge.api.body import call_named_by, named_call, read_bytes
-from bridge.api.middleware import REQUEST_ID, Handler, from_sibling
-from bridge.api.routes import SOCKETS, STARTS_CALLS
+from bridge.api.middleware import FROM_SIBLING, REQUEST_ID, Handler, from_sibling
+from bridge.api.routes import SOCKETS, STARTS_CALLS, UNCOUNTED
 from bridge.api.services import SERVICES
 from bridge.errors import NodeUnavailable
 from bridge.log import request_id as log_request_id
-from bridge.net.siblings import CONNECT_SECONDS, KERNEL_BUFFER, Siblings, narrow
+from bridge.net.node_sockets import KERNEL_BUFFER, narrow
+from bridge.net.sibling_transports import BUFFER
+from bridge.net.siblings import Siblings
 from bridge.node.directory import SharedDirectory, owner_of
 from bridge.tasks import Tasks
 from bridge.wire.call_id import native
+from bridge.wire.node_signature import HEADER
 
 if TYPE_CHECKING:
     from aiohttp.http_websocket import WebSocketReader
 
 log = logging.getLogger(__name__)
 
-PIECE = 16 * 1024
-"""Bytes that each buffer of a tunnel holds, in each direction."""
 POLLS = 5
 POLL_SECONDS = 0.1
+JOIN_POLLS = 20
+"""Twice the time between two looks of a node at the others."""
 ANSWER_SECONDS = 20.0
 """How long the owner may take to begin its answer."""
 HOP_BY_HOP = frozenset(
@@ -51,8 +54,31 @@ HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110 section 7.6.1; a tunnel keeps all but `transfer-encoding`."""
-NOT_FORWARDED = frozenset({"x-request-id", "origin", "content-length", "expect"})
-"""The origin is checked here, the length set anew."""
+NOT_FORWARDED = frozenset({"x-request-id", "origin", "content-length", "expect", HEADER.lower()})
+"""The origin is checked here, the length set anew; a client's own signature means nothing."""
+NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    ConnectionRefusedError,
+)
+"""Errors after which a node has not got the request, or has refused its signature."""
+NOT_PASSED_ON = frozenset({"content-length", "expect"})
+"""What another process of the machine is not told of a request that came to `cluster.url`."""
+
+
+@web.middleware
+async def receive(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Admit a request that has come to `cluster.url`, and answer it or pass it on within the machine."""
+    gate = request.app[SERVICES].sibling_gate
+    if gate is None or not gate.arrived(request):
+        return await handler(request)
+    found = await gate.admit(request)
+    if isinstance(found, web.Response):
+        return found
+    if gate.answered_here(request, found):
+        request[FROM_SIBLING] = True
+        return await handler(request)
+    return await _pass_on(request, gate.siblings, found.target)
 
 
 @web.middleware
@@ -60,7 +86,8 @@ async def limit_rate(request: web.Request, handler: Handler) -> web.StreamRespon
     """Count a request against its key's limit, which holds over all nodes."""
     services = request.app[SERVICES]
     rate, key = services.rate, services.keys.rate_key(request)
-    if rate.limited and key is not None and not from_sibling(request):
+    counted = request.match_info.handler not in UNCOUNTED and not from_sibling(request)
+    if rate.limited and key is not None and counted:
         left = 0.0
         try:
             left = await _directory(request).spend(key, rate.take)
@@ -83,14 +110,15 @@ async def forward_to_owner(request: web.Request, handler: Handler) -> web.Stream
     owner = owner_of(call_id) if call_id else await _chosen_node(request)
     if owner is None or owner == siblings.own:
         return await handler(request)
-    if owner in siblings.others():
+    if call_id is not None:
+        await _wait_until_known(request, siblings, owner, call_id)
+    if siblings.members.find(owner) is not None:
+        # Also one that has lost the database, and keeps its calls.
         try:
-            if _upgrades(request):
-                return await _tunnel(request, siblings.path(owner))
-            return await _proxy(request, siblings, owner)
+            return await _forward(request, siblings, owner, _forwarded_headers(request))
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
             siblings.note_silence(owner, error)
-            if call_id is None and not isinstance(error, aiohttp.ClientConnectorError):
+            if call_id is None and not isinstance(error, NOT_SENT):
                 # It may have begun the call: another could make a phone ring twice.
                 raise NodeUnavailable("the node chosen for the call does not answer") from error
     if call_id is not None:
@@ -106,28 +134,43 @@ def _upgrades(request: web.Request) -> bool:
 
 async def _chosen_node(request: web.Request) -> int | None:
     """Return the node for the call that a request begins; None when it begins none."""
-    if request.match_info.handler in STARTS_CALLS and request.app[SERVICES].keys.admits(request):
-        overloaded = request.app[SERVICES].manager.overloaded()
-        return await _directory(request).choose_node(overloaded=overloaded)
+    services = request.app[SERVICES]
+    if request.match_info.handler in STARTS_CALLS and services.keys.admits(request):
+        admission, placement = services.manager.admission, services.placement
+        if placement is not None:
+            return await placement.choose(
+                overloaded=admission.overloaded(), draining=admission.draining
+            )
     return None
 
 
 async def _call_id(request: web.Request) -> str | None:
     """Return the native id of the call that a request is about."""
     keys = request.app[SERVICES].keys
-    found = named_call(request.match_info) or keys.call_of_ticket(request)
+    access = keys.find(request)
+    ticket = access.ticket if access else None
+    found = named_call(request.match_info) or (ticket.call_id if ticket else None)
     # Requests without a valid key are answered here: they must not load two nodes.
     if (found or request.body_exists) and not keys.admits(request):
         return None
     return (native(found) or found) if found else await call_named_by(request)
 
 
-async def _recover_ended(request: web.Request, call_id: str) -> None:
-    """Take over the record of an ended call whose owner does not answer.
+async def _wait_until_known(
+    request: web.Request, siblings: Siblings, owner: int, call_id: str
+) -> None:
+    """Wait for a node that has a live call and has joined too lately to be known here, if it is one."""
+    for _ in range(JOIN_POLLS):
+        if siblings.members.find(owner) is not None:
+            return
+        record = await _directory(request).find(call_id)
+        if record is None or record.reason is not None:
+            return
+        await asyncio.sleep(POLL_SECONDS)
 
-    Raises:
-        NodeUnavailable: the call may still be live.
-    """
+
+async def _recover_ended(request: web.Request, call_id: str) -> None:
+    """Take over the record of a call whose owner does not answer, if it has ended."""
     for _ in range(POLLS):
         record = await _directory(request).find(call_id)
         if record is None:
@@ -146,22 +189,41 @@ def _directory(request: web.Request) -> SharedDirectory:
     return directory
 
 
-async def _proxy(request: web.Request, siblings: Siblings, owner: int) -> web.StreamResponse:
+async def _pass_on(request: web.Request, siblings: Siblings, node: int) -> web.StreamResponse:
+    """Pass a request that has come to `cluster.url` on to a node of this machine, signature and all."""
+    try:
+        return await _forward(request, siblings, node, _without(request.headers, NOT_PASSED_ON))
+    except (aiohttp.ClientError, OSError, EOFError, TimeoutError):
+        return web.Response(status=502)
+
+
+async def _forward(
+    request: web.Request, siblings: Siblings, node: int, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    """Forward a request with these headers.
+
+    Raises:
+        aiohttp.ClientError, OSError, EOFError, TimeoutError: the node does not answer.
+    """
+    if _upgrades(request):
+        return await _tunnel(request, siblings, node, headers)
+    return await _proxy(request, siblings, node, _without(headers, HOP_BY_HOP))
+
+
+async def _proxy(
+    request: web.Request, siblings: Siblings, owner: int, headers: CIMultiDict[str]
+) -> web.StreamResponse:
     body = await read_bytes(request) if request.body_exists else None
     async with asyncio.timeout(ANSWER_SECONDS) as deadline:
         upstream = await siblings.send(
             owner,
             request.method,
             request.rel_url.raw_path_qs,
-            headers=_forwarded_headers(request, HOP_BY_HOP),
+            headers=headers,
             body=body,
         )
         async with upstream:
-            headers = CIMultiDict(
-                (name, value)
-                for name, value in upstream.headers.items()
-                if name.lower() not in HOP_BY_HOP
-            )
+            headers = _without(upstream.headers, HOP_BY_HOP)
             if upstream.content_length is not None and upstream.content_length <= KERNEL_BUFFER:
                 content = await upstream.read()
                 return web.Response(status=upstream.status, headers=headers, body=content)
@@ -184,15 +246,21 @@ async def _stream(
     return response
 
 
-async def _tunnel(request: web.Request, path: Path) -> web.StreamResponse:
+async def _tunnel(
+    request: web.Request, siblings: Siblings, node: int, headers: CIMultiDict[str]
+) -> web.StreamResponse:
     """Forward an upgrade, then bytes in both directions."""
-    async with asyncio.timeout(CONNECT_SECONDS):
-        reader, writer = await asyncio.open_unix_connection(path, limit=PIECE)
+    target = request.rel_url.raw_path_qs
+    (reader, writer), proof = await siblings.open_tunnel(node, request.method, target)
+    headers = _without(headers, frozenset({"transfer-encoding"}))
+    headers.update(proof)
     try:
         narrow(writer.transport)
         async with asyncio.timeout(ANSWER_SECONDS):
-            writer.write(_head(request))
+            writer.write(_head(request.method, target, headers))
             status, headers = _read_head(await reader.readuntil(b"\r\n\r\n"))
+        if HEADER in headers:  # other requests are told why (`Siblings.request`)
+            raise ConnectionRefusedError("the sibling does not accept the signature")
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             return await _pump(request, headers, reader, writer)
         return await _refuse(request, status, headers, reader)
@@ -208,11 +276,10 @@ async def _refuse(
 ) -> web.StreamResponse:
     """Forward the owner's refusal of a socket, of the length that it states."""
     left = int(headers.get(hdrs.CONTENT_LENGTH, "0"))
-    kept = CIMultiDict((n, text) for n, text in headers.items() if n.lower() not in HOP_BY_HOP)
-    response = web.StreamResponse(status=status, headers=kept)
+    response = web.StreamResponse(status=status, headers=_without(headers, HOP_BY_HOP))
     response.force_close()
     await response.prepare(request)
-    while left > 0 and (piece := await reader.read(min(left, PIECE))):
+    while left > 0 and (piece := await reader.read(min(left, BUFFER))):
         left -= len(piece)
         await response.write(piece)
     if left and request.transport is not None:
@@ -230,7 +297,7 @@ async def _pump(
     if request.transport is None:
         raise ConnectionResetError("the client has gone")
     narrow(request.transport)
-    request.transport.set_write_buffer_limits(high=PIECE)
+    request.transport.set_write_buffer_limits(high=BUFFER)
     response = web.StreamResponse(status=101, headers=headers)
     response.force_close()
     await response.prepare(request)
@@ -242,7 +309,7 @@ async def _pump(
     try:
         # When one side has gone the other is closed, here and by the caller.
         with suppress(OSError):
-            while data := await reader.read(PIECE):
+            while data := await reader.read(BUFFER):
                 await response.write(data)
     finally:
         await tasks.aclose()
@@ -258,12 +325,12 @@ class _Upstream:
         self._client = client
         self._owner = owner
         self._tasks = tasks
-        owner.transport.set_write_buffer_limits(high=PIECE)
+        owner.transport.set_write_buffer_limits(high=BUFFER)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Forward bytes (aiohttp's interface: not at the end, nothing left over)."""
         self._owner.write(data)
-        full = self._owner.transport.get_write_buffer_size() > PIECE
+        full = self._owner.transport.get_write_buffer_size() > BUFFER
         if full and not self._tasks:
             self._client.pause_reading()
             self._tasks.spawn(self._drain(), name="drain to the owner")
@@ -280,23 +347,21 @@ class _Upstream:
             self._client.resume_reading()
 
 
-def _forwarded_headers(request: web.Request, left_out: frozenset[str]) -> CIMultiDict[str]:
+def _forwarded_headers(request: web.Request) -> CIMultiDict[str]:
     """Return the request's headers for the owner, with the id that both logs have."""
-    headers = CIMultiDict(
-        (name, value)
-        for name, value in request.headers.items()
-        if name.lower() not in left_out and name.lower() not in NOT_FORWARDED
-    )
+    headers = _without(request.headers, NOT_FORWARDED)
     headers[REQUEST_ID] = log_request_id.get()
     return headers
 
 
-def _head(request: web.Request) -> bytes:
-    lines = [f"{request.method} {request.rel_url.raw_path_qs} HTTP/1.1"]
-    lines += [
-        f"{name}: {value}"
-        for name, value in _forwarded_headers(request, frozenset({"transfer-encoding"})).items()
-    ]
+def _without(headers: Mapping[str, str], left_out: frozenset[str]) -> CIMultiDict[str]:
+    kept = ((name, value) for name, value in headers.items() if name.lower() not in left_out)
+    return CIMultiDict(kept)
+
+
+def _head(method: str, target: str, headers: CIMultiDict[str]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 

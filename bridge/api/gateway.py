@@ -29,11 +29,8 @@ async def webhook(context: Context) -> Done:
     # Any node may have the call.
     if (siblings := context.services.siblings) is not None:
         headers = {"Content-Type": kind}
-        await siblings.post_all(NODE_PATH, headers=headers, body=body, line=line)
+        await siblings.request_all(NODE_PATH, headers, body, line=line)
     return Done()
-
-
-OPERATIONS: Final = (webhook,)
 
 
 async def sibling_webhook(request: web.Request) -> web.Response:

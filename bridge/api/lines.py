@@ -175,8 +175,5 @@ async def server_ok(_context: Context) -> Details:
     return Details("ok")
 
 
-OPERATIONS: Final = (config, configure, connect, disconnect, status, server_ok)
-
-
 def _jid(session: Session) -> str:
     return f"{session.number}@s.whatsapp.net" if session.number else ""

@@ -1,6 +1,11 @@
-"""A line's live and recently ended calls on all nodes."""
+"""A line's calls on all nodes, live and ended."""
 
-from bridge.call.model import CallRecord, LineName
+from bridge.api.operation import Context
+from bridge.api.services import Services
+from bridge.call.ended_call import CallReport
+from bridge.call.model import CallId, CallRecord, LineName
+from bridge.call.quality import LegQuality
+from bridge.errors import DatabaseLost
 from bridge.node.manager import Manager
 from bridge.node.recording import Recordings
 
@@ -8,17 +13,46 @@ from bridge.node.recording import Recordings
 async def recorded_calls(
     manager: Manager, recordings: Recordings, line: LineName
 ) -> list[tuple[CallRecord, bool]]:
-    """Return a line's live calls, oldest first, and whether each is being recorded."""
+    """Return a line's live calls, oldest first, and whether each is being recorded.
+
+    While the database cannot be reached only this node's recordings are known.
+    """
     live = await manager.list(line)
     ids = [record.facts.call_id for record in live]
-    recorded = await recordings.archive.being_recorded(line, ids) if ids else ()
+    try:
+        recorded = await recordings.archive.being_recorded(line, ids) if ids else set()
+    except DatabaseLost:
+        recorded = {call_id for call_id in ids if recordings.active(call_id)}
     return [(record, record.facts.call_id in recorded) for record in live]
 
 
-async def known_calls(manager: Manager, line: LineName) -> list[CallRecord]:
-    """Return a line's calls, live and ended, oldest first."""
-    live = await manager.list(line)
-    # A call that ends between the two is in both: what is asked for last is right.
-    found = [*live, *await manager.list(line, ended=True)]
-    calls = {record.facts.call_id: record for record in found}
-    return sorted(calls.values(), key=lambda record: record.facts.started_at)
+async def known_calls(
+    services: Services, line: LineName, *, limit: int, offset: int = 0
+) -> tuple[list[CallRecord], int]:
+    """Return a part of a line's calls, live and ended, newest first, and their number."""
+    live = await services.manager.list(line)
+    return await services.history.records(line, live, offset=offset, limit=limit)
+
+
+async def find_call(context: Context) -> CallReport:
+    """Return the call in the path, live on this node or ended.
+
+    Raises:
+        CallNotFound: its line never had such a call, or it ended too long ago.
+        Forbidden: the ticket is for another call.
+    """
+    services, call_id = context.services, context.call_id
+    line = context.access.line_for(call_id)
+    if services.manager.running(CallId(call_id)) is None:
+        report = await services.history.find(line, call_id)
+        if report is not None:
+            return report
+    return services.manager.report_now(services.manager.record(line, call_id))
+
+
+async def timelines_of(services: Services, record: CallRecord) -> tuple[LegQuality, ...]:
+    """Return the timelines of a call's legs, from the history once it has ended."""
+    call_id = record.facts.call_id
+    if record.reason is not None:
+        return await services.history.timelines(call_id)
+    return services.manager.quality.legs(call_id)

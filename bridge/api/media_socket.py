@@ -3,23 +3,21 @@
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from aiohttp import WSMsgType, web
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, UnsetType
 
 from bridge.api.fields import field
 from bridge.api.operation import QUERY_TICKET, Context, Group, Schema
 from bridge.api.webrtc import NEAR
-from bridge.audio.paced import LIMIT_SECONDS
-from bridge.call.model import LegKind, Party, State
-from bridge.call.routing import Heard, Hears
+from bridge.call.model import CallId, LegKind, Party, State
+from bridge.call.routing import Hears, LegRole
 from bridge.errors import BridgeError, CallEnded, CallNotFound, InvalidRequest
 from bridge.legs.base import new_leg_id
-from bridge.legs.socket import KERNEL_SECONDS, InputOptions, SocketLeg, TextMessages
+from bridge.legs.socket import KERNEL_SECONDS, SocketLeg, TextMessages
 from bridge.node.runner import CallRunner
-from bridge.wire.media_format import MAX_FRAME_MS, MIN_FRAME_MS, Encoding, MediaFormat
-from bridge.wire.media_socket import ZUCKZAPGO
+from bridge.wire.media_format import MAX_FRAME_MS, MIN_FRAME_MS, ZUCKZAPGO, Encoding, MediaFormat
 
 MESSAGE_BYTES: Final = 12 * 1024 * 1024
 """One message holds a minute in the largest format."""
@@ -27,6 +25,7 @@ CLOSE_SECONDS: Final = 0.5
 """How long to wait for the answer to our close frame."""
 MIN_KERNEL_BYTES: Final = 4096
 MIN_BUFFER_MS: Final = 40
+MAX_BUFFER_MS: Final = 60_000
 AUDIBLE: Final = frozenset({State.ACTIVE, State.HELD})
 """States in which audio is sent; before them not even silent frames are."""
 
@@ -36,6 +35,16 @@ SOCKET: Final[Schema] = {
     "description": "no body: the connection becomes a WebSocket",
 }
 GROUP: Final = Group(name="ZuckZapGo", auth=QUERY_TICKET)
+
+
+StreamUrl: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="the call's media socket on the machine that has the call, where clients reach that itself "
+        "(`cluster.public_url`); every other machine passes it on",
+        extra_json_schema={"format": "uri"},
+    ),
+]
 
 
 class AudioForm(Struct, rename="camel"):
@@ -49,9 +58,9 @@ class AudioForm(Struct, rename="camel"):
         field(
             "how much received audio may wait to be played",
             ge=MIN_BUFFER_MS,
-            le=round(LIMIT_SECONDS * 1000),
+            le=MAX_BUFFER_MS,
         ),
-    ] = round(LIMIT_SECONDS * 1000)
+    ] = MAX_BUFFER_MS
 
     def media(self, default: MediaFormat) -> MediaFormat:
         """Return the format, completed from a default."""
@@ -72,7 +81,9 @@ async def stream(context: Context, query: AudioForm) -> web.StreamResponse:
     return await serve(context, runner, query.media(ZUCKZAPGO), query.buffer_ms / 1000)
 
 
-OPERATIONS: Final = (stream,)
+def own_stream_url(context: Context, call_id: CallId) -> str | UnsetType:
+    """Return the URL of a call's socket on this node's machine, where clients reach that itself."""
+    return context.services.site.socket_url(f"/call/{call_id}/stream")
 
 
 def live_call(context: Context) -> CallRunner:
@@ -128,26 +139,18 @@ async def serve(
         media=media,
         counters=services.metrics.sockets,
         answered=lambda: runner.machine.state in AUDIBLE,
-        options=InputOptions(pads=texts is None, limit_seconds=buffer_seconds),
+        pads=texts is None,
+        limit_seconds=buffer_seconds,
         texts=texts,
     )
-    facts = runner.facts
     try:
-        services.manager.attach(
-            facts.line,
-            facts.call_id,
-            leg,
-            Party.NEAR,
-            hears=Hears.INBOUND,
-            heard=Heard.ALL,
-            owner=context.access.owner,
-        )
+        runner.add_leg(leg, LegRole(Party.NEAR, Hears.INBOUND, owner=context.access.owner))
     except BridgeError:
         # After the upgrade the call ended or reached its limit of legs.
         await ws.close()
         return ws
     if texts is not None:
-        services.recordings.automatic.capture(facts.line, facts.call_id)
+        services.recordings.automatic.capture(runner)
     await wire.read(leg)
     return ws
 

@@ -1,4 +1,4 @@
-"""Middlewares of all requests: ids, the Host check, CORS, metrics, and errors as answers."""
+"""Middlewares of all requests: ids, the Host check, CORS, metrics, errors as answers, and limits."""
 
 import asyncio
 import logging
@@ -6,27 +6,33 @@ import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from bridge.api import webrtc
 from bridge.api.auth import WAVIX_PATHS, same_origin
+from bridge.api.body import call_named_by
 from bridge.api.rate import LIMIT, RATE_HEADERS, REMAINING, RESET
+from bridge.api.reads import BODY_BYTES, LARGE_BODIES
 from bridge.api.services import SERVICES
+from bridge.call import events
 from bridge.errors import (
     BridgeError,
     CallEnded,
     CallNotFound,
     Forbidden,
     InvalidRequest,
+    LimitExceeded,
     MethodNotAllowed,
     NotFound,
     RateLimited,
     Unsupported,
 )
 from bridge.log import request_id as log_request_id
-from bridge.metrics.node import UNMATCHED
+from bridge.metrics.network import UNMATCHED
 from bridge.settings.http import host_name
 
 log = logging.getLogger(__name__)
@@ -36,6 +42,8 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-ID"
 OVER_LIMIT: web.RequestKey[bool] = web.RequestKey("over_limit", bool)
 """Whether the request's address has too many unauthenticated requests in progress."""
+FROM_SIBLING: web.RequestKey[bool] = web.RequestKey("from_sibling", bool)
+"""Whether the request has a valid signature of a node on another machine (`api.sibling_gate`)."""
 PROBES = frozenset({"/healthz", "/readyz"})
 """Requested by load balancers and container engines, under host names of their own."""
 UNREFUSED = PROBES | {"/whatsapp/webhook"}
@@ -47,6 +55,7 @@ HIDES_ENDED_CALLS = re.compile(f"/call/|{WAVIX_PATHS.pattern}")
 A ZuckZapGo client takes 409 to mean that the line's engine is off, and connects it again, which would
 end every other call of the line.
 """
+CHANGES = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH, hdrs.METH_DELETE})
 EVENT_STREAM = "text/event-stream"
 EXPOSED = f"{REQUEST_ID}, Retry-After, {LIMIT}, {REMAINING}, {RESET}"
 CLIENT_CLOSED_REQUEST = 499
@@ -62,13 +71,16 @@ PREFLIGHT = {
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer errors in the envelope of the path's face; unexpected ones are logged, not shown."""
-    failure = request.app[SERVICES].error_envelope(request.path)
+    failure = partial(request.app[SERVICES].error_response, request.path)
     try:
         return await handler(request)
     except BridgeError as raised:
         error = _as_documented(request.path, raised)
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unsupported):
-            log.warning("request.failed", extra={"code": error.code, "route": _route(request)})
+            why = {"limit": error.limit} if isinstance(error, LimitExceeded) else {}
+            log.warning(
+                "request.failed", extra={"code": error.code, **why, "route": _route(request)}
+            )
         return failure(error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
@@ -128,7 +140,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         response = await handler(request)
     except asyncio.CancelledError:
         if not forwarded:
-            request.app[SERVICES].metrics.http_request(
+            request.app[SERVICES].metrics.http.request(
                 request.method, _route(request), CLIENT_CLOSED_REQUEST, None
             )
         raise
@@ -137,7 +149,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         response.headers.update(request.get(RATE_HEADERS, {}))
     if not forwarded:
         seconds = None if _is_stream(response) else loop.time() - began
-        request.app[SERVICES].metrics.http_request(
+        request.app[SERVICES].metrics.http.request(
             request.method, _route(request), response.status, seconds
         )
     return response
@@ -148,6 +160,8 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     """Refuse unknown host names, against DNS rebinding."""
     hosts = request.app[SERVICES].site.hosts
     if hosts is None or request.path in PROBES or host_name(request.host) in hosts:
+        return await handler(request)
+    if from_sibling(request):  # it has checked the name, which may be its machine's own
         return await handler(request)
     raise Forbidden(
         "this bridge does not answer to this host name: http.allowed_hosts lists those it answers "
@@ -171,6 +185,52 @@ async def allow_origins(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
+@web.middleware
+async def bound_large_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a line's large request while the line is at its limit (`limits.large_bodies_per_line`)."""
+    # The body of an unauthenticated request is not read.
+    access = request.app[SERVICES].keys.find(request) if _is_large(request) else None
+    if access is None:
+        return await handler(request)
+    with request.app[SERVICES].large_bodies.one(access.line):
+        return await handler(request)
+
+
+@web.middleware
+async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send no reply before the events it reports are on disk and visible to all nodes.
+
+    Probes and scrapes report none, and are answered while the database hangs.
+    """
+    if request.path in PROBES or request.path == "/metrics":
+        return await handler(request)
+    try:
+        return await handler(request)
+    finally:
+        if request.match_info.handler != webrtc.offer.answer:  # it reports no end, and is urgent
+            await request.app[SERVICES].events.settled()
+        if (directory := request.app[SERVICES].directory) is not None:
+            await directory.settled()
+
+
+@web.middleware
+async def note_use(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Restart the timeout of a call without a browser (`limits.alone_seconds`).
+
+    A browser's close request does not count, since it means that the browser leaves.
+    """
+    response = await handler(request)
+    if request.method in CHANGES and request.match_info.handler != webrtc.close.answer:
+        calls = request.app[SERVICES].manager.calls()
+        alone = [one for one in calls if one.machine.usage.abandoned_since is not None]
+        call_id = await call_named_by(request) if alone else None
+        access = request.app[SERVICES].keys.find(request, query=False) if call_id else None
+        for runner in alone:
+            if access and (runner.facts.call_id, runner.facts.line) == (call_id, access.line):
+                runner.dispatch(events.CallUsed())
+    return response
+
+
 IN_ORDER = (
     count_unauthenticated,
     identify,
@@ -179,6 +239,8 @@ IN_ORDER = (
     allow_origins,
     answer_errors,
     refuse_overload,
+    bound_large_bodies,
+    settle,
 )
 """Outermost first; errors are answered inside CORS, so that pages may read them, and around it."""
 
@@ -200,10 +262,22 @@ def allow_page(request: web.Request, response: web.StreamResponse) -> None:
 
 def from_sibling(request: web.Request) -> bool:
     """Whether a sibling sent the request, its own or a forwarded one (`net.siblings`)."""
+    return request.get(FROM_SIBLING, False) or from_unix_socket(request)
+
+
+def from_unix_socket(request: web.Request) -> bool:
+    """Whether a process of this machine sent the request (`net.node_sockets`)."""
     if request.transport is None:
         return False
     carrier = request.transport.get_extra_info("socket")
     return carrier is not None and carrier.family == socket.AF_UNIX
+
+
+def _is_large(request: web.Request) -> bool:
+    if request.content_length is not None:
+        return request.content_length > BODY_BYTES
+    uploads = request.path in LARGE_BODIES or request.content_type.startswith("multipart/")
+    return request.body_exists and uploads
 
 
 def _is_stream(response: web.StreamResponse) -> bool:

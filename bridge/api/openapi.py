@@ -15,8 +15,7 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.api import operations
-from bridge.api.auth import WAVIX_PATHS
-from bridge.api.operation import BARE, JSON, NOBODY, Auth, Context, Group, Operation, Schema
+from bridge.api.operation import BARE, FILE, JSON, NOBODY, Context, Group, Operation, Schema
 from bridge.api.schemas import REF, Schemas
 
 
@@ -63,6 +62,13 @@ SECURITY: Final[Mapping[str, Schema]] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "admin": {"type": "apiKey", "in": "header", "name": "token", "description": "admin.keys"},
     "adminBearer": {"type": "http", "scheme": "bearer", "description": "admin.keys"},
+    "operator": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "token",
+        "description": "operator.keys; the demonstration needs none",
+    },
+    "operatorBearer": {"type": "http", "scheme": "bearer", "description": "operator.keys"},
     "query": {"type": "apiKey", "in": "query", "name": "token"},
     "appid": {"type": "apiKey", "in": "query", "name": "appid"},
     "ticket": {
@@ -86,8 +92,11 @@ FACES: Final = {
     "WebRTC": "A browser's media, for the clients of every face. Successes are bare.",
     "Lines": "How a line takes calls, and whether it does.",
     "Admin": "Lines and their keys, changed while the bridge runs with the operator's own key.",
+    "Nodes": "The processes of the bridge, with the operator's own key.",
+    "Console": "What an operator sees of all lines; opened by the console's own key.",
     "Playback": "Sound into calls.",
-    "Recording": "Sound out of calls, kept as WAV.",
+    "Recording": "Sound out of calls, kept as WAV, and transcripts of it.",
+    "Voicemail": "Messages that callers leave.",
     "Agents": "Programs that talk.",
     "Events and webhooks": "What happens, as it happens.",
     "WaGo": "Call control in WaGo's words; payloads stand beside `data` too.",
@@ -159,21 +168,12 @@ def document() -> dict[str, Any]:
     }
 
 
-def error_schema(path: str) -> str:
-    """Name the schema of the errors at a path."""
-    if WAVIX_PATHS.match(path):
-        return "WavixError"
-    if path.startswith("/v1/"):
-        return "ChirpError"
-    return "WadialError" if path.startswith("/api/v1/") else "NativeError"
-
-
 def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{operation.method.lower()}{path}".rstrip("}")),
         "tags": [operation.face],
         "summary": operation.summary,
-        "security": _security(operation.auth),
+        "security": [{scheme: []} for scheme in operation.auth.schemes],
         "responses": _answers(path, operation, schemas),
     }
     if operation.description:
@@ -192,9 +192,11 @@ def _answers(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any
     good: dict[str, Any] = {"description": "done"}
     if operation.status != HTTPStatus.SWITCHING_PROTOCOLS:
         good["content"] = {operation.content: {"schema": schemas.success(operation)}}
+        if operation.other_content:
+            good["content"][operation.other_content] = {"schema": FILE}
     else:
         good["description"] = "the connection becomes a WebSocket"
-    errors = {JSON: {"schema": {"$ref": REF + error_schema(path)}}}
+    errors = {JSON: {"schema": {"$ref": REF + operations.error_format(path).schema}}}
     answers = {
         str(status): {"description": STATUS_WORDS[status], "content": errors}
         for status in operation.statuses
@@ -203,10 +205,6 @@ def _answers(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any
         content = {} if kind is None else {"content": {JSON: {"schema": schemas.of(kind)}}}
         answers[str(status)] = {"description": "see the description", **content}
     return answers | {str(operation.status): good}
-
-
-def _security(auth: Auth) -> list[dict[str, list[str]]]:
-    return [{scheme: []} for scheme in auth.schemes]
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:

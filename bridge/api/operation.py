@@ -9,6 +9,7 @@ response has answered itself; its declaration says with what content.
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
 
 import msgspec
@@ -20,6 +21,7 @@ from bridge.api.body import call_in_path, read_fields
 from bridge.api.fields import read, read_body
 from bridge.api.services import SERVICES, Services
 from bridge.call.model import LineName
+from bridge.node.runner import CallRunner
 from bridge.settings.line import TEST_KEY
 
 JSON: Final = "application/json"
@@ -51,10 +53,17 @@ ADMIN: Final = Auth(
     lambda keys, request: Access(LineName(""), admin=keys.check_admin(request)),
 )
 """The operator's key (`admin.keys`), which opens nothing else."""
+OPERATOR: Final = Auth(
+    ("operator", "operatorBearer"),
+    lambda keys, request: Access(LineName(""), admin=keys.check_operator(request)),
+)
+"""A key of the console (`operator.keys`), which opens nothing else."""
 METRICS: Final = Auth(("token", "bearer"), lambda _keys, _request: None)
 """A key, except for programs on this machine; the handler checks it."""
 TICKET: Final = Auth(("token", "bearer", "ticket"), lambda keys, request: keys.access(request))
 """A key, or a ticket of the call in the same headers."""
+REPORT: Final = Auth(TICKET.schemes, lambda keys, request: keys.access(request, counted=False))
+"""The same, for what has a limit of its own and must not use up that of a line's tickets."""
 QUERY: Final = Auth(
     ("token", "bearer", "query"), lambda keys, request: Access(keys.line(request, query=True))
 )
@@ -119,6 +128,14 @@ class Context:
         key = self.services.keys.rate_key(self.http)
         return key is not None and key.startswith(TEST_KEY.encode())
 
+    def live_call(self, call_id: str = "") -> CallRunner:
+        """Return a live call of the line; by default the one in the path.
+
+        Raises:
+            CallNotFound, CallEnded, StillDialling: as `Manager.live`.
+        """
+        return self.services.manager.live(self.line, call_id or self.call_id)
+
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
         return self.http.match_info[name]
@@ -145,12 +162,16 @@ class Operation:
     takes_content: str = JSON
     gives: Any = None
     """The type or schema of a success, where the handler makes the response itself."""
+    other_content: str = ""
+    """Another content type that a success may have, in a response that the handler makes itself."""
     also: Mapping[int, Any] = field(default_factory=dict)
     """Other statuses without the face's error envelope: a type of their body, None for no body."""
     reports_every_field: bool = False
     """Whether an error names all wrong fields of the body, not only the first."""
     needs_engine: bool = False
     """Whether the line must be connected (409)."""
+    max_body: int = 0
+    """Bytes of the body; 0 is the usual limit (`reads.BODY_BYTES`)."""
     starts_call: bool = False
     """Of several nodes, one with few calls performs it."""
     body: Any = None
@@ -212,7 +233,9 @@ class Operation:
             given["query"] = read(self.query, request.query, strict=False)
         if self.body is not None:
             given["body"] = read_body(
-                self.body, await read_fields(request), every=self.reports_every_field
+                self.body,
+                await read_fields(request, self.max_body),
+                every=self.reports_every_field,
             )
         payload = await self.handler(Context(request, services, access), **given)
         if isinstance(payload, web.StreamResponse):
@@ -257,7 +280,7 @@ class Group:
         def declare(handler: Handler) -> Operation:
             hints = get_type_hints(handler, include_extras=True)
             types = {"body": hints.get("body"), "query": hints.get("query")}
-            payload = hints["return"]
+            payload = _payload(hints["return"])
             is_response = isinstance(payload, type) and issubclass(payload, web.StreamResponse)
             return Operation(
                 method=method,
@@ -268,3 +291,13 @@ class Group:
             )
 
         return declare
+
+
+def _payload(returned: Field) -> Field:
+    """Return what a handler returns beside responses in another format."""
+    parts = [
+        part
+        for part in get_args(returned)
+        if not (isinstance(part, type) and issubclass(part, web.StreamResponse))
+    ]
+    return parts[0] if isinstance(returned, UnionType) and len(parts) == 1 else returned

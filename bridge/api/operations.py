@@ -1,32 +1,48 @@
 """Every operation of the service, and the error envelope of every path."""
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
 
 from bridge.api import (
     admin,
     agent,
+    call_history,
     calls,
     cloud,
+    connection_test,
+    console,
+    diagnosis,
+    drain,
     events,
     gateway,
     health,
     lines,
     media_socket,
+    nodes,
     page,
+    parties,
     playback,
     recording,
     recording_files,
     render,
+    report,
+    ringing,
     scrape,
     simulator,
     tickets,
+    transcripts,
+    voicemails,
     webhooks,
     webrtc,
 )
 from bridge.api.auth import WAVIX_PATHS
 from bridge.api.faces.chirp import calls as chirp
+from bridge.api.faces.chirp import commands as chirp_commands
 from bridge.api.faces.chirp import recordings as chirp_recordings
+from bridge.api.faces.chirp import voicemails as chirp_voicemails
 from bridge.api.faces.chirp import webhooks as chirp_webhooks
 from bridge.api.faces.chirp import words as chirp_words
 from bridge.api.faces.wadial import audio as wadial_audio
@@ -42,57 +58,97 @@ from bridge.api.faces.wavix import calls as wavix
 from bridge.api.faces.wavix import hooks as wavix_hooks
 from bridge.api.faces.wavix import numbers as wavix_numbers
 from bridge.api.faces.wavix import recordings as wavix_recordings
+from bridge.api.faces.wavix import transcripts as wavix_transcripts
 from bridge.api.faces.wavix import words as wavix_words
 from bridge.api.faces.zuckzapgo import calls as zuckzapgo
 from bridge.api.operation import Operation
-from bridge.api.services import ErrorEnvelope
+from bridge.errors import BridgeError
 
-OPERATIONS: Final[tuple[Operation, ...]] = (
-    *calls.OPERATIONS,
-    *tickets.OPERATIONS,
-    *webrtc.OPERATIONS,
-    *lines.OPERATIONS,
-    *admin.OPERATIONS,
-    *playback.OPERATIONS,
-    *recording.OPERATIONS,
-    *recording_files.OPERATIONS,
-    *agent.OPERATIONS,
-    *events.OPERATIONS,
-    *webhooks.OPERATIONS,
-    *media_socket.OPERATIONS,
-    *page.OPERATIONS,
-    *health.OPERATIONS,
-    *scrape.OPERATIONS,
-    *simulator.OPERATIONS,
-    *cloud.OPERATIONS,
-    *gateway.OPERATIONS,
-    *wago.OPERATIONS,
-    *zuckzapgo.OPERATIONS,
-    *wadial.OPERATIONS,
-    *wadial_events.OPERATIONS,
-    *wadial_media.OPERATIONS,
-    *wadial_audio.OPERATIONS,
-    *wadial_recordings.OPERATIONS,
-    *wadial_webhooks.OPERATIONS,
-    *chirp.OPERATIONS,
-    *chirp_recordings.OPERATIONS,
-    *chirp_webhooks.OPERATIONS,
-    *wavix.OPERATIONS,
-    *wavix_audio.OPERATIONS,
-    *wavix_hooks.OPERATIONS,
-    *wavix_numbers.OPERATIONS,
-    *wavix_recordings.OPERATIONS,
+MODULES: Final = (
+    calls,
+    parties,
+    diagnosis,
+    call_history,
+    connection_test,
+    report,
+    tickets,
+    webrtc,
+    lines,
+    admin,
+    drain,
+    nodes,
+    console,
+    playback,
+    recording,
+    recording_files,
+    voicemails,
+    transcripts,
+    agent,
+    events,
+    webhooks,
+    media_socket,
+    page,
+    health,
+    scrape,
+    simulator,
+    cloud,
+    gateway,
+    ringing,
+    wago,
+    zuckzapgo,
+    wadial,
+    wadial_events,
+    wadial_media,
+    wadial_audio,
+    wadial_recordings,
+    wadial_webhooks,
+    chirp,
+    chirp_commands,
+    chirp_recordings,
+    chirp_voicemails,
+    chirp_webhooks,
+    wavix,
+    wavix_audio,
+    wavix_hooks,
+    wavix_numbers,
+    wavix_recordings,
+    wavix_transcripts,
+)
+"""The modules that declare operations; where two paths match a request, the first counts."""
+
+OPERATIONS: Final = tuple(
+    declared
+    for module in MODULES
+    for declared in vars(module).values()
+    if isinstance(declared, Operation)
 )
 
-ERROR_ENVELOPES: Final[tuple[tuple[re.Pattern[str], ErrorEnvelope], ...]] = (
-    (WAVIX_PATHS, wavix_words.failure),
-    (re.compile(r"/v1/"), chirp_words.failure),
-    (re.compile(r"/api/v1/"), wadial_words.failure),
+
+class ErrorFormat(NamedTuple):
+    """How the errors of some paths are written."""
+
+    schema: str
+    """Its name in the OpenAPI document."""
+    render: Callable[[BridgeError], dict[str, Any]]
+    """Returns the body of the answer."""
+
+
+NATIVE_ERRORS: Final = ErrorFormat("NativeError", render.failure)
+FACE_ERRORS: Final = (
+    (WAVIX_PATHS, ErrorFormat("WavixError", wavix_words.failure)),
+    (re.compile(r"/v1/"), ErrorFormat("ChirpError", chirp_words.failure)),
+    (re.compile(r"/api/v1/"), ErrorFormat("WadialError", wadial_words.failure)),
 )
 """The first pattern that matches a path from its beginning counts."""
 
 
-def error_envelope(path: str) -> ErrorEnvelope:
-    """Return what renders the errors of a path: the native envelope where no face claims it."""
-    found = (failure for paths, failure in ERROR_ENVELOPES if paths.match(path))
-    return next(found, render.failure)
+def error_format(path: str) -> ErrorFormat:
+    """Return how the errors of a path are written: natively where no face claims it."""
+    return next((format_ for paths, format_ in FACE_ERRORS if paths.match(path)), NATIVE_ERRORS)
+
+
+def error_response(path: str, error: BridgeError) -> web.Response:
+    """Answer an error at a path."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+    body = error_format(path).render(error)
+    return web.json_response(body, status=error.status, headers=headers)

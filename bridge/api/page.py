@@ -1,16 +1,14 @@
-"""The demo page, the browser library, the guide and the README, as files."""
+"""The demo page, the operator's console, the browser library, the guide and the README, as files."""
 
 import re
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from bridge.api.operation import BARE, FILE, NOBODY, Context, Group
 
-FILE_NAME = re.compile(
-    r"(agent|api|bridge|call|connection|contacts|demo|devices|docs|draw|figures|level|memory|microphone"
-    r"|notices|offer|pcm|pcm-worklet|quality|warnings|words)\.js|(docs|style)\.css|icon\.svg"
-)
+FILE_NAME = re.compile(r"[a-z-]+\.(css|js|svg)")
 HEADERS = {
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
@@ -28,30 +26,42 @@ PAGE_HEADERS = HEADERS | {
     "connect-src *; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Permissions-Policy": "microphone=(self), speaker-selection=(self)",
 }
-
-
+CONSOLE_HEADERS = HEADERS | {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'",
+}
 GROUP: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 
 
 @GROUP.get("/", content="text/html", gives=FILE)
 async def index(context: Context) -> web.FileResponse:
     """Return the demo page."""
-    return web.FileResponse(context.services.site.web_root / "index.html", headers=PAGE_HEADERS)
+    return web.FileResponse(context.services.site.pages.web / "index.html", headers=PAGE_HEADERS)
 
 
 @GROUP.get("/web/{name}", content="text/javascript", gives=FILE, errors=(404,))
 async def file(context: Context) -> web.FileResponse:
     """Return a file of the page or the client library."""
-    name = context.path("name")
-    if not FILE_NAME.fullmatch(name):
-        raise web.HTTPNotFound
-    return web.FileResponse(context.services.site.web_root / name, headers=HEADERS)
+    return _file(context.services.site.pages.web, context.path("name"))
+
+
+@GROUP.get("/console", content="text/html", gives=FILE)
+async def console(context: Context) -> web.FileResponse:
+    """Return the operator's console."""
+    path = context.services.site.pages.web / "console" / "main.html"
+    return web.FileResponse(path, headers=CONSOLE_HEADERS)
+
+
+@GROUP.get("/web/console/{name}", content="text/javascript", gives=FILE, errors=(404,))
+async def console_file(context: Context) -> web.FileResponse:
+    """Return a file of the operator's console."""
+    return _file(context.services.site.pages.web / "console", context.path("name"))
 
 
 @GROUP.get("/docs", content="text/html", gives=FILE)
 async def docs(context: Context) -> web.FileResponse:
     """Return the API reference."""
-    return web.FileResponse(context.services.site.web_root / "docs.html", headers=PAGE_HEADERS)
+    return web.FileResponse(context.services.site.pages.web / "docs.html", headers=PAGE_HEADERS)
 
 
 @GROUP.get("/docs/guide", content="text/html", gives=FILE, status=302)
@@ -77,25 +87,28 @@ async def guide_file(context: Context) -> web.StreamResponse:
 @GROUP.get("/llms.txt", content="text/plain", gives=FILE)
 async def llms(context: Context) -> web.FileResponse:
     """Return the guide for language models."""
-    path = context.services.site.web_root / "llms.txt"
+    path = context.services.site.pages.web / "llms.txt"
     return web.FileResponse(path, headers=HEADERS | PLAIN)
 
 
 @GROUP.get("/README.md", content="text/plain", gives=FILE, errors=(404,))
 async def readme(context: Context) -> web.FileResponse:
     """Return the README."""
-    path = context.services.site.readme
+    path = context.services.site.pages.readme
     if not path.is_file():
         raise web.HTTPNotFound
     return web.FileResponse(path, headers=HEADERS | PLAIN)
 
 
-OPERATIONS: Final = (index, docs, guide_folder, guide, guide_file, llms, readme, file)
+def _file(folder: Path, name: str) -> web.FileResponse:
+    if not FILE_NAME.fullmatch(name) or not (folder / name).is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(folder / name, headers=HEADERS)
 
 
 def _guide(context: Context, name: str) -> web.StreamResponse:
     """Return a file of the guide, or a page that says how to build it."""
-    root = context.services.site.guide_root
+    root = context.services.site.pages.guide
     if not (root / "index.html").is_file():
         return web.Response(text=NOT_BUILT, content_type="text/html", headers=PAGE_HEADERS)
     if not GUIDE_FILE.fullmatch(name) or not (root / name).is_file():

@@ -107,34 +107,31 @@ async def play(context: Context, body: WagoPlay | Play) -> Played:
         repeats=body.repeat,
         duck_decibels=body.duck,
     )
-    services.manager.live(line, body.call_id)
+    runner = context.live_call(body.call_id)
     sound = await _sound(context, line, *_source(body))
     heard = HEARD[body.hear]
-    return Played(await services.playbacks.play(line, body.call_id, sound, options, heard=heard))
+    return Played(await services.playbacks.play(runner, sound, options, heard=heard))
 
 
 @GROUP.post("/call/play/stop", errors=CALL)
 async def stop(context: Context, body: PlaybackBody) -> Stopped:
     """Stop a playback, or all of a call."""
     playbacks = context.services.playbacks
-    return Stopped(playbacks.stop(context.line, body.call_id, body.playback_id))
+    return Stopped(playbacks.stop(context.live_call(body.call_id), body.playback_id))
 
 
 @GROUP.post("/call/play/pause", errors=CALL)
 async def pause(context: Context, body: PlaybackBody) -> Paused:
     """Pause a playback, or all of a call."""
     playbacks = context.services.playbacks
-    return Paused(playbacks.pause(context.line, body.call_id, body.playback_id, paused=True))
+    return Paused(playbacks.pause(context.live_call(body.call_id), body.playback_id, paused=True))
 
 
 @GROUP.post("/call/play/resume", errors=CALL)
 async def resume(context: Context, body: PlaybackBody) -> Resumed:
     """Resume a playback, or all of a call."""
     playbacks = context.services.playbacks
-    return Resumed(playbacks.pause(context.line, body.call_id, body.playback_id, paused=False))
-
-
-OPERATIONS: Final = (play, stop, pause, resume)
+    return Resumed(playbacks.pause(context.live_call(body.call_id), body.playback_id, paused=False))
 
 
 def _source(body: Play) -> tuple[str, str]:

@@ -9,29 +9,25 @@ from typing import Final
 from aiohttp import web
 
 from bridge.call.model import LineName
-from bridge.errors import BridgeError, LimitExceeded, PayloadTooLarge
+from bridge.errors import LimitExceeded, PayloadTooLarge, RequestTimeout
 
+BODY_SECONDS: Final = 10.0
+"""A body that takes longer to arrive is refused."""
+BODY_BYTES: Final = 256 * 1024
+LARGE_BODIES: Final = {"/call/play": 16 * 1024 * 1024}
+"""Routes that carry sound in JSON, and how large their bodies may be: 12 MB in base64."""
+MAX_BYTES: Final = max(BODY_BYTES, *LARGE_BODIES.values())
 MAX_LARGE_READS: Final = 8
-
-
-class RequestTimeout(BridgeError):
-    """The body did not arrive in time."""
-
-    code = "request_timeout"
-    status = 408
 
 
 class Reads:
     """Bodies of one kind that are being read."""
 
     def __init__(self, limit: int, *, seconds: float, drop_largest: bool = False) -> None:
-        """Create the limit.
+        """Limit the bodies, or their bytes where `turn` is passed sizes; `seconds` is the timeout of each.
 
-        Args:
-            limit: how many bodies at once, or bytes where `turn` is passed sizes.
-            seconds: the timeout of each.
-            drop_largest: whether the limit ends the oldest of the largest bodies, rather than
-                refuse the new one: a large body sent slowly is likely an attack.
+        With `drop_largest` the limit ends the oldest of the largest bodies, rather than refuse the new
+        one: a large body sent slowly is likely an attack.
         """
         self._limit = limit
         self._seconds = seconds
@@ -40,10 +36,7 @@ class Reads:
 
     @asynccontextmanager
     async def turn(self, size: int = 1) -> AsyncIterator[None]:
-        """Read a body within the `with`.
-
-        Args:
-            size: how much of the limit it takes; at least 1.
+        """Read a body within the `with`, which takes `size` of the limit.
 
         Raises:
             RequestTimeout: it took too long, or was dropped.
@@ -51,9 +44,7 @@ class Reads:
         """
         while self._reading and sum(self._reading.values()) + size > self._limit:
             if not self._drop_largest:
-                raise LimitExceeded(
-                    "too many large bodies are being read; try again", limit="other"
-                )
+                raise LimitExceeded("too many large bodies are being read; try again")
             largest = max(self._reading, key=self._reading.__getitem__)
             del self._reading[largest]
             largest.reschedule(asyncio.get_running_loop().time())
@@ -76,11 +67,7 @@ class LargeBodies:
 
     def __init__(self, per_line: int) -> None:
         self._per_line = per_line
-        self._in_progress: Counter[LineName] = Counter()
-
-    def in_progress(self, line: LineName) -> int:
-        """Return how many a line has in progress."""
-        return self._in_progress[line]
+        self.in_progress: Counter[LineName] = Counter()
 
     @contextmanager
     def one(self, line: LineName) -> Iterator[None]:
@@ -89,15 +76,15 @@ class LargeBodies:
         Raises:
             LimitExceeded: the line is at its limit.
         """
-        if self._in_progress[line] >= self._per_line:
+        if self.in_progress[line] >= self._per_line:
             raise LimitExceeded(
                 "the line has too many large requests in progress (limits.large_bodies_per_line)"
             )
-        self._in_progress[line] += 1
+        self.in_progress[line] += 1
         try:
             yield
         finally:
-            self._in_progress[line] -= 1
+            self.in_progress[line] -= 1
 
 
 async def read_at_most(request: web.Request, limit: int) -> bytes:
@@ -107,14 +94,15 @@ async def read_at_most(request: web.Request, limit: int) -> bytes:
         PayloadTooLarge: it is larger, or its Content-Length is.
     """
     if (request.content_length or 0) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     pieces = bytearray()
     async for piece in request.content.iter_any():
         pieces += piece
         if len(pieces) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return bytes(pieces)
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
+def too_large(limit: int) -> PayloadTooLarge:
+    """Return the error of a body over a limit, in bytes."""
     return PayloadTooLarge(f"the request's body is larger than {limit // 1024} kB")

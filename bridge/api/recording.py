@@ -8,9 +8,10 @@ from msgspec import Meta, Struct
 
 from bridge.api.calls import CallBody
 from bridge.api.fields import CallId, Count, field
+from bridge.api.listing import find_call
 from bridge.api.operation import BARE, CALL, Context, Done, Group
 from bridge.errors import InvalidRequest
-from bridge.media import archive
+from bridge.media import recording_rows
 from bridge.media.files import CONTENT_TYPES, File, FileLocation
 
 STORED_SECONDS: Final = 10.0
@@ -109,19 +110,18 @@ async def record(context: Context, body: RecordToFile) -> WagoRecording:
     `AudioFile` plays it by the same path. A number is added to a path that exists. For a call that
     is being recorded already, the answer has its path; another `Path` is refused (409).
     """
-    line, recordings = context.line, context.services.recordings
-    call_id = context.services.manager.live(line, body.call_id).facts.call_id
-    tracks = await recordings.start(line, body.call_id, kinds=("inbound",), path=body.path)
+    runner, recordings = context.live_call(body.call_id), context.services.recordings
+    tracks = await recordings.start(runner, kinds=("inbound",), path=body.path)
     track = _inbound(tracks)
     path = recordings.paths.media_key(track)
-    return WagoRecording(RecordedFile(path, track.recording_id), call_id, path)
+    return WagoRecording(RecordedFile(path, track.recording_id), runner.facts.call_id, path)
 
 
 @GROUP.post("/call/record/start", errors=(*CALL, 503))
 async def start(context: Context, body: CallBody) -> RecordingStarted:
     """Record a call: what each side says, and both mixed."""
-    tracks = await context.services.recordings.start(context.line, body.call_id)
-    return RecordingStarted([_recording(context, track) for track in tracks])
+    tracks = await context.services.recordings.start(context.live_call(body.call_id))
+    return RecordingStarted([recording_of(context, track) for track in tracks])
 
 
 @GROUP.post("/call/record/stop", errors=(*CALL, 503))
@@ -140,21 +140,21 @@ async def stop(context: Context, body: CallBody) -> RecordingStopped:
     return RecordingStopped(
         recordings.paths.media_key(first) if kept else "",
         first.status,
-        [_recording(context, track) for track in tracks],
+        [recording_of(context, track) for track in tracks],
     )
 
 
 @GROUP.post("/call/record/pause", errors=CALL)
 async def pause(context: Context, body: CallBody) -> RecordingPaused:
     """Record silence for a while."""
-    context.services.recordings.pause(context.line, body.call_id, paused=True)
+    context.services.recordings.pause(context.live_call(body.call_id), paused=True)
     return RecordingPaused(paused=True)
 
 
 @GROUP.post("/call/record/resume", errors=CALL)
 async def resume(context: Context, body: CallBody) -> RecordingPaused:
     """Record audio again."""
-    context.services.recordings.pause(context.line, body.call_id, paused=False)
+    context.services.recordings.pause(context.live_call(body.call_id), paused=False)
     return RecordingPaused(paused=False)
 
 
@@ -162,10 +162,10 @@ async def resume(context: Context, body: CallBody) -> RecordingPaused:
 async def of_call(context: Context) -> Recordings:
     """List a call's recordings."""
     line, stored = context.line, context.services.recordings.archive
-    call_id = context.services.manager.record(line, context.call_id).facts.call_id
+    call_id = (await find_call(context)).record.facts.call_id
     return Recordings(
         [
-            _recording(context, track, await stored.files.of(track.recording_id))
+            recording_of(context, track, await stored.files.of(track.recording_id))
             for track in await stored.of_call(line, call_id)
         ]
     )
@@ -175,7 +175,7 @@ async def of_call(context: Context) -> Recordings:
 async def delete(context: Context) -> Done:
     """Delete a recording for good."""
     recordings = context.services.recordings
-    recording = await recordings.archive.find(context.line, context.path("recordingId"))
+    recording = await recordings.archive.find(context.path("recordingId"), context.line)
     if recording.status == "recording":
         raise InvalidRequest("the recording is still running; stop it first")
     await recordings.archive.delete(recording)
@@ -183,15 +183,15 @@ async def delete(context: Context) -> Done:
     return Done()
 
 
-OPERATIONS: Final = (record, start, stop, pause, resume, of_call, delete)
-
-
-def _inbound(tracks: list[archive.Recording]) -> archive.Recording:
+def _inbound(tracks: list[recording_rows.Recording]) -> recording_rows.Recording:
     """Return the inbound track; of a call recorded otherwise, another."""
     return next((track for track in tracks if track.kind == "inbound"), tracks[0])
 
 
-def _recording(context: Context, track: archive.Recording, files: Sequence[File] = ()) -> Recording:
+def recording_of(
+    context: Context, track: recording_rows.Recording, files: Sequence[File] = ()
+) -> Recording:
+    """Return a recording as the API shows it."""
     key = context.services.recordings.paths.media_key(track)
     return Recording(
         recording_id=track.recording_id,

@@ -1,18 +1,23 @@
 """Downloads of recordings, with a key or a signed link."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from http import HTTPStatus
 from typing import Final, Literal
 
-from aiohttp import web
+import aiohttp
+from aiohttp import hdrs, web
 from msgspec import Struct
 
 from bridge.api.operation import NOBODY, Context, Group
 from bridge.api.services import SERVICES
-from bridge.errors import NotFound
-from bridge.media.archive import Recording
+from bridge.errors import FileUnavailable, NotFound
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
+from bridge.media.machine_files import FILES_PATH, UNLINK_PATH
+from bridge.media.recording_audio import node_path
+from bridge.media.recording_rows import Recording
 
 FILES: Final = "/files/recordings"
 """The path of signed links."""
@@ -20,7 +25,20 @@ LINK_SECONDS: Final = 3600
 """How long the links in webhooks and answers are valid."""
 STUCK_SECONDS: Final = 60.0
 """A client that reads nothing for so long is disconnected."""
-
+ASKED_FOR_A_PART: Final = (
+    hdrs.RANGE,
+    hdrs.IF_RANGE,
+    hdrs.IF_MATCH,
+    hdrs.IF_NONE_MATCH,
+    hdrs.IF_MODIFIED_SINCE,
+    hdrs.IF_UNMODIFIED_SINCE,
+)
+SAID_OF_A_PART: Final = (
+    hdrs.CONTENT_RANGE,
+    hdrs.ACCEPT_RANGES,
+    hdrs.ETAG,
+    hdrs.LAST_MODIFIED,
+)
 
 GROUP: Final = Group(name="Recording")
 PARTS: Final = {206: None, 416: None}
@@ -36,7 +54,7 @@ class FileFormat(Struct):
 async def download(context: Context, query: FileFormat) -> web.StreamResponse:
     """Return a recording's file, as WAV or in another format that it was converted to."""
     archive = context.services.recordings.archive
-    recording = await archive.find(context.line, context.path("recordingId"))
+    recording = await archive.find(context.path("recordingId"), context.line)
     return await send_file(context.http, recording, query.format)
 
 
@@ -56,16 +74,13 @@ async def linked(context: Context) -> web.StreamResponse:
     context.services.tickets.check_link(context.http)
     recordings = context.services.recordings
     identity, _, wanted = context.path("recordingId").partition(".")
-    recording = await recordings.archive.find_any(identity)
+    recording = await recordings.archive.find(identity)
     file = await _find(context.http, recording, wanted or WAV)
     if file.place == FileLocation.STORE and recordings.rules.redirect:
         left = int(context.http.query["expires"]) - datetime.now(UTC).timestamp()
-        location = await recordings.uploader.link(file, left)
+        location = await recordings.uploader.store.link(file.key, left)
         return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
     return await _answer(context.http, file)
-
-
-OPERATIONS: Final = (download, linked)
 
 
 def link(request: web.Request, file: File, seconds: int) -> str:
@@ -94,20 +109,90 @@ async def send_file(
 
 
 async def _find(request: web.Request, recording: Recording, wanted: str) -> File:
-    for file in await request.app[SERVICES].recordings.archive.files.of(recording.recording_id):
+    recordings = request.app[SERVICES].recordings
+    for file in await recordings.archive.files.of(recording.recording_id):
         if file.format == wanted:
             return file
+    if recording.status == "recording" and not recordings.archive.elsewhere.is_reachable(
+        recording.machine
+    ):
+        raise FileUnavailable(
+            "the machine that recorded this call is gone; try again when it is back"
+        )
     raise NotFound(f"the recording has no {wanted} file")
 
 
 async def _answer(request: web.Request, file: File) -> web.StreamResponse:
     headers = {"Content-Type": CONTENT_TYPES[file.format], "Cache-Control": "private"}
-    path = request.app[SERVICES].recordings.archive.folder / file.key
-    if _is_file(path):
-        return web.FileResponse(path, headers=headers)
+    recordings = request.app[SERVICES].recordings
+    if recordings.archive.is_here(file.machine):
+        path = recordings.archive.folder / file.key
+        if path.is_file():
+            return web.FileResponse(path, headers=headers)
+    elif file.place != FileLocation.STORE:
+        with suppress(NotFound):  # it may have been stored a moment ago
+            return await _pass_on(request, file, headers)
     if file.place == FileLocation.KEPT:
         raise NotFound("the recording's file does not exist any more")
     return await _stream_from_store(request, file, headers)
+
+
+async def of_machine(request: web.Request) -> web.StreamResponse:
+    """Return a recording's file for another machine, if it is on this one."""
+    archive, wanted = request.app[SERVICES].recordings.archive, request.match_info["format"]
+    found = await archive.files.of(request.match_info["recordingId"])
+    file = next((one for one in found if one.format == wanted), None)
+    if file is None or not archive.is_here(file.machine):
+        raise NotFound("this machine has no such file")
+    path = archive.folder / file.key
+    if not path.is_file():
+        raise NotFound("the file does not exist any more")
+    return web.FileResponse(path)
+
+
+async def unlink(request: web.Request) -> web.Response:
+    """Delete the files of this machine that another one has deleted."""
+    await request.app[SERVICES].recordings.archive.unlink_deleted()
+    return web.Response()
+
+
+NODE_ROUTES: Final = (
+    web.get(FILES_PATH + "/recordings/{recordingId}/{format}", of_machine),
+    web.post(FILES_PATH + UNLINK_PATH, unlink),
+)
+
+
+async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) -> web.StreamResponse:
+    """Pass on a file that is on another machine."""
+    upstream = await request.app[SERVICES].recordings.archive.elsewhere.open(
+        file.machine,
+        node_path(file),
+        method=request.method,
+        headers=_chosen(request.headers, ASKED_FOR_A_PART),
+    )
+    async with upstream:
+        headers = headers | _chosen(upstream.headers, SAID_OF_A_PART)
+        if upstream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise web.HTTPRequestRangeNotSatisfiable(headers=headers)
+        response = web.StreamResponse(status=upstream.status, headers=headers)
+        response.content_length = upstream.content_length
+        await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
+        try:
+            async for piece in upstream.content.iter_any():
+                await _write(response, piece)
+        except (aiohttp.ClientError, OSError):
+            # The client must not take a truncated body for a complete one.
+            if request.transport is not None:
+                request.transport.abort()
+            return response
+        await response.write_eof()
+        return response
+
+
+def _chosen(headers: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {name: headers[name] for name in names if name in headers}
 
 
 async def _stream_from_store(
@@ -127,7 +212,7 @@ async def _stream_from_store(
     response.headers["Accept-Ranges"] = "bytes"
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    pieces = request.app[SERVICES].recordings.uploader.read(file, start, end)
+    pieces = request.app[SERVICES].recordings.uploader.store.read(file.key, start, end)
     first = await anext(pieces)  # an error before the first byte is still answered as such
     await response.prepare(request)
     if request.method == "HEAD":
@@ -142,7 +227,3 @@ async def _stream_from_store(
 async def _write(response: web.StreamResponse, piece: bytes) -> None:
     async with asyncio.timeout(STUCK_SECONDS):
         await response.write(piece)
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file()

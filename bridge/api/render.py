@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.fields import Timestamp
+from bridge.call.leg_state import TransportState
 from bridge.call.model import (
     CallRecord,
     Direction,
@@ -17,10 +17,10 @@ from bridge.call.model import (
     State,
 )
 from bridge.call.parties import parties_of
-from bridge.call.quality import rate
+from bridge.call.quality import LegQuality, rate
 from bridge.call.timeline import Sample
 from bridge.errors import BridgeError
-from bridge.node.quality import LegQuality
+from bridge.wire.call_event import jid
 from bridge.wire.iso8601 import iso8601
 
 
@@ -94,6 +94,10 @@ class LegReport(Struct, rename=_with_leg_id):
     received: dict[str, Any]
     sent: dict[str, Any]
     discarded: dict[str, int]
+    codec: str
+    """Of its RTP, such as opus or PCMA; empty while none is agreed, and for legs without RTP."""
+    held: bool
+    """Whether its party has put us on hold."""
 
 
 class Reply(Struct, rename="camel", kw_only=True):
@@ -132,7 +136,7 @@ class CallQuality(Struct, rename="camel"):
     timeline: list[LegTimeline]
 
 
-def failure(error: BridgeError) -> web.Response:
+def failure(error: BridgeError) -> dict[str, Any]:
     """Render an error in the native envelope."""
     body: dict[str, Any] = {"code": error.status, "error": str(error), "success": False}
     if error.field:
@@ -141,14 +145,13 @@ def failure(error: BridgeError) -> web.Response:
         body["callId"] = error.call_id
     if data := getattr(error, "data", None):
         body["data"] = data
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return web.json_response(body, status=error.status, headers=headers)
+    return body
 
 
 def peer(record: CallRecord) -> str:
-    """The far party as WhatsApp writes it: a JID for a number."""
-    number = record.facts.peer
-    return f"{number}@s.whatsapp.net" if number.isdigit() else number
+    """The far party as WhatsApp writes it: a JID for a number; digits alone for a telephone."""
+    parties, outbound = record.facts.details.parties, record.direction is Direction.OUTBOUND
+    return jid(record.facts.peer, parties.to_channel if outbound else parties.from_channel)
 
 
 def call(record: CallRecord, *, recording: bool = False) -> Call:
@@ -170,38 +173,33 @@ def call(record: CallRecord, *, recording: bool = False) -> Call:
 def quality(
     record: CallRecord, timelines: Iterable[LegQuality] = (), *, since: float = 0.0
 ) -> CallQuality:
-    """Return a call's statistics.
-
-    Args:
-        record: The call.
-        timelines: Of its legs.
-        since: Second of the call before which timelines are cut off.
-    """
+    """Return a call's statistics, and its legs' timelines from second `since` of the call on."""
     return CallQuality(
         record.facts.call_id,
         record.state.value,
         record.reason.value if record.reason else None,
         round(record.seconds, 3),
         [_leg(leg) for leg in record.legs],
-        [_timeline(leg, since) for leg in timelines],
+        [leg_timeline(leg, since) for leg in timelines],
     )
 
 
-def _timeline(leg: LegQuality, since: float) -> LegTimeline:
+def leg_timeline(leg: LegQuality, since: float = 0.0) -> LegTimeline:
+    """Return a leg's timeline from second `since` of the call on."""
     rows = leg.timeline.rows(since)
     samples = [sample for _, _, sample in rows]
-    replies = [(reply.at - leg.began, reply) for reply in leg.last.replies or ()]
+    replies = [(reply.at - leg.call_began, reply) for reply in leg.last.statistics.replies or ()]
     return LegTimeline(
-        leg.leg_id,
-        leg.kind.value,
-        leg.party.value,
+        leg.last.leg_id,
+        leg.last.kind.value,
+        leg.last.party.value,
         [round(at, 1) for at, _, _ in rows],
         [seconds for _, seconds, _ in rows],
         _column(samples, "round_trip", 1000, 1),
         {name: _column(samples, *how) for name, how in RECEIVED_COLUMNS.items()},
         {name: _column(samples, *how) for name, how in SENT_COLUMNS.items()},
         UNSET
-        if leg.last.replies is None
+        if leg.last.statistics.replies is None
         else [_reply(at, reply) for at, reply in replies if at >= since],
     )
 
@@ -222,6 +220,7 @@ def _column(samples: list[Sample], field: str, units: int, digits: int) -> list[
 
 def _leg(leg: LegFigures) -> LegReport:
     figures = leg.statistics
+    transport = figures.transport or TransportState()
     received, sent = figures.received, figures.sent
     trip = figures.round_trip_seconds
     rating, _ = rate(leg.kind, LegStatistics(), figures)
@@ -258,4 +257,6 @@ def _leg(leg: LegFigures) -> LegReport:
             "levelDbov": round(sent.level_dbov, 1),
         },
         discarded=dict(figures.discarded),
+        codec=transport.codec,
+        held=transport.held,
     )

@@ -3,9 +3,12 @@
 from typing import Final
 
 from bridge.api.openapi import DECLARED
+from bridge.api.operation import REPORT
 
 ROUTES: Final = tuple(route for operation in DECLARED for route in operation.routes)
 STARTS_CALLS: Final = frozenset(one.answer for one in DECLARED if one.starts_call)
 """Handlers that begin a call: of several nodes, one that has few calls performs them."""
+UNCOUNTED: Final = frozenset(one.answer for one in DECLARED if one.auth is REPORT)
+"""Handlers whose requests do not count against the rate limit of a line's tickets."""
 SOCKETS: Final = frozenset(one.answer for one in DECLARED if one.status == 101)
 """Handlers that open a WebSocket: of several nodes, one tunnels it to the other."""

@@ -1,4 +1,4 @@
-"""The metrics of all nodes in one answer; each sample has its `node` as a label."""
+"""The metrics of all nodes of a machine in one answer; each sample has its `node` as a label."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,9 +7,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from bridge.api.auth import refuse_proxied
 from bridge.api.operation import FILE, METRICS, Context, Group
-from bridge.api.proxies import forwarding_header
 from bridge.api.services import Services
 from bridge.call.model import State
 from bridge.settings.http import LOCAL_NAMES, host_name
@@ -27,42 +25,31 @@ bridge_node_up """
 async def metrics(context: Context) -> web.Response:
     """Return the metrics for Prometheus; only programs on the same machine need no key."""
     services = context.services
-    if not _on_this_machine(context.http, services):
-        services.keys.check_metrics(context.http)
+    local = services.site.loopback and host_name(context.http.host) in LOCAL_NAMES
+    services.keys.check_metrics(context.http, local=local)
     siblings = services.siblings
     texts: dict[int, bytes | None] = {siblings.own if siblings else 0: own(services)}
     if siblings is not None:
-        texts |= await siblings.get_all(METRICS_PATH)
+        # Prometheus asks every machine by itself.
+        texts |= await siblings.request_each(siblings.neighbours(), METRICS_PATH)
     return web.Response(body=merge(texts), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-OPERATIONS: Final = (metrics,)
-
-
-def _on_this_machine(request: web.Request, services: Services) -> bool:
-    """Whether a request may read the metrics without a key.
-
-    Raises:
-        Unauthorized: it has no key, and a proxy forwarded it.
-    """
-    keys, site = services.keys, services.site
-    local = site.loopback and host_name(request.host) in LOCAL_NAMES
-    if not local or keys.guards_metrics:
-        return False
-    if forwarding_header(request) is not None and keys.has_key(request):
-        return False
-    refuse_proxied(request, "metrics without a key are")
-    return True
 
 
 def own(services: Services) -> bytes:
     """Return this node's metrics."""
     manager, figures = services.manager, services.metrics
     states = dict.fromkeys(State, 0) | Counter(call.machine.state for call in manager.calls())
-    figures.set_calls(states, limit=manager.limits.calls)
+    figures.calls.set_current(states, limit=manager.limits.calls)
     used, free = services.media_ports()
-    figures.set_media_ports(used=used, free=free)
-    return figures.render()[0]
+    figures.node.set_media_ports(used, "used")
+    figures.node.set_media_ports(free, "free")
+    members = services.members
+    draining = [one.draining for one in members.others()] + [services.drain.active]
+    figures.node.set_draining(services.drain.active)
+    figures.node.set_nodes(sum(draining), "draining")
+    figures.node.set_nodes(len(draining) - sum(draining), "serving")
+    services.sip.states.measure()
+    return figures.render()
 
 
 def merge(texts: Mapping[int, bytes | None]) -> bytes:

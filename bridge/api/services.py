@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
-
-from bridge.errors import BridgeError
+from msgspec import UNSET, UnsetType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from bridge.api.auth import Keys, Tickets
+    from bridge.api.pages import Pages
     from bridge.api.rate import RateLimit
     from bridge.api.reads import LargeBodies, Reads
+    from bridge.api.sibling_gate import SiblingGate
+    from bridge.api.turn import IceConfiguration
     from bridge.api.unauthenticated import UnauthenticatedLimit
     from bridge.call.model import LineName
     from bridge.call.policy import LinePolicy
+    from bridge.errors import BridgeError
     from bridge.media.assets import Assets
     from bridge.media.sounds import Sounds
     from bridge.metrics.registry import Metrics
     from bridge.net.connections import Connections
     from bridge.net.database import Database
     from bridge.net.http import Http
+    from bridge.net.node_store import Members
     from bridge.net.siblings import Siblings
-    from bridge.net.turn import IceConfiguration
+    from bridge.net.sip_shared import SharedSockets
     from bridge.net.webhooks import Webhooks
     from bridge.node.agent import Agents
     from bridge.node.browsers import Browsers
+    from bridge.node.call_history import CallHistory
+    from bridge.node.connection_tests import ConnectionTests
+    from bridge.node.console import NodeView
     from bridge.node.digits import Digits
     from bridge.node.directory import SharedDirectory
+    from bridge.node.drain import Drain
     from bridge.node.events import EventLog
+    from bridge.node.holds import Holds
     from bridge.node.line_book import LineBook
     from bridge.node.lines import Lines
+    from bridge.node.live_table import LiveTable
     from bridge.node.manager import Manager
+    from bridge.node.placement import Placement
     from bridge.node.playback import Playbacks
     from bridge.node.recording import Recordings
     from bridge.node.streams import Streams
+    from bridge.node.transcripts import Transcripts
+    from bridge.node.transfers import Transfers
+    from bridge.node.voicemail_calls import VoicemailCalls
+    from bridge.node.voicemails import Voicemails
     from bridge.providers.cloud.provider import CloudProvider
     from bridge.providers.gateway.provider import GatewayProvider
     from bridge.providers.simulator.provider import SimulatorProvider
-
-ErrorEnvelope: TypeAlias = Callable[[BridgeError], web.Response]
-"""Renders an error as one face documents it."""
+    from bridge.providers.sip.provider import SipProvider
+    from bridge.providers.sip.simulated import SimulatedTelephones
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +70,17 @@ class Site:
     """Allowed host names (`http.allowed_hosts`); None allows any."""
     cors_origins: frozenset[str]
     """Origins whose pages may call; `*` is any."""
-    web_root: Path
-    """The folder of the demo page and the client library."""
-    readme: Path
-    guide_root: Path
-    """The folder of the guide (`make docs`); may be missing."""
+    pages: Pages
+    identity: str
+    """What `/healthz` says: which bridge this is."""
     public_url: str = ""
     """Without a trailing slash; empty when it is not set."""
+    own_url: str = ""
+    """Where clients reach this machine itself, likewise (`cluster.public_url`)."""
+
+    def socket_url(self, path: str) -> str | UnsetType:
+        """Return the URL of a WebSocket of this node, where clients reach its machine itself."""
+        return f"ws{self.own_url.removeprefix('http')}{path}" if self.own_url else UNSET
 
     def base(self, request: web.Request) -> str:
         """Return the URL that links to this service begin with.
@@ -89,15 +105,20 @@ class Services:
     assets: Assets
     browsers: Browsers
     cloud: CloudProvider
+    connection_tests: ConnectionTests
     connections: Connections
     database: Database
     digits: Digits
     directory: SharedDirectory | None
     """None when the bridge has only one node."""
-    error_envelope: Callable[[str], ErrorEnvelope]
-    """Returns what renders the errors of a path."""
+    drain: Drain
+    error_response: Callable[[str, BridgeError], web.Response]
+    """Answers an error at a path, as its face documents it."""
     events: EventLog
     gateways: GatewayProvider
+    history: CallHistory
+    """The calls that have ended."""
+    holds: Holds
     http: Http
     ice_configuration: Callable[[str], IceConfiguration]
     """Returns the answer of `/call/webrtc/config` for a user, with fresh credentials."""
@@ -107,20 +128,35 @@ class Services:
     """Limits the large bodies of authenticated requests."""
     line_book: LineBook
     lines: Lines
+    live_table: LiveTable
     manager: Manager
+    members: Members
     metrics: Metrics
+    node_view: NodeView
+    placement: Placement | None
+    """None when the bridge has only one node."""
     playbacks: Playbacks
     policies: Mapping[LineName, LinePolicy]
     media_ports: Callable[[], PortUsage]
     rate: RateLimit
     """The request limit of a key, counted over all nodes where there are several."""
     recordings: Recordings
+    sibling_gate: SiblingGate | None
+    """What admits nodes of other machines; None without `cluster.url`."""
     simulator: SimulatorProvider
+    sip: SipProvider
+    sip_sockets: SharedSockets | None
+    """As the nodes of a machine share them; None for a single node, and without trunks."""
     site: Site
     sounds: Sounds
     streams: Streams
+    telephones: SimulatedTelephones
     tickets: Tickets
+    transfers: Transfers
+    transcripts: Transcripts
     unauthenticated: UnauthenticatedLimit
+    voicemail_calls: VoicemailCalls
+    voicemails: Voicemails
     webhook_reads: Reads
     """Limits the bodies of Meta's webhooks."""
     webhooks: Webhooks

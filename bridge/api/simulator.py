@@ -8,8 +8,11 @@ from msgspec import Struct
 from bridge.api.fields import PHONE_ABOUT, field, read_phone
 from bridge.api.operation import Context, Group
 from bridge.call.model import CallDetails, LineName, Parties
-from bridge.errors import InvalidState
-from bridge.legs.simulator import CONTACTS
+from bridge.call.parties import PSTN
+from bridge.call.policy import SIMULATED_TRUNK
+from bridge.errors import BridgeError, InvalidState
+from bridge.legs.simulator import CONTACTS, TELEPHONE
+from bridge.legs.sip import SipLeg
 
 GROUP: Final = Group(name="Service")
 
@@ -44,9 +47,11 @@ class Called(Struct, rename="camel"):
 
 
 @GROUP.get("/simulator/contacts")
-async def contacts(_context: Context) -> Contacts:
-    """List the simulated contacts."""
-    return Contacts([Contact(one.number, one.name, one.description) for one in CONTACTS.values()])
+async def contacts(context: Context) -> Contacts:
+    """List the simulated contacts, and one of their telephones where no trunk takes its number."""
+    own_trunk = context.services.policies[context.line].trunk is not None
+    known = [*CONTACTS.values(), *([] if own_trunk else [TELEPHONE])]
+    return Contacts([Contact(one.number, one.name, one.description) for one in known])
 
 
 @GROUP.post("/simulator/incoming", starts_call=True, errors=(404, 409, 502, 503))
@@ -58,13 +63,26 @@ async def incoming(context: Context, body: Incoming) -> Called:
     line, services = context.line, context.services
     if not services.simulator.has(line):
         raise InvalidState("this line's WhatsApp provider is not the simulator")
-    details = CallDetails(Parties(to=_own_number(context, line, body.to)))
-    leg = services.simulator.inbound_leg(body.from_)
-    runner = await services.manager.receive(line, body.from_, leg, details)
+    own = _own_number(context, line, body.to)
+    if services.policies[line].trunk_to(body.from_) is SIMULATED_TRUNK:
+        return Called(await _telephone(context, body.from_, own))
+    leg = services.simulator.leg(body.from_, inbound=True)
+    runner = await services.manager.receive(line, body.from_, leg, CallDetails(Parties(to=own)))
     return Called(runner.facts.call_id)
 
 
-OPERATIONS: Final = (contacts, incoming)
+async def _telephone(context: Context, number: str, own: str) -> str:
+    """Have a simulated telephone call the line; return the id of the call."""
+    services = context.services
+    leg = await services.telephones.incoming_leg(number, own)
+    details = CallDetails(Parties(to=own, from_channel=PSTN, to_channel=PSTN))
+    try:
+        runner = await services.manager.receive(context.line, number, leg, details)
+    except BridgeError:
+        if isinstance(leg, SipLeg):
+            await leg.aclose()
+        raise
+    return runner.facts.call_id
 
 
 def _own_number(context: Context, line: LineName, digits: str | None) -> str:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from bridge.api.fields import Json, Timestamp, field
+from bridge.api.media_socket import StreamUrl, own_stream_url
 from bridge.api.operation import CALL, Context, Group
 from bridge.api.webrtc import NEAR, PartyName
 from bridge.errors import InvalidRequest
@@ -52,6 +53,7 @@ class Ticket(Struct, rename="camel"):
 
     ticket: str
     expires_at: Timestamp
+    stream_url: StreamUrl | UnsetType = UNSET
 
 
 @GROUP.post("/call/{callId}/ticket", errors=CALL)
@@ -60,11 +62,12 @@ async def ticket(context: Context, body: NewTicket) -> Ticket:
 
     It controls only legs that its party and identity made, and ends with the call.
     """
-    runner = context.services.manager.live(context.line, context.call_id)
+    runner = context.live_call()
     text, expires = context.services.tickets.issue(
         context.line, runner.facts.call_id, body.ttl, party=body.party, identity=body.identity
     )
-    return Ticket(text, iso8601(expires))
-
-
-OPERATIONS: Final = (ticket,)
+    return Ticket(
+        text,
+        iso8601(expires),
+        stream_url=own_stream_url(context, runner.facts.call_id),
+    )

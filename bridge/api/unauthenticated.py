@@ -12,7 +12,7 @@ from aiohttp import web
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
 from bridge.errors import RateLimited
-from bridge.metrics.http import HttpMetrics
+from bridge.metrics.network import HttpMetrics
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +38,13 @@ class UnauthenticatedLimit:
         self._wrong_keys: dict[str, tuple[float, float]] = {}
         self._logged: dict[tuple[str, str], float] = {}
 
-    def address(self, request: web.Request) -> str:
-        """Return the address that a request is counted under."""
-        return self._proxies.client(request)
-
     def count(self, request: web.Request) -> bool:
         """Count a request against its address until its answer has been written.
 
         Call it in the request's own task, which also writes the answer. Return whether the address
         has too many requests in progress.
         """
-        address = self.address(request)
+        address = self._proxies.client(request)
         others = self._in_progress.get(address, 0)
         if (task := asyncio.current_task()) is not None:
             self._in_progress[address] = others + 1
@@ -63,13 +59,10 @@ class UnauthenticatedLimit:
     def refuse(self, request: web.Request, reason: str, *, event: str = "request.refused") -> None:
         """Count a refused request, and log it at most once a minute for each address and event.
 
-        Args:
-            request: the request.
-            reason: one of `metrics.http.UNAUTHENTICATED_REASONS`.
-            event: the log's event.
+        `reason` is one of `metrics.network.UNAUTHENTICATED_REASONS`.
         """
         self._metrics.unauthenticated_refused(reason)
-        address, now = self.address(request), asyncio.get_running_loop().time()
+        address, now = self._proxies.client(request), asyncio.get_running_loop().time()
         before = self._logged.get((event, address))
         if before is None or now - before >= LOG_SECONDS:
             _remember(self._logged, (event, address), now)
@@ -81,7 +74,7 @@ class UnauthenticatedLimit:
         Raises:
             RateLimited: the address has sent too many.
         """
-        address, now = self.address(request), asyncio.get_running_loop().time()
+        address, now = self._proxies.client(request), asyncio.get_running_loop().time()
         try:
             bucket = self._wrong_key_limit.take(self._wrong_keys.get(address), now)
         except RateLimited as error:

@@ -6,7 +6,6 @@ called.
 """
 
 from collections.abc import Mapping
-from sqlite3 import Connection
 from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
@@ -14,13 +13,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.fields import Count, Timestamp, Url, field
 from bridge.api.operation import Context, Group
-from bridge.api.webhook_endpoints import checked, now, of_line, time_of
-from bridge.api.webhook_fields import Active, EventNames, Headers, new_secret
+from bridge.api.webhook_endpoints import Active, EventNames, Headers, of_line, register
 from bridge.call.model import LineName
 from bridge.errors import InvalidRequest
 from bridge.net import deliveries, endpoints
+from bridge.net.database import Connection
 from bridge.net.deliveries import Dead
 from bridge.net.endpoints import Endpoint
+from bridge.wire.iso8601 import iso8601
 from bridge.wire.webhook import Format, Style, native
 
 SLOTS: Final[Mapping[str, Style]] = {
@@ -133,21 +133,19 @@ async def set_slot(context: Context, body: NewSlot) -> WebhookSlot:
     if not url:
         raise InvalidRequest(f"missing {name} in payload", field=name)
     style = SLOTS[name]
-    wanted = Endpoint(
+    endpoint = await register(
+        context,
+        url,
+        name,
         id=_slot(line, style),
-        line=line,
-        url=await checked(context, url, name),
         style=style,
-        created_at=now(),
         events=tuple(body.events),
         headers=body.headers,
         format=body.format or (Format.FORM if style is Style.WAGO else Format.JSON),
-        secret=new_secret(),
         token=_token(context) if style is Style.WAGO or body.format else "",
         active=body.active,
     )
-    await context.services.database.run(lambda connection: endpoints.put(connection, wanted))
-    return _shown_slot(wanted, wanted.secret)
+    return _shown_slot(endpoint, endpoint.secret)
 
 
 post_slot = GROUP.post("/webhook", errors=(422, 503))(set_slot)
@@ -184,10 +182,8 @@ async def delete_slots(context: Context) -> SlotsDeleted:
 @GROUP.get("/events/dead", errors=(503,))
 async def dead(context: Context, query: DeadQuery) -> DeadDeliveries:
     """List dead webhook deliveries, which are not retried any more, oldest first."""
-    found = await context.services.database.run(
-        lambda connection: deliveries.dead(
-            connection, context.line, after=query.after, limit=query.limit
-        )
+    found = await context.services.database.read(
+        deliveries.dead, context.line, after=query.after, limit=query.limit
     )
     return DeadDeliveries([_shown_dead(one) for one in found])
 
@@ -197,9 +193,6 @@ async def replay(context: Context, body: Replay) -> Replayed:
     """Replay dead deliveries: `ids` of the list, or all of it."""
     chosen = None if body.ids is None else frozenset(body.ids)
     return Replayed(await context.services.webhooks.replay(context.line, chosen))
-
-
-OPERATIONS: Final = (post_slot, put_slot, get_slots, delete_slots, dead, replay)
 
 
 async def _slots(context: Context) -> list[Endpoint]:
@@ -232,5 +225,5 @@ def _shown_slot(endpoint: Endpoint, secret: str | UnsetType = UNSET) -> WebhookS
 
 def _shown_dead(one: Dead) -> DeadDelivery:
     return DeadDelivery(
-        one.seq, one.endpoint, one.attempts, one.error, time_of(one.dead_at), native(one.event)
+        one.seq, one.endpoint, one.attempts, one.error, iso8601(one.dead_at), native(one.event)
     )

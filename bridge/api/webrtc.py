@@ -5,11 +5,12 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from bridge.api.fields import CallId, Json, LegId, field
+from bridge.api.fields import CallId, LegId, field
 from bridge.api.operation import BARE, CALL, TICKET, Context, Group
+from bridge.api.turn import IceConfiguration, TurnState
 from bridge.call.model import Party
+from bridge.call.routing import LegRole
 from bridge.errors import BridgeError
-from bridge.net.turn import IceConfiguration, TurnState
 
 NEAR: Final = "near"
 TRANSFER: Final = "transfer"
@@ -24,15 +25,11 @@ PARTIES: Final[Mapping[str, tuple[Party, bool]]] = {
 GROUP: Final = Group(name="WebRTC", envelope=BARE, auth=TICKET)
 
 
-def _read_party(value: Json, _name: str) -> Json:
-    return NEAR if value == "" else value
-
-
 PartyName: TypeAlias = Annotated[
     Literal["near", "far", "transfer"],
     field(
         "whose side; `near` by default; `transfer` is whom the call is transferred to",
-        read=_read_party,
+        read=lambda sent, _: NEAR if sent == "" else sent,
     ),
 ]
 
@@ -95,16 +92,14 @@ async def offer(context: Context, body: Offer) -> Answer:
     access, services = context.access, context.services
     line = access.line_for(body.call_id)
     party = access.party(body.party)
+    runner = services.manager.live(line, body.call_id)
     leg_id = body.leg_id
     if not leg_id:
         side, replaces = PARTIES[party or NEAR]
-        leg_id, answer = await services.browsers.offer(
-            line, body.call_id, body.sdp, side, replaces=replaces, owner=access.owner
-        )
+        role = LegRole(side, replaces=replaces, owner=access.owner)
+        leg_id, answer = await services.browsers.offer(runner, body.sdp, role)
     else:
-        answer = await services.browsers.reoffer(
-            line, body.call_id, body.sdp, leg_id, owner=access.owner
-        )
+        answer = await services.browsers.reoffer(runner, body.sdp, leg_id, owner=access.owner)
     return Answer(body.call_id, leg_id, answer, services.ice_configuration(line)["turn"])
 
 
@@ -118,6 +113,3 @@ async def close(context: Context, body: Close) -> Closed:
     line = access.line_for(body.call_id)
     context.services.browsers.close(line, body.call_id, body.leg_id or None, owner=access.owner)
     return Closed(body.call_id)
-
-
-OPERATIONS: Final = (config, offer, close)

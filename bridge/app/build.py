@@ -2,20 +2,22 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from bridge import __version__
 from bridge.api import forward
-from bridge.api.body import MAX_BYTES
-from bridge.api.events import settle
-from bridge.api.large_bodies import bound_large_bodies
-from bridge.api.middleware import IN_ORDER, protect
+from bridge.api.drain import close_connection
+from bridge.api.middleware import IN_ORDER, note_use, protect
+from bridge.api.reads import MAX_BYTES
 from bridge.api.routes import ROUTES
 from bridge.api.services import SERVICES, Services
+from bridge.api.sibling_gate import SiblingGate
 from bridge.api.siblings import node_application
-from bridge.api.use import note_use
+from bridge.app.cluster import build_siblings
+from bridge.app.databases import build_database, engine_of
 from bridge.app.foundation import Foundation
 from bridge.app.lines import (
     MadeLines,
@@ -26,37 +28,39 @@ from bridge.app.lines import (
 )
 from bridge.app.peers import make_peers
 from bridge.app.services import build_http, build_services
+from bridge.app.voicemail import transcribe_voicemails
 from bridge.audio.encoder_level import EncoderBudget
+from bridge.audio.ringback import TONES
 from bridge.call.limits import CallLimits
+from bridge.call.model import EndReason
+from bridge.call.policy import kinds_on
+from bridge.call.quota import Quota
 from bridge.legs.simulator import parse_speech
 from bridge.metrics.registry import Metrics
-from bridge.net import database as storage
 from bridge.net.database import Database
-from bridge.net.directory import FOLDER
 from bridge.net.listener import MAX_DESCRIPTORS
-from bridge.net.siblings import Siblings
-from bridge.node.capacity import ManagerLimits
+from bridge.net.machine import machine_id
+from bridge.node.call_history import CallHistory
 from bridge.node.clock import Clock
+from bridge.node.diagnosis import DiagnosisLog
+from bridge.node.dial_rules import DialRules
 from bridge.node.directory import SharedDirectory
+from bridge.node.drain import FINISH_SECONDS, FINISH_SECONDS_LEASED, Drain
 from bridge.node.events import EventLog
 from bridge.node.inbound_policy import InboundPolicy
+from bridge.node.leases import Leased
 from bridge.node.load import Load
+from bridge.node.machine_detection import MachineDetectors
 from bridge.node.manager import Manager
+from bridge.node.membership import Alone, is_first
 from bridge.node.pulse import pulse
+from bridge.node.recovery import Membership, Recovery
 from bridge.providers.base import Providers
 from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
 from bridge.rtc.config import Timeouts
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings, port_range
 from bridge.tasks import Tasks
-
-
-@dataclass(frozen=True, slots=True)
-class NodePosition:
-    """Which of several nodes this one is."""
-
-    index: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,28 @@ class Bridge:
     background: Tasks
 
     @property
+    def drain(self) -> Drain:
+        """The end of this node, once it begins."""
+        return self.services.drain
+
+    @property
     def manager(self) -> Manager:
         """The calls."""
         return self.services.manager
 
-    async def aclose(self) -> None:
-        """End all calls and stop the background work; the HTTP side may still answer meanwhile."""
-        await self.manager.aclose()
+    async def aclose(
+        self, *, flush_seconds: float = 0.0, reason: EndReason = EndReason.DRAINED
+    ) -> None:
+        """End all calls and stop the background work; the HTTP side may still answer meanwhile.
+
+        Webhooks that are due are waited for, at most `flush_seconds`.
+        """
+        await self.drain.aclose()
+        await self.manager.aclose(reason)
         await self.services.recordings.aclose()
+        await self.services.voicemail_calls.aclose()
+        if flush_seconds:
+            await self.services.webhooks.flush(flush_seconds)
         await self.background.aclose()
 
     async def release(self) -> None:
@@ -91,16 +109,14 @@ def build(
     settings: Settings,
     *,
     timeouts: Timeouts | None = None,
-    position: NodePosition | None = None,
+    members: Membership | None = None,
     descriptors: int = MAX_DESCRIPTORS,
+    warm_decoder: bool = True,
 ) -> Bridge:
-    """Make every object of a bridge; must be called within the running loop.
+    """Make every object of a node; must be called within the running loop.
 
-    Args:
-        settings: of the bridge.
-        timeouts: Of ICE, DTLS and silent peers; the defaults if None.
-        position: which of several nodes this is; None for the only one.
-        descriptors: how many files the process may have open.
+    `members` are the nodes of the bridge; None for a bridge of one. `descriptors` is how many files the
+    process may have open. With `warm_decoder` an idle process is kept for the next sound file.
 
     Raises:
         OpusMissing: there is no libopus.
@@ -116,44 +132,68 @@ def build(
     )
     providers = Providers([simulator])
     limits = settings.limits
-    directory = _directory(settings, position) if position else None
+    members = members or Alone(machine=machine_id(Path(settings.data.dir)))
     encoder_budget = EncoderBudget()
     load = Load(
         encoder_budget=encoder_budget, metrics=metrics, overload_seconds=limits.overload_seconds
     )
-    database = Database(Path(settings.data.dir) / storage.FILE, on_failure=metrics.database_failed)
+    database = build_database(settings.data, metrics)
+    directory, gate = _directory(settings, database, members, metrics)
     lines, book = build_lines(settings, database, directory, made_lines)
+    history = CallHistory(
+        database,
+        kept_seconds=max(settings.calls.kept_days * 86_400, limits.kept_seconds),
+        count_failure=metrics.calls.record_failed,
+    )
     events = EventLog(
         database,
-        node=position.index if position else 0,
-        nodes=position.count if position else 1,
+        members=members,
         metrics=metrics.events,
         subscribes=lines.subscribes_to_calls,
     )
     peers = make_peers(
-        settings, ports, encoder_budget=encoder_budget, timeouts=timeouts or Timeouts()
+        settings,
+        ports,
+        encoder_budget=encoder_budget,
+        timeouts=timeouts or Timeouts(),
     )
     manager = Manager(
         dialer=providers,
         clock=clock,
         metrics=metrics,
-        limits=_manager_limits(settings),
+        limits=limits,
+        quota=_call_quota(settings),
         call_limits=CallLimits(
             limits.ring_seconds,
             limits.call_seconds,
             limits.alone_seconds,
             exclusive=settings.recording.exclusive,
+            rings_back=kinds_on(settings.calls.ringback),
+            ring_tone=TONES[settings.calls.ringback_tone],
         ),
         directory=directory,
         check_on=lines.check_on,
         number_of=made_lines.number_of,
         overloaded=lambda: load.refusing,
+        database_lost=lambda: database.refuses,
+        dial_rules=DialRules(made_lines.policies, directory=directory),
+        diagnoses=DiagnosisLog(
+            metrics.problems, turn=settings.turn.mode != "none", lag=lambda: load.lag
+        ),
+        history=history,
     )
     manager.publisher.subscribe(events.append)
-    policy = InboundPolicy(manager, lines, book, decisions_of(settings))
     application = _application(several=directory is not None)
-    application.on_startup.append(lambda _: lines.reload())
-    application.on_startup.append(lambda _: book.reload())
+    application.on_startup.extend([lambda _: lines.reload(), lambda _: book.reload()])
+    background = Tasks()
+    Recovery(
+        database,
+        members,
+        keep_lost=history.keep_lost,
+        events=events,
+        count_lost=manager.count_lost,
+        tasks=background,
+    )
     base = Foundation(
         settings=settings,
         application=application,
@@ -164,23 +204,56 @@ def build(
         lines=lines,
         line_book=book,
         manager=manager,
+        members=members,
+        drain=Drain(
+            manager,
+            usual_seconds=limits.drain_seconds,
+            others=lambda: any(not one.draining for one in members.others()),
+            finish_seconds=FINISH_SECONDS_LEASED if isinstance(members, Leased) else FINISH_SECONDS,
+        ),
+        history=history,
         http=build_http(application, settings, metrics),
+        clock=clock,
         peers=peers,
         ports=ports,
         simulator=simulator,
+        load=load,
+        background=background,
+        warm_decoder=warm_decoder,
     )
-    background = Tasks()
-    services = build_services(base, made_lines.policies, background, descriptors=descriptors)
+    services = build_services(
+        base,
+        made_lines.policies,
+        descriptors=descriptors,
+        gate=gate,
+    )
     application[SERVICES] = services
+    policy = InboundPolicy(
+        manager,
+        lines,
+        book,
+        decisions_of(settings),
+        send_to_voicemail=services.voicemail_calls.send,
+    )
     providers.add(services.gateways)
     providers.add(services.cloud)
+    for telephones in (services.sip, services.telephones):
+        providers.add_telephones(telephones)
     manager.publisher.subscribe(
-        services.recordings.on_event, services.agents.on_event, services.digits.on_event
+        services.recordings.on_event,
+        services.agents.on_event,
+        services.digits.on_event,
+        services.transcripts.on_event,
+        MachineDetectors(manager, count=metrics.calls.machine_detected).on_event,
+        services.voicemail_calls.on_event,
     )
+    transcribe_voicemails(base, services.voicemails, services.transcripts)
+    background.spawn(services.voicemails.run(), name="voicemails")
     background.spawn(services.connections.run(), name="slow readers")
-    services.gateways.start(manager, background, first=position is None or position.index == 0)
+    background.spawn(history.run(partial(is_first, members)), name="call records")
+    services.gateways.start(manager, background, first=partial(is_first, members))
     if directory:
-        _recover(directory, manager)
+        application.on_startup.append(lambda _: _recover(directory, manager))
         background.spawn(policy.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
     return Bridge(
@@ -188,45 +261,52 @@ def build(
     )
 
 
-def _manager_limits(settings: Settings) -> ManagerLimits:
-    limits = settings.limits
-    return ManagerLimits(
-        limits.calls,
-        limits.calls_per_line,
-        limits.kept_seconds,
-        ended_per_line=limits.ended_per_line,
-        ended_octets_per_line=round(limits.ended_mb_per_line * 1e6),
-        lines=line_count(settings),
+def _call_quota(settings: Settings) -> Quota:
+    return Quota(
+        "calls",
+        "limits.calls",
+        settings.limits.calls,
+        settings.limits.calls_per_line,
+        line_count(settings),
+        line_setting="limits.calls_per_line",
     )
 
 
-def _directory(settings: Settings, position: NodePosition) -> SharedDirectory:
+def _directory(
+    settings: Settings, database: Database, members: Membership, metrics: Metrics
+) -> tuple[SharedDirectory | None, SiblingGate | None]:
+    """Return what a node of several knows of the others, and what admits those of other machines."""
+    if not members.several:
+        return None, None
     limits = settings.limits
-    folder = Path(settings.data.dir) / FOLDER
-    return SharedDirectory(
-        folder,
-        Siblings(folder, own=position.index, count=position.count),
-        quota=_manager_limits(settings).quota,
-        kept_seconds=limits.kept_seconds,
-        ended_per_line=limits.ended_per_line,
+    siblings, gate = build_siblings(settings, members, metrics)
+    counters = database
+    if limits.requests_per_minute:
+        # Requests do not wait until their count is on disk.
+        counters = Database(engine_of(settings.data, durable=False))
+    directory = SharedDirectory(
+        database,
+        siblings,
+        counters=counters,
+        boot=members.own.boot,
+        quota=_call_quota(settings),
+        limits=limits,
     )
+    return directory, gate
 
 
 def _application(*, several: bool) -> web.Application:
+    outermost = (forward.receive,) if several else ()
     forwarding = (forward.limit_rate, forward.forward_to_owner) if several else ()
     application = web.Application(
-        middlewares=(*IN_ORDER, bound_large_bodies, settle, *forwarding, note_use),
-        client_max_size=MAX_BYTES,
+        middlewares=(*outermost, *IN_ORDER, *forwarding, note_use), client_max_size=MAX_BYTES
     )
     application.add_routes(ROUTES)
-    application.on_response_prepare.append(protect)
+    application.on_response_prepare.extend((protect, close_connection))
     return application
 
 
-def _recover(directory: SharedDirectory, manager: Manager) -> None:
-    """Account for the calls of this node's previous process, if it had one."""
-    kept, cut_off = directory.recover()
-    for record in kept:
+async def _recover(directory: SharedDirectory, manager: Manager) -> None:
+    """Remember the ended calls of earlier processes with this node's number."""
+    for record in await directory.ended():
         manager.remember(record)
-    for record in cut_off:
-        manager.count_lost(record)

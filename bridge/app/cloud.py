@@ -1,18 +1,11 @@
-"""Makes the `cloud` provider from the settings of its lines."""
+"""The lines of Meta's Cloud API, made from their settings."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
-
+from bridge.app.lines import lines_of
 from bridge.call.model import LineName
-from bridge.legs.cloud import CloudLeg
-from bridge.legs.peer_media import PeerFactory, SetupCounters
-from bridge.net.cloud_store import CloudStore
-from bridge.net.database import Database
 from bridge.net.graph import Graph, GraphAccess
 from bridge.net.http import Http
 from bridge.providers.cloud.live import CloudLine
-from bridge.providers.cloud.provider import CloudProvider
-from bridge.settings.model import WhatsApp
+from bridge.settings.model import Settings, WhatsApp
 
 
 def graph_of(whatsapp: WhatsApp, http: Http) -> Graph:
@@ -44,20 +37,9 @@ def announcements(whatsapp: WhatsApp) -> dict[str, dict[str, str]]:
     }
 
 
-def cloud_provider(  # noqa: PLR0913 - what a provider is made of
-    lines: Mapping[LineName, WhatsApp],
-    *,
-    http: Http,
-    database: Database,
-    node: int,
-    peer: PeerFactory,
-    counters: SetupCounters,
-    count: Callable[[str], None],
-) -> CloudProvider:
-    """Make the provider; `peer` makes the peers for Meta's media servers."""
-    leg = partial(CloudLeg, peer=peer, counters=counters)
-
-    known = {
+def cloud_lines(settings: Settings, http: Http) -> dict[LineName, CloudLine]:
+    """Return the lines that use Meta's Cloud API, as their provider takes them."""
+    return {
         name: CloudLine(
             phone_number_id=whatsapp.phone_number_id,
             app_secret=whatsapp.app_secret,
@@ -65,7 +47,5 @@ def cloud_provider(  # noqa: PLR0913 - what a provider is made of
             pre_accept=whatsapp.pre_accept,
             graph=graph_of(whatsapp, http),
         )
-        for name, whatsapp in lines.items()
+        for name, whatsapp in lines_of(settings, "cloud").items()
     }
-    store = CloudStore(database, node=node)
-    return CloudProvider(known, legs=leg, store=store, count=count)

@@ -8,14 +8,20 @@ from bridge.app.peers import Peers
 from bridge.metrics.registry import Metrics
 from bridge.net.database import Database
 from bridge.net.http import Http
+from bridge.net.node_store import Members
+from bridge.node.call_history import CallHistory
+from bridge.node.clock import Clock
 from bridge.node.directory import SharedDirectory
+from bridge.node.drain import Drain
 from bridge.node.events import EventLog
 from bridge.node.line_book import LineBook
 from bridge.node.lines import Lines
+from bridge.node.load import Load
 from bridge.node.manager import Manager
 from bridge.providers.simulator.provider import SimulatorProvider
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings
+from bridge.tasks import Tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +38,16 @@ class Foundation:
     lines: Lines
     line_book: LineBook
     manager: Manager
+    members: Members
+    drain: Drain
+    history: CallHistory
     http: Http
+    clock: Clock
     peers: Peers
     ports: PortPool
     simulator: SimulatorProvider
-
-    @property
-    def nodes(self) -> int:
-        """How many nodes the bridge has."""
-        return self.directory.siblings.count if self.directory else 1
+    load: Load
+    background: Tasks
+    """Work until the calls have ended."""
+    warm_decoder: bool
+    """Whether an idle process is kept for the next sound file."""

@@ -1,14 +1,17 @@
 """The lines, out of the settings."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import msgspec
 
 from bridge.call.model import LineName
-from bridge.call.policy import LinePolicy
+from bridge.call.policy import LinePolicy, TrunkPolicy
 from bridge.net.database import Database
-from bridge.node.decision import DecisionDefault, DecisionRule
 from bridge.node.directory import SharedDirectory
+from bridge.node.inbound_policy import DecisionRule
 from bridge.node.line_book import KnownLine, LineBook
-from bridge.node.lines import InboundMode, LineConfig, Lines
+from bridge.node.lines import InboundAction, InboundMode, LineConfig, Lines
 from bridge.settings.line import TEST_KEY, TEST_LINE, Line
 from bridge.settings.model import (
     DEMO_AI_KEY,
@@ -17,6 +20,7 @@ from bridge.settings.model import (
     DEMO_KEY,
     DEMO_LINE,
     DEMO_NUMBER,
+    LineSip,
     Settings,
     WhatsApp,
 )
@@ -34,7 +38,7 @@ def with_test_lines(settings: Settings) -> Settings:
         live = [key for key in line.keys if key not in test]
         lines[name] = msgspec.structs.replace(line, keys=live)
         if test:
-            simulated = msgspec.structs.replace(line, keys=test, whatsapp=WhatsApp())
+            simulated = msgspec.structs.replace(line, keys=test, whatsapp=WhatsApp(), sip=None)
             lines[name + TEST_LINE] = simulated
     return msgspec.structs.replace(settings, lines=lines)
 
@@ -46,25 +50,47 @@ def keys_of(settings: Settings) -> dict[LineName, list[str]]:
     return {LineName(name): line.keys for name, line in settings.lines.items()}
 
 
-def webhook_keys_of(settings: Settings) -> dict[LineName, list[str]]:
-    """Return each line's keys for its engine's events."""
-    return {LineName(name): line.whatsapp.webhook_keys for name, line in settings.lines.items()}
-
-
 def policies_of(settings: Settings) -> dict[LineName, LinePolicy]:
     """Return what each line may call from, and over what."""
     if not settings.lines:
         return {
-            LineName(DEMO_LINE): LinePolicy((f"+{DEMO_NUMBER}",), official=False),
-            LineName(DEMO_AI_LINE): LinePolicy((f"+{DEMO_AI_NUMBER}",), official=False),
+            LineName(DEMO_LINE): LinePolicy((f"+{DEMO_NUMBER}",), simulated=True),
+            LineName(DEMO_AI_LINE): LinePolicy((f"+{DEMO_AI_NUMBER}",), simulated=True),
         }
     return {
         LineName(name): LinePolicy(
             tuple(f"+{number.removeprefix('+')}" for number in line.numbers),
             official=line.whatsapp.provider == "cloud",
+            simulated=line.whatsapp.provider == "simulator",
+            trunk=_trunk_of(line.sip, private=name in settings.sip.private_trunks),
         )
         for name, line in settings.lines.items()
     }
+
+
+def _trunk_of(sip: LineSip | None, *, private: bool) -> TrunkPolicy | None:
+    if sip is None:
+        return None
+    return TrunkPolicy(
+        prefixes=tuple(prefix.removeprefix("+") for prefix in sip.allow_prefixes),
+        private=private,
+        calls=sip.calls,
+        calls_per_minute=sip.calls_per_minute,
+        call_seconds=sip.call_seconds,
+        transfer=sip.transfer,
+        refer=sip.refer,
+        caller_id=f"+{sip.caller_id.removeprefix('+')}" if sip.caller_id else "",
+    )
+
+
+def hold_music_of(settings: Settings) -> Callable[[LineName], Path | None]:
+    """Return what finds a line's own hold music."""
+    music = {
+        LineName(name): settings.media_root / line.hold_music
+        for name, line in settings.lines.items()
+        if line.hold_music
+    }
+    return music.get
 
 
 def line_count(settings: Settings) -> int:
@@ -95,14 +121,14 @@ class MadeLines:
         """Add a line that was made; one that was removed stays until the end."""
         if known is not None and known.made:
             numbers = tuple(f"+{number.removeprefix('+')}" for number in known.numbers)
-            self.policies[line] = LinePolicy(numbers, official=False)
+            self.policies[line] = LinePolicy(numbers, simulated=True)
             self.simulated.add(line)
 
 
 def decisions_of(settings: Settings) -> dict[LineName, DecisionRule]:
     """Return how long each line's server has to decide about calls that ring it."""
     return {
-        LineName(name): DecisionRule(line.decision_seconds, DecisionDefault(line.decision_default))
+        LineName(name): DecisionRule(line.decision_seconds, InboundAction(line.decision_default))
         for name, line in settings.lines.items()
     }
 

@@ -1,25 +1,25 @@
-"""What makes the WebRTC peers of all legs."""
+"""The factories of the peers of all legs that carry RTP."""
 
 import logging
 import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.audio import libopus, opus
+from bridge.audio import opus
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.legs.peer_media import PeerFactory
+from bridge.legs.sip import PlainPeerFactory
+from bridge.net.interfaces import default_address
+from bridge.providers.sip.trunks import TrunkMedia
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
+from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings
 from bridge.wire.sdp_dialect import BROWSER, BROWSER_WITH_RED, WHATSAPP
 
 log = logging.getLogger(__name__)
-
-DOCUMENTATION_ADDRESS = "192.0.2.1"
-"""Never reached (RFC 5737); the kernel only says which of our addresses would be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,23 @@ class Peers:
 
     browser: PeerFactory
     whatsapp: PeerFactory
+    telephone: Callable[[TrunkMedia, Sequence[str]], PlainPeerFactory]
+    """Makes peers of a trunk, which bind the addresses given instead of `rtc.bind`, if any."""
 
 
 def make_peers(
-    settings: Settings, ports: PortPool, *, encoder_budget: EncoderBudget, timeouts: Timeouts
+    settings: Settings,
+    ports: PortPool,
+    *,
+    encoder_budget: EncoderBudget,
+    timeouts: Timeouts,
 ) -> Peers:
-    """Load libopus and make both kinds of peers.
+    """Load libopus and make all kinds of peers.
 
     Raises:
         OpusMissing: there is no libopus.
     """
-    library = opus.load(libopus.candidates(os.environ.get("OPUS_LIB")))
+    library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
     certificates = Certificates()
     config = PeerConfig(
@@ -53,25 +59,25 @@ def make_peers(
     )
 
     def factory(config: PeerConfig) -> PeerFactory:
-        def peer(on_digit: Callable[[str], None], on_restart: Callable[[bool], None]) -> Peer:
-            return Peer(
-                config=config,
-                certificates=certificates,
-                opus=library,
-                on_digit=on_digit,
-                on_restart=on_restart,
-            )
+        return lambda on_digit, on_restart: Peer(
+            config=config,
+            certificates=certificates,
+            opus=library,
+            on_digit=on_digit,
+            on_restart=on_restart,
+        )
 
-        return peer
+    def telephone(media: TrunkMedia, bind: Sequence[str]) -> PlainPeerFactory:
+        external = settings.sip.external_address or config.external_address
+        own = replace(
+            config, bind=tuple(bind) or config.bind, external_address="" if bind else external
+        )
+        return lambda on_digit: PlainPeer(
+            config=own,
+            opus=library,
+            codecs=media.codecs,
+            security=media.security,
+            on_digit=on_digit,
+        )
 
-    return Peers(factory(config), factory(replace(config, dialect=WHATSAPP)))
-
-
-def default_address() -> str:
-    """Return the address of the default route, else loopback; sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((DOCUMENTATION_ADDRESS, 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    return Peers(factory(config), factory(replace(config, dialect=WHATSAPP)), telephone)

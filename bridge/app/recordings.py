@@ -4,16 +4,21 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app.foundation import Foundation
-from bridge.errors import SettingsError
 from bridge.media.archive import Archive, RetentionRules, owner_of
+from bridge.media.asset_cache import AssetCache
+from bridge.media.assets import AssetQuota, Assets
+from bridge.media.decoders import Decoders
 from bridge.media.disk_space import DiskSpace
 from bridge.media.folder import MediaFolder
+from bridge.media.machine_files import MachineFiles
+from bridge.media.share import NODES, Share
+from bridge.net.node_store import Members
 from bridge.net.storage import Account, Bucket
 from bridge.node.announcement import Announcement, beep
 from bridge.node.playback import Playbacks
 from bridge.node.recording import Recordings
 from bridge.node.recording_rules import RecordingRules
-from bridge.settings.model import Settings
+from bridge.settings.model import S3
 
 CONSENT_FILE = "consent.wav"
 """The beep, below the data folder."""
@@ -23,59 +28,97 @@ def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
     """Return the service that records calls."""
     settings = base.settings
     data, wanted, s3 = Path(settings.data.dir), settings.recording, settings.recording.s3
-    lines, events = base.lines, base.events
+    lines, members = base.lines, base.members
     archive = Archive(
         base.database,
         data,
-        RetentionRules(wanted.kept_days, frozenset(wanted.ogg), stored=bool(s3.bucket)),
-        node=events.node,
-        nodes=events.nodes,
+        RetentionRules(
+            wanted.kept_days,
+            frozenset(wanted.ogg),
+            stored=bool(s3.bucket),
+            live=s3.live,
+            shared=bool(settings.data.url),
+        ),
+        share_of(members),
+        elsewhere=machine_files(base),
     )
-    sound = _consent(wanted.consent, root_of(settings), data)
+    sound = _consent(wanted.consent, settings.media_root, data)
     rules = RecordingRules(
         files=media_folder(base),
         disk_space=DiskSpace(data, int(wanted.least_free_mb * 1_000_000)),
         automatic=lambda line: lines.config(line).record,
         captures=wanted.wadial and not wanted.exclusive,
         redirect=s3.redirect,
-        announcement=Announcement(base.manager, playbacks, sound) if sound else None,
+        announcement=Announcement(playbacks, sound) if sound else None,
     )
-    account = Account(s3.bucket, s3.region, s3.endpoint, s3.access_key, s3.secret_key)
-    return Recordings(
+    recordings = Recordings(
         base.manager,
         archive,
         rules,
-        store=Bucket(account) if s3.bucket else None,
+        store=bucket_of(s3),
         metrics=base.metrics.recordings,
     )
+    members.follow_lost(lambda _: recordings.recovery.wake())
+    return recordings
 
 
-def root_of(settings: Settings) -> Path:
-    """Return the media folder."""
-    return Path(settings.media.root or Path(settings.data.dir) / "files")
+def build_assets(base: Foundation, decoders: Decoders) -> Assets:
+    """Return the sounds that lines keep, and copy them to the store."""
+    settings, limits, data = base.settings, base.settings.limits, Path(base.settings.data.dir)
+    assets = Assets(
+        base.database,
+        data / "assets",
+        decoders,
+        AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6)),
+        cache=AssetCache(
+            data / "asset_copies",
+            machine_files(base),
+            store=bucket_of(settings.recording.s3),
+            count=base.metrics.assets.fetched,
+        ),
+        share=share_of(base.members),
+    )
+    base.background.spawn(assets.run(), name="assets")
+    return assets
+
+
+def bucket_of(s3: S3) -> Bucket | None:
+    """Return the store for files; None if none is set."""
+    account = Account(s3.bucket, s3.region, s3.endpoint, s3.access_key, s3.secret_key)
+    return Bucket(account) if s3.bucket else None
+
+
+def share_of(members: Members) -> Share:
+    """Return what of the shared tables is this process's to work on.
+
+    A node whose lease has run out, but that nobody has declared dead, may still be recording.
+    """
+
+    def living() -> list[tuple[int, str]]:
+        known = (members.find(node) for node in range(NODES))
+        return [(one.node, one.machine) for one in known if one is not None]
+
+    return Share(members.own.machine, members.own.node, living)
+
+
+def machine_files(base: Foundation) -> MachineFiles:
+    """Return what reads files of other machines."""
+    siblings = base.directory.siblings if base.directory else None
+    return MachineFiles(share_of(base.members), siblings)
 
 
 def media_folder(base: Foundation) -> MediaFolder:
     """Return what finds files in the media folder."""
     owner = partial(owner_of, base.database, Path(base.settings.data.dir))
-    return MediaFolder(root_of(base.settings), owner=owner)
+    return MediaFolder(base.settings.media_root, owner=owner)
 
 
 def _consent(wanted: str, root: Path, data: Path) -> Path | None:
-    """Find what all hear before a recording begins.
-
-    Raises:
-        SettingsError: there is no such file.
-    """
+    """Return the file of what all hear before a recording begins."""
     if wanted == "none":
         return None
     if wanted == "beep":
         path = data / CONSENT_FILE
         path.write_bytes(beep())
         return path
-    path = root / wanted
-    if not path.is_file():
-        raise SettingsError(
-            f'recording.consent: expected "none", "beep" or a sound file; there is none at {path}'
-        )
-    return path
+    return root / wanted

@@ -1,95 +1,118 @@
 """The services of a bridge beside carrying calls, each made from the settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
 from bridge.api.auth import Keys, Tickets
-from bridge.api.body import BODY_SECONDS
 from bridge.api.cloud import MAX_WEBHOOKS_BYTES
-from bridge.api.operations import error_envelope
+from bridge.api.operations import error_response
+from bridge.api.pages import find_pages
 from bridge.api.proxies import Proxies
 from bridge.api.rate import RateLimit
-from bridge.api.reads import MAX_LARGE_READS, LargeBodies, Reads
+from bridge.api.reads import BODY_SECONDS, MAX_LARGE_READS, LargeBodies, Reads
 from bridge.api.recording_files import LINK_SECONDS, path_of
 from bridge.api.scopes import Scopes
 from bridge.api.services import PortUsage, Services, Site
+from bridge.api.sibling_gate import SiblingGate
+from bridge.api.turn import IceConfiguration, ice_configuration
 from bridge.api.unauthenticated import UnauthenticatedLimit
-from bridge.app.agents import build_agents
-from bridge.app.cloud import cloud_provider
+from bridge.app.cloud import cloud_lines
+from bridge.app.cluster import build_placement
+from bridge.app.console import build_console
+from bridge.app.databases import engine_of
+from bridge.app.drain import build_announcer
 from bridge.app.foundation import Foundation
-from bridge.app.lines import line_count, lines_of, webhook_keys_of
-from bridge.app.pages import find_pages
-from bridge.app.recordings import build_recordings, media_folder
+from bridge.app.lines import demonstrations_of, hold_music_of, line_count, lines_of
+from bridge.app.recordings import build_assets, build_recordings, media_folder
+from bridge.app.sip import build_sip
+from bridge.app.transcripts import build_transcripts
+from bridge.app.voicemail import build_greetings, build_voicemail_calls, build_voicemails
 from bridge.call.model import LineName
 from bridge.call.policy import LinePolicy
 from bridge.call.quota import Quota
-from bridge.legs.peer_media import PeerFactory
+from bridge.errors import DatabaseLost
+from bridge.legs.cloud import CloudLeg
 from bridge.legs.webrtc import WebRtcLeg
-from bridge.media.assets import AssetQuota, Assets
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
-from bridge.net import secret
 from bridge.net.cloud_store import CloudStore
 from bridge.net.connections import Connections
+from bridge.net.database import Database
 from bridge.net.gateway import engine as gateway_engine
 from bridge.net.guard import Guard, read_address
 from bridge.net.http import Http
 from bridge.net.interfaces import Interfaces
 from bridge.net.resolver import Dns
-from bridge.net.secret import shared_secret
-from bridge.net.turn import IceConfiguration, ice_configuration
+from bridge.net.secret import identity, shared_secret
 from bridge.net.webhooks import Webhooks
+from bridge.node.agent import Agents, agent_profiles
 from bridge.node.browsers import Browsers
+from bridge.node.connection_tests import ConnectionTests
 from bridge.node.digits import Digits
-from bridge.node.events import Retention
+from bridge.node.holds import Holds
 from bridge.node.playback import Playbacks
 from bridge.node.streams import Streams
+from bridge.node.transfers import Transfers
 from bridge.providers.cloud.provider import CloudProvider
 from bridge.providers.gateway import memory
 from bridge.providers.gateway.provider import GatewayProvider
 from bridge.settings.model import DEMO_AI_KEY, DEMO_KEY, Settings, is_loopback, port_range
 from bridge.settings.net import networks
-from bridge.tasks import Tasks
 
-
-@dataclass(frozen=True, slots=True)
-class Playing:
-    """What a bridge plays, and how."""
-
-    sounds: Sounds
-    assets: Assets
-    playbacks: Playbacks
+RECOVER_AGAIN_SECONDS: Final = 1.0
+"""After an outage of the database."""
 
 
 def build_services(
     base: Foundation,
     policies: Mapping[LineName, LinePolicy],
-    background: Tasks,
     *,
     descriptors: int,
+    gate: SiblingGate | None,
 ) -> Services:
     """Return what handlers use."""
     settings, metrics, manager = base.settings, base.metrics, base.manager
-    playing = build_playback(base)
-    recordings = build_recordings(base, playing.playbacks)
+    limits, data = settings.limits, Path(settings.data.dir)
+    decoders = build_decoders(base)
+    cloud, gateways = build_cloud_provider(base), build_gateway_provider(base)
+    sip = build_sip(base)
+    node_view, live_table = build_console(base, cloud, gateways, sip.provider)
+    playbacks = Playbacks(decoders)
+    base.drain.tell = build_announcer(base, playbacks).tell
+    digits = Digits(playbacks)
+    transfers = Transfers(manager, playbacks, policies)
+    base.application.on_cleanup.append(lambda _: transfers.aclose())
+    base.application.on_cleanup.append(lambda _: digits.aclose())
     proxies = Proxies(networks("http.trusted_proxies", settings.http.trusted_proxies))
-    tickets = Tickets(shared_secret(Path(settings.data.dir) / secret.FILE))
+    secret = shared_secret(engine_of(settings.data), data)
+    tickets = Tickets(secret)
     unauthenticated = UnauthenticatedLimit(
-        requests=settings.limits.stranger_requests, proxies=proxies, metrics=metrics.http
+        requests=limits.stranger_requests, proxies=proxies, metrics=metrics.http
+    )
+    agents = build_agents(base)
+    assets = build_assets(base, decoders)
+    recordings = build_recordings(base, playbacks)
+    voicemails = build_voicemails(base, recordings)
+    sounds = Sounds(
+        folder=media_folder(base),
+        spool=data / "spool" / str(base.members.own.node),
+        http=base.http,
+        urls=settings.media.urls,
     )
     return Services(
-        agents=build_agents(base),
-        assets=playing.assets,
+        agents=agents,
+        assets=assets,
         browsers=Browsers(
             manager,
-            lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, counters=metrics),
+            lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, counters=metrics.setup),
             ports=Quota(
                 "media ports",
                 "rtc.ports",
@@ -97,52 +120,76 @@ def build_services(
                 lines=line_count(settings),
             ),
         ),
-        cloud=build_cloud_provider(base, base.peers.whatsapp),
+        cloud=cloud,
+        connection_tests=ConnectionTests(manager, per_line=limits.tests_per_line),
         connections=Connections(
             # Calls need file descriptors too, and a client that is not accepted gets no answer.
-            limit=min(settings.limits.connections, descriptors // 2),
-            counters=metrics.http,
+            limit=min(limits.connections, descriptors // 2),
+            set_open=metrics.http.set_connections,
+            count_cut=metrics.http.connection_cut,
             trusted=proxies.trusts,
         ),
         database=base.database,
-        digits=build_digit_collection(base, playing.playbacks),
+        digits=digits,
         directory=base.directory,
-        error_envelope=error_envelope,
+        drain=base.drain,
+        error_response=error_response,
         events=base.events,
-        gateways=build_gateway_provider(base),
+        gateways=gateways,
+        history=base.history,
+        holds=Holds(playbacks, hold_music_of(settings)),
         http=base.http,
         ice_configuration=partial(_ice_configuration, settings),
         keys=build_auth(base, tickets, unauthenticated),
-        large_bodies=LargeBodies(settings.limits.large_bodies_per_line),
+        large_bodies=LargeBodies(limits.large_bodies_per_line),
         large_reads=Reads(MAX_LARGE_READS, seconds=BODY_SECONDS),
         line_book=base.line_book,
         lines=base.lines,
+        live_table=live_table,
         manager=manager,
+        members=base.members,
         metrics=metrics,
+        node_view=node_view,
         policies=policies,
-        playbacks=playing.playbacks,
+        placement=build_placement(base),
+        playbacks=playbacks,
         media_ports=lambda: PortUsage(base.ports.used, base.ports.free),
-        rate=RateLimit(settings.limits.requests_per_minute),
+        rate=RateLimit(limits.requests_per_minute),
         recordings=recordings,
         simulator=base.simulator,
-        site=_site(settings),
-        sounds=playing.sounds,
+        sibling_gate=gate,
+        sip=sip.provider,
+        sip_sockets=sip.shared,
+        site=_site(settings, identity(secret)),
+        sounds=sounds,
         streams=Streams(
             manager,
             http=base.http,
-            losses=metrics.sockets,
-            per_line=settings.limits.streams_per_line,
+            counters=metrics.sockets,
+            per_line=limits.streams_per_line,
         ),
+        telephones=sip.telephones,
         tickets=tickets,
+        transfers=transfers,
+        transcripts=build_transcripts(base, recordings),
         unauthenticated=unauthenticated,
+        voicemail_calls=build_voicemail_calls(
+            settings,
+            voicemails,
+            recordings,
+            playbacks,
+            greetings=build_greetings(settings, assets, sounds, agents),
+        ),
+        voicemails=voicemails,
         webhook_reads=Reads(MAX_WEBHOOKS_BYTES, seconds=BODY_SECONDS, drop_largest=True),
-        webhooks=build_events(base, tickets, background),
+        webhooks=build_events(base, tickets),
     )
 
 
 def build_auth(base: Foundation, tickets: Tickets, unauthenticated: UnauthenticatedLimit) -> Keys:
     """Return what checks keys."""
     settings = base.settings
+    webhooks = {LineName(name): one.whatsapp.webhook_keys for name, one in settings.lines.items()}
     return Keys(
         base.line_book,
         same_origin_only=set() if settings.lines else {DEMO_KEY, DEMO_AI_KEY},
@@ -150,20 +197,36 @@ def build_auth(base: Foundation, tickets: Tickets, unauthenticated: Unauthentica
         rate=RateLimit(0 if base.directory else settings.limits.requests_per_minute),
         tickets=tickets,
         unauthenticated=unauthenticated,
-        scopes=Scopes(settings.metrics.keys, webhook_keys_of(settings), settings.admin.keys),
+        scopes=Scopes(settings.metrics.keys, webhooks, settings.admin.keys, settings.operator.keys),
     )
 
 
-def _site(settings: Settings) -> Site:
-    pages = find_pages()
+def build_agents(base: Foundation) -> Agents:
+    """Return the service that adds agents to calls."""
+    settings = base.settings
+    own = {name: line.agent or settings.agent for name, line in settings.lines.items()}
+    return Agents(
+        base.manager,
+        base.lines,
+        profile_of=agent_profiles(
+            base.http,
+            settings_of=lambda line: own.get(line, settings.agent),
+            demos=demonstrations_of(settings).keys(),
+        ),
+        max_voice_detectors=settings.agent.voices,
+        counters=base.metrics.agents,
+    )
+
+
+def _site(settings: Settings, own: str) -> Site:
     return Site(
         loopback=is_loopback(settings.http.host),
         hosts=settings.http.hosts,
         cors_origins=frozenset(settings.http.cors_origins),
-        web_root=pages.web,
-        readme=pages.readme,
-        guide_root=pages.guide,
+        pages=find_pages(),
+        identity=own,
         public_url=settings.http.public_url.rstrip("/"),
+        own_url=settings.cluster.public_url.rstrip("/"),
     )
 
 
@@ -172,13 +235,9 @@ def build_http(application: web.Application, settings: Settings, metrics: Metric
     http = Http(
         guard_of(settings),
         resolver=Dns(settings.net.nameservers),
-        count_lookup=metrics.outgoing.looked_up,
+        count_lookup=metrics.http.looked_up,
     )
-
-    async def close(_: web.Application) -> None:
-        await http.aclose()
-
-    application.on_cleanup.append(close)
+    application.on_cleanup.append(lambda _: http.aclose())
     return http
 
 
@@ -195,77 +254,41 @@ def guard_of(settings: Settings) -> Guard:
     )
 
 
-def build_cloud_provider(base: Foundation, peer: PeerFactory) -> CloudProvider:
+def build_cloud_provider(base: Foundation) -> CloudProvider:
     """Return the provider of the lines that use Meta's Cloud API."""
-    cloud = cloud_provider(
-        lines_of(base.settings, "cloud"),
-        http=base.http,
-        database=base.database,
-        node=base.events.node,
-        peer=peer,
-        counters=base.metrics,
-        count=base.metrics.whatsapp.whatsapp_event,
+    cloud = CloudProvider(
+        cloud_lines(base.settings, base.http),
+        legs=partial(CloudLeg, peer=base.peers.whatsapp, counters=base.metrics.setup),
+        store=CloudStore(base.database, own=base.members.own),
+        count=base.metrics.events.whatsapp_event,
     )
-    base.application.on_startup.append(lambda _: cloud.recover(nodes=base.nodes))
-
-    async def close(_: web.Application) -> None:
-        await cloud.aclose()
-
-    base.application.on_shutdown.append(close)
+    base.application.on_startup.append(lambda _: cloud.recover())
+    base.members.follow_lost(lambda _: _spawn(base, cloud.recover))
+    base.application.on_shutdown.append(lambda _: cloud.calls.aclose())
     return cloud
 
 
-def build_playback(base: Foundation) -> Playing:
-    """Return what plays sounds into calls."""
-    settings = base.settings
-    data, limits = Path(settings.data.dir), settings.limits
+def build_decoders(base: Foundation) -> Decoders:
+    """Return what decodes files; it keeps a process ready."""
+    limits = base.settings.limits
     quota = Quota(
         "decoders",
         "limits.decoders",
         limits.decoders,
         limits.decoders_per_line,
-        line_count(settings),
+        line_count(base.settings),
         line_setting="limits.decoders_per_line",
     )
     decoders = Decoders(quota)
-    background = Tasks()
-
-    async def start(_: web.Application) -> None:
-        background.spawn(decoders.keep_warm(), name="keep a decoder warm")
-
-    async def close(_: web.Application) -> None:
-        await background.aclose()
-        await decoders.aclose()
-
-    base.application.on_startup.append(start)
-    base.application.on_cleanup.append(close)
-    asset_quota = AssetQuota(limits.assets_per_line, round(limits.assets_mb_per_line * 1e6))
-    return Playing(
-        Sounds(
-            folder=media_folder(base),
-            spool=data / "spool" / str(base.events.node),
-            http=base.http,
-            urls=settings.media.urls,
-        ),
-        Assets(base.database, data / "assets", decoders, asset_quota),
-        Playbacks(base.manager, decoders),
-    )
-
-
-def build_digit_collection(base: Foundation, playbacks: Playbacks) -> Digits:
-    """Return the service that collects digits."""
-    digits = Digits(base.manager, playbacks)
-
-    async def close(_: web.Application) -> None:
-        await digits.aclose()
-
-    base.application.on_cleanup.append(close)
-    return digits
+    if base.warm_decoder:
+        base.background.spawn(decoders.keep_warm(), name="keep a decoder warm")
+    base.application.on_cleanup.append(lambda _: decoders.aclose())
+    return decoders
 
 
 def build_gateway_provider(base: Foundation) -> GatewayProvider:
     """Return the provider of the lines that have a gateway engine."""
-    store = CloudStore(base.database, node=base.events.node, kept_seconds=memory.KEPT_SECONDS)
+    store = CloudStore(base.database, own=base.members.own, kept_seconds=memory.KEPT_SECONDS)
     engines = {
         name: gateway_engine(
             base.http,
@@ -277,24 +300,39 @@ def build_gateway_provider(base: Foundation) -> GatewayProvider:
         for name, whatsapp in lines_of(base.settings, "gateway").items()
     }
     gateways = GatewayProvider(engines, store=store)
-    base.application.on_startup.append(lambda _: gateways.recover(nodes=base.nodes))
+    base.application.on_startup.append(lambda _: gateways.recover())
+    base.members.follow_lost(lambda _: _spawn(base, gateways.recover))
     return gateways
 
 
-def build_events(base: Foundation, tickets: Tickets, background: Tasks) -> Webhooks:
+def _spawn(base: Foundation, recover: Callable[[], Awaitable[None]]) -> None:
+    work = recover_insistently(base.database, recover)
+    base.background.spawn(work, name="recover the calls of a lost node")
+
+
+async def recover_insistently(database: Database, recover: Callable[[], Awaitable[None]]) -> None:
+    """Have a provider end the calls of a lost node, also where the database is lost meanwhile."""
+    while True:
+        try:
+            await recover()
+            return
+        except DatabaseLost:
+            await database.available()
+            await asyncio.sleep(RECOVER_AGAIN_SECONDS)
+
+
+def build_events(base: Foundation, tickets: Tickets) -> Webhooks:
     """Return what delivers webhooks; it and the event log begin to run."""
     webhooks = Webhooks(
         base.database,
         base.http,
-        node=base.events.node,
+        node=base.members.own.node,
         counters=base.metrics.events,
         link=lambda recording_id, form: tickets.link(path_of(recording_id, form), LINK_SECONDS),
     )
     base.events.follow(webhooks.wake)
-    kept = base.settings.events
-    retention = Retention(kept.kept_seconds, kept.dead_seconds, kept.digits_seconds)
-    background.spawn(base.events.run(retention), name="events")
-    background.spawn(webhooks.run(), name="webhooks")
+    base.background.spawn(base.events.run(base.settings.events), name="events")
+    base.background.spawn(webhooks.run(), name="webhooks")
     return webhooks
 
 

@@ -4,9 +4,11 @@ Browsers give the microphone to secure origins only. The certificate is self-sig
 asks once whether to trust it. Certificate and key are kept in the data folder for the next start.
 """
 
+import io
 import ipaddress
 import os
 import secrets
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +19,25 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bridge.settings.model import DEMO_LINE, Line, Settings, is_loopback
+from bridge.net.interfaces import default_address
+from bridge.settings.model import DEMO_LINE, Line, Settings, check, is_loopback
 
 VALID_DAYS = 30
 FOLDER = "lan"
+
+
+def prepare(settings: Settings) -> Settings:
+    """Return the settings for the LAN, and print an invitation to the page.
+
+    Raises:
+        SettingsError: they contradict each other.
+    """
+    address = default_address()
+    chosen = on_lan(settings, address)
+    check(chosen)
+    sys.stdout.write(invitation(chosen, address))
+    sys.stdout.flush()
+    return chosen
 
 
 def on_lan(settings: Settings, address: str) -> Settings:
@@ -46,23 +63,12 @@ def invitation(settings: Settings, address: str) -> str:
     everywhere = settings.http.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
     host = address if everywhere else settings.http.host
     url = f"https://{f'[{host}]' if ':' in host else host}:{settings.http.port}/#key={key}"
-    code = segno.make(url, error="l")
-    drawing = "\n".join(_rows([[bool(dot) for dot in row] for row in code.matrix_iter(border=2)]))
+    drawing = io.StringIO()
+    segno.make(url, error="l").terminal(drawing, border=2, compact=True)
     return (
-        f"\nOpen this on a phone in the same network:\n\n{drawing}\n\n{url}\n\n"
+        f"\nOpen this on a phone in the same network:\n\n{drawing.getvalue()}\n{url}\n\n"
         "The phone will warn once about the self-signed certificate: go on from there.\n"
     )
-
-
-def _rows(dots: list[list[bool]]) -> list[str]:
-    """Draw two rows of dots a line of text, light on dark terminals and dark on light ones."""
-    if len(dots) % 2:
-        dots.append([False] * len(dots[0]))
-    blocks = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
-    return [
-        "".join(blocks[pair] for pair in zip(upper, lower, strict=True))
-        for upper, lower in zip(dots[::2], dots[1::2], strict=True)
-    ]
 
 
 def _api_key(folder: Path) -> str:

@@ -6,12 +6,7 @@ import json
 import sys
 from typing import Any, Final
 
-from bridge.app.cloud import graph_of
-from bridge.cli.whatsapp_check import Check, webhook_url
 from bridge.errors import BridgeError, SettingsError
-from bridge.net.guard import Guard
-from bridge.net.http import Http
-from bridge.net.resolver import Dns
 from bridge.settings.model import Settings, WhatsApp
 
 ICONS: Final = ("DEFAULT", "DISABLE_ALL")
@@ -84,6 +79,13 @@ def _line(settings: Settings, wanted: str) -> tuple[str, WhatsApp]:
 
 
 async def _run(settings: Settings, chosen: tuple[str, WhatsApp], asked: argparse.Namespace) -> int:
+    # Imported here, because a supervisor, which has the same command line, needs none of it.
+    from bridge.app.cloud import graph_of
+    from bridge.cli.whatsapp_check import Check, webhook_url
+    from bridge.net.guard import Guard
+    from bridge.net.http import Http
+    from bridge.net.resolver import Dns
+
     name, line = chosen
     http = Http(Guard(allow=[], require_tls=False), resolver=Dns(settings.net.nameservers))
     try:

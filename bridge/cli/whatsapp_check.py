@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -13,7 +14,7 @@ from bridge.errors import BridgeError, SettingsError, SetupError, WhatsAppError,
 from bridge.net.graph import Graph
 from bridge.net.http import Http
 from bridge.net.resolver import Dns, LookupFailed
-from bridge.net.stun import reflexive_address, server_of
+from bridge.net.stun import ask_from_free_port, server_of
 from bridge.settings.model import Settings, port_range
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
 
@@ -44,59 +45,82 @@ def webhook_url(text: str) -> str:
     return str(url if url.path.strip("/") else url.with_path(PATH))
 
 
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    OK = "ok"
+    FAILED = "FAILED"
+    SKIPPED = "skipped"
+    """It needs a step that has failed, or something that is missing."""
+
+
+class Step(NamedTuple):
+    """One step of a check."""
+
+    outcome: Outcome
+    name: str
+    text: str
+
+
 class Check:
     """One check of one line."""
 
     def __init__(
-        self, settings: Settings, name: str, graph: Graph, http: Http, *, say: Callable[[str], None]
+        self,
+        settings: Settings,
+        name: str,
+        graph: Graph,
+        http: Http,
+        *,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Set up the check.
-
-        Args:
-            settings: of the bridge.
-            name: the line's.
-            graph: the line's.
-            http: outgoing HTTP.
-            say: writes a line of the report.
-        """
+        """Set up the check of the line called `name`; `say` writes a line of the report."""
         self._settings = settings
         self._section = f"lines.{name}.whatsapp"
         self._line = settings.lines[name].whatsapp
         self._graph = graph
         self._http = http
         self._say = say
-        self._failed: list[str] = []
+        self.steps: list[Step] = []
+        """Those that were performed or skipped so far."""
 
     async def run(self, url: str) -> int:
-        """Perform all steps; return the exit code, 1 if one failed."""
-        if await self._step("token and number", self._number):
-            await self._step("calling", self._calling)
-        else:
-            self._say("skipped  calling: needs the step before")
-        if not url:
-            self._say(
-                "skipped  webhook: add --url with the address at which Meta reaches the bridge"
-            )
-        elif await self._step("webhook", lambda: self._verify(url)):
-            await self._step("signature", lambda: self._sign(url))
-        else:
-            self._say("skipped  signature: needs the step before")
+        """Perform all steps, with hints and a summary; return the exit code, 1 if one failed."""
+        await self.perform(url)
         await self._hint(url)
-        if self._failed:
-            self._say(f"\nFix first: {self._failed[0]}")
+        failed = [step.name for step in self.steps if step.outcome is Outcome.FAILED]
+        if failed:
+            self._say(f"\nFix first: {failed[0]}")
         else:
             left = "" if url else " but the webhook"
             self._say(f"\nAll that can be checked from here{left} is in order.")
-        return int(bool(self._failed))
+        return int(bool(failed))
+
+    async def perform(self, url: str) -> None:
+        """Perform all steps; those of the webhook only if `url` has its address."""
+        if await self._step("token and number", self._number):
+            await self._step("calling", self._calling)
+        else:
+            self._report(Outcome.SKIPPED, "calling", "needs the step before")
+        if not url:
+            missing = "add --url with the address at which Meta reaches the bridge"
+            self._report(Outcome.SKIPPED, "webhook", missing)
+        elif await self._step("webhook", lambda: self._verify(url)):
+            await self._step("signature", lambda: self._sign(url))
+        else:
+            self._report(Outcome.SKIPPED, "signature", "needs the step before")
+
+    def _report(self, outcome: Outcome, name: str, text: str) -> None:
+        self.steps.append(Step(outcome, name, text))
+        self._say(f"{outcome:<8} {name}: {text}")
 
     async def _step(self, name: str, work: Callable[[], Awaitable[str]]) -> bool:
         try:
             found = await work()
         except BridgeError as error:
-            self._failed.append(name)
-            self._say(f"FAILED   {name}: {error}")
+            self._report(Outcome.FAILED, name, str(error))
             return False
-        self._say(f"ok       {name}: {found}")
+        self._report(Outcome.OK, name, found)
         return True
 
     async def _number(self) -> str:
@@ -230,15 +254,17 @@ class Check:
         server = next(((str(one), port) for one in found if one.version == version), None)
         if server is None:
             return f"{name} (rtc.stun_urls) has no IPv{version} address, and rtc.bind is one"
-        for local in reversed(port_range(rtc.ports)):
-            try:
-                seen = await reflexive_address(server, local=(host, local))
-            except SetupError as error:
-                return f"{error}: UDP is closed, or this machine has no way to the internet"
-            except OSError:
-                continue  # a call has this port
-            return f"UDP leaves from port {local}; {name} sees this machine as {seen}"
-        return f"no port of rtc.ports can be used on {host} (rtc.bind)"
+        try:
+            local, seen = await ask_from_free_port(
+                server, address=host, ports=reversed(port_range(rtc.ports))
+            )
+        except SettingsError as error:
+            return str(error)
+        except SetupError as error:
+            return f"{error}: UDP is closed, or this machine has no way to the internet"
+        except OSError as error:
+            return f"{name} (rtc.stun_urls) cannot be sent to: {error.strerror}"
+        return f"UDP leaves from port {local}; {name} sees this machine as {seen.address}"
 
 
 def _unreached(url: str, error: Exception) -> str:

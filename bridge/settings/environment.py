@@ -20,10 +20,8 @@ FILE_SUFFIX = "_FILE"
 def place(tree: dict[str, Any], environment: Mapping[str, str], shape: type) -> None:
     """Merge environment variables into a tree of settings, which they override.
 
-    Args:
-        tree: The contents of the settings file.
-        environment: All variables; those without the prefix are ignored.
-        shape: Type of the settings: a file for a list has one value per line.
+    Variables without the prefix are ignored. `shape` is the type of the settings: a file for a list has
+    one value per line.
 
     Raises:
         SettingsError: A variable is invalid, or its file cannot be read; the message names it.

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from bridge.errors import SettingsError
-from bridge.settings.line import Section
 from bridge.settings.net import networks
+from bridge.settings.section import Section
 
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_KEY_CHARACTERS: Final = 20
@@ -21,8 +22,8 @@ class Http(Section, frozen=True):
 
     host: str = "127.0.0.1"
     """Address to listen on. Beyond loopback at least one line needs a key."""
-    port: int = 8080
-    """TCP port."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """TCP port. 0: any that is free."""
     tls_cert: str = ""
     """PEM file with the certificate chain; together with `tls_key` it turns on HTTPS, which browsers
     require for the microphone on any address but localhost."""
@@ -37,7 +38,7 @@ class Http(Section, frozen=True):
     """Networks of reverse proxies, such as `["127.0.0.1/32"]`, whose `X-Forwarded-For` names the client,
     so that limits on unauthenticated requests apply to each client and not to the proxy."""
     allowed_hosts: list[str] = msgspec.field(default_factory=list)
-    """Names accepted in the Host header besides local ones and that of `public_url`, such as
+    """Names accepted in the Host header besides local ones, `host` and that of `public_url`, such as
     `["calls.example"]`. Checked on loopback, and anywhere once set, which turns the demo key off.
     `/healthz` and `/readyz` answer to any name."""
 
@@ -52,7 +53,7 @@ class Http(Section, frozen=True):
         """Names that requests may ask for; None where any will do."""
         if not (is_loopback(self.host) or self.allowed_hosts):
             return None
-        named = [*map(host_name, self.allowed_hosts), host_of(self.public_url)]
+        named = [*map(host_name, [self.host, *self.allowed_hosts]), host_of(self.public_url)]
         return LOCAL_NAMES | {name for name in named if name}
 
 
@@ -65,11 +66,20 @@ class Metrics(Section, frozen=True):
 
 
 class Admin(Section, frozen=True):
-    """Access to the administration of lines."""
+    """Access to the administration of lines and nodes."""
 
     keys: list[str] = msgspec.field(default_factory=list)
-    """Keys for `/admin/lines` only, where lines and their keys are created, listed, rotated, paused and
-    removed while the bridge runs. Without any, there are no such routes."""
+    """Keys for `/admin/lines`, where lines and their keys are created, listed, rotated, paused and removed
+    while the bridge runs, and for `/nodes`, where nodes are listed and drained. Without any, there are no
+    such routes."""
+
+
+class Operator(Section, frozen=True):
+    """Access to the operator's console."""
+
+    keys: list[str] = msgspec.field(default_factory=list)
+    """Keys for `/console` only, which shows the calls of all lines and can hang them up. Without any there
+    is no console, except in the demonstration without lines, where programs on this machine need no key."""
 
 
 def host_name(host: str) -> str | None:
@@ -96,11 +106,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_http(http: Http) -> None:
-    """Check values that exclude each other or are out of range.
-
-    Raises:
-        SettingsError: naming the key.
-    """
+    """Refuse values that exclude each other or are out of range, naming the key (`SettingsError`)."""
     if bool(http.tls_cert) != bool(http.tls_key):
         raise SettingsError("http.tls_cert and http.tls_key: set both or neither")
     networks("http.trusted_proxies", http.trusted_proxies)
@@ -113,12 +119,8 @@ def check_http(http: Http) -> None:
 def check_keys(http: Http, keys: Iterable[tuple[str, str]]) -> None:
     """Refuse keys that are the same, or that strangers could guess.
 
-    Args:
-        http: says whether strangers reach the service.
-        keys: the setting that each key stands in, and the key.
-
     Raises:
-        SettingsError: naming the setting, never the key.
+        SettingsError: naming the setting that comes with the key, never the key.
     """
     seen: set[str] = set()
     for setting, key in keys:

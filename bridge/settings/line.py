@@ -1,11 +1,15 @@
 """Settings of one line: its keys, where its calls come from, how its agents talk."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from bridge.errors import SettingsError
+from bridge.settings.section import Count, Number, Positive, PositiveCount, Section
+from bridge.settings.sip import LineSip
+from bridge.settings.voicemail import Voicemail
 
 _NEEDED = {
     "simulator": (),
@@ -19,26 +23,22 @@ TEST_LINE = ":test"
 """Suffix of the line that a line's test keys belong to."""
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the settings file."""
-
-
 class Agent(Section, frozen=True):
     """Voice agents and their speech providers."""
 
-    voices: int = 32
+    voices: Count = 32
     """Agents that may use the voice detector at once (10 MB each); beyond that, any sound counts as speech."""
-    end_seconds: float = 0.7
+    end_seconds: Positive = 0.7
     """Silence that ends an utterance of the caller."""
-    longest_seconds: float = 30.0
+    longest_seconds: Positive = 30.0
     """Maximum length of an utterance; a longer one is processed as it is."""
-    interrupting_dbov: float = -45.0
+    interrupting_dbov: Annotated[float, Meta(ge=-127, le=0)] = -45.0
     """How loud a caller must be to interrupt; anything softer may be an echo of the agent."""
-    silence_seconds: float = 10.0
+    silence_seconds: Positive = 10.0
     """After this long a silent caller hears `nudge`."""
     nudge: str = "Are you still there?"
     """Said to a silent caller."""
-    nudges: int = 1
+    nudges: Count = 1
     """How often `nudge` is said; then the agent says `goodbye` and hangs up."""
     goodbye: str = "Goodbye."
     """Said before the agent hangs up."""
@@ -46,21 +46,21 @@ class Agent(Section, frozen=True):
     """Said when a provider fails."""
     filler: str = "One moment, please."
     """Said while a reply takes longer than `filler_seconds`. Empty: a soft tone."""
-    filler_seconds: float = 2.5
+    filler_seconds: Number = 2.5
     """How long a reply may take before `filler` is said. 0: it is never said."""
-    talk_seconds: float = 1800.0
+    talk_seconds: Positive = 1800.0
     """Maximum length of an agent's conversation."""
-    stt_seconds: float = 15.0
+    stt_seconds: Positive = 15.0
     """Timeout of a complete response from the speech-to-text provider."""
-    llm_seconds: float = 30.0
+    llm_seconds: Positive = 30.0
     """Timeout of a complete response from the language model."""
-    tts_seconds: float = 20.0
+    tts_seconds: Positive = 20.0
     """Timeout of a complete response from the text-to-speech provider."""
-    text_bytes: int = 1048576
+    text_bytes: PositiveCount = 1048576
     """Maximum size of a text response."""
-    sound_bytes: int = 16777216
+    sound_bytes: PositiveCount = 16777216
     """Maximum size of an audio response."""
-    spoken_seconds: float = 120.0
+    spoken_seconds: Positive = 120.0
     """Maximum length of one spoken sentence; the rest is cut."""
     stt_model: str = "whisper-1"
     """Model requested from OpenAI-style providers when the URL has no `?model=`."""
@@ -119,38 +119,25 @@ class Line(Section, frozen=True):
     numbers: list[str] = msgspec.field(default_factory=list)
     """Telephone numbers of the line, digits only."""
     whatsapp: WhatsApp = msgspec.field(default_factory=WhatsApp)
-    decision_seconds: float = 30.0
+    sip: LineSip | None = None
+    """The line's trunk to the telephone network. Requests name it by the channel `pstn`; Chirp's and Wavix's
+    mean it by themselves, Wavix's on a line without another `whatsapp` than the simulator."""
+    decision_seconds: Positive = 30.0
     """How long a server may take to answer or reject an inbound call; `call.decision_due` comes 5 s before."""
-    decision_default: Literal["ring", "accept", "reject"] = "ring"
-    """What happens then: the call keeps ringing, is answered, or is rejected."""
+    decision_default: Literal["ring", "accept", "reject", "voicemail"] = "ring"
+    """What happens then: the call keeps ringing, is answered, is rejected, or is sent to voicemail."""
+    voicemail: Voicemail = msgspec.field(default_factory=Voicemail)
+    hold_music: str = ""
+    """Sound file that a held party hears, again and again (below `media.root` unless its path is absolute).
+    Empty: silence; telephones are then told that they are held."""
+    transcribe: Literal["off", "after", "live"] = "off"
+    """Whether every answered call is transcribed: `after` its end, which records it, or `live`."""
     agent: Agent | None = None
     """Replaces all of `[agent]` for this line, except `voices`."""
 
 
-def check_agent(section: str, agent: Agent) -> None:
-    """Check values that exclude each other or are out of range.
-
-    Raises:
-        SettingsError: naming the key.
-    """
-    positive = ("end", "longest", "silence", "talk", "stt", "llm", "tts", "spoken")
-    for name in positive:
-        if not getattr(agent, f"{name}_seconds") > 0:
-            raise SettingsError(f"{section}.{name}_seconds: expected more than 0")
-    for key in ("voices", "nudges", "filler_seconds"):
-        if not getattr(agent, key) >= 0:
-            raise SettingsError(f"{section}.{key}: expected 0 or more")
-    for key in ("text_bytes", "sound_bytes"):
-        if getattr(agent, key) < 1:
-            raise SettingsError(f"{section}.{key}: expected at least 1")
-
-
 def check_whatsapp(section: str, whatsapp: WhatsApp) -> None:
-    """Check what the provider needs.
-
-    Raises:
-        SettingsError: naming the key and what to do.
-    """
+    """Refuse a line that lacks what its provider needs, naming the key (`SettingsError`)."""
     needed = list(_NEEDED[whatsapp.provider])
     if whatsapp.provider == "gateway" and whatsapp.dialect == "wadial":
         needed.append("session")

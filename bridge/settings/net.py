@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.settings.line import Section
+from bridge.settings.section import Section
 
 
 class Net(Section, frozen=True):
@@ -25,11 +25,7 @@ class Net(Section, frozen=True):
 
 
 def networks(key: str, texts: list[str]) -> list[IPv4Network | IPv6Network]:
-    """Read the networks of a setting.
-
-    Raises:
-        SettingsError: one is no network.
-    """
+    """Read the networks of a setting, or raise `SettingsError`."""
     found = []
     for text in texts:
         try:
@@ -40,11 +36,7 @@ def networks(key: str, texts: list[str]) -> list[IPv4Network | IPv6Network]:
 
 
 def check_net(net: Net) -> None:
-    """Check networks and name servers.
-
-    Raises:
-        SettingsError: naming the key.
-    """
+    """Refuse what is no network or name server, naming the key (`SettingsError`)."""
     networks("net.allow", net.allow)
     networks("net.deny", net.deny)
     for text in net.nameservers:

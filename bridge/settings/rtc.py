@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.settings.line import Section
+from bridge.settings.section import PositiveCount, Section
 
 
 class Rtc(Section, frozen=True):
@@ -44,7 +44,7 @@ class Turn(Section, frozen=True):
     """TURN URLs, for example `["turn:turn.example.com:3478?transport=udp"]`."""
     secret: str = ""
     """`shared_secret`: the `static-auth-secret` of coturn."""
-    ttl: int = 3600
+    ttl: PositiveCount = 3600
     """`shared_secret`: seconds a credential is valid."""
     username: str = ""
     """`static`: user name for `urls`."""
@@ -56,11 +56,7 @@ class Turn(Section, frozen=True):
 
 
 def port_range(text: str) -> range:
-    """Read `first-last` (both included).
-
-    Raises:
-        SettingsError: not two port numbers in order.
-    """
+    """Read `first-last`, both included, or raise `SettingsError`."""
     first, _, last = text.partition("-")
     if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
         raise SettingsError(f'rtc.ports: expected "first-last" between 1 and 65535, got "{text}"')
@@ -68,11 +64,7 @@ def port_range(text: str) -> range:
 
 
 def check_rtc(rtc: Rtc) -> None:
-    """Check the addresses for media.
-
-    Raises:
-        SettingsError: naming the key and what to do.
-    """
+    """Refuse invalid addresses for media, naming the key (`SettingsError`)."""
     for address in [*rtc.bind, *filter(None, [rtc.external_address])]:
         try:
             everywhere = ip_address(address).is_unspecified
@@ -88,15 +80,9 @@ def check_rtc(rtc: Rtc) -> None:
 
 
 def check_turn(turn: Turn) -> None:
-    """Check that the mode has what it needs.
-
-    Raises:
-        SettingsError: naming the key and what to do.
-    """
+    """Refuse a mode that lacks what it needs, naming the key (`SettingsError`)."""
     served = [url for server in turn.servers for url in server.urls]
     check_urls("turn.urls, turn.servers", [*turn.urls, *served], ("turn:", "turns:"))
-    if turn.ttl < 1:
-        raise SettingsError("turn.ttl: expected at least 1 second")
     if turn.mode == "shared_secret" and not (turn.urls and turn.secret):
         raise SettingsError("turn.mode shared_secret needs turn.urls and turn.secret")
     if turn.mode == "static" and not (turn.urls or turn.servers):

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.api import body as module
 from bridge.api.body import call_in_path, read_fields
-from bridge.api.reads import RequestTimeout
-from bridge.errors import InvalidRequest, PayloadTooLarge
+from bridge.errors import InvalidRequest, PayloadTooLarge, RequestTimeout
 from bridge.wire.call_id import chirp, wavix
 
 

@@ -11,12 +11,6 @@ pytestmark = pytest.mark.usefixtures("nodes")
 ECHO, NEVER, BUSY, UNREACHABLE = "15550100001", "15550100003", "15550100004", "15550100006"
 
 
-async def reached(client, call_id: str, state: str) -> None:
-    async with asyncio.timeout(5):
-        while await client.state(call_id) != state:
-            await asyncio.sleep(0.005)
-
-
 async def test_dialling_gives_an_id_and_the_call_is_listed(client):
     response = await client.post("/call/dial", {"phone": ECHO})
     assert response.status == 200
@@ -31,7 +25,7 @@ async def test_dialling_gives_an_id_and_the_call_is_listed(client):
 
 
 async def test_a_contact_that_answers_makes_the_call_active(client):
-    await reached(client, await client.dial(ECHO), "active")
+    await client.until_state(await client.dial(ECHO), "active")
 
 
 @pytest.mark.parametrize("spelling", ["callId", "callID", "CallID", "call_id"])
@@ -94,7 +88,7 @@ async def test_an_unreachable_number_is_a_502_and_leaves_no_call(client):
 
 async def test_a_busy_contact_ends_the_call_as_busy(client):
     call_id = await client.dial(BUSY)
-    await reached(client, call_id, "gone")
+    await client.until_state(call_id, "gone")
     assert (await client.quality(call_id))["endReason"] == "busy"
 
 
@@ -110,7 +104,7 @@ async def test_an_incoming_call_rings_until_it_is_answered(client):
     [call] = await client.calls()
     assert (call["state"], call["direction"]) == ("ringing", "inbound")
     assert await client.data("/call/answer", {"callId": call_id}) == {"ok": True}
-    await reached(client, call_id, "active")
+    await client.until_state(call_id, "active")
 
 
 async def test_hanging_up_a_ringing_incoming_call_rejects_it(client):
@@ -162,7 +156,7 @@ async def test_digits_need_an_answered_call(client):
 
 async def test_digits_reach_the_contact(client):
     call_id = await client.dial(ECHO)
-    await reached(client, call_id, "active")
+    await client.until_state(call_id, "active")
     await client.data("/call/dtmf", {"callId": call_id, "digits": "12#a"})
     [runner] = client.bridge.manager.calls()
     [far] = runner.legs()

@@ -6,12 +6,13 @@ import pytest
 from aiohttp import ClientPayloadError
 
 from bridge.api import events as events_module
+from bridge.api import sse
 from bridge.settings.model import Line
 from tests.support.event_stream import listening
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import one_node_only
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]
 
 ECHO, BUSY = "15550100001", "15550100004"
 LINES = {"demo": Line(keys=["demo"]), "other": Line(keys=["other"])}
@@ -118,7 +119,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_counted(client, monkey
     async def stuck(response, piece):
         raise TimeoutError
 
-    monkeypatch.setattr(events_module, "_write", stuck)
+    monkeypatch.setattr(sse, "_write", stuck)
     response = await client.get("/events")
     with pytest.raises(ClientPayloadError):
         await response.content.read()

@@ -1,13 +1,14 @@
 """Requests about a call that another node owns."""
 
+import asyncio
+
 import aiohttp
 import msgspec
 import pytest
 from yarl import URL
 
 from bridge.net.directory import FOLDER
-from bridge.net.siblings import node_socket_path
-from bridge.node.directory import FAR_FEWER
+from bridge.net.node_sockets import node_socket_path, socket_path
 from bridge.settings.model import Http, Limits
 from bridge.wire.call_id import chirp, wavix
 from tests.support.forwarding import LARGE, NEVER, SECOND, Owner, data, dial, listed, post
@@ -180,11 +181,12 @@ async def test_the_limit_of_a_key_holds_over_all_nodes_and_counts_a_request_once
             assert response.headers["X-RateLimit-Remaining"] == "0"
 
 
-async def test_a_node_with_far_fewer_calls_gets_the_next_one(nodes):
-    first, second = nodes
-    ids = [await dial(first) for _ in range(FAR_FEWER + 1)]
-    assert [call_id[:2] for call_id in ids] == FAR_FEWER * ["00"] + ["01"]
-    assert len(list(second.bridge.manager.calls())) == 1
+async def test_a_node_without_much_room_places_calls_on_the_one_with_more():
+    # Each carries half of ten: the fifth call of the first goes where there are fewer.
+    async with two_nodes(with_limits(calls=10)) as (first, second):
+        ids = [await dial(first) for _ in range(5)]
+        assert [call_id[:2] for call_id in ids] == 4 * ["00"] + ["01"]
+        assert len(list(second.bridge.manager.calls())) == 1
 
 
 async def test_an_unreachable_number_leaves_no_count(nodes):
@@ -198,9 +200,8 @@ async def test_an_unreachable_number_leaves_no_count(nodes):
 
 def vanish(node) -> None:
     """Take a node's socket away, as if its process were gone."""
-    path = node.bridge.services.directory.siblings.path(1)
-    path.unlink()
-    node_socket_path(path.parent, 1).unlink()
+    socket_path(node.folder, 1).unlink()
+    node_socket_path(node.folder, 1).unlink()
 
 
 async def test_a_call_whose_owner_does_not_answer_is_a_502_that_says_when_to_retry(nodes):
@@ -216,10 +217,19 @@ async def test_a_call_of_a_lost_node_has_ended_as_node_lost_for_the_others(nodes
     first, second = nodes
     call_id = await dial(second)
     vanish(second)
-    first.bridge.services.directory._file.end_live(1)
+    first.members.update([first.members.own], [second.members.own])
     response = await first.http.get(f"/call/{call_id}/quality", headers=KEY)
     assert (await response.json())["data"]["endReason"] == "node_lost"
     assert (await post(first, "/call/hangup", {"callId": call_id})).status == 404
+
+
+async def test_a_request_waits_for_a_node_that_has_joined_too_lately_to_be_known(nodes):
+    first, second = nodes
+    call_id = await dial(second)
+    both = [first.members.own, second.members.own]
+    first.members.update(both[:1], [])
+    asyncio.get_running_loop().call_later(0.15, first.members.update, both, [])
+    assert (await post(first, "/call/hangup", {"callId": call_id})).status == 200
 
 
 async def test_an_owner_that_goes_while_it_answers_is_a_502(nodes):
@@ -236,11 +246,21 @@ async def test_a_node_that_is_missing_makes_the_bridge_not_ready(nodes):
     assert (await first.http.get("/readyz")).status == 503
 
 
-async def test_a_node_that_is_missing_gets_no_new_calls(nodes):
-    first, second = nodes
-    vanish(second)
-    ids = [await dial(first) for _ in range(FAR_FEWER + 2)]
-    assert {call_id[:2] for call_id in ids} == {"00"}
+async def test_a_call_whose_node_cannot_be_reached_begins_where_it_was_asked_for(monkeypatch):
+    async with two_nodes(with_limits(calls=10)) as (first, _):
+
+        async def send(*_, **__):
+            raise aiohttp.ConnectionTimeoutError
+
+        monkeypatch.setattr(first.bridge.services.siblings, "send", send)
+        assert {(await dial(first))[:2] for _ in range(5)} == {"00"}
+
+
+async def test_a_node_that_is_missing_gets_no_new_calls():
+    async with two_nodes(with_limits(calls=10)) as (first, second):
+        vanish(second)
+        ids = [await dial(first) for _ in range(6)]
+        assert {call_id[:2] for call_id in ids} == {"00"}
 
 
 async def test_a_siblings_own_routes_are_not_there_for_clients(nodes):
@@ -256,7 +276,7 @@ async def test_limits_of_one_node_are_those_of_the_bridge():
 
 
 async def test_sockets_of_nodes_lie_in_the_data_folder_for_their_owner_alone(nodes):
-    path = nodes[0].bridge.services.directory.siblings.path(0)
+    path = socket_path(nodes[0].folder, 0)
     assert path.parent.name == FOLDER
     assert path.stat().st_mode & 0o777 == 0o600
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.api import forward
 from bridge.api.openapi import OPERATIONS
 from bridge.api.routes import ROUTES, SOCKETS
-from bridge.net.siblings import KERNEL_BUFFER
+from bridge.net.node_sockets import KERNEL_BUFFER
 from tests.support.forwarding import DOWNLOAD, LARGE, SECOND, Owner
 from tests.support.inprocess import KEY
 from tests.support.two_nodes import two_nodes
@@ -23,11 +23,11 @@ async def owner():
     return Owner()
 
 
-@pytest.fixture
-async def nodes(owner, monkeypatch):
+@pytest.fixture(params=["processes", "machines"])
+async def nodes(owner, monkeypatch, request):
     sockets = {owner.socket, owner.flood, owner.refused, owner.refused_at_length}
     monkeypatch.setattr(forward, "SOCKETS", SOCKETS | sockets)
-    async with two_nodes(routes=owner.routes) as both:
+    async with two_nodes(routes=owner.routes, machines=request.param == "machines") as both:
         yield both
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.pages import find_pages
+from bridge.api.pages import find_pages
 from bridge.settings.model import Net
 from tests.support.inprocess import running, settings
 from tests.support.receiver import receiving

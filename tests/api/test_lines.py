@@ -8,8 +8,9 @@ from bridge.call.model import LineName
 from bridge.settings.model import Line
 from tests.support.inprocess import KEY, running, settings
 from tests.support.two_nodes import two_nodes
+from tests.support.waiting import until_answer
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]
 
 ECHO, NEVER = "15550100001", "15550100003"
 MODES = ["manual", "webhook", "bot", "ivr", "ai", "reject"]
@@ -38,10 +39,10 @@ async def in_mode(client, mode: str) -> None:
 
 
 async def ended(client, call_id: str) -> str:
-    async with asyncio.timeout(5):
-        while (await client.quality(call_id))["state"] != "ended":
-            await asyncio.sleep(0.01)
-    return str((await client.quality(call_id))["endReason"])
+    async def reason():
+        return (await client.quality(call_id))["endReason"]
+
+    return str(await until_answer(reason))
 
 
 async def test_a_fresh_line_is_on_and_in_manual_mode(client):
@@ -205,9 +206,7 @@ async def test_reject_mode_still_dials(client):
 async def test_webhook_mode_answers_who_rings(client):
     await in_mode(client, "webhook")
     call_id = (await client.data("/simulator/incoming", {"from": ECHO}))["callId"]
-    async with asyncio.timeout(5):
-        while await client.state(call_id) != "active":
-            await asyncio.sleep(0.01)
+    await client.until_state(call_id, "active")
 
 
 async def test_manual_mode_lets_it_ring_until_it_is_answered(client):

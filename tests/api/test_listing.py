@@ -1,41 +1,27 @@
-"""The calls that a line has and had."""
+"""The lists of calls."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-from bridge.api.listing import known_calls
-from bridge.call.model import CallFacts, CallId, CallRecord, Direction, EndReason, LineName, State
+from bridge.api.listing import recorded_calls
+from bridge.call.model import LineName
+from bridge.errors import DatabaseLost
 
-LINE = LineName("one")
-
-
-def record(name: str, second: int) -> CallRecord:
-    at = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
-    facts = CallFacts(CallId(name), LINE, "15550100001", at)
-    return CallRecord(facts, Direction.OUTBOUND, State.ACTIVE, None, 1.0, ())
+SALES = LineName("sales")
 
 
-def over(call: CallRecord) -> CallRecord:
-    return replace(call, state=State.ENDED, reason=EndReason.HANGUP)
+async def test_while_the_database_is_lost_this_nodes_recordings_are_known():
+    records = [SimpleNamespace(facts=SimpleNamespace(call_id=name)) for name in ("00A", "00B")]
 
+    async def calls(line):
+        return records
 
-def manager(live: list[CallRecord], ended: list[CallRecord]) -> Any:
-    async def listed(line: LineName, *, ended: bool = False) -> list[CallRecord]:
-        assert line == LINE
-        return past if ended else live
+    async def lost(line, call_ids):
+        raise DatabaseLost("the database cannot be reached")
 
-    past = ended
-    return cast("Any", SimpleNamespace(list=listed))
-
-
-async def test_live_and_ended_calls_are_listed_by_their_age():
-    first, second, third = (record(name, at) for at, name in enumerate("abc"))
-    listed = await known_calls(manager([first, third], [over(second)]), LINE)
-    assert [call.facts.call_id for call in listed] == ["a", "b", "c"]
-
-
-async def test_a_call_that_ends_while_it_is_listed_is_listed_once_as_ended():
-    call = record("a", 0)
-    assert await known_calls(manager([call], [over(call)]), LINE) == [over(call)]
+    manager: Any = SimpleNamespace(list=calls)
+    recordings: Any = SimpleNamespace(
+        archive=SimpleNamespace(being_recorded=lost), active=lambda call_id: call_id == "00B"
+    )
+    found = await recorded_calls(manager, recordings, SALES)
+    assert [is_recorded for _, is_recorded in found] == [False, True]

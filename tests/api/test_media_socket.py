@@ -9,11 +9,11 @@ from websockets.exceptions import InvalidStatus
 from bridge.settings.model import Http
 from tests.support.inprocess import KEY, running, settings
 from tests.support.pcm_client import pcm_client, url_of
-from tests.support.waiting import until
+from tests.support.waiting import until, until_answer
 
 ECHO, NEVER, BUSY, HANGS_UP, SILENT = (f"1555010000{n}" for n in (1, 3, 4, 7, 8))
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]
 
 
 def stream(call_id: str, token: str = "demo", more: str = "") -> str:
@@ -215,13 +215,11 @@ async def test_a_socket_that_is_closed_leaves_the_call_alone(client):
     async with pcm_client(client.http, stream(call_id)) as socket:
         await until(lambda: socket.sound)
 
-    async def near() -> list[str]:
+    async def left() -> bool:
         legs = (await client.quality(call_id))["legs"]
-        return [leg["kind"] for leg in legs if leg["road"]]
+        return "socket" not in [leg["kind"] for leg in legs if leg["road"]]
 
-    async with asyncio.timeout(2):
-        while "socket" in await near():
-            await asyncio.sleep(0.01)
+    await until_answer(left)
     assert await client.state(call_id) == "active"
 
 

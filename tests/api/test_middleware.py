@@ -1,6 +1,7 @@
 """What every request passes."""
 
 import asyncio
+import threading
 
 import msgspec
 import pytest
@@ -23,7 +24,8 @@ async def test_an_unknown_path_is_a_404_in_the_envelope(client):
 
 
 async def test_what_is_not_to_be_had_troubles_no_operator(client, caplog):
-    response = await client.get("/v1/calls/voicemails")
+    body = {"call_id": "1", "call_from": "2"}
+    response = await client.post("/call/initiate", json=body)
 
     assert response.status == 501
     assert "request.failed" not in caplog.text
@@ -83,6 +85,13 @@ async def test_where_hosts_are_listed_these_and_our_own_are_answered(listening):
             assert answer.status == status, host
 
 
+async def test_the_address_that_is_listened_on_is_answered():
+    async with running(settings(http=Http(host="127.0.0.2"))) as client:
+        for host, status in {"127.0.0.2:8080": 200, "127.0.0.3": 403}.items():
+            answer = await client.get("/call/status", headers=KEY | {"Host": host})
+            assert answer.status == status, host
+
+
 async def test_beyond_loopback_any_host_is_answered_where_none_is_listed():
     http = Http(host="0.0.0.0", public_url="https://public.example")
     async with running(settings(http=http)) as client:
@@ -93,6 +102,18 @@ async def test_beyond_loopback_any_host_is_answered_where_none_is_listed():
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 async def test_probes_are_answered_under_any_name(client, path):
     assert (await client.get(path, headers={"Host": "10.1.2.3"})).status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_probes_are_answered_while_the_database_hangs(path):
+    let_go = threading.Event()
+    async with running() as client:
+        client.bridge.services.database.post(lambda _: let_go.wait(20))
+        try:
+            async with asyncio.timeout(5):
+                assert (await client.get(path)).status == 200
+        finally:
+            let_go.set()
 
 
 async def test_a_preflight_allows_the_key_header_from_any_origin(client):

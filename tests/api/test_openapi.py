@@ -9,15 +9,17 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bridge import errors
-from bridge.api.openapi import FACES, OPERATIONS, document, error_schema
-from bridge.api.operation import NOBODY
-from bridge.api.operations import error_envelope
+from bridge.api.openapi import FACES, OPERATIONS, document
+from bridge.api.operation import METRICS, NOBODY, OPERATOR
+from bridge.api.operations import error_format
 from bridge.api.routes import ROUTES
 from tests.support.inprocess import KEY
 
 DOCUMENT = json.loads(json.dumps(document()))
 OPEN = [key for key, operation in OPERATIONS.items() if operation.auth is NOBODY]
-CLOSED = [key for key in OPERATIONS if key not in OPEN and key != ("GET", "/metrics")]
+LOCAL = [key for key, operation in OPERATIONS.items() if operation.auth in (METRICS, OPERATOR)]
+"""Open to programs on the same machine; tests/api/test_scopes.py and test_console.py are about these."""
+CLOSED = [key for key in OPERATIONS if key not in (*OPEN, *LOCAL)]
 UNKNOWN = "0" * 32
 LISTS = [
     key
@@ -26,7 +28,7 @@ LISTS = [
     and "{" not in key[1]
     and operation.status == 200
     and operation.content == "application/json"
-    and key[1] not in ("/call/permission", "/openapi.json", "/admin/lines")
+    and key[1] not in ("/call/permission", "/openapi.json", "/admin/lines", "/nodes")
 ]
 
 
@@ -60,10 +62,10 @@ def test_every_face_that_is_named_is_told_of():
 
 @pytest.mark.parametrize("path", sorted({path for _, path in OPERATIONS}))
 def test_errors_are_described_in_the_words_of_the_paths_face(path):
-    schema = DOCUMENT["components"]["schemas"][error_schema(path)]
+    schema = DOCUMENT["components"]["schemas"][error_format(path).schema]
     plain, wrong = errors.BridgeError("wrong"), errors.InvalidRequest("wrong", field="to")
     for error in (plain, wrong, errors.Unauthorized("no key")):
-        rendered = json.loads(str(error_envelope(path)(error).text))
+        rendered = error_format(path).render(error)
         check(rendered, schema)
         assert set(rendered) <= set(schema["properties"]), path
 
@@ -78,7 +80,7 @@ def test_every_status_that_is_described_is_one_that_the_bridge_gives():
 async def test_without_a_key_nothing_is_told(client, method, path):
     response = await client.http.request(method, filled(path), json={"muted": True})
     assert response.status == 401
-    schema = DOCUMENT["components"]["schemas"][error_schema(path)]
+    schema = DOCUMENT["components"]["schemas"][error_format(path).schema]
     check(await response.json(), schema)
 
 

@@ -8,7 +8,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import GenerationMode
-from schemathesis.core.result import Ok
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -23,13 +24,23 @@ CHECKS = (
     content_type_conformance,
     response_schema_conformance,
 )
-ENDLESS = "^(/events|/api/v1/sessions/{sessionId}/events)$"
-"""Event streams that end with the bridge; tests/api/test_events.py reads them."""
-EXAMPLES = 4
+ENDLESS = {"/console/api/live", "/events", "/api/v1/sessions/{sessionId}/events"}
+"""Event streams that end with the bridge; tests/api/test_events.py and test_console.py read them."""
+SETTINGS = settings(
+    max_examples=4,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 SECONDS = 20.0
+OPERATION = pytest.mark.parametrize(
+    ("method", "path"),
+    [pytest.param(*key, id=" ".join(key)) for key in sorted(OPERATIONS) if key[1] not in ENDLESS],
+)
 
-schema = schemathesis.openapi.from_dict(document()).exclude(path_regex=ENDLESS)
-schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+pytestmark = pytest.mark.xdist_group("fuzz")
 
 
 @pytest.fixture(scope="module")
@@ -38,26 +49,49 @@ def server(tmp_path_factory):
         yield server
 
 
-@schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_every_answer_is_as_described(case, server):
-    headers = {"token": server.key, "Connection": "close"}
-    case.call_and_validate(
-        base_url=f"http://127.0.0.1:{server.port}",
-        headers=headers,
-        timeout=SECONDS,
-        checks=CHECKS,
-    )
+@pytest.fixture(scope="module")
+def schema():
+    schema = schemathesis.openapi.from_dict(document())
+    schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+    return schema
 
 
-def test_all_operations_but_the_endless_ones_are_asked():
-    found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-    asked = {(operation.method.upper(), operation.path) for operation in found}
-    assert len(set(OPERATIONS) - asked) == 2
+def ask(operation, server):
+    """Send all examples of an operation."""
+
+    def validate(case):
+        case.call_and_validate(
+            base_url=f"http://127.0.0.1:{server.port}",
+            headers={"token": server.key, "Connection": "close"},
+            timeout=SECONDS,
+            checks=CHECKS,
+        )
+
+    # Built in the test, as `schema.parametrize` would build all of them in every worker.
+    build_operation_test(
+        config=operation.schema.config,
+        operation=operation,
+        test_func=validate,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+        explicit_settings=SETTINGS,
+    )()
+
+
+@OPERATION
+def test_every_answer_is_as_described(method, path, schema, server):
+    schema.config.phases.coverage.enabled = False
+    ask(schema[path][method], server)
+
+
+@pytest.mark.long
+@OPERATION
+def test_every_answer_to_a_value_at_the_edge_of_its_field_is_as_described(
+    method, path, schema, server
+):
+    schema.config.phases.coverage.enabled = True
+    ask(schema[path][method], server)
+
+
+def test_only_streams_without_an_end_are_not_asked():
+    assert {path for _, path in OPERATIONS} >= ENDLESS

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bridge.api.pages import find_pages
 from bridge.api.routes import ROUTES
 
 
@@ -25,17 +26,25 @@ async def test_the_page_is_served_at_the_root(client):
         "microphone.js",
         "offer.js",
         "quality.js",
+        "report.js",
+        "speaker.js",
         "warnings.js",
         "pcm.js",
         "pcm-worklet.js",
         "agent.js",
+        "card.js",
         "contacts.js",
+        "conversation.js",
         "demo.js",
         "devices.js",
+        "diagnosis.js",
+        "events.js",
         "draw.js",
         "figures.js",
         "memory.js",
         "notices.js",
+        "phone.js",
+        "watch.js",
         "words.js",
         "style.css",
         "icon.svg",
@@ -88,3 +97,9 @@ async def test_every_socket_and_event_stream_is_told_of(client, path):
     ends = ("/stream", "/media", "/events")
     streams = [route.path for route in ROUTES if route.path.endswith(ends)]
     assert [told for told in streams if told not in text] == []
+
+
+def test_a_checkout_serves_its_own_pages():
+    pages = find_pages()
+    assert (pages.web / "index.html").is_file()
+    assert pages.readme.is_file()

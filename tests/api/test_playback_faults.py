@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from bridge.settings.model import Data, Media, Net
 from tests.net.test_guard import CLOSED, NO_URLS
 from tests.support.decoder_processes import decoders
-from tests.support.inprocess import KEY, running, settings
+from tests.support.inprocess import KEY, one_node, running, settings
 from tests.support.sound_files import wav_claiming
 from tests.support.waiting import until
 from tests.support.wav import wav_file
@@ -262,7 +262,7 @@ async def test_more_sound_in_a_request_than_is_allowed_is_too_much(tmp_path):
 
 
 async def test_a_decoder_waits_for_the_first_playback_that_ever_is(tmp_path):
-    async with running(at(tmp_path)) as client:
+    async with one_node(at(tmp_path), None, warm_decoder=True) as client:
         await until(decoders)
         [waiting, *_] = decoders()
         call_id = await client.dial(SILENT)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.api.reads import Reads, RequestTimeout
-from bridge.errors import LimitExceeded
+from bridge.api.reads import Reads
+from bridge.errors import LimitExceeded, RequestTimeout
 
 
 async def test_a_body_that_takes_too_long_is_refused():

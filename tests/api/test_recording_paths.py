@@ -37,12 +37,14 @@ async def test_what_was_recorded_is_played_by_its_path_with_and_without_the_pref
         assert (await client.data("/call/play", body))["ok"]
 
 
+@pytest.mark.virtual_time
 async def test_a_path_is_taken_with_and_without_the_prefix(client):
     call_id = await client.dial(TALKS)
     assert await record(client, call_id, Path="talks/a.wav") == "files/talks/a.wav"
     assert await record(client, call_id, Path="files/talks/b.wav") == "files/talks/b.wav"
 
 
+@pytest.mark.virtual_time
 async def test_a_second_recording_gets_a_fresh_name(client):
     call_id = await client.dial(TALKS)
     paths = [await record(client, call_id) for _ in range(3)]
@@ -52,6 +54,7 @@ async def test_a_second_recording_gets_a_fresh_name(client):
     assert await record(client, call_id, Path="a.wav") == "files/a-2.wav"
 
 
+@pytest.mark.virtual_time
 async def test_each_recording_keeps_what_was_said_in_it(client):
     call_id = await client.dial(TALKS)
     for _ in range(2):
@@ -63,6 +66,7 @@ async def test_each_recording_keeps_what_was_said_in_it(client):
         assert (await client.get(track["url"])).status == 200
 
 
+@pytest.mark.virtual_time
 async def test_another_path_while_it_is_recorded_is_refused_and_says_why(client):
     call_id = await client.dial(TALKS)
     await client.data("/call/record", {"CallID": call_id, "Path": "a.wav"})
@@ -75,12 +79,14 @@ async def test_another_path_while_it_is_recorded_is_refused_and_says_why(client)
 
 
 @pytest.mark.parametrize("more", [{}, {"Path": "a.wav"}, {"Path": "files/a.wav"}])
+@pytest.mark.virtual_time
 async def test_the_same_path_or_none_while_it_is_recorded_shows_where_it_lies(client, more):
     call_id = await client.dial(TALKS)
     await client.data("/call/record", {"CallID": call_id, "Path": "a.wav"})
     assert (await client.data("/call/record", {"CallID": call_id, **more}))["path"] == "files/a.wav"
 
 
+@pytest.mark.virtual_time
 async def test_the_path_it_was_asked_for_under_stays_good_while_it_is_recorded_elsewhere(client):
     call_id = await client.dial(TALKS)
     await record(client, call_id, Path="a.wav")
@@ -89,6 +95,7 @@ async def test_the_path_it_was_asked_for_under_stays_good_while_it_is_recorded_e
         assert said["path"] == "files/a-2.wav"
 
 
+@pytest.mark.virtual_time
 async def test_a_call_that_is_recorded_another_way_is_not_recorded_to_a_path_as_well(client):
     call_id = await client.dial(TALKS)
     await client.data("/call/record/start", {"callId": call_id})
@@ -99,6 +106,7 @@ async def test_a_call_that_is_recorded_another_way_is_not_recorded_to_a_path_as_
 @pytest.mark.parametrize(
     "path", ["a\0b.wav", "\0", "x/" * 2000 + "a.wav", "x" * 300, "a\n.wav", "é" * 150]
 )
+@pytest.mark.virtual_time
 async def test_a_path_that_no_file_can_have_is_a_400_that_names_the_field(client, path):
     call_id = await client.dial(TALKS)
     answer = await client.post("/call/record", {"CallID": call_id, "Path": path})

@@ -6,12 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.app.build import build
 from bridge.audio.wav import parse_wav
 from bridge.call.model import CallId
 from bridge.errors import SettingsError
 from bridge.node.announcement import beep
-from bridge.settings.model import Data, Recording
+from bridge.settings.model import Data, Recording, check
 from tests.support.event_stream import listening
 from tests.support.inprocess import KEY, running, settings
 from tests.support.waiting import until
@@ -79,9 +78,9 @@ async def test_an_announcement_is_a_file_of_the_operators(tmp_path):
         await stream.until_type("recording.started")
 
 
-async def test_a_start_without_the_file_of_the_announcement_is_refused(tmp_path):
+def test_a_start_without_the_file_of_the_announcement_is_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"recording\.consent"):
-        build(at(tmp_path, consent="none.wav"))
+        check(at(tmp_path, consent="none.wav"))
 
 
 @pytest.mark.parametrize("fault", ["stopped", "damaged"])

@@ -1,6 +1,5 @@
 """Rendering calls, their figures and errors."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +8,7 @@ import pytest
 
 from bridge.api import render
 from bridge.call.model import (
+    CallDetails,
     CallFacts,
     CallId,
     CallRecord,
@@ -20,12 +20,13 @@ from bridge.call.model import (
     LegKind,
     LegStatistics,
     LineName,
+    Parties,
     Party,
     ReceivedAudio,
     SentAudio,
     State,
 )
-from bridge.errors import InvalidRequest, InvalidState, LimitExceeded
+from bridge.errors import InvalidRequest, InvalidState
 
 STARTED = datetime(2030, 1, 2, 3, 4, 5, 678_900, UTC)
 RECORD = CallRecord(
@@ -51,10 +52,6 @@ def leg(statistics=HEARD, kind=LegKind.WEBRTC):
     figures = LegFigures(LegId("leg_1"), kind, Party.NEAR, statistics)
     [shown] = render.quality(replace(RECORD, legs=(figures,))).legs
     return msgspec.to_builtins(shown)
-
-
-def body_of(response):
-    return json.loads(response.text)
 
 
 def test_a_call_is_shown_as_the_status_lists_it():
@@ -87,6 +84,18 @@ def test_states_have_their_native_words(state, word):
 def test_a_peer_that_is_no_number_is_shown_as_it_is():
     browser = replace(RECORD, facts=replace(RECORD.facts, peer="webrtc"))
     assert render.call(browser).peer == "webrtc"
+
+
+@pytest.mark.parametrize(
+    ("direction", "parties"),
+    [
+        (Direction.OUTBOUND, Parties(to_channel="pstn")),
+        (Direction.INBOUND, Parties(from_channel="pstn")),
+    ],
+)
+def test_a_telephone_is_no_user_of_whatsapp(direction, parties):
+    facts = replace(RECORD.facts, peer="4930123456", details=CallDetails(parties))
+    assert render.call(replace(RECORD, facts=facts, direction=direction)).peer == "4930123456"
 
 
 def test_a_call_that_has_ended_says_why():
@@ -132,9 +141,7 @@ def test_figures_are_json():
 
 
 def test_a_failure_has_code_and_words():
-    response = render.failure(InvalidState("the call has ended"))
-    assert response.status == 409
-    assert body_of(response) == {
+    assert render.failure(InvalidState("the call has ended")) == {
         "code": 409,
         "error": "the call has ended",
         "success": False,
@@ -142,10 +149,5 @@ def test_a_failure_has_code_and_words():
 
 
 def test_a_failure_names_the_field():
-    response = render.failure(InvalidRequest("missing sdp in payload", field="sdp"))
-    assert body_of(response)["field"] == "sdp"
-
-
-def test_a_failure_that_will_pass_says_when_to_retry():
-    assert render.failure(LimitExceeded("full")).headers["Retry-After"] == "5"
-    assert "Retry-After" not in render.failure(InvalidState("ended")).headers
+    error = InvalidRequest("missing sdp in payload", field="sdp")
+    assert render.failure(error)["field"] == "sdp"

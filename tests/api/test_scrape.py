@@ -13,23 +13,23 @@ def families(text: bytes):
 
 
 def test_every_sample_says_its_node():
-    text = merge({0: Metrics(version="0").render()[0]})
+    text = merge({0: Metrics(version="0").render()})
     samples = [sample for family in families(text) for sample in family.samples]
     assert len(samples) > 100
     assert {sample.labels["node"] for sample in samples} == {"0"}
 
 
 def test_a_metric_of_several_nodes_is_described_once_and_stands_together():
-    texts = {node: Metrics(version="0").render()[0] for node in (1, 0)}
+    texts = {node: Metrics(version="0").render() for node in (1, 0)}
     found = families(merge(texts))
-    assert len({family.name for family in found}) == len(found)
+    assert len({(family.name, family.type) for family in found}) == len(found)
     nodes = [{s.labels["node"] for s in family.samples} for family in found if family.samples]
     assert len(nodes) > 20
     assert all(of_family == {"0", "1"} for of_family in nodes)
 
 
 def test_nothing_but_the_node_is_added():
-    text = Metrics(version="0").render()[0]
+    text = Metrics(version="0").render()
     before = [sample for family in families(text) for sample in family.samples]
     after = [
         sample

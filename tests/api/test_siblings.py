@@ -18,7 +18,7 @@ async def nodes():
 async def asked(node, path: str, **query: str) -> bytes | None:
     """Ask the node through its sibling."""
     index = 1 - node.bridge.services.siblings.own
-    answer: bytes | None = await node.bridge.services.siblings.get(index, path, **query)
+    answer: bytes | None = await node.bridge.services.siblings.request(index, path, **query)
     return answer
 
 
@@ -39,11 +39,11 @@ async def test_a_line_is_not_told_of_another_lines_calls(nodes):
     assert await asked(first, CALLS_PATH, line="other") == b"[]"
 
 
-async def test_a_node_that_shuts_down_is_not_ready(nodes):
+async def test_a_node_that_drains_is_not_missing(nodes):
     first, second = nodes
     assert await asked(first, "/node/ready") is not None
     await second.bridge.manager.aclose()
-    assert await asked(first, "/node/ready") is None
+    assert await asked(first, "/node/ready") == b""
 
 
 async def test_metrics_are_told_without_a_label_of_their_own(nodes):

@@ -5,10 +5,11 @@ import pytest
 pytestmark = pytest.mark.usefixtures("nodes")
 
 
-async def test_all_nine_contacts_are_listed_with_a_description(client):
+async def test_all_nine_contacts_and_a_telephone_are_listed_with_a_description(client):
     body = await (await client.get("/simulator/contacts")).json()
     contacts = body["data"]["contacts"]
-    assert [contact["number"] for contact in contacts] == [f"1555010000{n}" for n in range(1, 10)]
+    numbers = [*(f"1555010000{n}" for n in range(1, 10)), "15550200001"]
+    assert [contact["number"] for contact in contacts] == numbers
     assert all(contact["name"] and contact["description"] for contact in contacts)
 
 

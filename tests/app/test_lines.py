@@ -10,7 +10,7 @@ from bridge.app.lines import (
 )
 from bridge.call.model import LineName
 from bridge.node.lines import InboundMode
-from bridge.settings.model import Line, Settings, WhatsApp
+from bridge.settings.model import Line, LineSip, Settings, WhatsApp
 
 CHOSEN = Settings(lines={"sales": Line(keys=["a", "b"], numbers=["4930123"])})
 
@@ -41,3 +41,14 @@ def test_test_keys_have_a_line_of_their_own_whose_contacts_are_simulated():
     assert list(lines_of(expanded, "cloud")) == ["sales"]
     assert line_count(expanded) == 2
     assert policies_of(expanded)[LineName("sales:test")].numbers == ("+4930123",)
+
+
+def test_test_keys_reach_simulated_telephones_and_never_the_trunk():
+    sip = LineSip(trunk="sip:trunk.example", allow_prefixes=["+49"], caller_id="4930124")
+    line = Line(keys=["a", "sk_test_b"], numbers=["4930123"], sip=sip)
+    policies = policies_of(with_test_lines(Settings(lines={"sales": line})))
+    trunk = policies[LineName("sales")].trunk
+    assert trunk is not None
+    assert (trunk.prefixes, trunk.caller_id, trunk.private) == (("49",), "+4930124", False)
+    assert policies[LineName("sales:test")].trunk is None
+    assert policies[LineName("sales:test")].trunk_to("15550200001") is not None

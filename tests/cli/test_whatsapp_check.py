@@ -218,3 +218,6 @@ async def test_where_udp_leaves_is_told(monkeypatch):
         assert "UDP is closed" in told
         told = await udp(meta, ports=f"{port}-{port}", stun_url=f"stun:{host}:{port}")
         assert "no port of rtc.ports" in told
+        assert "closed" not in told
+        told = await udp(meta, ports=ports, stun_url="stun:198.51.100.1:3478")
+        assert "cannot be sent to" in told  # from loopback

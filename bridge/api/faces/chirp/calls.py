@@ -4,15 +4,15 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Struct
 
-from bridge.api.faces.chirp import commands, words
+from bridge.api.faces.chirp import words
 from bridge.api.faces.chirp.parties import NewCall, encoded_metadata, parties_of
 from bridge.api.faces.chirp.words import CHIRP, ChirpCall
 from bridge.api.fields import Count, field
-from bridge.api.listing import known_calls
+from bridge.api.listing import find_call, known_calls
 from bridge.api.operation import CALL as OF_CALL
 from bridge.api.operation import Context
 from bridge.api.tickets import Identity
-from bridge.api.webhook_fields import Page
+from bridge.api.webhook_endpoints import Page
 from bridge.call.model import CallDetails
 from bridge.call.parties import WEBRTC
 from bridge.node.runner import CallRunner
@@ -20,7 +20,6 @@ from bridge.wire.call_id import native
 
 CALLS: Final = "/v1/calls"
 CALL: Final = CALLS + "/{callId}"
-VOICEMAILS: Final = CALLS + "/voicemails"
 
 
 class ChirpCalls(Struct, rename="camel"):
@@ -50,7 +49,7 @@ class Token(Struct, rename="camel"):
 
 @CHIRP.post(CALLS, starts_call=True, errors=(404, 409, 501, 502, 503))
 async def create(context: Context, body: NewCall) -> ChirpCall:
-    """Call somebody: over WhatsApp at once, in a browser once it joins."""
+    """Call somebody: over WhatsApp or at a telephone at once, in a browser once it joins."""
     line, manager = context.line, context.services.manager
     parties = parties_of(body, context.services.policies[line])
     details = CallDetails(parties=parties, metadata=encoded_metadata(body))
@@ -63,18 +62,19 @@ async def create(context: Context, body: NewCall) -> ChirpCall:
 
 @CHIRP.get(CALLS)
 async def list_calls(context: Context, query: Page) -> ChirpCalls:
-    """List the line's calls, recently ended ones included, newest first."""
-    known = (await known_calls(context.services.manager, context.line))[::-1]
-    shown = known[query.offset : query.offset + query.limit]
+    """List the line's calls, live and ended, newest first."""
+    shown, count = await known_calls(
+        context.services, context.line, offset=query.offset, limit=query.limit
+    )
     test = context.is_test_key
-    return ChirpCalls([words.call(record, test=test) for record in shown], len(known))
+    return ChirpCalls([words.call(record, test=test) for record in shown], count)
 
 
 @CHIRP.get(CALL, errors=(404, 502))
 async def call(context: Context) -> ChirpCall:
     """Return one call, live or ended."""
-    record = context.services.manager.record(context.line, context.call_id)
-    return words.call(record, test=context.is_test_key)
+    report = await find_call(context)
+    return words.call(report.record, test=context.is_test_key)
 
 
 @CHIRP.post(CALLS + "/token", errors=OF_CALL)
@@ -86,41 +86,12 @@ async def token(context: Context, body: TokenRequest) -> Token:
     `/web/bridge.js`, or any WebRTC client that posts one SDP offer after its ICE gathering.
     """
     room, identity = body.room_name, body.participant_identity
-    runner = context.services.manager.live(context.line, native(room) or room)
+    runner = context.live_call(native(room) or room)
     party = _party(runner, identity)
     text, expires = context.services.tickets.issue(
         context.line, runner.facts.call_id, body.ttl, party=party, identity=identity
     )
     return Token(text, int(expires.timestamp()), runner.facts.call_id, party)
-
-
-class NoVoicemail(Struct):
-    """Why there are no voicemails."""
-
-    error: str
-
-
-@CHIRP.get(VOICEMAILS, VOICEMAILS + "/{voicemailId}", status=501)
-async def voicemail(_context: Context) -> NoVoicemail:
-    """Refuse: there are no voicemails here."""
-    return NoVoicemail(commands.NO_VOICEMAIL)
-
-
-@CHIRP.delete(VOICEMAILS + "/{voicemailId}", status=501)
-async def delete_voicemail(_context: Context) -> NoVoicemail:
-    """Refuse: there are no voicemails here."""
-    return NoVoicemail(commands.NO_VOICEMAIL)
-
-
-OPERATIONS: Final = (
-    create,
-    list_calls,
-    call,
-    commands.command,
-    token,
-    voicemail,
-    delete_voicemail,
-)
 
 
 def _party(runner: CallRunner, identity: str) -> Literal["near", "far", "transfer"]:

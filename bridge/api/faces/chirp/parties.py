@@ -8,7 +8,7 @@ from msgspec import Struct
 from bridge.api.fields import Json, field
 from bridge.call.model import Parties
 from bridge.call.parties import PSTN, WEBRTC
-from bridge.call.policy import LinePolicy
+from bridge.call.policy import LinePolicy, check_emergency
 from bridge.errors import InvalidRequest
 from bridge.wire.metadata import pack
 
@@ -26,7 +26,7 @@ def _read_channel(value: Json, _name: str) -> Json:
 
 Channel: TypeAlias = Annotated[
     Literal["pstn", "webrtc", "whatsapp"],
-    field("`pstn`, also when missing, answers 501", read=_read_channel),
+    field("`pstn`, also when missing; 501 on a line without a SIP trunk", read=_read_channel),
 ]
 
 
@@ -52,7 +52,7 @@ def parties_of(body: NewCall, policy: LinePolicy) -> Parties:
     to = check_address(body.to, "to", body.to_channel)
     if body.from_channel != WEBRTC:
         policy.check_number(from_, "from")
-    policy.check_route(body.from_channel, body.to_channel)
+    policy.check_route(body.from_channel, body.to_channel, number=to.removeprefix("+"))
     return Parties(from_, to, body.from_channel, body.to_channel)
 
 
@@ -61,6 +61,7 @@ def check_address(address: str | None, name: str, channel: str) -> str:
 
     Raises:
         InvalidRequest: missing or malformed.
+        Forbidden: an emergency number.
     """
     if not address:
         raise InvalidRequest(f"missing {name} in payload", field=name)
@@ -70,7 +71,9 @@ def check_address(address: str | None, name: str, channel: str) -> str:
                 f"{name}: expected an identifier of at most {MAX_IDENTIFIER} characters",
                 field=name,
             )
-    elif not _E164.fullmatch(address):
+        return address
+    check_emergency(address)
+    if not _E164.fullmatch(address):
         raise InvalidRequest(
             f"{name}: expected a number in E.164 format, + and digits only, such as +15551234567",
             field=name,

@@ -1,17 +1,19 @@
 """Chirp's recordings, each with a link to its file."""
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
 from bridge.api.faces.chirp.commands import FORMATS
 from bridge.api.faces.chirp.words import CHIRP
 from bridge.api.fields import Count
+from bridge.api.listing import find_call
 from bridge.api.operation import Context
 from bridge.api.recording_files import LINK_SECONDS, link
 from bridge.call.model import CallId
-from bridge.media.archive import Recording
+from bridge.call.transcript import Transcript, TranscriptStatus
 from bridge.media.files import CONTENT_TYPES, File
+from bridge.media.recording_rows import Recording
 from bridge.wire.call_id import chirp
 
 Format: TypeAlias = Annotated[
@@ -29,7 +31,7 @@ class ChirpRecordingFile(Struct, rename="camel"):
 
 
 class ChirpRecording(Struct, rename="camel"):
-    """A recording; `kind` and `files` are our additions."""
+    """A recording; `kind`, `files` and `transcription` are our additions."""
 
     id: str
     call_id: str
@@ -42,6 +44,10 @@ class ChirpRecording(Struct, rename="camel"):
     file_url: Annotated[str, Meta(description="good for an hour, without a key")] | None
     file_size: Count | None
     files: list[ChirpRecordingFile]
+    transcription: (
+        Annotated[str, Meta(description="what was said on it; null if it was not transcribed")]
+        | None
+    )
     started_at: str | None
     ended_at: str | None
     created_at: str | None
@@ -60,21 +66,21 @@ async def of_call(context: Context) -> ChirpRecordings:
     line, call_id, services = context.line, context.call_id, context.services
     found = await services.recordings.archive.of_call(line, CallId(call_id))
     if not found:
-        services.manager.record(line, call_id)
-    return ChirpRecordings([await _shown(context, one) for one in found], len(found))
+        await find_call(context)
+    said = await services.transcripts.find(line, call_id)
+    return ChirpRecordings([await _shown(context, one, said) for one in found], len(found))
 
 
 @CHIRP.get("/v1/calls/recordings/{recordingId}", errors=(404, 503))
 async def recording(context: Context) -> ChirpRecording:
     """Return one recording."""
     archive = context.services.recordings.archive
-    return await _shown(context, await archive.find(context.line, context.path("recordingId")))
+    found = await archive.find(context.path("recordingId"), context.line)
+    said = await context.services.transcripts.find(context.line, found.call_id)
+    return await _shown(context, found, said)
 
 
-OPERATIONS: Final = (of_call, recording)
-
-
-async def _shown(context: Context, found: Recording) -> ChirpRecording:
+async def _shown(context: Context, found: Recording, said: Transcript | None) -> ChirpRecording:
     kept, rows = found.status == "completed", context.services.recordings.archive.files
     files = await rows.of(found.recording_id) if kept else []
     made = next((file for file in files if file.format == found.format), None)
@@ -93,10 +99,18 @@ async def _shown(context: Context, found: Recording) -> ChirpRecording:
         file_url=link(context.http, made, LINK_SECONDS) if made else None,
         file_size=made.size_bytes if made else None,
         files=[_file(context, file) for file in files],
+        transcription=_text(said, found.kind),
         started_at=found.started_at,
         ended_at=found.ended_at,
         created_at=found.started_at,
     )
+
+
+def _text(said: Transcript | None, kind: str) -> str | None:
+    """Return what was said on a track."""
+    if said is None or said.status is not TranscriptStatus.COMPLETED:
+        return None
+    return "\n".join(one.text for one in said.phrases if kind in ("mixed", one.track))
 
 
 def _file(context: Context, file: File) -> ChirpRecordingFile:

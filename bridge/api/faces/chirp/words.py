@@ -1,23 +1,29 @@
 """Chirp's errors, call object and words for states and ends."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias, cast
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import msgspec
-from aiohttp import web
 from msgspec import Meta, Struct
 
 from bridge.api.fields import Count, Timestamp
 from bridge.api.operation import BARE, Group
-from bridge.call.model import CallRecord, Direction, EndReason, Parties, State
-from bridge.call.parties import WEBRTC, parties_of
+from bridge.call.model import CallRecord, Direction, EndReason, State
+from bridge.call.published import snapshot
 from bridge.errors import BridgeError
-from bridge.wire import call_id
+from bridge.wire import call_id, webhook_chirp
 from bridge.wire.iso8601 import iso8601
 
 CHIRP: Final = Group(name="Chirp", envelope=BARE)
 Status: TypeAlias = Literal[
-    "initiated", "ringing", "in_progress", "completed", "failed", "busy", "no_answer", "canceled"
+    "initiated",
+    "ringing",
+    "in_progress",
+    "voicemail",
+    "completed",
+    "failed",
+    "busy",
+    "no_answer",
+    "canceled",
 ]
 
 STATUS_WORDS: Final[Mapping[State, Status]] = {
@@ -40,29 +46,24 @@ END_WORDS: Final[Mapping[EndReason, Status]] = {
 """The status of a call that ended so; any other end completed it if it had been answered."""
 
 
-def failure(error: BridgeError) -> web.Response:
+def failure(error: BridgeError) -> dict[str, Any]:
     """Render an error; our definition beyond `error`: the wrong field, or the refused call."""
     body: dict[str, Any] = {"error": str(error)}
     if error.field:
         body["field"] = error.field
     if error.call_id:
         body["callId"] = call_id.chirp(error.call_id)
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return web.json_response(body, status=error.status, headers=headers)
+    return body
 
 
 def status(record: CallRecord) -> Status:
     """Return Chirp's word for a call's state, or how it ended."""
     if record.reason is None:
+        if record.at_voicemail and record.answered_at is not None:
+            return "voicemail"
         return STATUS_WORDS.get(record.state, "failed")
     completed: Status = "completed" if record.answered_at else "failed"
     return END_WORDS.get(record.reason, completed)
-
-
-def end_reason(record: CallRecord) -> str | None:
-    """Return Chirp's word for why a call ended; None while it is live."""
-    ours = record.reason
-    return EndReason.HANGUP.value if ours is EndReason.REMOTE_HANGUP else ours and ours.value
 
 
 class ChirpCall(Struct, rename="camel"):
@@ -90,44 +91,29 @@ class ChirpCall(Struct, rename="camel"):
 
 
 def call(record: CallRecord, *, test: bool = False) -> ChirpCall:
-    """Return the full call object; its metadata stays encoded.
+    """Return the full call object; `test` is whether the request has a test key.
 
-    Args:
-        record: the call.
-        test: whether the request has a test key, for which ids differ.
+    The metadata stays encoded.
     """
     facts = record.facts
-    who = parties_of(record)
+    shown = webhook_chirp.call_object(snapshot(record), call_id.chirp(facts.call_id, test=test))
     began = iso8601(facts.started_at)
-    metadata = msgspec.Raw(facts.details.metadata) if facts.details.metadata else None
     return ChirpCall(
-        id=call_id.chirp(facts.call_id, test=test),
+        id=shown["id"],
         app_id=facts.line,
         direction=record.direction,
         status=status(record),
-        from_address=who.from_,
-        to_address=who.to,
-        from_channel=who.from_channel,
-        to_channel=who.to_channel,
-        duration=_duration(record),
-        end_reason=end_reason(record),
-        metadata=cast("dict[str, Any] | None", metadata),
+        from_address=shown["from"],
+        to_address=shown["to"],
+        from_channel=shown["fromChannel"],
+        to_channel=shown["toChannel"],
+        duration=shown["duration"],
+        end_reason=shown["endReason"],
+        metadata=shown["metadata"],
         held=record.state is State.HELD,
-        livekit_room_name=_room(record, who),
+        livekit_room_name=shown["livekitRoomName"],
         started_at=None if record.state is State.INITIATED else began,
         answered_at=iso8601(record.answered_at),
         ended_at=iso8601(record.ended_at),
         created_at=began,
     )
-
-
-def _room(record: CallRecord, who: Parties) -> str | None:
-    browsers = WEBRTC in (who.from_channel, who.to_channel) or record.has_browser
-    return call_id.room(record.facts.call_id) if browsers else None
-
-
-def _duration(record: CallRecord) -> int | None:
-    if record.ended_at is None:
-        return None
-    talked = record.ended_at - (record.answered_at or record.ended_at)
-    return round(talked.total_seconds())

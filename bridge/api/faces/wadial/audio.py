@@ -9,14 +9,13 @@ from aiohttp.http import HttpProcessingError
 from msgspec import Struct
 
 from bridge.api.agent import Stopped
-from bridge.api.body import BODY_SECONDS
 from bridge.api.faces.wadial.calls import CALL, line_of
 from bridge.api.faces.wadial.words import WADIAL
 from bridge.api.fields import Count
 from bridge.api.operation import CALL as OF_CALL
 from bridge.api.operation import Context
-from bridge.api.reads import RequestTimeout
-from bridge.errors import InvalidRequest, about_field
+from bridge.api.reads import BODY_SECONDS
+from bridge.errors import InvalidRequest, RequestTimeout, about_field
 from bridge.media.assets import Asset
 
 PATH = "/api/v1/call-audio-assets"
@@ -107,18 +106,17 @@ async def play(context: Context, body: PlayAsset) -> AssetPlayed:
     """Play a kept sound into a call."""
     line, services = line_of(context), context.services
     sound = await services.assets.find(line, body.asset_id)
-    playback = await services.playbacks.play(line, context.call_id, sound)
-    services.recordings.automatic.capture(line, context.call_id)
+    runner = context.live_call()
+    playback = await services.playbacks.play(runner, sound)
+    services.recordings.automatic.capture(runner)
     return AssetPlayed(playback, body.asset_id)
 
 
 @WADIAL.post(CALL + "/audio/stop", errors=OF_CALL)
 async def stop(context: Context) -> Stopped:
     """Stop all that is played into a call."""
-    return Stopped(context.services.playbacks.stop(line_of(context), context.call_id))
-
-
-OPERATIONS: Final = (upload, list_assets, delete, play, stop)
+    line_of(context)
+    return Stopped(context.services.playbacks.stop(context.live_call()))
 
 
 async def _audio(request: web.Request) -> BodyPartReader:
@@ -130,11 +128,7 @@ async def _audio(request: web.Request) -> BodyPartReader:
 
 
 def _file_name(part: BodyPartReader) -> str:
-    """Return the name of the uploaded file without folders (RFC 7578 section 4.2); it is only shown.
-
-    Raises:
-        InvalidRequest: it is too long, or holds control characters.
-    """
+    """Return the name of the uploaded file without folders (RFC 7578 section 4.2); it is only shown."""
     name = (part.filename or "").replace("\\", "/").rpartition("/")[2] or "audio"
     if len(name) > MAX_FILE_NAME or not name.isprintable():
         raise InvalidRequest(

@@ -4,19 +4,21 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Struct
 
-from bridge.api.faces.wadial.words import WADIAL, WadialCall, snapshot
+from bridge.api.faces.wadial.words import WADIAL, WadialCall, call_object
 from bridge.api.fields import Peer, field
-from bridge.api.listing import known_calls
+from bridge.api.listing import find_call, known_calls
 from bridge.api.operation import CALL as OF_CALL
 from bridge.api.operation import Context
+from bridge.api.ringing import ringing_call
 from bridge.call import events
-from bridge.call.model import Direction, LineName, State
-from bridge.errors import InvalidState, NotFound
+from bridge.call.model import LineName
+from bridge.errors import NotFound
 
 SESSIONS: Final = "/api/v1/sessions"
 SESSION: Final = SESSIONS + "/{sessionId}"
 CALLS: Final = SESSION + "/calls"
 CALL: Final = CALLS + "/{callId}"
+MAX_LISTED: Final = 1000
 
 
 class NewSession(Struct, rename="camel"):
@@ -80,38 +82,42 @@ async def start(context: Context, body: WadialDial) -> WadialCall:
     """Call a number, given as a JID or as digits, or a party that hides its number (`…@lid`)."""
     line = line_of(context)
     runner = await context.services.manager.dial(line, body.to)
-    context.services.recordings.automatic.capture(line, runner.facts.call_id)
-    return snapshot(runner.record())
+    context.services.recordings.automatic.capture(runner)
+    return call_object(runner.record())
 
 
 @WADIAL.get(CALLS, errors=(404,))
 async def list_calls(context: Context) -> list[WadialCall]:
-    """List the session's calls, recently ended ones included, oldest first."""
-    known = await known_calls(context.services.manager, line_of(context))
-    return [snapshot(record) for record in known]
+    """List the session's calls, live and ended, oldest first: the newest 1,000.
+
+    `GET /calls` has all of them.
+    """
+    known, _ = await known_calls(context.services, line_of(context), limit=MAX_LISTED)
+    return [call_object(record) for record in reversed(known)]
 
 
 @WADIAL.get(CALL, errors=(404, 502))
 async def call(context: Context) -> WadialCall:
     """Return one call, live or ended."""
-    return snapshot(context.services.manager.record(line_of(context), context.call_id))
+    line_of(context)
+    return call_object((await find_call(context)).record)
 
 
 @WADIAL.post(CALL + "/accept", errors=(*OF_CALL, 503))
 async def accept(context: Context) -> WadialCall:
     """Answer an inbound call."""
     accepted = _ask(context, events.AnswerRequested())
-    context.services.recordings.automatic.capture(context.line, context.call_id)
+    context.services.recordings.automatic.capture(context.live_call())
     return accepted
 
 
 @WADIAL.post(CALL + "/reject", errors=(*OF_CALL, 503))
 async def reject(context: Context) -> WadialCall:
-    """Decline an inbound call."""
-    record = context.services.manager.record(line_of(context), context.call_id)
-    if record.direction is not Direction.INBOUND or record.state is not State.RINGING:
-        raise InvalidState(f"nothing to reject: the {record.direction} call is {record.state}")
-    return _ask(context, events.HangupRequested())
+    """Decline an inbound call; with `voicemail.rejected` its caller may leave a message."""
+    line_of(context)
+    runner = ringing_call(context, context.call_id)
+    context.services.voicemail_calls.reject(runner)
+    return call_object(runner.record())
 
 
 @WADIAL.post(CALL + "/end", errors=(*OF_CALL, 503))
@@ -124,21 +130,6 @@ async def end(context: Context) -> WadialCall:
 async def mute(context: Context, body: WadialMute) -> WadialCall:
     """Remove our side from what the peer hears, or add it again."""
     return _ask(context, events.MuteRequested(muted=body.muted))
-
-
-OPERATIONS: Final = (
-    create_session,
-    list_sessions,
-    session,
-    connect,
-    start,
-    list_calls,
-    call,
-    accept,
-    reject,
-    end,
-    mute,
-)
 
 
 def line_of(context: Context) -> LineName:
@@ -155,7 +146,7 @@ def line_of(context: Context) -> LineName:
 def _ask(context: Context, wanted: events.Request) -> WadialCall:
     line, manager = line_of(context), context.services.manager
     manager.request(line, context.call_id, wanted)
-    return snapshot(manager.record(line, context.call_id))
+    return call_object(manager.record(line, context.call_id))
 
 
 def _session_of(context: Context, display_name: str | None = None) -> WadialSession:

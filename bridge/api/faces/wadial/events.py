@@ -1,7 +1,5 @@
 """WADial's event stream of a session."""
 
-from typing import Final
-
 from aiohttp import web
 
 from bridge.api.events import STREAM, After, stream_events
@@ -22,6 +20,3 @@ async def events(context: Context, query: After) -> web.StreamResponse:
     """Stream what happens on a session."""
     line_of(context)
     return await stream_events(context, query, webhook_wadial.body)
-
-
-OPERATIONS: Final = (events,)

@@ -1,18 +1,17 @@
 """WADial's recordings of a call; the vendor documents none, these routes are ours."""
 
-from typing import Final
-
 from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.faces.wadial.calls import CALL, line_of
 from bridge.api.faces.wadial.words import WADIAL
 from bridge.api.fields import Count
+from bridge.api.listing import find_call
 from bridge.api.operation import Context
 from bridge.api.recording_files import PARTS, send_file
 from bridge.call.model import CallId
 from bridge.errors import NotFound
-from bridge.media.archive import Recording
+from bridge.media.recording_rows import Recording
 
 PATH = CALL + "/recordings"
 
@@ -37,7 +36,7 @@ async def of_call(context: Context) -> list[WadialRecording]:
     line, call_id, services = line_of(context), context.call_id, context.services
     found = await services.recordings.archive.of_call(line, CallId(call_id))
     if not found:
-        services.manager.record(line, call_id)
+        await find_call(context)
     return [_shown(recording) for recording in found]
 
 
@@ -45,13 +44,10 @@ async def of_call(context: Context) -> list[WadialRecording]:
 async def download(context: Context) -> web.StreamResponse:
     """Return a recording's file."""
     archive = context.services.recordings.archive
-    found = await archive.find(line_of(context), context.path("recordingId"))
+    found = await archive.find(context.path("recordingId"), line_of(context))
     if found.call_id != context.call_id:
         raise NotFound("the call has no such recording")
     return await send_file(context.http, found)
-
-
-OPERATIONS: Final = (of_call, download)
 
 
 def _shown(recording: Recording) -> WadialRecording:

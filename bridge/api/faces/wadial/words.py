@@ -1,32 +1,18 @@
 """WADial's envelopes, call snapshot and words for states."""
 
-from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from aiohttp import web
+import msgspec
 from msgspec import Struct
 
-from bridge.api import render
 from bridge.api.fields import Timestamp
 from bridge.api.operation import Envelope, Group
-from bridge.call.model import CallRecord, Direction, State
+from bridge.call.model import CallRecord
+from bridge.call.published import snapshot
 from bridge.errors import BridgeError
-from bridge.wire.iso8601 import iso8601
+from bridge.wire import webhook_wadial
 
 StateWord: TypeAlias = Literal["initiating", "ringing", "connecting", "active", "ended"]
-STATE_WORDS: Final[Mapping[State, StateWord]] = {
-    State.INITIATED: "initiating",
-    State.RINGING: "ringing",
-    State.CONNECTING: "connecting",
-    State.ACTIVE: "active",
-    State.HELD: "active",
-    State.ENDED: "ended",
-}
-DIRECTION_WORDS: Final[Mapping[Direction, Literal["incoming", "outgoing"]]] = {
-    Direction.OUTBOUND: "outgoing",
-    Direction.INBOUND: "incoming",
-}
-
 
 WADIAL: Final = Group(
     name="WADial",
@@ -37,15 +23,14 @@ WADIAL: Final = Group(
 )
 
 
-def failure(error: BridgeError) -> web.Response:
+def failure(error: BridgeError) -> dict[str, Any]:
     """Render an error; WADial documents no format, this one is ours."""
     body: dict[str, Any] = {"code": error.code, "message": str(error)}
     if error.field:
         body["field"] = error.field
     if error.call_id:
         body["callId"] = error.call_id
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return web.json_response({"error": body}, status=error.status, headers=headers)
+    return {"error": body}
 
 
 class WadialCall(Struct, rename="camel"):
@@ -65,21 +50,8 @@ class WadialCall(Struct, rename="camel"):
     ended_at: Timestamp | None
 
 
-def snapshot(record: CallRecord) -> WadialCall:
+def call_object(record: CallRecord) -> WadialCall:
     """Return a call as WADial shows it."""
-    facts = record.facts
-    began = iso8601(facts.started_at)
-    return WadialCall(
-        call_id=facts.call_id,
-        session_id=facts.line,
-        peer_jid=render.peer(record),
-        direction=DIRECTION_WORDS[record.direction],
-        media_type="audio",
-        state=STATE_WORDS[record.state],
-        transport="webrtc" if record.has_browser else "websocket",
-        audio_muted=record.muted,
-        created_at=began,
-        started_at=began,
-        answered_at=iso8601(record.answered_at),
-        ended_at=iso8601(record.ended_at),
-    )
+    shown = webhook_wadial.snapshot(snapshot(record))
+    session = {"sessionId": record.facts.line, "createdAt": shown["startedAt"]}
+    return msgspec.convert(shown | session, WadialCall)

@@ -2,7 +2,7 @@
 
 Its documents name no fields for these routes and few paths; `Phone`, `callID`, `details`, `call` and
 `calls` are its usual spellings, the rest is our definition. WebRTC is in `api.webrtc`. `/call/accept`
-and `/call/reject` are in `faces.zuckzapgo`, whose clients use them too.
+and `/call/reject` are in `api.ringing`: ZuckZapGo's clients use them too.
 """
 
 from typing import Annotated, Any, Final
@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from bridge.api import render
-from bridge.api.fields import CallId, Peer, field
+from bridge.api.fields import Peer, field
 from bridge.api.listing import recorded_calls
 from bridge.api.operation import CALL, Context, Envelope, Group, Schema
+from bridge.api.ringing import WagoBody, WagoDone
 from bridge.call import events
-from bridge.call.model import CallRecord, Direction, EndReason, State
-from bridge.errors import InvalidState
+from bridge.call.model import CallRecord
 
 
 def _wrap(payload: Struct) -> dict[str, Any]:
@@ -42,12 +42,6 @@ class Make(Struct):
     phone: Annotated[Peer, field(spellings=("phone",))] = msgspec.field(name="Phone")
 
 
-class WagoBody(Struct, rename={"call_id": "callID"}):
-    """The call that a request is about."""
-
-    call_id: CallId
-
-
 class WagoCall(render.Call, rename={**render.CALL_NAMES, "wago_id": "callID"}):
     """A call with its id in both spellings."""
 
@@ -64,13 +58,6 @@ class WagoCalls(Struct):
     """Live calls."""
 
     calls: list[WagoCall]
-
-
-class WagoDone(Struct, rename={"call_id": "callID"}):
-    """What was done to a call."""
-
-    details: str
-    call_id: str
 
 
 @WAGO.post("/call/make", starts_call=True, errors=(404, 409, 501, 502, 503))
@@ -93,37 +80,6 @@ async def list_calls(context: Context) -> WagoCalls:
     services = context.services
     live = await recorded_calls(services.manager, services.recordings, context.line)
     return WagoCalls([_call(record, recording=recording) for record, recording in live])
-
-
-OPERATIONS: Final = (make, end, list_calls)
-
-
-def accept(context: Context, body: WagoBody) -> WagoDone:
-    """Answer an inbound call."""
-    context.services.manager.request(context.line, body.call_id, events.AnswerRequested())
-    return WagoDone("Call accepted", body.call_id)
-
-
-def reject(context: Context, body: WagoBody) -> WagoDone:
-    """Decline an inbound call."""
-    check_rings(context, body.call_id)
-    wanted = events.HangupRequested(EndReason.REJECTED)
-    context.services.manager.request(context.line, body.call_id, wanted)
-    return WagoDone("Call rejected", body.call_id)
-
-
-def check_rings(context: Context, call_id: str) -> None:
-    """Check that an inbound call is ringing.
-
-    Raises:
-        CallNotFound: this line never had such a call.
-        InvalidState: it is not ringing, or is an outbound one.
-    """
-    machine = context.services.manager.live(context.line, call_id).machine
-    if machine.direction is not Direction.INBOUND or machine.state is not State.RINGING:
-        raise InvalidState(
-            f"the {machine.direction} call is {machine.state}: it is not ringing here"
-        )
 
 
 def _call(record: CallRecord, *, recording: bool = False) -> WagoCall:

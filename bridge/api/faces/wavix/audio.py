@@ -9,7 +9,6 @@ from bridge.api.fields import Json, Url, field
 from bridge.api.operation import CALL as OF_CALL
 from bridge.api.operation import Context
 from bridge.api.webhook_endpoints import checked
-from bridge.audio.wav import make_header
 from bridge.call.digits import DigitRules
 from bridge.errors import InvalidRequest
 from bridge.legs.playback import MAX_REPEATS, PlaybackOptions
@@ -100,25 +99,27 @@ class Collect(Struct):
 async def play(context: Context, body: WavixPlay) -> WavixPlayed:
     """Play a URL into a call; returns once its first frame is decoded."""
     line, services = context.line, context.services
-    services.manager.live(line, context.call_id)
+    runner = context.live_call()
     sound = await services.sounds.url(line, body.audio_file, "audio_file")
-    return await _play(context, sound, PlaybackOptions(body.delay_before_playing / 1000))
+    options = PlaybackOptions(body.delay_before_playing / 1000)
+    return WavixPlayed(await services.playbacks.play(runner, sound, options))
 
 
 @WAVIX.post(CALL + "/tts", errors=(*OF_CALL, 422, 501, 503))
 async def speak(context: Context, body: Speech) -> WavixPlayed:
     """Speak a text into a call, in the voice of the line's provider."""
-    context.services.manager.live(context.line, context.call_id)
+    runner = context.live_call()
     options = PlaybackOptions(
         delay_seconds=body.delay_before_playing / 1000, repeats=body.max_repeat_count
     )
-    return await _play(context, await _spoken(context, body.text), options)
+    sound = await _spoken(context, body.text)
+    return WavixPlayed(await context.services.playbacks.play(runner, sound, options))
 
 
 @WAVIX.delete(CALL + "/audio", NEWER + "/audio", errors=OF_CALL)
 async def stop(context: Context) -> Success:
     """Stop all that is played into a call."""
-    context.services.playbacks.stop(context.line, context.call_id)
+    context.services.playbacks.stop(context.live_call())
     return Success()
 
 
@@ -132,10 +133,9 @@ async def collect(context: Context, body: Collect) -> Success:
     """
     if body.min_digits > body.max_digits:
         raise InvalidRequest("min_digits: more than max_digits", field="min_digits")
-    line, call_id, services = context.line, context.call_id, context.services
     url = body.callback_url
     callback = await checked(context, url, "callback_url") if url else ""
-    services.manager.live(line, call_id)
+    runner = context.live_call()
     prompt = body.prompt or body.audio or Prompt()
     rules = DigitRules(
         min_digits=body.min_digits,
@@ -146,16 +146,9 @@ async def collect(context: Context, body: Collect) -> Success:
         interrupts=prompt.stop_on_keypress,
     )
     sound = await _sound(context, prompt)
-    await services.digits.collect(line, call_id, rules, prompt=sound, callback_url=callback)
+    digits = context.services.digits
+    await digits.collect(runner, rules, prompt=sound, callback_url=callback)
     return Success()
-
-
-OPERATIONS: Final = (play, speak, stop, collect)
-
-
-async def _play(context: Context, sound: Sound, options: PlaybackOptions) -> WavixPlayed:
-    playbacks = context.services.playbacks
-    return WavixPlayed(await playbacks.play(context.line, context.call_id, sound, options))
 
 
 async def _sound(context: Context, prompt: Prompt) -> Sound | None:
@@ -167,5 +160,4 @@ async def _sound(context: Context, prompt: Prompt) -> Sound | None:
 
 
 async def _spoken(context: Context, text: str) -> Sound:
-    pcm = await context.services.agents.speak(context.line, text)
-    return context.services.sounds.spool(make_header(len(pcm)) + pcm)
+    return context.services.sounds.spool(await context.services.agents.speak(context.line, text))

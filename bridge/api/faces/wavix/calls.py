@@ -15,12 +15,14 @@ from bridge.api.faces.wavix.words import (
     call_object,
 )
 from bridge.api.fields import Json, Phone, Url, field
+from bridge.api.listing import find_call
 from bridge.api.operation import CALL as OF_CALL
 from bridge.api.operation import Context
 from bridge.api.webhook_endpoints import checked
 from bridge.call import events
-from bridge.call.model import CallDetails, Parties
-from bridge.errors import InvalidRequest, Unsupported, about_field
+from bridge.call.model import CallDetails, MachineDetection, Parties
+from bridge.call.transcript import Transcribe
+from bridge.errors import InvalidRequest, about_field
 from bridge.node.streams import StreamOrder
 from bridge.wire import call_id as forms
 from bridge.wire import media_stream
@@ -44,7 +46,11 @@ Record: TypeAlias = Annotated[
     bool, field("the field may also be spelled `recording`", spellings=("recording",))
 ]
 Detection: TypeAlias = Annotated[
-    bool, field("read and not performed: `machine_detected` is always false")
+    bool, field("find out whether a machine answers (`machine_detected`); the call goes on")
+]
+Transcription: TypeAlias = Annotated[
+    bool,
+    field("record the call, and transcribe it after its end (`/v1/cdrs/{call_id}/transcription`)"),
 ]
 
 
@@ -61,8 +67,11 @@ class WavixNewCall(Struct, rename={"from_": "from"}):
         Annotated[int, field("seconds from the answer on", ge=1, le=MAX_SECONDS)] | None
     ) = None
     call_recording: Record = False
+    call_transcription: Transcription = False
     machine_detection: Detection = False
-    voicemail_detection: Detection = False
+    voicemail_detection: Annotated[
+        bool, field("find out whether a machine answers, and hang up on it")
+    ] = False
 
 
 class WavixCalls(Struct):
@@ -95,9 +104,13 @@ class Transfer(Struct, rename={"from_": "from"}):
             spellings=("recording", "dual_channel_recording"),
         ),
     ] = False
-    machine_detection: Detection = False
-    a_playback_audio: Annotated[str, field("answers 501")] = ""
-    b_playback_audio: Annotated[str, field("answers 501")] = ""
+    machine_detection: Annotated[bool, field("read and not performed")] = False
+    a_playback_audio: (
+        Annotated[Url, field("played to the other party until the new one has answered")] | None
+    ) = None
+    b_playback_audio: (
+        Annotated[Url, field("played to the new party before the two are joined")] | None
+    ) = None
 
 
 class NewStream(Struct):
@@ -119,9 +132,6 @@ class NewStream(Struct):
         """The stream to begin."""
         media = MediaFormat(self.stream_encoding, self.stream_sample_rate, self.stream_frame_ms)
         return StreamOrder(self.stream_url, self.stream_type, self.stream_channel, media)
-
-
-Transcription: TypeAlias = Annotated[bool, field("true answers 501")]
 
 
 class StreamedAnswer(NewStream):
@@ -157,17 +167,28 @@ class Answered(Struct):
 
 @WAVIX.post(CALLS, starts_call=True, errors=(404, 409, 422, 501, 502, 503))
 async def create(context: Context, body: WavixNewCall) -> WavixCall:
-    """Call a number."""
+    """Call a number.
+
+    Over WhatsApp; over the line's SIP trunk where it has one and no other WhatsApp than the simulator.
+    """
     line = context.line
+    if body.call_transcription:
+        context.services.transcripts.check(line)
     name = "status_callback" if body.callback_url is None else "callback_url"
     callback = body.status_callback if body.callback_url is None else body.callback_url
     details = CallDetails(
-        Parties(from_=_caller(context, body.from_), to=f"+{body.to}"),
+        Parties(
+            from_=_caller(context, body.from_),
+            to=f"+{body.to}",
+            to_channel=context.services.policies[line].telephone_channel,
+        ),
         tag=body.tag or "",
         callback_url=await checked(context, callback, name) if callback else "",
         ring_seconds=body.timeout or 0,
         talk_seconds=body.max_duration or 0,
         record=body.call_recording,
+        machine_detection=_detection(body),
+        transcribe=Transcribe.AFTER if body.call_transcription else Transcribe.OFF,
     )
     runner = await context.services.manager.dial(line, body.to, details)
     return call_object(runner.record())
@@ -183,13 +204,13 @@ async def list_calls(context: Context) -> WavixCalls:
 @WAVIX.get(CALL, errors=(404, 502))
 async def call(context: Context) -> OneCall:
     """Return one call, live or ended."""
-    return OneCall(call_object(context.services.manager.record(context.line, context.call_id)))
+    return OneCall(call_object((await find_call(context)).record))
 
 
 @WAVIX.patch(CALL, errors=OF_CALL)
 async def change(context: Context, body: NewTag) -> Success:
     """Change the tag of a live call."""
-    context.services.manager.live(context.line, context.call_id).tag(body.tag)
+    context.live_call().tag(body.tag)
     return Success()
 
 
@@ -209,18 +230,20 @@ async def end(context: Context) -> Success:
 )
 async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answered:
     """Answer an inbound call; with a stream's fields it is streamed too."""
-    line, call_id, services = context.line, context.call_id, context.services
+    services, call_id = context.services, context.call_id
     if body.call_transcription:
-        raise Unsupported("calls are not transcribed here; record them, or stream them")
+        services.transcripts.check(context.line)
     order = body.order if isinstance(body, StreamedAnswer) else None
     # A call whose stream cannot begin is not answered.
     if order is not None:
-        services.manager.live(line, call_id)
+        context.live_call()
         with about_field("stream_url"):
-            await services.streams.check(line, order)
-    services.manager.request(line, call_id, events.AnswerRequested())
+            await services.streams.check(context.line, order)
+    services.manager.request(context.line, call_id, events.AnswerRequested())
     if body.call_recording:
-        await services.recordings.start(line, call_id)
+        await services.recordings.start(context.live_call())
+    if body.call_transcription:
+        await services.transcripts.order(context.line, call_id)
     return Answered() if order is None else Answered(await _start(context, order))
 
 
@@ -240,44 +263,44 @@ async def start_stream(context: Context, body: NewStream) -> StreamStarted:
 )
 async def stop_stream(context: Context) -> Success:
     """Stop a stream of a call."""
-    context.services.streams.stop(context.line, context.call_id, context.path("stream_id"))
+    context.services.streams.stop(context.live_call(), context.path("stream_id"))
     return Success()
 
 
-@WAVIX.post(CALL + "/transfer", errors=(*OF_CALL, 501, 503))
+@WAVIX.post(CALL + "/transfer", errors=(*OF_CALL, 403, 422, 429, 501, 503))
 async def transfer(context: Context, body: Transfer) -> Success:
-    """Call a number; once it is connected it takes the place of all near parties."""
-    line, call_id, services = context.line, context.call_id, context.services
+    """Call a number; once it is connected it takes the place of all near parties.
+
+    The other party hears a ring-back tone or `a_playback_audio` meanwhile; when the number does not
+    answer everything is as before.
+    """
+    services = context.services
     if body.from_ is not None:
         _caller(context, body.from_)
-    for name in ("a_playback_audio", "b_playback_audio"):
-        if getattr(body, name):
-            raise Unsupported(f"{name} is not played during a transfer; use /play")
-    await services.manager.invite(line, call_id, body.to, replaces=True)
+    runner = context.live_call()
+    services.transfers.check(runner)
+    names = ("a_playback_audio", "b_playback_audio")
+    urls = {name: getattr(body, name) for name in names}
+    waiting, announcement = (await services.sounds.urls(context.line, urls)).values()
+    channel = services.policies[context.line].telephone_channel
+    await services.transfers.transfer(
+        runner, body.to, channel=channel, waiting=waiting, announcement=announcement
+    )
     if body.call_recording:
-        await services.recordings.start(line, call_id)
+        await services.recordings.start(runner)
     return Success()
-
-
-OPERATIONS: Final = (
-    create,
-    list_calls,
-    call,
-    change,
-    end,
-    answer,
-    start_stream,
-    stop_stream,
-    transfer,
-)
 
 
 async def _start(context: Context, order: StreamOrder) -> str:
-    call_id = context.call_id
+    runner, shown_id = context.live_call(), forms.wavix(context.call_id)
     with about_field("stream_url"):
-        return await context.services.streams.start(
-            context.line, call_id, order, shown_id=forms.wavix(call_id)
-        )
+        return await context.services.streams.start(runner, order, shown_id)
+
+
+def _detection(body: WavixNewCall) -> MachineDetection:
+    if body.voicemail_detection:
+        return MachineDetection.HANGUP
+    return MachineDetection.REPORT if body.machine_detection else MachineDetection.OFF
 
 
 def _caller(context: Context, phone: str) -> str:

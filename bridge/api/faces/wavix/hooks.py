@@ -1,6 +1,5 @@
 """Wavix's webhooks of a line: one URL for events during calls, one for what is sent after them."""
 
-from sqlite3 import Connection
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
@@ -8,11 +7,9 @@ from msgspec import Meta, Struct
 from bridge.api.faces.wavix.words import CALLS, WAVIX, Success
 from bridge.api.fields import Url
 from bridge.api.operation import Context
-from bridge.api.webhook_endpoints import checked, now, of_line
-from bridge.api.webhook_fields import new_secret
+from bridge.api.webhook_endpoints import of_line, register
 from bridge.errors import NotFound
 from bridge.net import endpoints
-from bridge.net.endpoints import Endpoint
 from bridge.wire.webhook import Style
 
 HookType: TypeAlias = Literal["on-call", "post-call"]
@@ -31,19 +28,17 @@ class WavixNewWebhook(Struct):
     event_type: HookType
 
 
-class WavixWebhookAdded(Struct):
-    """A registered URL with its secret."""
-
-    event_type: HookType
-    url: str
-    secret: Annotated[str, Meta(description="our addition: signs deliveries; shown this once")]
-
-
 class WavixWebhook(Struct):
     """A registered URL."""
 
     event_type: HookType
     url: str
+
+
+class WavixWebhookAdded(WavixWebhook):
+    """A registered URL with its secret."""
+
+    secret: Annotated[str, Meta(description="our addition: signs deliveries; shown this once")]
 
 
 class WavixWebhooks(Struct):
@@ -61,15 +56,13 @@ class WebhookQuery(Struct):
 @WAVIX.post(*PATHS, status=201, errors=(422, 503))
 async def create(context: Context, body: WavixNewWebhook) -> WavixWebhookAdded:
     """Register a URL for events during calls or after them, in place of the previous one."""
-    wanted = Endpoint(
+    wanted = await register(
+        context,
+        body.url,
+        "url",
         id=_id(context, body.event_type),
-        line=context.line,
-        url=await checked(context, body.url, "url"),
         style=STYLES[body.event_type],
-        created_at=now(),
-        secret=new_secret(),
     )
-    await context.services.database.run(lambda connection: endpoints.put(connection, wanted))
     return WavixWebhookAdded(body.event_type, wanted.url, wanted.secret)
 
 
@@ -89,18 +82,11 @@ async def list_hooks(context: Context) -> WavixWebhooks:
 async def delete(context: Context, query: WebhookQuery) -> Success:
     """Remove the URL of a type."""
     identity = _id(context, query.event_type)
-
-    def work(connection: Connection) -> None:
-        endpoints.delete(connection, context.line, identity)
-
     try:
-        await context.services.database.run(work)
+        await context.services.database.run(endpoints.delete, context.line, identity)
     except NotFound:
         raise NotFound("no webhook of this event_type is registered") from None
     return Success()
-
-
-OPERATIONS: Final = (create, list_hooks, delete)
 
 
 def _id(context: Context, kind: HookType) -> str:

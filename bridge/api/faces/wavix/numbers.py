@@ -4,32 +4,24 @@ A number's `id` is the number itself, in digits. Of the vendor's settings `call_
 https://docs.wavix.com/api-reference/my-numbers
 """
 
-from sqlite3 import Connection
+from contextlib import suppress
 from typing import Annotated, Any, Final, TypeAlias
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bridge.api.faces.wavix.pages import PageQuery, Pagination, page_of
+from bridge.api.faces.wavix.pages import PageQuery, Pagination, pagination
 from bridge.api.faces.wavix.words import WAVIX
 from bridge.api.fields import Count, Url, field
 from bridge.api.operation import BARE, Context
-from bridge.api.webhook_endpoints import checked, now, of_line
-from bridge.api.webhook_fields import new_secret
+from bridge.api.webhook_endpoints import of_line, register
 from bridge.errors import InvalidRequest, NotFound, Unsupported
 from bridge.net import endpoints
-from bridge.net.endpoints import Endpoint
 from bridge.wire.webhook import Style
 
 NUMBERS: Final = "/v1/mydids"
 NUMBER: Final = NUMBERS + "/{number}"
 CALLBACK: Final = "call_status_url"
-UNSUPPORTED: Final = (
-    "call_recording_enabled",
-    "transcription_enabled",
-    "transcription_threshold",
-    "sms_relay_url",
-)
-"""The vendor's other settings; this bridge has them for a line as a whole, or not at all."""
 
 
 class NumberQuery(PageQuery):
@@ -60,6 +52,7 @@ class WavixNumbers(Struct):
 
 
 Refused: TypeAlias = Annotated[Any, field("answers 501")]
+"""Settings that this bridge has for a line as a whole, or not at all."""
 
 
 class NumberChange(Struct):
@@ -77,8 +70,9 @@ async def list_numbers(context: Context, query: NumberQuery) -> WavixNumbers:
     """List the line's numbers."""
     numbers = context.services.policies[context.line].numbers
     hooks, found = await _hooks(context), [one for one in numbers if query.search in one]
-    items, pagination = page_of(query, [_shown(number, hooks) for number in found])
-    return WavixNumbers(items, pagination)
+    wanted = found[query.offset : query.offset + query.per_page]
+    shown = [_shown(number, hooks) for number in wanted]
+    return WavixNumbers(shown, pagination(query, total=len(found)))
 
 
 @WAVIX.get(NUMBER, envelope=BARE, errors=(404, 503))
@@ -94,41 +88,29 @@ async def change(context: Context, body: NumberChange) -> WavixNumber:
     They are sent to the line's `on-call` webhook as well.
     """
     found = _own(context)
-    if refused := [name for name in UNSUPPORTED if getattr(body, name) is not None]:
+    given = [name for name, value in msgspec.structs.asdict(body).items() if value is not None]
+    if refused := [name for name in given if name != CALLBACK]:
         raise Unsupported(f"{', '.join(refused)}: only {CALLBACK} can be set for a number here")
     if body.call_status_url is UNSET:
         raise InvalidRequest(f"missing {CALLBACK} in payload", field=CALLBACK)
-    identity, database = f"number {found} {context.line}", context.services.database
+    identity = f"number {found} {context.line}"
     if not body.call_status_url:
-
-        def remove(connection: Connection) -> None:
-            if endpoints.find(connection, identity) is not None:
-                endpoints.delete(connection, context.line, identity)
-
-        await database.run(remove)
+        with suppress(NotFound):
+            await context.services.database.run(endpoints.delete, context.line, identity)
         return _shown(found, {})
-    wanted = Endpoint(
+    wanted = await register(
+        context,
+        body.call_status_url,
+        CALLBACK,
         id=identity,
-        line=context.line,
-        url=await checked(context, body.call_status_url, CALLBACK),
         style=Style.WAVIX,
-        created_at=now(),
-        secret=new_secret(),
         number=found,
     )
-    await database.run(lambda connection: endpoints.put(connection, wanted))
     return _shown(found, {found: wanted.url}, wanted.secret)
 
 
-OPERATIONS: Final = (list_numbers, number, change)
-
-
 def _own(context: Context) -> str:
-    """Return the number that the path names, with `+`.
-
-    Raises:
-        NotFound: the line does not have it.
-    """
+    """Return the line's number that the path names, with `+`."""
     found = "+" + context.path("number").removeprefix("+")
     if found not in context.services.policies[context.line].numbers:
         raise NotFound("your line has no such number (lines.NAME.numbers)")

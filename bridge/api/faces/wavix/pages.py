@@ -1,13 +1,10 @@
 """Wavix's pages of a list: `page` and `per_page` in, `items` and `pagination` out."""
 
-from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from bridge.api.fields import Count
-
-Item = TypeVar("Item")
 
 
 class PageQuery(Struct):
@@ -29,12 +26,6 @@ class Pagination(Struct):
     per_page: Count
     total: Count
     total_pages: Count
-
-
-def page_of(query: PageQuery, items: Sequence[Item]) -> tuple[list[Item], Pagination]:
-    """Return the items of a page, and where it stands."""
-    wanted = items[query.offset : query.offset + query.per_page]
-    return list(wanted), pagination(query, total=len(items))
 
 
 def pagination(query: PageQuery, *, total: int) -> Pagination:

@@ -135,12 +135,9 @@ async def delete(context: Context) -> Success:
         raise NotFound("recording not found")
     recordings = context.services.recordings
     found = await recordings.archive.search.by_number(context.line, int(named))
-    await recordings.archive.delete(await recordings.archive.find(context.line, found.recording_id))
+    await recordings.archive.delete(await recordings.archive.find(found.recording_id, context.line))
     recordings.uploader.wake()
     return Success()
-
-
-OPERATIONS: Final = (list_recordings, recording, delete)
 
 
 async def _shown(context: Context, found: Found) -> WavixRecording:

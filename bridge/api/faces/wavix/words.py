@@ -4,13 +4,12 @@ from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import msgspec
-from aiohttp import web
 from msgspec import Struct
 
 from bridge.api.fields import Timestamp, WrongFields
 from bridge.api.operation import APPID, Envelope, Group, Schema
 from bridge.call.model import CallRecord, State
-from bridge.call.snapshot import snapshot
+from bridge.call.published import snapshot
 from bridge.errors import BridgeError
 from bridge.wire import call_id, webhook_wavix
 from bridge.wire.call_event import CallEvent, EventType
@@ -76,7 +75,7 @@ def call_object(record: CallRecord) -> WavixCall:
     return msgspec.convert(webhook_wavix.body(event), WavixCall)
 
 
-def failure(error: BridgeError) -> web.Response:
+def failure(error: BridgeError) -> dict[str, Any]:
     """Render an error: a wrong field by its name in `errors`, 401, 403 and 404 with `error: true`."""
     body: dict[str, Any] = {"success": False, "message": str(error)}
     if isinstance(error, WrongFields):
@@ -87,5 +86,4 @@ def failure(error: BridgeError) -> web.Response:
         body["callId"] = call_id.wavix(error.call_id)
     if error.status in ERROR_TRUE:
         body["error"] = True
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return web.json_response(body, status=error.status, headers=headers)
+    return body

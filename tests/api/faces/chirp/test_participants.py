@@ -35,8 +35,8 @@ async def test_recorders_streams_sockets_and_playbacks_are_no_participants():
             await until(lambda: len(runner.legs()) >= 4)
         await chirp.post(commands, {"type": "hangup"})
         await until(lambda: len(hook.taken) >= 4)
-        told = [(taken.json["event"], taken.json["data"]["participant"]) for taken in hook.taken]
-    kinds = [(event.rpartition(".")[2], person["kind"]) for event, person in told]
+        sent = [(taken.json["event"], taken.json["data"]["participant"]) for taken in hook.taken]
+    kinds = [(event.rpartition(".")[2], person["kind"]) for event, person in sent]
     assert sorted(kinds) == [
         ("joined", "simulator"),
         ("joined", "webrtc"),

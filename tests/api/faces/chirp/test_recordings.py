@@ -11,11 +11,13 @@ from bridge.audio.wav import parse_wav
 from bridge.settings.model import Data, Http, Net
 from tests.support.inprocess import running
 from tests.support.receiver import receiving
+from tests.support.transcribing import finished, hang_up, talk, transcribing
 from tests.support.vendor import OTHER, SALES, TALKS, TEST, Vendor, two_lines
 from tests.support.waiting import until, until_answer
 
 FIELDS = {
-    "id", "callId", "status", "format", "kind", "duration", "fileUrl", "fileSize", "files", "startedAt",
+    "id", "callId", "status", "format", "kind", "duration", "fileUrl", "fileSize", "files", "transcription",
+    "startedAt",
     "endedAt", "createdAt",
 }  # fmt: skip
 pytestmark = [pytest.mark.call, pytest.mark.usefixtures("nodes")]
@@ -66,7 +68,7 @@ async def test_a_recording_that_goes_on_has_no_file_yet(bridge, chirp):
     assert recording["callId"] == call_id
 
 
-async def test_a_recordings_link_gives_its_file_without_a_key(bridge, chirp):
+async def test_a_recordings_link_returns_its_file_without_a_key(bridge, chirp):
     _, listed = await recorded(bridge, chirp)
     status, recording = await chirp.get(f"/v1/calls/recordings/{listed['id']}")
     assert (status, set(recording)) == (200, FIELDS)
@@ -150,14 +152,14 @@ async def test_the_webhook_links_to_the_file_in_the_format_asked_for(tmp_path, f
         assert (await chirp.post("/v1/webhooks", wanted))[0] == 201
         await recorded(bridge, chirp, form)
         await until(lambda: hook.taken, timeout=20)
-        told = hook.taken[0].json["data"]["recording"]
-        _, shown = await chirp.get(f"/v1/calls/recordings/{told['id']}")
+        sent = hook.taken[0].json["data"]["recording"]
+        _, shown = await chirp.get(f"/v1/calls/recordings/{sent['id']}")
         for name in ("format", "status", "fileSize", "duration", "startedAt", "endedAt"):
-            assert told[name] == shown[name]
-        assert told["fileUrl"].startswith(str(bridge.http.make_url("")).rstrip("/"))
-        async with bridge.http.get(path_of(told["fileUrl"])) as answer:
+            assert sent[name] == shown[name]
+        assert sent["fileUrl"].startswith(str(bridge.http.make_url("")).rstrip("/"))
+        async with bridge.http.get(path_of(sent["fileUrl"])) as answer:
             assert (answer.status, answer.headers["Content-Type"]) == (200, f"audio/{form}")
-            assert len(await answer.read()) == told["fileSize"]
+            assert len(await answer.read()) == sent["fileSize"]
         assert len(hook.taken) == 1
 
 
@@ -245,3 +247,21 @@ async def test_a_link_begins_with_the_public_url_and_never_as_a_proxy_says(publi
         path = f"/v1/calls/recordings/{recording['id']}"
         async with bridge.http.get(path, headers=headers) as answer:
             assert (await answer.json())["fileUrl"].startswith(base)
+
+
+@pytest.mark.virtual_time
+async def test_a_recording_has_what_was_said_on_its_track():
+    async with transcribing() as (client, _):
+        call = await talk(client, transcribe="after")
+        await hang_up(client, call)
+        await finished(client, call)
+        headers = {"Authorization": "Bearer demo"}
+        response = await client.http.get(f"/v1/calls/{call}/recordings", headers=headers)
+        listed = (await response.json())["data"]
+        said = {one["kind"]: one["transcription"] for one in listed}
+        assert said["inbound"] == said["mixed"]
+        assert said["inbound"].startswith("I would like a table.")
+        assert said["outbound"] == ""
+        path = f"/v1/calls/recordings/{listed[0]['id']}"
+        shown = await (await client.http.get(path, headers=headers)).json()
+        assert shown["transcription"] == listed[0]["transcription"]

@@ -1,6 +1,5 @@
 """A WADial client against the bridge, written from the vendor's document alone."""
 
-import asyncio
 import re
 
 import pytest
@@ -18,6 +17,7 @@ from tests.support.vendor import (
     Vendor,
     two_lines,
 )
+from tests.support.waiting import until_answer
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
@@ -43,12 +43,11 @@ async def started(wadial, to: str = f"{ECHO}@s.whatsapp.net"):
 
 
 async def reached(wadial, call_id: str, state: str):
-    async with asyncio.timeout(5):
-        while True:
-            _, body = await wadial.get(f"{CALLS}/{call_id}")
-            if body["data"]["state"] == state:
-                return body["data"]
-            await asyncio.sleep(0.005)
+    async def shown():
+        _, body = await wadial.get(f"{CALLS}/{call_id}")
+        return body["data"] if body["data"]["state"] == state else None
+
+    return await until_answer(shown)
 
 
 async def ringing(bridge) -> str:
@@ -73,7 +72,7 @@ async def test_the_line_is_the_keys_one_session(wadial):
 
 
 @pytest.mark.parametrize("path", ["", "/status"])
-async def test_a_session_tells_how_it_stands(wadial, path):
+async def test_a_session_has_its_state(wadial, path):
     status, body = await wadial.get(f"/api/v1/sessions/sales{path}")
     assert status == 200
     assert body["data"]["connectionState"] == "connected"
@@ -87,7 +86,7 @@ async def test_a_session_is_connected(wadial):
 # Calls
 
 
-async def test_starting_a_call_gives_its_snapshot(wadial):
+async def test_starting_a_call_returns_its_snapshot(wadial):
     call = await started(wadial)
     assert re.fullmatch("[0-9A-F]{32}", call["callId"])
     assert call["peerJid"] == f"{ECHO}@s.whatsapp.net"
@@ -103,7 +102,7 @@ async def test_the_peer_is_named_by_jid_or_digits(wadial, to):
     assert (await started(wadial, to))["peerJid"] == f"{ECHO}@s.whatsapp.net"
 
 
-async def test_an_answered_call_is_active_and_tells_since_when(wadial):
+async def test_an_answered_call_is_active_with_its_time(wadial):
     call = await reached(wadial, (await started(wadial))["callId"], "active")
     assert MOMENT.fullmatch(call["startedAt"])
     assert MOMENT.fullmatch(call["answeredAt"])
@@ -136,14 +135,14 @@ async def test_an_incoming_call_is_rejected(bridge, wadial):
     assert MOMENT.fullmatch(body["data"]["endedAt"])
 
 
-async def test_ending_a_call_gives_its_last_snapshot(wadial):
+async def test_ending_a_call_returns_its_last_snapshot(wadial):
     call_id = (await started(wadial))["callId"]
     status, body = await wadial.post(f"{CALLS}/{call_id}/end")
     assert (status, body["data"]["state"]) == (200, "ended")
 
 
 @pytest.mark.parametrize("muted", [True, False])
-async def test_muting_is_told_in_the_snapshot(wadial, muted):
+async def test_muting_is_in_the_snapshot(wadial, muted):
     call_id = (await started(wadial))["callId"]
     status, body = await wadial.post(f"{CALLS}/{call_id}/mute", {"muted": muted})
     assert (status, body["data"]["audioMuted"]) == (200, muted)

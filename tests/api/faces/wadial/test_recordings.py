@@ -32,14 +32,14 @@ def written(folder):
 
 
 async def recorded(client, begin=None):
-    """Let a call of WADial's routes last; gives its id and what was told of its recordings."""
+    """Let a call of WADial's routes last; returns its id and the events of its recordings."""
     async with listening(client, "/api/v1/sessions/demo/events") as stream:
         call_id = await (begin or started)(client)
         folder = client.bridge.services.recordings.archive.folder
         await until(lambda: written(folder) == 3)
         await client.data("/call/hangup", {"callId": call_id})
-        told = [await stream.until_type("call.recording.ready") for _ in range(3)]
-    return call_id, told
+        sent = [await stream.until_type("call.recording.ready") for _ in range(3)]
+    return call_id, sent
 
 
 async def started(client):
@@ -79,10 +79,10 @@ async def played_into(client):
 
 @pytest.mark.parametrize("begin", [started, accepted, streamed, played_into])
 async def test_a_call_of_these_routes_is_recorded_without_being_asked_for(client, begin):
-    call_id, told = await recorded(client, begin)
-    assert [event["data"]["callId"] for event in told] == [call_id] * 3
-    assert {event["data"]["kind"] for event in told} == {"inbound", "outbound", "mixed"}
-    assert all(event["data"]["durationMs"] > 0 for event in told)
+    call_id, sent = await recorded(client, begin)
+    assert [event["data"]["callId"] for event in sent] == [call_id] * 3
+    assert {event["data"]["kind"] for event in sent} == {"inbound", "outbound", "mixed"}
+    assert all(event["data"]["durationMs"] > 0 for event in sent)
 
 
 async def test_a_call_of_other_routes_is_not_recorded_by_itself(client):
@@ -113,10 +113,10 @@ async def test_a_recording_that_was_stopped_does_not_begin_again_by_itself(clien
     assert [track["status"] for track in tracks] == ["completed"] * 3
 
 
-async def test_each_track_is_told_of_with_the_documented_data(client):
-    call_id, told = await recorded(client)
-    assert {event["data"]["kind"] for event in told} == {"inbound", "outbound", "mixed"}
-    for event in told:
+async def test_each_track_has_an_event_with_the_documented_data(client):
+    call_id, sent = await recorded(client)
+    assert {event["data"]["kind"] for event in sent} == {"inbound", "outbound", "mixed"}
+    for event in sent:
         data = event["data"]
         assert set(data) >= DOCUMENTED
         assert (event["sessionId"], data["callId"]) == ("demo", call_id)
@@ -124,12 +124,12 @@ async def test_each_track_is_told_of_with_the_documented_data(client):
         assert abs(data["sizeBytes"] - 44 - data["durationMs"] * 32) <= 640
 
 
-async def test_what_was_told_of_is_listed_and_fetched(client):
-    call_id, told = await recorded(client)
+async def test_recordings_with_an_event_are_listed_and_fetched(client):
+    call_id, sent = await recorded(client)
     answer = await client.get(f"{CALLS}/{call_id}/recordings")
     listed = {track["recordingId"]: track for track in (await answer.json())["data"]}
-    assert set(listed) == {event["data"]["recordingId"] for event in told}
-    for event in told:
+    assert set(listed) == {event["data"]["recordingId"] for event in sent}
+    for event in sent:
         data = event["data"]
         assert {name: listed[data["recordingId"]][name] for name in DOCUMENTED} == {
             name: data[name] for name in DOCUMENTED
@@ -141,9 +141,9 @@ async def test_what_was_told_of_is_listed_and_fetched(client):
 
 
 async def test_a_recording_is_neither_another_calls_nor_another_sessions(client):
-    call_id, [told, *_] = await recorded(client)
+    call_id, [sent, *_] = await recorded(client)
     other_call = await client.dial(TALKS)
-    recording = told["data"]["recordingId"]
+    recording = sent["data"]["recordingId"]
     for path, key in [
         (f"{CALLS}/{other_call}/recordings/{recording}", KEY),
         (f"{CALLS}/{call_id}/recordings/rec_none", KEY),

@@ -1,7 +1,5 @@
 """A client written from WaGo's pages: header `token`, `callID`, `details`, `call` and `calls`."""
 
-import asyncio
-
 import pytest
 
 from bridge.settings.model import Line
@@ -46,10 +44,6 @@ async def wago(client):
     return WaGo(client)
 
 
-async def incoming(client) -> str:
-    return str((await client.data("/simulator/incoming", {"from": ECHO}))["callId"])
-
-
 async def test_the_list_says_which_calls_are_recorded(wago):
     _, made = await wago.post("/call/make", {"Phone": ECHO})
     assert [call["recording"] for call in (await wago.get("/call/list"))[1]["calls"]] == [False]
@@ -76,22 +70,6 @@ async def test_a_number_may_be_a_jid(wago, phone):
     assert await wago.make(phone)
 
 
-async def test_a_call_that_rings_is_accepted(client, wago):
-    call_id = await incoming(client)
-    status, body = await wago.post("/call/accept", {"callID": call_id})
-    assert (status, body["callID"], bool(body["details"])) == (200, call_id, True)
-    async with asyncio.timeout(5):
-        while await client.state(call_id) != "active":
-            await asyncio.sleep(0.01)
-
-
-async def test_a_call_that_rings_is_rejected(client, wago):
-    call_id = await incoming(client)
-    status, body = await wago.post("/call/reject", {"callID": call_id})
-    assert (status, body["data"]["callID"]) == (200, call_id)
-    assert (await client.quality(call_id))["endReason"] == "rejected"
-
-
 async def test_a_call_is_ended(client, wago):
     call_id = await wago.make()
     status, _ = await wago.post("/call/end", {"callID": call_id})
@@ -113,9 +91,8 @@ async def test_a_made_call_takes_a_browser(wago):
 # Errors
 
 
-@pytest.mark.parametrize("verb", ["accept", "reject", "end"])
-async def test_a_missing_id_is_a_400_in_its_own_words(wago, verb):
-    status, body = await wago.post(f"/call/{verb}", {})
+async def test_a_missing_id_is_a_400_in_its_own_words(wago):
+    status, body = await wago.post("/call/end", {})
     assert status == 400
     assert body == {
         "code": 400,
@@ -125,24 +102,9 @@ async def test_a_missing_id_is_a_400_in_its_own_words(wago, verb):
     }
 
 
-@pytest.mark.parametrize("verb", ["accept", "reject", "end"])
-async def test_an_unknown_call_is_a_404(wago, verb):
-    status, body = await wago.post(f"/call/{verb}", {"callID": "00" + 30 * "A"})
+async def test_an_unknown_call_is_a_404(wago):
+    status, body = await wago.post("/call/end", {"callID": "00" + 30 * "A"})
     assert (status, body["code"], body["success"]) == (404, 404, False)
-
-
-@pytest.mark.parametrize("verb", ["accept", "reject"])
-async def test_a_call_that_does_not_ring_us_is_a_409(wago, verb):
-    status, _ = await wago.post(f"/call/{verb}", {"callID": await wago.make()})
-    assert status == 409
-
-
-async def test_an_active_call_cannot_be_rejected(client, wago):
-    call_id = await incoming(client)
-    await wago.post("/call/accept", {"callID": call_id})
-    status, _ = await wago.post("/call/reject", {"callID": call_id})
-    assert status == 409
-    assert await client.state(call_id) != "gone"
 
 
 @pytest.mark.parametrize("body", [{}, {"Phone": ""}, {"Phone": "12"}, {"Phone": "1-2@g.us"}])

@@ -62,11 +62,11 @@ async def press(client, call_id, digits: str) -> None:
 
 
 def collected(hook) -> list[tuple[str, str]]:
-    """What was told of digits: status and digits, in order."""
+    """What was sent of digits: status and digits, in order."""
     bodies = [taken.json for taken in hook.taken]
     found = [body["event_payload"] for body in bodies if body["event_type"] == "on_call_event"]
-    told = [payload["payload"] for payload in found if payload["type"] == "collect"]
-    return [(payload["status"], payload["digits"]) for payload in told]
+    results = [payload["payload"] for payload in found if payload["type"] == "collect"]
+    return [(payload["status"], payload["digits"]) for payload in results]
 
 
 def prompts(client) -> list[str]:
@@ -74,7 +74,7 @@ def prompts(client) -> list[str]:
     return [leg.leg_id for leg in runner.legs() if leg.kind == "playback"]
 
 
-async def test_digits_are_collected_and_told_to_the_calls_callback(client, hook):
+async def test_digits_are_collected_and_sent_to_the_calls_callback(client, hook):
     call_id = await answered(client, hook)
     body = {"max_digits": 4, "timeout": 30}
     assert await ask(client, call_id, body) == (200, {"success": True})
@@ -91,7 +91,7 @@ async def test_a_termination_character_ends_the_input(client, hook):
     assert collected(hook)[-1] == ("completed", "123")
 
 
-async def test_too_few_digits_are_told_as_failed(client, hook):
+async def test_too_few_digits_are_reported_as_failed(client, hook):
     call_id = await answered(client, hook)
     await ask(client, call_id, {"min_digits": 3, "termination_character": "#", "timeout": 30})
     await press(client, call_id, "1#")

@@ -46,7 +46,7 @@ async def test_a_url_of_each_type_is_registered_listed_and_deleted(client, path)
     assert (await ask(client, "DELETE", path, event_type="on-call"))[0] == 404
 
 
-async def test_both_types_are_told_of_a_call(client):
+async def test_both_types_are_sent_a_calls_events(client):
     async with receiving() as live, receiving() as afterwards:
         for word, hook in (("on-call", live), ("post-call", afterwards)):
             await ask(client, "POST", PATHS[0], {"url": hook.url, "event_type": word})
@@ -56,14 +56,14 @@ async def test_both_types_are_told_of_a_call(client):
         await until(lambda: runner.machine.state == "active")
         await ask(client, "DELETE", f"/v1/call/{call['id']}")
         await until(lambda: len(live.taken) == 4 and len(afterwards.taken) == 1)
-    told = [taken.json for taken in live.taken]
-    assert [one["event_type"] for one in told] == [
+    received = [taken.json for taken in live.taken]
+    assert [one["event_type"] for one in received] == [
         "call_setup",
         "ringing",
         "answered",
         "completed",
     ]
-    assert {one["uuid"] for one in told} == {call["uuid"]}
+    assert {one["uuid"] for one in received} == {call["uuid"]}
     assert afterwards.taken[0].json["disposition"] == "answered"
 
 

@@ -81,15 +81,17 @@ async def test_webhooks_of_every_face_name_the_called_number(bridge):
             assert status in (200, 201), answer
         call_id = await ring(bridge, to=SECOND)
         await hang_up(bridge, call_id)
-        told: dict[str, list[Any]] = {}
+        received: dict[str, list[Any]] = {}
         await until(lambda: {taken.path for taken in hook.taken} >= {"/after"})
         await until(lambda: len([t for t in hook.taken if t.path == "/chirp"]) >= 3)
         for taken in hook.taken:
-            told.setdefault(taken.path, []).append(taken.json)
-    assert {event["data"]["call"]["to"] for event in told["/chirp"]} == {SECOND}
-    assert {event["to"] for event in told["/wavix"]} == {SECOND}
-    assert {(event["to"], event["destination"]) for event in told["/after"]} == {(SECOND, SECOND)}
-    assert {event["call"]["to"] for event in told["/native"] if "call" in event} == {SECOND}
+            received.setdefault(taken.path, []).append(taken.json)
+    assert {event["data"]["call"]["to"] for event in received["/chirp"]} == {SECOND}
+    assert {event["to"] for event in received["/wavix"]} == {SECOND}
+    assert {(event["to"], event["destination"]) for event in received["/after"]} == {
+        (SECOND, SECOND)
+    }
+    assert {event["call"]["to"] for event in received["/native"] if "call" in event} == {SECOND}
 
 
 async def test_an_outbound_call_shows_the_lines_number_as_caller(bridge):
@@ -107,7 +109,7 @@ async def test_an_outbound_call_shows_the_lines_number_as_caller(bridge):
 # A callback URL of a number
 
 
-async def test_a_number_has_a_callback_url_of_its_own_that_is_told_of_its_inbound_calls(bridge):
+async def test_a_numbers_own_callback_url_is_sent_its_inbound_calls(bridge):
     async with receiving() as hook:
         path = f"/v1/mydids/{SECOND.removeprefix('+')}"
         status, number = await wavix(bridge, "PUT", path, {"call_status_url": hook.url})
@@ -122,10 +124,10 @@ async def test_a_number_has_a_callback_url_of_its_own_that_is_told_of_its_inboun
         await hang_up(bridge, call_id)
         async with asyncio.timeout(5):
             await until(lambda: len(hook.taken) >= 3)
-    told = [taken.json for taken in hook.taken]
-    assert [event["event_type"] for event in told] == ["call_setup", "ringing", "rejected"]
-    assert {event["to"] for event in told} == {SECOND}
-    assert len({event["uuid"] for event in told}) == 1
+    received = [taken.json for taken in hook.taken]
+    assert [event["event_type"] for event in received] == ["call_setup", "ringing", "rejected"]
+    assert {event["to"] for event in received} == {SECOND}
+    assert len({event["uuid"] for event in received}) == 1
 
 
 async def test_numbers_are_listed_with_their_callbacks_which_can_be_taken_away(bridge):

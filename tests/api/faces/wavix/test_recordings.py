@@ -26,8 +26,8 @@ async def ask(bridge, method, path, body=None, *, key=SALES, **query):
     async with bridge.http.request(
         method, path, params=params, allow_redirects=False, **sent
     ) as response:
-        told = await response.json() if response.content_type == "application/json" else None
-        return response.status, told, response.headers.get("Location")
+        reply = await response.json() if response.content_type == "application/json" else None
+        return response.status, reply, response.headers.get("Location")
 
 
 async def recorded(bridge):
@@ -86,9 +86,9 @@ async def test_a_list_is_searched_and_paged(bridge):
         "dids": {"dids[]": NUMBER},
     }
     for query in found.values():
-        _, told, _ = await ask(bridge, "GET", PATH, **query)
-        assert [one["id"] for one in told["items"]] == [item["id"]], query
-        assert told["pagination"]["total"] == 1
+        _, reply, _ = await ask(bridge, "GET", PATH, **query)
+        assert [one["id"] for one in reply["items"]] == [item["id"]], query
+        assert reply["pagination"]["total"] == 1
     for query in (
         {"from": TALKS},
         {"to_date": "2001-01-01"},
@@ -121,5 +121,5 @@ async def test_another_lines_recordings_are_not_found(bridge):
     ("query", "field"), [({"from_date": "yesterday"}, "from_date"), ({"per_page": "0"}, "per_page")]
 )
 async def test_a_wrong_parameter_is_named(bridge, query, field):
-    status, told, _ = await ask(bridge, "GET", PATH, **query)
-    assert (status, list(told["errors"])) == (400, [field])
+    status, reply, _ = await ask(bridge, "GET", PATH, **query)
+    assert (status, list(reply["errors"])) == (400, [field])

@@ -1,4 +1,4 @@
-"""A Wavix stream whose customer is not there: tried again, then told of."""
+"""A Wavix stream whose customer is not there: tried again, then reported."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from tests.support.stream_customer import customer_server
 from tests.support.vendor import ECHO, NUMBER, SALES, Vendor, two_lines
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.usefixtures("nodes")
+pytestmark = [pytest.mark.usefixtures("nodes"), pytest.mark.virtual_time]
 
 
 @pytest.fixture
@@ -62,21 +62,27 @@ def test_three_attempts_take_ten_seconds_at_most():
     assert 3 * stream_link.CONNECT_SECONDS + sum(stream_link.RETRY_DELAYS) <= 10
 
 
-async def test_a_dead_url_is_tried_three_times_and_then_told_by_event_and_callback(bridge):
+def stream_events(hook):
+    """What a receiver was told of streams."""
+    told = [taken.json for taken in hook.taken if taken.json["event_type"] == "on_call_event"]
+    return [one for one in told if one["event_payload"]["type"] == "stream"]
+
+
+async def test_a_dead_url_is_tried_three_times_and_then_reported_by_event_and_callback(bridge):
     async with refusing() as (port, asked), receiving() as hook:
         call_id = await answered(bridge, status_callback=hook.url)
         async with bridge.http.get(f"/call/{call_id}/events", headers={"token": SALES}) as response:
             stream_id = await stream(bridge, call_id, f"ws://127.0.0.1:{port}/")
             ended = await EventStream(response).until_type("stream.ended")
-        await until(lambda: any(t.json["event_type"] == "on_call_event" for t in hook.taken))
+        await until(lambda: stream_events(hook))
     assert len(asked) == 3
     assert (ended["data"]["streamId"], ended["data"]["reason"]) == (stream_id, "unreachable")
-    [told] = [t.json for t in hook.taken if t.json["event_type"] == "on_call_event"]
-    assert told["event_payload"] == {
+    [sent] = stream_events(hook)
+    assert sent["event_payload"] == {
         "type": "stream",
         "payload": {"stream_id": stream_id, "status": "failed", "reason": "unreachable"},
     }
-    assert told["uuid"] == call_id
+    assert sent["uuid"] == call_id
 
 
 async def test_a_customer_who_comes_late_gets_the_stream(bridge, monkeypatch):

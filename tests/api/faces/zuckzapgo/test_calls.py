@@ -1,6 +1,5 @@
 """A client written from ZuckZapGo's guide: the engine's routes, and the older signalling."""
 
-import asyncio
 import re
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from bridge.settings.model import Line
 from tests.support.inprocess import running, settings
 from tests.support.two_nodes import nodes as nodes
+from tests.support.waiting import until_answer
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
@@ -46,9 +46,10 @@ class ZuckZapGo:
         return next((c["state"] for c in await self.calls() if c["callId"] == call_id), "gone")
 
     async def becomes(self, call_id, state):
-        async with asyncio.timeout(5):
-            while await self.state(call_id) != state:
-                await asyncio.sleep(0.01)
+        async def reached():
+            return await self.state(call_id) == state
+
+        await until_answer(reached)
 
 
 @pytest.fixture
@@ -141,7 +142,6 @@ async def test_an_unknown_call_is_a_404_and_a_missing_id_a_400(zapgo, verb):
 @pytest.mark.parametrize(
     ("path", "action", "reason"),
     [
-        ("/call/reject", "rejected", "rejected"),
         ("/call/reject/send", "rejected", "rejected"),
         ("/call/terminate", "terminated", "rejected"),
     ],
@@ -180,19 +180,16 @@ async def test_a_rejection_without_a_message_sends_none(zapgo, ringing):
     assert (reply["message_sent"], "message_error" in reply) == (False, False)
 
 
-async def test_accept_and_preaccept_in_the_old_words(zapgo, ringing):
+async def test_a_preaccepted_call_keeps_ringing(zapgo, ringing):
     body = {"call_id": ringing, "call_from": CALLER}
     status, reply = await zapgo.post("/call/preaccept", body)
     assert (status, reply["action"]) == (200, "preaccepted")
     assert await zapgo.state(ringing) == "ringing"
-    status, reply = await zapgo.post("/call/accept", body)
-    assert (status, reply["action"], reply["call_from"]) == (200, "accepted", CALLER)
-    await zapgo.becomes(ringing, "active")
 
 
 async def test_the_kind_of_a_rejection_is_repeated(zapgo, ringing):
     body = {"call_id": ringing, "call_from": CALLER, "reject_type": "busy"}
-    assert (await zapgo.post("/call/reject", body))[1]["reject_type"] == "busy"
+    assert (await zapgo.post("/call/reject/send", body))[1]["reject_type"] == "busy"
 
 
 async def test_an_active_call_is_terminated_in_the_old_words(client, zapgo):
@@ -202,7 +199,7 @@ async def test_an_active_call_is_terminated_in_the_old_words(client, zapgo):
     assert (await client.quality(call_id))["endReason"] == "hangup"
 
 
-OLD = ["accept", "preaccept", "reject", "reject/send", "terminate"]
+OLD = ["preaccept", "reject/send", "terminate"]
 
 
 @pytest.mark.parametrize("verb", OLD)
@@ -212,7 +209,7 @@ async def test_an_unknown_call_is_a_404_in_the_old_words(zapgo, verb):
     assert (status, reply["success"]) == (404, False)
 
 
-@pytest.mark.parametrize("verb", ["preaccept", "reject/send", "terminate"])
+@pytest.mark.parametrize("verb", OLD)
 @pytest.mark.parametrize(
     ("body", "field"), [({"call_from": CALLER}, "call_id"), ({"call_id": NOBODY}, "call_from")]
 )

@@ -1,0 +1,32 @@
+"""The database of the settings: a SQLite file below the data folder, or a PostgreSQL server."""
+
+from pathlib import Path
+
+from bridge.metrics.registry import Metrics
+from bridge.net.database import Database, Engine
+from bridge.net.postgres import Postgres
+from bridge.net.spool import FOLDER
+from bridge.net.sqlite import FILE, Sqlite
+from bridge.settings.model import Data
+
+
+def engine_of(data: Data, *, durable: bool = True) -> Engine:
+    """Return the engine that the settings name; not `durable`: for what a power cut may lose."""
+    if data.url:
+        return Postgres(data.url, statement_seconds=data.statement_seconds, durable=durable)
+    return Sqlite(Path(data.dir) / FILE, durable=durable)
+
+
+def build_database(data: Data, metrics: Metrics) -> Database:
+    """Open the database within the running loop.
+
+    Raises:
+        SetupError: it cannot be opened.
+    """
+    return Database(
+        engine_of(data),
+        on_failure=metrics.node.database_failed,
+        spool=Path(data.dir) / FOLDER,
+        readers=data.connections,
+        metrics=metrics.database,
+    )

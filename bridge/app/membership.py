@@ -1,0 +1,58 @@
+"""The nodes of a bridge, as its settings have them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from bridge.app.build import Bridge
+from bridge.net.postgres import Postgres
+from bridge.net.siblings import IDENTITY_PATH
+from bridge.node.leases import Leased
+from bridge.settings.model import Settings
+
+LEASE_STATEMENT_SECONDS: Final = 2.0
+"""A heartbeat that takes longer has failed."""
+ASK_SECONDS: Final = 5.0
+"""After the start: siblings that start at the same time may answer later than they are registered."""
+
+
+async def join(settings: Settings, *, machine: str, boot: str = "", run: str = "") -> Leased:
+    """Join the nodes that share the settings' PostgreSQL database; a supervisor sets `boot` and `run`.
+
+    Raises:
+        SetupError: the database cannot be used, or has as many nodes as there can be.
+    """
+    data = settings.data
+    engine = Postgres(data.url, statement_seconds=data.statement_seconds)
+    quick = replace(engine, statement_seconds=LEASE_STATEMENT_SECONDS)
+    return await Leased.join(
+        engine, quick.connect, machine=machine, url=settings.cluster.url, boot=boot, run=run
+    )
+
+
+def attach(members: Leased, bridge: Bridge) -> None:
+    """Let a node measure its lease, ask siblings whose leases have run out, and end once it is fenced.
+
+    Soon after its start it asks them all once, so that one with another secret is known before a call needs it.
+    """
+
+    async def leave_when_fenced() -> None:
+        await members.fenced.wait()
+        bridge.drain.end("fenced")
+
+    metrics = bridge.services.metrics.node
+
+    def observe(lease: float, refused: bool) -> None:  # noqa: FBT001 - a callback
+        metrics.set_lease(lease)
+        metrics.reaper_refused(amount=refused)
+
+    members.observe = observe
+    bridge.background.spawn(leave_when_fenced(), name="fence")
+    if (siblings := bridge.services.siblings) is not None:
+        members.boot_of = siblings.boot_of
+
+        async def ask_all() -> None:
+            await asyncio.sleep(ASK_SECONDS)
+            await siblings.request_all(IDENTITY_PATH)  # who refuses our signature is logged
+
+        bridge.background.spawn(ask_all(), name="ask the siblings")

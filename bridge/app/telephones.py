@@ -1,0 +1,91 @@
+"""The legs of telephone calls, and the simulated telephones, which are reached over SIP within the process."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from ipaddress import ip_network
+
+from bridge.app.foundation import Foundation
+from bridge.call.model import LegId
+from bridge.legs.sip import InboundInvite, SipLeg, SipOptions
+from bridge.legs.sip_signalling import SipDialog
+from bridge.net.sip_admission import InboundTrunk, SipAdmission
+from bridge.net.sip_agent import IncomingInvite, SipAgent
+from bridge.net.sip_rate import SipRate
+from bridge.net.sip_sockets import Listen, SipSockets
+from bridge.net.sip_targets import SipTargets
+from bridge.node.bus_clock import BusClock
+from bridge.providers.sip.simulated import (
+    EXCHANGE,
+    LOOPBACK,
+    SimulatedAgents,
+    SimulatedNames,
+    SimulatedTelephones,
+)
+from bridge.providers.sip.trunks import Trunk
+from bridge.sip.boundary import Target
+
+SIMULATED_PER_SECOND = 1000.0
+"""Requests that the simulated network takes; its only caller is this bridge."""
+
+
+def make_telephone_leg(
+    base: Foundation,
+    leg_id: LegId,
+    *,
+    dialog: SipDialog,
+    trunk: Trunk,
+    inbound: IncomingInvite | None = None,
+    bind: Sequence[str] = (),
+) -> SipLeg:
+    """Return the leg of a telephone call (`providers.sip.legs.MakeLeg`)."""
+    media = trunk.media
+    return SipLeg(
+        leg_id,
+        dialog=dialog,
+        media=base.peers.telephone(media, bind),
+        counters=base.metrics.setup,
+        inbound=InboundInvite(inbound.sdp) if inbound is not None else None,
+        options=SipOptions(media.dtmf, media.early_media),
+    )
+
+
+def build_telephones(base: Foundation) -> SimulatedTelephones:
+    """Return the provider of the simulated telephones; it opens no socket before the first call."""
+    telephones = SimulatedTelephones(
+        base.simulator.has,
+        make_agents=partial(_make_agents, base),
+        make_leg=partial(make_telephone_leg, base, bind=(LOOPBACK,)),
+        make_contact=base.simulator.leg,
+        make_bus=lambda: BusClock(base.clock),
+    )
+    base.application.on_shutdown.append(lambda _: telephones.aclose())
+    return telephones
+
+
+def _make_agents(base: Foundation, here: SimulatedNames, there: SimulatedNames) -> SimulatedAgents:
+    caller_sockets, called_sockets = (
+        SipSockets([Listen("udp", LOOPBACK, 0)], count_drop=base.metrics.sip.dropped)
+        for _ in range(2)
+    )
+    loopback = InboundTrunk(name=EXCHANGE.address.name, networks=(ip_network(f"{LOOPBACK}/32"),))
+    loop, node = asyncio.get_running_loop(), base.members.own.node
+
+    def agent(sockets: SipSockets, names: SimulatedNames) -> SipAgent:
+        admission = SipAdmission([loopback])
+        return SipAgent(
+            sockets,
+            targets=SipTargets(names, now=loop.time),
+            admission=admission,
+            rate=SipRate(SIMULATED_PER_SECOND, known=admission.trusts),
+            counters=base.metrics.sip,
+            node=node,
+        )
+
+    first = Target("udp", LOOPBACK, 9, connection=1)
+    return SimulatedAgents(
+        caller=agent(caller_sockets, there),
+        called=agent(called_sockets, here),
+        caller_port=lambda: caller_sockets.local(first).port,
+        called_port=lambda: called_sockets.local(first).port,
+    )

@@ -1,0 +1,216 @@
+"""The certificate that browsers see: the bridge's own, or that of the proxy in front of it."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from yarl import URL
+
+from bridge.cli.doctor.findings import Finding, failed, ok, warning
+from bridge.cli.doctor.runner import Surroundings
+from bridge.cli.doctor.running import Occupant, ask
+from bridge.cli.doctor.stored import known_identity
+from bridge.net.http import Http as HttpClient
+from bridge.settings.http import host_of
+from bridge.settings.model import Data, Http, is_loopback
+
+CHECK: Final = "tls"
+PUBLIC: Final = "public_url"
+CONNECT_SECONDS: Final = 8.0
+SOON: Final = timedelta(days=14)
+SELF_SIGNED: Final = 18
+"""X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT of OpenSSL."""
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a browser would make of a certificate."""
+
+    distrust: str = ""
+    """Why it is not trusted; empty if it is."""
+    expires: datetime | None = None
+    """None where it is not trusted."""
+    self_signed: bool = False
+
+
+async def check_tls(around: Surroundings) -> list[Finding]:
+    """Check the certificate chain, and that `http.public_url` leads to this bridge."""
+    http = around.settings.http
+    found = []
+    if http.tls_cert:
+        found.append(await asyncio.to_thread(_check_files, http))
+    elif not http.public_url.startswith("https://"):
+        found.append(judge_none(exposed=http.exposed))
+    if http.public_url:
+        found += await _check_public(around)
+    return found
+
+
+def judge_none(*, exposed: bool) -> Finding:
+    """Return what it means that there is no HTTPS."""
+    if not exposed:
+        return ok(CHECK, "no HTTPS; browsers need none for pages of this machine")
+    return warning(
+        CHECK,
+        "others can reach the bridge, but without HTTPS, and browsers give the microphone to secure "
+        "pages only",
+        setting="http.tls_cert, http.public_url",
+        fix="set http.tls_cert and http.tls_key, or put a proxy with TLS in front "
+        "(deploy/nginx/bridge.conf) and set http.public_url to its https address",
+    )
+
+
+def judge(name: str, seen: Certificate, now: datetime, *, setting: str) -> Finding:
+    """Return what a certificate means for browsers; `name` says whose it is."""
+    if seen.self_signed:
+        return warning(
+            CHECK,
+            f"the certificate of {name} is self-signed: browsers ask before they trust it, and Meta "
+            "and most programs never do",
+            setting=setting,
+            fix="use a certificate of a public authority, unless this is a trial in your own network",
+        )
+    if seen.distrust or seen.expires is None:
+        return failed(
+            CHECK,
+            f"browsers do not trust the certificate of {name}: {seen.distrust}",
+            setting=setting,
+            fix="use a certificate of a public authority, for this name, with its intermediate "
+            "certificates in the same file (fullchain.pem)",
+        )
+    left = seen.expires - now
+    until = f"{seen.expires:%Y-%m-%d}, in {left.days} days"
+    if left < SOON:
+        return warning(
+            CHECK,
+            f"the certificate of {name} expires on {until}",
+            setting=setting,
+            fix="renew it, and restart the bridge or the proxy, which read it at the start",
+        )
+    return ok(CHECK, f"browsers trust the certificate of {name}, which expires on {until}")
+
+
+def names_of(http: Http) -> list[str]:
+    """Return the names that browsers use for the bridge, as far as the settings say; maybe none."""
+    own = [] if http.host in _EVERYWHERE or is_loopback(http.host) else [http.host]
+    public = host_of(http.public_url)
+    return list(dict.fromkeys([*([public] if public else []), *http.allowed_hosts])) or own
+
+
+def handshake(http: Http, name: str, trust: ssl.SSLContext | None = None) -> Certificate:
+    """Perform a handshake in memory with the certificate of the settings; "" is any name.
+
+    `trust` is what the client trusts, by default what this machine trusts.
+
+    Raises:
+        OSError: the files cannot be read, or do not belong together.
+    """
+    server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_context.load_cert_chain(http.tls_cert, http.tls_key)
+    client_context = trust or ssl.create_default_context()
+    client_context.check_hostname = bool(name)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(back, there, server_hostname=name or None)
+    server = server_context.wrap_bio(there, back, server_side=True)
+    waiting = [client, server]
+    while waiting:
+        for side in tuple(waiting):
+            try:
+                side.do_handshake()
+                waiting.remove(side)
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as error:
+                return _distrusted(error)
+    return Certificate(expires=_expiry(client.getpeercert()))
+
+
+def _check_files(http: Http) -> Finding:
+    setting = "http.tls_cert, http.tls_key"
+    try:
+        names = names_of(http)
+        seen = [(name, handshake(http, name)) for name in names or [""]]
+    except OSError as error:  # an SSLError too
+        return failed(
+            CHECK,
+            f"http.tls_cert and http.tls_key cannot be used: {error.strerror or error}",
+            setting=setting,
+            fix="both must be PEM files that the bridge's user may read, and belong together",
+        )
+    name, worst = next((one for one in seen if one[1].distrust), seen[0])
+    return judge(name or "http.tls_cert", worst, datetime.now(UTC), setting=setting)
+
+
+async def _check_public(around: Surroundings) -> list[Finding]:
+    """Connect as a browser would; what the network in between does is part of it."""
+    settings = around.settings
+    url = URL(settings.http.public_url)
+    found = []
+    if url.scheme == "https":
+        try:
+            seen = await _peer_certificate(url)
+        except OSError as error:
+            return [_unreached(str(url.origin()), error)]
+        found.append(judge(str(url.origin()), seen, datetime.now(UTC), setting="http.public_url"))
+    who = await _who_answers(url, around.settings.data, around.http)
+    found.append(judge_public(str(url.origin()), who, running=around.running))
+    return found
+
+
+def judge_public(url: str, who: Occupant, *, running: bool) -> Finding:
+    """Return whether the public address leads to the bridge."""
+    if who is Occupant.OURS:
+        return ok(PUBLIC, f"{url} leads to this bridge")
+    if who is Occupant.NOBODY:
+        return _unreached(url, ConnectionRefusedError())
+    if not running:
+        return warning(
+            PUBLIC,
+            f"something answers at {url}; this bridge is not running, so where it leads is not known",
+            fix="start the bridge and run the doctor again",
+        )
+    return failed(
+        PUBLIC,
+        f"{url} does not lead to this bridge: {who.value} answers there",
+        setting="http.public_url",
+        fix="let the proxy pass everything, /healthz included, to http.host and http.port",
+    )
+
+
+async def _who_answers(url: URL, data: Data, http: HttpClient) -> Occupant:
+    own = await asyncio.to_thread(known_identity, data)
+    return await ask(str(url.joinpath("healthz")), own, http)
+
+
+async def _peer_certificate(url: URL) -> Certificate:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(url.host, url.port, ssl=True)
+    except ssl.SSLCertVerificationError as error:
+        return _distrusted(error)
+    seen = writer.get_extra_info("ssl_object").getpeercert()
+    writer.close()
+    return Certificate(expires=_expiry(seen))
+
+
+def _unreached(url: str, error: OSError) -> Finding:
+    return warning(
+        PUBLIC,
+        f"{url} cannot be reached from here: {error.strerror or type(error).__name__}",
+        setting="http.public_url",
+        fix="does the proxy run, and does its name have a DNS record? Some networks do not let a "
+        "machine reach its own public address; then try it from outside",
+    )
+
+
+def _distrusted(error: ssl.SSLCertVerificationError) -> Certificate:
+    return Certificate(error.verify_message, self_signed=error.verify_code == SELF_SIGNED)
+
+
+def _expiry(certificate: dict[str, Any] | None) -> datetime | None:
+    if not certificate:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)

@@ -1,0 +1,78 @@
+"""The lines of the Cloud API, and the engines of gateway lines."""
+
+import asyncio
+from typing import Final
+
+from bridge.app.cloud import graph_of
+from bridge.app.lines import lines_of
+from bridge.call.model import LineName
+from bridge.cli.doctor.findings import Finding, failed, ok, warning
+from bridge.cli.doctor.runner import Surroundings
+from bridge.cli.whatsapp_check import Check, Outcome, Step, webhook_url
+from bridge.errors import BridgeError
+from bridge.net.gateway import engine
+from bridge.settings.model import WhatsApp
+
+CLOUD: Final = "whatsapp"
+GATEWAY: Final = "gateway"
+
+
+async def check_cloud(around: Surroundings) -> list[Finding]:
+    """Perform the steps of `whatsapp check` for every line of the Cloud API."""
+    names = lines_of(around.settings, "cloud")
+    found = await asyncio.gather(*(_check_line(name, line, around) for name, line in names.items()))
+    findings = [finding for one in found for finding in one]
+    return findings or [ok(CLOUD, "no line uses the Cloud API")]
+
+
+async def check_gateways(around: Surroundings) -> list[Finding]:
+    """Ask every gateway engine for its calls."""
+    names = lines_of(around.settings, "gateway")
+    found = await asyncio.gather(*(_ask(name, line, around) for name, line in names.items()))
+    return [*found] or [ok(GATEWAY, "no line has a gateway engine")]
+
+
+def judge_step(line: str, step: Step) -> list[Finding]:
+    """Return what a step of `whatsapp check` found; nothing of one that another failure prevented."""
+    text = f"line {line}, {step.name}: {step.text}"
+    if step.outcome is Outcome.OK:
+        return [ok(CLOUD, text)]
+    if step.outcome is Outcome.FAILED:
+        setting = f"lines.{line}.whatsapp"
+        return [failed(CLOUD, text, setting=setting, fix="docs/whatsapp.md explains each step")]
+    return []
+
+
+async def _check_line(name: LineName, line: WhatsApp, around: Surroundings) -> list[Finding]:
+    public = around.settings.http.public_url
+    # A bridge that does not run cannot answer Meta.
+    url = webhook_url(public) if around.running else ""
+    check = Check(around.settings, name, graph_of(line, around.http), around.http)
+    await check.perform(url)
+    found = [finding for step in check.steps for finding in judge_step(name, step)]
+    if not url:
+        why = "http.public_url is empty" if around.running else "this bridge is not running"
+        fix = (
+            "set http.public_url to the address at which Meta reaches the bridge"
+            if around.running
+            else "start the bridge and run the doctor again"
+        )
+        text = f"line {name}, webhook: not tried, as {why}"
+        found.append(warning(CLOUD, text, setting="http.public_url", fix=fix))
+    return found
+
+
+async def _ask(name: LineName, line: WhatsApp, around: Surroundings) -> Finding:
+    asked = engine(
+        around.http, dialect=line.dialect, url=line.url, token=line.token, session=line.session
+    )
+    try:
+        calls = await asked.calls()
+    except BridgeError as error:
+        return failed(
+            GATEWAY,
+            f"line {name}: {error}",
+            setting=f"lines.{name}.whatsapp.url, token, session",
+            fix="does the engine run at this address, with this token and (wadial) this session?",
+        )
+    return ok(GATEWAY, f"line {name}: the engine answers, and has {len(calls)} calls")

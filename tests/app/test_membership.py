@@ -1,0 +1,117 @@
+"""Whole bridges that share a PostgreSQL database: what becomes of the calls of one that stops."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from bridge.app import membership
+from bridge.app.build import Bridge
+from bridge.call.model import LineName
+from bridge.net import node_store
+from bridge.net.siblings import IDENTITY_PATH, Siblings
+from bridge.node import leases
+from bridge.node.leases import Leased
+from bridge.settings.model import Data
+from bridge.wire.call_event import EventType
+from tests.support.inprocess import built, settings
+
+pytestmark = pytest.mark.postgresql
+
+DEMO = LineName("demo")
+NEVER_ANSWERS = "15550100003"
+
+
+class Node(NamedTuple):
+    bridge: Bridge
+    members: Leased
+
+    async def events(self, kind):
+        log = self.bridge.services.events
+        await log.settled()
+        return [event for _, event in await log.read(0, DEMO) if event.type == kind]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Let leases last a second."""
+    monkeypatch.setattr(node_store, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.node.reaping.LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("bridge.node.reaping.MAX_GAP", 0.5)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(leases, "READ_SECONDS", 0.2)
+
+
+@asynccontextmanager
+async def node(url, folder):
+    folder.mkdir()
+    chosen = msgspec.structs.replace(settings(), data=Data(dir=str(folder), url=url))
+    members = await membership.join(chosen, machine=folder.name)
+    bridge = built(chosen, None, members=members)
+    membership.attach(members, bridge)
+    try:
+        yield Node(bridge, members)
+    finally:
+        await bridge.aclose()
+        await bridge.release()
+        await members.aclose()
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def url(postgres_server):
+    """A database of its own for the test."""
+    with postgres_server.database() as name:
+        yield postgres_server.url(name)
+
+
+async def test_the_calls_of_a_node_that_stops_end_once_and_it_says_nothing_when_it_wakes(
+    url, tmp_path
+):
+    async with node(url, tmp_path / "a") as lost, node(url, tmp_path / "b") as other:
+        call = await lost.bridge.manager.dial(DEMO, NEVER_ANSWERS)
+        kept = await other.bridge.manager.dial(DEMO, NEVER_ANSWERS)
+        assert call.facts.call_id.startswith("00")
+        assert kept.facts.call_id.startswith("01")
+        assert len(await other.events(EventType.CALL_INITIATED)) == 2
+        await lost.members._tasks.aclose()
+
+        async def ended():
+            return bool(await other.events(EventType.CALL_ENDED))
+
+        await until(ended)
+        [end] = await other.events(EventType.CALL_ENDED)
+        assert (end.call.id, end.call.reason) == (call.facts.call_id, "node_lost")
+        found = await other.bridge.services.history.find(DEMO, call.facts.call_id)
+        assert found is not None
+        # It was only paused, and goes on.
+        await lost.bridge.manager.aclose()
+        await lost.events(EventType.CALL_ENDED)
+        await lost.members.look()
+        assert lost.members.fenced.is_set()
+        async with asyncio.timeout(5):
+            await lost.bridge.drain.done.wait()
+        assert len(await other.events(EventType.CALL_ENDED)) == 1
+        assert kept.live
+
+
+async def test_a_node_asks_the_others_once_it_has_started(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(membership, "ASK_SECONDS", 0.0)
+    asked = []
+
+    async def ask(_, path, *__):
+        asked.append(path)
+        return {}
+
+    monkeypatch.setattr(Siblings, "request_all", ask)
+    async with node(url, tmp_path / "a"):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert IDENTITY_PATH in asked
