@@ -25,7 +25,6 @@ export async function startAgent(api, callId) {
 
 /** The transcript of a call, shown as it arrives. */
 export class Transcript {
-  /** @type {EventSource | null} */ #events = null;
   #active = () => {};
   /** Resolves when the bridge reports the call as active, or after a timeout. */
   active = Promise.resolve();
@@ -36,40 +35,27 @@ export class Transcript {
     this.box = element(`${id}-box`);
   }
 
-  /** @param {import("./bridge.js").BridgeApi} api @param {string} callId */
-  async follow(api, callId) {
-    this.stop();
+  /** Show an empty transcript. */
+  begin() {
     this.list.replaceChildren();
     this.box.hidden = false;
     this.active = new Promise((resolve) => {
       this.#active = resolve;
       setTimeout(resolve, ACTIVE_LIMIT);
     });
-    const ticket = await api.ticket(callId);
-    const address = `${api.baseUrl}/call/${encodeURIComponent(callId)}/events?token=${encodeURIComponent(ticket)}`;
-    this.#events = new EventSource(address);
-    this.#events.onmessage = ({ data }) => this.#heard(JSON.parse(data));
-  }
-
-  /** Stop listening; the transcript stays until `hide`. */
-  stop() {
-    this.#events?.close();
-    this.#events = null;
   }
 
   hide() {
-    this.stop();
     this.box.hidden = true;
   }
 
-  /** @param {{ type: string, data: any }} event */
-  #heard({ type, data }) {
-    if (type === "transcript") this.#write(data.role === "agent" ? "Agent" : "You", data.text, data.role);
+  /** Take an event of the call. @param {import("./events.js").CallEvent} event */
+  take({ type, data }) {
+    if (type === "transcript" && data.role) this.#write(data.role === "agent" ? "Agent" : "You", data.text, data.role);
     if (type === "agent.interrupted") this.#write("", "You interrupted the agent.", "note");
     if (type === "agent.replied" && "sttMs" in data) this.#write("", timing(data), "note");
     if (type === "agent.failed") this.#write("", `${STEPS[data.step] ?? data.step} failed: ${REASONS[data.reason] ?? data.reason}.`, "note");
     if (type === "call.active") this.#active();
-    if (type === "call.ended") this.stop();
   }
 
   /** @param {string} who @param {string} text @param {string} kind */

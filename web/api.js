@@ -1,5 +1,7 @@
 /** The bridge's HTTP interface for pages; used through bridge.js. */
 
+import { BridgeError } from "./errors.js";
+
 /**
  * @typedef {object} CallInfo  A live call, as the bridge lists it.
  * @property {string} callId
@@ -8,6 +10,24 @@
  * @property {"inbound" | "outbound"} direction  Inbound: they called us.
  * @property {boolean} [recording]  Whether it is being recorded; show it to the people in the call.
  * @property {string | null} [startedAt]
+ *
+ * @typedef {object} Problem  One thing that is wrong with a call; times are seconds of the call.
+ * @property {string} code
+ * @property {string} hop  e.g. browser.microphone, browser.network, bridge, provider.network
+ * @property {string | null} legID
+ * @property {"notice" | "degraded" | "broken"} severity
+ * @property {number} since
+ * @property {number | null} until  null while it is open.
+ * @property {string} summary
+ * @property {string} fix
+ * @property {Record<string, any>} evidence
+ * @property {string} docs  Path of its documentation at the bridge.
+ *
+ * @typedef {object} Diagnosis  Why nothing is heard: problems in the order in which the sound passes their hops.
+ * @property {"ok" | "problem" | "watching"} verdict
+ * @property {string} summary
+ * @property {{ hop: string, legID: string | null, state: "ok" | "degraded" | "broken" | "idle" | "unknown" }[]} hops
+ * @property {Problem[]} problems
  *
  * @typedef {{ number: string, name: string, description: string }} Contact
  *
@@ -18,21 +38,6 @@
  */
 
 const REQUEST_LIMIT = 15_000; // ms
-
-/** An error with a message for people and a stable `code` for programs. */
-export class BridgeError extends Error {
-  /**
-   * @param {string} code  e.g. wrong_key, bridge_unreachable, microphone_refused, no_media_path
-   * @param {string} message
-   * @param {{ status?: number, cause?: unknown }} [more]  `status`: of the HTTP reply, if any
-   */
-  constructor(code, message, { status = 0, cause } = {}) {
-    super(message, { cause });
-    this.name = "BridgeError";
-    this.code = code;
-    this.status = status;
-  }
-}
 
 /** @type {Record<number, string>} */
 const CODES = {
@@ -95,6 +100,25 @@ export class BridgeApi {
     return this.request("GET", `/call/${encodeURIComponent(callId)}/quality?since=${since}`);
   }
 
+  /**
+   * @param {string} callId
+   * @returns {Promise<Diagnosis>} why nothing is heard, during the call and for a while after it
+   */
+  async diagnosis(callId) {
+    return this.request("GET", `/call/${encodeURIComponent(callId)}/diagnosis`);
+  }
+
+  /**
+   * Test microphone, paths (UDP, TURN over UDP, TCP and TLS, WebSocket) and audio before a call: about 12 s.
+   *
+   * @param {import("./connection-test.js").TestOptions} [options]
+   * @returns {Promise<import("./connection-test.js").ConnectionTest>}
+   */
+  async testConnection(options) {
+    const { testConnection } = await import("./connection-test.js");
+    return testConnection(this, options);
+  }
+
   /** @returns {Promise<Contact[]>}  Empty when the bridge does not simulate contacts. */
   async contacts() {
     try {
@@ -141,7 +165,7 @@ export class BridgeApi {
     const { status } = response;
     const code = CODES[status] ?? "bridge_error";
     const text = reply?.error || `The bridge replied with HTTP ${status}.`;
-    throw new BridgeError(code, code === "wrong_key" ? "The bridge does not accept this key." : sentence(text), { status });
+    throw new BridgeError(code, code === "wrong_key" ? "The bridge does not accept this key." : sentence(text), { status, callId: reply?.callId });
   }
 }
 

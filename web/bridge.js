@@ -22,10 +22,16 @@
 
 /** @typedef {import("./api.js").CallInfo} CallInfo */
 /** @typedef {import("./api.js").Contact} Contact */
+/** @typedef {import("./api.js").Diagnosis} Diagnosis */
 /** @typedef {import("./call.js").CallEvents} CallEvents */
+/** @typedef {import("./connection-test.js").ConnectionTest} ConnectionTest */
+/** @typedef {import("./connection-test.js").TestOptions} TestOptions */
+/** @typedef {import("./connection-test.js").TestProgress} TestProgress */
+/** @typedef {import("./test-calls.js").TestCall} TestCall */
 /** @typedef {import("./call.js").MediaState} MediaState */
 /** @typedef {import("./call.js").Quality} Quality */
 
-export { BridgeApi, BridgeError } from "./api.js";
+export { BridgeApi } from "./api.js";
 export { BridgeCall } from "./call.js";
+export { BridgeError } from "./errors.js";
 export { openMicrophone } from "./microphone.js";

@@ -1,9 +1,10 @@
 /** One leg of a call, kept alive across network changes; used through bridge.js. */
 
-import { BridgeError } from "./api.js";
+import { BridgeError } from "./errors.js";
 import { Connection, refuseWithoutWebRtc } from "./connection.js";
 import { insist } from "./offer.js";
 import { compare, count } from "./quality.js";
+import { Reporter } from "./report.js";
 import { Warnings } from "./warnings.js";
 
 /**
@@ -39,6 +40,7 @@ export class BridgeCall {
   /** @type {import("./quality.js").Counters | null} */ #counters = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
   #warnings = new Warnings();
+  /** @type {Reporter | null} */ #reporter;
   #recovering = false;
   #uncertain = false; // the bridge may have switched to a connection that did not come up here
   #restarted = -Infinity; // when an ICE restart last brought the call back, by the page's clock
@@ -58,15 +60,18 @@ export class BridgeCall {
    * @param {RTCIceTransportPolicy} [options.iceTransportPolicy]  "relay": through TURN only
    * @param {"near" | "far"} [options.party]  "far": join as the called party, in a call that waits for it (`/call/dial` with the channel webrtc)
    * @param {string | null} [options.legId]  The leg of this page before it was reloaded: it is resumed, or replaced by a new one if the bridge has ended it.
+   * @param {boolean} [options.report]  Whether to tell the bridge's diagnosis how the call stands here.
    * @param {() => Promise<string>} [options.ticket]  Returns a ticket for this call, used instead of the key; called again when it has expired.
    */
-  constructor(api, callId, { iceTransportPolicy = "all", party = "near", legId = null, ticket } = {}) {
+  constructor(api, callId, { iceTransportPolicy = "all", party = "near", legId = null, report = true, ticket } = {}) {
     this.legId = legId;
     this.#newTicket = ticket;
     this.api = api;
     this.callId = callId;
     this.policy = iceTransportPolicy;
     this.party = party;
+    const path = `/call/${encodeURIComponent(callId)}/report`;
+    this.#reporter = report ? new Reporter(() => this.#leg(), (told) => this.#ask("POST", path, told)) : null;
   }
 
   /**
@@ -93,6 +98,7 @@ export class BridgeCall {
     refuseWithoutWebRtc();
     this.#track = track;
     this.#change("connecting");
+    this.#reporter?.start();
     globalThis.addEventListener("pagehide", this.#leave);
     globalThis.addEventListener("online", this.#online);
     try {
@@ -125,6 +131,11 @@ export class BridgeCall {
     await this.#connection?.sender.replaceTrack(track);
   }
 
+  /** @returns {Promise<import("./api.js").Diagnosis>} why nothing is heard in the call */
+  async diagnosis() {
+    return this.#ask("GET", `/call/${encodeURIComponent(this.callId)}/diagnosis`);
+  }
+
   /** Restart ICE now; also done automatically when the path is lost. */
   async reconnect() {
     if (this.state === "connected") await this.#recover();
@@ -133,6 +144,12 @@ export class BridgeCall {
   /** Leave the call; the call itself goes on. Never throws. @param {{ keepalive?: boolean }} [options] */
   async close({ keepalive = false } = {}) {
     if (!this.#over()) await this.#end("closed", undefined, keepalive);
+  }
+
+  /** @returns {import("./report.js").Leg} */
+  #leg() {
+    const connection = this.#connection;
+    return { legId: this.legId, pc: connection?.pc, turnError: connection?.turnError ?? null, track: this.#track, remote: this.remoteStream };
   }
 
   #over() {
@@ -154,6 +171,7 @@ export class BridgeCall {
   /** @param {"closed" | "failed"} state @param {BridgeError} [error] */
   async #end(state, error, keepalive = false) {
     clearInterval(this.#timer);
+    this.#reporter?.stop();
     globalThis.removeEventListener("pagehide", this.#leave);
     globalThis.removeEventListener("online", this.#online);
     this.#connection?.close();
@@ -321,9 +339,10 @@ export class BridgeCall {
     const now = count(await connection.pc.getStats());
     const before = this.#counters;
     this.#counters = now;
-    if (!before || connection !== this.#connection) return;
+    if (!before || connection !== this.#connection) return this.#reporter?.note(null);
     const quality = compare(before, now);
     this.#warnings.add(quality, this.muted ? null : this.#track, this.remoteStream.getAudioTracks()[0]);
+    this.#reporter?.note(quality);
     this.#emit("quality", quality);
   }
 }

@@ -1,6 +1,6 @@
 /** One WebRTC connection to the bridge: its offers, its state, and whether packets arrive; used by call.js. */
 
-import { BridgeError } from "./api.js";
+import { BridgeError } from "./errors.js";
 import { count } from "./quality.js";
 
 const GATHER_MORE = 500; // ms after the first usable candidate; the bridge learns later ones from checks
@@ -27,6 +27,7 @@ export class Connection {
   #flows = false; // packets have arrived since the path was last lost
   /** The candidate pair in use before the newest offer. @type {string | undefined} */ #before;
   /** @type {ReturnType<typeof setInterval>} */ #timer;
+  /** The last error of a TURN server. @type {number | null} */ turnError = null;
 
   /**
    * @param {RTCIceServer[]} iceServers
@@ -45,6 +46,9 @@ export class Connection {
       if (!this.#closed) observer.lost();
     };
     pc.ontrack = (event) => observer.track(event.track);
+    pc.onicecandidateerror = ({ url, errorCode }) => {
+      if (url?.startsWith("turn") && errorCode >= 300 && errorCode < 800) this.turnError = errorCode; // the rest are not STUN's
+    };
     pc.onconnectionstatechange = () => this.#changed(pc.connectionState);
     pc.onsignalingstatechange = () => this.#listen(observer);
     this.#timer = setInterval(() => void this.#look().catch(() => {}), STATISTICS_INTERVAL);

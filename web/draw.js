@@ -14,7 +14,7 @@ export function write(id, text) {
 }
 
 /** @param {HTMLCanvasElement} canvas  Made sharp for the screen. @returns {CanvasRenderingContext2D} */
-function surface(canvas) {
+export function surface(canvas) {
   const scale = globalThis.devicePixelRatio || 1;
   const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
@@ -25,7 +25,7 @@ function surface(canvas) {
 }
 
 /** @param {string} name  A custom property of the style sheet. */
-function colour(name) {
+export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
@@ -151,7 +151,7 @@ export class Chart {
 }
 
 /** @param {CanvasRenderingContext2D} context @param {[number, number][]} line @param {number[]} dash */
-function stroke(context, line, dash) {
+export function stroke(context, line, dash) {
   context.setLineDash(dash);
   context.beginPath();
   for (const [x, y] of line) context.lineTo(x, y);

@@ -1,6 +1,6 @@
 /** Opening the microphone; used through bridge.js. */
 
-import { BridgeError } from "./api.js";
+import { BridgeError } from "./errors.js";
 
 /**
  * Open the microphone, or throw an error that says what to do.

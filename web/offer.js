@@ -1,6 +1,6 @@
 /** Requests while the network may be returning; used by call.js. */
 
-import { BridgeError } from "./api.js";
+import { BridgeError } from "./errors.js";
 
 const LIMIT = 3_000; // ms for the reply
 const EVERY = 1_000; // ms after which another connection is tried: the previous one may be dead unnoticed
