@@ -3,14 +3,17 @@
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from bridge.settings.model import load
+from bridge.settings.model import load, port_range
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SECRETS = "/run/secrets/"
+BRIDGES = ["bridge", "bridge-1", "bridge-2"]
+DATABASE = "postgresql://bridge:the-long-text@127.0.0.1/bridge"
 VARIABLE = re.compile(r"\$\{(\w+)(?::\?[^}]*)?\}")
 
 
@@ -18,22 +21,73 @@ def compose():
     return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 
 
-def test_the_bridge_starts_with_the_settings_it_is_given(tmp_path):
+def settings_of(service, folder):
     environment = {}
-    for name, text in compose()["services"]["bridge"]["environment"].items():
+    for name, text in compose()["services"][service]["environment"].items():
         if text.startswith(SECRETS):
-            file = tmp_path / text.removeprefix(SECRETS)
-            file.write_text(f"the-long-text-of-{file.name}\n")
+            file = folder / text.removeprefix(SECRETS)
+            long = f"the-long-text-of-the-secret-{file.name}"
+            file.write_text(f"{DATABASE if file.name == 'database_url' else long}\n")
             text = str(file)
         environment[name] = VARIABLE.sub("192.0.2.10", text)
-    settings = load({"BRIDGE_HTTP__HOST": "0.0.0.0"} | environment)
-    assert settings.lines["main"].keys == ["the-long-text-of-api_key"]
-    assert settings.metrics.keys == ["the-long-text-of-metrics_key"]
+    return load({"BRIDGE_HTTP__HOST": "0.0.0.0"} | environment)
+
+
+@pytest.mark.parametrize("service", BRIDGES)
+def test_a_bridge_starts_with_the_settings_it_is_given(service, tmp_path):
+    settings = settings_of(service, tmp_path)
+    assert settings.lines["main"].keys == ["the-long-text-of-the-secret-api_key"]
+    assert settings.metrics.keys == ["the-long-text-of-the-secret-metrics_key"]
+    assert settings.admin.keys == ["the-long-text-of-the-secret-admin_key"]
     assert settings.rtc.bind == ["192.0.2.10"]
     assert (settings.turn.mode, settings.turn.secret) == (
         "shared_secret",
-        "the-long-text-of-turn_secret",
+        "the-long-text-of-the-secret-turn_secret",
     )
+
+
+@pytest.mark.parametrize("service", BRIDGES)
+def test_calls_have_all_the_time_to_end_that_the_settings_promise(service, tmp_path):
+    grace = compose()["services"][service]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) >= settings_of(service, tmp_path).limits.drain_seconds + 60
+
+
+def test_the_two_bridges_share_the_database_and_no_port(tmp_path):
+    one, other = (settings_of(service, tmp_path) for service in BRIDGES[1:])
+    assert one.data.url == other.data.url == DATABASE
+    assert one.cluster.secret == other.cluster.secret
+    ports = [port_range(each.rtc.ports) for each in (one, other)]
+    assert set(ports[0]).isdisjoint(ports[1])
+    taken = [each.http.port for each in (one, other)]
+    taken += [urlsplit(each.cluster.url).port for each in (one, other)]
+    assert len(set(taken)) == 4
+    services = compose()["services"]
+    assert services["bridge-1"]["volumes"] != services["bridge-2"]["volumes"]
+    assert services["postgres"]["environment"]["POSTGRES_USER"] == urlsplit(DATABASE).username
+
+
+def test_nginx_passes_requests_to_both_bridges_with_the_certificate_it_is_given(tmp_path):
+    (script,) = compose()["services"]["nginx"]["command"]
+    here = {
+        "/etc/nginx/conf.d/": f"{tmp_path}/",
+        "/etc/nginx/cluster.conf": str(DEPLOY / "nginx" / "cluster.conf"),
+        "exec nginx": "exec true",
+    }
+    inside = "|".join(map(re.escape, here))
+    subprocess.run(["sh", "-ec", re.sub(inside, lambda found: here[found[0]], script)], check=True)
+    written = (tmp_path / "bridge.conf").read_text()
+    for service in BRIDGES[1:]:
+        port = settings_of(service, tmp_path).http.port
+        assert f"server 127.0.0.1:{port} fail_timeout" in written
+    directives = re.sub("#.*", "", written)
+    assert "10.0.0." not in directives
+    [included] = re.findall(r"include (\S+);", directives)
+    assert Path(included).exists()
+    named = re.findall(r"^ *(ssl_certificate\w*) +(\S+);", written, re.MULTILINE)
+    assert named == [
+        ("ssl_certificate", f"{SECRETS}tls_cert"),
+        ("ssl_certificate_key", f"{SECRETS}tls_key"),
+    ]
 
 
 def test_no_secret_is_in_an_environment_or_a_command():

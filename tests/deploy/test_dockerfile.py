@@ -105,7 +105,9 @@ def app(tmp_path_factory):
                     shutil.copy(PROJECT / source, target)
     for step in image().runs:
         command = re.sub(r"^python\b", sys.executable, step.replace("/app", str(folder)))
-        subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            shlex.split(command), cwd=folder, check=True, capture_output=True, timeout=180
+        )
     return folder
 
 
@@ -120,6 +122,8 @@ def environment(folder, **more):
     return kept | ours | more
 
 
+# Long: all packages are installed twice. tests/deploy/test_wheel.py runs the wheel without that.
+@pytest.mark.long
 @pytest.mark.xdist_group("image")
 def test_without_a_key_the_image_stops_at_once_and_says_why(app):
     stopped = subprocess.run(
@@ -136,6 +140,7 @@ def test_without_a_key_the_image_stops_at_once_and_says_why(app):
     assert "Traceback" not in stopped.stderr
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("image")
 def test_with_a_key_the_image_serves_is_healthy_and_stops_when_told(app):
     key = {
@@ -145,24 +150,28 @@ def test_with_a_key_the_image_serves_is_healthy_and_stops_when_told(app):
     }
     variables = environment(app, **key)
     log = app.parent / "bridge.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
+    with log.open("wb") as output:
+        bridge = subprocess.Popen(
             placed(image().command, app), cwd=app, env=variables, stderr=output
-        ) as bridge,
-    ):
-        try:
-            assert healthy_within(60, app, variables, bridge), log.read_text()
-        finally:
-            bridge.send_signal(signal.SIGTERM)
+        )
+    try:
+        assert healthy_within(60, app, variables, bridge), log.read_text()
+        bridge.send_signal(signal.SIGTERM)
         assert bridge.wait(20) == 0, log.read_text()
+    finally:
+        bridge.kill()
+        bridge.wait()
 
 
 def healthy_within(seconds, app, variables, bridge):
     until = time.monotonic() + seconds
     while time.monotonic() < until and bridge.poll() is None:
         asked = subprocess.run(
-            placed(image().health, app), env=variables, capture_output=True, check=False
+            placed(image().health, app),
+            env=variables,
+            capture_output=True,
+            check=False,
+            timeout=10,
         )
         if asked.returncode == 0:
             return True

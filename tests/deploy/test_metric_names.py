@@ -10,6 +10,7 @@ import yaml
 
 from bridge.api.scrape import merge
 from bridge.metrics.registry import Metrics
+from tests.docs.blocks import runnable
 from tests.support.metric_families import families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -25,6 +26,12 @@ UNUSED = {
     "process_start_time_seconds",
     "process_open_fds",
     "process_max_fds",
+    "bridge_asset_fetches_total",
+    "bridge_client_reports_total",
+    "bridge_machine_detections_total",
+    "bridge_transcript_phrases_total",
+    "bridge_transcripts_total",
+    "bridge_transcripts_waiting",
 }
 
 
@@ -47,8 +54,15 @@ def alert_rules():
     return [rule for group in groups for rule in group["rules"]]
 
 
+def document_expressions():
+    """The PromQL of the documents: blocks whose questions are apart by an empty line."""
+    questions = [one for block in runnable("promql") for one in block.text.split("\n\n")]
+    return [re.sub(r"^#.*\n", "", one, flags=re.MULTILINE).strip() for one in questions]
+
+
 def expressions():
-    return dashboard_expressions() + [rule["expr"] for rule in alert_rules()]
+    alerts = [rule["expr"] for rule in alert_rules()]
+    return dashboard_expressions() + alerts + document_expressions()
 
 
 def family(series):
@@ -134,10 +148,10 @@ def test_promtool_accepts_the_configuration():
 
 
 @pytest.mark.promtool
-def test_promtool_accepts_every_expression_of_the_dashboard(tmp_path):
+def test_promtool_accepts_every_expression_of_the_dashboard_and_the_documents(tmp_path):
     rules = [
         {"record": f"panel:{number}", "expr": re.sub(r"\$\w+", "5m", text)}
-        for number, text in enumerate(dashboard_expressions())
+        for number, text in enumerate(dashboard_expressions() + document_expressions())
     ]
     path = tmp_path / "dashboard.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -147,7 +161,7 @@ def test_promtool_accepts_every_expression_of_the_dashboard(tmp_path):
 
 @pytest.mark.promtool
 def test_promtool_finds_nothing_to_better_in_the_metrics():
-    body = merge({node: Metrics(version="0").render()[0] for node in (0, 1)})
+    body = merge({node: Metrics(version="0").render() for node in (0, 1)})
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=body, capture_output=True, check=False
     )

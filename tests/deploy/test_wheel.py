@@ -37,6 +37,8 @@ def test_the_installed_command_serves_the_page_and_places_calls(installed, tmp_p
     with running_command(command, tmp_path, tmp_path / "run", quick) as server:
         assert "<html" in server.text("/")
         assert "BridgeCall" in server.text("/web/bridge.js")
+        assert "<html" in server.text("/console")
+        assert "LiveView" in server.text("/web/console/live.js")
         assert "media bridge" in server.text("/README.md")
         assert "<h1" in server.text("/docs/guide/")
         assert "curl" in server.text("/docs/guide/tutorial.html")
