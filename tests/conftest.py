@@ -1,5 +1,6 @@
 """What all tests share; names those that were left out, for want of a tool or as they are long."""
 
+import asyncio
 import gc
 import importlib.util
 import os
@@ -9,18 +10,28 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 from aiohttp import web_app
 
-from tests.support import s3
+from bridge.net.postgres import Postgres
+from bridge.net.sqlite import Sqlite
+from tests.support import postgres, s3
 from tests.support.time_limit import limited
+from tests.support.virtual_time import VirtualTimeLoop
 
 NEEDS = {
     "browser": ("chromium", "apt-get install chromium"),
     "firefox": ("firefox-esr", "apt-get install firefox-esr"),
     "coturn": ("turnserver", "apt-get install coturn"),
     "nginx": ("nginx", "apt-get install nginx"),
+    "baresip": ("baresip", "apt-get install baresip-core"),
+    "kamailio": ("kamailio", "apt-get install kamailio kamailio-tls-modules"),
+    "sipp": ("sipp", "apt-get install sip-tester"),
+    "sipsak": ("sipsak", "apt-get install sipsak"),
     "npm": ("npm", "apt-get install npm"),
     "promtool": ("promtool", "apt-get install prometheus"),
+    "kubectl": ("kubectl", "Kubernetes' own package; Debian's is too old"),
+    "postgresql": ("postgresql", "apt-get install postgresql"),
     "pesq": ("pesq", "make test-tools, which compiles it"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
 }
@@ -45,11 +56,41 @@ def pytest_configure():
     tempfile.tempdir = None
 
 
+def pytest_asyncio_loop_factories(config, item):
+    """Run tests marked so on a virtual clock."""
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual_time": VirtualTimeLoop}
+    return {"real_time": asyncio.new_event_loop}
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
     """An S3 server for the tests of one worker; those of the group `s3` are all in one."""
     with s3.running(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server for the tests of one worker."""
+    with postgres.running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """The URL of a PostgreSQL database of its own for the test, with all tables."""
+    with postgres_server.database() as name:
+        yield postgres_server.url(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def engine(request, tmp_path):
+    """A database of its own for the test, with all tables: on each engine."""
+    if request.param == "sqlite":
+        yield Sqlite(tmp_path / "bridge.sqlite3")
+        return
+    yield Postgres(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
@@ -62,7 +103,10 @@ def s3_bucket(s3_server):
 def missing(marker: str) -> str | None:
     """Say what the tests of a marker lack here; None when they can run."""
     tool, remedy = NEEDS[marker]
-    found = importlib.util.find_spec(tool) if tool in MODULES else shutil.which(tool)
+    if tool == "postgresql":
+        found = postgres.programs() is not None
+    else:
+        found = bool(importlib.util.find_spec(tool) if tool in MODULES else shutil.which(tool))
     return None if found else f"{tool} is not installed ({remedy})"
 
 
@@ -77,6 +121,19 @@ def pytest_collection_modifyitems(config, items):
         heavy = any(item.get_closest_marker(marker) for marker in HEAVY)
         if heavy and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("heavy"))
+        if getattr(config.option, "loadgroup", False):
+            name_group(item)
+
+
+def name_group(item):
+    """Add the test's group to its id, from which the scheduler reads it.
+
+    pytest-xdist 3.8 sets `_nodeid`, which pytest 9.2 no longer reads: every worker would start its
+    own browsers and servers, and tests that judge sound would run beside each other.
+    """
+    group = item.get_closest_marker("xdist_group")
+    if group and not item.nodeid.endswith(f"@{group.args[0]}"):
+        item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
 
 
 def pytest_collection_finish():

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[1]
 
 
@@ -39,3 +41,9 @@ def test_tests_that_lack_a_tool_are_skipped_by_name_with_the_reason(tmp_path):
 def test_a_type_check_that_was_left_out_is_named_too(tmp_path):
     _, output = run_without_tools(tmp_path, "tests/test_log.py")
     assert "tsc -p web was left out: npm is not installed" in output
+
+
+@pytest.mark.xdist_group("one worker")
+def test_the_scheduler_reads_the_group_of_a_test_in_its_id(request):
+    parallel = getattr(request.config.option, "loadgroup", False)
+    assert request.node.nodeid.endswith("@one worker") == parallel

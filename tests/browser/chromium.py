@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from playwright.async_api import (
     Browser,
@@ -23,6 +24,9 @@ from playwright.async_api import (
 SPEECH = Path(__file__).parents[1] / "support" / "speech" / "female_us.wav"
 RATE = 16_000
 
+SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.long)]
+"""For what hardly depends on colours."""
+
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
@@ -34,6 +38,8 @@ ARGUMENTS = (
     "--autoplay-policy=no-user-gesture-required",
     # For machines without a network: without it Chromium offers no loopback address.
     "--allow-loopback-in-peer-connection",
+    # An origin without TLS that is not loopback's name.
+    "--host-resolver-rules=MAP bridge.test 127.0.0.1",
 )
 
 # Remembers the page's connections and microphones, which its modules keep to themselves; sound that
@@ -176,7 +182,7 @@ class Visitor:
         self.page.on("request", asked)
 
     def see(self, identity: str) -> Locator:
-        """Give the element with this id."""
+        """Return the element with this id."""
         return self.page.locator(f"#{identity}")
 
     async def call(self, number: str, *, clean: bool = False) -> None:

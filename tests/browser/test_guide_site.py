@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.chromium import SCHEMES
 from tests.support.guide import build, served
 
 pytestmark = pytest.mark.browser
@@ -46,7 +47,7 @@ async def test_a_reader_follows_links_and_searches(browser: Browser, start: str)
     await page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", ["", "http-api.html", "settings.html", "architecture.html"])
 async def test_a_telephone_shows_a_page_without_scrolling_sideways(
     browser: Browser, start: str, scheme: str, name: str

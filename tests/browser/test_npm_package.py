@@ -13,13 +13,12 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser
 
-from tests.support.server import running
+from tests.support.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.npm]
 
 PROJECT = Path(__file__).parents[2]
 TYPESCRIPT = PROJECT / "node_modules" / ".bin"
-KEY = "a-long-random-key-of-this-test"
 
 # An app of another origin than the bridge's, which imports the package by its name.
 APP = """<!doctype html>
@@ -41,11 +40,15 @@ async ({ baseUrl, key, number }) => {
 }
 """
 TYPED = """
-import { BridgeApi, BridgeCall, type Quality } from "media-bridge-client";
+import { BridgeApi, BridgeCall, type ConnectionTest, type Quality } from "media-bridge-client";
 import { PcmCall } from "media-bridge-client/pcm";
 const api = new BridgeApi({ baseUrl: "https://bridge.example" });
 const call = new BridgeCall(api, "any", { ticket: async () => "tk_1" });
 call.on("quality", (quality: Quality) => console.log(quality.mos?.toFixed(1)));
+const test: ConnectionTest = await api.testConnection({ microphone: null, onProgress: ({ done }) => console.log(done.toFixed(1)) });
+console.log(test.verdict === "good", test.echo?.mos.toFixed(1), test.paths.map(({ name, state }) => [name, state]));
+// @ts-expect-error: there is no such verdict
+console.log(test.verdict === "excellent");
 const other: PcmCall = new PcmCall(api, "any");
 // @ts-expect-error: there is no such event
 other.on("qualities", () => undefined);
@@ -95,18 +98,15 @@ async def origin(app: Path) -> AsyncIterator[str]:
 
 
 async def test_an_app_that_installed_the_package_places_a_call(
-    browser: Browser, origin: str, tmp_path: Path
+    browser: Browser, origin: str, keyed_server: Server
 ):
-    lines = {"LINES__APP__KEYS": f'["{KEY}"]', "SIMULATOR__RING_SECONDS": "0.1"}
-    with running(tmp_path / "bridge", key=KEY, **lines) as server:
-        page = await browser.new_page()
-        await page.goto(f"{origin}/index.html")
-        async with asyncio.timeout(30):
-            call_id = await page.evaluate(
-                CALL, {"baseUrl": server.url, "key": KEY, "number": "15550100001"}
-            )
-        assert server.get(f"/call/{call_id}/quality")["legs"]
-        await page.close()
+    page = await browser.new_page()
+    await page.goto(f"{origin}/index.html")
+    bridge = {"baseUrl": keyed_server.url, "key": keyed_server.key}
+    async with asyncio.timeout(30):
+        call_id = await page.evaluate(CALL, {**bridge, "number": "15550100001"})
+    assert keyed_server.get(f"/call/{call_id}/quality")["legs"]
+    await page.close()
 
 
 @pytest.mark.parametrize("resolution", ["bundler", "nodenext"])

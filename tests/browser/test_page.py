@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Request, expect
 
-from tests.browser.chromium import SPEECH, Visitor, launch, record
+from tests.browser.chromium import SCHEMES, SPEECH, Visitor, launch, record
 from tests.browser.speech import level
 from tests.browser.window import Engines
 from tests.support.server import Server, running, stop
@@ -20,7 +20,7 @@ TALK = Path(__file__).parents[2] / "bridge" / "legs" / "simulator_speech.wav"
 
 async def test_the_page_loads_without_a_complaint(visitor: Visitor):
     await expect(visitor.see("bridge")).to_have_text("Ready for calls")
-    await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+    await expect(visitor.page.locator("#contacts button")).to_have_count(10)
 
     assert visitor.complaints == []
 
@@ -74,6 +74,15 @@ async def test_hanging_up_ends_the_call_on_the_bridge(visitor: Visitor, server: 
     assert await visitor.page.evaluate("() => window.heard.microphones[0].readyState") == "ended"
 
 
+@pytest.mark.long
+async def test_a_simulated_telephone_is_called_over_sip(visitor: Visitor, server: Server):
+    await visitor.call("15550200001")
+
+    [call] = server.get("/call/status")["calls"]
+    kinds = {leg["kind"] for leg in server.get(f"/call/{call['callId']}/quality")["legs"]}
+    assert kinds == {"sip", "webrtc"}
+
+
 async def test_the_figures_of_a_call_appear(visitor: Visitor):
     await visitor.call(ECHO)
 
@@ -121,7 +130,7 @@ async def test_a_hang_up_on_the_other_side_is_told(visitor: Visitor):
     [
         ("15550100004", "The line is busy."),
         ("15550100005", "The call was rejected."),
-        ("15550100006", "The number cannot be reached"),
+        ("15550100006", "Check the number, and try again later."),
     ],
 )
 async def test_a_call_that_fails_says_why(visitor: Visitor, number: str, words: str):
@@ -186,20 +195,14 @@ async def test_a_missing_microphone_is_explained(
         assert server.get("/call/status")["calls"] == []
 
 
-async def test_an_insecure_origin_is_explained(engines: Engines, tmp_path: Path):
+async def test_an_insecure_origin_is_explained(browser: Browser, keyed_server: Server):
     """Beyond loopback and without TLS the browser gives no microphone."""
-    key = "a-long-key-for-this-test"
-    keys = {"LINES__MAIN__KEYS": f'["{key}"]', "HTTP__HOST": "0.0.0.0"}
-    with running(tmp_path / "bridge", key=key, **keys) as server:
-        named = "--host-resolver-rules=MAP bridge.test 127.0.0.1"
-        async with (
-            await launch(engines.playwright, microphone=SPEECH, more=(named,)) as browser,
-            Visitor.visit(browser, server) as visitor,
-        ):
-            await visitor.page.goto(f"http://bridge.test:{server.port}/#key={key}")
+    async with Visitor.visit(browser, keyed_server, path="/healthz") as visitor:
+        address = f"http://bridge.test:{keyed_server.port}/#key={keyed_server.key}"
+        await visitor.page.goto(address)
 
-            await expect(visitor.see("problem-text")).to_contain_text("not on a secure origin")
-            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+        await expect(visitor.see("problem-text")).to_contain_text("not on a secure origin")
+        await expect(visitor.see("bridge")).to_have_text("Ready for calls")
 
 
 async def test_a_call_whose_sound_did_not_come_back_does_not_say_that_it_is_connected(
@@ -211,30 +214,29 @@ async def test_a_call_whose_sound_did_not_come_back_does_not_say_that_it_is_conn
     assert "Without sound" in await visitor.page.evaluate(words.replace("MEDIA", "failed"))
 
 
-async def test_a_wrong_key_is_asked_for_again(browser: Browser, tmp_path: Path):
-    key = "a-key-for-this-test"
-    with running(tmp_path / "bridge", key=key, LINES__MAIN__KEYS=f'["{key}"]') as server:
-        async with Visitor.visit(browser, server) as visitor:
-            field = visitor.page.get_by_label("This bridge needs a key")
-            await field.fill("guessed")
-            await visitor.page.get_by_role("button", name="Use key").click()
-            field = visitor.page.get_by_label("This key is not valid")
-            await expect(field).to_be_visible()
-            await field.fill(key)
-            await visitor.page.get_by_role("button", name="Use key").click()
+async def test_a_wrong_key_is_asked_for_again(browser: Browser, keyed_server: Server):
+    async with Visitor.visit(browser, keyed_server) as visitor:
+        field = visitor.page.get_by_label("This bridge needs a key")
+        await field.fill("guessed")
+        await visitor.page.get_by_role("button", name="Use key").click()
+        field = visitor.page.get_by_label("This key is not valid")
+        await expect(field).to_be_visible()
+        await field.fill(keyed_server.key)
+        await visitor.page.get_by_role("button", name="Use key").click()
 
-            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
-            await expect(field).to_be_hidden()
+        await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+        await expect(field).to_be_hidden()
 
 
-async def test_a_key_behind_the_address_is_used_and_taken_away(browser: Browser, tmp_path: Path):
-    key = "a-key-for-this-test"
-    with running(tmp_path / "bridge", key=key, LINES__MAIN__KEYS=f'["{key}"]') as server:
-        async with Visitor.visit(browser, server, path=f"/#key={key}") as visitor:
-            await expect(visitor.see("bridge")).to_have_text("Ready for calls")
-            await expect(visitor.see("key-form")).to_be_hidden()
+async def test_a_key_behind_the_address_is_used_and_taken_away(
+    browser: Browser, keyed_server: Server
+):
+    path = f"/#key={keyed_server.key}"
+    async with Visitor.visit(browser, keyed_server, path=path) as visitor:
+        await expect(visitor.see("bridge")).to_have_text("Ready for calls")
+        await expect(visitor.see("key-form")).to_be_hidden()
 
-            assert visitor.page.url == f"{server.url}/"
+        assert visitor.page.url == f"{keyed_server.url}/"
 
 
 async def test_the_page_says_that_its_bridge_is_gone(browser: Browser, tmp_path: Path):
@@ -246,14 +248,15 @@ async def test_the_page_says_that_its_bridge_is_gone(browser: Browser, tmp_path:
             await expect(visitor.see("bridge")).to_contain_text("cannot be reached", timeout=10_000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, server: Server, scheme):
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, server: Server, scheme: str):
     phone = {"width": 360, "height": 740}
     async with Visitor.visit(browser, server, viewport=phone, color_scheme=scheme) as visitor:
-        await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+        await expect(visitor.page.locator("#contacts button")).to_have_count(10)
         widths = [await visitor.page.evaluate("document.documentElement.scrollWidth")]
         await visitor.call(ECHO)
         await visitor.page.get_by_role("button", name="Keypad").click()
+        await visitor.see("diagnosis").locator("summary").click()
         widths.append(await visitor.page.evaluate("document.documentElement.scrollWidth"))
 
         assert widths == [360, 360]
@@ -297,10 +300,12 @@ CONTRASTS = """
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_text_can_be_read_in_light_and_dark(browser: Browser, server: Server, scheme):
     async with Visitor.visit(browser, server, color_scheme=scheme) as visitor:
-        await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+        await expect(visitor.page.locator("#contacts button")).to_have_count(10)
         texts = await visitor.page.evaluate(CONTRASTS)
         await visitor.call(ECHO)
         await visitor.page.get_by_role("button", name="Keypad").click()
+        await visitor.see("diagnosis").locator("summary").click()
+        await expect(visitor.page.locator("#stations li")).to_have_count(5)
         texts += await visitor.page.evaluate(CONTRASTS)
 
         page = await visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.chromium import Visitor
+from tests.browser.chromium import SCHEMES, Visitor
 from tests.support.server import Server
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,15 +33,17 @@ async def violations(page: Page) -> list[list[str]]:
 
 
 @needs_axe
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 async def test_axe_finds_nothing_before_and_during_a_call(
     browser: Browser, server: Server, scheme: str
 ):
     async with Visitor.visit(browser, server, color_scheme=scheme) as visitor:
-        await expect(visitor.page.locator("#contacts button")).to_have_count(9)
+        await expect(visitor.page.locator("#contacts button")).to_have_count(10)
         found = await violations(visitor.page)
         await visitor.call(ECHO)
         await visitor.page.get_by_role("button", name="Keypad").click()
+        await visitor.see("diagnosis").locator("summary").click()
+        await expect(visitor.page.locator("#stations li")).to_have_count(5)
         found += await violations(visitor.page)
 
     assert found == []
@@ -56,7 +58,7 @@ async def test_axe_finds_nothing_on_the_pages_about_the_api(browser: Browser, se
         assert await violations(visitor.page) == []
 
 
-@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("width", [360, pytest.param(1200, marks=pytest.mark.long)])
 async def test_nothing_jumps_while_the_page_loads_rings_and_calls(
     browser: Browser, server: Server, width: int
 ):

@@ -81,6 +81,7 @@ async def answered(server: Server, number: str) -> str:
     return call_id
 
 
+@pytest.mark.long
 async def test_the_echo_of_speech_is_not_late(app: Page, server: Server):
     await connect(app, server, await answered(server, ECHO))
     await asyncio.sleep(1.0)
@@ -123,7 +124,7 @@ async def test_a_party_on_webrtc_hears_what_a_page_says(app: Page, server: Serve
 async def best_of_three(
     said: Sound, heard: Callable[[], Awaitable[Sound]], enough: list[float]
 ) -> list[float]:
-    """Give STOI and PESQ, the medians of pieces; the best while somebody else keeps the machine busy."""
+    """Return STOI and PESQ, the medians of pieces; the best while somebody else keeps the machine busy."""
     best = [0.0, 0.0]
     for _ in range(3):
         sound = await heard()

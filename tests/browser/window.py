@@ -1,5 +1,6 @@
 """A window of Chromium or Firefox with the members that tests of the library need of both."""
 
+import asyncio
 import shlex
 import shutil
 import tempfile
@@ -56,6 +57,7 @@ class Engines:
         self._stack = AsyncExitStack()
         self._chromium: Browser | None = None
         self._firefox: Firefox | None = None
+        self._starting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,16 +67,18 @@ class Engines:
 
     async def chromium(self) -> Browser:
         """Return a Chromium whose microphone is a speech file."""
-        if self._chromium is None or not self._chromium.is_connected():
-            self._chromium = await launch(self.playwright, microphone=SPEECH)
-            self._stack.push_async_callback(self._chromium.close)
-        return self._chromium
+        async with self._starting:
+            if self._chromium is None or not self._chromium.is_connected():
+                self._chromium = await launch(self.playwright, microphone=SPEECH)
+                self._stack.push_async_callback(self._chromium.close)
+            return self._chromium
 
     async def firefox(self) -> Firefox:
         """Return a Firefox whose microphone hums a tone."""
-        if self._firefox is None:
-            self._firefox = await self._stack.enter_async_context(firefox())
-        return self._firefox
+        async with self._starting:
+            if self._firefox is None:
+                self._firefox = await self._stack.enter_async_context(firefox())
+            return self._firefox
 
     @asynccontextmanager
     async def window(self, engine: str) -> AsyncIterator[Window]:

@@ -29,7 +29,7 @@ class Line(Client):
 
 @asynccontextmanager
 async def line(mode, *, agent=None, **more):
-    """Give a bridge whose line is set so; `agent` is how agents talk."""
+    """Yield a bridge whose line is set so; `agent` is how agents talk."""
     chosen = msgspec.structs.replace(
         settings(),
         net=Net(allow=["127.0.0.0/8"]),
@@ -90,6 +90,7 @@ async def test_an_ivr_tells_what_the_caller_says_and_hangs_up():
         assert wav[:4] == b"RIFF"
 
 
+@pytest.mark.real_time
 @pytest.mark.call
 async def test_an_ai_answers_what_the_caller_says():
     async with line("ai") as (client, double):

@@ -4,10 +4,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pytest
 
-from bridge.settings.model import Data, Line, WhatsApp
+from bridge.settings.model import Data, Line, LineSip, Sip, WhatsApp
 from tests.support.event_stream import listening
 from tests.support.graph_double import NUMBER_ID, SECRET, TOKEN, USER, VERIFY, GraphDouble
 from tests.support.inprocess import Client, one_node, running, settings
@@ -46,10 +47,19 @@ def cloud_line(graph: GraphDouble, **more) -> Line:
 
 
 @asynccontextmanager
-async def world(*, speech=None, data: str | None = None, **more):
+async def world(
+    *,
+    speech=None,
+    data: str | None = None,
+    sip: LineSip | None = None,
+    shared: Sip | None = None,
+    **more,
+):
+    """Run a bridge beside Meta; its line may have a trunk too."""
     async with GraphDouble(speech=speech, repeat=True) as graph:
         changed = {"data": Data(dir=data)} if data else {}
-        chosen = settings(lines={"main": cloud_line(graph, **more)}, **changed)
+        line = msgspec.structs.replace(cloud_line(graph, **more), sip=sip)
+        chosen = settings(lines={"main": line}, sip=shared or Sip(), **changed)
         async with running(chosen) as client:
             graph.webhook = str(client.http.make_url("/whatsapp/webhook"))
             graph.webhooks.rings = str(client.owner.make_url("/whatsapp/webhook"))
@@ -76,6 +86,7 @@ async def test_a_user_who_rings_is_answered_and_both_hear_each_other():
         await until(lambda: meta.graph.actions()[-1] == "terminate")
 
 
+@pytest.mark.real_time
 async def test_how_far_away_a_user_is_comes_as_an_event_once_metas_side_has_reported():
     async with world(speech=tone(20, 880)) as meta:
         call_id = await meta.client.dial(USER)
@@ -89,6 +100,7 @@ async def test_how_far_away_a_user_is_comes_as_an_event_once_metas_side_has_repo
         assert kinds.count("call.latency") == 1
 
 
+@pytest.mark.real_time
 async def test_a_user_is_rung_and_both_hear_each_other():
     async with world(speech=tone(20, 880)) as meta, StockPeer(tone(20, 440)) as browser:
         call_id = await meta.client.dial(USER)

@@ -1,7 +1,6 @@
 """Digits through whole calls between a browser and a WhatsApp user."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support.graph_double import USER, DoubleCall
 from tests.support.light_peer import LightPeer
 from tests.support.speech_compare import tone
 from tests.support.stock_peer import StockPeer
+from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.call
@@ -150,7 +150,7 @@ async def test_digits_asked_for_while_meta_takes_the_answer_do_not_leave_early()
         user = await meta.graph.ring()
         call_id = (await meta.call())["callId"]
         await user.media.wait_connected()
-        asked = time.monotonic()
+        asked = monotonic()
         await meta.client.data("/call/answer", {"callId": call_id})
         await meta.client.data("/call/dtmf", {"callId": call_id, "digits": "7"})
         await user.media.wait_heard(0.3)

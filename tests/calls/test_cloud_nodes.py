@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.app.build import NodePosition
 from bridge.settings.model import Data
 from tests.calls.test_cloud import cloud_line, until_async
 from tests.support import two_nodes as support
@@ -150,9 +149,9 @@ async def test_a_node_that_starts_anew_ends_the_calls_it_was_cut_off_from_and_no
         other, other_id = await meta.ring(0, user="15550103333")
         for node in meta.nodes:
             await node.bridge.services.database.settled()
-        folder = meta.nodes[0].bridge.services.siblings.path(0).parent.parent
+        folder = meta.nodes[0].folder.parent
         again = msgspec.structs.replace(meta.settings, data=Data(dir=str(folder)))
-        await support._run(stack, again, NodePosition(1, 2), None, ())
+        await support._run(stack, again, support.restarted(meta.nodes[1].members), None, ())
         await until(lambda: cut_off.state == "ENDED")
         assert cut_off.actions[-1] == "terminate"
         assert await meta.client(0).state(other_id) == "ringing"

@@ -2,9 +2,11 @@
 
 import pytest
 
+from bridge.settings.model import LineSip, Sip
 from tests.calls.test_cloud import world
 from tests.support.graph_double import BUSINESS, USER
 from tests.support.inprocess import running, settings
+from tests.support.machine import free_port
 from tests.support.vendor import Vendor
 
 PHONE = "+15550107777"
@@ -69,3 +71,41 @@ async def test_other_lines_are_told_what_is_missing():
         answer = await client.post("/call/dial", {"channel": "pstn", "phone": PHONE})
         assert answer.status == 501
         assert "SIP trunk" in (await answer.json())["error"]
+
+
+def trunk() -> LineSip:
+    """A trunk that may call everybody, and where nobody answers."""
+    return LineSip(trunk=f"sip:127.0.0.1:{free_port()}", allow_prefixes=["+"])
+
+
+async def joined(meta, body):
+    """Ask for one more party in a call with a user; return the answer."""
+    await meta.graph.ring()
+    call_id = (await meta.call())["callId"]
+    await meta.client.data("/call/answer", {"callId": call_id})
+    vendor = Vendor(meta.client.http, "demo")
+    return await vendor.post(f"/v1/calls/{call_id}/commands", {"to": PHONE, **body})
+
+
+@pytest.mark.parametrize("command", ["transfer", "add_participant"])
+async def test_a_trunk_of_the_line_is_kept_apart_from_its_users(command):
+    async with world(sip=trunk()) as meta:
+        status, answer = await joined(meta, {"type": command, "toChannel": "pstn"})
+        assert status == 403
+        assert "Meta forbids" in answer["error"]
+        assert "sip.private_trunks" in answer["error"]
+
+
+async def test_a_line_with_a_trunk_dials_telephones_beside_its_users():
+    async with world(sip=trunk()) as meta:
+        answer = await meta.client.post("/call/dial", {"channel": "pstn", "phone": PHONE})
+        assert answer.status == 502
+        assert "the trunk is out of reach" in (await answer.json())["error"]
+        assert meta.graph.actions() == []
+
+
+async def test_a_trunk_that_leads_to_no_telephone_network_may_be_joined_to_a_user():
+    async with world(sip=trunk(), shared=Sip(private_trunks=["main"])) as meta:
+        status, answer = await joined(meta, {"type": "add_participant", "toChannel": "pstn"})
+        assert status == 502
+        assert "the trunk is out of reach" in answer["error"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sqlite3
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 import bridge
 from bridge.call.model import EndReason
+from bridge.net.database import Connection
 from bridge.settings.model import Limits, Rtc
 from tests.calls.test_cloud import World, cloud_line, is_state, until_async, world
 from tests.support.graph_double import USER, DoubleCall, GraphDouble
@@ -62,7 +62,7 @@ async def never_told(meta: World) -> list[str]:
     database = meta.client.bridge.services.database
     await database.settled()
 
-    def find(connection: sqlite3.Connection) -> list[str]:
+    def find(connection: Connection) -> list[str]:
         # A call is kept under its line's name and Meta's id.
         found = connection.execute("SELECT wacid FROM whatsapp_calls WHERE ended_at IS NULL")
         return [key.partition("\n")[2] for (key,) in found]

@@ -14,6 +14,7 @@ ECHO, TALKS, HANGS_UP, SILENT, REPEATS = (f"1555010000{n}" for n in (1, 2, 7, 8,
 pytestmark = pytest.mark.call
 
 
+@pytest.mark.real_time
 @pytest.mark.pesq
 async def test_the_echo_contact_is_heard_as_it_was_said():
     said = read_wav(SPEECH[0])[: 4 * RATE]
@@ -125,6 +126,7 @@ async def test_two_browsers_talk_when_one_is_the_far_party():
         assert loudest(far.heard()[-RATE // 2 :]) == pytest.approx(440, abs=10)
 
 
+@pytest.mark.real_time  # reports carry the machine's time, and MOS their round trip
 async def test_quality_tells_what_a_leg_received_and_sent():
     async with running() as client, StockPeer(tone(20)) as peer:
         call_id = await client.dial(ECHO)

@@ -18,7 +18,6 @@ from bridge.node.runner import CallRunner
 from bridge.rtc.config import Timeouts
 from tests.support import server
 from tests.support.bridge_peer import RoamingPeer, speech, talk, talk_until_heard
-from tests.support.decoder_processes import decoders
 from tests.support.inprocess import running, with_limits
 from tests.support.light_peer import LightPeer
 from tests.support.offers import offer
@@ -51,7 +50,7 @@ async def join(client, call_id, browser, **more) -> None:
 
 
 async def figure(client, name: str, **labels: str) -> float:
-    """Give one series of the metrics."""
+    """Return one series of the metrics."""
     wanted = (
         "{" + ",".join(f'{key}="{value}"' for key, value in (labels | {"node": "0"}).items()) + "}"
     )
@@ -335,7 +334,6 @@ async def test_calls_leave_no_task_timer_socket_or_port_behind(count):
         for number in range(2):
             await one_call(client, number, certificate)
         await until(lambda: alive(CallRunner) == 0)
-        await until(lambda: len(decoders()) == client.nodes)  # those that are kept warm
         tasks, open_before = len(asyncio.all_tasks()), sockets()
         for number in range(count):
             await one_call(client, number, certificate)
@@ -372,6 +370,7 @@ async def test_a_bridge_that_shuts_down_says_it_is_not_ready_and_takes_no_calls(
         assert await ended_as(client, call_id) == EndReason.DRAINED
 
 
+@pytest.mark.real_time  # its bridge is another process
 async def test_a_process_that_is_told_to_stop_says_goodbye_and_exits_with_0(tmp_path):
     with server.running(tmp_path, SIMULATOR__RING_SECONDS="0") as bridge:
         call_id = await asyncio.to_thread(bridge.post, "/call/dial", {"phone": ECHO})

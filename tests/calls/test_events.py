@@ -56,6 +56,7 @@ async def test_each_line_hears_of_its_own_calls_only():
         assert {taken.path: taken.json["callId"] for taken in receiver.taken} == calls
 
 
+@pytest.mark.real_time  # a retry is due at a wall time
 async def test_a_receiver_that_comes_up_later_gets_the_whole_call():
     async with receiving() as gone:
         url = gone.url
@@ -66,10 +67,11 @@ async def test_a_receiver_that_comes_up_later_gets_the_whole_call():
             await stream.until_type("call.active")
         await client.data("/call/hangup", {"callId": call_id})
         async with receiving(port=int(url.rpartition(":")[2])) as receiver:
-            await until(lambda: len(receiver.taken) == len(STATES), timeout=15)
+            await until(lambda: len(receiver.taken) == len(STATES), timeout=60)
             assert [taken.json["type"] for taken in receiver.taken] == STATES
 
 
+@pytest.mark.real_time  # its bridge is another process
 @one_node_only  # it runs a process of its own
 async def test_nothing_that_was_confirmed_is_lost_when_the_bridge_is_killed(tmp_path):
     async with receiving() as receiver:
@@ -124,7 +126,7 @@ def _ids(folder):
 
 
 async def told_of_one_call(begin) -> list[str]:
-    """Give the names that ZuckZapGo's webhook is told of a call that is answered and hung up."""
+    """Return the names that ZuckZapGo's webhook is told of a call that is answered and hung up."""
     async with running(settings(net=OPEN)) as client, receiving() as receiver:
         await client.data("/webhook", {"webhookurl": receiver.url, "events": ["Call"]})
         call_id = await begin(client)

@@ -150,6 +150,7 @@ async def test_the_rate_is_the_one_that_was_asked_for(client, server):
     assert len(customer.sound()) == 160 * len(customer.of("media"))
 
 
+@pytest.mark.real_time
 async def test_both_tracks_come_apart(client, server):
     call_id = await stream(client, server, TALKS)
     speaker = await server.customer()

@@ -144,6 +144,7 @@ async def test_jitter_costs_no_frame():
         assert heard["jitterMs"] > 2
 
 
+@pytest.mark.real_time
 async def test_everything_at_once_ends_nothing():
     bad: dict[str, Any] = {
         "loss": 0.1,

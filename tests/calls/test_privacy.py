@@ -122,6 +122,7 @@ EVENTS = (
 )  # fmt: skip
 
 
+@pytest.mark.real_time  # its bridge is another process
 async def test_neither_keys_nor_numbers_nor_passwords_nor_digits_are_logged(tmp_path):
     async with logging_bridge(tmp_path, "text") as bridge:
         secrets = await a_whole_call(bridge)
@@ -137,6 +138,7 @@ async def test_neither_keys_nor_numbers_nor_passwords_nor_digits_are_logged(tmp_
         assert f"type={kind}" in log, kind
 
 
+@pytest.mark.real_time  # its bridge is another process
 async def test_in_json_every_event_is_one_line_that_says_which_call(tmp_path):
     async with logging_bridge(tmp_path, "json") as bridge:
         secrets = await a_whole_call(bridge)

@@ -7,7 +7,6 @@ import pytest
 from typing_extensions import override
 
 from bridge.log import JsonFormatter
-from bridge.providers.gateway import follower
 from tests.calls.test_cloud import world
 from tests.calls.test_gateway import NUMBER, bridged, gone, ringing
 from tests.support.gateway_double import DOUBLES
@@ -65,8 +64,7 @@ async def test_metas_calls_are_followed_by_action_and_webhook_without_numbers_ke
 
 
 @pytest.mark.parametrize("dialect", sorted(DOUBLES))
-async def test_a_gateways_calls_are_followed_without_numbers_or_keys(dialect, monkeypatch):
-    monkeypatch.setattr(follower, "POLL_SECONDS", 0.25)
+async def test_a_gateways_calls_are_followed_without_numbers_or_keys(dialect):
     with written() as lines:
         async with bridged(dialect) as (engine, client):
             call_id = await client.dial(NUMBER)

@@ -37,6 +37,7 @@ def loudest(samples):
     return round(float(np.argmax(spectrum)) * 16000 / len(samples))
 
 
+@pytest.mark.real_time
 async def test_what_a_browser_says_is_in_the_outbound_track_and_in_the_mix():
     async with running() as client, StockPeer(tone(10)) as peer:
         call_id = await client.dial(SILENT)
@@ -78,6 +79,7 @@ async def test_a_muted_browser_is_silence_in_the_recording():
     assert len(heard["outbound"]) > 8000
 
 
+@pytest.mark.real_time  # its decoder is another process
 async def test_what_is_played_to_the_far_party_is_in_the_outbound_track():
     async with running() as client, listening(client, "/events") as stream:
         call_id = await client.dial(SILENT)

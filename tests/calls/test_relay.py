@@ -131,6 +131,7 @@ async def test_with_relay_off_packets_are_encoded_anew():
         assert (await legs(client, call_id))["far"]["road"] == "pcm"
 
 
+@pytest.mark.real_time
 async def test_stock_browsers_hear_each_other_through_the_relay():
     async with (
         running() as client,

@@ -12,6 +12,8 @@ import msgspec
 
 from bridge.settings.line import Line, WhatsApp
 from bridge.settings.model import Settings
+from bridge.settings.sip import LineSip
+from bridge.settings.voicemail import Voicemail
 
 WIDTH = 106
 
@@ -47,6 +49,7 @@ LINES: dict[str, dict[str, Any]] = {
         "decision_seconds": 30.0,
         "decision_default": "ring",
         "whatsapp": {"provider": "simulator"},
+        "voicemail": {"greeting_text": "Please leave a message after the tone."},
     },
     "support": {
         "keys": ["another-long-random-key"],
@@ -67,8 +70,19 @@ LINES: dict[str, dict[str, Any]] = {
             "webhook_keys": ["a-key-for-the-webhook-only"],
         },
     },
+    "office": {
+        "keys": ["a-fourth-long-random-key"],
+        "numbers": ["4930123456"],
+        "sip": {
+            "trunk": "sip:trunk.example.com;transport=tls",
+            "username": "office",
+            "password": "replace-me",
+            "register": True,
+            "allow_prefixes": ["+49"],
+        },
+    },
 }
-"""Lines of the example: one of each provider, with the values that differ from the defaults."""
+"""Lines of the example: one of each provider and one with a trunk, with the values that differ from the defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +166,16 @@ def page() -> str:
         f"## lines\n\n{descriptions(Settings)['lines']} A line is a table `[lines.NAME]`\n"
         f"{source(Line)}:\n\n"
     )
-    plain = [each for each in settings_of(Line) if each.name != "agent"]
+    plain = [each for each in settings_of(Line) if each.name not in ("agent", "sip", "voicemail")]
     parts.append(_table("lines.NAME.", plain))
     parts.append(f"## lines.NAME.whatsapp\n\n{title(WhatsApp)} {source(WhatsApp)}\n\n")
     parts.append(_table("lines.NAME.whatsapp.", settings_of(WhatsApp)))
+    parts.append(
+        f"## lines.NAME.sip\n\n{title(LineSip)} {descriptions(Line)['sip']} {source(LineSip)}\n\n"
+    )
+    parts.append(_table("lines.NAME.sip.", settings_of(LineSip)))
+    parts.append(f"## lines.NAME.voicemail\n\n{title(Voicemail)} {source(Voicemail)}\n\n")
+    parts.append(_table("lines.NAME.voicemail.", settings_of(Voicemail)))
     agent = descriptions(Line)["agent"]
     parts.append(f"## lines.NAME.agent\n\n{agent} It has the same keys.\n")
     return "".join(parts)
@@ -197,15 +217,29 @@ def _assignments(settings: list[Setting]) -> str:
 
 def _line(name: str, given: dict[str, Any]) -> str:
     """Write one line as comments: `## ` before what explains, `# ` before what can be used."""
-    texts, whatsapp = descriptions(Line), given["whatsapp"]
+    texts = descriptions(Line)
     rows = ["#\n", f"# [lines.{name}]\n"]
     for key, content in given.items():
-        if key != "whatsapp":
+        if key not in ("whatsapp", "sip", "voicemail"):
             rows += [_comment(texts[key], "## "), f"# {key} = {value(content)}\n"]
-    rows.append(f"# [lines.{name}.whatsapp]\n")
-    for each in settings_of(WhatsApp):
+    if whatsapp := given.get("whatsapp"):
         provider = whatsapp["provider"]
-        if each.name == "provider" or each.description.startswith(f"`{provider}`"):
-            content = whatsapp.get(each.name, each.default)
-            rows += [_comment(each.description, "## "), f"# {each.name} = {value(content)}\n"]
+        chosen = [
+            each
+            for each in settings_of(WhatsApp)
+            if each.name == "provider" or each.description.startswith(f"`{provider}`")
+        ]
+        rows += _way(f"{name}.whatsapp", chosen, whatsapp)
+    if sip := given.get("sip"):
+        rows += _way(f"{name}.sip", settings_of(LineSip), sip)
+    if voicemail := given.get("voicemail"):
+        rows += _way(f"{name}.voicemail", settings_of(Voicemail), voicemail)
     return "".join(rows)
+
+
+def _way(name: str, settings: list[Setting], given: dict[str, Any]) -> Iterator[str]:
+    """Write the table that says how a line reaches others."""
+    yield f"# [lines.{name}]\n"
+    for each in settings:
+        content = given.get(each.name, each.default)
+        yield f"{_comment(each.description, '## ')}# {each.name} = {value(content)}\n"

@@ -1,6 +1,6 @@
 """Every command and program of the documents is run as it is written, against a real bridge.
 
-JavaScript runs in tests/browser/test_document_blocks.py.
+JavaScript runs in tests/browser/test_document_blocks.py; tests/deploy/test_metric_names.py checks PromQL.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from bridge.settings.model import load
 from tests.docs.blocks import Block, blocks, pages, runnable
 from tests.support.server import Server, running
 
-LANGUAGES = {"sh", "python", "toml", "js", "text"}
+LANGUAGES = {"sh", "python", "toml", "js", "promql", "text"}
 EXAMPLE = "http://127.0.0.1:8080"
 
 

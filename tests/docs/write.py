@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bridge.api.openapi import document
 from bridge.api.routes import ROUTES
-from tests.docs import http_api_page, metrics_page, settings_page
+from tests.docs import http_api_page, metrics_page, settings_page, troubleshooting_page
 
 PROJECT = Path(__file__).parents[2]
 
@@ -13,6 +13,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/http-api.md": lambda: http_api_page.page(document(), ROUTES),
     "docs/metrics.md": metrics_page.page,
     "docs/settings.md": settings_page.page,
+    "docs/troubleshooting.md": troubleshooting_page.page,
     "deploy/bridge.example.toml": settings_page.example,
 }
 """By path: what returns the file's text."""

@@ -8,22 +8,19 @@ core, and take turns of 2 s under the same packets, in random order; each round 
 
 import io
 import json
-import statistics
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tests.load import jobs, servers
-from tests.load.measure import percentile
+from tests.load.comparison import LIMIT, Comparison, compare
 from tests.load.report import ruled
 from tests.load.slices import Build, Plan, Slice
 
-LIMIT = 1.05
-"""Ratio up to which a leg may cost more than before."""
 LEGS = 24
 SECONDS = 2.0
 """Of a slice."""
@@ -41,32 +38,6 @@ _HEADS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One load at both builds."""
-
-    load: str
-    rounds: int
-    cost: float
-    """Median CPU per leg of this tree, percent of a core."""
-    cost_before: float
-    ratio: float
-    """Median of the rounds' ratios."""
-    lower: float
-    upper: float
-    """Quartiles of the ratios."""
-    delay_p95: float
-    delay_p95_before: float
-    """Seconds."""
-    worst_rate: float
-    """Packets a second on the worst leg of this tree, median of the rounds."""
-
-    @property
-    def met(self) -> bool:
-        """Whether a leg costs no more than it may."""
-        return self.ratio <= LIMIT
-
-
 def measure(ref: str, *, rounds: int, seconds: float, legs: int = LEGS) -> list[Comparison]:
     """Compare this tree with a commit, load after load.
 
@@ -81,7 +52,7 @@ def measure(ref: str, *, rounds: int, seconds: float, legs: int = LEGS) -> list[
         for number, load in enumerate(LOADS):
             print(f"{load}: {rounds} rounds of two slices of {seconds:g} s", flush=True)
             each = _perform(load, root, rounds=rounds, seconds=seconds, legs=legs, seed=number)
-            found.append(compare(load, each))
+            found.append(compare(load, each, first=HERE, second=THERE))
         return found
 
 
@@ -101,25 +72,6 @@ def check_out(ref: str, folder: Path) -> None:
         raise ValueError(f"git knows no commit {ref}: {archive.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
         packed.extractall(folder, filter="data")
-
-
-def compare(load: str, rounds: Sequence[Sequence[Slice]]) -> Comparison:
-    """Sum up the rounds of one load."""
-    here = [next(one for one in each if one.build == HERE) for each in rounds]
-    there = [next(one for one in each if one.build == THERE) for each in rounds]
-    ratios = [new.cpu_per_leg / old.cpu_per_leg for new, old in zip(here, there, strict=True)]
-    return Comparison(
-        load=load,
-        rounds=len(rounds),
-        cost=statistics.median(one.cpu_per_leg for one in here),
-        cost_before=statistics.median(one.cpu_per_leg for one in there),
-        ratio=statistics.median(ratios),
-        lower=percentile(ratios, 25),
-        upper=percentile(ratios, 75),
-        delay_p95=percentile([delay for one in here for delay in one.delays], 95),
-        delay_p95_before=percentile([delay for one in there for delay in one.delays], 95),
-        worst_rate=statistics.median(one.worst_rate for one in here),
-    )
 
 
 def markdown(ref: str, found: Sequence[Comparison]) -> str:
@@ -155,10 +107,9 @@ def _perform(
     ):
         plan = Plan(
             builds=[
-                Build(name=HERE, url=here.url, pid=here.pid),
-                Build(name=THERE, url=there.url, pid=there.pid),
+                Build(name=HERE, url=here.url, pid=here.pid, kind=kind),
+                Build(name=THERE, url=there.url, pid=there.pid, kind=kind),
             ],
-            kind=kind,
             legs=legs,
             rounds=rounds,
             seconds=seconds,

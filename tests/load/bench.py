@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.load import against, janus, jobs, published, report, servers, services, targets
+from tests.load import against, janus, jobs, machines, published, report, servers, services, targets
 from tests.load.measure import Run
 from tests.load.rows import Row, rows
 from tests.load.targets import Results
@@ -81,6 +81,8 @@ def _missing(section: str, results: Results) -> bool:
         reason = janus.missing()
     if section == "nodes" and servers.cores()[0] is None:
         reason = "two nodes need two cores"
+    if section == "cluster":
+        reason = machines.missing()
     if reason:
         results.skipped.append(f"{section}: {reason}")
         services.say(f"SKIPPED {section}: {reason}")

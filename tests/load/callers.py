@@ -1,16 +1,20 @@
 """Ways of making a call at each kind of server, all alike for the load generator."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiohttp
+from typing_extensions import override
 
 from tests.load import janus
+from tests.load.trunk import OPUS, PCMU, PlainParty, Trunk, trunk
 from tests.support.signalling import HttpExchange, StockExchange
 
 ECHO_CONTACT = "15550100001"
+TELEPHONE = "493012345678"
 KEY = "demo"
 _MAX_TRIES = 50
 
@@ -40,6 +44,8 @@ class Call:
     """Lets it be recorded from now on, or no more."""
     call_id: str = ""
     """Where calls have one."""
+    parties: Sequence[PlainParty] = ()
+    """Telephones that are connected already and talk; `hears` goes on with them."""
 
 
 class Caller(Protocol):
@@ -127,6 +133,28 @@ class Bridge:
             return await response.json(content_type=None)
 
 
+class Telephones(Bridge):
+    """Calls from a browser at a bridge to a telephone behind its trunk."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, far_end: Trunk) -> None:
+        super().__init__(session, url, kind="telephone")
+        self._far_end = far_end
+
+    @override
+    async def call(self) -> Call:
+        """Make the next call."""
+        begun = time.monotonic()
+        call_id = await self._dial({"phone": TELEPHONE, "channel": "pstn"}, 0)
+        party = await self._far_end.called()
+        party.times["dial"] = begun
+
+        async def end() -> None:
+            await self._post("/call/hangup", {"callId": call_id})
+
+        # What telephones hear is not decoded.
+        return Call([self._seat(call_id)], [1, None], [True], end, _unrecorded, call_id, [party])
+
+
 class JanusRooms:
     """Calls at Janus: a room of two legs each."""
 
@@ -154,14 +182,17 @@ def node_of(call_id: str) -> int:
 
 @asynccontextmanager
 async def caller(
-    session: aiohttp.ClientSession, url: str, *, kind: str, nodes: int = 1
+    session: aiohttp.ClientSession, url: str, *, kind: str, nodes: int = 1, trunk_port: int = 0
 ) -> AsyncIterator[Caller]:
-    """Make the caller for a kind of call: `stock`, `janus`, or one of `Bridge`."""
+    """Make the caller for a kind of call: `stock`, `janus`, a trunk's codec, or one of `Bridge`."""
     if kind == "stock":
         yield StockEcho(session, url)
     elif kind == "janus":
         async with janus.connect(session, url) as api:
             yield JanusRooms(api)
+    elif kind in (PCMU, OPUS):
+        async with trunk(kind, trunk_port) as far_end:
+            yield Telephones(session, url, far_end)
     else:
         yield Bridge(session, url, kind=kind, nodes=nodes)
 

@@ -21,8 +21,9 @@ from aiortc import RTCCertificate
 from tests.load import measure, scrape
 from tests.load.callers import Call, Caller, caller
 from tests.load.measure import Run, Window
-from tests.load.signal import Loop, make_loop
+from tests.load.signal import Loop, make_loop, make_telephone_loop
 from tests.load.talker import FRAME_SECONDS, Talker
+from tests.load.trunk import PCMU
 from tests.support.impairment import Impairment
 from tests.support.light_peer import LightPeer
 from tests.support.machine import own_address
@@ -81,6 +82,7 @@ class Load:
     result: Run
     loop: Loop
     quiet: Loop
+    telephone: Loop
     host: str
     """Address of the peers."""
     first_ssrc: int
@@ -92,12 +94,18 @@ class Load:
 
 @asynccontextmanager
 async def connect(
-    *, target: str, url: str, kind: str, nodes: int = 1, first_ssrc: int = 0x1000
+    *,
+    target: str,
+    url: str,
+    kind: str,
+    nodes: int = 1,
+    first_ssrc: int = 0x1000,
+    trunk_port: int = 0,
 ) -> AsyncIterator[Load]:
     """Connect to a server, with no legs yet; legs still open at the end are closed."""
     async with (
         aiohttp.ClientSession() as session,
-        caller(session, url, kind=kind, nodes=nodes) as calls,
+        caller(session, url, kind=kind, nodes=nodes, trunk_port=trunk_port) as calls,
     ):
         load = Load(
             calls=calls,
@@ -105,6 +113,7 @@ async def connect(
             result=Run(target=target),
             loop=make_loop(),
             quiet=make_loop(quiet=True),
+            telephone=make_telephone_loop(),
             # Janus takes no calls on loopback.
             host=own_address() if kind == "janus" else "127.0.0.1",
             first_ssrc=first_ssrc,
@@ -175,6 +184,11 @@ async def _join(load: Load) -> None:
         joined.append(Talker(number, peer, load.loop if talks else load.quiet))
         joined[-1].start()
         # No two legs send at the same moment.
+        await asyncio.sleep(FRAME_SECONDS * 1.37)
+    for party in call.parties:
+        loop = load.telephone if party.codec == PCMU else load.loop
+        joined.append(Talker(len(load.talkers) + len(joined), party, loop))
+        joined[-1].start()
         await asyncio.sleep(FRAME_SECONDS * 1.37)
     for talker, heard in zip(joined, call.hears, strict=True):
         talker.hears = None if heard is None else joined[heard]

@@ -25,7 +25,7 @@ def tone(*, seconds: float, rate: int = RATE, hertz: float = 500.0) -> Pcm:
 
 
 def wav(sound: Pcm, rate: int = RATE) -> bytes:
-    """Give mono 16-bit sound as a WAV file."""
+    """Return mono 16-bit sound as a WAV file."""
     content = io.BytesIO()
     with wave.open(content, "wb") as written:
         written.setnchannels(1)

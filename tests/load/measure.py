@@ -169,7 +169,7 @@ def growth(pairs: Sequence[tuple[float, float]], begin: float, end: float) -> fl
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value below which `share` percent lie; NaN of nothing."""
+    """Return the value below which `share` percent lie; NaN of nothing."""
     return float(np.percentile(values, share)) if values else float("nan")
 
 

@@ -1,11 +1,11 @@
 """The report of the bench: tables in Markdown, and everything as JSON."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tests.load import service_report
+from tests.load import machines, service_report
 from tests.load.rows import Row, find
 from tests.load.targets import Capacity, Results, capacity, spread
 from tests.load.verdict import Verdict
@@ -42,13 +42,22 @@ def markdown(
     if carried:
         parts.append(ruled(_CAPACITY_HEADS, [_capacity_cells(one) for one in carried]))
     if results.crossing:
-        parts.append(ruled(("request to", "p50 ms", "p95 ms"), _crossing(results)))
+        parts.append(ruled(_CROSSING_HEADS, _crossing(results.crossing, "node")))
+    if results.machines:
+        parts.append(ruled(machines.HEADS, machines.costs(results.machines)))
+        parts.append(ruled(_CROSSING_HEADS, _crossing(results.machines.requests, "machine")))
     if results.speech:
         parts.append(ruled(_SPEECH_HEADS, _speech(results)))
     if results.sockets:
         parts.append(ruled(service_report.SOCKET_HEADS, service_report.sockets(results.sockets)))
-    if lines := service_report.times(results.played, results.talked):
+    if lines := service_report.times(results.played, results.talked, results.dialled):
         parts.append(ruled(service_report.TIME_HEADS, lines))
+    if results.telephones:
+        lines = service_report.telephones(results.telephones)
+        parts.append(ruled(service_report.TELEPHONE_HEADS, lines))
+    if results.events:
+        lines = service_report.events(results.events)
+        parts.append(ruled(service_report.EVENT_HEADS, lines))
     if found:
         parts.append(ruled(("target", "reach", "measured", "", "beyond"), _marks(found)))
     missed = [one.what for one in found if not one.met]
@@ -77,6 +86,10 @@ def as_json(
         "sockets": [asdict(one) for one in results.sockets],
         "played": results.played and asdict(results.played),
         "talked": results.talked and asdict(results.talked),
+        "telephones": [asdict(one) for one in results.telephones],
+        "dialled": results.dialled and asdict(results.dialled),
+        "events": [asdict(one) for one in results.events],
+        "machines": results.machines and asdict(results.machines),
         "targets": [asdict(one) for one in found],
         "skipped": results.skipped,
         "failed": results.failed,
@@ -144,10 +157,13 @@ def _capacity_cells(one: Capacity) -> tuple[str, ...]:
     )
 
 
-def _crossing(results: Results) -> list[tuple[str, ...]]:
+_CROSSING_HEADS = ("request to", "p50 ms", "p95 ms")
+
+
+def _crossing(found: Mapping[str, Sequence[float]], where: str) -> list[tuple[str, ...]]:
     return [
-        (f"the {place} node", *(f"{1000 * value:.2f}" for value in spread(seconds)))
-        for place, seconds in results.crossing.items()
+        (f"the {place} {where}", *(f"{1000 * value:.2f}" for value in spread(seconds)))
+        for place, seconds in found.items()
     ]
 
 

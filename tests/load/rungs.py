@@ -20,8 +20,7 @@ import numpy as np
 from pystoi import stoi
 
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, load
+from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, candidates, load
 from bridge.audio.opus_packet import has_fec
 from bridge.audio.reorder import Action, ReorderBuffer
 from tests.support.speech_compare import RATE, Pcm, align, overlap

@@ -33,12 +33,12 @@ def total(figures: Figures, name: str, **labels: str) -> float:
 
 
 def values(figures: Figures, name: str) -> set[float]:
-    """Give the different values of a name."""
+    """Return the different values of a name."""
     return set(figures.get(name, {}).values())
 
 
 def buckets(figures: Figures, name: str) -> dict[float, float]:
-    """Give a histogram's cumulative counts by upper bound, all its series together."""
+    """Return a histogram's cumulative counts by upper bound, all its series together."""
     found: dict[float, float] = {}
     for keys, value in figures.get(f"{name}_bucket", {}).items():
         bound = float(dict(keys)["le"])
@@ -47,7 +47,7 @@ def buckets(figures: Figures, name: str) -> dict[float, float]:
 
 
 def growth(before: Mapping[float, float], after: Mapping[float, float]) -> dict[float, float]:
-    """Give what came between two readings of a histogram."""
+    """Return what came between two readings of a histogram."""
     return {bound: count - before.get(bound, 0.0) for bound, count in after.items()}
 
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from tests.load.comparison import Comparison
+from tests.load.dialling import Dialled
+from tests.load.event_path import EventLoad
 from tests.load.measure import percentile
 from tests.load.playing import Played
 from tests.load.socket_programs import PROGRAMS
@@ -13,6 +16,20 @@ SOCKET_HEADS = (
     "onsets heard", "messages, worst", "dropped s", "lag p99 ms", "generator CPU %", "late ms",
 )  # fmt: skip
 
+TELEPHONE_HEADS = (
+    "CPU per leg", "rounds", "telephone %", "browser %", "ratio", "lower quartile",
+    "upper quartile", "delay p95 ms", "browsers' ", "packets/s worst",
+)  # fmt: skip
+
+EVENT_HEADS = (
+    "database",
+    "events",
+    "transactions",
+    "on the disk after p50 ms",
+    "p99",
+    "max",
+    "CPU %",
+)
 TIME_HEADS = ("time until", "times", "p50 ms", "p95", "max")
 
 
@@ -35,8 +52,10 @@ def sockets(loads: Sequence[SocketLoad]) -> list[tuple[str, ...]]:
     ]
 
 
-def times(played: Played | None, talked: Talked | None) -> list[tuple[str, ...]]:
-    """Make the lines of the table of what playback and agents take."""
+def times(
+    played: Played | None, talked: Talked | None, dialled: Dialled | None
+) -> list[tuple[str, ...]]:
+    """Make the lines of the table of what playback, agents and dialling take."""
     found: list[tuple[str, list[float], int]] = []
     if played is not None:
         found += [
@@ -50,7 +69,49 @@ def times(played: Played | None, talked: Talked | None) -> list[tuple[str, ...]]
             ("an agent answers, from its noticing the end", talked.own, talked.turns),
             ("an agent answers, from the true end", talked.answers, talked.turns),
         ]
+    if dialled is not None:
+        found += [
+            ("a telephone is called, without its own time", dialled.overheads, dialled.dials),
+            (
+                f"{dialled.burst} telephones called at once are connected",
+                [dialled.burst_seconds],
+                1,
+            ),
+        ]
     return [(what, f"{len(values)} of {of}", *_times(values)) for what, values, of in found]
+
+
+def events(loads: Sequence[EventLoad]) -> list[tuple[str, ...]]:
+    """Make the lines of the table of events."""
+    return [
+        (
+            one.database,
+            str(one.sent),
+            str(one.commits),
+            *(_ms(percentile(one.delays, share)) for share in (50, 99, 100)),
+            f"{one.cpu:.1f}",
+        )
+        for one in loads
+    ]
+
+
+def telephones(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """Make the lines of the table of what telephones cost."""
+    return [
+        (
+            one.load,
+            str(one.rounds),
+            f"{one.cost:.2f}",
+            f"{one.cost_before:.2f}",
+            f"{one.ratio:.3f}",
+            f"{one.lower:.3f}",
+            f"{one.upper:.3f}",
+            f"{1000 * one.delay_p95:.1f}",
+            f"{1000 * one.delay_p95_before:.1f}",
+            f"{one.worst_rate:.1f}",
+        )
+        for one in found
+    ]
 
 
 def notes(played: Played | None, talked: Talked | None) -> list[str]:

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from tests.load.comparison import Comparison
+from tests.load.dialling import Dialled
+from tests.load.event_path import RATE, EventLoad
 from tests.load.jobs import RECORDED_LEGS
 from tests.load.measure import percentile
 from tests.load.playing import Played
@@ -20,6 +23,9 @@ SOCKET_DELAY = 0.150
 START, HOUR_START = 0.100, 0.200
 HOUR_BYTES = 4_000_000
 STOP, OWN = 0.100, 0.150
+TELEPHONE_CPU = 1.2
+DIAL, BURST = 0.020, 1.0
+EVENT = 0.020
 
 
 def recording(table: Sequence[Row]) -> Iterator[Verdict]:
@@ -81,6 +87,31 @@ def agents(talked: Talked | None) -> Iterator[Verdict]:
     yield at_most("an agent's own share of its answer's delay, p95", OWN, own)
 
 
+def events(loads: Sequence[EventLoad]) -> Iterator[Verdict]:
+    """Check how soon events are on the disk."""
+    for one in loads:
+        delay = percentile(one.delays, 99) if len(one.delays) == one.sent else math.inf
+        yield at_most(f"{RATE:g} events/s, {one.database}: on the disk after, p99", EVENT, delay)
+
+
+def telephones(found: Sequence[Comparison], dialled: Dialled | None) -> Iterator[Verdict]:
+    """Check what telephones cost beside browsers, and how soon they are called."""
+    for one in found:
+        yield Verdict(
+            f"CPU per leg, {one.load}",
+            f"<= {TELEPHONE_CPU:.2f}",
+            f"{one.ratio:.2f} ({one.lower:.2f} to {one.upper:.2f})",
+            one.ratio <= TELEPHONE_CPU,
+        )
+        rate = one.worst_rate
+        yield Verdict(f"packets/s, {one.load}", ">= 49", f"{rate:.1f}", rate >= 49)
+    if dialled is not None:
+        own = _p95(dialled.overheads, dialled.dials)
+        yield at_most("the bridge's own share of calling a telephone, p95", DIAL, own)
+        what = f"{dialled.burst} telephones called at once are connected after"
+        yield at_most(what, BURST, dialled.burst_seconds)
+
+
 def _p95(values: Sequence[float], wanted: int) -> float:
-    """Give the 95th percentile; infinite when one in twenty is missing."""
+    """Return the 95th percentile; infinite when one in twenty is missing."""
     return percentile(values, 95) if len(values) >= 0.95 * wanted and values else math.inf

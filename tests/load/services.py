@@ -6,7 +6,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-from tests.load import jobs, servers
+from tests.load import jobs, machines, servers, telephones
+from tests.load.event_path import EventLoad
+from tests.load.machines import Machines
 from tests.load.playing import Played
 from tests.load.socket_programs import PROGRAMS
 from tests.load.sockets import SocketLoad
@@ -17,6 +19,7 @@ from tests.load.targets import Results
 SOCKETS = 50
 STARTS = 24
 CALLERS, TURNS = 4, 7
+TELEPHONE_ROUNDS = 15
 _LOCAL = '["127.0.0.0/8"]'
 """Where the bench's own servers are, which the bridge is to reach."""
 _CHILD_SECONDS = 120.0
@@ -31,6 +34,9 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
         "sockets": lambda: _sockets(results, window),
         "playback": lambda: _playback(results, starts=6 if quick else STARTS),
         "agent": lambda: _agent(results, turns=2 if quick else TURNS),
+        "events": lambda: _events(results, window),
+        "cluster": lambda: _machines(results, rounds=3 if quick else machines.ROUNDS),
+        "sip": lambda: _telephones(results, rounds=4 if quick else TELEPHONE_ROUNDS),
     }
     for section, part in parts.items():
         if section in wanted:
@@ -97,6 +103,34 @@ def _agent(results: Results, *, turns: int) -> None:
         plan = {"url": server.url, "calls": CALLERS, "turns": turns}
         found = jobs.child("tests.load.talks", plan, core=beside, seconds=_CHILD_SECONDS)
     results.talked = Talked(**found)
+
+
+def _telephones(results: Results, *, rounds: int) -> None:
+    for load in telephones.LOADS:
+        say(f"{load}: {rounds} rounds of two slices of {telephones.SECONDS:g} s")
+        results.telephones.append(telephones.compare(load, rounds=rounds))
+    say("calling telephones")
+    results.dialled = telephones.dial()
+
+
+def _events(results: Results, seconds: float) -> None:
+    say("events to the database")
+    plan = {"seconds": seconds}
+    found = jobs.child("tests.load.event_path", plan, core=None, seconds=_CHILD_SECONDS)
+    results.events = [EventLoad(**one) for one in found]
+
+
+def _machines(results: Results, *, rounds: int) -> None:
+    say(f"three machines and one: {rounds} rounds of two slices of {machines.SECONDS:g} s")
+    plan = {
+        "legs": machines.LEGS,
+        "rounds": rounds,
+        "seconds": machines.SECONDS,
+        "requests": machines.REQUESTS,
+    }
+    limit = _CHILD_SECONDS + rounds * 2 * (machines.SECONDS + 1)
+    found = jobs.child("tests.load.machines", plan, core=None, seconds=limit)
+    results.machines = Machines(**found)
 
 
 def say(text: str) -> None:

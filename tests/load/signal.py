@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from scipy.signal import resample_poly
 
 from tests.support.opus_packets import FRAME, RATE, encode
 from tests.support.speech_compare import Pcm
@@ -18,7 +21,7 @@ class Loop:
     packets: tuple[bytes, ...]
 
     def payload(self, number: int) -> bytes:
-        """Give the packet of frame `number`."""
+        """Return the packet of frame `number`."""
         return self.packets[number % len(self.packets)]
 
     def is_onset(self, number: int) -> bool:
@@ -35,6 +38,19 @@ def make_loop(
         begin = (PERIOD_FRAMES - BURST_FRAMES) * FRAME
         sound = np.tile(sound[:begin], -(-len(sound) // begin))[: len(sound)]
     return Loop(tuple(encode(sound, bitrate=bitrate)))
+
+
+def make_telephone_loop(*, seconds: int = 10, seed: int = 1) -> Loop:
+    """Make the same as G.711 µ-law, as a trunk would send it."""
+    narrow = resample_poly(make_sound(seconds=seconds, seed=seed).astype(float), 1, 2)
+    encoder = av.CodecContext.create("pcm_mulaw", "w")
+    assert isinstance(encoder, AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"
+    pcm = np.clip(np.rint(narrow), -32768, 32767).astype(np.int16)
+    frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = 8_000
+    codes = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    return Loop(tuple(codes[start : start + 160] for start in range(0, len(codes), 160)))
 
 
 def make_sound(*, seconds: int, seed: int) -> Pcm:

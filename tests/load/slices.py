@@ -37,6 +37,9 @@ class Build:
     name: str
     url: str
     pid: int
+    kind: str
+    """Of its calls: `echo`, `pair` or `trio`, or the codec of a trunk's telephones."""
+    trunk_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +47,6 @@ class Plan:
     """What to measure."""
 
     builds: list[Build]
-    kind: str
-    """Of the calls: `echo`, `pair` or `trio`."""
     legs: int
     """At each build."""
     rounds: int
@@ -80,7 +81,8 @@ async def run(plan: Plan) -> list[list[Slice]]:
                 connect(
                     target=build.name,
                     url=build.url,
-                    kind=plan.kind,
+                    kind=build.kind,
+                    trunk_port=build.trunk_port,
                     first_ssrc=number * SSRC_SPACING,
                 )
             )
@@ -136,7 +138,8 @@ def _delays(load: Load, begin: float, end: float) -> list[float]:
 
 def _report_progress(number: int, plan: Plan) -> None:
     if (number + 1) % 10 == 0 or number + 1 == plan.rounds:
-        text = f"  {plan.kind}: round {number + 1} of {plan.rounds}"
+        kinds = " and ".join(dict.fromkeys(build.kind for build in plan.builds))
+        text = f"  {kinds}: round {number + 1} of {plan.rounds}"
         print(text, file=sys.stderr, flush=True)
 
 

@@ -34,7 +34,7 @@ class WebSocket(Protocol):
         ...
 
     async def receive(self) -> aiohttp.WSMessage:
-        """Give the next message."""
+        """Return the next message."""
         ...
 
     async def close(self) -> bool:
@@ -105,7 +105,7 @@ class Kind:
         return json.dumps({"event": "media", "media": {"payload": payload}})
 
     def read(self, message: Message) -> Pcm:
-        """Give the sound of a message, at the kind's own rate."""
+        """Return the sound of a message, at the kind's own rate."""
         if isinstance(message, str):
             tree: dict[str, Any] = json.loads(message)
             sound = base64.b64decode(tree["media"]["payload"])

@@ -17,8 +17,7 @@ import numpy as np
 import uvloop
 
 from bridge.audio.encoder_level import choose
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, load
+from bridge.audio.opus import Application, Decoder, Encoder, EncoderSettings, Opus, candidates, load
 from bridge.audio.opus_packet import has_fec
 from tests.load.callers import caller
 from tests.support.impairment import Impairment

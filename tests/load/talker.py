@@ -2,14 +2,33 @@
 
 import asyncio
 import math
+from typing import Protocol
 
 from tests.load.signal import PERIOD_FRAMES, Loop
 from tests.support.impairment import Impairment, Schedule
-from tests.support.light_peer import Departure, LightPeer
+from tests.support.light_peer import Arrival, Departure
 
 FRAME_SECONDS = 0.02
 FRAME_SAMPLES = 960
 """Of the RTP clock, 48 kHz."""
+
+
+class Sender(Protocol):
+    """What a talker speaks through."""
+
+    arrivals: list[Arrival]
+
+    def send(self, payload: bytes) -> Departure:
+        """Send one packet of 20 ms at once."""
+
+    def skip(self) -> None:
+        """Go on as if a packet had been sent and was lost."""
+
+    def pause(self, samples: int) -> None:
+        """Let time pass without packets; `samples` at 48 kHz."""
+
+    async def close(self) -> None:
+        """Free the socket."""
 
 
 class Talker:
@@ -25,7 +44,7 @@ class Talker:
     def __init__(
         self,
         number: int,
-        peer: LightPeer,
+        peer: Sender,
         loop: Loop,
         *,
         clock: asyncio.AbstractEventLoop | None = None,

@@ -19,8 +19,8 @@ import numpy as np
 import uvloop
 from aiohttp import web
 
-from bridge.agent.turns import TurnLimits
 from bridge.audio.level import level
+from bridge.settings.line import Agent
 from tests.load import measure
 from tests.load.callers import KEY
 from tests.load.made_sounds import tone, wav
@@ -71,7 +71,7 @@ class _Turn:
 
 async def run(url: str, *, calls: int, turns: int) -> Talked:
     """Let so many callers talk with an agent each, so many turns each."""
-    result = Talked(end_seconds=TurnLimits().end)
+    result = Talked(end_seconds=Agent().end_seconds)
     async with aiohttp.ClientSession() as session, _providers() as root:
         await _configure(session, url, root)
         async with asyncio.TaskGroup() as group:
@@ -81,7 +81,7 @@ async def run(url: str, *, calls: int, turns: int) -> Talked:
 
 
 def spoken(voice: int) -> Pcm:
-    """Give words of a voice that begin and end loud."""
+    """Return words of a voice that begin and end loud."""
     whole = words(voice)
     frames = whole[: len(whole) // FRAME * FRAME].reshape(-1, FRAME)
     loud = [number for number, one in enumerate(frames) if level(one.tobytes()) >= LOUD_DBOV]

@@ -5,8 +5,12 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.load import scrape, service_targets
+from tests.load import machines, scrape, service_targets
+from tests.load.comparison import Comparison
+from tests.load.dialling import Dialled
+from tests.load.event_path import EventLoad
 from tests.load.jobs import LAG, LOSSES
+from tests.load.machines import Machines
 from tests.load.measure import Run, Window, percentile
 from tests.load.playing import Played
 from tests.load.rows import Row, find
@@ -45,6 +49,10 @@ class Results:
     sockets: list[SocketLoad] = field(default_factory=list)
     played: Played | None = None
     talked: Talked | None = None
+    telephones: list[Comparison] = field(default_factory=list)
+    dialled: Dialled | None = None
+    events: list[EventLoad] = field(default_factory=list)
+    machines: Machines | None = None
     skipped: list[str] = field(default_factory=list)
     """What was not measured, and why."""
     failed: list[str] = field(default_factory=list)
@@ -82,6 +90,9 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *service_targets.sockets(results.sockets),
         *service_targets.playback(results.played),
         *service_targets.agents(results.talked),
+        *service_targets.events(results.events),
+        *service_targets.telephones(results.telephones, results.dialled),
+        *machines.verdicts(results.machines),
     ]
 
 
@@ -140,7 +151,7 @@ def capacity(run: Run) -> Capacity | None:
 
 
 def lag(window: Window) -> float:
-    """Give the 99th percentile of the server's event-loop lag; infinite when it told none."""
+    """Return the 99th percentile of the server's event-loop lag; infinite when it told none."""
     found = scrape.quantile(dict(window.lag), 0.99)
     return math.inf if math.isnan(found) else found
 
@@ -263,15 +274,15 @@ def _rate(where: str, row: Row) -> Verdict:
 
 
 def late(runs: Sequence[Run]) -> float:
-    """Give how late generators were at most, seconds (99th percentile of a window)."""
+    """Return how late generators were at most, seconds (99th percentile of a window)."""
     return max((window.lateness for run in runs for window in run.windows), default=0.0)
 
 
 def busy(runs: Sequence[Run]) -> float:
-    """Give how much of its core a generator used at most, percent."""
+    """Return how much of its core a generator used at most, percent."""
     return max((window.generator_cpu for run in runs for window in run.windows), default=0.0)
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Give median and 95th percentile."""
+    """Return median and 95th percentile."""
     return percentile(values, 50), percentile(values, 95)

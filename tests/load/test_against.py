@@ -5,10 +5,16 @@ from typing import Any
 import pytest
 
 from tests.load import against, servers
-from tests.load.against import HERE, THERE, compare
+from tests.load.against import HERE, THERE
+from tests.load.comparison import Comparison
+from tests.load.comparison import compare as compare_builds
 from tests.load.signal import Loop
 from tests.load.slices import Slice
 from tests.load.talker import FRAME_SAMPLES, Talker
+
+
+def compare(load: str, rounds: list[list[Slice]]) -> Comparison:
+    return compare_builds(load, rounds, first=HERE, second=THERE)
 
 
 def a_round(here, before):

@@ -3,7 +3,7 @@
 import pytest
 from aioice import stun
 
-from bridge.rtc.stun_filter import MAX_STUN
+from bridge.rtc.demux import MAX_STUN
 from tests.load.flood import DATAGRAM, LATE_SECONDS, lost_share
 from tests.support.light_peer import Arrival, Departure
 

@@ -3,6 +3,7 @@
 import json
 import math
 
+from tests.load.machines import Machines
 from tests.load.measure import Run, Window
 from tests.load.report import as_json, markdown
 from tests.load.rows import rows
@@ -58,6 +59,14 @@ def test_a_capacity_that_was_not_reached_is_marked():
 def test_what_was_missed_is_said_plainly():
     text = written(everything())
     assert "**Missed: " in text
+
+
+def test_machines_stand_beside_one_another():
+    results = everything()
+    results.machines = Machines(legs=24, one=[1.0], three=[1.05], right=[0.001], wrong=[0.002])
+    text = written(results)
+    assert "three machines / one" in text
+    assert "the wrong machine" in text
     assert "request to the wrong node" in text.partition("**Missed: ")[2].partition("**")[0]
     assert "| **missed** |" in text
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.encoder_level import NORMAL, EncoderLevel, choose
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Application, Encoder, EncoderSettings, load
+from bridge.audio.opus import Application, Encoder, EncoderSettings, candidates, load
 from tests.load.rungs import (
     BELOW,
     EXPECTED_LOSS,

@@ -1,13 +1,16 @@
-"""Targets of recording, sockets, playback and agents: each can be missed by itself."""
+"""Targets of recording, sockets, playback, agents and telephones: each can be missed by itself."""
 
 from typing import Any
 
 import pytest
 
+from tests.load.comparison import Comparison
+from tests.load.dialling import Dialled
+from tests.load.event_path import EventLoad
 from tests.load.measure import Run, Window
 from tests.load.playing import Played
 from tests.load.rows import rows
-from tests.load.service_targets import agents, playback, recording, sockets
+from tests.load.service_targets import agents, events, playback, recording, sockets, telephones
 from tests.load.sockets import SocketLoad
 from tests.load.talks import Talked
 
@@ -113,3 +116,46 @@ def test_each_target_of_playback_can_be_missed_by_itself(figures, misses):
 def test_each_target_of_agents_can_be_missed_by_itself(figures, misses):
     whole = {"turns": 20, "stops": [0.05] * 20, "own": [0.02] * 20, "answers": [0.8] * 20}
     assert len(missed(agents(Talked(**whole | figures)))) == misses
+
+
+def telephone(ratio, *, rate=50.0):
+    return Comparison(
+        load="a telephone",
+        rounds=15,
+        cost=ratio,
+        cost_before=1.0,
+        ratio=ratio,
+        lower=ratio - 0.1,
+        upper=ratio + 0.1,
+        delay_p95=0.002,
+        delay_p95_before=0.002,
+        worst_rate=rate,
+    )
+
+
+def dialled(overhead=0.010, *, seconds=0.8):
+    return Dialled(overheads=[overhead] * 40, dials=40, burst=50, burst_seconds=seconds)
+
+
+def test_a_telephone_may_cost_a_fifth_more_than_a_browser():
+    assert missed(telephones([telephone(1.2)], None)) == []
+    assert missed(telephones([telephone(1.21)], None)) == ["CPU per leg, a telephone"]
+
+
+def test_a_telephone_that_loses_packets_is_noticed():
+    assert missed(telephones([telephone(1.0, rate=48)], None)) == ["packets/s, a telephone"]
+
+
+def test_dialling_has_a_time_and_a_rate_to_reach():
+    assert missed(telephones([], dialled())) == []
+    assert len(missed(telephones([], dialled(0.021)))) == 1
+    assert len(missed(telephones([], dialled(seconds=1.01)))) == 1
+    assert list(telephones([], None)) == []
+
+
+@pytest.mark.parametrize(
+    ("delays", "misses"), [([0.01] * 100, 0), ([0.01] * 99, 1), ([0.03] * 100, 1)]
+)
+def test_every_event_is_on_the_disk_in_time(delays, misses):
+    load = EventLoad(database="SQLite", sent=100, delays=delays)
+    assert len(missed(events([load]))) == misses

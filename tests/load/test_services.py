@@ -19,7 +19,7 @@ def test_a_section_that_fails_is_named_and_the_others_go_on(monkeypatch):
 
 
 def test_what_is_not_wanted_is_not_measured(monkeypatch):
-    for part in ("_crossing", "_speech", "_sockets", "_playback", "_agent"):
+    for part in ("_crossing", "_speech", "_sockets", "_playback", "_agent", "_events"):
         monkeypatch.setattr(services, part, None)
     results = Results()
     services.measure(["echo"], results, seconds=5.0, quick=True)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import load
+from bridge.audio.opus import candidates, load
 from tests.load.speech import SENDER, alone, encode, play
 from tests.support.light_peer import Arrival
 from tests.support.opus_packets import FRAME

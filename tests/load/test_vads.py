@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from bridge.agent.turns import TurnLimits
 from tests.load.vads import (
     BELOW,
     LEAD_SECONDS,
@@ -52,9 +51,7 @@ def test_the_tables_have_a_row_for_each_way():
     table = voices_table([(ENERGY, snr, got) for snr in SNRS])
     assert table.count("| energy |") == len(SNRS)
     fooled = {name: Fooled(1, 2, 3.0) for name in noises()}
-    assert "| energy | 1 / 2 |" in noises_table(
-        [(Way("energy", ENERGY.judge, TurnLimits()), fooled)]
-    )
+    assert "| energy | 1 / 2 |" in noises_table([(Way("energy", ENERGY.judge), fooled)])
 
 
 def test_the_page_has_its_tables():

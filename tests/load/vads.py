@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.agent.turns import TurnDetector, TurnEvent, TurnLimits, VoiceDetector
+from bridge.agent.turns import TurnDetector, TurnEvent, VoiceDetector
 from bridge.agent.voice_detector import Silero, silero
 from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
+from bridge.settings.line import Agent
 from tests.support.stock_peer import read_wav
 from tests.support.voices import SPEECH
 
@@ -35,7 +36,6 @@ TAIL_SECONDS = 2.0
 NOISE_SECONDS = 60.0
 NOISE_DB = -10.0
 """Of a noise without a voice, against the voices."""
-LIMITS = TurnLimits()
 FIRST_AFTER = 0.6
 """Seconds after the beginning of an utterance in which its start must be seen."""
 
@@ -48,7 +48,6 @@ class Way:
 
     name: str
     judge: Callable[[], VoiceDetector | None]
-    limits: TurnLimits = LIMITS
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ class WebRtc:
 
 
 def ways() -> list[Way]:
-    """Give all that can be measured here."""
+    """Return all that can be measured here."""
     found = [
         Way("energy", lambda: None),
     ]
@@ -104,7 +103,7 @@ def ways() -> list[Way]:
 
 
 def noises() -> dict[str, Callable[[float, int], Sound]]:
-    """Give them by name; each of so many seconds, from a seed, at a mean power of 1."""
+    """Return them by name; each of so many seconds, from a seed, at a mean power of 1."""
     return {"white": white, "street": street, "music": music, "typing": typing, "steps": steps}
 
 
@@ -177,7 +176,7 @@ def _even(sound: Sound) -> Sound:
 
 
 def utterances(snr: int | None) -> Iterator[Utterance]:
-    """Give every voice in every noise, as loud as that."""
+    """Return every voice in every noise, as loud as that."""
     for number, path in enumerate(SPEECH):
         voice = read_wav(path).astype(float)
         begins, ends = _extent(voice)
@@ -215,7 +214,7 @@ def _samples(sound: Sound) -> bytes:
 
 def see(way: Way, sound: bytes, *, speaking: bool) -> Seen:
     """Take turns with a recording."""
-    turns = TurnDetector(way.limits, way.judge())
+    turns = TurnDetector(detector=way.judge())
     moments = []
     count = len(sound) // FRAME_BYTES
     began = time.process_time()
@@ -262,7 +261,7 @@ def hear(way: Way, snr: int | None) -> Heard:
         ending = [at for at in last if at > one.ends + 0.1]
         cut += len(last) - len(ending) > 0 or not ending
         if ending:
-            ended.append(1000 * (ending[0] - one.ends - way.limits.end))
+            ended.append(1000 * (ending[0] - one.ends - Agent().end_seconds))
     return Heard(_spread(paused), _spread(stopped), missed / count, _spread(ended), cut / count)
 
 

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import av
@@ -61,6 +62,7 @@ ATTEMPTS = {
 PROBE = """
 import ctypes, encodings.idna, json, os, resource, socket, subprocess, sys
 
+PROCESSOR_SECONDS, FILE_BYTES, NICENESS = 20, 0, 5
 libc = ctypes.CDLL(None, use_errno=True)
 
 def refused(answer):
@@ -170,7 +172,7 @@ async def test_a_file_is_decoded_behind_the_lock(tmp_path):
     """With its file, its input and its output open, and nothing else."""
     sound = tmp_path / "a.wav"
     sound.write_bytes(wav_file(bytes(32_000 * 60)))
-    process = await sandboxed.start(decode.__file__, pipes=True)
+    process = await sandboxed.start(decode.__file__, stdin=PIPE, stdout=PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps({"path": str(sound)}).encode() + b"\n")

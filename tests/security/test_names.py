@@ -1,7 +1,7 @@
 """A customer whose name server keeps silent: nobody else's names wait for it."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -13,6 +13,9 @@ from bridge.settings.model import Line, Net, WhatsApp
 from tests.support.dns_server import dns_server
 from tests.support.inprocess import running, settings
 from tests.support.waiting import until
+
+pytestmark = [pytest.mark.xdist_group("names"), pytest.mark.long]
+"""One after the other, and not beside other tests: a busy machine starves the look-ups of time."""
 
 ATTACKER, OTHER, META = {"token": "attacker"}, {"token": "other"}, {"token": "meta"}
 DEAD = 40
@@ -45,9 +48,11 @@ class World:
 
 @pytest.fixture
 async def world(monkeypatch):
-    async with attacked_bridge() as here:
-        yield here
-        monkeypatch.setattr(resolver, "RESOLVE_SECONDS", 0.0)  # else the rest would take 10 s
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(attacked_bridge())
+        with monkeypatch.context() as patch:
+            patch.setattr(resolver, "RESOLVE_SECONDS", 0.0)  # else the rest would take 10 s
+            await stack.aclose()
 
 
 @asynccontextmanager

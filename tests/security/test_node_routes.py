@@ -103,7 +103,7 @@ async def test_an_upgrade_opens_no_node_route(nodes, call_id):
 
 
 async def test_node_routes_have_a_socket_of_their_own_for_their_owner_alone(nodes):
-    folder = nodes[0].bridge.services.directory.siblings.path(0).parent
+    folder = nodes[0].folder
     sockets = sorted(path for path in folder.iterdir() if path.is_socket())
     assert folder.name == FOLDER
     assert len(sockets) == 4

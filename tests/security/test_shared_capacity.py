@@ -112,7 +112,7 @@ async def test_a_line_that_sends_many_large_requests_holds_up_itself_alone():
         for _ in range(2):
             await stack.enter_async_context(unfinished_upload(port))
 
-        await until(lambda: client.bridge.services.large_bodies.in_progress(LineName("demo")) == 2)
+        await until(lambda: client.bridge.services.large_bodies.in_progress[LineName("demo")] == 2)
         more = KEY | {"Content-Length": "1000000"}
         third, _, _ = await typed(port, "POST", "/call/play", headers=more)
         other = (await client.post("/call/play", body, headers=OTHER)).status

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from aioice import stun
 
-from bridge.rtc.stun_filter import MAX_CHECKS
+from bridge.rtc.demux import MAX_CHECKS
 from tests.support.bridge_peer import BridgePeer, Prober, Stranger, talk
 from tests.support.light_peer import LightPeer
 from tests.support.waiting import until

@@ -88,7 +88,7 @@ async def test_a_ticket_joins_as_the_party_that_it_is_for_where_the_offer_names_
 ):
     guest = await as_party(client, call_id, "guest")
     leg_id = await joined(client, call_id, guest)
-    assert runner_of(client, call_id).machine.legs[LegId(leg_id)].party == "far"
+    assert runner_of(client, call_id).machine.legs[LegId(leg_id)].role.party == "far"
 
 
 @pytest.mark.parametrize("whose", ["agent", "key"])

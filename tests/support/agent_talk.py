@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from bridge.agent.providers import ProviderFailed, Providers
-from bridge.agent.talk_settings import AgentMode, Script, TalkSettings
+from bridge.agent.script import AgentMode, Script
 from bridge.agent.voice_detector import VoiceDetectors
 from bridge.audio.frame import SILENCE, Frame
 from bridge.call.model import LegId
 from bridge.legs.agent import AgentLeg
+from bridge.settings.line import Agent
 
 VOICE = (8000 * np.sin(np.arange(320) * 0.2)).astype("<i2").tobytes()
 SPOKEN = (3000 * np.sin(np.arange(16000) * 0.1)).astype("<i2").tobytes()
@@ -127,9 +128,7 @@ class Talk:
 @asynccontextmanager
 async def talking(mode=AgentMode.AI, *, greeting="Good day.", model=None, **settings):
     minds, counts = Minds(), Counts()
-    told = Script(
-        mode, greeting=greeting, system_prompt="Be brief.", settings=TalkSettings(**settings)
-    )
+    told = Script(mode, greeting=greeting, system_prompt="Be brief.", settings=Agent(**settings))
     holder: list[Talk] = []
 
     def hang_up():

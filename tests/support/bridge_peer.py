@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any, Self, cast
 
@@ -13,8 +14,7 @@ from aiortc.sdp import SessionDescription
 from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Opus, load
+from bridge.audio.opus import Opus, candidates, load
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
 from bridge.rtc.peer import Peer
@@ -24,6 +24,7 @@ from tests.support.light_peer import Address, LightPeer, _Gatherer
 from tests.support.machine import free_port
 from tests.support.opus_packets import encode
 from tests.support.signalling import Exchange
+from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 
 
@@ -63,7 +64,7 @@ async def talk_until_heard(browser: LightPeer, packets: int = 3) -> None:
 
 
 def value(description: str, name: str) -> str:
-    """Give the value of the first `a=name:` line."""
+    """Return the value of the first `a=name:` line."""
     prefix = f"a={name}:"
     return next(
         line.removeprefix(prefix) for line in description.splitlines() if line.startswith(prefix)
@@ -103,7 +104,7 @@ class BridgePeer:
                 **{
                     "bind": ("127.0.0.1",),
                     "ports": self.pool,
-                    "timeouts": timeouts or Timeouts(),
+                    "timeouts": replace(timeouts or Timeouts(), clock=monotonic),
                     **config,
                 }
             ),
@@ -165,7 +166,7 @@ class BridgePeer:
     @property
     def discarded(self) -> dict[str, int]:
         """What changed nothing, by reason."""
-        return self.peer.statistics().discarded
+        return self.peer.session.statistics().discarded
 
 
 class Stranger:

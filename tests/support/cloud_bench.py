@@ -14,10 +14,13 @@ from bridge.errors import BridgeError
 from bridge.legs.cloud import Connect, InboundCall, Signalling
 from bridge.net.cloud_store import CloudStore
 from bridge.net.database import Database
+from bridge.net.service_health import ServiceHealth
+from bridge.net.sqlite import Sqlite
 from bridge.providers.cloud.live import CloudLine, key_of_call
 from bridge.providers.cloud.provider import CloudProvider
 from bridge.wire.cloud import Caller, Connected, Status, StatusChanged, Terminated
 from bridge.wire.metadata import pack
+from tests.support.left_behind import live_calls, member
 
 LINE, NUMBER_ID, USER = LineName("main"), "900", "15550102222"
 OURS = frozenset({NUMBER_ID})
@@ -27,6 +30,7 @@ class FakeGraph:
     """Notes what is asked, and answers or fails as it is told."""
 
     def __init__(self) -> None:
+        self.health = ServiceHealth()
         self.asked: list[tuple[str, ...]] = []
         self.fails: dict[str, BridgeError] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -92,10 +96,7 @@ class FakeWhatsAppLeg:
     def accepted(self) -> None:
         self.told.append("accepted")
 
-    def rejected(self) -> None:
-        self.told.append("rejected")
-
-    def terminated(self, reason: EndReason) -> None:
+    def terminated(self, reason: EndReason, error: BridgeError | None = None) -> None:
         self.told.append(f"terminated {reason}")
 
     async def aclose(self) -> None:
@@ -136,7 +137,7 @@ class CloudBench:
         self.counts: Counter[str] = Counter()
         self.receiver = FakeReceiver()
         self.database = database
-        self.store = CloudStore(database, node=node)
+        self.store = CloudStore(database, own=member(node))
         self.leg_fails: BridgeError | None = None
         line = CloudLine(NUMBER_ID, "secret", "verify", pre_accept=True, graph=self.graph)
         self.provider = CloudProvider(
@@ -171,7 +172,7 @@ class CloudBench:
     async def live_at_metas(self) -> list[str]:
         """The calls whose end Meta does not know of, as written down."""
         await self.database.settled()
-        left = await self.store.orphaned_calls(nodes=1)
+        left = await live_calls(self.database)
         return [key.removeprefix(key_of_call(line, "")) for key, line in left]
 
     def _leg(
@@ -194,12 +195,12 @@ class CloudBench:
 @asynccontextmanager
 async def cloud_bench(folder: Path) -> AsyncIterator[CloudBench]:
     """A provider for the length of a `with`."""
-    database = Database(folder / "bridge.sqlite3")
+    database = Database(Sqlite(folder / "bridge.sqlite3"))
     bench = CloudBench(database)
     try:
         yield bench
     finally:
-        await bench.provider.aclose()
+        await bench.provider.calls.aclose()
         await database.aclose()
 
 
@@ -229,4 +230,4 @@ def status(word: str, wacid: str = "wacid.1", *, opaque: str = "") -> StatusChan
 
 def over(wacid: str = "wacid.1", *, answered: bool = False, failed: bool = False) -> Terminated:
     """The call is over."""
-    return Terminated(wacid, NUMBER_ID, now(), failed, answered, 0.0, ())
+    return Terminated(wacid, NUMBER_ID, now(), failed, answered, ())

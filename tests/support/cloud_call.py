@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from bridge.wire.sdp_dialect import WHATSAPP
 from tests.support.bridge_peer import opus
 from tests.support.machine import free_port
 from tests.support.meta_peer import MetaPeer
+from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
 
 LEG = LegId("leg_1")
@@ -32,6 +34,7 @@ class FakeMeta:
     def __init__(self, media: MetaPeer) -> None:
         self.media = media
         self.asked: list[tuple[str, str]] = []
+        self.error = LegError("Meta said no")
         self.refuses: set[str] = set()
         self.slow: set[str] = set()
 
@@ -55,7 +58,7 @@ class FakeMeta:
         if action in self.slow:
             await asyncio.sleep(60)
         if action in self.refuses:
-            raise LegError("Meta said no")
+            raise self.error
 
     @property
     def actions(self) -> list[str]:
@@ -93,7 +96,10 @@ class Call:
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
         self.config = PeerConfig(
-            bind=("127.0.0.1",), ports=self.pool, timeouts=timeouts or Timeouts(), dialect=WHATSAPP
+            bind=("127.0.0.1",),
+            ports=self.pool,
+            timeouts=replace(timeouts or Timeouts(), clock=monotonic),
+            dialect=WHATSAPP,
         )
         self.leg: CloudLeg
         self.offer = ""
@@ -176,12 +182,12 @@ async def call(speech=None, *, timeouts: Timeouts | None = None, **form):
             assert made.pool.used == 0
 
 
-def ended(reason: EndReason) -> events.LegEnded:
-    return events.LegEnded(LEG, reason)
+def ended(reason: EndReason, error: BridgeError | None = None) -> events.LegEnded:
+    return events.LegEnded(LEG, reason, error)
 
 
 async def say(leg: CloudLeg, pcm: np.ndarray) -> None:
-    """Give the leg frames as the bus would."""
+    """Push frames to the leg as the bus would."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(len(pcm) // FRAME_SAMPLES):

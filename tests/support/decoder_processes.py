@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def decoders() -> set[int]:
-    """Give the ids of those that were started and not yet seen the end of."""
+    """Return the ids of those that were started and not yet seen the end of."""
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return {int(pid) for pid in listed if b"decode.py" in _command(pid)}
 

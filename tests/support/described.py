@@ -13,6 +13,7 @@ from jsonschema_rs import Draft202012Validator
 
 from bridge.api.middleware import from_sibling
 from bridge.api.openapi import OPERATIONS, document
+from bridge.wire.node_signature import HEADER
 
 JSON = "application/json"
 SHOWN = 600
@@ -34,7 +35,12 @@ class Described:
     async def _look(self, request: web.Request, response: web.StreamResponse) -> None:
         resource = request.match_info.route.resource
         key = (request.method, resource.canonical if resource is not None else "")
-        if key not in OPERATIONS or from_sibling(request) or response.status == 304:
+        if (
+            key not in OPERATIONS
+            or from_sibling(request)
+            or response.status == 304
+            or HEADER in response.headers
+        ):
             return
         trouble = fault(*key, response)
         if trouble is not None:
@@ -60,7 +66,7 @@ def fault(method: str, path: str, response: web.StreamResponse) -> str | None:
 
 
 def closed(schema: Any, *, outer: bool = True) -> Any:
-    """Give a schema without references whose objects hold nothing that is not described."""
+    """Return a schema without references whose objects hold nothing that is not described."""
     if isinstance(schema, list):
         return [closed(part, outer=outer) for part in schema]
     if not isinstance(schema, dict):

@@ -8,7 +8,7 @@ from typing import cast
 
 from typing_extensions import override
 
-A, AAAA = 1, 28
+A, AAAA, SRV = 1, 28, 33
 NO_ERROR, SERVER_FAILURE, NO_SUCH_NAME = 0, 2, 3
 TRUNCATED = 0x0200
 
@@ -19,6 +19,8 @@ class DnsServer(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {}
         """What it knows; any other name does not exist."""
+        self.services: dict[str, list[tuple[int, int, int, str]]] = {}
+        """SRV records: priority, weight, port and host."""
         self.dead: set[str] = set()
         """Names ending so are never answered."""
         self.broken: set[str] = set()
@@ -40,8 +42,10 @@ class DnsServer(asyncio.DatagramProtocol):
         if name.endswith(tuple(self.broken)):
             code, known = SERVER_FAILURE, []
         elif known is None:
-            code, known = NO_SUCH_NAME, []
+            code, known = NO_ERROR if name in self.services else NO_SUCH_NAME, []
         records = [_record(text) for text in known if _kind(text) == kind]
+        if kind == SRV:
+            records = [_service(*service) for service in self.services.get(name, [])]
         flags = 0x8180 | code | (TRUNCATED if name in self.truncates else 0)
         counts = (1, len(records), 0, 0)
         head = data[:2] + flags.to_bytes(2) + b"".join(n.to_bytes(2) for n in counts)
@@ -75,3 +79,9 @@ def _record(text: str) -> bytes:
     packed = ip_address(text).packed
     kind = _kind(text).to_bytes(2)
     return b"\xc0\x0c" + kind + b"\0\1\0\0\0\x3c" + len(packed).to_bytes(2) + packed
+
+
+def _service(priority: int, weight: int, port: int, host: str) -> bytes:
+    labels = b"".join(len(label).to_bytes(1) + label.encode() for label in host.split(".") if label)
+    data = b"".join(n.to_bytes(2) for n in (priority, weight, port)) + labels + b"\0"
+    return b"\xc0\x0c" + SRV.to_bytes(2) + b"\0\1\0\0\0\x3c" + len(data).to_bytes(2) + data

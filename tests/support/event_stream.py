@@ -22,7 +22,7 @@ class EventStream:
         self.heard: list[Any] = []
 
     async def next(self) -> Any:
-        """Give the next event; None at the end of the stream."""
+        """Return the next event; None at the end of the stream."""
         while line := await self.line():
             name, _, value = line.partition(": ")
             if name == "id":
@@ -33,28 +33,28 @@ class EventStream:
         return None
 
     async def until_type(self, kind: str) -> Any:
-        """Give the next event of a type."""
+        """Return the next event of a type."""
         while (event := await self.next()) is not None:
             if event["type"] == kind:
                 return event
         raise AssertionError(f"no {kind} among {[event['type'] for event in self.heard]}")
 
     async def rest(self) -> list[Any]:
-        """Give all events until the stream ends."""
+        """Return all events until the stream ends."""
         events = []
         while (event := await self.next()) is not None:
             events.append(event)
         return events
 
     async def line_that_begins(self, text: str) -> str:
-        """Give the next line that begins so."""
+        """Return the next line that begins so."""
         while line := await self.line():
             if line.startswith(text):
                 return line
         raise AssertionError(f"no line begins with {text}")
 
     async def line(self) -> str:
-        """Give the next line that is not empty; "" at the end."""
+        """Return the next line that is not empty; "" at the end."""
         async with asyncio.timeout(SECONDS):
             while raw := await self.response.content.readline():
                 if text := raw.decode().strip():

@@ -14,7 +14,7 @@ class FakeLeg:
     """Implements `bridge.legs.base.Leg`; is its own source and sink."""
 
     steady = False
-    relays = False
+    relay_codec = None
 
     def __init__(
         self, name: str, kind: LegKind = LegKind.SIMULATOR, *, dials: bool = False

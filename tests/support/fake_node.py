@@ -11,14 +11,14 @@ from bridge.errors import SdpError, Unreachable
 from bridge.legs.base import new_leg_id
 from bridge.metrics.registry import Metrics
 from bridge.node.browsers import Browsers
-from bridge.node.capacity import ManagerLimits
 from bridge.node.clock import Clock
 from bridge.node.manager import Manager
+from bridge.settings.model import Limits
 from tests.support.fake_leg import FakeLeg
 
 ONE, TWO = LineName("one"), LineName("two")
 NUMBER = "15550100001"
-LIMITS = ManagerLimits(calls=3, calls_per_line=0, kept_seconds=60.0)
+LIMITS = Limits(calls=3, kept_seconds=60.0)
 
 
 class Browser(FakeLeg):
@@ -45,7 +45,7 @@ class Browser(FakeLeg):
 class Node:
     """A manager, and every leg that it made."""
 
-    def __init__(self, limits: ManagerLimits = LIMITS, *, ports: int = 1000) -> None:
+    def __init__(self, limits: Limits = LIMITS, *, ports: int = 1000) -> None:
         self.legs: list[FakeLeg] = []
         self.made_browsers: list[Browser] = []
         self.unreachable = False
@@ -62,6 +62,13 @@ class Node:
             clock=Clock(asyncio.get_running_loop()),
             metrics=self.metrics,
             limits=limits,
+            quota=Quota(
+                "calls",
+                "limits.calls",
+                limits.calls,
+                limits.calls_per_line,
+                line_setting="limits.calls_per_line",
+            ),
             call_limits=CallLimits(ring_seconds=60, call_seconds=3600, alone_seconds=60),
         )
         self.manager.publisher.subscribe(lambda event: self.happened.append(event.type))
@@ -71,7 +78,9 @@ class Node:
             ports=Quota("media ports", "rtc.ports", ports, lines=2),
         )
 
-    def outbound_leg(self, call: CallFacts, number: str) -> FakeLeg:
+    def outbound_leg(
+        self, call: CallFacts, number: str, channel: str, replaces: str = ""
+    ) -> FakeLeg:
         leg = self.leg(new_leg_id())
         leg.dials, leg.answers = True, self.accepts
         if self.unreachable:
@@ -83,8 +92,8 @@ class Node:
         return self.legs[-1]
 
     def figure(self, name: str) -> float:
-        """Give the sum of a metric's series."""
-        lines = self.metrics.render()[0].decode().splitlines()
+        """Return the sum of a metric's series."""
+        lines = self.metrics.render().decode().splitlines()
         return sum(
             float(line.split()[-1]) for line in lines if line.startswith((name + "{", name + " "))
         )
@@ -95,5 +104,5 @@ class Node:
 
 
 async def dial(node: Node, line: LineName = ONE) -> str:
-    """Begin a call and give its id."""
+    """Begin a call and return its id."""
     return (await node.manager.dial(line, NUMBER)).facts.call_id

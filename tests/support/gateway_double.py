@@ -189,7 +189,7 @@ class WaDialDouble(EngineDouble):
                 await socket.send_json(message)
 
     def snapshot(self, call: DoubleCall) -> dict[str, Any]:
-        """Give a call as the REST routes show it."""
+        """Return a call as the REST routes show it."""
         return {
             "callId": call.call_id,
             "peerJid": f"{call.number}@s.whatsapp.net",

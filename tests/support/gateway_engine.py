@@ -7,7 +7,6 @@ end media, `end(close=False)` lets a call vanish behind an open socket.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+
+from tests.support.virtual_time import monotonic
 
 TOKEN = "canary-engine-token-5b1d"
 SESSION = "019e-session"
@@ -168,7 +169,7 @@ class EngineDouble:
         return call
 
     async def admit(self, request: web.Request, word: str) -> web.Response | None:
-        """Give the answer of a request that is refused; None for one that may go on."""
+        """Return the answer of a request that is refused; None for one that may go on."""
         self.requests.append((request.method, word))
         while self.stalled:
             await asyncio.sleep(0.01)
@@ -216,7 +217,7 @@ class EngineDouble:
         if call.state != "active":
             return
         call.heard.append(data)
-        call.heard_at.append(time.monotonic())
+        call.heard_at.append(monotonic())
         if call.says is None:
             with suppress(ConnectionError):
                 await socket.send_bytes(data)
@@ -227,7 +228,7 @@ class EngineDouble:
         sent = 0
         while call.says is not None:
             if call.state == "active":
-                began = began or time.monotonic()
+                began = began or monotonic()
                 piece = np.zeros(PIECE, np.int16)
                 part = call.says[call.said : call.said + PIECE]
                 piece[: len(part)] = part
@@ -236,7 +237,7 @@ class EngineDouble:
                     await self._send(socket, self.encode(piece))
                 sent += 1
             await asyncio.sleep(
-                0.01 if began is None else max(0.0, began + 0.06 * sent - time.monotonic())
+                0.01 if began is None else max(0.0, began + 0.06 * sent - monotonic())
             )
 
     async def _send(self, socket: web.WebSocketResponse, sound: bytes) -> None:

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 from bridge.errors import CallNotFound
 from bridge.wire.gateway import EngineCall, Phase
-from bridge.wire.media_socket import ZUCKZAPGO
+from bridge.wire.media_format import ZUCKZAPGO
 from tests.support.waiting import until
 
 ACTIVE = EngineCall("CA1", "15550107001", False, Phase.ACTIVE)

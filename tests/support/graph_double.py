@@ -28,6 +28,7 @@ from tests.support.graph_webhooks import (
     terminate_value,
 )
 from tests.support.meta_peer import MetaPeer
+from tests.support.virtual_time import monotonic
 
 __all__ = [
     "BUSINESS",
@@ -193,7 +194,7 @@ class GraphDouble:
         await self.tell(status_value(call, status))
 
     async def tell(self, *values: dict[str, Any], field: str = "calls") -> list[int]:
-        """Post one signed delivery of these values, and give the statuses of the answers."""
+        """Post one signed delivery of these values, and return the statuses of the answers."""
         changes = [change(value, name=field) for value in values]
         return await self.webhooks.post(self._http, *changes)
 
@@ -206,13 +207,13 @@ class GraphDouble:
         return call
 
     def _answered(self, call: DoubleCall) -> None:
-        call.state, call.started, call.active_at = "ACTIVE", time.time(), time.monotonic()
+        call.state, call.started, call.active_at = "ACTIVE", time.time(), monotonic()
 
     async def _watch(self) -> None:
         """End the calls that Meta would have no more patience with."""
         while True:
             await asyncio.sleep(0.05)
-            now = time.monotonic()
+            now = monotonic()
             for call in list(self.calls.values()):
                 await self._judge(call, now)
 

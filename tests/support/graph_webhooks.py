@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from bridge.wire.cloud import SIGNATURE_HEADER, signature
+from tests.support.virtual_time import monotonic
 
 NUMBER_ID = "900800700600500"
 BUSINESS = "15550101000"
@@ -28,7 +29,7 @@ class DoubleCall:
     pre_accepted: str = ""
     actions: list[str] = field(default_factory=list)
     user: str = USER
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=monotonic)
     started: float = 0.0
     """Unix time at which it was answered."""
     active_at: float = 0.0
@@ -53,7 +54,7 @@ class Webhooks:
         """The statuses of all answers; 0 for one that did not come in time."""
 
     async def post(self, http: aiohttp.ClientSession, *changes: dict[str, Any]) -> list[int]:
-        """Post one signed delivery, and give the statuses of its answers."""
+        """Post one signed delivery, and return the statuses of its answers."""
         entries = [{"id": "100200300400500", "changes": [change]} for change in changes]
         document = {"object": "whatsapp_business_account", "entry": entries}
         body = json.dumps(document, ensure_ascii=True).encode()

@@ -27,7 +27,9 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
 async def served(folder: Path) -> AsyncIterator[BaseTestServer]:
     """Serve a folder with the bridge's own handlers and headers."""
     application = web.Application()
-    services: Any = SimpleNamespace(site=SimpleNamespace(guide_root=folder), keys=None)
+    services: Any = SimpleNamespace(
+        site=SimpleNamespace(pages=SimpleNamespace(guide=folder)), keys=None
+    )
     application[SERVICES] = services
     application.router.add_get("/docs/guide/", page.guide.answer)
     application.router.add_get("/docs/guide/{name}", page.guide_file.answer)

@@ -41,6 +41,6 @@ EVERYTHING = {**DTLS, **MEDIA, **STUN, **SIZES, **ODD}
 
 
 def port_of(answer: str) -> Address:
-    """Give the address of the first candidate of an answer."""
+    """Return the address of the first candidate of an answer."""
     fields = value(answer, "candidate").split()
     return fields[4], int(fields[5])

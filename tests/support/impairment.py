@@ -114,7 +114,8 @@ class Schedule:
         if self.impairment.held_back(number):
             self.held_back += 1
             return moments
-        early = self._last - moments[0]
+        # Timers of the same moment fire in no particular order.
+        early = self._last + 1e-6 - moments[0]
         if early > 0:
             moments = [moment + early for moment in moments]
         self._last = moments[0]
@@ -196,6 +197,11 @@ class ImpairmentProxy:
     def restore(self) -> None:
         """End the silence."""
         self._silent = set()
+
+    def impair(self, way: Way, impairment: Impairment, *, everything: bool = False) -> None:
+        """Change what happens to packets from now on; `everything` as in the constructor."""
+        self.schedules[way] = Schedule(impairment)
+        self._everything = everything
 
     async def rebind(self) -> Address:
         """Change the port under which the bridge sees the peer, as a NAT does that forgot.

@@ -1,8 +1,10 @@
 """A whole bridge inside the test's own process, on loopback and ports of its own."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +18,8 @@ from bridge.rtc.config import Timeouts
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
 from tests.support.described import Described
 from tests.support.signalling import HttpExchange
+from tests.support.virtual_time import VirtualTimeLoop, monotonic
+from tests.support.waiting import until_answer
 
 KEY = {"token": "demo"}
 
@@ -85,13 +89,19 @@ class Client:
         return await self.http.post(path, **({"headers": KEY} | sent | more))
 
     async def data(self, path: str, body: Any) -> Any:
-        """Post and give the payload of a success."""
+        """Post, and return the payload of a success."""
         response = await self.post(path, body)
         assert response.status == 200, await response.text()
         return (await response.json())["data"]
 
-    async def dial(self, phone: str) -> str:
-        return str((await self.data("/call/dial", {"phone": phone}))["callId"])
+    async def data_of(self, path: str) -> Any:
+        """Return the payload of a GET that succeeds."""
+        response = await self.get(path)
+        assert response.status == 200, await response.text()
+        return (await response.json())["data"]
+
+    async def dial(self, phone: str, **more: str) -> str:
+        return str((await self.data("/call/dial", {"phone": phone} | more))["callId"])
 
     async def calls(self) -> list[dict[str, Any]]:
         response = await self.get("/call/status")
@@ -103,16 +113,27 @@ class Client:
         states = {call["callId"]: call["state"] for call in await self.calls()}
         return str(states.get(call_id, "gone"))
 
+    async def until_state(self, call_id: str, state: str) -> None:
+        """Wait until the call is in a state, or `gone`."""
+
+        async def reached() -> bool:
+            return await self.state(call_id) == state
+
+        await until_answer(reached)
+
     async def quality(self, call_id: str) -> Any:
         response = await self.get(f"/call/{call_id}/quality")
         return (await response.json())["data"]
 
     async def total(self, metric: str) -> float:
         """Add up all series of a metric, over all nodes."""
-        text = await (await self.get("/metrics")).text()
-        rows = [row for row in text.splitlines() if row.startswith(metric)]
-        assert rows, metric
-        return sum(float(row.split()[-1]) for row in rows)
+        found: dict[str, float] = {}
+        for http in {self.http, self.owner}:  # the nodes of one machine tell the same
+            text = await (await http.get("/metrics", headers=KEY)).text()
+            rows = [row.rsplit(" ", 1) for row in text.splitlines() if row.startswith(metric)]
+            found |= {series: float(value) for series, value in rows}
+        assert found, metric
+        return sum(found.values())
 
     def exchange(self, call_id: str, **more: str) -> HttpExchange:
         return HttpExchange(self.http.post, "", call_id=call_id, **more)
@@ -128,19 +149,35 @@ async def running(
 
 
 @asynccontextmanager
-async def one_node(chosen: Settings, timeouts: Timeouts | None) -> AsyncIterator[Client]:
+async def one_node(
+    chosen: Settings, timeouts: Timeouts | None, *, warm_decoder: bool = False
+) -> AsyncIterator[Client]:
     """Run a bridge as it is by default."""
     async with AsyncExitStack() as stack:
-        if chosen.data == Data():
+        if chosen.data.dir == Data().dir:
             folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
-            chosen = msgspec.structs.replace(chosen, data=Data(dir=folder))
-        bridge = build(chosen, timeouts=timeouts)
+            data = msgspec.structs.replace(chosen.data, dir=folder)
+            chosen = msgspec.structs.replace(chosen, data=data)
+        bridge = built(chosen, timeouts, warm_decoder=warm_decoder)
         described = Described(bridge.application)
         stack.push_async_callback(bridge.release)
         http = await stack.enter_async_context(TestClient(TestServer(bridge.application)))
         stack.push_async_callback(bridge.aclose)
         yield Client(bridge, http, described)
         described.check()
+
+
+def built(
+    chosen: Settings, timeouts: Timeouts | None, *, warm_decoder: bool = False, **more: Any
+) -> Bridge:
+    """Make a bridge; a virtual clock stands still while its database is busy."""
+    timeouts = replace(timeouts or Timeouts(), clock=monotonic)
+    bridge = build(chosen, timeouts=timeouts, warm_decoder=warm_decoder, **more)
+    loop, database = asyncio.get_running_loop(), bridge.services.database
+    if isinstance(loop, VirtualTimeLoop):
+        directory = bridge.services.directory
+        loop.stand_still_while(lambda: database.busy or (directory is not None and directory.busy))
+    return bridge
 
 
 run = one_node

@@ -75,7 +75,7 @@ class LibwebrtcPeer:
             self._tasks = [asyncio.create_task(self._speak()), asyncio.create_task(self._listen())]
 
     async def hear(self, seconds: float) -> NDArray[np.float32]:
-        """Give what is heard from now on for so long (mono at 48 kHz, -1 to 1)."""
+        """Return what is heard from now on for so long (mono at 48 kHz, -1 to 1)."""
         self._heard.clear()
         async with asyncio.timeout(10 + seconds):
             while len(self._heard) < seconds * 100:

@@ -4,7 +4,6 @@ ICE-lite and DTLS are real; of the sound it reads the headers, which SRTP leaves
 """
 
 import asyncio
-import time
 from functools import cache
 from struct import Struct
 from typing import Any
@@ -17,6 +16,7 @@ from tests.support import meta_sdp
 from tests.support.ice_lite import make_lite
 from tests.support.light_peer import LightPeer
 from tests.support.meta_sdp import MediaEnd, Writer, without_candidates
+from tests.support.virtual_time import monotonic
 
 _HEADER = Struct("!BBHII")
 
@@ -68,7 +68,7 @@ class LightMeta:
 
     def accepted(self) -> None:
         """Note that packets may come from now on."""
-        self.accepted_at = self.accepted_at or time.monotonic()
+        self.accepted_at = self.accepted_at or monotonic()
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
         """Wait until both sides are described, and for ICE and DTLS.
@@ -131,7 +131,7 @@ class LightMeta:
         _, second, _, _, ssrc = _HEADER.unpack_from(data)
         if 192 <= second <= 223:
             return
-        now = time.monotonic()
+        now = monotonic()
         self.early_packets += self.accepted_at is None
         self.first_heard = self.first_heard or now
         self.last_heard = now

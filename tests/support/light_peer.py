@@ -6,7 +6,6 @@ bridge. The load generator and all tests about single packets are built on it.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from struct import Struct
@@ -21,6 +20,7 @@ from aiortc.sdp import SessionDescription
 from typing_extensions import override
 
 from tests.support.signalling import Exchange
+from tests.support.virtual_time import monotonic
 
 Address: TypeAlias = tuple[str, int]
 
@@ -192,7 +192,7 @@ class LightPeer:
 
     def send(self, payload: bytes, *, samples: int = 960, payload_type: int = OPUS) -> Departure:
         """Send one packet at once; `samples` is how far the timestamp moves (48 kHz)."""
-        departure = Departure(time.monotonic(), self.sequence, self.timestamp)
+        departure = Departure(monotonic(), self.sequence, self.timestamp)
         self.send_rtp(self._header(payload_type, self.timestamp, marker=self._marker) + payload)
         self._marker = False
         self._advance(samples)
@@ -261,7 +261,7 @@ class LightPeer:
         self.timestamp = (self.timestamp + samples) & 0xFFFF_FFFF
 
     def _receive(self, data: bytes) -> None:
-        now = time.monotonic()
+        now = monotonic()
         try:
             if 192 <= data[1] <= 223:
                 self.rtcp.append(self.dtls._rx_srtp.unprotect_rtcp(data))

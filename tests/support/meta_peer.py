@@ -6,7 +6,6 @@ invented values, and keeps an account of everything that Meta punishes.
 
 import asyncio
 import secrets
-import time
 from collections import deque
 from struct import Struct
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from tests.support.meta_sdp import (
     without_candidates,
 )
 from tests.support.stock_peer import Pcm, StockPeer
+from tests.support.virtual_time import monotonic
 
 __all__ = ["ANSWER_FORMS", "OFFER_FORMS", "MetaPeer", "RtpSeen"]
 
@@ -92,7 +92,7 @@ class MetaPeer:
         self._digits: deque[tuple[bytes, bool]] = deque()
         self._digit_began = 0
         self._sequence = secrets.randbits(15)
-        self._muted = self._vanished = False
+        self._muted = self._vanished = self._deaf = False
         self._make_lite()
         self._tap()
 
@@ -136,7 +136,7 @@ class MetaPeer:
     def accepted(self) -> None:
         """Note that packets may come from now on: `accept` got its 200, or the user picked up."""
         if self.accepted_at is None:
-            self.accepted_at = time.monotonic()
+            self.accepted_at = monotonic()
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
         """Wait for ICE and DTLS."""
@@ -204,6 +204,10 @@ class MetaPeer:
         """Send no RTP any more, or go on."""
         self._muted = muted
 
+    def deafen(self, *, deaf: bool = True) -> None:
+        """Lose all packets of sound on their way here, or no more."""
+        self._deaf = deaf
+
     def vanish(self) -> None:
         """Neither hear nor say anything from now on."""
         self._vanished = True
@@ -250,11 +254,11 @@ class MetaPeer:
         receive, send = dtls._handle_rtp_data, dtls._send_rtp
 
         async def received(data: bytes, arrival_time_ms: int) -> None:
+            if self._deaf:
+                return
             _, kind, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
             self.rtp_packets.append(
-                RtpSeen(
-                    time.monotonic(), kind & 127, kind > 127, sequence, timestamp, ssrc, data[12:]
-                )
+                RtpSeen(monotonic(), kind & 127, kind > 127, sequence, timestamp, ssrc, data[12:])
             )
             await receive(data, arrival_time_ms)
 
@@ -266,7 +270,7 @@ class MetaPeer:
         dtls._handle_rtp_data, dtls._send_rtp = received, sent
 
     def _renumber(self, data: bytes) -> bytes:
-        """Give a packet of sound its number, or send a packet of a digit in its place."""
+        """Return a packet of sound its number, or send a packet of a digit in its place."""
         first, kind, _, timestamp, ssrc = _HEADER.unpack_from(data)
         body = data[12:]
         if self._digits:

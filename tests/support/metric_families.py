@@ -8,15 +8,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge.api.scrape import merge
 from bridge.call.model import LegKind
 from bridge.call.timeline import Sample
-from bridge.metrics.node import UNMATCHED
+from bridge.metrics.network import UNMATCHED
 from bridge.metrics.registry import Metrics
 
 
 def families() -> Iterator[Metric]:
     """Yield every metric as `/metrics` serves it."""
     metrics = Metrics(version="0")
-    metrics.http_request("GET", UNMATCHED, 404, 0.001)
-    metrics.setup_stage("total", 0.1)
-    metrics.set_media_ports(used=0, free=1)
-    metrics.observe_quality(LegKind.WEBRTC, Sample())
-    yield from text_string_to_metric_families(merge({0: metrics.render()[0]}).decode())
+    metrics.http.request("GET", UNMATCHED, 404, 0.001)
+    metrics.media.observe_quality(LegKind.WEBRTC, Sample())
+    yield from text_string_to_metric_families(merge({0: metrics.render()}).decode())

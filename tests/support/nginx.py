@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from bridge.settings.model import Data, Settings
 from tests.support.machine import free_port
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx" / "bridge.conf"
+CLUSTER = CONFIGURATION.with_name("cluster.conf")
 NAME = "calls.example"
 READY_SECONDS = 10.0
 
@@ -35,11 +36,32 @@ http {{
 @contextmanager
 def running_nginx(folder: Path, bridge: int) -> Iterator[int]:
     """Run nginx in front of the bridge on a port of loopback; gives nginx's port for HTTPS."""
+    own = {"server 127.0.0.1:8080;": f"server 127.0.0.1:{bridge};"}
+    with _running(folder, CONFIGURATION, own) as port:
+        yield port
+
+
+@contextmanager
+def running_cluster_nginx(folder: Path, bridges: tuple[int, int]) -> Iterator[int]:
+    """Run nginx in front of two machines on ports of loopback, whose map is `bridge-nodes.map` in the folder."""
+    text = {
+        f"10.0.0.{machine}:8080": f"127.0.0.1:{port}"
+        for machine, port in zip((5, 6), bridges, strict=True)
+    }
+    text["/etc/nginx/bridge-nodes.map"] = f"{folder}/bridge-nodes.map"
+    with _running(folder, CLUSTER, text) as port:
+        yield port
+
+
+@contextmanager
+def _running(folder: Path, configuration: Path, own: Mapping[str, str]) -> Iterator[int]:
     http = on_lan(Settings(data=Data(dir=str(folder))), "127.0.0.1").http
     plain, tls = free_port(), free_port()
-    text = CONFIGURATION.read_text()
+    text = configuration.read_text()
+    for shipped, ours in own.items():
+        assert shipped in text, shipped
+        text = text.replace(shipped, ours)
     for shipped, ours in {
-        "server 127.0.0.1:8080;": f"server 127.0.0.1:{bridge};",
         "listen 80;": f"listen 127.0.0.1:{plain};",
         "listen 443 ssl;": f"listen 127.0.0.1:{tls} ssl;",
         "/etc/ssl/calls.example.pem": http.tls_cert,

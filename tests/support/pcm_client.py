@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -12,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.stock_peer import Pcm
+from tests.support.virtual_time import monotonic
 
 FRAME = 1920
 
@@ -36,7 +36,7 @@ class PcmClient:
                     self.texts.append(json.loads(message))
                 else:
                     self.sound.append(message)
-                    self.times.append(time.monotonic())
+                    self.times.append(monotonic())
         self.code = self.ws.close_code
 
     async def send(self, message: bytes | str) -> None:
@@ -44,9 +44,9 @@ class PcmClient:
 
     async def speak(self, speech: Pcm) -> None:
         """Send speech as a softphone does: 1920 bytes every 60 ms."""
-        pcm, began = speech.astype("<i2").tobytes(), time.monotonic()
+        pcm, began = speech.astype("<i2").tobytes(), monotonic()
         for number, begin in enumerate(range(0, len(pcm), FRAME)):
-            await asyncio.sleep(max(0.0, began + 0.06 * number - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + 0.06 * number - monotonic()))
             await self.send(pcm[begin : begin + FRAME])
 
     def heard(self) -> Pcm:
@@ -65,7 +65,7 @@ class PcmClient:
 
 
 def url_of(http: Any, path: str) -> str:
-    """Give the WebSocket URL of a path at aiohttp's `TestClient`."""
+    """Return the WebSocket URL of a path at aiohttp's `TestClient`."""
     return str(http.make_url(path)).replace("http", "ws", 1)
 
 

@@ -20,14 +20,18 @@ def tone_wav(seconds: float = 0.4, *, amplitude: float = 8000.0) -> bytes:
 
 
 class ProviderDouble:
-    """What each step answers can be changed: an object (JSON), bytes, a status, `hang`, `drip`."""
+    """What each step answers can be changed: an object (JSON), bytes, a status, `hang`, `drip`.
+
+    Seconds (a float) delay what it would answer else.
+    """
 
     def __init__(self) -> None:
-        self.answers: dict[str, object] = {
+        self._usual: dict[str, object] = {
             "stt": {"text": "I would like a table."},
             "llm": {"reply": "For how many? We are open until ten."},
             "tts": tone_wav(),
         }
+        self.answers = dict(self._usual)
         self.asked: list[tuple[str, object]] = []
         self.tokens: list[str] = []
         self.entered: dict[str, asyncio.Event] = {
@@ -58,6 +62,9 @@ class ProviderDouble:
         answer = self.answers[step]
         if answer == "hang":
             await asyncio.sleep(3600)
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+            answer = self._usual[step]
         if answer == "drip":
             return await self._drip(request)
         if isinstance(answer, web.HTTPException):

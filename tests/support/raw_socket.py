@@ -31,7 +31,7 @@ class RawSocket:
         self._rest = b""
 
     async def frame(self) -> tuple[int, bytes]:
-        """Give the next frame's opcode and payload.
+        """Return the next frame's opcode and payload.
 
         Raises:
             Closed: there is none.
@@ -45,7 +45,7 @@ class RawSocket:
         return head[0] & 0x0F, _covered(await self._take(length), key)
 
     async def message(self) -> tuple[int, bytes]:
-        """Give the next frame that is no ping, and answer those before it.
+        """Return the next frame that is no ping, and answer those before it.
 
         Raises:
             Closed: there is none.

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bridge.audio.encoder_level import NORMAL
+from bridge.audio import codec
+from bridge.audio.encoder_level import NORMAL, EncoderBudget
 from bridge.audio.frame import Frame
-from bridge.audio.libopus import candidates
-from bridge.audio.opus import Encoder, EncoderSettings, load
+from bridge.audio.opus import Encoder, EncoderSettings, candidates, load
 from bridge.call.model import ReceivedAudio, SentAudio
-from bridge.rtp.session import RtpSession, StreamStart
+from bridge.rtp.sender import StreamStart
+from bridge.rtp.session import RtpSession
+from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.rtp import RtpPacket, parse_packet
-from bridge.wire.sdp import RemoteAudio
 
 OPUS = load(candidates())
 OPUS_TYPE = 111
@@ -20,26 +21,11 @@ OURS, THEIRS = 0x11111111, 0x22222222
 FIRST_SEQUENCE, FIRST_TIMESTAMP = 30_000, 5000
 WALL = 1_800_000_000.0
 
-AUDIO = RemoteAudio(
-    index=0,
-    mid="0",
+AUDIO = NegotiatedAudio(
+    codec=codec.OPUS,
+    payload_type=OPUS_TYPE,
     direction="sendrecv",
-    ufrag="ufrag",
-    pwd="password",
-    ice_lite=False,
-    candidates=(),
-    candidates_ignored=0,
-    fingerprint="",
-    setup="actpass",
-    opus_payload_type=OPUS_TYPE,
-    opus_parameters={},
     telephone_events={126: 8000, EVENT_TYPE: 48_000},
-    ssrc=None,
-    ptime=None,
-    maxptime=None,
-    protocol="UDP/TLS/RTP/SAVPF",
-    reduced_size_rtcp=True,
-    lines=(),
 )
 
 
@@ -83,7 +69,7 @@ class Party:
 
     def __init__(
         self,
-        audio: RemoteAudio = AUDIO,
+        audio: NegotiatedAudio = AUDIO,
         *,
         relays: bool = True,
         steady: bool = False,
@@ -103,6 +89,8 @@ class Party:
             transmit_rtcp=self.rtcp.append,
             on_digit=self.digits.append,
             schedule_tick=self.wakes.append,
+            encoder_budget=EncoderBudget(),
+            discarded={},
             relays=relays,
             steady=steady,
         )
@@ -132,7 +120,7 @@ class Party:
         self.session.receive_rtp(data, 0.02 * number if now is None else now)
 
     def say(self, count: int, *, first: int = 0) -> None:
-        """Give it frames to send, in time."""
+        """Return it frames to send, in time."""
         for index in range(first, first + count):
             self.session.push(Frame(VOICE[index], 320 * index, "line"), 0.02 * index)
 

@@ -186,7 +186,9 @@ class DeliveryPath:
 
     async def aclose(self) -> None:
         self.break_off()
-        await asyncio.gather(*self._serving)
+        for task in self._serving:  # they may be asleep for long
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))

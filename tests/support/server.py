@@ -89,16 +89,19 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, *, key: str = "demo", **settings: str) -> Iterator[Server]:
+def running(
+    folder: Path, *, key: str = "demo", command: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
     """Run a bridge; it has to end by itself when asked to, or the test fails.
 
     Args:
         folder: Takes the data and the log.
         key: The key that the test uses; "demo" needs no line.
+        command: More arguments of the command line.
         settings: By environment name without `BRIDGE_`, such as `SIMULATOR__RING_SECONDS="0.2"`.
     """
     with running_command(
-        (sys.executable, "-m", "bridge"), PROJECT, folder, settings, key
+        (sys.executable, "-m", "bridge", *command), PROJECT, folder, settings, key
     ) as server:
         yield server
 

@@ -1,8 +1,9 @@
 """How a test peer hands its offer to whoever answers it."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
+
+from tests.support.virtual_time import monotonic
 
 Exchange: TypeAlias = Callable[[str], Awaitable[str]]
 """Hands over an offer (SDP text) and brings the answer (SDP text)."""
@@ -46,10 +47,10 @@ class HttpExchange:
             SignallingError: any status but 200.
         """
         body = {**self._body, "sdp": offer} | ({"legID": self.leg_id} if self.leg_id else {})
-        begun = time.monotonic()
+        begun = monotonic()
         async with self._post(self._url, json=body, headers=self._headers) as response:
             text = await response.text()
-            self.seconds = time.monotonic() - begun
+            self.seconds = monotonic() - begun
             if response.status != 200:
                 raise SignallingError(response.status, text)
             reply = await response.json(content_type=None)
@@ -73,10 +74,10 @@ class StockExchange:
         Raises:
             SignallingError: any status but 200.
         """
-        begun = time.monotonic()
+        begun = monotonic()
         async with self._post(self._url, json={"type": "offer", "sdp": offer}) as response:
             text = await response.text()
-            self.seconds = time.monotonic() - begun
+            self.seconds = monotonic() - begun
             if response.status != 200:
                 raise SignallingError(response.status, text)
             answer: str = (await response.json())["sdp"]

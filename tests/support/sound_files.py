@@ -35,7 +35,7 @@ def wav_claiming(
     claims: int | None = None,
     data: bytes = bytes(32_000),
 ) -> bytes:
-    """Give a WAV file whose header claims what it is told to, `claims` bytes of sound for one."""
+    """Return a WAV file whose header claims what it is told to, `claims` bytes of sound for one."""
     block = channels * bits // 8
     form = struct.pack(
         "<HHIIHH", code, channels, rate, rate * block & 0xFFFFFFFF, block & 0xFFFF, bits

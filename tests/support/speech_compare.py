@@ -91,7 +91,7 @@ def compare(said: Pcm, heard: Pcm) -> Comparison:
 
 
 def clearness(said: Pcm, heard: Pcm) -> float:
-    """Give the STOI of what was heard, 0 to 1; at least a second of speech must be shared.
+    """Return the STOI of what was heard, 0 to 1; at least a second of speech must be shared.
 
     Raises:
         ValueError: less than a second is shared.
@@ -219,7 +219,7 @@ def _find(mark: Pcm, heard: Pcm, begin: int, reach: int) -> float:
 
 
 def _best_correlation(piece: Pcm, window: Pcm) -> float:
-    """Give the best correlation of the piece with any part of the window."""
+    """Return the best correlation of the piece with any part of the window."""
     one, other = piece.astype(np.float64), window.astype(np.float64)
     products = correlate(other, one, mode="valid", method="fft")
     sums = np.concatenate([[0.0], np.cumsum(np.square(other))])

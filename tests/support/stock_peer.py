@@ -7,22 +7,33 @@ sides understand each other and what is heard; the exact time and place of singl
 """
 
 import asyncio
+import queue
 import time
 import wave
 from contextlib import suppress
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import av
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    clock,
+    rtcrtpreceiver,
+    rtcrtpsender,
+)
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from typing_extensions import override
 
 from tests.support.signalling import Exchange
+from tests.support.virtual_time import VirtualTimeLoop, monotonic
 
 Pcm: TypeAlias = NDArray[np.int16]
 """Mono samples at 16 kHz."""
@@ -32,12 +43,57 @@ _WIRE_RATE = 48_000
 _WIRE_FRAME = 960
 
 
+def wall_time() -> float:
+    """Return Unix time; where time is virtual it goes on with the loop's."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # a decoder's thread
+        return time.time()
+    return 1.8e9 + loop.time() if isinstance(loop, VirtualTimeLoop) else time.time()
+
+
+def _follow_virtual_time() -> None:
+    """Let aiortc's reports tell delays on the same clock as everything else."""
+    modules: tuple[Any, ...] = (rtcrtpreceiver, rtcrtpsender)
+    for module in modules:
+        module.time = SimpleNamespace(time=wall_time)
+    vars(clock)["current_datetime"] = lambda: datetime.fromtimestamp(wall_time(), UTC)
+
+
+_follow_virtual_time()
+
+
 def read_wav(path: Path | str) -> Pcm:
     """Read a mono 16-bit WAV of 16 kHz."""
     with wave.open(str(path), "rb") as file:
         form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
         assert form == (1, 2, RATE), f"{path}: expected mono, 16 bit, 16 kHz, got {form}"
         return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").copy()
+
+
+class _DecoderQueue(queue.Queue[Any]):
+    """What is to be decoded by the receiver's thread, which comes back for more when it is done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.added = self.taken = self.done = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the thread has not yet done all of it."""
+        return self.added > self.done
+
+    @override
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self.added += item is not None  # which ends the thread
+        super().put(item, block, timeout)
+
+    @override
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        self.done = self.taken
+        item = super().get(block, timeout)
+        self.taken += 1
+        return item
 
 
 class Microphone(MediaStreamTrack):
@@ -70,7 +126,7 @@ class Microphone(MediaStreamTrack):
     async def recv(self) -> av.AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
-        now = time.monotonic()
+        now = monotonic()
         if self.started is None:
             self.started = now
         await asyncio.sleep(max(0.0, self.started + self._sent * 0.02 - now))
@@ -149,6 +205,7 @@ class StockPeer:
         said: Any = "audio" if direction == "recvonly" else self.microphone
         self._transceiver = self.connection.addTransceiver(said, direction=direction)
         self._dtls = self._transceiver.sender.transport
+        _await_decoder(self._transceiver.receiver)
         _gather_only(self._dtls.transport.iceGatherer, host)
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
@@ -239,8 +296,16 @@ class StockPeer:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, av.AudioFrame):
-                    self.ear.take(frame, time.monotonic())
+                    self.ear.take(frame, monotonic())
                     self._hearing.set()
+
+
+def _await_decoder(receiver: Any) -> None:
+    """Let a virtual clock stand still while the receiver's thread decodes."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        waiting = receiver._RTCRtpReceiver__decoder_queue = _DecoderQueue()
+        loop.stand_still_while(lambda: waiting.busy)
 
 
 def _gather_only(gatherer: Any, host: str) -> None:

@@ -53,6 +53,10 @@ class Customer:
     async def close(self) -> None:
         await self._connection.close()
 
+    def break_off(self) -> None:
+        """Let go of the connection without a word, as a process that dies does."""
+        self._connection.transport.abort()
+
     async def follow(self) -> None:
         loop = asyncio.get_running_loop()
         try:

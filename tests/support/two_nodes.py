@@ -1,8 +1,10 @@
-"""Two nodes of one bridge in the test's own process, joined as two processes would be."""
+"""Two nodes of one bridge in the test's own process, joined as two processes or two machines would be."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,14 +14,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from bridge.app.build import Bridge, NodePosition, build
+from bridge.app.build import Bridge
 from bridge.net.directory import FOLDER
-from bridge.net.siblings import listen, node_socket_path, socket_path
+from bridge.net.listener import Listeners
+from bridge.net.node_sockets import listen, node_socket_path, socket_path
+from bridge.net.node_store import Member
+from bridge.node.membership import Supervised, new_boot
 from bridge.rtc.config import Timeouts
-from bridge.settings.model import Data, Rtc, Settings
+from bridge.settings.model import Cluster, Data, Rtc, Settings
 from tests.support import inprocess
 from tests.support.described import Described
-from tests.support.inprocess import Client, free_udp_ports, settings
+from tests.support.inprocess import Client, built, free_udp_ports, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +33,40 @@ class Node:
 
     bridge: Bridge
     http: TestClient[Any, Any]
+    folder: Path
+    """Of the nodes' sockets."""
+    members: Supervised
 
 
-@pytest.fixture(params=["one_node", "wrong_node"])
+@pytest.fixture(
+    params=["one_node", "wrong_machine", pytest.param("wrong_node", marks=pytest.mark.long)]
+)
 def nodes(request, monkeypatch):
-    """Let a test that runs a bridge do so twice: alone, and asking the node that has no calls."""
-    if request.param == "wrong_node":
-        monkeypatch.setattr(inprocess, "run", wrong_node)
+    """Let a test that runs a bridge do so alone, and asking a node that has no calls.
+
+    That is on another machine; the same over the Unix sockets of one machine is left to `make test-long`.
+    """
+    if request.param != "one_node":
+        run = partial(wrong_node, machines=request.param == "wrong_machine")
+        monkeypatch.setattr(inprocess, "run", run)
     return request.param
 
 
+SECRET = "the secret of two machines in tests"
 one_node_only = pytest.mark.parametrize("nodes", ["one_node"], indirect=True)
 """For tests whose folder runs all twice, but that would tell nothing new: say why beside it."""
 
 
 @asynccontextmanager
 async def two_nodes(
-    chosen: Settings | None = None, timeouts: Timeouts | None = None, *, routes: Any = ()
+    chosen: Settings | None = None,
+    timeouts: Timeouts | None = None,
+    *,
+    routes: Any = (),
+    machines: bool = False,
+    secrets: tuple[str, str] = (SECRET, SECRET),
+    public_urls: tuple[str, str] = ("", ""),
+    apart: bool = False,
 ) -> AsyncIterator[tuple[Node, Node]]:
     """Run two nodes for the length of a `with`; nothing of them is left afterwards.
 
@@ -52,35 +74,61 @@ async def two_nodes(
         chosen: what can be set; the second node's media ports are made up.
         timeouts: of ICE, DTLS and silent peers.
         routes: more routes that both nodes have.
+        machines: whether they reach each other by `cluster.url`. They share files all the same,
+        apart: unless this is set: each has a data folder; what can be set names the database.
+        secrets: what each machine signs with.
+        public_urls: where clients reach each machine itself.
     """
     async with AsyncExitStack() as stack:
+        doors = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        both = [_member(node, door if machines else None) for node, door in enumerate(doors)]
         chosen = chosen or settings()
         short = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
-        own = msgspec.structs.replace(chosen, data=Data(dir=_data_folder(chosen, Path(short))))
-        first = await _run(stack, own, NodePosition(0, 2), timeouts, routes)
+        folder = _data_folder(chosen, Path(short))
+        data = msgspec.structs.replace(chosen.data, dir=folder)
+        own = msgspec.structs.replace(chosen, data=data)
+        known = zip(secrets, public_urls, doors, strict=True)
+        clusters = [_cluster(*each) if machines else Cluster() for each in known]
+
+        async def run(chosen: Settings, node: int) -> Node:
+            chosen = msgspec.structs.replace(chosen, cluster=clusters[node])
+            members = Supervised(both[node], [both[1 - node]], run=short)
+            started = await _run(stack, chosen, members, timeouts, routes)
+            if machines:
+                await _open_door(stack, started, doors[node])
+            return started
+
+        first = await run(own, 0)
         more = free_udp_ports()
         rtc = Rtc(bind=["127.0.0.1"], ports=f"{more}-{more + 39}")
         other = msgspec.structs.replace(own, rtc=rtc)
-        yield first, await _run(stack, other, NodePosition(1, 2), timeouts, routes)
+        if apart:
+            elsewhere = Path(short) / "elsewhere"
+            (elsewhere / FOLDER).mkdir(parents=True)
+            data = msgspec.structs.replace(own.data, dir=str(elsewhere))
+            other = msgspec.structs.replace(other, data=data)
+        yield first, await run(other, 1)
 
 
 @asynccontextmanager
-async def wrong_node(chosen: Settings, timeouts: Timeouts | None) -> AsyncIterator[Client]:
+async def wrong_node(
+    chosen: Settings, timeouts: Timeouts | None, *, machines: bool = False
+) -> AsyncIterator[Client]:
     """Run two nodes: all calls are on the first, all requests go to the second."""
-    async with two_nodes(chosen, timeouts) as (first, second):
+    async with two_nodes(chosen, timeouts, machines=machines) as (first, second):
 
-        async def choose_node(**_: object) -> int:
+        async def choose(**_: object) -> int:
             return 0
 
         # Begun by the second, every call would be its own as long as it has few.
-        vars(second.bridge.services.directory)["choose_node"] = choose_node
+        vars(second.bridge.services.placement)["choose"] = choose
         yield Client(first.bridge, second.http, owner=first.http)
 
 
 def _data_folder(chosen: Settings, short: Path) -> str:
-    """Give a path for the data that is short enough for sockets; pytest's own folders are not."""
+    """Return a path for the data that is short enough for sockets; pytest's own folders are not."""
     folder = short / "data"
-    if chosen.data == Data():
+    if chosen.data.dir == Data().dir:
         folder.mkdir()
     else:
         Path(chosen.data.dir).mkdir(parents=True, exist_ok=True)
@@ -89,14 +137,51 @@ def _data_folder(chosen: Settings, short: Path) -> str:
     return str(folder)
 
 
+def _member(node: int, door: socket.socket | None) -> Member:
+    if door is None:
+        return Member(node=node, boot=new_boot())
+    return Member(node=node, boot=new_boot(), machine=f"machine {node}", url=_url(door))
+
+
+def _url(door: socket.socket) -> str:
+    return f"http://127.0.0.1:{door.getsockname()[1]}"
+
+
+def _cluster(secret: str, public_url: str, door: socket.socket) -> Cluster:
+    return Cluster(url=_url(door), secret=secret, public_url=public_url)
+
+
+async def _open_door(stack: AsyncExitStack, node: Node, door: socket.socket) -> None:
+    """Accept what the other machine sends to `cluster.url`."""
+    gate, runner = node.bridge.services.sibling_gate, node.http.server.runner
+    assert gate is not None
+    assert runner is not None
+    assert runner.server is not None
+    gate.open([door])
+    listeners = Listeners(runner.server, connections=gate.connections)
+    listeners.start([door.dup()])
+    stack.push_async_callback(listeners.aclose)
+
+
+def members_of_one(node: int) -> Supervised:
+    """Return the two nodes of one machine as one of them knows them."""
+    return Supervised(_member(node, None), [_member(1 - node, None)], run=new_boot())
+
+
+def restarted(former: Supervised) -> Supervised:
+    """Return the nodes as a process knows them that its supervisor starts anew."""
+    own = Member(node=former.own.node, boot=new_boot())
+    return Supervised(own, former.others(), run=former.run)
+
+
 async def _run(
     stack: AsyncExitStack,
     chosen: Settings,
-    position: NodePosition,
+    members: Supervised,
     timeouts: Timeouts | None,
     routes: Any,
 ) -> Node:
-    bridge = build(chosen, timeouts=timeouts, position=position)
+    bridge = built(chosen, timeouts, members=members)
     bridge.application.add_routes(routes)
     stack.callback(Described(bridge.application).check)
     stack.push_async_callback(bridge.release)
@@ -104,11 +189,11 @@ async def _run(
     stack.push_async_callback(bridge.aclose)
     runner = http.server.runner
     assert runner is not None
-    folder = Path(chosen.data.dir) / FOLDER
-    await web.SockSite(runner, listen(socket_path(folder, position.index))).start()
+    folder, node = Path(chosen.data.dir) / FOLDER, members.own.node
+    await web.SockSite(runner, listen(socket_path(folder, node))).start()
     assert bridge.node_application is not None
     asked = web.AppRunner(bridge.node_application)
     await asked.setup()
     stack.push_async_callback(asked.cleanup)
-    await web.SockSite(asked, listen(node_socket_path(folder, position.index))).start()
-    return Node(bridge, http)
+    await web.SockSite(asked, listen(node_socket_path(folder, node))).start()
+    return Node(bridge, http, folder, members)

@@ -39,12 +39,12 @@ class Vendor:
         return Vendor(self._http, key)
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """Give the status and the body."""
+        """Return the status and the body."""
         async with self._http.get(path, headers=self._headers) as response:
             return response.status, await response.json()
 
     async def post(self, path: str, body: Any = None) -> tuple[int, Any]:
-        """Give the status and the body."""
+        """Return the status and the body."""
         sent = {"json": body} if body is not None else {}
         async with self._http.post(path, headers=self._headers, **sent) as response:
             return response.status, await response.json()

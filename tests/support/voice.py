@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from bridge.audio import codec
+from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import FRAME_SAMPLES, Frame, Push
-from bridge.audio.opus_packet import OpusPacket
 from bridge.call.bus import Bus
 from bridge.call.ends import Relay, Source
 from bridge.call.model import LegId
@@ -35,11 +36,11 @@ class Voice:
         self.timed = timed
         self.steady = steady
         self.says = says
-        self.relays = relays
+        self.relay_codec = codec.OPUS if relays else None
         self.to: Push | None = None
         self.relay: Relay | None = None
         self.heard: list[Frame] = []
-        self.taken: list[OpusPacket] = []
+        self.taken: list[EncodedPacket] = []
         self.fits = True
         self.loss_ratio = 0.0
         self._pts = 0
@@ -48,7 +49,7 @@ class Voice:
     def source(self) -> Source:
         return self if self.timed else Pulled(self)
 
-    def take(self, packet: OpusPacket, now: float) -> bool:
+    def take(self, packet: EncodedPacket, now: float) -> bool:
         if self.fits:
             self.taken.append(packet)
         return self.fits
@@ -63,7 +64,9 @@ class Voice:
     def speak(self, level: int, now: float = 0.0, *, dbov: float = -127.0) -> Frame:
         frame = Frame(pcm(level), self._pts, "voice")
         if self.relay is not None:
-            packet = OpusPacket(frame.pcm, 960, len(self.taken), 3 * self._pts, "voice", dbov)
+            packet = EncodedPacket(
+                frame.pcm, 960, len(self.taken), 3 * self._pts, "voice", dbov, codec.OPUS
+            )
             self.relay(packet, now)
         self._pts += FRAME_SAMPLES
         if self.to is not None:

@@ -14,6 +14,6 @@ TALKING = Path(__file__).parents[2] / "bridge" / "legs" / "simulator_speech.wav"
 
 
 def words(voice: int = 0, seconds: float | None = None) -> Pcm:
-    """Give what a voice says, or the beginning of it."""
+    """Return what a voice says, or the beginning of it."""
     pcm = read_wav(SPEECH[voice])
     return pcm if seconds is None else pcm[: int(seconds * 16_000)]

@@ -5,7 +5,7 @@ import wave
 
 
 def wav_file(pcm: bytes, *, rate: int = 16_000, channels: int = 1) -> bytes:
-    """Give a whole file of 16-bit samples."""
+    """Return a whole file of 16-bit samples."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(channels)

@@ -1,0 +1,77 @@
+"""Telephone calls of a bridge with several nodes: one has the sockets, each has its calls."""
+
+from contextlib import AsyncExitStack
+
+import pytest
+
+from bridge.call.model import CallDetails, Parties
+from bridge.net.sip_shared import LOCK_SECONDS
+from bridge.settings.model import Sip
+from tests.calls.test_trunk import BRANCH, OFFICE, line, one, ringing
+from tests.support.inprocess import Client, settings
+from tests.support.machine import free_port
+from tests.support.two_nodes import one_node_only, two_nodes
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.call, one_node_only]  # the nodes here are the test's own
+
+
+async def test_a_call_of_the_node_without_the_sockets_gets_its_messages_and_outlives_the_other_node():
+    here, there = free_port(), free_port()
+    shared = Sip(listen=[f"udp:127.0.0.1:{here}"])
+    chosen = settings(lines={"office": line(OFFICE, there)}, sip=shared)
+    async with AsyncExitStack() as stack:
+        branch = await stack.enter_async_context(one(BRANCH, there, here))
+        first, second = await stack.enter_async_context(two_nodes(chosen))
+        sockets = [node.bridge.services.sip_sockets for node in (first, second)]
+        assert [one is not None and one.owns for one in sockets] == [True, False]
+
+        office = Client(second.bridge, second.http)
+        runner = await second.bridge.manager.dial(
+            line_name(second), BRANCH, CallDetails(Parties(to_channel="pstn"))
+        )
+        call_id = runner.facts.call_id
+        assert call_id.startswith("01")
+        rings = await ringing(branch)
+        await branch.data("/call/answer", {"callId": rings["callId"]})
+        await office.until_state(call_id, "active")
+
+        # The first node's sockets are gone, and the second takes them.
+        await first.bridge.aclose()
+        await until(lambda: sockets[1] is not None and sockets[1].owns, timeout=5 * LOCK_SECONDS)
+        await branch.data("/call/hangup", {"callId": rings["callId"]})
+        await until(lambda: not runner.live)
+        assert runner.record().reason == "remote_hangup"
+
+
+async def test_a_node_that_drains_leaves_the_sockets_to_another_and_keeps_its_telephone_call():
+    here, there = free_port(), free_port()
+    chosen = settings(
+        lines={"office": line(OFFICE, there)}, sip=Sip(listen=[f"udp:127.0.0.1:{here}"])
+    )
+    async with AsyncExitStack() as stack:
+        branch = await stack.enter_async_context(one(BRANCH, there, here))
+        first, second = await stack.enter_async_context(two_nodes(chosen))
+        sockets = [node.bridge.services.sip_sockets for node in (first, second)]
+        office = Client(first.bridge, first.http)
+        runner = await first.bridge.manager.dial(
+            line_name(first), BRANCH, CallDetails(Parties(to_channel="pstn"))
+        )
+        call_id = runner.facts.call_id
+        rings = await ringing(branch)
+        await branch.data("/call/answer", {"callId": rings["callId"]})
+        await office.until_state(call_id, "active")
+
+        first.bridge.drain.begin(None, "test")
+        await until(lambda: sockets[1] is not None and sockets[1].owns, timeout=5 * LOCK_SECONDS)
+        assert sockets[0] is not None
+        assert not sockets[0].owns
+        assert runner.live
+        await office.data("/call/hangup", {"callId": call_id})
+        await branch.until_state(rings["callId"], "gone")
+        await until(first.bridge.drain.done.is_set)
+
+
+def line_name(node):
+    [name] = node.bridge.services.policies
+    return name

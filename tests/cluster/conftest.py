@@ -1,0 +1,37 @@
+"""Clusters for tests; all of them run one after the other."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+import pytest
+
+from tests.cluster import available
+from tests.cluster.callers import calling
+from tests.cluster.cluster import running_cluster
+from tests.cluster.scene import Scene
+
+Scenes: TypeAlias = Callable[..., AbstractAsyncContextManager[Scene]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot be run here, and let no two clusters run at the same time."""
+    lack = available.lack()
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+            if lack:
+                item.add_marker(pytest.mark.skip(reason=lack))
+
+
+@pytest.fixture
+def scene() -> Scenes:
+    """Return what runs a cluster with callers, as `running_cluster` is called."""
+
+    @asynccontextmanager
+    async def run(**chosen: Any) -> AsyncIterator[Scene]:
+        with running_cluster(**chosen) as cluster:
+            async with calling(cluster.front.url, cluster.network.outside.address) as callers:
+                yield Scene(cluster, callers)
+
+    return run

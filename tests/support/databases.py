@@ -1,0 +1,58 @@
+"""Databases of tests."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bridge.net import migrations
+from bridge.net.database import Connection, Engine, Found, Rows, Values
+from bridge.net.sqlite import SqliteSession
+
+
+@contextlib.contextmanager
+def in_memory() -> Iterator[SqliteSession]:
+    """Open a database with all tables, which is gone afterwards."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        session = SqliteSession(connection)
+        migrations.migrate(session, "sqlite")
+        yield session
+
+
+@contextlib.contextmanager
+def connected(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for a test without `Database`: in a thread, since PostgreSQL's has an event loop.
+
+    Every statement is a transaction of its own.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        session = thread.submit(engine.open).result()
+        try:
+            yield _Threaded(session, thread)
+        finally:
+            thread.submit(session.close).result()
+
+
+class _Threaded:
+    """A connection that is used in another thread."""
+
+    def __init__(self, connection: Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._thread = thread
+
+    def execute(self, statement: str, values: Values = (), /) -> Rows:
+        return self._run(lambda: self._connection.execute(statement, values))
+
+    def executemany(self, statement: str, rows: Any, /) -> Rows:
+        return self._run(lambda: self._connection.executemany(statement, rows))
+
+    def now(self) -> float:
+        return self._thread.submit(self._connection.now).result()
+
+    def _run(self, work: Callable[[], Rows]) -> Rows:
+        def read() -> Rows:
+            rows = work()
+            return Found(rows.fetchall(), rows.rowcount)
+
+        return self._thread.submit(read).result()
