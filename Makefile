@@ -18,7 +18,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan test test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
+.PHONY: help run run-lan doctor test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,20 +30,27 @@ run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.tom
 run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints a QR code
 	@exec $(BIN)/python -m bridge --lan $(ARGS)
 
+doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS="--config my.toml")
+	@exec $(BIN)/python -m bridge $(ARGS) doctor
+
 # Modules are compiled once, not again by every worker and every bridge that a test starts.
 test test-long: export PYTHONDONTWRITEBYTECODE =
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup
 
-test: test-tools check build/guide/index.html  ## checks and all but the long tests, a real Chromium included (ARGS="-k words" picks some)
+test: test-tools build/guide/index.html  ## checks and all but the long tests, a real Chromium included (ARGS="-k words" picks some)
+	@$(MAKE) --no-print-directory --jobs 2 check pytest
+
+pytest:
 	@exec $(PYTEST) $(ARGS)
 
 test-long: test-tools build/guide/index.html  ## the tests that `make test` leaves out: soaks, benches, the same paths again
 	@exec $(PYTEST) -m long $(ARGS)
 
+# `make test` runs this beside the tests, which must not wait for it: hence `nice`.
 check: $(DEV) check-web  ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy bridge tests
+	nice $(BIN)/mypy bridge tests
 	$(BIN)/lint-imports
 
 audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="PyPI.zip npm.zip": its dumps, offline)

@@ -1,6 +1,6 @@
 """Puts what the bridge serves into its wheel: the pages of web/, README.md and the built guide.
 
-In a checkout the bridge reads them from where they lie; see `bridge.app.pages`.
+In a checkout the bridge reads them from where they lie; see `bridge.api.page`.
 """
 
 import tempfile
@@ -26,9 +26,10 @@ class WheelPages(BuildHookInterface[Any]):
         included = build_data["force_include"]
         included[str(root / "README.md")] = f"{FOLDER}/README.md"
         self._build_guide(root, included)
-        for file in (root / "web").iterdir():
+        web = root / "web"
+        for file in (*web.iterdir(), *(web / "console").iterdir()):
             if file.suffix in SERVED:
-                included[str(file)] = f"{FOLDER}/web/{file.name}"
+                included[str(file)] = f"{FOLDER}/web/{file.relative_to(web)}"
 
     def _build_guide(self, root: Path, included: dict[str, str]) -> None:
         """Build the guide into a folder that lives until the wheel is written."""
