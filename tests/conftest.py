@@ -42,6 +42,9 @@ MODULES = {"pesq", "webrtc"}
 HEAVY = ("browser", "load")
 """These run one after the other, in one worker, where they name no group of their own."""
 
+PURE = ("audio", "call", "rtp", "wire")
+"""Folders of tests without a clock, a socket or a process: what fails there has failed for good."""
+
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
 
@@ -118,11 +121,22 @@ def pytest_collection_modifyitems(config, items):
         for marker, lack in lacks.items():
             if lack and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=lack))
+        allow_second_try(item)
         heavy = any(item.get_closest_marker(marker) for marker in HEAVY)
         if heavy and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("heavy"))
         if getattr(config.option, "loadgroup", False):
             name_group(item)
+
+
+def allow_second_try(item):
+    """Let a test that needs the machine's time fail once; the summary names each that did.
+
+    Real browsers, servers and processes share two cores in `make test`, and each of their waits has an end.
+    """
+    folder = Path(item.nodeid).parts[1]
+    if folder not in PURE and not item.get_closest_marker("virtual_time"):
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def name_group(item):
@@ -183,6 +197,10 @@ def pytest_testnodedown(node):
 
 
 def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("rerun", []):
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = f" - {crash.message.splitlines()[0]}" if crash and crash.message else ""
+        terminalreporter.write_line(f"failed at its first try: {report.nodeid}{why}", yellow=True)
     left = terminalreporter.config.stash.get(LEFT, {}).get("long", {})
     for file, count in sorted(left.items()):
         terminalreporter.write_line(f"left to make test-long: {count} x {file}", yellow=True)
