@@ -52,6 +52,11 @@ class PacedQueue:
         return len(self._audio) / _SECOND_BYTES
 
     @property
+    def left_seconds(self) -> float:
+        """How much of all audio that was added has left the queue: was played, cleared or dropped."""
+        return self._start / _SECOND_BYTES
+
+    @property
     def dropped_seconds(self) -> float:
         """How much audio was dropped in total because the queue was full."""
         return self._dropped_bytes / _SECOND_BYTES

@@ -18,6 +18,7 @@ STUCK_SECONDS: Final = 10.0
 """How long a reader may be stuck, or behind, before its connection is dropped."""
 
 Message = TypeVar("Message")
+Text = TypeVar("Text")
 
 
 class SocketCounters(Protocol):
@@ -30,7 +31,7 @@ class SocketCounters(Protocol):
         """A stuck reader's connection was dropped."""
 
 
-class OutboundQueue(Generic[Message]):
+class OutboundQueue(Generic[Message, Text]):
     """What waits to be sent, and how much audio is in flight."""
 
     def __init__(self, milliseconds: int, *, tracks: int = 1, max_texts: int = 64) -> None:
@@ -40,7 +41,7 @@ class OutboundQueue(Generic[Message]):
         """
         self._milliseconds = milliseconds
         self._second = 1000 * tracks
-        self._texts: deque[str] = deque(maxlen=max_texts)
+        self._texts: deque[Text] = deque(maxlen=max_texts)
         self._audio: deque[Message] = deque()
         self._sent = self._confirmed = 0
         """Milliseconds of audio; confirmed: sent before the last ping that came back."""
@@ -55,7 +56,7 @@ class OutboundQueue(Generic[Message]):
         in_flight = self._sent - self._confirmed
         return in_flight + self._milliseconds > WINDOW_SECONDS * self._second
 
-    def add_text(self, text: str) -> None:
+    def add_text(self, text: Text) -> None:
         """Queue a text; texts are sent before all queued audio."""
         self.dropped_texts += len(self._texts) == self._texts.maxlen
         self._texts.append(text)
@@ -69,7 +70,7 @@ class OutboundQueue(Generic[Message]):
             self._behind_since = now
         return self._audio.popleft()
 
-    def next(self) -> Message | str | None:
+    def next(self) -> Message | Text | None:
         """Return what is to be sent now; None when nothing is, or may be."""
         if self._texts:
             return self._texts.popleft()

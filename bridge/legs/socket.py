@@ -109,7 +109,7 @@ class SocketLeg:
         )
         self._encoder = MediaEncoder(media)
         self._message_seconds = media.frame_milliseconds / 1000
-        self._outbound: OutboundQueue[bytes] = OutboundQueue(media.frame_milliseconds)
+        self._outbound: OutboundQueue[bytes, str] = OutboundQueue(media.frame_milliseconds)
         self._pulled = False
         self._gone = False
         self._wake = asyncio.Event()

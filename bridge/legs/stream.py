@@ -5,34 +5,62 @@ table.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS, SAMPLE_RATE, SILENCE, Frame
 from bridge.audio.level import level
-from bridge.call.events import LegConnected, LegEnded, LegReported
+from bridge.call.events import LegConnected, LegEnded, LegEvent, LegReported
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.legs.inbound import InboundAudio
 from bridge.legs.outbound import OutboundQueue, SocketCounters
-from bridge.media.stream_link import GONE, StreamEnded, StreamLink, connect, stream_end
-from bridge.net.http import LineHttp
+from bridge.media.stream_link import (
+    GONE,
+    StreamEnded,
+    StreamLink,
+    StreamTarget,
+    connect,
+    stream_end,
+)
 from bridge.wire.call_event import EventType
 from bridge.wire.media_format import MediaEncoder
 from bridge.wire.media_stream import (
     IGNORED_REASONS,
     Channel,
     Clear,
+    Digit,
+    Failed,
+    FunctionCall,
     Ignored,
     Mark,
     Media,
+    Reply,
+    ServerMessage,
     StreamFacts,
-    read_message,
+    StreamMessages,
 )
 
-MAX_MARKS: Final = 1000
-"""Marks queued for a slow reader; beyond that the oldest is dropped, and counted."""
+MAX_TEXTS: Final = 1000
+"""Marks, keys and replies queued for a slow reader; beyond that the oldest is dropped, and counted."""
+MAX_ERRORS: Final = 10
+"""Errors of a server that are published; of more there is only the number."""
+MAX_FUNCTION_CALLS: Final = 8
+"""Functions that run at once; a model that calls more is answered `busy`."""
+
+
+BUSY: Final = '{"error": "too many functions are running"}'
+Said: TypeAlias = Mark | Digit | Reply
+CallFunction: TypeAlias = Callable[[str, str], Awaitable[str]]
+
+
+async def _no_functions(_name: str, _arguments: str) -> str:
+    return '{"error": "there is no such function"}'
+
+
+def _ignore(event: LegEvent) -> None:
+    """Take events before the leg runs."""
 
 
 class TrackMessage(NamedTuple):
@@ -69,23 +97,29 @@ class StreamLeg:
         self,
         leg_id: LegId,
         facts: StreamFacts,
-        url: str,
+        target: StreamTarget,
         *,
-        http: LineHttp,
+        messages: StreamMessages,
         counters: SocketCounters,
+        call_function: CallFunction = _no_functions,
     ) -> None:
-        """Make a stream that `run` connects to the customer's URL."""
+        """Make a stream that `run` connects to its target.
+
+        `call_function` runs what a model calls, by name and JSON arguments, and returns its output; it never
+        raises. It is cancelled with the stream.
+        """
         self.leg_id = leg_id
         self.source = self
         self.facts = facts
         self.over = asyncio.Event()
         """Set when the stream has ended."""
-        self._url = url
-        self._http = http
+        self._target = target
+        self._messages = messages
+        self._call_function = call_function
         self._counters = counters
         self._milliseconds = facts.media.frame_milliseconds
-        self._outbound: OutboundQueue[TrackMessage] = OutboundQueue(
-            self._milliseconds, tracks=len(facts.tracks), max_texts=MAX_MARKS
+        self._outbound: OutboundQueue[TrackMessage, Said] = OutboundQueue(
+            self._milliseconds, tracks=len(facts.tracks), max_texts=MAX_TEXTS
         )
         self._encoders = {track: MediaEncoder(facts.media) for track in facts.tracks}
         self._first_pts: int | None = None
@@ -98,6 +132,10 @@ class StreamLeg:
         self._dropped = dict.fromkeys(facts.tracks, 0)
         """Messages."""
         self._ignored = dict.fromkeys(IGNORED_REASONS, 0)
+        self._errors = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._functions: set[asyncio.Task[None]] = set()
+        self._emit: Emit = _ignore
         self.sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
         self.sink = self.sinks[facts.tracks[0]]
 
@@ -109,11 +147,17 @@ class StreamLeg:
         self._send_marks(self._inbound.queue.reached())
         return frame
 
+    def press(self, key: str) -> None:
+        """Tell the server of a key that the far party has pressed; before it is connected nothing."""
+        if self._live:
+            self._say(Digit(key))
+
     async def run(self, emit: Emit) -> None:
         """Connect, stream, and say goodbye (`legs.base.Leg.run`).
 
         `stream.ended` is reported even when cancelled: only the leg has its counts.
         """
+        self._emit = emit
         over = StreamEnded("failed", EndReason.FAILED)
         try:
             over = await self._stream(emit)
@@ -149,7 +193,7 @@ class StreamLeg:
     async def _stream(self, emit: Emit) -> StreamEnded:
         """Stream until either side ends it; return why."""
         try:
-            link = await connect(self._http, self._url, self.facts)
+            link = await connect(self._target, self.facts, self._messages)
         except StreamEnded as over:
             return over
         try:
@@ -157,11 +201,12 @@ class StreamLeg:
             self._live = True
             emit(LegConnected(self.leg_id))
             emit(LegReported(self.leg_id, EventType.STREAM_STARTED, _describe(self.facts)))
-            async with asyncio.TaskGroup() as both:
-                both.create_task(
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(
                     link.listen(self._take, self._outbound.confirm), name=f"listen {self.leg_id}"
                 )
-                both.create_task(self._send(link), name=f"send {self.leg_id}")
+                group.create_task(self._send(link), name=f"send {self.leg_id}")
         except ExceptionGroup as group:
             return stream_end(group.exceptions[0])
         except GONE as error:
@@ -172,8 +217,15 @@ class StreamLeg:
         raise AssertionError("both halves run until they raise")
 
     async def _take(self, message: str | bytes) -> None:
-        binary = isinstance(message, bytes)
-        match Ignored("malformed") if binary else read_message(message, self.facts):
+        if isinstance(message, bytes):
+            self._ignored["malformed"] += 1
+            return
+        played = self._inbound.queue.left_seconds
+        for meant in self._messages.read(message, played_seconds=played):
+            await self._obey(meant)
+
+    async def _obey(self, meant: ServerMessage) -> None:
+        match meant:
             case Media(data):
                 await self._inbound.receive(data)
             case Mark(name):
@@ -181,16 +233,44 @@ class StreamLeg:
                 self._send_marks(self._inbound.queue.reached())
             case Clear():
                 self._send_marks(self._inbound.queue.clear())
+            case Reply():
+                self._say(meant)
+            case FunctionCall():
+                self._begin_function(meant)
+            case Failed(code, text):
+                self._report_error(code, text)
             case Ignored(reason):
                 self._ignored[reason] += 1
+
+    def _begin_function(self, call: FunctionCall) -> None:
+        if self._group is None:
+            return
+        if len(self._functions) >= MAX_FUNCTION_CALLS:
+            for reply in call.answer(BUSY):
+                self._say(reply)
+            return
+        task = self._group.create_task(self._run_function(call), name=f"function {self.leg_id}")
+        self._functions.add(task)
+        task.add_done_callback(self._functions.discard)
+
+    async def _run_function(self, call: FunctionCall) -> None:
+        output = await self._call_function(call.name, call.arguments)
+        for reply in call.answer(output):
+            self._say(reply)
+
+    def _report_error(self, code: str, text: str) -> None:
+        self._errors += 1
+        if self._errors <= MAX_ERRORS:
+            data = {"streamId": self.facts.stream_id, "code": code, "message": text}
+            self._emit(LegReported(self.leg_id, EventType.STREAM_ERROR, data))
 
     async def _send(self, link: StreamLink) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             while link.has_room and (waiting := self._outbound.next()) is not None:
-                if isinstance(waiting, str):
-                    await link.mark(waiting)
+                if not isinstance(waiting, TrackMessage):
+                    await link.say(waiting)
                     continue
                 await link.media(waiting.data, track=waiting.track, timestamp=waiting.timestamp)
                 self._sent[waiting.track] += 1
@@ -220,9 +300,11 @@ class StreamLeg:
 
     def _send_marks(self, names: list[str]) -> None:
         for name in names:
-            self._outbound.add_text(name)
-        if names:
-            self._wake.set()
+            self._say(Mark(name))
+
+    def _say(self, what: Said) -> None:
+        self._outbound.add_text(what)
+        self._wake.set()
 
     def _summary(self, over: StreamEnded) -> dict[str, object]:
         return {
@@ -233,6 +315,7 @@ class StreamLeg:
             "playedSeconds": round(self._inbound.frames / 50, 2),
             "droppedSeconds": round(self._inbound.queue.dropped_seconds, 2),
             "ignoredMessages": sum(self._ignored.values()),
+            "errors": self._errors,
         }
 
 
@@ -262,5 +345,6 @@ def _describe(facts: StreamFacts) -> dict[str, object]:
     return {
         "streamId": facts.stream_id,
         "streamType": facts.type.value,
+        "protocol": facts.protocol.value,
         "tracks": [track.value for track in facts.tracks],
     }

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,9 +13,9 @@ from aiohttp import WSCloseCode, WSMsgType
 
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
-from bridge.net.http import LineHttp
+from bridge.net.http import Session
 from bridge.net.websocket import has_room, narrow, transport_of
-from bridge.wire.media_stream import Channel, StreamFacts, StreamWriter
+from bridge.wire.media_stream import Channel, Digit, Mark, Reply, StreamFacts, StreamMessages
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,28 @@ class StreamEnded(Exception):
         self.reason = reason
 
 
+def _no_headers(_now: datetime) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTarget:
+    """Where a stream goes."""
+
+    url: str
+    session: Callable[[], Session]
+    """Opens connections: guarded, unless the URL is the operator's."""
+    headers: Callable[[datetime], Mapping[str, str]] = _no_headers
+    """Makes the headers of a handshake, which may contain the time and secrets."""
+    subprotocols: Sequence[str] = ()
+
+
 class StreamLink:
     """One connected stream."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, facts: StreamFacts) -> None:
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, messages: StreamMessages) -> None:
         self._ws = ws
-        self._writer = StreamWriter(facts)
+        self._messages = messages
 
     @property
     def has_room(self) -> bool:
@@ -59,21 +76,24 @@ class StreamLink:
         return has_room(self._ws)
 
     async def greet(self) -> None:
-        """Say what the stream is."""
-        await self._write(self._writer.connected(_now()))
-        await self._write(self._writer.start(_now()))
+        """Send what the protocol begins with."""
+        for message in self._messages.opening(_now()):
+            await self._write(message)
 
     async def media(self, data: bytes, *, track: Channel, timestamp: int) -> None:
         """Send a frame of a track."""
-        await self._write(self._writer.media(data, _now(), track=track, timestamp=timestamp))
+        await self._write(self._messages.media(data, _now(), track=track, timestamp=timestamp))
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping; `listen` passes the pong on."""
         await self._ws.ping(payload)
 
-    async def mark(self, name: str) -> None:
-        """Send a mark back."""
-        await self._write(self._writer.mark(name, _now()))
+    async def say(self, what: Mark | Digit | Reply) -> None:
+        """Send something beside audio; what the protocol has no message for is left out."""
+        if isinstance(what, Reply):
+            await self._write(what.message)
+        elif (message := self._messages.say(what, _now())) is not None:
+            await self._write(message)
 
     async def listen(
         self,
@@ -102,11 +122,12 @@ class StreamLink:
                     raise StreamEnded("closed", EndReason.REMOTE_HANGUP)
 
     async def close(self) -> None:
-        """Send `stop` and close; unsent data is dropped after `CLOSE_SECONDS`."""
+        """Send what the protocol ends with, and close; unsent data is dropped after `CLOSE_SECONDS`."""
         with suppress(*GONE, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 if not self._ws.closed and has_room(self._ws):
-                    await self._write(self._writer.stop(_now()))
+                    for message in self._messages.closing(_now()):
+                        await self._write(message)
                     await self._ws.close()
         if (transport := transport_of(self._ws)) is not None:
             transport.abort()
@@ -117,7 +138,7 @@ class StreamLink:
         await self._ws.send_frame(message, WSMsgType.TEXT)
 
 
-async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
+async def connect(target: StreamTarget, facts: StreamFacts, messages: StreamMessages) -> StreamLink:
     """Connect to a customer's WebSocket, with retries after `RETRY_DELAYS`.
 
     Raises:
@@ -125,21 +146,23 @@ async def connect(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
     """
     for attempt, pause in enumerate(RETRY_DELAYS, 1):
         try:
-            return await _dial(http, url, facts)
+            return await _dial(target, facts, messages)
         except StreamEnded as over:
             if over.word == "blocked":
                 raise
             log.debug("stream.retry", extra={"attempt": attempt, "pause": pause})
         await asyncio.sleep(pause)
-    return await _dial(http, url, facts)
+    return await _dial(target, facts, messages)
 
 
-async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
+async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessages) -> StreamLink:
     log.debug("stream.dialled", extra={"stream": facts.stream_id})
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            ws = await http.streams().ws_connect(
-                url,
+            ws = await target.session().ws_connect(
+                target.url,
+                headers=target.headers(_now()),
+                protocols=target.subprotocols,
                 max_msg_size=round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64),
                 autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -153,7 +176,7 @@ async def _dial(http: LineHttp, url: str, facts: StreamFacts) -> StreamLink:
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes
     narrow(ws, round(KERNEL_SECONDS * len(facts.tracks) * second))
-    return StreamLink(ws, facts)
+    return StreamLink(ws, messages)
 
 
 def stream_end(error: BaseException) -> StreamEnded:

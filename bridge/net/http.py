@@ -9,7 +9,7 @@ it is sent, and in the resolver the addresses that are then connected to.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
@@ -34,6 +34,9 @@ UNLIMITED: Final = 0
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 HTTP_SCHEMES: Final = ("https", "http")
 SCHEMES: Final = (*HTTP_SCHEMES, "wss", "ws")
+
+Session: TypeAlias = aiohttp.ClientSession
+"""What opens connections elsewhere: only the classes here make one."""
 
 
 class LineHttp:

@@ -1,7 +1,8 @@
 """Starts and stops streams of calls to customers' WebSockets, within the limits."""
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.call import events
@@ -11,11 +12,13 @@ from bridge.errors import NotFound, TooManyStreams
 from bridge.legs.base import new_leg_id
 from bridge.legs.outbound import SocketCounters
 from bridge.legs.stream import StreamLeg, TrackLeg
+from bridge.media.stream_link import StreamTarget
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 from bridge.wire.media_format import MediaFormat
-from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+from bridge.wire.media_stream import Channel, StreamFacts, StreamProtocol, StreamType
+from bridge.wire.stream_protocols import stream_messages
 
 MAX_STREAMS: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
 """Streams of a call at once, by type."""
@@ -33,6 +36,9 @@ class StreamOrder:
     channel: Channel
     media: MediaFormat
     """The audio's encoding."""
+    protocol: StreamProtocol = StreamProtocol.NATIVE
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What the server is told when the stream starts, where the protocol has a place for it."""
 
 
 class Streams:
@@ -72,12 +78,20 @@ class Streams:
         # Meanwhile the call may have ended, or other streams may have started.
         _check_call(runner, order.type)
         self._check_line(line)
-        facts = StreamFacts(str(uuid.uuid4()), shown_id, order.type, order.channel, order.media)
+        facts = StreamFacts(
+            str(uuid.uuid4()),
+            shown_id,
+            order.type,
+            order.channel,
+            order.media,
+            order.protocol,
+            order.parameters,
+        )
         leg = StreamLeg(
             LegId(facts.stream_id),
             facts,
-            order.url,
-            http=self._http.of(line),
+            StreamTarget(order.url, self._http.of(line).streams),
+            messages=stream_messages(facts),
             counters=self._counters,
         )
         twoway = order.type is StreamType.TWOWAY

@@ -82,6 +82,8 @@ class EventType(StrEnum):
     VOICEMAIL_TRANSCRIBED = "voicemail.transcribed"
 
     STREAM_STARTED = "stream.started"
+    STREAM_ERROR = "stream.error"
+    """The server of a stream reports an error; the stream goes on."""
     STREAM_ENDED = "stream.ended"
 
     TRANSCRIPT = "transcript"

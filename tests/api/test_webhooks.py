@@ -218,7 +218,7 @@ async def give_up(client):
 
     async def failed() -> bool:
         sql = "SELECT count(*) FROM deliveries WHERE attempts > 0"
-        return await database.run(lambda connection: connection.execute(sql).fetchone()[0]) > 0
+        return bool(await database.run(lambda connection: connection.execute(sql).fetchone()[0]))
 
     await until_answer(failed)
     sql = "UPDATE deliveries SET dead_at = first_at, due = NULL"

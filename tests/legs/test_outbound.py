@@ -13,11 +13,11 @@ from bridge.legs.outbound import (
 MAX_QUEUED = round(QUEUE_SECONDS * 50)
 
 
-def queue_of(milliseconds: int = 20, **limits: int) -> OutboundQueue[int]:
+def queue_of(milliseconds: int = 20, **limits: int) -> OutboundQueue[int, str]:
     return OutboundQueue(milliseconds, **limits)
 
 
-def send(queue: OutboundQueue[int], count: int) -> int:
+def send(queue: OutboundQueue[int, str], count: int) -> int:
     """Queue messages one by one; returns how many could be sent at once."""
     sent = 0
     for number in range(count):

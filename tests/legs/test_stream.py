@@ -15,10 +15,12 @@ from bridge.call.model import EndReason, LegId, LegKind, LineName
 from bridge.legs.outbound import QUEUE_SECONDS
 from bridge.legs.stream import StreamLeg, TrackLeg
 from bridge.media import stream_link
+from bridge.media.stream_link import StreamTarget
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.media_format import Encoding, MediaFormat
 from bridge.wire.media_stream import WAVIX, Channel, StreamFacts, StreamType
+from bridge.wire.stream_protocols import stream_messages
 from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
 
@@ -49,7 +51,13 @@ class Run:
     ) -> None:
         facts = StreamFacts(STREAM, "call", kind, channel, media)
         self.losses = Losses()
-        self.leg = StreamLeg(LegId(STREAM), facts, url, http=http.of(LINE), counters=self.losses)
+        self.leg = StreamLeg(
+            LegId(STREAM),
+            facts,
+            StreamTarget(url, http.of(LINE).streams),
+            messages=stream_messages(facts),
+            counters=self.losses,
+        )
         self.events: list[Any] = []
         self.task = asyncio.get_running_loop().create_task(self.leg.run(self.events.append))
 

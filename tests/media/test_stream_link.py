@@ -6,10 +6,11 @@ from ipaddress import ip_network
 import pytest
 
 from bridge.call.model import EndReason, LineName
-from bridge.media.stream_link import RETRY_DELAYS, StreamEnded, connect, stream_end
+from bridge.media.stream_link import RETRY_DELAYS, StreamEnded, StreamTarget, connect, stream_end
 from bridge.net.guard import Guard
 from bridge.net.http import Http
 from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+from bridge.wire.stream_native import NativeMessages
 from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
 
@@ -23,10 +24,15 @@ async def http():
     await http.aclose()
 
 
+async def connected(http, url):
+    target = StreamTarget(url, http.of(LineName("main")).streams)
+    return await connect(target, FACTS, NativeMessages(FACTS))
+
+
 async def test_a_reader_that_reads_leaves_room_and_answers_pings(http):
     pongs: list[bytes] = []
     async with customer_server() as server:
-        link = await connect(http.of(LineName("main")), server.url, FACTS)
+        link = await connected(http, server.url)
         await link.greet()
         customer = await server.customer()
         listening = asyncio.get_running_loop().create_task(link.listen(ignore, pongs.append))
@@ -43,7 +49,7 @@ async def test_a_reader_that_reads_leaves_room_and_answers_pings(http):
 
 async def test_parting_says_stop_and_closes(http):
     async with customer_server() as server:
-        link = await connect(http.of(LineName("main")), server.url, FACTS)
+        link = await connected(http, server.url)
         await link.greet()
         await link.close()
         customer = await server.customer()
@@ -57,7 +63,7 @@ async def test_parting_says_stop_and_closes(http):
 
 async def test_a_customer_who_closes_ends_it(http):
     async with customer_server() as server:
-        link = await connect(http.of(LineName("main")), server.url, FACTS)
+        link = await connected(http, server.url)
         await (await server.customer()).close()
         with pytest.raises(StreamEnded, match="closed"):
             await link.listen(ignore, lambda payload: None)
@@ -68,7 +74,7 @@ async def test_a_customer_who_closes_ends_it(http):
 async def test_an_address_that_is_none_is_unreachable():
     http = Http(Guard(allow=[ip_network("127.0.0.0/8")], require_tls=False))
     with pytest.raises(StreamEnded, match="unreachable"):
-        await connect(http.of(LineName("main")), "ws://127.0.0.1:9/", FACTS)
+        await connected(http, "ws://127.0.0.1:9/")
     assert asyncio.get_running_loop().time() >= sum(RETRY_DELAYS)
     await http.aclose()
 
