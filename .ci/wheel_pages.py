@@ -1,6 +1,6 @@
-"""Puts what the bridge serves into its wheel: the pages of web/, README.md and the built guide.
+"""Puts what the bridge serves into its wheel: the pages of web/, README.md and the built guide; and the unit for systemd.
 
-In a checkout the bridge reads them from where they lie; see `bridge.api.page`.
+In a checkout the bridge reads the pages from where they lie; see `bridge.api.page`. deploy/install-systemd reads the unit.
 """
 
 import tempfile
@@ -25,6 +25,8 @@ class WheelPages(BuildHookInterface[Any]):
         root = Path(self.root)
         included = build_data["force_include"]
         included[str(root / "README.md")] = f"{FOLDER}/README.md"
+        unit = "systemd/bridge.service"
+        included[str(root / "deploy" / unit)] = f"bridge/{unit}"
         self._build_guide(root, included)
         web = root / "web"
         for file in (*web.iterdir(), *(web / "console").iterdir()):

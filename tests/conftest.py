@@ -29,6 +29,7 @@ NEEDS = {
     "sipp": ("sipp", "apt-get install sip-tester"),
     "sipsak": ("sipsak", "apt-get install sipsak"),
     "npm": ("npm", "apt-get install npm"),
+    "shellcheck": ("shellcheck", "apt-get install shellcheck"),
     "promtool": ("promtool", "apt-get install prometheus"),
     "kubectl": ("kubectl", "Kubernetes' own package; Debian's is too old"),
     "postgresql": ("postgresql", "apt-get install postgresql"),

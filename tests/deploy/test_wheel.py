@@ -3,30 +3,22 @@
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 
 import pytest
 
 from tests.support.server import running_command
 
-PROJECT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(wheel, tmp_path_factory):
     """The folder of a fresh environment that has the wheel, and the packages of this one."""
-    folder = tmp_path_factory.mktemp("wheel")
-    environment = folder / "environment"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    quickly = ["--no-deps", "--no-index"]
-    build = [*pip, "wheel", *quickly, "--no-build-isolation", "-w", folder, PROJECT]
-    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    environment = tmp_path_factory.mktemp("wheel") / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     [packages] = environment.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    [wheel] = folder.glob("*.whl")
-    install = [*pip, "--python", environment / "bin" / "python", "install", *quickly, wheel]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    target = ["--python", environment / "bin" / "python", "install", "--no-deps", "--no-index"]
+    subprocess.run([*pip, *target, wheel], check=True, capture_output=True, timeout=120)
     return environment
 
 
