@@ -89,6 +89,7 @@ lock:  ## rewrite the lock files from pyproject.toml and package.json
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
 	$(COMPILE) -o requirements-build.lock -c requirements-dev.lock --group build
 	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
+	$(COMPILE) -o requirements-examples.lock -c requirements-dev.lock --group examples
 	npm install --package-lock-only --ignore-scripts
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
 
