@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from itertools import groupby
 from typing import Final, Protocol
 
 from bridge.errors import BridgeError, DatabaseFailed, DatabaseLost
@@ -22,12 +21,12 @@ from bridge.net.database_group import (
     Outcome,
     Payload,
     Work,
-    handle,
     perform,
     reason_of,
 )
 from bridge.net.database_session import Engine, Session
-from bridge.net.spool import Spool, Spooled
+from bridge.net.spool import Spool
+from bridge.net.spool_replay import replay
 
 log = logging.getLogger(__name__)
 
@@ -273,17 +272,10 @@ class Writer:
             self._lose(session, error)
             return
         try:
-            refused = self._replay_page(session, page)
+            refused = replay(session, page, self._handlers)
         except DatabaseLost as error:
             self._lose(session, error)
             return
-        except DatabaseFailed:
-            # The transaction as a whole was refused: whose fault is it?
-            try:
-                refused = [one for one in page if self._replay_alone(session, one)]
-            except DatabaseLost as error:
-                self._lose(session, error)
-                return
         for _ in refused:
             self._to.refused()
         try:
@@ -292,36 +284,6 @@ class Writer:
             # It is replayed once more, which the handlers must bear.
             self._lose(session, error)
         self._to.spooled(self._spool.waiting)
-
-    def _replay_page(self, session: Session, page: Sequence[Spooled]) -> list[Spooled]:
-        """Write payloads in one transaction; return those that were refused."""
-        refused = []
-        try:
-            session.begin()
-            for kind, same in groupby(page, key=lambda one: one.kind):
-                payloads = list(same)
-                bodies = [one.body for one in payloads]
-                errors = handle(session, kind, bodies, self._handlers)
-                for one, error in zip(payloads, errors, strict=True):
-                    if error is not None:
-                        log.error("database.refused", extra={"kind": kind}, exc_info=error)
-                        refused.append(one)
-            session.commit()
-        except DatabaseFailed:
-            with contextlib.suppress(DatabaseFailed):
-                session.rollback()
-            raise
-        return refused
-
-    def _replay_alone(self, session: Session, one: Spooled) -> bool:
-        """Write one payload; return whether it was refused."""
-        try:
-            return bool(self._replay_page(session, [one]))
-        except DatabaseLost:
-            raise
-        except DatabaseFailed as error:
-            log.error("database.refused", extra={"kind": one.kind}, exc_info=error)
-            return True
 
     def _spool_all(self, payloads: Sequence[Payload]) -> None:
         """Keep payloads on the local disk."""

@@ -32,6 +32,11 @@ class Room:
     """Of what it can carry; over 1 is too much."""
     overloaded: bool = False
 
+    @property
+    def enough(self) -> bool:
+        """Whether the node takes the calls that reach it without a look at others."""
+        return not self.overloaded and self.share < ENOUGH_ROOM
+
 
 def room_of(node: int, load: NodeLoad, *, recent: int = 0, overloaded: bool = False) -> Room:
     """Return how full a node is that has got `recent` calls since it said so."""
@@ -44,7 +49,7 @@ def choose(own: Room | None, others: Sequence[Room], draw: Callable[[int], int])
 
     `own` is None while this node takes no calls. `draw` returns a random number below its argument.
     """
-    if own is not None and not own.overloaded and own.share < ENOUGH_ROOM:
+    if own is not None and own.enough:
         return own.node
     known = [*([own] if own is not None else []), *others]
     found = [one for one in known if not one.overloaded] or known
@@ -79,7 +84,7 @@ class Placement:
         """Return the node for the next call; `overloaded` and `draining` say how this one is."""
         own_node, load = self._siblings.own, self._own_load()
         own = None if draining else room_of(own_node, load, overloaded=overloaded)
-        if own is not None and not overloaded and own.share < ENOUGH_ROOM:
+        if own is not None and own.enough:
             return own_node
         chosen = choose(own, await self._others(load), self._draw)
         if chosen is None or chosen == own_node:

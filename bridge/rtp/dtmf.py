@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.wire.rtp import CLOCK_RATE, OutgoingStream
+from bridge.wire.rtp import CLOCK_RATE
+from bridge.wire.rtp_stream import OutgoingStream
 from bridge.wire.telephone_event import (
     DIGIT_SECONDS,
     DIGITS,

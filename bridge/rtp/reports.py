@@ -17,7 +17,8 @@ from bridge.wire.rtcp import (
     round_trip,
     serialize,
 )
-from bridge.wire.rtp import CLOCK_RATE, OutgoingStream
+from bridge.wire.rtp import CLOCK_RATE
+from bridge.wire.rtp_stream import OutgoingStream
 
 # A longer round trip is an error of the peer's.
 _MAX_ROUND_TRIP: Final = 60.0

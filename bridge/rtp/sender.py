@@ -24,7 +24,7 @@ from bridge.rtp.receiver import STALE_SECONDS
 from bridge.rtp.reports import Reports
 from bridge.rtp.silence_filler import SilenceFiller
 from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp import OutgoingStream
+from bridge.wire.rtp_stream import OutgoingStream
 
 _MAX_PAYLOAD: Final = 1275
 """Bytes of a relayed payload; a longer one might not fit a datagram."""

@@ -15,7 +15,7 @@ from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender, StreamStart
 from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp import Numbering
+from bridge.wire.rtp_stream import Numbering
 
 
 class RtpSession:

@@ -13,7 +13,7 @@ import msgspec
 
 from bridge.errors import SetupError
 from bridge.supervisor.process import End, NodeProcess
-from bridge.supervisor.slots import MachineSettings, Place, assign_places
+from bridge.supervisor.slots import MachineSettings, Place, assign_places, node_count
 from bridge.wire.supervision import Accept, Process, Roster, Slot
 
 log = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ class Fleet:
             node=place.node,
             boot=secrets.token_hex(8),
             run=self._run,
-            count=settings.read.count,
+            count=node_count(settings.read),
             listeners=self._listeners,
             core=place.core,
             ports=place.ports,

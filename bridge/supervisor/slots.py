@@ -42,11 +42,6 @@ class MachineSettings(msgspec.Struct, frozen=True):
     rtc: _Rtc
     cluster: _Cluster = _Cluster()
 
-    @property
-    def count(self) -> int:
-        """The number of nodes: 0 in the settings means one per usable CPU."""
-        return self.nodes or len(_cores()) or 1
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -60,7 +55,7 @@ class Place:
     """The CPU to run on; None for any."""
 
 
-def node_count(settings: Settings) -> int:
+def node_count(settings: Settings | MachineSettings) -> int:
     """Return the number of nodes: 0 in the settings means one per usable CPU."""
     return settings.nodes or len(_cores()) or 1
 
@@ -74,7 +69,7 @@ def assign_places(settings: MachineSettings, taken: Container[int] = ()) -> list
     Raises:
         SettingsError: there are too few ports or numbers.
     """
-    count = settings.count
+    count = node_count(settings)
     ports = port_range(settings.rtc.ports)
     if len(ports) < count:
         raise SettingsError(f"rtc.ports: {len(ports)} ports are too few for {count} nodes")

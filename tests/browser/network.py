@@ -1,7 +1,6 @@
 """A network of its own for a browser, which a test may cut, mend and renumber; needs root."""
 
 import ctypes
-import os
 import random
 import shutil
 import socket
@@ -12,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.cluster import network as namespaces
 
 _NETWORK = 0x40000000  # CLONE_NEWNET
 _TRIES = 20
@@ -106,14 +107,8 @@ def namespace() -> Iterator[Namespace]:
 
 
 def available() -> bool:
-    """Whether this process may make network namespaces."""
-    if os.geteuid() or not shutil.which("ip") or not shutil.which("tc"):
-        return False
-    name = f"probe{os.getpid()}"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
-        return False
-    _run("ip", "netns", "del", name)
-    return True
+    """Whether this process may make network namespaces and shape their traffic."""
+    return bool(shutil.which("tc")) and namespaces.available()
 
 
 def _make() -> Namespace:

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from bridge.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame
 from bridge.call.model import Cadence
-from bridge.wire.rtp import OutgoingStream
+from bridge.wire.rtp_stream import OutgoingStream
 from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
 
 FRAMES = 400

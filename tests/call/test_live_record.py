@@ -5,7 +5,7 @@ import msgspec
 from bridge.call.live_record import LiveRecord, live_record
 from bridge.call.model import State
 from bridge.rtp.session import RtpSession
-from bridge.wire.rtp import OutgoingStream
+from bridge.wire.rtp_stream import OutgoingStream
 from tests.support.bridge_peer import talk_until_heard
 from tests.support.inprocess import running
 from tests.support.light_peer import LightPeer

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from bridge.wire.rtp import OutgoingStream
+from bridge.wire.rtp_stream import OutgoingStream
 from bridge.wire.telephone_event import digit_packets
 from bridge.wire.telephone_event import parse as parse_event
 from tests.support.rtp_party import (

@@ -31,7 +31,7 @@ def test_nodes_have_processors_of_their_own_where_there_are_enough():
 
 def test_zero_is_a_node_for_each_processor():
     for nodes, count in ((0, len(os.sched_getaffinity(0))), (3, 3)):
-        assert machine(nodes).count == count
+        assert node_count(machine(nodes)) == count
         assert node_count(msgspec.structs.replace(Settings(), nodes=nodes)) == count
 
 

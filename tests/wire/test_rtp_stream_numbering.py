@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.rtp import OutgoingStream, parse_packet
+from bridge.wire.rtp import parse_packet
+from bridge.wire.rtp_stream import OutgoingStream
 
 PACKET = 320
 """Samples of a frame at 16 kHz."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.wire.rtp import OutgoingStream, RtpPacket, parse_packet
+from bridge.wire.rtp import RtpPacket, parse_packet
+from bridge.wire.rtp_stream import OutgoingStream
 
 SSRC = 0xDEADBEEF
 
