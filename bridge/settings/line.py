@@ -9,6 +9,7 @@ from msgspec import Meta
 from bridge.errors import SettingsError
 from bridge.settings.section import Count, Number, Positive, PositiveCount, Section
 from bridge.settings.sip import LineSip
+from bridge.settings.stream import Stream
 from bridge.settings.voicemail import Voicemail
 
 _NEEDED = {
@@ -127,6 +128,7 @@ class Line(Section, frozen=True):
     decision_default: Literal["ring", "accept", "reject", "voicemail"] = "ring"
     """What happens then: the call keeps ringing, is answered, is rejected, or is sent to voicemail."""
     voicemail: Voicemail = msgspec.field(default_factory=Voicemail)
+    stream: Stream = msgspec.field(default_factory=Stream)
     hold_music: str = ""
     """Sound file that a held party hears, again and again (below `media.root` unless its path is absolute).
     Empty: silence; telephones are then told that they are held."""

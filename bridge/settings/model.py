@@ -40,6 +40,8 @@ from bridge.settings.section import Count, Number, Positive, PositiveCount, Sect
 from bridge.settings.sip import LineSip as LineSip
 from bridge.settings.sip import Sip as Sip
 from bridge.settings.sip import check_line_sip, check_sip
+from bridge.settings.stream import Stream as Stream
+from bridge.settings.stream import check_stream
 from bridge.settings.transcription import Transcription as Transcription
 from bridge.settings.voicemail import Voicemail as Voicemail
 from bridge.settings.voicemail import check_voicemail
@@ -295,6 +297,7 @@ def check(settings: Settings) -> None:
     for name, line in settings.lines.items():
         check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
         check_voicemail(f"lines.{name}.voicemail", line.voicemail)
+        check_stream(f"lines.{name}.stream", line.stream, settings.media_root)
         if line.sip is not None:
             check_line_sip(f"lines.{name}.sip", line.sip)
     check_sip(settings.sip, (name for name, line in settings.lines.items() if line.sip))

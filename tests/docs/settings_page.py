@@ -13,6 +13,7 @@ import msgspec
 from bridge.settings.line import Line, WhatsApp
 from bridge.settings.model import Settings
 from bridge.settings.sip import LineSip
+from bridge.settings.stream import Stream
 from bridge.settings.voicemail import Voicemail
 
 WIDTH = 106
@@ -50,6 +51,7 @@ LINES: dict[str, dict[str, Any]] = {
         "decision_default": "ring",
         "whatsapp": {"provider": "simulator"},
         "voicemail": {"greeting_text": "Please leave a message after the tone."},
+        "stream": {"secret": "replace-me-with-a-long-random-text"},
     },
     "support": {
         "keys": ["another-long-random-key"],
@@ -83,6 +85,8 @@ LINES: dict[str, dict[str, Any]] = {
     },
 }
 """Lines of the example: one of each provider and one with a trunk, with the values that differ from the defaults."""
+LINE_TABLES: dict[str, type] = {"voicemail": Voicemail, "stream": Stream}
+"""Tables that every line has, each with a section of its own in the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ def page() -> str:
         f"## lines\n\n{descriptions(Settings)['lines']} A line is a table `[lines.NAME]`\n"
         f"{source(Line)}:\n\n"
     )
-    plain = [each for each in settings_of(Line) if each.name not in ("agent", "sip", "voicemail")]
+    plain = [each for each in settings_of(Line) if each.name not in ("agent", "sip")]
     parts.append(_table("lines.NAME.", plain))
     parts.append(f"## lines.NAME.whatsapp\n\n{title(WhatsApp)} {source(WhatsApp)}\n\n")
     parts.append(_table("lines.NAME.whatsapp.", settings_of(WhatsApp)))
@@ -174,8 +178,9 @@ def page() -> str:
         f"## lines.NAME.sip\n\n{title(LineSip)} {descriptions(Line)['sip']} {source(LineSip)}\n\n"
     )
     parts.append(_table("lines.NAME.sip.", settings_of(LineSip)))
-    parts.append(f"## lines.NAME.voicemail\n\n{title(Voicemail)} {source(Voicemail)}\n\n")
-    parts.append(_table("lines.NAME.voicemail.", settings_of(Voicemail)))
+    for name, section in LINE_TABLES.items():
+        parts.append(f"## lines.NAME.{name}\n\n{title(section)} {source(section)}\n\n")
+        parts.append(_table(f"lines.NAME.{name}.", settings_of(section)))
     agent = descriptions(Line)["agent"]
     parts.append(f"## lines.NAME.agent\n\n{agent} It has the same keys.\n")
     return "".join(parts)
@@ -220,7 +225,7 @@ def _line(name: str, given: dict[str, Any]) -> str:
     texts = descriptions(Line)
     rows = ["#\n", f"# [lines.{name}]\n"]
     for key, content in given.items():
-        if key not in ("whatsapp", "sip", "voicemail"):
+        if key not in ("whatsapp", "sip", *LINE_TABLES):
             rows += [_comment(texts[key], "## "), f"# {key} = {value(content)}\n"]
     if whatsapp := given.get("whatsapp"):
         provider = whatsapp["provider"]
@@ -232,8 +237,9 @@ def _line(name: str, given: dict[str, Any]) -> str:
         rows += _way(f"{name}.whatsapp", chosen, whatsapp)
     if sip := given.get("sip"):
         rows += _way(f"{name}.sip", settings_of(LineSip), sip)
-    if voicemail := given.get("voicemail"):
-        rows += _way(f"{name}.voicemail", settings_of(Voicemail), voicemail)
+    for table, section in LINE_TABLES.items():
+        if chosen_values := given.get(table):
+            rows += _way(f"{name}.{table}", settings_of(section), chosen_values)
     return "".join(rows)
 
 
