@@ -5,7 +5,7 @@ table.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
@@ -16,6 +16,7 @@ from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudi
 from bridge.legs.base import Emit
 from bridge.legs.inbound import InboundAudio
 from bridge.legs.outbound import OutboundQueue, SocketCounters
+from bridge.legs.stream_functions import CallFunction, StreamFunctions, no_functions
 from bridge.media.stream_link import (
     GONE,
     StreamEnded,
@@ -46,17 +47,7 @@ MAX_TEXTS: Final = 1000
 """Marks, keys and replies queued for a slow reader; beyond that the oldest is dropped, and counted."""
 MAX_ERRORS: Final = 10
 """Errors of a server that are published; of more there is only the number."""
-MAX_FUNCTION_CALLS: Final = 8
-"""Functions that run at once; a model that calls more is answered `busy`."""
-
-
-BUSY: Final = '{"error": "too many functions are running"}'
 Said: TypeAlias = Mark | Digit | Reply
-CallFunction: TypeAlias = Callable[[str, str], Awaitable[str]]
-
-
-async def _no_functions(_name: str, _arguments: str) -> str:
-    return '{"error": "there is no such function"}'
 
 
 def _ignore(event: LegEvent) -> None:
@@ -101,12 +92,11 @@ class StreamLeg:
         *,
         messages: StreamMessages,
         counters: SocketCounters,
-        call_function: CallFunction = _no_functions,
+        call_function: CallFunction = no_functions,
     ) -> None:
         """Make a stream that `run` connects to its target.
 
-        `call_function` runs what a model calls, by name and JSON arguments, and returns its output; it never
-        raises. It is cancelled with the stream.
+        `call_function` runs what a model calls; it is cancelled with the stream.
         """
         self.leg_id = leg_id
         self.source = self
@@ -115,7 +105,6 @@ class StreamLeg:
         """Set when the stream has ended."""
         self._target = target
         self._messages = messages
-        self._call_function = call_function
         self._counters = counters
         self._milliseconds = facts.media.frame_milliseconds
         self._outbound: OutboundQueue[TrackMessage, Said] = OutboundQueue(
@@ -124,7 +113,9 @@ class StreamLeg:
         self._encoders = {track: MediaEncoder(facts.media) for track in facts.tracks}
         self._first_pts: int | None = None
         """Of the first frame of any track: the stream's start."""
-        self._inbound = InboundAudio(facts.media, partial(counters.dropped, "in"))
+        self._inbound = InboundAudio(
+            facts.media, partial(counters.dropped, "in"), limit_seconds=facts.buffer_seconds
+        )
         self._wake = asyncio.Event()
         self._live = False
         self._loop = asyncio.get_running_loop()
@@ -133,8 +124,9 @@ class StreamLeg:
         """Messages."""
         self._ignored = dict.fromkeys(IGNORED_REASONS, 0)
         self._errors = 0
-        self._group: asyncio.TaskGroup | None = None
-        self._functions: set[asyncio.Task[None]] = set()
+        self._played: asyncio.Future[bool] | None = None
+        """What `played` waits for."""
+        self._functions = StreamFunctions(call_function, say=self._say, report=self._report_error)
         self._emit: Emit = _ignore
         self.sinks = {track: TrackSink(self._push_track, track) for track in facts.tracks}
         self.sink = self.sinks[facts.tracks[0]]
@@ -145,7 +137,17 @@ class StreamLeg:
             return None
         frame = self._inbound.pull()
         self._send_marks(self._inbound.queue.reached())
+        if self._played is not None and not self._inbound.queue.buffered_seconds:
+            self._finish_playing(heard=True)
         return frame
+
+    async def played(self) -> bool:
+        """Wait until no audio of the customer waits to be played; False if it was cleared meanwhile."""
+        if not self._inbound.queue.buffered_seconds:
+            return True
+        if self._played is None or self._played.done():
+            self._played = self._loop.create_future()
+        return await asyncio.shield(self._played)
 
     def press(self, key: str) -> None:
         """Tell the server of a key that the far party has pressed; before it is connected nothing."""
@@ -202,9 +204,9 @@ class StreamLeg:
             emit(LegConnected(self.leg_id))
             emit(LegReported(self.leg_id, EventType.STREAM_STARTED, _describe(self.facts)))
             async with asyncio.TaskGroup() as group:
-                self._group = group
+                take = partial(self._take, group)
                 group.create_task(
-                    link.listen(self._take, self._outbound.confirm), name=f"listen {self.leg_id}"
+                    link.listen(take, self._outbound.confirm), name=f"listen {self.leg_id}"
                 )
                 group.create_task(self._send(link), name=f"send {self.leg_id}")
         except ExceptionGroup as group:
@@ -216,15 +218,15 @@ class StreamLeg:
             await link.close()
         raise AssertionError("both halves run until they raise")
 
-    async def _take(self, message: str | bytes) -> None:
+    async def _take(self, group: asyncio.TaskGroup, message: str | bytes) -> None:
         if isinstance(message, bytes):
             self._ignored["malformed"] += 1
             return
         played = self._inbound.queue.left_seconds
         for meant in self._messages.read(message, played_seconds=played):
-            await self._obey(meant)
+            await self._obey(meant, group)
 
-    async def _obey(self, meant: ServerMessage) -> None:
+    async def _obey(self, meant: ServerMessage, group: asyncio.TaskGroup) -> None:
         match meant:
             case Media(data):
                 await self._inbound.receive(data)
@@ -233,30 +235,19 @@ class StreamLeg:
                 self._send_marks(self._inbound.queue.reached())
             case Clear():
                 self._send_marks(self._inbound.queue.clear())
+                self._finish_playing(heard=False)
             case Reply():
                 self._say(meant)
             case FunctionCall():
-                self._begin_function(meant)
+                self._functions.begin(meant, group)
             case Failed(code, text):
                 self._report_error(code, text)
             case Ignored(reason):
                 self._ignored[reason] += 1
 
-    def _begin_function(self, call: FunctionCall) -> None:
-        if self._group is None:
-            return
-        if len(self._functions) >= MAX_FUNCTION_CALLS:
-            for reply in call.answer(BUSY):
-                self._say(reply)
-            return
-        task = self._group.create_task(self._run_function(call), name=f"function {self.leg_id}")
-        self._functions.add(task)
-        task.add_done_callback(self._functions.discard)
-
-    async def _run_function(self, call: FunctionCall) -> None:
-        output = await self._call_function(call.name, call.arguments)
-        for reply in call.answer(output):
-            self._say(reply)
+    def _finish_playing(self, *, heard: bool) -> None:
+        if self._played is not None and not self._played.done():
+            self._played.set_result(heard)
 
     def _report_error(self, code: str, text: str) -> None:
         self._errors += 1

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
+from bridge.audio.paced import LIMIT_SECONDS
 from bridge.wire.media_format import Encoding, MediaFormat
 
 WAVIX: Final = MediaFormat(Encoding.S16LE, 24_000, 20)
@@ -59,6 +60,14 @@ class StreamFacts:
     protocol: StreamProtocol = StreamProtocol.NATIVE
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What the customer wants to be told when the stream starts."""
+
+    @property
+    def buffer_seconds(self) -> float:
+        """How much of the server's audio may wait to be played.
+
+        A model writes a whole reply at once, and OpenAI's longest is 4096 tokens of 50 ms.
+        """
+        return 300.0 if self.protocol is StreamProtocol.OPENAI_REALTIME else LIMIT_SECONDS
 
     @property
     def tracks(self) -> tuple[Channel, ...]:

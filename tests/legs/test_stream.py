@@ -250,3 +250,21 @@ async def test_a_second_track_lives_as_long_as_its_stream():
         await customer.close()
         await task
         assert events == [LegEnded(LegId("track"), EndReason.HANGUP)]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_who_waits_for_the_end_of_what_is_played_learns_whether_it_was_heard(heard):
+    async with customer_server() as server, running(server.url) as run:
+        await run.connected()
+        assert await run.leg.played()
+        customer = await server.customer()
+        await customer.play(bytes(10 * 960))
+        await until(lambda: run.leg._inbound.queue.buffered_seconds)
+        waiting = asyncio.get_running_loop().create_task(run.leg.played())
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        if heard:
+            await until(lambda: run.leg.pull() is None)
+        else:
+            await customer.say("clear")
+        assert await waiting is heard
