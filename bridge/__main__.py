@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import __version__, log
-from bridge.cli import control, migrate_data, whatsapp
+from bridge.cli import config, control, migrate_data, whatsapp
 from bridge.cli.doctor import command as doctor
 from bridge.errors import Fenced, SettingsError, SetupError
 from bridge.node.supervision import read_slot
@@ -35,6 +35,8 @@ def main() -> int:
     try:
         if arguments.command == "whatsapp":
             return _whatsapp(arguments)
+        if arguments.command == "config":
+            return config.run(arguments)
         if arguments.command == "doctor":
             log.setup("error", "text")
             return doctor.run(arguments)
@@ -133,6 +135,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command")
     whatsapp.add_arguments(
         commands.add_parser("whatsapp", help="check or configure a WhatsApp number")
+    )
+    config.add_arguments(
+        commands.add_parser("config", help="check the settings, or show them without secrets")
     )
     doctor.add_arguments(
         commands.add_parser(

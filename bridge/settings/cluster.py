@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from bridge.errors import SettingsError
 from bridge.settings.http import Http
-from bridge.settings.section import Section
+from bridge.settings.section import Secret, Section
 
 MIN_SECRET_CHARACTERS: Final = 32
 _HOW_TO: Final = "openssl rand -hex 32 makes a good one, to be set on every machine"
@@ -18,10 +18,10 @@ class Cluster(Section, frozen=True):
     url: str = ""
     """Where the other machines reach this one, such as `http://10.0.0.5:8081`: an address of this machine,
     with a port of its own on which only they are answered. Empty: there are no other machines."""
-    secret: str = ""
+    secret: Secret = ""
     """What the machines sign their requests to each other with, the same on all of them; at least 32
     characters (`openssl rand -hex 32`)."""
-    former_secret: str = ""
+    former_secret: Secret = ""
     """Accepted besides `secret`. To change the secret without a gap: first set the new one here on
     every machine, then exchange the two on every machine, then empty this one."""
     tls_cert: str = ""

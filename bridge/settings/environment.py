@@ -6,54 +6,78 @@ as a container secret.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.inspect import DictType, ListType, StructType, type_info
 
 from bridge.errors import SettingsError
+from bridge.settings.tree import KeyPath, Mistake
 
 PREFIX = "BRIDGE_"
 FILE_SUFFIX = "_FILE"
 
 
-def place(tree: dict[str, Any], environment: Mapping[str, str], shape: type) -> None:
+class Placed(NamedTuple):
+    """What the environment has set."""
+
+    variables: dict[KeyPath, str]
+    """By path: the variable that set the value or the table."""
+    mistakes: list[Mistake]
+
+
+def place(tree: dict[str, Any], environment: Mapping[str, str], shape: type) -> Placed:
     """Merge environment variables into a tree of settings, which they override.
 
     Variables without the prefix are ignored. `shape` is the type of the settings: a file for a list has
-    one value per line.
-
-    Raises:
-        SettingsError: A variable is invalid, or its file cannot be read; the message names it.
+    one value per line. A variable that is invalid, or whose file cannot be read, is a mistake and sets nothing.
     """
+    placed = Placed({}, [])
     for name, text in environment.items():
         if not name.startswith(PREFIX):
             continue
-        path = name.removeprefix(PREFIX).removesuffix(FILE_SUFFIX).lower().split("__")
-        if not name.endswith(FILE_SUFFIX):
-            _put(tree, name, path, _value(text))
-        elif environment.get(name.removesuffix(FILE_SUFFIX)) is not None:
-            raise SettingsError(f"{name}: the variable without {FILE_SUFFIX} is set too")
-        else:
-            content = _read(name, text)
-            _put(tree, name, path, content.split() if _is_list(shape, path) else _value(content))
+        path = tuple(name.removeprefix(PREFIX).removesuffix(FILE_SUFFIX).lower().split("__"))
+        try:
+            _put(tree, path, _content(environment, name, text, is_list=_is_list(shape, path)))
+        except SettingsError as error:
+            placed.mistakes.append(Mistake(path, str(error), name))
+            continue
+        for below in [one for one in placed.variables if one[: len(path)] == path]:
+            del placed.variables[below]
+        placed.variables[path] = name
+    return placed
 
 
-def _put(tree: dict[str, Any], name: str, path: Sequence[str], value: object) -> None:
+def origin(path: KeyPath, variables: Mapping[KeyPath, str]) -> str:
+    """Return the variable that has set what stands in a tree; empty if none has."""
+    parts = (path[:length] for length in range(len(path), 0, -1))
+    return next((variables[part] for part in parts if part in variables), "")
+
+
+def _content(environment: Mapping[str, str], name: str, text: str, *, is_list: bool) -> object:
+    if not name.endswith(FILE_SUFFIX):
+        return _value(text)
+    if environment.get(name.removesuffix(FILE_SUFFIX)) is not None:
+        raise SettingsError(f"the variable without {FILE_SUFFIX} is set too")
+    content = _read(text)
+    return content.split() if is_list else _value(content)
+
+
+def _put(tree: dict[str, Any], path: Sequence[str], value: object) -> None:
     *tables, key = path
     table = tree
     for part in tables:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise SettingsError(f"{name}: {part} is a value, not a section")
+            raise SettingsError(f"{part} is a value, not a section")
     table[key] = value
 
 
-def _read(name: str, path: str) -> str:
+def _read(path: str) -> str:
     try:
         return Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name}: {path} cannot be read: {error}") from error
+        raise SettingsError(f"{path} cannot be read: {error}") from error
 
 
 def _is_list(shape: type, path: Sequence[str]) -> bool:

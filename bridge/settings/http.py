@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from bridge.errors import SettingsError
 from bridge.settings.net import networks
-from bridge.settings.section import Section
+from bridge.settings.section import Secret, Section
 
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_KEY_CHARACTERS: Final = 20
@@ -60,7 +60,7 @@ class Http(Section, frozen=True):
 class Metrics(Section, frozen=True):
     """Access to the metrics."""
 
-    keys: list[str] = msgspec.field(default_factory=list)
+    keys: list[Secret] = msgspec.field(default_factory=list)
     """Keys for `/metrics` only. Once there is one, lines' keys do not open it, and it is closed to
     programs on this machine."""
 
@@ -68,7 +68,7 @@ class Metrics(Section, frozen=True):
 class Admin(Section, frozen=True):
     """Access to the administration of lines and nodes."""
 
-    keys: list[str] = msgspec.field(default_factory=list)
+    keys: list[Secret] = msgspec.field(default_factory=list)
     """Keys for `/admin/lines`, where lines and their keys are created, listed, rotated, paused and removed
     while the bridge runs, and for `/nodes`, where nodes are listed and drained. Without any, there are no
     such routes."""
@@ -77,7 +77,7 @@ class Admin(Section, frozen=True):
 class Operator(Section, frozen=True):
     """Access to the operator's console."""
 
-    keys: list[str] = msgspec.field(default_factory=list)
+    keys: list[Secret] = msgspec.field(default_factory=list)
     """Keys for `/console` only, which shows the calls of all lines and can hang them up. Without any there
     is no console, except in the demonstration without lines, where programs on this machine need no key."""
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from bridge.errors import SettingsError
-from bridge.settings.section import Count, Number, Positive, PositiveCount, Section
+from bridge.settings.section import Count, Number, Positive, PositiveCount, Secret, Section
 from bridge.settings.sip import LineSip
 from bridge.settings.stream import Stream
 from bridge.settings.voicemail import Voicemail
@@ -81,11 +81,11 @@ class WhatsApp(Section, frozen=True):
     calls and a PCM WebSocket."""
     phone_number_id: str = ""
     """`cloud`: Meta's id of the number, which is not the number itself."""
-    access_token: str = ""
+    access_token: Secret = ""
     """`cloud`: access token for the Graph API."""
-    app_secret: str = ""
+    app_secret: Secret = ""
     """`cloud`: signs Meta's webhooks."""
-    verify_token: str = ""
+    verify_token: Secret = ""
     """`cloud`: any text; enter the same one at Meta with the webhook's address."""
     base_url: str = "https://graph.facebook.com"
     """`cloud`: the Graph API."""
@@ -103,18 +103,18 @@ class WhatsApp(Section, frozen=True):
     """`gateway`: the API the engine offers."""
     url: str = ""
     """`gateway`: base URL of the engine."""
-    token: str = ""
+    token: Secret = ""
     """`gateway`: the engine's API token."""
     session: str = ""
     """`gateway`, dialect `wadial`: the engine's session."""
-    webhook_keys: list[str] = msgspec.field(default_factory=list)
+    webhook_keys: list[Secret] = msgspec.field(default_factory=list)
     """`gateway`: keys for `/gateway/webhook`, which open nothing else."""
 
 
 class Line(Section, frozen=True):
     """One identity the bridge answers for."""
 
-    keys: list[str]
+    keys: list[Secret]
     """API keys: long random texts (`openssl rand -hex 32`). Under 20 characters they are refused where others
     can reach the bridge."""
     numbers: list[str] = msgspec.field(default_factory=list)

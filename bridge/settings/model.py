@@ -6,9 +6,11 @@ An unknown key or a wrong type stops the start and names the key. `app` and the 
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +20,7 @@ from bridge.settings.cluster import Cluster as Cluster
 from bridge.settings.cluster import check_cluster
 from bridge.settings.data import Data as Data
 from bridge.settings.data import check_data
-from bridge.settings.environment import place
+from bridge.settings.environment import origin, place
 from bridge.settings.http import Admin as Admin
 from bridge.settings.http import Http as Http
 from bridge.settings.http import Metrics as Metrics
@@ -31,6 +33,9 @@ from bridge.settings.line import Line as Line
 from bridge.settings.line import WhatsApp as WhatsApp
 from bridge.settings.net import Net as Net
 from bridge.settings.net import check_net
+from bridge.settings.recording import S3 as S3
+from bridge.settings.recording import Recording as Recording
+from bridge.settings.recording import check_s3
 from bridge.settings.rtc import Rtc as Rtc
 from bridge.settings.rtc import Turn as Turn
 from bridge.settings.rtc import TurnServer as TurnServer
@@ -43,11 +48,12 @@ from bridge.settings.sip import check_line_sip, check_sip
 from bridge.settings.stream import Stream as Stream
 from bridge.settings.stream import check_stream
 from bridge.settings.transcription import Transcription as Transcription
+from bridge.settings.tree import KeyPath, TreeReader, dotted, paths
 from bridge.settings.voicemail import Voicemail as Voicemail
 from bridge.settings.voicemail import check_voicemail
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
-Kind = TypeVar("Kind")
+FILE: Final = "file"
 
 MAX_NODES = 256
 """A call id has one byte for its node."""
@@ -158,56 +164,6 @@ class Calls(Section, frozen=True):
     `limits.drain_seconds` end their call. Empty: none."""
 
 
-class S3(Section, frozen=True):
-    """An S3-compatible store for finished recordings.
-
-    While it is unreachable, files wait below `data.dir`. The bridge owns the prefix `recordings/` of the
-    bucket; set a lifecycle rule that ends incomplete uploads.
-    """
-
-    bucket: str = ""
-    """An existing bucket. Empty: recordings stay on the disk."""
-    endpoint: str = ""
-    """URL of the service. Empty: Amazon's, by region."""
-    region: str = "us-east-1"
-    """Region of the bucket."""
-    access_key: str = ""
-    """Empty: found as Amazon's own tools find it (environment, role of the machine)."""
-    secret_key: str = ""
-    """The secret of `access_key`."""
-    redirect: bool = False
-    """Redirect signed links (Chirp's `fileUrl`) to the store, which clients must then be able to reach.
-    Off: the bridge passes the file on."""
-    live: bool = False
-    """Also upload recordings while they go on, in parts of 5 s below `recordings/live/`. When a machine is
-    lost, another assembles them; without it they wait on its disk. Parts are deleted once the file is stored.
-    Recordings into files of callers' own paths have no parts."""
-
-
-class Recording(Section, frozen=True):
-    """Call recording."""
-
-    kept_days: Number = 30.0
-    """Recordings are deleted after this many days."""
-    least_free_mb: Number = 500.0
-    """With less free disk space than this, recordings stop and new ones are refused; calls go on."""
-    consent: str = "none"
-    """What all parties hear before recording begins: `none`, `beep` (0.2 s, 1400 Hz), or a sound file
-    (below `media.root` unless its path is absolute). The recording is silent until it has been played
-    to its end; if it cannot be played, nothing is recorded. Check the law that applies to your calls."""
-    exclusive: bool = False
-    """A call is either recorded or streamed to a WebSocket, never both (409), as with ZuckZapGo."""
-    wadial: bool = True
-    """Record calls of WADial's routes (created, accepted, streamed or played into there) from their
-    answer, as WADial documents. Has no effect with `exclusive`."""
-    ogg: list[Literal["inbound", "outbound", "mixed"]] = msgspec.field(
-        default_factory=lambda: ["mixed"]
-    )
-    """Tracks of which an Ogg/Opus copy is made beside the WAV after the call: any of `inbound`,
-    `outbound`, `mixed`."""
-    s3: S3 = msgspec.field(default_factory=S3)
-
-
 class Log(Section, frozen=True):
     """The log on standard error."""
 
@@ -261,66 +217,109 @@ DEMO_AI_NUMBER = "15550109001"
 """What the demo line calls from, where a face wants to know."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The settings as they were found, with all that is wrong with them."""
+
+    settings: Settings
+    """With defaults in place of what cannot be used."""
+    problems: tuple[str, ...]
+    """Each names its key. A section with a mistake is not compared with others."""
+    origins: Mapping[KeyPath, str]
+    """By path, for every value and table that is set: the variable of the environment, else `FILE`."""
+    file: Path | None
+
+
 def load(environment: Mapping[str, str], path: Path | None = None) -> Settings:
     """Read the settings file (`path`, else `BRIDGE_CONFIG`, else none), then the environment.
 
     Raises:
         SettingsError: a file that cannot be read, an unknown key, a wrong type, a contradiction.
     """
-    chosen = path or (
-        Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None
-    )
-    tree = _read(chosen) if chosen else {}
+    found = read(environment, path)
+    if found.problems:
+        raise SettingsError(found.problems[0])
+    return found.settings
+
+
+def read(environment: Mapping[str, str], path: Path | None = None) -> Reading:
+    """Read the settings as `load` does, whatever is wrong with them."""
+    named = environment.get(CONFIG_VARIABLE)
+    file = path or (Path(named) if named else None)
+    try:
+        tree = _read(file) if file else {}
+    except SettingsError as error:
+        return Reading(settings=Settings(), problems=(str(error),), origins={}, file=file)
     others = {name: text for name, text in environment.items() if name != CONFIG_VARIABLE}
-    place(tree, others, Settings)
-    # The lines are read one by one, because an error in a table of tables would not name the line.
-    tables = _convert(tree.pop("lines", {}), dict[str, Any], "lines")
-    lines = {name: _convert(table, Line, f"lines.{name}") for name, table in tables.items()}
-    settings = msgspec.structs.replace(_convert(tree, Settings), lines=lines)
-    check(settings)
-    return settings
+    variables, mistakes = place(tree, others, Settings)
+    origins = {at: origin(at, variables) or FILE for at in paths(tree)}
+    reader = TreeReader(Settings)
+    found = reader.read(tree)
+    settings = found if isinstance(found, Settings) else Settings()
+    problems = [str(mistake) for mistake in mistakes]
+    for mistake in reader.mistakes:
+        variable = origin(mistake.path, variables)
+        problems.append(f"{mistake} (set by {variable})" if variable else str(mistake))
+    broken = {dotted(one.path[:depth]) for one in [*mistakes, *reader.mistakes] for depth in (1, 2)}
+    problems += _contradictions(settings, broken)
+    return Reading(settings=settings, problems=tuple(problems), origins=origins, file=file)
 
 
 def check(settings: Settings) -> None:
     """Refuse settings that do not go together, naming the key (`SettingsError`)."""
-    port_range(settings.rtc.ports)
-    check_data(settings.data)
-    check_http(settings.http)
-    check_urls("rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
-    check_rtc(settings.rtc)
-    check_turn(settings.turn)
-    _check_s3(settings.recording.s3)
-    _check_sounds(settings)
-    check_net(settings.net)
-    check_cluster(settings.cluster, settings.http, database_url=settings.data.url)
-    _check_lines(settings)
+    for problem in _contradictions(settings, frozenset()):
+        raise SettingsError(problem)
+
+
+def _contradictions(settings: Settings, broken: Set[str]) -> Iterator[str]:
+    """Yield what the checks find, but not those of sections that are `broken`."""
+    for sections, run in _checks(settings):
+        if broken.isdisjoint(sections):
+            try:
+                run()
+            except SettingsError as error:
+                yield str(error)
+
+
+def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], object]]]:
+    """Yield every check, after the sections that it looks at."""
+    yield ("rtc",), partial(port_range, settings.rtc.ports)
+    yield ("data",), partial(check_data, settings.data)
+    yield ("http",), partial(check_http, settings.http)
+    stun = partial(check_urls, "rtc.stun_urls", settings.rtc.stun_urls, ("stun:", "stuns:"))
+    yield ("rtc",), stun
+    yield ("rtc",), partial(check_rtc, settings.rtc)
+    yield ("turn",), partial(check_turn, settings.turn)
+    yield ("recording",), partial(check_s3, settings.recording.s3)
+    yield ("recording", "media", "data"), partial(_check_consent, settings)
+    yield ("calls", "media", "data"), partial(_check_announcement, settings)
+    yield ("net",), partial(check_net, settings.net)
+    database = settings.data.url
+    clustered = partial(check_cluster, settings.cluster, settings.http, database_url=database)
+    yield ("cluster", "http", "data"), clustered
+    yield ("lines", "http", "metrics", "admin", "operator"), partial(_check_lines, settings)
     for name, line in settings.lines.items():
-        check_whatsapp(f"lines.{name}.whatsapp", line.whatsapp)
-        check_voicemail(f"lines.{name}.voicemail", line.voicemail)
-        check_stream(f"lines.{name}.stream", line.stream, settings.media_root)
+        section = f"lines.{name}"
+        yield (section,), partial(check_whatsapp, f"{section}.whatsapp", line.whatsapp)
+        yield (section,), partial(check_voicemail, f"{section}.voicemail", line.voicemail)
+        streams = partial(check_stream, f"{section}.stream", line.stream, settings.media_root)
+        yield (section, "media", "data"), streams
         if line.sip is not None:
-            check_line_sip(f"lines.{name}.sip", line.sip)
-    check_sip(settings.sip, (name for name, line in settings.lines.items() if line.sip))
+            yield (section,), partial(check_line_sip, f"{section}.sip", line.sip)
+    trunks = [name for name, line in settings.lines.items() if line.sip]
+    yield ("sip", "lines"), partial(check_sip, settings.sip, trunks)
 
 
-def _check_s3(s3: S3) -> None:
-    if s3.endpoint and not s3.endpoint.startswith(("https://", "http://")):
-        raise SettingsError("recording.s3.endpoint: expected a URL with http or https")
-    if bool(s3.access_key) != bool(s3.secret_key):
-        raise SettingsError("recording.s3.access_key and secret_key: set both or neither")
-    if not s3.bucket and (s3.endpoint or s3.access_key):
-        raise SettingsError("recording.s3.bucket: needed with the other keys of recording.s3")
-    if s3.live and not s3.bucket:
-        raise SettingsError("recording.s3.live: needs recording.s3.bucket, where the parts go")
-
-
-def _check_sounds(settings: Settings) -> None:
-    root = settings.media_root
-    consent, announcement = settings.recording.consent, settings.calls.drain_announcement
+def _check_consent(settings: Settings) -> None:
+    consent, root = settings.recording.consent, settings.media_root
     if consent not in ("none", "beep") and not (root / consent).is_file():
         raise SettingsError(
             f'recording.consent: expected "none", "beep" or a sound file; there is none at {root / consent}'
         )
+
+
+def _check_announcement(settings: Settings) -> None:
+    announcement, root = settings.calls.drain_announcement, settings.media_root
     if announcement and not (root / announcement).is_file():
         raise SettingsError(
             f"calls.drain_announcement: there is no sound file at {root / announcement}"
@@ -357,13 +356,3 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path}: {error}") from error
-
-
-def _convert(value: object, kind: type[Kind], section: str = "") -> Kind:
-    """Return what was written in a section as its type, or raise `SettingsError`."""
-    try:
-        return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        key = (section + path.removesuffix("`")).removeprefix(".") or "settings"
-        raise SettingsError(f"{key}: {text[0].lower()}{text[1:]}") from error

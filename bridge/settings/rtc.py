@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from bridge.errors import SettingsError
-from bridge.settings.section import PositiveCount, Section
+from bridge.settings.section import PositiveCount, Secret, Section
 
 
 class Rtc(Section, frozen=True):
@@ -31,7 +31,7 @@ class TurnServer(Section, frozen=True):
 
     urls: list[str]
     username: str
-    credential: str
+    credential: Secret
 
 
 class Turn(Section, frozen=True):
@@ -42,13 +42,13 @@ class Turn(Section, frozen=True):
     `use-auth-secret`)."""
     urls: list[str] = msgspec.field(default_factory=list)
     """TURN URLs, for example `["turn:turn.example.com:3478?transport=udp"]`."""
-    secret: str = ""
+    secret: Secret = ""
     """`shared_secret`: the `static-auth-secret` of coturn."""
     ttl: PositiveCount = 3600
     """`shared_secret`: seconds a credential is valid."""
     username: str = ""
     """`static`: user name for `urls`."""
-    credential: str = ""
+    credential: Secret = ""
     """`static`: password for `urls`."""
     servers: list[TurnServer] = msgspec.field(default_factory=list)
     """`static`: more servers, each with its own credentials, as

@@ -9,7 +9,7 @@ import msgspec
 
 from bridge.errors import SettingsError
 from bridge.settings.net import networks
-from bridge.settings.section import Count, Positive, PositiveCount, Section
+from bridge.settings.section import Count, Positive, PositiveCount, Secret, Section
 
 Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 
@@ -62,7 +62,7 @@ class LineSip(Section, frozen=True):
     TLS. Without a port the host's SRV records are asked."""
     username: str = ""
     """User name at the trunk. Empty: the trunk knows the bridge by its address."""
-    password: str = ""
+    password: Secret = ""
     """The password of `username`."""
     realm: str = ""
     """Domain of the account, in From and at the registrar. Empty: the host of `trunk`."""
@@ -74,7 +74,7 @@ class LineSip(Section, frozen=True):
     """Networks of this trunk, besides `sip.trusted`, whose calls are taken without a password."""
     inbound_username: str = ""
     """User name with which the trunk calls the bridge (digest authentication)."""
-    inbound_password: str = ""
+    inbound_password: Secret = ""
     """The password of `inbound_username`. Empty: only `trusted` networks may call."""
     caller_id: str = ""
     """Caller number where the request names none. Empty: the first of `numbers`."""

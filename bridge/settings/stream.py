@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bridge.errors import SettingsError
-from bridge.settings.section import Section
+from bridge.settings.section import Secret, Section
 
 MIN_SECRET_CHARACTERS: Final = 20
 
@@ -12,10 +12,10 @@ MIN_SECRET_CHARACTERS: Final = 20
 class Stream(Section, frozen=True):
     """The media streams from a line's calls to customers' WebSockets."""
 
-    secret: str = ""
+    secret: Secret = ""
     """Signs the WebSocket handshakes, so that a server can tell them from a stranger's: a long random text
     (`openssl rand -hex 32`). To `twilio` servers it is the auth token. Empty: they are not signed."""
-    former_secret: str = ""
+    former_secret: Secret = ""
     """While `secret` is changed, the one before; it signs too, except in `X-Twilio-Signature`, which has room for one."""
     fallback: Literal["hangup", "agent", "announcement"] = "hangup"
     """What happens to a call that was answered into a stream (`callInboundMode: "stream"`) when the stream cannot be

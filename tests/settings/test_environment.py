@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.errors import SettingsError
-from bridge.settings.model import load
+from bridge.settings.environment import origin, place
+from bridge.settings.model import Settings, load, read
 
 
 @pytest.fixture
@@ -40,3 +41,30 @@ def test_a_value_and_a_file_for_one_setting_are_refused(secret):
     both = {"BRIDGE_TURN__SECRET": "a", "BRIDGE_TURN__SECRET_FILE": secret("b")}
     with pytest.raises(SettingsError, match="is set too"):
         load(TURN | both)
+
+
+def test_a_variable_that_cannot_be_used_does_not_hide_the_mistakes_of_others(tmp_path):
+    found = read(
+        TURN
+        | {
+            "BRIDGE_TURN__SECRET_FILE": str(tmp_path / "missing"),
+            "BRIDGE_HTTP__PORT": "many",
+            "BRIDGE_HTTP__PORT__X": "1",
+        }
+    ).problems
+    assert [text.partition(":")[0] for text in found] == [
+        "BRIDGE_TURN__SECRET_FILE",
+        "BRIDGE_HTTP__PORT__X",
+        "http.port",
+    ]
+    assert found[2].endswith("(set by BRIDGE_HTTP__PORT)")
+
+
+def test_the_last_variable_for_a_place_is_where_its_value_comes_from():
+    tree: dict[str, object] = {"turn": {"mode": "static"}}
+    table = {"BRIDGE_TURN__TTL": "5", "BRIDGE_TURN": '{"ttl": 6}', "BRIDGE_TURN__SECRET": "s"}
+    variables = place(tree, table, Settings).variables
+    assert tree == {"turn": {"ttl": 6, "secret": "s"}}
+    assert origin(("turn", "ttl"), variables) == "BRIDGE_TURN"
+    assert origin(("turn", "secret"), variables) == "BRIDGE_TURN__SECRET"
+    assert origin(("http", "port"), variables) == ""

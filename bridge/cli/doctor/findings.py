@@ -1,13 +1,13 @@
 """What the checks found, as text and as JSON, and the exit code."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from bridge.settings.model import Settings, keys_in
+from bridge.settings import secrets
+from bridge.settings.model import Settings
 
 MIN_SECRET_CHARACTERS: Final = 8
 """Shorter secrets are ordinary words, which may stand in any text."""
@@ -71,16 +71,19 @@ def failed(check: str, found: str, *, setting: str = "", fix: str) -> Finding:
     return Finding(check=check, status=Status.FAILED, found=found, setting=setting, fix=fix)
 
 
-def make_report(version: str, findings: Iterable[Finding], secrets: Sequence[str] = ()) -> Report:
-    """Return the report, in which every one of `secrets` is replaced."""
-    clean = tuple(_conceal(finding, secrets) for finding in findings)
+def make_report(version: str, findings: Iterable[Finding], concealed: Sequence[str] = ()) -> Report:
+    """Return the report, in which every one of `concealed` is replaced."""
+    clean = tuple(_conceal(finding, concealed) for finding in findings)
     worst = max((one.status for one in clean), key=_ORDER.index, default=Status.OK)
     return Report(status=worst, version=version, findings=clean)
 
 
 def secrets_in(settings: Settings) -> list[str]:
-    """Return every secret of the settings, the longest first."""
-    return sorted(set(_secrets(settings)), key=len, reverse=True)
+    """Return every secret of the settings that is no ordinary word, the longest first."""
+    long = {
+        secret for secret in secrets.secrets_in(settings) if len(secret) >= MIN_SECRET_CHARACTERS
+    }
+    return sorted(long, key=len, reverse=True)
 
 
 def to_json(report: Report) -> str:
@@ -101,33 +104,8 @@ def to_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _secrets(settings: Settings) -> Iterator[str]:
-    turn, s3 = settings.turn, settings.recording.s3
-    found = [key for _, key in keys_in(settings)]
-    found += [turn.secret, turn.credential, *(server.credential for server in turn.servers)]
-    found += [s3.secret_key, s3.access_key, *passwords_in(settings.data.url)]
-    found += [settings.cluster.secret, settings.cluster.former_secret]
-    for line in settings.lines.values():
-        wa = line.whatsapp
-        found += [wa.access_token, wa.app_secret, wa.verify_token, wa.token]
-        if line.sip is not None:
-            found += [line.sip.password, line.sip.inbound_password]
-    yield from (secret for secret in found if len(secret) >= MIN_SECRET_CHARACTERS)
-
-
-def passwords_in(url: str) -> Iterator[str]:
-    """Yield the passwords in a URL of a database, as they are written and as they are meant."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return
-    yield from parse_qs(parts.query).get("password", [])
-    if parts.password:
-        yield from (parts.password, unquote(parts.password))
-
-
-def _conceal(finding: Finding, secrets: Sequence[str]) -> Finding:
+def _conceal(finding: Finding, concealed: Sequence[str]) -> Finding:
     found, fix = finding.found, finding.fix
-    for secret in secrets:
+    for secret in concealed:
         found, fix = found.replace(secret, CONCEALED), fix.replace(secret, CONCEALED)
     return msgspec.structs.replace(finding, found=found, fix=fix)

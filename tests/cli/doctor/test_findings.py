@@ -11,7 +11,6 @@ from bridge.cli.doctor.findings import (
     failed,
     make_report,
     ok,
-    passwords_in,
     secrets_in,
     to_json,
     to_text,
@@ -81,16 +80,3 @@ def test_no_secret_is_in_the_report():
     text = to_text(make_report("1.0", [finding], secrets))
     assert not [secret for secret in secrets if secret in text]
     assert "refused" in text
-
-
-@pytest.mark.parametrize(
-    ("url", "passwords"),
-    [
-        ("postgresql://b:a-long%20word@db/b", {"a-long%20word", "a-long word"}),
-        ("postgresql://b@db/b?password=another-word", {"another-word"}),
-        ("postgresql:///b", set()),
-        ("postgresql://b:a-long-word@[db/b", set()),
-    ],
-)
-def test_the_password_of_the_database_is_a_secret_in_every_spelling(url, passwords):
-    assert set(passwords_in(url)) == passwords
