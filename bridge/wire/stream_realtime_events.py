@@ -43,5 +43,6 @@ UNUSED_EVENTS: Final = frozenset(
         "response.output_text.done",
         "response.text.delta",
         "response.text.done",
+        "transcription_session.updated",
     }
 )
