@@ -3,7 +3,8 @@
 Native ids are 32 upper-case hexadecimal digits; Chirp's are `call_` (`call_test_` for a test key)
 and 27 base62 characters, as in a KSUID; Wavix's are lower-case UUIDs. Every form converts to every
 other, so each face accepts the ids of the others. A Chirp room name is the same id after `room_`, and a
-voicemail of Chirp's the id of its call after `call_vm_` (`call_vm_test_`).
+voicemail of Chirp's the id of its call after `call_vm_` (`call_vm_test_`). Twilio's media streams show it after
+`CA`, in lower case.
 """
 
 import re
@@ -15,18 +16,21 @@ LIMIT = 1 << 128
 CALL = "call_"
 TEST_CALL = "call_test_"
 ROOM = "room_"
+CALL_SID = "CA"
 VOICEMAIL = "call_vm_"
 TEST_VOICEMAIL = "call_vm_test_"
 
-_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_HEXADECIMAL = re.compile(
+    r"(?:CA)?([0-9A-Fa-f]{32})|([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+)
 _BASE62 = re.compile(r"(?:call_(?:vm_)?(?:test_)?|room_)([0-9A-Za-z]{27})")
 _VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
 
 
 def native(text: str) -> str | None:
     """Return the native form of an id; None if it is not a call id. Base62 is case-sensitive."""
-    if _HEXADECIMAL.fullmatch(text):
-        return text.replace("-", "").upper()
+    if match := _HEXADECIMAL.fullmatch(text):
+        return (match[1] or match[2]).replace("-", "").upper()
     match = _BASE62.fullmatch(text)
     return _decode(match[1]) if match else None
 
@@ -50,6 +54,11 @@ def wavix(call_id: str) -> str:
     """Return the Wavix form of a native id."""
     low = call_id.lower()
     return f"{low[:8]}-{low[8:12]}-{low[12:16]}-{low[16:20]}-{low[20:]}"
+
+
+def twilio(call_id: str) -> str:
+    """Return the `callSid` of a native id."""
+    return CALL_SID + call_id.lower()
 
 
 def _encode(call_id: str) -> str:

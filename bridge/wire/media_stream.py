@@ -60,6 +60,8 @@ class StreamFacts:
     protocol: StreamProtocol = StreamProtocol.NATIVE
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What the customer wants to be told when the stream starts."""
+    line: str = ""
+    """The name of the call's line."""
 
     @property
     def buffer_seconds(self) -> float:

@@ -2,7 +2,7 @@
 
 Source: Wavix, "Call media streaming". It does not define the payload or where counters start; as in
 the vendor's client, it is signed 16-bit little-endian mono PCM at 24 kHz in messages of 20 ms. Other
-formats, and `media_format` in `start`, are our additions.
+formats, and `media_format` and `parameters` in `start`, are our additions.
 """
 
 import base64
@@ -46,6 +46,7 @@ class NativeMessages:
 
     def _start(self, at: datetime) -> bytes:
         facts = self._facts
+        parameters = {"parameters": dict(facts.parameters)} if facts.parameters else {}
         return self._message(
             "start",
             at,
@@ -57,6 +58,7 @@ class NativeMessages:
                 "channels": 1,
                 "frame_ms": facts.media.frame_milliseconds,
             },
+            **parameters,
         )
 
     def media(self, data: bytes, at: datetime, *, track: Channel, timestamp: int) -> bytes:

@@ -19,6 +19,7 @@ def test_every_form_leads_back_to_the_native_id(native):
         call_id.chirp(native),
         call_id.chirp(native, test=True),
         call_id.wavix(native),
+        call_id.twilio(native),
         call_id.room(native),
         call_id.chirp_voicemail(native),
         call_id.chirp_voicemail(native, test=True),
@@ -33,6 +34,7 @@ def test_each_form_looks_as_its_vendor_writes_it(native):
     assert re.fullmatch(r"call_vm_[0-9A-Za-z]{27}", call_id.chirp_voicemail(native))
     assert re.fullmatch(r"room_[0-9A-Za-z]{27}", call_id.room(native))
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", call_id.wavix(native))
+    assert re.fullmatch(r"CA[0-9a-f]{32}", call_id.twilio(native))
 
 
 @given(IDS, IDS)
@@ -65,6 +67,9 @@ def test_the_forms_of_one_id_are_known_by_heart():
         "call_" + "0" * 28,
         "call_" + "0" * 26 + "-",
         "call_" + "z" * 27,
+        "CA" + NATIVE[:-1],
+        "ca" + NATIVE,
+        "CA" + call_id.wavix(NATIVE),
         "live_" + "0" * 27,
         "CALL_" + "0" * 27,
         "00a1b2c3d4e5-f607-1829-3a4b5c6d7e8f-",
