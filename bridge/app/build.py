@@ -243,6 +243,7 @@ def build(
         services.recordings.on_event,
         services.agents.on_event,
         services.digits.on_event,
+        services.streams.on_event,
         services.transcripts.on_event,
         MachineDetectors(manager, count=metrics.calls.machine_detected).on_event,
         services.voicemail_calls.on_event,

@@ -1,6 +1,6 @@
 """The lines, out of the settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -91,6 +91,15 @@ def hold_music_of(settings: Settings) -> Callable[[LineName], Path | None]:
         if line.hold_music
     }
     return music.get
+
+
+def stream_secrets_of(settings: Settings) -> Callable[[LineName], Sequence[str]]:
+    """Return what finds the secrets that sign the handshakes of a line's streams, the newest first."""
+    secrets = {
+        LineName(name): [one for one in (line.stream.secret, line.stream.former_secret) if one]
+        for name, line in settings.lines.items()
+    }
+    return lambda line: secrets.get(line, ())
 
 
 def line_count(settings: Settings) -> int:

@@ -29,7 +29,13 @@ from bridge.app.console import build_console
 from bridge.app.databases import engine_of
 from bridge.app.drain import build_announcer
 from bridge.app.foundation import Foundation
-from bridge.app.lines import demonstrations_of, hold_music_of, line_count, lines_of
+from bridge.app.lines import (
+    demonstrations_of,
+    hold_music_of,
+    line_count,
+    lines_of,
+    stream_secrets_of,
+)
 from bridge.app.recordings import build_assets, build_recordings, media_folder
 from bridge.app.sip import build_sip
 from bridge.app.transcripts import build_transcripts
@@ -167,6 +173,7 @@ def build_services(
             http=base.http,
             counters=metrics.sockets,
             per_line=limits.streams_per_line,
+            secrets_of=stream_secrets_of(settings),
         ),
         telephones=sip.telephones,
         tickets=tickets,

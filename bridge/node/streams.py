@@ -1,14 +1,16 @@
 """Starts and stops streams of calls to customers' WebSockets, within the limits."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 from bridge.call import events
-from bridge.call.model import LegId, LineName, Party
+from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.routing import Heard, Hears, LegRole
-from bridge.errors import NotFound, TooManyStreams
+from bridge.errors import NotFound, TooManyStreams, Unsupported
 from bridge.legs.base import new_leg_id
 from bridge.legs.outbound import SocketCounters
 from bridge.legs.stream import StreamLeg, TrackLeg
@@ -16,6 +18,8 @@ from bridge.media.stream_link import StreamTarget
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.wire import signature
+from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.media_format import MediaFormat
 from bridge.wire.media_stream import Channel, StreamFacts, StreamProtocol, StreamType
 from bridge.wire.stream_protocols import stream_messages
@@ -45,10 +49,20 @@ class Streams:
     """The streams of this node's calls."""
 
     def __init__(
-        self, manager: Manager, *, http: Http, counters: SocketCounters, per_line: int = 0
+        self,
+        manager: Manager,
+        *,
+        http: Http,
+        counters: SocketCounters,
+        per_line: int = 0,
+        secrets_of: Callable[[LineName], Sequence[str]] = lambda _: (),
     ) -> None:
-        """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit."""
+        """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit.
+
+        `secrets_of` returns what signs a line's handshakes, the newest first; nothing: they are not signed.
+        """
         self._manager = manager
+        self._secrets_of = secrets_of
         self._http = http
         self._counters = counters
         self._per_line = per_line
@@ -59,7 +73,10 @@ class Streams:
         Raises:
             InvalidRequest: it is not a `ws` or `wss` URL.
             AddressBlocked: customers' URLs may not lead there.
+            Unsupported: the bridge does not speak the protocol yet.
         """
+        if order.protocol is StreamProtocol.OPENAI_REALTIME:
+            raise Unsupported("streams of the protocol openai-realtime are not supported yet")
         await self._http.of(line).check(order.url, schemes=SCHEMES)
 
     async def start(self, runner: CallRunner, order: StreamOrder, shown_id: str) -> str:
@@ -86,11 +103,12 @@ class Streams:
             order.media,
             order.protocol,
             order.parameters,
+            line,
         )
         leg = StreamLeg(
             LegId(facts.stream_id),
             facts,
-            StreamTarget(order.url, self._http.of(line).streams),
+            self._target(line, facts, order.url),
             messages=stream_messages(facts),
             counters=self._counters,
         )
@@ -114,6 +132,21 @@ class Streams:
             raise NotFound("the call has no such stream")
         runner.dispatch(events.CloseRequested(leg.leg_id))
 
+    def on_event(self, event: CallEvent) -> None:
+        """Tell a call's streams of the digits of its far parties."""
+        if event.type != EventType.DIGIT_RECEIVED or event.data.get("party") != Party.FAR:
+            return
+        runner = self._manager.running(CallId(event.call.id)) if event.call else None
+        for leg in runner.legs() if runner else ():
+            if isinstance(leg, StreamLeg):
+                leg.press(str(event.data["digit"]))
+
+    def _target(self, line: LineName, facts: StreamFacts, url: str) -> StreamTarget:
+        session, secrets = self._http.of(line).streams, self._secrets_of(line)
+        if not secrets:
+            return StreamTarget(url, session)
+        return StreamTarget(url, session, partial(signed_headers, secrets, facts, url))
+
     def _check_line(self, line: LineName) -> None:
         if not self._per_line:
             return
@@ -123,6 +156,23 @@ class Streams:
             raise TooManyStreams(
                 f"the line has its {self._per_line} streams already (limits.streams_per_line)"
             )
+
+
+def signed_headers(
+    secrets: Sequence[str], facts: StreamFacts, url: str, now: datetime
+) -> dict[str, str]:
+    """Return the headers that prove to a server that a handshake is ours.
+
+    Those of Standard Webhooks, with the stream's id and the URL as the content, signed by each secret; to a
+    `twilio` server also its own, by the first secret.
+    """
+    newest, *former = secrets
+    headers = signature.standard(
+        newest, facts.stream_id, url.encode(), now=now.timestamp(), former=former
+    )
+    if facts.protocol is StreamProtocol.TWILIO:
+        headers |= {"X-Twilio-Signature": signature.twilio(newest, url)}
+    return headers
 
 
 def _check_call(runner: CallRunner, wanted: StreamType) -> None:

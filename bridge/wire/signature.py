@@ -1,13 +1,13 @@
-"""Webhook signatures: `t=…,v1=…` (WADial's guide) and Standard Webhooks.
+"""Signatures of webhooks and of streams' handshakes: `t=…,v1=…` (WADial's guide), Standard Webhooks, Twilio's.
 
-https://www.standardwebhooks.com. Both contain the time, so that receivers can reject replays.
+https://www.standardwebhooks.com. The first two contain the time, so that receivers can reject replays.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 PREFIX = "whsec_"
 
@@ -20,16 +20,25 @@ def timestamped(secret: str, body: bytes, *, now: float) -> str:
 
 def standard(
     secret: str, identity: str, body: bytes, *, now: float, former: Iterable[str] = ()
-) -> Mapping[str, str]:
+) -> dict[str, str]:
     """Return the headers of Standard Webhooks for one delivery, signed by each secret.
 
-    The delivery has the same `identity` at each attempt; `now` is Unix time.
+    The delivery has the same `identity` at each attempt; `now` is Unix time. The handshake of a stream has the
+    URL as its `body`.
     """
     at = str(int(now))
     signed = f"{identity}.{at}.".encode() + body
     values = (base64.b64encode(_mac(_key(each), signed)).decode() for each in (secret, *former))
     signatures = " ".join(f"v1,{value}" for value in values)
     return {"webhook-id": identity, "webhook-timestamp": at, "webhook-signature": signatures}
+
+
+def twilio(secret: str, url: str) -> str:
+    """Return the `X-Twilio-Signature` of a request without a body: HMAC-SHA1 of its URL, in base64.
+
+    Source: Twilio, "Security - Validating signatures from Twilio"; the secret stands for the auth token.
+    """
+    return base64.b64encode(hmac.new(secret.encode(), url.encode(), hashlib.sha1).digest()).decode()
 
 
 def _key(secret: str) -> bytes:

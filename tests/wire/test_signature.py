@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 
-from bridge.wire.signature import standard, timestamped
+from bridge.wire.signature import standard, timestamped, twilio
 
 BODY = b'{"a":1}'
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -36,3 +36,9 @@ def test_a_prefixed_secret_that_is_not_base64_is_taken_as_it_is():
     expected = hmac.new(b"whsec_%%", b"id.1." + BODY, hashlib.sha256).digest()
     headers = standard("whsec_%%", "id", BODY, now=1)
     assert headers["webhook-signature"] == f"v1,{base64.b64encode(expected).decode()}"
+
+
+def test_a_handshake_is_signed_for_twilio_servers_by_the_url_alone():
+    url = "wss://agent.example.com/media?x=1"
+    expected = hmac.new(SECRET.encode(), url.encode(), hashlib.sha1).digest()
+    assert twilio(SECRET, url) == base64.b64encode(expected).decode()
