@@ -1,4 +1,4 @@
-"""A customer's media stream server, written from Wavix's document alone, on `websockets`."""
+"""A customer's media stream server, on `websockets`: what Wavix's and Twilio's references have in common."""
 
 import asyncio
 import base64
@@ -20,6 +20,9 @@ class Customer:
 
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
+        assert connection.request is not None
+        self.headers = connection.request.headers
+        """Of the handshake."""
         self.messages: list[dict[str, Any]] = []
         self.arrived: list[float] = []
         """The loop's time of each message."""

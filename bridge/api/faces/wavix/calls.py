@@ -1,7 +1,7 @@
 """The Wavix face, `/v1/call`: calls, and media streams to the customer's WebSocket."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -14,31 +14,30 @@ from bridge.api.faces.wavix.words import (
     WavixCall,
     call_object,
 )
-from bridge.api.fields import Json, Phone, Url, field
+from bridge.api.fields import Phone, Url, field
 from bridge.api.listing import find_call
 from bridge.api.operation import CALL as OF_CALL
 from bridge.api.operation import Context
+from bridge.api.streams import (
+    AudioEncoding,
+    FrameMs,
+    Parameters,
+    Protocol,
+    SampleRate,
+    WebSocketUrl,
+    media_format,
+)
 from bridge.api.webhook_endpoints import checked
 from bridge.call import events
 from bridge.call.model import CallDetails, MachineDetection, Parties
 from bridge.call.transcript import Transcribe
-from bridge.errors import InvalidRequest, about_field
+from bridge.errors import about_field
 from bridge.node.streams import StreamOrder
 from bridge.wire import call_id as forms
-from bridge.wire import media_stream
-from bridge.wire.media_format import MAX_FRAME_MS, MIN_FRAME_MS, Encoding, MediaFormat
-from bridge.wire.media_stream import Channel, StreamType
+from bridge.wire.media_stream import Channel, StreamProtocol, StreamType
 
 MAX_SECONDS: Final = 86_400
 """That a call may be asked to ring, or to last; the operator's limits hold all the same."""
-
-
-def _read_stream_url(value: Json, name: str) -> Json:
-    if isinstance(value, str) and not value.startswith(("ws://", "wss://")):
-        raise InvalidRequest(
-            f"{name}: expected a WebSocket URL that begins with ws:// or wss://", field=name
-        )
-    return value
 
 
 Tag: TypeAlias = Annotated[str, field(min_length=0, max_length=1024)]
@@ -116,22 +115,37 @@ class Transfer(Struct, rename={"from_": "from"}):
 class NewStream(Struct):
     """What is streamed, and where to."""
 
-    stream_url: Annotated[
-        str, field("ws:// or wss://, dialled by the bridge", read=_read_stream_url)
-    ]
+    stream_url: WebSocketUrl
     stream_type: StreamType
     stream_channel: Channel
-    stream_encoding: Encoding = media_stream.WAVIX.encoding
-    stream_sample_rate: Literal[8000, 16000, 24000, 48000] = 24000
-    stream_frame_ms: Annotated[int, field(ge=MIN_FRAME_MS, le=MAX_FRAME_MS)] = (
-        media_stream.WAVIX.frame_milliseconds
-    )
+    stream_protocol: Protocol = StreamProtocol.NATIVE
+    stream_parameters: Parameters = {}
+    stream_encoding: AudioEncoding | None = None
+    stream_sample_rate: SampleRate | None = None
+    stream_frame_ms: FrameMs | None = None
 
     @property
     def order(self) -> StreamOrder:
-        """The stream to begin."""
-        media = MediaFormat(self.stream_encoding, self.stream_sample_rate, self.stream_frame_ms)
-        return StreamOrder(self.stream_url, self.stream_type, self.stream_channel, media)
+        """The stream to begin.
+
+        Raises:
+            InvalidRequest: as `media_format`.
+        """
+        media = media_format(
+            self.stream_protocol,
+            self.stream_encoding,
+            self.stream_sample_rate,
+            self.stream_frame_ms,
+            names=("stream_encoding", "stream_sample_rate", "stream_frame_ms"),
+        )
+        return StreamOrder(
+            self.stream_url,
+            self.stream_type,
+            self.stream_channel,
+            media,
+            self.stream_protocol,
+            self.stream_parameters,
+        )
 
 
 class StreamedAnswer(NewStream):
@@ -248,7 +262,10 @@ async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answer
 
 
 @WAVIX.post(
-    CALL + "/streams", NEWER + "/streams", reports_every_field=True, errors=(*OF_CALL, 422, 503)
+    CALL + "/streams",
+    NEWER + "/streams",
+    reports_every_field=True,
+    errors=(*OF_CALL, 422, 501, 503),
 )
 async def start_stream(context: Context, body: NewStream) -> StreamStarted:
     """Stream an answered call: one two-way and five one-way streams at most."""

@@ -324,6 +324,13 @@ async def test_every_wrong_field_of_a_stream_is_named_at_once(client):
     assert set(answer["errors"]) == set(body)
 
 
+@pytest.mark.parametrize("verb", ["streams", "answer"])
+async def test_a_format_that_twilio_does_not_know_is_refused(client, verb):
+    body = {**ORDER, "stream_protocol": "twilio", "stream_encoding": "s16le"}
+    status, answer = await ask(client, "POST", f"/v1/call/{uuid.uuid4()}/{verb}", body)
+    assert (status, "stream_encoding" in str(answer)) == (400, True)
+
+
 async def test_a_call_that_still_rings_cannot_be_streamed(client):
     call_id = (await create(client, NEVER))["id"]
     status, answer = await ask(client, "POST", f"/v1/call/{call_id}/streams", ORDER)
