@@ -4,6 +4,7 @@ Sockets stand in it as requests that answer 101; what goes over them is told at 
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from aiohttp import web
 from bridge import __version__
 from bridge.api import operations
 from bridge.api.operation import BARE, FILE, JSON, NOBODY, Context, Group, Operation, Schema
+from bridge.api.page_files import accepts_gzip
 from bridge.api.schemas import REF, Schemas
 
 
@@ -124,10 +126,13 @@ STATUS_WORDS: Final = {
 
 
 @SITE.get("/openapi.json", gives={"type": "object"})
-async def openapi(_context: Context) -> web.Response:
+async def openapi(context: Context) -> web.Response:
     """Return this document."""
-    headers = {"Cache-Control": "no-cache"}
-    return web.Response(body=encoded(), content_type=JSON, headers=headers)
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if not accepts_gzip(context.http.headers.get("Accept-Encoding", "")):
+        return web.Response(body=encoded(), content_type=JSON, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return web.Response(body=packed(), content_type=JSON, headers=headers)
 
 
 DECLARED: Final = (*operations.OPERATIONS, openapi)
@@ -140,6 +145,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
 def encoded() -> bytes:
     """Encode the document once: those who ask for it at the same time are sent the same bytes."""
     return json.dumps(document()).encode()
+
+
+@cache
+def packed() -> bytes:
+    """Compress the document once."""
+    return gzip.compress(encoded(), mtime=0)
 
 
 @cache

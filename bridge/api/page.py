@@ -20,7 +20,6 @@ NOT_BUILT = """<!doctype html>
 The documents are in the folder <code>docs</code>, the API reference is at <a href="../../docs">/docs</a>.</p>
 </html>
 """
-PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 PAGE_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src *; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -34,34 +33,34 @@ GROUP: Final = Group(name="Service", envelope=BARE, auth=NOBODY)
 
 
 @GROUP.get("/", content="text/html", gives=FILE)
-async def index(context: Context) -> web.FileResponse:
+async def index(context: Context) -> web.Response:
     """Return the demo page."""
-    return web.FileResponse(context.services.site.pages.web / "index.html", headers=PAGE_HEADERS)
+    return await _file(context, context.services.site.pages.web / "index.html", PAGE_HEADERS)
 
 
 @GROUP.get("/web/{name}", content="text/javascript", gives=FILE, errors=(404,))
-async def file(context: Context) -> web.FileResponse:
+async def file(context: Context) -> web.Response:
     """Return a file of the page or the client library."""
-    return _file(context.services.site.pages.web, context.path("name"))
+    return await _named(context, context.services.site.pages.web)
 
 
 @GROUP.get("/console", content="text/html", gives=FILE)
-async def console(context: Context) -> web.FileResponse:
+async def console(context: Context) -> web.Response:
     """Return the operator's console."""
     path = context.services.site.pages.web / "console" / "main.html"
-    return web.FileResponse(path, headers=CONSOLE_HEADERS)
+    return await _file(context, path, CONSOLE_HEADERS)
 
 
 @GROUP.get("/web/console/{name}", content="text/javascript", gives=FILE, errors=(404,))
-async def console_file(context: Context) -> web.FileResponse:
+async def console_file(context: Context) -> web.Response:
     """Return a file of the operator's console."""
-    return _file(context.services.site.pages.web / "console", context.path("name"))
+    return await _named(context, context.services.site.pages.web / "console")
 
 
 @GROUP.get("/docs", content="text/html", gives=FILE)
-async def docs(context: Context) -> web.FileResponse:
+async def docs(context: Context) -> web.Response:
     """Return the API reference."""
-    return web.FileResponse(context.services.site.pages.web / "docs.html", headers=PAGE_HEADERS)
+    return await _file(context, context.services.site.pages.web / "docs.html", PAGE_HEADERS)
 
 
 @GROUP.get("/docs/guide", content="text/html", gives=FILE, status=302)
@@ -73,45 +72,49 @@ async def guide_folder(context: Context) -> web.Response:
 
 
 @GROUP.get("/docs/guide/", content="text/html", gives=FILE)
-async def guide(context: Context) -> web.StreamResponse:
+async def guide(context: Context) -> web.Response:
     """Return the guide's first page."""
-    return _guide(context, "index.html")
+    return await _guide(context, "index.html")
 
 
 @GROUP.get("/docs/guide/{name}", content="text/html", gives=FILE, errors=(404,))
-async def guide_file(context: Context) -> web.StreamResponse:
+async def guide_file(context: Context) -> web.Response:
     """Return a page or file of the guide."""
-    return _guide(context, context.path("name"))
+    return await _guide(context, context.path("name"))
 
 
 @GROUP.get("/llms.txt", content="text/plain", gives=FILE)
-async def llms(context: Context) -> web.FileResponse:
+async def llms(context: Context) -> web.Response:
     """Return the guide for language models."""
-    path = context.services.site.pages.web / "llms.txt"
-    return web.FileResponse(path, headers=HEADERS | PLAIN)
+    return await _file(context, context.services.site.pages.web / "llms.txt", HEADERS)
 
 
 @GROUP.get("/README.md", content="text/plain", gives=FILE, errors=(404,))
-async def readme(context: Context) -> web.FileResponse:
+async def readme(context: Context) -> web.Response:
     """Return the README."""
-    path = context.services.site.pages.readme
-    if not path.is_file():
+    return await _file(context, context.services.site.pages.readme, HEADERS)
+
+
+async def _named(context: Context, folder: Path) -> web.Response:
+    name = context.path("name")
+    if not FILE_NAME.fullmatch(name):
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers=HEADERS | PLAIN)
+    return await _file(context, folder / name, HEADERS)
 
 
-def _file(folder: Path, name: str) -> web.FileResponse:
-    if not FILE_NAME.fullmatch(name) or not (folder / name).is_file():
-        raise web.HTTPNotFound
-    return web.FileResponse(folder / name, headers=HEADERS)
-
-
-def _guide(context: Context, name: str) -> web.StreamResponse:
+async def _guide(context: Context, name: str) -> web.Response:
     """Return a file of the guide, or a page that says how to build it."""
     root = context.services.site.pages.guide
     if not (root / "index.html").is_file():
         return web.Response(text=NOT_BUILT, content_type="text/html", headers=PAGE_HEADERS)
-    if not GUIDE_FILE.fullmatch(name) or not (root / name).is_file():
+    if not GUIDE_FILE.fullmatch(name):
         raise web.HTTPNotFound
     headers = PAGE_HEADERS if name.endswith(".html") else HEADERS
-    return web.FileResponse(root / name, headers=headers)
+    return await _file(context, root / name, headers)
+
+
+async def _file(context: Context, path: Path, headers: dict[str, str]) -> web.Response:
+    try:
+        return await context.services.site.pages.files.respond(context.http, path, headers)
+    except FileNotFoundError:
+        raise web.HTTPNotFound from None

@@ -1,7 +1,9 @@
 """Where the pages that are served as files lie: in the checkout, or in the wheel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from bridge.api.page_files import PageFiles
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -15,6 +17,8 @@ class Pages:
     readme: Path
     guide: Path
     """The documents as a site; missing in a checkout until `make docs` has built it."""
+    files: PageFiles = field(default_factory=PageFiles)
+    """Reads them."""
 
 
 def find_pages() -> Pages:

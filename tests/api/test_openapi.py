@@ -97,3 +97,11 @@ async def test_the_document_is_served(client):
     response = await client.get("/openapi.json", headers={})
     assert response.status == 200
     assert await response.json() == DOCUMENT
+
+
+async def test_the_document_is_compressed_for_those_who_take_it(client):
+    packed = await client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    plain = await client.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert await packed.json() == await plain.json()

@@ -22,6 +22,7 @@ PAGES = {
     "test_npm_package",
     "test_page",
     "test_page_access",
+    "test_page_load",
 }
 """Chromium alone, and no sound that is judged: these run beside the other browser tests."""
 

@@ -4,6 +4,7 @@ Nothing may be in an answer that is not described: objects are closed, unless th
 open. A test that runs a bridge fails at its end with all answers that were not as described.
 """
 
+import gzip
 import json
 from functools import cache
 from typing import Any
@@ -101,4 +102,7 @@ def _answers(method: str, path: str) -> dict[int, Any]:
 
 def _text(response: web.StreamResponse) -> str:
     body = response.body if isinstance(response, web.Response) else b""
-    return body.decode(errors="replace") if isinstance(body, bytes) else ""
+    if not isinstance(body, bytes):
+        return ""
+    packed = response.headers.get("Content-Encoding") == "gzip"
+    return (gzip.decompress(body) if packed else body).decode(errors="replace")

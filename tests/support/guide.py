@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
 from bridge.api import page
+from bridge.api.page_files import PageFiles
 from bridge.api.services import SERVICES
 
 PROJECT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ async def served(folder: Path) -> AsyncIterator[BaseTestServer]:
     """Serve a folder with the bridge's own handlers and headers."""
     application = web.Application()
     services: Any = SimpleNamespace(
-        site=SimpleNamespace(pages=SimpleNamespace(guide=folder)), keys=None
+        site=SimpleNamespace(pages=SimpleNamespace(guide=folder, files=PageFiles())), keys=None
     )
     application[SERVICES] = services
     application.router.add_get("/docs/guide/", page.guide.answer)
