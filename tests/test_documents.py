@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+from bridge.node.stream_fallback import FallbackAction
 from bridge.wire.call_event import EventType
+from bridge.wire.media_stream import StreamEndReason
 
 PROJECT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
@@ -37,3 +39,21 @@ def test_the_table_of_event_types_is_complete():
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
     assert sorted(named) == sorted(EventType)
+
+
+def first_column(page, heading):
+    """Return the words in code of the first column of a section's table."""
+    text = (PROJECT / "docs" / page).read_text().partition(f"{heading}\n")[2].partition("\n#")[0]
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| `")]
+    return sorted(row.strip("`") for row in rows[1:])
+
+
+def test_the_table_of_the_reasons_of_a_streams_end_is_complete():
+    assert first_column("sockets-and-streams.md", "### Why a stream ended") == sorted(
+        StreamEndReason
+    )
+
+
+def test_the_table_of_the_fallbacks_of_a_stream_is_complete():
+    heading = "## Answer calls straight into your stream server"
+    assert first_column("sockets-and-streams.md", heading) == sorted(FallbackAction)

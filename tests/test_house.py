@@ -24,6 +24,7 @@ WITHOUT_A_TEST_FILE = {
     "bridge/app/console.py": "as app/build.py",
     "bridge/app/recordings.py": "as app/build.py",
     "bridge/app/telephones.py": "tests/calls/test_simulated_telephones.py goes through it",
+    "bridge/app/streams.py": "as app/build.py",
     "bridge/app/transcripts.py": "as app/build.py",
     "bridge/metrics/transcription.py": "tests/api/test_transcripts.py goes through it",
     "bridge/settings/transcription.py": "tests/settings/test_model.py goes through it",

@@ -7,9 +7,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.fields import Json, field
 from bridge.api.operation import NOBODY, Context, Done, Group
-from bridge.errors import about_field
+from bridge.errors import InvalidRequest, about_field
 from bridge.net.guard import parse
 from bridge.node.lines import InboundMode, Session, with_changes
+from bridge.node.streams import SCHEMES
+from bridge.wire.media_stream import StreamProtocol
 
 MAX_TEXT: Final = 32_768
 MAX_SUBSCRIPTIONS: Final = 64
@@ -24,13 +26,32 @@ def _read_url(value: Json, name: str) -> Json:
     return value
 
 
+def _read_stream_url(value: Json, name: str) -> Json:
+    if isinstance(value, str) and value:
+        with about_field(name):
+            parse(value, schemes=SCHEMES)
+    return value
+
+
+def _read_mode(value: Json, name: str) -> Json:
+    if not value:
+        return InboundMode.WEBHOOK.value
+    if not isinstance(value, str) or value not in set(InboundMode):
+        # Those that ZuckZapGo documents stand first.
+        modes = ", ".join(InboundMode)
+        raise InvalidRequest(f"{name}: expected one of {modes}", field=name)
+    return value
+
+
 Text = Annotated[str, field(max_length=MAX_TEXT)] | UnsetType | None
 ServiceUrl = Annotated[str, field(max_length=MAX_TEXT, read=_read_url)] | UnsetType | None
+StreamUrl = Annotated[str, field(max_length=MAX_TEXT, read=_read_stream_url)] | UnsetType | None
 Mode = Annotated[
     InboundMode,
     field(
-        "`manual` lets it ring; missing or empty is `webhook`, which answers at once",
-        read=lambda value, _: value or InboundMode.WEBHOOK.value,
+        "`manual` lets it ring; missing or empty is `webhook`, which answers at once; `stream` answers into "
+        "`callStreamUrl`",
+        read=_read_mode,
     ),
 ]
 
@@ -42,11 +63,25 @@ NAMES: Final = {
     "stt_url": "callSttUrl",
     "llm_url": "callLlmUrl",
     "tts_url": "callTtsUrl",
+    "stream_url": "callStreamUrl",
+    "stream_protocol": "callStreamProtocol",
     "system_prompt": "callSystemPrompt",
     "greeting": "callGreeting",
     "provider_token": "callProviderToken",
 }
 """The fields of `node.lines.LineConfig` as ZuckZapGo spells them."""
+
+
+TEXTS: Final = (
+    "stt_url",
+    "llm_url",
+    "tts_url",
+    "stream_url",
+    "system_prompt",
+    "greeting",
+    "provider_token",
+)
+"""Those that null clears."""
 
 
 class LineConfigChanges(Struct, rename=NAMES):
@@ -58,6 +93,8 @@ class LineConfigChanges(Struct, rename=NAMES):
     stt_url: ServiceUrl = UNSET
     llm_url: ServiceUrl = UNSET
     tts_url: ServiceUrl = UNSET
+    stream_url: StreamUrl = UNSET
+    stream_protocol: StreamProtocol | UnsetType | None = UNSET
     system_prompt: Text = UNSET
     greeting: Text = UNSET
     provider_token: Annotated[str, field("write-only", max_length=MAX_TEXT)] | UnsetType | None = (
@@ -74,6 +111,8 @@ class LineConfigShown(Struct, rename=NAMES):
     stt_url: str
     llm_url: str
     tts_url: str
+    stream_url: str
+    stream_protocol: StreamProtocol
     system_prompt: str
     greeting: str
 
@@ -132,15 +171,17 @@ async def configure(context: Context, body: LineConfigChanges) -> Done:
     another origin than before clears `callProviderToken`, unless a token comes along.
     """
     lines = context.services.lines
-    texts = ("stt_url", "llm_url", "tts_url", "system_prompt", "greeting", "provider_token")
-    changes = {name: getattr(body, name) for name in texts}
+    changes = {name: getattr(body, name) for name in TEXTS}
+    protocol = body.stream_protocol
     changed = with_changes(
         lines.stored(context.line),
         calls_enabled=body.calls_enabled,
         mode=body.mode,
         record=None if body.record is UNSET else bool(body.record),
+        stream_protocol=None if protocol is UNSET else protocol or StreamProtocol.NATIVE,
         **{name: to or "" for name, to in changes.items() if to is not UNSET},
     )
+    context.services.inbound_streams.check(context.line, changed)
     await lines.put(context.line, changed)
     return Done()
 

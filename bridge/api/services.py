@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bridge.node.drain import Drain
     from bridge.node.events import EventLog
     from bridge.node.holds import Holds
+    from bridge.node.inbound_streams import InboundStreams
     from bridge.node.line_book import LineBook
     from bridge.node.lines import Lines
     from bridge.node.live_table import LiveTable
@@ -120,6 +121,7 @@ class Services:
     """The calls that have ended."""
     holds: Holds
     http: Http
+    inbound_streams: InboundStreams
     ice_configuration: Callable[[str], IceConfiguration]
     """Returns the answer of `/call/webrtc/config` for a user, with fresh credentials."""
     keys: Keys

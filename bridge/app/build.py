@@ -242,6 +242,7 @@ def build(
     manager.publisher.subscribe(
         services.recordings.on_event,
         services.agents.on_event,
+        services.inbound_streams.on_event,
         services.digits.on_event,
         services.streams.on_event,
         services.transcripts.on_event,

@@ -38,6 +38,7 @@ from bridge.app.lines import (
 )
 from bridge.app.recordings import build_assets, build_recordings, media_folder
 from bridge.app.sip import build_sip
+from bridge.app.streams import build_inbound_streams
 from bridge.app.transcripts import build_transcripts
 from bridge.app.voicemail import build_greetings, build_voicemail_calls, build_voicemails
 from bridge.call.model import LineName
@@ -113,6 +114,13 @@ def build_services(
         http=base.http,
         urls=settings.media.urls,
     )
+    streams = Streams(
+        manager,
+        http=base.http,
+        counters=metrics.sockets,
+        per_line=limits.streams_per_line,
+        secrets_of=stream_secrets_of(settings),
+    )
     return Services(
         agents=agents,
         assets=assets,
@@ -145,6 +153,7 @@ def build_services(
         history=base.history,
         holds=Holds(playbacks, hold_music_of(settings)),
         http=base.http,
+        inbound_streams=build_inbound_streams(base, streams, agents, playbacks),
         ice_configuration=partial(_ice_configuration, settings),
         keys=build_auth(base, tickets, unauthenticated),
         large_bodies=LargeBodies(limits.large_bodies_per_line),
@@ -168,13 +177,7 @@ def build_services(
         sip_sockets=sip.shared,
         site=_site(settings, identity(secret)),
         sounds=sounds,
-        streams=Streams(
-            manager,
-            http=base.http,
-            counters=metrics.sockets,
-            per_line=limits.streams_per_line,
-            secrets_of=stream_secrets_of(settings),
-        ),
+        streams=streams,
         telephones=sip.telephones,
         tickets=tickets,
         transfers=transfers,

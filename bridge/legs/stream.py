@@ -18,6 +18,7 @@ from bridge.legs.inbound import InboundAudio
 from bridge.legs.outbound import OutboundQueue, SocketCounters
 from bridge.legs.stream_functions import CallFunction, StreamFunctions, no_functions
 from bridge.media.stream_link import (
+    CLOSE_SECONDS,
     GONE,
     StreamEnded,
     StreamLink,
@@ -39,6 +40,7 @@ from bridge.wire.media_stream import (
     Media,
     Reply,
     ServerMessage,
+    StreamEndReason,
     StreamFacts,
     StreamMessages,
 )
@@ -47,6 +49,7 @@ MAX_TEXTS: Final = 1000
 """Marks, keys and replies queued for a slow reader; beyond that the oldest is dropped, and counted."""
 MAX_ERRORS: Final = 10
 """Errors of a server that are published; of more there is only the number."""
+TOO_SLOW: Final = "the server read too slowly for 10 s"
 Said: TypeAlias = Mark | Digit | Reply
 
 
@@ -160,11 +163,11 @@ class StreamLeg:
         `stream.ended` is reported even when cancelled: only the leg has its counts.
         """
         self._emit = emit
-        over = StreamEnded("failed", EndReason.FAILED)
+        over = StreamEnded(StreamEndReason.FAILED, EndReason.FAILED)
         try:
             over = await self._stream(emit)
         except asyncio.CancelledError:
-            over = StreamEnded("stopped", EndReason.HANGUP)
+            over = StreamEnded(StreamEndReason.STOPPED, EndReason.HANGUP)
             raise
         finally:
             self._live = False
@@ -256,6 +259,14 @@ class StreamLeg:
             self._emit(LegReported(self.leg_id, EventType.STREAM_ERROR, data))
 
     async def _send(self, link: StreamLink) -> None:
+        try:
+            await self._send_all(link)
+        except GONE:
+            # Why the connection is closing, the other half knows in a moment.
+            await asyncio.sleep(CLOSE_SECONDS)
+            raise
+
+    async def _send_all(self, link: StreamLink) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -269,7 +280,7 @@ class StreamLeg:
                     await link.ping(payload)
             if self._outbound.is_behind(self._loop.time()):
                 self._counters.cut_off()
-                raise StreamEnded("slow", EndReason.FAILED)
+                raise StreamEnded(StreamEndReason.SLOW, EndReason.FAILED, TOO_SLOW)
 
     def _push_track(self, track: Channel, frame: Frame, now: float) -> None:
         """Queue the messages that this frame completes."""
@@ -300,7 +311,8 @@ class StreamLeg:
     def _summary(self, over: StreamEnded) -> dict[str, object]:
         return {
             **_describe(self.facts),
-            "reason": over.word,
+            "reason": over.word.value,
+            "error": over.text,
             "sentFrames": sum(self._sent.values()),
             "droppedFrames": sum(self._dropped.values()) * self._milliseconds // 20,
             "playedSeconds": round(self._inbound.frames / 50, 2),

@@ -9,13 +9,21 @@ from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
-from aiohttp import WSCloseCode, WSMsgType
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType
 
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
 from bridge.net.http import Session
 from bridge.net.websocket import has_room, narrow, transport_of
-from bridge.wire.media_stream import Channel, Digit, Mark, Reply, StreamFacts, StreamMessages
+from bridge.wire.media_stream import (
+    Channel,
+    Digit,
+    Mark,
+    Reply,
+    StreamEndReason,
+    StreamFacts,
+    StreamMessages,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +42,8 @@ ENVELOPE_BYTES: Final = 400
 BASE64: Final = 4 / 3
 """Characters per byte."""
 
+NO_CODE: Final = 0
+"""What aiohttp reports for a close frame without a code, which is allowed (RFC 6455 section 5.5.1)."""
 GONE: Final = (OSError, aiohttp.ClientError)
 """Raised by sending to a closed connection."""
 
@@ -41,10 +51,12 @@ GONE: Final = (OSError, aiohttp.ClientError)
 class StreamEnded(Exception):
     """Raised when the stream ends; `word` is the reason in events, `reason` that of the leg."""
 
-    def __init__(self, word: str, reason: EndReason) -> None:
+    def __init__(self, word: StreamEndReason, reason: EndReason, text: str = "") -> None:
+        """Make it; `text` says for the customer what happened, where the word does not."""
         super().__init__(word)
         self.word = word
         self.reason = reason
+        self.text = text
 
 
 def _no_headers(_now: datetime) -> Mapping[str, str]:
@@ -115,11 +127,11 @@ class StreamLink:
                 case WSMsgType.PONG:
                     confirm(message.data)
                 case WSMsgType.CLOSE:
-                    raise StreamEnded("closed", EndReason.REMOTE_HANGUP)
-                case _ if self._ws.close_code == WSCloseCode.ABNORMAL_CLOSURE:
-                    raise StreamEnded("failed", EndReason.FAILED)  # without a close frame
+                    raise _closed(message.data)
+                case WSMsgType.ERROR if isinstance(message.data, WebSocketError):
+                    raise _broken(message.data)
                 case _:
-                    raise StreamEnded("closed", EndReason.REMOTE_HANGUP)
+                    raise _broken_off()
 
     async def close(self) -> None:
         """Send what the protocol ends with, and close; unsent data is dropped after `CLOSE_SECONDS`."""
@@ -148,7 +160,7 @@ async def connect(target: StreamTarget, facts: StreamFacts, messages: StreamMess
         try:
             return await _dial(target, facts, messages)
         except StreamEnded as over:
-            if over.word == "blocked":
+            if over.word is StreamEndReason.BLOCKED:
                 raise
             log.debug("stream.retry", extra={"attempt": attempt, "pause": pause})
         await asyncio.sleep(pause)
@@ -168,10 +180,11 @@ async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessag
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )
     except AddressBlocked as error:
-        raise StreamEnded("blocked", EndReason.UNREACHABLE) from error
+        raise StreamEnded(StreamEndReason.BLOCKED, EndReason.UNREACHABLE, str(error)) from error
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
         log.info("stream.unreachable", extra={"error": type(error).__name__})
-        raise StreamEnded("unreachable", EndReason.UNREACHABLE) from error
+        text = _refusal(error)
+        raise StreamEnded(StreamEndReason.UNREACHABLE, EndReason.UNREACHABLE, text) from error
     log.debug("stream.connected", extra={"stream": facts.stream_id})
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes
@@ -184,8 +197,44 @@ def stream_end(error: BaseException) -> StreamEnded:
     if isinstance(error, StreamEnded):
         return error
     if isinstance(error, GONE):
-        return StreamEnded("closed", EndReason.REMOTE_HANGUP)
+        return _broken_off()
     raise error
+
+
+def _refusal(error: BaseException) -> str:
+    """Say why a handshake failed."""
+    match error:
+        case aiohttp.WSServerHandshakeError(status=101):
+            return f"the handshake is wrong: {error.message}"
+        case aiohttp.ClientResponseError():
+            return f"the server answered {error.status} to the handshake, not 101"
+        case TimeoutError():
+            return f"there was no answer to the handshake within {CONNECT_SECONDS:g} s"
+        case aiohttp.ClientSSLError():
+            return "the TLS handshake failed; check the certificate"
+        case aiohttp.ClientConnectorError():
+            return "there was no connection; check the host, the port and that the server runs"
+        case BridgeError():
+            return str(error)
+    return f"the handshake failed ({type(error).__name__})"
+
+
+def _closed(code: int) -> StreamEnded:
+    if code in (WSCloseCode.OK, NO_CODE):
+        return StreamEnded(StreamEndReason.CLOSED, EndReason.REMOTE_HANGUP)
+    text = f"the server closed with code {code}"
+    return StreamEnded(StreamEndReason.SERVER_ERROR, EndReason.REMOTE_HANGUP, text)
+
+
+def _broken(error: WebSocketError) -> StreamEnded:
+    large = error.code == WSCloseCode.MESSAGE_TOO_BIG
+    word = StreamEndReason.TOO_LARGE if large else StreamEndReason.PROTOCOL_ERROR
+    return StreamEnded(word, EndReason.FAILED, str(error))
+
+
+def _broken_off() -> StreamEnded:
+    text = "the connection broke off without a close frame"
+    return StreamEnded(StreamEndReason.FAILED, EndReason.FAILED, text)
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from bridge.metrics.families import OTHER, Families
+from bridge.wire.media_stream import StreamEndReason
 
 CUT_REASONS: Final = ("slow_reader", "no_room", "refused", "no_descriptor", OTHER)
 """At the connection limit, `no_room` closes an unauthenticated connection for a new one and `refused`
@@ -25,6 +26,8 @@ UNMATCHED: Final = "unmatched"
 LOOKUP_OUTCOMES: Final = ("found", "nothing", "failed", "remembered", "refused", OTHER)
 """`nothing`: no such name; `failed`: no response; `remembered`: a recent failure from the cache;
 `refused`: too many concurrent lookups of its line."""
+
+FALLBACK_ACTIONS: Final = ("hangup", "agent", "announcement", OTHER)
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -86,3 +89,19 @@ class SocketMetrics:
     def dropped(self, direction: str, seconds: float) -> None:
         """Count dropped audio: `in`, received from the client, or `out`, to be sent to it."""
         self._dropped(direction, amount=seconds)
+
+
+class StreamMetrics:
+    """Metrics of the streams to customers' servers; their audio is counted as that of sockets."""
+
+    def __init__(self, create: Families) -> None:
+        self.ended = create.counter(
+            "bridge_streams_ended_total",
+            "Streams to customers' servers that have ended.",
+            reason=(*(reason.value for reason in StreamEndReason), OTHER),
+        )
+        self.fell_back = create.counter(
+            "bridge_stream_fallbacks_total",
+            "Calls whose line's fallback took over from the stream they were answered into.",
+            action=FALLBACK_ACTIONS,
+        )

@@ -18,7 +18,7 @@ from bridge.metrics.database import DatabaseMetrics
 from bridge.metrics.events import EventMetrics
 from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
-from bridge.metrics.network import HttpMetrics, SocketMetrics
+from bridge.metrics.network import HttpMetrics, SocketMetrics, StreamMetrics
 from bridge.metrics.node import NodeMetrics
 from bridge.metrics.problems import ProblemMetrics
 from bridge.metrics.recording import RecordingMetrics
@@ -52,6 +52,7 @@ class Metrics:
         self.setup = SetupMetrics(create)
         self.sip = SipMetrics(create)
         self.sockets = SocketMetrics(create)
+        self.streams = StreamMetrics(create)
         self.voicemails = VoicemailMetrics(create)
         self.transcripts = TranscriptionMetrics(create)
 

@@ -19,6 +19,7 @@ from bridge.errors import EngineOff
 from bridge.net.database import Connection, Database
 from bridge.net.http import origin_of
 from bridge.net.siblings import Siblings
+from bridge.wire.media_stream import StreamProtocol
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class InboundMode(StrEnum):
     """They are rejected at once."""
     VOICEMAIL = "voicemail"
     """They are sent to voicemail at once."""
+    STREAM = "stream"
+    """They are answered at once, and streamed to `LineConfig.stream_url`."""
 
 
 class InboundAction(StrEnum):
@@ -62,6 +65,7 @@ INBOUND_ACTIONS: Final = {
     InboundMode.AI: InboundAction.ACCEPT,
     InboundMode.REJECT: InboundAction.REJECT,
     InboundMode.VOICEMAIL: InboundAction.VOICEMAIL,
+    InboundMode.STREAM: InboundAction.ACCEPT,
 }
 """In all other modes the call rings."""
 
@@ -76,15 +80,17 @@ class LineConfig:
     stt_url: str = ""
     llm_url: str = ""
     tts_url: str = ""
+    stream_url: str = ""
+    stream_protocol: StreamProtocol = StreamProtocol.NATIVE
     system_prompt: str = ""
     greeting: str = ""
     provider_token: str = field(default="", repr=False)
-    """Sent to the three URLs; never shown again."""
+    """Sent to these URLs, to a stream's with `openai-realtime` only; never shown again."""
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins of those of the three URLs that are set."""
-        urls = (self.stt_url, self.llm_url, self.tts_url)
+        """The origins of those of its URLs that are set."""
+        urls = (self.stt_url, self.llm_url, self.tts_url, self.stream_url)
         return frozenset(origin_of(url) for url in urls if url)
 
 

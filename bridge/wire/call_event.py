@@ -85,6 +85,8 @@ class EventType(StrEnum):
     STREAM_ERROR = "stream.error"
     """The server of a stream reports an error; the stream goes on."""
     STREAM_ENDED = "stream.ended"
+    STREAM_FALLBACK = "stream.fallback"
+    """A call has lost the stream that it was answered into, and its line's fallback takes over."""
 
     TRANSCRIPT = "transcript"
     """Something that was said: to an agent or by it, or a phrase of a call that is transcribed live."""

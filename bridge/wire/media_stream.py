@@ -45,6 +45,38 @@ class Channel(StrEnum):
     """Both, in separate messages; never a message's `track`."""
 
 
+class StreamEndReason(StrEnum):
+    """Why a stream ended; the values are public names."""
+
+    STOPPED = "stopped"
+    """By request, or with the call."""
+    CLOSED = "closed"
+    """Its server closed with code 1000, or without a code."""
+    SERVER_ERROR = "server_error"
+    """Its server closed with another code."""
+    FAILED = "failed"
+    """The connection broke off without a close frame."""
+    UNREACHABLE = "unreachable"
+    """No WebSocket could be opened in three attempts."""
+    BLOCKED = "blocked"
+    """The address guard does not let the URL, or what it redirects to, be reached."""
+    SLOW = "slow"
+    """Its server read too slowly for 10 s."""
+    FLOOD = "flood"
+    """Its server sent more than the bridge reads for 10 s."""
+    TOO_LARGE = "too_large"
+    """Its server sent a message above the limit."""
+    PROTOCOL_ERROR = "protocol_error"
+    """Its server broke RFC 6455: a wrong frame, text that is not UTF-8."""
+
+
+STREAM_FAILURES: Final = frozenset(StreamEndReason) - {
+    StreamEndReason.STOPPED,
+    StreamEndReason.CLOSED,
+}
+"""The reasons that neither side requested."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
     """The constant properties of a stream."""

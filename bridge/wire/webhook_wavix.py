@@ -9,6 +9,7 @@ from typing import Any, Final
 from bridge.wire import call_id
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.iso8601 import iso8601
+from bridge.wire.media_stream import STREAM_FAILURES
 
 ON_CALL: Final = "on_call_event"
 NAMES: Final[Mapping[str, str]] = {
@@ -33,8 +34,6 @@ TRANSCRIPTS: Final[Mapping[str, str]] = {
     EventType.TRANSCRIPT_FAILED: "failed",
 }
 """The status of a transcription."""
-STREAM_FAILURES: Final = frozenset({"unreachable", "blocked", "slow", "failed"})
-"""Reasons of a stream's end that neither side requested; our definition."""
 PROBLEMS: Final[Mapping[str, str]] = {
     EventType.CALL_PROBLEM: "started",
     EventType.CALL_PROBLEM_CLEARED: "completed",

@@ -53,6 +53,8 @@ async def test_a_fresh_line_is_on_and_in_manual_mode(client):
         "callSttUrl": "",
         "callLlmUrl": "",
         "callTtsUrl": "",
+        "callStreamUrl": "",
+        "callStreamProtocol": "native",
         "callSystemPrompt": "",
         "callGreeting": "",
     }
@@ -66,6 +68,8 @@ async def test_what_is_put_is_read_again_but_for_the_token(client):
         "callSttUrl": "https://stt.example/x",
         "callLlmUrl": "https://llm.example/x",
         "callTtsUrl": "https://tts.example/x",
+        "callStreamUrl": "wss://agent.example/x",
+        "callStreamProtocol": "twilio",
         "callSystemPrompt": "Be kind.",
         "callGreeting": "Hello",
     }
@@ -81,19 +85,26 @@ async def test_null_clears_what_was_set_and_a_missing_field_keeps_it(client):
         "callSttUrl": "https://stt.example/x",
         "callLlmUrl": "https://llm.example/x",
         "callTtsUrl": "https://tts.example/x",
+        "callStreamUrl": "wss://agent.example/x",
         "callSystemPrompt": "Be kind.",
         "callGreeting": "Hello",
     }
-    wanted = {"callsEnabled": True, "callInboundMode": "ai", "callRecord": True} | texts
+    wanted = {
+        "callsEnabled": True,
+        "callInboundMode": "ai",
+        "callRecord": True,
+        "callStreamProtocol": "twilio",
+    } | texts
     await put(client, wanted)
     await put(client, {"callInboundMode": "ai"})
     assert await config(client) == wanted
-    cleared = dict.fromkeys(texts)
+    cleared = dict.fromkeys([*texts, "callStreamProtocol"])
     sent = {"callsEnabled": True, "callInboundMode": "manual", "callRecord": None} | cleared
     assert (await put(client, sent)).status == 200
     assert await config(client) == (
         {"callsEnabled": True, "callInboundMode": "manual", "callRecord": False}
         | dict.fromkeys(texts, "")
+        | {"callStreamProtocol": "native"}
     )
 
 
@@ -118,12 +129,37 @@ async def test_an_empty_mode_means_webhook(client, body):
     assert (await config(client))["callInboundMode"] == "webhook"
 
 
-async def test_a_mode_that_is_none_is_a_400_that_lists_the_six(client):
-    response = await put(client, {"callInboundMode": "robot"})
+@pytest.mark.parametrize("wrong", ["robot", 5, ["ai"], {"ai": 1}, True])
+async def test_a_mode_that_is_none_is_a_400_that_lists_the_documented_six_first(client, wrong):
+    response = await put(client, {"callInboundMode": wrong})
     assert response.status == 400
     error = (await response.json())["error"]
-    assert [mode for mode in MODES if mode not in error] == []
+    assert error.endswith("one of " + ", ".join([*MODES, "voicemail", "stream"]))
     assert (await config(client))["callInboundMode"] == "manual"
+
+
+async def test_a_line_answers_into_a_stream_only_if_it_says_where(client):
+    response = await put(client, {"callInboundMode": "stream"})
+    body = await response.json()
+    assert (response.status, body["field"]) == (400, "callStreamUrl")
+    assert "ws or wss URL" in body["error"]
+    url = {"callInboundMode": "stream", "callStreamUrl": "wss://agent.example/x"}
+    assert (await put(client, url)).status == 200
+    assert (await put(client, {"callInboundMode": "stream", "callRecord": True})).status == 200
+    assert (await put(client, {"callInboundMode": "stream", "callStreamUrl": None})).status == 400
+    assert (await config(client))["callStreamUrl"] == "wss://agent.example/x"
+
+
+async def test_a_stream_url_of_another_origin_clears_the_providers_token(client):
+    url = {"callInboundMode": "stream", "callStreamUrl": "wss://agent.example/x"}
+    await put(client, url | {"callProviderToken": "secret-token"})
+    lines = client.bridge.services.lines
+    await put(client, url | {"callStreamUrl": "wss://agent.example/y"})
+    await lines.reload()
+    assert lines.stored(LineName("demo")).provider_token == "secret-token"
+    await put(client, url | {"callStreamUrl": "wss://other.example/x"})
+    await lines.reload()
+    assert lines.stored(LineName("demo")).provider_token == ""
 
 
 @pytest.mark.parametrize(
@@ -133,6 +169,8 @@ async def test_a_mode_that_is_none_is_a_400_that_lists_the_six(client):
         ("callRecord", 1),
         ("callSttUrl", "ftp://stt.example"),
         ("callLlmUrl", 5),
+        ("callStreamUrl", "https://agent.example"),
+        ("callStreamProtocol", "vonage"),
         ("callGreeting", []),
         ("callSystemPrompt", "x" * 40_000),
     ],

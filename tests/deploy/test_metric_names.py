@@ -29,6 +29,8 @@ UNUSED = {
     "bridge_asset_fetches_total",
     "bridge_client_reports_total",
     "bridge_machine_detections_total",
+    "bridge_stream_fallbacks_total",
+    "bridge_streams_ended_total",
     "bridge_transcript_phrases_total",
     "bridge_transcripts_total",
     "bridge_transcripts_waiting",

@@ -79,8 +79,8 @@ async def test_an_address_that_is_none_is_unreachable():
     await http.aclose()
 
 
-def test_a_broken_connection_is_an_end_like_any_other():
-    assert stream_end(ConnectionResetError()).reason is EndReason.REMOTE_HANGUP
+def test_a_connection_that_breaks_is_a_failure():
+    assert stream_end(ConnectionResetError()).reason is EndReason.FAILED
 
 
 def test_what_is_no_end_is_raised_again():

@@ -53,6 +53,7 @@ async def test_settings_take_effect_when_the_line_connects(lines):
         ("bot", InboundAction.ACCEPT),
         ("ivr", InboundAction.ACCEPT),
         ("ai", InboundAction.ACCEPT),
+        ("stream", InboundAction.ACCEPT),
     ],
 )
 async def test_each_mode_meets_a_call_in_its_way(lines, mode, welcome):

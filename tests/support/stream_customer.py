@@ -53,8 +53,8 @@ class Customer:
         payload = base64.b64encode(pcm).decode()
         await self.say("media", media={"payload": payload}, **more)
 
-    async def close(self) -> None:
-        await self._connection.close()
+    async def close(self, code: int = 1000) -> None:
+        await self._connection.close(code)
 
     def break_off(self) -> None:
         """Let go of the connection without a word, as a process that dies does."""

@@ -15,7 +15,7 @@ CHECK: Final = "media"
 
 
 async def check_media_files(around: Surroundings) -> list[Finding]:
-    """Look for the files of hold music, greetings and `recording.consent`; say what machines do not share."""
+    """Look for the files of hold music, greetings, announcements and `recording.consent`; say what machines do not share."""
     settings = around.settings
     named = dict(named_files(settings))
     missing = {
@@ -44,6 +44,8 @@ def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
     for line, wanted in settings.lines.items():
         if wanted.hold_music:
             yield f"lines.{line}.hold_music", wanted.hold_music
+        if wanted.stream.announcement:
+            yield f"lines.{line}.stream.announcement", wanted.stream.announcement
         greeting = wanted.voicemail.greeting
         if greeting and not greeting.startswith((ASSET, *URLS)):
             yield f"lines.{line}.voicemail.greeting", greeting.removeprefix("files/")

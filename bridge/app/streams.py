@@ -1,0 +1,43 @@
+"""Builds from the settings what answers inbound calls into streams."""
+
+from bridge.app.foundation import Foundation
+from bridge.call.model import LineName
+from bridge.node.agent import Agents
+from bridge.node.inbound_streams import InboundStreams
+from bridge.node.playback import Playbacks
+from bridge.node.stream_fallback import FallbackAction, StreamFallback, StreamFallbacks
+from bridge.node.streams import Streams
+from bridge.settings.model import Settings
+
+
+def build_inbound_streams(
+    base: Foundation, streams: Streams, agents: Agents, playbacks: Playbacks
+) -> InboundStreams:
+    """Return the service that answers calls into streams; it ends with the application."""
+    wanted, metrics = _fallbacks(base.settings), base.metrics.streams
+    fallbacks = StreamFallbacks(
+        agents,
+        playbacks,
+        fallback_of=lambda line: wanted.get(line, StreamFallback()),
+        count=metrics.fell_back,
+    )
+    inbound = InboundStreams(
+        base.manager,
+        base.lines,
+        streams,
+        fallbacks,
+        has_realtime=lambda line: False,
+        count_ended=metrics.ended,
+    )
+    base.application.on_cleanup.append(lambda _: inbound.aclose())
+    return inbound
+
+
+def _fallbacks(settings: Settings) -> dict[LineName, StreamFallback]:
+    return {
+        LineName(name): StreamFallback(
+            FallbackAction(line.stream.fallback),
+            settings.media_root / line.stream.announcement if line.stream.announcement else None,
+        )
+        for name, line in settings.lines.items()
+    }
