@@ -126,7 +126,7 @@ test-tools: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python
 
 # The guide as `make test` needs it; strict: a dead link fails.
-build/guide/index.html: $(DEV) properdocs.yml $(wildcard docs/*.md *.md web/guide/* .ci/guide_pages.py)
+build/guide/index.html: $(DEV) properdocs.yml $(wildcard docs/*.md deploy/*.md *.md web/guide/* .ci/guide_pages.py)
 	$(BIN)/python -m properdocs build --quiet
 
 check-web: $(DEV)

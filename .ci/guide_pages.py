@@ -14,8 +14,9 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security-policy.md",
+    "deploy/push.md": "push.md",
 }
-"""Documents that lie above docs/, and their names in the guide."""
+"""Documents that lie outside docs/, and their names in the guide."""
 LINK = re.compile(
     r"\[(?P<text>[^\]]*)\]\((?P<path>(?!https?:|#|mailto:)[^)#\s]+)(?P<anchor>#[^)]*)?\)"
 )
@@ -24,7 +25,7 @@ LINK = re.compile(
 def on_files(files: Files, *, config: ProperDocsConfig) -> Files:
     """Add the pages from outside docs/, with their links as seen from there."""
     for name, uri in PAGES.items():
-        content = _relink((PROJECT / name).read_text(), folder="")
+        content = _relink((PROJECT / name).read_text(), folder=posixpath.dirname(name))
         files.append(File.generated(config, uri, content=content))
     return files
 

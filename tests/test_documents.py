@@ -17,7 +17,8 @@ def linked(document):
 
 
 def test_every_link_within_the_project_leads_to_a_file():
-    documents = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("deploy/*.md")]
+    folders = ("", "docs", "deploy", "examples/*")
+    documents = [page for folder in folders for page in PROJECT.glob(f"{folder}/*.md".lstrip("/"))]
     dead = [
         f"{document.name}: {path}"
         for document in documents

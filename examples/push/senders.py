@@ -25,9 +25,9 @@ def pushing(setting: Mapping[str, str], send: Send) -> Push:
 
 def http2() -> Send:
     """Return a sender that keeps its connections: APNs takes a new one for each push as an attack."""
-    import httpx  # `pip install 'httpx[http2]'`; aiohttp speaks HTTP/1.1, which APNs does not
+    import httpx2  # `pip install 'httpx2[http2]'`; aiohttp speaks HTTP/1.1 only, APNs HTTP/2
 
-    client = httpx.AsyncClient(http2=True, timeout=10)
+    client = httpx2.AsyncClient(http2=True, timeout=10)
 
     async def send(url: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         response = await client.post(url, headers=headers, content=body)

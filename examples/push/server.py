@@ -15,6 +15,7 @@ from calls import Calls, Logins
 from pushes import Device, Push
 from senders import http2, pushing
 
+LOG = logging.getLogger("phones")
 RING = timedelta(seconds=30)
 """A webhook that is later than that wakes nobody: the caller has hung up."""
 
@@ -49,7 +50,7 @@ class Phones:
             if not await self.push(device, data):
                 self.devices.pop(device, None)  # the app was removed from this phone
         except Exception:
-            logging.exception("a phone was not woken")  # the others are
+            LOG.exception("a phone was not woken")  # the others are
 
 
 def make_app(bridge: Bridge, webhook_secret: str, push: Push, logins: Logins) -> web.Application:

@@ -26,7 +26,13 @@ class Block:
 
 def pages() -> list[Path]:
     """Return every document that people read."""
-    found = [*PROJECT.glob("*.md"), PROJECT / "web" / "README.md", *PROJECT.glob("docs/*.md")]
+    found = [
+        *PROJECT.glob("*.md"),
+        PROJECT / "web" / "README.md",
+        *PROJECT.glob("docs/*.md"),
+        *PROJECT.glob("deploy/*.md"),
+        *PROJECT.glob("examples/*/README.md"),
+    ]
     return sorted(page for page in found if page.name != "CHANGELOG.md")
 
 
