@@ -58,3 +58,10 @@ def test_the_table_of_the_reasons_of_a_streams_end_is_complete():
 def test_the_table_of_the_fallbacks_of_a_stream_is_complete():
     heading = "## Answer calls straight into your stream server"
     assert first_column("sockets-and-streams.md", heading) == sorted(FallbackAction)
+
+
+def test_the_comparison_has_the_figures_of_the_readme():
+    block = re.compile(r"<!-- bench-summary -->.*<!-- /bench-summary -->", re.DOTALL)
+    pages = [PROJECT / "README.md", PROJECT / "docs" / "compare.md"]
+    [readme], [compared] = (block.findall(page.read_text()) for page in pages)
+    assert compared == readme

@@ -59,7 +59,8 @@ def main() -> int:
     if options.publish:
         published.publish(servers.ROOT / "docs" / "performance.md", published.TABLES, tables)
         short = published.summary(results, table)
-        published.publish(servers.ROOT / "README.md", published.SUMMARY, short)
+        for page in ("README.md", "docs/compare.md"):
+            published.publish(servers.ROOT / page, published.SUMMARY, short)
     content = json.dumps(report.as_json(results, table, found, notes), indent=2)
     (BUILD / "bench.json").write_text(content + "\n")
     return 1 if results.failed or not all(one.met for one in found) else 0
@@ -179,7 +180,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--publish",
         action="store_true",
-        help="write the tables of docs/performance.md and README.md",
+        help="write the tables of docs/performance.md, docs/compare.md and README.md",
     )
     parser.add_argument(
         "--against", metavar="REF", default="", help="compare the cost of a leg with this commit's"
