@@ -21,6 +21,8 @@ LINK = re.compile(
     r"\[(?P<text>[^\]]*)\]\((?P<path>(?!https?:|#|mailto:)[^)#\s]+)(?P<anchor>#[^)]*)?\)"
 )
 
+EMPTY_HEADING = re.compile(r"<th(?P<rest>[^>]*)></th>")
+
 
 def on_files(files: Files, *, config: ProperDocsConfig) -> Files:
     """Add the pages from outside docs/, with their links as seen from there."""
@@ -33,6 +35,11 @@ def on_files(files: Files, *, config: ProperDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """Write links to files of the repository as their paths."""
     return markdown if page.file.src_uri in PAGES.values() else _relink(markdown, folder="docs")
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Make cells of empty headings; a heading must say something."""
+    return EMPTY_HEADING.sub(r"<td\g<rest>></td>", html)
 
 
 def on_post_build(*, config: ProperDocsConfig) -> None:

@@ -56,7 +56,7 @@ function rows(schema, before = "") {
 function fields(title, schema) {
   const found = rows(schema);
   const body = found.length > 0 ? element("table", "", ...found) : element("p", "", element("code", type(schema)));
-  return [element("h4", title), body];
+  return [element("h3", title), body];
 }
 
 /** @param {string} method  @param {string} path  @param {Json} operation */
@@ -78,7 +78,7 @@ function operationBlock(method, path, operation) {
     if (Number(status) < 400) inside.append(...fields(`${status} ${kind || response["description"]}`, content["schema"]));
     else errors.append(element("tr", "", element("td", status), sentence("td", response["description"]), element("td", "", element("code", type(content["schema"])))));
   }
-  inside.append(element("h4", "Errors"), errors);
+  inside.append(element("h3", "Errors"), errors);
   const summary = element("summary", "", element("b", method.toUpperCase()), element("code", path), sentence("span", ` — ${operation["summary"]}`));
   return element("details", "", summary, inside);
 }

@@ -1,7 +1,11 @@
 """Files of the pages on the wire: compressed, without comments, and sent again only after a change."""
 
 import gzip
+import json
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -9,6 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.page_files import PageFiles, accepts_gzip, without_comments
 
+PROJECT = Path(__file__).parents[2]
+TYPESCRIPT = PROJECT / "node_modules" / "typescript"
 SCRIPT = "/** Sums.\n * @param {number} a */\nexport const sum = (a) => a + 1;\n"
 
 
@@ -96,3 +102,32 @@ def test_only_comments_on_lines_of_their_own_are_left_out_and_lines_keep_their_n
     script, left
 ):
     assert without_comments(script) == left
+
+
+# Reads [as written, as served] pairs, and prints which of them are the same program once no comments are left.
+SAME = """
+const ts = require(process.argv[1]);
+const program = (text) => ts.transpileModule(text, { compilerOptions: { removeComments: true, target: "esnext" } }).outputText;
+const pairs = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(pairs.map(([written, served]) => program(written) === program(served))));
+"""
+
+
+@pytest.mark.npm
+@pytest.mark.skipif(not TYPESCRIPT.exists(), reason="typescript is not installed (make check-web)")
+def test_every_script_of_the_pages_is_the_same_program_without_its_comments():
+    scripts = sorted((PROJECT / "web").rglob("*.js"))
+    pairs = [(text, without_comments(text)) for text in (path.read_text() for path in scripts)]
+    node = shutil.which("node") or "node"
+    done = subprocess.run(
+        [node, "-e", SAME, str(TYPESCRIPT)],
+        input=json.dumps(pairs),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    same = json.loads(done.stdout)
+    assert len(same) > 40
+    assert [path.name for path, one in zip(scripts, same, strict=True) if not one] == []
+    assert sum(len(served) for _, served in pairs) < sum(len(written) for written, _ in pairs) * 0.9

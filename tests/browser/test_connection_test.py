@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.axe import needs_axe, violations
 from tests.browser.chromium import Visitor
 from tests.browser.network import Namespace, available, namespace
-from tests.browser.test_page_access import needs_axe, violations
 from tests.browser.window import Engines, Window, window
 from tests.support.coturn import Coturn, running_coturn
 from tests.support.machine import own_address

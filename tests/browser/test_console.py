@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Route, expect
 
-from tests.browser.chromium import SCHEMES, Visitor
-from tests.browser.test_page_access import needs_axe, violations
+from tests.browser.axe import needs_axe, violations
+from tests.browser.chromium import Visitor
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -145,14 +145,12 @@ async def test_a_node_is_drained_with_an_admin_key_and_a_second_press(
 
 
 @needs_axe
-@pytest.mark.parametrize("scheme", SCHEMES)
 async def test_axe_finds_nothing_and_a_telephone_scrolls_nothing_sideways(
-    browser: Browser, server: Server, scheme: str
+    browser: Browser, server: Server
 ):
     call_id = server.post("/call/dial", {"phone": ECHO})["callId"]
-    narrow = {"width": 360, "height": 740}
     found, widths = [], []
-    async with operator(browser, server, viewport=narrow, color_scheme=scheme) as visitor:
+    async with operator(browser, server) as visitor:
         for view, sign in {
             "live": ".calls .call",
             f"call/{call_id}": ".events li",
@@ -163,6 +161,7 @@ async def test_axe_finds_nothing_and_a_telephone_scrolls_nothing_sideways(
             await visitor.page.goto(f"{server.url}/console#{view}")
             await expect(visitor.page.locator(sign).first).to_be_visible()
             found += await violations(visitor.page)
+            await visitor.page.set_viewport_size({"width": 360, "height": 740})
             widths.append(await visitor.page.evaluate("document.documentElement.scrollWidth"))
 
     assert found == []

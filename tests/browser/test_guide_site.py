@@ -7,10 +7,20 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.axe import needs_axe, violations
 from tests.browser.chromium import SCHEMES
-from tests.support.guide import build, served
+from tests.support.guide import PROJECT, build, served
 
 pytestmark = pytest.mark.browser
+
+KINDS = {"index", "architecture", "operations-machines"}
+"""Pages with all there is on one: lists, code, tables, drawings, text that scrolls sideways."""
+OTHERS = {"changelog", "contributing", "security-policy"}
+"""Pages from outside docs/."""
+PAGES = [
+    pytest.param(f"{name}.html", marks=() if name in KINDS else pytest.mark.long)
+    for name in sorted({path.stem for path in (PROJECT / "docs").glob("*.md")} | OTHERS)
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,4 +66,21 @@ async def test_a_telephone_shows_a_page_without_scrolling_sideways(
     page, complaints = await visit(browser, start + name, viewport=narrow, color_scheme=scheme)
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
     assert complaints == []
+    await page.close()
+
+
+@needs_axe
+@pytest.mark.parametrize("name", PAGES)
+async def test_axe_finds_nothing_on_a_page(browser: Browser, start: str, name: str):
+    page, _ = await visit(browser, start + name)
+    assert await violations(page) == []
+    await page.close()
+
+
+@needs_axe
+async def test_axe_finds_nothing_beside_the_results_of_a_search(browser: Browser, start: str):
+    page, _ = await visit(browser, start)
+    await page.get_by_role("searchbox").fill("jitter buffer")
+    await expect(page.locator("#found a").first).to_be_visible()
+    assert await violations(page) == []
     await page.close()

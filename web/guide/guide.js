@@ -1,4 +1,4 @@
-/** The guide's search, over the index that the site generator writes. The pages work without it. */
+/** The guide's search, over the index that the site generator writes, and what keyboards need. The pages work without it. */
 
 /** @typedef {{ location: string, title: string, text: string }} Entry */
 
@@ -67,6 +67,15 @@ const wide = matchMedia("(min-width: 56rem)");
 const adapt = () => list?.toggleAttribute("open", wide.matches);
 wide.addEventListener("change", adapt);
 adapt();
+
+// A keyboard must reach what scrolls.
+const scrolling = new ResizeObserver((blocks) => {
+  for (const { target } of blocks) {
+    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const block of document.querySelectorAll("article pre, article table")) scrolling.observe(block);
 
 field.hidden = false;
 field.addEventListener("input", () => void search());
