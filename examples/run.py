@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -40,15 +41,13 @@ def main() -> None:
             "BRIDGE_NET__ALLOW": '["127.0.0.0/8"]',  # the bridge reaches servers on this machine
             **os.environ,
         }
-        processes = []
-        for command in (["-m", "bridge", *options], [FOLDER / example / f"{program}.py"]):
-            process = subprocess.Popen(
-                [sys.executable, *command], env=environment, cwd=FOLDER.parent
-            )
-            processes.append(process)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-        wait_until_ready()
+        processes: list[subprocess.Popen] = []
+        for started in (["-m", "bridge", *options], [FOLDER / example / f"{program}.py"]):
+            command = [sys.executable, *started]
+            processes.append(subprocess.Popen(command, env=environment, cwd=FOLDER.parent))
+            stack.callback(processes[-1].wait)
+            stack.callback(processes[-1].terminate)
+        wait_until_ready(processes)
         request("PUT", "/call/config", {"callInboundMode": "stream", **STREAMS[example]})
         request("POST", "/session/connect", {})
         print(f"\nOpen {BRIDGE}/#key={KEY} and press: Talk to the demo agent\n", flush=True)
@@ -56,13 +55,16 @@ def main() -> None:
             time.sleep(0.2)
 
 
-def wait_until_ready() -> None:
-    """Wait until the bridge takes calls."""
-    for _ in range(READY_SECONDS * 5):
+def wait_until_ready(processes: list[subprocess.Popen]) -> None:
+    """Wait until the bridge takes calls and the example takes connections."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and all(process.poll() is None for process in processes):
         with suppress(OSError):
-            return request("GET", "/readyz")
+            request("GET", "/readyz")
+            socket.create_connection(("127.0.0.1", int(PORT))).close()
+            return
         time.sleep(0.2)
-    raise SystemExit("The bridge did not start; see what it says above.")
+    raise SystemExit("One of the two did not start; see what it says above.")
 
 
 def request(method: str, path: str, body: dict | None = None) -> None:

@@ -15,6 +15,7 @@ PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 PURE = ("audio", "wire", "rtp", "call", "sip")
 LONGEST = 400
+LONGEST_EXAMPLE = 80
 MAX_README_LINES = 150
 
 WITHOUT_A_TEST_FILE = {
@@ -182,6 +183,11 @@ def test_a_package_holds_words_about_itself_and_nothing_else():
 def test_no_module_is_too_long_to_be_read(folder):
     lengths = {name(module): len(module.read_text().splitlines()) for module in modules(folder)}
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_every_example_is_read_in_a_minute():
+    lengths = {name(module): len(module.read_text().splitlines()) for module in modules("examples")}
+    assert {path: lines for path, lines in lengths.items() if lines >= LONGEST_EXAMPLE} == {}
 
 
 def test_file_names_say_what_is_inside():

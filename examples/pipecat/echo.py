@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import uvicorn
 from fastapi import FastAPI, WebSocket
 from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame
@@ -13,18 +14,31 @@ from pipecat.serializers.twilio import TwilioFrameSerializer
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
 
+LOUD = 300  # a sample at -40 dB
+PAUSE_FRAMES = 10  # 0.2 s
 PORT = int(os.environ.get("PORT", "8765"))
 
 app = FastAPI()
 
 
 class Echo(FrameProcessor):
-    """Turns what was heard into what is said."""
+    """Turns what was heard into what is said, but for the pauses.
+
+    Pipecat sends at the pace of playing and never faster: only a pause makes up for a moment in which it was late.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = 0  # frames until the voice counts as paused
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Pass everything on, and audio as audio to play."""
+        """Pass everything on, and a voice as audio to play."""
         await super().process_frame(frame, direction)
         if isinstance(frame, InputAudioRawFrame):
+            loud = np.abs(np.frombuffer(frame.audio, "<i2").astype(int)).max() > LOUD
+            self._left = PAUSE_FRAMES if loud else max(0, self._left - 1)
+            if not self._left:
+                return
             frame = OutputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels)
         await self.push_frame(frame, direction)
 
@@ -42,12 +56,14 @@ async def answer(websocket: WebSocket) -> None:
     )
     transport = FastAPIWebsocketTransport(
         websocket,
-        FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True, serializer=serializer),
+        FastAPIWebsocketParams(
+            audio_in_enabled=True, audio_out_enabled=True, serializer=serializer
+        ),
     )
     worker = PipelineWorker(
         Pipeline([transport.input(), Echo(), transport.output()]),
         params=PipelineParams(audio_in_sample_rate=8000, audio_out_sample_rate=8000),
-        idle_timeout_secs=None,  # an echo never counts as a bot that speaks
+        idle_timeout_secs=None,  # for Pipecat an echo is no bot that speaks
     )
 
     @transport.event_handler("on_client_disconnected")

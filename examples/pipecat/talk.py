@@ -43,7 +43,9 @@ async def answer(websocket: WebSocket) -> None:
     )
     transport = FastAPIWebsocketTransport(
         websocket,
-        FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True, serializer=serializer),
+        FastAPIWebsocketParams(
+            audio_in_enabled=True, audio_out_enabled=True, serializer=serializer
+        ),
     )
     # Your services go here, for example DeepgramSTTService, OpenAILLMService and CartesiaTTSService.
     stt, llm, tts = LocalSpeechToText(), LocalLanguageModel(), LocalTextToSpeech()

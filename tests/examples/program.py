@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tests.support.server import PROJECT, free_media_ports, free_port
 from tests.support.signalling import HttpExchange
 from tests.support.speech_compare import Pcm
 from tests.support.stream_relay import StreamRelay, stream_relay
+from tests.support.waiting import until
 
 KEY = "demo"
 READY_SECONDS = 60.0
@@ -122,6 +122,16 @@ class Talk:
     relay: StreamRelay
     api: "Api"
     call_id: str
+
+    async def hear(self, seconds: float) -> None:
+        """Wait until so much more has come.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        arrivals = self.caller.peer.arrivals
+        wanted = len(arrivals) + round(seconds / 0.02)
+        await until(lambda: len(arrivals) >= wanted, timeout=seconds + 20)
 
 
 class Api:

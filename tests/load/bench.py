@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.load import against, janus, jobs, machines, published, report, servers, services, targets
@@ -84,6 +85,8 @@ def _missing(section: str, results: Results) -> bool:
         reason = "two nodes need two cores"
     if section == "cluster":
         reason = machines.missing()
+    if section == "pipecat" and find_spec("pipecat") is None:
+        reason = "its packages are not installed (make test-tools)"
     if reason:
         results.skipped.append(f"{section}: {reason}")
         services.say(f"SKIPPED {section}: {reason}")

@@ -33,7 +33,9 @@ def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *,
         parts.append(ruled(_SERVER_HEADS, servers))
     if results.sockets:
         parts.append(ruled(_SOCKET_HEADS, [line[:1] + _socket(line) for line in _sockets(results)]))
-    if times := service_report.times(results.played, results.talked, results.dialled):
+    if times := service_report.times(
+        results.played, results.talked, results.dialled, results.pipecat
+    ):
         parts.append(ruled(service_report.TIME_HEADS, times))
     if results.telephones:
         lines = service_report.telephones(results.telephones)
@@ -54,7 +56,7 @@ def summary(results: Results, rows: Sequence[Row]) -> str:
     for title, _, cpu, p50, p95, *_ in _sockets(results):
         lines.append((f"socket, {title}", f"{cpu} % per socket", f"{p50} / {p95} ms"))
     for what, _, p50, p95, *_ in service_report.times(
-        results.played, results.talked, results.dialled
+        results.played, results.talked, results.dialled, results.pipecat
     ):
         if what in _NOTICED:
             lines.append((what, "", f"{p50} / {p95} ms"))

@@ -50,7 +50,9 @@ def markdown(
         parts.append(ruled(_SPEECH_HEADS, _speech(results)))
     if results.sockets:
         parts.append(ruled(service_report.SOCKET_HEADS, service_report.sockets(results.sockets)))
-    if lines := service_report.times(results.played, results.talked, results.dialled):
+    if lines := service_report.times(
+        results.played, results.talked, results.dialled, results.pipecat
+    ):
         parts.append(ruled(service_report.TIME_HEADS, lines))
     if results.telephones:
         lines = service_report.telephones(results.telephones)
@@ -86,6 +88,7 @@ def as_json(
         "sockets": [asdict(one) for one in results.sockets],
         "played": results.played and asdict(results.played),
         "talked": results.talked and asdict(results.talked),
+        "pipecat": results.pipecat and asdict(results.pipecat),
         "telephones": [asdict(one) for one in results.telephones],
         "dialled": results.dialled and asdict(results.dialled),
         "events": [asdict(one) for one in results.events],

@@ -47,7 +47,7 @@ class _Recipe:
 
 @contextmanager
 def start(target: str, *, core: int | None, root: str = str(ROOT), **more: str) -> Iterator[Server]:
-    """Start `bridge`, `stock` or `janus`, wait until it is ready, and stop it at the end.
+    """Start `bridge`, `stock`, `janus` or `pipecat`, wait until it is ready, and stop it at the end.
 
     Args:
         target: Which server.
@@ -106,6 +106,10 @@ def _how(target: str, port: int, folder: Path) -> _Recipe:
     if target == "janus":
         command = janus.configure(folder, port)
         return _Recipe(command, inherited, f"ws://127.0.0.1:{port}")
+    if target == "pipecat":
+        command = [sys.executable, str(ROOT / "examples" / "pipecat" / "echo.py")]
+        logged = {"PORT": str(port), "LOGURU_LEVEL": "WARNING"}
+        return _Recipe(command, inherited | logged, f"ws://127.0.0.1:{port}/ws")
     if target == "stock":
         command = [sys.executable, "-m", "tests.load.stock_echo", "--port", str(port)]
         return _Recipe(command, inherited, url, f"{url}/readyz")

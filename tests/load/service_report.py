@@ -6,6 +6,7 @@ from tests.load.comparison import Comparison
 from tests.load.dialling import Dialled
 from tests.load.event_path import EventLoad
 from tests.load.measure import percentile
+from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
 from tests.load.socket_programs import PROGRAMS
 from tests.load.sockets import SocketLoad
@@ -53,9 +54,12 @@ def sockets(loads: Sequence[SocketLoad]) -> list[tuple[str, ...]]:
 
 
 def times(
-    played: Played | None, talked: Talked | None, dialled: Dialled | None
+    played: Played | None,
+    talked: Talked | None,
+    dialled: Dialled | None,
+    echoed: PipecatEcho | None,
 ) -> list[tuple[str, ...]]:
-    """Make the lines of the table of what playback, agents and dialling take."""
+    """Make the lines of the table of what playback, agents, Pipecat and dialling take."""
     found: list[tuple[str, list[float], int]] = []
     if played is not None:
         found += [
@@ -69,6 +73,8 @@ def times(
             ("an agent answers, from its noticing the end", talked.own, talked.turns),
             ("an agent answers, from the true end", talked.answers, talked.turns),
         ]
+    if echoed is not None:
+        found.append(("speech is back from Pipecat", echoed.delays, echoed.onsets_sent))
     if dialled is not None:
         found += [
             ("a telephone is called, without its own time", dialled.overheads, dialled.dials),

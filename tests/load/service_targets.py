@@ -8,6 +8,7 @@ from tests.load.dialling import Dialled
 from tests.load.event_path import RATE, EventLoad
 from tests.load.jobs import RECORDED_LEGS
 from tests.load.measure import percentile
+from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
 from tests.load.rows import Row, find
 from tests.load.sockets import SocketLoad
@@ -23,6 +24,7 @@ SOCKET_DELAY = 0.150
 START, HOUR_START = 0.100, 0.200
 HOUR_BYTES = 4_000_000
 STOP, OWN = 0.100, 0.150
+PIPECAT = 0.150
 TELEPHONE_CPU = 1.2
 DIAL, BURST = 0.020, 1.0
 EVENT = 0.020
@@ -85,6 +87,14 @@ def agents(talked: Talked | None) -> Iterator[Verdict]:
     yield at_most("an agent that is spoken over is silent after, p95", STOP, stop)
     own = _p95(talked.own, talked.turns)
     yield at_most("an agent's own share of its answer's delay, p95", OWN, own)
+
+
+def pipecat(echoed: PipecatEcho | None) -> Iterator[Verdict]:
+    """Check how late speech is that went through Pipecat and back."""
+    if echoed is None:
+        return
+    delay = _p95(echoed.delays, echoed.onsets_sent)
+    yield at_most("through Pipecat, there and back p95", PIPECAT, delay)
 
 
 def events(loads: Sequence[EventLoad]) -> Iterator[Verdict]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from tests.load import jobs, machines, servers, telephones
 from tests.load.event_path import EventLoad
 from tests.load.machines import Machines
+from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
 from tests.load.socket_programs import PROGRAMS
 from tests.load.sockets import SocketLoad
@@ -19,6 +20,7 @@ from tests.load.targets import Results
 SOCKETS = 50
 STARTS = 24
 CALLERS, TURNS = 4, 7
+PIPECAT_CALLS, PIPECAT_SECONDS = 3, 30.0
 TELEPHONE_ROUNDS = 15
 _LOCAL = '["127.0.0.0/8"]'
 """Where the bench's own servers are, which the bridge is to reach."""
@@ -34,6 +36,7 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
         "sockets": lambda: _sockets(results, window),
         "playback": lambda: _playback(results, starts=6 if quick else STARTS),
         "agent": lambda: _agent(results, turns=2 if quick else TURNS),
+        "pipecat": lambda: _pipecat(results, seconds=5.0 if quick else PIPECAT_SECONDS),
         "events": lambda: _events(results, window),
         "cluster": lambda: _machines(results, rounds=3 if quick else machines.ROUNDS),
         "sip": lambda: _telephones(results, rounds=4 if quick else TELEPHONE_ROUNDS),
@@ -103,6 +106,23 @@ def _agent(results: Results, *, turns: int) -> None:
         plan = {"url": server.url, "calls": CALLERS, "turns": turns}
         found = jobs.child("tests.load.talks", plan, core=beside, seconds=_CHILD_SECONDS)
     results.talked = Talked(**found)
+
+
+def _pipecat(results: Results, *, seconds: float) -> None:
+    say("speech through Pipecat and back")
+    core, beside = servers.cores()
+    with (
+        servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server,
+        servers.start("pipecat", core=beside) as pipecat,
+    ):
+        plan = {
+            "url": server.url,
+            "stream_url": pipecat.url,
+            "calls": PIPECAT_CALLS,
+            "seconds": seconds,
+        }
+        found = jobs.child("tests.load.pipecat_echo", plan, core=beside, seconds=_CHILD_SECONDS)
+    results.pipecat = PipecatEcho(**found)
 
 
 def _telephones(results: Results, *, rounds: int) -> None:

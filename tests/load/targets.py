@@ -12,6 +12,7 @@ from tests.load.event_path import EventLoad
 from tests.load.jobs import LAG, LOSSES
 from tests.load.machines import Machines
 from tests.load.measure import Run, Window, percentile
+from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
 from tests.load.rows import Row, find
 from tests.load.sockets import SocketLoad
@@ -49,6 +50,7 @@ class Results:
     sockets: list[SocketLoad] = field(default_factory=list)
     played: Played | None = None
     talked: Talked | None = None
+    pipecat: PipecatEcho | None = None
     telephones: list[Comparison] = field(default_factory=list)
     dialled: Dialled | None = None
     events: list[EventLoad] = field(default_factory=list)
@@ -90,6 +92,7 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
         *service_targets.sockets(results.sockets),
         *service_targets.playback(results.played),
         *service_targets.agents(results.talked),
+        *service_targets.pipecat(results.pipecat),
         *service_targets.events(results.events),
         *service_targets.telephones(results.telephones, results.dialled),
         *machines.verdicts(results.machines),

@@ -10,7 +10,7 @@ from tests.load.service_report import (
     times,
 )
 from tests.load.talks import Talked
-from tests.load.test_service_targets import dialled, load, played, telephone
+from tests.load.test_service_targets import dialled, echoed, load, played, telephone
 
 
 def test_a_line_of_sockets_has_a_cell_for_each_head():
@@ -20,11 +20,12 @@ def test_a_line_of_sockets_has_a_cell_for_each_head():
 
 
 def test_times_tell_how_many_there_were():
-    lines = times(played(), Talked(turns=20, stops=[0.05] * 19), dialled())
+    lines = times(played(), Talked(turns=20, stops=[0.05] * 19), dialled(), echoed())
     assert all(len(line) == len(TIME_HEADS) for line in lines)
     assert lines[0][:3] == ("an asset that was asked for is heard", "20 of 20", "50.0")
     assert lines[3][1] == "19 of 20"
     assert lines[4][1:3] == ("0 of 20", "")
+    assert lines[6][:3] == ("speech is back from Pipecat", "40 of 40", "100.0")
     assert lines[-1] == ("50 telephones called at once are connected", "1 of 1", *["800.0"] * 3)
 
 
@@ -39,4 +40,4 @@ def test_the_wait_for_the_end_of_speech_stands_beside_the_answers():
 
 
 def test_nothing_is_told_of_what_was_not_measured():
-    assert times(None, None, None) == notes(None, None) == []
+    assert times(None, None, None, None) == notes(None, None) == []

@@ -8,9 +8,18 @@ from tests.load.comparison import Comparison
 from tests.load.dialling import Dialled
 from tests.load.event_path import EventLoad
 from tests.load.measure import Run, Window
+from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
 from tests.load.rows import rows
-from tests.load.service_targets import agents, events, playback, recording, sockets, telephones
+from tests.load.service_targets import (
+    agents,
+    events,
+    pipecat,
+    playback,
+    recording,
+    sockets,
+    telephones,
+)
 from tests.load.sockets import SocketLoad
 from tests.load.talks import Talked
 
@@ -40,7 +49,18 @@ def test_a_recorded_relayed_call_is_held_against_one_through_pcm(recorded, misse
 
 def test_what_was_not_recorded_is_not_judged():
     assert list(recording(rows([kept("relay", 0.1, 0.2)]))) == []
-    assert list(playback(None)) == list(agents(None)) == []
+    assert list(playback(None)) == list(agents(None)) == list(pipecat(None)) == []
+
+
+def echoed(delays=(0.1,) * 40):
+    return PipecatEcho(calls=3, delays=list(delays), onsets_sent=40)
+
+
+@pytest.mark.parametrize(
+    ("delays", "misses"), [([0.15] * 40, 0), ([0.151] * 40, 1), ([0.1] * 37, 1), ([], 1)]
+)
+def test_what_went_through_pipecat_comes_back_in_time(delays, misses):
+    assert len(missed(pipecat(echoed(delays)))) == misses
 
 
 def load(**more):
