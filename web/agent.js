@@ -18,9 +18,16 @@ export async function dialAgent(api) {
   return (await api.request("POST", "/call/dial", { channel: "webrtc" })).callId;
 }
 
-/** Put the agent into the call. @param {import("./bridge.js").BridgeApi} api @param {string} callId */
+/** Put into the call what answers the line's own: its stream server, or else the agent. @param {import("./bridge.js").BridgeApi} api @param {string} callId */
 export async function startAgent(api, callId) {
-  await api.request("POST", "/call/agent/start", { callId, mode: "ai" });
+  const config = await api.request("GET", "/call/config");
+  if (config.callInboundMode !== "stream") await api.request("POST", "/call/agent/start", { callId, mode: "ai" });
+  else await api.request("POST", `/call/${callId}/streams`, stream(config));
+}
+
+/** @param {{ callStreamUrl: string, callStreamProtocol: string }} config */
+function stream({ callStreamUrl: streamUrl, callStreamProtocol: streamProtocol }) {
+  return streamUrl ? { streamUrl, streamProtocol } : { streamProtocol }; // to the line's own server
 }
 
 /** The transcript of a call, shown as it arrives. */

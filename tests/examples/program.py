@@ -15,7 +15,7 @@ import aiohttp
 import numpy as np
 
 from tests.support.light_peer import LightPeer
-from tests.support.opus_packets import encode
+from tests.support.opus_packets import RATE, encode
 from tests.support.server import PROJECT, free_media_ports, free_port
 from tests.support.signalling import HttpExchange
 from tests.support.speech_compare import Pcm
@@ -26,6 +26,7 @@ KEY = "demo"
 READY_SECONDS = 60.0
 """Generous: Pipecat imports a lot, and the machine may be busy with other tests."""
 STOP_SECONDS = 15.0
+ECHO_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,12 @@ class Caller:
         """Say something."""
         self._words += encode(pcm)
 
+    async def say_and_listen(self, pcm: Pcm) -> None:
+        """Say something, and wait until the last of an echo must have come."""
+        self.say(pcm)
+        await until(lambda: not self._words, timeout=len(pcm) / RATE + 20)
+        await asyncio.sleep(ECHO_SECONDS)
+
 
 @dataclass(frozen=True, slots=True)
 class Talk:
@@ -122,16 +129,6 @@ class Talk:
     relay: StreamRelay
     api: "Api"
     call_id: str
-
-    async def hear(self, seconds: float) -> None:
-        """Wait until so much more has come.
-
-        Raises:
-            TimeoutError: it did not come.
-        """
-        arrivals = self.caller.peer.arrivals
-        wanted = len(arrivals) + round(seconds / 0.02)
-        await until(lambda: len(arrivals) >= wanted, timeout=seconds + 20)
 
 
 class Api:

@@ -43,9 +43,8 @@ def heard(peer, begin=0.0, end=float("inf")):
 async def test_speech_comes_back_from_pipecat(echo):
     said = words(0, 3)
     async with talking(echo, PATH) as call:
-        await call.relay.wait("server", "media")
-        call.caller.say(said)
-        await call.hear(3.5)
+        await call.relay.wait("bridge", "media", count=10)
+        await call.caller.say_and_listen(said)
         assert likeness(said, heard(call.caller.peer)) > LIKE
 
 

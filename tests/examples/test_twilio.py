@@ -2,12 +2,14 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 
-from tests.examples.program import running_example, talking
+from tests.examples.program import Api, running_example, talking
 from tests.support.opus_packets import decode
 from tests.support.speech_compare import likeness
 from tests.support.voices import words
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.call,
@@ -22,12 +24,20 @@ def server(tmp_path_factory):
         yield example
 
 
+async def test_an_inbound_call_is_answered_by_the_server(server):
+    async with aiohttp.ClientSession() as session:
+        api = Api(session, server.bridge)
+        call = await api.request("POST", "/simulator/incoming", {"from": "15550100002"})
+        await until(lambda: "played up to mark ready" in server.text(), timeout=20)
+        await api.request("POST", "/call/hangup", {"callId": call["callId"]})
+        await until(lambda: "the call has ended" in server.text(), timeout=20)
+
+
 async def test_the_server_echoes_speech_and_reports_marks_and_keys(server):
     said = words(2, 3)
     async with talking(server, "/media", streamParameters={"customer": "Ada"}) as call:
         await call.relay.wait("bridge", "mark")
-        call.caller.say(said)
-        await call.hear(3.5)
+        await call.caller.say_and_listen(said)
         back = decode([one.payload for one in call.caller.peer.arrivals])
         await call.caller.peer.send_digit("7")
         await call.relay.wait("server", "clear")
