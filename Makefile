@@ -12,16 +12,17 @@ BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 RUN  := $(VENV)/.run
 DEV  := $(VENV)/.dev
+EXAMPLES := $(VENV)/.examples
 NODE := node_modules/.package-lock.json
 COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
            --generate-hashes --no-annotate --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan doctor test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
+.PHONY: help run run-lan doctor example-pipecat example-twilio test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `exec`: the bridge takes the place of the shell, so that a signal reaches it at once.
 run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.toml")
@@ -32,6 +33,12 @@ run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints 
 
 doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS="--config my.toml")
 	@exec $(BIN)/python -m bridge $(ARGS) doctor
+
+example-pipecat: $(EXAMPLES)  ## a bridge and an agent built on Pipecat, to talk with on the page (ARGS="echo")
+	@exec $(BIN)/python examples/run.py pipecat $(ARGS)
+
+example-twilio: $(EXAMPLES)  ## a bridge and a media-stream server written for Twilio, which echoes
+	@exec $(BIN)/python examples/run.py twilio
 
 # Modules are compiled once, not again by every worker and every bridge that a test starts.
 test test-long: export PYTHONDONTWRITEBYTECODE =
@@ -113,6 +120,11 @@ $(RUN): requirements.lock
 	@$(PIP) -r requirements.lock
 	@touch $@
 	@echo "make: packages are ready"
+
+$(EXAMPLES): requirements-examples.lock $(RUN)
+	@echo "make: installing the examples' packages into $(VENV) (half a gigabyte: Pipecat brings numba and onnxruntime)"
+	@$(PIP) -r requirements-examples.lock
+	@touch $@
 
 $(DEV): requirements-dev.lock
 	@$(venv)
