@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from bridge.errors import SettingsError
+from bridge.settings.realtime import Realtime
 from bridge.settings.section import Count, Number, Positive, PositiveCount, Secret, Section
 from bridge.settings.sip import LineSip
 from bridge.settings.stream import Stream
@@ -129,6 +130,8 @@ class Line(Section, frozen=True):
     """What happens then: the call keeps ringing, is answered, is rejected, or is sent to voicemail."""
     voicemail: Voicemail = msgspec.field(default_factory=Voicemail)
     stream: Stream = msgspec.field(default_factory=Stream)
+    realtime: Realtime | None = None
+    """Where streams of the protocol `openai-realtime` go that name no URL of their own."""
     hold_music: str = ""
     """Sound file that a held party hears, again and again (below `media.root` unless its path is absolute).
     Empty: silence; telephones are then told that they are held."""

@@ -33,6 +33,9 @@ from bridge.settings.line import Line as Line
 from bridge.settings.line import WhatsApp as WhatsApp
 from bridge.settings.net import Net as Net
 from bridge.settings.net import check_net
+from bridge.settings.realtime import Realtime as Realtime
+from bridge.settings.realtime import RealtimeTool as RealtimeTool
+from bridge.settings.realtime import check_realtime
 from bridge.settings.recording import S3 as S3
 from bridge.settings.recording import Recording as Recording
 from bridge.settings.recording import check_s3
@@ -304,6 +307,8 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
         yield (section,), partial(check_voicemail, f"{section}.voicemail", line.voicemail)
         streams = partial(check_stream, f"{section}.stream", line.stream, settings.media_root)
         yield (section, "media", "data"), streams
+        if line.realtime is not None:
+            yield (section,), partial(check_realtime, f"{section}.realtime", line.realtime)
         if line.sip is not None:
             yield (section,), partial(check_line_sip, f"{section}.sip", line.sip)
     trunks = [name for name, line in settings.lines.items() if line.sip]

@@ -12,6 +12,7 @@ import msgspec
 
 from bridge.settings.line import Line, WhatsApp
 from bridge.settings.model import Settings
+from bridge.settings.realtime import Realtime
 from bridge.settings.sip import LineSip
 from bridge.settings.stream import Stream
 from bridge.settings.voicemail import Voicemail
@@ -55,6 +56,7 @@ LINES: dict[str, dict[str, Any]] = {
         "whatsapp": {"provider": "simulator"},
         "voicemail": {"greeting_text": "Please leave a message after the tone."},
         "stream": {"secret": "replace-me-with-a-long-random-text"},
+        "realtime": {"key": "replace-me", "instructions": "You answer the calls of a bakery."},
     },
     "support": {
         "keys": ["another-long-random-key"],
@@ -88,8 +90,12 @@ LINES: dict[str, dict[str, Any]] = {
     },
 }
 """Lines of the example: one of each provider and one with a trunk, with the values that differ from the defaults."""
-LINE_TABLES: dict[str, type] = {"voicemail": Voicemail, "stream": Stream}
-"""Tables that every line has, each with a section of its own in the page."""
+LINE_TABLES: dict[str, type] = {
+    "voicemail": Voicemail,
+    "stream": Stream,
+    "realtime": Realtime,
+}
+"""Tables of a line, each with a section of its own in the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,7 @@ def page() -> str:
         f"## lines\n\n{descriptions(Settings)['lines']} A line is a table `[lines.NAME]`\n"
         f"{source(Line)}:\n\n"
     )
-    plain = [each for each in settings_of(Line) if each.name not in ("agent", "sip")]
+    plain = [each for each in settings_of(Line) if each.name not in ("agent", "sip", *LINE_TABLES)]
     parts.append(_table("lines.NAME.", plain))
     parts.append(f"## lines.NAME.whatsapp\n\n{title(WhatsApp)} {source(WhatsApp)}\n\n")
     parts.append(_table("lines.NAME.whatsapp.", settings_of(WhatsApp)))
