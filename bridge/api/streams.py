@@ -21,7 +21,7 @@ GROUP: Final = Group(name="Native")
 
 
 def _read_url(value: Json, name: str) -> Json:
-    if isinstance(value, str) and not value.startswith(("ws://", "wss://")):
+    if isinstance(value, str) and value and not value.startswith(("ws://", "wss://")):
         raise InvalidRequest(
             f"{name}: expected a WebSocket URL that begins with ws:// or wss://", field=name
         )
@@ -47,7 +47,11 @@ def _is_parameter(key: str, text: Json) -> bool:
 
 
 WebSocketUrl: TypeAlias = Annotated[
-    str, field("ws:// or wss://, dialled by the bridge", read=_read_url)
+    str,
+    field(
+        "ws:// or wss://, dialled by the bridge; needed, except with `openai-realtime` on a line that has a server",
+        read=_read_url,
+    ),
 ]
 Protocol: TypeAlias = Annotated[
     StreamProtocol,
@@ -84,7 +88,7 @@ FrameMs: TypeAlias = Annotated[
 class NewStream(Struct, rename="camel"):
     """What is streamed, and where to."""
 
-    stream_url: WebSocketUrl
+    stream_url: WebSocketUrl = ""
     stream_type: Annotated[StreamType, field("whether the server may play audio into the call")] = (
         StreamType.TWOWAY
     )
@@ -103,8 +107,9 @@ class NewStream(Struct, rename="camel"):
         """The stream to begin.
 
         Raises:
-            InvalidRequest: as `media_format`.
+            InvalidRequest: as `checked_url`, `check_type` and `media_format`.
         """
+        check_type(self.stream_protocol, self.stream_type, "streamType")
         media = media_format(
             self.stream_protocol,
             self.stream_encoding,
@@ -113,7 +118,7 @@ class NewStream(Struct, rename="camel"):
             names=("streamEncoding", "streamSampleRate", "streamFrameMs"),
         )
         return StreamOrder(
-            self.stream_url,
+            checked_url(self.stream_protocol, self.stream_url, "streamUrl"),
             self.stream_type,
             self.stream_channel,
             media,
@@ -128,7 +133,7 @@ class StreamStarted(Struct, rename="camel"):
     stream_id: str
 
 
-@GROUP.post("/call/{callId}/streams", errors=(*CALL, 422, 501, 503))
+@GROUP.post("/call/{callId}/streams", errors=(*CALL, 422, 503))
 async def start(context: Context, body: NewStream) -> StreamStarted:
     """Stream an answered call to a WebSocket that the bridge connects to.
 
@@ -146,6 +151,30 @@ async def stop(context: Context) -> Done:
     """Stop a stream of a call."""
     context.services.streams.stop(context.live_call(), context.path("streamId"))
     return Done()
+
+
+def checked_url(protocol: StreamProtocol, url: str, name: str) -> str:
+    """Return the URL of a stream; an empty one is the line's own realtime server. `name` is its field.
+
+    Raises:
+        InvalidRequest: it is missing.
+    """
+    if not url and protocol is not StreamProtocol.OPENAI_REALTIME:
+        raise InvalidRequest(f"missing {name} in payload", field=name)
+    return url
+
+
+def check_type(protocol: StreamProtocol, kind: StreamType, name: str) -> None:
+    """Check that a stream to a model is two-way; `name` is the field.
+
+    Raises:
+        InvalidRequest: it is not.
+    """
+    if protocol is StreamProtocol.OPENAI_REALTIME and kind is not StreamType.TWOWAY:
+        raise InvalidRequest(
+            f"{name}: streams of the protocol openai-realtime are twoway: the model answers the caller",
+            field=name,
+        )
 
 
 def media_format(

@@ -21,6 +21,7 @@ from bridge.settings.model import (
     DEMO_LINE,
     DEMO_NUMBER,
     LineSip,
+    Realtime,
     Settings,
     WhatsApp,
 )
@@ -100,6 +101,12 @@ def stream_secrets_of(settings: Settings) -> Callable[[LineName], Sequence[str]]
         for name, line in settings.lines.items()
     }
     return lambda line: secrets.get(line, ())
+
+
+def realtime_of(settings: Settings) -> Callable[[LineName], Realtime | None]:
+    """Return what finds the speech-to-speech model of a line."""
+    models = {LineName(name): line.realtime for name, line in settings.lines.items()}
+    return models.get
 
 
 def line_count(settings: Settings) -> int:

@@ -34,11 +34,10 @@ from bridge.app.lines import (
     hold_music_of,
     line_count,
     lines_of,
-    stream_secrets_of,
 )
 from bridge.app.recordings import build_assets, build_recordings, media_folder
 from bridge.app.sip import build_sip
-from bridge.app.streams import build_inbound_streams
+from bridge.app.streams import build_inbound_streams, build_streams
 from bridge.app.transcripts import build_transcripts
 from bridge.app.voicemail import build_greetings, build_voicemail_calls, build_voicemails
 from bridge.call.model import LineName
@@ -66,7 +65,6 @@ from bridge.node.connection_tests import ConnectionTests
 from bridge.node.digits import Digits
 from bridge.node.holds import Holds
 from bridge.node.playback import Playbacks
-from bridge.node.streams import Streams
 from bridge.node.transfers import Transfers
 from bridge.providers.cloud.provider import CloudProvider
 from bridge.providers.gateway import memory
@@ -114,13 +112,7 @@ def build_services(
         http=base.http,
         urls=settings.media.urls,
     )
-    streams = Streams(
-        manager,
-        http=base.http,
-        counters=metrics.sockets,
-        per_line=limits.streams_per_line,
-        secrets_of=stream_secrets_of(settings),
-    )
+    streams = build_streams(base)
     return Services(
         agents=agents,
         assets=assets,

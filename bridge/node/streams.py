@@ -10,7 +10,7 @@ from typing import Final
 from bridge.call import events
 from bridge.call.model import CallId, LegId, LineName, Party
 from bridge.call.routing import Heard, Hears, LegRole
-from bridge.errors import NotFound, TooManyStreams, Unsupported
+from bridge.errors import NotFound, TooManyStreams
 from bridge.legs.base import new_leg_id
 from bridge.legs.outbound import SocketCounters
 from bridge.legs.stream import StreamLeg, TrackLeg
@@ -18,6 +18,8 @@ from bridge.media.stream_link import StreamTarget
 from bridge.net.http import Http
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
+from bridge.node.stream_realtime import SCHEMES as SCHEMES
+from bridge.node.stream_realtime import RealtimeStreams
 from bridge.wire import signature
 from bridge.wire.call_event import CallEvent, EventType
 from bridge.wire.media_format import MediaFormat
@@ -26,7 +28,6 @@ from bridge.wire.stream_protocols import stream_messages
 
 MAX_STREAMS: Final = {StreamType.TWOWAY: 1, StreamType.ONEWAY: 5}
 """Streams of a call at once, by type."""
-SCHEMES: Final = ("ws", "wss")
 
 _HEARS: Final = {Channel.INBOUND: Hears.INBOUND, Channel.OUTBOUND: Hears.OUTBOUND}
 
@@ -56,11 +57,13 @@ class Streams:
         counters: SocketCounters,
         per_line: int = 0,
         secrets_of: Callable[[LineName], Sequence[str]] = lambda _: (),
+        realtime: RealtimeStreams,
     ) -> None:
         """Make it; a line may have `per_line` streams at once, 0 for only each call's own limit.
 
         `secrets_of` returns what signs a line's handshakes, the newest first; nothing: they are not signed.
         """
+        self._realtime = realtime
         self._manager = manager
         self._secrets_of = secrets_of
         self._http = http
@@ -71,13 +74,13 @@ class Streams:
         """Check the URL of a stream.
 
         Raises:
-            InvalidRequest: it is not a `ws` or `wss` URL.
+            InvalidRequest: it is not a `ws` or `wss` URL; or as `RealtimeStreams.check`.
             AddressBlocked: customers' URLs may not lead there.
-            Unsupported: the bridge does not speak the protocol yet.
         """
         if order.protocol is StreamProtocol.OPENAI_REALTIME:
-            raise Unsupported("streams of the protocol openai-realtime are not supported yet")
-        await self._http.of(line).check(order.url, schemes=SCHEMES)
+            await self._realtime.check(line, order.url)
+        else:
+            await self._http.of(line).check(order.url, schemes=SCHEMES)
 
     async def start(self, runner: CallRunner, order: StreamOrder, shown_id: str) -> str:
         """Start to connect; return the stream's id without waiting for the connection.
@@ -105,13 +108,7 @@ class Streams:
             order.parameters,
             line,
         )
-        leg = StreamLeg(
-            LegId(facts.stream_id),
-            facts,
-            self._target(line, facts, order.url),
-            messages=stream_messages(facts),
-            counters=self._counters,
-        )
+        leg = self._leg(runner, facts, order.url)
         twoway = order.type is StreamType.TWOWAY
         first, *others = facts.tracks
         heard = Heard.ALL if twoway else Heard.NOBODY
@@ -140,6 +137,21 @@ class Streams:
         for leg in runner.legs() if runner else ():
             if isinstance(leg, StreamLeg):
                 leg.press(str(event.data["digit"]))
+
+    def _leg(self, runner: CallRunner, facts: StreamFacts, url: str) -> StreamLeg:
+        leg_id = LegId(facts.stream_id)
+        if facts.protocol is not StreamProtocol.OPENAI_REALTIME:
+            target, messages = self._target(runner.facts.line, facts, url), stream_messages(facts)
+            return StreamLeg(leg_id, facts, target, messages=messages, counters=self._counters)
+        realtime = self._realtime.stream(runner, facts, url)
+        return StreamLeg(
+            leg_id,
+            facts,
+            realtime.target,
+            messages=stream_messages(facts, realtime.session),
+            counters=self._counters,
+            call_function=realtime.call_function,
+        )
 
     def _target(self, line: LineName, facts: StreamFacts, url: str) -> StreamTarget:
         session, secrets = self._http.of(line).streams, self._secrets_of(line)

@@ -103,9 +103,20 @@ async def test_parameters_count_in_bytes(client):
     assert status == 400
 
 
-async def test_a_protocol_that_is_not_there_yet_is_a_501(client):
-    status, answer = await refused(client, streamProtocol="openai-realtime")
-    assert (status, "openai-realtime" in answer["error"]) == (501, True)
+async def test_a_stream_needs_a_url(client):
+    status, answer = await refused(client, streamUrl="")
+    assert (status, answer["field"]) == (400, "streamUrl")
+
+
+async def test_a_line_without_a_realtime_server_is_told_how_to_get_one(client):
+    status, answer = await refused(client, streamProtocol="openai-realtime", streamUrl="")
+    assert (status, answer["field"]) == (400, "streamUrl")
+    assert "[lines.NAME.realtime]" in answer["error"]
+
+
+async def test_a_stream_to_a_realtime_server_is_not_one_way(client):
+    status, answer = await refused(client, streamProtocol="openai-realtime", streamType="oneway")
+    assert (status, answer["field"]) == (400, "streamType")
 
 
 async def test_a_call_that_rings_cannot_be_streamed(client):

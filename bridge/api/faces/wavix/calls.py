@@ -25,6 +25,8 @@ from bridge.api.streams import (
     Protocol,
     SampleRate,
     WebSocketUrl,
+    check_type,
+    checked_url,
     media_format,
 )
 from bridge.api.webhook_endpoints import checked
@@ -115,9 +117,9 @@ class Transfer(Struct, rename={"from_": "from"}):
 class NewStream(Struct):
     """What is streamed, and where to."""
 
-    stream_url: WebSocketUrl
     stream_type: StreamType
     stream_channel: Channel
+    stream_url: WebSocketUrl = ""
     stream_protocol: Protocol = StreamProtocol.NATIVE
     stream_parameters: Parameters = {}
     stream_encoding: AudioEncoding | None = None
@@ -129,8 +131,9 @@ class NewStream(Struct):
         """The stream to begin.
 
         Raises:
-            InvalidRequest: as `media_format`.
+            InvalidRequest: as `checked_url`, `check_type` and `media_format`.
         """
+        check_type(self.stream_protocol, self.stream_type, "stream_type")
         media = media_format(
             self.stream_protocol,
             self.stream_encoding,
@@ -139,7 +142,7 @@ class NewStream(Struct):
             names=("stream_encoding", "stream_sample_rate", "stream_frame_ms"),
         )
         return StreamOrder(
-            self.stream_url,
+            checked_url(self.stream_protocol, self.stream_url, "stream_url"),
             self.stream_type,
             self.stream_channel,
             media,
@@ -265,7 +268,7 @@ async def answer(context: Context, body: StreamedAnswer | PlainAnswer) -> Answer
     CALL + "/streams",
     NEWER + "/streams",
     reports_every_field=True,
-    errors=(*OF_CALL, 422, 501, 503),
+    errors=(*OF_CALL, 422, 503),
 )
 async def start_stream(context: Context, body: NewStream) -> StreamStarted:
     """Stream an answered call: one two-way and five one-way streams at most."""
