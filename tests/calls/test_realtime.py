@@ -103,7 +103,7 @@ async def test_the_key_and_the_model_are_sent_to_the_operators_server():
 async def test_a_customers_key_does_not_follow_a_redirect_to_another_server():
     async def elsewhere(request: web.Request) -> web.Response:
         asked.append(request.headers["Authorization"])
-        return web.Response(status=307, headers={"Location": server.url})
+        return web.Response(status=307, headers={"Location": server.url.replace("ws:", "http:")})
 
     asked: list[str] = []
     application = web.Application()
