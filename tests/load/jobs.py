@@ -13,7 +13,7 @@ from tests.load.measure import Run, from_json
 
 SECTIONS = (
     "echo", "janus", "relay", "capacity", "nodes", "loss", "jitter",
-    "recording", "sockets", "playback", "agent", "pipecat", "sip", "events", "cluster",
+    "recording", "sockets", "streams", "playback", "agent", "pipecat", "sip", "events", "cluster",
 )  # fmt: skip
 LOSSES = (0.01, 0.05, 0.10)
 JITTER = 0.030

@@ -11,7 +11,8 @@ from tests.load.event_path import EventLoad
 from tests.load.machines import Machines
 from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
-from tests.load.socket_programs import PROGRAMS
+from tests.load.socket_programs import SOCKETS as SOCKET_KINDS
+from tests.load.socket_programs import STREAMS
 from tests.load.sockets import SocketLoad
 from tests.load.speech import Heard
 from tests.load.talks import Talked
@@ -33,7 +34,8 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
     parts: dict[str, Callable[[], None]] = {
         "nodes": lambda: _crossing(results),
         "loss": lambda: _speech(results),
-        "sockets": lambda: _sockets(results, window),
+        "sockets": lambda: _sockets(results, window, SOCKET_KINDS),
+        "streams": lambda: _sockets(results, window, STREAMS),
         "playback": lambda: _playback(results, starts=6 if quick else STARTS),
         "agent": lambda: _agent(results, turns=2 if quick else TURNS),
         "pipecat": lambda: _pipecat(results, seconds=5.0 if quick else PIPECAT_SECONDS),
@@ -71,9 +73,9 @@ def _speech(results: Results) -> None:
     results.speech = [Heard(**one) for one in found]
 
 
-def _sockets(results: Results, seconds: float) -> None:
+def _sockets(results: Results, seconds: float, kinds: Sequence[str]) -> None:
     core, beside = servers.cores()
-    for kind in PROGRAMS:
+    for kind in kinds:
         say(f"{SOCKETS} media sockets, {kind}")
         with servers.start("bridge", core=core, BRIDGE_NET__ALLOW=_LOCAL) as server:
             plan = {

@@ -7,19 +7,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import aiohttp
 import numpy as np
 from aiohttp import web
 
+from bridge.wire.media_format import Encoding, decode_samples, encode_samples
 from tests.load.callers import KEY
 from tests.load.servers import free_port
 from tests.support.opus_packets import RATE
 from tests.support.speech_compare import Pcm
 
 _WAIT_SECONDS = 10.0
-_STREAM_RATE = 24_000
+WAVIX_RATE, TWILIO_RATE = 24_000, 8_000
 
 
 class WebSocket(Protocol):
@@ -82,48 +83,116 @@ async def _customers() -> AsyncIterator[Listener]:
         await runner.cleanup()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One vendor's socket."""
 
     title: str
     message_seconds: float
     sample_rate: int
-    path: str
+    write: Callable[[Pcm], Message]
+    """Writes a message of 16 kHz sound."""
+    read: Callable[[Message], Pcm]
+    """Returns the sound of a message, at the kind's own rate."""
+    path: str = ""
     """Of the socket; empty where the bridge dials."""
-    listening: Callable[[], AbstractAsyncContextManager[Listener]]
+    protocol: str = ""
+    """Of the stream that is ordered where the bridge dials."""
 
-    def write(self, sound: Pcm) -> Message:
-        """Write a message of 16 kHz sound."""
-        if self.path.endswith("/media"):
-            return (sound.astype("<f4") / 32768).tobytes()
-        if self.path:
-            return sound.astype("<i2").tobytes()
-        places = np.arange(len(sound) * _STREAM_RATE // RATE) * (RATE / _STREAM_RATE)
-        faster = np.interp(places, np.arange(len(sound)), sound.astype(float)).astype("<i2")
-        payload = base64.b64encode(faster.tobytes()).decode()
-        return json.dumps({"event": "media", "media": {"payload": payload}})
+    @property
+    def listening(self) -> Callable[[], AbstractAsyncContextManager[Listener]]:
+        """What the bridge dials, if it does."""
+        return _nobody if self.path else _customers
 
-    def read(self, message: Message) -> Pcm:
-        """Return the sound of a message, at the kind's own rate."""
-        if isinstance(message, str):
-            tree: dict[str, Any] = json.loads(message)
-            sound = base64.b64decode(tree["media"]["payload"])
-            return np.frombuffer(sound, "<i2").astype(np.int16)
-        if self.path.endswith("/media"):
-            floats = np.frombuffer(message, "<f4") * 32767
-            samples: Pcm = np.rint(floats).astype(np.int16)
-            return samples
-        return np.frombuffer(message, "<i2").astype(np.int16)
+
+def _write_s16(sound: Pcm) -> bytes:
+    return sound.astype("<i2").tobytes()
+
+
+def _read_s16(message: Message) -> Pcm:
+    assert isinstance(message, bytes)
+    return np.frombuffer(message, "<i2").astype(np.int16)
+
+
+def _write_float(sound: Pcm) -> bytes:
+    return (sound.astype("<f4") / 32768).tobytes()
+
+
+def _read_float(message: Message) -> Pcm:
+    assert isinstance(message, bytes)
+    samples: Pcm = np.rint(np.frombuffer(message, "<f4") * 32767).astype(np.int16)
+    return samples
+
+
+def _write_wavix(sound: Pcm) -> str:
+    return _media(_at_rate(sound, WAVIX_RATE))
+
+
+def _read_wavix(message: Message) -> Pcm:
+    return _read_s16(_payload(message))
+
+
+def _write_twilio(sound: Pcm) -> str:
+    return _media(encode_samples(Encoding.MULAW, _at_rate(sound, TWILIO_RATE)))
+
+
+def _read_twilio(message: Message) -> Pcm:
+    return _read_s16(decode_samples(Encoding.MULAW, _payload(message)))
+
+
+def _at_rate(sound: Pcm, rate: int) -> bytes:
+    places = np.arange(len(sound) * rate // RATE) * (RATE / rate)
+    resampled: Pcm = np.interp(places, np.arange(len(sound)), sound.astype(float)).astype("<i2")
+    return resampled.tobytes()
+
+
+def _media(content: bytes) -> str:
+    payload = base64.b64encode(content).decode()
+    return json.dumps({"event": "media", "media": {"payload": payload}})
+
+
+def _payload(message: Message) -> bytes:
+    tree: dict[str, Any] = json.loads(message)
+    return base64.b64decode(tree["media"]["payload"])
 
 
 PROGRAMS: Mapping[str, Kind] = {
-    "zuckzapgo": Kind("s16le 16 kHz, 60 ms", 0.06, RATE, "/call/{}/stream", _nobody),
-    "wadial": Kind(
-        "f32le 16 kHz, 20 ms", 0.02, RATE, "/api/v1/sessions/demo/calls/{}/media", _nobody
+    "zuckzapgo": Kind(
+        title="s16le 16 kHz, 60 ms",
+        message_seconds=0.06,
+        sample_rate=RATE,
+        write=_write_s16,
+        read=_read_s16,
+        path="/call/{}/stream",
     ),
-    "wavix": Kind("dialled out, JSON, s16le 24 kHz, 20 ms", 0.02, _STREAM_RATE, "", _customers),
+    "wadial": Kind(
+        title="f32le 16 kHz, 20 ms",
+        message_seconds=0.02,
+        sample_rate=RATE,
+        write=_write_float,
+        read=_read_float,
+        path="/api/v1/sessions/demo/calls/{}/media",
+    ),
+    "wavix": Kind(
+        title="dialled out, JSON, s16le 24 kHz, 20 ms",
+        message_seconds=0.02,
+        sample_rate=WAVIX_RATE,
+        write=_write_wavix,
+        read=_read_wavix,
+        protocol="native",
+    ),
+    "twilio": Kind(
+        title="dialled out, Twilio's JSON, mulaw 8 kHz, 20 ms",
+        message_seconds=0.02,
+        sample_rate=TWILIO_RATE,
+        write=_write_twilio,
+        read=_read_twilio,
+        protocol="twilio",
+    ),
 }
+SOCKETS: Final = ("zuckzapgo", "wadial", "wavix")
+STREAMS: Final = ("twilio",)
+"""Which of them each section of the bench measures."""
 
 
 class Program:
@@ -170,14 +239,19 @@ async def open_program(
         if chosen.path:
             path = f"{url}{chosen.path.format(call_id)}?token={KEY}"
             return Program(chosen, await session.ws_connect(path, compress=0, max_msg_size=0))
-        await _order_stream(session, url, call_id, listener)
+        await _order_stream(session, url, call_id, listener, chosen.protocol)
         return Program(chosen, await listener.arrived.get())
 
 
 async def _order_stream(
-    session: aiohttp.ClientSession, url: str, call_id: str, listener: Listener
+    session: aiohttp.ClientSession, url: str, call_id: str, listener: Listener, protocol: str
 ) -> None:
-    body = {"stream_url": listener.url, "stream_type": "twoway", "stream_channel": "inbound"}
+    body = {
+        "stream_url": listener.url,
+        "stream_type": "twoway",
+        "stream_channel": "inbound",
+        "stream_protocol": protocol,
+    }
     path = f"{url}/v1/call/{call_id}/streams?appid={KEY}"
     while True:
         async with session.post(path, json=body) as reply:

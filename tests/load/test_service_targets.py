@@ -85,6 +85,8 @@ def load(**more):
     [
         ({}, []),
         ({"cpu_per_socket": 1.1}, ["CPU per socket"]),
+        ({"cpu_per_socket": 0.61}, []),
+        ({"cpu_per_socket": 0.61, "kind": "twilio"}, ["CPU per socket"]),
         ({"delays": [0.16] * 40}, ["there and back p95"]),
         ({"delays": [0.1] * 39}, ["there and back p95"]),
         ({"dropped_seconds": 0.02}, ["sound dropped"]),
