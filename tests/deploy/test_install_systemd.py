@@ -113,6 +113,15 @@ def test_what_the_machine_lacks_is_said_before_anything_is_made(machine, program
     assert not machine.root.exists()
 
 
+def test_a_python_in_a_home_directory_is_refused_since_the_unit_hides_it(machine):
+    machine.add("python3", "#!/bin/sh\necho /home/someone/bin/python3.11\n")
+    done = machine.run(INSTALLER, "some.whl")
+    assert done.returncode == 1
+    assert "--python" in done.stderr
+    assert "ProtectHome=yes" in UNIT.read_text().splitlines()
+    assert not any(line.startswith("useradd") for line in machine.notes.read_text().splitlines())
+
+
 def test_settings_that_are_wrong_stop_it_before_the_unit_is_touched(machine):
     """Its Python is this one, so that nothing has to be installed."""
     code, etc = machine.root / "opt/bridge/bin", machine.root / "etc/bridge"
