@@ -6,6 +6,8 @@ import sys
 import sysconfig
 import tomllib
 import urllib.request
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,8 +20,10 @@ UNIT = DEPLOY / "systemd" / "bridge.service"
 
 
 @pytest.fixture
-def machine(tmp_path):
-    return Machine(tmp_path)
+def machine():
+    """In a folder with a short name: the path of a socket must be short."""
+    with TemporaryDirectory(prefix="b-") as folder:
+        yield Machine(Path(folder))
 
 
 def installed(machine, *arguments):
