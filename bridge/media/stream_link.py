@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -70,7 +70,7 @@ class StreamTarget:
     url: str
     session: Callable[[], Session]
     """Opens connections: guarded, unless the URL is the operator's."""
-    headers: Callable[[datetime], Mapping[str, str]] = _no_headers
+    headers: Callable[[datetime], Mapping[str, str]] = field(default=_no_headers, repr=False)
     """Makes the headers of a handshake, which may contain the time and secrets."""
     subprotocols: Sequence[str] = ()
 
