@@ -57,10 +57,15 @@ class Recognizer(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Ends the conversation once the text before it has been heard; a caller who speaks meanwhile prevents it."""
+
+
 class LanguageModel(Protocol):
     """A language model."""
 
-    def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    def reply(self, system: str, messages: Sequence[Message]) -> AsyncGenerator[str | HangUp, None]:
         """Yield the reply in pieces as it arrives.
 
         Raises:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from bridge.agent.filler import Filler, tone
-from bridge.agent.providers import Message, ProviderFailed, Providers
+from bridge.agent.providers import HangUp, Message, ProviderFailed, Providers
 from bridge.agent.script import AgentCounters, AgentMode, Script
 from bridge.agent.sentences import Sentences
 from bridge.agent.speech_queue import SpeechQueue
@@ -240,10 +240,13 @@ class AgentLeg:
         unanswered = bool(self.history) and self.history[-1].role == "user"
         if not unanswered or self.script.mode is AgentMode.IVR:
             return
-        sentences = Sentences()
+        sentences, leaves = Sentences(), False
         reply = self._providers.llm.reply(self.script.system_prompt, tuple(self.history))
         async with aclosing(reply):
             async for piece in reply:
+                if isinstance(piece, HangUp):
+                    leaves = True
+                    continue
                 for sentence in sentences.add(piece):
                     self._watch.lap("llm", _now())
                     await self._speak(sentence)
@@ -253,6 +256,8 @@ class AgentLeg:
         if not self._speech.has_sentences:
             raise ProviderFailed("llm: its reply is empty", step="llm", reason="garbage")
         await self._spoken()
+        if leaves:
+            self._over.set()
 
     async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
         """Do a step; when a provider fails in it, say so to the caller."""

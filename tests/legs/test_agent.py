@@ -3,6 +3,7 @@
 import asyncio
 
 from bridge.agent.filler import tone
+from bridge.agent.providers import HangUp
 from bridge.agent.script import AgentMode
 from bridge.call import events
 from tests.support.agent_talk import VOICE, talking
@@ -41,6 +42,30 @@ async def test_an_ai_answers_sentence_by_sentence():
         asked = next(what for step, what in talk.minds.asked if step == "llm")
         talk_so_far = [("assistant", "Good day."), ("user", "A table, please.")]
         assert asked == ("Be brief.", talk_so_far)
+        assert not talk.task.done()
+
+
+async def test_a_model_hangs_up_once_its_last_words_are_heard():
+    async with talking() as talk:
+        await talk.quiet()
+        talk.minds.pieces = ["Goodbye.", HangUp()]
+        await talk.say()
+        assert not talk.hung_up
+        await talk.quiet()
+        await talk.over()
+        assert talk.hung_up == 1
+        assert talk.transcript()[-1] == ("agent", "Goodbye.")
+
+
+async def test_a_caller_who_speaks_over_a_goodbye_is_not_hung_up_on():
+    async with talking() as talk:
+        await talk.quiet()
+        talk.minds.pieces = ["Goodbye.", HangUp()]
+        await talk.say()
+        talk.minds.pieces = ["For how many?"]
+        await talk.say()
+        await talk.quiet()
+        assert not talk.hung_up
         assert not talk.task.done()
 
 
