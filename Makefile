@@ -11,6 +11,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 RUN  := $(VENV)/.run
+DEMO := $(VENV)/.demo
 DEV  := $(VENV)/.dev
 EXAMPLES := $(VENV)/.examples
 NODE := node_modules/.package-lock.json
@@ -19,7 +20,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan doctor example-pipecat example-twilio test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
+.PHONY: help run run-lan demo doctor example-pipecat example-twilio test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,10 @@ run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.tom
 
 run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints a QR code
 	@exec $(BIN)/python -m bridge --lan $(ARGS)
+
+demo: $(DEMO)  ## the same as run, with a demo agent that understands questions about the call
+	@sh .ci/demo
+	@exec $(BIN)/python -m bridge $(ARGS)
 
 doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS="--config my.toml")
 	@exec $(BIN)/python -m bridge $(ARGS) doctor
@@ -96,6 +101,7 @@ lock:  ## rewrite the lock files from pyproject.toml and package.json
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
 	$(COMPILE) -o requirements-build.lock -c requirements-dev.lock --group build
 	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
+	$(COMPILE) -o requirements-demo.lock -c requirements.lock --extra demo pyproject.toml
 	$(COMPILE) -o requirements-examples.lock -c requirements-dev.lock --group examples
 	npm install --package-lock-only --ignore-scripts
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
@@ -124,6 +130,11 @@ $(RUN): requirements.lock
 $(EXAMPLES): requirements-examples.lock $(RUN)
 	@echo "make: installing the examples' packages into $(VENV) (half a gigabyte: Pipecat brings numba and onnxruntime)"
 	@$(PIP) -r requirements-examples.lock
+	@touch $@
+
+$(DEMO): requirements-demo.lock $(RUN)
+	@echo "make: installing pocketsphinx and its model (40 MB)"
+	@$(PIP) -r requirements-demo.lock
 	@touch $@
 
 $(DEV): requirements-dev.lock

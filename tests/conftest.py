@@ -34,13 +34,15 @@ NEEDS = {
     "kubectl": ("kubectl", "Kubernetes' own package; Debian's is too old"),
     "postgresql": ("postgresql", "apt-get install postgresql"),
     "pesq": ("pesq", "make test-tools, which compiles it"),
+    "espeak": ("espeak-ng", "apt-get install espeak-ng"),
+    "pocketsphinx": ("pocketsphinx", "make test-tools, which installs requirements-demo.lock"),
     "examples": ("pipecat", "make test-tools, which installs requirements-examples.lock"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
 }
 """By marker: what its tests need, and how to get it."""
 
 LEFT = pytest.StashKey[dict[str, dict[str, int]]]()
-MODULES = {"pesq", "pipecat", "webrtc"}
+MODULES = {"pesq", "pipecat", "pocketsphinx", "webrtc"}
 HEAVY = ("browser", "load")
 """These run one after the other, in one worker, where they name no group of their own."""
 
