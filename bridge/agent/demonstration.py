@@ -1,21 +1,24 @@
-"""Providers for demonstrations, which need no account and understand no speech.
+"""Providers for demonstrations, which need no account.
 
-STT returns the duration of the speech, the LLM a few fixed replies; TTS is espeak-ng if installed,
-otherwise tones.
+STT returns the duration of the speech, the LLM a few fixed replies; with a `PhraseRecognizer` they understand the questions
+of `agent.questions`. TTS is espeak-ng if installed, otherwise tones.
 """
 
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.agent.answers import CallSituation
 from bridge.agent.audio_converter import to_call_audio
 from bridge.agent.endpoint import TimeBudget
 from bridge.agent.filler import tone
+from bridge.agent.phrase_recognizer import PhraseRecognizer
 from bridge.agent.providers import Message, ProviderFailed, Providers, Recognized
+from bridge.agent.question_model import QuestionModel
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import BridgeError
 
@@ -43,7 +46,7 @@ class Demonstration:
 
     async def transcribe(self, pcm: bytes) -> str:
         """Return the duration as text."""
-        return f"({len(pcm) / (2 * SAMPLE_RATE):.1f} seconds of speech)"
+        return duration(pcm)
 
     async def recognize(self, pcm: bytes) -> Recognized:
         """Return the duration as text."""
@@ -78,10 +81,35 @@ class Demonstration:
             raise ProviderFailed("tts: espeak-ng failed", step="tts", reason="garbage") from None
 
 
-def demonstration_providers() -> Providers:
-    """Return the demonstration providers."""
-    made = Demonstration(shutil.which("espeak-ng"))
-    return Providers(made, made, made)
+@dataclass(frozen=True, slots=True)
+class QuestionRecognizer:
+    """STT that understands phrases."""
+
+    phrases: PhraseRecognizer
+
+    async def transcribe(self, pcm: bytes) -> str:
+        """Return the phrase, or the duration as text if there is none.
+
+        Raises:
+            ProviderFailed: The recogniser failed.
+        """
+        return await self.phrases.recognize(pcm) or duration(pcm)
+
+
+def demonstration_providers(
+    phrases: PhraseRecognizer | None = None,
+    situation: Callable[[], CallSituation] = CallSituation,
+) -> Providers:
+    """Return the demonstration providers; with `phrases`, they answer questions about the `situation` of a call."""
+    plain = Demonstration(shutil.which("espeak-ng"))
+    if phrases is None:
+        return Providers(plain, plain, plain)
+    return Providers(QuestionRecognizer(phrases), QuestionModel(situation), plain)
+
+
+def duration(pcm: bytes) -> str:
+    """Return how long somebody spoke, as text."""
+    return f"({len(pcm) / (2 * SAMPLE_RATE):.1f} seconds of speech)"
 
 
 async def _run(program: str, text: str) -> AsyncGenerator[bytes, None]:
