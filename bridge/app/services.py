@@ -23,6 +23,7 @@ from bridge.api.services import PortUsage, Services, Site
 from bridge.api.sibling_gate import SiblingGate
 from bridge.api.turn import IceConfiguration, ice_configuration
 from bridge.api.unauthenticated import UnauthenticatedLimit
+from bridge.app.agents import build_agents
 from bridge.app.cloud import cloud_lines
 from bridge.app.cluster import build_placement
 from bridge.app.console import build_console
@@ -30,7 +31,6 @@ from bridge.app.databases import engine_of
 from bridge.app.drain import build_announcer
 from bridge.app.foundation import Foundation
 from bridge.app.lines import (
-    demonstrations_of,
     hold_music_of,
     line_count,
     lines_of,
@@ -59,7 +59,6 @@ from bridge.net.interfaces import Interfaces
 from bridge.net.resolver import Dns
 from bridge.net.secret import identity, shared_secret
 from bridge.net.webhooks import Webhooks
-from bridge.node.agent import Agents, agent_profiles
 from bridge.node.browsers import Browsers
 from bridge.node.connection_tests import ConnectionTests
 from bridge.node.digits import Digits
@@ -102,7 +101,7 @@ def build_services(
     unauthenticated = UnauthenticatedLimit(
         requests=limits.stranger_requests, proxies=proxies, metrics=metrics.http
     )
-    agents = build_agents(base)
+    agents = build_agents(base, policies)
     assets = build_assets(base, decoders)
     recordings = build_recordings(base, playbacks)
     voicemails = build_voicemails(base, recordings)
@@ -200,23 +199,6 @@ def build_auth(base: Foundation, tickets: Tickets, unauthenticated: Unauthentica
         tickets=tickets,
         unauthenticated=unauthenticated,
         scopes=Scopes(settings.metrics.keys, webhooks, settings.admin.keys, settings.operator.keys),
-    )
-
-
-def build_agents(base: Foundation) -> Agents:
-    """Return the service that adds agents to calls."""
-    settings = base.settings
-    own = {name: line.agent or settings.agent for name, line in settings.lines.items()}
-    return Agents(
-        base.manager,
-        base.lines,
-        profile_of=agent_profiles(
-            base.http,
-            settings_of=lambda line: own.get(line, settings.agent),
-            demos=demonstrations_of(settings).keys(),
-        ),
-        max_voice_detectors=settings.agent.voices,
-        counters=base.metrics.agents,
     )
 
 

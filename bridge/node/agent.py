@@ -4,10 +4,14 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
+from bridge.agent import answers
+from bridge.agent.answers import CallSituation
 from bridge.agent.demonstration import GREETING, demonstration_providers
 from bridge.agent.http_providers import http_providers
+from bridge.agent.phrase_recognizer import PhraseRecognizer
 from bridge.agent.providers import ProviderFailed, Providers
 from bridge.agent.script import AgentCounters, AgentMode, Script
 from bridge.agent.sentences import clean
@@ -44,6 +48,15 @@ class AgentProfile:
     settings: Agent
 
 
+class ProfileOf(Protocol):
+    """Makes the profile of a line's agents."""
+
+    def __call__(
+        self, line: LineName, config: LineConfig, runner: CallRunner | None = None
+    ) -> AgentProfile:
+        """Return it for the agent of a call, or for speech without one."""
+
+
 class Agents:
     """The agents of this node's calls."""
 
@@ -52,7 +65,7 @@ class Agents:
         manager: Manager,
         lines: Lines,
         *,
-        profile_of: Callable[[LineName, LineConfig], AgentProfile],
+        profile_of: ProfileOf,
         max_voice_detectors: int,
         counters: AgentCounters,
     ) -> None:
@@ -85,7 +98,7 @@ class Agents:
             raise InvalidState("the call has an agent already")
         line = runner.facts.line
         config = self._lines.config(line)
-        profile = self._profile_of(line, config)
+        profile = self._profile_of(line, config, runner)
         chosen = mode or MODES.get(config.mode, AgentMode.AI)
         script = Script(
             chosen,
@@ -140,21 +153,31 @@ class Agents:
 
 
 def agent_profiles(
-    http: Http, *, settings_of: Callable[[LineName], Agent], demos: Collection[LineName]
-) -> Callable[[LineName, LineConfig], AgentProfile]:
+    http: Http,
+    *,
+    settings_of: Callable[[LineName], Agent],
+    demos: Collection[LineName],
+    phrases: PhraseRecognizer | None = None,
+    situation_of: Callable[[CallRunner], CallSituation],
+) -> ProfileOf:
     """Return a function that makes the profile of a line's agents.
 
-    On the lines in `demos` the demonstration provides what has no URL.
+    On the lines in `demos` the demonstration provides what has no URL; with `phrases` it answers questions about the
+    call, of which `situation_of` tells it.
     """
-    demonstration = demonstration_providers() if demos else None
 
-    def profile_of(line: LineName, config: LineConfig) -> AgentProfile:
+    def profile_of(
+        line: LineName, config: LineConfig, runner: CallRunner | None = None
+    ) -> AgentProfile:
         urls, settings = (config.stt_url, config.llm_url, config.tts_url), settings_of(line)
         providers = http_providers(http.of(line), urls, config.provider_token, settings)
         greeting = clean(config.greeting)
-        if line in demos and demonstration is not None:
+        if line in demos:
             if not (config.greeting or config.stt_url):
-                greeting = GREETING
+                greeting = GREETING if phrases is None else answers.GREETING
+            demonstration = demonstration_providers(
+                phrases, CallSituation if runner is None else partial(situation_of, runner)
+            )
             providers = Providers(
                 providers.stt if config.stt_url else demonstration.stt,
                 providers.llm if config.llm_url else demonstration.llm,
