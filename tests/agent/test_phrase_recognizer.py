@@ -49,34 +49,36 @@ class Started:
 async def recogniser():
     started = Started()
     made = PhraseRecognizer(started, grammar="", pronunciations={})
-    made.started = started
-    yield made
+    yield made, started
     await made.aclose()
     assert all(process.returncode is not None for process in started.processes)
 
 
 async def test_all_utterances_go_to_one_process(recogniser):
-    heard = await asyncio.gather(*(recogniser.recognize(b"%d" % each) for each in range(5)))
+    made, started = recogniser
+    heard = await asyncio.gather(*(made.recognize(b"%d" % each) for each in range(5)))
     assert heard == ["0", "1", "2", "3", "4"]
-    assert len(recogniser.started.processes) == 1
+    assert len(started.processes) == 1
 
 
 @pytest.mark.parametrize("utterance", [b"crash", b"nonsense"])
 async def test_a_process_that_fails_is_replaced_at_the_next_utterance(recogniser, utterance):
+    made, started = recogniser
     with pytest.raises(ProviderFailed) as caught:
-        await recogniser.recognize(utterance)
+        await made.recognize(utterance)
     assert (caught.value.step, caught.value.reason) == ("stt", "unreachable")
-    assert await recogniser.recognize(b"again") == "again"
-    assert len(recogniser.started.processes) == 2
+    assert await made.recognize(b"again") == "again"
+    assert len(started.processes) == 2
 
 
 async def test_a_process_that_takes_too_long_is_killed(recogniser, monkeypatch):
-    await recogniser.recognize(b"first")
+    made, started = recogniser
+    await made.recognize(b"first")
     monkeypatch.setattr(phrase_recognizer, "PHRASE_SECONDS", 0.1)
     with pytest.raises(ProviderFailed) as caught:
-        await recogniser.recognize(b"hang")
+        await made.recognize(b"hang")
     assert caught.value.reason == "timeout"
-    assert recogniser.started.processes[0].returncode is not None
+    assert started.processes[0].returncode is not None
 
 
 async def test_a_process_that_does_not_load_its_models_is_killed(monkeypatch):
@@ -89,26 +91,29 @@ async def test_a_process_that_does_not_load_its_models_is_killed(monkeypatch):
 
 
 async def test_who_goes_on_speaking_is_not_answered_for_the_beginning(recogniser):
-    await recogniser.recognize(b"first")
-    asking = asyncio.ensure_future(recogniser.recognize(b"pause"))
+    made, started = recogniser
+    await made.recognize(b"first")
+    asking = asyncio.ensure_future(made.recognize(b"pause"))
     await asyncio.sleep(0.05)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    assert await recogniser.recognize(b"whole") == "whole"
-    assert len(recogniser.started.processes) == 1
+    assert await made.recognize(b"whole") == "whole"
+    assert len(started.processes) == 1
 
 
 async def test_when_too_many_wait_the_next_fails_at_once(recogniser):
-    asking = [asyncio.ensure_future(recogniser.recognize(b"pause")) for _ in range(MAX_WAITING)]
+    made, _ = recogniser
+    asking = [asyncio.ensure_future(made.recognize(b"pause")) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(ProviderFailed):
-        await recogniser.recognize(b"one more")
+        await made.recognize(b"one more")
     assert await asyncio.gather(*asking) == ["pause"] * MAX_WAITING
 
 
 async def test_long_speech_is_not_examined(recogniser):
-    assert await recogniser.recognize(bytes(int(MAX_SECONDS) * 32_000 + 2)) == ""
-    assert recogniser.started.processes == []
+    made, started = recogniser
+    assert await made.recognize(bytes(int(MAX_SECONDS) * 32_000 + 2)) == ""
+    assert started.processes == []
 
 
 async def test_a_program_that_cannot_be_started_is_a_failed_step():

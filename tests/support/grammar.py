@@ -1,6 +1,7 @@
 """Draws sentences from a JSGF grammar, as much of it as ours uses: rules, alternatives, groups and options."""
 
 import re
+from typing import Any
 
 
 def sentences(grammar, rule, chance, count):
@@ -36,7 +37,8 @@ def _draw(tokens, rules, chance):
 
 def _alternatives(tokens):
     """Split at the outer `|`; a group becomes a list that begins with its bracket."""
-    found, stack = [[]], []
+    found: list[list[Any]] = [[]]
+    stack: list[list[Any]] = []
     for token in tokens:
         if isinstance(token, list):
             (stack[-1] if stack else found[-1]).append(token)
