@@ -45,7 +45,7 @@ class Law:
 
     def samples(self, codes: bytes) -> Samples:
         """Decode to samples in the range of 16 bits."""
-        return self._samples[np.frombuffer(codes, np.uint8)]
+        return self._samples.take(np.frombuffer(codes, np.uint8), mode="clip")
 
     def codes(self, samples: Samples) -> bytes:
         """Encode samples in the range of 16 bits, rounded and clipped; overwrites `samples`."""

@@ -30,7 +30,17 @@ def _design() -> Samples:
 _BETWEEN: Final = _design()
 _PAST: Final = 2 * (_TAPS - 1)
 STEP: Final = 32
-"""Samples at 16 kHz that are decimated by one row of a matrix product."""
+"""Samples at 16 kHz that one row of a matrix product decimates, or makes."""
+
+
+def _interpolation() -> Samples:
+    """Return the matrix that makes `STEP` samples of a window that begins `_TAPS - 1` samples earlier."""
+    matrix = np.zeros((_TAPS - 1 + STEP // 2, STEP), np.float32)
+    for sample in range(STEP // 2):
+        matrix[sample + _TAPS // 2 - 1, 2 * sample] = 1.0
+        matrix[sample : sample + _TAPS, 2 * sample + 1] = _BETWEEN
+    matrix.flags.writeable = False
+    return matrix
 
 
 def _decimation() -> Samples:
@@ -43,6 +53,7 @@ def _decimation() -> Samples:
     return matrix
 
 
+_INTERPOLATION: Final = _interpolation()
 _DECIMATION: Final = _decimation()
 
 
@@ -56,13 +67,12 @@ class Interpolator:
 
     def process(self, samples: Samples) -> bytes:
         """Return twice as many 16-bit samples, little-endian; pieces may have any length."""
-        padded = np.concatenate((self._history, samples))
         count = len(samples)
-        self._history = padded[count:]
-        output = np.empty((count, 2), np.float32)
-        begin = _TAPS // 2 - 1
-        output[:, 0] = padded[begin : begin + count]
-        output[:, 1] = np.correlate(padded, _BETWEEN)
+        spare = np.zeros(-count % (STEP // 2), np.float32)
+        padded = np.concatenate((self._history, samples, spare), dtype=np.float32)
+        self._history = padded[count : count + _TAPS - 1]
+        windows = _windows(padded, -(-count // (STEP // 2)), STEP // 2, _TAPS - 1 + STEP // 2)
+        output: Samples = (windows @ _INTERPOLATION).reshape(-1)[: 2 * count]
         return to_pcm(output).tobytes()
 
 
@@ -79,16 +89,17 @@ class Decimator:
         samples = np.frombuffer(pcm, "<i2")
         padded = np.concatenate((self._history, samples), dtype=np.float32, casting="unsafe")
         self._history = padded[len(samples) :]
-        windows = np.ndarray(
-            (len(samples) // STEP, _PAST + STEP),
-            np.float32,
-            padded,
-            0,
-            (STEP * padded.itemsize, padded.itemsize),
-        )
-        # Copied, because NumPy does not use BLAS for overlapping memory.
-        output: Samples = (windows.copy() @ _DECIMATION).reshape(-1)
+        windows = _windows(padded, len(samples) // STEP, STEP, _PAST + STEP)
+        output: Samples = (windows @ _DECIMATION).reshape(-1)
         return output
+
+
+def _windows(samples: Samples, count: int, step: int, length: int) -> Samples:
+    """Return windows that begin `step` samples apart, one a row."""
+    size = samples.itemsize
+    windows: Samples = np.ndarray((count, length), np.float32, samples, 0, (step * size, size))
+    # Copied, because NumPy does not use BLAS for overlapping memory.
+    return windows.copy()
 
 
 def to_pcm(samples: Samples) -> NDArray[np.int16]:

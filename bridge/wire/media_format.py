@@ -4,7 +4,7 @@ Outgoing float samples are the 16-bit ones divided by 32768; incoming ones are m
 rounded and clamped, and NaN or infinity becomes silence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,6 +13,8 @@ import numpy as np
 
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.audio.g711 import MULAW
+from bridge.audio.g711 import SAMPLE_RATE as G711_RATE
+from bridge.audio.halfband import Decimator, Interpolator
 from bridge.audio.resample import Resampler
 from bridge.errors import RemoteProtocolError
 
@@ -96,10 +98,33 @@ def encode_samples(encoding: Encoding, pcm: bytes) -> bytes:
             return MULAW.encode(pcm)
 
 
+def _to_bus(media: MediaFormat) -> Callable[[bytes], bytes]:
+    """Return what converts one stream's whole samples to 16 kHz."""
+    if _is_telephony(media):
+        interpolator = Interpolator()
+        return lambda codes: interpolator.process(MULAW.samples(codes))
+    resampler = Resampler(media.sample_rate, SAMPLE_RATE)
+    return lambda data: resampler.process(decode_samples(media.encoding, data))
+
+
+def _from_bus(media: MediaFormat) -> Callable[[bytes], bytes]:
+    """Return what converts one stream's frames of the bus."""
+    if _is_telephony(media):
+        decimator = Decimator()
+        return lambda pcm: MULAW.codes(decimator.process(pcm))
+    resampler = Resampler(SAMPLE_RATE, media.sample_rate)
+    return lambda pcm: encode_samples(media.encoding, resampler.process(pcm))
+
+
+def _is_telephony(media: MediaFormat) -> bool:
+    """Whether the half-band filters of G.711 will do, which cost a third and delay half as much."""
+    return media.encoding is Encoding.MULAW and media.sample_rate == G711_RATE
+
+
 class MediaDecoder:
     """Decodes one socket's messages to 16 kHz audio."""
 
-    __slots__ = ("_format", "_pad_bytes", "_resampler")
+    __slots__ = ("_convert", "_format", "_pad_bytes")
 
     def __init__(self, media: MediaFormat, *, pads: bool = False) -> None:
         """Create a decoder.
@@ -111,7 +136,7 @@ class MediaDecoder:
         """
         self._format = media
         self._pad_bytes = media.frame_bytes if pads else 0
-        self._resampler = Resampler(media.sample_rate, SAMPLE_RATE)
+        self._convert = _to_bus(media)
 
     def decode(self, message: bytes) -> Iterator[bytes]:
         """Decode a message in pieces; the iterator must be exhausted before the next message.
@@ -130,27 +155,24 @@ class MediaDecoder:
             raise RemoteProtocolError(f"a frame's length must be a multiple of {size} bytes")
         step = round(self._format.second_bytes * PIECE_SECONDS)
         return (
-            self._decode(message[begin : begin + step]) for begin in range(0, len(message), step)
+            self._convert(message[begin : begin + step]) for begin in range(0, len(message), step)
         )
-
-    def _decode(self, data: bytes) -> bytes:
-        return self._resampler.process(decode_samples(self._format.encoding, data))
 
 
 class MediaEncoder:
     """Encodes 16 kHz audio to one socket's messages."""
 
-    __slots__ = ("_format", "_resampler", "_rest")
+    __slots__ = ("_convert", "_format", "_rest")
 
     def __init__(self, media: MediaFormat) -> None:
         self._format = media
-        self._resampler = Resampler(SAMPLE_RATE, media.sample_rate)
+        self._convert = _from_bus(media)
         self._rest = b""
 
     def encode(self, pcm: bytes) -> list[bytes]:
-        """Encode whole samples at 16 kHz and return the messages that are now complete."""
+        """Encode whole frames of the bus and return the messages that are now complete."""
         size = self._format.frame_bytes
-        data = self._rest + encode_samples(self._format.encoding, self._resampler.process(pcm))
+        data = self._rest + self._convert(pcm)
         whole = len(data) - len(data) % size
         self._rest = data[whole:]
         return [data[begin : begin + size] for begin in range(0, whole, size)]

@@ -99,6 +99,8 @@ def test_a_sine_comes_through_both_ways_in_every_form(encoding, rate):
         for message in outgoing.encode(said[begin : begin + 320].tobytes())
     )
     late = 0 if rate == 16_000 else round(2 * 32 / min(rate, 16_000) * 16_000)
+    if (encoding, rate) == (Encoding.MULAW, 8_000):
+        late = 62  # the half-band filters': 16 samples at 8 kHz in, and 15 out
     got = np.frombuffer(heard, "<i2").astype(int)[late + 400 :]
     apart = np.abs(got - said[400 : 400 + len(got)])
     assert apart.max() <= (600 if encoding is Encoding.MULAW else 4)
