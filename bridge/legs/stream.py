@@ -278,6 +278,7 @@ class StreamLeg:
                 self._sent[waiting.track] += 1
                 if (payload := self._outbound.ping()) is not None:
                     await link.ping(payload)
+            link.check_partial()
             if self._outbound.is_behind(self._loop.time()):
                 self._counters.cut_off()
                 raise StreamEnded(StreamEndReason.SLOW, EndReason.FAILED, TOO_SLOW)

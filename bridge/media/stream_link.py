@@ -13,8 +13,9 @@ from aiohttp import WebSocketError, WSCloseCode, WSMsgType
 
 from bridge.call.model import EndReason
 from bridge.errors import AddressBlocked, BridgeError
+from bridge.media.read_budget import FLOOD_SECONDS, ReadBudget
 from bridge.net.http import Session
-from bridge.net.websocket import has_room, narrow, transport_of
+from bridge.net.websocket import bytes_received, has_room, narrow, transport_of
 from bridge.wire.media_stream import (
     Channel,
     Digit,
@@ -38,6 +39,12 @@ KERNEL_SECONDS: Final = 0.2
 """Audio of one track in the kernel's send buffer; Linux doubles the value."""
 ENVELOPE_BYTES: Final = 400
 """Maximum size of a `media` message without its payload."""
+FRAME_BYTES: Final = 64
+"""What a message takes beside its payload: header, TLS record."""
+MAX_PARTIAL_BYTES: Final = 8 << 20
+"""Received bytes that belong to no message yet, beside the largest message: what the kernel buffers."""
+FRAGMENTS: Final = "the server sent fragments without end"
+FLOODED: Final = f"the server sent more than the bridge reads for {FLOOD_SECONDS:g} s"
 
 BASE64: Final = 4 / 3
 """Characters per byte."""
@@ -78,14 +85,30 @@ class StreamTarget:
 class StreamLink:
     """One connected stream."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, messages: StreamMessages) -> None:
+    def __init__(
+        self, ws: aiohttp.ClientWebSocketResponse, messages: StreamMessages, *, max_bytes: int
+    ) -> None:
+        """`max_bytes` is the limit of a message that it was opened with."""
         self._ws = ws
         self._messages = messages
+        self._max_partial = max_bytes + MAX_PARTIAL_BYTES
+        self._read_bytes = 0
 
     @property
     def has_room(self) -> bool:
         """Whether the kernel has taken all that was sent."""
         return has_room(self._ws)
+
+    def check_partial(self) -> None:
+        """Check that what is received becomes messages; to be called now and then.
+
+        Endless fragments (RFC 6455 section 5.4) would take the event loop, and no message is ever read.
+
+        Raises:
+            StreamEnded: it does not.
+        """
+        if bytes_received(self._ws) - self._read_bytes > self._max_partial:
+            raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FRAGMENTS)
 
     async def greet(self) -> None:
         """Send what the protocol begins with."""
@@ -114,9 +137,13 @@ class StreamLink:
     ) -> None:
         """Pass every message to `take`, and pongs to `confirm`, until the connection ends.
 
+        Above `ReadBudget` the server is held up; one that goes on so is disconnected.
+
         Raises:
             StreamEnded: Always.
         """
+        clock = asyncio.get_running_loop()
+        budget = ReadBudget(clock.time())
         while True:
             message = await self._ws.receive()
             match message.type:
@@ -132,6 +159,11 @@ class StreamLink:
                     raise _broken(message.data)
                 case _:
                     raise _broken_off()
+            self._read_bytes += 2 * len(message.data) + FRAME_BYTES
+            if (pause := budget.spend(len(message.data), clock.time())) is not None:
+                await asyncio.sleep(pause)
+            if budget.is_flood(clock.time()):
+                raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FLOODED)
 
     async def close(self) -> None:
         """Send what the protocol ends with, and close; unsent data is dropped after `CLOSE_SECONDS`."""
@@ -169,13 +201,14 @@ async def connect(target: StreamTarget, facts: StreamFacts, messages: StreamMess
 
 async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessages) -> StreamLink:
     log.debug("stream.dialled", extra={"stream": facts.stream_id})
+    max_bytes = round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             ws = await target.session().ws_connect(
                 target.url,
                 headers=target.headers(_now()),
                 protocols=target.subprotocols,
-                max_msg_size=round(MESSAGE_SECONDS * facts.media.second_bytes * BASE64),
+                max_msg_size=max_bytes,
                 autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )
@@ -189,7 +222,7 @@ async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessag
     envelopes = ENVELOPE_BYTES * 1000 / facts.media.frame_milliseconds
     second = facts.media.second_bytes * BASE64 + envelopes
     narrow(ws, round(KERNEL_SECONDS * len(facts.tracks) * second))
-    return StreamLink(ws, messages)
+    return StreamLink(ws, messages, max_bytes=max_bytes)
 
 
 def stream_end(error: BaseException) -> StreamEnded:
