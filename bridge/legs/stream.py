@@ -5,6 +5,7 @@ table.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
@@ -127,6 +128,8 @@ class StreamLeg:
         """Messages."""
         self._ignored = dict.fromkeys(IGNORED_REASONS, 0)
         self._errors = 0
+        self._check_at = 0.0
+        """When to look at the encoding of what is played."""
         self._played: asyncio.Future[bool] | None = None
         """What `played` waits for."""
         self._functions = StreamFunctions(call_function, say=self._say, report=self._report_error)
@@ -233,6 +236,7 @@ class StreamLeg:
         match meant:
             case Media(data):
                 await self._inbound.receive(data)
+                self._check_encoding()
             case Mark(name):
                 self._inbound.queue.mark(name)
                 self._send_marks(self._inbound.queue.reached())
@@ -251,6 +255,17 @@ class StreamLeg:
     def _finish_playing(self, *, heard: bool) -> None:
         if self._played is not None and not self._played.done():
             self._played.set_result(heard)
+
+    def _check_encoding(self) -> None:
+        """Report audio in another encoding, once; checked once a second."""
+        if self._loop.time() < self._check_at:
+            return
+        self._check_at = self._loop.time() + 1.0
+        if found := self._inbound.check_encoding():
+            self._check_at = math.inf
+            media = self.facts.media
+            text = f"the audio looks like {found}; this stream is {media.encoding} at {media.sample_rate} Hz"
+            self._report_error("wrong_encoding", text)
 
     def _report_error(self, code: str, text: str) -> None:
         self._errors += 1

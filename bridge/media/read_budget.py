@@ -45,6 +45,11 @@ class ReadBudget:
             self._short_since = now
         return (TURN_UNITS - self._units) / UNITS_PER_SECOND
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the server is being held up, or was a moment ago."""
+        return self._short_since is not None
+
     def is_flood(self, now: float) -> bool:
         """Whether the server has sent more than is read for `FLOOD_SECONDS`."""
         return self._short_since is not None and now - self._short_since >= FLOOD_SECONDS

@@ -93,6 +93,8 @@ class StreamLink:
         self._messages = messages
         self._max_partial = max_bytes + MAX_PARTIAL_BYTES
         self._read_bytes = 0
+        self._clock = asyncio.get_running_loop().time
+        self._budget = ReadBudget(self._clock())
 
     @property
     def has_room(self) -> bool:
@@ -142,8 +144,6 @@ class StreamLink:
         Raises:
             StreamEnded: Always.
         """
-        clock = asyncio.get_running_loop()
-        budget = ReadBudget(clock.time())
         while True:
             message = await self._ws.receive()
             match message.type:
@@ -160,9 +160,9 @@ class StreamLink:
                 case _:
                     raise _broken_off()
             self._read_bytes += 2 * len(message.data) + FRAME_BYTES
-            if (pause := budget.spend(len(message.data), clock.time())) is not None:
+            if (pause := self._budget.spend(len(message.data), self._clock())) is not None:
                 await asyncio.sleep(pause)
-            if budget.is_flood(clock.time()):
+            if self._budget.is_flood(self._clock()):
                 raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FLOODED)
 
     async def close(self) -> None:
@@ -172,7 +172,9 @@ class StreamLink:
                 if not self._ws.closed and has_room(self._ws):
                     for message in self._messages.closing(_now()):
                         await self._write(message)
-                    await self._ws.close()
+                    # Reads on until the server closes, without a pause.
+                    if not self._budget.is_short:
+                        await self._ws.close()
         if (transport := transport_of(self._ws)) is not None:
             transport.abort()
         with suppress(*GONE):

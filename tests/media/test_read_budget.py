@@ -47,8 +47,10 @@ def test_long_messages_cost_more():
 
 
 def test_whoever_never_stops_is_a_flood():
-    count, flood = read(ReadBudget(0.0), seconds=60.0)
+    budget = ReadBudget(0.0)
+    count, flood = read(budget, seconds=60.0)
     assert flood
+    assert budget.is_short
     assert count == pytest.approx((FLOOD_SECONDS + 2) * UNITS_PER_SECOND, rel=0.05)
 
 
@@ -59,6 +61,7 @@ def test_a_burst_that_ends_is_none():
         assert not flood
         assert not budget.is_flood(began + 8.0)
         assert not read(budget, seconds=4.0, rate=50, began=began + 10.0)[1]
+        assert not budget.is_short
 
 
 def test_a_steady_rate_just_below_the_limit_is_none():

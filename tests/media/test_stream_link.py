@@ -6,14 +6,25 @@ from ipaddress import ip_network
 import pytest
 
 from bridge.call.model import EndReason, LineName
-from bridge.media.stream_link import RETRY_DELAYS, StreamEnded, StreamTarget, connect, stream_end
+from bridge.media import stream_link
+from bridge.media.stream_link import (
+    BASE64,
+    MESSAGE_SECONDS,
+    RETRY_DELAYS,
+    StreamEnded,
+    StreamTarget,
+    connect,
+    stream_end,
+)
 from bridge.net.guard import Guard
 from bridge.net.http import Http
-from bridge.wire.media_stream import Channel, StreamFacts, StreamType
+from bridge.wire.media_stream import WAVIX, Channel, StreamEndReason, StreamFacts, StreamType
 from bridge.wire.stream_native import NativeMessages
+from tests.support.raw_socket import TEXT, frame_of, raw_server
 from tests.support.stream_customer import customer_server
 from tests.support.waiting import until
 
+MAX_MESSAGE = round(MESSAGE_SECONDS * WAVIX.second_bytes * BASE64)
 FACTS = StreamFacts("stream", "call", StreamType.TWOWAY, Channel.INBOUND)
 
 
@@ -77,6 +88,28 @@ async def test_an_address_that_is_none_is_unreachable():
         await connected(http, "ws://127.0.0.1:9/")
     assert asyncio.get_running_loop().time() >= sum(RETRY_DELAYS)
     await http.aclose()
+
+
+async def test_what_is_received_and_becomes_no_message_ends_it(http, monkeypatch):
+    monkeypatch.setattr(stream_link, "MAX_PARTIAL_BYTES", 100_000 - MAX_MESSAGE)
+    async with raw_server() as server:
+        dialling = asyncio.get_running_loop().create_task(connected(http, server.url))
+        ws = await server.accept()
+        link = await dialling
+        await ws.write(frame_of(bytes(90_000), TEXT, masked=False, first=0))
+        link.check_partial()
+        await ws.write(frame_of(bytes(90_000), 0, masked=False, first=0))
+        await until(lambda: ends(link.check_partial))
+        await link.close()
+
+
+def ends(check):
+    """Whether a check ends the stream as a flood."""
+    try:
+        check()
+    except StreamEnded as over:
+        return over.word is StreamEndReason.FLOOD
+    return False
 
 
 def test_a_connection_that_breaks_is_a_failure():
