@@ -22,6 +22,7 @@ from tests.support.virtual_time import VirtualTimeLoop
 NEEDS = {
     "browser": ("chromium", "apt-get install chromium"),
     "firefox": ("firefox-esr", "apt-get install firefox-esr"),
+    "pulseaudio": ("pulseaudio", "apt-get install pulseaudio"),
     "coturn": ("turnserver", "apt-get install coturn"),
     "nginx": ("nginx", "apt-get install nginx"),
     "baresip": ("baresip", "apt-get install baresip-core"),

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,7 @@ async def firefox(
     *,
     namespace: Namespace | None = None,
     secure: Sequence[str] = (),
+    sound: Mapping[str, str] | None = None,
     **preferences: bool | int | str,
 ) -> AsyncIterator[Firefox]:
     """Run Firefox with a fresh profile.
@@ -160,9 +162,13 @@ async def firefox(
     Args:
         namespace: Its network; None for the machine's own.
         secure: Hosts that count as secure origins, so that they get a microphone.
+        sound: Environment that leads to a PulseAudio server, whose devices are used; None for a fake microphone
+            and no speaker.
         preferences: More, or other than `PREFERENCES`, with `__` in place of dots.
     """
     wanted = PREFERENCES | {name.replace("__", "."): value for name, value in preferences.items()}
+    if sound is not None:
+        wanted |= {"media.navigator.streams.fake": False, "media.cubeb.force_mock_context": False}
     wanted["dom.securecontext.allowlist"] = ",".join(secure)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in wanted.items()]
@@ -171,6 +177,7 @@ async def firefox(
             *(namespace.prefix if namespace else ()),
             shutil.which("firefox-esr") or "firefox-esr",
             *("--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0"),
+            env=os.environ | (sound or {}),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
