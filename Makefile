@@ -20,7 +20,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan demo doctor example-pipecat example-twilio test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
+.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ example-pipecat: $(EXAMPLES)  ## a bridge and an agent built on Pipecat, to talk
 
 example-twilio: $(EXAMPLES)  ## a bridge and a media-stream server written for Twilio, which echoes
 	@exec $(BIN)/python examples/run.py twilio
+
+example-openai: $(EXAMPLES)  ## a bridge whose calls OpenAI's realtime model answers; needs OPENAI_API_KEY
+	@exec $(BIN)/python examples/run.py openai
 
 # Modules are compiled once, not again by every worker and every bridge that a test starts.
 test test-long: export PYTHONDONTWRITEBYTECODE =

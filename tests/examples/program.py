@@ -121,16 +121,6 @@ class Caller:
         await asyncio.sleep(ECHO_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """A call with the example."""
-
-    caller: Caller
-    relay: StreamRelay
-    api: "Api"
-    call_id: str
-
-
 class Api:
     """The bridge's HTTP interface."""
 
@@ -152,14 +142,19 @@ class Api:
             return (await reply.json()).get("data")
 
 
+@dataclass(frozen=True, slots=True)
+class ExampleCall:
+    """A call whose far party is a test's."""
+
+    caller: Caller
+    api: Api
+    call_id: str
+
+
 @asynccontextmanager
-async def talking(example: Example, path: str, **stream: Any) -> AsyncIterator[Talk]:
-    """Call the example, with a relay between it and the bridge; hang up afterwards."""
-    async with (
-        aiohttp.ClientSession() as session,
-        stream_relay(f"ws://127.0.0.1:{example.port}{path}") as relay,
-        LightPeer() as peer,
-    ):
+async def calling(example: Example) -> AsyncIterator[ExampleCall]:
+    """Call the bridge of an example; hang up afterwards."""
+    async with aiohttp.ClientSession() as session, LightPeer() as peer:
         api = Api(session, example.bridge)
         call_id = (await api.request("POST", "/call/dial", {"channel": "webrtc"}))["callId"]
         await peer.call(
@@ -168,9 +163,25 @@ async def talking(example: Example, path: str, **stream: Any) -> AsyncIterator[T
         caller = Caller(peer)
         speaking = asyncio.create_task(caller.run())
         try:
-            body = {"streamUrl": relay.url, "streamProtocol": "twilio", **stream}
-            await api.request("POST", f"/call/{call_id}/streams", body)
-            yield Talk(caller, relay, api, call_id)
+            yield ExampleCall(caller, api, call_id)
             await api.request("POST", "/call/hangup", {"callId": call_id})
         finally:
             speaking.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A call that is streamed to the example, and all that both say."""
+
+    caller: Caller
+    relay: StreamRelay
+
+
+@asynccontextmanager
+async def talking(example: Example, path: str, **stream: Any) -> AsyncIterator[Talk]:
+    """Call the example, with a relay between it and the bridge; hang up afterwards."""
+    target = f"ws://127.0.0.1:{example.port}{path}"
+    async with stream_relay(target) as relay, calling(example) as call:
+        body = {"streamUrl": relay.url, "streamProtocol": "twilio", **stream}
+        await call.api.request("POST", f"/call/{call.call_id}/streams", body)
+        yield Talk(call.caller, relay)
