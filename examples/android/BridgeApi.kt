@@ -60,12 +60,21 @@ class BridgeApi(bridge: String, private var ticket: String, private val newTicke
                 }
                 over = over || !more
             } catch (refused: HttpRefused) {
-                if (refused.status != 401) return@flow // the call is not there any more
-                ticket = newTicket()
+                if (refused.status != 401 || !renewed()) return@flow // the call is not there any more
             } catch (_: IOException) {
                 delay(1_000) // the network may be coming back
             }
         }
+    }
+
+    private suspend fun renewed(): Boolean = try {
+        ticket = newTicket()
+        true
+    } catch (_: HttpRefused) {
+        false
+    } catch (_: IOException) {
+        delay(1_000)
+        true
     }
 
     private suspend inline fun <reified R> send(method: String, path: String): R =

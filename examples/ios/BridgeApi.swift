@@ -73,14 +73,24 @@ final class BridgeApi {
                     if event.type == "call.ended" { return }
                 }
             } catch let refused as HttpRefused where refused.status == 401 {
-                guard let fresh = try? await newTicket() else { return }
-                ticket = fresh
+                guard await renewed() else { return }
             } catch is HttpRefused {
                 return // the call is not there any more
             } catch {
                 try? await Task.sleep(nanoseconds: 1_000_000_000) // the network may be coming back
             }
         }
+    }
+
+    private func renewed() async -> Bool {
+        do {
+            ticket = try await newTicket()
+        } catch is HttpRefused {
+            return false
+        } catch {
+            try? await Task.sleep(nanoseconds: 1_000_000_000)
+        }
+        return true
     }
 
     private func send<Reply: Decodable>(_ method: String, _ path: String) async throws -> Reply {

@@ -68,7 +68,7 @@ final class BridgeCall {
         var restart = true
         while state == .reconnecting, Date() < end {
             do {
-                let back = restart && !replaced ? try await restarted() : try await build(limit: recoveryLimit)
+                let back = try await restart && !replaced ? restarted() : build(limit: recoveryLimit)
                 if back { return true }
             } catch let refused as HttpRefused {
                 let gone = refused.status == 404 && legId != nil

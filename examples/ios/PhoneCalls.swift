@@ -46,7 +46,7 @@ final class PhoneCalls: NSObject {
     }
 
     private func api(_ joined: Joined) -> BridgeApi {
-        let server = server
+        let server = self.server
         return BridgeApi(bridge: joined.bridge, ticket: joined.ticket) {
             try await server.ticket(joined.callId).ticket
         }
@@ -174,10 +174,10 @@ extension PhoneCalls: CXProviderDelegate {
     /// End the call for both sides; one that rings is declined.
     nonisolated func provider(_: CXProvider, perform action: CXEndCallAction) {
         MainActor.assumeIsolated {
-            let (server, id) = (server, callId)
+            let id = callId
             leave()
             action.fulfill()
-            Task { try? await server.hangup(id) } // else the bridge ends it a minute after this phone has left
+            Task { try? await self.server.hangup(id) } // else the bridge ends it a minute after this phone has left
         }
     }
 
