@@ -149,9 +149,9 @@ class Session:
         detection = DETECTION | {"interrupt_response": self._script.interrupts}
         if self._script.beta:
             form = {"input_audio_format": "pcm16", "output_audio_format": "pcm16"}
-            return {"id": "sess_1", **form, **session, "turn_detection": detection}
+            return {**form, **session, "turn_detection": detection}
         audio = {"input": {"format": PCM, "turn_detection": detection}, "output": {"format": PCM}}
-        return {"type": "realtime", "id": "sess_1", **session, "audio": audio}
+        return {"type": "realtime", **session, "audio": audio}
 
     async def _hear(self, pcm: bytes) -> None:
         self.heard += pcm
@@ -174,7 +174,7 @@ class Session:
             await self.send(
                 "input_audio_buffer.committed", item_id="item_user", previous_item_id=None
             )
-            await self._add({"id": "item_user", "type": "message", "role": "user"})
+            await self._add({"id": "item_user", "type": "message", "role": "user", "content": []})
             await self._respond()
 
     def _goes_on(self) -> bool:
@@ -213,10 +213,16 @@ class Session:
             await self.send("response.done", response=shown | {"output": items})
 
     async def _say(self, response_id: str, say: Say, items: list[dict[str, Any]]) -> None:
-        item = {"id": f"item_{response_id}_{len(items)}", "type": "message", "role": "assistant"}
+        item = {
+            "id": f"item_{response_id}_{len(items)}",
+            "type": "message",
+            "role": "assistant",
+            "content": [],
+        }
         where = {"response_id": response_id, "item_id": item["id"], "output_index": len(items)}
         items.append(item)
-        await self.send("response.output_item.added", item=item, **where)
+        place = {name: where[name] for name in ("response_id", "output_index")}
+        await self.send("response.output_item.added", item=item, **place)
         await self._add(item)
         self.items[item["id"]] = 0.0
         name = "audio" if self._script.beta else "output_audio"
@@ -229,7 +235,7 @@ class Session:
             await self.send(f"response.{name}.delta", delta=delta, content_index=0, **where)
             await asyncio.sleep(DELTA_SECONDS / SPEED)
         await self.send(f"response.{name}.done", content_index=0, **where)
-        await self.send("response.output_item.done", item=item | {"status": "completed"}, **where)
+        await self.send("response.output_item.done", item=item | {"status": "completed"}, **place)
 
     async def _call(self, response_id: str, call: Call, items: list[dict[str, Any]]) -> None:
         item = {
@@ -245,7 +251,8 @@ class Session:
         await self._add(item)
         told = {name: item[name] for name in ("call_id", "name", "arguments")}
         await self.send("response.function_call_arguments.done", **told, **where)
-        await self.send("response.output_item.done", item=item, **where)
+        place = {name: where[name] for name in ("response_id", "output_index")}
+        await self.send("response.output_item.done", item=item, **place)
 
     async def _cancel(self, reason: str) -> None:
         if self._response is None or self._response.done():
