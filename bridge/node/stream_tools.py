@@ -34,6 +34,9 @@ HANG_UP_TOOL: Final = RealtimeTool(
 )
 LAST_WORDS_SECONDS: Final = 0.3
 """Between the last audio and the hang-up: what is still on its way to the caller."""
+ENDING_SECONDS: Final = 10.0
+"""How long a call takes to end at most."""
+STILL_THERE: Final = '{"hung_up":false,"reason":"the call did not end"}'
 STILL_TALKING: Final = '{"hung_up":false,"reason":"the caller is speaking"}'
 
 
@@ -121,7 +124,9 @@ class StreamTools:
         )
         with suppress(BridgeError):
             self._runner.dispatch(request)
-        return '{"hung_up":true}'
+        # The stream's end cancels this; an output would make the model begin another reply.
+        await asyncio.sleep(ENDING_SECONDS)
+        return STILL_THERE
 
 
 def _object(arguments: str) -> dict[str, Any]:

@@ -212,6 +212,8 @@ async def test_a_model_that_hangs_up_is_heard_to_its_last_word():
         assert talk.heard() == pytest.approx(2.0, abs=0.04)
         await until(lambda: talk.line.published.of("call.ended"))
         assert talk.line.published.of("stream.fallback") == []
+        await until(talk.session.closed.is_set)
+        assert len(talk.session.of("response.create")) == 1
 
 
 async def test_a_caller_who_speaks_into_the_goodbye_keeps_the_call():

@@ -213,7 +213,7 @@ class Session:
             await self.send("response.done", response=shown | {"output": items})
 
     async def _say(self, response_id: str, say: Say, items: list[dict[str, Any]]) -> None:
-        item = {
+        item: dict[str, Any] = {
             "id": f"item_{response_id}_{len(items)}",
             "type": "message",
             "role": "assistant",
@@ -221,7 +221,7 @@ class Session:
         }
         where = {"response_id": response_id, "item_id": item["id"], "output_index": len(items)}
         items.append(item)
-        place = {name: where[name] for name in ("response_id", "output_index")}
+        place = {"response_id": response_id, "output_index": where["output_index"]}
         await self.send("response.output_item.added", item=item, **place)
         await self._add(item)
         self.items[item["id"]] = 0.0
@@ -251,7 +251,7 @@ class Session:
         await self._add(item)
         told = {name: item[name] for name in ("call_id", "name", "arguments")}
         await self.send("response.function_call_arguments.done", **told, **where)
-        place = {name: where[name] for name in ("response_id", "output_index")}
+        place = {"response_id": response_id, "output_index": where["output_index"]}
         await self.send("response.output_item.done", item=item, **place)
 
     async def _cancel(self, reason: str) -> None:
