@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from aiohttp import test_utils, web
 
+from bridge.call.model import Party
+from bridge.call.routing import LegRole
 from bridge.node.lines import InboundMode, LineConfig
+from bridge.node.runner import CallRunner
 from bridge.settings.model import Line, Realtime, RealtimeTool, Stream
 from bridge.wire.media_stream import StreamProtocol
 from tests.support.caller import Caller
+from tests.support.fake_leg import FakeLeg
 from tests.support.inprocess import running, settings
 from tests.support.realtime_double import (
     Call,
@@ -35,9 +39,12 @@ WEATHER = RealtimeTool(name="weather", description="What the weather is like.")
 class Talk:
     """A call in the stream."""
 
-    def __init__(self, line: StreamLine, caller: Caller, session: Session) -> None:
+    def __init__(
+        self, line: StreamLine, caller: Caller, runner: CallRunner, session: Session
+    ) -> None:
         self.line = line
         self.caller = caller
+        self.runner = runner
         self.session = session
 
     async def hears(self, seconds: float) -> None:
@@ -72,10 +79,10 @@ async def talking(script: Script | None = None, **more: Any) -> AsyncIterator[Ta
 
 
 async def begin(line: StreamLine, server: RealtimeServer) -> Talk:
-    caller, _ = await line.ring()
+    caller, runner = await line.ring()
     session = await server.session()
     await until(lambda: session.session and session.of("input_audio_buffer.append"))
-    return Talk(line, caller, session)
+    return Talk(line, caller, runner, session)
 
 
 async def test_a_caller_is_greeted_and_talks_with_the_model():
@@ -146,6 +153,15 @@ async def test_a_model_that_is_interrupted_in_the_middle_of_writing_says_no_more
         assert talk.session.of("response.cancel") == []
 
 
+@pytest.mark.long
+async def test_a_long_answer_is_heard_to_its_end():
+    async with talking(Script([[Say(150.0)]]), greeting="Hello.") as talk:
+        await asyncio.sleep(152.0)
+        assert talk.heard() == pytest.approx(150.0, abs=0.1)
+        talk.caller.hang_up()
+        assert (await talk.line.ended())["droppedSeconds"] == 0
+
+
 async def test_a_server_that_does_not_interrupt_by_itself_is_told_to_cancel():
     async with talking(Script([[Say(5.0)]], interrupts=False), greeting="Hello.") as talk:
         await talk.hears(0.4)
@@ -214,6 +230,15 @@ async def test_a_model_that_hangs_up_is_heard_to_its_last_word():
         assert talk.line.published.of("stream.fallback") == []
         await until(talk.session.closed.is_set)
         assert len(talk.session.of("response.create")) == 1
+
+
+async def test_a_model_that_hangs_up_beside_another_party_only_leaves():
+    script = Script([[Say(1.0), Call("hang_up")]])
+    async with talking(script, greeting="Goodbye.", hang_up=True) as talk:
+        talk.runner.add_leg(FakeLeg("other"), LegRole(Party.NEAR))
+        assert (await talk.line.ended())["reason"] == "stopped"
+        await asyncio.sleep(1.0)
+        assert talk.runner.live
 
 
 async def test_a_caller_who_speaks_into_the_goodbye_keeps_the_call():
