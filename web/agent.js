@@ -18,11 +18,16 @@ export async function dialAgent(api) {
   return (await api.request("POST", "/call/dial", { channel: "webrtc" })).callId;
 }
 
-/** Put into the call what answers the line's own: its stream server, or else the agent. @param {import("./bridge.js").BridgeApi} api @param {string} callId */
+/**
+ * Put into the call what answers the line's own: its stream server, or else the agent.
+ * @param {import("./bridge.js").BridgeApi} api @param {string} callId @returns {Promise<boolean>} whether there will be a transcript
+ */
 export async function startAgent(api, callId) {
   const config = await api.request("GET", "/call/config");
-  if (config.callInboundMode !== "stream") await api.request("POST", "/call/agent/start", { callId, mode: "ai" });
-  else await api.request("POST", `/call/${callId}/streams`, stream(config));
+  const streamed = config.callInboundMode === "stream";
+  if (streamed) await api.request("POST", `/call/${callId}/streams`, stream(config));
+  else await api.request("POST", "/call/agent/start", { callId, mode: "ai" });
+  return !streamed;
 }
 
 /** @param {{ callStreamUrl: string, callStreamProtocol: string }} config */

@@ -97,7 +97,7 @@ export async function talkToAgent(phone) {
     return callId;
   }, async (id) => {
     await transcript.active;
-    await startAgent(api, id);
+    if (!(await startAgent(api, id))) transcript.hide();
   });
 }
 

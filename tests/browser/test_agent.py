@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from bridge.audio.wav import make_header
 from tests.browser.chromium import RATE, Visitor, launch, record
@@ -77,6 +77,25 @@ async def test_hanging_up_ends_the_talk_and_leaves_no_call(visitor: Visitor, ser
     async with asyncio.timeout(10):
         while server.get("/call/status")["calls"]:
             await asyncio.sleep(0.1)
+
+
+async def test_a_line_that_is_answered_by_a_stream_talks_with_its_server(visitor: Visitor):
+    stream = {"streamUrl": "wss://agent.example.com/ws", "streamProtocol": "twilio"}
+    asked: list[Any] = []
+
+    async def show_config(route: Route) -> None:
+        config = {f"call{name[0].upper()}{name[1:]}": value for name, value in stream.items()}
+        await route.fulfill(json={"success": True, "data": config | {"callInboundMode": "stream"}})
+
+    async def take_order(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        await route.fulfill(json={"success": True, "data": {"streamId": "1"}})
+
+    await visitor.page.route("**/call/config", show_config)
+    await visitor.page.route("**/call/*/streams", take_order)
+    await talk(visitor)
+    await expect(visitor.see("transcript-box")).to_be_hidden()
+    assert asked == [stream]
 
 
 @pytest.mark.parametrize("look", [{}, PHONE])

@@ -1,11 +1,9 @@
 """A server as Twilio's tutorials write it, as a stream server of the bridge."""
 
-import asyncio
-
 import aiohttp
 import pytest
 
-from tests.examples.program import Api, running_example, talking
+from tests.examples.program import Api, calling, running_example
 from tests.support.opus_packets import decode
 from tests.support.speech_compare import likeness
 from tests.support.voices import words
@@ -17,11 +15,23 @@ pytestmark = [
     pytest.mark.xdist_group("examples"),
 ]
 
+SECRET = "the-secret-of-the-test-of-examples"
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with running_example(tmp_path_factory.mktemp("twilio"), "twilio") as example:
+    with running_example(
+        tmp_path_factory.mktemp("twilio"),
+        "twilio",
+        STREAM_SECRET=SECRET,
+        BRIDGE_LINES__DEMO__KEYS='["demo"]',
+        BRIDGE_LINES__DEMO__STREAM__SECRET=SECRET,
+    ) as example:
         yield example
+
+
+def url(server):
+    return f"ws://127.0.0.1:{server.port}/media"
 
 
 async def test_an_inbound_call_is_answered_by_the_server(server):
@@ -33,15 +43,25 @@ async def test_an_inbound_call_is_answered_by_the_server(server):
         await until(lambda: "the call has ended" in server.text(), timeout=20)
 
 
-async def test_the_server_echoes_speech_and_reports_marks_and_keys(server):
+async def test_the_server_echoes_speech_and_reports_keys(server):
     said = words(2, 3)
-    async with talking(server, "/media", streamParameters={"customer": "Ada"}) as call:
-        await call.relay.wait("bridge", "mark")
+    async with calling(server) as call:
+        stream = {
+            "streamUrl": url(server),
+            "streamProtocol": "twilio",
+            "streamParameters": {"customer": "Ada"},
+        }
+        await call.api.request("POST", f"/call/{call.call_id}/streams", stream)
+        await until(lambda: "{'customer': 'Ada'}" in server.text(), timeout=20)
         await call.caller.say_and_listen(said)
         back = decode([one.payload for one in call.caller.peer.arrivals])
         await call.caller.peer.send_digit("7")
-        await call.relay.wait("server", "clear")
-    await asyncio.sleep(0.3)
+        await until(lambda: "key 7" in server.text(), timeout=20)
     assert likeness(said, back) > 0.8
-    for line in ("{'customer': 'Ada'}", "played up to mark ready", "key 7", "the call has ended"):
-        assert line in server.text()
+
+
+async def test_the_server_refuses_strangers(server):
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(url(server))
+        assert refused.value.status == 403

@@ -125,6 +125,8 @@ def _notes(
         "delay: from sending the packet that carries an onset to receiving the packet in which it "
         "is heard; with jitter, from when the packet set out; look-ahead: how far into that "
         "packet, the sender's encoder and the server's together",
+        "Pipecat: examples/pipecat/echo.py, in pieces of 40 ms and without the pauses, on the core of the generator; "
+        "from sending the packet with which a burst begins to receiving the packet in which it is heard",
         "loss: the generator leaves packets out, each by itself; nothing is lost on the way back",
         "recorded: both sides and the mix, as WAV, in turn with windows of the same calls unrecorded; "
         "without the Ogg copies that another process may make afterwards",
