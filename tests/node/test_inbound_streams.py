@@ -31,6 +31,19 @@ async def test_a_call_is_answered_at_once_and_streamed_both_ways():
         await until(lambda: customer.sound().any())
 
 
+async def test_a_twilio_server_gets_its_own_messages():
+    async with customer_server() as server, stream_line(server.url) as line:
+        config = LineConfig(
+            mode=InboundMode.STREAM, stream_url=server.url, stream_protocol=StreamProtocol.TWILIO
+        )
+        await line.services.lines.put(LINE, config)
+        await line.services.lines.connect(LINE)
+        await line.ring()
+        customer = await server.customer()
+        await until(lambda: customer.of("start"))
+        assert customer.of("start")[0]["start"]["mediaFormat"]["encoding"] == "audio/x-mulaw"
+
+
 async def test_the_stream_ends_with_the_call_and_nothing_takes_over():
     async with customer_server() as server, stream_line(server.url) as line:
         caller, runner = await line.ring()

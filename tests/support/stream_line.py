@@ -1,5 +1,6 @@
 """A bridge whose line answers inbound calls into a stream, and a caller who rings it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from bridge.settings.model import Line, Net, Stream
 from tests.support.caller import Caller, call_in
 from tests.support.inprocess import Client, running, settings
 from tests.support.published import Published
+from tests.support.raw_socket import RawSocket, raw_server
 from tests.support.stream_customer import Customer, customer_server
 from tests.support.waiting import until
 
@@ -69,3 +71,23 @@ async def streamed_call(
         customer = await server.customer()
         await until(lambda: customer.of("media"))
         yield line, caller, runner, customer
+
+
+@asynccontextmanager
+async def raw_streamed() -> AsyncIterator[tuple[StreamLine, CallRunner, RawSocket]]:
+    """Have a call in a stream whose server is a raw socket that reads on and answers pings."""
+    async with raw_server() as server, stream_line(server.url) as line:
+        _, runner = await line.ring()
+        ws = await server.accept()
+        reading = asyncio.create_task(_read_on(ws))
+        await until(lambda: line.published.of("stream.started"))
+        try:
+            yield line, runner, ws
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _read_on(ws: RawSocket) -> None:
+    while True:
+        await ws.message()
