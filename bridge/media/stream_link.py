@@ -41,6 +41,8 @@ ENVELOPE_BYTES: Final = 400
 """Maximum size of a `media` message without its payload."""
 FRAME_BYTES: Final = 64
 """What a message takes beside its payload: header, TLS record."""
+PARTIAL_SECONDS: Final = 0.2
+"""How often the kernel is asked for what it has received; that takes as long as reading a message."""
 MAX_PARTIAL_BYTES: Final = 8 << 20
 """Received bytes that belong to no message yet, beside the largest message: what the kernel buffers."""
 FRAGMENTS: Final = "the server sent fragments without end"
@@ -93,6 +95,7 @@ class StreamLink:
         self._messages = messages
         self._max_partial = max_bytes + MAX_PARTIAL_BYTES
         self._read_bytes = 0
+        self._partial_at = 0.0
         self._clock = asyncio.get_running_loop().time
         self._budget = ReadBudget(self._clock())
 
@@ -102,13 +105,17 @@ class StreamLink:
         return has_room(self._ws)
 
     def check_partial(self) -> None:
-        """Check that what is received becomes messages; to be called now and then.
+        """Check that what is received becomes messages, every `PARTIAL_SECONDS`; to be called more often.
 
         Endless fragments (RFC 6455 section 5.4) would take the event loop, and no message is ever read.
 
         Raises:
             StreamEnded: it does not.
         """
+        now = self._clock()
+        if now < self._partial_at:
+            return
+        self._partial_at = now + PARTIAL_SECONDS
         if bytes_received(self._ws) - self._read_bytes > self._max_partial:
             raise StreamEnded(StreamEndReason.FLOOD, EndReason.FAILED, FRAGMENTS)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,24 @@ async def test_what_is_received_and_becomes_no_message_ends_it(http, monkeypatch
         await ws.write(frame_of(bytes(90_000), 0, masked=False, first=0))
         await until(lambda: ends(link.check_partial))
         await link.close()
+
+
+@pytest.mark.virtual_time
+async def test_the_kernel_is_asked_five_times_a_second_however_often_it_is_checked(monkeypatch):
+    asked: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    def count(_ws: object) -> int:
+        asked.append(loop.time())
+        return 0
+
+    monkeypatch.setattr(stream_link, "bytes_received", count)
+    nobody: Any = None
+    link = stream_link.StreamLink(nobody, nobody, max_bytes=1)
+    for _ in range(100):
+        link.check_partial()
+        await asyncio.sleep(0.02)
+    assert 9 <= len(asked) <= 11
 
 
 def ends(check):
