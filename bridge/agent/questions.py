@@ -35,7 +35,7 @@ class Question(StrEnum):
 
 GRAMMAR: Final = """#JSGF V1.0;
 grammar questions;
-<opening> = hello | hi | okay | and | so | please;
+<opening> = hello | okay | please;
 <the> = this | the | my;
 <call> = call | connection | line | sound | audio;
 <with> = with <the> <call> | here;

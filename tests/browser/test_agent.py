@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bridge.audio.wav import make_header
 from tests.browser.chromium import RATE, Visitor, launch, record
 from tests.browser.speech import level
 from tests.browser.window import Engines
+from tests.support.greetings import Greeting, spoken
 from tests.support.server import Server
 from tests.support.voices import words
 
@@ -109,3 +111,26 @@ async def test_nothing_overflows_the_page_before_or_during_the_talk(
         await talk(visitor)
         await expect(visitor.see("transcript-box")).to_be_visible()
         assert await visitor.page.evaluate(wider) <= 0
+
+
+@pytest.mark.espeak
+@pytest.mark.pocketsphinx
+async def test_a_question_about_the_call_is_understood_and_answered(
+    engines: Engines, server: Server, tmp_path: Path
+):
+    asked = spoken(Greeting("en-us", "How good is this call?", person=True)) * 16_000
+    pcm = np.concatenate([np.zeros(9 * RATE), asked, np.zeros(8 * RATE)]).astype("<i2")
+    microphone = tmp_path / "question.wav"
+    microphone.write_bytes(make_header(pcm.nbytes) + pcm.tobytes())
+    async with (
+        await launch(engines.playwright, microphone=microphone) as asking,
+        Visitor.visit(asking, server) as visitor,
+    ):
+        await talk(visitor)
+        written = visitor.see("transcript")
+        await expect(written).to_contain_text(
+            re.compile("You .*ow good is this call"), timeout=60_000
+        )
+        await expect(written).to_contain_text(
+            re.compile(r"Agent This call is \w+\. Its opinion score is [1-4]\.\d"), timeout=60_000
+        )
