@@ -27,7 +27,7 @@ DITHER = 0.05
 """Of the speech's root mean square: digital silence and synthetic voices, which have no noise at all, are not understood."""
 MIN_BYTES = 6_400
 """0.2 s; of nothing at all the decoder makes an error that it does not recover from."""
-MIN_COVERED = 0.6
+MIN_COVERED = 0.4
 """Share of the speech that the phrase must take where it is spotted."""
 
 
@@ -64,12 +64,13 @@ class PhraseDecoder:
         if not phrase or not self._grammar.get_fsg(GRAMMAR).accept(phrase):
             return ""
         spoken = [
-            (part.start_frame, part.end_frame)
+            (part.start_frame, part.end_frame, part.word)
             for part in self._grammar.seg()
             if not part.word.startswith(("<", "["))
         ]
         length = spoken[-1][1] - spoken[0][0] + 1
-        self._spotter.add_keyphrase(PHRASE, phrase)
+        # Of words with several pronunciations the spotter must look for the same: `record(2)`.
+        self._spotter.add_keyphrase(PHRASE, " ".join(word for _, _, word in spoken))
         self._spotter.activate_search(PHRASE)
         if not _decode(self._spotter, pcm):
             return ""

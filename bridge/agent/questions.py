@@ -61,12 +61,12 @@ grammar questions;
 <number> = what is my [phone | telephone] number | what is my line | which (line | number) is this
   | which line am i on;
 <codec> = (which | what) codec (do we use | are we using | is this | is used);
-<help> = help [me] | what can you do [for me] | what can i (ask | say) [you] | what do you (understand | know);
+<help> = help [me] | what can you do [for me] | what can i (ask | say) [you] | what do you understand;
 <repeat> = repeat (that | it) | (say | repeat) that again | what did you say | once more;
 <hello> = hello | hi there | good morning | good day;
 <thanks> = thank you [very much] | thanks a lot;
-<goodbye> = goodbye | good bye | bye bye | hang up [now] | end (the | this) call;
-public <question> = [<opening>] (<quality> | <problem> | <silence> | <heard> | <identity> | <calls> | <duration>
+<goodbye> = goodbye | good bye | bye bye | hang up [now];
+public <question> = (/1/ <NULL> | /0.001/ <opening>) (<quality> | <problem> | <silence> | <heard> | <identity> | <calls> | <duration>
   | <delay> | <loss> | <recording> | <number> | <codec> | <help> | <repeat> | <hello> | <thanks> | <goodbye>)
   [please];
 """
