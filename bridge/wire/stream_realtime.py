@@ -114,7 +114,7 @@ class RealtimeMessages:
             "input_audio_buffer.speech_stopped": lambda *_: turns.speech_stopped(),
             "conversation.item.added": lambda event, _: self._take_item(event),
             "conversation.item.created": lambda event, _: self._take_item(event),
-            "response.created": lambda event, _: turns.created(_object(event, "response")),
+            "response.created": lambda event, _: self._begin(_object(event, "response")),
             "response.output_audio.delta": self._take_audio,
             "response.audio.delta": self._take_audio,
             "response.output_item.done": lambda event, _: turns.announce(
@@ -161,6 +161,11 @@ class RealtimeMessages:
                     "audio_end_ms": heard_ms,
                 }
             )
+
+    def _begin(self, response: Event) -> Iterator[ServerMessage]:
+        if self._turns.created(response):
+            cancelled = {"response_id": response["id"]} if _text(response, "id") else {}
+            yield _reply({"type": "response.cancel"} | cancelled)
 
     def _finish(self, response: Event) -> Iterator[ServerMessage]:
         for call in self._turns.finish(response):

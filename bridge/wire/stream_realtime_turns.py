@@ -42,10 +42,19 @@ class ResponseTurns:
         """Function calls without an output."""
         self._requested = self._owed = self._speaking = False
 
-    def created(self, response: Mapping[str, Any]) -> None:
-        """A response of the conversation goes on."""
-        self._requested = self._speaking = False
+    def created(self, response: Mapping[str, Any]) -> bool:
+        """A response of the conversation goes on; return whether it was asked for before the caller began to speak.
+
+        Nobody would hear it: the server ends such a response only if it goes on when speech begins.
+        """
+        late = self._requested and self._speaking
         _remember(self._active, _text(response, "id"), None)
+        self._requested = False
+        if late:
+            self.interrupt([])
+        else:
+            self._speaking = False
+        return late
 
     def is_wanted(self, response_id: str, item_id: str) -> bool:
         """Whether the caller has not interrupted a response's item."""

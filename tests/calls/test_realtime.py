@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -105,6 +106,18 @@ async def test_the_key_and_the_model_are_sent_to_the_operators_server():
     async with talking(model="some-model") as talk:
         assert talk.session.path == "/v1/realtime?model=some-model"
         assert talk.session.headers["Authorization"] == "Bearer operators-key"
+
+
+async def test_no_key_is_in_the_log(caplog):
+    caplog.set_level(logging.DEBUG)
+    async with talking(Script([[Say(0.5)]]), greeting="Hello.") as talk:
+        await talk.hears(0.4)
+        talk.session.break_off()
+        await talk.line.fallback()
+    # The double's own library logs what it is sent.
+    records = [vars(one) for one in caplog.records if not one.name.startswith("websockets")]
+    assert "stream.dialled" in {record["msg"] for record in records}
+    assert "operators-key" not in str(records)
 
 
 async def test_a_customers_key_does_not_follow_a_redirect_to_another_server():

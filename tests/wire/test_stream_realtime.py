@@ -243,6 +243,14 @@ def test_a_server_that_does_not_interrupt_by_itself_is_told_to():
     assert talk.interrupts() == [Clear(), {"type": "response.cancel"}, truncation("i", 0)]
 
 
+def test_a_greeting_that_begins_when_the_caller_already_speaks_is_cancelled():
+    talk = Conversation(greeting="Hello.")
+    talk.says("session.updated", session={})
+    assert talk.interrupts() == []
+    assert talk.begins("greeting") == [{"type": "response.cancel", "response_id": "greeting"}]
+    assert talk.speaks(response_id="greeting") == []
+
+
 def test_a_response_that_has_ended_is_not_cancelled():
     talk = Conversation()
     talk.says("session.updated", session={"audio": {"input": {"turn_detection": None}}})

@@ -33,6 +33,10 @@ def written() -> list[bytes]:
     talk.begins("next")
     talk.speaks(response_id="next")
     meant += talk.interrupts()
+    late = Conversation(greeting="Hello.")
+    late.says("session.updated", session={})
+    late.interrupts()
+    meant += late.begins()
     return sent + [msgspec.json.encode(m) for m in meant if isinstance(m, dict)]
 
 

@@ -81,6 +81,24 @@ def test_a_server_that_never_says_that_speech_has_stopped_is_asked_after_its_res
     assert len(list(one.request_owed())) == 1
 
 
+def test_a_response_that_was_asked_for_before_the_caller_spoke_is_not_wanted():
+    one = turns()
+    assert len(list(one.request())) == 1
+    one.speech_started()
+    assert one.created({"id": "r"})
+    assert not one.is_wanted("r", "item")
+    one.speech_stopped()
+    assert not one.created({"id": "next"})
+    assert one.is_wanted("next", "item")
+
+
+def test_the_servers_own_response_to_speech_is_wanted():
+    one = turns()
+    one.speech_started()
+    assert not one.created({"id": "r"})
+    assert one.is_wanted("r", "item")
+
+
 def test_a_refused_request_is_made_again_after_the_response_in_its_way():
     one = turns()
     assert len(list(one.request())) == 1
