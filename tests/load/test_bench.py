@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.load import janus, jobs, machines, servers
+from tests.load import janus, jobs, machines, servers, services
 from tests.load.generator import Step
 from tests.load.jobs import Job, perform
 from tests.load.machines import Machines
@@ -13,6 +13,7 @@ from tests.load.rows import rows
 from tests.load.socket_programs import PROGRAMS
 from tests.load.sockets import SocketLoad
 from tests.load.talks import Talked
+from tests.load.targets import Results
 
 pytestmark = pytest.mark.load
 
@@ -107,6 +108,16 @@ def test_agents_are_measured():
     assert talked.turns == len(talked.own) == 2
     assert len(talked.stops) > 0
     assert min(talked.answers) > talked.end_seconds / 2
+
+
+@pytest.mark.long
+@pytest.mark.examples
+def test_speech_through_pipecat_is_measured():
+    results = Results()
+    services.measure(["pipecat"], results, seconds=5.0, quick=True)
+    assert results.pipecat is not None
+    assert results.pipecat.onsets_sent == 5 * services.PIPECAT_CALLS
+    assert len(results.pipecat.delays) >= 0.9 * results.pipecat.onsets_sent
 
 
 @pytest.mark.long
