@@ -27,15 +27,24 @@ PAGES = {
 """Chromium alone, and no sound that is judged: these run beside the other browser tests."""
 
 
+ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
+"""Browsers that outlive a test need their loop. Async fixtures of this folder need `loop_scope="session"` too."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let pytest-asyncio prepare the session's loop for a test; it would end one of the test's own, and all browsers with it."""
+    definition = metafunc.definition
+    if definition.path.parent == HERE and inspect.iscoroutinefunction(metafunc.function):
+        definition.add_marker(ONE_LOOP, append=False)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests of this folder in one event loop: browsers that outlive a test need theirs.
-
-    Async fixtures of this folder need `loop_scope="session"`, else they run in another loop.
-    """
+    """Run all tests of this folder in one event loop, and those of the pages beside the others."""
     for item in items:
         if item.path.parent == HERE and inspect.iscoroutinefunction(getattr(item, "obj", None)):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(ONE_LOOP, append=False)
         if item.path.parent == HERE and item.path.stem in PAGES:
             item.add_marker(pytest.mark.xdist_group("pages"))
 
