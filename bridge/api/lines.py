@@ -45,7 +45,18 @@ def _read_mode(value: Json, name: str) -> Json:
 
 Text = Annotated[str, field(max_length=MAX_TEXT)] | UnsetType | None
 ServiceUrl = Annotated[str, field(max_length=MAX_TEXT, read=_read_url)] | UnsetType | None
-StreamUrl = Annotated[str, field(max_length=MAX_TEXT, read=_read_stream_url)] | UnsetType | None
+StreamUrl = (
+    Annotated[
+        str,
+        field(
+            "a ws or wss URL, which calls of the mode `stream` are answered into",
+            max_length=MAX_TEXT,
+            read=_read_stream_url,
+        ),
+    ]
+    | UnsetType
+    | None
+)
 Mode = Annotated[
     InboundMode,
     field(

@@ -20,7 +20,7 @@ from bridge.errors import (
     WhatsAppRefused,
 )
 from bridge.wire.call_event import CallEvent, EventType
-from bridge.wire.media_stream import STREAM_FAILURES
+from bridge.wire.media_stream import STREAM_FAILURES, StreamEndReason
 
 _RESOLVED_BY: Final[Mapping[str, Code]] = {
     EventType.STREAM_STARTED: Code.STREAM_UNREACHABLE,
@@ -62,6 +62,15 @@ TRUNK_MENDS: Final[Mapping[int, str]] = {
     484: "Check the number: digits are missing.",
 }
 """By the code of the trunk's response."""
+STREAM_MENDS: Final[Mapping[str, str]] = {
+    StreamEndReason.SERVER_ERROR: "Read the log of the stream's server: it has closed the connection.",
+    StreamEndReason.FAILED: "Check that the stream's server still runs, and what lies between it and the bridge.",
+    StreamEndReason.SLOW: "Read every message at once in the stream's server, and work on it elsewhere.",
+    StreamEndReason.FLOOD: "Send audio and marks no faster than 20 times as fast as they are played.",
+    StreamEndReason.TOO_LARGE: "Send audio in messages of less than a minute.",
+    StreamEndReason.PROTOCOL_ERROR: "Send whole WebSocket messages (RFC 6455) with text in UTF-8.",
+}
+"""By the reason of a stream's end; for the others what the code says."""
 _TRUNK_REFUSALS: Final[Mapping[int, FailedPart]] = {
     401: "account",
     407: "account",
@@ -83,7 +92,9 @@ def incident_of(event: CallEvent) -> Incident | None:
     reason = str(event.data.get("reason", ""))
     match event.type:
         case EventType.STREAM_ENDED if reason in STREAM_FAILURES:
-            return Incident(Code.STREAM_UNREACHABLE, None, {"reason": reason})
+            error = str(event.data.get("error", ""))
+            evidence = {"reason": reason} | ({"error": error} if error else {})
+            return Incident(Code.STREAM_UNREACHABLE, None, evidence, STREAM_MENDS.get(reason, ""))
         case EventType.AGENT_FAILED:
             step = str(event.data.get("step", ""))
             return Incident(Code.AGENT_PROVIDER_FAILED, None, {"step": step, "reason": reason})

@@ -89,3 +89,22 @@ def test_a_crash_of_the_bridge_is_no_refusal() -> None:
 
 def test_a_bridge_without_a_free_port_is_no_refusal_of_the_provider():
     assert failure_of(LimitExceeded("no media port is free")) is None
+
+
+def test_a_streams_end_is_told_in_its_own_words_with_what_to_do():
+    ended = event(
+        EventType.STREAM_ENDED, reason="server_error", error="the server closed with code 1011"
+    )
+    incident = incident_of(ended)
+    assert incident is not None
+    assert incident.evidence == {
+        "reason": "server_error",
+        "error": "the server closed with code 1011",
+    }
+    assert "log of the stream's server" in incident.fix
+
+
+def test_a_stream_that_is_unreachable_has_the_fix_of_its_code():
+    incident = incident_of(event(EventType.STREAM_ENDED, reason="unreachable", error=""))
+    assert incident is not None
+    assert (incident.evidence, incident.fix) == ({"reason": "unreachable"}, "")
