@@ -118,12 +118,12 @@ def _reachable(names: set[str], components: Mapping[str, Json]) -> set[str]:
 
 
 def _clean(schema: Json, enums: Mapping[str, Json]) -> Json:
-    """Inline enums; leave out titles, empty defaults, and null where it only means missing."""
+    """Inline enums, which a field may describe itself; leave out titles, empty defaults, and null for missing."""
     if isinstance(schema, list):
         return [_clean(one, enums) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    schema = {**schema, **enums.get(schema.get("$ref", ""), {})}
+    schema = {**enums.get(schema.get("$ref", ""), {}), **schema}
     if "enum" in schema:
         schema.pop("$ref", None)
         if len(schema["enum"]) == 1:

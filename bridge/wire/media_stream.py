@@ -19,7 +19,7 @@ MAX_MARK: Final = 256
 
 
 class StreamProtocol(StrEnum):
-    """What a stream's messages look like; the values are public names."""
+    """What a stream's messages look like."""
 
     NATIVE = "native"
     """As Wavix documents them."""

@@ -1,9 +1,11 @@
 """Schemas of the operations' types: what may be missing, and what refers to what."""
 
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from bridge.api.fields import field
 from bridge.api.operation import Context, Group
 from bridge.api.schemas import Schemas
 
@@ -12,10 +14,19 @@ class Inner(Struct):
     name: str
 
 
+class Colour(StrEnum):
+    """What everybody knows."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
 class Taken(Struct):
     name: str
     times: int = 1
     note: str | None = None
+    colour: Annotated[Colour, field("of the note")] | None = None
+    ink: Colour = Colour.BLUE
 
 
 class Other(Struct):
@@ -68,3 +79,10 @@ def test_what_is_inside_a_type_is_a_component():
     schemas = Schemas([ask])
     schemas.success(ask)
     assert set(schemas.components) == {"Inner"}
+
+
+def test_a_field_of_an_enum_is_described_by_itself_or_else_by_the_enum():
+    found = Schemas([ask]).body(ask)["properties"]
+    assert found["colour"]["description"] == "of the note"
+    assert found["ink"]["description"] == "What everybody knows."
+    assert found["colour"]["enum"] == found["ink"]["enum"] == ["blue", "red"]
