@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bridge.agent.answers import CallSituation, HeardQuality
+from bridge.call.diagnosis.problems import Code
 from bridge.call.model import LegFigures, LegKind, Party
 from bridge.call.quality import LegQuality
 from bridge.node.manager import Manager
@@ -11,6 +12,9 @@ from bridge.node.runner import CallRunner
 
 LEVEL_SECONDS: Final = 15
 """In which the caller's loudest second is looked for: a question and the silence before it."""
+
+DISPROVED: Final = frozenset({Code.FAR_SILENT, Code.MICROPHONE_SILENT})
+"""What a caller who asks something cannot have; it stays open for some seconds after the silence before a question."""
 
 
 def situation_of(manager: Manager, runner: CallRunner, *, line_number: str) -> CallSituation:
@@ -30,7 +34,9 @@ def situation_of(manager: Manager, runner: CallRunner, *, line_number: str) -> C
         calls=sum(not call.facts.details.test for call in manager.calls()),
         recorded=LegKind.RECORDER in runner.kinds(),
         verdict=diagnosis.verdict,
-        problems=tuple(one for one in diagnosis.problems if one.until is None),
+        problems=tuple(
+            one for one in diagnosis.problems if one.until is None and one.code not in DISPROVED
+        ),
         codec=transport.codec if transport is not None else "",
         level_dbov=max((one for one in levels if one is not None), default=None),
         round_trip_seconds=None if caller is None else caller.statistics.round_trip_seconds,

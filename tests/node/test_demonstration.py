@@ -3,6 +3,8 @@
 import pytest
 
 from bridge.call.diagnosis.diagnosis import Verdict
+from bridge.call.diagnosis.observation import Incident
+from bridge.call.diagnosis.problems import Code
 from bridge.call.model import LineName
 from bridge.node.demonstration import situation_of
 from tests.support.inprocess import running, settings
@@ -38,3 +40,17 @@ async def test_a_call_that_has_just_begun_has_no_figures(talking):
     assert call.problems == ()
     assert call.from_caller.mos is call.to_caller.mos is None
     assert not call.recorded
+
+
+async def test_whoever_asks_is_not_told_that_they_are_silent(talking):
+    manager, runner = talking
+    [caller] = runner.figures()
+    await until(lambda: manager.diagnoses.find(runner.facts.call_id))
+    diagnosis = manager.diagnoses.find(runner.facts.call_id).diagnosis
+    evidence = {"levelDbov": -112.0, "lastPacketSeconds": 3.0}
+    for code in (Code.FAR_SILENT, Code.FAR_SENDS_NOTHING):
+        diagnosis.report(Incident(code, caller.leg_id, evidence), 1.0)
+    call = situation_of(manager, runner, line_number="")
+    codes = {problem.code for problem in call.problems}
+    assert Code.FAR_SENDS_NOTHING in codes
+    assert Code.FAR_SILENT not in codes
