@@ -20,7 +20,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads docs package lock clean
+.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads compatibility docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,13 @@ rungs: $(DEV)  ## what each encoder setting costs and how it sounds, into docs/e
 
 vads: $(DEV)  ## what voice detection costs and achieves, into docs/voice-activity.md
 	@exec $(BIN)/python -m tests.load.vads $(ARGS)
+
+compatibility: export COMPATIBILITY_RESULTS = build/compatibility
+compatibility: test-tools  ## check every WebRTC client for everything, into docs/compatibility.md; as root (ARGS="-k pion")
+	@rm -rf $(COMPATIBILITY_RESULTS) && mkdir -p $(COMPATIBILITY_RESULTS)
+	$(BIN)/python -m pytest -v --no-header -m "long or not long" tests/stacks tests/browser/test_compatibility.py $(ARGS)
+	$(BIN)/python -m tests.docs.compatibility $(COMPATIBILITY_RESULTS)
+	$(BIN)/python -m tests.docs.write
 
 docs: $(DEV)  ## write the generated documents and build the guide (/docs/guide/) into build/guide
 	$(BIN)/python -m tests.docs.write

@@ -13,6 +13,7 @@ from bridge.errors import SdpError
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.sdp_attributes import (
     AUDIO_LEVEL,
+    count_tracks,
     read_audio_level,
     read_codecs,
     read_direction,
@@ -220,6 +221,11 @@ def _problem_of(media: Media) -> str | None:
         return "the audio line's protocol is not RTP over DTLS"
     if _find_opus(media) is None:
         return "the audio line does not offer Opus (opus/48000/2)"
+    if (tracks := count_tracks(media)) > 1:
+        return (
+            f"the audio line has {tracks} tracks (Plan B): offer one track a line, as Unified Plan does "
+            '(sdpSemantics "unified-plan", or a newer WebRTC library)'
+        )
     return None
 
 

@@ -15,6 +15,7 @@ _RTPMAP: Final = re.compile(r"([0-9]{1,3}) +([^/ ]+)/([0-9]{1,6})(?:/([0-9]{1,2}
 _MILLISECONDS: Final = re.compile(r"([0-9]{1,4})(?:\.[0-9]+)?")
 # Identifiers of the one-byte form (RFC 8285 §4.2), from a peer that may send it.
 _EXTENSION: Final = re.compile(r"([1-9]|1[0-4])(?:/send(?:only|recv))? +([^ ]+)(?: .*)?")
+_TRACK: Final = re.compile(r"[0-9]{1,10} msid:[^ ]+ ([^ ]+)")
 _SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
 
 _MAX_PAYLOAD_TYPE: Final = 127
@@ -84,6 +85,12 @@ def read_ssrc(media: Media) -> int | None:
     if match is None or int(match[1]) >= 1 << 32:
         raise SdpError("a=ssrc is malformed", line=attribute.line)
     return int(match[1])
+
+
+def count_tracks(media: Media) -> int:
+    """Count the tracks that its sources belong to (`a=ssrc` with `msid`); Plan B has several a line."""
+    matches = (_TRACK.match(attribute.value) for attribute in media.all("ssrc"))
+    return len({match[1] for match in matches if match})
 
 
 def read_milliseconds(media: Media, name: str) -> int | None:

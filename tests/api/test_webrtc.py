@@ -96,6 +96,7 @@ PLAIN_WORDS = {
     "no_rtcp_mux": "rtcp-mux",
     "only_sha1_fingerprint": "sha-256",
     "only_sha512_fingerprint": "sha-256",
+    "plan_b": "Unified Plan",
     "rejected_audio": "port 0",
 }
 

@@ -5,11 +5,18 @@ from pathlib import Path
 
 from bridge.api.openapi import document
 from bridge.api.routes import ROUTES
-from tests.docs import http_api_page, metrics_page, settings_page, troubleshooting_page
+from tests.docs import (
+    compatibility,
+    http_api_page,
+    metrics_page,
+    settings_page,
+    troubleshooting_page,
+)
 
 PROJECT = Path(__file__).parents[2]
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "docs/compatibility.md": compatibility.page,
     "docs/http-api.md": lambda: http_api_page.page(document(), ROUTES),
     "docs/metrics.md": metrics_page.page,
     "docs/settings.md": settings_page.page,

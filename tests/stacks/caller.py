@@ -1,108 +1,145 @@
-"""Callers made of other WebRTC stacks: small programs, each in a process of its own.
+"""Callers made of other WebRTC stacks, each a program in a process of its own, or a page.
 
-    PROGRAM LINES SOUND [BUNDLE]
+    PROGRAM SOUND ADDRESS
 
-LINES names the media lines it offers, in order (`audio`, `video`, `data`). SOUND is a JSON file of
-Opus packets in base64, of 20 ms each, that it says over and over; webrtcbin makes its own tone. It
-writes `{"offer": SDP}`, reads `{"answer": SDP}`, connects, speaks, writes the first 25 payloads
-that it hears as `{"heard": [base64, ...]}` and ends. All of it is one JSON object a line.
+SOUND is a JSON file of what it says over and over: `pcm` (signed 16-bit in base64, at `rate`) and
+`packets` (the same in Opus packets of 20 ms, in base64; null is a pause). ADDRESS is where it sends
+from. It takes a command a line on standard input and replies with a line to each, in JSON:
+
+- `open`: `lines` that it offers in order (`audio`, `video`, `data`), `bundle` (`bundled`, `balanced`,
+  `separate`), and if asked `certificate` (`rsa`, `ecdsa`; `pem` is one of that kind), `relay` (the only
+  server and path, as an RTCIceServer), `semantics`, `tracks`, `mdns`, `dtx`
+- `offer`: replies with `sdp`; with `restart` of ICE, then perhaps from another `address`; with
+  `trickle` before candidates are known
+- `accept`: takes `sdp`, replies when it is connected, or at once unless it is to `wait` (some
+  stacks are not before the lines are that the answer rejects); the first time it begins to speak
+- `hold` (`held`), `mute` (`muted`), `press` (`digit`), `close`
+- `hear`: what it hears for so many `seconds`: `packets` as [seconds since it began to speak,
+  payload], or `pcm`, `rate` and `offset`, the seconds between its beginnings to speak and to hear
+
+It replies with `cannot` and the reason to what its stack does not offer, and with `error`.
 """
 
 import asyncio
-import base64
 import json
-import shutil
-import subprocess
-from asyncio.subprocess import PIPE
-from collections.abc import Callable, Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from tests.support.bridge_peer import speech
+from tests.stacks.sound import Heard, heard, recorded
 from tests.support.signalling import Exchange
 
-FOLDER = Path(__file__).parent
-PROJECT = FOLDER.parents[1]
-DEBIAN_PYTHON = "/usr/bin/python3"
-PION = PROJECT / "build" / "pion-caller"
-SECONDS = 20.0
-HOW = "make test-tools, as root on Debian"
+Run: TypeAlias = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
-
-def gstreamer_missing() -> str | None:
-    """Say what webrtcbin lacks here."""
-    code = 'import gi; gi.require_version("GstWebRTC", "1.0")'
-    bound = shutil.which(DEBIAN_PYTHON) and not subprocess.call(
-        [DEBIAN_PYTHON, "-c", code], stderr=subprocess.DEVNULL
-    )
-    nice = [*Path("/usr/lib").glob("*/gstreamer-1.0/libgstnice.so")]
-    return None if bound and nice else f"GStreamer's webrtcbin is not installed ({HOW})"
-
-
-def pion_missing() -> str | None:
-    """Say what Pion lacks here."""
-    return None if PION.exists() else f"the caller made of Pion is not built ({HOW})"
-
-
-def node_missing() -> str | None:
-    """Say what the stacks for Node lack here."""
-    found = shutil.which("node") and (FOLDER / "node_modules" / "werift").exists()
-    return None if found else f"werift and node-datachannel are not installed ({HOW})"
-
-
-STACKS: dict[str, tuple[list[str], Callable[[], str | None]]] = {
-    "webrtcbin": ([DEBIAN_PYTHON, str(FOLDER / "gstreamer.py")], gstreamer_missing),
-    "pion": ([str(PION)], pion_missing),
-    "werift": (["node", str(FOLDER / "werift.mjs")], node_missing),
-    "node-datachannel": (["node", str(FOLDER / "node_datachannel.mjs")], node_missing),
-}
-"""By name: how it is started, and what says whether it can be."""
+PROJECT = Path(__file__).parents[2]
+REPLY_SECONDS = 30.0
 
 
 class CallerError(Exception):
-    """The program gave up; the text is what it wrote on standard error."""
+    """The program gave up; the text is what it wrote."""
 
 
-async def call(
-    stack: str, lines: Sequence[str], exchange: Exchange, folder: Path, *, bundle: str = ""
-) -> list[bytes]:
-    """Let a stack make a call; returns the Opus payloads that it heard.
+class NotOffered(Exception):
+    """The stack cannot do it; the text is the reason."""
+
+
+class Caller:
+    """Somebody who calls the bridge.
 
     Args:
-        stack: A key of `STACKS`.
-        lines: What it offers, in order.
-        exchange: Answers its offer.
-        folder: Takes a file.
-        bundle: webrtcbin's bundle policy.
-
-    Raises:
-        CallerError: it gave up.
-        TimeoutError: it heard nothing in time.
+        run: Hands over a command and brings its reply.
     """
-    sound = folder / "sound.json"
-    sound.write_text(json.dumps([base64.b64encode(one).decode() for one in speech(50)]))
-    command = [*STACKS[stack][0], ",".join(lines), str(sound), *([bundle] if bundle else [])]
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=FOLDER, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=1 << 20
-    )
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.offered = ""
+        """Its last offer."""
+
+    async def ask(self, name: str, **options: Any) -> dict[str, Any]:
+        """Run a command.
+
+        Raises:
+            NotOffered: the stack cannot do it.
+            CallerError: it failed.
+        """
+        async with asyncio.timeout(REPLY_SECONDS):
+            reply = await self._run({"do": name, **options})
+        if "cannot" in reply:
+            raise NotOffered(reply["cannot"])
+        if "error" in reply:
+            raise CallerError(f"{name}: {reply['error']}")
+        return reply
+
+    async def open(
+        self, *, lines: Sequence[str] = ("audio",), bundle: str = "balanced", **more: Any
+    ) -> None:
+        """Make its connection."""
+        await self.ask("open", lines=list(lines), bundle=bundle, **more)
+
+    async def offer(self, **options: Any) -> str:
+        """Make an offer."""
+        self.offered = (await self.ask("offer", **options))["sdp"]
+        return self.offered
+
+    async def connect(self, exchange: Exchange, **options: Any) -> None:
+        """Offer, take the answer and wait until it is connected."""
+        await self.ask("accept", sdp=await exchange(await self.offer(**options)))
+
+    async def hear(self, seconds: float = 1.2) -> Heard:
+        """Return what it hears from now on."""
+        return heard(await self.ask("hear", seconds=seconds))
+
+
+@asynccontextmanager
+async def program(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    address: str = "127.0.0.1",
+    pauses: bool = False,
+    prefix: Sequence[str] = (),
+) -> AsyncIterator[Caller]:
+    """Run a program that calls.
+
+    Args:
+        command: Starts it, without its arguments.
+        folder: Takes a file.
+        address: Where it sends from.
+        pauses: Whether every second half of a second is silence.
+        prefix: Words before the command.
+    """
+    sound = folder / f"sound{'-with-pauses' if pauses else ''}.json"
+    sound.write_text(json.dumps(recorded(pauses=pauses)))
+    errors = folder / "program.log"
+    with errors.open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(*prefix, *command, str(sound), address),
+            cwd=PROJECT,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=log,
+            limit=1 << 22,
+        )
+
+        async def run(wanted: dict[str, Any]) -> dict[str, Any]:
+            return await _exchange(process, wanted, errors)
+
+        try:
+            yield Caller(run)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _exchange(process: Process, wanted: dict[str, Any], errors: Path) -> dict[str, Any]:
     assert process.stdin is not None
-    try:
-        async with asyncio.timeout(SECONDS):
-            offer = (await _read(process))["offer"]
-            answer = await exchange(offer)
-            process.stdin.write(json.dumps({"answer": answer}).encode() + b"\n")
-            heard = (await _read(process))["heard"]
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-    return [base64.b64decode(text) for text in heard]
-
-
-async def _read(process: asyncio.subprocess.Process) -> dict[str, str]:
     assert process.stdout is not None
-    assert process.stderr is not None
-    line = await process.stdout.readline()
-    if not line:
-        raise CallerError((await process.stderr.read()).decode(errors="replace"))
-    parsed: dict[str, str] = json.loads(line)
-    return parsed
+    process.stdin.write(json.dumps(wanted).encode() + b"\n")
+    while line := await process.stdout.readline():
+        if line.startswith(b"{"):  # a stack may write words of its own
+            parsed: dict[str, Any] = json.loads(line)
+            return parsed
+    raise CallerError(await asyncio.to_thread(errors.read_text, errors="replace"))

@@ -1,55 +1,101 @@
-// A caller made of node-datachannel (libdatachannel); how it is spoken to stands in caller.py.
-import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+// A caller made of node-datachannel (libdatachannel); its commands stand in tests/stacks/caller.py.
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Audio, PeerConnection, Video } from "node-datachannel";
+import { address, Conversation, readSound, serve, sleep } from "./program.mjs";
 
-const HEARD_ENOUGH = 25;
 const SSRC = 7;
-const PAYLOAD_TYPE = 111;
-const [kinds, file] = process.argv.slice(2);
-const sound = JSON.parse(readFileSync(file, "utf8")).map((text) => Buffer.from(text, "base64"));
-
-const peer = new PeerConnection("caller", { iceServers: [], bindAddress: "127.0.0.1", disableAutoNegotiation: true });
+const OPUS = 111;
+const EVENTS = 101;
+const conversation = new Conversation(readSound().packets, send);
 const kept = [];  // so that nothing is collected
+let peer;
+let audio;
 let track;
-for (const kind of kinds.split(",")) {
-  if (kind === "audio") {
-    const audio = new Audio("voice", "SendRecv");
-    audio.addOpusCodec(PAYLOAD_TYPE);
-    audio.addSSRC(SSRC, "caller", "caller", "microphone");
-    track = peer.addTrack(audio);
-  }
-  if (kind === "video") {
-    const video = new Video("picture", "RecvOnly");
-    video.addH264Codec(96);
-    kept.push(peer.addTrack(video));
-  }
-  if (kind === "data") kept.push(peer.createDataChannel("chat"));
+let sequence = 0;
+
+function send({ payload, timestamp, event }) {
+  if (!track.isOpen()) return;
+  sequence = (sequence + 1) & 0xffff;
+  const header = Buffer.from([0x80, event ? EVENTS : OPUS, 0, 0, 0, 0, 0, 0, 0, 0, 0, SSRC]);
+  header.writeUInt16BE(sequence, 2);
+  header.writeUInt32BE(timestamp, 4);
+  track.sendMessageBinary(Buffer.concat([header, payload]));
 }
-const heard = [];
-track.onMessage((packet) => {
+
+function take(packet) {
   if (packet[1] >= 192 && packet[1] < 224) return;  // RTCP
   const extension = packet[0] & 0x10 ? 4 + 4 * packet.readUInt16BE(14) : 0;
-  heard.push(packet.subarray(12 + extension).toString("base64"));
-  if (heard.length === HEARD_ENOUGH) {
-    process.stdout.write(`${JSON.stringify({ heard })}\n`, () => process.exit(0));
-  }
-});
-peer.onGatheringStateChange((state) => {
-  if (state === "complete") console.log(JSON.stringify({ offer: peer.localDescription().sdp }));
-});
-peer.setLocalDescription("offer");
-createInterface({ input: process.stdin }).once("line", (line) => {
-  peer.setRemoteDescription(JSON.parse(line).answer, "answer");
-  const begun = Date.now();
-  let number = 0;
-  setInterval(() => {
-    if (!track.isOpen()) return;
-    for (; number * 20 < Date.now() - begun; number++) {
-      const header = Buffer.from([0x80, PAYLOAD_TYPE, 0, 0, 0, 0, 0, 0, 0, 0, 0, SSRC]);
-      header.writeUInt16BE(number & 0xffff, 2);
-      header.writeUInt32BE(number * 960, 4);
-      track.sendMessageBinary(Buffer.concat([header, sound[number % sound.length]]));
+  conversation.take(packet.subarray(12 + extension));
+}
+
+function pemFiles(pem) {
+  const folder = mkdtempSync(join(tmpdir(), "caller-"));
+  const [certificatePemFile, keyPemFile] = ["certificate", "key"].map((name) => join(folder, name));
+  writeFileSync(certificatePemFile, pem.certificate);
+  writeFileSync(keyPemFile, pem.key);
+  return { certificatePemFile, keyPemFile };
+}
+
+function server({ urls, username, credential }) {
+  const [, hostname, port, transport] = /^turn:(.*):(\d+)\?transport=(\w+)$/.exec(urls);
+  return { hostname, port: Number(port), username, password: credential, relayType: transport === "tcp" ? "TurnTcp" : "TurnUdp" };
+}
+
+const commands = {
+  open({ lines, certificate, pem, relay, semantics }) {
+    if (semantics === "plan-b") return { cannot: "it speaks Unified Plan only" };
+    if (relay?.urls.endsWith("tcp")) return { cannot: "its ICE agent (libjuice) has TURN over UDP alone" };
+    peer = new PeerConnection("caller", {
+      iceServers: relay ? [server(relay)] : [],
+      iceTransportPolicy: relay ? "relay" : "all",
+      bindAddress: address,
+      disableAutoNegotiation: true,
+      ...(certificate ? pemFiles(pem) : {}),
+    });
+    for (const line of lines) {
+      if (line === "audio") {
+        audio = new Audio("voice", "SendRecv");
+        audio.addOpusCodec(OPUS);
+        audio.addAudioCodec(EVENTS, "telephone-event/8000");
+        audio.addSSRC(SSRC, "caller", "caller", "microphone");
+        track = peer.addTrack(audio);
+      }
+      if (line === "video") {
+        const video = new Video("picture", "RecvOnly");
+        video.addH264Codec(96);
+        kept.push(peer.addTrack(video));
+      }
+      if (line === "data") kept.push(peer.createDataChannel("chat"));
     }
-  }, 5);
-});
+    track.onMessage(take);
+  },
+  async offer({ restart, trickle }) {
+    if (restart) return { cannot: "libdatachannel has no ICE restart" };
+    peer.setLocalDescription("offer");
+    while (peer.gatheringState() !== "complete") await sleep(10);
+    const { sdp } = peer.localDescription();
+    return { sdp: trickle ? sdp.replace(/a=(candidate:.*|end-of-candidates)\r\n/g, "") : sdp };
+  },
+  async accept({ sdp, wait = true }) {
+    peer.setRemoteDescription(sdp, "answer");
+    for (let waited = 0; wait && (peer.state() !== "connected" || !track.isOpen()); waited++) {
+      if (waited > 1500 || peer.state() === "failed") throw new Error(`it is ${peer.state()}`);
+      await sleep(10);
+    }
+    conversation.start();
+  },
+  hold({ held }) {
+    return { cannot: "its tracks keep the direction that they were made with", held };
+  },
+  mute({ muted }) {
+    conversation.muted = muted;
+  },
+  press({ digit }) {
+    conversation.digit = { event: "0123456789*#ABCD".indexOf(digit) };
+  },
+  hear: ({ seconds }) => conversation.hear(seconds),
+  close: () => peer.close(),
+};
+serve(async ({ do: name, ...options }) => (await commands[name](options)) ?? {});

@@ -1,38 +1,65 @@
-// A caller made of werift; how it is spoken to stands in tests/stacks/caller.py.
-import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+// A caller made of werift; its commands stand in tests/stacks/caller.py.
 import { MediaStreamTrack, RTCPeerConnection, RtpHeader, RtpPacket } from "werift";
+import { address, Conversation, readSound, serve, sleep } from "./program.mjs";
 
-const HEARD_ENOUGH = 25;
-const [kinds, file] = process.argv.slice(2);
-const sound = JSON.parse(readFileSync(file, "utf8")).map((text) => Buffer.from(text, "base64"));
-
-const peer = new RTCPeerConnection({ iceServers: [], iceAdditionalHostAddresses: ["127.0.0.1"] });
-const microphone = new MediaStreamTrack({ kind: "audio" });
+const SIGNATURES = { rsa: 1, ecdsa: 3 };  // RFC 5246, 7.4.1.4.1
+const SHA256 = 4;
+const conversation = new Conversation(readSound().packets, send);
+let peer;
 let audio;
-for (const kind of kinds.split(",")) {
-  if (kind === "audio") audio = peer.addTransceiver(microphone, { direction: "sendrecv" });
-  if (kind === "video") peer.addTransceiver("video", { direction: "recvonly" });
-  if (kind === "data") peer.createDataChannel("chat");
-}
-const heard = [];
-audio.onTrack.subscribe((track) => track.onReceiveRtp.subscribe((packet) => {
-  heard.push(packet.payload.toString("base64"));
-  if (heard.length === HEARD_ENOUGH) {
-    process.stdout.write(`${JSON.stringify({ heard })}\n`, () => process.exit(0));
-  }
-}));
+let sequence = 0;
 
-await peer.setLocalDescription(await peer.createOffer());
-console.log(JSON.stringify({ offer: peer.localDescription.sdp }));
-createInterface({ input: process.stdin }).once("line", async (line) => {
-  await peer.setRemoteDescription({ type: "answer", sdp: JSON.parse(line).answer });
-  const begun = Date.now();
-  let number = 0;
-  setInterval(() => {
-    for (; number * 20 < Date.now() - begun; number++) {
-      const header = new RtpHeader({ payloadType: 96, sequenceNumber: number, timestamp: number * 960, ssrc: 7 });
-      microphone.writeRtp(new RtpPacket(header, sound[number % sound.length]));
+function send({ payload, timestamp }) {
+  sequence = (sequence + 1) & 0xffff;
+  const header = new RtpHeader({ payloadType: 96, sequenceNumber: sequence, timestamp, ssrc: 7 });
+  microphone.writeRtp(new RtpPacket(header, payload));
+}
+
+const microphone = new MediaStreamTrack({ kind: "audio" });
+const commands = {
+  open({ lines, bundle, certificate, pem, relay, semantics }) {
+    if (semantics === "plan-b") return { cannot: "it speaks Unified Plan only" };
+    const configuration = {
+      iceServers: relay ? [relay] : [],
+      iceTransportPolicy: relay ? "relay" : "all",
+      iceAdditionalHostAddresses: [address],
+      bundlePolicy: bundle === "separate" ? "disable" : "max-bundle",
+    };
+    if (certificate) {
+      const signatureHash = { signature: SIGNATURES[certificate], hash: SHA256 };
+      configuration.dtls = { keys: { certPem: pem.certificate, keyPem: pem.key, signatureHash } };
     }
-  }, 5);
-});
+    peer = new RTCPeerConnection(configuration);
+    for (const line of lines) {
+      if (line === "audio") audio = peer.addTransceiver(microphone, { direction: "sendrecv" });
+      if (line === "video") peer.addTransceiver("video", { direction: "recvonly" });
+      if (line === "data") peer.createDataChannel("chat");
+    }
+    audio.onTrack.subscribe((track) => track.onReceiveRtp.subscribe((packet) => conversation.take(packet.payload)));
+  },
+  async offer({ restart, trickle }) {
+    await peer.setLocalDescription(await peer.createOffer({ iceRestart: restart }));
+    const { sdp } = peer.localDescription;
+    return { sdp: trickle ? sdp.replace(/a=(candidate:.*|end-of-candidates)\r\n/g, "") : sdp };
+  },
+  async accept({ sdp, wait = true }) {
+    await peer.setRemoteDescription({ type: "answer", sdp });
+    for (let waited = 0; wait && peer.connectionState !== "connected"; waited++) {
+      if (waited > 1500 || peer.connectionState === "failed") throw new Error(`it is ${peer.connectionState}`);
+      await sleep(10);
+    }
+    conversation.start();
+  },
+  hold({ held }) {
+    audio.setDirection(held ? "inactive" : "sendrecv");
+  },
+  mute({ muted }) {
+    conversation.muted = muted;
+  },
+  press() {
+    return { cannot: "its tracks write packets of one payload type" };
+  },
+  hear: ({ seconds }) => conversation.hear(seconds),
+  close: () => peer.close(),
+};
+serve(async ({ do: name, ...options }) => (await commands[name](options)) ?? {});

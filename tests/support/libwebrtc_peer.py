@@ -1,10 +1,10 @@
-"""libwebrtc (PyPI's `wrtc`) as a browser on loopback: a tone as its microphone, samples as its ear."""
+"""libwebrtc (PyPI's `wrtc`) as a browser: a sound over and over as its microphone, samples as its ear."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import webrtc
@@ -25,22 +25,52 @@ class LibwebrtcPeer:
     Use as `async with LibwebrtcPeer.open() as peer: await peer.call(exchange)`.
     """
 
-    def __init__(self, certificate: webrtc.RTCCertificate) -> None:
-        self.connection = webrtc.RTCPeerConnection(
-            webrtc.RTCConfiguration(certificates=[certificate])
-        )
-        self._microphone = webrtc.MediaStreamTrackGenerator("audio")
-        self.transceiver = self.connection.add_transceiver(self._microphone)
+    def __init__(
+        self,
+        configuration: webrtc.RTCConfiguration,
+        lines: Sequence[str],
+        sound: NDArray[np.int16],
+    ) -> None:
+        self.connection = webrtc.RTCPeerConnection(configuration)
+        self.microphone = webrtc.MediaStreamTrackGenerator("audio")
+        self._sound = sound
+        for line in lines:
+            if line == "audio":
+                self.transceiver = self.connection.add_transceiver(self.microphone)
+            elif line == "video":
+                listening = webrtc.RTCRtpTransceiverInit(direction="recvonly")
+                self.connection.add_transceiver("video", listening)
+            else:
+                self.connection.create_data_channel("chat")
+        self.began = 0.0
+        """When it began to speak (the loop's time)."""
         self._heard: list[NDArray[np.float32]] = []
+        self._heard_since = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, certificate: CertificateKind = "ecdsa") -> AsyncIterator["LibwebrtcPeer"]:
-        """Make one with a certificate of this kind and close it afterwards."""
+    async def open(
+        cls,
+        certificate: CertificateKind = "ecdsa",
+        *,
+        lines: Sequence[str] = ("audio",),
+        sound: NDArray[np.int16] | None = None,
+        **configuration: Any,
+    ) -> AsyncIterator["LibwebrtcPeer"]:
+        """Make one and close it afterwards.
+
+        Args:
+            certificate: Its kind.
+            lines: The media lines that it offers, in order: `audio`, `video`, `data`.
+            sound: What it says over and over (mono at 48 kHz, a multiple of 10 ms); None for a tone.
+            configuration: Further members of `RTCConfiguration`.
+        """
         with suppress(webrtc.InvalidStateError):  # it has been allowed already
             webrtc.allow_loopback()
-        peer = cls(await webrtc.RTCPeerConnection.generate_certificate(_algorithm(certificate)))
+        made = await webrtc.RTCPeerConnection.generate_certificate(_algorithm(certificate))
+        chosen = webrtc.RTCConfiguration(certificates=[made], **configuration)
+        peer = cls(chosen, lines, _tone() if sound is None else sound)
         try:
             yield peer
         finally:
@@ -49,9 +79,10 @@ class LibwebrtcPeer:
             await asyncio.gather(*peer._tasks, return_exceptions=True)
             peer.connection.close()
 
-    async def offer(self) -> str:
+    async def offer(self, *, restart: bool = False) -> str:
         """Make an offer with all candidates in it."""
-        await self.connection.set_local_description(await self.connection.create_offer())
+        options = webrtc.RTCOfferOptions(ice_restart=restart)
+        await self.connection.set_local_description(await self.connection.create_offer(options))
         async with asyncio.timeout(10):
             while self.connection.ice_gathering_state != "complete":
                 await asyncio.sleep(0.01)
@@ -67,6 +98,10 @@ class LibwebrtcPeer:
     async def call(self, exchange: Exchange) -> None:
         """Offer, take the answer, wait for the connection; the first time, begin to speak."""
         await self.accept(await exchange(await self.offer()))
+        await self.wait_connected()
+
+    async def wait_connected(self) -> None:
+        """Wait for the connection; the first time, begin to speak and to listen."""
         async with asyncio.timeout(10):
             while self.connection.connection_state != "connected":
                 assert self.connection.connection_state != "failed", "libwebrtc did not connect"
@@ -82,18 +117,29 @@ class LibwebrtcPeer:
                 await asyncio.sleep(0.01)
         return np.concatenate(self._heard)
 
+    async def listen(self, seconds: float) -> tuple[float, NDArray[np.float32]]:
+        """Return what comes out in so many seconds, perhaps nothing, and when it began to come.
+
+        The time is in seconds since it began to speak.
+        """
+        self._heard.clear()
+        await asyncio.sleep(seconds)
+        heard = np.concatenate([np.zeros(0, np.float32), *self._heard])
+        return self._heard_since - self.began, heard
+
     async def _speak(self) -> None:
-        writer = self._microphone.writable.get_writer()
-        begun = asyncio.get_running_loop().time()
+        writer = self.microphone.writable.get_writer()
+        self.began = asyncio.get_running_loop().time()
+        steps = self._sound.reshape(-1, STEP)
         for number in count():
-            moments = np.arange(number * STEP, (number + 1) * STEP) / RATE
-            samples = (9000 * np.sin(2 * np.pi * TONE * moments)).astype(np.int16)
+            samples = steps[number % len(steps)].tobytes()
             await writer.write(
                 webrtc.AudioData(
-                    webrtc.AudioDataInit("s16", RATE, STEP, 1, number * 10_000, samples.tobytes())
+                    webrtc.AudioDataInit("s16", RATE, STEP, 1, number * 10_000, samples)
                 )
             )
-            await asyncio.sleep(begun + number / 100 - asyncio.get_running_loop().time())
+            wait = self.began + (number + 1) / 100 - asyncio.get_running_loop().time()
+            await asyncio.sleep(wait)
 
     async def _listen(self) -> None:
         track = self.transceiver.receiver.track
@@ -105,7 +151,14 @@ class LibwebrtcPeer:
             samples = bytearray(data.allocation_size(wanted))
             data.copy_to(samples, wanted)
             data.close()
+            if not self._heard:
+                self._heard_since = asyncio.get_running_loop().time() - 0.01
             self._heard.append(np.frombuffer(bytes(samples), np.float32))
+
+
+def _tone() -> NDArray[np.int16]:
+    moments = np.arange(RATE) / RATE
+    return (9000 * np.sin(2 * np.pi * TONE * moments)).astype(np.int16)
 
 
 def tone_level(heard: NDArray[np.float32]) -> float:

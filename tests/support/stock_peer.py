@@ -10,6 +10,7 @@ import asyncio
 import queue
 import time
 import wave
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -188,6 +189,8 @@ class StockPeer:
         repeat: Say it over and over.
         direction: Direction offered; with `recvonly` there is no microphone.
         host: The only address that ICE gathers; loopback works without any network.
+        lines: The media lines that it offers, in order: `audio`, `video`, `data`.
+        configuration: What `RTCConfiguration` takes.
     """
 
     def __init__(
@@ -197,22 +200,40 @@ class StockPeer:
         repeat: bool = False,
         direction: str = "sendrecv",
         host: str = "127.0.0.1",
+        lines: Sequence[str] = ("audio",),
+        **configuration: Any,
     ) -> None:
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection = RTCPeerConnection(RTCConfiguration(**{"iceServers": [], **configuration}))
         self.ear = Ear()
         words = np.zeros(0, np.int16) if speech is None else speech
         self.microphone = Microphone(words, repeat=repeat)
         said: Any = "audio" if direction == "recvonly" else self.microphone
-        self._transceiver = self.connection.addTransceiver(said, direction=direction)
+        for line in lines:
+            if line == "audio":
+                self._transceiver = self.connection.addTransceiver(said, direction=direction)
+            elif line == "video":
+                self.connection.addTransceiver("video", direction="recvonly")
+            else:
+                self.connection.createDataChannel("chat")
         self._dtls = self._transceiver.sender.transport
         _await_decoder(self._transceiver.receiver)
-        _gather_only(self._dtls.transport.iceGatherer, host)
+        for gatherer in self._gatherers():
+            _gather_only(gatherer, host)
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._hearing = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self.connection.on("track", self._on_track)
         self.connection.on("connectionstatechange", self._on_state)
+
+    def _gatherers(self) -> list[Any]:
+        """Return those of all lines, which are as many as there are transports."""
+        connection = self.connection
+        senders = [each.sender for each in connection.getTransceivers()]
+        transports = [sender.transport for sender in senders]
+        if connection.sctp is not None:
+            transports.append(connection.sctp.transport)
+        return [transport.transport.iceGatherer for transport in transports]
 
     async def __aenter__(self) -> "StockPeer":
         return self

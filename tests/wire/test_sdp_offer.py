@@ -42,6 +42,7 @@ def test_line_ends_and_trailing_blanks_do_not_matter(name: str, end: str) -> Non
         ("no_media", "no audio line"),
         ("no_opus", "does not offer Opus"),
         ("no_rtcp_mux", "rtcp-mux is required"),
+        ("plan_b", r"2 tracks \(Plan B\): offer one track.*Unified Plan"),
         ("only_sha1_fingerprint", "no sha-256 fingerprint"),
         ("only_sha512_fingerprint", "no sha-256 fingerprint"),
         ("rejected_audio", "rejected"),
@@ -52,8 +53,19 @@ def test_an_unusable_offer_is_refused_with_its_reason(name: str, problem: str) -
         read(name)
 
 
+def test_an_offer_of_plan_b_with_one_track_is_like_any_other() -> None:
+    lines = offer("plan_b").splitlines(keepends=True)
+    one = "".join(line for line in lines if not line.startswith("a=ssrc:1421866031"))
+    assert parse_offer(one).ssrc == 3570614608
+
+
+def test_a_track_may_be_in_several_streams_and_have_several_sources() -> None:
+    text = offer("plan_b").replace("msid:music player", "msid:music voice")
+    assert parse_offer(text).opus_payload_type == 111
+
+
 def test_every_refused_offer_has_a_reason_tested_above() -> None:
-    assert len(REFUSED) == 8
+    assert len(REFUSED) == 9
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,56 @@
-// A caller made of Pion; how it is spoken to stands in tests/stacks/caller.py.
+// A caller made of Pion; its commands stand in tests/stacks/caller.py.
 package main
 
 import (
 	"bufio"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
+	"fmt"
+	"net"
 	"os"
-	"strings"
+	"regexp"
+	"runtime/debug"
 	"time"
 
+	"github.com/pion/ice/v2"
 	"github.com/pion/webrtc/v3"
-	"github.com/pion/webrtc/v3/pkg/media"
 )
 
-const heardEnough = 25
+const eventsType = 101
+
+var candidates = regexp.MustCompile(`a=(candidate:.*|end-of-candidates)\r\n`)
+
+type server struct {
+	Urls       string
+	Username   string
+	Credential string
+}
+
+type command struct {
+	Do          string
+	Lines       []string
+	Bundle      string
+	Certificate string
+	Relay       *server
+	Semantics   string
+	Tracks      int
+	Mdns        bool
+	Restart     bool
+	Trickle     bool
+	Sdp         string
+	Held        bool
+	Muted       bool
+	Digit       string
+	Seconds     float64
+	Address     string
+	Wait        bool
+}
+
+type reply map[string]interface{}
 
 func must(err error) {
 	if err != nil {
@@ -20,26 +58,50 @@ func must(err error) {
 	}
 }
 
-func main() {
-	var sound [][]byte
-	text, err := os.ReadFile(os.Args[2])
-	must(err)
-	must(json.Unmarshal(text, &sound))
+type caller struct {
+	address string
+	voice   *voice
+	peer    *webrtc.PeerConnection
+	sender  *webrtc.RTPSender
+}
 
+func (c *caller) open(wanted command) reply {
 	engine := &webrtc.MediaEngine{}
 	must(engine.RegisterDefaultCodecs())
+	must(engine.RegisterCodec(webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/telephone-event", ClockRate: 8000},
+		PayloadType:        eventsType,
+	}, webrtc.RTPCodecTypeAudio))
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
+	settings.SetIPFilter(func(ip net.IP) bool { return ip.String() == c.address })
+	if wanted.Mdns {
+		settings.SetICEMulticastDNSMode(ice.MulticastDNSModeQueryAndGather)
+	}
+	configuration := webrtc.Configuration{}
+	if wanted.Certificate != "" {
+		configuration.Certificates = []webrtc.Certificate{certificate(wanted.Certificate)}
+	}
+	if wanted.Relay != nil {
+		configuration.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+		configuration.ICEServers = []webrtc.ICEServer{{
+			URLs: []string{wanted.Relay.Urls}, Username: wanted.Relay.Username, Credential: wanted.Relay.Credential,
+		}}
+	}
+	if wanted.Semantics == "plan-b" {
+		configuration.SDPSemantics = webrtc.SDPSemanticsPlanB
+	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings))
-	peer, err := api.NewPeerConnection(webrtc.Configuration{})
+	peer, err := api.NewPeerConnection(configuration)
 	must(err)
-	track, err := webrtc.NewTrackLocalStaticSample(
-		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "audio", "caller")
-	must(err)
-	for _, kind := range strings.Split(os.Args[1], ",") {
+	c.peer = peer
+	for _, kind := range wanted.Lines {
 		switch kind {
 		case "audio":
-			_, err = peer.AddTrack(track)
+			for number := 0; number < wanted.Tracks; number++ {
+				c.sender, err = peer.AddTrack(&voice{id: fmt.Sprintf("audio%d", number), conversation: c.voice.conversation})
+				must(err)
+			}
 		case "video":
 			_, err = peer.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo)
 		case "data":
@@ -47,41 +109,115 @@ func main() {
 		}
 		must(err)
 	}
-	connected := make(chan struct{})
-	peer.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		if state == webrtc.PeerConnectionStateConnected {
-			close(connected)
-		}
-	})
-	output := json.NewEncoder(os.Stdout)
 	peer.OnTrack(func(remote *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
-		var heard [][]byte
-		for len(heard) < heardEnough {
+		for {
 			packet, _, err := remote.ReadRTP()
-			must(err)
-			heard = append(heard, packet.Payload)
+			if err != nil {
+				return
+			}
+			c.voice.conversation.take(packet.Payload)
 		}
-		must(output.Encode(map[string]interface{}{"heard": heard}))
-		os.Exit(0)
 	})
+	return reply{}
+}
 
-	gathered := webrtc.GatheringCompletePromise(peer)
-	offer, err := peer.CreateOffer(nil)
+func certificate(kind string) webrtc.Certificate {
+	var key crypto.PrivateKey
+	var err error
+	if kind == "rsa" {
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	} else {
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
 	must(err)
-	must(peer.SetLocalDescription(offer))
+	made, err := webrtc.GenerateCertificate(key)
+	must(err)
+	return *made
+}
+
+func (c *caller) offer(wanted command) reply {
+	if wanted.Address != "" {
+		c.address = wanted.Address
+	}
+	offer, err := c.peer.CreateOffer(&webrtc.OfferOptions{ICERestart: wanted.Restart})
+	must(err)
+	gathered := webrtc.GatheringCompletePromise(c.peer)
+	must(c.peer.SetLocalDescription(offer))
+	if wanted.Trickle {
+		return reply{"sdp": candidates.ReplaceAllString(c.peer.LocalDescription().SDP, "")}
+	}
 	<-gathered
-	must(output.Encode(map[string]string{"offer": peer.LocalDescription().SDP}))
-	line, err := bufio.NewReader(os.Stdin).ReadBytes('\n')
+	return reply{"sdp": c.peer.LocalDescription().SDP}
+}
+
+func (c *caller) accept(wanted command) reply {
+	must(c.peer.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: wanted.Sdp}))
+	for waited := 0; wanted.Wait && c.peer.ConnectionState() != webrtc.PeerConnectionStateConnected; waited++ {
+		if waited > 1500 || c.peer.ConnectionState() == webrtc.PeerConnectionStateFailed {
+			panic("it is " + c.peer.ConnectionState().String())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.voice.conversation.start()
+	return reply{}
+}
+
+// Pion has no direction to set: a track is removed and added again.
+func (c *caller) hold(held bool) reply {
+	if held {
+		must(c.peer.RemoveTrack(c.sender))
+		return reply{}
+	}
+	var err error
+	c.sender, err = c.peer.AddTrack(&voice{id: "audio0", conversation: c.voice.conversation})
 	must(err)
-	var reply struct{ Answer string }
-	must(json.Unmarshal(line, &reply))
-	must(peer.SetRemoteDescription(
-		webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: reply.Answer}))
-	<-connected
-	ticker := time.NewTicker(20 * time.Millisecond)
-	for number := 0; ; number++ {
-		must(track.WriteSample(
-			media.Sample{Data: sound[number%len(sound)], Duration: 20 * time.Millisecond}))
-		<-ticker.C
+	return reply{}
+}
+
+func (c *caller) run(wanted command) reply {
+	conversation := c.voice.conversation
+	switch wanted.Do {
+	case "open":
+		return c.open(wanted)
+	case "offer":
+		return c.offer(wanted)
+	case "accept":
+		return c.accept(wanted)
+	case "hold":
+		return c.hold(wanted.Held)
+	case "mute":
+		conversation.mute(wanted.Muted)
+	case "press":
+		conversation.press(wanted.Digit)
+	case "hear":
+		return reply{"packets": conversation.hear(wanted.Seconds)}
+	case "close":
+		must(c.peer.Close())
+	}
+	return reply{}
+}
+
+// answer runs a command; one that fails is replied to with `error`.
+func (c *caller) answer(wanted command) (answered reply) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			answered = reply{"error": fmt.Sprintf("%v\n%s", problem, debug.Stack())}
+		}
+	}()
+	return c.run(wanted)
+}
+
+func main() {
+	c := &caller{address: os.Args[2], voice: &voice{conversation: newConversation(os.Args[1])}}
+	lines := bufio.NewReader(os.Stdin)
+	output := json.NewEncoder(os.Stdout)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		wanted := command{Tracks: 1, Wait: true}
+		must(json.Unmarshal(line, &wanted))
+		must(output.Encode(c.answer(wanted)))
 	}
 }
