@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 from _pytest.nodeid import NodeId
 from aiohttp import web_app
@@ -52,6 +53,10 @@ PURE = ("audio", "call", "rtp", "wire")
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
+
+
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure():

@@ -17,7 +17,7 @@ from bridge.node.runner import CallRunner
 from bridge.node.stream_fallback import NOT_STARTED, LostStream, StreamFallbacks
 from bridge.node.streams import StreamOrder, Streams
 from bridge.tasks import Tasks
-from bridge.wire.call_event import CallEvent, EventType
+from bridge.wire.call_event import CallEvent, CallSnapshot, EventType
 from bridge.wire.media_stream import (
     Channel,
     StreamEndReason,
@@ -87,7 +87,7 @@ class InboundStreams:
         match event.type:
             case EventType.CALL_ACTIVE if event.call.direction == Direction.INBOUND:
                 if self._lines.config(line).mode is InboundMode.STREAM:
-                    self._tasks.spawn(self._start(line, call_id), name=f"stream of call {call_id}")
+                    self._tasks.spawn(self._start(event.call), name=f"stream of call {call_id}")
             case EventType.STREAM_ENDED:
                 self._stream_ended(call_id, data)
             case EventType.LEG_LEFT:
@@ -100,11 +100,12 @@ class InboundStreams:
         await self._tasks.aclose()
         await self._fallbacks.aclose()
 
-    async def _start(self, line: LineName, call_id: CallId) -> None:
+    async def _start(self, call: CallSnapshot) -> None:
+        call_id = CallId(call.id)
         runner = self._manager.running(call_id)
         if runner is None:
             return
-        order = _order(self._lines.config(line))
+        order = _order(self._lines.config(runner.facts.line), call)
         try:
             self._answered[call_id] = await self._streams.start(runner, order, call_id)
         except AddressBlocked as error:
@@ -132,11 +133,14 @@ class InboundStreams:
             self._loop.call_soon(self._fallbacks.take_over, runner, lost)
 
 
-def _order(config: LineConfig) -> StreamOrder:
+def _order(config: LineConfig, call: CallSnapshot) -> StreamOrder:
+    """Return a line's stream, whose server is told who calls whom."""
+    parties = {"callId": call.id, "from": call.from_, "to": call.to}
     return StreamOrder(
         config.stream_url,
         StreamType.TWOWAY,
         Channel.INBOUND,
         default_format(config.stream_protocol),
         protocol=config.stream_protocol,
+        parameters={name: text for name, text in parties.items() if text},
     )

@@ -25,6 +25,8 @@ async def test_a_call_is_answered_at_once_and_streamed_both_ways():
         [start] = customer.of("start")
         assert start["stream_type"] == "twoway"
         assert start["call_id"] == runner.facts.call_id
+        parties = {"callId": runner.facts.call_id, "from": f"+{runner.facts.peer}"}
+        assert start["parameters"] == parties
         await customer.play(b"\xe8\x03" * 24_000)
         await until(lambda: any(set(frame.pcm) == {0xE8, 0x03} for frame in caller.heard))
         await caller.say(0.4)
@@ -41,7 +43,9 @@ async def test_a_twilio_server_gets_its_own_messages():
         await line.ring()
         customer = await server.customer()
         await until(lambda: customer.of("start"))
-        assert customer.of("start")[0]["start"]["mediaFormat"]["encoding"] == "audio/x-mulaw"
+        start = customer.of("start")[0]["start"]
+        assert start["mediaFormat"]["encoding"] == "audio/x-mulaw"
+        assert start["customParameters"]["callId"]
 
 
 async def test_the_stream_ends_with_the_call_and_nothing_takes_over():
