@@ -23,9 +23,8 @@ CONTENT_TYPES: Final = {
 MAX_KEPT: Final = 512
 """Files; the pages and the guide have a quarter of that. Others are compressed for each request."""
 _COMMENTS: Final = re.compile(r"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/[ \t]*|//.*)$", re.MULTILINE)
-_GZIP: Final = re.compile(
-    r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q\s*=\s*(?P<weight>[0-9.]+))?\s*(?:,|$)", re.IGNORECASE
-)
+_REFUSED: Final = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*")
+"""The weight of a coding that the client does not take; any other, also a malformed one, is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,11 @@ class PageFiles:
 
 def accepts_gzip(header: str) -> bool:
     """Whether a client takes gzip, by its Accept-Encoding (RFC 9110, section 12.5.3)."""
-    found = _GZIP.search(header)
-    return found is not None and float(found["weight"] or 1) > 0
+    accepted: dict[str, bool] = {}
+    for entry in header.lower().split(","):
+        coding, _, weight = entry.partition(";")
+        accepted[coding.strip()] = _REFUSED.fullmatch(weight) is None
+    return accepted.get("gzip", accepted.get("*", False))
 
 
 def without_comments(script: str) -> str:

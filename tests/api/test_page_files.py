@@ -82,6 +82,10 @@ async def test_the_two_forms_of_a_file_have_tags_of_their_own(site):
         ("gzip;q=0", False),
         ("gzip; q=0.000, br", False),
         ("x-gzip-not", False),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0, *", False),
+        ("gzip;q=.", True),
+        ("gzip;q=1.2.3", True),
     ],
 )
 def test_what_a_client_takes_is_in_its_header(header, accepted):
