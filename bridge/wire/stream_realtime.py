@@ -26,7 +26,12 @@ from bridge.wire.media_stream import (
     ServerMessage,
     StreamFacts,
 )
-from bridge.wire.stream_realtime_events import UNUSED_EVENTS
+from bridge.wire.stream_realtime_events import (
+    UNUSED_EVENTS,
+    read_id,
+    read_object,
+    read_text,
+)
 from bridge.wire.stream_realtime_items import SpokenItems
 from bridge.wire.stream_realtime_session import (
     SESSION_EVENT,
@@ -109,29 +114,29 @@ class RealtimeMessages:
         return {
             "session.created": lambda event, _: self._configure(event),
             "session.updated": lambda event, _: self._configure(event),
-            "error": lambda event, _: self._fail(_object(event, "error")),
+            "error": lambda event, _: self._fail(read_object(event, "error")),
             "input_audio_buffer.speech_started": lambda _, played: self._interrupt(played),
             "input_audio_buffer.speech_stopped": lambda *_: turns.speech_stopped(),
             "conversation.item.added": lambda event, _: self._take_item(event),
             "conversation.item.created": lambda event, _: self._take_item(event),
-            "response.created": lambda event, _: self._begin(_object(event, "response")),
+            "response.created": lambda event, _: self._begin(read_object(event, "response")),
             "response.output_audio.delta": self._take_audio,
             "response.audio.delta": self._take_audio,
             "response.output_item.done": lambda event, _: turns.announce(
-                _text(event, "response_id"), _object(event, "item")
+                read_id(event, "response_id"), read_object(event, "item")
             ),
             "response.function_call_arguments.done": lambda event, _: turns.announce(
-                _text(event, "response_id"), event
+                read_id(event, "response_id"), event
             ),
-            "response.done": lambda event, _: self._finish(_object(event, "response")),
+            "response.done": lambda event, _: self._finish(read_object(event, "response")),
         }
 
     def _take_item(self, event: Event) -> Iterator[ServerMessage]:
-        if _text(_object(event, "item"), "id").startswith(KEY_ITEM):
+        if read_id(read_object(event, "item"), "id").startswith(KEY_ITEM):
             yield from self._turns.request()
 
     def _take_audio(self, event: Event, played: float) -> Iterator[ServerMessage]:
-        delta, item_id = event.get("delta"), _text(event, "item_id")
+        delta, item_id = event.get("delta"), read_id(event, "item_id")
         index = event.get("content_index")
         try:
             data = base64.b64decode(delta, validate=True) if isinstance(delta, str) else b"?"
@@ -139,7 +144,7 @@ class RealtimeMessages:
             data = b"?"
         if len(data) % 2:
             yield Ignored("malformed")
-        elif self._turns.is_wanted(_text(event, "response_id"), item_id):
+        elif self._turns.is_wanted(read_id(event, "response_id"), item_id):
             number = index if isinstance(index, int) else 0
             self._spoken.add(item_id, number, len(data) / self._second_bytes, played=played)
             yield Media(data)
@@ -164,15 +169,15 @@ class RealtimeMessages:
 
     def _begin(self, response: Event) -> Iterator[ServerMessage]:
         if self._turns.created(response):
-            cancelled = {"response_id": response["id"]} if _text(response, "id") else {}
+            cancelled = {"response_id": response["id"]} if read_id(response, "id") else {}
             yield _reply({"type": "response.cancel"} | cancelled)
 
     def _finish(self, response: Event) -> Iterator[ServerMessage]:
         for call in self._turns.finish(response):
             yield FunctionCall(call.name, call.arguments, partial(self._answer, call.call_id))
         if response.get("status") == "failed":
-            details = _object(response, "status_details")
-            yield _failed(_object(details, "error"))
+            details = read_object(response, "status_details")
+            yield _failed(read_object(details, "error"))
         yield from self._turns.request_owed()
 
     def _answer(self, call_id: str, output: str) -> list[Reply]:
@@ -184,7 +189,7 @@ class RealtimeMessages:
         ]
 
     def _configure(self, event: Event) -> Iterator[ServerMessage]:
-        session = _object(event, "session")
+        session = read_object(event, "session")
         self._interrupts = interrupts(session)
         if speaks_beta(session) and not self._beta:
             self._beta = True
@@ -202,7 +207,7 @@ class RealtimeMessages:
 
     def _fail(self, error: Event) -> Iterator[ServerMessage]:
         self._turns.failed(error)
-        refused_form = self._beta and _text(error, "event_id") == SESSION_EVENT
+        refused_form = self._beta and read_id(error, "event_id") == SESSION_EVENT
         if not refused_form and error_code(error) not in RACES:
             yield _failed(error)
         # A server that refuses the settings still talks, with its own.
@@ -210,21 +215,9 @@ class RealtimeMessages:
 
 
 def _failed(error: Mapping[str, Any]) -> Failed:
-    message = _text(error, "message")[:MAX_ERROR] or "the server did not say why"
+    message = read_text(error, "message")[:MAX_ERROR] or "the server did not say why"
     return Failed(error_code(error), message)
 
 
 def _reply(message: Mapping[str, object]) -> Reply:
     return Reply(msgspec.json.encode(message))
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    """Return a field's text; empty where it has none."""
-    value = fields.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _object(fields: Mapping[str, Any], name: str) -> Event:
-    """Return a field's object; empty where it has none."""
-    value = fields.get(name)
-    return value if isinstance(value, dict) else {}

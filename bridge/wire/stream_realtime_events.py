@@ -1,6 +1,13 @@
-"""The events of a realtime server that a call has no use for, by the names of today and of the beta."""
+"""The events of a realtime server: how their fields are read, and those that a call has no use for.
 
-from typing import Final
+Names are those of today and of the beta.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+MAX_ID: Final = 256
+"""Characters of an id; OpenAI's have about 30."""
 
 UNUSED_EVENTS: Final = frozenset(
     {
@@ -46,3 +53,21 @@ UNUSED_EVENTS: Final = frozenset(
         "transcription_session.updated",
     }
 )
+
+
+def read_text(fields: Mapping[str, Any], name: str) -> str:
+    """Return a field's text; empty where it has none."""
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def read_id(fields: Mapping[str, Any], name: str) -> str:
+    """Return a field's id or name; empty where it has none, or one above `MAX_ID`: ids are remembered."""
+    value = read_text(fields, name)
+    return value if len(value) <= MAX_ID else ""
+
+
+def read_object(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a field's object; empty where it has none."""
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}

@@ -11,9 +11,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bridge.wire.media_stream import Reply
+from bridge.wire.stream_realtime_events import read_id, read_text
 
 MAX_REMEMBERED: Final = 64
 """Responses, items and calls that are remembered; beyond it the oldest are forgotten."""
+MAX_ARGUMENTS: Final = 65_536
+"""Characters of a function's arguments; a longer call is ignored. OpenAI's longest reply has 4096 tokens."""
 MAX_ERROR_CODE: Final = 64
 RESPONSE_EVENT: Final = "response"
 """The `event_id` of `response.create`, by which a server's error names it."""
@@ -48,7 +51,7 @@ class ResponseTurns:
         Nobody would hear it: the server ends such a response only if it goes on when speech begins.
         """
         late = self._requested and self._speaking
-        _remember(self._active, _text(response, "id"), None)
+        _remember(self._active, read_id(response, "id"), None)
         self._requested = False
         if late:
             self.interrupt([])
@@ -82,7 +85,7 @@ class ResponseTurns:
 
     def finish(self, response: Mapping[str, Any]) -> list[CalledFunction]:
         """A response has ended; return the functions it calls, none if it was cut off."""
-        response_id = _text(response, "id")
+        response_id = read_id(response, "id")
         self._active.pop(response_id, None)
         self._requested = False
         called = {
@@ -125,29 +128,24 @@ class ResponseTurns:
 
     def failed(self, error: Mapping[str, Any]) -> None:
         """The server reports an error: a request that it may refuse is no longer waited for."""
-        if _text(error, "event_id") in ("", RESPONSE_EVENT):
+        if read_id(error, "event_id") in ("", RESPONSE_EVENT):
             self._owed |= self._requested and error_code(error) == BUSY
             self._requested = False
 
 
 def error_code(error: Mapping[str, Any]) -> str:
     """Return an error's code, or its type where it has none."""
-    return (_text(error, "code") or _text(error, "type") or "error")[:MAX_ERROR_CODE]
+    return (read_text(error, "code") or read_text(error, "type") or "error")[:MAX_ERROR_CODE]
 
 
 def _call(item: Mapping[str, Any]) -> CalledFunction | None:
-    """Return the function call that an item or event describes; None if it has none or is cut off."""
-    call_id, name = _text(item, "call_id"), _text(item, "name")
+    """Return the function call that an item or event describes; None if it has none, or it is cut off or too long."""
+    call_id, name = read_id(item, "call_id"), read_id(item, "name")
     arguments = item.get("arguments")
     whole = item.get("status", "completed") == "completed"
     if not (call_id and name and whole and isinstance(arguments, str)):
         return None
-    return CalledFunction(call_id, name, arguments)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    return value if isinstance(value, str) else ""
+    return CalledFunction(call_id, name, arguments) if len(arguments) <= MAX_ARGUMENTS else None
 
 
 def _remember(memory: OrderedDict[str, Any], name: str, value: object) -> None:

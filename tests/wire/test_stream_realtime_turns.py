@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
+from bridge.wire.stream_realtime_events import MAX_ID
 from bridge.wire.stream_realtime_turns import (
     BUSY,
+    MAX_ARGUMENTS,
     MAX_REMEMBERED,
     RESPONSE_EVENT,
     CalledFunction,
@@ -196,3 +198,21 @@ def test_only_so_much_is_remembered():
 )
 def test_an_error_is_named_by_its_code_or_its_type(error, code):
     assert error_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"), [("call_id", MAX_ID), ("name", MAX_ID), ("arguments", MAX_ARGUMENTS)]
+)
+def test_a_function_call_that_would_fill_the_memory_is_ignored(field, limit):
+    one = turns("r")
+    one.announce("r", CALL | {"call_id": "other"})
+    longest, longer = CALL | {field: "x" * limit}, CALL | {field: "x" * (limit + 1)}
+    assert len(one.finish(done(output=[longer]))) == 1
+    assert len(turns("r").finish(done(output=[longest]))) == 1
+
+
+def test_responses_with_ids_that_would_fill_the_memory_are_not_told_apart():
+    one = turns(*(f"{number}".zfill(MAX_ID + 1) for number in range(2)))
+    assert one.interrupt([])
+    one.finish(done("x" * (MAX_ID + 1)))
+    assert not one.interrupt([])
