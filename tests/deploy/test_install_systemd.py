@@ -42,6 +42,17 @@ def installed(machine, *arguments):
     )
 
 
+def pretend_installation(machine):
+    """Its Python is this one, so that nothing has to be installed, and finds every bridge ready."""
+    code = machine.root / "opt/bridge/bin"
+    code.mkdir(parents=True)
+    here = f'PYTHONPATH={PROJECT}:$PYTHONPATH exec {sys.executable} "$@"'
+    nothing = f'*"-m pip"* | */readyz) ;; *bridge.service*) echo {UNIT} ;;'
+    for name in ("python", "media-bridge"):
+        (code / name).write_text(f'#!/bin/sh\ncase "$*" in {nothing} *) {here} ;; esac\n')
+        (code / name).chmod(0o755)
+
+
 def asked(url, key):
     request = urllib.request.Request(f"{url}/call/status", headers={"token": key})
     with urllib.request.urlopen(request, timeout=10) as response:
@@ -127,15 +138,9 @@ def test_a_python_in_a_home_directory_is_refused_since_the_unit_hides_it(machine
 
 
 def test_settings_that_are_wrong_stop_it_before_the_unit_is_touched(machine):
-    """Its Python is this one, so that nothing has to be installed."""
-    code, etc = machine.root / "opt/bridge/bin", machine.root / "etc/bridge"
-    code.mkdir(parents=True)
+    pretend_installation(machine)
+    etc = machine.root / "etc/bridge"
     etc.mkdir(parents=True)
-    here = f'PYTHONPATH={PROJECT}:$PYTHONPATH exec {sys.executable} "$@"'
-    python = f'#!/bin/sh\ncase "$*" in *"-m pip"*) ;; *) {here} ;; esac\n'
-    for name in ("python", "media-bridge"):
-        (code / name).write_text(python)
-        (code / name).chmod(0o755)
     (etc / "bridge.toml").write_text("[http]\nprot = 8080\n")
     done = installed(machine, "--python", sys.executable, "bridge.whl")
     assert done.returncode == 1
@@ -144,7 +149,30 @@ def test_settings_that_are_wrong_stop_it_before_the_unit_is_touched(machine):
     assert not (machine.root / "etc/systemd").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--port"], ["--colour"], ["a.whl", "b.whl"]])
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("::", "[::1]"), ("::1", "[::1]"), ("0.0.0.0", "127.0.0.1"), ("192.0.2.7", "192.0.2.7")],
+)
+def test_the_url_that_is_printed_can_be_opened(machine, host, shown):
+    pretend_installation(machine)
+    machine.add("systemctl", "#!/bin/sh\n")
+    done = installed(machine, "--python", sys.executable, "--host", host, "bridge.whl")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"The bridge runs at http://{shown}:8080"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--port"],
+        ["--port", "https", "a.whl"],
+        ["--port", "", "a.whl"],
+        ["--host", 'a"b', "a.whl"],
+        ["--colour"],
+        ["a.whl", "b.whl"],
+    ],
+)
 def test_a_command_that_is_not_understood_does_nothing(machine, arguments):
     done = installed(machine, *arguments)
     assert done.returncode in {1, 2}
