@@ -24,7 +24,8 @@ class PhoneCalls(context: Context, private val server: AppServer) {
     private val audio by lazy { CallAudio(context) }
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
     private var call: BridgeCall? = null
-    private var callId = "" // of the call that rings, or goes on
+    private var screen: CallScreen? = null // of the call that is dialled, rings, or goes on
+    private var callId = "" // empty until the server has dialled
     private var watching: Job? = null
     private var mine = false // this phone has answered it, or placed it
 
@@ -39,6 +40,7 @@ class PhoneCalls(context: Context, private val server: AppServer) {
 
     /** A call rings: stop when the caller gives up, or another phone answers. */
     fun rings(id: String, screen: CallScreen) {
+        this.screen = screen
         callId = id
         mine = false
         scope.launch {
@@ -55,8 +57,10 @@ class PhoneCalls(context: Context, private val server: AppServer) {
         mine = true
         scope.launch {
             try {
-                join(server.ticket(callId))
-                server.answer(callId)
+                val joined = server.ticket(callId)
+                if (left(screen)) return@launch
+                join(joined)
+                server.answer(joined.callId)
                 screen.active()
             } catch (refused: IOException) {
                 leave(screen, elsewhere = refused is HttpRefused && refused.status == 409)
@@ -65,10 +69,15 @@ class PhoneCalls(context: Context, private val server: AppServer) {
     }
 
     fun dial(phone: String, screen: CallScreen) {
+        this.screen = screen
         mine = true
         scope.launch {
             try {
                 val joined = server.dial(Dial(phone))
+                if (left(screen)) { // the user hung up meanwhile
+                    server.hangup(joined.callId)
+                    return@launch
+                }
                 callId = joined.callId
                 screen.dialling()
                 watch(joined, screen)
@@ -83,7 +92,7 @@ class PhoneCalls(context: Context, private val server: AppServer) {
     fun hangup(screen: CallScreen) {
         scope.launch {
             try {
-                server.hangup(callId)
+                if (callId.isNotEmpty() && !left(screen)) server.hangup(callId)
             } catch (_: IOException) {
                 // It has ended, or the network is down: the bridge ends it a minute after this phone has left.
             }
@@ -91,7 +100,7 @@ class PhoneCalls(context: Context, private val server: AppServer) {
         }
     }
 
-    val busy get() = callId.isNotEmpty()
+    val busy get() = screen != null
 
     fun mute(muted: Boolean) {
         audio.muted = muted
@@ -122,7 +131,12 @@ class PhoneCalls(context: Context, private val server: AppServer) {
         }
     }
 
+    /** Whether a call is over for this phone; there may be another by now. */
+    private fun left(screen: CallScreen) = this.screen !== screen
+
     private suspend fun leave(screen: CallScreen, elsewhere: Boolean) {
+        if (left(screen)) return
+        this.screen = null
         screen.ended(elsewhere)
         callId = ""
         call?.close()

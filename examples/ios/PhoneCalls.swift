@@ -93,7 +93,7 @@ final class PhoneCalls: NSObject {
     private func leave() {
         watching?.cancel()
         let left = call
-        (call, callId, answered, outgoing) = (nil, "", false, false)
+        (call, callId, uuid, answered, outgoing) = (nil, "", UUID(), false, false)
         (audio.muted, audio.held) = (false, false)
         Task { await left?.close() }
     }
@@ -119,7 +119,7 @@ extension PhoneCalls: PKPushRegistryDelegate {
             let known = callId == id // a push that came twice is the same call
             let shown = known ? uuid : UUID()
             provider.reportNewIncomingCall(with: shown, update: update) { _ in completion() }
-            if callId.isEmpty {
+            if callId.isEmpty && !outgoing {
                 (callId, uuid) = (id, shown)
                 Task { await rings(id) }
             } else if !known { // there is another call: this one goes on ringing elsewhere
@@ -160,12 +160,19 @@ extension PhoneCalls: CXProviderDelegate {
             Task {
                 do {
                     let joined = try await server.dial(Dial(phone: action.handle.value))
+                    guard uuid == action.callUUID else { // the user hung up meanwhile
+                        action.fail()
+                        try await server.hangup(joined.callId)
+                        return
+                    }
                     callId = joined.callId
                     action.fulfill()
                     watch(joined)
                     try await join(joined)
                 } catch {
-                    if callId.isEmpty { action.fail() } else { ended(.failed) }
+                    if !action.isComplete { action.fail() }
+                    if uuid != action.callUUID { return }
+                    if callId.isEmpty { leave() } else { ended(.failed) }
                 }
             }
         }
@@ -177,6 +184,7 @@ extension PhoneCalls: CXProviderDelegate {
             let id = callId
             leave()
             action.fulfill()
+            guard !id.isEmpty else { return } // not dialled yet: it is hung up once it is
             Task { try? await self.server.hangup(id) } // else the bridge ends it a minute after this phone has left
         }
     }
