@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.api.fields import Json, field
 from bridge.api.operation import NOBODY, Context, Done, Group
+from bridge.api.streams import Protocol
 from bridge.errors import InvalidRequest, about_field
 from bridge.net.guard import parse
 from bridge.node.lines import InboundMode, Session, with_changes
@@ -105,7 +106,7 @@ class LineConfigChanges(Struct, rename=NAMES):
     llm_url: ServiceUrl = UNSET
     tts_url: ServiceUrl = UNSET
     stream_url: StreamUrl = UNSET
-    stream_protocol: StreamProtocol | UnsetType | None = UNSET
+    stream_protocol: Protocol | UnsetType | None = UNSET
     system_prompt: Text = UNSET
     greeting: Text = UNSET
     provider_token: Annotated[str, field("write-only", max_length=MAX_TEXT)] | UnsetType | None = (

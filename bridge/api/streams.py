@@ -69,16 +69,16 @@ Parameters: TypeAlias = Annotated[
     ),
 ]
 AudioEncoding: TypeAlias = Annotated[
-    Encoding, field("by default the protocol's own: `s16le`, with `twilio` `mulaw` and no other")
+    Encoding, field("default `s16le`; always `mulaw` with `twilio`, `s16le` with `openai-realtime`")
 ]
 SampleRate: TypeAlias = Annotated[
     Literal[8000, 16000, 24000, 48000],
-    field("by default the protocol's own: 24000, with `twilio` 8000 and no other"),
+    field("default 24000; always 8000 with `twilio`, 24000 with `openai-realtime`"),
 ]
 FrameMs: TypeAlias = Annotated[
     int,
     field(
-        "length of the messages that are sent; 20 by default, and no other with `twilio`",
+        "length of the messages that are sent; default 20, and always 20 with `twilio` and `openai-realtime`",
         ge=MIN_FRAME_MS,
         le=MAX_FRAME_MS,
     ),
@@ -137,8 +137,8 @@ class StreamStarted(Struct, rename="camel"):
 async def start(context: Context, body: NewStream) -> StreamStarted:
     """Stream an answered call to a WebSocket that the bridge connects to.
 
-    A call has one two-way and five one-way streams at most. Whether the connection succeeds is told by the
-    events `stream.started` and `stream.ended`.
+    A call has one two-way and five one-way streams at most. The events `stream.started` and
+    `stream.ended` say whether the connection succeeded.
     """
     runner = context.live_call()
     with about_field("streamUrl"):

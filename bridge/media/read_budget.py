@@ -15,7 +15,7 @@ FLOOD_SECONDS: Final = 10.0
 
 
 class ReadBudget:
-    """A token bucket. What it does not let be read waits in the kernel, where TCP holds the sender up."""
+    """A token bucket. What is not read yet waits in the kernel, and TCP's flow control throttles the sender."""
 
     def __init__(self, now: float) -> None:
         """Begin with a full bucket."""
@@ -27,7 +27,7 @@ class ReadBudget:
     def spend(self, size: int, now: float) -> float | None:
         """Count a message of so many bytes; return how long to wait before the next one is read.
 
-        0 is other tasks' turn; None is no need to wait at all.
+        0 only yields to other tasks; None: there is no need to wait.
         """
         cost = 1 + size // UNIT_BYTES
         full = UNITS_PER_SECOND * BURST_SECONDS
@@ -47,7 +47,7 @@ class ReadBudget:
 
     @property
     def is_short(self) -> bool:
-        """Whether the server is being held up, or was a moment ago."""
+        """Whether the server is being throttled, or was a moment ago."""
         return self._short_since is not None
 
     def is_flood(self, now: float) -> bool:

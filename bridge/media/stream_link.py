@@ -146,7 +146,7 @@ class StreamLink:
     ) -> None:
         """Pass every message to `take`, and pongs to `confirm`, until the connection ends.
 
-        Above `ReadBudget` the server is held up; one that goes on so is disconnected.
+        A server that exceeds `ReadBudget` is throttled; one that keeps exceeding it is disconnected.
 
         Raises:
             StreamEnded: Always.

@@ -1,6 +1,6 @@
 """What becomes of a call that has lost the stream it was answered into: its line's fallback.
 
-A call that somebody else is in by then goes on as it is: a near party, an agent, a second far party.
+A call that has another participant by then goes on as it is: a near party, an agent, a second far party.
 """
 
 import logging
@@ -138,7 +138,7 @@ class StreamFallbacks:
 
 
 def _is_shared(runner: CallRunner) -> bool:
-    """Return whether somebody else talks with the far party, or is about to."""
+    """Return whether the far party has someone else to talk to, or is about to."""
     machine = runner.machine
     if machine.near() or machine.invited or len(machine.far_parties()) > 1:
         return True

@@ -53,7 +53,7 @@ class Realtime(Section, frozen=True):
 
 
 def check_realtime(section: str, realtime: Realtime) -> None:
-    """Refuse URLs of other kinds, and functions that nobody could call or run (`SettingsError`)."""
+    """Refuse URLs with other schemes, and functions that could not be called or run (`SettingsError`)."""
     if not realtime.url.startswith(("wss://", "ws://")):
         raise SettingsError(f"{section}.url: expected a URL with wss or ws")
     if realtime.tools_url and not realtime.tools_url.startswith(("https://", "http://")):
@@ -64,7 +64,7 @@ def check_realtime(section: str, realtime: Realtime) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
             raise SettingsError(
-                f"{section}.tools: {name!r} is no name of a function: up to 64 letters, digits, _ and -"
+                f"{section}.tools: {name!r} is not a valid name of a function: use up to 64 letters, digits, _ and -"
             )
         if names.count(name) > 1:
             raise SettingsError(f"{section}.tools: two functions have the name {name}")

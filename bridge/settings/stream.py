@@ -13,10 +13,10 @@ class Stream(Section, frozen=True):
     """The media streams from a line's calls to customers' WebSockets."""
 
     secret: Secret = ""
-    """Signs the WebSocket handshakes, so that a server can tell them from a stranger's: a long random text
+    """Signs the WebSocket handshakes, so that your server can verify that they come from this bridge: a long random text
     (`openssl rand -hex 32`). To `twilio` servers it is the auth token. Empty: they are not signed."""
     former_secret: Secret = ""
-    """While `secret` is changed, the one before; it signs too, except in `X-Twilio-Signature`, which has room for one."""
+    """While `secret` is changed, the one before; it signs too, except in `X-Twilio-Signature`, which holds only one signature."""
     fallback: Literal["hangup", "agent", "announcement"] = "hangup"
     """What happens to a call that was answered into a stream (`callInboundMode: "stream"`) when the stream cannot be
     connected or is lost: `hangup` ends it, `agent` gives it to the line's agent, `announcement` plays `announcement`

@@ -45,7 +45,7 @@ from bridge.wire.stream_realtime_turns import ResponseTurns, error_code
 MAX_ERROR: Final = 500
 """Characters of a server's error message that are passed on."""
 RACES: Final = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
-"""Errors that only say that the server was faster than we."""
+"""Errors that only report a race: the server had already acted."""
 KEY_ITEM: Final = "bridge_key_"
 """Begins the ids of items that report keys."""
 
@@ -94,7 +94,7 @@ class RealtimeMessages:
         return msgspec.json.encode({"type": "conversation.item.create", "item": item})
 
     def closing(self, at: datetime) -> tuple[()]:
-        """Write nothing: the interface has no farewell."""
+        """Write nothing: the interface has no closing message."""
         return ()
 
     def read(self, text: str | bytes, *, played_seconds: float) -> Sequence[ServerMessage]:
