@@ -68,7 +68,7 @@ def _quality(call: CallSituation) -> str:
     measured = [one for one in (call.from_caller.mos, call.to_caller.mos) if one is not None]
     if not measured:
         reason = "I have not measured it for long enough. Ask me again in a few seconds."
-        return problems or f"I can not say yet: {reason}"
+        return problems or f"I cannot say yet: {reason}"
     worst = min(measured)
     word = "good" if worst >= GOOD_MOS else "fair" if worst >= FAIR_MOS else "poor"
     said = f"This call is {word}. Its opinion score is {worst:.1f}, where 1 is bad and 4.4 is the best. "
@@ -127,7 +127,7 @@ def _loss(call: CallSituation) -> str:
     if not there and not back:
         return "No packets are lost."
     return (
-        f"Of your packets {_percent(there or 0.0)} are lost, and of mine {_percent(back or 0.0)}."
+        f"{_percent(there or 0.0)} of your packets are lost, and {_percent(back or 0.0)} of mine."
     )
 
 
@@ -136,7 +136,7 @@ def _recording(call: CallSituation) -> str:
         return "Yes, this call is being recorded."
     return (
         "This call is not being recorded. Whoever runs this line can start a recording over the API; "
-        "I can not."
+        "I cannot."
     )
 
 
@@ -145,7 +145,9 @@ def _number(call: CallSituation) -> str:
     number = f", whose number is {_digits(call.line_number)}" if call.line_number else ""
     caller = _digits(call.caller)
     return f"{line}{number}. " + (
-        f"You have the number {caller}." if caller else "You have no number, as you use a browser."
+        f"Your own number is {caller}."
+        if caller
+        else "You have no number, since you use a browser."
     )
 
 
@@ -156,7 +158,7 @@ def _codec(call: CallSituation) -> str:
 
 
 def _problems(call: CallSituation) -> str:
-    """Return the open problems in words, without those that somebody made on purpose."""
+    """Return the open problems in words, without notices such as a mute."""
     found = [one for one in call.problems if one.severity > Severity.NOTICE]
     if not found:
         return ""

@@ -12,6 +12,8 @@ from bridge.settings.section import MARK
 
 HIDDEN: Final = "(hidden)"
 _IN_URL: Final = re.compile(r"(?P<before>//[^/?#@:]*:)[^/?#]*(?=@)")
+_TOKEN: Final = re.compile(r"(?P<before>\b(?:https?|wss?)://)[^/?#@:]+(?=@)")
+"""A user without a password: to web services a token, to a database no more than a name."""
 _IN_QUERY: Final = re.compile(r"(?P<before>[?&](?P<name>[^=&#]+)=)[^&#]+")
 _NAMED: Final = re.compile(r"pass|secret|token|key|credential|signature", re.IGNORECASE)
 _Replace: TypeAlias = Callable[[object], object]
@@ -49,8 +51,9 @@ def passwords_in(url: str) -> Iterator[str]:
     except ValueError:
         return
     yield from (text for name, text in parse_qsl(parts.query) if _NAMED.search(name))
-    if parts.password:
-        yield from (parts.password, unquote(parts.password))
+    token = (parts.username or "") if _TOKEN.match(url) else ""
+    if secret := parts.password or token:
+        yield from (secret, unquote(secret))
 
 
 def _map(value: object, kind: Type, secret: _Replace, other: _Replace) -> object:
@@ -77,7 +80,9 @@ def _map(value: object, kind: Type, secret: _Replace, other: _Replace) -> object
 def _without_passwords(value: object) -> object:
     if not isinstance(value, str) or "://" not in value:
         return value
-    kept = _IN_URL.sub(lambda found: found["before"] + HIDDEN, value)
+    kept = value
+    for pattern in (_IN_URL, _TOKEN):
+        kept = pattern.sub(lambda found: found["before"] + HIDDEN, kept)
     return _IN_QUERY.sub(
         lambda found: found["before"] + HIDDEN if _NAMED.search(found["name"]) else found[0], kept
     )

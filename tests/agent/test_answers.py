@@ -74,7 +74,7 @@ def test_what_somebody_did_on_purpose_is_no_problem():
 def test_lost_packets_are_told_for_each_direction():
     call = replace(GOOD, from_caller=HeardQuality(3.0, 0.123), to_caller=HeardQuality(4.0, 0.004))
     assert answer(Question.LOSS, call) == (
-        "Of your packets 12 percent are lost, and of mine 0.4 percent."
+        "12 percent of your packets are lost, and 0.4 percent of mine."
     )
 
 

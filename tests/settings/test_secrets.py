@@ -64,6 +64,8 @@ def test_the_number_of_keys_is_seen():
         ("https://calls.example/path?model=a", "https://calls.example/path?model=a"),
         ("wss://a.example/?api_key=x", f"wss://a.example/?api_key={HIDDEN}"),
         ("http://[::1]:80/", "http://[::1]:80/"),
+        ("https://a-token@a.example/tools", f"https://{HIDDEN}@a.example/tools"),
+        ("wss://a:b@a.example/", f"wss://a:{HIDDEN}@a.example/"),
     ],
 )
 def test_the_secrets_in_a_url_are_hidden_and_the_rest_is_seen(url, shown):
@@ -87,6 +89,8 @@ def test_all_secrets_are_found_wherever_they_are():
         ("postgresql://b:a-long%20word@db/b", {"a-long%20word", "a-long word"}),
         ("postgresql://b@db/b?password=another-word", {"another-word"}),
         ("postgresql:///b", set()),
+        ("postgresql://b@db/b", set()),
+        ("https://a-token@a.example/tools", {"a-token"}),
         ("postgresql://b:a-long-word@[db/b", set()),
     ],
 )
