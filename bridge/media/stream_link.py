@@ -224,7 +224,8 @@ async def _dial(target: StreamTarget, facts: StreamFacts, messages: StreamMessag
     except AddressBlocked as error:
         raise StreamEnded(StreamEndReason.BLOCKED, EndReason.UNREACHABLE, str(error)) from error
     except (*GONE, TimeoutError, ValueError, BridgeError) as error:
-        log.info("stream.unreachable", extra={"error": type(error).__name__})
+        extra = {"error": type(error).__name__, "status": getattr(error, "status", "")}
+        log.info("stream.unreachable", extra=extra)
         text = _refusal(error)
         raise StreamEnded(StreamEndReason.UNREACHABLE, EndReason.UNREACHABLE, text) from error
     log.debug("stream.connected", extra={"stream": facts.stream_id})
@@ -254,6 +255,10 @@ def _refusal(error: BaseException) -> str:
             return f"there was no answer to the handshake within {CONNECT_SECONDS:g} s"
         case aiohttp.ClientSSLError():
             return "the TLS handshake failed; check the certificate"
+        case aiohttp.ClientConnectorDNSError():
+            return "the host's name has no address; check how it is spelt"
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
+            return "the server broke the connection off; check whether it expects ws or wss"
         case aiohttp.ClientConnectorError():
             return "there was no connection; check the host, the port and that the server runs"
         case BridgeError():

@@ -93,7 +93,8 @@ class StreamFallbacks:
         finished = lost.reason == StreamEndReason.CLOSED
         action = FallbackAction.HANGUP if finished else fallback.action
         self._count(action.value)
-        log.info("stream.fallback", extra={"call": runner.facts.call_id, "reason": lost.reason})
+        extra = {"call": runner.facts.call_id, "action": action.value, "reason": lost.reason}
+        log.info("stream.fallback", extra=extra)
         runner.publish(
             EventType.STREAM_FALLBACK,
             {

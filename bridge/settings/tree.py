@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
-from msgspec.inspect import DictType, Field, StructType, Type, UnionType, type_info
+from msgspec.inspect import DictType, Field, LiteralType, StructType, Type, UnionType, type_info
 from typing_extensions import override
 
 KeyPath: TypeAlias = tuple[str, ...]
@@ -81,7 +81,11 @@ class TreeReader:
         except msgspec.ValidationError as error:
             text, _, below = str(error).partition(" - at `$")
             name = dotted(path) + below.removesuffix("`")
-            self.mistakes.append(Mistake(path, f"{text[0].lower()}{text[1:]}", name))
+            text = f"{text[0].lower()}{text[1:]}"
+            if isinstance(field.type, LiteralType):
+                choices = ", ".join(repr(one) for one in field.type.values)
+                text = f"expected one of {choices}, got {value!r}"
+            self.mistakes.append(Mistake(path, text, name))
             return None
         return converted
 

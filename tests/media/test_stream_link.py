@@ -91,6 +91,27 @@ async def test_an_address_that_is_none_is_unreachable():
     await http.aclose()
 
 
+async def test_a_server_that_breaks_the_tls_handshake_off_may_expect_ws(http, monkeypatch):
+    monkeypatch.setattr(stream_link, "RETRY_DELAYS", ())
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(StreamEnded) as ended:
+            await connected(http, f"wss://127.0.0.1:{port}/")
+    assert "whether it expects ws or wss" in ended.value.text
+
+
+async def test_a_name_without_an_address_is_called_so(http, monkeypatch):
+    monkeypatch.setattr(stream_link, "RETRY_DELAYS", ())
+    with pytest.raises(StreamEnded) as ended:
+        await connected(http, "ws://no-such-host.invalid/")
+    assert "name has no address" in ended.value.text
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.close()
+
+
 async def test_what_is_received_and_becomes_no_message_ends_it(http, monkeypatch):
     monkeypatch.setattr(stream_link, "MAX_PARTIAL_BYTES", 100_000 - MAX_MESSAGE)
     async with raw_server() as server:

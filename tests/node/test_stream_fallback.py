@@ -1,6 +1,7 @@
 """What becomes of a call that has lost the stream it was answered into."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -37,6 +38,15 @@ async def test_the_lines_agent_takes_over():
         customer.break_off()
         assert (await line.fallback())["action"] == "agent"
         await until(lambda: LegKind.AGENT in runner.kinds())
+
+
+async def test_the_log_says_what_took_over(caplog):
+    with caplog.at_level(logging.INFO):
+        async with streamed_call(AGENT) as (line, _, _runner, customer):
+            customer.break_off()
+            await line.fallback()
+    (record,) = [one for one in caplog.records if one.message == "stream.fallback"]
+    assert (record.action, record.reason) == ("agent", "failed")
 
 
 async def test_an_agent_that_cannot_be_added_ends_the_call(monkeypatch):

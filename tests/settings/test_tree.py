@@ -29,6 +29,13 @@ def test_a_line_without_what_it_needs_is_left_out_and_the_others_are_read():
     assert [str(one) for one in reader.mistakes] == ["lines.a.keys: required, but missing"]
 
 
+def test_a_value_that_is_no_choice_is_named_with_the_choices():
+    [text] = mistakes({"lines": {"a": {"keys": ["k"], "stream": {"fallback": "announce"}}}})
+    assert text == (
+        "lines.a.stream.fallback: expected one of 'agent', 'announcement', 'hangup', got 'announce'"
+    )
+
+
 def test_a_mistake_within_a_list_is_named_with_its_place():
     assert mistakes({"rtc": {"bind": ["10.0.0.7", 1]}})[0].startswith("rtc.bind[1]: expected")
 

@@ -57,6 +57,9 @@ def _hosts(settings: Settings) -> Iterator[tuple[str | None, str]]:
             yield host_of(line.whatsapp.base_url), f"lines.{name}.whatsapp.base_url"
         if line.whatsapp.provider == "gateway":
             yield host_of(line.whatsapp.url), f"lines.{name}.whatsapp.url"
+        if line.realtime is not None:
+            yield host_of(line.realtime.url), f"lines.{name}.realtime.url"
+            yield host_of(line.realtime.tools_url), f"lines.{name}.realtime.tools_url"
 
 
 async def _problem(name: str, dns: Dns) -> str:

@@ -1,7 +1,7 @@
 """DNS."""
 
 from bridge.cli.doctor.names import check_names, hosts_in
-from bridge.settings.model import S3, Http, Line, Recording, Settings, Turn, WhatsApp
+from bridge.settings.model import S3, Http, Line, Realtime, Recording, Settings, Turn, WhatsApp
 from tests.cli.doctor.surroundings import (
     assert_fails,
     assert_ok,
@@ -45,11 +45,17 @@ def test_only_what_is_in_use_is_looked_up():
         "a": Line(keys=["a"]),
         "b": Line(keys=["b"], whatsapp=WhatsApp(provider="cloud")),
         "c": Line(keys=["c"], whatsapp=WhatsApp(provider="gateway", url="http://engine.example")),
+        "d": Line(
+            keys=["d"],
+            realtime=Realtime(url="wss://model.example/v1", tools_url="https://tools.example/run"),
+        ),
     }
     unused = Turn(urls=["turn:turn.example"])
     assert dict(hosts_in(Settings(lines=lines, turn=unused))) == {
         "graph.facebook.com": "lines.b.whatsapp.base_url",
         "engine.example": "lines.c.whatsapp.url",
+        "model.example": "lines.d.realtime.url",
+        "tools.example": "lines.d.realtime.tools_url",
     }
     used = Turn(mode="shared_secret", urls=["turn:turn.example"], secret="s")
     assert dict(hosts_in(Settings(turn=used))) == {"turn.example": "turn.urls"}
