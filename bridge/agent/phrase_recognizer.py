@@ -22,7 +22,7 @@ START_SECONDS: Final = 15.0
 PHRASE_SECONDS: Final = 10.0
 """For one utterance."""
 MAX_SECONDS: Final = 10.0
-"""Of speech; longer speech is no phrase of the grammar, and is not examined."""
+"""Of speech; longer speech cannot be a phrase of the grammar, and is not examined."""
 MAX_WAITING: Final = 8
 """Utterances; further ones fail at once, which `bridge_agent_failures_total` counts as timeouts."""
 

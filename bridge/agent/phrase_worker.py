@@ -21,7 +21,7 @@ NICENESS = 5
 GRAMMAR, PHRASE = "grammar", "phrase"
 """Names of the two searches."""
 SPOTTING_THRESHOLD = 1e-300
-"""Likelihood of the phrase against any phones; the lowest that a double can hold, as the model's default misses half."""
+"""Likelihood of the phrase against any phones; near the smallest number that a double can hold, as the model's default misses half."""
 SPOTTING_BEAM = 1e-80
 DITHER = 0.05
 """Of the speech's root mean square: digital silence and synthetic voices, which have no noise at all, are not understood."""

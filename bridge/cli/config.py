@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "check",
         help="name everything that is wrong with the settings; the exit code is 1 then",
         description="Read the settings as the bridge would, and name everything that is wrong with them. "
-        "Nothing is started, opened or written; `doctor` also tries what the settings lead to.",
+        "Nothing is started or written; `doctor` also tries what the settings lead to.",
     )
     show = actions.add_parser(
         "show",
