@@ -14,7 +14,10 @@ from bridge.wire.media_stream import Reply
 from bridge.wire.stream_realtime_events import read_id, read_text
 
 MAX_REMEMBERED: Final = 64
-"""Responses, items and calls that are remembered; beyond it the oldest are forgotten."""
+"""Responses, items and calls that are remembered; beyond it the oldest are forgotten.
+
+Of one response no more items are looked at.
+"""
 MAX_ARGUMENTS: Final = 65_536
 """Characters of a function's arguments; a longer call is ignored. OpenAI's longest reply has 4096 tokens."""
 MAX_ERROR_CODE: Final = 64
@@ -94,7 +97,7 @@ class ResponseTurns:
         for call_id in called:
             del self._announced[call_id]
         output = response.get("output")
-        for item in output if isinstance(output, list) else ():
+        for item in output[:MAX_REMEMBERED] if isinstance(output, list) else ():
             if isinstance(item, dict) and (call := _call(item)) is not None:
                 called[call.call_id] = call
         if response.get("status", "completed") != "completed":

@@ -216,3 +216,8 @@ def test_responses_with_ids_that_would_fill_the_memory_are_not_told_apart():
     assert one.interrupt([])
     one.finish(done("x" * (MAX_ID + 1)))
     assert not one.interrupt([])
+
+
+def test_a_response_calls_no_more_functions_than_are_remembered():
+    calls = [CALL | {"call_id": f"{number}"} for number in range(MAX_REMEMBERED + 1)]
+    assert len(turns("r").finish(done(output=calls))) == MAX_REMEMBERED
