@@ -179,10 +179,10 @@ def tell_secrets(client, call_id: str) -> None:
     runner = runner_of(client, call_id)
     log = client.bridge.services.events
     for kind, data in {
-        "transcript": {"role": "caller", "text": "my account is 4711"},
+        "transcript": {"role": "caller", "text": "my account is 4711#0815"},
         "recording.ready": {"mediaKey": "rec/1.wav"},
-        "digits.collected": {"digits": "4711"},
-        "not.known.yet": {"secret": "4711"},
+        "digits.collected": {"digits": "4711#0815"},
+        "not.known.yet": {"secret": "4711#0815"},
     }.items():
         event = new_event(EventType.TRANSCRIPT, runner.facts.line, runner.record(), data)
         log.append(msgspec.structs.replace(event, type=kind))
@@ -204,7 +204,7 @@ async def test_a_far_party_reads_neither_transcripts_nor_digits_nor_metadata(cli
         runner_of(client, call_id).dispatch(events.DigitReceived(LegId(leg_id), "7"))
     tell_secrets(client, call_id)
     heard = await told(client, call_id, guest)
-    assert "4711" not in str(heard)
+    assert "4711#0815" not in str(heard)
     assert "C-123" not in str(heard)
     assert agents not in str(heard)
     assert [event["data"]["legID"] for event in heard if event["type"] == "digit.received"] == [own]
