@@ -317,10 +317,13 @@ def _sound(leg: Watched, call: CallObservation) -> Iterator[Finding]:
 
 def _silent(leg: Watched, call: CallObservation) -> Iterator[Finding]:
     level = leg.now.statistics.received.level_dbov
-    if leg.now.party is Party.FAR:
-        if not _only_listens(call):
-            yield leg.finding(Code.FAR_SILENT, levelDbov=level)
-    elif leg.now.party is Party.NEAR and not call.muted:
+    alone = leg.now.kind.traits.browser and not _near_people(call)
+    if leg.now.party is Party.FAR and _only_listens(call):
+        return
+    # Who talks with an agent from a browser is told of their own microphone.
+    if leg.now.party is Party.FAR and not alone:
+        yield leg.finding(Code.FAR_SILENT, levelDbov=level)
+    elif leg.now.party is Party.FAR or (leg.now.party is Party.NEAR and not call.muted):
         never = leg.history.loudest_dbov < SPEECH_DBOV
         severity = Severity.BROKEN if never else Severity.NOTICE
         found = leg.finding(Code.MICROPHONE_SILENT, levelDbov=level, **_of_client(leg))
@@ -338,8 +341,12 @@ def _only_listens(call: CallObservation) -> bool:
     """Whether the far party may have nothing to say: it hears a greeting, or nobody on this side."""
     if any(leg.kind is LegKind.VOICEMAIL for leg in call.legs):
         return True
-    people = [leg for leg in call.legs if leg.party is Party.NEAR and leg.kind.traits.person]
+    people = _near_people(call)
     return call.muted or (bool(people) and all(leg.muted for leg in people))
+
+
+def _near_people(call: CallObservation) -> list[LegObservation]:
+    return [leg for leg in call.legs if leg.party is Party.NEAR and leg.kind.traits.person]
 
 
 def _socket(

@@ -191,6 +191,18 @@ def test_a_far_party_that_sends_silence_is_named_after_eight_seconds() -> None:
     assert ScriptedCall().run(10, talking(), silent).codes == ["far_silent"]
 
 
+def test_a_browser_that_talks_with_an_agent_is_told_of_its_own_microphone() -> None:
+    silent = talking(LegKind.WEBRTC, Party.FAR, level=-127.0)
+    agent = talking(LegKind.AGENT, Party.SERVICE)
+    assert ScriptedCall().run(10, silent, agent).codes == ["microphone_silent"]
+
+
+def test_a_silent_browser_at_the_far_end_of_a_persons_call_is_the_far_party() -> None:
+    silent = talking(LegKind.WEBRTC, Party.FAR, level=-127.0)
+    person = talking(LegKind.WEBRTC, leg_id="near")
+    assert ScriptedCall().run(10, person, silent).codes == ["far_silent"]
+
+
 def test_a_caller_who_hears_a_greeting_is_not_called_silent() -> None:
     silent = talking(LegKind.WHATSAPP, Party.FAR, level=-127.0)
     voicemail = talking(LegKind.VOICEMAIL, Party.SERVICE)
