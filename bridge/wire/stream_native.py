@@ -6,11 +6,11 @@ formats, and `media_format` and `parameters` in `start`, are our additions.
 """
 
 import base64
-import binascii
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta, Struct
 
 from bridge.wire.iso8601 import iso8601
 from bridge.wire.media_stream import (
@@ -25,6 +25,29 @@ from bridge.wire.media_stream import (
     StreamFacts,
     StreamType,
 )
+
+
+class _Message(Struct):
+    """What is not named here is skipped without being built: a message may be long, and full of anything."""
+
+    event: str
+    stream_id: msgspec.Raw = msgspec.Raw()
+    media: msgspec.Raw = msgspec.Raw()
+    mark: msgspec.Raw = msgspec.Raw()
+
+
+class _Media(Struct):
+    payload: bytes
+    """Decoded from base64."""
+
+
+class _Mark(Struct):
+    name: Annotated[str, Meta(max_length=MAX_MARK)]
+
+
+_DECODER: Final = msgspec.json.Decoder(_Message)
+_MEDIA: Final = msgspec.json.Decoder(_Media)
+_MARK: Final = msgspec.json.Decoder(_Mark)
 
 
 class NativeMessages:
@@ -100,40 +123,35 @@ class NativeMessages:
 
 def _read(text: str | bytes, facts: StreamFacts) -> ServerMessage:
     try:
-        message = msgspec.json.decode(text)
+        message = _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return Ignored("malformed")
-    if not isinstance(message, dict) or not isinstance(message.get("event"), str):
-        return Ignored("malformed")
-    if message.get("stream_id") not in (None, facts.stream_id):
+    if bytes(message.stream_id) not in (b"null", b"", f'"{facts.stream_id}"'.encode()):
         return Ignored("other_stream")
     if facts.type is StreamType.ONEWAY:
         return Ignored("oneway")
-    match message["event"]:
+    match message.event:
         case "media":
-            return _read_media(message.get("media"), facts.media.encoding.sample_bytes)
+            return _read_media(message.media, facts.media.encoding.sample_bytes)
         case "mark":
-            return _read_mark(message.get("mark"))
+            return _read_mark(message.mark)
         case "clear":
             return Clear()
         case _:
             return Ignored("unknown_event")
 
 
-def _read_media(media: object, sample_bytes: int) -> ServerMessage:
-    payload = media.get("payload") if isinstance(media, dict) else None
-    if not isinstance(payload, str):
-        return Ignored("malformed")
+def _read_media(media: msgspec.Raw, sample_bytes: int) -> ServerMessage:
     try:
-        data = base64.b64decode(payload, validate=True)
-    except (binascii.Error, ValueError):
+        data = _MEDIA.decode(media).payload
+    except msgspec.DecodeError:
         return Ignored("malformed")
     # Half a sample would turn everything after it into noise.
     return Ignored("malformed") if len(data) % sample_bytes else Media(data)
 
 
-def _read_mark(mark: object) -> ServerMessage:
-    name = mark.get("name") if isinstance(mark, dict) else None
-    if not isinstance(name, str) or len(name) > MAX_MARK:
+def _read_mark(mark: msgspec.Raw) -> ServerMessage:
+    try:
+        return Mark(_MARK.decode(mark).name)
+    except msgspec.DecodeError:
         return Ignored("malformed")
-    return Mark(name)
