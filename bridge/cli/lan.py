@@ -1,6 +1,6 @@
 """Trying the bridge from a phone: HTTPS on the LAN address, with a certificate and key of its own.
 
-Browsers give the microphone to secure origins only. The certificate is self-signed, so the phone
+Browsers allow the microphone on secure origins only. The certificate is self-signed, so the phone
 asks once whether to trust it. Certificate and key are kept in the data folder for the next start.
 """
 

@@ -197,7 +197,7 @@ class Leased:
             self._report(lost, certain=True)
 
     async def aclose(self) -> None:
-        """Give the lease back, and close the connection."""
+        """Release the lease, and close the connection."""
         if self._closed:
             return
         self._closed = True

@@ -43,7 +43,7 @@ class StreamOrder:
     """The audio's encoding."""
     protocol: StreamProtocol = StreamProtocol.NATIVE
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """What the server is told when the stream starts, where the protocol has a place for it."""
+    """Sent to the server when the stream starts, where the protocol has a place for it."""
 
 
 class Streams:

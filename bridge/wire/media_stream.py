@@ -91,7 +91,7 @@ class StreamFacts:
     """Format in both directions."""
     protocol: StreamProtocol = StreamProtocol.NATIVE
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """What the customer wants to be told when the stream starts."""
+    """Sent to the server when the stream starts, where the protocol has a place for it."""
     line: str = ""
     """The name of the call's line."""
 

@@ -28,9 +28,9 @@ _RESOLVED_BY: Final[Mapping[str, Code]] = {
     EventType.RECORDING_STARTED: Code.RECORDING_FAILED,
 }
 MENDS: Final[Mapping[int, str]] = {
-    3: "Give the app of the access token the permission whatsapp_business_messaging.",
+    3: "Grant the app of the access token the permission whatsapp_business_messaging.",
     4: "Wait until Meta takes requests again; fewer calls at a time avoid it.",
-    10: "Give the access token the permission whatsapp_business_messaging.",
+    10: "Grant the access token the permission whatsapp_business_messaging.",
     190: "Make a new access token and set lines.NAME.whatsapp.access_token.",
     200: "Use an access token of the business that owns the number.",
     368: "Appeal in Meta Business Support: the account is blocked.",

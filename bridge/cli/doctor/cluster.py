@@ -199,7 +199,7 @@ def judge(
             CHECK,
             "the bridge runs here, but the database of data.url does not know it",
             setting="data.url, data.dir",
-            fix="give the doctor the same --config and environment as the bridge",
+            fix="run the doctor with the same --config and environment as the bridge",
         )
     for machine, of_it in machines.items():
         here = machine == own

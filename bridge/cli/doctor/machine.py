@@ -78,7 +78,7 @@ def _check_disk(settings: Settings) -> list[Finding]:
                 DISK,
                 f"{there} cannot be written: {error.strerror}",
                 setting="data.dir",
-                fix="give the folder to the user who runs the bridge, or run the doctor as that user",
+                fix="make the user who runs the bridge its owner (chown), or run the doctor as that user",
             )
         ]
     shown = str(folder) if there == folder else f"{folder} (not there yet)"

@@ -111,8 +111,8 @@ def judge_occupant(who: Occupant, url: str) -> Finding:
         CHECK,
         f"{other} answers at {url}",
         setting="http.port",
-        fix="stop it, or choose another http.port; if it is the bridge that you mean, give the "
-        "doctor the same --config and environment, and run it as the same user",
+        fix="stop it, or choose another http.port; if it is the bridge that you mean, run the "
+        "doctor with the same --config and environment, as the same user",
     )
 
 

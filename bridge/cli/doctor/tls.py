@@ -55,8 +55,8 @@ def judge_none(*, exposed: bool) -> Finding:
         return ok(CHECK, "no HTTPS; browsers need none for pages of this machine")
     return warning(
         CHECK,
-        "others can reach the bridge, but without HTTPS, and browsers give the microphone to secure "
-        "pages only",
+        "others can reach the bridge, but without HTTPS, and browsers allow the microphone on "
+        "secure pages only",
         setting="http.tls_cert, http.public_url",
         fix="set http.tls_cert and http.tls_key, or put a proxy with TLS in front "
         "(deploy/nginx/bridge.conf) and set http.public_url to its https address",

@@ -83,7 +83,7 @@ def judge(url: str, peer: str, outcome: RelayOutcome) -> Finding:
                 url,
                 "its certificate is not one that browsers trust, or it does not speak TLS",
                 "turn.urls",
-                "give the server a certificate with its whole chain, for the name in the URL",
+                "install a certificate with its whole chain on the server, for the name in the URL",
             )
         case RelayStep.ALLOCATE | RelayStep.PERMISSION:
             words, setting, fix = _REFUSALS.get(
