@@ -17,6 +17,8 @@ EXAMPLES := $(VENV)/.examples
 NODE := node_modules/.package-lock.json
 COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
            --generate-hashes --no-annotate --no-header --no-emit-index-url
+# Does nothing where the library is up to date, and says so where there is no compiler.
+PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -27,12 +29,15 @@ help:  ## this list
 
 # `exec`: the bridge takes the place of the shell, so that a signal reaches it at once.
 run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.toml")
+	@$(PACKET_PATH)
 	@exec $(BIN)/python -m bridge $(ARGS)
 
 run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints a QR code
+	@$(PACKET_PATH)
 	@exec $(BIN)/python -m bridge --lan $(ARGS)
 
 demo: $(DEMO)  ## the same as run, with a demo agent that understands questions about the call
+	@$(PACKET_PATH)
 	@sh .ci/demo
 	@exec $(BIN)/python -m bridge $(ARGS)
 
@@ -40,12 +45,15 @@ doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS=
 	@exec $(BIN)/python -m bridge $(ARGS) doctor
 
 example-pipecat: $(EXAMPLES)  ## a bridge and an agent built on Pipecat, to talk with on the page (ARGS="echo")
+	@$(PACKET_PATH)
 	@exec $(BIN)/python examples/run.py pipecat $(ARGS)
 
 example-twilio: $(EXAMPLES)  ## a bridge and a media-stream server written for Twilio, which echoes
+	@$(PACKET_PATH)
 	@exec $(BIN)/python examples/run.py twilio
 
 example-openai: $(EXAMPLES)  ## a bridge whose calls OpenAI's realtime model answers; needs OPENAI_API_KEY
+	@$(PACKET_PATH)
 	@exec $(BIN)/python examples/run.py openai
 
 # Modules are compiled once, not again by every worker and every bridge that a test starts.
@@ -72,12 +80,15 @@ audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="Py
 	@exec $(BIN)/python .ci/audit.py $(ARGS)
 
 bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
+	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
 
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
+	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.load.soak $(ARGS)
 
 flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
+	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.load.flood $(ARGS)
 
 outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
@@ -117,7 +128,7 @@ lock:  ## rewrite the lock files from pyproject.toml and package.json
 	npm install --prefix tests/stacks --package-lock-only --ignore-scripts
 
 clean:  ## remove what make installed and built, and the caches; the data folder stays
-	rm -rf $(VENV) .venv-lock node_modules tests/stacks/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf bridge/rtc/*.so $(VENV) .venv-lock node_modules tests/stacks/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A folder left by a broken first try (no pip in it) is made again.

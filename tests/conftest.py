@@ -16,6 +16,8 @@ from aiohttp import web_app
 
 from bridge.net.postgres import Postgres
 from bridge.net.sqlite import Sqlite
+from bridge.rtc import packet_path_build
+from bridge.rtc.packet_path_library import Unavailable, load
 from tests.support import postgres, s3
 from tests.support.time_limit import limited
 from tests.support.virtual_time import VirtualTimeLoop
@@ -38,11 +40,14 @@ NEEDS = {
     "pesq": ("pesq", "make test-tools, which compiles it"),
     "espeak": ("espeak-ng", "apt-get install espeak-ng"),
     "pocketsphinx": ("pocketsphinx", "make test-tools, which installs requirements-demo.lock"),
+    "compiler": ("cc", packet_path_build.COMPILER_PACKAGES),
+    "compiled": ("the compiled packet path", packet_path_build.COMPILER_PACKAGES),
     "examples": ("pipecat", "make test-tools, which installs requirements-examples.lock"),
     "libwebrtc": ("webrtc", "pip install wrtc"),
 }
 """By marker: what its tests need, and how to get it."""
 
+COMPILED = pytest.StashKey[str]()
 LEFT = pytest.StashKey[dict[str, dict[str, int]]]()
 MODULES = {"pesq", "pipecat", "pocketsphinx", "webrtc"}
 HEAVY = ("browser", "load")
@@ -59,8 +64,18 @@ hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
-def pytest_configure():
-    """Keep temporary files in memory: bridges commit to disk all the time, and would wait for it."""
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.stash[COMPILED] = packet_path_build.outcome()
+    keep_temporary_files_in_memory()
+
+
+def pytest_report_header(config):
+    return config.stash[COMPILED]
+
+
+def keep_temporary_files_in_memory():
+    """Do so because bridges commit to disk all the time, and would wait for it."""
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
         return
     if os.statvfs(MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
@@ -118,6 +133,8 @@ def missing(marker: str) -> str | None:
     tool, remedy = NEEDS[marker]
     if tool == "postgresql":
         found = postgres.programs() is not None
+    elif marker == "compiled":
+        found = not isinstance(load(compiled=True), Unavailable)
     else:
         found = bool(importlib.util.find_spec(tool) if tool in MODULES else shutil.which(tool))
     return None if found else f"{tool} is not installed ({remedy})"

@@ -154,6 +154,7 @@ def build(
     peers = make_peers(
         settings,
         ports,
+        metrics.node,
         encoder_budget=encoder_budget,
         timeouts=timeouts or Timeouts(),
     )

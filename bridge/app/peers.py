@@ -5,10 +5,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from bridge.app.packet_path import choose_packet_path
 from bridge.audio import opus
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.legs.peer_media import PeerFactory
 from bridge.legs.sip import PlainPeerFactory
+from bridge.metrics.node import NodeMetrics
 from bridge.net.interfaces import default_address
 from bridge.providers.sip.trunks import TrunkMedia
 from bridge.rtc.config import PeerConfig, Timeouts
@@ -35,17 +37,19 @@ class Peers:
 def make_peers(
     settings: Settings,
     ports: PortPool,
+    metrics: NodeMetrics,
     *,
     encoder_budget: EncoderBudget,
     timeouts: Timeouts,
 ) -> Peers:
-    """Load libopus and make all kinds of peers.
+    """Load libopus and the compiled packet path, and make all kinds of peers.
 
     Raises:
         OpusMissing: there is no libopus.
     """
     library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
+    choose_packet_path(settings.rtc, metrics)
     certificates = Certificates()
     config = PeerConfig(
         bind=tuple(settings.rtc.bind) or (default_address(),),

@@ -34,6 +34,11 @@ class NodeMetrics:
         self.skipped_ticks = create.counter(
             "bridge_clock_skipped_ticks_total", "Ticks of the 20 ms clock skipped to catch up."
         )
+        self.set_packet_path = create.gauge(
+            "bridge_packet_path_info",
+            "What handles expected packets, `compiled` code or `python`; always 1.",
+            path=(),
+        )
         self.set_media_ports = create.gauge(
             "bridge_media_ports", "UDP ports of the media range.", state=("used", "free")
         )

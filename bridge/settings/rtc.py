@@ -24,6 +24,9 @@ class Rtc(Section, frozen=True):
     """Send connectivity checks to every candidate a browser offers, including private, loopback and
     link-local ones, and before the browser has sent a check. Needed behind a firewall that only lets
     replies in. Leave it off where strangers may send offers: they could probe the bridge's network."""
+    compiled: bool = True
+    """Handle expected packets in compiled code, where that has been built; nothing but the CPU it takes
+    changes. `false`: all packets in Python."""
 
 
 class TurnServer(Section, frozen=True):

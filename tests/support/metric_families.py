@@ -16,5 +16,6 @@ def families() -> Iterator[Metric]:
     """Yield every metric as `/metrics` serves it."""
     metrics = Metrics(version="0")
     metrics.http.request("GET", UNMATCHED, 404, 0.001)
+    metrics.node.set_packet_path(1, "python")
     metrics.media.observe_quality(LegKind.WEBRTC, Sample())
     yield from text_string_to_metric_families(merge({0: metrics.render()}).decode())

@@ -12,6 +12,7 @@ from bridge.cli.doctor.machine import check_database, check_disk, check_open_fil
 from bridge.cli.doctor.media_files import check_media_files
 from bridge.cli.doctor.media_ports import check_media_ports
 from bridge.cli.doctor.names import check_names
+from bridge.cli.doctor.packet_path import check_packet_path
 from bridge.cli.doctor.runner import Check
 from bridge.cli.doctor.running import check_http
 from bridge.cli.doctor.sip import check_sip
@@ -29,6 +30,7 @@ CHECKS: Final = (
     Check("dns", check_names),
     Check("clock", check_clock),
     Check("opus", check_opus),
+    Check("packet_path", check_packet_path),
     Check("open_files", check_open_files),
     Check("disk", check_disk),
     Check("database", check_database),

@@ -1,0 +1,60 @@
+"""Finds and loads the compiled packet path through cffi (ABI mode); `packet_path_build` compiles it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cffi
+
+from bridge.rtc.packet_path_build import HEADER, HERE, LIBRARY, source_digest
+
+TURNED_OFF: Final = "turned off by rtc.compiled"
+NOT_BUILT: Final = "not built"
+STALE: Final = "built from another source"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The compiled packet path, loaded."""
+
+    ffi: cffi.FFI
+    """Knows the declarations of `packet_path.h`."""
+    lib: Any
+    """Its functions; cffi has no static types for them."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Why packets take the Python path."""
+
+    reason: str
+    wanted: bool = True
+    """Whether the settings ask for the compiled path."""
+
+
+def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
+    """Load the library in a folder if it belongs to the source beside it; `compiled` is the setting."""
+    if not compiled:
+        return Unavailable(TURNED_OFF, wanted=False)
+    path = folder / LIBRARY
+    if not path.exists():
+        return Unavailable(NOT_BUILT)
+    ffi = cffi.FFI()
+    try:
+        ffi.cdef((folder / HEADER).read_text())
+        lib = ffi.dlopen(str(path.absolute()))
+        digest = source_digest(folder)
+    except OSError as error:
+        return Unavailable(f"cannot be loaded: {error}")
+    if not _belongs(ffi, lib, digest):
+        return Unavailable(STALE)
+    return Library(ffi, lib, path)
+
+
+def _belongs(ffi: cffi.FFI, lib: Any, digest: str) -> bool:  # noqa: ANN401  (cffi has no static type)
+    try:
+        told = ffi.string(lib.packet_path_source())
+    except AttributeError:
+        return False
+    return bool(told == digest.encode())

@@ -1,0 +1,87 @@
+"""Loading the compiled packet path, and saying why that cannot be."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from bridge.rtc.packet_path_build import (
+    HEADER,
+    HERE,
+    LIBRARY,
+    SOURCE,
+    build,
+    find_compiler,
+    source_digest,
+)
+from bridge.rtc.packet_path_library import NOT_BUILT, STALE, TURNED_OFF, Library, Unavailable, load
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of the test's own, with the source."""
+    for name in (SOURCE, HEADER):
+        shutil.copy(HERE / name, tmp_path)
+    return tmp_path
+
+
+def reason(found):
+    assert isinstance(found, Unavailable)
+    return found.reason
+
+
+@pytest.mark.compiler
+def test_a_library_that_belongs_to_its_source_is_loaded(folder):
+    build(folder, folder)
+    found = load(compiled=True, folder=folder)
+    assert isinstance(found, Library)
+    assert found.path == folder / LIBRARY
+    assert found.ffi.string(found.lib.packet_path_source()) == source_digest(folder).encode()
+
+
+@pytest.mark.compiler
+def test_the_library_has_everything_that_its_header_declares(folder):
+    build(folder, folder)
+    found = load(compiled=True, folder=folder)
+    assert isinstance(found, Library)
+    declared = re.findall(r"\b(packet_path_\w+)\(", (folder / HEADER).read_text())
+    assert [name for name in declared if not hasattr(found.lib, name)] == []
+    assert "packet_path_source" in declared
+
+
+def test_it_can_be_turned_off(folder):
+    found = load(compiled=False, folder=folder)
+    assert reason(found) == TURNED_OFF
+    assert isinstance(found, Unavailable)
+    assert not found.wanted
+
+
+def test_what_was_not_built_is_said_to_be(folder):
+    found = load(compiled=True, folder=folder)
+    assert reason(found) == NOT_BUILT
+    assert isinstance(found, Unavailable)
+    assert found.wanted
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("name", [SOURCE, HEADER])
+def test_a_library_of_another_source_is_not_used(folder, name):
+    build(folder, folder)
+    with (folder / name).open("a") as file:
+        file.write("\n/* changed */\n")
+    assert reason(load(compiled=True, folder=folder)) == STALE
+
+
+@pytest.mark.compiler
+def test_a_library_of_something_else_is_not_used(folder):
+    other = folder / "other.c"
+    other.write_text("int other(void) { return 0; }\n")
+    made = [*find_compiler(), "-shared", "-fPIC", "-o", folder / LIBRARY, other]
+    subprocess.run(made, check=True)
+    assert reason(load(compiled=True, folder=folder)) == STALE
+
+
+def test_a_file_that_is_no_library_is_told_with_the_loaders_reason(folder):
+    (folder / LIBRARY).write_bytes(b"no library")
+    assert reason(load(compiled=True, folder=folder)).startswith("cannot be loaded: ")
