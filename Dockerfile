@@ -8,6 +8,8 @@
 
 FROM python:3.11-slim-bookworm AS wheel
 WORKDIR /app
+# For the compiled packet path; the image itself has no compiler.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev
 COPY requirements-build.lock .
 RUN python -m venv /app/.build
 RUN /app/.build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock

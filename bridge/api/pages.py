@@ -22,7 +22,7 @@ class Pages:
 
 
 def find_pages() -> Pages:
-    """Return the pages of a wheel (`.ci/wheel_pages.py` puts them there), else the checkout's."""
+    """Return the pages of a wheel (`.ci/wheel_contents.py` puts them there), else the checkout's."""
     installed = _PACKAGE / "pages"
     root = installed if installed.is_dir() else _PACKAGE.parent
     guide = root / "guide" if installed.is_dir() else root / "build" / "guide"

@@ -1,5 +1,6 @@
 """The wheel of this checkout, built once for all tests of a worker."""
 
+import os
 import subprocess
 import sys
 
@@ -9,16 +10,27 @@ from tests.support.server import PROJECT
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
+def build_wheel(tmp_path_factory):
+    """A function that builds the wheel, with more variables in the environment, and returns its file."""
+
+    def build(**environment):
+        folder = tmp_path_factory.mktemp("built")
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        offline = ["--no-deps", "--no-index", "--no-build-isolation"]
+        subprocess.run(
+            [*pip, "wheel", *offline, "-w", folder, PROJECT],
+            check=True,
+            capture_output=True,
+            timeout=120,
+            env=os.environ | environment,
+        )
+        [built] = folder.glob("*.whl")
+        return built
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def wheel(build_wheel):
     """The wheel's file."""
-    folder = tmp_path_factory.mktemp("built")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    offline = ["--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run(
-        [*pip, "wheel", *offline, "-w", folder, PROJECT],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    [built] = folder.glob("*.whl")
-    return built
+    return build_wheel()

@@ -3,10 +3,14 @@
 import subprocess
 import sys
 import sysconfig
+import tarfile
+from zipfile import ZipFile
 
 import pytest
 
-from tests.support.server import running_command
+from tests.support.server import PROJECT, running_command
+
+LIBRARY = "bridge/rtc/libpacket_path.so"
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +56,43 @@ def test_the_command_takes_the_options_of_the_module_and_says_its_own_name(insta
     assert told[0].startswith("usage: media-bridge")
     options = [text.split("options:")[1].split() for text in told]
     assert options[0] == options[1]
+
+
+@pytest.mark.compiler
+@pytest.mark.xdist_group("wheel")
+def test_it_has_the_compiled_packet_path_and_is_for_this_platform_then(wheel, installed, tmp_path):
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    assert wheel.name.endswith(f"-py3-none-{platform}.whl")
+    assert LIBRARY in ZipFile(wheel).namelist()
+    load = (
+        "from bridge.rtc.packet_path_library import load; print(type(load(compiled=True)).__name__)"
+    )
+    told = subprocess.run(
+        [installed / "bin" / "python", "-c", load],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "Library\n"
+
+
+@pytest.mark.xdist_group("wheel")
+def test_without_a_compiler_it_is_for_every_platform(build_wheel):
+    wheel = build_wheel(CC="/nowhere/cc")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    names = ZipFile(wheel).namelist()
+    assert [name for name in names if name.endswith(".so")] == []
+    assert {"bridge/rtc/packet_path.c", "bridge/rtc/packet_path.h"} <= set(names)
+
+
+@pytest.mark.xdist_group("wheel")
+def test_the_source_distribution_has_the_source_of_the_packet_path_alone(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
+    subprocess.run(build, cwd=PROJECT, check=True, capture_output=True, timeout=120)
+    [packed] = tmp_path.iterdir()
+    with tarfile.open(packed) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"bridge/rtc/packet_path.c", "bridge/rtc/packet_path.h"} <= names
+    assert ".ci/wheel_contents.py" in names
+    assert LIBRARY not in names
