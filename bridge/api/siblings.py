@@ -62,7 +62,7 @@ async def ready(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Return this node's metrics."""
-    return web.Response(body=scrape.own(request.app[SERVICES]))
+    return web.Response(body=await scrape.own(request.app[SERVICES]))
 
 
 async def asset(request: web.Request) -> web.FileResponse:
