@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from bridge.call import events
@@ -36,6 +38,7 @@ from bridge.node.ended import EndedCalls
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.quality import CallSampler, QualityLog
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
+from bridge.node.sampling import Sampling
 from bridge.settings.model import Limits
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
@@ -99,6 +102,8 @@ class Manager:
         self.publisher.subscribe(self._count_leg, self._diagnose)
         self._history = history
         self._calls: dict[CallId, CallRunner] = {}
+        self._of_line: Counter[LineName] = Counter()
+        self._sampling = Sampling(self._sampler.sample, partial(metrics.steps.took, "sample"))
         self.dials = Dials(dialer, dial_rules, self.calls)
         """Parties that are rung, for new calls and live ones."""
         self._ended = EndedCalls(limits)
@@ -266,8 +271,13 @@ class Manager:
         return self._calls.values()
 
     def pulse(self, now: float) -> None:
-        """Sample all legs and drop old ended calls; to be called once a second."""
-        self._sampler.sample(self._calls.values(), now)
+        """Sample all calls at once, besides the moments that each has of its own, and forget old ended ones."""
+        for runner in self._calls.values():
+            self._sampler.sample(runner, now)
+        self.forget_ended(now)
+
+    def forget_ended(self, now: float) -> None:
+        """Forget the ended calls whose time has expired; to be called once a second."""
         self._ended.forget(now)
 
     async def aclose(self, reason: EndReason = EndReason.DRAINED) -> None:
@@ -278,7 +288,7 @@ class Manager:
         await self._tasks.wait()
 
     def _check_capacity(self, line: LineName) -> None:
-        self.admission.check(line, (runner.facts.line for runner in self._calls.values()))
+        self.admission.check(line, of_line=self._of_line[line], of_all=len(self._calls))
 
     async def _count_call(
         self, line: LineName, peer: str, direction: Direction, details: CallDetails | None
@@ -328,10 +338,14 @@ class Manager:
         )
         runner.on_transfer = self.on_transfer
         self._calls[facts.call_id] = runner
+        self._of_line[facts.line] += 1
+        self._sampling.join(runner)
         return runner
 
     def _call_ended(self, runner: CallRunner) -> None:
         del self._calls[runner.facts.call_id]
+        self._of_line[runner.facts.line] -= 1
+        self._sampling.leave(runner)
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
         end = self._forget_test if runner.facts.details.test else self._keep_ended
         end(runner)
