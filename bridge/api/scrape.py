@@ -1,9 +1,8 @@
 """The metrics of all nodes of a machine in one answer; each sample has its `node` as a label."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from io import StringIO
 from typing import Final
 
@@ -14,6 +13,7 @@ from bridge.api.operation import FILE, METRICS, Context, Group
 from bridge.api.services import Services
 from bridge.call.model import State
 from bridge.settings.http import LOCAL_NAMES, host_name
+from bridge.slices import in_steps
 
 METRICS_PATH = "/node/metrics"
 """Where siblings fetch each other's metrics."""
@@ -77,17 +77,9 @@ def merge_slices(texts: Mapping[int, bytes | None]) -> Iterator[str]:
 
 
 async def _joined(services: Services, slices: Iterator[str]) -> bytes:
-    """Join the parts of a text; the event loop runs after each, since audio does not wait."""
-    texts: list[str] = []
-    steps = services.metrics.steps
-    while True:
-        began = time.perf_counter()
-        text = next(slices, None)
-        steps.took("scrape", time.perf_counter() - began)
-        if text is None:
-            return "".join(texts).encode()
-        texts.append(text)
-        await asyncio.sleep(0)
+    """Join the parts of a text, one a step."""
+    took = partial(services.metrics.steps.took, "scrape")
+    return "".join([text async for text in in_steps(slices, took)]).encode()
 
 
 def _add(families: dict[str, list[str]], text: str, label: str) -> Iterator[None]:

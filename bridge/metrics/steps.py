@@ -17,10 +17,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from typing_extensions import override
 
-STEPS: Final = ("clock", "sample", "report", "scrape", "console", "list", "garbage")
+STEPS: Final = ("clock", "sample", "report", "scrape", "list", "garbage")
 """`clock`: the ticks of calls that share a phase of the 20 ms clock; `sample`: figures of calls, taken once a
-second; `report`: RTCP reports and checks for silence; `scrape`: a part of this metric page; `console`, `list`: a
-part of what consoles and lists show; `garbage`: a run of the garbage collector."""
+second; `report`: RTCP reports and checks for silence; `scrape`: a part of the metrics; `list`: live calls described for
+lists and consoles; `garbage`: a run of the garbage collector."""
 
 _SECONDS: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _BOUNDS: Final = (*(floatToGoString(bound) for bound in _SECONDS), "+Inf")  # type: ignore[no-untyped-call]

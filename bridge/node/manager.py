@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.call import events
 from bridge.call.ended_call import CallReport
@@ -40,11 +40,16 @@ from bridge.node.quality import CallSampler, QualityLog
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
 from bridge.node.sampling import Sampling
 from bridge.settings.model import Limits
+from bridge.slices import in_steps
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
+DESCRIBED_AT_ONCE = 2
+"""Calls described before the event loop does something else."""
+
+Described = TypeVar("Described")
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
 
@@ -234,17 +239,21 @@ class Manager:
             record = None
         self.publisher.publish(new_event(kind, line, record, data))
 
-    def list_own(self, line: LineName) -> list[CallRecord]:
-        """Return a line's live calls on this node, without test calls."""
-        return [
-            call.record()
-            for call in self._calls.values()
-            if call.facts.line == line and not call.facts.details.test
-        ]
+    async def describe(
+        self, line: LineName | None, what: Callable[[CallRunner], Described]
+    ) -> list[Described]:
+        """Describe a line's live calls on this node, or those of all, without test calls; a few a step."""
+        found = (
+            what(runner)
+            for runner in list(self._calls.values())
+            if runner.live and line in (None, runner.facts.line) and not runner.facts.details.test
+        )
+        took = partial(self._metrics.steps.took, "list")
+        return [one async for one in in_steps(found, took, at_once=DESCRIBED_AT_ONCE)]
 
     async def list(self, line: LineName) -> list[CallRecord]:
         """Return a line's live calls on all nodes, oldest first."""
-        own = self.list_own(line)
+        own = await self.describe(line, CallRunner.record)
         if self._directory is not None:
             own += await self._directory.elsewhere(line)
         return sorted(own, key=lambda record: record.facts.started_at)

@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from bridge.call.model import LegKind
 from bridge.call.timeline import Sample
 from bridge.metrics.families import STEP_WORK, Families
-from bridge.metrics._registry import Metrics
+from bridge.metrics.registry import Metrics
 
 
 @pytest.fixture
