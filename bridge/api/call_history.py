@@ -200,11 +200,13 @@ async def _voicemail(context: Context, call_id: CallId) -> Voicemail | None:
     return await voicemail_of(context, found) if found else None
 
 
-async def live_entries(manager: Manager, line: LineName | None) -> list[CallEntry]:
+def live_entries(manager: Manager, line: LineName | None) -> list[CallEntry]:
     """Return the live calls of this node, of a line or of all, without test calls."""
-    return await manager.describe(
-        line, lambda runner: entry_of(manager.report_now(runner.record()))
-    )
+    return [
+        entry_of(manager.report_now(runner.record()))
+        for runner in manager.calls()
+        if line in (None, runner.facts.line) and not runner.facts.details.test
+    ]
 
 
 async def find_calls(
@@ -225,7 +227,7 @@ async def find_calls(
 
 
 async def _live(context: Context, line: LineName | None) -> list[CallEntry]:
-    live = await live_entries(context.services.manager, line)
+    live = live_entries(context.services.manager, line)
     if context.services.siblings is not None:
         wanted = {} if line is None else {"line": line}
         answers = await context.services.siblings.request_all(ENTRIES_PATH, **wanted)

@@ -62,8 +62,6 @@ def build(into: Path, source: Path = HERE) -> str:
         OSError: a folder cannot be read or written.
         subprocess.SubprocessError: the compiler hangs.
     """
-    if sys.platform != "linux":
-        return "Python, as the compiled one is for Linux"
     digest = source_digest(source)
     if built_from(into / LIBRARY) == digest:
         return "compiled, up to date"
@@ -75,7 +73,7 @@ def build(into: Path, source: Path = HERE) -> str:
         made = Path(folder) / LIBRARY
         done = _run(command(compiler, source, made))
         if done.returncode:
-            return f"Python, as {name} failed: {_first_error(done.stderr)}"
+            return f"Python, as {name} failed: {_first_error(done.stderr)} ({COMPILER_PACKAGES})"
         if built_from(made) != digest:
             return f"Python, as what {name} made cannot be loaded"
         made.replace(into / LIBRARY)
@@ -155,9 +153,10 @@ def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _first_error(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()] or ["no reason given"]
-    first = next((line for line in lines if "error" in line), lines[0])
-    return f"{first} ({COMPILER_PACKAGES})" if "No such file" in first else first
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "error" in line), lines[0] if lines else "no reason given"
+    )
 
 
 if __name__ == "__main__":

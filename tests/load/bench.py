@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.load import against, janus, jobs, machines, published, report, servers, services, targets
+from tests.load.capacity import BUSY
 from tests.load.measure import Run
 from tests.load.rows import Row, rows
 from tests.load.targets import Results
@@ -78,9 +79,12 @@ def _compare(ref: str, *, rounds: int) -> int:
 def _missing(section: str, results: Results) -> bool:
     """Tell whether a section cannot be measured here, and remember why."""
     reason = ""
-    if section == "janus":
+    if section in ("janus", "paths"):
         _install()
         reason = janus.missing()
+    if section == "paths" and reason:
+        results.skipped.append(f"ratios to Janus: {reason}")
+        reason = ""
     if section == "nodes" and servers.cores()[0] is None:
         reason = "two nodes need two cores"
     if section == "cluster":
@@ -132,9 +136,34 @@ def _notes(
         "without the Ogg copies that another process may make afterwards",
         "MB/leg: what each leg added since the row with fewer legs; packets/s counts to 2 packets "
         "a window",
-        f"extrapolated: {targets.BUSY:.0f} % of a core shared out at the CPU per leg that was "
-        "measured with most calls",
+        "in turn: all servers of a load alive at once, slices of 2 s in random order, one ratio a round; "
+        "who waits does so on the generator's core, behind everything else",
+        *_paths(results),
+        "calls on a core: the 99th percentile of every packet's time from the sender's socket to the "
+        "receiver's, by the kernel's clock, as a packet waits as long as the event loop lags: some "
+        f"{_samples(results):,} packets a window; scraped as Prometheus does, every {jobs.SCRAPE_SECONDS:g} s; "
+        "lag by its probes: what the server counts itself, ten times a second",
+        "silent: legs that are connected and neither send nor receive, in turn with windows of the same "
+        "legs talking; what the process costs without legs is counted in",
+        f"extrapolated: {BUSY:.0f} % of a core shared out at the CPU per leg that was "
+        "measured with most calls, where the generator was at its own limit or no more were tried",
     ]
+
+
+def _paths(results: Results) -> list[str]:
+    """Say which packet path the loads took."""
+    taken: dict[str, list[str]] = {}
+    for run in results.runs:
+        for path in {one.packet_path for one in run.windows if one.packet_path}:
+            if run.target not in taken.setdefault(path, []):
+                taken[path].append(run.target)
+    return [f"{path} packet path: {', '.join(names)}" for path, names in sorted(taken.items())]
+
+
+def _samples(results: Results) -> int:
+    """Return how many packets the smallest window that looked for a capacity followed."""
+    windows = [one for run in results.runs for one in run.windows if one.transit and one.what]
+    return min((one.transit.packets for one in windows if one.transit), default=0)
 
 
 def _about(*, repeats: int, window: float, took: float) -> str:
@@ -194,7 +223,7 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.seconds = 1, 3.0
-    options.legs = options.legs or ([4, 24] if options.quick else [4, 24, 48, 96])
+    options.legs = options.legs or ([4, 24] if options.quick else [4, 24, 48, 96, 200])
     return options
 
 

@@ -31,6 +31,8 @@ class Comparison:
     """Seconds."""
     worst_rate: float
     """Packets a second on its worst leg, median of the rounds."""
+    packet_path: str = ""
+    """Of the first build; empty when it does not tell."""
 
     @property
     def met(self) -> bool:
@@ -54,4 +56,5 @@ def compare(load: str, rounds: Sequence[Sequence[Slice]], *, first: str, second:
         delay_p95=percentile([delay for one in here for delay in one.delays], 95),
         delay_p95_before=percentile([delay for one in there for delay in one.delays], 95),
         worst_rate=statistics.median(one.worst_rate for one in here),
+        packet_path=here[0].packet_path,
     )

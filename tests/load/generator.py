@@ -7,6 +7,7 @@ standard output. Packets are encoded before and decoded after the measured time.
 import asyncio
 import gc
 import json
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -18,18 +19,19 @@ import aiohttp
 import uvloop
 from aiortc import RTCCertificate
 
-from tests.load import measure, scrape
+from tests.load import measure, scrape, windows
+from tests.load.bulk_legs import BulkLeg, LegPoller
 from tests.load.callers import Call, Caller, caller
 from tests.load.measure import Run, Window
 from tests.load.signal import Loop, make_loop, make_telephone_loop
 from tests.load.talker import FRAME_SECONDS, Talker
 from tests.load.trunk import PCMU
+from tests.load.windows import Leg
 from tests.support.impairment import Impairment
 from tests.support.light_peer import LightPeer
 from tests.support.machine import own_address
+from tests.support.signalling import SignallingError
 
-_DECODED_TALKERS = 24
-"""Delays are looked for on so many legs; all are counted."""
 _LATE = 0.01
 _FULL = 0.92
 """Of a core: beyond this a generator is not to be trusted, and it takes on no more legs."""
@@ -46,6 +48,10 @@ class Step:
     """Seconds."""
     recorded: bool = False
     """Whether every call is recorded, both sides and the mix."""
+    silent: bool = False
+    """Whether the legs stay connected and send nothing."""
+    scrape: float = 0.0
+    """Seconds between scrapes within the window; 0: none."""
     settle: float = 2.0
     """Seconds before the window, under the same conditions."""
     seconds: float = 6.0
@@ -67,6 +73,8 @@ class Plan:
     nodes: int = 1
     stop_at_lag: float = 0.0
     """Seconds; once the server's 99th percentile is above, no more steps. 0: all steps."""
+    bulk: bool = False
+    """Whether legs are driven as many at once (`tests.load.bulk_legs`)."""
 
     def json(self) -> dict[str, Any]:
         """Make a JSON object of the plan."""
@@ -87,9 +95,12 @@ class Load:
     """Address of the peers."""
     first_ssrc: int
     certificate: RTCCertificate = field(default_factory=RTCCertificate.generateCertificate)
-    talkers: list[Talker] = field(default_factory=list)
+    poller: LegPoller | None = None
+    """Of many legs at once."""
+    talkers: list[Leg] = field(default_factory=list)
     open: list[Call] = field(default_factory=list)
     recorded: bool = False
+    silent: bool = False
 
 
 @asynccontextmanager
@@ -101,6 +112,7 @@ async def connect(
     nodes: int = 1,
     first_ssrc: int = 0x1000,
     trunk_port: int = 0,
+    bulk: bool = False,
 ) -> AsyncIterator[Load]:
     """Connect to a server, with no legs yet; legs still open at the end are closed."""
     async with (
@@ -117,19 +129,26 @@ async def connect(
             # Janus takes no calls on loopback.
             host=own_address() if kind == "janus" else "127.0.0.1",
             first_ssrc=first_ssrc,
+            poller=LegPoller() if bulk else None,
         )
         try:
             await _warm(load)
             yield load
         finally:
             await leave(load)
+            if load.poller is not None:
+                load.poller.close()
 
 
 async def run(plan: Plan) -> Run:
     """Open the legs, measure every window, close the legs."""
-    async with connect(target=plan.target, url=plan.url, kind=plan.kind, nodes=plan.nodes) as load:
+    async with connect(
+        target=plan.target, url=plan.url, kind=plan.kind, nodes=plan.nodes, bulk=plan.bulk
+    ) as load:
         for step in plan.steps:
-            await grow(load, step.legs)
+            if not await _reach(load, plan, step.legs):
+                break
+            _silence(load, silent=step.silent)
             await _record(load, recorded=step.recorded)
             window = await _measure(load, plan, step)
             load.result.windows.append(window)
@@ -138,9 +157,21 @@ async def run(plan: Plan) -> Run:
     return load.result
 
 
+async def _reach(load: Load, plan: Plan, legs: int) -> bool:
+    """Grow to so many legs; False when a server whose limit is looked for takes no more."""
+    try:
+        await grow(load, legs)
+    except (ConnectionError, SignallingError, TimeoutError) as error:
+        if not plan.stop_at_lag:
+            raise
+        load.result.broke_off = f"{len(load.talkers)} legs: {error!r}"
+        return False
+    return True
+
+
 def _at_limit(plan: Plan, window: Window) -> bool:
     """Tell whether server or generator could not do more."""
-    lag = scrape.quantile(dict(window.lag), 0.99)
+    lag = window.transit.p99 if window.transit else scrape.quantile(dict(window.lag), 0.99)
     tired = window.lateness > _LATE or window.generator_cpu > 100 * _FULL
     return bool(plan.stop_at_lag) and (lag >= plan.stop_at_lag or tired)
 
@@ -169,11 +200,14 @@ async def grow(load: Load, legs: int) -> None:
 async def _join(load: Load) -> None:
     """Make one more call and let all its legs talk."""
     call = await load.calls.call()
-    joined: list[Talker] = []
+    joined: list[Leg] = []
     for exchange, talks in zip(call.seats, call.talks, strict=True):
         number = len(load.talkers) + len(joined)
         peer = LightPeer(
-            host=load.host, certificate=load.certificate, ssrc=load.first_ssrc + number
+            host=load.host,
+            certificate=load.certificate,
+            ssrc=load.first_ssrc + number,
+            endpoint=load.poller.open if load.poller else None,
         )
         offer = await peer.offer()
         begun = time.monotonic()
@@ -181,10 +215,11 @@ async def _join(load: Load) -> None:
         load.result.answers.append(exchange.seconds)
         await peer.accept(answer)
         load.result.setups.append(time.monotonic() - begun)
-        joined.append(Talker(number, peer, load.loop if talks else load.quiet))
+        joined.append(_leg(load, number, peer, load.loop if talks else load.quiet))
         joined[-1].start()
-        # No two legs send at the same moment.
-        await asyncio.sleep(FRAME_SECONDS * 1.37)
+        if load.poller is None:
+            # No two legs send at the same moment.
+            await asyncio.sleep(FRAME_SECONDS * 1.37)
     for party in call.parties:
         loop = load.telephone if party.codec == PCMU else load.loop
         joined.append(Talker(len(load.talkers) + len(joined), party, loop))
@@ -194,6 +229,24 @@ async def _join(load: Load) -> None:
         talker.hears = None if heard is None else joined[heard]
     load.open.append(call)
     load.talkers += joined
+
+
+def _leg(load: Load, number: int, peer: LightPeer, loop: Loop) -> Leg:
+    if load.poller is None:
+        return Talker(number, peer, loop)
+    decoded = number < windows.DECODED_LEGS
+    return BulkLeg(number, peer, loop, load.poller, decoded=decoded)
+
+
+def _silence(load: Load, *, silent: bool) -> None:
+    """Let all legs talk from now on, or none."""
+    if silent is not load.silent:
+        load.silent = silent
+        for talker in load.talkers:
+            if silent:
+                talker.stop()
+            else:
+                talker.resume()
 
 
 async def _record(load: Load, *, recorded: bool) -> None:
@@ -224,14 +277,17 @@ async def _measure(load: Load, plan: Plan, step: Step) -> Window:
     await asyncio.sleep(step.settle)
     for talker in talkers:
         talker.lateness.clear()
+    if load.poller is not None:
+        load.poller.align()
     pids = measure.family(plan.pid)
-    before = await _scrape(load, plan)
+    before = await _metrics(load, plan)
     begin, server, own = time.monotonic(), measure.cpu_seconds(pids), time.process_time()
-    await asyncio.sleep(step.seconds)
+    async with windows.scraping(plan.url, step.scrape) as scrapes:
+        await asyncio.sleep(step.seconds)
     end, server = time.monotonic(), measure.cpu_seconds(pids) - server
     own = time.process_time() - own
     lateness = [late for talker in talkers for late in talker.lateness]
-    after = await _scrape(load, plan)
+    after = await _metrics(load, plan)
     resident = measure.resident_bytes(pids)
     await asyncio.sleep(0.5)
     window = Window(
@@ -239,56 +295,22 @@ async def _measure(load: Load, plan: Plan, step: Step) -> Window:
         what=step.what,
         seconds=end - begin,
         cpu_per_leg=100 * server / (end - begin) / len(talkers),
-        rates=[measure.rate(talker.peer.arrivals, begin, end) for talker in talkers],
+        rates=windows.rates(talkers, begin, end),
         resident=resident,
         generator_cpu=100 * own / (end - begin),
-        lateness=measure.percentile(lateness, 99),
+        lateness=measure.percentile(lateness, 99) if lateness else 0.0,
     )
-    _listen(window, talkers, begin, end)
-    _read(window, before, after)
+    windows.listen(window, talkers, begin, end)
+    windows.follow(window, talkers, begin, end, scrapes)
+    windows.read(window, before, after)
     return window
 
 
-async def _scrape(load: Load, plan: Plan) -> str:
+async def _metrics(load: Load, plan: Plan) -> str:
     """Ask a bridge for its metrics; other servers have none."""
     if plan.kind in ("stock", "janus"):
         return ""
-    async with load.session.get(f"{plan.url}/metrics") as response:
-        return await response.text()
-
-
-def _listen(window: Window, talkers: list[Talker], begin: float, end: float) -> None:
-    """Find the onsets that were sent where they were heard."""
-    pairs: list[tuple[float, float]] = []
-    for talker in [one for one in talkers if one.hears is not None][:_DECODED_TALKERS]:
-        assert talker.hears is not None
-        sent = [one for one in talker.hears.onsets if begin <= one.time < end]
-        heard = measure.heard_onsets(talker.peer.arrivals)
-        pairs += measure.match(sent, heard)
-        window.onsets_sent += len(sent)
-        window.offsets += [onset.offset for onset in heard]
-    window.delays = [delay for _, delay in pairs]
-    window.growth = measure.growth(pairs, begin, end)
-
-
-def _read(window: Window, before: str, after: str) -> None:
-    """Take from two scrapes what happened between them."""
-    if not after:
-        return
-    old, new = scrape.parse(before), scrape.parse(after)
-
-    def grown(name: str, **labels: str) -> float:
-        return scrape.total(new, name, **labels) - scrape.total(old, name, **labels)
-
-    lag = scrape.growth(scrape.buckets(old, scrape.LAG), scrape.buckets(new, scrape.LAG))
-    window.lag = sorted(lag.items())
-    window.rungs = sorted(scrape.values(old, scrape.RUNG) | scrape.values(new, scrape.RUNG))
-    packets = grown(scrape.PACKETS, kind="webrtc", direction="tx")
-    if packets:
-        window.relayed = grown(scrape.RELAYED, kind="webrtc") / packets
-    frames = grown(scrape.FRAMES, kind="webrtc")
-    if frames:
-        window.concealed = grown(scrape.CONCEALED) / frames
+    return await windows.read_metrics(load.session, plan.url)
 
 
 def _say(text: str) -> None:
@@ -299,6 +321,8 @@ def main() -> None:
     """Do what standard input says."""
     tree = json.load(sys.stdin)
     plan = Plan(**tree | {"steps": [Step(**step) for step in tree["steps"]]})
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     result = uvloop.run(run(plan))
     json.dump(measure.to_json(result), sys.stdout)
 

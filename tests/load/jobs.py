@@ -12,7 +12,7 @@ from tests.load.generator import Plan, Step
 from tests.load.measure import Run, from_json
 
 SECTIONS = (
-    "echo", "janus", "relay", "capacity", "nodes", "loss", "jitter",
+    "echo", "janus", "relay", "paths", "capacity", "silent", "nodes", "loss", "jitter",
     "recording", "sockets", "streams", "playback", "agent", "pipecat", "sip", "events", "cluster",
 )  # fmt: skip
 LOSSES = (0.01, 0.05, 0.10)
@@ -21,11 +21,21 @@ LAG = 0.005
 """Seconds of event-loop lag (99th percentile) up to which a server counts as able."""
 CAPACITY_SECONDS = 10.0
 """What a core carries is told by windows of at least this length."""
+SCRAPE_SECONDS = 5.0
+"""Between two scrapes, while it is told."""
+SCRAPED, SILENT = "scraped every 5 s", "silent"
+SILENT_LEGS, SILENT_TURNS = 96, 2
+CAPACITIES = {
+    "pcm": (60, 90, 105, 120, 135, 150, 165, 180),
+    "relay": (120, 160, 208, 250, 300, 350, 400),
+}
+"""Two-leg calls that are tried, one number after the other."""
 RECORDED_LEGS = 48
 RECORDED_TURNS = 3
 _PCM = {"BRIDGE_MEDIA__RELAY": "false"}
 _NO_COPIES = {"BRIDGE_RECORDING__OGG": "[]"}
 """Of recordings: another process makes them later, of which the calls know nothing."""
+PYTHON_PATH = {"BRIDGE_RTC__COMPILED": "false"}
 _TWO = {"BRIDGE_NODES": "2"}
 
 
@@ -46,6 +56,8 @@ class Job:
     once: bool = False
     """Not repeated."""
     stop_at_lag: float = 0.0
+    bulk: bool = False
+    """Whether legs are driven as many at once (`tests.load.bulk_legs`)."""
 
 
 def jobs(
@@ -61,11 +73,11 @@ def jobs(
     """
     settle = 1.0 if quick else 1.5
 
-    def grow(*through: int, least: float = 0.0) -> list[Step]:
-        length = seconds if quick else max(seconds, least)
-        return [Step(legs=number, seconds=length, settle=settle) for number in through]
+    def grow(*through: int) -> list[Step]:
+        return [Step(legs=number, seconds=seconds, settle=settle) for number in through]
 
     middle = [number for number in legs if number in (24, 48)] or list(legs[:1])
+    paired = [number for number in legs if number >= 24] or list(legs[:1])
     found: list[Job] = []
     if "echo" in sections:
         found.append(Job(target="echo", kind="echo", steps=grow(*legs)))
@@ -74,31 +86,35 @@ def jobs(
     if "janus" in sections:
         found.append(Job(target="janus", kind="janus", server="janus", steps=grow(*middle)))
     if "relay" in sections:
-        found.append(Job(target="pcm", kind="pair", environment=_PCM, steps=grow(*middle)))
-        found.append(Job(target="relay", kind="pair", steps=grow(*middle)))
-    if "capacity" in sections:
-        found += _capacity(grow, quick=quick)
-    if "nodes" in sections:
-        found.append(Job(target="one node", kind="echo", pinned=False, steps=grow(middle[-1])))
-        found.append(
-            Job(
-                target="two nodes",
-                kind="echo",
-                pinned=False,
-                nodes=2,
-                environment=_TWO,
-                steps=grow(middle[-1]),
-            )
-        )
-    if "loss" in sections:
-        found.append(Job(target="loss", kind="echo", once=True, steps=_losses(middle[0], seconds)))
-    if "jitter" in sections:
-        calm = Step(legs=24, seconds=seconds)
-        rough = Step(legs=24, seconds=2 * seconds, what="jitter 30 ms", jitter=JITTER)
-        found.append(Job(target="mix", kind="trio", once=True, steps=[calm, rough]))
-    if "recording" in sections:
-        found += _recordings(seconds, turns=1 if quick else RECORDED_TURNS)
+        found.append(Job(target="pcm", kind="pair", environment=_PCM, steps=grow(*paired)))
+        found.append(Job(target="relay", kind="pair", steps=grow(*paired)))
+    others = {
+        "capacity": lambda: _capacities(seconds, quick=quick),
+        "silent": lambda: _silences(seconds, turns=1 if quick else SILENT_TURNS),
+        "nodes": lambda: _nodes(grow(middle[-1])),
+        "loss": lambda: [
+            Job(target="loss", kind="echo", once=True, steps=_losses(middle[0], seconds))
+        ],
+        "jitter": lambda: [_mix(seconds)],
+        "recording": lambda: _recordings(seconds, turns=1 if quick else RECORDED_TURNS),
+    }
+    for section, make in others.items():
+        if section in sections:
+            found += make()
     return found
+
+
+def _mix(seconds: float) -> Job:
+    calm = Step(legs=24, seconds=seconds)
+    rough = Step(legs=24, seconds=2 * seconds, what="jitter 30 ms", jitter=JITTER)
+    return Job(target="mix", kind="trio", once=True, steps=[calm, rough])
+
+
+def _nodes(steps: Sequence[Step]) -> list[Job]:
+    return [
+        Job(target="one node", kind="echo", pinned=False, steps=steps),
+        Job(target="two nodes", kind="echo", pinned=False, nodes=2, environment=_TWO, steps=steps),
+    ]
 
 
 def _recordings(seconds: float, *, turns: int) -> list[Job]:
@@ -117,18 +133,54 @@ def _recordings(seconds: float, *, turns: int) -> list[Job]:
     ]
 
 
-def _capacity(grow: Any, *, quick: bool) -> list[Job]:
-    through = {"pcm": [120, 160, 180, 200, 220, 240], "relay": [160, 240, 320, 400, 500]}
+def _capacities(seconds: float, *, quick: bool) -> list[Job]:
+    """Let both roads carry more and more calls, over the packet path of the build and over Python's."""
     return [
         Job(
-            target=f"{target} capacity",
+            target=f"{road}{' python' if path else ''} capacity",
             kind="pair",
-            environment=_PCM if target == "pcm" else {},
-            steps=grow(*(steps[:1] if quick else steps), least=CAPACITY_SECONDS),
+            environment=(_PCM if road == "pcm" else {}) | path,
+            steps=_capacity_steps(calls[:1] if quick else calls, seconds, quick=quick),
             once=True,
             stop_at_lag=LAG,
+            bulk=True,
         )
-        for target, steps in through.items()
+        for path in ({}, PYTHON_PATH)
+        for road, calls in CAPACITIES.items()
+    ]
+
+
+def _capacity_steps(calls: Sequence[int], seconds: float, *, quick: bool) -> list[Step]:
+    """Make a window without and one with scrapes for each number of two-leg calls."""
+    length = seconds if quick else max(seconds, CAPACITY_SECONDS)
+    steps = []
+    for number in calls:
+        steps.append(Step(legs=2 * number, seconds=length / 2, settle=1.5))
+        scraped = Step(
+            legs=2 * number,
+            what=SCRAPED,
+            seconds=length,
+            settle=0.5,
+            scrape=min(SCRAPE_SECONDS, length),
+        )
+        steps.append(scraped)
+    return steps
+
+
+def _silences(seconds: float, *, turns: int) -> list[Job]:
+    """Make windows of talking and of silent connected legs in turn, of the same calls."""
+    talking = Step(legs=SILENT_LEGS, seconds=seconds)
+    silent = Step(legs=SILENT_LEGS, seconds=seconds, what=SILENT, silent=True, settle=3.0)
+    return [
+        Job(
+            target=f"{road} silent",
+            kind="pair",
+            environment=_PCM if road == "pcm" else {},
+            steps=[talking, silent] * turns,
+            once=True,
+            bulk=True,
+        )
+        for road in CAPACITIES
     ]
 
 
@@ -157,6 +209,7 @@ def perform(job: Job) -> Run:
             steps=list(job.steps),
             nodes=job.nodes,
             stop_at_lag=job.stop_at_lag,
+            bulk=job.bulk,
         )
         limit = 60 + sum(step.settle + step.seconds + step.legs * 0.5 for step in job.steps)
         return from_json(

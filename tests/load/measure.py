@@ -2,11 +2,13 @@
 
 import math
 import os
+import statistics
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,27 @@ class HeardOnset:
     """When the packet came."""
     offset: float
     """Seconds of the packet before the sound: the look-ahead of both encoders together."""
+
+
+class Packet(NamedTuple):
+    """One packet that was sent, or came."""
+
+    time: float
+    """Seconds."""
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketDelays:
+    """How long packets were in the server: from the socket that sent to the one that received."""
+
+    packets: int
+    """All that were sent; one that never came counts as `MAX_DELAY`."""
+    lost: int = 0
+    p50: float = math.nan
+    """Seconds, as all delays."""
+    p99: float = math.nan
+    longest: float = math.nan
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +89,14 @@ class Window:
     """Share of the packets it sent that it passed on undecoded; NaN when it does not tell."""
     concealed: float = math.nan
     """Share of the frames that it made up for clocked listeners; NaN when it does not tell."""
+    packet_path: str = ""
+    """`compiled` or `python`; empty when the server does not tell."""
+    scrapes: list[float] = field(default_factory=list)
+    """Seconds that each scrape within the window took."""
+    transit: PacketDelays | None = None
+    """Of every packet; None where only onsets are looked for."""
+    at_scrapes: PacketDelays | None = None
+    """Of the packets sent while a scrape was under way; None without scrapes."""
 
 
 @dataclass(slots=True)
@@ -78,6 +109,8 @@ class Run:
     setups: list[float] = field(default_factory=list)
     """Seconds from posting an offer to having keys for media."""
     windows: list[Window] = field(default_factory=list)
+    broke_off: str = ""
+    """Why the load grew no more, when the server took no more calls."""
 
 
 def to_json(run: Run) -> dict[str, Any]:
@@ -90,7 +123,13 @@ def from_json(tree: dict[str, Any]) -> Run:
     windows = [Window(**window) for window in tree.pop("windows")]
     for window in windows:
         window.lag = [(bound, count) for bound, count in window.lag]
+        window.transit = _delays_from(window.transit)
+        window.at_scrapes = _delays_from(window.at_scrapes)
     return Run(**tree, windows=windows)
+
+
+def _delays_from(tree: Any) -> PacketDelays | None:
+    return None if tree is None else PacketDelays(**tree)
 
 
 def heard_onsets(arrivals: Sequence[Arrival]) -> list[HeardOnset]:
@@ -144,7 +183,7 @@ def match(sent: Sequence[Departure], heard: Sequence[HeardOnset]) -> list[tuple[
     return pairs
 
 
-def rate(arrivals: Sequence[Arrival], begin: float, end: float) -> float:
+def rate(arrivals: Sequence[Arrival | Packet], begin: float, end: float) -> float:
     """Count packets a second between two moments.
 
     Counted from the first to the last packet, so that the edges cost nothing; when one of these is
@@ -156,6 +195,41 @@ def rate(arrivals: Sequence[Arrival], begin: float, end: float) -> float:
     if times[0] - begin > 0.1 or end - times[-1] > 0.1:
         return len(times) / (end - begin)
     return (len(times) - 1) / (times[-1] - times[0])
+
+
+def timestamp_offset(sent: Sequence[Packet], came: Sequence[Packet]) -> int | None:
+    """Find what a server adds to the timestamps of one stream; None when too little came.
+
+    Most packets come before the next one of their stream is sent; so it is the commonest
+    difference between one that came and the last one sent before.
+    """
+    times = [one.time for one in sent]
+    found = [
+        (one.timestamp - sent[index - 1].timestamp) % (1 << 32)
+        for one in came
+        if (index := bisect_right(times, one.time))
+    ]
+    return statistics.mode(found) if len(found) >= 10 else None
+
+
+def packet_delays(
+    sent: Sequence[Packet], came: Sequence[Packet], offset: int
+) -> list[tuple[float, float]]:
+    """Pair the packets of one stream by their timestamps: (time sent, delay); infinite when lost."""
+    arrived = {(one.timestamp - offset) % (1 << 32): one.time for one in came}
+    return [(one.time, arrived.get(one.timestamp, math.inf) - one.time) for one in sent]
+
+
+def summed(delays: Sequence[float]) -> PacketDelays:
+    """Sum up the delays of many packets."""
+    found = [min(MAX_DELAY, delay) for delay in delays]
+    return PacketDelays(
+        packets=len(found),
+        lost=sum(math.isinf(delay) for delay in delays),
+        p50=percentile(found, 50),
+        p99=percentile(found, 99),
+        longest=max(found, default=math.nan),
+    )
 
 
 def growth(pairs: Sequence[tuple[float, float]], begin: float, end: float) -> float:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.load import service_report
-from tests.load.report import TITLES, ruled
+from tests.load.capacity import Capacity
+from tests.load.comparison import Comparison
+from tests.load.report import TITLES, capacities, ruled
 from tests.load.rows import Row
 from tests.load.targets import Results
 from tests.load.verdict import Verdict
@@ -14,7 +16,11 @@ TABLES, SUMMARY = "bench", "bench-summary"
 """Names of the places that the bench writes: between `<!-- NAME -->` and `<!-- /NAME -->`."""
 _LEGS = 24
 _SERVERS = ("echo", "pcm", "relay", "stock", "janus")
-_SERVER_HEADS = ("server, 24 legs", "CPU a leg", "delay p50 / p95", "packets/s, worst leg")
+_SERVER_HEADS = ("server", "legs", "CPU a leg", "delay p50 / p95", "packets/s, worst leg")
+_CAPACITY_HEADS = (
+    "calls of two legs on a core", "packet path", "calls", "packets p99, unscraped / scraped / at scrapes",
+)  # fmt: skip
+_RATIO_HEADS = ("CPU per leg, in turn", "first / second, of a core", "ratio, median and quartiles")
 _SOCKET_HEADS = ("50 media sockets, echoed", "CPU a socket", "there and back p50 / p95")
 _SUMMARY_HEADS = ("what", "CPU, of a core", "delay p50 / p95")
 _NOTICED = ("an asset that was asked for is heard", "an agent that is spoken over is silent")
@@ -29,8 +35,12 @@ _VARIANTS = (
 def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *, about: str) -> str:
     """Return the tables of docs/performance.md, below a line that says where they come from."""
     parts = [f"{about}.\n"]
-    if servers := [_server(row) for name in _SERVERS for row in rows if _is(row, name)]:
+    if servers := [_server(row) for name in _SERVERS for row in rows if _clean(row, name)]:
         parts.append(ruled(_SERVER_HEADS, servers))
+    if results.paths:
+        parts.append(ruled(_RATIO_HEADS, [_ratio(one) for one in results.paths]))
+    if carried := capacities(results):
+        parts.append(ruled(_CAPACITY_HEADS, [_carried(one) for one in carried]))
     if results.sockets:
         parts.append(ruled(_SOCKET_HEADS, [line[:1] + _socket(line) for line in _sockets(results)]))
     if times := service_report.times(
@@ -48,10 +58,10 @@ def markdown(results: Results, rows: Sequence[Row], found: Sequence[Verdict], *,
 def summary(results: Results, rows: Sequence[Row]) -> str:
     """Return the README's table: servers, sockets, and two times that people notice."""
     lines = [
-        (TITLES[row.target], f"{row.cpu_per_leg:.2f} % per leg", _server(row)[2])
+        (TITLES[row.target], f"{row.cpu_per_leg:.2f} % per leg", _server(row)[3])
         for name in _SERVERS
         for row in rows
-        if _is(row, name)
+        if _clean(row, name) and row.legs == _LEGS
     ]
     for title, _, cpu, p50, p95, *_ in _sockets(results):
         lines.append((f"socket, {title}", f"{cpu} % per socket", f"{p50} / {p95} ms"))
@@ -112,17 +122,33 @@ def _line(name: str, target: str, members: Sequence[tuple[str, Verdict]]) -> tup
     )
 
 
-def _is(row: Row, name: str) -> bool:
-    return (row.target, row.legs, row.what) == (name, _LEGS, "")
+def _clean(row: Row, name: str) -> bool:
+    return (row.target, row.what) == (name, "")
 
 
 def _server(row: Row) -> tuple[str, ...]:
     return (
         TITLES[row.target],
+        str(row.legs),
         f"{row.cpu_per_leg:.2f} % of a core",
         f"{1000 * row.delay_p50:.1f} / {1000 * row.delay_p95:.1f} ms",
         f"{row.rate:.1f}",
     )
+
+
+def _ratio(one: Comparison) -> tuple[str, ...]:
+    return (
+        one.load.replace(": CPU per leg,", ":"),
+        f"{one.cost:.2f} / {one.cost_before:.2f} %",
+        f"{one.ratio:.2f} ({one.lower:.2f} to {one.upper:.2f})",
+    )
+
+
+def _carried(one: Capacity) -> tuple[str, ...]:
+    title = TITLES.get(f"{one.road} capacity", one.road)
+    late = " / ".join(f"{1000 * each:.1f}" for each in (one.unscraped, one.scraped, one.at_scrapes))
+    calls = f"{one.calls}, extrapolated" if one.extrapolated else str(one.calls)
+    return (title, one.packet_path, calls, f"{late} ms")
 
 
 def _sockets(results: Results) -> list[tuple[str, ...]]:

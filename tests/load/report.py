@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tests.load import machines, service_report
+from tests.load import machines, paths, service_report
+from tests.load.capacity import HEADS as CAPACITY_HEADS
+from tests.load.capacity import Capacity, capacity, cells
 from tests.load.rows import Row, find
-from tests.load.targets import Capacity, Results, capacity, spread
+from tests.load.targets import Results, spread
 from tests.load.verdict import Verdict
 
 TITLES = {
@@ -22,6 +24,10 @@ TITLES = {
     "mix": "bridge, three legs mixed",
     "pcm capacity": "bridge, two legs through PCM",
     "relay capacity": "bridge, two legs relayed",
+    "pcm python capacity": "bridge, two legs through PCM",
+    "relay python capacity": "bridge, two legs relayed",
+    "pcm silent": "bridge, two legs through PCM",
+    "relay silent": "bridge, two legs relayed",
     "pcm kept": "bridge, two legs through PCM",
     "relay kept": "bridge, two legs relayed",
 }
@@ -29,7 +35,7 @@ TITLES = {
 _HEADS = (
     "server", "legs", "network", "CPU/leg %", "least to most", "/ Janus", "/ stock",
     "delay p50 ms", "p95", "max", "look-ahead ms", "packets/s worst", "MB/leg",
-    "answer p95 ms", "lag p99 ms", "rung", "relayed %",
+    "answer p95 ms", "lag p99 ms", "rung", "relayed %", "packet path",
 )  # fmt: skip
 
 
@@ -37,10 +43,15 @@ def markdown(
     results: Results, table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]
 ) -> str:
     """Write the report."""
-    parts = [ruled(_HEADS, [_cells(row, table) for row in table])] if table else []
-    carried = [one for run in results.runs if (one := _capacity(run.target, results)) is not None]
-    if carried:
-        parts.append(ruled(_CAPACITY_HEADS, [_capacity_cells(one) for one in carried]))
+    parts = [
+        ruled(heads, lines)
+        for heads, lines in (
+            (_HEADS, [_cells(row, table) for row in table]),
+            (paths.HEADS, [paths.cells(one) for one in results.paths]),
+            (CAPACITY_HEADS, _capacity_lines(results)),
+        )
+        if lines
+    ]
     if results.crossing:
         parts.append(ruled(_CROSSING_HEADS, _crossing(results.crossing, "node")))
     if results.machines:
@@ -79,10 +90,10 @@ def as_json(
     results: Results, table: Sequence[Row], found: Sequence[Verdict], notes: Sequence[str]
 ) -> dict[str, Any]:
     """Make the report as a JSON object; a figure that nothing was measured for is null."""
-    carried = [_capacity(run.target, results) for run in results.runs]
     tree = {
         "rows": [asdict(row) for row in table],
-        "capacity": [asdict(one) for one in carried if one is not None],
+        "capacity": [asdict(one) for one in capacities(results)],
+        "paths": [asdict(one) for one in results.paths],
         "crossing": results.crossing,
         "speech": [asdict(one) for one in results.speech],
         "sockets": [asdict(one) for one in results.sockets],
@@ -129,6 +140,7 @@ def _cells(row: Row, table: Sequence[Row]) -> tuple[str, ...]:
         _number(1000 * row.lag_p99),
         "/".join(f"{rung:.0f}" for rung in row.rungs),
         _number(100 * row.relayed, 0),
+        row.packet_path,
     )
 
 
@@ -140,24 +152,14 @@ def _number(value: float, digits: int = 1) -> str:
     return "" if value != value else f"{value:.{digits}f}"
 
 
-_CAPACITY_HEADS = (
-    "calls of two legs on a core", "calls", "measured up to", "lag p99 there ms", "CPU/leg % there",
-)  # fmt: skip
+def capacities(results: Results) -> list[Capacity]:
+    """Tell how many calls a core carried in each run that looked for it."""
+    runs = [run for run in results.runs if run.target.endswith(" capacity")]
+    return [found for run in runs if (found := capacity(run)) is not None]
 
 
-def _capacity(target: str, results: Results) -> Capacity | None:
-    run = next(run for run in results.runs if run.target == target)
-    return capacity(run) if target.endswith(" capacity") else None
-
-
-def _capacity_cells(one: Capacity) -> tuple[str, ...]:
-    return (
-        TITLES.get(one.road, one.road),
-        f"{one.calls}, extrapolated" if one.extrapolated else str(one.calls),
-        str(one.measured),
-        f"{1000 * one.lag_p99:.1f}",
-        f"{one.cpu_per_leg:.3f}",
-    )
+def _capacity_lines(results: Results) -> list[tuple[str, ...]]:
+    return [cells(one, TITLES.get(f"{one.road} capacity", one.road)) for one in capacities(results)]
 
 
 _CROSSING_HEADS = ("request to", "p50 ms", "p95 ms")

@@ -46,6 +46,8 @@ class Row:
     """Frames made up for clocked listeners, of those received; NaN when it does not tell."""
     generator_cpu: float
     generator_lateness: float
+    packet_path: str = ""
+    """`compiled` or `python`; empty when the server does not tell."""
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
@@ -92,6 +94,7 @@ def _row(runs: Sequence[Run], target: str, legs: int, what: str) -> Row:
         concealed=middle(lambda w: w.concealed),
         generator_cpu=middle(lambda w: w.generator_cpu),
         generator_lateness=middle(lambda w: w.lateness),
+        packet_path="/".join(sorted({w.packet_path for w in windows if w.packet_path})),
     )
 
 

@@ -15,6 +15,7 @@ RELAYED = "bridge_rtp_packets_relayed_total"
 PACKETS = "bridge_rtp_packets_total"
 FRAMES = "bridge_frames_total"
 CONCEALED = "bridge_bus_frames_concealed_total"
+PACKET_PATH = "bridge_packet_path_info"
 
 
 def parse(text: str) -> Figures:
@@ -35,6 +36,12 @@ def total(figures: Figures, name: str, **labels: str) -> float:
 def values(figures: Figures, name: str) -> set[float]:
     """Return the different values of a name."""
     return set(figures.get(name, {}).values())
+
+
+def packet_path(figures: Figures) -> str:
+    """Return which packet path is in use (`compiled`, `python`); empty when it is not said."""
+    found = {dict(keys)["path"] for keys, value in figures.get(PACKET_PATH, {}).items() if value}
+    return "/".join(sorted(found))
 
 
 def buckets(figures: Figures, name: str) -> dict[float, float]:

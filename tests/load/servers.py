@@ -12,12 +12,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.load import janus
+from tests.load import janus, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
 PRIORITY = -15
 """So that whatever else the machine does delays neither server nor generator."""
+LAST = 19
+"""So that a server that waits takes from others on its core only what they leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,22 @@ def pin(pid: int, core: int | None) -> None:
     """
     if core is not None:
         os.sched_setaffinity(pid, {core})
+    _weigh(pid, PRIORITY)
+
+
+def move(pid: int, core: int, priority: int) -> None:
+    """Move a process with all its threads, and those it has started, to a core, at a priority."""
+    for one in measure.family(pid):
+        for task in Path(f"/proc/{one}/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task.name), {core})
+                _weigh(int(task.name), priority)
+
+
+def _weigh(pid: int, priority: int) -> None:
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, PRIORITY)
-        Path(f"/proc/{pid}/autogroup").write_text(str(PRIORITY))
+        os.setpriority(os.PRIO_PROCESS, pid, priority)
+        Path(f"/proc/{pid}/autogroup").write_text(str(priority))
 
 
 def free_port() -> int:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-from tests.load import jobs, machines, servers, telephones
+from tests.load import janus, jobs, machines, paths, servers, telephones
 from tests.load.event_path import EventLoad
 from tests.load.machines import Machines
 from tests.load.pipecat_echo import PipecatEcho
@@ -32,6 +32,7 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
     """Measure what is wanted of these sections; one that fails is named, and the rest go on."""
     window = seconds if quick else max(seconds, 10.0)
     parts: dict[str, Callable[[], None]] = {
+        "paths": lambda: _paths(results, rounds=3 if quick else paths.ROUNDS),
         "nodes": lambda: _crossing(results),
         "loss": lambda: _speech(results),
         "sockets": lambda: _sockets(results, window, SOCKET_KINDS),
@@ -50,6 +51,11 @@ def measure(wanted: Sequence[str], results: Results, *, seconds: float, quick: b
             except (RuntimeError, subprocess.TimeoutExpired) as error:
                 say(f"FAILED {section}: {error}")
                 results.failed.append(section)
+
+
+def _paths(results: Results, *, rounds: int) -> None:
+    say("compiled and Python packet path, Janus and stock aiortc in turn")
+    results.paths = list(paths.run(rounds=rounds, with_janus=not janus.missing()))
 
 
 def _crossing(results: Results) -> None:

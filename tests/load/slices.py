@@ -1,4 +1,4 @@
-"""The load generator of a comparison: two builds alive at once take turns of a few seconds.
+"""The load generator of a comparison: builds alive at once take turns of a few seconds.
 
 In each round every build carries the same packets for one slice, in random order, while the other
 build's calls are silent; so both see the same machine within a few seconds, which separate runs do
@@ -18,8 +18,9 @@ from typing import Any
 
 import uvloop
 
-from tests.load import measure
+from tests.load import measure, scrape, servers, windows
 from tests.load.generator import Load, connect, grow
+from tests.support.impairment import Impairment
 
 SSRC_SPACING = 0x1000
 SETTLE_SECONDS = 0.3
@@ -32,13 +33,13 @@ _DECODED_TALKERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One of the two servers."""
+    """One of the servers."""
 
     name: str
     url: str
     pid: int
     kind: str
-    """Of its calls: `echo`, `pair` or `trio`, or the codec of a trunk's telephones."""
+    """Of its calls (`callers.caller`): `echo`, `pair`, `stock`, `janus`, a trunk's codec …"""
     trunk_port: int = 0
 
 
@@ -54,6 +55,10 @@ class Plan:
     """Of each slice."""
     seed: int
     """Of the order within the rounds."""
+    core: int | None = None
+    """Where the build runs whose turn it is; None: all stay where they are."""
+    waiting_core: int | None = None
+    """Where the others wait, behind everything else there: one that mixes rooms works on in silence."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +74,8 @@ class Slice:
     """Packets a second on the leg that received fewest."""
     lateness: float = 0.0
     """99th percentile of how late the generator sent, seconds."""
+    packet_path: str = ""
+    """`compiled` or `python`; empty when the server does not tell."""
 
 
 async def run(plan: Plan) -> list[list[Slice]]:
@@ -93,16 +100,37 @@ async def run(plan: Plan) -> list[list[Slice]]:
         rounds = []
         for number in range(plan.rounds):
             order.shuffle(loads)
-            rounds.append([await _slice(build, load, plan.seconds) for build, load in loads])
+            rounds.append([await _turn(build, load, plan) for build, load in loads])
             _report_progress(number, plan)
+        for build, load in loads:
+            path = await _packet_path(build, load)
+            for each in rounds:
+                next(one for one in each if one.build == build.name).packet_path = path
         return rounds
+
+
+async def _turn(build: Build, load: Load, plan: Plan) -> Slice:
+    """Let one build have the core for a slice, while the others wait elsewhere."""
+    if plan.core is None or plan.waiting_core is None:
+        return await _slice(build, load, plan.seconds)
+    for other in plan.builds:
+        if other is not build:
+            servers.move(other.pid, plan.waiting_core, servers.LAST)
+    servers.move(build.pid, plan.core, servers.PRIORITY)
+    return await _slice(build, load, plan.seconds)
+
+
+async def _packet_path(build: Build, load: Load) -> str:
+    if build.kind in ("stock", "janus"):
+        return ""
+    text = await windows.read_metrics(load.session, build.url)
+    return scrape.packet_path(scrape.parse(text))
 
 
 async def _slice(build: Build, load: Load, seconds: float) -> Slice:
     """Let one build's legs talk for a while."""
     for talker in load.talkers:
-        talker.peer.arrivals.clear()
-        talker.onsets.clear()
+        talker.begin_window(Impairment())
         talker.resume()
     await asyncio.sleep(SETTLE_SECONDS)
     for talker in load.talkers:
@@ -119,7 +147,7 @@ async def _slice(build: Build, load: Load, seconds: float) -> Slice:
         build=build.name,
         cpu_per_leg=100 * used / (end - begin) / len(load.talkers),
         delays=_delays(load, begin, end),
-        worst_rate=min(measure.rate(one.peer.arrivals, begin, end) for one in load.talkers),
+        worst_rate=min(windows.rates(load.talkers, begin, end)),
         lateness=measure.percentile(lateness, 99),
     )
     gc.collect()

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 from tests.load.signal import PERIOD_FRAMES, Loop
@@ -31,6 +32,14 @@ class Sender(Protocol):
         """Free the socket."""
 
 
+class Speaker(Protocol):
+    """Who is heard by a leg."""
+
+    @property
+    def onsets(self) -> Sequence[Departure]:
+        """When the packets with an onset were sent."""
+
+
 class Talker:
     """Sends a packet every 20 ms and notes when.
 
@@ -51,7 +60,7 @@ class Talker:
     ) -> None:
         self.number = number
         self.peer = peer
-        self.hears: Talker | None = None
+        self.hears: Speaker | None = None
         """Whose bursts come here."""
         self.onsets: list[Departure] = []
         """When the packets with an onset were sent; with jitter, when they were to be sent."""

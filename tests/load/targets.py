@@ -5,13 +5,14 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.load import machines, scrape, service_targets
+from tests.load import machines, paths, service_targets
+from tests.load.capacity import capacity, packet_path
 from tests.load.comparison import Comparison
 from tests.load.dialling import Dialled
 from tests.load.event_path import EventLoad
-from tests.load.jobs import LAG, LOSSES
+from tests.load.jobs import LOSSES, SILENT
 from tests.load.machines import Machines
-from tests.load.measure import Run, Window, percentile
+from tests.load.measure import Run, percentile
 from tests.load.pipecat_echo import PipecatEcho
 from tests.load.playing import Played
 from tests.load.rows import Row, find
@@ -20,11 +21,17 @@ from tests.load.speech import Heard
 from tests.load.talks import Talked
 from tests.load.verdict import Verdict, at_most
 
-PCM_TO_JANUS, PCM_TO_STOCK, RELAY_TO_JANUS = 0.45, 0.18, 0.20
-AIMS = {PCM_TO_JANUS: 0.35, PCM_TO_STOCK: 0.15, RELAY_TO_JANUS: 0.15}
-"""What is aimed at beyond what is required."""
 PCM_DELAY, RELAY_DELAY, MIX_DELAY = 0.005, 0.002, 0.120
-CALLS = {"pcm": 90, "relay": 250}
+DELAY_LEGS = 96
+"""Delays are held against targets up to so many legs; with more a core may be full."""
+CALLS = {
+    ("pcm", "compiled"): 150,
+    ("relay", "compiled"): 350,
+    ("pcm", "python"): 120,
+    ("relay", "python"): 250,
+}
+"""Two-leg calls on a core, by how they go and over which packet path."""
+SILENCE = 0.10
 RISE = 1.05
 """Ratio up to which CPU per leg counts as not rising: runs differ by as much."""
 NODES = 1.10
@@ -34,10 +41,6 @@ AFTER_LOSS = 0.020
 PESQ = 0.15
 MEMORY_PER_LEG = 700_000
 ANSWER_P95 = 0.020
-BUSY = 90.0
-"""Percent of a core up to which CPU per leg is extrapolated to a number of calls."""
-_TIRED = 0.010
-"""Seconds; a generator later than this (99th percentile) is at its own limit."""
 
 
 @dataclass(slots=True)
@@ -55,30 +58,18 @@ class Results:
     dialled: Dialled | None = None
     events: list[EventLoad] = field(default_factory=list)
     machines: Machines | None = None
+    paths: list[Comparison] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """What was not measured, and why."""
     failed: list[str] = field(default_factory=list)
     """Sections that broke off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How many two-leg calls a core carries."""
-
-    road: str
-    calls: int
-    extrapolated: bool
-    measured: int
-    """Calls up to which it was measured."""
-    lag_p99: float
-    """There."""
-    cpu_per_leg: float
-
-
 def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
     """Hold everything measured against its target; what was not measured is not judged."""
     return [
-        *_costs(table),
+        *paths.verdicts(results.paths),
+        *_silences(table),
         *_delays(table),
         *_capacities(results.runs),
         *_nodes(table, results.crossing),
@@ -99,37 +90,10 @@ def verdicts(results: Results, table: Sequence[Row]) -> list[Verdict]:
     ]
 
 
-def _costs(table: Sequence[Row]) -> Iterator[Verdict]:
-    for row in table:
-        if row.what or row.target not in ("echo", "pcm", "relay"):
-            continue
-        janus = find(table, "janus", row.legs)
-        stock = find(table, "stock", row.legs)
-        if row.target == "relay":
-            yield from _ratio(row, janus, RELAY_TO_JANUS)
-        else:
-            yield from _ratio(row, janus, PCM_TO_JANUS)
-            yield from _ratio(row, stock, PCM_TO_STOCK)
-
-
-def _ratio(row: Row, other: Row | None, limit: float) -> Iterator[Verdict]:
-    if other is None:
-        return
-    ratio = row.cpu_per_leg / other.cpu_per_leg if other.cpu_per_leg else math.inf
-    aim = AIMS[limit]
-    yield Verdict(
-        f"{row.legs} legs: CPU per leg, {row.target} / {other.target}",
-        f"<= {limit:.2f}",
-        f"{ratio:.2f}",
-        ratio <= limit,
-        f"aim {aim:.2f} {'met' if ratio <= aim else 'missed'}",
-    )
-
-
 def _delays(table: Sequence[Row]) -> Iterator[Verdict]:
     limits = {"echo": PCM_DELAY, "pcm": PCM_DELAY, "relay": RELAY_DELAY}
     for row in table:
-        if row.what or row.target not in limits:
+        if row.what or row.target not in limits or row.legs > DELAY_LEGS:
             continue
         where = f"{row.legs} legs: {row.target}"
         yield at_most(f"{where}, delay p95", limits[row.target], row.delay_p95)
@@ -138,40 +102,41 @@ def _delays(table: Sequence[Row]) -> Iterator[Verdict]:
             yield at_most(f"{where}, offer answered p95", ANSWER_P95, row.answer_p95)
 
 
-def capacity(run: Run) -> Capacity | None:
-    """Tell from a load that grew how many calls a core carries; None when nothing was measured."""
-    able = [window for window in run.windows if lag(window) < LAG]
-    if not able:
-        return None
-    best = max(able, key=lambda window: window.legs)
-    road = run.target.removesuffix(" capacity")
-    calls, cost = best.legs // 2, best.cpu_per_leg
-    last = run.windows[-1]
-    if lag(last) >= LAG and last.lateness < _TIRED:
-        return Capacity(road, calls, False, calls, lag(best), cost)
-    more = int(BUSY / (2 * cost)) if cost else calls
-    return Capacity(road, max(calls, more), more > calls, calls, lag(best), cost)
-
-
-def lag(window: Window) -> float:
-    """Return the 99th percentile of the server's event-loop lag; infinite when it told none."""
-    found = scrape.quantile(dict(window.lag), 0.99)
-    return math.inf if math.isnan(found) else found
-
-
 def _capacities(runs: Sequence[Run]) -> Iterator[Verdict]:
+    judged = set()
     for run in runs:
         if not run.target.endswith(" capacity"):
             continue
-        found, road = capacity(run), run.target.removesuffix(" capacity")
+        found, path = capacity(run), packet_path(run)
+        road = run.target.split()[0]
+        # Where nothing is compiled, both runs of a road went over the same path.
+        if (road, path) in judged:
+            continue
+        judged.add((road, path))
+        wanted = CALLS[road, path]
         calls = found.calls if found else 0
-        told = f"{calls}, extrapolated" if found and found.extrapolated else str(calls)
         yield Verdict(
-            f"two-leg calls on a core, {road}, lag p99 < 5 ms",
-            f">= {CALLS[road]}",
-            told,
-            calls >= CALLS[road],
+            f"two-leg calls on a core, {road}, {path} path, p99 < 5 ms",
+            f">= {wanted}",
+            f"{calls}, extrapolated" if found and found.extrapolated else str(calls),
+            calls >= wanted,
         )
+
+
+def _silences(table: Sequence[Row]) -> Iterator[Verdict]:
+    for silent in table:
+        road, _, rest = silent.target.partition(" ")
+        if rest != "silent" or silent.what != SILENT:
+            continue
+        talking = find(table, silent.target, silent.legs)
+        if talking is not None:
+            ratio = silent.cpu_per_leg / talking.cpu_per_leg
+            yield Verdict(
+                f"CPU, silent connected leg / talking one, {road}",
+                f"<= {SILENCE:.2f}",
+                f"{ratio:.2f}",
+                ratio <= SILENCE,
+            )
 
 
 def _nodes(table: Sequence[Row], crossing: Mapping[str, Sequence[float]]) -> Iterator[Verdict]:
@@ -191,7 +156,8 @@ def _nodes(table: Sequence[Row], crossing: Mapping[str, Sequence[float]]) -> Ite
 
 
 def _growth(table: Sequence[Row]) -> Iterator[Verdict]:
-    echo = sorted((row for row in table if row.target == "echo"), key=lambda row: row.legs)
+    rows = (row for row in table if row.target == "echo" and row.legs <= DELAY_LEGS)
+    echo = sorted(rows, key=lambda row: row.legs)
     if len(echo) < 2:
         return
     rises = [

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.load import janus, jobs, machines, servers, services
+from tests.load import janus, jobs, machines, paths, servers, services
 from tests.load.generator import Step
 from tests.load.jobs import Job, perform
 from tests.load.machines import Machines
@@ -42,6 +42,46 @@ def test_the_bridge_is_measured_as_the_stock_echo_is():
     assert row.relayed == 0.0
     assert row.lag_p99 > 0
     assert row.rungs
+
+
+def test_every_packet_of_many_legs_is_followed_while_they_talk():
+    steps = [
+        Step(legs=4, seconds=1.5, settle=0.5, scrape=0.5, what="scraped"),
+        Step(legs=4, seconds=1.0, settle=0.5, silent=True, what="silent"),
+        Step(legs=4, seconds=1.0, settle=0.5),
+    ]
+    scraped, silent, again = perform(Job(target="x", kind="pair", steps=steps, bulk=True)).windows
+    for window in (scraped, again):
+        assert window.transit is not None
+        assert window.transit.packets == pytest.approx(200 * window.seconds, rel=0.1)
+        assert window.transit.lost == 0
+        assert 0 < window.transit.p50 < window.transit.p99 <= window.transit.longest
+        assert len(window.delays) > 0
+    assert len(scraped.scrapes) >= 2
+    assert scraped.at_scrapes is not None
+    assert again.at_scrapes is None
+    assert max(silent.rates) == 0.0
+    assert silent.transit is None
+
+
+@pytest.mark.long
+def test_a_load_that_is_refused_says_how_far_it_came():
+    steps = [Step(legs=legs, seconds=1.0, settle=0.5) for legs in (2, 4)]
+    few = {"BRIDGE_LIMITS__CALLS": "1"}
+    run = perform(
+        Job(target="x", kind="pair", steps=steps, bulk=True, stop_at_lag=9.0, environment=few)
+    )
+    assert [window.legs for window in run.windows] == [2]
+    assert run.broke_off.startswith("2 legs")
+
+
+@pytest.mark.long
+def test_servers_take_turns_on_either_packet_path():
+    without = list(paths.run(rounds=1, seconds=1.0, legs=[2], with_janus=False))
+    assert [one.load for one in without] == [
+        f"2 legs: CPU per leg, {load} / bridge, Python path" for load in paths.LOADS
+    ]
+    assert all(one.ratio > 0 and one.worst_rate > 45 for one in without)
 
 
 @pytest.mark.long

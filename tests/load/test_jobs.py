@@ -15,7 +15,11 @@ def targets(*sections, quick=False):
         ("echo", ["echo", "stock"]),
         ("janus", ["janus"]),
         ("relay", ["pcm", "relay"]),
-        ("capacity", ["pcm capacity", "relay capacity"]),
+        (
+            "capacity",
+            ["pcm capacity", "relay capacity", "pcm python capacity", "relay python capacity"],
+        ),
+        ("silent", ["pcm silent", "relay silent"]),
         ("nodes", ["one node", "two nodes"]),
         ("loss", ["loss"]),
         ("jitter", ["mix"]),
@@ -27,7 +31,7 @@ def test_a_section_has_its_servers(section, runs):
 
 
 def test_every_section_is_known():
-    assert len(targets(*SECTIONS)) == 13
+    assert len(targets(*SECTIONS)) == 17
 
 
 def test_the_stock_server_is_not_driven_beyond_its_core():
@@ -50,8 +54,8 @@ def test_every_spell_of_loss_is_followed_by_a_clean_window():
 
 
 def test_a_quick_run_takes_one_step_of_a_growing_load():
-    pcm, relay = jobs(["capacity"], legs=[24], seconds=3.0, quick=True)
-    assert len(pcm.steps) == len(relay.steps) == 1
+    for job in jobs(["capacity"], legs=[24], seconds=3.0, quick=True):
+        assert len({step.legs for step in job.steps}) == 1
 
 
 def test_calls_are_measured_unrecorded_and_recorded_in_turn():
@@ -60,6 +64,37 @@ def test_calls_are_measured_unrecorded_and_recorded_in_turn():
         assert {step.legs for step in job.steps} == {48}
 
 
-def test_what_a_core_carries_is_told_by_long_windows():
-    pcm, relay = jobs(["capacity"], legs=[24], seconds=5.0)
-    assert {step.seconds for step in [*pcm.steps, *relay.steps]} == {10.0}
+def test_what_a_core_carries_is_told_by_long_windows_without_and_with_scrapes():
+    for job in jobs(["capacity"], legs=[24], seconds=5.0):
+        assert job.bulk
+        plain, scraped = job.steps[::2], job.steps[1::2]
+        assert {(step.seconds, step.scrape) for step in plain} == {(5.0, 0.0)}
+        assert {(step.seconds, step.scrape) for step in scraped} == {(10.0, 5.0)}
+        assert [step.legs for step in plain] == [step.legs for step in scraped]
+
+
+def test_every_window_that_tells_a_capacity_follows_two_thousand_packets():
+    for job in jobs(["capacity"], legs=[24], seconds=5.0):
+        assert min(50 * step.legs * step.seconds for step in job.steps) >= 2_000
+
+
+def test_both_packet_paths_are_looked_at():
+    paths = [
+        job.environment.get("BRIDGE_RTC__COMPILED")
+        for job in jobs(["capacity"], legs=[24], seconds=5.0)
+    ]
+    assert paths == [None, None, "false", "false"]
+
+
+def test_legs_are_silent_and_talking_in_turn():
+    for job in jobs(["silent"], legs=[24], seconds=5.0):
+        assert [step.silent for step in job.steps] == [False, True] * 2
+
+
+def test_two_legs_are_measured_with_as_many_as_an_echo():
+    pcm, relay = jobs(["relay"], legs=[4, 24, 48, 96, 200], seconds=5.0)
+    assert (
+        [step.legs for step in pcm.steps]
+        == [step.legs for step in relay.steps]
+        == [24, 48, 96, 200]
+    )

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from tests.load.measure import (
+    MAX_DELAY,
     HeardOnset,
+    Packet,
     Run,
     Window,
     cpu_seconds,
@@ -19,8 +21,11 @@ from tests.load.measure import (
     growth,
     heard_onsets,
     match,
+    packet_delays,
     rate,
     resident_bytes,
+    summed,
+    timestamp_offset,
     to_json,
 )
 from tests.load.signal import BURST_FRAMES, PERIOD_FRAMES, make_loop, make_sound
@@ -100,6 +105,7 @@ def test_a_delay_that_grows_is_told_from_one_that_stays():
 def test_a_run_survives_its_journey_as_json():
     window = Window(legs=24, delays=[0.01], lag=[(0.005, 9.0), (math.inf, 10.0)], relayed=0.5)
     window.concealed = 0.0
+    window.transit = summed([0.001, math.inf])
     run = Run("bridge", [0.01], [0.05], [window])
     assert from_json(json.loads(json.dumps(to_json(run)))) == run
 
@@ -124,3 +130,37 @@ def test_what_a_process_has_started_belongs_to_it():
         for pid in reversed(pids):
             os.kill(pid, signal.SIGKILL)
     assert len(pids) == 2
+
+
+def packets(count, *, delay=0.0, offset=0, begin=2**32 - 20 * 960):
+    return [
+        Packet(number * 0.02 + delay, (begin + offset + number * 960) % 2**32)
+        for number in range(count)
+    ]
+
+
+def test_packets_are_followed_by_their_timestamps_whatever_a_server_adds_to_them():
+    sent, came = packets(50), packets(50, delay=0.004, offset=123_456)
+    offset = timestamp_offset(sent, came)
+    assert offset == 123_456
+    found = packet_delays(sent, came, offset)
+    assert [moment for moment, _ in found] == [one.time for one in sent]
+    assert [delay for _, delay in found] == pytest.approx([0.004] * 50)
+
+
+def test_a_burst_that_came_late_does_not_hide_the_offset():
+    sent = packets(50)
+    came = packets(50, delay=0.001, offset=77)
+    came[20:25] = [Packet(0.51, one.timestamp) for one in came[20:25]]
+    assert timestamp_offset(sent, came) == 77
+
+
+def test_there_is_no_offset_of_too_few_packets():
+    assert timestamp_offset(packets(50), packets(5, delay=0.001)) is None
+
+
+def test_a_packet_that_never_came_counts_as_the_longest_delay():
+    sent = packets(100)
+    found = summed([delay for _, delay in packet_delays(sent, sent[:90], 0)])
+    assert (found.packets, found.lost) == (100, 10)
+    assert found.p99 == found.longest == MAX_DELAY

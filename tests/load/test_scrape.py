@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.load.scrape import LAG, buckets, growth, parse, quantile, total, values
+from tests.load.scrape import LAG, buckets, growth, packet_path, parse, quantile, total, values
 
 TEXT = """
 # TYPE bridge_event_loop_lag_seconds histogram
@@ -54,3 +54,13 @@ def test_beyond_the_last_bound_nothing_is_known_but_the_bound():
 
 def test_there_is_no_quantile_of_nothing():
     assert math.isnan(quantile({0.001: 0.0, math.inf: 0.0}, 0.99))
+
+
+def test_the_packet_path_is_read_of_all_nodes():
+    text = """
+# TYPE bridge_packet_path_info gauge
+bridge_packet_path_info{node="0",path="compiled"} 1
+bridge_packet_path_info{node="0",path="python"} 0
+"""
+    assert packet_path(parse(text)) == "compiled"
+    assert packet_path({}) == ""

@@ -4,10 +4,14 @@ import math
 
 import pytest
 
-from tests.load.measure import Run, Window
+from tests.load.capacity import capacity
+from tests.load.measure import PacketDelays, Run, Window
+from tests.load.paths import JANUS as JANUS_NAME
+from tests.load.paths import OURS, PYTHON, compared
 from tests.load.rows import rows
+from tests.load.slices import Slice
 from tests.load.speech import Heard
-from tests.load.targets import Results, capacity, verdicts
+from tests.load.targets import Results, verdicts
 
 QUIET = [(0.001, 100.0), (0.005, 100.0), (math.inf, 100.0)]
 BUSY = [(0.001, 50.0), (0.005, 90.0), (0.01, 100.0), (math.inf, 100.0)]
@@ -53,29 +57,57 @@ def test_a_bridge_that_reaches_everything_misses_nothing():
 @pytest.mark.parametrize(
     ("figures", "what"),
     [
-        ({"cpu": 0.541}, "24 legs: CPU per leg, echo / stock"),
         ({"delay": 0.006}, "24 legs: echo, delay p95"),
         ({"rate": 49.7}, "24 legs: echo, packets/s on the worst leg"),
         ({"rungs": [0.0, 1.0]}, "encoder rung does not change"),
     ],
 )
 def test_each_target_of_an_echo_can_be_missed_by_itself(figures, what):
-    others = [STOCK] if "stock" in what else [JANUS, STOCK]
-    assert missed(run("echo", window(24, **figures)), *others) == [what]
+    assert missed(run("echo", window(24, **figures)), JANUS, STOCK) == [what]
 
 
 def test_the_answer_to_an_offer_may_be_late():
     assert missed(run("echo", window(24), answer=0.03)) == ["24 legs: echo, offer answered p95"]
 
 
-def test_a_ratio_says_how_it_stands_with_the_aim():
-    found = judged(run("echo", window(24, cpu=0.5)), JANUS)
-    assert (found[0].measured, found[0].met, found[0].aim) == ("0.42", True, "aim 0.35 missed")
+def in_turn(load, legs, costs):
+    rounds = [[Slice(build=name, cpu_per_leg=cost) for name, cost in costs.items()]] * 3
+    return list(compared(load, legs, rounds))
 
 
-@pytest.mark.parametrize(("cpu", "delay", "misses"), [(0.23, 0.001, 0), (0.25, 0.003, 2)])
-def test_what_is_relayed_has_targets_of_its_own(cpu, delay, misses):
-    assert len(missed(run("relay", window(24, cpu=cpu, delay=delay)), JANUS)) == misses
+@pytest.mark.parametrize(
+    ("load", "cost", "met"),
+    [("pcm", 0.35, True), ("pcm", 0.36, False), ("relay", 0.16, False), ("echo", 0.40, True)],
+)
+def test_servers_that_took_turns_are_judged_by_their_ratio(load, cost, met):
+    (found,) = judged(paths=in_turn(load, 24, {OURS: cost, JANUS_NAME: 1.0}))
+    assert found.what == f"24 legs: CPU per leg, {load} / Janus"
+    assert found.met is met
+
+
+def test_the_path_in_python_is_compared_but_not_judged():
+    found = in_turn("pcm", 48, {OURS: 0.3, PYTHON: 0.6, JANUS_NAME: 1.0})
+    assert [one.load for one in found] == [
+        "48 legs: CPU per leg, pcm / Janus",
+        "48 legs: CPU per leg, pcm by Python's path / Janus",
+        "48 legs: CPU per leg, pcm / bridge, Python path",
+    ]
+    assert len(judged(paths=found)) == 1
+
+
+@pytest.mark.parametrize(("delay", "misses"), [(0.001, 0), (0.003, 1)])
+def test_what_is_relayed_has_a_delay_of_its_own(delay, misses):
+    assert len(missed(run("relay", window(24, delay=delay)))) == misses
+
+
+def test_delays_are_not_judged_where_a_core_may_be_full():
+    assert missed(run("echo", window(200, delay=0.5, rate=20.0))) == []
+
+
+@pytest.mark.parametrize(("cost", "met"), [(0.04, True), (0.05, False)])
+def test_a_silent_leg_may_cost_a_tenth_of_a_talking_one(cost, met):
+    found = judged(run("pcm silent", window(96), window(96, what="silent", cpu=cost)))
+    assert [one.met for one in found if "silent" in one.what] == [met]
 
 
 def test_others_are_not_judged():
@@ -101,24 +133,87 @@ def test_memory_is_judged_from_24_to_48_legs(added, met):
     assert [one.met for one in judged(grown) if "memory" in one.what] == [met]
 
 
+def carried(p99, **more):
+    return PacketDelays(packets=80_000, p50=0.0002, p99=p99, longest=0.02, **more)
+
+
+def steps(legs, *, unscraped=0.002, scraped=0.003, lateness=0.001, **more):
+    """Two windows of one number of legs, as the bench makes them."""
+    return [
+        window(legs, transit=carried(unscraped), lateness=lateness, **more),
+        window(
+            legs,
+            what="scraped every 5 s",
+            transit=carried(scraped),
+            at_scrapes=carried(2 * scraped),
+            scrapes=[0.01, 0.01],
+            lateness=lateness,
+            **more,
+        ),
+    ]
+
+
 def test_capacity_is_what_was_measured_where_the_server_gave_in():
     found = capacity(run("pcm capacity", window(160), window(200, lag=BUSY)))
     assert found is not None
     assert (found.calls, found.extrapolated, found.measured) == (80, False, 80)
 
 
+def test_capacity_is_told_with_scrapes_and_without():
+    found = capacity(run("pcm capacity", *steps(240), *steps(300, scraped=0.006)))
+    assert found is not None
+    assert (found.calls, found.extrapolated, found.beyond) == (120, False, 150)
+    assert (found.unscraped, found.scraped, found.at_scrapes) == (0.002, 0.003, 0.006)
+    assert found.lag_beyond == 0.006
+
+
+def test_a_server_that_takes_no_more_calls_has_reached_its_capacity():
+    full = run("pcm capacity", *steps(240, cpu=0.2))
+    full.broke_off = "260 legs"
+    found = capacity(full)
+    assert found is not None
+    assert (found.calls, found.extrapolated) == (120, False)
+
+
+def test_packets_late_at_fewer_calls_end_what_counts_as_carried():
+    found = capacity(run("pcm capacity", *steps(160), *steps(200, unscraped=0.007), *steps(240)))
+    assert found is not None
+    assert found.calls == 80
+
+
+@pytest.mark.parametrize(
+    ("path", "calls", "met"),
+    [("compiled", 149, False), ("compiled", 150, True), ("python", 119, False), ("", 120, True)],
+)
+def test_each_packet_path_has_a_number_of_calls_to_carry(path, calls, met):
+    windows = [*steps(2 * calls, packet_path=path), *steps(2 * calls + 2, scraped=0.009)]
+    (found,) = [one for one in judged(run("pcm capacity", *windows)) if "two-leg" in one.what]
+    assert found.met is met
+
+
+def test_two_runs_over_the_same_path_are_judged_once():
+    found = judged(
+        run("pcm capacity", *steps(240), *steps(300, scraped=1.0)),
+        run("pcm python capacity", *steps(240), *steps(300, scraped=1.0)),
+    )
+    assert [one.what for one in found if "two-leg" in one.what] == [
+        "two-leg calls on a core, pcm, python path, p99 < 5 ms"
+    ]
+
+
 def test_capacity_is_extrapolated_where_the_generator_gave_in():
     found = capacity(run("relay capacity", window(160, cpu=0.2)))
     assert found is not None
     assert (found.calls, found.extrapolated, found.measured) == (225, True, 80)
-    late = window(320, lag=BUSY, lateness=0.05)
-    assert capacity(run("relay capacity", window(160, cpu=0.2), late)) == found
+    late = capacity(run("relay capacity", window(160, cpu=0.2), window(320, lag=BUSY, lateness=1)))
+    assert late is not None
+    assert (late.calls, late.extrapolated, late.measured) == (225, True, 80)
 
 
 def test_there_is_no_capacity_where_the_lag_was_never_small():
     assert capacity(run("pcm capacity", window(160, lag=BUSY))) is None
     assert missed(run("pcm capacity", window(160, lag=BUSY))) == [
-        "two-leg calls on a core, pcm, lag p99 < 5 ms"
+        "two-leg calls on a core, pcm, python path, p99 < 5 ms"
     ]
 
 

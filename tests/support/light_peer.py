@@ -6,7 +6,7 @@ bridge. The load generator and all tests about single packets are built on it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from struct import Struct
 from typing import Any, NamedTuple, Self, TypeAlias, cast
@@ -23,6 +23,11 @@ from tests.support.signalling import Exchange
 from tests.support.virtual_time import monotonic
 
 Address: TypeAlias = tuple[str, int]
+Endpoint: TypeAlias = Callable[
+    [Callable[[], asyncio.DatagramProtocol], Address],
+    Awaitable[tuple[Any, asyncio.DatagramProtocol]],
+]
+"""Opens a socket for a protocol, as `loop.create_datagram_endpoint` does."""
 
 _HEADER = Struct("!BBHII")
 _EVENT = Struct("!BBH")
@@ -63,6 +68,7 @@ class LightPeer:
         timestamp: Of the first packet.
         direction: Direction offered.
         keep: Whether arrivals are kept in `arrivals`.
+        endpoint: Opens its socket; None: the event loop does.
     """
 
     OPUS = 111
@@ -79,8 +85,9 @@ class LightPeer:
         timestamp: int = 50_000,
         direction: str = "sendrecv",
         keep: bool = True,
+        endpoint: Endpoint | None = None,
     ) -> None:
-        self._gatherer = _Gatherer(host)
+        self._gatherer = _Gatherer(host, endpoint)
         self._ice = RTCIceTransport(self._gatherer)
         self.dtls = RTCDtlsTransport(
             self._ice, [certificate or RTCCertificate.generateCertificate()]
@@ -243,8 +250,13 @@ class LightPeer:
 
     def send_datagram(self, data: bytes) -> None:
         """Send bytes on the nominated pair, unprotected."""
+        transport, remote = self.route()
+        transport.sendto(data, remote)
+
+    def route(self) -> tuple[Any, Address]:
+        """Return the transport of the nominated pair and the address that it sends to."""
         pair = self._gatherer.link._nominated[1]
-        pair.protocol.transport.sendto(data, pair.remote_addr)
+        return pair.protocol.transport, pair.remote_addr
 
     def protect(self, packet: bytes) -> bytes:
         """Protect an RTP packet without sending it (to send it twice, or from elsewhere)."""
@@ -299,9 +311,10 @@ class _Protocol(StunProtocol):
 class _Link(aioice.Connection):
     """ICE over one socket of one address; media goes to `on_media` in the socket's callback."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, endpoint: Endpoint | None = None) -> None:
         super().__init__(ice_controlling=True, use_ipv6=":" in host)
         self._host = host
+        self._endpoint = endpoint or _open
         self.on_media: Callable[[bytes], None] | None = None
 
     @override
@@ -315,10 +328,8 @@ class _Link(aioice.Connection):
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[Candidate]:
-        loop = asyncio.get_running_loop()
-        transport, protocol = await loop.create_datagram_endpoint(
-            lambda: _Protocol(self), local_addr=(self._host, 0)
-        )
+        transport, opened = await self._endpoint(lambda: _Protocol(self), (self._host, 0))
+        protocol = cast("_Protocol", opened)
         host, port = transport.get_extra_info("sockname")[:2]
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host), component=component,
@@ -329,10 +340,17 @@ class _Link(aioice.Connection):
         return [protocol.local_candidate]
 
 
+async def _open(
+    factory: Callable[[], asyncio.DatagramProtocol], address: Address
+) -> tuple[Any, asyncio.DatagramProtocol]:
+    loop = asyncio.get_running_loop()
+    return await loop.create_datagram_endpoint(factory, local_addr=address)
+
+
 class _Gatherer(RTCIceGatherer):
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, endpoint: Endpoint | None = None) -> None:
         super().__init__(iceServers=[])
-        self.link = _Link(host)
+        self.link = _Link(host, endpoint)
         self._connection = self.link
 
 

@@ -1,0 +1,138 @@
+"""What a leg costs over the compiled packet path, over Python's, and at Janus and stock aiortc.
+
+All servers of a load are alive at once and take turns of 2 s under the same packets, in random order,
+as in `tests.load.against`: separate runs on a shared machine differ by a third. Who has its turn has the
+server's core; the others wait on the generator's core, behind everything else there, as a Janus mixes its
+rooms in silence too. Each round gives one ratio for each pair of servers.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+
+from tests.load import jobs, measure, servers
+from tests.load.comparison import Comparison, compare
+from tests.load.slices import Build, Plan, Slice
+from tests.load.verdict import Verdict
+
+LEGS = (24, 48)
+STOCK_LEGS = 24
+"""With more the stock server uses its whole core, and its figures mean nothing."""
+SECONDS = 2.0
+"""Of a slice."""
+ROUNDS = 10
+OURS, PYTHON, JANUS, STOCK = "bridge", "bridge, Python path", "Janus", "stock aiortc"
+LOADS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "pcm": ("pair", {"BRIDGE_MEDIA__RELAY": "false"}),
+    "relay": ("pair", {}),
+    "echo": ("echo", {}),
+}
+"""Kind of call and settings of the bridges, by the name of the load."""
+TO_JANUS = {"pcm": 0.35, "relay": 0.15, "echo": 0.40}
+TO_STOCK = 0.15
+HEADS = (
+    "CPU per leg", "rounds", "first %", "second %", "ratio", "lower quartile", "upper quartile",
+    "delay p95 ms", "second's ", "packets/s worst", "packet path",
+)  # fmt: skip
+_PORTS = {OURS: "20000-24999", PYTHON: "25000-29999"}
+
+
+def run(
+    *, rounds: int = ROUNDS, seconds: float = SECONDS, legs: Sequence[int] = LEGS, with_janus: bool
+) -> Iterator[Comparison]:
+    """Measure load after load.
+
+    Raises:
+        RuntimeError: a server or the generator failed.
+    """
+    for load in LOADS:
+        for number in legs:
+            found = _perform(load, number, rounds=rounds, seconds=seconds, with_janus=with_janus)
+            yield from compared(load, number, found)
+
+
+def compared(load: str, legs: int, rounds: Sequence[Sequence[Slice]]) -> Iterator[Comparison]:
+    """Compare the servers of one load with one another."""
+    names = {one.build for one in rounds[0]}
+    for first, second in (
+        (OURS, JANUS), (PYTHON, JANUS), (OURS, STOCK), (PYTHON, STOCK), (OURS, PYTHON),
+    ):  # fmt: skip
+        if {first, second} <= names:
+            yield compare(what(load, legs, first, second), rounds, first=first, second=second)
+
+
+def what(load: str, legs: int, first: str, second: str) -> str:
+    """Name a comparison."""
+    road = load if first == OURS else f"{load} by Python's path"
+    return f"{legs} legs: CPU per leg, {road} / {second}"
+
+
+def verdicts(found: Sequence[Comparison]) -> Iterator[Verdict]:
+    """Hold the ratios to the other servers against the targets."""
+    by_name = {one.load: one for one in found}
+    for load, to_janus in TO_JANUS.items():
+        for other, limit in ((JANUS, to_janus), (STOCK, TO_STOCK)):
+            for legs in LEGS:
+                one = by_name.get(what(load, legs, OURS, other))
+                if one is not None and not (other == STOCK and load == "relay"):
+                    told = f"{one.ratio:.2f} ({one.lower:.2f} to {one.upper:.2f})"
+                    yield Verdict(one.load, f"<= {limit:.2f}", told, one.ratio <= limit)
+
+
+def cells(one: Comparison) -> tuple[str, ...]:
+    """Make a line of the table."""
+    return (
+        one.load.replace(": CPU per leg,", ":"),
+        str(one.rounds),
+        f"{one.cost:.3f}",
+        f"{one.cost_before:.3f}",
+        f"{one.ratio:.3f}",
+        f"{one.lower:.3f}",
+        f"{one.upper:.3f}",
+        f"{1000 * one.delay_p95:.1f}",
+        f"{1000 * one.delay_p95_before:.1f}",
+        f"{one.worst_rate:.1f}",
+        one.packet_path,
+    )
+
+
+def _perform(
+    load: str, legs: int, *, rounds: int, seconds: float, with_janus: bool
+) -> list[list[Slice]]:
+    kind, environment = LOADS[load]
+    core, generator_core = servers.cores()
+    with ExitStack() as stack:
+
+        def start(target: str, name: str, kind: str, **more: str) -> Build:
+            server = stack.enter_context(servers.start(target, core=core, **more))
+            return Build(name=name, url=server.url, pid=server.pid, kind=kind)
+
+        builds = [
+            start("bridge", name, kind, BRIDGE_RTC__PORTS=_PORTS[name], **environment, **path)
+            for name, path in ((OURS, {}), (PYTHON, jobs.PYTHON_PATH))
+        ]
+        if with_janus:
+            builds.append(start("janus", JANUS, "janus"))
+        if legs == STOCK_LEGS:
+            builds.append(start("stock", STOCK, "stock"))
+        plan = Plan(
+            builds=builds,
+            legs=legs,
+            rounds=rounds,
+            seconds=seconds,
+            seed=legs,
+            core=core,
+            waiting_core=generator_core,
+        )
+        limit = 60 + len(builds) * (legs + rounds * (seconds + 2))
+        tree = jobs.child("tests.load.slices", asdict(plan), core=generator_core, seconds=limit)
+    found = [[Slice(**one) for one in each] for each in tree]
+    _warn(found)
+    return found
+
+
+def _warn(rounds: Sequence[Sequence[Slice]]) -> None:
+    late = measure.percentile([one.lateness for each in rounds for one in each], 95)
+    if late > 0.01:
+        print(f"  the generator sent {1000 * late:.0f} ms late", file=sys.stderr, flush=True)
