@@ -16,6 +16,8 @@ RUN /app/.build/bin/python -m pip install --no-cache-dir --disable-pip-version-c
 COPY LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md pyproject.toml properdocs.yml ./
 COPY .ci .ci
 COPY bridge bridge
+COPY deploy/push.md deploy/push.md
+COPY deploy/systemd deploy/systemd
 COPY docs docs
 COPY web web
 RUN /app/.build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -w /app/dist /app

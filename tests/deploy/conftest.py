@@ -11,14 +11,14 @@ from tests.support.server import PROJECT
 
 @pytest.fixture(scope="session")
 def build_wheel(tmp_path_factory):
-    """A function that builds the wheel, with more variables in the environment, and returns its file."""
+    """A function that builds the wheel of a folder, with more variables in the environment, and returns its file."""
 
-    def build(**environment):
+    def build(project=PROJECT, **environment):
         folder = tmp_path_factory.mktemp("built")
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
         offline = ["--no-deps", "--no-index", "--no-build-isolation"]
         subprocess.run(
-            [*pip, "wheel", *offline, "-w", folder, PROJECT],
+            [*pip, "wheel", *offline, "-w", folder, project],
             check=True,
             capture_output=True,
             timeout=120,

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -88,21 +89,41 @@ def test_what_is_copied_is_let_through_by_dockerignore():
                 assert any(fnmatch(source, pattern) for pattern in let_through), source
 
 
+def copy_sources(folder):
+    """Copy into a folder what the steps copy from the checkout."""
+    for *sources, target in image().copies:
+        if sources[0].startswith("--"):
+            continue
+        for source in sources:
+            to = folder / target / source if target in {".", "./"} else folder / target
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if (PROJECT / source).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.so")
+                shutil.copytree(PROJECT / source, to, ignore=ignored)
+            else:
+                shutil.copy(PROJECT / source, to)
+
+
+@pytest.mark.compiler
+@pytest.mark.xdist_group("wheel")
+def test_the_wheel_is_built_from_what_is_copied_and_has_the_compiled_packet_path(
+    build_wheel, tmp_path
+):
+    copy_sources(tmp_path)
+    assert "bridge/rtc/libpacket_path.so" in ZipFile(build_wheel(tmp_path)).namelist()
+
+
+def test_the_compiler_is_only_where_the_wheel_is_built():
+    stages = (PROJECT / "Dockerfile").read_text().split("\nFROM ")
+    assert [" gcc " in stage for stage in stages] == [False, True, False, False]
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     """The folder `/app` as the image would have it."""
     folder = tmp_path_factory.mktemp("image") / "app"
     folder.mkdir()
-    for copy in image().copies:
-        words = [word for word in copy if not word.startswith("--")]
-        if len(words) == len(copy):
-            for source in words[:-1]:
-                target = folder / Path(source).name
-                if (PROJECT / source).is_dir():
-                    ignored = shutil.ignore_patterns("__pycache__")
-                    shutil.copytree(PROJECT / source, target, ignore=ignored)
-                else:
-                    shutil.copy(PROJECT / source, target)
+    copy_sources(folder)
     for step in image().runs:
         if step.startswith("apt-get"):
             continue
