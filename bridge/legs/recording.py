@@ -1,8 +1,9 @@
-"""A track of a call recorded to a WAV file: a tap on the clock.
+"""A track of a call recorded to a file: a tap on the bus.
 
-All tracks of a call are served by the same ticks, so they are aligned; what the clock skipped, and what
-is paused, is silence. Audio is in memory for at most a second and is then written, with the header, by
-a thread: a process that is killed leaves a playable file.
+All tracks of a call share one span of time, so they are aligned; what the clock skipped, and what
+is paused, is silence. Audio is in memory for a second or two and is then written by a thread: a process
+that is killed leaves a playable file. A track of Opus packets takes those that are relayed, and frames
+only where there are none (`audio.track_file`).
 """
 
 import asyncio
@@ -16,15 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bridge.audio.frame import FRAME_BYTES, FRAME_SECONDS, SILENCE, Frame
-from bridge.audio.track_assembler import TrackAssembler
-from bridge.audio.wav import make_header
+from bridge.audio.encoded_packet import EncodedPacket
+from bridge.audio.frame import Frame
+from bridge.audio.track_file import TrackFile, WavFile
 from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
 
-WRITE_SECONDS: Final = 0.5
 DISK_FULL: Final = "disk_full"
 DISK_FAILED: Final = "disk_failed"
 DISK_SLOW: Final = "disk_slow"
@@ -48,9 +48,10 @@ class RecorderLeg:
 
     kind = LegKind.RECORDER
     source = None
-    steady = True
+    loss_ratio = 0.0
+    """See `call.ends.PacketSink`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but two by keyword)
         self,
         leg_id: LegId,
         path: Path,
@@ -59,10 +60,11 @@ class RecorderLeg:
         threads: Executor,
         space: DiskSpace,
         on_over: Callable[[], None],
+        file: TrackFile | None = None,
     ) -> None:
         """Make a track of the recording's span, whose audio `threads` write to a new or empty file.
 
-        `on_over` is called when all is written, or writing has failed.
+        `on_over` is called when all is written, or writing has failed. `file` is a WAV unless given.
         """
         self.leg_id = leg_id
         self.sink = self
@@ -73,13 +75,16 @@ class RecorderLeg:
         """As `paused`, until the recording has been announced."""
         self.failure = ""
         """Why the file is not written any further: one of the three above, or `give_up`'s; empty if it is."""
-        self.written_bytes = 0
-        """Of audio, in the file."""
         self._span = span
-        self._track = TrackAssembler()
+        self._file = file or WavFile()
+        self.steady = self._file.steady
+        """See `call.ends.Sink`."""
+        self.relay_codec = self._file.codec
+        """See `call.ends.PacketSink`."""
         self._threads = threads
         self._space = space
         self._on_over = on_over
+        self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
         self._ended = False
 
@@ -90,19 +95,43 @@ class RecorderLeg:
     @property
     def seconds(self) -> float:
         """Duration of the audio in the file."""
-        return self.written_bytes / FRAME_BYTES * FRAME_SECONDS
+        return self._file.seconds
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of audio in the file."""
+        return self._file.audio_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file; 0 if writing failed before there was anything in it."""
+        return 0 if self.failure and not self._file.audio_bytes else self._file.size_bytes
 
     def push(self, frame: Frame, now: float) -> None:
         """Take a frame."""
-        if self._span.began <= now < self._span.over and not self.failure:
-            self._track.push(SILENCE if self.paused or self.awaiting_consent else frame.pcm, now)
+        span = self._span
+        if span.began <= now < span.over and not self.failure:
+            silent = self.paused or self.awaiting_consent
+            self._file.push(frame, now - span.began, silent=silent)
+
+    def take(self, packet: EncodedPacket, now: float) -> bool:
+        """Take a packet; none while it is paused, which leaves a gap to be filled."""
+        span = self._span
+        if (
+            span.began <= now < span.over
+            and not self.failure
+            and not self.paused
+            and not self.awaiting_consent
+        ):
+            self._file.take(packet, now - span.began)
+        return True
 
     async def run(self, emit: Emit) -> None:
         """Write until cancelled, or until the disk takes no more; see `legs.base.Leg`."""
         emit(events.LegConnected(self.leg_id))
         try:
             while not self.failure:
-                await asyncio.sleep(WRITE_SECONDS)
+                await asyncio.sleep(self._file.write_seconds)
                 # A write in progress when the track ends is finished and counted first.
                 await asyncio.shield(self._write())
         finally:
@@ -112,44 +141,45 @@ class RecorderLeg:
 
     def statistics(self) -> LegStatistics:
         """Return what was recorded as `sent`."""
-        frames = self._track.frames
-        return LegStatistics(sent=SentAudio(packets=frames, bytes=frames * FRAME_BYTES))
+        return LegStatistics(sent=SentAudio(packets=self._file.taken, bytes=self.written_bytes))
 
     async def _finish(self) -> None:
-        self._track.fill()
         self._ended = True
+        if not self.steady:
+            # Nobody has stopped the recording: the first track that ends sets the length of all.
+            self._span.over = min(self._span.over, self._loop.time())
         await self._write()
         self._on_over()
 
     async def _write(self) -> None:
         async with self._writing:
-            pcm = self._track.drain()
-            if self.failure or not (pcm or self._ended or not self.written_bytes):
+            over = self._ended
+            due = self._file.collect(over=over)
+            if self.failure or not (due or over):
                 return
-            start = self.written_bytes
-            append = partial(_append, self.path, start, pcm, self._space, sync=self._ended)
+            at = min(self._loop.time(), self._span.over) - self._span.began
+            write = partial(_write, self.path, self._file, max(0.0, at), self._space, over=over)
             try:
-                await asyncio.get_running_loop().run_in_executor(self._threads, append)
+                await self._loop.run_in_executor(self._threads, write)
             except OSError as error:
                 self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
                 return
-            self.written_bytes = start + len(pcm)
-            if self._track.overrun:
+            self._file.written()
+            if self._file.overrun:
                 self.failure = DISK_SLOW
 
 
-def _append(path: Path, start: int, pcm: bytes, space: DiskSpace, *, sync: bool) -> None:
-    """Write audio at byte `start`, then the header that includes it.
+def _write(path: Path, file: TrackFile, at: float, space: DiskSpace, *, over: bool) -> None:
+    """Write what is due.
 
-    Without `sync` it survives the process but not the machine; syncing every time costs too much.
+    Unless it is over it survives the process but not the machine; syncing every time costs too much.
     """
     space.check()
-    head = make_header(start + len(pcm))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        _write_all(descriptor, pcm, len(head) + start)
-        _write_all(descriptor, head, 0)
-        if sync:
+        for offset, content in file.writes(at, over=over):
+            _write_all(descriptor, content, offset)
+        if over:
             os.fdatasync(descriptor)
     finally:
         os.close(descriptor)

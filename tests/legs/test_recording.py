@@ -27,7 +27,7 @@ def threads():
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr("bridge.legs.recording.WRITE_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.audio.track_file.WavFile.write_seconds", 0.01)
 
 
 class Filling:
@@ -85,7 +85,7 @@ async def test_what_is_heard_is_in_the_file_while_the_recording_goes_on(tmp_path
 
 
 async def test_the_end_writes_what_was_heard_until_then(tmp_path, threads, monkeypatch):
-    monkeypatch.setattr("bridge.legs.recording.WRITE_SECONDS", 60.0)
+    monkeypatch.setattr("bridge.audio.track_file.WavFile.write_seconds", 60.0)
     async with recording(tmp_path / "a.wav", threads) as track:
         await until(lambda: track.told)
         track.hear(7)
