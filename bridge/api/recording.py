@@ -12,7 +12,7 @@ from bridge.api.listing import find_call
 from bridge.api.operation import BARE, CALL, Context, Done, Group
 from bridge.errors import InvalidRequest
 from bridge.media import recording_rows
-from bridge.media.files import CONTENT_TYPES, File, FileLocation
+from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
 
 STORED_SECONDS: Final = 10.0
 """How long `stop` waits for a recording to reach the store."""
@@ -135,7 +135,7 @@ async def stop(context: Context, body: CallBody) -> RecordingStopped:
     tracks = await recordings.stop(context.line, body.call_id)
     first = _inbound(tracks)
     kept = first.status == "completed" and await recordings.uploader.upload_now(
-        first.recording_id, seconds=STORED_SECONDS
+        first, seconds=STORED_SECONDS
     )
     return RecordingStopped(
         recordings.paths.media_key(first) if kept else "",
@@ -188,6 +188,12 @@ def _inbound(tracks: list[recording_rows.Recording]) -> recording_rows.Recording
     return next((track for track in tracks if track.kind == "inbound"), tracks[0])
 
 
+def url_of(track: recording_rows.Recording) -> str:
+    """Return the path of a recording's file, in the format that it was recorded in."""
+    url = f"/recordings/{track.recording_id}"
+    return url if track.file_format == WAV else f"{url}?format={track.file_format}"
+
+
 def recording_of(
     context: Context, track: recording_rows.Recording, files: Sequence[File] = ()
 ) -> Recording:
@@ -199,13 +205,13 @@ def recording_of(
         kind=track.kind,
         status=track.status,
         media_key="" if track.status == "failed" else key,
-        content_type="audio/wav",
+        content_type=CONTENT_TYPES[track.file_format],
         duration_ms=round(track.seconds * 1000),
         size_bytes=track.size_bytes,
         started_at=track.started_at,
         ended_at=track.ended_at,
         expires_at=track.expires_at,
-        url=f"/recordings/{track.recording_id}",
+        url=url_of(track),
         files=[
             RecordingFile(
                 file.format,

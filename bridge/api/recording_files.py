@@ -15,8 +15,7 @@ from bridge.api.operation import NOBODY, Context, Group
 from bridge.api.services import SERVICES
 from bridge.errors import FileUnavailable, NotFound
 from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
-from bridge.media.machine_files import FILES_PATH, UNLINK_PATH
-from bridge.media.recording_audio import node_path
+from bridge.media.machine_files import FILES_PATH, UNLINK_PATH, node_path
 from bridge.media.recording_rows import Recording
 
 FILES: Final = "/files/recordings"
@@ -52,7 +51,10 @@ class FileFormat(Struct):
 
 @GROUP.get("/recordings/{recordingId}", content="audio/wav", also=PARTS, errors=(404, 502, 503))
 async def download(context: Context, query: FileFormat) -> web.StreamResponse:
-    """Return a recording's file, as WAV or in another format that it was converted to."""
+    """Return a recording's file, as WAV or in another format that it was converted to.
+
+    Where the packets of relayed calls are recorded (`recording.relayed`), the WAV is made when it is first requested.
+    """
     archive = context.services.recordings.archive
     recording = await archive.find(context.path("recordingId"), context.line)
     return await send_file(context.http, recording, query.format)
@@ -96,6 +98,12 @@ def path_of(recording_id: str, form: str) -> str:
     return f"{FILES}/{recording_id}.{form}"
 
 
+async def wav_of(context: Context, recording_id: str, seconds: float) -> File | None:
+    """Return the WAV of a recording that has ended, also one that will be made on demand; None if it has no file."""
+    files = await context.services.recordings.archive.files.offered(recording_id, seconds)
+    return next((file for file in files if file.format == WAV), None)
+
+
 async def send_file(
     request: web.Request, recording: Recording, wanted: str = WAV
 ) -> web.StreamResponse:
@@ -113,6 +121,8 @@ async def _find(request: web.Request, recording: Recording, wanted: str) -> File
     for file in await recordings.archive.files.of(recording.recording_id):
         if file.format == wanted:
             return file
+    if made := await recordings.uploader.copies.on_demand(recording, wanted):
+        return made
     if recording.status == "recording" and not recordings.archive.elsewhere.is_reachable(
         recording.machine
     ):
@@ -139,9 +149,13 @@ async def _answer(request: web.Request, file: File) -> web.StreamResponse:
 
 async def of_machine(request: web.Request) -> web.StreamResponse:
     """Return a recording's file for another machine, if it is on this one."""
-    archive, wanted = request.app[SERVICES].recordings.archive, request.match_info["format"]
-    found = await archive.files.of(request.match_info["recordingId"])
+    recordings, wanted = request.app[SERVICES].recordings, request.match_info["format"]
+    archive, identity = recordings.archive, request.match_info["recordingId"]
+    found = await archive.files.of(identity)
     file = next((one for one in found if one.format == wanted), None)
+    if file is None:
+        recording = await archive.find(identity)
+        file = await recordings.uploader.copies.on_demand(recording, wanted)
     if file is None or not archive.is_here(file.machine):
         raise NotFound("this machine has no such file")
     path = archive.folder / file.key
@@ -166,7 +180,7 @@ async def _pass_on(request: web.Request, file: File, headers: dict[str, str]) ->
     """Pass on a file that is on another machine."""
     upstream = await request.app[SERVICES].recordings.archive.elsewhere.open(
         file.machine,
-        node_path(file),
+        node_path(file.recording_id, file.format),
         method=request.method,
         headers=_chosen(request.headers, ASKED_FOR_A_PART),
     )

@@ -8,9 +8,8 @@ from msgspec import Struct
 from bridge.api.calls import CallBody
 from bridge.api.fields import Count, field
 from bridge.api.operation import CALL, Context, Done, Group
-from bridge.api.recording_files import LINK_SECONDS, link
+from bridge.api.recording_files import LINK_SECONDS, link, wav_of
 from bridge.api.webhook_endpoints import Page
-from bridge.media.files import WAV
 from bridge.media.voicemails import Voicemail as Stored
 from bridge.wire.call_id import native
 
@@ -105,9 +104,9 @@ def voicemail_id(context: Context) -> str:
 
 async def file_url_of(context: Context, found: Stored) -> str | None:
     """Return a link to a message that is good for an hour; None if its recording was deleted."""
-    files = context.services.recordings.archive.files
-    made = await files.of(found.recording_id) if found.recording_id else []
-    wav = next((file for file in made if file.format == WAV), None)
+    if not found.recording_id:
+        return None
+    wav = await wav_of(context, found.recording_id, found.seconds)
     return link(context.http, wav, LINK_SECONDS) if wav else None
 
 

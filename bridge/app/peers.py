@@ -32,6 +32,8 @@ class Peers:
     whatsapp: PeerFactory
     telephone: Callable[[TrunkMedia, Sequence[str]], PlainPeerFactory]
     """Makes peers of a trunk, which bind the addresses given instead of `rtc.bind`, if any."""
+    opus: opus.Opus
+    """The library that all of them use."""
 
 
 def make_peers(
@@ -84,4 +86,4 @@ def make_peers(
             on_digit=on_digit,
         )
 
-    return Peers(factory(config), factory(replace(config, dialect=WHATSAPP)), telephone)
+    return Peers(factory(config), factory(replace(config, dialect=WHATSAPP)), telephone, library)

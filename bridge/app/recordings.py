@@ -50,6 +50,7 @@ def build_recordings(base: Foundation, playbacks: Playbacks) -> Recordings:
         captures=wanted.wadial and not wanted.exclusive,
         redirect=s3.redirect,
         announcement=Announcement(playbacks, sound) if sound else None,
+        packets=base.peers.opus if wanted.relayed == "opus" else None,
     )
     recordings = Recordings(
         base.manager,

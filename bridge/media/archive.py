@@ -11,14 +11,13 @@ from typing import Final
 
 import msgspec
 
-from bridge.audio.frame import SAMPLE_RATE
-from bridge.audio.wav import make_header
 from bridge.call.model import CallId, LineName, Parties
 from bridge.errors import DatabaseFailed, DatabaseLost, NotFound
 from bridge.media import files
 from bridge.media import recording_rows as rows
 from bridge.media.files import OGG, PREFIX, WAV, File, FileLocation, Files
 from bridge.media.machine_files import MachineFiles
+from bridge.media.recording_repair import repair
 from bridge.media.recording_rows import Begin, End, Recording
 from bridge.media.recording_search import RecordingSearch
 from bridge.media.share import Share, only
@@ -26,8 +25,6 @@ from bridge.net.database import Connection, Database, marks
 from bridge.net.lost_nodes import not_live
 from bridge.wire.iso8601 import iso8601
 
-HEADER_BYTES: Final = 44
-BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
 BEGIN: Final = "recording.begin"
 END: Final = "recording.end"
 """What is appended to the database, and waits on the local disk while that is unreachable."""
@@ -74,7 +71,7 @@ class Archive:
         database.handle(END, self._end_all)
 
     def path(self, recording: Recording) -> Path:
-        """Return the path of a recording's WAV, if it is on this machine."""
+        """Return the path of a recording's file, if it is on this machine."""
         return self.folder / recording.key
 
     async def adopt(self) -> None:
@@ -88,11 +85,13 @@ class Archive:
         keys: Mapping[str, str | None],
         form: str = WAV,
         parties: Parties | None = None,
+        *,
+        suffix: str = WAV,
     ) -> list[Recording]:
         """Insert recordings that are starting, and create their folders.
 
         `keys` has by kind of recording the key that a caller chose, or None; `form` is the requested
-        format, of `files.CONTENT_TYPES`. While the database is unreachable, the rows wait on the local
+        format, of `files.CONTENT_TYPES`, and `suffix` the one they are recorded in. While the database is unreachable, the rows wait on the local
         disk, and the names of the files have a random part.
         """
         now, used = datetime.now(UTC), await self._used_keys(call_id)
@@ -102,7 +101,7 @@ class Archive:
                 call_id=call_id,
                 line=line,
                 kind=kind,
-                key=key or self._key(now, call_id, kind, used),
+                key=key or self._key(now, call_id, kind, used, suffix),
                 status="recording",
                 started_at=iso8601(now),
                 ended_at=None,
@@ -259,7 +258,7 @@ class Archive:
             if recording.live:
                 files.queue_deletions(db, [files.parts_of(recording.recording_id)])
             places = files.remove(db, recording.recording_id, stored=self._rules.stored)
-            places.append((recording.machine, recording.key))
+            places += [(recording.machine, key) for key in (recording.key, *recording.mixed_from)]
             elsewhere = [place for place in places if not self.is_here(place[0])]
             files.queue_unlinks(db, elsewhere)
             return places
@@ -321,8 +320,8 @@ class Archive:
         values = {"opened": self._opened, **self.share.of_machine()}
         finished = []
         for recording in await self._database.read(rows.select, where, values):
-            size = await asyncio.to_thread(_repair_header, self.path(recording))
-            seconds = max(0, size - HEADER_BYTES) / BYTES_PER_SECOND
+            found = await asyncio.to_thread(repair, self.folder, recording)
+            size, seconds = found.size_bytes, found.seconds
             ended = await self.take_over(
                 recording, seconds=seconds, size_bytes=size, failed=size == 0
             )
@@ -350,20 +349,26 @@ class Archive:
         place = FileLocation.LOCAL if recording.is_ours else FileLocation.KEPT
         owner = (now, recording.call_id[:2], recording.machine)
         identity = recording.recording_id
-        found = [File(identity, WAV, recording.key, recording.size_bytes, place, *owner)]
-        if place is FileLocation.LOCAL and recording.seconds:
+        size, own = recording.size_bytes, recording.file_format
+        if recording.mixed_from:
+            size, place = 0, FileLocation.WANTED
+        found = [File(identity, own, recording.key, size, place, *owner)]
+        if recording.is_ours and recording.seconds:
             copies = {OGG} if recording.kind in self._rules.ogg else set()
-            for form in sorted(copies | {recording.format} - {WAV}):
-                key = f"{recording.key.removesuffix('.wav')}.{form}"
+            for form in sorted((copies | {recording.format}) - {WAV, own}):
+                key = recording.key_as(form)
                 found.append(File(identity, form, key, 0, FileLocation.WANTED, *owner))
         return found
 
-    def _key(self, now: datetime, call_id: str, kind: str, used: set[str] | None) -> str:
-        suffix = "" if kind == "inbound" else f".{kind}"
-        key = f"{PREFIX}{now:%Y/%m/%d}/{call_id}{suffix}.wav"
-        if used is None or key in used or (self.folder / key).exists():
-            key = key.removesuffix(".wav") + f".{secrets.token_hex(4)}.wav"
-        return key
+    def _key(
+        self, now: datetime, call_id: str, kind: str, used: set[str] | None, suffix: str
+    ) -> str:
+        name = f"{call_id}" if kind == "inbound" else f"{call_id}.{kind}"
+        stem = f"{PREFIX}{now:%Y/%m/%d}/{name}"
+        keys = {f"{stem}.{form}" for form in (WAV, OGG)}
+        if used is None or keys & used or any((self.folder / key).exists() for key in keys):
+            stem += f".{secrets.token_hex(4)}"
+        return f"{stem}.{suffix}"
 
     async def _select(self, where: str, *values: str) -> list[Recording]:
         return await self._database.read(rows.select, where, values)
@@ -380,17 +385,6 @@ async def owner_of(database: Database, folder: Path, path: Path) -> LineName | N
     query, key = "SELECT line FROM recordings WHERE key = ?", key_of(folder, path)
     row = await database.read(lambda db: db.execute(query, (key,)).fetchone())
     return LineName(row[0]) if row else None
-
-
-def _repair_header(path: Path) -> int:
-    """Correct the length in a file's header; return its size, 0 if it does not exist."""
-    try:
-        size = path.stat().st_size
-        with path.open("r+b") as file:
-            file.write(make_header(max(0, size - HEADER_BYTES)))
-    except OSError:
-        return 0
-    return size
 
 
 def _insert_all(db: Connection, payloads: list[bytes]) -> None:

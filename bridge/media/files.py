@@ -5,10 +5,12 @@ the object is complete, and only then is the file deleted, so that a process kil
 loses nothing and at most repeats an upload.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from bridge.audio.frame import SAMPLE_RATE
+from bridge.audio.wav import make_header
 from bridge.media.share import Share
 from bridge.net.database import Connection, Database
 
@@ -16,6 +18,7 @@ PREFIX: Final = "recordings/"
 """Of all keys that the bridge chooses; a file whose path a caller chose is never moved."""
 LIVE: Final = PREFIX + "live/"
 """Of the keys of parts that are uploaded while a call is recorded."""
+WAV_HEADER: Final = len(make_header(0))
 WAV: Final = "wav"
 OGG: Final = "ogg"
 MP4: Final = "mp4"
@@ -36,7 +39,7 @@ class FileLocation(StrEnum):
     """Where a file is."""
 
     WANTED = "wanted"
-    """A copy that has not been made yet."""
+    """A copy or mix that has not been made yet."""
     LOCAL = "local"
     """Below the storage folder; with object storage, waiting for upload."""
     KEPT = "kept"
@@ -90,10 +93,21 @@ class Files:
         where = "recording_id = :recording AND place IN ('local', 'kept', 'store') ORDER BY format"
         return await self._select(where, recording=recording_id)
 
+    async def offered(self, recording_id: str, seconds: float) -> list[File]:
+        """Return the files that can be had of a recording: a WAV, if need be, is made on demand."""
+        files = await self.of(recording_id)
+        waiting = [] if files else await self.waiting(recording_id)
+        if any(file.format == WAV for file in files):
+            return files
+        ogg = next((file for file in (*files, *waiting) if file.format == OGG), None)
+        if ogg is None:
+            return files
+        size = WAV_HEADER + round(seconds * SAMPLE_RATE) * 2
+        return [*files, replace(ogg, format=WAV, size_bytes=size)]
+
     async def wanted(self, recording_id: str) -> set[str]:
         """Return the formats of copies that remain to be made."""
-        where = "recording_id = :recording AND place = 'wanted'"
-        return {file.format for file in await self._select(where, recording=recording_id)}
+        return {file.format for file in await self.waiting(recording_id)}
 
     async def is_local(self, file: File) -> bool:
         """Return whether a file is still only local."""
@@ -117,6 +131,7 @@ class Files:
         """Update a file's location; return False if the recording has been deleted meanwhile.
 
         In that case an uploaded object is queued for deletion; of a WAV that is stored, its parts are.
+        A mix that has been made is the recording's file; one that could not be made is a failed recording.
         """
 
         def moved(db: Connection) -> bool:
@@ -131,9 +146,33 @@ class Files:
                 if file.format == WAV and _has_parts(db, file.recording_id):
                     obsolete.append(parts_of(file.recording_id))
                 queue_deletions(db, obsolete)
+            if file.place == FileLocation.WANTED:
+                status = ", status = 'failed'" if place is FileLocation.LOST else ""
+                db.execute(
+                    f"UPDATE recordings SET size_bytes = ?{status} WHERE recording_id = ? AND key = ?",  # noqa: S608
+                    (size_bytes, file.recording_id, file.key),
+                )
             return bool(changed.rowcount)
 
         return await self._database.run(moved)
+
+    async def waiting(self, recording_id: str) -> list[File]:
+        """Return the copies of a recording that remain to be made."""
+        return await self._select(
+            "recording_id = :recording AND place = 'wanted'", recording=recording_id
+        )
+
+    async def insert(self, file: File) -> bool:
+        """Insert a file that was made on demand; return False if the recording has been deleted."""
+
+        def inserted(db: Connection) -> bool:
+            query = "SELECT 1 FROM recordings WHERE recording_id = ?"
+            if db.execute(query, (file.recording_id,)).fetchone() is None:
+                return False
+            add(db, [file])
+            return True
+
+        return await self._database.run(inserted)
 
     async def failed(self, file: File) -> None:
         """Count a failed attempt, so that other files are tried first."""

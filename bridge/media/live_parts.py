@@ -34,8 +34,10 @@ class Track(Protocol):
     """A track that is being recorded; `legs.recording.RecorderLeg` is one."""
 
     path: Path
-    written_bytes: int
-    """Of audio, in the file."""
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of audio in the file."""
 
 
 class PartStore(Protocol):

@@ -19,6 +19,11 @@ PIECE: Final = 64 * 1024
 _FOUND: Final = (200, 206, 304, 416)
 
 
+def node_path(recording_id: str, form: str) -> str:
+    """Return the path of a recording's file for `MachineFiles`."""
+    return f"/recordings/{recording_id}/{form}"
+
+
 class Siblings(Protocol):
     """HTTP to other nodes (`net.siblings`)."""
 

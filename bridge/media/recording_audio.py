@@ -1,23 +1,20 @@
 """Reads the audio of a recording, wherever its file is."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from bridge.errors import NotFound
-from bridge.media.archive import BYTES_PER_SECOND, HEADER_BYTES, Archive
-from bridge.media.files import WAV, File, FileLocation
+from bridge.media.archive import Archive
+from bridge.media.files import OGG, WAV, WAV_HEADER, File, FileLocation
+from bridge.media.machine_files import node_path
+from bridge.media.recording_repair import BYTES_PER_SECOND
 from bridge.media.recording_rows import Recording
 from bridge.media.uploader import RecordingUploader
 
 BLOCK_BYTES: Final = BYTES_PER_SECOND
 """A second at a time, so that whoever processes it does not hold up calls."""
-
-
-def node_path(file: File) -> str:
-    """Return the path of a file for `MachineFiles`."""
-    return f"/recordings/{file.recording_id}/{file.format}"
 
 
 async def read_audio(
@@ -33,21 +30,36 @@ async def read_audio(
     """
     files = await archive.files.of(recording.recording_id)
     file = next((one for one in files if one.format == WAV), None)
+    if file is None and recording.file_format == OGG:
+        async with uploader.copies.temporary_wav(recording) as converted:
+            async for block in _read_local(converted):
+                yield block
+        return
     if file is None:
         raise NotFound("the recording's file no longer exists")
     path = archive.folder / file.key
     if archive.is_here(file.machine) and path.is_file():
-        async for block in _read_local(path):
-            yield block
-        return
+        blocks = _read_local(path)
+    else:
+        blocks = _in_blocks(_read_remote(archive, uploader, file))
+    async for block in blocks:
+        yield block
+
+
+def _read_remote(archive: Archive, uploader: RecordingUploader, file: File) -> AsyncIterator[bytes]:
+    """Return the samples of a file that is in the store or on another machine, in pieces."""
     if archive.is_here(file.machine) and file.place == FileLocation.KEPT:
         raise NotFound("the recording's file no longer exists")
     if archive.is_here(file.machine) or file.place == FileLocation.STORE:
-        pieces = uploader.store.read(file.key, HEADER_BYTES, file.size_bytes)
-    else:
-        pieces = archive.elsewhere.read(
-            file.machine, node_path(file), headers={"Range": f"bytes={HEADER_BYTES}-"}
-        )
+        return uploader.store.read(file.key, WAV_HEADER, file.size_bytes)
+    return archive.elsewhere.read(
+        file.machine,
+        node_path(file.recording_id, file.format),
+        headers={"Range": f"bytes={WAV_HEADER}-"},
+    )
+
+
+async def _in_blocks(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     rest = b""
     async for piece in pieces:
         rest += piece
@@ -70,5 +82,5 @@ async def _read_local(path: Path) -> AsyncGenerator[bytes, None]:
 
 def _open(path: Path) -> BinaryIO:
     file = path.open("rb")
-    file.seek(HEADER_BYTES)
+    file.seek(WAV_HEADER)
     return file

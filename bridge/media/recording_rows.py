@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bridge.call.model import CallId, LineName
 from bridge.media import files
-from bridge.media.files import PREFIX, WAV
+from bridge.media.files import OGG, PREFIX, WAV
 from bridge.net.database import Connection, Values, marks
 
 _STORED: Final = (
@@ -48,12 +48,28 @@ class Recording:
     live: int = 0
     """1 if its parts are uploaded while it is recorded."""
     format: str = WAV
-    """The requested format, of `CONTENT_TYPES`; there is always a WAV too."""
+    """The requested format, of `CONTENT_TYPES`; a WAV can be had too."""
 
     @property
     def is_ours(self) -> bool:
         """Whether the bridge chose its path; only such recordings are copied."""
         return self.key.startswith(PREFIX)
+
+    @property
+    def file_format(self) -> str:
+        """The format it is recorded in: `WAV`, or `OGG` where relayed packets are recorded."""
+        return OGG if self.is_ours and self.key.endswith(f".{OGG}") else WAV
+
+    @property
+    def mixed_from(self) -> tuple[str, ...]:
+        """The keys of both sides, of which a mix of packets is made after the call."""
+        if self.kind != "mixed" or self.file_format != OGG:
+            return ()
+        return tuple(self.key_as(f"{side}.{OGG}") for side in ("inbound", "outbound"))
+
+    def key_as(self, form: str) -> str:
+        """Return the key of a copy in another format."""
+        return f"{self.key.rpartition('.')[0]}.{form}"
 
 
 class Begin(Struct):

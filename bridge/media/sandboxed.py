@@ -40,14 +40,18 @@ async def start(
     )
 
 
-async def encode_copy(source: Path, target: Path) -> int:
+async def encode_copy(
+    source: Path, target: Path, *, mixed_with: Path | None = None, samples: int = 0
+) -> int:
     """Convert a recording to the format of the target's suffix; return its size, 0 on failure.
 
+    Two are mixed, both of `samples` at 16 kHz; 0 is as long as the source.
     The target is replaced atomically, also when this is cancelled or killed.
     """
     part = target.with_name(target.name + encode.PART)
     part.unlink(missing_ok=True)  # left behind by a killed process
-    process = await start(encode.__file__, str(source), str(part))
+    sources = [str(path) for path in (source, mixed_with) if path is not None]
+    process = await start(encode.__file__, str(samples), *sources, str(part))
     try:
         if await process.wait() != 0:
             return 0

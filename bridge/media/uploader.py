@@ -17,9 +17,9 @@ from weakref import WeakValueDictionary
 from bridge.errors import DatabaseLost, StoreFailed
 from bridge.media.archive import Archive
 from bridge.media.disk_space import DiskSpace
-from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
+from bridge.media.files import CONTENT_TYPES, File, FileLocation
+from bridge.media.recording_copies import RecordingCopies
 from bridge.media.recording_rows import Recording
-from bridge.media.sandboxed import encode_copy
 from bridge.net.storage import Bucket
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,10 @@ class RecordingUploader:
         self._counters = counters
         self._on_file = on_file
         self._intervals = intervals
+        self.copies = RecordingCopies(
+            archive, store=lambda: self.store, settle=self._set_location, count=counters.copy
+        )
+        """Copies and mixes."""
         self._uploads: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By key, so that no file is uploaded twice at once."""
         self._copies_due = asyncio.Event()
@@ -128,34 +132,39 @@ class RecordingUploader:
             )
         return self._store
 
-    async def upload_now(self, recording_id: str, *, seconds: float) -> bool:
-        """Upload a recording's WAV now, ahead of all others.
+    async def upload_now(self, recording: Recording, *, seconds: float) -> bool:
+        """Upload a recording's file now, ahead of all others; a mix is made before.
 
         Returns:
             Whether it is at its final location within `seconds`: object storage, or the folder if
             there is none or a caller chose the path. If not, it is retried later.
         """
         try:
-            files = await self._files.of(recording_id)
+            async with asyncio.timeout(seconds):
+                return await self._upload_own(recording)
         except DatabaseLost:
             # The file is there, and its row waits on the local disk.
             return self._store is None
-        wav = next((file for file in files if file.format == WAV), None)
-        if wav is None or self._store is None or wav.place != FileLocation.LOCAL:
-            return wav is not None
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._put(self._store, wav)
         except TimeoutError:
             self._counters.upload("timeout")
         except StoreFailed as error:
             self._counters.upload(error.reason)
         return False
 
+    async def _upload_own(self, recording: Recording) -> bool:
+        if recording.mixed_from:
+            await self.copies.on_demand(recording, recording.file_format)
+        files = await self._files.of(recording.recording_id)
+        own = next((file for file in files if file.key == recording.key), None)
+        if own is None or self._store is None or own.place != FileLocation.LOCAL:
+            return own is not None
+        return await self._put(self._store, own)
+
     async def _sweep(self) -> None:
         while True:
             if await self._archive.sweep():
                 self.wake()
+            await asyncio.to_thread(self.copies.sweep)
             await asyncio.sleep(self._intervals.sweep)
 
     async def _update_metrics(self) -> None:
@@ -175,21 +184,8 @@ class RecordingUploader:
         while True:
             self._copies_due.clear()
             while file := await self._files.next(FileLocation.WANTED):
-                await self._make_copy(file)
+                await self.copies.make(file)
             await _wait(self._copies_due, self._intervals.poll)
-
-    async def _make_copy(self, file: File) -> None:
-        """Make a copy; its WAV is not uploaded before."""
-        target = self._archive.folder / file.key
-        size = await encode_copy(target.with_suffix(".wav"), target)
-        self._counters.copy("made" if size else "failed")
-        if not size:
-            log.warning("recording.copy_failed", extra={"recording": file.recording_id})
-        if not await self._set_location(
-            file, FileLocation.LOCAL if size else FileLocation.LOST, size
-        ):
-            target.unlink(missing_ok=True)  # deleted meanwhile
-        self._uploads_due.set()
 
     async def _upload(self, store: Bucket) -> None:
         failures = 0
@@ -247,9 +243,12 @@ class RecordingUploader:
             "recording.file_moved",
             extra={"recording": file.recording_id, "format": file.format, "place": place},
         )
-        if place is not FileLocation.LOST:
-            recording = await self._archive.find(file.recording_id)
+        if place is FileLocation.LOST and file.place == FileLocation.WANTED:
+            log.warning("recording.copy_failed", extra={"recording": file.recording_id})
+        recording = await self._archive.find(file.recording_id)
+        if place is not FileLocation.LOST or file.key == recording.key:
             self._on_file(replace(file, place=place, size_bytes=size), recording)
+        self._uploads_due.set()
         return True
 
     async def _delete_next(self, store: Bucket) -> bool:

@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.call import events
+from bridge.audio.track_file import OggFile, WavFile
 from bridge.call.model import CallId, LineName, Party
 from bridge.call.parties import parties_of
-from bridge.call.routing import Heard, Hears, LegRole
+from bridge.call.routing import Heard, LegRole
 from bridge.errors import (
     BridgeError,
     CallEnded,
@@ -19,8 +18,8 @@ from bridge.errors import (
 )
 from bridge.legs.base import new_leg_id
 from bridge.legs.recording import DISK_FULL, RecorderLeg, Span
-from bridge.media.archive import HEADER_BYTES, Archive, key_of
-from bridge.media.files import WAV
+from bridge.media.archive import Archive, key_of
+from bridge.media.files import OGG, WAV
 from bridge.media.live_parts import LiveParts
 from bridge.media.recording_audio import read_audio
 from bridge.media.recording_rows import Recording
@@ -29,6 +28,16 @@ from bridge.metrics.recording import RecordingMetrics
 from bridge.net.storage import Bucket
 from bridge.node.announcement import Announcement
 from bridge.node.manager import Manager
+from bridge.node.recorded_tracks import (
+    KINDS,
+    RecordedTrack,
+    Side,
+    close,
+    legs_of,
+    new_serial,
+    passes_packets,
+    sides,
+)
 from bridge.node.recording_events import RecordingEvents
 from bridge.node.recording_paths import RecordingPaths
 from bridge.node.recording_recovery import RecordingRecovery
@@ -39,24 +48,9 @@ from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
-KINDS: Final = {"inbound": Hears.INBOUND, "outbound": Hears.OUTBOUND, "mixed": Hears.BOTH}
-"""The kinds of tracks, and what the recorder of each hears."""
 NOT_ANNOUNCED: Final = "not_announced"
 """The announcement of the recording could not be played."""
 THREADS: Final = 2
-
-
-@dataclass(slots=True, eq=False)
-class _Track:
-    runner: CallRunner
-    recording: Recording
-    span: Span
-    leg: RecorderLeg
-    over: asyncio.Future[Recording] = field(default_factory=asyncio.Future)
-
-    def close(self) -> None:
-        """End the track; does nothing if its call has just ended."""
-        self.runner.dispatch(events.CloseRequested(self.leg.leg_id))
 
 
 class Recordings:
@@ -80,8 +74,8 @@ class Recordings:
         self.rules = rules
         self.paths = RecordingPaths(rules.files, archive)
         self._events = RecordingEvents(manager, metrics, self.paths.media_key)
-        self._tracks: dict[CallId, list[_Track]] = {}
-        self._written: dict[CallId, list[_Track]] = {}
+        self._tracks: dict[CallId, list[RecordedTrack]] = {}
+        self._written: dict[CallId, list[RecordedTrack]] = {}
         """Ended tracks whose files are being finished."""
         self._starting = asyncio.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recording")
@@ -189,8 +183,7 @@ class Recordings:
         over = asyncio.get_running_loop().time()
         for track in tracks:
             track.span.over = over
-        for track in list(tracks):
-            track.close()
+        close(tracks[0].runner, legs_of(tracks))
         self._manager.publish(EventType.RECORDING_STOPPED, line, call)
         return list(await asyncio.gather(*(track.over for track in list(tracks))))
 
@@ -204,8 +197,8 @@ class Recordings:
         if not tracks:
             raise InvalidState("the call is not being recorded")
         runner.catch_up()
-        for track in tracks:
-            track.leg.paused = paused
+        for leg in legs_of(tracks):
+            leg.paused = paused
         runner.publish(EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED)
 
     def read_audio(self, recording: Recording) -> AsyncGenerator[bytes, None]:
@@ -217,6 +210,7 @@ class Recordings:
         await self._housekeeping.aclose()
         await self.automatic.wait()
         await self._tasks.wait()
+        await self.uploader.copies.aclose()
         self._threads.shutdown()
 
     async def _begin(
@@ -236,8 +230,10 @@ class Recordings:
             reserved = self.paths.reserve(line, call, path)
             keys["inbound"] = key_of(self.archive.folder, reserved)
         parties = parties_of(runner.record())
+        packets = path is None and self.rules.packets is not None and passes_packets(runner)
+        suffix = OGG if packets else WAV
         try:
-            recordings = await self.archive.begin(line, call, keys, form, parties)
+            recordings = await self.archive.begin(line, call, keys, form, parties, suffix=suffix)
         except BaseException:
             if reserved is not None:
                 reserved.unlink(missing_ok=True)
@@ -266,11 +262,11 @@ class Recordings:
             heard = await announcement.play(runner)
         except (BridgeError, OSError):
             heard = False
-        for track in tracks:
+        for leg in legs_of(tracks):
             if heard:
-                track.leg.awaiting_consent = False
+                leg.awaiting_consent = False
             else:
-                track.leg.give_up(NOT_ANNOUNCED)
+                leg.give_up(NOT_ANNOUNCED)
         if heard and tracks:
             runner.publish(EventType.RECORDING_STARTED)
 
@@ -286,39 +282,48 @@ class Recordings:
     ) -> None:
         """Start all tracks in the same tick of the clock, so that they share one timeline."""
         span = Span()
-        for index, recording in enumerate(recordings):
-            role = LegRole(Party.SERVICE, KINDS[recording.kind], Heard.NOBODY, asked_for=asked_for)
-            try:
-                runner.add_leg(self._track(runner, recording, span), role)
-            except BaseException:
-                for unused in recordings[index:]:
-                    self._forget(unused)
-                for track in self._tracks[recording.call_id]:
-                    track.close()
-                raise
-
+        tracks = {one.recording_id: RecordedTrack(runner, one, span) for one in recordings}
+        begun = self._tracks[runner.facts.call_id]
+        begun += tracks.values()
+        try:
+            for side in sides(recordings, self.archive.folder):
+                of = [tracks[one.recording_id] for one in side.recordings]
+                role = LegRole(Party.SERVICE, side.hears, Heard.NOBODY, asked_for=asked_for)
+                leg = self._leg(runner, side, span, of)
+                runner.add_leg(leg, role)
+                for track in of:
+                    track.legs.append(leg)
+                    track.running.add(leg)
+        except BaseException:
+            legs = legs_of(begun)
+            for track in [one for one in begun if not one.is_complete]:
+                begun.remove(track)
+                self._forget(track.recording)
+            close(runner, legs)
+            raise
         span.began = asyncio.get_running_loop().time()
 
-    def _track(self, runner: CallRunner, recording: Recording, span: Span) -> RecorderLeg:
+    def _leg(
+        self, runner: CallRunner, side: Side, span: Span, tracks: Sequence[RecordedTrack]
+    ) -> RecorderLeg:
+        opus, ogg = self.rules.packets, side.recordings[0].file_format == OGG
         leg = RecorderLeg(
             new_leg_id(),
-            self.archive.path(recording),
+            side.path,
             span=span,
             threads=self._threads,
             space=self.rules.disk_space,
-            on_over=lambda: self._over(track),
+            on_over=lambda: self._leg_over(leg, tracks),
+            file=OggFile(opus, new_serial()) if ogg and opus is not None else WavFile(),
         )
         leg.awaiting_consent = self._announcement(runner) is not None
-        track = _Track(runner, recording, span, leg)
-        self._tracks[recording.call_id].append(track)
-        if self._parts is not None and recording.live:
-            self._parts.follow(recording.recording_id, leg)
+        for recording in side.recordings:
+            if self._parts is not None and recording.live:
+                self._parts.follow(recording.recording_id, leg)
         return leg
 
     def _forget(self, recording: Recording) -> None:
         """Delete a recording that could not begin."""
-        tracks = self._tracks[recording.call_id]
-        tracks[:] = [track for track in tracks if track.recording is not recording]
         self._tasks.spawn(self.archive.delete(recording), name="recording not begun")
 
     def _drop_if_over(self, call: CallId) -> None:
@@ -326,7 +331,13 @@ class Recordings:
             del self._tracks[call]
             self.paths.forget(call)
 
-    def _over(self, track: _Track) -> None:
+    def _leg_over(self, leg: RecorderLeg, tracks: Sequence[RecordedTrack]) -> None:
+        for track in tracks:
+            track.running.discard(leg)
+            if not track.running and track in self._tracks.get(track.recording.call_id, ()):
+                self._over(track)
+
+    def _over(self, track: RecordedTrack) -> None:
         call = track.recording.call_id
         if self._parts is not None:
             self._parts.leave(track.recording.recording_id)
@@ -335,15 +346,13 @@ class Recordings:
         self._written.setdefault(call, []).append(track)
         self._tasks.spawn(self._finish(track), name=f"recorded {track.recording.recording_id}")
 
-    async def _finish(self, track: _Track) -> None:
-        nothing = track.leg.failure and not track.leg.written_bytes
-        size = 0 if nothing else track.leg.written_bytes + HEADER_BYTES
+    async def _finish(self, track: RecordedTrack) -> None:
         try:
             recording = await self.archive.finish(
                 track.recording,
-                seconds=track.leg.seconds,
-                size_bytes=size,
-                failed=bool(track.leg.failure),
+                seconds=track.seconds,
+                size_bytes=track.size_bytes,
+                failed=bool(track.failure),
             )
         except BaseException as error:
             if not track.over.done():
@@ -358,7 +367,7 @@ class Recordings:
         if not track.over.done():
             track.over.set_result(recording or track.recording)
         if recording is not None:
-            self._ended(recording, track.leg.failure)
+            self._ended(recording, track.failure)
 
     def _ended(self, recording: Recording, reason: str) -> None:
         self._events.ended(recording, reason)

@@ -1,13 +1,17 @@
 """Publishes and counts recordings that are ready, failed, or have moved."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
-from bridge.media.files import CONTENT_TYPES, WAV, File, FileLocation
+from bridge.media.files import CONTENT_TYPES, File, FileLocation
 from bridge.media.recording_rows import Recording
 from bridge.metrics.recording import RecordingMetrics
 from bridge.node.manager import Manager
 from bridge.wire.call_event import EventType
+
+NOT_MIXED: Final = "not_mixed"
+"""The mix of both sides could not be made."""
 
 
 class RecordingEvents:
@@ -25,11 +29,16 @@ class RecordingEvents:
         self._media_key = media_key
 
     def ended(self, recording: Recording, reason: str) -> None:
-        """Publish that a track is ready, or why it failed."""
+        """Publish that a track is ready, or why it failed; a mix of packets is ready once it is made."""
+        if recording.mixed_from and recording.status == "completed":
+            return
+        self._ended(recording, reason)
+
+    def _ended(self, recording: Recording, reason: str) -> None:
         failed = recording.status == "failed"
         data: dict[str, Any] = {
             "format": recording.format,
-            "contentType": CONTENT_TYPES[WAV],
+            "contentType": CONTENT_TYPES[recording.file_format],
             "sizeBytes": recording.size_bytes,
             "expiresAt": recording.expires_at,
             "mediaKey": "" if failed else self._media_key(recording),
@@ -41,7 +50,14 @@ class RecordingEvents:
         self._publish(kind, recording, data)
 
     def moved(self, file: File, recording: Recording) -> None:
-        """Publish where a file can be had from now on."""
+        """Publish where a file can be had from now on, or that a mix could not be made."""
+        if recording.mixed_from and file.key == recording.key:
+            if file.place == FileLocation.LOST:
+                self._ended(replace(recording, status="failed"), NOT_MIXED)
+            elif file.place == FileLocation.LOCAL and recording.status == "completed":
+                self._ended(recording, "")
+        if file.place == FileLocation.LOST:
+            return
         stored = file.place == FileLocation.STORE
         data = {
             "format": file.format,

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.errors import DatabaseLost, NotFound, StoreFailed
-from bridge.media.archive import BYTES_PER_SECOND, HEADER_BYTES, Archive
+from bridge.media.archive import Archive
+from bridge.media.files import WAV_HEADER
 from bridge.media.live_parts import PartStore, assemble
+from bridge.media.recording_repair import BYTES_PER_SECOND
 from bridge.media.recording_rows import Recording
 
 log = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ class RecordingRecovery:
         ended = await self._archive.take_over(
             recording,
             seconds=written / BYTES_PER_SECOND,
-            size_bytes=written + HEADER_BYTES,
+            size_bytes=written + WAV_HEADER,
             failed=False,
         )
         if ended is None:

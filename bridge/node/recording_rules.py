@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.audio.opus import Opus
 from bridge.call.model import CallId, LineName
 from bridge.errors import BridgeError, StorageFull
 from bridge.media.disk_space import DiskSpace
@@ -37,6 +38,8 @@ class RecordingRules:
     """Whether signed links redirect to the store."""
     announcement: Announcement | None = None
     """What everybody hears before a recording begins."""
+    packets: Opus | None = None
+    """Records the packets of relayed calls undecoded; None: all recordings are WAV."""
 
 
 class AutomaticRecording:

@@ -38,7 +38,7 @@ from bridge.settings.realtime import RealtimeTool as RealtimeTool
 from bridge.settings.realtime import check_realtime
 from bridge.settings.recording import S3 as S3
 from bridge.settings.recording import Recording as Recording
-from bridge.settings.recording import check_s3
+from bridge.settings.recording import check_recording
 from bridge.settings.rtc import Rtc as Rtc
 from bridge.settings.rtc import Turn as Turn
 from bridge.settings.rtc import TurnServer as TurnServer
@@ -293,7 +293,7 @@ def _checks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], 
     yield ("rtc",), stun
     yield ("rtc",), partial(check_rtc, settings.rtc)
     yield ("turn",), partial(check_turn, settings.turn)
-    yield ("recording",), partial(check_s3, settings.recording.s3)
+    yield ("recording",), partial(check_recording, settings.recording)
     yield ("recording", "media", "data"), partial(_check_consent, settings)
     yield ("calls", "media", "data"), partial(_check_announcement, settings)
     yield ("net",), partial(check_net, settings.net)

@@ -33,6 +33,9 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """The name of an end depends on its reason."""
 WAV: Final = "wav"
+WAV_HEADER_BYTES: Final = 44
+WAV_BYTES_PER_MILLISECOND: Final = 32
+"""16-bit mono at 16 kHz."""
 ONCE: Final = frozenset(
     {
         EventType.CALL_INITIATED,
@@ -127,12 +130,19 @@ def _recording(
         "kind": data.get("kind"),
         "duration": round(data.get("durationMs", 0) / 1000),
         "fileUrl": file_url(recording_id, form) or None,
-        "fileSize": data.get("sizeBytes"),
+        "fileSize": _file_bytes(data, form),
         "transcription": None,
         "startedAt": data.get("startedAt"),
         "endedAt": data.get("endedAt"),
         "createdAt": data.get("startedAt"),
     }
+
+
+def _file_bytes(data: dict[str, Any], form: str) -> int | None:
+    """Return the size of the file; of a WAV that is made on demand, the one it will have."""
+    if form == WAV and data.get("contentType", "audio/wav") != "audio/wav":
+        return WAV_HEADER_BYTES + WAV_BYTES_PER_MILLISECOND * int(data.get("durationMs", 0))
+    return data.get("sizeBytes")
 
 
 def _voicemail(

@@ -11,7 +11,7 @@ from bridge.media.files import File
 from bridge.media.recording_audio import BLOCK_BYTES, read_audio
 
 PCM = bytes(range(256)) * 300
-RECORDING: Any = SimpleNamespace(recording_id="rec_1")
+RECORDING: Any = SimpleNamespace(recording_id="rec_1", file_format="wav")
 
 
 def elsewhere():

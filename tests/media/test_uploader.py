@@ -296,4 +296,4 @@ async def test_while_the_database_is_lost_a_file_here_is_final_without_a_store_a
         raise DatabaseLost("the database cannot be reached")
 
     monkeypatch.setattr(house.archive.files, "of", lost)
-    assert await house.uploader.upload_now(recording.recording_id, seconds=1.0) is final
+    assert await house.uploader.upload_now(recording, seconds=1.0) is final

@@ -12,7 +12,7 @@ from bridge.call.model import CallId, LegKind, LineName, Party
 from bridge.call.routing import Heard, Hears, LegRole
 from bridge.errors import InvalidState, LimitExceeded, StorageFull
 from bridge.legs.base import new_leg_id
-from bridge.node.recording import KINDS
+from bridge.node.recorded_tracks import KINDS
 from bridge.node.running_legs import LEGS_PER_CALL
 from bridge.settings.model import Data, Recording
 from tests.support.event_stream import listening

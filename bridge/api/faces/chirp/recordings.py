@@ -82,7 +82,7 @@ async def recording(context: Context) -> ChirpRecording:
 
 async def _shown(context: Context, found: Recording, said: Transcript | None) -> ChirpRecording:
     kept, rows = found.status == "completed", context.services.recordings.archive.files
-    files = await rows.of(found.recording_id) if kept else []
+    files = await rows.offered(found.recording_id, found.seconds) if kept else []
     made = next((file for file in files if file.format == found.format), None)
     status = found.status
     if kept and made is None:

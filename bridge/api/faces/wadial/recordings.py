@@ -11,6 +11,7 @@ from bridge.api.operation import Context
 from bridge.api.recording_files import PARTS, send_file
 from bridge.call.model import CallId
 from bridge.errors import NotFound
+from bridge.media.files import CONTENT_TYPES
 from bridge.media.recording_rows import Recording
 
 PATH = CALL + "/recordings"
@@ -47,7 +48,7 @@ async def download(context: Context) -> web.StreamResponse:
     found = await archive.find(context.path("recordingId"), line_of(context))
     if found.call_id != context.call_id:
         raise NotFound("the call has no such recording")
-    return await send_file(context.http, found)
+    return await send_file(context.http, found, found.file_format)
 
 
 def _shown(recording: Recording) -> WadialRecording:
@@ -56,7 +57,7 @@ def _shown(recording: Recording) -> WadialRecording:
         recording.call_id,
         recording.kind,
         recording.status,
-        "audio/wav",
+        CONTENT_TYPES[recording.file_format],
         round(recording.seconds * 1000),
         recording.size_bytes,
         recording.started_at,

@@ -14,9 +14,8 @@ from bridge.api.faces.wavix.pages import PageQuery, Pagination, pagination
 from bridge.api.faces.wavix.words import WAVIX, Success
 from bridge.api.fields import Count, Json, Timestamp, field
 from bridge.api.operation import BARE, JSON, Context
-from bridge.api.recording_files import LINK_SECONDS, link
+from bridge.api.recording_files import LINK_SECONDS, link, wav_of
 from bridge.errors import InvalidRequest, NotFound
-from bridge.media.files import WAV
 from bridge.media.recording_search import Found, Search
 from bridge.wire import call_id as forms
 
@@ -154,8 +153,7 @@ async def _shown(context: Context, found: Found) -> WavixRecording:
 
 async def _link(context: Context, found: Found) -> str:
     """Return a URL of the recording's WAV."""
-    files = await context.services.recordings.archive.files.of(found.recording_id)
-    file = next((file for file in files if file.format == WAV), None)
+    file = await wav_of(context, found.recording_id, found.seconds)
     if file is None:
         raise NotFound("the recording's file no longer exists")
     return link(context.http, file, LINK_SECONDS)
