@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -108,6 +109,7 @@ async def _serve_as(
     # aiohttp answers malformed HTTP itself, with a header that reveals its version.
     vars(web_response)["SERVER_SOFTWARE"] = "bridge"
     _tune_garbage_collector()
+    _measure_collections(partial(bridge.services.metrics.steps.took, "garbage"))
     bridge.background.spawn(_sweep(lambda: bridge.manager.legs_ended), name="sweep")
     link = None
     if slot is not None and not isinstance(members, Alone):
@@ -203,6 +205,20 @@ def _update(members: Supervised | Leased, roster: Roster) -> None:
         )
 
     members.update([known(one) for one in roster.nodes], [known(one) for one in roster.lost])
+
+
+def _measure_collections(took: Callable[[float], None]) -> None:
+    """Call `took` with the seconds of every run of the cyclic garbage collector."""
+    began = 0.0
+
+    def note(phase: str, _info: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.perf_counter()
+        else:
+            took(time.perf_counter() - began)
+
+    gc.callbacks.append(note)
 
 
 def _tune_garbage_collector() -> None:

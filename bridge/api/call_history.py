@@ -200,13 +200,11 @@ async def _voicemail(context: Context, call_id: CallId) -> Voicemail | None:
     return await voicemail_of(context, found) if found else None
 
 
-def live_entries(manager: Manager, line: LineName | None) -> list[CallEntry]:
+async def live_entries(manager: Manager, line: LineName | None) -> list[CallEntry]:
     """Return the live calls of this node, of a line or of all, without test calls."""
-    return [
-        entry_of(manager.report_now(runner.record()))
-        for runner in manager.calls()
-        if line in (None, runner.facts.line) and not runner.facts.details.test
-    ]
+    return await manager.describe(
+        line, lambda runner: entry_of(manager.report_now(runner.record()))
+    )
 
 
 async def find_calls(
@@ -227,7 +225,7 @@ async def find_calls(
 
 
 async def _live(context: Context, line: LineName | None) -> list[CallEntry]:
-    live = live_entries(context.services.manager, line)
+    live = await live_entries(context.services.manager, line)
     if context.services.siblings is not None:
         wanted = {} if line is None else {"line": line}
         answers = await context.services.siblings.request_all(ENTRIES_PATH, **wanted)

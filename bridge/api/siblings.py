@@ -19,19 +19,20 @@ from bridge.net.siblings import IDENTITY_PATH, NodeIdentity
 from bridge.node.console import SNAPSHOT_PATH
 from bridge.node.directory import CALLS_PATH
 from bridge.node.lines import LINES_PATH
+from bridge.node.runner import CallRunner
 
 
 async def calls(request: web.Request) -> web.Response:
     """List a line's live calls on this node."""
     line, manager = LineName(request.query["line"]), request.app[SERVICES].manager
-    records = manager.list_own(line)
+    records = await manager.describe(line, CallRunner.record)
     return web.Response(body=msgspec.json.encode(records), content_type="application/json")
 
 
 async def entries(request: web.Request) -> web.Response:
     """List the live calls of a line on this node, or of all lines, as `GET /calls` shows them."""
     line = request.query.get("line")
-    found = live_entries(request.app[SERVICES].manager, LineName(line) if line else None)
+    found = await live_entries(request.app[SERVICES].manager, LineName(line) if line else None)
     return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
 
@@ -62,7 +63,7 @@ async def ready(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Return this node's metrics."""
-    return web.Response(body=scrape.own(request.app[SERVICES]))
+    return web.Response(body=await scrape.own(request.app[SERVICES]))
 
 
 async def asset(request: web.Request) -> web.FileResponse:

@@ -122,9 +122,9 @@ def build(
         OpusMissing: there is no libopus.
     """
     settings = with_test_lines(settings)
-    metrics, clock = Metrics(version=__version__), Clock(asyncio.get_running_loop())
-    ports = PortPool(port_range(settings.rtc.ports))
-    made_lines = MadeLines(settings)
+    metrics = Metrics(version=__version__)
+    clock = Clock(asyncio.get_running_loop(), partial(metrics.steps.took, "clock"))
+    ports, made_lines = PortPool(port_range(settings.rtc.ports)), MadeLines(settings)
     simulator = SimulatorProvider(
         made_lines.simulated,
         speech=parse_speech(SPEECH.read_bytes()),

@@ -3,40 +3,70 @@
 Any other value is counted as `OTHER`; a label declared without values takes any.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
+
+from bridge.metrics.series import AnyMetric, Series, Text, header, written
 
 OTHER: Final = "other"
+STEP_WORK: Final = 16
+"""Work done before the event loop does something else (`Text`); a series is written whole."""
+STEP_TEXTS: Final = 64
+"""Texts of unchanged series, likewise."""
+STEP_SERIES: Final = 8
+"""Series created, likewise."""
 
-_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 _Listed = TypeVar("_Listed", bound="_Family[Any]")
 
 
-class _Family(Generic[_Metric]):
+class _Family(Generic[AnyMetric]):
     """One metric, with a series for each combination of values if every label is closed."""
 
-    def __init__(self, metric: _Metric, labels: Iterable[Iterable[str]]) -> None:
-        self._metric: _Metric = metric
-        self._allowed = tuple(tuple(values) for values in labels)
+    def __init__(self, metric: AnyMetric, labels: dict[str, Iterable[str]]) -> None:
+        self._metric: AnyMetric = metric
+        self._names = tuple(labels)
+        self._allowed = tuple(tuple(values) for values in labels.values())
+        self._series: dict[tuple[str, ...], Series[AnyMetric]] = {}
+        self._header = ""
+        if not labels:
+            self._series[()] = Series(metric, {})
 
-    def complete(self) -> None:
-        """Create the series that have not been counted yet."""
-        if self._allowed:
+    def complete(self) -> Iterator[None]:
+        """Create the series that have not been counted yet, one a step."""
+        if self._names:
             for values in product(*self._allowed):
-                self._metric.labels(*values)
+                if values not in self._series:
+                    self._create(values)
+                    yield
 
-    def series(self, values: tuple[str, ...]) -> _Metric:
+    def series(self, values: tuple[str, ...]) -> AnyMetric:
         """Return the series with these label values."""
-        if not values:
-            return self._metric
-        closed = (
-            value if not allowed or value in allowed else OTHER
-            for value, allowed in zip(values, self._allowed, strict=True)
-        )
-        return self._metric.labels(*closed)
+        found = self._series.get(values)
+        if found is None:
+            closed = tuple(
+                value if not allowed or value in allowed else OTHER
+                for value, allowed in zip(values, self._allowed, strict=True)
+            )
+            found = self._series.get(closed) or self._create(closed)
+        found.used = True
+        return found.metric
+
+    def texts(self) -> Iterator[Text]:
+        """Yield what describes the metric, then each of its series."""
+        if not self._header:
+            self._header = header(self._metric)
+        yield 0, self._header
+        for series in tuple(self._series.values()):
+            yield series.text()
+
+    def _create(self, values: tuple[str, ...]) -> Series[AnyMetric]:
+        labels = dict(zip(self._names, map(str, values), strict=True))
+        made = self._series[values] = Series(self._metric.labels(*values), labels)
+        return made
 
 
 class Count(_Family[Counter]):
@@ -44,7 +74,8 @@ class Count(_Family[Counter]):
 
     def __call__(self, *labels: str, amount: float = 1) -> None:
         """Add an amount."""
-        self.series(labels).inc(amount)
+        if amount:
+            self.series(labels).inc(amount)
 
 
 class Level(_Family[Gauge]):
@@ -64,37 +95,77 @@ class Distribution(_Family[Histogram]):
 
 
 class Families:
-    """Creates metrics in one registry."""
+    """Creates metrics in one registry, and writes them as Prometheus reads them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Create them; their hundreds of series wait for the first scrape, which has all of them."""
         self._registry = registry
+        self._listed: list[_Family[Any] | Collector] = []
         self._incomplete: list[_Family[Any]] = []
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
         """Complete the metrics, before the registry collects them itself; return none of its own."""
-        while self._incomplete:
-            self._incomplete.pop().complete()
+        for _ in self._complete():
+            pass
         return ()
+
+    def slices(self) -> Iterator[str]:
+        """Yield the text of all metrics, a few samples at a time.
+
+        Each series is as it is when it is written; together the texts are what `generate_latest` returns.
+        """
+        for created, _ in enumerate(self._complete(), 1):
+            if created % STEP_SERIES == 0:
+                yield ""
+        texts: list[str] = []
+        work = 0
+        for took, text in self._texts():
+            texts.append(text)
+            work += took
+            if work >= STEP_WORK or len(texts) >= STEP_TEXTS:
+                yield "".join(texts)
+                texts, work = [], 0
+        yield "".join(texts)
+
+    def include(self, collector: Collector) -> None:
+        """Write what this collector of the registry collects, too."""
+        self._listed.append(collector)
 
     def counter(self, name: str, text: str, **labels: Iterable[str]) -> Count:
         """Create a counter."""
         metric = Counter(name, text, tuple(labels), registry=self._registry)
-        return self._listed(Count(metric, labels.values()))
+        return self._list(Count(metric, labels))
 
     def gauge(self, name: str, text: str, **labels: Iterable[str]) -> Level:
         """Create a gauge."""
         metric = Gauge(name, text, tuple(labels), registry=self._registry)
-        return self._listed(Level(metric, labels.values()))
+        return self._list(Level(metric, labels))
 
     def histogram(
         self, name: str, text: str, buckets: tuple[float, ...], **labels: Iterable[str]
     ) -> Distribution:
         """Create a histogram."""
         metric = Histogram(name, text, tuple(labels), buckets=buckets, registry=self._registry)
-        return self._listed(Distribution(metric, labels.values()))
+        return self._list(Distribution(metric, labels))
 
-    def _listed(self, family: _Listed) -> _Listed:
+    def _list(self, family: _Listed) -> _Listed:
+        self._listed.append(family)
         self._incomplete.append(family)
         return family
+
+    def _complete(self) -> Iterator[None]:
+        while self._incomplete:
+            # A family stays listed until it is complete: two scrapes may be at it.
+            family = self._incomplete[-1]
+            yield from family.complete()
+            if family in self._incomplete:
+                self._incomplete.remove(family)
+
+    def _texts(self) -> Iterator[Text]:
+        for listed in tuple(self._listed):
+            if isinstance(listed, _Family):
+                yield from listed.texts()
+            else:
+                for found in listed.collect():
+                    yield from written(found)

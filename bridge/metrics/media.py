@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Histogram
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio
 from bridge.call.timeline import Sample
-from bridge.metrics.families import OTHER, Families
+from bridge.metrics.families import OTHER, Count, Distribution, Families, Level
 
 DISCARD_REASONS: Final = (
     "empty",
@@ -57,20 +57,19 @@ _SHARE = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _MOS = (1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.1, 4.2, 4.3, 4.5)
 _LEVEL_DBOV = (-120, -90, -70, -60, -50, -40, -35, -30, -25, -20, -15, -10, -6, -3, 0)
 
-_Metric = TypeVar("_Metric", Counter, Histogram)
-_Table: TypeAlias = dict[str, tuple[_Metric, list[str]]]
+_Followed = TypeVar("_Followed", Count, Distribution)
+_Table: TypeAlias = dict[str, tuple[_Followed, tuple[str, ...]]]
 """By field of the statistics: the metric that follows it, and the values of its labels but `kind`."""
 
 
 class MediaMetrics:
     """Media metrics of one node, and what is counted of each live leg and bus."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, create: Families) -> None:
         self._live: dict[Hashable, _Leg] = {}
-        families = _LegFamilies(registry)
+        families = _LegFamilies(create)
         self._kinds = {kind: _Kind(families, kind.value) for kind in LegKind}
         self._buses: WeakKeyDictionary[object, tuple[int, int]] = WeakKeyDictionary()
-        create = Families(registry)
         self._drops = create.counter(
             "bridge_drops_total", "Items dropped by full queues.", queue=QUEUES
         )
@@ -143,10 +142,13 @@ class MediaMetrics:
     def _count(self, leg: "_Leg", report: LegStatistics) -> None:
         """Increment the counters by what is new."""
         leg.listen(report.received)
-        for name, counter in leg.kind.received.items():
-            counter.inc(leg.uncounted(counter, getattr(report.received, name)))
-        for name, counter in leg.kind.sent.items():
-            counter.inc(leg.uncounted(counter, getattr(report.sent, name)))
+        for totals, counters in (
+            (report.received, leg.kind.received),
+            (report.sent, leg.kind.sent),
+        ):
+            for name, counter in counters.items():
+                if more := leg.uncounted(counter, getattr(totals, name)):
+                    counter.inc(more)
         dropped = leg.uncounted("dropped_frames", report.sent.dropped_frames)
         self._drops("sent_frames", amount=dropped)
         for reason, total in report.discarded.items():
@@ -159,11 +161,11 @@ class _LegFamilies:
     Counters follow the fields of `ReceivedAudio` and `SentAudio`, histograms those of `Sample`.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self.received: _Table[Counter] = {}
-        self.sent: _Table[Counter] = {}
-        self.sample: _Table[Histogram] = {}
+    def __init__(self, create: Families) -> None:
+        self._create = create
+        self.received: _Table[Count] = {}
+        self.sent: _Table[Count] = {}
+        self.sample: _Table[Distribution] = {}
         self.alive = self._gauge("legs", "Current legs.")
         self.silent = self._gauge(
             "legs_silent", "Legs whose level has been below -60 dBov for at least 3 s."
@@ -171,11 +173,11 @@ class _LegFamilies:
         self.stalled = self._gauge(
             "legs_stalled", "Legs that were sending and have not for 2 s (the event leg.silent)."
         )
-        self.ended = Counter(
+        self.ended = create.counter(
             "bridge_legs_ended_total",
             "Connected legs that ended, by what was received: audio, silence or nothing.",
-            ["kind", "heard"],
-            registry=registry,
+            kind=(),
+            heard=(),
         )
         count, observe = self._count, self._observe
         count("rtp_packets_total", "RTP packets.", rx="packets", tx="packets")
@@ -252,28 +254,28 @@ class _LegFamilies:
             "fec_sent_ratio", "Share of time in which in-band FEC was sent.", (0, 1), tx="sent_fec"
         )
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"bridge_{name}", text, ["kind"], registry=self._registry)
+    def _gauge(self, name: str, text: str) -> Level:
+        return self._create.gauge(f"bridge_{name}", text, kind=())
 
     def _count(self, name: str, text: str, *, rx: str = "", tx: str = "") -> None:
-        labels = ["kind", "direction"] if rx and tx else ["kind"]
-        counter = Counter(f"bridge_{name}", text, labels, registry=self._registry)
+        counter = self._create.counter(f"bridge_{name}", text, **_labels(rx, tx))
         if rx:
-            self.received[rx] = counter, ["rx"] if tx else []
+            self.received[rx] = counter, ("rx",) if tx else ()
         if tx:
-            self.sent[tx] = counter, ["tx"] if rx else []
+            self.sent[tx] = counter, ("tx",) if rx else ()
 
     def _observe(
         self, name: str, text: str, buckets: tuple[float, ...], *, rx: str = "", tx: str = ""
     ) -> None:
-        labels = ["kind", "direction"] if rx and tx else ["kind"]
-        histogram = Histogram(
-            f"bridge_{name}", text, labels, buckets=buckets, registry=self._registry
-        )
+        histogram = self._create.histogram(f"bridge_{name}", text, buckets, **_labels(rx, tx))
         if rx:
-            self.sample[rx] = histogram, ["rx"] if tx else []
+            self.sample[rx] = histogram, ("rx",) if tx else ()
         if tx:
-            self.sample[tx] = histogram, ["tx"] if rx else []
+            self.sample[tx] = histogram, ("tx",) if rx else ()
+
+
+def _labels(rx: str, tx: str) -> dict[str, tuple[str, ...]]:
+    return {"kind": (), "direction": ()} if rx and tx else {"kind": ()}
 
 
 class _Kind:
@@ -281,23 +283,28 @@ class _Kind:
 
     def __init__(self, families: _LegFamilies, kind: str) -> None:
         self._families, self._kind = families, kind
-        self.alive = families.alive.labels(kind)
-        self.silent = families.silent.labels(kind)
-        self.stalled = families.stalled.labels(kind)
+        self.alive = families.alive.series((kind,))
+        self.silent = families.silent.series((kind,))
+        self.stalled = families.stalled.series((kind,))
         self.ended = {
-            heard: families.ended.labels(kind, heard) for heard in ("audio", "silence", "nothing")
+            heard: families.ended.series((kind, heard)) for heard in ("audio", "silence", "nothing")
         }
-        self.received = _series(families.received, kind)
-        self.sent = _series(families.sent, kind)
+        self.received = {
+            name: counter.series((kind, *labels))
+            for name, (counter, labels) in families.received.items()
+        }
+        self.sent = {
+            name: counter.series((kind, *labels))
+            for name, (counter, labels) in families.sent.items()
+        }
 
     @cached_property
     def sample(self) -> dict[str, Histogram]:
         """Made for the first leg: their thousand series cost memory."""
-        return _series(self._families.sample, self._kind)
-
-
-def _series(table: _Table[_Metric], kind: str) -> dict[str, _Metric]:
-    return {name: metric.labels(kind, *labels) for name, (metric, labels) in table.items()}
+        return {
+            name: histogram.series((self._kind, *labels))
+            for name, (histogram, labels) in self._families.sample.items()
+        }
 
 
 @dataclass(slots=True)
@@ -315,9 +322,10 @@ class _Leg:
 
     def uncounted(self, key: Hashable, total: int) -> int:
         """Return what is new of a total; losses can decrease, counters cannot."""
-        more = max(0, total - self._counted.get(key, 0))
-        if more:
-            self._counted[key] = total
+        more = total - self._counted.get(key, 0)
+        if more <= 0:
+            return 0
+        self._counted[key] = total
         return more
 
     def listen(self, received: ReceivedAudio) -> None:
@@ -334,6 +342,8 @@ class _Leg:
 
     def update_gauges(self, *, silent: bool, stalled: bool) -> None:
         """Update the gauges of silent and stalled legs."""
-        self.kind.silent.inc(silent - self._silent)
-        self.kind.stalled.inc(stalled - self._stalled)
+        if silent is not self._silent:
+            self.kind.silent.inc(silent - self._silent)
+        if stalled is not self._stalled:
+            self.kind.stalled.inc(stalled - self._stalled)
         self._silent, self._stalled = silent, stalled

@@ -49,12 +49,15 @@ class ProblemMetrics(Collector):
         total = CounterMetricFamily(
             "bridge_call_problems_total", "Problems of calls that were raised.", labels=["code"]
         )
+        for code in CODES:
+            total.add_metric([code], self._raised[code])
+        yield total
         now = GaugeMetricFamily(
             "bridge_call_problems", "Problems that live calls have now.", labels=["code"]
         )
         for code in CODES:
-            total.add_metric([code], self._raised[code])
             now.add_metric([code], self._raised[code] - self._cleared[code])
+        yield now
         at_hops = GaugeMetricFamily(
             "bridge_call_hop_problems",
             "Problems that live calls have now, by the hop where they are.",
@@ -63,6 +66,4 @@ class ProblemMetrics(Collector):
         for hop in Hop:
             for severity in Severity:
                 at_hops.add_metric([hop.value, severity.word], self._open[hop, severity])
-        yield total
-        yield now
         yield at_hops

@@ -3,13 +3,9 @@
 A label never holds an id, a number or an address.
 """
 
-from prometheus_client import (
-    CollectorRegistry,
-    Gauge,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from bridge.metrics.agent import AgentMetrics
 from bridge.metrics.assets import AssetMetrics
@@ -23,6 +19,7 @@ from bridge.metrics.node import NodeMetrics
 from bridge.metrics.problems import ProblemMetrics
 from bridge.metrics.recording import RecordingMetrics
 from bridge.metrics.sip import SipMetrics
+from bridge.metrics.steps import StepMetrics
 from bridge.metrics.transcription import TranscriptionMetrics
 from bridge.metrics.voicemail import VoicemailMetrics
 
@@ -34,28 +31,33 @@ class Metrics:
         # Otherwise every counter has a second series with its creation time.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        Gauge(
-            "bridge_build_info", "The running version; always 1.", ["version"], registry=registry
-        ).labels(version).set(1)
-        create = Families(registry)
+        self._families = create = Families(registry)
+        create.include(ProcessCollector(registry=registry))
+        create.gauge("bridge_build_info", "The running version; always 1.", version=())(1, version)
         self.agents = AgentMetrics(create)
         self.assets = AssetMetrics(create)
         self.calls = CallMetrics(create)
         self.database = DatabaseMetrics(create)
         self.events = EventMetrics(create)
         self.http = HttpMetrics(create)
-        self.media = MediaMetrics(registry)
+        self.media = MediaMetrics(create)
         self.node = NodeMetrics(create)
         self.problems = ProblemMetrics(registry)
+        create.include(self.problems)
         self.recordings = RecordingMetrics(create)
         self.setup = SetupMetrics(create)
         self.sip = SipMetrics(create)
         self.sockets = SocketMetrics(create)
+        self.steps = StepMetrics(registry)
+        create.include(self.steps)
         self.streams = StreamMetrics(create)
         self.voicemails = VoicemailMetrics(create)
         self.transcripts = TranscriptionMetrics(create)
 
+    def slices(self) -> Iterator[str]:
+        """Yield the body of the response to a scrape in parts, each in well under a millisecond."""
+        return self._families.slices()
+
     def render(self) -> bytes:
-        """Return the body of the response to a scrape."""
-        return generate_latest(self._registry)
+        """Return that body, made at once."""
+        return "".join(self.slices()).encode()

@@ -1,7 +1,7 @@
 """Admits new calls: limits of this node and over all nodes, overload, shutdown."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from bridge.call.model import CallDetails, CallFacts, CallId, Direction, LineName
@@ -40,8 +40,8 @@ class Admission:
         self.finishing = False
         """Whether requests that came before the drain may still begin their calls."""
 
-    def check(self, line: LineName, live: Iterable[LineName]) -> None:
-        """Check that this node takes one more call of a line; `live` are the lines of its calls.
+    def check(self, line: LineName, *, of_line: int, of_all: int) -> None:
+        """Check that this node takes one more call of a line that has `of_line` of its `of_all` calls.
 
         Raises:
             LimitExceeded: it does not.
@@ -54,8 +54,7 @@ class Admission:
                     "the database cannot be reached; calls go on, but no new ones are taken",
                     limit="database",
                 )
-            lines = list(live)
-            self._quota.check(of_line=lines.count(line), of_all=len(lines))
+            self._quota.check(of_line=of_line, of_all=of_all)
             if self.overloaded():
                 raise LimitExceeded(
                     "the bridge has too much to do to take new calls", limit="overload"

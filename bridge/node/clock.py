@@ -6,6 +6,8 @@ members has no timer. A member that raises is logged once and removed, so that t
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -19,6 +21,11 @@ MAX_CATCH_UP = 3
 BATCH_SECONDS = 0.2
 """Between two ticks of a batched member."""
 
+TICKS_AT_ONCE = 4
+"""Members called before the event loop does something else."""
+BATCHES_AT_ONCE = 1
+"""Likewise of batched members, whose ticks take ten times as long."""
+
 Tick: TypeAlias = Callable[[float], None]
 
 
@@ -26,7 +33,10 @@ Tick: TypeAlias = Callable[[float], None]
 class _Phase:
     offset: float
     period: float = FRAME_SECONDS
+    at_once: int = TICKS_AT_ONCE
     members: list[Tick] = field(default_factory=list)
+    waiting: deque[Tick] = field(default_factory=deque)
+    """Due, and not called yet."""
     due: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
@@ -34,11 +44,18 @@ class _Phase:
 class Clock:
     """Calls every member once every 20 ms, with the loop's time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        took: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """Begin without members; `took` is called with the seconds that a phase's ticks have run."""
         self._loop = loop
+        self._took = took
         self._phases = [_Phase(index * FRAME_SECONDS / PHASES) for index in range(PHASES)]
         self._batched = [
-            _Phase(index * BATCH_SECONDS / PHASES, BATCH_SECONDS) for index in range(PHASES)
+            _Phase(index * BATCH_SECONDS / PHASES, BATCH_SECONDS, BATCHES_AT_ONCE)
+            for index in range(PHASES)
         ]
         self.late_ticks = 0
         """Ticks that were run late, to catch up."""
@@ -50,7 +67,7 @@ class Clock:
         phases = self._batched if batched else self._phases
         phase = min(phases, key=lambda candidate: len(candidate.members))
         phase.members.append(tick)
-        if phase.timer is None:
+        if phase.timer is None and not phase.waiting:
             now = self._loop.time()
             phase.due = now - now % phase.period + phase.period + phase.offset
             self._arm(phase)
@@ -60,6 +77,7 @@ class Clock:
         for phase in (*self._phases, *self._batched):
             if tick in phase.members:
                 phase.members.remove(tick)
+                phase.waiting = deque(one for one in phase.waiting if one != tick)
                 if not phase.members and phase.timer is not None:
                     phase.timer.cancel()
                     phase.timer = None
@@ -74,16 +92,25 @@ class Clock:
         run = min(owed, MAX_CATCH_UP)
         self.late_ticks += run - 1
         self.skipped_ticks += owed - run
-        for _ in range(run):
-            for tick in tuple(phase.members):
-                try:
-                    tick(now)
-                except Exception:
-                    log.exception("clock.member_failed")
-                    if tick in phase.members:
-                        phase.members.remove(tick)
+        phase.timer = None
         phase.due += owed * phase.period
-        if phase.members:
+        for _ in range(run):
+            phase.waiting.extend(phase.members)
+        self._call(phase)
+
+    def _call(self, phase: _Phase) -> None:
+        began, now = time.perf_counter(), self._loop.time()
+        for _ in range(min(phase.at_once, len(phase.waiting))):
+            tick = phase.waiting.popleft()
+            try:
+                tick(now)
+            except Exception:
+                log.exception("clock.member_failed")
+                self.leave(tick)
+            if not phase.waiting:
+                break  # a member may have left
+        self._took(time.perf_counter() - began)
+        if phase.waiting:
+            self._loop.call_soon(self._call, phase)
+        elif phase.members and phase.timer is None:
             self._arm(phase)
-        else:
-            phase.timer = None

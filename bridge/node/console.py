@@ -21,8 +21,6 @@ SNAPSHOT_PATH: Final = "/node/console"
 """Where siblings fetch each other's snapshot."""
 HISTORY: Final = 60
 """Seconds of MOS that a console gets at once."""
-CALLS_AT_ONCE: Final = 25
-"""Calls described before the event loop does something else, so that no audio waits."""
 FRESH_SECONDS: Final = 2.5
 """A leg sampled longer ago than this has left."""
 MAX_LINES: Final = 1000
@@ -197,12 +195,9 @@ class NodeView:
     async def snapshot(self, *, history: bool = False) -> Snapshot:
         """Describe the node's calls, with the MOS of the last minute where `history` is set."""
         now = asyncio.get_running_loop().time()
-        calls = []
-        for number, runner in enumerate(list(self._manager.calls()), 1):
-            if runner.live and not runner.facts.details.test:
-                calls.append(self._call(runner, now, history=history))
-            if number % CALLS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        calls = await self._manager.describe(
+            None, lambda runner: self._call(runner, now, history=history)
+        )
         return Snapshot(calls, self.figures(), self._lines()[:MAX_LINES], self._lost())
 
     def _call(self, runner: CallRunner, now: float, *, history: bool) -> LiveCall:

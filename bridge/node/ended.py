@@ -10,6 +10,8 @@ CALL_BYTES: Final = 2048
 LEG_BYTES: Final = 2048
 """Approximate memory of a record, and of each of its legs."""
 
+FORGOTTEN_AT_ONCE: Final = 500
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -59,8 +61,12 @@ class EndedCalls:
             of_line.octets -= kept.octets
 
     def forget(self, now: float) -> None:
-        """Delete the calls whose time has expired."""
+        """Delete calls whose time has expired, at most `FORGOTTEN_AT_ONCE`."""
+        left = FORGOTTEN_AT_ONCE
         for line in self._lines.values():
             while line.calls and (first := next(iter(line.calls.values()))).until <= now:
+                if not left:
+                    return
+                left -= 1
                 line.octets -= first.octets
                 del line.calls[first.record.facts.call_id]

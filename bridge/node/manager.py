@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from bridge.call import events
 from bridge.call.ended_call import CallReport
@@ -36,12 +38,18 @@ from bridge.node.ended import EndedCalls
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.quality import CallSampler, QualityLog
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
+from bridge.node.sampling import Sampling
 from bridge.settings.model import Limits
+from bridge.slices import in_steps
 from bridge.tasks import Tasks
 from bridge.wire.call_event import CallEvent, EventType
 
 log = logging.getLogger(__name__)
 
+DESCRIBED_AT_ONCE = 2
+"""Calls described before the event loop does something else."""
+
+Described = TypeVar("Described")
 BROWSER = "webrtc"
 """The peer of a call whose far party is a browser."""
 
@@ -99,6 +107,8 @@ class Manager:
         self.publisher.subscribe(self._count_leg, self._diagnose)
         self._history = history
         self._calls: dict[CallId, CallRunner] = {}
+        self._of_line: Counter[LineName] = Counter()
+        self._sampling = Sampling(self._sampler.sample, partial(metrics.steps.took, "sample"))
         self.dials = Dials(dialer, dial_rules, self.calls)
         """Parties that are rung, for new calls and live ones."""
         self._ended = EndedCalls(limits)
@@ -229,17 +239,21 @@ class Manager:
             record = None
         self.publisher.publish(new_event(kind, line, record, data))
 
-    def list_own(self, line: LineName) -> list[CallRecord]:
-        """Return a line's live calls on this node, without test calls."""
-        return [
-            call.record()
-            for call in self._calls.values()
-            if call.facts.line == line and not call.facts.details.test
-        ]
+    async def describe(
+        self, line: LineName | None, what: Callable[[CallRunner], Described]
+    ) -> list[Described]:
+        """Describe a line's live calls on this node, or those of all, without test calls; a few a step."""
+        found = (
+            what(runner)
+            for runner in list(self._calls.values())
+            if runner.live and line in (None, runner.facts.line) and not runner.facts.details.test
+        )
+        took = partial(self._metrics.steps.took, "list")
+        return [one async for one in in_steps(found, took, at_once=DESCRIBED_AT_ONCE)]
 
     async def list(self, line: LineName) -> list[CallRecord]:
         """Return a line's live calls on all nodes, oldest first."""
-        own = self.list_own(line)
+        own = await self.describe(line, CallRunner.record)
         if self._directory is not None:
             own += await self._directory.elsewhere(line)
         return sorted(own, key=lambda record: record.facts.started_at)
@@ -266,8 +280,13 @@ class Manager:
         return self._calls.values()
 
     def pulse(self, now: float) -> None:
-        """Sample all legs and drop old ended calls; to be called once a second."""
-        self._sampler.sample(self._calls.values(), now)
+        """Sample all calls at once, besides the moments that each has of its own, and forget old ended ones."""
+        for runner in self._calls.values():
+            self._sampler.sample(runner, now)
+        self.forget_ended(now)
+
+    def forget_ended(self, now: float) -> None:
+        """Forget the ended calls whose time has expired; to be called once a second."""
         self._ended.forget(now)
 
     async def aclose(self, reason: EndReason = EndReason.DRAINED) -> None:
@@ -278,7 +297,7 @@ class Manager:
         await self._tasks.wait()
 
     def _check_capacity(self, line: LineName) -> None:
-        self.admission.check(line, (runner.facts.line for runner in self._calls.values()))
+        self.admission.check(line, of_line=self._of_line[line], of_all=len(self._calls))
 
     async def _count_call(
         self, line: LineName, peer: str, direction: Direction, details: CallDetails | None
@@ -328,10 +347,14 @@ class Manager:
         )
         runner.on_transfer = self.on_transfer
         self._calls[facts.call_id] = runner
+        self._of_line[facts.line] += 1
+        self._sampling.join(runner)
         return runner
 
     def _call_ended(self, runner: CallRunner) -> None:
         del self._calls[runner.facts.call_id]
+        self._of_line[runner.facts.line] -= 1
+        self._sampling.leave(runner)
         self._tasks.spawn(runner.wait_cleaned(), name=f"clean call {runner.facts.call_id}")
         end = self._forget_test if runner.facts.details.test else self._keep_ended
         end(runner)

@@ -1,4 +1,4 @@
-"""What a node does once a second: measure its lag and load, and sample all legs."""
+"""What a node does once a second: measure its lag and load, and forget old calls."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ PROBES_PER_PULSE = 10
 
 
 async def pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) -> None:
-    """Measure the loop's lag ten times a second and sample all legs once a second, until cancelled."""
+    """Measure the loop's lag ten times a second and the load once a second, until cancelled."""
     loop = asyncio.get_running_loop()
     late = skipped = 0
     while True:
@@ -25,7 +25,7 @@ async def pulse(manager: Manager, metrics: Metrics, clock: Clock, load: Load) ->
             load.probe(max(0.0, loop.time() - due))
         load.update(loop.time())
         try:
-            manager.pulse(loop.time())
+            manager.forget_ended(loop.time())
         except Exception:  # must not end the loop
             log.exception("pulse.failed")
         metrics.node.late_ticks(amount=clock.late_ticks - late)

@@ -1,6 +1,6 @@
-"""Samples the live calls once a second: metrics, problems, and each leg's quality."""
+"""Samples live calls: metrics, problems, and each leg's quality."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bridge.call.bus import Bus
 from bridge.call.model import CallId, LegFigures, LegId, Party, State
@@ -22,10 +22,18 @@ class QualityLog:
         self._metrics = metrics
         self._calls: dict[CallId, dict[LegId, LegQuality]] = {}
 
-    def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
-        """Sample a call's legs, each from its second report on; to be called once a second."""
+    def observe(
+        self,
+        runner: CallRunner,
+        figures: Iterable[LegFigures],
+        now: float,
+        delays: Mapping[LegId, float],
+    ) -> None:
+        """Sample a call's legs, each from its second report on; to be called once a second.
+
+        `delays` are those of the playout buffers through which legs are heard, in seconds.
+        """
         legs = self._calls.setdefault(runner.facts.call_id, {})
-        delays = runner.bus.delays()
         for leg in figures:
             known = legs.get(leg.leg_id)
             if known is None:
@@ -63,15 +71,15 @@ class CallSampler:
         self._mutes: dict[CallId, MuteDetector] = {}
         """Of the far parties of live calls."""
 
-    def sample(self, runners: Iterable[CallRunner], now: float) -> None:
-        """Take the figures of the calls' legs and buses."""
-        for runner in runners:
-            figures = runner.figures()
-            self._metrics.media.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
-            self._quality.observe(runner, figures, now)
-            self._observe_bus(runner.bus, runner.bus.delays().values())
-            self._watch_mute(runner, figures, now)
-            self._diagnoses.observe(runner, figures, now)
+    def sample(self, runner: CallRunner, now: float) -> None:
+        """Take the figures of a call's legs and bus; to be called once a second."""
+        figures = runner.figures()
+        self._metrics.media.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
+        delays = runner.bus.delays()
+        self._quality.observe(runner, figures, now, delays)
+        self._observe_bus(runner.bus, delays.values())
+        self._watch_mute(runner, figures, now)
+        self._diagnoses.observe(runner, figures, now)
 
     def end(self, runner: CallRunner, now: float) -> None:
         """Count what is left of a call that has ended."""

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample
+from bridge.metrics.families import Families
 from bridge.metrics.media import MediaMetrics
 
 WEBRTC = {"kind": "webrtc"}
@@ -19,7 +20,7 @@ def registry():
 
 @pytest.fixture
 def legs(registry):
-    return MediaMetrics(registry)
+    return MediaMetrics(Families(registry))
 
 
 def report(seconds, *, lost=0, level=-20.0, silent=0.0):

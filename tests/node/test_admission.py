@@ -23,21 +23,21 @@ def admission():
 
 
 def test_a_call_over_the_limit_is_refused(admission):
-    admission.check(LINE, [LINE])
+    admission.check(LINE, of_line=1, of_all=1)
     with pytest.raises(LimitExceeded, match=r"limits\.calls"):
-        admission.check(LINE, [LINE, LINE])
+        admission.check(LINE, of_line=2, of_all=2)
 
 
 def test_nothing_is_admitted_while_shutting_down(admission):
     admission.draining = True
     with pytest.raises(LimitExceeded, match="shutting down"):
-        admission.check(LINE, [])
+        admission.check(LINE, of_line=0, of_all=0)
 
 
 def test_nothing_is_admitted_without_the_database(admission):
     admission.database_lost = lambda: True
     with pytest.raises(LimitExceeded, match="the database cannot be reached") as caught:
-        admission.check(LINE, [])
+        admission.check(LINE, of_line=0, of_all=0)
     assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.node.clock import BATCH_SECONDS, MAX_CATCH_UP, PHASES, Clock
+from bridge.node.clock import BATCH_SECONDS, MAX_CATCH_UP, PHASES, TICKS_AT_ONCE, Clock
 
 
 class Timer:
@@ -30,6 +30,9 @@ class Loop:
         timer = Timer(when, lambda: work(*arguments))
         self.timers.append(timer)
         return timer
+
+    def call_soon(self, work, *arguments):
+        return self.call_at(self.now, work, *arguments)
 
     def run_until(self, moment: float, *, stall: float = 0.0) -> None:
         """Fire what is due in order; with `stall` the loop wakes up that much too late, once."""
@@ -123,6 +126,30 @@ def test_a_member_that_fails_is_logged_once_and_those_beside_it_go_on(loop, cloc
     loop.run_until(100.99)
     assert len(ticks) == 49
     assert caplog.messages == ["clock.member_failed"]
+
+
+def test_members_of_a_phase_are_called_a_few_at_a_time(loop):
+    steps: list[float] = []
+    ticks: list[float] = []
+    clock = Clock(loop, steps.append)
+    for _ in range(PHASES * (TICKS_AT_ONCE + 1)):
+        clock.join(lambda now: ticks.append(now))
+    loop.run_until(100.039)
+    assert len(ticks) == PHASES * (TICKS_AT_ONCE + 1)
+    assert len(steps) == PHASES * 2
+
+
+def test_a_member_that_leaves_before_its_turn_is_not_called(loop, clock):
+    ticks: list[float] = []
+    waiting = ticks.append
+
+    def leave(now: float) -> None:
+        clock.leave(waiting)
+
+    for member in (leave, *(lambda now: None for _ in range(PHASES - 1)), waiting):
+        clock.join(member)
+    loop.run_until(101.0)
+    assert ticks == []
 
 
 def test_a_member_that_can_wait_is_called_batched(loop):

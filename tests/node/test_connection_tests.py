@@ -24,7 +24,7 @@ async def test_a_test_call_has_no_events_and_is_neither_listed_nor_kept():
     node = Node()
     runner = await answered(node)
     node.manager.pulse(NOW)
-    assert node.manager.list_own(ONE) == []
+    assert await node.manager.list(ONE) == []
     runner.dispatch(events.HangupRequested())
     with pytest.raises(CallNotFound):
         node.manager.record(ONE, runner.facts.call_id)

@@ -58,7 +58,7 @@ class Call:
             )
             for name, count in zip(names, packets, strict=False)
         ]
-        self.log.observe(self.runner, figures, self.began + second)
+        self.log.observe(self.runner, figures, self.began + second, {})
 
     def rows(self, leg=0):
         return self.log.legs(CALL)[leg].timeline.rows()

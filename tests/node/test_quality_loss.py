@@ -144,7 +144,7 @@ async def test_five_per_cent_loss_lowers_the_mos_of_both_directions(kind):
     for second in range(6):
         far_end.second(second, lossy=second >= 3)
         figures = LegFigures(leg.leg_id, leg.kind, Party.FAR, leg.statistics())
-        call.log.observe(call.runner, [figures], call.began + second)
+        call.log.observe(call.runner, [figures], call.began + second, {})
     clean, lossy = (call.rows()[row][2] for row in (1, 4))
     assert clean.mos > 4
     assert lossy.mos < clean.mos - 0.2
