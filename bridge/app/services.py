@@ -45,7 +45,7 @@ from bridge.call.policy import LinePolicy
 from bridge.call.quota import Quota
 from bridge.errors import DatabaseLost
 from bridge.legs.cloud import CloudLeg
-from bridge.legs.webrtc import WebRtcLeg
+from bridge.legs.webrtc import WebRtcLeg, make_pulses
 from bridge.media.decoders import Decoders
 from bridge.media.sounds import Sounds
 from bridge.metrics.registry import Metrics
@@ -112,12 +112,15 @@ def build_services(
         urls=settings.media.urls,
     )
     streams = build_streams(base)
+    pulses = make_pulses(partial(metrics.steps.took, "report"))
     return Services(
         agents=agents,
         assets=assets,
         browsers=Browsers(
             manager,
-            lambda leg_id: WebRtcLeg(leg_id, peer=base.peers.browser, counters=metrics.setup),
+            lambda leg_id: WebRtcLeg(
+                leg_id, peer=base.peers.browser, counters=metrics.setup, pulses=pulses
+            ),
             ports=Quota(
                 "media ports",
                 "rtc.ports",

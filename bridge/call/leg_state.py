@@ -8,7 +8,8 @@ FailedPart: TypeAlias = Literal["provider", "trunk", "account", "codec"]
 IceStage: TypeAlias = Literal["new", "checking", "connected", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made for every leg once a second, and a frozen one takes eight times as long to make.
+@dataclass(slots=True)
 class TransportState:
     """The set-up of a peer's transport, and its reports."""
 

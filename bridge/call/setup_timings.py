@@ -61,11 +61,14 @@ class SetupClock:
     def __init__(self, began: float) -> None:
         self._began = began
         self._done: dict[SetupStep, float] = {}
+        self._timings = SetupTimings()
 
     def note(self, step: SetupStep, now: float) -> None:
         """Note that a step is done; a repetition (a restart, a reloaded page) changes nothing."""
-        self._done.setdefault(step, max(0.0, now - self._began))
+        if step not in self._done:
+            self._done[step] = max(0.0, now - self._began)
+            self._timings = SetupTimings(**self._done)
 
     def timings(self) -> SetupTimings:
         """Return the steps done until now."""
-        return SetupTimings(**self._done)
+        return self._timings

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeAlias
 
 from bridge.audio.frame import FRAME_SECONDS
 from bridge.call.ends import Sink, Source
@@ -10,14 +13,18 @@ from bridge.call.model import EndReason, LegId, LegKind, LegStatistics
 from bridge.errors import BridgeError
 from bridge.legs.base import Emit
 from bridge.legs.peer_media import PeerFactory, PeerMedia, SetupCounters
+from bridge.periodic import Periodic
+from bridge.rtp.report_pacing import ReportPacing
 
 log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
-SLOT_SECONDS = 0.02
-"""Pulses are aligned to multiples of this, so that one wake-up of the loop serves several legs.
+PULSE_SLOTS = 25
+"""Legs that share a slot are pulsed in one wake-up of the loop."""
+PULSES_AT_ONCE = 4
+"""Legs pulsed before the event loop does something else."""
 
-A longer slot would keep packets waiting behind the pulses of many legs."""
+Pulses: TypeAlias = Periodic["WebRtcLeg"]
 
 
 class WebRtcLeg:
@@ -28,8 +35,21 @@ class WebRtcLeg:
     sink: Sink
     """Both are set once `accept` has answered."""
 
-    def __init__(self, leg_id: LegId, *, peer: PeerFactory, counters: SetupCounters) -> None:
+    def __init__(
+        self,
+        leg_id: LegId,
+        *,
+        peer: PeerFactory,
+        counters: SetupCounters,
+        pulses: Pulses | None = None,
+    ) -> None:
+        """Make it; `pulses` are those that it shares with other legs, None for its own."""
         self.leg_id = leg_id
+        self._pulses = make_pulses() if pulses is None else pulses
+        self._odd = False
+        """Whether the last pulse was one of those at which to report."""
+        self._pacing = ReportPacing()
+        self._context = copy_context()
         self._counters = counters
         self._media = PeerMedia(leg_id, self.kind, peer=peer, counters=counters)
         self._digits = asyncio.Event()
@@ -69,15 +89,16 @@ class WebRtcLeg:
     async def run(self, emit: Emit) -> None:
         """Connect and live until the peer is gone (`legs.base.Leg.run`)."""
         self._media.emit = emit
+        self._context = copy_context()  # of the call and leg that its logs name
         try:
             reason = EndReason.FAILED
             if await self._media.connect(self._offered_at):
                 emit(LegConnected(self.leg_id))
-                reason = await self._media.run_until_closed(
-                    pulse=self._pulse(), digits=self._send_digits()
-                )
+                self._pulses.join(self)
+                reason = await self._media.run_until_closed(digits=self._send_digits())
             emit(LegEnded(self.leg_id, reason))
         finally:
+            self._pulses.leave(self)
             self._media.emit = None
             await self.aclose()
 
@@ -94,19 +115,18 @@ class WebRtcLeg:
         """Free the peer, whether the leg was run or not."""
         await self._media.peer.aclose()
 
-    async def _pulse(self) -> None:
-        """Report once a second, and watch for silence."""
-        loop = asyncio.get_running_loop()
-        odd = False
-        while True:
-            await asyncio.sleep(_until_pulse(loop.time()))
-            session, now = self._media.peer.session, loop.time()
-            odd = not odd
-            if odd:
-                self._media.report(now)
-            if session.needs_tick:
-                session.tick(now)
-            self._media.check_silence(now)
+    def pulse(self, now: float) -> None:
+        """Report, and watch for silence; to be called every `PULSE_SECONDS` while the leg is connected."""
+        self._context.run(self._pulse, now)
+
+    def _pulse(self, now: float) -> None:
+        session = self._media.peer.session
+        self._odd = not self._odd
+        if self._odd and self._pacing.due(session.numbering.sequence, session.last_received()):
+            self._media.report(now)
+        if session.needs_tick:
+            session.tick(now)
+        self._media.check_silence(now)
 
     async def _send_digits(self) -> None:
         """Send a packet of the queued digits every 20 ms; wait while there are none."""
@@ -121,7 +141,8 @@ class WebRtcLeg:
                 await asyncio.sleep(max(0.0, due - loop.time()))
 
 
-def _until_pulse(now: float) -> float:
-    """Return the seconds to the slot that is nearest to the next pulse."""
-    slot = min(SLOT_SECONDS, PULSE_SECONDS)
-    return round((now + PULSE_SECONDS) / slot) * slot - now
+def make_pulses(took: Callable[[float], None] = lambda seconds: None) -> Pulses:
+    """Return the pulses of legs; `took` is called with the seconds of each step."""
+    return Periodic(
+        WebRtcLeg.pulse, period=PULSE_SECONDS, slots=PULSE_SLOTS, at_once=PULSES_AT_ONCE, took=took
+    )

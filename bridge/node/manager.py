@@ -38,7 +38,6 @@ from bridge.node.ended import EndedCalls
 from bridge.node.publisher import Publisher, new_event
 from bridge.node.quality import CallSampler, QualityLog
 from bridge.node.runner import CallRunner, TransferHandler, refuse_transfer
-from bridge.node.sampling import Sampling
 from bridge.settings.model import Limits
 from bridge.slices import in_steps
 from bridge.tasks import Tasks
@@ -108,7 +107,7 @@ class Manager:
         self._history = history
         self._calls: dict[CallId, CallRunner] = {}
         self._of_line: Counter[LineName] = Counter()
-        self._sampling = Sampling(self._sampler.sample, partial(metrics.steps.took, "sample"))
+        self._sampling = self._sampler.spread(partial(metrics.steps.took, "sample"))
         self.dials = Dials(dialer, dial_rules, self.calls)
         """Parties that are rung, for new calls and live ones."""
         self._ended = EndedCalls(limits)

@@ -1,6 +1,6 @@
 """Samples live calls: metrics, problems, and each leg's quality."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bridge.call.bus import Bus
 from bridge.call.model import CallId, LegFigures, LegId, Party, State
@@ -9,8 +9,13 @@ from bridge.call.quality import LegQuality, take_sample
 from bridge.metrics.registry import Metrics
 from bridge.node.diagnosis import DiagnosisLog
 from bridge.node.runner import CallRunner
+from bridge.periodic import Periodic
 from bridge.wire.call_event import EventType
 
+SAMPLE_SECONDS = 1.0
+SAMPLE_SLOTS = 50
+SAMPLED_AT_ONCE = 2
+"""Calls sampled before the event loop does something else."""
 KEPT_LEGS = 32
 """Legs of a call that are kept; the oldest are dropped."""
 
@@ -70,6 +75,16 @@ class CallSampler:
         self._diagnoses = diagnoses
         self._mutes: dict[CallId, MuteDetector] = {}
         """Of the far parties of live calls."""
+
+    def spread(self, took: Callable[[float], None]) -> Periodic[CallRunner]:
+        """Return what samples calls once a second, each at a moment of its own; `took` takes the seconds of each step."""
+        return Periodic(
+            self.sample,
+            period=SAMPLE_SECONDS,
+            slots=SAMPLE_SLOTS,
+            at_once=SAMPLED_AT_ONCE,
+            took=took,
+        )
 
     def sample(self, runner: CallRunner, now: float) -> None:
         """Take the figures of a call's legs and bus; to be called once a second."""

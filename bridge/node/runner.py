@@ -100,11 +100,6 @@ class CallRunner:
         """The kinds of these legs."""
         return [running.leg.kind for running in self._legs]
 
-    @property
-    def leg_count(self) -> int:
-        """How many legs are in the call now."""
-        return len(self._legs)
-
     def leg(self, leg_id: LegId) -> Leg | None:
         """The leg with this id, while it is in the call."""
         running = self._legs.get(leg_id)

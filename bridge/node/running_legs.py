@@ -49,10 +49,6 @@ class RunningLegs:
         """Return the legs, in the order they joined; they may be removed meanwhile."""
         return iter(list(self._legs.values()))
 
-    def __len__(self) -> int:
-        """Return how many legs are in the call."""
-        return len(self._legs)
-
     def check_room(self) -> None:
         """Raise `LimitExceeded` if the call may have no more legs."""
         if len(self._legs) >= LEGS_PER_CALL:

@@ -6,7 +6,6 @@ streams of its own, while the session, its statistics and its place on the bus s
 """
 
 import asyncio
-import dataclasses
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -102,17 +101,12 @@ class Peer:
         reports, about_us = self.session.reports
         newest = self._transports.newest or self._transports.latest
         state = TransportState() if newest is None else newest.state()
-        return dataclasses.replace(
-            self.session.statistics(),
-            transport=dataclasses.replace(
-                state,
-                codec=OPUS.name if state.described else "",
-                sends=self.session.receives,
-                reports=reports,
-                reports_about_us=about_us,
-            ),
-            setup=self.setup.timings(),
-        )
+        state.codec = OPUS.name if state.described else ""
+        state.sends = self.session.receives
+        state.reports, state.reports_about_us = reports, about_us
+        found = self.session.statistics()
+        found.transport, found.setup = state, self.setup.timings()
+        return found
 
     def set_remote(self, offer_sdp: str) -> None:
         """Begin the session with a peer whose offer `create_answer` will answer.

@@ -52,7 +52,13 @@ class Observed:
 class Party:
     """A leg, what it emitted, and its run."""
 
-    def __init__(self, *, timeouts: Timeouts | None = None, ports: int = 3) -> None:
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        ports: int = 3,
+        pulses: webrtc.Pulses | None = None,
+    ) -> None:
         self.pool = PortPool({free_port() for _ in range(ports)})
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
@@ -67,6 +73,7 @@ class Party:
                 on_restart=on_restart,
             ),
             counters=self.observed,
+            pulses=pulses,
         )
         self.running: asyncio.Task[None] | None = None
 
@@ -284,9 +291,11 @@ async def test_a_restart_is_counted_and_published():
         assert (told.type, told.data) == ("leg.restarted", {"succeeded": True})
 
 
-@pytest.mark.parametrize("now", [0.0, 0.04, 0.06, 17.301, 86_400.449])
-def test_legs_that_began_apart_pulse_together(now):
-    first = now + webrtc._until_pulse(now)
-    assert abs(first - now - webrtc.PULSE_SECONDS) <= webrtc.SLOT_SECONDS / 2 + 1e-6
-    assert round(first / webrtc.SLOT_SECONDS, 3) == round(first / webrtc.SLOT_SECONDS)
-    assert webrtc._until_pulse(first) == pytest.approx(webrtc.PULSE_SECONDS)
+async def test_a_leg_that_is_over_is_pulsed_no_more():
+    pulses = webrtc.make_pulses()
+    async with party(pulses=pulses) as one, LightPeer() as browser:
+        await browser.call(one.exchange)
+        await until(one.has(CONNECTED))
+        assert one.leg in pulses
+        await one.hang_up()
+        assert one.leg not in pulses

@@ -85,7 +85,8 @@ class ClientHints:
         return {name: told for name, told in found.items() if told}
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made for every leg once a second, and a frozen one takes eight times as long to make.
+@dataclass(slots=True)
 class LegObservation:
     """A leg as it stands now."""
 
