@@ -9,6 +9,7 @@ core, and take turns of 2 s under the same packets, in random order; each round 
 import io
 import json
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ def measure(ref: str, *, rounds: int, seconds: float, legs: int = LEGS) -> list[
 
 
 def check_out(ref: str, folder: Path) -> None:
-    """Unpack a commit into an empty folder; the repository's own work trees stay as they are.
+    """Unpack a commit into an empty folder and build its packet path; the repository's own work trees stay as they are.
 
     Raises:
         ValueError: git knows no such commit.
@@ -72,6 +73,9 @@ def check_out(ref: str, folder: Path) -> None:
         raise ValueError(f"git knows no commit {ref}: {archive.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
         packed.extractall(folder, filter="data")
+    if (folder / "bridge" / "rtc" / "packet_path_build.py").exists():
+        build = [sys.executable, "-m", "bridge.rtc.packet_path_build"]
+        subprocess.run(build, cwd=folder, check=True)
 
 
 def markdown(ref: str, found: Sequence[Comparison]) -> str:

@@ -47,6 +47,12 @@ def test_the_report_names_the_loads_that_cost_more():
     assert "No load costs more" in against.markdown("v1", [cheap])
 
 
+@pytest.mark.compiler
+def test_the_other_commit_has_its_compiled_packet_path(tmp_path):
+    against.check_out("HEAD", tmp_path)
+    assert (tmp_path / "bridge" / "rtc" / "libpacket_path.so").exists()
+
+
 def test_a_commit_that_git_does_not_know_is_named(tmp_path):
     with pytest.raises(ValueError, match="no-such-ref"):
         against.check_out("no-such-ref", tmp_path)
