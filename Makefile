@@ -22,7 +22,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench soak flood outages rungs vads compatibility docs package lock clean
+.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood outages rungs vads compatibility docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ audit: $(DEV)  ## known vulnerabilities in the locked packages, by OSV (ARGS="Py
 bench: $(DEV)  ## capacity, delay and loss, beside stock aiortc and Janus (BENCH="--quick", "--only echo,relay", "--against REF")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.load.bench $(BENCH)
+
+profile: $(DEV)  ## where a packet's time goes: flame graphs and shares of a loaded bridge, into build/; as root (ARGS="--only relay")
+	@$(PACKET_PATH)
+	@exec $(BIN)/python -m tests.load.profile $(ARGS)
 
 soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 60")
 	@$(PACKET_PATH)

@@ -132,7 +132,8 @@ def _notes(
         "Pipecat: examples/pipecat/echo.py, in pieces of 40 ms and without the pauses, on the core of the generator; "
         "from sending the packet with which a burst begins to receiving the packet in which it is heard",
         "loss: the generator leaves packets out, each by itself; nothing is lost on the way back",
-        "recorded: both sides and the mix, as WAV, in turn with windows of the same calls unrecorded; "
+        "recorded: both sides and the mix, through PCM as WAV, relayed as the packets that pass "
+        '(`recording.relayed = "opus"`), in turn with windows of the same calls unrecorded; '
         "without the Ogg copies that another process may make afterwards",
         "MB/leg: what each leg added since the row with fewer legs; packets/s counts to 2 packets "
         "a window",

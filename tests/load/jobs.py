@@ -35,6 +35,8 @@ RECORDED_TURNS = 3
 _PCM = {"BRIDGE_MEDIA__RELAY": "false"}
 _NO_COPIES = {"BRIDGE_RECORDING__OGG": "[]"}
 """Of recordings: another process makes them later, of which the calls know nothing."""
+_PACKETS = {"BRIDGE_RECORDING__RELAYED": "opus"}
+"""Relayed calls are recorded as the packets that pass, undecoded."""
 PYTHON_PATH = {"BRIDGE_RTC__COMPILED": "false"}
 _TWO = {"BRIDGE_NODES": "2"}
 
@@ -125,7 +127,7 @@ def _recordings(seconds: float, *, turns: int) -> list[Job]:
         Job(
             target=f"{road} kept",
             kind="pair",
-            environment=_NO_COPIES | (_PCM if road == "pcm" else {}),
+            environment=_NO_COPIES | (_PCM if road == "pcm" else _PACKETS),
             once=True,
             steps=[plain, recorded] * turns,
         )

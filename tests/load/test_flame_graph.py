@@ -1,0 +1,54 @@
+"""Flame graphs."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.load.flame_graph import group, read, svg
+
+RAW = """main (bridge/serve.py:74);receive (bridge/rtp/fast_path.py:184);srtp_unprotect (srtp.c:12) 3
+main (bridge/serve.py:74);uv_run (core.c:452);epoll_pwait (libc.so.6) 90
+worker (threading.py:1);Condition.wait (threading.py:327);0x7fe67caa3f16 (libc.so.6) 50
+main (bridge/serve.py:74) 1
+"""
+
+
+def test_threads_that_wait_are_left_out():
+    assert read(RAW) == {
+        (
+            "main (bridge/serve.py:74)",
+            "receive (bridge/rtp/fast_path.py:184)",
+            "srtp_unprotect (srtp.c:12)",
+        ): 3,
+        ("main (bridge/serve.py:74)",): 1,
+    }
+
+
+def test_every_function_is_a_box_as_wide_as_its_share():
+    drawing = ElementTree.fromstring(svg("a <load>", read(RAW)))
+    names = {}
+    for each in drawing.iter("{http://www.w3.org/2000/svg}g"):
+        title, box, _ = each
+        names[title.text] = (float(box.attrib["width"]), float(box.attrib["y"]))
+    assert [width for width, _ in names.values()] == [1600.0, 1600.0, 1200.0, 1200.0]
+    assert names["srtp_unprotect (srtp.c:12): 75.0%"][1] < names["all: 100.0%"][1]
+
+
+def test_nothing_seen_is_drawn_as_nothing():
+    assert "0 samples" in svg("a load", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "belongs"),
+    [
+        ("receive (bridge/rtp/fast_path.py:184)", "Python"),
+        ("0x7fe67538caf9 (libopus-114e2b1a.so.0.11.1)", "libopus"),
+        ("_cffi_f_srtp_protect (pylibsrtp/_binding.abi3.so)", "SRTP"),
+        ("sendmsg (libc.so.6)", "kernel and libc"),
+        ("relay (libpacket_path.so)", "compiled packet path"),
+        ("UDPTransport__send (loop.c:23)", "event loop"),
+        ("_PyEval_EvalFrameDefault (ceval.c:1)", "interpreter and its modules"),
+    ],
+)
+def test_colours_tell_what_a_function_belongs_to(name, belongs):
+    assert group(name) == belongs
