@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bridge.audio.ogg import OggWriter
 from bridge.audio.wav import make_header, parse_wav
 from bridge.call.model import CallId, LineName
 from bridge.media.archive import Archive, RetentionRules
-from bridge.media.files import FileLocation, parts_of
+from bridge.media.files import OGG, FileLocation, parts_of
 from bridge.media.live_parts import PART_BYTES
 from bridge.media.share import Share
 from bridge.net import node_store
@@ -174,3 +175,24 @@ async def test_nobody_finishes_what_a_process_records_that_has_just_joined(datab
         assert ended == []
         await database.run(node_store.end, ["joined"], now=1.0)
         await until(lambda: ended)
+
+
+async def test_packets_of_a_killed_process_are_whole_and_their_mix_is_still_to_be_made(
+    database, tmp_path
+):
+    dead = archive(database, tmp_path, "here", 5, [(5, "here")])
+    tracks = await dead.begin(LINE, CALL, {"inbound": None, "mixed": None}, suffix=OGG)
+    writer = OggWriter(1)
+    whole = writer.head() + writer.pages([(b"\xf8\xff\xfe", 960)] * 100)
+    cut_off = whole + writer.pages([(b"\xf8\xff\xfe", 960)] * 50)[:60]
+    for key in (tracks[0].key, *tracks[1].mixed_from):
+        (dead.folder / key).write_bytes(cut_off)
+    here = archive(database, tmp_path, "here", 0, [(0, "here")])
+    async with recovering(here, PartShelf()) as ended:
+        await until(lambda: len(ended) == 2)
+    assert set(ended) == {("completed", "cut_off")}
+    found = {one.kind: one for one in await here.of_call(LINE, CALL)}
+    assert {one.seconds for one in found.values()} == {(100 * 960 - 312) / 48_000}
+    assert found["inbound"].size_bytes == len(whole)
+    [mix] = await here.files.waiting(found["mixed"].recording_id)
+    assert (mix.format, mix.key) == (OGG, found["mixed"].key)
