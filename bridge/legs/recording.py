@@ -24,6 +24,7 @@ from bridge.call import events
 from bridge.call.model import EndReason, LegId, LegKind, LegStatistics, SentAudio
 from bridge.legs.base import Emit
 from bridge.media.disk_space import DiskSpace
+from bridge.media.recording_repair import repair_ogg
 
 DISK_FULL: Final = "disk_full"
 DISK_FAILED: Final = "disk_failed"
@@ -163,6 +164,9 @@ class RecorderLeg:
                 await self._loop.run_in_executor(self._threads, write)
             except OSError as error:
                 self.failure = DISK_FULL if error.errno in _FULL else DISK_FAILED
+                if not self.steady:
+                    # What was begun is cut off, and the file is whole.
+                    await self._loop.run_in_executor(self._threads, repair_ogg, self.path)
                 return
             self._file.written()
             if self._file.overrun:

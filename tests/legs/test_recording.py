@@ -7,15 +7,23 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bridge.audio.codec import OPUS
+from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import FRAME_BYTES, SILENCE, Frame
+from bridge.audio.opus import candidates, load
 from bridge.audio.track_assembler import MAX_BUFFERED
+from bridge.audio.track_file import OggFile
 from bridge.audio.wav import parse_wav
 from bridge.call import events
 from bridge.call.model import EndReason, LegId
 from bridge.legs.recording import DISK_FAILED, DISK_FULL, DISK_SLOW, RecorderLeg, Span
 from bridge.media.disk_space import DiskSpace
+from tests.support.ogg_packets import packets_of, pages_of
+from tests.support.opus_packets import encode
+from tests.support.speech_compare import tone
 from tests.support.waiting import until
 
+PACKETS = encode(tone(2))
 SOUND = b"\x10\x20" * (FRAME_BYTES // 2)
 
 
@@ -28,6 +36,7 @@ def threads():
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     monkeypatch.setattr("bridge.audio.track_file.WavFile.write_seconds", 0.01)
+    monkeypatch.setattr("bridge.audio.track_file.OggFile.write_seconds", 0.01)
 
 
 class Filling:
@@ -59,13 +68,19 @@ class Track:
 
 
 @asynccontextmanager
-async def recording(path, threads, space=None, *, span=None):
+async def recording(path, threads, space=None, *, span=None, file=None):
     def over():
         track.over += 1
 
     space = space or DiskSpace(path.parent, 0)
     leg = RecorderLeg(
-        LegId("track"), path, span=span or Span(0.0), threads=threads, space=space, on_over=over
+        LegId("track"),
+        path,
+        span=span or Span(0.0),
+        threads=threads,
+        space=space,
+        on_over=over,
+        file=file,
     )
     track = Track(leg)
     task = asyncio.get_running_loop().create_task(leg.run(track.told.append))
@@ -185,3 +200,44 @@ async def test_a_track_that_is_given_up_writes_no_more(tmp_path, threads):
         await until(lambda: track.over)
     assert track.leg.failure == "not_announced"
     assert parse_wav((tmp_path / "a.wav").read_bytes()).pcm == SOUND * 2
+
+
+def packets(count, first=0):
+    return [
+        EncodedPacket(PACKETS[number], 960, number, number * 960, "line", -20.0, OPUS)
+        for number in range(first, first + count)
+    ]
+
+
+def packet_file():
+    return OggFile(load(candidates()), 7)
+
+
+@pytest.mark.parametrize("state", ["paused", "awaiting_consent"])
+async def test_packets_are_left_out_while_a_track_is_silent(tmp_path, threads, state):
+    began = asyncio.get_running_loop().time() - 1
+    span, file = Span(began), packet_file()
+    async with recording(tmp_path / "a.ogg", threads, span=span, file=file) as track:
+        await until(lambda: track.told)
+        for number, one in enumerate(packets(30)):
+            setattr(track.leg, state, 10 <= number < 20)
+            assert track.leg.take(one, began + number * 0.02)
+    found = packets_of((tmp_path / "a.ogg").read_bytes())
+    assert [one for one in found if one in PACKETS] == PACKETS[:10] + PACKETS[20:30]
+
+
+async def test_a_track_of_packets_ends_before_the_disk_is_full_with_a_whole_file(tmp_path, threads):
+    space = Filling()
+    began = asyncio.get_running_loop().time()
+    span, file = Span(began - 5), packet_file()
+    async with recording(tmp_path / "a.ogg", threads, space, span=span, file=file) as track:
+        for number, one in enumerate(packets(100)):
+            track.leg.take(one, began - 5 + number * 0.02)
+        await until(lambda: track.leg.written_bytes > 0)
+        space.full = True
+        await until(lambda: track.over)
+    assert track.leg.failure == DISK_FULL
+    content = (tmp_path / "a.ogg").read_bytes()
+    assert pages_of(content)[-1].kind == 4
+    assert len(content) == track.leg.size_bytes
+    assert [one for one in packets_of(content) if one in PACKETS] == PACKETS[:100]
