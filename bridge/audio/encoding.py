@@ -33,6 +33,15 @@ class Encoding:
         """The current settings."""
         return self._encoder.settings
 
+    @property
+    def handle(self) -> object | None:
+        """The encoder of libopus, if the next frame continues what it has encoded; valid until `switch_to`."""
+        return None if self._starts_anew else self._encoder.handle
+
+    def encoded(self, frames: Iterable[bytes]) -> None:
+        """Note frames that the encoder has encoded by its `handle`, or at least the newest ones."""
+        self._recent.extend(frames)
+
     def switch_to(self, settings: EncoderSettings) -> None:
         """Use other settings from the next frame on."""
         if settings == self._encoder.settings:

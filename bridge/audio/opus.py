@@ -89,6 +89,10 @@ class Opus:
         self.path = path
         self.version = _text(lib.opus_get_version_string())
 
+    def address(self, name: str) -> int:
+        """Return where a function of the library is, for C code to call it."""
+        return int(_ffi.cast("uintptr_t", getattr(self.lib, name)))
+
     def error(self, code: int) -> str:
         """Return libopus' description of an error code."""
         return _text(self.lib.opus_strerror(code))
@@ -145,6 +149,11 @@ class Decoder:
         self._pcm = _ffi.new("int16_t[]", _MAX_SAMPLES)
         self._view = _ffi.buffer(self._pcm)
         self._decode = lib.opus_decode
+
+    @property
+    def handle(self) -> object:
+        """The decoder of libopus, valid while this object lives."""
+        return self._handle
 
     def decode(self, payload: bytes) -> bytes:
         """Decode one packet of 2.5 to 120 ms.
@@ -216,6 +225,11 @@ class Encoder:
         lib.opus_encoder_ctl(self._handle, _GET_LOOKAHEAD, answer)
         self.lookahead: int = answer[0]
         """Algorithmic delay in samples at 16 kHz."""
+
+    @property
+    def handle(self) -> object:
+        """The encoder of libopus, valid while this object lives."""
+        return self._handle
 
     def reconfigure(self, settings: EncoderSettings) -> None:
         """Use other settings from the next frame on.

@@ -94,6 +94,14 @@ class PacketRelay:
         relayed = [packets for party, packets in self._packets if party.path is DeliveryPath.RELAY]
         return max((packets.loss_ratio for packets in relayed), default=0.0)
 
+    @property
+    def sole_sink(self) -> Callable[[EncodedPacket, float], bool] | None:
+        """The method `take` of the only sink, while it is served packets."""
+        if len(self._sinks) != 1:
+            return None
+        party, take = self._sinks[0]
+        return take if party.path is _RELAY else None
+
 
 def fan_out(takers: list[Push]) -> Push | None:
     """Return one function that pushes to all of them; None for none."""

@@ -4,6 +4,7 @@ A source either pushes frames as they arrive or is pulled by the clock; a leg th
 none, and a leg that hears nothing has no sink.
 """
 
+from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from bridge.audio.codec import Codec
@@ -20,6 +21,10 @@ class Relay(Protocol):
     @property
     def loss_ratio(self) -> float:
         """The greatest share of packets that a receiver of the relay reports lost, 0 to 1."""
+
+    @property
+    def sole_sink(self) -> Callable[[EncodedPacket, float], bool] | None:
+        """The method `take` of the only sink, if packets do nothing but pass to it."""
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.audio.encoder_level import EncoderBudget
+from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp_dialect import BROWSER, SdpDialect
 
@@ -44,4 +45,6 @@ class PeerConfig:
     """Whether packets may pass undecoded between two peers."""
     encoder_budget: EncoderBudget = field(default_factory=EncoderBudget)
     """Limits the cost of encoding."""
+    packet_path: PacketPath | None = None
+    """The compiled packet path; None: packets take the Python path."""
     dialect: SdpDialect = BROWSER

@@ -5,13 +5,14 @@ Floods of STUN are dropped before they are parsed.
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aioice import Candidate, Connection
 from aioice.ice import StunProtocol
 from typing_extensions import override
 
 from bridge.rtc.guard import MAX_DATAGRAM, Address
+from bridge.rtc.packet_leases import TransportLeases
 
 MAX_STUN: Final = 600
 """Bytes; ICE needs no longer message, as user fragments have at most 256 each."""
@@ -84,6 +85,26 @@ class StunFilter:
         return left[verified] >= 0
 
 
+class Arrivals(Protocol):
+    """What came, as the receivers of one transport note it: in Python, and in the compiled packet path."""
+
+    alive_at: float
+    """When anything last came that proves the peer alive (monotonic seconds)."""
+    second_ends: float
+    """Of the second whose packets are counted."""
+    allowed: int
+    """Packets that may still come in it."""
+
+
+@dataclass(slots=True)
+class PythonArrivals:
+    """`Arrivals` without a compiled packet path."""
+
+    alive_at: float = 0.0
+    second_ends: float = 0.0
+    allowed: int = 0
+
+
 @dataclass(slots=True)
 class Inbound:
     """What all connections of a link to one peer receive into."""
@@ -94,8 +115,11 @@ class Inbound:
     """Takes each DTLS record, likewise."""
     discarded: dict[str, int]
     """Counts by discard reason."""
-    alive_at: float
-    """When anything last came that proves the peer alive (monotonic seconds)."""
+    arrivals: Arrivals
+    leases: TransportLeases | None = None
+    """Of the compiled packet path, which receives for all sockets."""
+    on_route: Callable[[], None] = lambda: None
+    """Called when the route of a connection has changed."""
 
 
 class MediaSocket(StunProtocol):

@@ -155,7 +155,10 @@ class IceConnection(Connection):
                 on_stun=self._stun_received,
                 clock=self._clock,
             )
-            await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
+            if self._inbound.leases is not None:
+                self._inbound.leases.listen(sock, protocol)
+            else:
+                await loop.create_datagram_endpoint(lambda made=protocol: made, sock=sock)  # type: ignore[misc]
             private_api.protocols(self).append(protocol)
             found.append(candidate)
         return found
@@ -184,13 +187,14 @@ class IceConnection(Connection):
             fields = {"remote": chosen.remote_candidate.type, "changed": before is not None}
             fields |= trace.address_kind(chosen.remote_addr[0])
             trace.log.debug("ice.pair_chosen", extra=fields)
+            self._inbound.on_route()
 
     @override
     async def query_consent(self) -> None:
         due = self._clock() + self._consent_interval()
         while True:
             now = self._clock()
-            gone = self._inbound.alive_at + self._timeouts.silence
+            gone = self._inbound.arrivals.alive_at + self._timeouts.silence
             if now >= gone:
                 self._on_lost(self)
                 return
@@ -202,6 +206,7 @@ class IceConnection(Connection):
     @override
     async def close(self) -> None:
         self.route = None
+        self._inbound.on_route()
         sockets = [*private_api.protocols(self)]
         try:
             await super().close()
@@ -237,7 +242,7 @@ class IceConnection(Connection):
             self._inbound.discarded["bad_stun"] += 1
         elif self._admit(sender):
             # Unlike a request, a response cannot be a replay, so it proves the peer alive.
-            self._inbound.alive_at = self._clock()
+            self._inbound.arrivals.alive_at = self._clock()
             self.responses_received += 1
             self._limit_conflicts(message)
             transaction.response_received(message, sender)

@@ -6,8 +6,9 @@ from typing import Final
 
 from bridge.errors import NegotiationFailed
 from bridge.rtc.config import PeerConfig
-from bridge.rtc.demux import Inbound
+from bridge.rtc.demux import Arrivals, Inbound, PythonArrivals
 from bridge.rtc.ice import IceConnection
+from bridge.rtc.packet_leases import TransportLeases
 from bridge.rtc.switchover import Switchover
 from bridge.wire.sdp import RemoteAudio
 
@@ -22,17 +23,23 @@ class IceLink:
     end of each ICE restart with whether it succeeded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all but one by keyword)
         self,
         config: PeerConfig,
         *,
         clock: Callable[[], float],
         discarded: dict[str, int],
         on_media: Callable[[bytes], None],
+        leases: TransportLeases | None,
         on_lost: Callable[[str], None],
         on_restarted: Callable[[bool], None],
     ) -> None:
-        self.inbound = Inbound(on_media, self._dtls_received, discarded, alive_at=clock())
+        arrivals: Arrivals = PythonArrivals() if leases is None else leases.state
+        arrivals.alive_at = clock()
+        self.inbound = Inbound(
+            on_media, self._dtls_received, discarded, arrivals, leases, self._route_changed
+        )
+        self._leases = leases
         self.role = "controlled"
         self.connections: Switchover[IceConnection] = Switchover(
             stage="ice",
@@ -123,9 +130,22 @@ class IceLink:
             raise NegotiationFailed("ICE did not connect", stage="ice", reason=reason) from None
 
     def _switched(self, connection: IceConnection, replaced: IceConnection | None) -> None:
+        self._route_changed()
         self.role = "controlling" if connection.ice_controlling else "controlled"
         if replaced is not None:
             self._on_restarted(True)  # noqa: FBT003 - a callback
+
+    def _route_changed(self) -> None:
+        """Let the leases send by the route of the connection in use."""
+        if self._leases is None:
+            return
+        current = self.connections.current
+        route = None if current is None else current.route
+        if route is None:
+            self._leases.set_route(-1, None)
+            return
+        transport, address = route
+        self._leases.set_route(transport.get_extra_info("socket").fileno(), address)
 
     def _failed(self) -> None:
         if self.connections.current is not None:

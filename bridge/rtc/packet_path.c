@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -400,6 +401,13 @@ static int receive(packet_poller *poller, packet_socket *socket, packet_event *e
     return result;
 }
 
+static double monotonic_time(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
 PUBLIC const char *packet_path_source(void) { return PACKET_PATH_SOURCE; }
 
 PUBLIC packet_poller *packet_poller_new(void)
@@ -478,7 +486,7 @@ PUBLIC int packet_poll(packet_poller *poller, double now, packet_event *event)
         event->size = (int32_t)size;
         event->address_size = (int32_t)address_size;
         event->socket = socket->id;
-        int found = receive(poller, socket, event, now);
+        int found = receive(poller, socket, event, now < 0.0 ? monotonic_time() : now);
         if (found != PACKET_NONE)
             return found;
     }

@@ -81,6 +81,16 @@ class Srtp:
         self._length = ffi.new("int *")
         self._tag = _TAG_BYTES[profile]
 
+    @property
+    def send_handle(self) -> int:
+        """Address of libsrtp's context for sending, valid while this object lives."""
+        return int(ffi.cast("uintptr_t", self._send))
+
+    @property
+    def receive_handle(self) -> int:
+        """Address of libsrtp's context for receiving, valid until `set_receive_key`."""
+        return int(ffi.cast("uintptr_t", self._receive))
+
     def set_receive_key(self, key: bytes) -> None:
         """Receive with another key from now on; what is sent goes on under its own."""
         self._receive_session = _session(self._profile, key, Policy.SSRC_ANY_INBOUND)

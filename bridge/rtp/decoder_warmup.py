@@ -10,6 +10,7 @@ from typing import Final
 
 from bridge.audio.coders import AudioDecoder
 from bridge.errors import RemoteProtocolError
+from bridge.rtp.lease import SourceState
 from bridge.rtp.level_meter import LevelMeter
 from bridge.wire.audio_level import read_level
 from bridge.wire.rtp import RtpPacket
@@ -76,6 +77,15 @@ class DecoderWarmup:
         if self._level_id is None:
             return max(0, unmeasured)
         return max(0, min(unmeasured, REPORTED_EVERY - 1 - self._count % REPORTED_EVERY))
+
+    def lend(self, state: SourceState) -> None:
+        """Copy what each payload that is kept changes to a lease."""
+        state.level_id = -1 if self._level_id is None else self._level_id
+        state.reported, state.warmup_count = self._reported, self._count
+
+    def take_back(self, state: SourceState) -> None:
+        """Copy it back; the payloads are appended to `kept` when the lease ends."""
+        self._reported, self._count = bool(state.reported), state.warmup_count
 
     def count_kept(self, packets: int) -> None:
         """Count packets that were appended to `kept`, at most `spare`."""

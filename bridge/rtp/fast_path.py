@@ -2,22 +2,26 @@
 
 Most of a packet's cost is code that has left the caches since the one before. So statistics, totals
 and reorder state are not updated per packet: only arrival times are recorded, and `settle` accounts
-for many packets at once when statistics are read or something unexpected arrives.
+for many packets at once when statistics are read or something unexpected arrives. Where there is a
+compiled packet path, it takes the run in a lease, and `settle` copies back what it has counted.
 """
 
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
-from bridge.audio.codec import Codec
+from bridge.audio.codec import OPUS, Codec
 from bridge.audio.coders import AudioDecoder
+from bridge.audio.echo import Packet
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
+from bridge.audio.opus import Decoder
 from bridge.audio.opus_packet import BUS_RATIO
 from bridge.audio.reorder import ReorderBuffer
 from bridge.call.ends import Relay
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
+from bridge.rtp.lease import Outputs, SinkMode, SourceLease, leasable_owner
 from bridge.rtp.level_meter import LevelMeter
 from bridge.wire.reception import ReceptionStatistics
 from bridge.wire.rtp import EXTENDED, HEADER_BYTES, MARKER, after_extension, read_form
@@ -48,7 +52,7 @@ class Expected(NamedTuple):
     renumbering: int
     """Added to the peer's sequence numbers when relaying."""
     packets: int
-    """Maximum length of the run."""
+    """Maximum length of the run; a lease has none. With 0 there is only a lease."""
 
 
 class FastPath:
@@ -72,6 +76,7 @@ class FastPath:
         "_form",
         "_interrupted",
         "_kept",
+        "_lease",
         "_meter",
         "_next",
         "_octet",
@@ -88,6 +93,7 @@ class FastPath:
         "_timestamp",
         "_warmup",
         "arrivals",
+        "refused",
         "sizes",
     )
 
@@ -106,6 +112,9 @@ class FastPath:
         """When each packet came that has not been settled."""
         self.sizes: list[int] = []
         """Its payload bytes."""
+        self.refused = 0
+        """Payloads that the decoder refused during leases."""
+        self._lease: SourceLease | None = None
         self.switch_to(codec, decoder)
         self._meter = meter
         self._warmup = warmup
@@ -125,8 +134,25 @@ class FastPath:
         self._codec, self._decoder = codec, decoder
         self._durations, self._octet = codec.durations, codec.positions_per_octet
 
-    def begin(self, expected: Expected, push: Push | None, relay: Relay | None) -> None:
+    def lease_to(self, lease: SourceLease | None) -> None:
+        """Use a lease for the next runs; must not be called within a run."""
+        self._lease = lease
+
+    def begin(
+        self,
+        expected: Expected,
+        push: Push | None,
+        relay: Relay | None,
+        *,
+        reception: ReceptionStatistics,
+        counters: ReceiveCounters,
+    ) -> None:
         """Begin a run: packets go to `relay`, their frames to `push`; at least one is not None."""
+        if self._lease is not None and (outputs := self._outputs(expected, push, relay)):
+            self._begin_lease(self._lease, expected, outputs, reception, counters)
+            return
+        if not expected.packets:
+            return
         self._form, self._ssrc = expected.form, expected.ssrc
         self._next, self._timestamp = expected.sequence, expected.timestamp
         self._stop = (expected.sequence + expected.packets) & 0xFFFF
@@ -137,16 +163,31 @@ class FastPath:
         self._relay = None if relay is None else relay.__call__
 
     def end(self) -> None:
-        """End the run: the next packet takes the slow path."""
+        """End the run, once it is settled: the next packet takes the slow path."""
         self._next = _NO_SEQUENCE
+        lease = self._lease
+        if lease is not None and lease.active:
+            self._kept.extend(lease.kept())
+            lease.end()
+
+    @property
+    def last_arrival(self) -> float | None:
+        """When the last packet came that has not been settled; None if there is none."""
+        if self.arrivals:
+            return self.arrivals[-1]
+        lease = self._lease
+        return lease.state.last_arrival if lease is not None and lease.state.recorded else None
 
     def settle(
         self, reorder: ReorderBuffer, reception: ReceptionStatistics, counters: ReceiveCounters
-    ) -> int:
-        """Account for the recorded packets and return how many they were; the run may go on."""
+    ) -> list[Packet]:
+        """Account for the recorded packets and return them; the run may go on."""
+        lease = self._lease
+        if lease is not None and lease.active:
+            return self._settle_lease(lease, reorder, reception, counters)
         packets, first = len(self.arrivals), reorder.expected()
-        if first is None:
-            return 0
+        if not packets or first is None:
+            return []
         reorder.follow_run(packets, self.arrivals[-1])
         reception.count_run(self.arrivals, first[1], self._ticks)
         counters.packets += packets
@@ -155,9 +196,70 @@ class FastPath:
             self._warmup.count_kept(packets)
         else:
             counters.frames += packets
+        recorded = list(zip(self.arrivals, self.sizes, strict=True))
         self.arrivals.clear()
         self.sizes.clear()
-        return packets
+        return recorded
+
+    def _outputs(
+        self, expected: Expected, push: Push | None, relay: Relay | None
+    ) -> Outputs | None:
+        """Lease the sinks of a source and return what a lease does with its packets; None without a lease."""
+        if self._codec is not OPUS:
+            return None
+        if relay is not None:
+            owner = leasable_owner(relay.sole_sink)
+            sink = None if owner is None else owner.lease(SinkMode.PACKETS, expected.timeline)
+            return None if sink is None else Outputs(relay=sink, take_frame=push)
+        owner = leasable_owner(push)
+        if owner is None:
+            return Outputs(take_frame=push)
+        # Without its lease the frames would take the long way for as long as this one lasts.
+        sink = owner.lease(SinkMode.FRAMES, expected.timeline)
+        return None if sink is None else Outputs(push=sink)
+
+    def _begin_lease(
+        self,
+        lease: SourceLease,
+        expected: Expected,
+        outputs: Outputs,
+        reception: ReceptionStatistics,
+        counters: ReceiveCounters,
+    ) -> None:
+        state, decoder = lease.state, self._decoder
+        assert isinstance(decoder, Decoder)
+        state.form, state.ssrc = expected.form, expected.ssrc
+        state.sequence, state.timestamp = expected.sequence, expected.timestamp
+        state.samples, state.ticks = expected.samples, expected.ticks
+        state.position, state.renumbering = expected.position, expected.renumbering
+        state.recorded = state.octets = state.refused = state.unmeasured = 0
+        state.frames, state.concealed_samples = counters.frames, counters.concealed_samples
+        self._meter.lend(state.meter)
+        self._warmup.lend(state)
+        reception.lend(state)
+        lease.begin(outputs, decoder=decoder.handle, timeline=expected.timeline)
+
+    def _settle_lease(
+        self,
+        lease: SourceLease,
+        reorder: ReorderBuffer,
+        reception: ReceptionStatistics,
+        counters: ReceiveCounters,
+    ) -> list[Packet]:
+        state = lease.state
+        packets = state.recorded
+        if not packets:
+            return []
+        reorder.follow_run(packets, state.last_arrival)
+        reception.take_back(state, packets)
+        counters.packets += packets
+        counters.octets += state.octets
+        counters.frames, counters.concealed_samples = state.frames, state.concealed_samples
+        self.refused += state.refused + state.unmeasured
+        state.octets = state.refused = state.unmeasured = 0
+        self._meter.take_back(state.meter)
+        self._warmup.take_back(state)
+        return lease.take_sizes()
 
     def receive(self, data: bytes, now: float) -> None:
         """Process an unprotected RTP packet."""

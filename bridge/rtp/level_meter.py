@@ -1,7 +1,10 @@
 """The audio level of one direction, and how long it has been silent."""
 
+import math
+
 from bridge.audio.level import QUIET, SILENT, clips, level
 from bridge.call.model import LevelCounts
+from bridge.rtp.lease import MeterState
 
 
 class LevelMeter:
@@ -55,6 +58,21 @@ class LevelMeter:
         if self._quiet_since is None:
             self._quiet_since = now
         self.silent_seconds = now - self._quiet_since
+
+    def lend(self, state: MeterState) -> None:
+        """Copy the fields to a lease."""
+        state.level_dbov, state.silent_seconds = self.level_dbov, self.silent_seconds
+        state.quiet_since = math.nan if self._quiet_since is None else self._quiet_since
+        state.levels, state.quiet = self.levels, self.quiet
+        state.measured, state.clipped = self.measured, self.clipped
+
+    def take_back(self, state: MeterState) -> None:
+        """Copy the fields back."""
+        self.level_dbov, self.silent_seconds = state.level_dbov, state.silent_seconds
+        since = state.quiet_since
+        self._quiet_since = None if math.isnan(since) else since
+        self.levels, self.quiet = state.levels, state.quiet
+        self.measured, self.clipped = state.measured, state.clipped
 
     def expire(self, last: float, now: float) -> None:
         """Fall to silence: no packet has come since `last`."""

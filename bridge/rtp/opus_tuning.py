@@ -46,15 +46,19 @@ class OpusTuning:
         """Whether the peer takes what other peers send: they are asked not to send more."""
         return self._max_bitrate is None or self._max_bitrate >= MAX_AVERAGE_BITRATE
 
+    @property
+    def outdated(self) -> bool:
+        """Whether `choose` will change the settings."""
+        return self._settings() != self.encoding.settings
+
     def renegotiate(self, parameters: Mapping[str, str]) -> None:
         """Apply a new `a=fmtp`."""
         self._read(parameters)
         self.choose()
 
     def receive_report(self, loss: float, now: float) -> None:
-        """Adapt FEC to the share of packets that the peer lost since its last report."""
+        """Note the share of packets that the peer lost since its last report; `choose` then adapts FEC."""
         self._fec.report(loss, now)
-        self.choose()
 
     def choose(self) -> None:
         """Follow the node's encoder budget."""

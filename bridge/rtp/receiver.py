@@ -22,6 +22,7 @@ from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
 from bridge.rtp.fast_path import MAX_RUN, Expected, FastPath
 from bridge.rtp.frame_output import LEVEL_EVERY, FrameOutput
+from bridge.rtp.lease import SourceLease
 from bridge.rtp.level_meter import LevelMeter
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.reception import ReceptionStatistics
@@ -115,8 +116,12 @@ class RtpReceiver:
     @property
     def last_received(self) -> float | None:
         """When the last well-formed packet came (monotonic seconds)."""
-        arrivals = self._fast_path.arrivals
-        return arrivals[-1] if arrivals else self._last_received
+        return self._fast_path.last_arrival or self._last_received
+
+    def lease_to(self, lease: SourceLease | None) -> None:
+        """Lease the source's runs from the next one on; None: none."""
+        self._end_run()
+        self._fast_path.lease_to(lease)
 
     @property
     def relay_loss_ratio(self) -> float:
@@ -194,12 +199,14 @@ class RtpReceiver:
         ):
             return
         sequence, timestamp, position, samples = expected
+        usual = True
         if push is not None:
             usual = samples == PACKET_SAMPLES and self._output.framer.empty
             packets = -self._counters.frames % LEVEL_EVERY if usual else 0
         else:
             packets = 0 if relay is None else self._warmup.spare
-        if packets and self._reception.follows(sequence, timestamp):
+        leasable = usual if push is not None else relay is not None
+        if leasable and self._reception.follows(sequence, timestamp):
             run = Expected(
                 form=form | self._payload_type,
                 ssrc=self._ssrc,
@@ -212,7 +219,9 @@ class RtpReceiver:
                 renumbering=self._renumbering - self._reorder.skipped,
                 packets=min(packets, MAX_RUN),
             )
-            self._fast_path.begin(run, push, relay)
+            self._fast_path.begin(
+                run, push, relay, reception=self._reception, counters=self._counters
+            )
 
     def _end_run(self) -> None:
         self._settle()
@@ -220,12 +229,14 @@ class RtpReceiver:
 
     def _settle(self) -> None:
         """Account for what a run has only recorded; the run may go on."""
-        if self._fast_path.arrivals and self._reception is not None:
-            self._last_received = self._fast_path.arrivals[-1]
-            self.sizes.extend(zip(self._fast_path.arrivals, self._fast_path.sizes, strict=True))
-            packets = self._fast_path.settle(self._reorder, self._reception, self._counters)
+        if self._reception is None:
+            return
+        run = self._fast_path.settle(self._reorder, self._reception, self._counters)
+        if run:
+            self._last_received = run[-1][0]
+            self.sizes.extend(run)
             if self._relay is not None:
-                self._relayed = (self._relayed + packets) & 0xFFFF
+                self._relayed = (self._relayed + len(run)) & 0xFFFF
 
     def _run_interrupted(
         self, packet: EncodedPacket, sequence: int, timestamp: int, now: float
@@ -253,7 +264,8 @@ class RtpReceiver:
     @property
     def malformed(self) -> int:
         """Packets that could not be parsed, and audio that its decoder refused."""
-        return self._malformed + self._output.malformed
+        self._settle()
+        return self._malformed + self._output.malformed + self._fast_path.refused
 
     @property
     def holding(self) -> bool:
@@ -266,9 +278,11 @@ class RtpReceiver:
 
     def expire(self, now: float) -> None:
         """Let the level fall while no packet comes."""
-        last = self.last_received
+        self._settle()
+        last = self._last_received
         if last is None or now - last < STALE_SECONDS:
             return
+        self._end_run()
         self._meter.expire(last, now)
 
     def statistics(self) -> ReceivedAudio:

@@ -18,6 +18,7 @@ from bridge.errors import RemoteProtocolError
 from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS
 from bridge.rtp.dtmf import DtmfSender
 from bridge.rtp.frame_output import LEVEL_EVERY
+from bridge.rtp.lease import SinkLease, SinkMode
 from bridge.rtp.level_meter import LevelMeter
 from bridge.rtp.opus_tuning import OpusTuning
 from bridge.rtp.receiver import STALE_SECONDS
@@ -30,6 +31,9 @@ _MAX_PAYLOAD: Final = 1275
 """Bytes of a relayed payload; a longer one might not fit a datagram."""
 _MAX_MILLISECONDS: Final = 120
 _SAMPLES_PER_MILLISECOND: Final = 48
+
+
+_FRAMES: Final = SinkMode.FRAMES  # bound once: compared for every frame
 
 
 class StreamStart(NamedTuple):
@@ -53,6 +57,7 @@ class RtpSender:
         "_encoder_budget",
         "_encoding",
         "_filler",
+        "_lease",
         "_max_relayed_samples",
         "_meter",
         "_on_encoder",
@@ -85,6 +90,7 @@ class RtpSender:
         self._opus = opus
         self._on_encoder = on_encoder
         self._steady = steady
+        self._lease: SinkLease | None = None
         self._filler = SilenceFiller()
         self.started = not steady
         """Whether anything may be sent: in a steady stream only after `start_sending`."""
@@ -109,6 +115,7 @@ class RtpSender:
 
     def renegotiate(self, audio: NegotiatedAudio) -> None:
         """Apply what was negotiated: codec, direction, payload types, bit rate."""
+        self.release()
         if audio.codec is not self._codec:
             self._relayed.clear()
             self._begin_encoding(audio)
@@ -119,6 +126,7 @@ class RtpSender:
 
     def restart_source(self, audio: NegotiatedAudio, start: StreamStart) -> None:
         """Begin a new stream for another page in the peer's place; the totals stay."""
+        self.release()
         before = self.stream
         self._packets_before += before.packets
         self._bytes_before += before.octets
@@ -134,6 +142,15 @@ class RtpSender:
         if not self._sending or self.dtmf.pending:
             return
         pcm, pts, timeline = frame
+        lease = self._lease
+        if lease is not None and lease.mode:
+            if (
+                lease.mode == _FRAMES
+                and self.stream.continues(timeline)
+                and lease.push(pcm, pts, now)
+            ):
+                return
+            self.release()
         if self._packetizer is not None:
             self._push_packetized(self._packetizer, frame, now)
             return
@@ -151,6 +168,8 @@ class RtpSender:
         transmit(header + payload)
         if self._steady:
             self._filler.sent(now)
+        if lease is not None:
+            self.lease(SinkMode.FRAMES, timeline)
 
     def take(self, packet: EncodedPacket, now: float) -> bool:
         """Relay a packet; dropped as frames are by `push`.
@@ -162,6 +181,8 @@ class RtpSender:
         """
         if not self._sending or self.dtmf.pending:
             return True
+        if self._lease is not None:
+            self.release()
         payload, samples, sequence, position, timeline, level_dbov, codec = packet
         if (
             codec is not self._codec
@@ -188,6 +209,68 @@ class RtpSender:
             self._meter.record(level_dbov, now)
         return True
 
+    @property
+    def leasable(self) -> bool:
+        """Whether `lease` can succeed once the stream continues what it is asked for."""
+        return self._lease is not None and self._codec is OPUS
+
+    def lease_to(self, lease: SinkLease | None) -> None:
+        """Lease the stream to this from now on, where `lease` is asked to; None: to nothing."""
+        self.release()
+        self._lease = lease
+
+    def lease(self, mode: SinkMode, timeline: object) -> SinkLease | None:
+        """Lease the stream for what continues it on this timeline; None while that is not possible."""
+        lease = self._lease
+        if lease is None or not self._sending or self.dtmf.pending or self._tuning is None:
+            return None
+        if lease.mode == mode and self.stream.continues(timeline):
+            return lease
+        self.release()
+        covered, encoder = self._filler.lend(), self._tuning.encoding.handle
+        relays = mode is SinkMode.PACKETS
+        if (self._steady and covered is None) or not (relays or (encoder and not self._relayed)):
+            return None
+        state = lease.state
+        if not self.stream.lend(state, timeline, relayed=relays):
+            return None
+        state.steady, state.covered = self._steady, covered or 0.0
+        state.relayed_packets = self._relayed_packets
+        state.max_samples = self._max_relayed_samples
+        self._meter.lend(state.meter)
+        lease.begin(mode, encoder)
+        return lease
+
+    def settle(self) -> None:
+        """Copy back what a lease has sent; it goes on."""
+        lease = self._lease
+        if lease is None or not lease.mode:
+            return
+        state = lease.state
+        self.stream.take_back(state)
+        self._meter.take_back(state.meter)
+        self._relayed_packets = state.relayed_packets
+        self.sizes.extend(lease.take_sizes())
+        if self._steady:
+            self._filler.take_back(state.covered)
+
+    def release(self) -> None:
+        """End a lease: what follows may not continue the stream."""
+        lease = self._lease
+        if lease is None or not lease.mode:
+            return
+        self.settle()
+        if lease.mode == SinkMode.PACKETS:
+            self._relayed.extend(lease.kept())
+        elif self._tuning is not None:
+            self._tuning.encoding.encoded(lease.kept())
+        lease.end()
+
+    def send_digits(self, digits: str) -> bool:
+        """Queue digits to send instead of audio (`DtmfSender.add`)."""
+        self.release()
+        return self.dtmf.add(digits)
+
     def start_sending(self, now: float) -> None:
         """Allow sending, and begin with silence; safe to repeat."""
         if not self.started:
@@ -197,6 +280,8 @@ class RtpSender:
 
     def tick(self, now: float) -> None:
         """Send the next packet of a digit and, in a steady stream, the silence that is due."""
+        if self._steady:
+            self.settle()
         packet = self.dtmf.next_packet(self.stream, now) if self.dtmf.pending else None
         if packet is not None:
             self.transmit(packet)
@@ -206,6 +291,7 @@ class RtpSender:
 
     def next_tick(self, now: float) -> float:
         """Return when `tick` must be called next, unless something is sent before."""
+        self.settle()
         if self._sending and not self.dtmf.pending:
             return max(self._filler.next_due, now)
         return now + FRAME_SECONDS
@@ -214,16 +300,19 @@ class RtpSender:
         """Adapt FEC to the share of packets that the peer lost since its last report."""
         if self._tuning is not None:
             self._tuning.receive_report(loss, now)
+            self._tune()
 
     def expire(self, now: float) -> None:
         """Let the level fall while nothing is sent, and follow the node's encoder budget."""
-        if self._tuning is not None:
-            self._tuning.choose()
+        self.settle()
+        self._tune()
         if now - self.stream.last_time >= STALE_SECONDS:
+            self.release()
             self._meter.expire(self.stream.last_time, now)
 
     def statistics(self, reports: Reports) -> SentAudio:
         """Return the statistics so far, with what the peer reported about them."""
+        self.settle()
         stream = self.stream
         return SentAudio(
             packets=self._packets_before + stream.packets,
@@ -254,10 +343,17 @@ class RtpSender:
         elif self._packetizer is None or self._packetizer.milliseconds != length:
             self._packetizer = Packetizer(length)
 
+    def _tune(self) -> None:
+        """Give the encoder the settings that fit by now."""
+        if self._tuning is not None and self._tuning.outdated:
+            self.release()
+            self._tuning.choose()
+
     def _fill(self, now: float) -> None:
         """Send the silence that is due where there is nothing else to send."""
-        if not self._sending or self.dtmf.pending:
+        if not self._sending or self.dtmf.pending or not self._filler.is_due(now):
             return
+        self.release()
         stream = self.stream
         for position in self._filler.due(now):
             if self._filler.begins:

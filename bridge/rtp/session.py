@@ -11,6 +11,7 @@ from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.opus import EncoderSettings, Opus
 from bridge.call.model import LegStatistics
 from bridge.errors import RemoteProtocolError
+from bridge.rtp.lease import Leases
 from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender, StreamStart
@@ -83,18 +84,27 @@ class RtpSession:
         self.take = self._sender.take
         self.attach = self._receiver.attach
         self.start_sending = self._sender.start_sending
-        self.send_digits = self._sender.dtmf.add
+        self.send_digits = self._sender.send_digits
 
     def set_transmit(
-        self, transmit: Callable[[bytes], None], transmit_rtcp: Callable[[bytes], None]
+        self,
+        transmit: Callable[[bytes], None],
+        transmit_rtcp: Callable[[bytes], None],
+        leases: Leases | None = None,
     ) -> None:
-        """Send by another transport from now on; neither may raise."""
+        """Send by another transport from now on; neither may raise.
+
+        What goes as expected may be leased to `leases`, which then receive and send by themselves.
+        """
+        self._receiver.lease_to(None if leases is None else leases.source)
+        self._sender.lease_to(None if leases is None else leases.sink)
         self._sender.transmit = transmit
         self._transmit_rtcp = transmit_rtcp
 
     @property
     def numbering(self) -> Numbering:
         """Where the stream that is sent stands."""
+        self._sender.settle()
         return self._sender.stream.numbering()
 
     @property

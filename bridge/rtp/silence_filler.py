@@ -50,6 +50,18 @@ class SilenceFiller:
         self._covered = min(begin + FRAME_SECONDS, now + _MAX_AHEAD_SECONDS)
         self._due = None
 
+    def lend(self) -> float | None:
+        """Return the time up to which something else has been sent; None while silence is sent."""
+        return self._covered if self._due is None else None
+
+    def take_back(self, covered: float) -> None:
+        """Set the time that was lent."""
+        self._covered = covered
+
+    def is_due(self, now: float) -> bool:
+        """Return whether `due` would yield anything."""
+        return now >= self.next_due - (0.0 if self._due is None else _EARLY_SECONDS)
+
     def due(self, now: float) -> Iterator[int]:
         """Yield the position, in samples at 16 kHz, of each packet of silence to send now.
 

@@ -1,7 +1,7 @@
 """Reception statistics of one RTP source (RFC 3550, appendices A.1, A.3 and A.8)."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.wire.rtcp import ReportBlock, SenderReport, ntp_middle
 from bridge.wire.rtp import CLOCK_RATE
@@ -10,6 +10,18 @@ _MAX_DROPOUT: Final = 3000
 _MAX_MISORDER: Final = 100
 _HISTORY: Final = (1 << 128) - 1  # one bit for each of the newest 128 sequence numbers
 _PLAUSIBLE_DEVIATION: Final = 5  # seconds; more is a jump of the source's clock, not jitter
+
+
+class ReceptionState(Protocol):
+    """Fields of a source that is leased; as the attributes of `ReceptionStatistics`."""
+
+    clock_rate: float
+    jitter: float
+    peak: float
+    peak_before: float
+    peak_until: float
+    last_arrival: float
+    last_timestamp: int
 
 
 class ReceptionStatistics:
@@ -151,6 +163,25 @@ class ReceptionStatistics:
             last = arrival
         self._jitter, self._last_arrival = jitter, last
         self._peak, self._peak_until = peak, until
+
+    def lend(self, state: ReceptionState) -> None:
+        """Copy what each packet in order changes to a lease; the next packet must be one that `follows`."""
+        state.clock_rate = self._clock_rate
+        state.jitter, state.peak = self._jitter, self._peak
+        state.peak_before, state.peak_until = self._peak_before, self._peak_until
+        assert self._last_arrival is not None
+        state.last_arrival, state.last_timestamp = self._last_arrival, self._last_timestamp
+
+    def take_back(self, state: ReceptionState, packets: int) -> None:
+        """Copy it back, and count the consecutive packets since it was lent or last taken back."""
+        self.packets += packets
+        self._highest += packets
+        self._seen = (((self._seen + 1) << packets) - 1) & _HISTORY
+        self._received += packets
+        self._distinct += packets
+        self._jitter, self._peak = state.jitter, state.peak
+        self._peak_before, self._peak_until = state.peak_before, state.peak_until
+        self._last_arrival, self._last_timestamp = state.last_arrival, state.last_timestamp
 
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Remember the source's report, so that it can compute the round trip."""

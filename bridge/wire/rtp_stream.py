@@ -1,7 +1,7 @@
 """The header fields of one outgoing RTP stream: sequence, timestamp and marker (RFC 3550 §5.1)."""
 
 from collections.abc import Hashable
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from bridge.wire.rtp import CLOCK_RATE, HEADER, PACKET_SAMPLES
 
@@ -36,6 +36,21 @@ class Numbering(NamedTuple):
     packets: int
     octets: int
     dropped: int
+
+
+class StreamState(Protocol):
+    """Numbers of a stream that is leased; as the attributes of `OutgoingStream`."""
+
+    ssrc: int
+    payload_type: int
+    sequence: int
+    timestamp: int
+    end: int
+    offset: int
+    relayed: int
+    packets: int
+    octets: int
+    last_time: float
 
 
 class OutgoingStream:
@@ -127,6 +142,38 @@ class OutgoingStream:
             octets=self.octets,
             dropped=self.dropped,
         )
+
+    def lend(self, state: StreamState, timeline: Hashable, *, relayed: bool) -> bool:
+        """Copy the numbers to a lease for what continues the stream on a timeline, frames or relayed packets.
+
+        Returns:
+            False if the last packet was of another timeline or kind, or the clock is not 48 kHz.
+        """
+        if (
+            timeline is not self._timeline
+            or self._event
+            or self._tick != 1
+            or self._sent != (_ALL_SENT if relayed else 0)
+        ):
+            return False
+        state.ssrc, state.payload_type = self.ssrc, self.payload_type
+        state.sequence, state.timestamp = self._sequence, self._timestamp
+        state.end, state.offset = self._end, self._offset
+        state.relayed = self._relayed & 0xFFFF
+        state.packets, state.octets = self.packets, self.octets
+        state.last_time = self.last_time
+        return True
+
+    def take_back(self, state: StreamState) -> None:
+        """Copy the numbers back."""
+        self._sequence, self._timestamp = state.sequence, state.timestamp
+        self._end, self._relayed = state.end, state.relayed
+        self.packets, self.octets = state.packets, state.octets
+        self.last_time = state.last_time
+
+    def continues(self, timeline: Hashable) -> bool:
+        """Return whether the last packet was of this timeline."""
+        return timeline is self._timeline
 
     def switch_to(self, payload_type: int, clock_rate: int) -> None:
         """Go on with another payload type, and the timestamps at its clock (RFC 7160 §4.1)."""

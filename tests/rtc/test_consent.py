@@ -36,11 +36,11 @@ async def test_a_peer_that_vanishes_is_lost_after_the_timeout(speaking):
         if speaking:
             await talk(browser)
         browser.leave()
-        last = bridge.serving._link.inbound.alive_at
+        last = bridge.serving._link.inbound.arrivals.alive_at
         async with asyncio.timeout(CEILING * SCALE + 1.0):
             assert await bridge.peer.wait_closed() == "consent_lost"
         assert bridge.peer._clock() - last >= REAL.silence * SCALE
-        assert bridge.serving._link.inbound.alive_at == last
+        assert bridge.serving._link.inbound.arrivals.alive_at == last
 
 
 async def test_a_peer_that_only_sends_rtp_is_alive():

@@ -194,7 +194,7 @@ async def test_a_peer_that_flooded_is_received_again_a_second_later():
             if number % 8 == 7:
                 await asyncio.sleep(0.001)
         await until(lambda: bridge.discarded.get("too_many_packets"))
-        bridge.serving._second_ends = 0.0
+        bridge.serving._arrivals.second_ends = 0.0
         await talk(browser, 3)
 
 

@@ -23,6 +23,7 @@ from bridge.rtc.transport import Transport
 from tests.support.light_peer import Address, LightPeer, _Gatherer
 from tests.support.machine import free_port
 from tests.support.opus_packets import encode
+from tests.support.packet_path import packet_path
 from tests.support.signalling import Exchange
 from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
@@ -99,12 +100,14 @@ class BridgePeer:
         self.pool = PortPool({free_port() for _ in range(ports)})
         self.digits: list[str] = []
         self.restarts: list[bool] = []
+        self.path = packet_path(opus(), monotonic)
         self.peer = Peer(
             config=PeerConfig(
                 **{
                     "bind": ("127.0.0.1",),
                     "ports": self.pool,
                     "timeouts": replace(timeouts or Timeouts(), clock=monotonic),
+                    "packet_path": self.path,
                     **config,
                 }
             ),
@@ -123,6 +126,8 @@ class BridgePeer:
         await self.peer.aclose()
         if self.connecting is not None:
             await asyncio.gather(self.connecting, return_exceptions=True)
+        if self.path is not None:
+            self.path.close()
 
     async def connected(self) -> None:
         """Wait until the set-up that `exchange` began is over.
