@@ -273,7 +273,8 @@ class Peer:
 
     def _answer(self, offer: RemoteAudio) -> str:
         transport = self._transports.newest
-        assert transport is not None
+        if transport is None:
+            raise InvalidState("the peer is gone")
         fields = {"role": transport.role, "candidates": len(transport.candidates())}
         trace.log.debug("peer.answered", extra=fields)
         setup: Literal["active", "passive"] = "active" if transport.role == "client" else "passive"

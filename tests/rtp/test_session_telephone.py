@@ -85,7 +85,11 @@ def test_packets_of_any_length_give_the_same_frames(codec, milliseconds):
     kind, octets = codec.payload_type, 8 * milliseconds
     hear(party, payloads(codec, 96, octets=octets), kind=kind, ticks=octets)
     hear(usual, payloads(codec, 96), kind=kind)
-    assert pcm(party.frames) == pcm(usual.frames)
+    heard, expected = (
+        np.frombuffer(b"".join(pcm(one.frames)), "<i2").astype(int) for one in (party, usual)
+    )
+    # BLAS may add up in another order for longer packets, so a sample may be rounded otherwise.
+    assert np.abs(heard - expected).max() <= 1
     assert party.positions() == usual.positions()
 
 
