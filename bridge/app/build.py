@@ -58,6 +58,7 @@ from bridge.node.recovery import Membership, Recovery
 from bridge.providers.base import Providers
 from bridge.providers.simulator.provider import SPEECH, SimulatorProvider
 from bridge.rtc.config import Timeouts
+from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.ports import PortPool
 from bridge.settings.model import Settings, port_range
 from bridge.tasks import Tasks
@@ -72,6 +73,7 @@ class Bridge:
     """For requests of the other nodes; None for the only node."""
     services: Services
     background: Tasks
+    packet_path: PacketPath | None
 
     @property
     def drain(self) -> Drain:
@@ -97,6 +99,8 @@ class Bridge:
         if flush_seconds:
             await self.services.webhooks.flush(flush_seconds)
         await self.background.aclose()
+        if self.packet_path is not None:
+            self.packet_path.close()
 
     async def release(self) -> None:
         """Close what is shared with other nodes; the bridge must not be used any more."""
@@ -260,7 +264,11 @@ def build(
         background.spawn(policy.follow(), name="follow the lines")
     background.spawn(pulse(manager, metrics, clock, load), name="pulse")
     return Bridge(
-        application, node_application(application) if directory else None, services, background
+        application,
+        node_application(application) if directory else None,
+        services,
+        background,
+        peers.packet_path,
     )
 
 

@@ -15,6 +15,7 @@ from bridge.net.interfaces import default_address
 from bridge.providers.sip.trunks import TrunkMedia
 from bridge.rtc.config import PeerConfig, Timeouts
 from bridge.rtc.dtls import Certificates
+from bridge.rtc.packet_path import PacketPath
 from bridge.rtc.peer import Peer
 from bridge.rtc.plain_peer import PlainPeer
 from bridge.rtc.ports import PortPool
@@ -34,6 +35,8 @@ class Peers:
     """Makes peers of a trunk, which bind the addresses given instead of `rtc.bind`, if any."""
     opus: opus.Opus
     """The library that all of them use."""
+    packet_path: PacketPath | None
+    """What the peers receive by, to be closed after them; None: the event loop."""
 
 
 def make_peers(
@@ -51,7 +54,7 @@ def make_peers(
     """
     library = opus.load(opus.candidates(os.environ.get("OPUS_LIB")))
     log.info("opus.loaded", extra={"version": library.version})
-    choose_packet_path(settings.rtc, metrics)
+    compiled = choose_packet_path(settings.rtc, metrics)
     certificates = Certificates()
     config = PeerConfig(
         bind=tuple(settings.rtc.bind) or (default_address(),),
@@ -62,6 +65,9 @@ def make_peers(
         relay=settings.media.relay,
         dialect=BROWSER_WITH_RED if settings.media.red else BROWSER,
         encoder_budget=encoder_budget,
+        packet_path=None
+        if compiled is None
+        else PacketPath(compiled, library, clock=timeouts.clock),
     )
 
     def factory(config: PeerConfig) -> PeerFactory:
@@ -86,4 +92,5 @@ def make_peers(
             on_digit=on_digit,
         )
 
-    return Peers(factory(config), factory(replace(config, dialect=WHATSAPP)), telephone, library)
+    whatsapp = factory(replace(config, dialect=WHATSAPP))
+    return Peers(factory(config), whatsapp, telephone, library, config.packet_path)

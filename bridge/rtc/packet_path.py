@@ -81,7 +81,7 @@ class PacketPath:
         return leases
 
     def close(self) -> None:
-        """Stop polling; every socket must have been closed. Safe to repeat."""
+        """Stop polling: sockets that are open receive nothing any more. Safe to repeat."""
         if self._poller is not None and self._loop is not None:
             self._loop.remove_reader(self._lib.packet_poller_fd(self._poller))
             self._lib.packet_poller_free(self._poller)
@@ -100,7 +100,8 @@ class PacketPath:
         def remove() -> None:
             del self._sockets[number]
             leases.leave_socket(sock.fileno())
-            self._lib.packet_socket_remove(self._poller, handle)
+            if self._poller is not None:
+                self._lib.packet_socket_remove(self._poller, handle)
 
         transport = PacketSocket(
             sock, protocol, loop=loop, discarded=leases.discarded, remove=remove

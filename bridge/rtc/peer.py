@@ -23,8 +23,8 @@ from bridge.rtc.dtls import Certificates
 from bridge.rtc.guard import DISCARD_REASONS
 from bridge.rtc.switchover import Switchover
 from bridge.rtc.transport import Timings, Transport
-from bridge.rtp.sender import StreamStart
 from bridge.rtp.session import RtpSession
+from bridge.wire.rtp_stream import StreamStart
 from bridge.wire.sdp import LocalAudio, RemoteAudio
 from bridge.wire.sdp_offer import EXPECTED, parse_answer, write_offer
 

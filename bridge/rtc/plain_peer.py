@@ -22,9 +22,9 @@ from bridge.rtc.config import PeerConfig
 from bridge.rtc.guard import DISCARD_REASONS
 from bridge.rtc.plain_transport import PlainTransport
 from bridge.rtc.rtp_socket import RtpSockets
-from bridge.rtp.sender import StreamStart
 from bridge.rtp.session import RtpSession
 from bridge.wire.negotiated_audio import NegotiatedAudio
+from bridge.wire.rtp_stream import StreamStart
 from bridge.wire.sdp_crypto import SUITES, Crypto
 from bridge.wire.sdp_rtp import (
     EVENTS,

@@ -5,6 +5,7 @@ here are decoded and discarded when frames are wanted again, and now and then to
 """
 
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -24,6 +25,15 @@ _MEASURED_EVERY: Final = 50
 """Packets between two measurements when the peer reports no level."""
 _MEASURE_PACKETS: Final = 3
 """Packets decoded for a measurement; with fewer the cold decoder distorts it."""
+
+
+def decode_warmup(decoder: AudioDecoder, payloads: Iterable[bytes]) -> list[bytes]:
+    """Decode payloads for the state that they leave; those that the decoder refuses are left out."""
+    decoded = []
+    for payload in payloads:
+        with suppress(RemoteProtocolError):
+            decoded.append(decoder.decode(payload))
+    return decoded
 
 
 class DecoderWarmup:
@@ -61,9 +71,7 @@ class DecoderWarmup:
             return False
         if self._count > WARMUP_PACKETS:
             self._decoder.reset()
-        for payload in self.kept:
-            with suppress(RemoteProtocolError):
-                self._decoder.decode(payload)
+        decode_warmup(self._decoder, self.kept)
         self.clear()
         return True
 

@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.audio.codec import OPUS
 from bridge.audio.coders import AudioEncoder, make_decoder, make_encoder
@@ -14,8 +13,7 @@ from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
 from bridge.audio.opus import EncoderSettings, Opus
 from bridge.audio.packetizer import FRAME_MILLISECONDS, Packetizer, packet_milliseconds
 from bridge.call.model import SentAudio
-from bridge.errors import RemoteProtocolError
-from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS
+from bridge.rtp.decoder_warmup import REPORTED_EVERY, WARMUP_PACKETS, decode_warmup
 from bridge.rtp.dtmf import DtmfSender
 from bridge.rtp.frame_output import LEVEL_EVERY
 from bridge.rtp.lease import SinkLease, SinkMode
@@ -25,7 +23,7 @@ from bridge.rtp.receiver import STALE_SECONDS
 from bridge.rtp.reports import Reports
 from bridge.rtp.silence_filler import SilenceFiller
 from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp_stream import OutgoingStream
+from bridge.wire.rtp_stream import OutgoingStream, StreamStart
 
 _MAX_PAYLOAD: Final = 1275
 """Bytes of a relayed payload; a longer one might not fit a datagram."""
@@ -34,16 +32,6 @@ _SAMPLES_PER_MILLISECOND: Final = 48
 
 
 _FRAMES: Final = SinkMode.FRAMES  # bound once: compared for every frame
-
-
-class StreamStart(NamedTuple):
-    """The numbers an outgoing stream begins with, all to be random (RFC 3550 §5.1)."""
-
-    ssrc: int
-    sequence: int
-    """15 bits, so that loss at the start cannot desynchronise SRTP's roll-over counter."""
-    timestamp: int
-    """32 bits."""
 
 
 class RtpSender:
@@ -401,11 +389,7 @@ class RtpSender:
     def _warm_encoder(self) -> None:
         """Let the next frame continue the relayed packets without a break."""
         decoder = make_decoder(self._codec, self._opus)
-        before = []
-        for payload in self._relayed:
-            with suppress(RemoteProtocolError):
-                before.append(decoder.decode(payload))
-        self._encoding.continue_from(before)
+        self._encoding.continue_from(decode_warmup(decoder, self._relayed))
         self._relayed.clear()
 
 

@@ -14,9 +14,9 @@ from bridge.errors import RemoteProtocolError
 from bridge.rtp.lease import Leases
 from bridge.rtp.receiver import RtpReceiver
 from bridge.rtp.reports import Reports
-from bridge.rtp.sender import RtpSender, StreamStart
+from bridge.rtp.sender import RtpSender
 from bridge.wire.negotiated_audio import NegotiatedAudio
-from bridge.wire.rtp_stream import Numbering
+from bridge.wire.rtp_stream import Numbering, StreamStart
 
 
 class RtpSession:

@@ -19,6 +19,16 @@ _pack_header = HEADER.pack
 _NO_TIMELINE: Final = object()
 
 
+class StreamStart(NamedTuple):
+    """The numbers an outgoing stream begins with, all to be random (RFC 3550 §5.1)."""
+
+    ssrc: int
+    sequence: int
+    """15 bits, so that loss at the start cannot desynchronise SRTP's roll-over counter."""
+    timestamp: int
+    """32 bits."""
+
+
 class Numbering(NamedTuple):
     """Where an outgoing stream stands, so that another one can go on without using a number twice."""
 

@@ -8,8 +8,8 @@ import pytest
 
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
-from bridge.rtp.sender import StreamStart
 from bridge.rtp.session import RtpSession
+from bridge.wire.rtp_stream import StreamStart
 from tests.support.rtp_party import AUDIO, OPUS, VOICE, WALL, correlation
 
 LOADED = """

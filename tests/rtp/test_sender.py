@@ -11,8 +11,8 @@ from bridge.audio.opus import Application, Decoder, EncoderSettings
 from bridge.call.bus import Bus
 from bridge.call.bus_party import PAUSE_SECONDS, RETURN_SECONDS
 from bridge.call.model import DeliveryPath, LegId
-from bridge.rtp.sender import StreamStart
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, serialize
+from bridge.wire.rtp_stream import StreamStart
 from tests.support.rtp_party import (
     AUDIO,
     EVENT_TYPE,

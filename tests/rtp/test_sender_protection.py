@@ -7,9 +7,9 @@ import pytest
 from bridge.audio.encoder_level import EncoderBudget, EncoderLevel
 from bridge.audio.frame import FRAME_BYTES, Frame
 from bridge.audio.opus_packet import has_fec
-from bridge.rtp.sender import StreamStart
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, serialize
+from bridge.wire.rtp_stream import StreamStart
 from tests.support.rtp_party import AUDIO, OPUS, OURS, THEIRS
 from tests.support.voices import words
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.opus import Decoder
-from bridge.rtp.sender import StreamStart
+from bridge.wire.rtp_stream import StreamStart
 from tests.support.rtp_party import (
     AUDIO,
     EVENT_TYPE,

@@ -8,7 +8,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.frame import FRAME_BYTES
-from bridge.rtp.sender import StreamStart
 from bridge.wire.rtcp import (
     Bye,
     ReceiverReport,
@@ -18,6 +17,7 @@ from bridge.wire.rtcp import (
     parse_compound,
     serialize,
 )
+from bridge.wire.rtp_stream import StreamStart
 from tests.support.rtp_party import (
     AUDIO,
     EVENT_TYPE,
@@ -120,6 +120,8 @@ wire = st.one_of(
 
 class Listener:
     """A relay that takes what it gets."""
+
+    sole_sink = None
 
     loss_ratio = 0.5
 

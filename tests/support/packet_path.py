@@ -17,7 +17,9 @@ CHOSEN = "TEST_PACKET_PATH"
 def library() -> Library:
     """Load the library that `make test` has built."""
     found = load(compiled=True)
-    assert not isinstance(found, Unavailable), f"{found.reason}: python -m bridge.rtc.packet_path_build"
+    assert not isinstance(found, Unavailable), (
+        f"{found.reason}: python -m bridge.rtc.packet_path_build"
+    )
     return found
 
 

@@ -9,10 +9,10 @@ from bridge.audio.encoder_level import NORMAL, EncoderBudget
 from bridge.audio.frame import Frame
 from bridge.audio.opus import Encoder, EncoderSettings, candidates, load
 from bridge.call.model import ReceivedAudio, SentAudio
-from bridge.rtp.sender import StreamStart
 from bridge.rtp.session import RtpSession
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.rtp import RtpPacket, parse_packet
+from bridge.wire.rtp_stream import StreamStart
 
 OPUS = load(candidates())
 OPUS_TYPE = 111

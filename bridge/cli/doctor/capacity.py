@@ -29,9 +29,9 @@ from bridge.call.model import LegId
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.rtc.srtp import Srtp
-from bridge.rtp.sender import StreamStart
 from bridge.rtp.session import RtpSession
 from bridge.wire.negotiated_audio import NegotiatedAudio
+from bridge.wire.rtp_stream import StreamStart
 
 CHECK: Final = "cpu"
 SECONDS: Final = 3.0
