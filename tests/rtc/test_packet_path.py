@@ -1,0 +1,135 @@
+"""The poller of the compiled packet path: what reaches Python, and from whom."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from bridge.errors import LegError
+from bridge.rtc.packet_path import PacketPath
+from tests.support.bridge_peer import opus
+from tests.support.packet_path import library
+from tests.support.waiting import until
+
+
+class Protocol(asyncio.DatagramProtocol):
+    """Keeps datagrams; closes its transport at the first one if it is told to."""
+
+    def __init__(self, *, closes=None):
+        self.received = []
+        self.closes = closes
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.received.append((data, addr))
+        if self.closes is not None:
+            self.closes.transport.close()
+
+
+@pytest.fixture
+async def path():
+    made = PacketPath(library(), opus())
+    yield made
+    made.close()
+
+
+def bound(host="127.0.0.1"):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
+    return sock
+
+
+def leases(path):
+    return path.transport(receive=lambda *_: None, discarded={"unsendable": 0}, limit=500)
+
+
+def listen(path, sock, **options):
+    protocol = Protocol(**options)
+    leases(path).listen(sock, protocol)
+    return protocol
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_datagram_without_a_lease_comes_untouched_and_with_its_sender(path, host):
+    sock, sender = bound(host), bound(host)
+    protocol = listen(path, sock)
+    sender.sendto(b"\x80anything", sock.getsockname())
+    await until(lambda: protocol.received)
+    assert protocol.received == [(b"\x80anything", sender.getsockname()[:2])]
+    sender.close()
+    protocol.transport.close()
+
+
+async def test_empty_and_oversized_datagrams_come_with_their_kind_of_size(path):
+    sock, sender = bound(), bound()
+    protocol = listen(path, sock)
+    for size in (0, 1500, 1501, 9000):
+        sender.sendto(bytes(size), sock.getsockname())
+    await until(lambda: len(protocol.received) == 4)
+    sizes = [len(data) for data, _ in protocol.received]
+    assert sizes[:3] == [0, 1500, 1501]
+    assert sizes[3] > 1500
+    sender.close()
+    protocol.transport.close()
+
+
+async def test_all_sockets_are_served_while_one_is_flooded(path):
+    flooded, other, sender = bound(), bound(), bound()
+    many, few = listen(path, flooded), listen(path, other)
+    for _ in range(100):
+        sender.sendto(b"flood", flooded.getsockname())
+    sender.sendto(b"one", other.getsockname())
+    await until(lambda: few.received)
+    await until(lambda: len(many.received) == 100)
+    sender.close()
+    many.transport.close()
+    few.transport.close()
+
+
+async def test_a_socket_that_another_datagram_of_the_batch_closed_gets_nothing(path):
+    sockets, sender = [bound(), bound()], bound()
+    first, second = (listen(path, sock) for sock in sockets)
+    first.closes, second.closes = second, first
+    for sock in sockets:
+        sender.sendto(b"one", sock.getsockname())
+    await until(lambda: first.received or second.received)
+    await asyncio.sleep(0.02)
+    assert len(first.received) + len(second.received) == 1
+    sender.close()
+    first.transport.close()
+    second.transport.close()
+
+
+async def test_a_socket_that_cannot_be_polled_is_an_error(path, tmp_path):
+    with (tmp_path / "file").open("wb") as file, pytest.raises(LegError, match="polled"):
+        leases(path).listen(file, Protocol())
+
+
+async def test_sockets_may_be_closed_after_the_path():
+    made = PacketPath(library(), opus())
+    protocol = listen(made, bound())
+    made.close()
+    made.close()
+    protocol.transport.close()
+
+
+async def test_the_leases_of_a_transport_are_forgotten_once_closed(path):
+    made = leases(path)
+    made.close()
+    made.close()
+    assert not path._transports
+
+
+async def test_a_path_with_another_clock_works_with_that_clock(path):
+    other = PacketPath(library(), opus(), clock=lambda: time.monotonic() + 1000)
+    protocol = listen(other, sock := bound())
+    sender = bound()
+    sender.sendto(b"one", sock.getsockname())
+    await until(lambda: protocol.received)
+    sender.close()
+    protocol.transport.close()
+    other.close()
