@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+from typing_extensions import override
 
 from bridge.errors import LegError
 from bridge.rtc.packet_path import PacketPath
@@ -20,9 +21,11 @@ class Protocol(asyncio.DatagramProtocol):
         self.received = []
         self.closes = closes
 
+    @override
     def connection_made(self, transport):
         self.transport = transport
 
+    @override
     def datagram_received(self, data, addr):
         self.received.append((data, addr))
         if self.closes is not None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from typing_extensions import override
 
 from bridge.rtc.packet_socket import PacketSocket
 
@@ -15,9 +16,11 @@ class Protocol(asyncio.DatagramProtocol):
         self.errors = []
         self.lost = []
 
+    @override
     def error_received(self, exc):
         self.errors.append(exc)
 
+    @override
     def connection_lost(self, exc):
         self.lost.append(exc)
 
@@ -81,7 +84,7 @@ async def test_an_error_of_the_network_goes_to_the_protocol():
 
 
 async def test_closing_removes_the_socket_first_and_reports_the_loss_once(pair):
-    removed = []
+    removed: list[int] = []
     transport, protocol, _ = made(pair[0], removed)
     fileno = pair[0].fileno()
     transport.close()
