@@ -9,7 +9,10 @@ Made = TypeVar("Made")
 
 
 async def in_steps(
-    made: Iterable[Made], took: Callable[[float], None], *, at_once: int = 1
+    made: Iterable[Made],
+    took: Callable[[float], None] = lambda seconds: None,
+    *,
+    at_once: int = 1,
 ) -> AsyncIterator[Made]:
     """Yield what an iterable makes, `at_once` items a step of the event loop.
 

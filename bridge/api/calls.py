@@ -1,6 +1,7 @@
 """Call control, the native API: dial, answer, hang up, mute, digits, status, quality."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -16,8 +17,11 @@ from bridge.call.model import MachineDetection
 from bridge.call.parties import WEBRTC, WHATSAPP
 from bridge.call.transcript import Transcribe
 from bridge.errors import InvalidRequest
+from bridge.slices import in_steps
 
 GROUP: Final = Group(name="Native")
+CALLS_AT_ONCE: Final = 10
+"""Calls written before the event loop does something else."""
 
 
 class Dial(Struct, rename={"machine_detection": "machineDetection"}):
@@ -129,7 +133,9 @@ async def status(context: Context) -> Calls:
     """List the line's live calls."""
     services = context.services
     live = await recorded_calls(services.manager, services.recordings, context.line)
-    return Calls([render.call(record, recording=recording) for record, recording in live])
+    shown = (render.call(record, recording=recording) for record, recording in live)
+    took = partial(services.metrics.steps.took, "list")
+    return Calls([call async for call in in_steps(shown, took, at_once=CALLS_AT_ONCE)])
 
 
 @GROUP.post("/call/answer", needs_engine=True, errors=(*CALL, 503))

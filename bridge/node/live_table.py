@@ -27,11 +27,14 @@ from bridge.node.console import (
     address_of,
     shown,
 )
+from bridge.slices import in_steps
 from bridge.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 1.0
+ROWS_AT_ONCE: Final = 20
+"""Calls put into the table before the event loop does something else."""
 MAX_WATCHERS: Final = 32
 """Consoles connected to one node."""
 QUIET_REFRESHES: Final = 5
@@ -139,30 +142,34 @@ class LiveTable:
             for node, answer in answers.items()
         }
         calls: dict[str, Row] = {}
-        for snapshot in found.values():
-            for call in snapshot.calls if snapshot else ():
-                history, call.mos_history = call.mos_history, None
-                row = msgspec.to_builtins(call)
-                del row["mosHistory"]
-                calls[call.call_id] = row
-                kept = self._history.setdefault(call.call_id, deque(history or (), HISTORY))
-                kept.append(call.mos)
+        changed: list[Row] = []
+        live = (call for snapshot in found.values() if snapshot for call in snapshot.calls)
+        async for call in in_steps(live, at_once=ROWS_AT_ONCE):
+            history, call.mos_history = call.mos_history, None
+            row = msgspec.to_builtins(call)
+            del row["mosHistory"]
+            calls[call.call_id] = row
+            kept = self._history.setdefault(call.call_id, deque(history or (), HISTORY))
+            kept.append(call.mos)
+            if difference := _difference(self._calls.get(call.call_id, {}), row):
+                changed.append({"callId": call.call_id} | difference)
         # The calls of a node that does not answer stay as they were last seen.
         silent = {node for node, snapshot in found.items() if snapshot is None}
         calls |= {key: row for key, row in self._calls.items() if row["node"] in silent}
-        self._publish(calls, self._nodes_of(found), _merged(found))
+        self._publish(calls, changed, self._nodes_of(found), _merged(found))
 
-    def _publish(self, calls: dict[str, Row], nodes: list[Row], lines: dict[str, Row]) -> None:
-        before = self._calls
-        gone = [key for key in before if key not in calls]
+    def _publish(
+        self,
+        calls: dict[str, Row],
+        changed_calls: list[Row],
+        nodes: list[Row],
+        lines: dict[str, Row],
+    ) -> None:
+        gone = [key for key in self._calls if key not in calls]
         for key in gone:
             self._history.pop(key, None)
         changed = {
-            "calls": [
-                {"callId": key} | difference
-                for key, row in calls.items()
-                if (difference := _difference(before.get(key, {}), row))
-            ],
+            "calls": changed_calls,
             "gone": gone,
             "nodes": nodes if nodes != self._nodes else [],
             "lines": [row for key, row in lines.items() if row != self._lines.get(key)],
