@@ -46,6 +46,10 @@ class TrackFile(Protocol):
         """Frames and packets taken."""
 
     @property
+    def dropped(self) -> int:
+        """Packets dropped: duplicates, too late, or of a source whose clock is ahead."""
+
+    @property
     def audio_bytes(self) -> int:
         """Bytes of audio that were written."""
 
@@ -79,6 +83,7 @@ class WavFile:
     write_seconds = 0.5
     codec = None
     steady = True
+    dropped = 0
 
     def __init__(self) -> None:
         self._track = TrackAssembler()
@@ -153,6 +158,11 @@ class OggFile:
         """See `TrackFile`."""
         self.audio_bytes = 0
         """See `TrackFile`."""
+
+    @property
+    def dropped(self) -> int:
+        """See `TrackFile`."""
+        return self._track.late
 
     @property
     def size_bytes(self) -> int:

@@ -142,7 +142,9 @@ class RecorderLeg:
 
     def statistics(self) -> LegStatistics:
         """Return what was recorded as `sent`."""
-        return LegStatistics(sent=SentAudio(packets=self._file.taken, bytes=self.written_bytes))
+        file = self._file
+        sent = SentAudio(packets=file.taken, bytes=file.audio_bytes, dropped_frames=file.dropped)
+        return LegStatistics(sent=sent)
 
     async def _finish(self) -> None:
         self._ended = True

@@ -30,7 +30,9 @@ class RecordingMetrics:
             outcome=PARTS,
         )
         self.copy = create.counter(
-            "bridge_recording_copies_total", "Ogg/Opus copies of recordings.", outcome=COPIES
+            "bridge_recording_copies_total",
+            "Copies of recordings in other formats, and mixes of packets.",
+            outcome=COPIES,
         )
         self._files = create.gauge("bridge_recording_spool_files", "Files waiting for upload.")
         self._bytes = create.gauge("bridge_recording_spool_bytes", "Bytes waiting for upload.")

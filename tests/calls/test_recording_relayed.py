@@ -226,3 +226,30 @@ async def test_calls_that_are_not_relayed_are_recorded_as_wav():
         told = await client.data("/call/record/start", {"callId": call_id})
         await client.data("/call/record/stop", {"callId": call_id})
     assert {track["contentType"] for track in told["recordings"]} == {"audio/wav"}
+
+
+@pytest.mark.real_time
+async def test_the_faces_promise_a_wav_or_what_was_recorded_and_keep_it():
+    bearer = {"Authorization": "Bearer demo"}
+    async with two_light_peers(opus()) as (client, call_id, ann, far):
+        await client.data("/call/record/start", {"callId": call_id})
+        await asyncio.gather(ann.speak(PACKETS[:50]), far.speak(PACKETS[:50]))
+        tracks = await stopped(client, call_id)
+        wavix = await client.http.get(f"/v1/recordings?call_uuid={call_id}&appid=demo")
+        [listed] = (await wavix.json())["items"]
+        wav = await (
+            await client.http.get(listed["url"].partition(str(client.http.server.port))[2])
+        ).read()
+        chirp = await client.http.get(f"/v1/calls/{call_id}/recordings", headers=bearer)
+        offered = (await chirp.json())["data"]
+        wadial = await client.get(f"/api/v1/sessions/demo/calls/{call_id}/recordings")
+        shown = (await wadial.json())["data"]
+        path = f"/api/v1/sessions/demo/calls/{call_id}/recordings/{shown[0]['recordingId']}"
+        own = await (await client.get(path)).read()
+    assert len(parse_wav(wav).pcm) == 32 * tracks["mixed"]["durationMs"]
+    assert {one["contentType"] for one in shown} == {"audio/ogg"}
+    assert own[:4] == b"OggS"
+    assert {one["status"] for one in offered} == {"completed"}
+    for one in offered:
+        assert one["fileSize"] == 44 + 32 * tracks["mixed"]["durationMs"]
+        assert {"wav", "ogg"} >= {file["format"] for file in one["files"]}
