@@ -102,7 +102,7 @@ class RtpReceiver:
         """Set where frames and undecoded packets go; warms a decoder that has paused."""
         self._end_run()
         self._output.push = push
-        self._relay_begins = self._relay_begins or (self._relay is None and relay is not None)
+        self._relay_begins = relay is not None and (self._relay_begins or self._relay is None)
         self._relay = relay
         if (push is not None or relay is None) and self._warmup.warm():
             self._output.framer.reset()
@@ -235,8 +235,10 @@ class RtpReceiver:
         if run:
             self._last_received = run[-1][0]
             self.sizes.extend(run)
-            if self._relay is not None:
-                self._relayed = (self._relayed + len(run)) & 0xFFFF
+            expected = self._reorder.expected()
+            if self._relay is not None and expected is not None:
+                number = expected[0] - 1 - self._reorder.skipped + self._renumbering
+                self._relayed = number & 0xFFFF
 
     def _run_interrupted(
         self, packet: EncodedPacket, sequence: int, timestamp: int, now: float
@@ -248,6 +250,7 @@ class RtpReceiver:
             self._reception.count(sequence, timestamp, now)
         self._counters.packets += 1
         self._counters.octets += len(payload)
+        self.sizes.append((now, len(payload)))
         self._last_received = now
         self._relayed = packet.sequence
         if self._output.push is None and self._relay is not None:

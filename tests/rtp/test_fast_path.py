@@ -179,6 +179,39 @@ def test_few_packets_of_a_clean_stream_take_the_slow_path(how, often, kind):
     assert party.slow <= often + 1
 
 
+def test_runs_begin_too_after_a_relay_that_never_got_a_packet():
+    party = Party()
+    party.listen("relay")
+    party.listen("frames")
+    for number in range(4 * LEVEL_EVERY):
+        party.receiver.receive(plain(number), 0.02 * number)
+    assert party.slow <= 5
+
+
+def test_sizes_of_packets_are_noted_when_frames_are_requested_within_a_run():
+    party = Party()
+    party.relay.asks_at = 10
+    party.listen("relay")
+    for number in range(20):
+        party.receiver.receive(plain(number), 0.02 * number)
+    assert party.receiver.reception is not None
+    assert [now for now, _ in party.receiver.sizes] == [0.02 * number for number in range(20)]
+
+
+@pytest.mark.parametrize("after", [1, 2, 20])
+def test_relayed_numbers_continue_at_the_newest_packet_after_a_late_one(after):
+    party = Party()
+    party.listen("relay")
+    for place, number in enumerate([0, 1, 3, 2, *range(4, 4 + after)]):
+        party.receiver.receive(plain(number), 0.02 * place)
+    newest = party.relay.packets[-1][2]
+    party.listen("frames")
+    party.receiver.receive(plain(4 + after), 0.6)
+    party.listen("relay")
+    party.receiver.receive(plain(5 + after), 0.62)
+    assert party.relay.packets[-1][2] == newest + 1
+
+
 def test_an_unexpected_packet_ends_a_run():
     party = Party()
     party.listen("frames")
