@@ -27,6 +27,7 @@ class Sink:
 
     def __init__(self, ffi: Any, lib: Any, transport: Any) -> None:  # noqa: ANN401  (cffi has no static type)
         self._ffi, self._push = ffi, lib.packet_push
+        self._transport = transport  # `state` only points to it
         self.state = ffi.new("packet_sink *")
         """`packet_sink` in packet_path.h, the same for all leases."""
         self.state.transport = transport

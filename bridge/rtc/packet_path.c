@@ -208,6 +208,14 @@ static void note_sent(packet_sink *sink, double now)
     sink->covered = covered < most ? covered : most;
 }
 
+/* Returns the slot of a ring for what is kept next; `kept` does not overflow, however long a lease lasts. */
+static int next_slot(int32_t *kept)
+{
+    int slot = *kept % PACKET_WARMUP;
+    *kept = *kept + 1 < 2 * PACKET_WARMUP ? *kept + 1 : PACKET_WARMUP;
+    return slot;
+}
+
 /* RtpSender.push */
 static int push_frame(packet_sink *sink, const int16_t *pcm, int64_t pts, double now, uint8_t *packet)
 {
@@ -219,7 +227,7 @@ static int push_frame(packet_sink *sink, const int16_t *pcm, int64_t pts, double
     if (size < 0)
         return 0;
     stamp(sink, timestamp, POSITIONS, now, packet);
-    memcpy(sink->frames[sink->kept++ % PACKET_WARMUP], pcm, sizeof sink->frames[0]);
+    memcpy(sink->frames[next_slot(&sink->kept)], pcm, sizeof sink->frames[0]);
     sink->octets += size;
     if (sink->packets % LEVEL_EVERY == 1)
         measure_level(&sink->meter, pcm, PACKET_FRAME, now);
@@ -234,6 +242,7 @@ static int relay_takes(const packet_source *source)
     const packet_sink *sink = source->relay;
     return sink->generation == source->relay_generation && sink->mode == SINK_PACKETS
            && sink->recorded < PACKET_RECORDED && source->samples <= sink->max_samples
+           && (!sink->steady || source->samples == POSITIONS)
            && source->position + sink->offset == sink->end
            && ((source->sequence + source->renumbering) & 0xFFFF) == ((sink->relayed + 1) & 0xFFFF);
 }
@@ -242,7 +251,7 @@ static int relay_takes(const packet_source *source)
 static void relay_packet(packet_source *source, uint8_t *payload, int size, double level, double now)
 {
     packet_sink *sink = source->relay;
-    int slot = sink->kept++ % PACKET_WARMUP;
+    int slot = next_slot(&sink->kept);
     memcpy(sink->payloads[slot], payload, (size_t)size);
     sink->kept_sizes[slot] = (uint16_t)size;
     stamp(sink, source->position + sink->offset, source->samples, now, payload - HEADER);
@@ -260,7 +269,7 @@ static void relay_packet(packet_source *source, uint8_t *payload, int size, doub
 static void keep_payload(packet_source *source, const uint8_t *payload, int size, int reported, double level,
                          int16_t *pcm, double now)
 {
-    int slot = source->kept++ % PACKET_WARMUP;
+    int slot = next_slot(&source->kept);
     memcpy(source->payloads[slot], payload, (size_t)size);
     source->kept_sizes[slot] = (uint16_t)size;
     int64_t count = ++source->warmup_count;

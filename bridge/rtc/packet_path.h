@@ -85,7 +85,7 @@ typedef struct {
     int32_t relayed; /* the source's sequence number of the newest packet */
     int32_t payload_type;
     packet_meter meter;
-    int32_t kept;     /* payloads or frames of this lease */
+    int32_t kept;     /* payloads or frames of this lease; from 5 on, modulo 5 */
     int32_t recorded; /* packets relayed since it was settled */
     double times[128];
     uint16_t sizes[128];
@@ -129,7 +129,7 @@ struct packet_source {
     int64_t concealed_samples;
     int64_t refused;    /* payloads that the decoder refused, of frames */
     int64_t unmeasured; /* the same, of payloads decoded for their level */
-    int32_t kept;       /* payloads of this lease that were not decoded */
+    int32_t kept;       /* payloads of this lease that were not decoded; from 5 on, modulo 5 */
     double times[128];
     uint16_t sizes[128];
     uint16_t kept_sizes[5];
