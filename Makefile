@@ -22,7 +22,7 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood outages rungs vads compatibility docs package lock clean
+.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ soak: $(DEV)  ## half an hour of calls: does memory stay flat? (ARGS="--minutes 
 flood: $(DEV)  ## foreign STUN at ten media ports: what do other calls lose? (ARGS="--datagrams 40000")
 	@$(PACKET_PATH)
 	@exec $(BIN)/python -m tests.load.flood $(ARGS)
+
+fuzz: $(DEV)  ## hostile datagrams for the compiled packet path, under sanitizers (ARGS="--datagrams 100000 --corpus build/fuzz")
+	@exec $(BIN)/python -m tests.fuzz.run $(ARGS)
 
 outages: $(DEV)  ## how soon audio is back in Chromium and Firefox after a change of network; as root (ARGS="--rounds 5")
 	@exec $(BIN)/python -m tests.load.outages $(ARGS)
