@@ -10,6 +10,7 @@ from bridge.audio.opus_packet import has_fec
 from bridge.rtp.session import RtpSession
 from bridge.wire.rtcp import ReceiverReport, ReportBlock, serialize
 from bridge.wire.rtp_stream import StreamStart
+from tests.support.packet_sockets import Connected
 from tests.support.rtp_party import AUDIO, OPUS, OURS, THEIRS
 from tests.support.voices import words
 
@@ -24,7 +25,6 @@ class Talk:
 
     def __init__(self, audio=WANTS_FEC):
         self.encoder_budget = EncoderBudget()
-        self.sent: list[bytes] = []
         self.now = 0.0
         self.frame = 0
         self.session = RtpSession(
@@ -32,13 +32,18 @@ class Talk:
             audio=audio,
             start=StreamStart(OURS, 1, 1),
             cname="bridge",
-            transmit=self.sent.append,
+            transmit=lambda data: None,
             transmit_rtcp=lambda data: None,
             on_digit=lambda digit: None,
             schedule_tick=lambda seconds: None,
             encoder_budget=self.encoder_budget,
             discarded={},
         )
+        self.connected = Connected(self.session, OPUS, lambda data: None)
+
+    @property
+    def sent(self):
+        return self.connected.packets
 
     def second(self, loss=None, *, ssrc=OURS):
         """Send for a second, then process a report; return the share of packets with FEC."""

@@ -1,8 +1,11 @@
 """The compiled packet path for tests, and which path those of rtp/ and rtc/ take."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from types import ModuleType
+
+import pytest
 
 from bridge.audio.opus import Opus
 from bridge.rtc.packet_path import PacketPath
@@ -28,3 +31,22 @@ def packet_path(opus: Opus, clock: Callable[[], float]) -> PacketPath | None:
     if os.environ.get(CHOSEN) == "python":
         return None
     return PacketPath(library(), opus, clock=clock)
+
+
+def needs_session(module: ModuleType, names: Iterable[str]) -> bool:
+    """Return whether a module of tests has one of these names, imported or its own."""
+    return any(hasattr(module, name) for name in names)
+
+
+def parametrize_paths(metafunc: pytest.Metafunc) -> None:
+    """Run a test on both paths."""
+    compiled = pytest.param("compiled", marks=pytest.mark.compiled)
+    metafunc.parametrize("path", [compiled, "python"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def choose_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of the test, one of `PATHS`; Python's where it is not parametrized."""
+    path = getattr(request, "param", "python")
+    monkeypatch.setenv(CHOSEN, path)
+    return path

@@ -13,6 +13,7 @@ from bridge.rtp.session import RtpSession
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.rtp import RtpPacket, parse_packet
 from bridge.wire.rtp_stream import StreamStart
+from tests.support.packet_sockets import Connected
 
 OPUS = load(candidates())
 OPUS_TYPE = 111
@@ -65,7 +66,7 @@ def rtp(
 
 
 class Party:
-    """A session, and what it transmitted, gave and asked for."""
+    """A session, and what it transmitted, gave and asked for; on either packet path."""
 
     def __init__(
         self,
@@ -74,7 +75,6 @@ class Party:
         relays: bool = True,
         steady: bool = False,
     ) -> None:
-        self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
         self.digits: list[str] = []
         self.frames: list[Frame] = []
@@ -85,7 +85,7 @@ class Party:
             audio=audio,
             start=StreamStart(OURS, FIRST_SEQUENCE, FIRST_TIMESTAMP),
             cname="bridge",
-            transmit=self.rtp.append,
+            transmit=lambda _: None,
             transmit_rtcp=self.rtcp.append,
             on_digit=self.digits.append,
             schedule_tick=self.wakes.append,
@@ -94,7 +94,13 @@ class Party:
             relays=relays,
             steady=steady,
         )
+        self._connected = Connected(self.session, OPUS, self.rtcp.append)
         self.session.attach(self._take)
+
+    @property
+    def rtp(self) -> list[bytes]:
+        """All packets sent; the list may be changed."""
+        return self._connected.packets
 
     def _take(self, frame: Frame, now: float) -> None:
         self.frames.append(frame)
