@@ -14,7 +14,7 @@ from bridge.wire.call_event import EventType
 
 SAMPLE_SECONDS = 1.0
 SAMPLE_SLOTS = 50
-SAMPLED_AT_ONCE = 2
+SAMPLED_AT_ONCE = 1
 """Calls sampled before the event loop does something else."""
 KEPT_LEGS = 32
 """Legs of a call that are kept; the oldest are dropped."""
