@@ -58,6 +58,7 @@ struct packet_poller {
     int epoll_fd;
     int ready; /* sockets of the batch */
     int done; /* of those, the ones that were looked at */
+    int interrupted; /* whether Python looks at something before the batch goes on */
     struct epoll_event events[BATCH];
     packet_socket *sockets;
     _Alignas(8) uint8_t protected[2048]; /* a packet to send, with room for its tag */
@@ -477,12 +478,13 @@ PUBLIC void packet_socket_remove(packet_poller *poller, packet_socket *socket)
 
 PUBLIC int packet_poll(packet_poller *poller, double now, packet_event *event)
 {
-    if (poller->done == poller->ready) {
+    if (!poller->interrupted) {
         poller->done = 0;
         poller->ready = epoll_wait(poller->epoll_fd, poller->events, BATCH, 0);
         if (poller->ready < 0)
             poller->ready = 0;
     }
+    poller->interrupted = 1;
     while (poller->done < poller->ready) {
         packet_socket *socket = poller->events[poller->done++].data.ptr;
         if (!socket)
@@ -499,6 +501,7 @@ PUBLIC int packet_poll(packet_poller *poller, double now, packet_event *event)
         if (found != PACKET_NONE)
             return found;
     }
+    poller->interrupted = 0;
     return PACKET_NONE;
 }
 

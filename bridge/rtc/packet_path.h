@@ -164,7 +164,8 @@ packet_socket *packet_socket_add(packet_poller *poller, int fd, int32_t id, pack
 void packet_socket_remove(packet_poller *poller, packet_socket *socket);
 
 /* Processes what has arrived until Python has to look at something; returns PACKET_*. To be called
-   again until it returns PACKET_NONE, which it does after a bounded number of datagrams. `now` is below 0
+   again until it returns PACKET_NONE, which it does after at most one datagram of each socket, so that
+   what they cause in the event loop happens in their order. `now` is below 0
    for the time at which each one is processed. */
 int packet_poll(packet_poller *poller, double now, packet_event *event);
 

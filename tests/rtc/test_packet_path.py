@@ -93,6 +93,25 @@ async def test_all_sockets_are_served_while_one_is_flooded(path):
     few.transport.close()
 
 
+async def test_what_a_datagram_starts_goes_on_before_the_next_one_of_its_socket(path):
+    sock, sender = bound(), bound()
+    protocol = listen(path, sock)
+    seen: list[int] = []
+
+    def count() -> None:
+        seen.append(len(protocol.received))
+        asyncio.get_running_loop().call_soon(count)
+
+    for _ in range(3):
+        sender.sendto(b"one", sock.getsockname())
+    count()
+    await until(lambda: len(protocol.received) == 3)
+    assert {1, 2, 3} <= set(seen)
+    sender.close()
+    protocol.transport.close()
+    await asyncio.sleep(0)
+
+
 async def test_a_socket_that_another_datagram_of_the_batch_closed_gets_nothing(path):
     sockets, sender = [bound(), bound()], bound()
     first, second = (listen(path, sock) for sock in sockets)
