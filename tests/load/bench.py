@@ -12,13 +12,11 @@ target was missed.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 
 from tests.load import against, janus, jobs, machines, published, report, servers, services, targets
 from tests.load.capacity import BUSY
@@ -170,8 +168,7 @@ def _samples(results: Results) -> int:
 def _about(*, repeats: int, window: float, took: float) -> str:
     """Say where, when and how it was measured."""
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python "
-        f"{platform.python_version()} ({platform.python_compiler()}); {time.strftime('%Y-%m-%d')}, "
+        f"{published.machine()}, "
         f"{took:.0f} s, load average {os.getloadavg()[0]:.1f} at the end; medians over {repeats} "
         f"repeats of windows of {window:g} s"
     )
@@ -192,15 +189,6 @@ def _warnings(runs: Sequence[Run], table: Sequence[Row]) -> list[str]:
         if row.cpu_per_leg * row.legs > FULL
     ]
     return found
-
-
-def _processor() -> str:
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return names[0] if names else platform.machine()
 
 
 def _options() -> argparse.Namespace:

@@ -5,7 +5,7 @@ shares of the kernel, the interpreter, SRTP and libopus by perf, in `build/profi
 core, the load generator the other. Neither tool may look into processes of others: both want root, or rights
 that are named when they are missing.
 
-    python -m tests.load.profile [--only relay,pcm,echo] [--paths compiled,python] [--legs 96] [--seconds 15]
+    python -m tests.load.profile [--only relay,pcm,echo] [--paths compiled,python] [--legs 96] [--seconds 15] [--publish]
 """
 
 import argparse
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.load import flame_graph, measure, servers
+from tests.load import flame_graph, measure, published, servers
 from tests.load.generator import Plan, Step
 from tests.load.paths import LOADS
 from tests.load.report import ruled
@@ -38,6 +38,8 @@ GROUPS: Mapping[str, re.Pattern[str]] = {
     ),
 }
 """What shared objects belong to, as perf names them; the rest is called other."""
+PLACE = "profile"
+"""Name of the place in docs/performance.md (`published.publish`)."""
 HEADS = ("load", "packet path", "CPU/leg %", *GROUPS, "other")
 _NO_PY_SPY = (
     "py-spy may not look into the bridge: run `make profile` as root or after `sysctl kernel.yama.ptrace_scope=0`;"
@@ -80,6 +82,9 @@ def main() -> int:
     text = markdown(found)
     (BUILD / "profile.md").write_text(text)
     print(f"\n{text}\n{drawn} flame graphs: build/profile-*.svg")
+    if options.publish:
+        page = servers.ROOT / "docs" / "performance.md"
+        published.publish(page, PLACE, f"{published.machine()}; {options.legs} legs.\n\n{text}")
     return 0 if drawn or any(one.shares for one in found) else 1
 
 
@@ -226,6 +231,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=_words, default=list(LOADS), help=loads)
     parser.add_argument("--paths", type=_words, default=["compiled", "python"])
     parser.add_argument("--legs", type=int, default=96)
+    parser.add_argument("--publish", action="store_true", help="write docs/performance.md")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each tool's look")
     return parser.parse_args()
 

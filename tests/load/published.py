@@ -1,6 +1,9 @@
 """The bench's figures as docs/performance.md and the README show them: fewer lines than the report."""
 
+import os
+import platform
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,6 +74,20 @@ def summary(results: Results, rows: Sequence[Row]) -> str:
         if what in _NOTICED:
             lines.append((what, "", f"{p50} / {p95} ms"))
     return ruled(_SUMMARY_HEADS, lines)
+
+
+def machine() -> str:
+    """Say where and when something was measured."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return (
+        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()} ({platform.python_compiler()}); "
+        f"{time.strftime('%Y-%m-%d')}"
+    )
 
 
 def gathered(found: Sequence[Verdict]) -> list[tuple[str, ...]]:

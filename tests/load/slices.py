@@ -24,7 +24,6 @@ from tests.support.impairment import Impairment
 
 SSRC_SPACING = 0x1000
 SETTLE_SECONDS = 0.3
-"""At the begin of each slice: what waking costs is not counted."""
 DRAIN_SECONDS = 0.3
 """After each slice: what is still under way arrives."""
 _DECODED_TALKERS = 4
@@ -55,6 +54,8 @@ class Plan:
     """Of each slice."""
     seed: int
     """Of the order within the rounds."""
+    settle: float = SETTLE_SECONDS
+    """At the begin of each slice: what waking costs is not counted."""
     core: int | None = None
     """Where the build runs whose turn it is; None: all stay where they are."""
     waiting_core: int | None = None
@@ -112,12 +113,12 @@ async def run(plan: Plan) -> list[list[Slice]]:
 async def _turn(build: Build, load: Load, plan: Plan) -> Slice:
     """Let one build have the core for a slice, while the others wait elsewhere."""
     if plan.core is None or plan.waiting_core is None:
-        return await _slice(build, load, plan.seconds)
+        return await _slice(build, load, plan)
     for other in plan.builds:
         if other is not build:
             servers.move(other.pid, plan.waiting_core, servers.LAST)
     servers.move(build.pid, plan.core, servers.PRIORITY)
-    return await _slice(build, load, plan.seconds)
+    return await _slice(build, load, plan)
 
 
 async def _packet_path(build: Build, load: Load) -> str:
@@ -127,17 +128,17 @@ async def _packet_path(build: Build, load: Load) -> str:
     return scrape.packet_path(scrape.parse(text))
 
 
-async def _slice(build: Build, load: Load, seconds: float) -> Slice:
+async def _slice(build: Build, load: Load, plan: Plan) -> Slice:
     """Let one build's legs talk for a while."""
     for talker in load.talkers:
         talker.begin_window(Impairment())
         talker.resume()
-    await asyncio.sleep(SETTLE_SECONDS)
+    await asyncio.sleep(plan.settle)
     for talker in load.talkers:
         talker.lateness.clear()
     pids = measure.family(build.pid)
     begin, used = time.monotonic(), measure.cpu_seconds(pids)
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(plan.seconds)
     end, used = time.monotonic(), measure.cpu_seconds(pids) - used
     for talker in load.talkers:
         talker.stop()

@@ -71,7 +71,8 @@ def test_the_answer_to_an_offer_may_be_late():
 
 
 def in_turn(load, legs, costs):
-    rounds = [[Slice(build=name, cpu_per_leg=cost) for name, cost in costs.items()]] * 3
+    slices = [Slice(build=name, cpu_per_leg=cost, worst_rate=50.0) for name, cost in costs.items()]
+    rounds = [slices] * 3
     return list(compared(load, legs, rounds))
 
 
@@ -93,6 +94,16 @@ def test_the_path_in_python_is_compared_but_not_judged():
         "48 legs: CPU per leg, pcm / bridge, Python path",
     ]
     assert len(judged(paths=found)) == 1
+
+
+def test_rounds_in_which_a_server_fell_behind_or_caught_up_are_left_out():
+    def a_round(cost, rate):
+        ours = Slice(build=OURS, cpu_per_leg=0.3, worst_rate=50.0)
+        return [ours, Slice(build=JANUS_NAME, cpu_per_leg=cost, worst_rate=rate)]
+
+    (found,) = compared("pcm", 24, [a_round(1.0, 50.0), a_round(3.0, 140.0), a_round(0.5, 30.0)])
+    assert (found.ratio, found.rounds) == (0.3, 1)
+    assert list(compared("pcm", 24, [a_round(3.0, 140.0)])) == []
 
 
 @pytest.mark.parametrize(("delay", "misses"), [(0.001, 0), (0.003, 1)])
