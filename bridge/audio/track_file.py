@@ -138,7 +138,7 @@ class WavFile:
 class OggFile:
     """Opus packets as they came, and frames that are encoded; as long as the track."""
 
-    write_seconds = 1.0
+    write_seconds = 2.0
     codec = OPUS
     steady = False
 
