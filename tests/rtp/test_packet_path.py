@@ -36,7 +36,8 @@ def test_both_paths_do_the_same(settings_of_worlds, taken, first):
 
 
 @pytest.mark.long
-@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds, st.lists(steps, max_size=60), numbers)
-def test_both_paths_do_the_same_in_many_long_examples(settings_of_worlds, taken, first):
+@pytest.mark.parametrize("part", range(6))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(settings_of_worlds=worlds, taken=st.lists(steps, max_size=40), first=numbers)
+def test_both_paths_do_the_same_in_many_long_examples(part, settings_of_worlds, taken, first):
     check(settings_of_worlds, taken, first)

@@ -3,23 +3,27 @@
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from bridge.audio.opus import Opus
 from bridge.rtc.packet_path import PacketPath
+from bridge.rtc.packet_path_build import HERE
 from bridge.rtc.packet_path_library import Library, Unavailable, load
 
 PATHS = ("compiled", "python")
 CHOSEN = "TEST_PACKET_PATH"
 """Environment variable with one of `PATHS`, set by the fixture `path` of tests/rtp and tests/rtc."""
+FOLDER = "TEST_PACKET_PATH_FOLDER"
+"""Environment variable with a folder that has another library, and its source."""
 
 
 @cache
 def library() -> Library:
-    """Load the library that `make test` has built."""
-    found = load(compiled=True)
+    """Load the library that `make test` has built, or another one."""
+    found = load(compiled=True, folder=Path(os.environ.get(FOLDER, HERE)))
     assert not isinstance(found, Unavailable), (
         f"{found.reason}: python -m bridge.rtc.packet_path_build"
     )

@@ -5,17 +5,18 @@ import dataclasses
 from hypothesis import strategies as st
 
 from bridge.audio import opus_packet
+from bridge.audio.codec import PCMU
 from bridge.audio.encoder_level import EncoderLevel
-from bridge.audio.opus import Application, EncoderSettings
 from bridge.errors import RemoteProtocolError
 from bridge.wire.rtcp import Bye, ReceiverReport, ReportBlock, RtcpPacket, SenderReport, serialize
 from bridge.wire.rtp_stream import StreamStart
 from bridge.wire.telephone_event import digit_packets
-from tests.support.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE, PAYLOADS, encoded
+from tests.support.odd_packets import EXTENSIONS, LEVEL_ID, VOICES
+from tests.support.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE
 from tests.support.two_paths import CLOCK, LEGS, PARTIES, SETTLEMENTS, TAP, TwoPaths
 
 A, B, C = LEGS
-LEVEL_ID = 3
+RED_TYPE = 63
 START = StreamStart(ssrc=0x11111111, sequence=30_000, timestamp=5000)
 WITH_LEVELS = dataclasses.replace(AUDIO, audio_level_id=LEVEL_ID, parameters={"useinbandfec": "1"})
 AUDIOS = {
@@ -26,47 +27,16 @@ AUDIOS = {
     "sends only": dataclasses.replace(AUDIO, direction="sendonly"),
     "at most 20 ms": dataclasses.replace(AUDIO, maxptime=20),
     "little bandwidth": dataclasses.replace(AUDIO, parameters={"maxaveragebitrate": "20000"}),
+    "RED": dataclasses.replace(WITH_LEVELS, red_payload_type=RED_TYPE),
+    "PCMU": dataclasses.replace(AUDIO, codec=PCMU, payload_type=0, telephone_events={101: 8000}),
+    "short packets": dataclasses.replace(AUDIO, ptime=10, maxptime=60),
     "no digits": dataclasses.replace(AUDIO, telephone_events={}),
-}
-
-SILK = EncoderSettings(Application.VOIP, bitrate=24_000, complexity=5, fec=True, expected_loss=20)
-QUIET = [bytes(640)] * 10
-LOUD = [b"\xff\x7f" * 160 + b"\x00\x80" * 160] * 10
-VOICES = {
-    "celt": PAYLOADS,
-    "silk": encoded(SILK),
-    "silence": encoded(frames=QUIET),
-    "loud": encoded(frames=LOUD),
-    "dtx": [PAYLOADS[0][:1]],
-    "dtx of two bytes": [PAYLOADS[0][:2]],
-    "stereo": [bytes([PAYLOADS[0][0] | 4]) + PAYLOADS[0][1:]],
-    "refused": [bytes([PAYLOADS[0][0] | 1]) + b"\0" * 4],
-    "40 ms": [bytes([PAYLOADS[0][0] | 1]) + 2 * PAYLOADS[3][1:]],
-    "10 ms": [bytes([30 << 3]) + PAYLOADS[5][1:]],
-    "60 ms of silk": [bytes([11 << 3]) + bytes(range(40))],
-    "code 3": [bytes([PAYLOADS[0][0] | 3, 1]) + PAYLOADS[2][1:]],
-    "1275 bytes": [bytes([PAYLOADS[0][0]]) + bytes(range(250)) * 5 + b"1234567890abcdefghijklmn"],
-    "1280 bytes": [bytes([PAYLOADS[0][0]]) + bytes(range(256)) * 5],
-    "1488 bytes": [bytes([PAYLOADS[0][0]]) + (bytes(range(256)) * 6)[:1487]],
-    "empty": [b""],
 }
 
 USUAL_VOICES = st.sampled_from(["celt", "celt", "celt", "silk", "silence", "loud"])
 voices = st.one_of(USUAL_VOICES, st.sampled_from(sorted(VOICES)))
 party = st.sampled_from([0, 0, 1, 1, 2])
 interval = st.sampled_from([0.02, 0.02, 0.02, 0.0, 0.013, 0.0271, 0.1])
-EXTENSIONS = {
-    "none": b"",
-    "level": b"\xbe\xde\0\1" + bytes([LEVEL_ID << 4, 0x80 | 40, 0, 0]),
-    "quiet": b"\xbe\xde\0\1" + bytes([LEVEL_ID << 4, 100, 0, 0]),
-    "level after others": b"\xbe\xde\0\2\0\x51\1\2" + bytes([0, LEVEL_ID << 4, 33, 0]),
-    "level cut off": b"\xbe\xde\0\1\x52\1\2" + bytes([LEVEL_ID << 4]),
-    "behind the end mark": b"\xbe\xde\0\1\xf0\0" + bytes([LEVEL_ID << 4, 9]),
-    "another one": b"\xbe\xde\0\1\x50\7\0\0",
-    "two-byte form": b"\x10\0\0\1\3\1\x22\0",
-    "no words": b"\xbe\xde\0\0",
-    "longer than the packet": b"\xbe\xde\1\0",
-}
 extensions = st.one_of(
     st.sampled_from(["none", "none", "level"]), st.sampled_from(sorted(EXTENSIONS))
 )
@@ -86,7 +56,8 @@ ROUTES = {
 actions = st.one_of(
     st.tuples(st.just("talk"), party, st.integers(1, 60), voices, extensions, interval),
     st.tuples(st.just("converse"), st.integers(1, 60), USUAL_VOICES, USUAL_VOICES, interval),
-    st.tuples(st.just("burst"), party, st.integers(2, 12), USUAL_VOICES),
+    st.tuples(st.just("burst"), party, st.integers(2, 12), USUAL_VOICES, st.booleans()),
+    st.tuples(st.just("redundant"), party, st.integers(1, 4)),
     st.tuples(st.just("lose"), party, st.integers(1, 8)),
     st.tuples(st.just("jump"), party, st.sampled_from([1, 4, 150, 5000, 40_000, -3, -200]),
               st.sampled_from([0, 960, 480, -960, 48_000, 1 << 31, 7])),
@@ -101,6 +72,7 @@ actions = st.one_of(
     st.tuples(st.just("ssrc"), party),
     st.tuples(st.just("event"), party, st.sampled_from("159#")),
     st.tuples(st.just("rtcp"), party, st.sampled_from(["loss", "calm", "sender", "bye", "broken"])),
+    st.tuples(st.just("route"), st.sampled_from(sorted(ROUTES))),
     st.tuples(st.just("route"), st.sampled_from(sorted(ROUTES))),
     st.tuples(st.just("attach"), party, st.sampled_from(["echo", "tap", "push", "nothing"])),
     st.tuples(st.just("tick"), st.integers(1, 20)),
@@ -192,9 +164,26 @@ class Driver:
             self.say(1, other)
             self.paths.now += interval
 
-    def burst(self, number, count, voice):
+    def burst(self, number, count, voice, former):
+        peer = self.peers[number]
+        datagrams = []
         for _ in range(count):
-            self.say(number, voice)
+            payload = peer.next_payload(voice)
+            datagrams.append(self.paths.protect(number, peer.packet(payload)))
+            peer.advance(payload)
+        came = [datagram for datagram in datagrams if datagram is not None]
+        self.paths.deliver(number, *came, former=former)
+
+    def redundant(self, number, count):
+        peer = self.peers[number]
+        before = peer.next_payload("celt")
+        for _ in range(count):
+            payload = peer.next_payload("celt")
+            block = (1 << 31 | OPUS_TYPE << 24 | 960 << 10 | len(before)).to_bytes(4, "big")
+            whole = block + bytes([OPUS_TYPE]) + before + payload
+            self.send(number, peer.packet(whole, kind=RED_TYPE))
+            peer.advance(payload)
+            before = payload
 
     def lose(self, number, count):
         for _ in range(count):

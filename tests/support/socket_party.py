@@ -7,6 +7,7 @@ share a `Sockets`, as those of a node do, so that the packet path can pass packe
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from pylibsrtp import Policy
@@ -44,6 +45,7 @@ class SocketParty(asyncio.DatagramProtocol):
     ) -> None:
         self.sockets = sockets
         self.secured = secured
+        self.steady = steady
         self.limit = limit
         self.digits: list[str] = []
         self.wakes: list[float] = []
@@ -107,15 +109,17 @@ class SocketParty(asyncio.DatagramProtocol):
         """End all leases, and take no more."""
         self.session.set_transmit(self._send_rtp, self._send_rtcp)
 
-    def deliver(self, data: bytes, now: float) -> None:
-        """Let a datagram of the peer arrive."""
+    def deliver(self, datagrams: Iterable[bytes], now: float, *, former: bool = False) -> None:
+        """Let datagrams of the peer arrive at once: at the newest socket, or the one before if there is one."""
         self.sockets.now = now
-        self.remote.send(data)
+        ours, remote, _ = self._open[-2:][0] if former else self._open[-1]
+        waiting = [remote.send(datagram) for datagram in datagrams]
         if self.leases is not None:
-            self.sockets.poll()
-        else:
-            for datagram in arrived(self._open[-1][0]):
-                self.datagram_received(datagram, ())
+            for _ in waiting:
+                self.sockets.poll()
+            return
+        for datagram in arrived(ours):
+            self.datagram_received(datagram, ())
 
     def sent(self) -> list[bytes]:
         """Return what the peer has been sent since this was last called."""

@@ -158,9 +158,9 @@ class TwoPaths:
         self._compare_given()
         return results[0]
 
-    def deliver(self, number: int, datagram: bytes) -> None:
-        """Let a datagram arrive, as it is."""
-        self.do(lambda world, now: world.parties[number].deliver(datagram, now))
+    def deliver(self, number: int, *datagrams: bytes, former: bool = False) -> None:
+        """Let datagrams arrive at once, as they are; `former` as in `SocketParty.deliver`."""
+        self.do(lambda world, now: world.parties[number].deliver(datagrams, now, former=former))
 
     def protect(self, number: int, packet: bytes) -> bytes | None:
         """Protect a packet of a peer; None if its number was used, or there is no header to protect."""
@@ -187,7 +187,7 @@ class TwoPaths:
         def step(world: World, now: float) -> None:
             world.bus.tick(now)
             for party in world.parties:
-                if party.session.needs_tick or party.session._sender.started is not None:
+                if party.steady or party.session.needs_tick:
                     party.session.tick(now)
 
         self.do(step)
