@@ -16,6 +16,7 @@ def choose_packet_path(rtc: Rtc, metrics: NodeMetrics) -> Library | None:
         log.info("packet_path.chosen", extra={"path": "compiled"})
         metrics.set_packet_path(1, "compiled")
         return found
-    log.info("packet_path.chosen", extra={"path": "python", "reason": found.reason})
+    level = logging.INFO if found.expected else logging.WARNING
+    log.log(level, "packet_path.chosen", extra={"path": "python", "reason": found.reason})
     metrics.set_packet_path(1, "python")
     return None

@@ -61,6 +61,8 @@ def build(into: Path, source: Path = HERE) -> str:
         OSError: a folder cannot be read or written.
         subprocess.SubprocessError: the compiler hangs.
     """
+    if sys.platform != "linux":
+        return "Python, as the compiled one is for Linux"
     digest = source_digest(source)
     if built_from(into / LIBRARY) == digest:
         return "compiled, up to date"
@@ -72,7 +74,7 @@ def build(into: Path, source: Path = HERE) -> str:
         made = Path(folder) / LIBRARY
         done = _run(command(compiler, source, made))
         if done.returncode:
-            return f"Python, as {name} failed: {_first_error(done.stderr)} ({COMPILER_PACKAGES})"
+            return f"Python, as {name} failed: {_first_error(done.stderr)}"
         if built_from(made) != digest:
             return f"Python, as what {name} made cannot be loaded"
         made.replace(into / LIBRARY)
@@ -144,10 +146,9 @@ def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _first_error(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return next(
-        (line for line in lines if "error" in line), lines[0] if lines else "no reason given"
-    )
+    lines = [line for line in text.splitlines() if line.strip()] or ["no reason given"]
+    first = next((line for line in lines if "error" in line), lines[0])
+    return f"{first} ({COMPILER_PACKAGES})" if "No such file" in first else first
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Finds and loads the compiled packet path through cffi (ABI mode); `packet_path_build` compiles it."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ import cffi
 from bridge.rtc.packet_path_build import HEADER, HERE, LIBRARY, source_digest
 
 TURNED_OFF: Final = "turned off by rtc.compiled"
+NOT_LINUX: Final = "for Linux alone"
 NOT_BUILT: Final = "not built"
 STALE: Final = "built from another source"
 
@@ -29,14 +31,19 @@ class Unavailable:
     """Why packets take the Python path."""
 
     reason: str
-    wanted: bool = True
-    """Whether the settings ask for the compiled path."""
+
+    @property
+    def expected(self) -> bool:
+        """Whether nothing is wrong: it is not wanted, or was never built."""
+        return self.reason in {TURNED_OFF, NOT_LINUX, NOT_BUILT}
 
 
 def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
     """Load the library in a folder if it belongs to the source beside it; `compiled` is the setting."""
     if not compiled:
-        return Unavailable(TURNED_OFF, wanted=False)
+        return Unavailable(TURNED_OFF)
+    if sys.platform != "linux":
+        return Unavailable(NOT_LINUX)
     path = folder / LIBRARY
     if not path.exists():
         return Unavailable(NOT_BUILT)

@@ -104,6 +104,19 @@ def test_without_a_compiler_packets_take_the_python_path(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.compiler
+def test_headers_that_are_missing_are_told_with_what_to_install(tmp_path, source):
+    (source / SOURCE).write_text("#include <nowhere.h>\n")
+    told = build(tmp_path, source)
+    assert "nowhere.h" in told
+    assert told.endswith("(apt-get install gcc libc6-dev)")
+
+
+def test_other_systems_than_linux_have_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert outcome(tmp_path) == "packet path: Python, as the compiled one is for Linux"
+
+
 def test_a_compiler_that_was_named_is_the_only_one(monkeypatch):
     monkeypatch.setenv("CC", "/nowhere/cc -m64")
     assert find_compiler() == []

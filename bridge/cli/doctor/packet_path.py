@@ -6,7 +6,7 @@ from typing import Final
 from bridge.cli.doctor.findings import Finding, ok, warning
 from bridge.cli.doctor.runner import Surroundings
 from bridge.rtc.packet_path_build import COMPILER_PACKAGES
-from bridge.rtc.packet_path_library import Library, Unavailable, load
+from bridge.rtc.packet_path_library import NOT_LINUX, TURNED_OFF, Library, Unavailable, load
 
 CHECK: Final = "packet_path"
 FIX: Final = (
@@ -25,6 +25,6 @@ def judge_packet_path(found: Library | Unavailable) -> Finding:
     if isinstance(found, Library):
         return ok(CHECK, f"packets take the compiled path, {found.path}")
     text = f"packets take the Python path, which carries fewer calls: the compiled one is {found.reason}"
-    if not found.wanted:
+    if found.reason in {TURNED_OFF, NOT_LINUX}:
         return ok(CHECK, text)
     return warning(CHECK, text, setting="rtc.compiled", fix=FIX)

@@ -6,7 +6,14 @@ import cffi
 import pytest
 
 from bridge.cli.doctor.packet_path import check_packet_path, judge_packet_path
-from bridge.rtc.packet_path_library import NOT_BUILT, STALE, TURNED_OFF, Library, Unavailable
+from bridge.rtc.packet_path_library import (
+    NOT_BUILT,
+    NOT_LINUX,
+    STALE,
+    TURNED_OFF,
+    Library,
+    Unavailable,
+)
 from bridge.settings.model import Settings
 from bridge.settings.rtc import Rtc
 from tests.cli.doctor.surroundings import assert_ok, assert_warns, only, surroundings
@@ -15,6 +22,10 @@ from tests.cli.doctor.surroundings import assert_ok, assert_warns, only, surroun
 async def test_the_setting_is_heeded():
     async with surroundings(Settings(rtc=Rtc(compiled=False))) as around:
         assert_ok(only(await check_packet_path(around)), "Python path", TURNED_OFF)
+
+
+def test_where_there_is_no_compiled_path_nothing_is_to_be_done():
+    assert_ok(judge_packet_path(Unavailable(NOT_LINUX)), "Python path", "Linux")
 
 
 def test_the_compiled_path_is_named_with_its_file():
