@@ -71,7 +71,7 @@ def pytest_configure(config):
 
 
 def pytest_report_header(config):
-    return config.stash[COMPILED]
+    return config.stash.get(COMPILED, None)
 
 
 def keep_temporary_files_in_memory():
