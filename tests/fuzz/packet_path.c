@@ -66,6 +66,7 @@ static struct epoll_event polled[SOCKETS];
 static int polled_fd[SOCKETS];
 static int sockets;
 static uint8_t incoming[4096];
+static ssize_t arrived;
 static ssize_t incoming_size; /* as the network had it; below 0: nothing has come */
 static uint8_t incoming_address[110];
 static socklen_t incoming_address_size;
@@ -161,6 +162,7 @@ static int stub_unprotect(void *session, void *packet, int *size)
     touch(packet, (size_t)*size);
     if (faults & 1 || *size < HEADER + TAG) {
         memset((uint8_t *)packet + HEADER, 0xA5, (size_t)(*size - HEADER));
+        *size = 3;
         return 7;
     }
     *size -= TAG;
@@ -313,7 +315,7 @@ static void poll_all(double now)
             CHECK(source->decodes && source->samples == POSITIONS);
         if (found == PACKET_DATAGRAM) {
             size_t size = event->size < (int)sizeof event->datagram ? (size_t)event->size : sizeof event->datagram;
-            CHECK(event->size >= 0 && !memcmp(event->datagram, incoming, size));
+            CHECK(event->size == arrived && !memcmp(event->datagram, incoming, size));
         }
     }
 }
@@ -347,6 +349,7 @@ static void arrive(double now)
         incoming_address[next() % 28] ^= 1;
     if (kind == 37)
         incoming_address_size = next() % 110;
+    arrived = incoming_size;
     datagrams++;
     poll_all(now);
 }
@@ -371,11 +374,20 @@ static void settle(void)
     sinks[0]->recorded = sinks[1]->recorded = 0;
 }
 
-static packet_socket *listen_again(packet_socket *socket)
+/* Opens a socket anew; one beside it is closed while it waits to be looked at. */
+static packet_socket *listen_again(packet_socket *socket, double now)
 {
     if (socket)
         packet_socket_remove(poller, socket);
-    return packet_socket_add(poller, 5, 1, transports[0]);
+    socket = packet_socket_add(poller, 5, 1, transports[0]);
+    packet_socket *other = packet_socket_add(poller, 6, 2, transports[1]);
+    CHECK(socket && other);
+    incoming_address_size = 0;
+    arrived = incoming_size = 1;
+    packet_poll(poller, now, event);
+    packet_socket_remove(poller, other);
+    CHECK(packet_poll(poller, now, event) == PACKET_NONE);
+    return socket;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -395,9 +407,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sinks[index]->transport = transports[index];
     }
     source->transport = transports[0];
-    packet_socket *socket = listen_again(NULL);
-    CHECK(socket);
     double now = 0.0;
+    packet_socket *socket = listen_again(NULL, now);
     lease();
     while (input < input_end) {
         uint8_t step = next();
@@ -411,7 +422,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else if (step < 250)
             lease();
         else
-            socket = listen_again(socket);
+            socket = listen_again(socket, now);
     }
     packet_poller_free(poller);
     sockets = 0;

@@ -1,9 +1,12 @@
 """The compiled packet path changes nothing but time: the same steps on both paths, drawn at random."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.odd_packets import EXTENSIONS, VOICES
 from tests.support.packet_steps import START, check, numbers, steps, worlds
 
 pytestmark = pytest.mark.compiled
@@ -33,6 +36,32 @@ RELAY_REFUSED_WITHIN_A_RUN = [
 @example(USUAL, RELAY_REFUSED_WITHIN_A_RUN, (100, 0))
 def test_both_paths_do_the_same(settings_of_worlds, taken, first):
     check(settings_of_worlds, taken, first)
+
+
+@pytest.mark.parametrize("route", ["pair", "pair with a tap", "tap alone", "clock alone", "itself"])
+@pytest.mark.parametrize("steady", [False, True])
+def test_both_paths_do_the_same_with_payloads_of_every_kind(route, steady):
+    taken: list[Any] = [(("route", route), 30, "celt")]
+    for voice in VOICES:
+        taken.append((("talk", 0, 3, voice, "none", 0.02), 4, "celt"))
+        taken.append((("wait", 8.0), 4, "silence"))
+    check({**USUAL, "steady": steady}, taken, (100, 0))
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+def test_both_paths_do_the_same_with_extensions_of_every_kind(extension):
+    taken: list[Any] = [(("talk", 0, 120, "celt", extension, 0.02), 4, "celt")]
+    taken += [
+        (("attach", 0, "push"), 4, "celt"),
+        (("talk", 0, 30, "celt", extension, 0.02), 0, "celt"),
+    ]
+    check({**USUAL, "audio": "levels"}, taken, (100, 0))
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_both_paths_take_no_more_packets_a_second_than_allowed(secured):
+    taken = [(("talk", 0, 100, "celt", "none", 0.001), 0, "celt"), (("wait", 1.1), 40, "celt")]
+    check({**USUAL, "limit": 60, "secured": secured}, taken, (100, 0))
 
 
 @pytest.mark.long

@@ -17,7 +17,7 @@ VOICES = {
     "dtx": [PAYLOADS[0][:1]],
     "dtx of two bytes": [PAYLOADS[0][:2]],
     "stereo": [bytes([PAYLOADS[0][0] | 4]) + PAYLOADS[0][1:]],
-    "refused": [bytes([PAYLOADS[0][0] | 1]) + b"\0" * 4],
+    "refused": [bytes([30 << 3 | 1]) + b"odd"],  # two frames of 10 ms must be of the same size
     "40 ms": [bytes([PAYLOADS[0][0] | 1]) + 2 * PAYLOADS[3][1:]],
     "10 ms": [bytes([30 << 3]) + PAYLOADS[5][1:]],
     "60 ms of silk": [bytes([11 << 3]) + bytes(range(40))],

@@ -59,7 +59,7 @@ actions = st.one_of(
     st.tuples(st.just("burst"), party, st.integers(2, 12), USUAL_VOICES, st.booleans()),
     st.tuples(st.just("redundant"), party, st.integers(1, 4)),
     st.tuples(st.just("lose"), party, st.integers(1, 8)),
-    st.tuples(st.just("jump"), party, st.sampled_from([1, 4, 150, 5000, 40_000, -3, -200]),
+    st.tuples(st.just("jump"), party, st.sampled_from([0, 0, 1, 4, 150, 5000, 40_000, -3, -200]),
               st.sampled_from([0, 960, 480, -960, 48_000, 1 << 31, 7])),
     st.tuples(st.just("repeat"), party, st.integers(1, 70)),
     st.tuples(st.just("swap"), party, st.integers(1, 4)),
