@@ -68,6 +68,13 @@ async def test_a_step_calls_no_more_than_a_few():
     assert max(sampled.steps) == AT_ONCE
 
 
+async def test_a_slot_is_filled_to_what_a_step_calls_before_another_is_begun():
+    sampled = Sampled()
+    sampled.join(2 * AT_ONCE + 1)
+    await asyncio.sleep(0.99)
+    assert sorted(sampled.steps) == [1, AT_ONCE, AT_ONCE]
+
+
 async def test_a_member_that_left_is_not_called():
     sampled = Sampled()
     sampled.join(1)
