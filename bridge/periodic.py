@@ -88,7 +88,7 @@ class Periodic(Generic[Member]):
     def _preference(self, slot: _Slot[Member]) -> tuple[int, int]:
         """Return what is least for the slot that the next member joins."""
         members = len(slot.members)
-        begun = 0 < members % self._at_once
+        begun = members % self._at_once > 0
         return members // self._at_once, 0 if begun else 1
 
     def _arm(self, slot: _Slot[Member]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bridge.audio.encoder_level import EncoderBudget, choose, parse_bitrate
+from bridge.audio.encoder_level import EncoderBudget, EncoderLevel, choose, parse_bitrate
 from bridge.audio.encoding import Encoding
 from bridge.audio.fec_policy import FecPolicy
 from bridge.audio.opus import EncoderSettings, Opus
@@ -19,7 +19,16 @@ class OpusTuning:
         on_encoder: Called with the encoder's settings, at first and when they change.
     """
 
-    __slots__ = ("_budget", "_fec", "_fec_wanted", "_max_bitrate", "_on_encoder", "encoding")
+    __slots__ = (
+        "_budget",
+        "_chosen",
+        "_fec",
+        "_fec_wanted",
+        "_max_bitrate",
+        "_on_encoder",
+        "_wanted",
+        "encoding",
+    )
 
     def __init__(
         self,
@@ -32,6 +41,7 @@ class OpusTuning:
         self._budget = budget
         self._on_encoder = on_encoder
         self._fec = FecPolicy()
+        self._wanted: tuple[int | None, EncoderLevel, int] | None = None  # what `_chosen` is for
         self._read(parameters)
         self.encoding = Encoding(opus, self._settings())
         on_encoder(self.encoding.settings)
@@ -74,4 +84,8 @@ class OpusTuning:
 
     def _settings(self) -> EncoderSettings:
         expected = self._fec.expected_loss if self._fec_wanted else 0
-        return choose(self._max_bitrate, level=self._budget.level, expected_loss=expected)
+        wanted = self._max_bitrate, self._budget.level, expected
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._chosen = choose(self._max_bitrate, level=wanted[1], expected_loss=expected)
+        return self._chosen

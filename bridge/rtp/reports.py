@@ -1,6 +1,5 @@
 """RTCP reports of one session: ours to the peer, and the peer's about our stream (RFC 3550 §6)."""
 
-from dataclasses import replace
 from typing import Final
 
 from bridge.wire.reception import ReceptionStatistics
@@ -34,6 +33,9 @@ class Reports:
         # Unix time minus monotonic time at the first report: a step of the wall clock must not change
         # the round trip.
         self._wall_offset: float | None = None
+        self._described = -1
+        self._description = b""
+        """The SDES of our stream, which is the same in each report."""
         self.received = 0
         """Sender and receiver reports of the peer."""
         self.about_us = 0
@@ -72,7 +74,7 @@ class Reports:
             block = reception.report_block(now)
             relayed = min(255, int(relay_loss_ratio * 256))
             if relayed > block.fraction_lost:
-                block = replace(block, fraction_lost=relayed)
+                block = block._replace(fraction_lost=relayed)
             blocks = (block,)
         report: RtcpPacket = ReceiverReport(stream.ssrc, blocks)
         if stream.packets:
@@ -84,8 +86,11 @@ class Reports:
                 octets=stream.octets,
                 blocks=blocks,
             )
-        goodbyes = [Bye((stream.ssrc,))] if goodbye else []
-        return serialize([report, SourceDescription(stream.ssrc, self._cname), *goodbyes])
+        if stream.ssrc != self._described:
+            self._described = stream.ssrc
+            self._description = serialize([SourceDescription(stream.ssrc, self._cname)])
+        goodbyes = serialize([Bye((stream.ssrc,))]) if goodbye else b""
+        return serialize([report]) + self._description + goodbyes
 
     def receive(
         self, data: bytes, *, ssrc: int, reception: ReceptionStatistics | None, now: float

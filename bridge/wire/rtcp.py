@@ -1,9 +1,8 @@
 """RTCP compound packets and the clock arithmetic of reports (RFC 3550 §6)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 
@@ -23,8 +22,7 @@ _NTP_UNITS: Final = 65_536  # of the middle 32 bits, in a second
 _CLOCK_SLACK: Final = 66  # 1 ms in the same unit
 
 
-@dataclass(frozen=True, slots=True)
-class ReportBlock:
+class ReportBlock(NamedTuple):
     """Reception report of one source (RFC 3550 §6.4.1)."""
 
     ssrc: int
@@ -42,8 +40,7 @@ class ReportBlock:
     """From receiving that report to sending this block, in 1/65536 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class SenderReport:
+class SenderReport(NamedTuple):
     """Sender report (RFC 3550 §6.4.1)."""
 
     ssrc: int
@@ -56,16 +53,14 @@ class SenderReport:
     blocks: tuple[ReportBlock, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverReport:
+class ReceiverReport(NamedTuple):
     """Receiver report (RFC 3550 §6.4.2)."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceDescription:
+class SourceDescription(NamedTuple):
     """The CNAME of one source; other items are ignored."""
 
     ssrc: int
@@ -73,8 +68,7 @@ class SourceDescription:
     """At most 255 bytes in UTF-8; "" if missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(NamedTuple):
     """Sources that have left."""
 
     ssrcs: tuple[int, ...]

@@ -240,6 +240,8 @@ async def test_a_report_of_yesterday_can_still_be_answered():
         now = asyncio.get_running_loop().time()
         leg.source.report(now + 100_000.0, 1_800_000_000.0)
         await until(lambda: len(browser.rtcp) > before)
-        [told] = [one for one in parse_compound(browser.rtcp[before]) if hasattr(one, "blocks")]
+        [told] = [
+            one for one in parse_compound(browser.rtcp[before]) if isinstance(one, SenderReport)
+        ]
         assert told.blocks[0].delay == 2**32 - 1
         await talk(browser, 3)
