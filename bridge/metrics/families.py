@@ -3,14 +3,16 @@
 Any other value is counted as `OTHER`; a label declared without values takes any.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any, Final, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client import CollectorRegistry, Gauge, Metric
 from prometheus_client.registry import Collector
 
-from bridge.metrics.series import AnyMetric, Series, Text, header, written
+from bridge.metrics.series import AnySeries, Described, Series, Text, header, written
+from bridge.metrics.values import Counter, Description, Histogram, Labelled
 
 OTHER: Final = "other"
 STEP_WORK: Final = 16
@@ -23,17 +25,23 @@ STEP_SERIES: Final = 8
 _Listed = TypeVar("_Listed", bound="_Family[Any]")
 
 
-class _Family(Generic[AnyMetric]):
+class _Family(Generic[AnySeries]):
     """One metric, with a series for each combination of values if every label is closed."""
 
-    def __init__(self, metric: AnyMetric, labels: dict[str, Iterable[str]]) -> None:
-        self._metric: AnyMetric = metric
+    def __init__(
+        self,
+        metric: Described,
+        labelled: Callable[..., AnySeries],
+        labels: dict[str, Iterable[str]],
+    ) -> None:
+        self._metric = metric
+        self._labelled: Callable[..., AnySeries] = labelled
         self._names = tuple(labels)
         self._allowed = tuple(tuple(values) for values in labels.values())
-        self._series: dict[tuple[str, ...], Series[AnyMetric]] = {}
+        self._series: dict[tuple[str, ...], Series[AnySeries]] = {}
         self._header = ""
         if not labels:
-            self._series[()] = Series(metric, {})
+            self._create(())
 
     def complete(self) -> Iterator[None]:
         """Create the series that have not been counted yet, one a step."""
@@ -43,7 +51,7 @@ class _Family(Generic[AnyMetric]):
                     self._create(values)
                     yield
 
-    def series(self, values: tuple[str, ...]) -> AnyMetric:
+    def series(self, values: tuple[str, ...]) -> AnySeries:
         """Return the series with these label values."""
         found = self._series.get(values)
         if found is None:
@@ -53,7 +61,7 @@ class _Family(Generic[AnyMetric]):
             )
             found = self._series.get(closed) or self._create(closed)
         found.used = True
-        return found.metric
+        return found.series
 
     def texts(self) -> Iterator[Text]:
         """Yield what describes the metric, then each of its series."""
@@ -63,9 +71,9 @@ class _Family(Generic[AnyMetric]):
         for series in tuple(self._series.values()):
             yield series.text()
 
-    def _create(self, values: tuple[str, ...]) -> Series[AnyMetric]:
+    def _create(self, values: tuple[str, ...]) -> Series[AnySeries]:
         labels = dict(zip(self._names, map(str, values), strict=True))
-        made = self._series[values] = Series(self._metric.labels(*values), labels)
+        made = self._series[values] = Series(self._labelled(*values), labels)
         return made
 
 
@@ -134,20 +142,24 @@ class Families:
 
     def counter(self, name: str, text: str, **labels: Iterable[str]) -> Count:
         """Create a counter."""
-        metric = Counter(name, text, tuple(labels), registry=self._registry)
-        return self._list(Count(metric, labels))
+        described = Description(name.removesuffix("_total"), text, "counter")
+        create = partial(Counter, described)
+        metric = Labelled(described, tuple(labels), create, self._registry)
+        return self._list(Count(metric, metric.labels, labels))
 
     def gauge(self, name: str, text: str, **labels: Iterable[str]) -> Level:
         """Create a gauge."""
         metric = Gauge(name, text, tuple(labels), registry=self._registry)
-        return self._list(Level(metric, labels))
+        return self._list(Level(metric, metric.labels if labels else lambda: metric, labels))
 
     def histogram(
         self, name: str, text: str, buckets: tuple[float, ...], **labels: Iterable[str]
     ) -> Distribution:
         """Create a histogram."""
-        metric = Histogram(name, text, tuple(labels), buckets=buckets, registry=self._registry)
-        return self._list(Distribution(metric, labels))
+        described = Description(name, text, "histogram")
+        create = partial(Histogram, described, buckets)
+        metric = Labelled(described, tuple(labels), create, self._registry)
+        return self._list(Distribution(metric, metric.labels, labels))
 
     def _list(self, family: _Listed) -> _Listed:
         self._listed.append(family)

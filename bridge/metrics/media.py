@@ -7,14 +7,14 @@ here and what the leg's peer reported are separate metrics.
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from prometheus_client import Histogram
-
-from bridge.call.model import LegKind, LegStatistics, ReceivedAudio
+from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample
 from bridge.metrics.families import OTHER, Count, Distribution, Families, Level
+from bridge.metrics.values import Histogram
 
 DISCARD_REASONS: Final = (
     "empty",
@@ -111,8 +111,8 @@ class MediaMetrics:
 
     def observe_quality(self, kind: LegKind, sample: Sample) -> None:
         """Observe one second of a leg's quality."""
-        for name, histogram in self._kinds[kind].sample.items():
-            if (value := getattr(sample, name)) is not None:
+        for value, histogram in zip(sample, self._kinds[kind].sample, strict=True):
+            if value is not None and histogram is not None:
                 histogram.observe(value)
 
     def leg_ended(self, leg: Hashable, report: LegStatistics) -> None:
@@ -134,23 +134,19 @@ class MediaMetrics:
         """
         for seconds in delays:
             self._bus_delay(seconds)
-        before = self._buses.get(bus, (0, 0))
-        self._drops("playout", amount=dropped - before[0])
-        self._concealed(amount=concealed - before[1])
-        self._buses[bus] = (dropped, concealed)
+        before, after = self._buses.get(bus, (0, 0)), (dropped, concealed)
+        if after != before:
+            self._drops("playout", amount=dropped - before[0])
+            self._concealed(amount=concealed - before[1])
+            self._buses[bus] = after
 
     def _count(self, leg: "_Leg", report: LegStatistics) -> None:
         """Increment the counters by what is new."""
         leg.listen(report.received)
-        for totals, counters in (
-            (report.received, leg.kind.received),
-            (report.sent, leg.kind.sent),
-        ):
-            for name, counter in counters.items():
-                if more := leg.uncounted(counter, getattr(totals, name)):
-                    counter.inc(more)
-        dropped = leg.uncounted("dropped_frames", report.sent.dropped_frames)
-        self._drops("sent_frames", amount=dropped)
+        leg.received.count(report.received)
+        leg.sent.count(report.sent)
+        if dropped := leg.uncounted("dropped_frames", report.sent.dropped_frames):
+            self._drops("sent_frames", amount=dropped)
         for reason, total in report.discarded.items():
             self._discarded(reason, amount=leg.uncounted(("discarded", reason), total))
 
@@ -289,22 +285,44 @@ class _Kind:
         self.ended = {
             heard: families.ended.series((kind, heard)) for heard in ("audio", "silence", "nothing")
         }
-        self.received = {
-            name: counter.series((kind, *labels))
-            for name, (counter, labels) in families.received.items()
-        }
-        self.sent = {
-            name: counter.series((kind, *labels))
-            for name, (counter, labels) in families.sent.items()
-        }
+        self.received = _Counters(families.received, kind)
+        self.sent = _Counters(families.sent, kind)
 
     @cached_property
-    def sample(self) -> dict[str, Histogram]:
-        """Made for the first leg: their thousand series cost memory."""
-        return {
-            name: histogram.series((self._kind, *labels))
-            for name, (histogram, labels) in self._families.sample.items()
-        }
+    def sample(self) -> tuple[Histogram | None, ...]:
+        """By the fields of `Sample`; made for the first leg: their thousand series cost memory."""
+        followed = self._families.sample
+        return tuple(
+            followed[name][0].series((self._kind, *followed[name][1])) if name in followed else None
+            for name in Sample._fields
+        )
+
+
+class _Counters:
+    """The counters that follow fields of a direction's totals, of one kind of leg."""
+
+    def __init__(self, table: _Table[Count], kind: str) -> None:
+        self.values = attrgetter(*table)
+        """Of the fields."""
+        self.series = [counter.series((kind, *labels)) for counter, labels in table.values()]
+
+
+class _Counted:
+    """What has been counted of one direction of a live leg."""
+
+    __slots__ = ("_counters", "_totals")
+
+    def __init__(self, counters: _Counters) -> None:
+        self._counters = counters
+        self._totals = [0] * len(counters.series)
+
+    def count(self, report: ReceivedAudio | SentAudio) -> None:
+        """Count what is new; losses can decrease, counters cannot."""
+        counted = self._totals
+        for index, total in enumerate(self._counters.values(report)):
+            if total > counted[index]:
+                self._counters.series[index].value += total - counted[index]
+                counted[index] = total
 
 
 @dataclass(slots=True)
@@ -319,6 +337,11 @@ class _Leg:
     _counted: dict[Hashable, int] = field(default_factory=dict)
     _silent: bool = False
     _stalled: bool = False
+    received: _Counted = field(init=False)
+    sent: _Counted = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.received, self.sent = _Counted(self.kind.received), _Counted(self.kind.sent)
 
     def uncounted(self, key: Hashable, total: int) -> int:
         """Return what is new of a total; losses can decrease, counters cannot."""

@@ -6,11 +6,13 @@ at all for a series that has never been counted.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from prometheus_client import Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import Gauge, Metric, generate_latest
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
+
+from bridge.metrics.values import Counter, Histogram
 
 FIRST_WORK: Final = 3
 """Times as long as later ones the library takes to write a sample."""
@@ -20,7 +22,15 @@ SAMPLES_AT_ONCE: Final = 8
 Text: TypeAlias = tuple[int, str]
 """Lines, and the work it took to write them: 1 a sample, `FIRST_WORK` where the library wrote it."""
 
-AnyMetric = TypeVar("AnyMetric", Counter, Gauge, Histogram)
+AnySeries = TypeVar("AnySeries", Counter, Gauge, Histogram)
+
+
+class Described(Protocol):
+    """A metric that can be described."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Return it without samples."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +43,14 @@ class _Collected:
         return self.metrics
 
 
-class Series(Generic[AnyMetric]):
+class Series(Generic[AnySeries]):
     """A series, for a histogram with its buckets, sum and count."""
 
-    __slots__ = ("_labels", "_starts", "_text", "metric", "used")
+    __slots__ = ("_labels", "_starts", "_text", "series", "used")
 
-    def __init__(self, metric: AnyMetric, labels: Mapping[str, str]) -> None:
-        """Begin with nothing counted; `metric` has these labels."""
-        self.metric: AnyMetric = metric
+    def __init__(self, series: AnySeries, labels: Mapping[str, str]) -> None:
+        """Begin with nothing counted; `series` has these labels."""
+        self.series: AnySeries = series
         self.used = False
         """Whether its value may have changed."""
         self._labels = labels
@@ -53,7 +63,7 @@ class Series(Generic[AnyMetric]):
         """Return its lines, and what it took to write them."""
         if self._text and not self.used:
             return 0, self._text
-        (found,) = self.metric.collect()
+        (found,) = self.series.collect()
         if self._starts:
             values = [floatToGoString(one.value) for one in found.samples]  # type: ignore[no-untyped-call]
             lines = [
@@ -69,7 +79,7 @@ class Series(Generic[AnyMetric]):
         return FIRST_WORK * len(found.samples), text
 
 
-def header(metric: Counter | Gauge | Histogram) -> str:
+def header(metric: Described) -> str:
     """Return the lines that describe a metric."""
     return "".join(_write(found, []) for found in metric.describe())
 

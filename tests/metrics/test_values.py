@@ -1,0 +1,88 @@
+"""Series without locks, whose text is that of prometheus_client's."""
+
+from functools import partial
+
+import prometheus_client
+import pytest
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
+
+from bridge.metrics.values import Counter, Description, Histogram, Labelled
+
+BOUNDS = (-6, 0, 0.1, 2)
+VALUES = (-6.5, -6, 0, 1e-9, 0.1, 0.1000001, 2, 1e12)
+
+
+@pytest.fixture
+def ours():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def theirs():
+    disable_created_metrics()
+    return CollectorRegistry()
+
+
+def counter(registry, *names):
+    described = Description("one", 'Of "things"\\here.', "counter")
+    return Labelled(described, names, partial(Counter, described), registry)
+
+
+def histogram(registry, bounds, *names):
+    described = Description("one", "One.", "histogram")
+    return Labelled(described, names, partial(Histogram, described, bounds), registry)
+
+
+@pytest.mark.parametrize("amounts", [(), (1,), (0.5, 2, 1e17)])
+def test_a_counter_is_written_as_the_library_writes_its_own(ours, theirs, amounts):
+    mine = counter(ours).labels()
+    other = prometheus_client.Counter("one_total", 'Of "things"\\here.', registry=theirs)
+    for amount in amounts:
+        mine.inc(amount)
+        other.inc(amount)
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+def test_the_series_of_a_counter_have_their_labels(ours, theirs):
+    mine = counter(ours, "kind", "reason")
+    text = 'Of "things"\\here.'
+    other = prometheus_client.Counter("one_total", text, ("kind", "reason"), registry=theirs)
+    assert generate_latest(ours) == generate_latest(theirs)
+    for labels in (("b", 'x"\\\n'), ("a", ""), ("b", 'x"\\\n')):
+        mine.labels(*labels).inc()
+        other.labels(*labels).inc()
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+@pytest.mark.parametrize("bounds", [BOUNDS, BOUNDS[1:], (0.5,)])
+def test_a_histogram_is_written_as_the_library_writes_its_own(ours, theirs, bounds):
+    mine = histogram(ours, bounds).labels()
+    other = prometheus_client.Histogram("one", "One.", buckets=bounds, registry=theirs)
+    assert generate_latest(ours) == generate_latest(theirs)
+    for value in VALUES:
+        mine.observe(value)
+        other.observe(value)
+        assert generate_latest(ours) == generate_latest(theirs)
+
+
+def test_the_series_of_a_histogram_have_their_labels(ours, theirs):
+    mine = histogram(ours, (1, 2), "kind")
+    other = prometheus_client.Histogram("one", "One.", ("kind",), buckets=(1, 2), registry=theirs)
+    for kind, value in (("b", 1.5), ("a", 7), ("b", 0)):
+        mine.labels(kind).observe(value)
+        other.labels(kind).observe(value)
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+def test_a_counter_never_shrinks(ours):
+    mine = counter(ours).labels()
+    mine.inc(2)
+    with pytest.raises(ValueError, match="one"):
+        mine.inc(-1)
+    assert ours.get_sample_value("one_total") == 2
+
+
+def test_two_metrics_cannot_have_one_name(ours):
+    counter(ours)
+    with pytest.raises(ValueError, match="Duplicated"):
+        prometheus_client.Counter("one_total", "It.", registry=ours)
