@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Final, TypeAlias
 
 from bridge.audio.codec import OPUS
@@ -164,6 +165,8 @@ class TransportLeases:
         self.sink = Sink(ffi, lib, state)
         self.receive = receive
         """Takes unprotected RTP packets that are not as expected."""
+        self.run = copy_context().run
+        """Calls what takes packets in the context in which the transport was made, as `PacketSocket.run`."""
         self.discarded = discarded
         self._listen = listen
         self._on_closed = on_closed
@@ -174,7 +177,7 @@ class TransportLeases:
         """Receive on a bound UDP socket, which the returned transport owns.
 
         Raises:
-            LegError: The system refuses to poll it.
+            LegError: The system refuses to poll it; it is closed.
         """
         return self._listen(sock, protocol, self)
 

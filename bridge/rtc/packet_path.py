@@ -91,17 +91,21 @@ class PacketPath:
         self, sock: socket.socket, protocol: asyncio.DatagramProtocol, leases: TransportLeases
     ) -> PacketSocket:
         loop = asyncio.get_running_loop()
-        self._start(loop)
         number = next(self._ids)
-        handle = self._lib.packet_socket_add(self._poller, sock.fileno(), number, leases.state)
-        if not handle:
-            raise LegError("a media socket cannot be polled")
+        try:
+            poller = self._start(loop)
+            handle = self._lib.packet_socket_add(poller, sock.fileno(), number, leases.state)
+            if not handle:
+                raise LegError("a media socket cannot be polled")
+        except LegError:
+            sock.close()
+            raise
 
         def remove() -> None:
             del self._sockets[number]
             leases.leave_socket(sock.fileno())
-            if self._poller is not None:
-                self._lib.packet_socket_remove(self._poller, handle)
+            if self._poller is poller:  # otherwise it was freed, and the handle with it
+                self._lib.packet_socket_remove(poller, handle)
 
         transport = PacketSocket(
             sock, protocol, loop=loop, discarded=leases.discarded, remove=remove
@@ -110,34 +114,36 @@ class PacketPath:
         protocol.connection_made(transport)
         return transport
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> Any:  # noqa: ANN401  (cffi has no static type)
+        """Return the poller, which is made when the first socket is added."""
         if self._poller is not None:
-            return
+            return self._poller
         poller = self._lib.packet_poller_new()
         if not poller:
             raise LegError("the system has no epoll instance left")
         self._poller, self._loop = poller, loop
         loop.add_reader(self._lib.packet_poller_fd(poller), self._poll)
+        return poller
 
     def _poll(self) -> None:
-        lib, event, poll, poller = self._lib, self._event, self._lib.packet_poll, self._poller
-        while poller is not None and (found := poll(poller, self._now(), event)):
+        lib, event, poll = self._lib, self._event, self._lib.packet_poll
+        # What is called may close the path.
+        while (poller := self._poller) is not None and (found := poll(poller, self._now(), event)):
             if found == lib.PACKET_DATAGRAM:
                 data = self._datagram[: event.size]
                 if (receiver := self._sockets.get(event.socket)) is not None:
-                    receiver.protocol.datagram_received(data, self._sender())
-                poller = self._poller
+                    receiver.run(receiver.protocol.datagram_received, data, self._sender())
                 continue
             leases = self._transports.get(event.transport)
             if leases is None:
                 continue
+            run, source = leases.run, leases.source
             if found == lib.PACKET_FRAMED:
-                leases.source.deliver_frame(self._pcm[:], event.position, self._clock())
+                run(source.deliver_frame, self._pcm[:], event.position, self._clock())
             elif found == lib.PACKET_RELAYED:
-                payload = self._plain[: event.size]
-                leases.source.deliver_packet(payload, event, self._clock())
+                run(source.deliver_packet, self._plain[: event.size], event, self._clock())
             else:
-                leases.receive(self._plain[: event.size], self._clock())
+                run(leases.receive, self._plain[: event.size], self._clock())
 
     def _sender(self) -> Address:
         """Return the sender of the event's datagram."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from typing_extensions import override
@@ -31,6 +32,8 @@ class PacketSocket(asyncio.DatagramTransport):
         sock.setblocking(False)  # noqa: FBT003
         super().__init__({"socket": sock, "sockname": sock.getsockname()})
         self.protocol = protocol
+        self.run = copy_context().run
+        """Calls the protocol in the context in which the socket was made, whose call and leg its logs name."""
         self._sock = sock
         self._loop = loop
         self._discarded = discarded

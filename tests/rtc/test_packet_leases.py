@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from bridge.audio.frame import FRAME_BYTES
+from bridge.log import about, call_id
 from bridge.rtc.packet_leases import pack_address
 from bridge.rtc.packet_path import PacketPath
 from bridge.rtp.lease import Outputs, SinkMode
@@ -90,3 +91,12 @@ def test_packets_that_could_not_be_sent_are_counted_once(leases):
     leases.count_unsendable()
     leases.count_unsendable()
     assert leases.discarded == {"unsendable": 3}
+
+
+def test_what_takes_packets_runs_in_the_context_of_its_transport():
+    path = PacketPath(library(), opus())
+    made = []
+    for call in ("first", "second"):
+        with about(call, "leg"):
+            made.append(path.transport(receive=lambda *_: None, discarded={}, limit=500))
+    assert [leases.run(call_id.get) for leases in made] == ["first", "second"]

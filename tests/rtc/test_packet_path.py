@@ -8,6 +8,7 @@ import pytest
 from typing_extensions import override
 
 from bridge.errors import LegError
+from bridge.log import about, call_id
 from bridge.rtc.packet_path import PacketPath
 from tests.support.bridge_peer import opus
 from tests.support.packet_path import library
@@ -15,11 +16,13 @@ from tests.support.waiting import until
 
 
 class Protocol(asyncio.DatagramProtocol):
-    """Keeps datagrams; closes its transport at the first one if it is told to."""
+    """Keeps datagrams; with each notes what a function returns, and closes a transport."""
 
-    def __init__(self, *, closes=None):
+    def __init__(self, *, closes=None, noting=lambda: None):
         self.received = []
+        self.noted = []
         self.closes = closes
+        self.noting = noting
 
     @override
     def connection_made(self, transport):
@@ -28,6 +31,7 @@ class Protocol(asyncio.DatagramProtocol):
     @override
     def datagram_received(self, data, addr):
         self.received.append((data, addr))
+        self.noted.append(self.noting())
         if self.closes is not None:
             self.closes.transport.close()
 
@@ -126,9 +130,43 @@ async def test_a_socket_that_another_datagram_of_the_batch_closed_gets_nothing(p
     second.transport.close()
 
 
-async def test_a_socket_that_cannot_be_polled_is_an_error(path, tmp_path):
-    with (tmp_path / "file").open("wb") as file, pytest.raises(LegError, match="polled"):
+async def test_a_socket_that_cannot_be_polled_is_an_error_and_closed(path, tmp_path):
+    file = (tmp_path / "file").open("wb")
+    with pytest.raises(LegError, match="polled"):
         leases(path).listen(file, Protocol())
+    assert file.closed
+
+
+async def test_what_a_datagram_starts_names_the_call_of_its_socket(path):
+    sender = bound()
+    protocols = []
+    for call in ("first", "second"):
+        with about(call, "leg"):
+            protocols.append(listen(path, sock := bound(), noting=call_id.get))
+        sender.sendto(b"one", sock.getsockname())
+    await until(lambda: all(protocol.received for protocol in protocols))
+    assert [protocol.noted for protocol in protocols] == [["first"], ["second"]]
+    sender.close()
+    for protocol in protocols:
+        protocol.transport.close()
+
+
+async def test_the_other_sockets_are_served_when_what_takes_a_datagram_fails(path):
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    sockets, sender = [bound(), bound()], bound()
+
+    def fail():
+        raise ValueError("a defect")
+
+    protocols = [listen(path, sock, noting=fail) for sock in sockets]
+    for sock in sockets:
+        sender.sendto(b"one", sock.getsockname())
+    await until(lambda: all(protocol.received for protocol in protocols))
+    assert len(failures) == 2
+    sender.close()
+    for protocol in protocols:
+        protocol.transport.close()
 
 
 async def test_sockets_may_be_closed_after_the_path():
@@ -137,6 +175,27 @@ async def test_sockets_may_be_closed_after_the_path():
     made.close()
     made.close()
     protocol.transport.close()
+
+
+async def test_sockets_may_be_closed_after_the_path_has_begun_again():
+    made = PacketPath(library(), opus())
+    protocol = listen(made, bound())
+    made.close()
+    other = listen(made, bound())
+    protocol.transport.close()
+    other.transport.close()
+    made.close()
+
+
+async def test_what_takes_a_datagram_may_close_the_path():
+    made = PacketPath(library(), opus())
+    sender, protocols = bound(), [listen(made, bound(), noting=made.close) for _ in range(2)]
+    for protocol in protocols:
+        sender.sendto(b"one", protocol.transport.get_extra_info("sockname"))
+    await until(lambda: any(protocol.received for protocol in protocols))
+    for protocol in [*protocols]:
+        protocol.transport.close()
+    sender.close()
 
 
 async def test_the_leases_of_a_transport_are_forgotten_once_closed(path):
