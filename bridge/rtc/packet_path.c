@@ -1,9 +1,9 @@
 /* The packet path: see packet_path.h for what it is.
  *
- * A datagram is taken only if everything about it can be told beforehand: its sender, its header, and that
- * whoever its audio goes to continues with it. Whatever needs a decision is left to Python, before anything
- * has changed. So each function below repeats the common case of one method of the Python code, which its
- * comment names; tests/rtp/test_packet_path.py drives both with the same packets.
+ * A datagram is taken only if it is the expected one, by its sender and its header, and if the stream that its
+ * audio goes to is continued by it. Whatever needs a decision is left to Python, before anything has changed.
+ * So each function below repeats the common case of one method of the Python code, which its comment names;
+ * tests/rtp/test_packet_path.py drives both with the same packets.
  */
 
 #define _GNU_SOURCE

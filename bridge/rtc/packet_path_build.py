@@ -46,10 +46,10 @@ def main(arguments: Sequence[str]) -> int:
 def outcome(into: Path = HERE) -> str:
     """Build into a folder and return one line that says which path packets take, and why."""
     try:
-        told = build(into)
+        result = build(into)
     except (OSError, subprocess.SubprocessError) as error:
-        told = f"Python, as the library could not be built: {error}"
-    return f"packet path: {told}"
+        result = f"Python, as the library could not be built: {error}"
+    return f"packet path: {result}"
 
 
 def build(into: Path, source: Path = HERE) -> str:
@@ -105,8 +105,8 @@ def built_from(library: Path) -> str:
 
 def command(compiler: Sequence[str], source: Path, library: Path) -> list[str]:
     """Return the command that compiles the library."""
-    told = f'-DPACKET_PATH_SOURCE="{source_digest(source)}"'
-    return [*compiler, *FLAGS, told, "-o", str(library), str(source / SOURCE), "-lm"]
+    digest = f'-DPACKET_PATH_SOURCE="{source_digest(source)}"'
+    return [*compiler, *FLAGS, digest, "-o", str(library), str(source / SOURCE), "-lm"]
 
 
 def find_compiler() -> list[str]:
@@ -118,7 +118,7 @@ def find_compiler() -> list[str]:
 
 
 def compiler_name(program: str, text: str) -> str:
-    """Return a compiler's name and version, such as `gcc 12.2`; `text` is what `--version` has told."""
+    """Return a compiler's name and version, such as `gcc 12.2`; `text` is the output of `--version`."""
     first = text.partition("\n")[0]
     name = "clang" if "clang" in first else "gcc" if "Free Software" in text else program
     version = re.search(r"\d+\.\d+", first)

@@ -61,7 +61,7 @@ def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
 
 def _belongs(ffi: cffi.FFI, lib: Any, digest: str) -> bool:  # noqa: ANN401  (cffi has no static type)
     try:
-        told = ffi.string(lib.packet_path_source())
+        found = ffi.string(lib.packet_path_source())
     except AttributeError:
         return False
-    return bool(told == digest.encode())
+    return bool(found == digest.encode())
