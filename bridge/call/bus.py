@@ -86,8 +86,9 @@ class Bus:
     ) -> None:
         """Add a leg; it hears nobody until it is routed.
 
-        `batched` says whether `catch_up` may serve it. While it speaks, the voices heard beside it have the
-        gain `ducking_gain`, 0 to 1; `duckable` says whether it is such a voice, unless it ducks others.
+        `batched` says whether its sink may be served late, by `catch_up` and as a tap of packets, of which it
+        must refuse none. While it speaks, the voices heard beside it have the gain `ducking_gain`, 0 to 1;
+        `duckable` says whether it is such a voice, unless it ducks others.
         """
         timed = source if isinstance(source, TimedSource) else None
         packets = None
@@ -183,6 +184,13 @@ class Bus:
                 pts += FRAME_SAMPLES
                 push(Frame(pcm, pts, timeline), due)
         self._pts += FRAME_SAMPLES * len(ticks)
+
+    def flush(self, now: float) -> None:
+        """Deliver to batched sinks all audio until now."""
+        self.catch_up(now)
+        for party in self._parties.values():
+            if party.timed is not None:
+                party.timed.flush()
 
     def playouts(self) -> list[Playout]:
         """Return the buffers in use."""

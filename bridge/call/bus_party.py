@@ -11,7 +11,7 @@ from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
 from bridge.audio.level import QUIET
 from bridge.audio.playout import Playout
-from bridge.call.ends import PacketSink, TimedSource
+from bridge.call.ends import PacketSink, Takers, TimedSource
 from bridge.call.model import DeliveryPath, LegId
 
 RETURN_SECONDS: Final = 5.0
@@ -32,7 +32,7 @@ class BusParty:
     packets: PacketSink | None
     steady: bool
     batched: bool
-    """Whether the sink can be served by `catch_up`."""
+    """Whether the sink can be served by `catch_up`, and be a tap of packets (`call.ends.Takers`)."""
     ducking_gain: float
     """Applied to voices beside the source."""
     duckable: bool
@@ -95,12 +95,13 @@ class PacketRelay:
         return max((packets.loss_ratio for packets in relayed), default=0.0)
 
     @property
-    def sole_sink(self) -> Callable[[EncodedPacket, float], bool] | None:
-        """The method `take` of the only sink, while it is served packets."""
-        if len(self._sinks) != 1:
+    def takers(self) -> Takers | None:
+        """Who takes the packets (`call.ends.Relay`)."""
+        sinks = [take for party, take in self._sinks if not party.batched]
+        if len(sinks) > 1 or any(party.path is not _RELAY for party, _ in self._sinks):
             return None
-        party, take = self._sinks[0]
-        return take if party.path is _RELAY else None
+        taps = tuple(take for party, take in self._sinks if party.batched)
+        return Takers(sinks[0] if sinks else None, taps)
 
 
 def fan_out(takers: list[Push]) -> Push | None:

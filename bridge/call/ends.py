@@ -5,11 +5,23 @@ none, and a leg that hears nothing has no sink.
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from bridge.audio.codec import Codec
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
+
+Take: TypeAlias = Callable[[EncodedPacket, float], bool]
+"""`PacketSink.take`."""
+
+
+class Takers(NamedTuple):
+    """The sinks of a relay, while packets do nothing but pass to them."""
+
+    sink: Take | None
+    """Takes each packet when it comes; None if only taps do."""
+    taps: tuple[Take, ...]
+    """Take every packet, possibly late, but then with the time at which it came."""
 
 
 class Relay(Protocol):
@@ -23,8 +35,8 @@ class Relay(Protocol):
         """The greatest share of packets that a receiver of the relay reports lost, 0 to 1."""
 
     @property
-    def sole_sink(self) -> Callable[[EncodedPacket, float], bool] | None:
-        """The method `take` of the only sink, if packets do nothing but pass to it."""
+    def takers(self) -> Takers | None:
+        """Who takes the packets; None with several sinks beside taps, or while one of all takes frames."""
 
 
 @runtime_checkable
@@ -42,6 +54,9 @@ class TimedSource(Protocol):
             push: takes each frame; None: nobody wants frames.
             relay: takes each packet, before `push` takes its frames; None without a `relay_codec`.
         """
+
+    def flush(self) -> None:
+        """Deliver what has come to taps that take it late; `attach` does that too, before anything else."""
 
 
 class PulledSource(Protocol):

@@ -178,6 +178,9 @@ class _Echo:
         """Set where the echo goes."""
         self.push = push
 
+    def flush(self) -> None:
+        """See `call.ends.TimedSource`."""
+
 
 class SimulatedContact:
     """The leg of a contact, called by us or, with `inbound`, calling us until `answer`.

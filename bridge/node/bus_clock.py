@@ -33,9 +33,9 @@ class BusClock:
         self._rings = rings
         self.follow()
 
-    def catch_up(self) -> None:
+    def flush(self) -> None:
         """Deliver to batched sinks all audio until now."""
-        self.bus.catch_up(self._loop.time())
+        self.bus.flush(self._loop.time())
 
     def follow(self) -> None:
         """Join the clock, or leave it, as the bus's sinks now need."""

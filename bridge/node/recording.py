@@ -196,7 +196,7 @@ class Recordings:
         tracks = self._tracks.get(runner.facts.call_id)
         if not tracks:
             raise InvalidState("the call is not being recorded")
-        runner.catch_up()
+        runner.flush()
         for leg in legs_of(tracks):
             leg.paused = paused
         runner.publish(EventType.RECORDING_PAUSED if paused else EventType.RECORDING_RESUMED)
@@ -262,6 +262,7 @@ class Recordings:
             heard = await announcement.play(runner)
         except (BridgeError, OSError):
             heard = False
+        runner.flush()
         for leg in legs_of(tracks):
             if heard:
                 leg.awaiting_consent = False

@@ -345,9 +345,9 @@ class CallRunner:
             return None
         return self.facts.started_at + timedelta(seconds=at - self.machine.started_at)
 
-    def catch_up(self) -> None:
+    def flush(self) -> None:
         """Deliver to batched sinks all audio until now."""
-        self._bus_clock.catch_up()
+        self._bus_clock.flush()
 
     def _time_passed(self) -> None:
         self._timed_out = True

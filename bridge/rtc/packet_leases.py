@@ -99,7 +99,7 @@ class Source:
         if push is not None:
             state.push, state.push_generation = push.state, push.state.generation
         state.decodes = push is not None or outputs.take_frame is not None
-        state.taps = outputs.tap is not None
+        state.taps = bool(outputs.taps)
         state.kept = 0
         self.active = True
         self._transport.source = state
@@ -109,19 +109,28 @@ class Source:
         if self._outputs.take_frame is not None:
             self._outputs.take_frame(Frame(pcm, position // BUS_RATIO, self._timeline), now)
 
-    def deliver_packet(self, payload: bytes, event: Any, now: float) -> None:  # noqa: ANN401
-        """Deliver a payload that was relayed to the tap; `event` has its numbers."""
-        if self._outputs.tap is not None:
+    def deliver_copies(self) -> None:
+        """Deliver to the taps the packets of which `take_sizes` would return the sizes."""
+        taps, state, unpack = self._outputs.taps, self.state, self._ffi.unpack
+        if not taps:
+            return
+        count, samples = state.recorded, state.samples
+        number = state.sequence + state.renumbering - count
+        position, start = state.position - count * samples, 0
+        copies = bytes(self._ffi.buffer(state.copies, state.octets))
+        for at, size, level in zip(
+            unpack(state.times, count),
+            unpack(state.sizes, count),
+            unpack(state.levels, count),
+            strict=True,
+        ):
+            payload = copies[start : start + size]
             packet = EncodedPacket(
-                payload,
-                self.state.samples,
-                event.number,
-                event.position,
-                self._timeline,
-                event.level_dbov,
-                OPUS,
+                payload, samples, number & 0xFFFF, position, self._timeline, level, OPUS
             )
-            self._outputs.tap(packet, now)
+            for take in taps:
+                take(packet, at)
+            number, position, start = number + 1, position + samples, start + size
 
     def take_sizes(self) -> list[Packet]:
         """Return the packets that came since this was last called, with their times; at least one."""

@@ -324,6 +324,8 @@ static int expected(const packet_transport *transport, const packet_event *event
         return 0;
     if (source->recorded >= PACKET_RECORDED || (now < transport->second_ends && transport->allowed <= 0))
         return 0;
+    if (source->taps && source->octets > PACKET_COPIES - PACKET_MAX)
+        return 0;
     if (source->relay && !relay_takes(source))
         return 0;
     const packet_sink *push = source->push;
@@ -383,13 +385,7 @@ static int receive(packet_poller *poller, packet_socket *socket, packet_event *e
     else
         keep_payload(source, payload, size, reported, level, event->pcm, now);
     event->position = source->position;
-    event->number = (int32_t)((source->sequence + source->renumbering) & 0xFFFF);
-    event->level_dbov = level_before;
     int result = PACKET_NONE;
-    if (source->taps) {
-        result = PACKET_RELAYED;
-        event->size = size;
-    }
     if (source->relay) {
         uint8_t *copy = poller->protected + HEADER;
         memcpy(copy, payload, (size_t)size);
@@ -399,8 +395,10 @@ static int receive(packet_poller *poller, packet_socket *socket, packet_event *e
         push_frame(source->push, event->pcm, source->position / BUS_RATIO, now, poller->protected);
     else if (source->decodes)
         result = PACKET_FRAMED;
-    if (source->taps)
-        memmove(plain, payload, (size_t)size);
+    if (source->taps) {
+        source->levels[source->recorded] = level_before;
+        memcpy(source->copies + source->octets, payload, (size_t)size);
+    }
     count_arrival(source, now);
     source->times[source->recorded] = now;
     source->sizes[source->recorded++] = (uint16_t)size;

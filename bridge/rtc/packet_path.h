@@ -10,6 +10,7 @@
 #define PACKET_WARMUP 5     /* newest payloads or frames kept, as decoders and encoders need to warm up */
 #define PACKET_MAX 1500     /* of a datagram */
 #define PACKET_PAYLOAD 1275 /* of a payload that is sent */
+#define PACKET_COPIES 16384 /* bytes of payloads copied for taps between two settlements, at most */
 #define PACKET_FRAME 320    /* samples of a frame, at 16 kHz */
 
 /* What `packet_poll` found. */
@@ -17,7 +18,6 @@
 #define PACKET_DATAGRAM 1 /* in `datagram`, untouched */
 #define PACKET_PLAIN 2    /* an unprotected RTP packet in `plain`: expected, but for its payload */
 #define PACKET_FRAMED 3   /* a frame in `pcm`, at `position` */
-#define PACKET_RELAYED 4  /* a payload in `plain`, relayed already, which a tap wants as well */
 
 /* What a sink is leased for. */
 #define SINK_IDLE 0
@@ -103,7 +103,7 @@ struct packet_source {
     int32_t relay_generation;
     int32_t push_generation;
     int32_t decodes;    /* whether frames are wanted, by `push` or by Python */
-    int32_t taps;       /* whether Python wants its packets as well */
+    int32_t taps;       /* whether its packets are copied for Python */
     uint32_t form;      /* the first two bytes of its header, without the marker */
     uint32_t ssrc;
     uint32_t timestamp;
@@ -134,6 +134,8 @@ struct packet_source {
     uint16_t sizes[128];
     uint16_t kept_sizes[5];
     uint8_t payloads[5][1500];
+    double levels[128];    /* for taps: of the source before each packet recorded */
+    uint8_t copies[16384]; /* for taps: the payloads of those packets, one after the other */
 };
 
 /* What Python has to look at. */
@@ -141,9 +143,7 @@ typedef struct {
     int32_t socket;    /* id of the socket of a datagram */
     int32_t transport; /* id of the transport of anything else */
     int32_t size;      /* bytes of the datagram (which may exceed its buffer), packet or payload */
-    int32_t number;    /* sequence number of a relayed packet */
     int64_t position;
-    double level_dbov; /* of its source */
     int32_t address_size;
     uint8_t address[28];
     uint8_t datagram[2048];

@@ -140,8 +140,6 @@ class PacketPath:
             run, source = leases.run, leases.source
             if found == lib.PACKET_FRAMED:
                 run(source.deliver_frame, self._pcm[:], event.position, self._clock())
-            elif found == lib.PACKET_RELAYED:
-                run(source.deliver_packet, self._plain[: event.size], event, self._clock())
             else:
                 run(leases.receive, self._plain[: event.size], self._clock())
 

@@ -17,7 +17,7 @@ from bridge.audio.frame import Frame, Push
 from bridge.audio.opus import Decoder
 from bridge.audio.opus_packet import BUS_RATIO
 from bridge.audio.reorder import ReorderBuffer
-from bridge.call.ends import Relay
+from bridge.call.ends import Relay, Takers
 from bridge.errors import RemoteProtocolError
 from bridge.rtp.counters import ReceiveCounters
 from bridge.rtp.decoder_warmup import DecoderWarmup
@@ -207,16 +207,20 @@ class FastPath:
         """Lease the sinks of a source and return what a lease does with its packets; None without a lease."""
         if self._codec is not OPUS:
             return None
-        if relay is not None:
-            owner = leasable_owner(relay.sole_sink)
+        takers = Takers(None, ()) if relay is None else relay.takers
+        if takers is None:
+            return None
+        taps = takers.taps
+        if takers.sink is not None:
+            owner = leasable_owner(takers.sink)
             sink = None if owner is None else owner.lease(SinkMode.PACKETS, expected.timeline)
-            return None if sink is None else Outputs(relay=sink, take_frame=push)
+            return None if sink is None else Outputs(relay=sink, taps=taps, take_frame=push)
         owner = leasable_owner(push)
         if owner is None:
-            return Outputs(take_frame=push)
+            return Outputs(taps=taps, take_frame=push)
         # Without its lease the frames would take the long way for as long as this one lasts.
         sink = owner.lease(SinkMode.FRAMES, expected.timeline)
-        return None if sink is None else Outputs(push=sink)
+        return None if sink is None else Outputs(push=sink, taps=taps)
 
     def _begin_lease(
         self,
@@ -250,6 +254,7 @@ class FastPath:
         packets = state.recorded
         if not packets:
             return []
+        lease.deliver_copies()
         reorder.follow_run(packets, state.last_arrival)
         reception.take_back(state, packets)
         counters.packets += packets

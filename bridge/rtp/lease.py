@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bridge.audio.echo import Packet
-from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Push
+from bridge.call.ends import Take
 
 
 class SinkMode(IntEnum):
@@ -131,8 +131,8 @@ class Outputs(NamedTuple):
     """Relays them."""
     push: SinkLease | None = None
     """Sends their frames."""
-    tap: Callable[[EncodedPacket, float], None] | None = None
-    """Takes them as well."""
+    taps: tuple[Take, ...] = ()
+    """Take copies of them, later."""
     take_frame: Push | None = None
     """Takes their frames."""
 
@@ -150,6 +150,9 @@ class SourceLease(Protocol):
 
     def begin(self, outputs: Outputs, *, decoder: object, timeline: object) -> None:
         """Begin a lease; `decoder` is the handle of libopus' decoder."""
+
+    def deliver_copies(self) -> None:
+        """Deliver to the taps the packets of which `take_sizes` would return the sizes."""
 
     def take_sizes(self) -> list[Packet]:
         """Return the packets that came since this was last called, with their times; at least one."""

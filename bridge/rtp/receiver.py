@@ -110,7 +110,7 @@ class RtpReceiver:
     @property
     def reception(self) -> ReceptionStatistics | None:
         """Statistics of the source; None before its first packet."""
-        self._settle()
+        self.settle()
         return self._reception
 
     @property
@@ -224,11 +224,11 @@ class RtpReceiver:
             )
 
     def _end_run(self) -> None:
-        self._settle()
+        self.settle()
         self._fast_path.end()
 
-    def _settle(self) -> None:
-        """Account for what a run has only recorded; the run may go on."""
+    def settle(self) -> None:
+        """Account for what a run has only recorded, and deliver it to taps; the run may go on."""
         if self._reception is None:
             return
         run = self._fast_path.settle(self._reorder, self._reception, self._counters)
@@ -267,7 +267,7 @@ class RtpReceiver:
     @property
     def malformed(self) -> int:
         """Packets that could not be parsed, and audio that its decoder refused."""
-        self._settle()
+        self.settle()
         return self._malformed + self._output.malformed + self._fast_path.refused
 
     @property
@@ -281,7 +281,7 @@ class RtpReceiver:
 
     def expire(self, now: float) -> None:
         """Let the level fall while no packet comes."""
-        self._settle()
+        self.settle()
         last = self._last_received
         if last is None or now - last < STALE_SECONDS:
             return

@@ -83,6 +83,7 @@ class RtpSession:
         self.push = self._sender.push
         self.take = self._sender.take
         self.attach = self._receiver.attach
+        self.flush = self._receiver.settle
         self.start_sending = self._sender.start_sending
         self.send_digits = self._sender.send_digits
 

@@ -2,6 +2,7 @@
 
 from bridge.call.bus import Bus
 from bridge.call.bus_party import PAUSE_SECONDS, RETURN_SECONDS
+from bridge.call.ends import Takers
 from bridge.call.model import Cadence, DeliveryPath, LegId
 from tests.support.voice import ANN, BOB, FAR, Voice, all_hear_all, bus_of
 
@@ -157,6 +158,43 @@ def test_the_source_learns_the_greatest_loss_behind_the_relay():
     bob.fits = False
     far.speak(100)
     assert far.relay.loss_ratio == 0.02
+
+
+def recorded(*, rows, **voices):
+    """The far party's relay, beside a recorder that hears what `rows` say."""
+    voices = {"far": Voice(relays=True), "ann": Voice(relays=True), **voices}
+    recorder = Voice(relays=True)
+    bus = bus_of(**voices)
+    bus.join(TAP, None, recorder, batched=True)
+    bus.route({LegId(name): frozenset({FAR}) for name in rows}, 0.0)
+    relay = voices["far"].relay
+    assert relay is not None
+    return bus, voices, recorder, relay
+
+
+def test_a_relay_names_the_only_sink_and_its_taps():
+    _, voices, recorder, relay = recorded(rows=["ann", "tap"])
+    assert relay.takers == Takers(voices["ann"].take, (recorder.take,))
+
+
+def test_a_relay_to_taps_alone_has_no_sink():
+    _, _, recorder, relay = recorded(rows=["tap"])
+    assert relay.takers == Takers(None, (recorder.take,))
+
+
+def test_a_relay_to_several_sinks_or_to_one_that_needs_frames_names_none():
+    _, _, _, relay = recorded(rows=["ann", "bob", "tap"], bob=Voice(relays=True))
+    assert relay.takers is None
+    _, voices, _, relay = recorded(rows=["ann", "tap"])
+    voices["ann"].fits = False
+    voices["far"].speak(100)
+    assert relay.takers is None
+
+
+def test_all_audio_until_now_is_delivered_when_the_bus_is_flushed():
+    bus, voices, _, _ = recorded(rows=["ann", "tap"])
+    bus.flush(1.0)
+    assert [voice.flushes for voice in voices.values()] == [1, 1]
 
 
 def test_the_buffer_of_a_source_is_pushed_only_to_sinks_that_leave_the_clock():

@@ -2,8 +2,10 @@
 
 import asyncio
 from io import BytesIO
+from itertools import dropwhile
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,8 +22,8 @@ from tests.support.ogg_packets import packets_of, pages_of
 pytestmark = pytest.mark.call
 
 
-def opus():
-    return settings(recording=Recording(relayed="opus"))
+def opus(**more):
+    return settings(recording=Recording(relayed="opus", **more))
 
 
 async def stopped(client, call_id):
@@ -104,6 +106,39 @@ def sounds_between(found, start, end):
     return any(len(payload) > 3 for payload, when in found if start <= when < end)
 
 
+async def recorded_by(path):
+    """The packets of both sides of a call on a packet path, from the first one of a voice on."""
+    chosen = opus()
+    rtc = msgspec.structs.replace(chosen.rtc, compiled=path == "compiled")
+    chosen = msgspec.structs.replace(chosen, rtc=rtc)
+    spoken = [*PACKETS[:70], *[None] * 3, *PACKETS[73:120], *[None] * 40, *PACKETS[160:190]]
+    async with two_light_peers(chosen) as (client, call_id, ann, far):
+        await client.data("/call/record/start", {"callId": call_id})
+        speaking = asyncio.gather(ann.speak(PACKETS[:190]), far.speak(spoken))
+        await asyncio.sleep(1.31)
+        await client.data("/call/record/pause", {"callId": call_id})
+        await asyncio.sleep(0.4)
+        await client.data("/call/record/resume", {"callId": call_id})
+        await speaking
+        await client.data("/call/hangup", {"callId": call_id})
+        tracks = await stopped(client, call_id)
+        files = [await content(client, tracks[kind], "ogg") for kind in ("inbound", "outbound")]
+    return [list(dropwhile(lambda one: one not in PACKETS, packets_of(file))) for file in files]
+
+
+@pytest.mark.compiled
+async def test_both_packet_paths_record_the_same(caplog):
+    caplog.set_level("INFO")
+    recorded = [await recorded_by(path) for path in ("compiled", "python")]
+    chosen = [one.path for one in caplog.records if one.message == "packet_path.chosen"]
+    assert set(chosen) == {"compiled", "python"}
+    for compiled, python in zip(*recorded, strict=True):
+        voices = [[one for one in side if one in PACKETS] for side in (compiled, python)]
+        assert len(voices[0]) > 100
+        last = compiled.index(voices[0][-1]) + 1
+        assert compiled[:last] == python[:last]
+
+
 async def test_lost_packets_are_gaps_of_their_length():
     async with two_light_peers(opus()) as (client, call_id, _, far):
         await client.data("/call/record/start", {"callId": call_id})
@@ -129,6 +164,17 @@ async def test_a_pause_is_silence_and_the_packets_after_it_are_in_their_place():
     assert not sounds_between(found, 1.1, 1.9)
     assert at(found, PACKETS[130]) - at(found, PACKETS[10]) == pytest.approx(2.4, abs=0.003)
     assert seconds == pytest.approx(3.0, abs=0.1)
+
+
+async def test_packets_that_came_before_the_end_of_the_announcement_are_left_out():
+    async with two_light_peers(opus(consent="beep")) as (client, call_id, _, far):
+        speaking = asyncio.create_task(far.speak(PACKETS[:150]))
+        await asyncio.sleep(1)
+        await client.data("/call/record/start", {"callId": call_id})
+        await speaking
+        found, _ = await track_of(client, call_id, "inbound")
+    assert not sounds_between(found, 0, 0.17)
+    assert sounds_between(found, 1, 1.9)
 
 
 async def test_a_muted_party_is_silent_in_the_outbound_track():

@@ -242,12 +242,13 @@ static void lease(void)
     source->last_arrival = 0;
     source->last_timestamp = source->timestamp - (uint32_t)samples;
     source->recorded = lengths & 128 ? 120 : 0;
+    source->octets = lengths & 64 ? PACKET_COPIES - PACKET_MAX - 100 : 0;
     source->kept = 0;
     source->decoder = source;
     source->relay = relays ? sink : NULL;
     source->push = pushes ? sink : NULL;
     source->decodes = decodes;
-    source->taps = relays && kind & 8;
+    source->taps = kind >> 3 & 1;
     source->meter.quiet_since = NAN;
     sink->meter.quiet_since = NAN;
     sink->encoder = sink;
@@ -303,14 +304,13 @@ static void poll_all(double now)
         found = packet_poll(poller, now, event);
         CHECK(allocations == before);
         CHECK(sinks[0]->sequence + sinks[1]->sequence - sequence <= 1);
-        CHECK(found >= PACKET_NONE && found <= PACKET_RELAYED);
+        CHECK(found >= PACKET_NONE && found <= PACKET_FRAMED);
         CHECK(source->recorded >= 0 && source->recorded <= PACKET_RECORDED);
         for (int index = 0; index < SOCKETS; index++)
             CHECK(sinks[index]->recorded >= 0 && sinks[index]->recorded <= PACKET_RECORDED);
         if (found == PACKET_PLAIN)
             CHECK(event->size >= HEADER && event->size <= PACKET_MAX && event->transport == 1);
-        if (found == PACKET_RELAYED)
-            CHECK(event->size > 0 && event->size <= PACKET_PAYLOAD && source->taps);
+        CHECK(source->octets >= 0 && (!source->taps || source->octets <= PACKET_COPIES));
         if (found == PACKET_FRAMED)
             CHECK(source->decodes && source->samples == POSITIONS);
         if (found == PACKET_DATAGRAM) {

@@ -35,6 +35,9 @@ class Talker:
     def attach(self, push, relay=None):
         self._to = push
 
+    def flush(self):
+        pass
+
     def push(self, frame, now):
         pass
 

@@ -20,6 +20,9 @@ class Source:
     def attach(self, push, relay=None):
         """Take nothing."""
 
+    def flush(self):
+        """Keep nothing."""
+
 
 def call(*legs):
     running = [

@@ -21,7 +21,7 @@ class Relayed:
     """A relay that records packets, and may ask for frames at one of them."""
 
     loss_ratio = 0.0
-    sole_sink = None
+    takers = None
 
     def __init__(self, party: "Party") -> None:
         self.packets: list[Any] = []

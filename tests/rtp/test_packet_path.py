@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.odd_packets import EXTENSIONS, VOICES
-from tests.support.packet_steps import START, check, numbers, steps, worlds
+from tests.support.packet_steps import AUDIOS, START, Driver, Peer, check, numbers, steps, worlds
+from tests.support.two_paths import PARTIES, TwoPaths
 
 pytestmark = pytest.mark.compiled
 
@@ -16,7 +17,7 @@ USUAL = {
     "audio": "plain",
     "secured": False,
     "steady": False,
-    "relays": True,
+    "relays": PARTIES,
     "limit": 500,
     "start": START,
 }
@@ -38,7 +39,13 @@ def test_both_paths_do_the_same(settings_of_worlds, taken, first):
     check(settings_of_worlds, taken, first)
 
 
-@pytest.mark.parametrize("route", ["pair", "pair with a tap", "tap alone", "clock alone", "itself"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        "pair", "pair with a tap", "tap alone", "clock alone", "itself",
+        "pair recorded", "pair recorded beside a tap", "recorder alone",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("steady", [False, True])
 def test_both_paths_do_the_same_with_payloads_of_every_kind(route, steady):
     taken: list[Any] = [(("route", route), 30, "celt")]
@@ -56,6 +63,27 @@ def test_both_paths_do_the_same_with_extensions_of_every_kind(extension):
         (("talk", 0, 30, "celt", extension, 0.02), 0, "celt"),
     ]
     check({**USUAL, "audio": "levels"}, taken, (100, 0))
+
+
+@pytest.mark.parametrize("relays", [1, PARTIES])
+@pytest.mark.parametrize("voice", ["celt", "1275 bytes", "60 ms of silk"])
+def test_both_paths_record_the_same_however_much_comes_before_it_is_settled(voice, relays):
+    taken: list[Any] = [
+        (("route", "pair recorded"), 4, "celt"),
+        (("talk", 0, 300, voice, "none", 0.02), 0, "celt"),
+    ]
+    check({**USUAL, "relays": relays}, taken, (65_500, 2**32 - 9600))
+
+
+def test_a_recorder_takes_packets_once_they_are_settled_with_the_times_at_which_they_came():
+    with TwoPaths(audio=AUDIOS["plain"], start=START) as paths:
+        driver = Driver(paths, [Peer(number, 100, 0) for number in range(PARTIES)])
+        driver.route("pair recorded")
+        driver.talk(0, 4, "celt", "none", 0.02)
+        driver.flush()
+        driver.talk(0, 20, "celt", "none", 0.02)
+        assert [len(world.recorder.taken) for world in paths.worlds] == [0, 20]
+        driver.flush()
 
 
 @pytest.mark.parametrize("secured", [False, True])

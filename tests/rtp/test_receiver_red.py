@@ -76,7 +76,7 @@ class Collector:
     """A relay that keeps its packets."""
 
     loss_ratio = 0.0
-    sole_sink = None
+    takers = None
 
     def __init__(self, packets):
         self.packets = packets

@@ -121,7 +121,7 @@ wire = st.one_of(
 class Listener:
     """A relay that takes what it gets."""
 
-    sole_sink = None
+    takers = None
 
     loss_ratio = 0.5
 

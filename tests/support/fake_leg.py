@@ -82,5 +82,8 @@ class FakeLeg:
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         self.to = push
 
+    def flush(self) -> None:
+        pass
+
     def push(self, frame: Frame, now: float) -> None:
         self.heard.append(frame)

@@ -13,7 +13,7 @@ from bridge.wire.rtp_stream import StreamStart
 from bridge.wire.telephone_event import digit_packets
 from tests.support.odd_packets import EXTENSIONS, LEVEL_ID, VOICES
 from tests.support.rtp_party import AUDIO, EVENT_TYPE, OPUS_TYPE
-from tests.support.two_paths import CLOCK, LEGS, PARTIES, SETTLEMENTS, TAP, TwoPaths
+from tests.support.two_paths import CLOCK, LEGS, PARTIES, RECORDER, SETTLEMENTS, TAP, TwoPaths
 
 A, B, C = LEGS
 RED_TYPE = 63
@@ -50,6 +50,11 @@ ROUTES = {
     "three": {A: {B, C}, B: {A, C}, C: {A, B}},
     "tap alone": {TAP: {A}},
     "clock alone": {CLOCK: {A, B}},
+    "pair recorded": {A: {B}, B: {A}, RECORDER: {A}},
+    "pair recorded beside a tap": {A: {B}, B: {A}, TAP: {A}, RECORDER: {A}},
+    "both recorded as one": {A: {B}, B: {A}, RECORDER: {A, B}},
+    "two hear one recorded": {B: {A}, C: {A}, RECORDER: {A}},
+    "recorder alone": {RECORDER: {A}},
     "itself": {A: {A}},
 }
 
@@ -76,6 +81,7 @@ actions = st.one_of(
     st.tuples(st.just("route"), st.sampled_from(sorted(ROUTES))),
     st.tuples(st.just("attach"), party, st.sampled_from(["echo", "tap", "push", "nothing"])),
     st.tuples(st.just("tick"), st.integers(1, 20)),
+    st.tuples(st.just("flush")),
     st.tuples(st.just("wait"), st.sampled_from([0.03, 0.5, 1.1, 5.5, 8.0, 31.0])),
     st.tuples(st.just("push"), party, st.integers(1, 40), st.sampled_from(["music", "prompt"])),
     st.tuples(st.just("digits"), party, st.sampled_from(["1", "23#"])),
@@ -283,6 +289,9 @@ class Driver:
             self.paths.now += 0.02
             self.paths.tick()
 
+    def flush(self):
+        self.paths.flush()
+
     def wait(self, seconds):
         self.paths.now += seconds
 
@@ -351,7 +360,7 @@ worlds = st.fixed_dictionaries(
         "audio": st.sampled_from(["plain", "levels"]),
         "secured": st.booleans(),
         "steady": st.sampled_from([False, False, True]),
-        "relays": st.sampled_from([True, True, False]),
+        "relays": st.sampled_from([PARTIES, PARTIES, 1, 0]),
         "limit": st.sampled_from([500, 500, 60]),
         "start": st.sampled_from([START, START._replace(sequence=65_500, timestamp=2**32 - 9600)]),
     }

@@ -9,6 +9,8 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any
 
+from bridge.audio.codec import OPUS as OPUS_CODEC
+from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
 from bridge.call.bus import Bus
@@ -22,7 +24,7 @@ from tests.support.socket_party import OUR_KEY, PROFILE, THEIR_KEY, SocketParty
 
 PARTIES = 3
 LEGS = tuple(LegId(name) for name in "ABC")
-TAP, CLOCK = LegId("tap"), LegId("clock")
+TAP, CLOCK, RECORDER = LegId("tap"), LegId("clock"), LegId("recorder")
 
 # What differs between the paths without a difference to anybody: callables, where a run stands, and which of
 # two totals has counted a payload that was refused, as only their sum is told.
@@ -45,17 +47,38 @@ class Sink:
         self.world.record(self.name, frame, now)
 
 
+class Recorder:
+    """Takes packets and frames of the bus, and may take them late, as the recorder of a relayed call."""
+
+    steady = False
+    relay_codec = OPUS_CODEC
+    loss_ratio = 0.0
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Any, ...]] = []
+        self._timelines: list[Hashable] = []
+
+    def push(self, frame: Frame, now: float) -> None:
+        self.taken.append((frame.pcm, frame.pts, _number(frame.timeline, self._timelines), now))
+
+    def take(self, packet: EncodedPacket, now: float) -> bool:
+        timeline = _number(packet.timeline, self._timelines)
+        self.taken.append((packet._replace(timeline=timeline), now))
+        return True
+
+
 class World:
     """Three sessions of one path on a bus, with everything that they gave."""
 
     def __init__(
-        self, *, compiled: bool, secured: bool, steady: bool, relays: bool, limit: int, start: StreamStart,
+        self, *, compiled: bool, secured: bool, steady: bool, relays: int, limit: int, start: StreamStart,
         audio: NegotiatedAudio,
     ) -> None:  # fmt: skip
         self.sockets = Sockets(OPUS, compiled=compiled)
         self.budget = EncoderBudget()
         self.bus = Bus()
         self.heard: list[tuple[Any, ...]] = []
+        self.recorder = Recorder()
         self._timelines: list[Hashable] = []
         self.parties = [
             SocketParty(
@@ -65,7 +88,7 @@ class World:
                 budget=self.budget,
                 secured=secured,
                 limit=limit,
-                relays=relays,
+                relays=number < relays,
                 steady=steady and number == 1,
             )
             for number in range(PARTIES)
@@ -74,10 +97,12 @@ class World:
             self.bus.join(leg, party.session, party.session)
         self.bus.join(TAP, None, Sink(self, "tap", steady=False))
         self.bus.join(CLOCK, None, Sink(self, "clock", steady=True))
+        self.bus.join(RECORDER, None, self.recorder, batched=True)
 
     def record(self, name: str, frame: Frame, now: float) -> None:
         """Note a frame; timelines are numbered in the order in which they are first seen."""
-        self.heard.append((name, frame.pcm, frame.pts, self._number(frame.timeline), now))
+        timeline = _number(frame.timeline, self._timelines)
+        self.heard.append((name, frame.pcm, frame.pts, timeline, now))
 
     def given(self) -> dict[str, Any]:
         """Return what has come out since this was last called."""
@@ -101,15 +126,6 @@ class World:
             party.close()
         self.sockets.close()
 
-    def _number(self, timeline: Hashable) -> object:
-        if isinstance(timeline, tuple):
-            return timeline
-        for index, known in enumerate(self._timelines):
-            if known is timeline:
-                return index
-        self._timelines.append(timeline)
-        return len(self._timelines) - 1
-
 
 class TwoPaths:
     """Both worlds, and the peers of their sessions."""
@@ -121,9 +137,10 @@ class TwoPaths:
         start: StreamStart,
         secured: bool = False,
         steady: bool = False,
-        relays: bool = True,
+        relays: int = PARTIES,
         limit: int = 500,
     ) -> None:
+        """Make them; `relays` is the number of sessions, the first ones, whose packets may pass undecoded."""
         self.audio = audio
         self.secured = secured
         self.now = 100.0
@@ -196,8 +213,15 @@ class TwoPaths:
         """Read something that settles what is leased, and compare it."""
         self.do(lambda world, now: SETTLEMENTS[what](world.parties[number], now))
 
+    def flush(self) -> None:
+        """Let the recorders take all until now, and compare it."""
+        self.do(lambda world, now: world.bus.flush(now))
+        [left] = {len(world.recorder.taken) for world in self.worlds}
+        assert not left
+
     def finish(self) -> None:
         """Compare everything that is to be seen, end all leases, and compare the state that is left."""
+        self.flush()
         for number in range(PARTIES):
             for what in SETTLEMENTS:
                 self.settle(what, number)
@@ -212,9 +236,17 @@ class TwoPaths:
         for name, value in given.items():
             if value != expected[name]:
                 raise AssertionError(f"{name}: {_first_difference(value, expected[name])}")
+        self._compare_recorded()
         for number in range(PARTIES):
             for datagram in given[f"sent by {number}"]:
                 self._note_sent(number, datagram)
+
+    def _compare_recorded(self) -> None:
+        """Compare what the recorders have taken, of which the compiled path's may not have all."""
+        taken, expected = (world.recorder.taken for world in self.worlds)
+        due, expected[:] = expected[: len(taken)], expected[len(taken) :]
+        assert taken == due, f"recorded: {_first_difference(taken, due)}"
+        taken.clear()
 
     def _note_sent(self, number: int, datagram: bytes) -> None:
         rtcp = 191 < datagram[1] < 224
@@ -286,6 +318,17 @@ def compare(one: Any, other: Any, where: str = "") -> Any:
             yield from compare(one[name], other[name], f"{where}.{name}")
     elif one != other and not (one != one and other != other):
         yield f"{where}: {one!r:.200} is {other!r:.200} by Python"
+
+
+def _number(timeline: Hashable, known: list[Hashable]) -> object:
+    """Return a timeline's place among those that are known, to which it is added."""
+    if isinstance(timeline, tuple):
+        return timeline
+    for index, one in enumerate(known):
+        if one is timeline:
+            return index
+    known.append(timeline)
+    return len(known) - 1
 
 
 def _first_difference(one: Any, other: Any) -> str:

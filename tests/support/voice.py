@@ -43,6 +43,7 @@ class Voice:
         self.taken: list[EncodedPacket] = []
         self.fits = True
         self.loss_ratio = 0.0
+        self.flushes = 0
         self._pts = 0
 
     @property
@@ -57,6 +58,9 @@ class Voice:
     def attach(self, push: Push | None, relay: Relay | None = None) -> None:
         self.to = push
         self.relay = relay
+
+    def flush(self) -> None:
+        self.flushes += 1
 
     def push(self, frame: Frame, now: float) -> None:
         self.heard.append(frame)
