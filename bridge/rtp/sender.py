@@ -232,7 +232,7 @@ class RtpSender:
     def settle(self) -> None:
         """Copy back what a lease has sent; it goes on."""
         lease = self._lease
-        if lease is None or not lease.mode:
+        if lease is None or not lease.mode or lease.state.packets == self.stream.packets:
             return
         state = lease.state
         self.stream.take_back(state)
