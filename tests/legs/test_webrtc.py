@@ -17,7 +17,7 @@ from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from tests.support.bridge_peer import RoamingPeer, opus, speech
 from tests.support.light_peer import LightPeer
-from tests.support.machine import free_port
+from tests.support.machine import free_ports
 from tests.support.offers import offer
 from tests.support.waiting import until
 
@@ -59,7 +59,7 @@ class Party:
         ports: int = 3,
         pulses: webrtc.Pulses | None = None,
     ) -> None:
-        self.pool = PortPool({free_port() for _ in range(ports)})
+        self.pool = PortPool(free_ports(ports))
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
         config = PeerConfig(bind=("127.0.0.1",), ports=self.pool, timeouts=timeouts or Timeouts())

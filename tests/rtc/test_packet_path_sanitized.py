@@ -15,6 +15,9 @@ TESTS = (
     "tests/rtp/test_packet_path.py",
     "tests/rtp/test_packet_path_protection.py",
     "tests/rtp/test_session_fuzz.py",
+    "tests/rtc/test_packet_path.py",
+    "tests/rtc/test_peer_end.py",
+    "tests/rtc/test_peer_reoffer.py",
 )
 SANITIZED = (f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=undefined", "-g", "-O1")
 

@@ -21,7 +21,7 @@ from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.rtc.transport import Transport
 from tests.support.light_peer import Address, LightPeer, _Gatherer
-from tests.support.machine import free_port
+from tests.support.machine import free_ports
 from tests.support.opus_packets import encode
 from tests.support.packet_path import packet_path
 from tests.support.signalling import Exchange
@@ -97,7 +97,7 @@ class BridgePeer:
     """
 
     def __init__(self, *, ports: int = 4, timeouts: Timeouts | None = None, **config: Any) -> None:
-        self.pool = PortPool({free_port() for _ in range(ports)})
+        self.pool = PortPool(free_ports(ports))
         self.digits: list[str] = []
         self.restarts: list[bool] = []
         self.path = packet_path(opus(), monotonic)

@@ -17,7 +17,7 @@ from bridge.rtc.peer import Peer
 from bridge.rtc.ports import PortPool
 from bridge.wire.sdp_dialect import WHATSAPP
 from tests.support.bridge_peer import opus
-from tests.support.machine import free_port
+from tests.support.machine import free_ports
 from tests.support.meta_peer import MetaPeer
 from tests.support.virtual_time import monotonic
 from tests.support.waiting import until
@@ -92,7 +92,7 @@ class Call:
     def __init__(self, media: MetaPeer, *, timeouts: Timeouts | None = None) -> None:
         self.media = media
         self.meta = FakeMeta(media)
-        self.pool = PortPool({free_port() for _ in range(2)})
+        self.pool = PortPool(free_ports(2))
         self.observed = Observed()
         self.events: list[events.LegEvent] = []
         self.config = PeerConfig(

@@ -31,3 +31,11 @@ def free_port(address: str = "127.0.0.1") -> int:
                 continue
             return port
     raise AssertionError("no free port")
+
+
+def free_ports(number: int) -> set[int]:
+    """Return as many different ports as asked for that are free at this moment."""
+    ports: set[int] = set()
+    while len(ports) < number:
+        ports.add(free_port())
+    return ports
