@@ -18,7 +18,11 @@ _LETTER = 7.2
 """Width of a letter, pixels."""
 _LEAST = 0.0005
 """Share of a box below which it is left out."""
-_WAITING = re.compile(r"^(?:epoll_p?wait|Condition\.wait|lock_PyThread_acquire_lock) ")
+_WAITING = re.compile(
+    r"^(?:epoll_p?wait|Condition\.wait|lock_PyThread_acquire_lock|_queue_SimpleQueue_get(?:_impl)?) "
+)
+_IDLE_WORKER = "_worker (concurrent/futures/thread.py"
+"""The innermost function of Python in a thread of a pool that has nothing to do."""
 _GROUPS = (
     ("compiled packet path", re.compile(r"packet_path"), "#2a9d5c"),
     ("libopus", re.compile(r"\(libopus"), "#8e6bbf"),
@@ -70,7 +74,7 @@ def group(name: str) -> str:
 
 def _waits(stack: Sequence[str]) -> bool:
     """Tell whether a thread did nothing: it waits for a socket, a lock or a condition."""
-    return any(_WAITING.match(name) for name in stack)
+    return any(_WAITING.match(name) for name in stack) or stack[-1].startswith(_IDLE_WORKER)
 
 
 def _tree(stacks: Stacks) -> _Box:

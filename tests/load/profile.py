@@ -110,22 +110,10 @@ def perf(pid: int, seconds: float) -> dict[str, float]:
         return _refused(_NO_PERF)
     with tempfile.TemporaryDirectory() as folder:
         data = f"{folder}/perf.data"
-        record = [
-            "perf",
-            "record",
-            "-F",
-            "999",
-            "-p",
-            str(pid),
-            "-o",
-            data,
-            "--",
-            "sleep",
-            f"{seconds:g}",
-        ]
-        done = subprocess.run(record, capture_output=True, text=True, check=False)
-        if done.returncode:
-            return _refused(f"{_NO_PERF}\n{done.stderr.strip()[-300:]}")
+        record = ["perf", "record", "-F", "999", "-p", str(pid), "-o", data, "--", "sleep"]
+        refused, said = _look([*record, f"{seconds:g}"])
+        if refused:
+            return _refused(f"{_NO_PERF}\n{said.strip()[-300:]}")
         report = ["perf", "report", "-i", data, "--sort", "dso", "--stdio"]
         told = subprocess.run(report, capture_output=True, text=True, check=True).stdout
     return shares(told)
@@ -136,34 +124,23 @@ def py_spy(pid: int, seconds: float) -> dict[tuple[str, ...], int]:
     program = Path(sys.executable).parent / "py-spy"
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "stacks"
-        common = [
-            "record",
-            "--idle",
-            "-p",
-            str(pid),
-            "-d",
-            f"{seconds:g}",
-            "-r",
-            "100",
-            "-f",
-            "raw",
-            "-o",
-            str(output),
-        ]
-        for arguments in ([*common, "--native"], common):  # some machines cannot unwind C
-            done = subprocess.run(
-                [program, *arguments], capture_output=True, text=True, check=False
-            )
-            if not done.returncode and output.exists():
+        common = [str(program), "record", "--idle", "-p", str(pid), "-r", "100", "-f", "raw"]
+        common += ["-d", f"{seconds:g}", "-o", str(output)]
+        for command in ([*common, "--native"], common):  # some machines cannot unwind C
+            refused, said = _look(command)
+            if not refused and output.exists():
                 return flame_graph.read(output.read_text())
-            said = done.stderr.strip()[-300:]
-            print(f"  py-spy: {said}", file=sys.stderr, flush=True)
+            print(f"  py-spy: {said.strip()[-300:]}", file=sys.stderr, flush=True)
     _refused(_NO_PY_SPY)
     return {}
 
 
 def _look(command: list[str]) -> tuple[int, str]:
-    """Run a tool beside the generator, as urgent as the server: else it would see only idle moments."""
+    """Run a tool beside the generator, as urgent as the server: else it would see only idle moments.
+
+    Returns:
+        Its exit code, and what it wrote to standard error.
+    """
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     servers.pin(process.pid, servers.cores()[1])
     _, said = process.communicate()

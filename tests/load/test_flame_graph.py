@@ -9,6 +9,8 @@ from tests.load.flame_graph import group, read, svg
 RAW = """main (bridge/serve.py:74);receive (bridge/rtp/fast_path.py:184);srtp_unprotect (srtp.c:12) 3
 main (bridge/serve.py:74);uv_run (core.c:452);epoll_pwait (libc.so.6) 90
 worker (threading.py:1);Condition.wait (threading.py:327);0x7fe67caa3f16 (libc.so.6) 50
+run (threading.py:975);_worker (concurrent/futures/thread.py:81) 40
+run (threading.py:975);_worker (concurrent/futures/thread.py:81);_queue_SimpleQueue_get (_queuemodule.c.h:177);futex (libc.so.6) 40
 main (bridge/serve.py:74) 1
 """
 
