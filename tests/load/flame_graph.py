@@ -5,7 +5,8 @@ it belongs to. Pointing at a box names it with its share.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TypeAlias
@@ -18,16 +19,15 @@ _LETTER = 7.2
 """Width of a letter, pixels."""
 _LEAST = 0.0005
 """Share of a box below which it is left out."""
-_WAITING = re.compile(
-    r"^(?:epoll_p?wait|Condition\.wait|lock_PyThread_acquire_lock|_queue_SimpleQueue_get(?:_impl)?) "
-)
-_IDLE_WORKER = "_worker (concurrent/futures/thread.py"
-"""The innermost function of Python in a thread of a pool that has nothing to do."""
+_IDLE = re.compile(r"^(?:Condition\.wait|_worker|Runner\.run) ")
+"""The innermost function of Python in a thread that has nothing to do, or none of Python to do."""
+_LOOP = re.compile(r"^uv__(?:run_|io_poll)")
+"""What the event loop calls; samples reach no further out, or not all of them."""
 _GROUPS = (
     ("compiled packet path", re.compile(r"packet_path"), "#2a9d5c"),
     ("libopus", re.compile(r"\(libopus"), "#8e6bbf"),
     ("SRTP", re.compile(r"srtp|_binding\.abi3|libcrypto|cipher\.c"), "#d98032"),
-    ("kernel and libc", re.compile(r"\((?:libc|ld-linux|libm|\[vdso)"), "#8a8f98"),
+    ("kernel and libc", re.compile(r"\((?:libc|ld-linux|libm|\[vdso|\[kernel)"), "#8a8f98"),
     ("event loop", re.compile(r"\((?:loop|core|udp|linux|loop-watcher)\.c|uvloop"), "#c7a83c"),
     ("Python", re.compile(r"\.py:\d+\)$"), "#4a86c5"),
 )
@@ -42,12 +42,24 @@ class _Box:
 
 def read(text: str) -> dict[tuple[str, ...], int]:
     """Read stacks as py-spy writes them (`a;b;c 12`), without threads that wait."""
-    found: dict[tuple[str, ...], int] = {}
+    found: Counter[tuple[str, ...]] = Counter()
     for line in text.splitlines():
         names, _, count = line.rpartition(" ")
         stack = tuple(names.split(";"))
-        if names and not _waits(stack):
-            found[stack] = found.get(stack, 0) + int(count)
+        if names and not _IDLE.match(stack[-1]):
+            found[stack] += int(count)
+    return found
+
+
+def read_perf(text: str) -> dict[tuple[str, ...], int]:
+    """Read samples as `perf script -F ip,sym,dso` writes them: a function a line, the innermost first."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for sample in text.split("\n\n"):
+        matches = re.findall(r"^\s*[0-9a-f]+ (\S+) \((?:.*/)?(.*)\)$", sample, re.MULTILINE)
+        stack = [f"{function} ({file})" for function, file in reversed(matches)]
+        begins = next((number for number, name in enumerate(stack) if _LOOP.match(name)), 0)
+        if stack:
+            found[tuple(stack[begins:])] += 1
     return found
 
 
@@ -70,11 +82,6 @@ def svg(title: str, stacks: Stacks) -> str:
 def group(name: str) -> str:
     """Return what a function belongs to."""
     return next((group for group, pattern, _ in _GROUPS if pattern.search(name)), _OTHER[0])
-
-
-def _waits(stack: Sequence[str]) -> bool:
-    """Tell whether a thread did nothing: it waits for a socket, a lock or a condition."""
-    return any(_WAITING.match(name) for name in stack) or stack[-1].startswith(_IDLE_WORKER)
 
 
 def _tree(stacks: Stacks) -> _Box:

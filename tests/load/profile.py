@@ -1,9 +1,9 @@
 """`make profile`: where a packet's time goes in a loaded bridge, for relay, PCM and echo on each packet path.
 
-For each load: a flame graph by py-spy (functions of Python and of C), `build/profile-LOAD-PATH.svg`, and the
-shares of the kernel, the interpreter, SRTP and libopus by perf, in `build/profile.md`. The server has one
-core, the load generator the other. Neither tool may look into processes of others: both want root, or rights
-that are named when they are missing.
+For each load, into `build/`: a flame graph of C and the kernel by perf, `profile-LOAD-PATH.svg`; one of Python's
+functions by py-spy, `profile-LOAD-PATH-functions.svg`; and the shares of the kernel, the interpreter, SRTP and
+libopus by perf, in `profile.md`. The server has one core, the load generator the other. Neither tool may look
+into processes of others: both want root, or rights that are named when they are missing.
 
     python -m tests.load.profile [--only relay,pcm,echo] [--paths compiled,python] [--legs 96] [--seconds 15] [--publish]
 """
@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.load import flame_graph, measure, published, servers
 from tests.load.generator import Plan, Step
@@ -38,6 +39,8 @@ GROUPS: Mapping[str, re.Pattern[str]] = {
     ),
 }
 """What shared objects belong to, as perf names them; the rest is called other."""
+STACK_BYTES = 16_384
+"""Of each sample, which perf unwinds."""
 PLACE = "profile"
 """Name of the place in docs/performance.md (`published.publish`)."""
 HEADS = ("load", "packet path", "CPU/leg %", *GROUPS, "other")
@@ -72,13 +75,17 @@ def main() -> int:
         for path in options.paths:
             with _loaded(load, path, legs=options.legs, seconds=3 * options.seconds) as pid:
                 cost = _cost(pid, options.legs)
-                shares = perf(pid, options.seconds)
-                stacks = py_spy(pid, options.seconds)
+                shares, native = perf(pid, options.seconds)
+                functions = py_spy(pid, options.seconds)
             found.append(Profile(load, path, cost, shares))
-            if stacks:
-                title = f"{load}, {path} packet path, {options.legs} legs"
-                (BUILD / f"profile-{load}-{path}.svg").write_text(flame_graph.svg(title, stacks))
-                drawn += 1
+            title = f"{load}, {path} packet path, {options.legs} legs"
+            for name, stacks in (
+                (f"{load}-{path}", native),
+                (f"{load}-{path}-functions", functions),
+            ):
+                if stacks:
+                    (BUILD / f"profile-{name}.svg").write_text(flame_graph.svg(title, stacks))
+                    drawn += 1
     text = markdown(found)
     (BUILD / "profile.md").write_text(text)
     print(f"\n{text}\n{drawn} flame graphs: build/profile-*.svg")
@@ -104,35 +111,70 @@ def shares(report: str) -> dict[str, float]:
     return found
 
 
-def perf(pid: int, seconds: float) -> dict[str, float]:
-    """Sample the process with the kernel's profiler; empty, and said why, when that is not possible."""
+def perf(pid: int, seconds: float) -> tuple[dict[str, float], flame_graph.Stacks]:
+    """Sample the process with the kernel's profiler, which does not stop it.
+
+    Returns:
+        The shares by group, and the stacks; both empty, and said why, when that is not possible.
+    """
     if shutil.which("perf") is None:
-        return _refused(_NO_PERF)
+        return _refused(_NO_PERF), {}
     with tempfile.TemporaryDirectory() as folder:
         data = f"{folder}/perf.data"
-        record = ["perf", "record", "-F", "999", "-p", str(pid), "-o", data, "--", "sleep"]
-        refused, said = _look([*record, f"{seconds:g}"])
+        record = [
+            "perf",
+            "record",
+            "-F",
+            "499",
+            "--call-graph",
+            f"dwarf,{STACK_BYTES}",
+            "-p",
+            str(pid),
+        ]
+        refused, said = _look([*record, "-o", data, "--", "sleep", f"{seconds:g}"])
         if refused:
-            return _refused(f"{_NO_PERF}\n{said.strip()[-300:]}")
-        report = ["perf", "report", "-i", data, "--sort", "dso", "--stdio"]
-        told = subprocess.run(report, capture_output=True, text=True, check=True).stdout
-    return shares(told)
+            return _refused(f"{_NO_PERF}\n{said.strip()[-300:]}"), {}
+        report = [
+            "perf",
+            "report",
+            "-i",
+            data,
+            "--no-children",
+            "-g",
+            "none",
+            "--sort",
+            "dso",
+            "--stdio",
+        ]
+        script = ["perf", "script", "-i", data, "--no-inline", "-F", "ip,sym,dso"]
+        return shares(_output(report)), flame_graph.read_perf(_output(script))
 
 
-def py_spy(pid: int, seconds: float) -> dict[tuple[str, ...], int]:
-    """Sample the stacks of Python and C; empty, and said why, when that is not possible."""
+def py_spy(pid: int, seconds: float) -> flame_graph.Stacks:
+    """Sample the stacks of Python without stopping it; empty, and said why, when that is not possible."""
     program = Path(sys.executable).parent / "py-spy"
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "stacks"
-        common = [str(program), "record", "--idle", "-p", str(pid), "-r", "100", "-f", "raw"]
-        common += ["-d", f"{seconds:g}", "-o", str(output)]
-        for command in ([*common, "--native"], common):  # some machines cannot unwind C
-            refused, said = _look(command)
-            if not refused and output.exists():
-                return flame_graph.read(output.read_text())
-            print(f"  py-spy: {said.strip()[-300:]}", file=sys.stderr, flush=True)
-    _refused(_NO_PY_SPY)
-    return {}
+        command = [
+            str(program),
+            "record",
+            "--nonblocking",
+            "-p",
+            str(pid),
+            "-r",
+            "200",
+            "-f",
+            "raw",
+        ]
+        refused, said = _look([*command, "-d", f"{seconds:g}", "-o", str(output)])
+        if not refused and output.exists():
+            return flame_graph.read(output.read_text())
+    print(f"  py-spy: {said.strip()[-300:]}", file=sys.stderr, flush=True)
+    return _refused(_NO_PY_SPY)
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def _look(command: list[str]) -> tuple[int, str]:
@@ -196,7 +238,7 @@ def _cells(one: Profile) -> tuple[str, ...]:
     return (one.load, one.packet_path, f"{one.cpu_per_leg:.3f}", *told)
 
 
-def _refused(why: str) -> dict[str, float]:
+def _refused(why: str) -> dict[Any, Any]:
     print(f"  {why}", file=sys.stderr, flush=True)
     return {}
 

@@ -4,15 +4,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.load.flame_graph import group, read, svg
+from tests.load.flame_graph import group, read, read_perf, svg
 
 RAW = """main (bridge/serve.py:74);receive (bridge/rtp/fast_path.py:184);srtp_unprotect (srtp.c:12) 3
-main (bridge/serve.py:74);uv_run (core.c:452);epoll_pwait (libc.so.6) 90
-worker (threading.py:1);Condition.wait (threading.py:327);0x7fe67caa3f16 (libc.so.6) 50
+main (bridge/serve.py:74);Runner.run (asyncio/runners.py:118) 90
+worker (threading.py:1);Condition.wait (threading.py:327) 50
 run (threading.py:975);_worker (concurrent/futures/thread.py:81) 40
-run (threading.py:975);_worker (concurrent/futures/thread.py:81);_queue_SimpleQueue_get (_queuemodule.c.h:177);futex (libc.so.6) 40
 main (bridge/serve.py:74) 1
 """
+SAMPLE = """\tffffffff82045a23 udp_recvmsg ([kernel.kallsyms])
+\t          10aa3a __libc_recvfrom (/usr/lib/libc.so.6)
+\t            1a45 packet_poll (/a folder/libpacket_path.so)
+\t          1383f8 uv__io_poll (/a/loop.cpython-311.so)
+"""
+ROOT = "\tffffffffffffffff [unknown] ([unknown])\n"
 
 
 def test_threads_that_wait_are_left_out():
@@ -24,6 +29,16 @@ def test_threads_that_wait_are_left_out():
         ): 3,
         ("main (bridge/serve.py:74)",): 1,
     }
+
+
+def test_samples_of_perf_begin_at_the_event_loop_however_far_they_reach():
+    stack = (
+        "uv__io_poll (loop.cpython-311.so)",
+        "packet_poll (libpacket_path.so)",
+        "__libc_recvfrom (libc.so.6)",
+        "udp_recvmsg ([kernel.kallsyms])",
+    )
+    assert read_perf(f"{SAMPLE}\n{SAMPLE}{ROOT}\n") == {stack: 2}
 
 
 def test_every_function_is_a_box_as_wide_as_its_share():
@@ -47,6 +62,7 @@ def test_nothing_seen_is_drawn_as_nothing():
         ("0x7fe67538caf9 (libopus-114e2b1a.so.0.11.1)", "libopus"),
         ("_cffi_f_srtp_protect (pylibsrtp/_binding.abi3.so)", "SRTP"),
         ("sendmsg (libc.so.6)", "kernel and libc"),
+        ("udp_sendmsg ([kernel.kallsyms])", "kernel and libc"),
         ("relay (libpacket_path.so)", "compiled packet path"),
         ("UDPTransport__send (loop.c:23)", "event loop"),
         ("_PyEval_EvalFrameDefault (ceval.c:1)", "interpreter and its modules"),
