@@ -28,13 +28,17 @@ def estimate_rating(
         bitrate: Bits per second.
         fec: Whether lost frames are recovered from in-band FEC.
     """
+    # Taken twice a second for each leg, of which most have lost nothing.
     milliseconds = 1000.0 * max(0.0, delay + 2.0 * jitter)
-    delay_impairment = 0.024 * milliseconds + 0.11 * max(0.0, milliseconds - _DELAY_THRESHOLD_MS)
-    codec = min(95.0, max(0.0, 55.0 - 4.6 * math.log(max(1, bitrate))))
-    percent = 100.0 * min(1.0, max(0.0, loss))
-    robustness = _ROBUSTNESS_WITH_FEC if fec else _ROBUSTNESS_WITHOUT_FEC
-    equipment = codec + (95.0 - codec) * percent / (percent + robustness)
-    return min(_BEST_RATING, max(0.0, _BEST_RATING - delay_impairment - equipment))
+    delay_impairment = 0.024 * milliseconds
+    if milliseconds > _DELAY_THRESHOLD_MS:
+        delay_impairment += 0.11 * (milliseconds - _DELAY_THRESHOLD_MS)
+    equipment = codec = max(0.0, 55.0 - 4.6 * math.log(bitrate)) if bitrate > 1 else 55.0
+    if loss > 0.0:
+        percent = 100.0 * min(1.0, loss)
+        robustness = _ROBUSTNESS_WITH_FEC if fec else _ROBUSTNESS_WITHOUT_FEC
+        equipment += (95.0 - codec) * percent / (percent + robustness)
+    return max(0.0, _BEST_RATING - delay_impairment - equipment)
 
 
 def opinion_score(rating: float) -> float:

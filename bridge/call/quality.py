@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.audio.quality import CODEC_DELAY_SECONDS, estimate_rating, opinion_score
-from bridge.call.model import LegFigures, LegKind, LegStatistics, LevelCounts
+from bridge.call.model import LegFigures, LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample, Timeline
 
 _MIN_BITRATE: Final = 24_000
@@ -24,6 +24,9 @@ class Rating(NamedTuple):
     """Interarrival jitter in seconds (RFC 3550 §6.4.1)."""
     mos: float | None = None
     """Mean opinion score of the listener, 1 to 4.41 (the E-model's maximum)."""
+
+
+_UNRATED: Final = Rating()
 
 
 @dataclass(slots=True)
@@ -52,32 +55,39 @@ def rate(
     heard through a buffer of `playout_delay` seconds. A leg that carries no RTP has no ratings.
     """
     if not kind.traits.carries_rtp:
-        return Rating(), Rating()
+        return _UNRATED, _UNRATED
     delay = CODEC_DELAY_SECONDS + (after.round_trip_seconds or 0.0) / 2
-    old, new = before.received, after.received
-    packets, frames = new.packets - old.packets, new.frames - old.frames
-    lost = max(0, new.lost - old.lost)
-    loss = _share(lost, packets + lost) if packets > 0 or frames > 0 else None
-    received = Rating()
-    if loss is not None:
-        jitter = new.jitter_seconds
-        rating = estimate_rating(
-            loss=loss,
-            delay=delay + playout_delay,
-            jitter=jitter,
-            bitrate=_bitrate(new.bytes - old.bytes, seconds),
-            fec=new.fec_frames > old.fec_frames,
-        )
-        received = Rating(loss, jitter, opinion_score(rating))
+    received = _rate_received(before.received, after.received, delay + playout_delay, seconds)
     if after.round_trip_seconds is None:
-        return received, Rating()
-    sent = after.sent
-    loss, jitter = sent.remote_loss_ratio, sent.remote_jitter_seconds
-    if sent.packets <= before.sent.packets:
-        return received, Rating(loss, jitter)
-    bitrate = _bitrate(sent.bytes - before.sent.bytes, seconds)
-    rating = estimate_rating(loss=loss, delay=delay, jitter=jitter, bitrate=bitrate, fec=sent.fec)
-    return received, Rating(loss, jitter, opinion_score(rating))
+        return received, _UNRATED
+    return received, _rate_sent(before.sent, after.sent, delay, seconds)
+
+
+def _rate_received(old: ReceivedAudio, new: ReceivedAudio, delay: float, seconds: float) -> Rating:
+    packets, lost = new.packets - old.packets, new.lost - old.lost
+    if packets <= 0 and new.frames <= old.frames:
+        return _UNRATED
+    loss = _share(lost, packets + lost) if lost > 0 else _share(0, packets)
+    if loss is None:
+        return _UNRATED
+    jitter = new.jitter_seconds
+    rating = estimate_rating(
+        loss=loss,
+        delay=delay,
+        jitter=jitter,
+        bitrate=_bitrate(new.bytes - old.bytes, seconds),
+        fec=new.fec_frames > old.fec_frames,
+    )
+    return Rating(loss, jitter, opinion_score(rating))
+
+
+def _rate_sent(old: SentAudio, new: SentAudio, delay: float, seconds: float) -> Rating:
+    loss, jitter = new.remote_loss_ratio, new.remote_jitter_seconds
+    if new.packets <= old.packets:
+        return Rating(loss, jitter)
+    bitrate = _bitrate(new.bytes - old.bytes, seconds)
+    rating = estimate_rating(loss=loss, delay=delay, jitter=jitter, bitrate=bitrate, fec=new.fec)
+    return Rating(loss, jitter, opinion_score(rating))
 
 
 def take_sample(
@@ -95,6 +105,8 @@ def take_sample(
     received, sent = rate(kind, before, after, seconds=seconds, playout_delay=playout_delay or 0.0)
     old, new = before.received, after.received
     frames = new.frames - old.frames
+    levels, levels_before = new.levels, old.levels
+    sent_levels, sent_before = after.sent.levels, before.sent.levels
     packets_sent = after.sent.packets > before.sent.packets
     return Sample(
         loss=received.loss,
@@ -104,32 +116,36 @@ def take_sample(
         concealed=_share(new.concealed_frames - old.concealed_frames, frames),
         recovered=_share(new.fec_frames - old.fec_frames, frames),
         level=new.level_dbov if frames > 0 or new.packets > old.packets else None,
-        clipped=_clipped(old.levels, new.levels),
-        silent=_silent(old.levels, new.levels),
+        clipped=_share(
+            levels.clipped_frames - levels_before.clipped_frames,
+            levels.measured_frames - levels_before.measured_frames,
+        ),
+        silent=_share(levels.quiet - levels_before.quiet, levels.noted - levels_before.noted),
         mos=received.mos,
         sent_loss=sent.loss,
         sent_jitter=sent.jitter,
         sent_fec=float(after.sent.fec) if kind.traits.carries_rtp and packets_sent else None,
         sent_level=after.sent.level_dbov if packets_sent else None,
-        sent_clipped=_clipped(before.sent.levels, after.sent.levels),
-        sent_silent=_silent(before.sent.levels, after.sent.levels),
+        sent_clipped=_share(
+            sent_levels.clipped_frames - sent_before.clipped_frames,
+            sent_levels.measured_frames - sent_before.measured_frames,
+        ),
+        sent_silent=_share(
+            sent_levels.quiet - sent_before.quiet, sent_levels.noted - sent_before.noted
+        ),
         sent_mos=sent.mos,
     )
 
 
 def _share(part: int, whole: int) -> float | None:
-    return min(1.0, max(0, part) / whole) if whole > 0 else None
-
-
-def _clipped(old: LevelCounts, new: LevelCounts) -> float | None:
-    return _share(
-        new.clipped_frames - old.clipped_frames, new.measured_frames - old.measured_frames
-    )
-
-
-def _silent(old: LevelCounts, new: LevelCounts) -> float | None:
-    return _share(new.quiet - old.quiet, new.noted - old.noted)
+    if whole <= 0:
+        return None
+    if part <= 0:
+        return 0.0
+    return min(1.0, part / whole)
 
 
 def _bitrate(octets: int, seconds: float) -> int:
-    return max(_MIN_BITRATE, round(8 * octets / seconds)) if seconds > 0 else _MIN_BITRATE
+    if seconds <= 0 or 8 * octets <= _MIN_BITRATE * seconds:
+        return _MIN_BITRATE
+    return round(8 * octets / seconds)

@@ -58,11 +58,9 @@ class Sample(NamedTuple):
 _WIDTH: Final = len(Sample._fields)
 
 # Steps to one unit: quota to 0.01 %, times to 0.1 ms (3.2 s at most), levels to 0.1 dB.
-_STEPS: Final = Sample(
-    *(
-        10.0 if name.endswith("level") else 1_000.0 if name.endswith("mos") else 10_000.0
-        for name in Sample._fields
-    )
+_STEPS: Final = tuple(
+    10.0 if name.endswith("level") else 1_000.0 if name.endswith("mos") else 10_000.0
+    for name in Sample._fields
 )
 
 
@@ -102,7 +100,10 @@ class Timeline:
 
     def add(self, sample: Sample, at: float) -> None:
         """Add the newest sample, clamped to the fixed point; `at` is in seconds of the call."""
-        self._fine.extend(map(_fix, sample, _STEPS))
+        try:
+            self._fine.fromlist(_fixed(sample))
+        except OverflowError:
+            self._fine.fromlist([_clamped(value) for value in _fixed(sample)])
         self._fine_at.append(at)
         if len(self._fine_at) >= FINE_ROWS + MERGED:
             self._merge()
@@ -123,14 +124,14 @@ class Timeline:
         weight = len(fine) + MERGED * len(coarse)
         if not weight:
             return None
-        steps = getattr(_STEPS, column)
-        return float((sum(fine) + MERGED * sum(coarse)) / weight / steps)
+        steps = _STEPS[Sample._fields.index(column)]
+        return (sum(fine) + MERGED * sum(coarse)) / weight / steps
 
     def least(self, column: str) -> float | None:
         """Return the smallest value of a column; None where nothing was measured."""
         fine, coarse = self._known(column)
         known = [*fine, *coarse]
-        return float(min(known) / getattr(_STEPS, column)) if known else None
+        return min(known) / _STEPS[Sample._fields.index(column)] if known else None
 
     def pack(self) -> PackedTimeline:
         """Return what is kept, to be stored."""
@@ -191,10 +192,15 @@ def _columns(stored: bytes, names: tuple[str, ...]) -> "array[int]":
     return rows
 
 
-def _fix(value: float | None, steps: float | None) -> int:
-    if value is None or steps is None:
-        return _MISSING
-    return max(1 - _MAX, min(round(value * steps), _MAX))
+def _fixed(sample: Sample) -> list[int]:
+    return [
+        _MISSING if value is None else round(value * steps)
+        for value, steps in zip(sample, _STEPS, strict=True)
+    ]
+
+
+def _clamped(value: int) -> int:
+    return value if value == _MISSING else max(-_MAX, min(value, _MAX))
 
 
 def _mean(values: Iterable[int]) -> int:
@@ -211,5 +217,5 @@ def _rows(
             yield at, merged, Sample(*map(_unfix, row, _STEPS))
 
 
-def _unfix(value: int, steps: float | None) -> float | None:
-    return None if value == _MISSING or steps is None else value / steps
+def _unfix(value: int, steps: float) -> float | None:
+    return None if value == _MISSING else value / steps

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from bridge.call.model import LegKind, LegStatistics, ReceivedAudio, SentAudio
 from bridge.call.timeline import Sample
 from bridge.metrics.families import OTHER, Count, Distribution, Families, Level
-from bridge.metrics.values import Histogram
+from bridge.metrics.values import Histogram, observe_each
 
 DISCARD_REASONS: Final = (
     "empty",
@@ -111,9 +111,7 @@ class MediaMetrics:
 
     def observe_quality(self, kind: LegKind, sample: Sample) -> None:
         """Observe one second of a leg's quality."""
-        for value, histogram in zip(sample, self._kinds[kind].sample, strict=True):
-            if value is not None and histogram is not None:
-                histogram.observe(value)
+        observe_each(self._kinds[kind].sample, sample)
 
     def leg_ended(self, leg: Hashable, report: LegStatistics) -> None:
         """Process a leg's last report; an unknown leg is ignored."""
@@ -145,10 +143,12 @@ class MediaMetrics:
         leg.listen(report.received)
         leg.received.count(report.received)
         leg.sent.count(report.sent)
-        if dropped := leg.uncounted("dropped_frames", report.sent.dropped_frames):
+        if report.sent.dropped_frames:
+            dropped = leg.uncounted("dropped_frames", report.sent.dropped_frames)
             self._drops("sent_frames", amount=dropped)
-        for reason, total in report.discarded.items():
-            self._discarded(reason, amount=leg.uncounted(("discarded", reason), total))
+        if report.discarded:
+            for reason, total in report.discarded.items():
+                self._discarded(reason, amount=leg.uncounted(("discarded", reason), total))
 
 
 class _LegFamilies:

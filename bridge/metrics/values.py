@@ -6,7 +6,7 @@ another. The series of legs are counted some forty times a second for each leg.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Generic, Literal, TypeVar
@@ -96,6 +96,14 @@ class Histogram:
         metric.add_sample(f"{name}_count", labels, float(count))
         if self._bounds[0] >= 0:  # else it is no counter
             metric.add_sample(f"{name}_sum", labels, self._sum)
+
+
+def observe_each(histograms: Sequence[Histogram | None], values: Sequence[float | None]) -> None:
+    """Observe each value in the histogram at its place; nothing where either is None."""
+    for histogram, value in zip(histograms, values, strict=True):
+        if value is not None and histogram is not None:  # inlines `observe`
+            histogram._counts[bisect_left(histogram._bounds, value)] += 1
+            histogram._sum += value
 
 
 _Value = TypeVar("_Value", Counter, Histogram)

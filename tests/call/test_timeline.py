@@ -124,3 +124,12 @@ def test_the_mean_of_a_column_weighs_merged_seconds():
         None,
         None,
     )
+
+
+def test_figures_beyond_the_fixed_point_are_clamped_and_the_others_stay():
+    timeline = Timeline()
+    timeline.add(Sample(loss=0.5, round_trip=60.0, level=-9000.0), 1.0)
+    newest = timeline.newest()
+    assert newest is not None
+    assert (newest.loss, newest.round_trip, newest.level) == (0.5, 3.2767, -3276.7)
+    assert newest.jitter is None

@@ -6,7 +6,7 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
-from bridge.metrics.values import Counter, Description, Histogram, Labelled
+from bridge.metrics.values import Counter, Description, Histogram, Labelled, observe_each
 
 BOUNDS = (-6, 0, 0.1, 2)
 VALUES = (-6.5, -6, 0, 1e-9, 0.1, 0.1000001, 2, 1e12)
@@ -63,6 +63,16 @@ def test_a_histogram_is_written_as_the_library_writes_its_own(ours, theirs, boun
         mine.observe(value)
         other.observe(value)
         assert generate_latest(ours) == generate_latest(theirs)
+
+
+def test_values_are_observed_each_in_its_histogram(ours, theirs):
+    mine = histogram(ours, (1, 2), "kind")
+    other = prometheus_client.Histogram("one", "One.", ("kind",), buckets=(1, 2), registry=theirs)
+    observe_each([mine.labels("a"), None, mine.labels("b"), mine.labels("c")], [1, 7, None, 0.5])
+    other.labels("a").observe(1)
+    other.labels("b")
+    other.labels("c").observe(0.5)
+    assert generate_latest(ours) == generate_latest(theirs)
 
 
 def test_the_series_of_a_histogram_have_their_labels(ours, theirs):
