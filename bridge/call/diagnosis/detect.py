@@ -17,8 +17,8 @@ from bridge.call.diagnosis.observation import (
     Speaker,
 )
 from bridge.call.diagnosis.problems import Code, Severity
-from bridge.call.leg_state import TransportState
-from bridge.call.model import LegId, LegKind, Party, State
+from bridge.call.leg_state import ProviderState, TransportState
+from bridge.call.model import LegId, LegKind, Party, ReplyTiming, State
 
 UNANSWERED_SECONDS: Final = 3.5
 """A provider that has not answered a request for so long is taken for unreachable."""
@@ -86,7 +86,8 @@ class Finding:
     """In place of the text of the code's rule."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as `LegObservation`.
+@dataclass(slots=True)
 class Watched:
     """A leg and what it has done."""
 
@@ -121,13 +122,18 @@ def detect(
     """
     yield from _call(call, None if served_at is None else now - served_at)
     for leg in legs:
-        others = [other for other in legs if other is not leg]
-        yield from _provider(leg, now)
-        yield from _transport(leg, call, others, now)
-        yield from _sound(leg, call)
-        if leg.now.kind is LegKind.SOCKET:
-            yield from _socket(leg, call, others, now)
-        yield from _agent(leg, now)
+        seen, traits = leg.now, leg.now.kind.traits
+        statistics = seen.statistics
+        if statistics.provider is not None:
+            yield from _provider(leg, statistics.provider, now)
+        if traits.carries_rtp:
+            yield from _transport(leg, call, legs, now)
+        if traits.person and seen.connected:
+            yield from _sound(leg, call)
+        if seen.kind is LegKind.SOCKET:
+            yield from _socket(leg, call, legs, now)
+        if statistics.replies:
+            yield from _agent(leg, statistics.replies[-1], now)
 
 
 def setup_steps(leg: LegObservation) -> dict[str, object]:
@@ -157,17 +163,15 @@ def _call(call: CallObservation, unserved: float | None) -> Iterator[Finding]:
         yield Finding(Code.HELD)
     if call.muted:
         yield Finding(Code.MUTED)
-    far = [leg for leg in call.legs if leg.party is Party.FAR]
-    alone = len(far) == len(call.legs) < 2 and not call.expects_party
-    if call.state is State.ACTIVE and alone and (unserved is None or unserved > UNUSED_SECONDS):
+    if call.state is not State.ACTIVE or len(call.legs) > 1 or call.expects_party:
+        return
+    alone = all(leg.party is Party.FAR for leg in call.legs)
+    if alone and (unserved is None or unserved > UNUSED_SECONDS):
         yield Finding(Code.NOBODY_JOINED)
 
 
-def _provider(leg: Watched, now: float) -> Iterator[Finding]:
+def _provider(leg: Watched, state: ProviderState, now: float) -> Iterator[Finding]:
     """Find whether the provider takes the leg's requests."""
-    state = leg.now.statistics.provider
-    if state is None:
-        return
     if state.failure is not None:
         found = refusal(state.failure, leg.now.leg_id)
         yield replace(leg.finding(found.code, **found.evidence), fix=found.fix)
@@ -177,11 +181,9 @@ def _provider(leg: Watched, now: float) -> Iterator[Finding]:
 
 
 def _transport(
-    leg: Watched, call: CallObservation, others: list[Watched], now: float
+    leg: Watched, call: CallObservation, legs: list[Watched], now: float
 ) -> Iterator[Finding]:
     """Find what is wrong between the bridge and a party that carries RTP."""
-    if not leg.now.kind.traits.carries_rtp:
-        return
     state = leg.now.statistics.transport
     found: Iterator[Finding] = iter(())
     if not leg.now.connected and state is not None:
@@ -189,9 +191,9 @@ def _transport(
         if leg.now.kind.traits.browser or leg.is_near or call.answered:
             found = _setup(leg, state, call)
     elif leg.now.connected:
-        found = _media(leg, others, call, now)
-    told = leg.hints.evidence
+        found = _media(leg, legs, call, now)
     for one in found:
+        told = leg.hints.evidence
         yield replace(one, evidence={**one.evidence, **told}) if told else one
 
 
@@ -218,24 +220,25 @@ def _setup(leg: Watched, state: TransportState, call: CallObservation) -> Iterat
 
 
 def _media(
-    leg: Watched, others: list[Watched], call: CallObservation, now: float
+    leg: Watched, legs: list[Watched], call: CallObservation, now: float
 ) -> Iterator[Finding]:
-    yield from _arrival(leg, others, now)
-    yield from _loss(leg, others, now)
-    statistics = leg.now.statistics
+    history, statistics = leg.history, leg.now.statistics
+    yield from _arrival(leg, legs, now)
+    if history.lost.lossy or history.reported_lost.lossy or leg.now.hints is not None:
+        yield from _loss(leg, legs, now)
     jitter = statistics.received.peak_jitter_seconds
-    late, at_least = leg.history.late.share(now, SHORT_SECONDS)
+    late, at_least = history.late.share(now, SHORT_SECONDS)
     # A bridge that lags takes all packets unevenly.
     if (jitter > JITTERY_SECONDS or at_least > LATE) and call.lag_seconds <= LATE_SECONDS:
         yield leg.finding(Code.NETWORK_JITTERY, jitterMs=jitter * 1000, latePercent=late * 100)
     trip = statistics.round_trip_seconds
     if trip is not None and trip > LONG_ROUND_TRIP_SECONDS:
         yield leg.finding(Code.ROUND_TRIP_LONG, roundTripMs=trip * 1000)
-    if not leg.is_near and leg.history.unheard:
+    if history.unheard and not leg.is_near:
         yield leg.finding(Code.FAR_NOT_HEARING, sentPackets=statistics.sent.packets)
 
 
-def _arrival(leg: Watched, others: list[Watched], now: float) -> Iterator[Finding]:
+def _arrival(leg: Watched, legs: list[Watched], now: float) -> Iterator[Finding]:
     history, packets = leg.history, leg.now.statistics.received.packets
     state = leg.now.statistics.transport
     since = history.since_packet(now)
@@ -253,25 +256,27 @@ def _arrival(leg: Watched, others: list[Watched], now: float) -> Iterator[Findin
         if state is not None and state.plain:
             code = Code.ONE_WAY_RTP
         found = leg.finding(code, lastPacketSeconds=waited, packets=0, **setup_steps(leg.now))
-        yield replace(found, severity=Severity.NOTICE) if _listens(leg, others) else found
+        yield replace(found, severity=Severity.NOTICE) if _listens(leg, legs) else found
     elif since >= STALLED_SECONDS:
         code = Code.NETWORK_STALLED if leg.is_near else Code.FAR_SENDS_NOTHING
         yield leg.finding(code, lastPacketSeconds=since, packets=packets)
 
 
-def _listens(leg: Watched, others: list[Watched]) -> bool:
+def _listens(leg: Watched, legs: list[Watched]) -> bool:
     """Whether a near party may be here to listen: somebody else on this side is heard."""
     return leg.is_near and any(
         other.is_near
         and other.now.kind is not LegKind.PLAYBACK
         and other.history.last_frame_at is not None
-        for other in others
+        for other in legs
+        if other is not leg
     )
 
 
-def _loss(leg: Watched, others: list[Watched], now: float) -> Iterator[Finding]:
+def _loss(leg: Watched, legs: list[Watched], now: float) -> Iterator[Finding]:
     # A relayed stream keeps the gaps of its source, which this party then reports as well.
     relayed = 0.0
+    others = [other for other in legs if other is not leg]
     for seconds in (SHORT_SECONDS, LONG_SECONDS):
         share, at_least = leg.history.lost.share(now, seconds)
         if at_least > LOSSY:
@@ -290,9 +295,7 @@ def _loss(leg: Watched, others: list[Watched], now: float) -> Iterator[Finding]:
 
 
 def _sound(leg: Watched, call: CallObservation) -> Iterator[Finding]:
-    """Find what is wrong with the audio of a person."""
-    if not leg.now.kind.traits.person or not leg.now.connected:
-        return
+    """Find what is wrong with the audio of a person who is connected."""
     hints = leg.hints
     if hints.speaker is Speaker.BLOCKED:
         yield leg.finding(Code.SPEAKER_BLOCKED)
@@ -350,12 +353,13 @@ def _near_people(call: CallObservation) -> list[LegObservation]:
 
 
 def _socket(
-    leg: Watched, call: CallObservation, others: list[Watched], now: float
+    leg: Watched, call: CallObservation, legs: list[Watched], now: float
 ) -> Iterator[Finding]:
     """Find what is wrong with the audio of a media socket."""
     unused = leg.now.connected and leg.history.last_frame_at is None
-    if unused and call.answered and not _listens(leg, others):
-        waits = leg.history.connected_for(now) < LISTENING_SECONDS and not _was_asked(others, now)
+    if unused and call.answered and not _listens(leg, legs):
+        asked = _was_asked([other for other in legs if other is not leg], now)
+        waits = leg.history.connected_for(now) < LISTENING_SECONDS and not asked
         severity = Severity.NOTICE if waits else Severity.BROKEN
         yield replace(leg.finding(Code.SOCKET_SENDS_NOTHING), severity=severity)
     state = leg.now.statistics.socket
@@ -384,12 +388,8 @@ def _was_asked(others: list[Watched], now: float) -> bool:
     return since is not None and since >= REPLY_EXPECTED_SECONDS
 
 
-def _agent(leg: Watched, now: float) -> Iterator[Finding]:
+def _agent(leg: Watched, last: ReplyTiming, now: float) -> Iterator[Finding]:
     """Find whether an agent replies too late."""
-    replies = leg.now.statistics.replies
-    if not replies:
-        return
-    last = replies[-1]
     if last.first_audio > SLOW_REPLY_SECONDS and now - last.at < REPLY_SHOWN_SECONDS:
         slowest = max(last.steps, key=lambda step: last.steps[step], default="the bridge")
         yield leg.finding(Code.AGENT_SLOW, replySeconds=last.first_audio, slowestStep=slowest)

@@ -10,7 +10,7 @@ from bridge.call.diagnosis.history import LegHistory
 from bridge.call.diagnosis.hops import HopState, hop_states
 from bridge.call.diagnosis.observation import CallObservation, Incident, LegObservation
 from bridge.call.diagnosis.problems import RULES, Code, Hop, Severity
-from bridge.call.model import LegId, LegKind, Party, State
+from bridge.call.model import LegId, Party, State
 
 MAX_PROBLEMS: Final = 100
 """Of a call that are kept after they are over; then the oldest of the least severe is dropped."""
@@ -73,12 +73,6 @@ class _Condition:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    kind: LegKind
-    history: LegHistory
-
-
 def _weight(problem: Problem) -> tuple[Severity, float]:
     return problem.severity, -problem.since
 
@@ -94,7 +88,7 @@ class Diagnosis:
     """The problems of one call, from its observations once a second and from incidents."""
 
     def __init__(self) -> None:
-        self._legs: dict[LegId, _Leg] = {}
+        self._legs: dict[LegId, Watched] = {}
         self._conditions: dict[_Key, _Condition] = {}
         self._incidents: dict[_Key, Finding] = {}
         self._over: list[Problem] = []
@@ -117,7 +111,8 @@ class Diagnosis:
             (finding.code, finding.leg_id): finding
             for finding in detect(call, watched, now, served_at=self._served_at)
         }
-        return self._apply(found | self._incidents, now)
+        found.update(self._incidents)
+        return self._apply(found, now) if found or self._conditions else []
 
     def depart(self, leg: LegObservation, now: float) -> list[Change]:
         """Take the last state of a leg that leaves; why it never connected stays until another leg does."""
@@ -128,7 +123,7 @@ class Diagnosis:
             return []
         self._forget_departed()
         self._departed = leg.leg_id
-        self._legs.setdefault(leg.leg_id, _Leg(leg.kind, LegHistory(now)))
+        self._legs.setdefault(leg.leg_id, Watched(leg, LegHistory(now)))
         return self.report(Incident(code, leg.leg_id, setup_steps(leg)), now)
 
     def report(self, incident: Incident, now: float) -> list[Change]:
@@ -195,7 +190,7 @@ class Diagnosis:
 
     def _watch(self, call: CallObservation, now: float) -> list[Watched]:
         watched = []
-        parties = {leg.party for leg in call.legs}
+        parties = [leg.party for leg in call.legs]
         if Party.NEAR in parties:
             self._served_at = None
         elif Party.SERVICE in parties:
@@ -203,16 +198,17 @@ class Diagnosis:
         for leg in call.legs:
             known = self._legs.get(leg.leg_id)
             if known is None:
-                known = _Leg(leg.kind, LegHistory(now))
-                self._legs[leg.leg_id] = known
+                known = self._legs[leg.leg_id] = Watched(leg, LegHistory(now))
+            known.now = leg
             waited = known.history.connected_at is None
             known.history.update(leg, now)
             if waited and leg.connected:
                 self._forget_departed()
-            watched.append(Watched(leg, known.history))
-        kept = {self._departed, *(leg.leg_id for leg in call.legs)}
-        for gone in [leg_id for leg_id in self._legs if leg_id not in kept]:
-            self._forget(gone)
+            watched.append(known)
+        if len(self._legs) > len(watched):
+            kept = {self._departed, *(leg.leg_id for leg in call.legs)}
+            for gone in [leg_id for leg_id in self._legs if leg_id not in kept]:
+                self._forget(gone)
         return watched
 
     def _forget_departed(self) -> None:
@@ -281,7 +277,7 @@ class Diagnosis:
         leg = self._legs.get(leg_id) if leg_id is not None else None
         if leg is None:
             return hop
-        return (_IN_BROWSER if leg.kind.traits.browser else _AT_PROVIDER).get(hop, hop)
+        return (_IN_BROWSER if leg.now.kind.traits.browser else _AT_PROVIDER).get(hop, hop)
 
     def _clear(self, key: _Key, now: float) -> list[Change]:
         condition = self._conditions.pop(key, None)

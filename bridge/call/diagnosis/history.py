@@ -68,6 +68,8 @@ class LegHistory:
         """Bytes and packets that came in each of the last seconds."""
         self._clipping: deque[tuple[float, int, int]] = deque()
         """When, frames measured, and frames at full scale."""
+        self._measured = self._clipped = 0
+        """Their sums."""
         self._reported: tuple[int, int] | None = None
         """Packets sent, and reported lost, at its last report about our stream."""
         self._before = _NOTHING
@@ -86,13 +88,14 @@ class LegHistory:
             self.last_frame_at = now
         measured = received.levels.noted > 0 or not leg.kind.traits.carries_rtp
         self._follow_level(leg, before, now, heard=measured and (arrived or heard))
-        self.rejected = _more(statistics, before, "bad_srtp")
-        self.unknown_payloads = _more(statistics, before, "unknown_payload")
+        if statistics.discarded or before.discarded:
+            self.rejected = _more(statistics, before, "bad_srtp")
+            self.unknown_payloads = _more(statistics, before, "unknown_payload")
         self._follow_clipping(received.levels, old.levels, now)
         packets, late = received.packets - old.packets, received.late - old.late
         self.lost.add(now, packets, received.lost - old.lost)
         self.late.add(now, packets - late, late)
-        self._arrived.append((received.bytes - old.bytes, received.packets - old.packets))
+        self._arrived.append((received.bytes - old.bytes, packets))
         if statistics.socket is not None and before.socket is not None:
             dropped = statistics.socket.dropped_seconds - before.socket.dropped_seconds
             self.dropped_seconds = dropped
@@ -151,10 +154,13 @@ class LegHistory:
         clipped = levels.clipped_frames - before.clipped_frames
         rows = self._clipping
         rows.append((now, measured, clipped))
+        self._measured += measured
+        self._clipped += clipped
         while rows[0][0] <= now - _CLIPPED_SECONDS:
-            rows.popleft()
-        measured, clipped = sum(row[1] for row in rows), sum(row[2] for row in rows)
-        self.clipped = clipped / measured if clipped >= _MIN_CLIPPED else 0.0
+            _, measured, clipped = rows.popleft()
+            self._measured -= measured
+            self._clipped -= clipped
+        self.clipped = self._clipped / self._measured if self._clipped >= _MIN_CLIPPED else 0.0
 
     def _follow_level(
         self, leg: LegObservation, before: LegStatistics, now: float, *, heard: bool
@@ -162,13 +168,13 @@ class LegHistory:
         received, levels = leg.statistics.received, leg.statistics.received.levels
         old = before.received.levels
         dbov = received.level_dbov
-        if levels.noted - old.noted > levels.quiet - old.quiet:
-            dbov = max(dbov, SPEECH_DBOV)
+        if dbov < SPEECH_DBOV and levels.noted - old.noted > levels.quiet - old.quiet:
+            dbov = SPEECH_DBOV
         if not heard:
             self.quiet_since = None
             return
-        if leg.connected:
-            self.loudest_dbov = max(self.loudest_dbov, dbov)
+        if leg.connected and dbov > self.loudest_dbov:
+            self.loudest_dbov = dbov
         if dbov >= SPEECH_DBOV:
             self.spoke_at = now
         if dbov >= MUTE_DBOV:

@@ -20,30 +20,37 @@ class Losses:
         """Make it; `short_deviations` lower the bound of `SHORT_SECONDS`."""
         self._deviations = {SHORT_SECONDS: short_deviations, LONG_SECONDS: _DEVIATIONS}
         self._rows: deque[tuple[float, int, int]] = deque()
-        self._lossy = 0
-        """Rows with a loss: most often there are none."""
+        self.lossy = 0
+        """Seconds with a loss: most often there are none, and `share` is 0."""
 
     def add(self, now: float, received: int, lost: int) -> None:
         """Add the packets since the last time; `lost` is negative when late ones have come after all."""
-        received = max(0, received)
-        lost = max(lost, -received)
-        self._rows.append((now, received, lost))
-        self._lossy += lost != 0
-        while self._rows[0][0] <= now - LONG_SECONDS:
-            self._lossy -= self._rows.popleft()[2] != 0
+        rows = self._rows
+        if received < 0:
+            received = 0
+        if lost:
+            lost = max(lost, -received)
+            self.lossy += lost != 0
+        rows.append((now, received, lost))
+        while rows[0][0] <= now - LONG_SECONDS:
+            self.lossy -= rows.popleft()[2] != 0
 
     def share(self, now: float, seconds: float) -> tuple[float, float]:
         """Return the share of packets lost in the last seconds, and its lower bound.
 
         Both are 0 while there are too few packets to tell.
         """
-        if not self._lossy:
+        if not self.lossy:
             return 0.0, 0.0
-        recent = [row for row in self._rows if row[0] > now - seconds]
-        lost = max(0, sum(row[2] for row in recent))
-        expected = lost + sum(row[1] for row in recent)
-        if expected < _MIN_PACKETS:
+        since = now - seconds
+        received = lost = 0
+        for at, came, missing in reversed(self._rows):
+            if at <= since:
+                break
+            received += came
+            lost += missing
+        expected = received + lost
+        if lost <= 0 or expected < _MIN_PACKETS:
             return 0.0, 0.0
-        return lost / expected, max(
-            0.0, lost - self._deviations[seconds] * math.sqrt(lost)
-        ) / expected
+        certain = max(0.0, lost - self._deviations[seconds] * math.sqrt(lost))
+        return lost / expected, certain / expected

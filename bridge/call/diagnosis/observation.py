@@ -85,7 +85,8 @@ class ClientHints:
         return {name: told for name, told in found.items() if told}
 
 
-# Not frozen: one is made for every leg once a second, and a frozen one takes eight times as long to make.
+# Not frozen, nor that of a call: one is made for every leg once a second, and a frozen one takes eight times
+# as long to make.
 @dataclass(slots=True)
 class LegObservation:
     """A leg as it stands now."""
@@ -110,7 +111,7 @@ class Incident:
     """What to do about it, in place of the text of the code's rule."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallObservation:
     """A call as it stands now."""
 
