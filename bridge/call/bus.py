@@ -61,13 +61,21 @@ class Bus:
     @property
     def dropped(self) -> int:
         """Frames that a full playout buffer dropped, of all there were."""
-        backlog = sum(party.backlog.dropped for party in self._parties.values())
-        return self._retired_dropped + backlog + sum(p.dropped for p in self.playouts())
+        dropped = self._retired_dropped
+        for party in self._parties.values():
+            dropped += party.backlog.dropped
+            if party.playout is not None:
+                dropped += party.playout.dropped
+        return dropped
 
     @property
     def concealed(self) -> int:
         """Frames that playout buffers concealed because none had come in time, of all there were."""
-        return self._retired_concealed + sum(playout.concealed for playout in self.playouts())
+        concealed = self._retired_concealed
+        for party in self._parties.values():
+            if party.playout is not None:
+                concealed += party.playout.concealed
+        return concealed
 
     def path(self, leg_id: LegId) -> DeliveryPath | None:
         """Return how a leg is served what it hears; None when it hears nobody."""
@@ -191,10 +199,6 @@ class Bus:
         for party in self._parties.values():
             if party.timed is not None:
                 party.timed.flush()
-
-    def playouts(self) -> list[Playout]:
-        """Return the buffers in use."""
-        return [party.playout for party in self._parties.values() if party.playout is not None]
 
     def delays(self) -> dict[LegId, float]:
         """Return the playout delay of each source that has a buffer, in seconds."""

@@ -88,13 +88,13 @@ class DiagnosisLog:
     def observe(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Take a call as it stands; to be called once a second."""
         kept = self._of(runner)
-        hints = {
-            leg_id: report.hints
-            for leg_id, report in kept.reports.items()
-            if now - report.times[-1] < HINT_SECONDS
-        }
-        seen = self._observation(runner, figures, hints)
-        self._publish(runner, kept.diagnosis.observe(seen, now))
+        hints: dict[LegId, ClientHints] = {}
+        for leg_id, report in kept.reports.items():
+            if now - report.times[-1] < HINT_SECONDS:
+                hints[leg_id] = report.hints
+        changes = kept.diagnosis.observe(self._observation(runner, figures, hints), now)
+        if changes or kept.published is None:
+            self._publish(runner, changes)
 
     def note_event(self, runner: CallRunner, event: CallEvent, now: float) -> None:
         """Take an event of the call that begins or ends a problem."""
@@ -161,7 +161,8 @@ class DiagnosisLog:
         hints: dict[LegId, ClientHints],
     ) -> CallObservation:
         machine = runner.machine
-        legs = tuple(
+        records = machine.legs
+        legs = [
             LegObservation(
                 leg.leg_id,
                 leg.kind,
@@ -169,14 +170,14 @@ class DiagnosisLog:
                 leg.statistics,
                 connected=record.connected,
                 muted=record.muted,
-                hints=hints.get(leg.leg_id),
+                hints=hints.get(leg.leg_id) if hints else None,
             )
             for leg in figures
-            if (record := machine.legs.get(leg.leg_id)) is not None
-        )
+            if (record := records.get(leg.leg_id)) is not None
+        ]
         return CallObservation(
             machine.state,
-            legs,
+            tuple(legs),
             machine.muted,
             expects_party=machine.invited is not None,
             turn=self._turn,

@@ -89,7 +89,7 @@ class CallSampler:
     def sample(self, runner: CallRunner, now: float) -> None:
         """Take the figures of a call's legs and bus; to be called once a second."""
         figures = runner.figures()
-        self._metrics.media.observe_legs((leg.leg_id, leg.statistics) for leg in figures)
+        self._metrics.media.observe_legs([(leg.leg_id, leg.statistics) for leg in figures])
         delays = runner.bus.delays()
         self._quality.observe(runner, figures, now, delays)
         self._observe_bus(runner.bus, delays.values())
@@ -104,12 +104,17 @@ class CallSampler:
 
     def _watch_mute(self, runner: CallRunner, figures: Iterable[LegFigures], now: float) -> None:
         """Publish that the far party muted itself, or unmuted, where its RTP shows it."""
-        far = next(
-            (leg for leg in figures if leg.party is Party.FAR and leg.kind.traits.carries_rtp), None
-        )
-        if far is None or runner.machine.state is not State.ACTIVE:
+        if runner.machine.state is not State.ACTIVE:
             return
-        watch = self._mutes.setdefault(runner.facts.call_id, MuteDetector())
+        for leg in figures:
+            if leg.party is Party.FAR and leg.kind.traits.carries_rtp:
+                self._watch_party(runner, leg, now)
+                return
+
+    def _watch_party(self, runner: CallRunner, far: LegFigures, now: float) -> None:
+        watch = self._mutes.get(runner.facts.call_id)
+        if watch is None:
+            watch = self._mutes[runner.facts.call_id] = MuteDetector()
         muted = watch.update(far.statistics.received, now)
         if muted is not None:
             data = {"legID": far.leg_id, "party": far.party, "muted": muted}

@@ -98,13 +98,13 @@ class Peer:
 
     def statistics(self) -> LegStatistics:
         """Return the statistics so far."""
-        reports, about_us = self.session.reports
+        session = self.session
         newest = self._transports.newest or self._transports.latest
         state = TransportState() if newest is None else newest.state()
         state.codec = OPUS.name if state.described else ""
-        state.sends = self.session.receives
-        state.reports, state.reports_about_us = reports, about_us
-        found = self.session.statistics()
+        state.sends = session.receives
+        state.reports, state.reports_about_us = session.reports
+        found = session.statistics()
         found.transport, found.setup = state, self.setup.timings()
         return found
 

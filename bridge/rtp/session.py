@@ -225,15 +225,15 @@ class RtpSession:
 
     def statistics(self) -> LegStatistics:
         """Return the statistics so far."""
-        discarded = {
-            **self._discarded,
-            "bad_rtp": self.malformed,
-            "unknown_payload": self._receiver.unknown_payloads,
-        }
+        discarded = {reason: count for reason, count in self._discarded.items() if count}
+        if malformed := self.malformed:
+            discarded["bad_rtp"] = malformed
+        if unknown := self._receiver.unknown_payloads:
+            discarded["unknown_payload"] = unknown
         return LegStatistics(
             received=self._receiver.statistics(),
             sent=self._sender.statistics(self._reports),
             round_trip_seconds=self._reports.round_trip_seconds,
-            discarded={reason: count for reason, count in discarded.items() if count},
+            discarded=discarded,
             echo_seconds=self._echo.delay_seconds,
         )

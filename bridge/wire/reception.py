@@ -78,7 +78,8 @@ class ReceptionStatistics:
     @property
     def lost(self) -> int:
         """Packets that never arrived, not offset by duplicates; shrinks when a late one arrives."""
-        return self._lost_before_restart + self._missing()
+        missing = self._highest + 1 - self._base - self._distinct
+        return self._lost_before_restart + missing if missing > 0 else self._lost_before_restart
 
     @property
     def jitter_seconds(self) -> float:
@@ -106,7 +107,7 @@ class ReceptionStatistics:
             if sequence != self._bad_sequence:
                 self._bad_sequence = (sequence + 1) & 0xFFFF
                 return
-            self._lost_before_restart += self._missing()
+            self._lost_before_restart = self.lost
             self._begin(sequence)
         else:
             self._bad_sequence = -1
@@ -210,9 +211,6 @@ class ReceptionStatistics:
             last_report=last_report,
             delay=delay,
         )
-
-    def _missing(self) -> int:
-        return max(0, self._highest + 1 - self._base - self._distinct)
 
     def _begin(self, sequence: int) -> None:
         self._base = self._highest = sequence

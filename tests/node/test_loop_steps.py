@@ -33,6 +33,8 @@ from tests.support.offers import offer
 from tests.support.rtp_party import PAYLOADS, rtp
 
 MAX_CALLS = 2_500
+MAX_SAMPLE_CALLS = 400
+"""Of one call of two legs, once a second."""
 
 
 class NoSetup:
@@ -118,6 +120,22 @@ async def describe(node):
     await view.snapshot(history=True)
 
 
+def count_calls(function, *arguments):
+    """Return how many functions a function calls, itself included."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
 @contextmanager
 def steps_counted(monkeypatch):
     """Count the function calls of each step of the event loop; give the most of any, by its callback."""
@@ -125,17 +143,7 @@ def steps_counted(monkeypatch):
     run = asyncio.Handle._run
 
     def counted(handle):
-        calls = 0
-
-        def count(frame, event, argument):
-            nonlocal calls
-            calls += event in ("call", "c_call")
-
-        sys.setprofile(count)
-        try:
-            run(handle)
-        finally:
-            sys.setprofile(None)
+        calls = count_calls(run, handle)
         name = repr(getattr(handle._callback, "__self__", handle._callback))
         most[name] = max(most[name], calls)
 
@@ -155,3 +163,18 @@ async def test_no_step_grows_with_four_hundred_legs(node, monkeypatch, work):
     assert most
     [(name, calls)] = most.most_common(1)
     assert calls <= MAX_CALLS, name
+
+
+@pytest.mark.virtual_time
+async def test_a_call_of_two_legs_is_sampled_in_few_function_calls(node):
+    await join(node, 1)
+    await talk(node)
+    [runner] = node.manager.calls()
+    sampler, counted = node.manager._sampler, []
+    for number in range(3, 6):
+        for leg in runner.legs():
+            leg.speak(number, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        counted.append(count_calls(sampler.sample, runner, now))
+        await asyncio.sleep(0.5)
+    assert max(counted) <= MAX_SAMPLE_CALLS
