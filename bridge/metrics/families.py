@@ -8,11 +8,11 @@ from functools import partial
 from itertools import product
 from typing import Any, Final, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Gauge, Metric
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
 from bridge.metrics.series import AnySeries, Described, Series, Text, header, written
-from bridge.metrics.values import Counter, Description, Histogram, Labelled
+from bridge.metrics.values import Counter, Description, Gauge, Histogram, Labelled
 
 OTHER: Final = "other"
 STEP_WORK: Final = 16
@@ -149,8 +149,9 @@ class Families:
 
     def gauge(self, name: str, text: str, **labels: Iterable[str]) -> Level:
         """Create a gauge."""
-        metric = Gauge(name, text, tuple(labels), registry=self._registry)
-        return self._list(Level(metric, metric.labels if labels else lambda: metric, labels))
+        described = Description(name, text, "gauge")
+        metric = Labelled(described, tuple(labels), partial(Gauge, described), self._registry)
+        return self._list(Level(metric, metric.labels, labels))
 
     def histogram(
         self, name: str, text: str, buckets: tuple[float, ...], **labels: Iterable[str]

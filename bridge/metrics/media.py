@@ -119,7 +119,7 @@ class MediaMetrics:
             return
         self._count(record, report)
         record.update_gauges(silent=False, stalled=False)
-        record.kind.alive.dec()
+        record.kind.alive.inc(-1)
         if record.connected:
             record.kind.ended[record.heard].inc()
 

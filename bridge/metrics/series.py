@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from prometheus_client import Gauge, Metric, generate_latest
+from prometheus_client import Metric, generate_latest
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-from bridge.metrics.values import Counter, Histogram
+from bridge.metrics.values import Counter, Gauge, Histogram
 
 FIRST_WORK: Final = 3
 """Times as long as later ones the library takes to write a sample."""
@@ -63,13 +63,13 @@ class Series(Generic[AnySeries]):
         """Return its lines, and what it took to write them."""
         if self._text and not self.used:
             return 0, self._text
-        (found,) = self.series.collect()
         if self._starts:
-            values = [floatToGoString(one.value) for one in found.samples]  # type: ignore[no-untyped-call]
+            values = map(floatToGoString, self.series.values())
             lines = [
                 f"{start} {value}\n" for start, value in zip(self._starts, values, strict=True)
             ]
             return len(lines), "".join(lines)
+        (found,) = self.series.collect()
         text = _without_header(_write(found, _labelled(found.samples, self._labels)))
         if self.used:
             self._starts = tuple(line.rpartition(" ")[0] for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Counters and histograms without locks: each series is counted by one thread.
+"""Counters, gauges and histograms without locks: each series is counted by one thread.
 
 Those of prometheus_client take a lock for each value, and a histogram compares it with one bound after
 another. The series of legs are counted some forty times a second for each leg.
@@ -24,7 +24,7 @@ class Description:
     name: str
     """Without the suffix of its samples."""
     text: str
-    kind: Literal["counter", "histogram"]
+    kind: Literal["counter", "gauge", "histogram"]
 
     def metric(self) -> Metric:
         """Return the metric, without samples."""
@@ -58,9 +58,46 @@ class Counter:
         self.add_samples(metric, {})
         return (metric,)
 
+    def values(self) -> list[float]:
+        """Return the values of its samples."""
+        return [self.value]
+
     def add_samples(self, metric: Metric, labels: dict[str, str]) -> None:
         """Add the series to a metric, with its labels."""
         metric.add_sample(f"{self._description.name}_total", labels, self.value)
+
+
+class Gauge:
+    """One series of a gauge."""
+
+    __slots__ = ("_description", "value")
+
+    def __init__(self, description: Description) -> None:
+        """Begin with 0."""
+        self._description = description
+        self.value = 0.0
+
+    def set(self, value: float) -> None:
+        """Set the value."""
+        self.value = float(value)
+
+    def inc(self, amount: float = 1) -> None:
+        """Add an amount, which may be negative."""
+        self.value += amount
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the series as a metric of its own, without labels."""
+        metric = self._description.metric()
+        self.add_samples(metric, {})
+        return (metric,)
+
+    def values(self) -> list[float]:
+        """Return the values of its samples."""
+        return [self.value]
+
+    def add_samples(self, metric: Metric, labels: dict[str, str]) -> None:
+        """Add the series to a metric, with its labels."""
+        metric.add_sample(self._description.name, labels, self.value)
 
 
 class Histogram:
@@ -87,15 +124,22 @@ class Histogram:
         self.add_samples(metric, {})
         return (metric,)
 
+    def values(self) -> list[float]:
+        """Return the values of its samples: of its buckets, the count, and the sum unless it may shrink."""
+        values = [float(count) for count in accumulate(self._counts)]
+        values.append(values[-1])
+        if self._bounds[0] >= 0:
+            values.append(self._sum)
+        return values
+
     def add_samples(self, metric: Metric, labels: dict[str, str]) -> None:
         """Add the series to a metric, with its labels."""
-        name, count = self._description.name, 0
-        for bound, count in zip((*self._bounds, math.inf), accumulate(self._counts), strict=True):
+        name, values = self._description.name, self.values()
+        for bound, value in zip((*self._bounds, math.inf), values, strict=False):
             le = floatToGoString(bound)  # type: ignore[no-untyped-call]
-            metric.add_sample(f"{name}_bucket", {**labels, "le": le}, float(count))
-        metric.add_sample(f"{name}_count", labels, float(count))
-        if self._bounds[0] >= 0:  # else it is no counter
-            metric.add_sample(f"{name}_sum", labels, self._sum)
+            metric.add_sample(f"{name}_bucket", {**labels, "le": le}, value)
+        for suffix, value in zip(("count", "sum"), values[len(self._counts) :], strict=False):
+            metric.add_sample(f"{name}_{suffix}", labels, value)
 
 
 def observe_each(histograms: Sequence[Histogram | None], values: Sequence[float | None]) -> None:
@@ -106,11 +150,11 @@ def observe_each(histograms: Sequence[Histogram | None], values: Sequence[float 
             histogram._sum += value
 
 
-_Value = TypeVar("_Value", Counter, Histogram)
+_Value = TypeVar("_Value", Counter, Gauge, Histogram)
 
 
 class Labelled(Collector, Generic[_Value]):
-    """All series of a counter or a histogram."""
+    """All series of a metric."""
 
     def __init__(
         self,

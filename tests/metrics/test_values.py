@@ -6,7 +6,7 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
-from bridge.metrics.values import Counter, Description, Histogram, Labelled, observe_each
+from bridge.metrics.values import Counter, Description, Gauge, Histogram, Labelled, observe_each
 
 BOUNDS = (-6, 0, 0.1, 2)
 VALUES = (-6.5, -6, 0, 1e-9, 0.1, 0.1000001, 2, 1e12)
@@ -26,6 +26,11 @@ def theirs():
 def counter(registry, *names):
     described = Description("one", 'Of "things"\\here.', "counter")
     return Labelled(described, names, partial(Counter, described), registry)
+
+
+def gauge(registry, *names):
+    described = Description("one", "One.", "gauge")
+    return Labelled(described, names, partial(Gauge, described), registry)
 
 
 def histogram(registry, bounds, *names):
@@ -51,6 +56,25 @@ def test_the_series_of_a_counter_have_their_labels(ours, theirs):
     for labels in (("b", 'x"\\\n'), ("a", ""), ("b", 'x"\\\n')):
         mine.labels(*labels).inc()
         other.labels(*labels).inc()
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+@pytest.mark.parametrize("value", [0, -1.5e-9, 7, float("inf"), float("nan")])
+def test_a_gauge_is_written_as_the_library_writes_its_own(ours, theirs, value):
+    mine = gauge(ours).labels()
+    other = prometheus_client.Gauge("one", "One.", registry=theirs)
+    for one in (mine, other):
+        one.set(value)
+        one.inc(-3)
+    assert generate_latest(ours) == generate_latest(theirs)
+
+
+def test_the_series_of_a_gauge_have_their_labels(ours, theirs):
+    mine = gauge(ours, "kind")
+    other = prometheus_client.Gauge("one", "One.", ("kind",), registry=theirs)
+    for one in (mine, other):
+        one.labels("b").set(2)
+        one.labels("a").inc()
     assert generate_latest(ours) == generate_latest(theirs)
 
 
