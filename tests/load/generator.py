@@ -35,6 +35,9 @@ from tests.support.signalling import SignallingError
 _LATE = 0.01
 _FULL = 0.92
 """Of a core: beyond this a generator is not to be trusted, and it takes on no more legs."""
+_CALM_SECONDS = 1.0
+_CHILDREN_SECONDS = 60.0
+"""How long children of the server may take to mix the recordings of a window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +152,7 @@ async def run(plan: Plan) -> Run:
             if not await _reach(load, plan, step.legs):
                 break
             _silence(load, silent=step.silent)
-            await _record(load, recorded=step.recorded)
+            await _record(load, plan.pid, recorded=step.recorded)
             window = await _measure(load, plan, step)
             load.result.windows.append(window)
             if _at_limit(plan, window):
@@ -249,12 +252,31 @@ def _silence(load: Load, *, silent: bool) -> None:
                 talker.resume()
 
 
-async def _record(load: Load, *, recorded: bool) -> None:
-    """Let all calls be recorded from now on, or none."""
-    if recorded is not load.recorded:
-        load.recorded = recorded
-        for call in load.open:
-            await call.record(recorded)
+async def _record(load: Load, pid: int, *, recorded: bool) -> None:
+    """Let all calls be recorded from now on, or none; wait until what was recorded has been mixed."""
+    if recorded is load.recorded:
+        return
+    load.recorded = recorded
+    processes = len(measure.family(pid))
+    for call in load.open:
+        await call.record(recorded)
+    if not recorded:
+        await wait_children_ended(pid, processes)
+
+
+async def wait_children_ended(pid: int, processes: int) -> None:
+    """Wait until a server has had no more processes than before for a second: children use its core.
+
+    Raises:
+        TimeoutError: it still has after a minute.
+    """
+    began = calm = time.monotonic()
+    while time.monotonic() < calm + _CALM_SECONDS:
+        await asyncio.sleep(0.02)
+        if len(measure.family(pid)) > processes:
+            calm = time.monotonic()
+        if calm - began > _CHILDREN_SECONDS:
+            raise TimeoutError("recordings are still being mixed")
 
 
 async def leave(load: Load) -> None:

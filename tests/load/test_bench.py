@@ -1,11 +1,13 @@
 """The bench as a whole, with very little load: that it measures, not what it measures."""
 
+import asyncio
 import math
+import sys
 
 import pytest
 
-from tests.load import janus, jobs, machines, paths, servers, services
-from tests.load.generator import Step
+from tests.load import janus, jobs, machines, measure, paths, servers, services
+from tests.load.generator import Step, wait_children_ended
 from tests.load.jobs import Job, perform
 from tests.load.machines import Machines
 from tests.load.playing import Played
@@ -14,6 +16,7 @@ from tests.load.socket_programs import PROGRAMS
 from tests.load.sockets import SocketLoad
 from tests.load.talks import Talked
 from tests.load.targets import Results
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.load
 
@@ -161,10 +164,23 @@ def test_speech_through_pipecat_is_measured():
 
 @pytest.mark.long
 def test_calls_are_recorded_while_they_are_measured():
-    steps = [Step(legs=2, what=what, recorded=bool(what), seconds=2.0) for what in ("", "recorded")]
-    plain, recorded = rows([perform(Job(target="kept", kind="pair", steps=steps))])
+    turns = ("", "recorded", "")
+    steps = [Step(legs=2, what=what, recorded=bool(what), seconds=2.0) for what in turns]
+    packets = {"BRIDGE_RECORDING__RELAYED": "opus"}
+    job = Job(target="kept", kind="pair", environment=packets, steps=steps)
+    plain, recorded = rows([perform(job)])
     assert (plain.relayed, recorded.relayed) == (1.0, 1.0)
     assert recorded.cpu_per_leg > 0
+
+
+async def test_a_window_waits_until_a_server_has_no_children_any_more():
+    program = "import subprocess, time; subprocess.run(['sleep', '0.3']); time.sleep(60)"
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    await until(lambda: len(measure.family(server.pid)) > 1)
+    await wait_children_ended(server.pid, 1)
+    assert measure.family(server.pid) == [server.pid]
+    server.kill()
+    await server.wait()
 
 
 @pytest.mark.cluster
