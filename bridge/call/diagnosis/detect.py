@@ -184,17 +184,16 @@ def _transport(
     leg: Watched, call: CallObservation, legs: list[Watched], now: float
 ) -> Iterator[Finding]:
     """Find what is wrong between the bridge and a party that carries RTP."""
-    state = leg.now.statistics.transport
+    state, hints = leg.now.statistics.transport, leg.now.hints
     found: Iterator[Finding] = iter(())
-    if not leg.now.connected and state is not None:
-        # The media of a ringing telephone may wait until it is answered.
-        if leg.now.kind.traits.browser or leg.is_near or call.answered:
-            found = _setup(leg, state, call)
-    elif leg.now.connected:
+    if leg.now.connected:
         found = _media(leg, legs, call, now)
-    for one in found:
-        told = leg.hints.evidence
-        yield replace(one, evidence={**one.evidence, **told}) if told else one
+    # The media of a ringing telephone may wait until it is answered.
+    elif state is not None and (leg.now.kind.traits.browser or leg.is_near or call.answered):
+        found = _setup(leg, state, call)
+    if hints is None:
+        return found
+    return (replace(one, evidence={**one.evidence, **hints.evidence}) for one in found)
 
 
 def _setup(leg: Watched, state: TransportState, call: CallObservation) -> Iterator[Finding]:
@@ -223,7 +222,10 @@ def _media(
     leg: Watched, legs: list[Watched], call: CallObservation, now: float
 ) -> Iterator[Finding]:
     history, statistics = leg.history, leg.now.statistics
-    yield from _arrival(leg, legs, now)
+    since = history.last_packet_at
+    missing = since is None or now - since >= STALLED_SECONDS
+    if missing or history.rejected or history.unknown_payloads:
+        yield from _arrival(leg, legs, now)
     if history.lost.lossy or history.reported_lost.lossy or leg.now.hints is not None:
         yield from _loss(leg, legs, now)
     jitter = statistics.received.peak_jitter_seconds
@@ -302,7 +304,7 @@ def _sound(leg: Watched, call: CallObservation) -> Iterator[Finding]:
     elif hints.output_device is OutputDevice.MISSING:
         yield leg.finding(Code.SPEAKER_MISSING)
     missing = _NO_MICROPHONE.get(hints.microphone)
-    if missing is None and leg.is_near and leg.now.muted and not call.muted:
+    if missing is None and leg.now.muted and leg.is_near and not call.muted:
         missing = _NO_MICROPHONE[Microphone.MUTED]
     if missing is not None:
         how, severity = missing
