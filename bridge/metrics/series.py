@@ -4,7 +4,7 @@ The library writes each line once; from then on only the value behind it is writ
 at all for a series that has never been counted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
@@ -48,7 +48,7 @@ class Series(Generic[AnySeries]):
 
     __slots__ = ("_labels", "_starts", "_text", "series", "used")
 
-    def __init__(self, series: AnySeries, labels: Mapping[str, str]) -> None:
+    def __init__(self, series: AnySeries, labels: dict[str, str]) -> None:
         """Begin with nothing counted; `series` has these labels."""
         self.series: AnySeries = series
         self.used = False
@@ -69,8 +69,9 @@ class Series(Generic[AnySeries]):
                 f"{start} {value}\n" for start, value in zip(self._starts, values, strict=True)
             ]
             return len(lines), "".join(lines)
-        (found,) = self.series.collect()
-        text = _without_header(_write(found, _labelled(found.samples, self._labels)))
+        found = self.series.description.metric()
+        self.series.add_samples(found, self._labels)
+        text = _without_header(_write(found, found.samples))
         if self.used:
             self._starts = tuple(line.rpartition(" ")[0] for line in text.splitlines())
             self._text = ""
@@ -91,10 +92,6 @@ def written(collected: Metric) -> Iterator[Text]:
     for start in range(0, len(samples), SAMPLES_AT_ONCE):
         part = samples[start : start + SAMPLES_AT_ONCE]
         yield FIRST_WORK * len(part), _without_header(_write(collected, part))
-
-
-def _labelled(samples: Sequence[Sample], labels: Mapping[str, str]) -> list[Sample]:
-    return [one._replace(labels={**labels, **one.labels}) for one in samples]
 
 
 def _write(metric: Metric, samples: Sequence[Sample]) -> str:

@@ -34,11 +34,11 @@ class Description:
 class Counter:
     """One series of a counter."""
 
-    __slots__ = ("_description", "value")
+    __slots__ = ("description", "value")
 
     def __init__(self, description: Description) -> None:
         """Begin with 0."""
-        self._description = description
+        self.description = description
         self.value = 0.0
         """What it has counted; it may only grow."""
 
@@ -49,14 +49,8 @@ class Counter:
             ValueError: it is negative.
         """
         if amount < 0:
-            raise ValueError(f"{self._description.name} was to shrink by {-amount}")
+            raise ValueError(f"{self.description.name} was to shrink by {-amount}")
         self.value += amount
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the series as a metric of its own, without labels."""
-        metric = self._description.metric()
-        self.add_samples(metric, {})
-        return (metric,)
 
     def values(self) -> list[float]:
         """Return the values of its samples."""
@@ -64,17 +58,17 @@ class Counter:
 
     def add_samples(self, metric: Metric, labels: dict[str, str]) -> None:
         """Add the series to a metric, with its labels."""
-        metric.add_sample(f"{self._description.name}_total", labels, self.value)
+        metric.add_sample(f"{self.description.name}_total", labels, self.value)
 
 
 class Gauge:
     """One series of a gauge."""
 
-    __slots__ = ("_description", "value")
+    __slots__ = ("description", "value")
 
     def __init__(self, description: Description) -> None:
         """Begin with 0."""
-        self._description = description
+        self.description = description
         self.value = 0.0
 
     def set(self, value: float) -> None:
@@ -85,29 +79,23 @@ class Gauge:
         """Add an amount, which may be negative."""
         self.value += amount
 
-    def collect(self) -> Iterable[Metric]:
-        """Return the series as a metric of its own, without labels."""
-        metric = self._description.metric()
-        self.add_samples(metric, {})
-        return (metric,)
-
     def values(self) -> list[float]:
         """Return the values of its samples."""
         return [self.value]
 
     def add_samples(self, metric: Metric, labels: dict[str, str]) -> None:
         """Add the series to a metric, with its labels."""
-        metric.add_sample(self._description.name, labels, self.value)
+        metric.add_sample(self.description.name, labels, self.value)
 
 
 class Histogram:
     """One series of a histogram."""
 
-    __slots__ = ("_bounds", "_counts", "_description", "_sum")
+    __slots__ = ("_bounds", "_counts", "_sum", "description")
 
     def __init__(self, description: Description, bounds: tuple[float, ...]) -> None:
         """Begin with nothing observed; `bounds` are the finite upper ones of its buckets, ascending."""
-        self._description = description
+        self.description = description
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         """By bucket alone, not with those below it."""
@@ -117,12 +105,6 @@ class Histogram:
         """Observe a value."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the series as a metric of its own, without labels."""
-        metric = self._description.metric()
-        self.add_samples(metric, {})
-        return (metric,)
 
     def values(self) -> list[float]:
         """Return the values of its samples: of its buckets, the count, and the sum unless it may shrink."""
@@ -134,7 +116,7 @@ class Histogram:
 
     def add_samples(self, metric: Metric, labels: dict[str, str]) -> None:
         """Add the series to a metric, with its labels."""
-        name, values = self._description.name, self.values()
+        name, values = self.description.name, self.values()
         for bound, value in zip((*self._bounds, math.inf), values, strict=False):
             le = floatToGoString(bound)  # type: ignore[no-untyped-call]
             metric.add_sample(f"{name}_bucket", {**labels, "le": le}, value)

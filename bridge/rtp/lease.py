@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from bridge.audio.echo import Packet
 from bridge.audio.frame import Push
 from bridge.call.ends import Take
+from bridge.wire.reception import ReceptionState
+from bridge.wire.rtp_stream import StreamState
 
 
 class SinkMode(IntEnum):
@@ -38,19 +40,9 @@ class MeterState(Protocol):
     clipped: int
 
 
-class SinkState(Protocol):
+class SinkState(StreamState, Protocol):
     """Fields of an `OutgoingStream` and its `RtpSender`."""
 
-    ssrc: int
-    payload_type: int
-    sequence: int
-    timestamp: int
-    end: int
-    offset: int
-    relayed: int
-    packets: int
-    octets: int
-    last_time: float
     relayed_packets: int
     max_samples: int
     steady: int
@@ -63,7 +55,7 @@ class SinkState(Protocol):
         """Of what is sent."""
 
 
-class SourceState(Protocol):
+class SourceState(ReceptionState, Protocol):
     """Fields of a `FastPath` and of what its `settle` writes to."""
 
     form: int
@@ -77,13 +69,6 @@ class SourceState(Protocol):
     level_id: int
     reported: int
     warmup_count: int
-    clock_rate: float
-    jitter: float
-    peak: float
-    peak_before: float
-    peak_until: float
-    last_arrival: float
-    last_timestamp: int
     recorded: int
     """Packets that have not been settled."""
     octets: int
