@@ -7,16 +7,16 @@ of a recording of packets is made when it is first requested, and kept like any 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from weakref import WeakValueDictionary
 
 from bridge.audio.frame import SAMPLE_RATE
 from bridge.errors import NotFound
 from bridge.media.archive import Archive
+from bridge.media.file_lock import locked
 from bridge.media.files import PREFIX, WAV, File, FileLocation
 from bridge.media.machine_files import node_path
 from bridge.media.recording_rows import Recording
@@ -52,7 +52,6 @@ class RecordingCopies:
         self._store = store
         self._settle = settle
         self._count = count
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._requests = asyncio.Semaphore(AT_ONCE)
         self._tasks = Tasks()
 
@@ -62,8 +61,7 @@ class RecordingCopies:
 
     async def make(self, file: File) -> None:
         """Make a copy or mix that is wanted, unless that has been done meanwhile."""
-        lock = self._locks.setdefault((file.recording_id, file.format), asyncio.Lock())
-        async with lock:
+        async with self._alone(file.recording_id, file.format):
             if file.format not in await self._archive.files.wanted(file.recording_id):
                 return
             try:
@@ -136,8 +134,7 @@ class RecordingCopies:
         for file in waiting:
             if file.key == recording.key and self._archive.is_here(file.machine):
                 await self.make(file)
-        lock = self._locks.setdefault((recording.recording_id, form), asyncio.Lock())
-        async with lock:
+        async with self._alone(recording.recording_id, form):
             files = await self._archive.files.of(recording.recording_id)
             if found := next((file for file in files if file.format == form), None):
                 return found
@@ -203,10 +200,17 @@ class RecordingCopies:
             async for piece in pieces:
                 await asyncio.to_thread(file.write, piece)
 
+    def _alone(self, recording_id: str, form: str) -> AbstractAsyncContextManager[None]:
+        """Keep the other tasks and nodes of this machine from making the same file."""
+        return locked(self._folder() / f"{recording_id}.{form}.lock")
+
     def _temporary(self, recording: Recording, form: str) -> Path:
+        return self._folder() / f"{recording.recording_id}.{secrets.token_hex(4)}.{form}"
+
+    def _folder(self) -> Path:
         folder = self._archive.folder / FOLDER
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder / f"{recording.recording_id}.{secrets.token_hex(4)}.{form}"
+        return folder
 
 
 def _samples(recording: Recording) -> int:
