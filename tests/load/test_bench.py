@@ -47,6 +47,7 @@ def test_the_bridge_is_measured_as_the_stock_echo_is():
     assert row.rungs
 
 
+@pytest.mark.long
 def test_every_packet_of_many_legs_is_followed_while_they_talk():
     steps = [
         Step(legs=4, seconds=1.5, settle=0.5, scrape=0.5, what="scraped"),

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from aiortc.rtp import FORBIDDEN_PAYLOAD_TYPES
 from aiortc.sdp import MediaDescription, SessionDescription
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -214,6 +215,10 @@ def test_an_answer_without_candidates_names_no_address() -> None:
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n" in text
 
 
+def allows_rtp(payload_type: int) -> bool:
+    return payload_type < 128 and payload_type not in FORBIDDEN_PAYLOAD_TYPES
+
+
 @given(
     name=st.sampled_from(ANSWERABLE),
     position=st.integers(0, 10_000),
@@ -229,8 +234,10 @@ def test_whatever_is_accepted_gets_a_well_formed_answer(
         remote = parse_offer(text[:position] + insert + text[position + length :])
     except SdpError:
         return
-    # The answer repeats the protocols of refused lines, and the parser here takes no others.
+    # The answer repeats protocol and format of refused lines, and the parser here takes no others.
     assume(all(re.fullmatch("[A-Z/]+", line.protocol) for line in remote.lines))
+    numbers = [line.formats[0] for line in remote.lines if line.kind in {"audio", "video"}]
+    assume(all(re.fullmatch("[0-9]{1,3}", one) and allows_rtp(int(one)) for one in numbers))
     text = write_answer(remote, LOCAL)
     answer = SessionDescription.parse(text)
     assert len(answer.media) == len(remote.lines)
