@@ -5,9 +5,9 @@ sizes of packets follow the syllables of speech, and nothing needs to be decoded
 even over each other, have different syllables; an echo has those of the other direction.
 """
 
-from collections.abc import Iterable
-from itertools import chain
-from typing import Final, TypeAlias
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,39 @@ _NO_POWER: Final = 1e-3
 MAX_PACKETS: Final = round((WINDOW_SECONDS + MAX_DELAY) * 50)
 """Of each direction that are compared."""
 
-Packet: TypeAlias = tuple[float, int]
-"""When it passed, and the bytes of its payload."""
 Sizes: TypeAlias = NDArray[np.float32]
+
+
+class Run(NamedTuple):
+    """Consecutive packets of one direction."""
+
+    times: Sequence[float]
+    """When they passed, monotonic seconds."""
+    sizes: Sequence[int]
+    """The bytes of their payloads."""
+
+
+NO_PACKETS: Final = Run((), ())
+
+
+class PacketSizes:
+    """The newest packets of one direction; not one object each, which the garbage collector would walk through."""
+
+    __slots__ = ("sizes", "times")
+
+    def __init__(self) -> None:
+        self.times: deque[float] = deque(maxlen=MAX_PACKETS)
+        self.sizes: deque[int] = deque(maxlen=MAX_PACKETS)
+
+    def append(self, time: float, size: int) -> None:
+        """Append a packet."""
+        self.times.append(time)
+        self.sizes.append(size)
+
+    def extend(self, run: Run) -> None:
+        """Append packets."""
+        self.times.extend(run.times)
+        self.sizes.extend(run.sizes)
 
 
 class EchoDetector:
@@ -50,7 +80,7 @@ class EchoDetector:
         """In steps, found by the last check: one finding may be chance."""
         self._due = 0.0
 
-    def check(self, sent: Iterable[Packet], received: Iterable[Packet], now: float) -> None:
+    def check(self, sent: PacketSizes, received: PacketSizes, now: float) -> None:
         """Compare the latest packets; does nothing soon after the last check."""
         if now < self._due:
             return
@@ -62,13 +92,14 @@ class EchoDetector:
         self.delay_seconds = found * STEP_SECONDS if found is not None and same else None
 
 
-def _loudness(packets: Iterable[Packet], begin: float) -> Sizes:
+def _loudness(packets: PacketSizes, begin: float) -> Sizes:
     """Return the logarithm of the sizes in each step from `begin` on; 0 where there was no packet."""
-    rows = np.fromiter(chain.from_iterable(packets), np.float64).reshape(-1, 2)
-    steps = ((rows[:, 0] - begin) / STEP_SECONDS).astype(np.int64)
+    times = np.fromiter(packets.times, np.float64, len(packets.times))
+    sizes = np.fromiter(packets.sizes, np.float64, len(packets.sizes))
+    steps = ((times - begin) / STEP_SECONDS).astype(np.int64)
     inside = (steps >= 0) & (steps < _WINDOW + _LAGS)
     steps = steps[inside]
-    weights = np.log2(np.maximum(rows[inside, 1], 1.0))
+    weights = np.log2(np.maximum(sizes[inside], 1.0))
     total = np.bincount(steps, weights, _WINDOW + _LAGS)
     count = np.bincount(steps, minlength=_WINDOW + _LAGS)
     return (total / np.maximum(count, 1)).astype(np.float32)

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from typing import Any, Final, TypeAlias
 
 from bridge.audio.codec import OPUS
-from bridge.audio.echo import Packet
+from bridge.audio.echo import NO_PACKETS, Run
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import FRAME_BYTES, Frame
 from bridge.audio.opus_packet import BUS_RATIO
@@ -52,7 +52,7 @@ class Sink:
             return False
         return bool(self._push(self.state, self._ffi.from_buffer("int16_t *", pcm), pts, now))
 
-    def take_sizes(self) -> list[Packet]:
+    def take_sizes(self) -> Run:
         """Return the packets relayed since this was last called, with their times."""
         return _take_sizes(self._ffi, self.state)
 
@@ -132,7 +132,7 @@ class Source:
                 take(packet, at)
             number, position, start = number + 1, position + samples, start + size
 
-    def take_sizes(self) -> list[Packet]:
+    def take_sizes(self) -> Run:
         """Return the packets that came since this was last called, with their times; at least one."""
         return _take_sizes(self._ffi, self.state)
 
@@ -238,14 +238,12 @@ def pack_address(address: Address) -> bytes:
     return start + bytes(4) + raw + bytes(4) if six else start + raw + bytes(8)
 
 
-def _take_sizes(ffi: Any, state: Any) -> list[Packet]:  # noqa: ANN401
+def _take_sizes(ffi: Any, state: Any) -> Run:  # noqa: ANN401
     packets = state.recorded
     if not packets:
-        return []
+        return NO_PACKETS
     state.recorded = 0
-    return list(
-        zip(ffi.unpack(state.times, packets), ffi.unpack(state.sizes, packets), strict=True)
-    )
+    return Run(ffi.unpack(state.times, packets), ffi.unpack(state.sizes, packets))
 
 
 def _kept(ffi: Any, state: Any) -> list[bytes]:  # noqa: ANN401

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from bridge.audio.codec import OPUS, Codec
 from bridge.audio.coders import AudioDecoder
-from bridge.audio.echo import Packet
+from bridge.audio.echo import NO_PACKETS, Run
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Frame, Push
 from bridge.audio.opus import Decoder
@@ -180,14 +180,14 @@ class FastPath:
 
     def settle(
         self, reorder: ReorderBuffer, reception: ReceptionStatistics, counters: ReceiveCounters
-    ) -> list[Packet]:
+    ) -> Run:
         """Account for the recorded packets and return them; the run may go on."""
         lease = self._lease
         if lease is not None and lease.active:
             return self._settle_lease(lease, reorder, reception, counters)
         packets, first = len(self.arrivals), reorder.expected()
         if not packets or first is None:
-            return []
+            return NO_PACKETS
         reorder.follow_run(packets, self.arrivals[-1])
         reception.count_run(self.arrivals, first[1], self._ticks)
         counters.packets += packets
@@ -196,7 +196,7 @@ class FastPath:
             self._warmup.count_kept(packets)
         else:
             counters.frames += packets
-        recorded = list(zip(self.arrivals, self.sizes, strict=True))
+        recorded = Run(tuple(self.arrivals), tuple(self.sizes))
         self.arrivals.clear()
         self.sizes.clear()
         return recorded
@@ -249,11 +249,11 @@ class FastPath:
         reorder: ReorderBuffer,
         reception: ReceptionStatistics,
         counters: ReceiveCounters,
-    ) -> list[Packet]:
+    ) -> Run:
         state = lease.state
         packets = state.recorded
         if not packets:
-            return []
+            return NO_PACKETS
         lease.deliver_copies()
         reorder.follow_run(packets, state.last_arrival)
         reception.take_back(state, packets)

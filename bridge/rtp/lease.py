@@ -6,11 +6,11 @@ expected packet comes back to the session untouched, which releases what it conc
 lease changes when something is computed, but not what.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from bridge.audio.echo import Packet
+from bridge.audio.echo import Run
 from bridge.audio.frame import Push
 from bridge.call.ends import Take
 from bridge.wire.reception import ReceptionState
@@ -99,7 +99,7 @@ class SinkLease(Protocol):
     def push(self, pcm: bytes, pts: int, now: float) -> bool:
         """Encode and send a frame; False, with nothing changed, unless it continues the stream."""
 
-    def take_sizes(self) -> Iterable[Packet]:
+    def take_sizes(self) -> Run:
         """Return the packets relayed since this was last called, with their times."""
 
     def kept(self) -> list[bytes]:
@@ -139,7 +139,7 @@ class SourceLease(Protocol):
     def deliver_copies(self) -> None:
         """Deliver to the taps the packets of which `take_sizes` would return the sizes."""
 
-    def take_sizes(self) -> list[Packet]:
+    def take_sizes(self) -> Run:
         """Return the packets that came since this was last called, with their times; at least one."""
 
     def kept(self) -> list[bytes]:

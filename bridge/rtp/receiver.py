@@ -3,13 +3,12 @@
 While only packets are wanted, none is decoded, except a few for the level meter.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from bridge.audio.codec import Codec
 from bridge.audio.coders import make_decoder
-from bridge.audio.echo import MAX_PACKETS, Packet
+from bridge.audio.echo import PacketSizes
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.frame import Push
 from bridge.audio.opus import Opus
@@ -58,7 +57,7 @@ class RtpReceiver:
         self._renumbering = 0  # added to the peer's sequence numbers when relaying
         self._reception: ReceptionStatistics | None = None
         self._last_received: float | None = None
-        self.sizes: deque[Packet] = deque(maxlen=MAX_PACKETS)
+        self.sizes = PacketSizes()
         """Of the latest packets, settled ones only."""
         self._malformed = 0
         self.unknown_payloads = 0
@@ -169,7 +168,7 @@ class RtpReceiver:
         payload = packet.payload
         self._counters.packets += 1
         self._counters.octets += len(payload)
-        self.sizes.append((now, len(payload)))
+        self.sizes.append(now, len(payload))
         self._last_received = now
         reception = self._reception
         if reception is None or packet.ssrc != self._ssrc:
@@ -232,8 +231,8 @@ class RtpReceiver:
         if self._reception is None:
             return
         run = self._fast_path.settle(self._reorder, self._reception, self._counters)
-        if run:
-            self._last_received = run[-1][0]
+        if run.times:
+            self._last_received = run.times[-1]
             self.sizes.extend(run)
             expected = self._reorder.expected()
             if self._relay is not None and expected is not None:
@@ -250,7 +249,7 @@ class RtpReceiver:
             self._reception.count(sequence, timestamp, now)
         self._counters.packets += 1
         self._counters.octets += len(payload)
-        self.sizes.append((now, len(payload)))
+        self.sizes.append(now, len(payload))
         self._last_received = now
         self._relayed = packet.sequence
         if self._output.push is None and self._relay is not None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.audio.codec import OPUS
 from bridge.audio.coders import AudioEncoder, make_decoder, make_encoder
-from bridge.audio.echo import MAX_PACKETS, Packet
+from bridge.audio.echo import PacketSizes
 from bridge.audio.encoded_packet import EncodedPacket
 from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import FRAME_SECONDS, SILENCE, Frame
@@ -87,7 +87,7 @@ class RtpSender:
         self._encoder_budget = encoder_budget
         self.dtmf = DtmfSender()
         self._meter = LevelMeter()
-        self.sizes: deque[Packet] = deque(maxlen=MAX_PACKETS)
+        self.sizes = PacketSizes()
         """Of the latest packets that were relayed; those of our own encoder hardly vary."""
         self._relayed: deque[bytes] = deque(maxlen=WARMUP_PACKETS)
         self._relayed_packets = 0
@@ -190,7 +190,7 @@ class RtpSender:
         if self._steady:
             self._filler.sent(now)
         stream.octets += len(payload)
-        self.sizes.append((now, len(payload)))
+        self.sizes.append(now, len(payload))
         self._relayed.append(payload)
         self._relayed_packets = count = self._relayed_packets + 1
         if count % REPORTED_EVERY == 1:

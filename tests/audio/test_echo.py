@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from bridge.audio.echo import AGAIN_SECONDS, EchoDetector
+from bridge.audio.echo import AGAIN_SECONDS, MAX_PACKETS, EchoDetector, PacketSizes, Run
 from bridge.audio.frame import FRAME_BYTES
 from bridge.audio.opus import Application, EncoderSettings
 from tests.support.rtp_party import encoded
@@ -44,11 +44,17 @@ def found(sent: np.ndarray, received: np.ndarray) -> list[float | None]:
     there, back = packets(sent, 1), packets(received, 2)
     detector, delays = EchoDetector(), []
     for now in np.arange(10.0, SECONDS, AGAIN_SECONDS):
-        detector.check(
-            [one for one in there if one[0] < now], [one for one in back if one[0] < now], now
-        )
+        detector.check(before(there, now), before(back, now), now)
         delays.append(detector.delay_seconds)
     return delays
+
+
+def before(packets: list[tuple[float, int]], now: float) -> PacketSizes:
+    sizes = PacketSizes()
+    for time, size in packets:
+        if time < now:
+            sizes.append(time, size)
+    return sizes
 
 
 def delayed(sound: np.ndarray, seconds: float, gain: float) -> np.ndarray:
@@ -82,11 +88,19 @@ def test_sizes_that_never_change_tell_nothing() -> None:
     steady = [(0.02 * number, 120) for number in range(1000)]
     detector = EchoDetector()
     for now in (10.0, 19.0):
-        detector.check(steady, steady, now)
+        detector.check(before(steady, now), before(steady, now), now)
     assert detector.delay_seconds is None
 
 
 def test_a_call_without_packets_has_no_echo() -> None:
     detector = EchoDetector()
-    detector.check([], [], 10.0)
+    detector.check(PacketSizes(), PacketSizes(), 10.0)
     assert detector.delay_seconds is None
+
+
+def test_the_newest_packets_are_kept() -> None:
+    sizes = PacketSizes()
+    sizes.append(0.0, 1)
+    sizes.extend(Run([0.02 * number for number in range(1, 500)], [60] * 499))
+    assert sizes.times[-1] == 0.02 * 499
+    assert len(sizes.times) == len(sizes.sizes) == MAX_PACKETS

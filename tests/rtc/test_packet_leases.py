@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from bridge.audio.echo import NO_PACKETS
 from bridge.audio.frame import FRAME_BYTES
 from bridge.log import about, call_id
 from bridge.rtc.packet_leases import pack_address
@@ -68,8 +69,8 @@ def test_sizes_are_taken_once(leases):
     state.times[0], state.sizes[0] = 1.5, 60
     state.times[1], state.sizes[1] = 1.52, 61
     state.recorded = 2
-    assert leases.source.take_sizes() == [(1.5, 60), (1.52, 61)]
-    assert leases.source.take_sizes() == []
+    assert leases.source.take_sizes() == ([1.5, 1.52], [60, 61])
+    assert leases.source.take_sizes() == NO_PACKETS
 
 
 def test_a_leased_source_is_the_transports_until_its_lease_ends(leases):

@@ -195,7 +195,7 @@ def test_sizes_of_packets_are_noted_when_frames_are_requested_within_a_run():
     for number in range(20):
         party.receiver.receive(plain(number), 0.02 * number)
     assert party.receiver.reception is not None
-    assert [now for now, _ in party.receiver.sizes] == [0.02 * number for number in range(20)]
+    assert list(party.receiver.sizes.times) == [0.02 * number for number in range(20)]
 
 
 @pytest.mark.parametrize("after", [1, 2, 20])

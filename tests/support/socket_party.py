@@ -7,7 +7,7 @@ share a `Sockets`, as those of a node do, so that the packet path can pass packe
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pylibsrtp import Policy
@@ -169,15 +169,17 @@ class SocketParty(asyncio.DatagramProtocol):
         receive(plain, now)
 
     def _send_rtp(self, packet: bytes) -> None:
-        self._send(packet if self.srtp is None else self.srtp.protect(packet))
+        self._send(packet, None if self.srtp is None else self.srtp.protect)
 
     def _send_rtcp(self, packet: bytes) -> None:
-        self._send(packet if self.srtp is None else self.srtp.protect_rtcp(packet))
+        self._send(packet, None if self.srtp is None else self.srtp.protect_rtcp)
 
-    def _send(self, packet: bytes | None) -> None:
+    def _send(self, packet: bytes, protect: Callable[[bytes], bytes | None] | None) -> None:
+        # Without a route nothing is protected, as by `Transport.send_rtp`: no rollover is counted.
+        protected = packet if protect is None or not self.route else protect(packet)
         try:
-            if packet is not None and self.route:
-                self._open[-1][0].send(packet)
+            if protected is not None and self.route:
+                self._open[-1][0].send(protected)
                 return
         except OSError:
             pass
