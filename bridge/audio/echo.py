@@ -71,17 +71,21 @@ class PacketSizes:
 class EchoDetector:
     """Compares the two directions of one party; `now` is in monotonic seconds."""
 
-    __slots__ = ("_delay", "_due", "delay_seconds")
+    __slots__ = ("_delay", "_due", "_phase", "delay_seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, phase: float = 0.0) -> None:
+        """Begin; `phase` (0 to 1) spreads the checks of many parties over `CHECK_SECONDS`."""
         self.delay_seconds: float | None = None
         """After which the party sends back what it is sent; None if it does not."""
         self._delay: int | None = None
         """In steps, found by the last check: one finding may be chance."""
-        self._due = 0.0
+        self._phase = phase
+        self._due: float | None = None
 
     def check(self, sent: PacketSizes, received: PacketSizes, now: float) -> None:
         """Compare the latest packets; does nothing soon after the last check."""
+        if self._due is None:
+            self._due = now + self._phase * CHECK_SECONDS
         if now < self._due:
             return
         begin = now - WINDOW_SECONDS - MAX_DELAY

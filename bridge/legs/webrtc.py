@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 PULSE_SECONDS = 0.5
 PULSE_SLOTS = 25
 """Legs that share a slot are pulsed in one wake-up of the loop."""
-PULSES_AT_ONCE = 4
+PULSES_AT_ONCE = 2
 """Legs pulsed before the event loop does something else."""
 
 Pulses: TypeAlias = Periodic["WebRtcLeg"]

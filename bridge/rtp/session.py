@@ -4,6 +4,7 @@ Everything happens synchronously; only one out-of-order packet and the digits to
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from bridge.audio.codec import Codec
 from bridge.audio.echo import EchoDetector
@@ -17,6 +18,9 @@ from bridge.rtp.reports import Reports
 from bridge.rtp.sender import RtpSender
 from bridge.wire.negotiated_audio import NegotiatedAudio
 from bridge.wire.rtp_stream import Numbering, StreamStart
+
+_ECHO_PHASES: Final = 64
+"""Moments at which the echo of a session is looked for, of those of all sessions."""
 
 
 class RtpSession:
@@ -75,7 +79,7 @@ class RtpSession:
             on_encoder=on_encoder,
         )
         self._reports = Reports(cname, clock_rate=audio.codec.clock_rate)
-        self._echo = EchoDetector()
+        self._echo = EchoDetector(start.ssrc % _ECHO_PHASES / _ECHO_PHASES)
         self._malformed = 0
         self._discarded = discarded
         # The first three are called for every packet, so without a method of this class in between.

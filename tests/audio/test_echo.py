@@ -5,7 +5,14 @@ import random
 import numpy as np
 import pytest
 
-from bridge.audio.echo import AGAIN_SECONDS, MAX_PACKETS, EchoDetector, PacketSizes, Run
+from bridge.audio.echo import (
+    AGAIN_SECONDS,
+    CHECK_SECONDS,
+    MAX_PACKETS,
+    EchoDetector,
+    PacketSizes,
+    Run,
+)
 from bridge.audio.frame import FRAME_BYTES
 from bridge.audio.opus import Application, EncoderSettings
 from tests.support.rtp_party import encoded
@@ -96,6 +103,19 @@ def test_a_call_without_packets_has_no_echo() -> None:
     detector = EchoDetector()
     detector.check(PacketSizes(), PacketSizes(), 10.0)
     assert detector.delay_seconds is None
+
+
+def test_the_checks_of_many_parties_are_spread_over_their_period() -> None:
+    begin, detector = 100.0, EchoDetector(phase=0.5)
+    said = talk(0, seed=0)
+    there, back = packets(said, 1), packets(delayed(said, 0.35, 0.3), 2)
+    checked = []
+    for now in np.arange(begin, begin + 13.0):
+        shifted = [[(begin - 10.0 + time, size) for time, size in one] for one in (there, back)]
+        detector.check(before(shifted[0], now), before(shifted[1], now), now)
+        if detector.delay_seconds is not None:
+            checked.append(float(now - begin))
+    assert checked[0] == CHECK_SECONDS / 2 + AGAIN_SECONDS
 
 
 def test_the_newest_packets_are_kept() -> None:
