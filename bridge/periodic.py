@@ -60,8 +60,8 @@ class Periodic(Generic[Member]):
     def join(self, member: Member) -> None:
         """Call a member from now on.
 
-        A slot is filled with as many members as a step calls before the next one is begun: the first call of a
-        step costs several times as much as the others, whose code is still in the caches.
+        A slot is filled with as many members as a step calls before the next one is begun: their code is in the
+        caches then, and one timer serves them.
         """
         slot = min(self._slots, key=self._preference)
         slot.members.append(member)

@@ -29,8 +29,6 @@ _MAX_PAYLOAD: Final = 1275
 """Bytes of a relayed payload; a longer one might not fit a datagram."""
 _MAX_MILLISECONDS: Final = 120
 _SAMPLES_PER_MILLISECOND: Final = 48
-
-
 _FRAMES: Final = SinkMode.FRAMES  # bound once: compared for every frame
 
 
@@ -332,7 +330,7 @@ class RtpSender:
             self._packetizer = Packetizer(length)
 
     def _tune(self) -> None:
-        """Give the encoder the settings that fit by now."""
+        """Update the encoder's settings if the budget or the peer's loss has changed them."""
         if self._tuning is not None and self._tuning.outdated:
             self.release()
             self._tuning.choose()

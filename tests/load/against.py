@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.load import jobs, servers
-from tests.load.comparison import LIMIT, Comparison, compare
+from tests.load.comparison import LIMIT, Comparison, cells, compare
 from tests.load.report import ruled
 from tests.load.slices import Build, Plan, Slice
 
@@ -80,7 +80,7 @@ def check_out(ref: str, folder: Path) -> None:
 
 def markdown(ref: str, found: Sequence[Comparison]) -> str:
     """Write the report."""
-    table = ruled(_HEADS, [_cells(one) for one in found])
+    table = ruled(_HEADS, [(*cells(one), "met" if one.met else "**missed**") for one in found])
     missed = [one.load for one in found if not one.met]
     verdict = (
         f"**Missed: {'; '.join(missed)} costs more than {LIMIT:.2f} of before.**"
@@ -124,19 +124,3 @@ def _perform(
             "tests.load.slices", asdict(plan), core=generator_core, seconds=limit
         )
     return [[Slice(**one) for one in each] for each in tree]
-
-
-def _cells(one: Comparison) -> list[str]:
-    return [
-        one.load,
-        str(one.rounds),
-        f"{one.cost:.2f}",
-        f"{one.cost_before:.2f}",
-        f"{one.ratio:.3f}",
-        f"{one.lower:.3f}",
-        f"{one.upper:.3f}",
-        f"{1000 * one.delay_p95:.1f}",
-        f"{1000 * one.delay_p95_before:.1f}",
-        f"{one.worst_rate:.1f}",
-        "met" if one.met else "**missed**",
-    ]

@@ -40,6 +40,22 @@ class Comparison:
         return self.ratio <= LIMIT
 
 
+def cells(one: Comparison) -> tuple[str, ...]:
+    """Make a line of a table: load, rounds, both costs, ratio with quartiles, delays, packets a second."""
+    return (
+        one.load,
+        str(one.rounds),
+        f"{one.cost:.3f}",
+        f"{one.cost_before:.3f}",
+        f"{one.ratio:.3f}",
+        f"{one.lower:.3f}",
+        f"{one.upper:.3f}",
+        f"{1000 * one.delay_p95:.1f}",
+        f"{1000 * one.delay_p95_before:.1f}",
+        f"{one.worst_rate:.1f}",
+    )
+
+
 def compare(load: str, rounds: Sequence[Sequence[Slice]], *, first: str, second: str) -> Comparison:
     """Sum up the rounds of one load: what the `first` build costs beside the `second`."""
     here = [next(one for one in each if one.build == first) for each in rounds]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from tests.load import jobs, measure, servers
+from tests.load import comparison, jobs, measure, servers
 from tests.load.comparison import Comparison, compare
 from tests.load.slices import Build, Plan, Slice
 from tests.load.verdict import Verdict
@@ -98,19 +98,8 @@ def verdicts(found: Sequence[Comparison]) -> Iterator[Verdict]:
 
 def cells(one: Comparison) -> tuple[str, ...]:
     """Make a line of the table."""
-    return (
-        one.load.replace(": CPU per leg,", ":"),
-        str(one.rounds),
-        f"{one.cost:.3f}",
-        f"{one.cost_before:.3f}",
-        f"{one.ratio:.3f}",
-        f"{one.lower:.3f}",
-        f"{one.upper:.3f}",
-        f"{1000 * one.delay_p95:.1f}",
-        f"{1000 * one.delay_p95_before:.1f}",
-        f"{one.worst_rate:.1f}",
-        one.packet_path,
-    )
+    load, *others = comparison.cells(one)
+    return (load.replace(": CPU per leg,", ":"), *others, one.packet_path)
 
 
 def _perform(

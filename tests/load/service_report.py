@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.load.comparison import Comparison
+from tests.load.comparison import Comparison, cells
 from tests.load.dialling import Dialled
 from tests.load.event_path import EventLoad
 from tests.load.measure import percentile
@@ -103,21 +103,7 @@ def events(loads: Sequence[EventLoad]) -> list[tuple[str, ...]]:
 
 def telephones(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
     """Make the lines of the table of what telephones cost."""
-    return [
-        (
-            one.load,
-            str(one.rounds),
-            f"{one.cost:.2f}",
-            f"{one.cost_before:.2f}",
-            f"{one.ratio:.3f}",
-            f"{one.lower:.3f}",
-            f"{one.upper:.3f}",
-            f"{1000 * one.delay_p95:.1f}",
-            f"{1000 * one.delay_p95_before:.1f}",
-            f"{one.worst_rate:.1f}",
-        )
-        for one in found
-    ]
+    return [cells(one) for one in found]
 
 
 def notes(played: Played | None, talked: Talked | None) -> list[str]:

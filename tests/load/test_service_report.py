@@ -32,7 +32,7 @@ def test_times_tell_how_many_there_were():
 def test_a_line_of_telephones_has_a_cell_for_each_head():
     (line,) = telephones([telephone(1.1)])
     assert len(line) == len(TELEPHONE_HEADS)
-    assert line[2:5] == ("1.10", "1.00", "1.100")
+    assert line[2:5] == ("1.100", "1.000", "1.100")
 
 
 def test_the_wait_for_the_end_of_speech_stands_beside_the_answers():

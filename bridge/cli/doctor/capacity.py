@@ -41,7 +41,7 @@ PACKETS_A_SECOND: Final = 50
 DIRECTIONS: Final = 2
 DECODED_FACTOR: Final = 3.0
 FORWARDED_FACTOR: Final = 4.0
-"""A packet's cost in a bridge under load (docs/operations-sizing.md), with the event loop,
+"""A packet's cost in a bridge under load (from calls on a core in `make bench`), with the event loop,
 RTCP and the figures of its leg, per cost that is measured here."""
 PLANNED: Final = 0.5
 """The share of a core to plan with (docs/operations-sizing.md): beyond it calls begin to stutter."""
