@@ -4,6 +4,7 @@ import asyncio
 import gc
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -223,11 +224,20 @@ def pytest_testnodedown(node):
     node.config.stash[LEFT] = getattr(node, "workeroutput", {})
 
 
+def why_failed(longrepr):
+    """Return a line that says why a test failed."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash and crash.message:
+        return crash.message.splitlines()[0]
+    # What a destructor raised, or a group of exceptions, has its reason in the text alone.
+    lines = [line.strip("|E ") for line in str(longrepr).splitlines()]
+    return next((line for line in reversed(lines) if re.match(r"[\w.]+: ", line)), "no reason")
+
+
 def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.stats.get("rerun", []):
-        crash = getattr(report.longrepr, "reprcrash", None)
-        why = f" - {crash.message.splitlines()[0]}" if crash and crash.message else ""
-        terminalreporter.write_line(f"failed at its first try: {report.nodeid}{why}", yellow=True)
+        why = why_failed(report.longrepr)
+        terminalreporter.write_line(f"failed at its first try: {report.nodeid} - {why}", yellow=True)
     left = terminalreporter.config.stash.get(LEFT, {}).get("long", {})
     for file, count in sorted(left.items()):
         terminalreporter.write_line(f"left to make test-long: {count} x {file}", yellow=True)

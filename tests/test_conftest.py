@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import why_failed
+
 PROJECT = Path(__file__).parents[1]
 
 
@@ -47,3 +49,15 @@ def test_a_type_check_that_was_left_out_is_named_too(tmp_path):
 def test_the_scheduler_reads_the_group_of_a_test_in_its_id(request):
     parallel = getattr(request.config.option, "loadgroup", False)
     assert request.node.nodeid.endswith("@one worker") == parallel
+
+
+def test_a_failure_that_has_its_reason_in_its_text_alone_is_named_with_it():
+    text = """
+    +-+---------------- 1 ----------------
+      | Traceback (most recent call last):
+      |   File "test_one.py", line 3, in __del__
+      | OSError: left open
+      | Enable tracemalloc to get traceback where the object was allocated.
+      +------------------------------------
+    """
+    assert why_failed(text) == "OSError: left open"
