@@ -36,6 +36,9 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    # Of Chromium's own windows, two pages that are loaded for each of them and never seen; the others are Playwright's.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,DestroyProfileOnBrowserClose,HttpsUpgrades,MediaRouter,"
+    "OptimizationHints,PaintHolding,SpareRendererForSitePerProcess",
     # For machines without a network: without it Chromium offers no loopback address.
     "--allow-loopback-in-peer-connection",
     # An origin without TLS that is not loopback's name.
