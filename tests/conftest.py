@@ -237,7 +237,9 @@ def why_failed(longrepr):
 def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.stats.get("rerun", []):
         why = why_failed(report.longrepr)
-        terminalreporter.write_line(f"failed at its first try: {report.nodeid} - {why}", yellow=True)
+        terminalreporter.write_line(
+            f"failed at its first try: {report.nodeid} - {why}", yellow=True
+        )
     left = terminalreporter.config.stash.get(LEFT, {}).get("long", {})
     for file, count in sorted(left.items()):
         terminalreporter.write_line(f"left to make test-long: {count} x {file}", yellow=True)

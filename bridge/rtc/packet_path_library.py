@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,9 +48,8 @@ def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
     path = folder / LIBRARY
     if not path.exists():
         return Unavailable(NOT_BUILT)
-    ffi = cffi.FFI()
     try:
-        ffi.cdef((folder / HEADER).read_text())
+        ffi = _declare((folder / HEADER).read_text())
         lib = ffi.dlopen(str(path.absolute()))
         digest = source_digest(folder)
     except OSError as error:
@@ -57,6 +57,14 @@ def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
     if not _belongs(ffi, lib, digest):
         return Unavailable(STALE)
     return Library(ffi, lib, path)
+
+
+@cache
+def _declare(header: str) -> cffi.FFI:
+    """Parse declarations: once in a process with many bridges, as parsing takes as long as making one."""
+    ffi = cffi.FFI()
+    ffi.cdef(header)
+    return ffi
 
 
 def _belongs(ffi: cffi.FFI, lib: Any, digest: str) -> bool:  # noqa: ANN401  (cffi has no static type)

@@ -4,11 +4,14 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bridge.net import migrations
 from bridge.net.database import Connection, Engine, Found, Rows, Values
-from bridge.net.sqlite import SqliteSession
+from bridge.net.sqlite import FILE, Sqlite, SqliteSession
 
 
 @contextlib.contextmanager
@@ -18,6 +21,19 @@ def in_memory() -> Iterator[SqliteSession]:
         session = SqliteSession(connection)
         migrations.migrate(session, "sqlite")
         yield session
+
+
+def write_empty_database(folder: Path) -> None:
+    """Spare a bridge the migrations: leave it a database with all tables in its data folder."""
+    (folder / FILE).write_bytes(_empty_database())
+
+
+@cache
+def _empty_database() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        Sqlite(path).open().close()
+        return path.read_bytes()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +17,7 @@ from bridge.api.services import PortUsage
 from bridge.app.build import Bridge, build
 from bridge.rtc.config import Timeouts
 from bridge.settings.model import Data, Limits, Rtc, Settings, Simulator
+from tests.support.databases import write_empty_database
 from tests.support.described import Described
 from tests.support.signalling import HttpExchange
 from tests.support.virtual_time import VirtualTimeLoop, monotonic
@@ -156,6 +158,7 @@ async def one_node(
     async with AsyncExitStack() as stack:
         if chosen.data.dir == Data().dir:
             folder = stack.enter_context(TemporaryDirectory(prefix="bridge-"))
+            write_empty_database(Path(folder))
             data = msgspec.structs.replace(chosen.data, dir=folder)
             chosen = msgspec.structs.replace(chosen, data=data)
         bridge = built(chosen, timeouts, warm_decoder=warm_decoder)

@@ -23,6 +23,7 @@ from bridge.node.membership import Supervised, new_boot
 from bridge.rtc.config import Timeouts
 from bridge.settings.model import Cluster, Data, Rtc, Settings
 from tests.support import inprocess
+from tests.support.databases import write_empty_database
 from tests.support.described import Described
 from tests.support.inprocess import Client, built, free_udp_ports, settings
 
@@ -130,6 +131,7 @@ def _data_folder(chosen: Settings, short: Path) -> str:
     folder = short / "data"
     if chosen.data.dir == Data().dir:
         folder.mkdir()
+        write_empty_database(folder)
     else:
         Path(chosen.data.dir).mkdir(parents=True, exist_ok=True)
         folder.symlink_to(Path(chosen.data.dir).absolute())
