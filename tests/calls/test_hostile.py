@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 ECHO, SILENT = "15550100001", "15550100008"
 
-# UnauthenticatedLimit send to the node that has the call, whichever is asked.
+# Strangers send to the node that has the call, whichever is asked.
 pytestmark = [pytest.mark.call, one_node_only]
 
 

@@ -1,6 +1,6 @@
 """What each judge of voices costs, takes for a voice, and misses: `make vads` writes the table anew.
 
-VoiceDetectors are mixed with noises and go frame by frame through the agent's own turn taking, so that the
+Voices are mixed with noises and go frame by frame through the agent's own turn taking, so that the
 figures are those a caller would see: when an agent pauses, stops, and takes an utterance as ended.
 """
 

@@ -1,4 +1,4 @@
-"""UnauthenticatedLimit who ask and do not read, who open connections and say nothing, who want all there are.
+"""Strangers who ask and do not read, who open connections and say nothing, who want all there are.
 
 On loopback, whose addresses 127.0.0.2 and so on stand for other people's.
 """
