@@ -61,7 +61,7 @@ def load(*, compiled: bool, folder: Path = HERE) -> Library | Unavailable:
 
 @cache
 def _declare(header: str) -> cffi.FFI:
-    """Parse declarations: once in a process with many bridges, as parsing takes as long as making one."""
+    """Parse declarations; remembered, because cffi takes tens of milliseconds and tests make thousands of bridges."""
     ffi = cffi.FFI()
     ffi.cdef(header)
     return ffi
