@@ -1,18 +1,15 @@
-"""What all tests share; names those that were left out, for want of a tool or as they are long."""
+"""What all tests share; names those that were left out for want of a tool."""
 
 import asyncio
 import gc
 import importlib.util
 import os
-import re
 import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-import hypothesis
 import pytest
-from _pytest.nodeid import NodeId
 from aiohttp import web_app
 
 from bridge.net.postgres import Postgres
@@ -49,25 +46,13 @@ NEEDS = {
 """By marker: what its tests need, and how to get it."""
 
 COMPILED = pytest.StashKey[str]()
-LEFT = pytest.StashKey[dict[str, dict[str, int]]]()
 MODULES = {"pesq", "pipecat", "pocketsphinx", "webrtc"}
-HEAVY = ("browser", "load")
-"""These run one after the other, in one worker, where they name no group of their own."""
-
-PURE = ("audio", "call", "rtp", "wire")
-"""Folders of tests without a clock, a socket or a process: what fails there has failed for good."""
-
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
 
 
-hypothesis.settings.register_profile("tests", deadline=None)
-hypothesis.settings.load_profile("tests")
-
-
 def pytest_configure(config):
-    if not hasattr(config, "workerinput"):
-        config.stash[COMPILED] = packet_path_build.outcome()
+    config.stash[COMPILED] = packet_path_build.outcome()
     keep_temporary_files_in_memory()
 
 
@@ -94,14 +79,14 @@ def pytest_asyncio_loop_factories(config, item):
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
-    """An S3 server for the tests of one worker; those of the group `s3` are all in one."""
+    """An S3 server for all tests of this process."""
     with s3.running(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_server():
-    """A PostgreSQL server for the tests of one worker."""
+    """A PostgreSQL server for all tests of this process."""
     with postgres.running_postgres() as server:
         yield server
 
@@ -143,39 +128,11 @@ def missing(marker: str) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    leave_long(config, items)
     lacks = {marker: missing(marker) for marker in NEEDS}
     for item in items:
         for marker, lack in lacks.items():
             if lack and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=lack))
-        allow_second_try(item)
-        heavy = any(item.get_closest_marker(marker) for marker in HEAVY)
-        if heavy and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("heavy"))
-        if getattr(config.option, "loadgroup", False):
-            name_group(item)
-
-
-def allow_second_try(item):
-    """Let a test that needs the machine's time fail once; the summary names each that did.
-
-    Real browsers, servers and processes share two cores in `make test`, and each of their waits has an end.
-    """
-    folder = Path(item.nodeid).parts[1]
-    if folder not in PURE and not item.get_closest_marker("virtual_time"):
-        item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-def name_group(item):
-    """Add the test's group to its id, from which the scheduler reads it.
-
-    pytest-xdist 3.8 sets `_nodeid`, which pytest 9.2 no longer reads: every worker would start its
-    own browsers and servers, and tests that judge sound would run beside each other.
-    """
-    group = item.get_closest_marker("xdist_group")
-    if group and not item.nodeid.endswith(f"@{group.args[0]}"):
-        item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
 
 
 def pytest_collection_finish():
@@ -205,44 +162,7 @@ def pytest_runtest_teardown():
     return result
 
 
-def leave_long(config, items):
-    """Deselect the long tests, unless `-m` asks for them, and count them by file."""
-    if "long" in config.option.markexpr:
-        return
-    left = [item for item in items if item.get_closest_marker("long")]
-    if not left:
-        return
-    items[:] = [item for item in items if not item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=left)
-    counted = dict(Counter(item.nodeid.partition("::")[0] for item in left))
-    getattr(config, "workeroutput", config.stash.setdefault(LEFT, {})).update({"long": counted})
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node):
-    """Take a worker's count of long tests; all workers count the same."""
-    node.config.stash[LEFT] = getattr(node, "workeroutput", {})
-
-
-def why_failed(longrepr):
-    """Return a line that says why a test failed."""
-    crash = getattr(longrepr, "reprcrash", None)
-    if crash and crash.message:
-        return crash.message.splitlines()[0]
-    # What a destructor raised, or a group of exceptions, has its reason in the text alone.
-    lines = [line.strip("|E ") for line in str(longrepr).splitlines()]
-    return next((line for line in reversed(lines) if re.match(r"[\w.]+: ", line)), "no reason")
-
-
 def pytest_terminal_summary(terminalreporter):
-    for report in terminalreporter.stats.get("rerun", []):
-        why = why_failed(report.longrepr)
-        terminalreporter.write_line(
-            f"failed at its first try: {report.nodeid} - {why}", yellow=True
-        )
-    left = terminalreporter.config.stash.get(LEFT, {}).get("long", {})
-    for file, count in sorted(left.items()):
-        terminalreporter.write_line(f"left to make test-long: {count} x {file}", yellow=True)
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     if not shutil.which("npm"):

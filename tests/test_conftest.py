@@ -5,10 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import why_failed
-
 PROJECT = Path(__file__).parents[1]
 
 
@@ -18,7 +14,7 @@ def run_without_tools(folder, *tests):
         name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")
     }
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *tests],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
         cwd=PROJECT,
         env=environment | {"PATH": str(folder)},
         capture_output=True,
@@ -43,21 +39,3 @@ def test_tests_that_lack_a_tool_are_skipped_by_name_with_the_reason(tmp_path):
 def test_a_type_check_that_was_left_out_is_named_too(tmp_path):
     _, output = run_without_tools(tmp_path, "tests/test_log.py")
     assert "tsc -p web was left out: npm is not installed" in output
-
-
-@pytest.mark.xdist_group("one worker")
-def test_the_scheduler_reads_the_group_of_a_test_in_its_id(request):
-    parallel = getattr(request.config.option, "loadgroup", False)
-    assert request.node.nodeid.endswith("@one worker") == parallel
-
-
-def test_a_failure_that_has_its_reason_in_its_text_alone_is_named_with_it():
-    text = """
-    +-+---------------- 1 ----------------
-      | Traceback (most recent call last):
-      |   File "test_one.py", line 3, in __del__
-      | OSError: left open
-      | Enable tracemalloc to get traceback where the object was allocated.
-      +------------------------------------
-    """
-    assert why_failed(text) == "OSError: left open"

@@ -68,27 +68,28 @@ def has_fec(payload: bytes) -> bool:
 
 
 def _first_frame(payload: bytes) -> int:
-    """Return the offset of the first frame's data; 0 if that frame is empty or truncated."""
+    """Return the offset of the first frame's data; 0 if that frame is empty or truncated (RFC 6716 §3.2)."""
     code = payload[0] & 3
     if code < 2:
         return 1
     if code == 2:
-        return _after_length(payload, 1)
+        return 0 if payload[1:2] == b"\0" else _after_length(payload, 1)
     if len(payload) < 2:
         return 0
-    count = payload[1]
-    position = 2
-    if count & 0x40:
+    frames, position, padding = payload[1] & 0x3F, 2, 0
+    if payload[1] & 0x40:
         while position < len(payload) and payload[position] == 255:
+            padding += 254
             position += 1
+        padding += payload[position] if position < len(payload) else 0
         position += 1
-    if count & 0x80:
-        empty = position < len(payload) and payload[position] == 0
-        for _ in range((count & 0x3F) - 1):
+    if payload[1] & 0x80 and frames > 1:
+        empty = payload[position : position + 1] == b"\0"
+        for _ in range(frames - 1):
             position = _after_length(payload, position)
-        if empty:
-            return 0
-    return position
+    else:
+        empty = len(payload) - position - padding < frames
+    return 0 if empty else position
 
 
 def _after_length(payload: bytes, position: int) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from bridge.wire.sdp_lines import Media
 
-_RTPMAP: Final = re.compile(r"[0-9]{1,3} +[!-~]+")
+_RTPMAP: Final = re.compile(r"[0-9]{1,3} +[!-.0-~]+/[0-9]{1,9}(?:/[0-9]{1,3})?")
 _SCTP_PORT: Final = re.compile(r"[0-9]{1,5}")
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.agent.audio_converter import CallAudio, to_call_audio
 from bridge.errors import RemoteProtocolError
+from tests.support.examples import examples
 
 LONGEST = 2.0
 
@@ -99,7 +100,7 @@ def test_a_sound_is_given_with_its_first_bytes():
     assert b"".join(sound.feed(b"\x01\x82" * 10)) == b"\x01\x82" * 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     sound=st.binary(max_size=2000),
     spoilt=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4),

@@ -8,7 +8,6 @@ from tests.support.spoken_questions import VOICES, utterance
 pytestmark = [
     pytest.mark.espeak,
     pytest.mark.pocketsphinx,
-    pytest.mark.xdist_group("recogniser"),
 ]
 
 ASKED = (

@@ -40,8 +40,6 @@ OPERATION = pytest.mark.parametrize(
     [pytest.param(*key, id=" ".join(key)) for key in sorted(OPERATIONS) if key[1] not in ENDLESS],
 )
 
-pytestmark = pytest.mark.xdist_group("fuzz")
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):

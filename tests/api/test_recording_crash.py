@@ -7,12 +7,12 @@ import time
 import pytest
 
 from bridge.audio.wav import parse_wav
-from tests.support import s3, server
+from tests.support import server
 from tests.support.server import Server
 
 TALKS = "15550100002"
 CLOCK_SECONDS = 3.0
-pytestmark = [pytest.mark.call, pytest.mark.xdist_group(s3.GROUP)]
+pytestmark = pytest.mark.call
 
 
 def recorded_until_killed(bridge: Server) -> tuple[str, float]:

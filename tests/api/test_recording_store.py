@@ -15,7 +15,6 @@ from tests.support.waiting import until, until_answer
 TALKS = "15550100002"
 pytestmark = [
     pytest.mark.call,
-    pytest.mark.xdist_group(s3.GROUP),
     pytest.mark.usefixtures("nodes"),
 ]
 

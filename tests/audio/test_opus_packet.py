@@ -73,6 +73,22 @@ def test_looking_for_fec_never_raises(payload):
     assert has_fec(payload) in (True, False)
 
 
+EMPTY_FIRST_FRAMES = (
+    b"\x02\x00@",  # two frames, the first of length 0
+    b"\x03\x41\x01@",  # one frame of no bytes, and padding behind it
+    b"\x03\x42\x02@@",
+    b"\x03\xc1\x01@",
+    b"\x03\x82\x00@",
+)
+
+
+@pytest.mark.parametrize("payload", EMPTY_FIRST_FRAMES, ids=bytes.hex)
+def test_an_empty_first_frame_has_no_fec_whatever_follows_it(payload):
+    DECODER.decode(payload)
+    assert not LIBRARY.opus_packet_has_lbrr(payload, len(payload))
+    assert not has_fec(payload)
+
+
 @given(st.binary(min_size=1, max_size=60))
 def test_fec_is_found_where_libopus_finds_it(payload):
     try:

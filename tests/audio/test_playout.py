@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bridge.audio.frame import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Frame
 from bridge.audio.level import level
 from bridge.audio.playout import Playout
+from tests.support.examples import examples
 
 RNG = np.random.default_rng(7)
 LOUD = [RNG.integers(-9000, 9000, FRAME_SAMPLES, np.int16).tobytes() for _ in range(4000)]
@@ -355,7 +356,7 @@ def test_frames_not_yet_played_keep_their_own_timestamps():
     assert playout.held() == kept[1:]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 60), st.integers(-3, 8), st.integers(0, 2), st.integers(0, 3)),

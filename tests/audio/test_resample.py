@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audio.resample import Resampler
+from tests.support.examples import examples
 
 RATES = [(8000, 16000), (16000, 8000), (24000, 16000), (16000, 24000), (48000, 16000)]
 RATES += [(16000, 48000), (44100, 16000), (11025, 16000), (16000, 16000)]
@@ -80,7 +81,7 @@ def test_full_scale_is_clipped_and_never_wraps():
     assert (high > 20000).all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.lists(st.integers(0, 1500), max_size=12), st.sampled_from(RATES))
 def test_how_the_sound_is_cut_into_pieces_changes_nothing(lengths, rates):
     sound = (np.arange(sum(lengths)) * 7919 % 40000 - 20000).astype("<i2").tobytes()

@@ -1,4 +1,4 @@
-"""One Chromium, one Firefox and one bridge for all tests of a worker that need none of their own."""
+"""One Chromium, one Firefox and one bridge for all tests that need none of their own."""
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
@@ -13,20 +13,6 @@ from tests.browser.window import Engines
 from tests.support.server import Server, running
 
 HERE = Path(__file__).parent
-PAGES = {
-    "test_agent",
-    "test_bridge_js",
-    "test_diagnosis",
-    "test_console",
-    "test_docs",
-    "test_npm_package",
-    "test_page",
-    "test_page_access",
-    "test_page_load",
-}
-"""Chromium alone, and no sound that is judged: these run beside the other browser tests."""
-
-
 ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 """Browsers that outlive a test need their loop. Async fixtures of this folder need `loop_scope="session"` too."""
 
@@ -41,12 +27,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests of this folder in one event loop, and those of the pages beside the others."""
+    """Run all tests of this folder in one event loop."""
     for item in items:
         if item.path.parent == HERE and inspect.iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(ONE_LOOP, append=False)
-        if item.path.parent == HERE and item.path.stem in PAGES:
-            item.add_marker(pytest.mark.xdist_group("pages"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from bridge.audio.wav import parse_wav
-from tests.support import s3
 from tests.support.server import free_port, running
 from tests.support.two_nodes import one_node_only
 
@@ -16,7 +15,6 @@ pytestmark = [
     pytest.mark.call,
     pytest.mark.long,
     pytest.mark.postgresql,
-    pytest.mark.xdist_group(s3.GROUP),
     one_node_only,  # it runs its own bridges
 ]
 TALKS = "15550100002"

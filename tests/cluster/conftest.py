@@ -1,4 +1,4 @@
-"""Clusters for tests; all of them run one after the other."""
+"""Clusters for tests."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,13 +15,11 @@ Scenes: TypeAlias = Callable[..., AbstractAsyncContextManager[Scene]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot be run here, and let no two clusters run at the same time."""
+    """Skip what cannot be run here."""
     lack = available.lack()
     for item in items:
-        if item.get_closest_marker("cluster"):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-            if lack:
-                item.add_marker(pytest.mark.skip(reason=lack))
+        if lack and item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.skip(reason=lack))
 
 
 @pytest.fixture

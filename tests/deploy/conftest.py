@@ -1,4 +1,4 @@
-"""The wheel of this checkout, built once for all tests of a worker."""
+"""The wheel of this checkout, built once for all tests."""
 
 import os
 import subprocess

@@ -59,7 +59,6 @@ def asked(url, key):
         return json.load(response)
 
 
-@pytest.mark.xdist_group("wheel")
 def test_one_command_installs_a_bridge_that_runs_and_the_next_one_upgrades_it(machine, wheel):
     port = free_port()
     done = installed(machine, "--python", sys.executable, "--port", port, wheel)

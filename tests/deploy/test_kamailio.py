@@ -18,7 +18,7 @@ from tests.support.machine import free_port
 from tests.support.sip_agents import SDP, TRUSTED, sip_agent, trunk_to
 from tests.support.waiting import until_answer
 
-pytestmark = [pytest.mark.kamailio, pytest.mark.xdist_group("kamailio")]
+pytestmark = pytest.mark.kamailio
 
 STRANGER, CARRIER, INTERNAL = "127.0.0.1", "127.0.0.2", "127.0.0.10"
 BRIDGES = ("127.0.0.11", "127.0.0.12")

@@ -26,7 +26,6 @@ def installed(wheel, tmp_path_factory):
     return environment
 
 
-@pytest.mark.xdist_group("wheel")
 def test_the_installed_command_serves_the_page_and_places_calls(installed, tmp_path):
     command = [str(installed / "bin" / "media-bridge")]
     quick = {"SIMULATOR__RING_SECONDS": "0.1"}
@@ -42,7 +41,6 @@ def test_the_installed_command_serves_the_page_and_places_calls(installed, tmp_p
         assert [each["callId"] for each in server.get("/call/status")["calls"]] == [call["callId"]]
 
 
-@pytest.mark.xdist_group("wheel")
 def test_the_command_takes_the_options_of_the_module_and_says_its_own_name(installed, tmp_path):
     told = [
         subprocess.run(
@@ -59,7 +57,6 @@ def test_the_command_takes_the_options_of_the_module_and_says_its_own_name(insta
 
 
 @pytest.mark.compiler
-@pytest.mark.xdist_group("wheel")
 def test_it_has_the_compiled_packet_path_and_is_for_this_platform_then(wheel, installed, tmp_path):
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     assert wheel.name.endswith(f"-py3-none-{platform}.whl")
@@ -77,7 +74,6 @@ def test_it_has_the_compiled_packet_path_and_is_for_this_platform_then(wheel, in
     assert told.stdout == "Library\n"
 
 
-@pytest.mark.xdist_group("wheel")
 def test_without_a_compiler_it_is_for_every_platform(build_wheel):
     wheel = build_wheel(CC="/nowhere/cc")
     assert wheel.name.endswith("-py3-none-any.whl")
@@ -86,7 +82,6 @@ def test_without_a_compiler_it_is_for_every_platform(build_wheel):
     assert {"bridge/rtc/packet_path.c", "bridge/rtc/packet_path.h"} <= set(names)
 
 
-@pytest.mark.xdist_group("wheel")
 def test_the_source_distribution_has_the_source_of_the_packet_path_alone(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
     subprocess.run(build, cwd=PROJECT, check=True, capture_output=True, timeout=120)

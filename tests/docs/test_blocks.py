@@ -45,7 +45,6 @@ def test_every_block_says_its_language():
     assert [place(block) for block in found if block.language not in LANGUAGES] == []
 
 
-@pytest.mark.xdist_group("documents")
 @pytest.mark.parametrize("page", sorted({block.page for block in runnable("sh")}))
 def test_the_commands_of_a_page_work_one_after_the_other(server, page, tmp_path):
     script = "\n".join(block.text for block in runnable("sh") if block.page == page)
@@ -53,7 +52,6 @@ def test_the_commands_of_a_page_work_one_after_the_other(server, page, tmp_path)
     assert '"success": false' not in told, told
 
 
-@pytest.mark.xdist_group("documents")
 @pytest.mark.parametrize("block", runnable("python"), ids=place)
 def test_a_program_runs_as_it_is_written(server, block, tmp_path):
     run([sys.executable, "-c"], block.text.replace(EXAMPLE, server.url), tmp_path)

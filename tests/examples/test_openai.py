@@ -15,7 +15,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.call,
     pytest.mark.examples,
-    pytest.mark.xdist_group("examples"),
 ]
 
 AUDIBLE_DB = -50.0

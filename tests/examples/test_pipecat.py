@@ -12,7 +12,6 @@ from tests.support.voices import words
 pytestmark = [
     pytest.mark.call,
     pytest.mark.examples,
-    pytest.mark.xdist_group("examples"),
 ]
 
 PATH = "/ws"

@@ -12,7 +12,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.call,
     pytest.mark.examples,
-    pytest.mark.xdist_group("examples"),
 ]
 
 SECRET = "the-secret-of-the-test-of-examples"

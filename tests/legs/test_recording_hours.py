@@ -156,10 +156,6 @@ class Hour:
         self.write()
 
 
-pytestmark = pytest.mark.xdist_group("recording hours")
-"""In one worker: the hours are made once."""
-
-
 @pytest.fixture(scope="module", params=["tick", "catch_up"])
 def hour(request):
     """Losses and jitter all along, a mute of two minutes, a reconnection; one clock is fast, one slow.

@@ -19,6 +19,7 @@ from bridge.net.call_store import EXAMINED, Place, Row
 from bridge.net.postgres import Postgres
 from tests.call.test_ended_call import LEG, RECORD, timeline
 from tests.support.databases import connected, in_memory
+from tests.support.examples import examples
 
 BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
 LINES = st.sampled_from(["one", "two"]).map(LineName)
@@ -137,7 +138,7 @@ def test_a_search_finds_what_a_plain_list_would(entries, search, limit):
 
 
 @pytest.mark.postgresql
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_a_search_on_postgresql_finds_what_a_plain_list_would(postgres_connection, data):
     for table in ("call_records", "call_problems", "call_details"):

@@ -10,8 +10,6 @@ from bridge.errors import NotFound, StoreFailed
 from bridge.net.storage import PART_BYTES, PIECE_BYTES, Account, Bucket
 from tests.support import s3
 
-pytestmark = pytest.mark.xdist_group(s3.GROUP)
-
 
 @pytest.fixture
 def server(s3_bucket):

@@ -16,6 +16,7 @@ from bridge.node.call_history import CallHistory
 from bridge.node.recovery import end_calls
 from bridge.wire.call_event import CallEvent, CallSnapshot, EventType, end_id
 from tests.support.databases import in_memory
+from tests.support.examples import examples
 
 NODES = 2
 CALLS = 2
@@ -124,7 +125,7 @@ class World:
                 self.perform("restart", process, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(actions)
 def test_each_call_ends_exactly_once(performed):
     with contextlib.closing(contextlib.ExitStack()) as stack:

@@ -56,8 +56,6 @@ def test_no_sanitizer_objects(folder, tests):
             "-x",
             "-p",
             "no:cacheprovider",
-            "-p",
-            "no:xdist",
             tests,
         ],
         env=environment

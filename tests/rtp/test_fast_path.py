@@ -11,6 +11,7 @@ from bridge.rtp.fast_path import MAX_RUN
 from bridge.rtp.frame_output import LEVEL_EVERY
 from bridge.rtp.receiver import RtpReceiver
 from bridge.wire.negotiated_audio import NegotiatedAudio
+from tests.support.examples import examples
 from tests.support.rtp_party import AUDIO, OPUS, PAYLOADS, rtp
 
 LEVELS = bytes([0xBE, 0xDE, 0, 1, 0x10, 20, 0, 0])
@@ -109,7 +110,7 @@ moves = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(moves, min_size=1, max_size=12), st.sampled_from(["frames", "relay"]))
 def test_a_run_gives_the_same_result_as_its_packets_one_by_one(script, how):
     fast, slow = Party(), Party(runs=False)

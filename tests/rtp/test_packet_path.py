@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.odd_packets import EXTENSIONS, VOICES
 from tests.support.packet_steps import AUDIOS, START, Driver, Peer, check, numbers, steps, worlds
 from tests.support.two_paths import PARTIES, TwoPaths
@@ -31,7 +32,7 @@ RELAY_REFUSED_WITHIN_A_RUN = [
 ]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds, st.lists(steps, max_size=15), numbers)
 @example({**USUAL, "audio": "levels"}, AFTER_A_LATE_PACKET, (100, 0))
 @example(USUAL, RELAY_REFUSED_WITHIN_A_RUN, (100, 0))
@@ -94,7 +95,7 @@ def test_both_paths_take_no_more_packets_a_second_than_allowed(secured):
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(6))
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(settings_of_worlds=worlds, taken=st.lists(steps, max_size=40), first=numbers)
 def test_both_paths_do_the_same_in_many_long_examples(part, settings_of_worlds, taken, first):
     check(settings_of_worlds, taken, first)

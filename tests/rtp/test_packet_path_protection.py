@@ -8,6 +8,7 @@ from bridge.audio.encoder_level import EncoderBudget
 from bridge.audio.frame import Frame
 from bridge.rtp.lease import SinkMode
 from bridge.wire.rtp import parse_packet
+from tests.support.examples import examples
 from tests.support.packet_sockets import Sockets
 from tests.support.packet_steps import START, actions, drive, numbers, pairs_after
 from tests.support.rtp_party import AUDIO, OPUS, VOICE
@@ -28,7 +29,7 @@ def indexed(packets):
         yield packet.ssrc, index, data
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(actions, pairs_after, st.just("celt")), max_size=15),
     numbers,

@@ -18,6 +18,7 @@ from bridge.wire.rtcp import (
     serialize,
 )
 from bridge.wire.rtp_stream import StreamStart
+from tests.support.examples import examples
 from tests.support.rtp_party import (
     AUDIO,
     EVENT_TYPE,
@@ -149,7 +150,7 @@ def feed(party, arrivals):
     return now
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(wire, max_size=40))
 def test_arbitrary_packets_raise_nothing_and_frames_are_complete(arrivals):
     party = Party(EVERYTHING)
@@ -169,7 +170,7 @@ def test_arbitrary_packets_raise_nothing_and_frames_are_complete(arrivals):
         ends[frame.timeline] = frame.pts + 320
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(wire, max_size=40), st.booleans())
 def test_arbitrary_packets_raise_nothing_while_relaying(arrivals, heard):
     party = Party(EVERYTHING)
@@ -181,7 +182,7 @@ def test_arbitrary_packets_raise_nothing_while_relaying(arrivals, heard):
     assert relay.taken <= 17 * len(arrivals)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(wire, min_size=1, max_size=20), st.integers(0, 2**16 - 1))
 def test_a_hostile_page_leaves_nothing_to_the_next_one(arrivals, sequence):
     party = Party(EVERYTHING)
@@ -211,7 +212,7 @@ def size(thing, seen):
     return total + sum(size(one, seen) for one in inner)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(wire, min_size=5, max_size=30))
 @example([("rtp", rtp(PAYLOADS[0], sequence=0, timestamp=0), 0.02)])
 def test_restarting_repeatedly_takes_no_more_memory(arrivals):

@@ -16,8 +16,6 @@ import pytest
 
 from tests.support.server import running
 
-pytestmark = pytest.mark.xdist_group("silent readers")
-
 READERS = 300
 STRANGER = "127.0.0.2"
 

@@ -15,7 +15,7 @@ from tests.support.pcm_client import pcm_client
 from tests.support.telephone import share
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.baresip, pytest.mark.call, pytest.mark.xdist_group("baresip")]
+pytestmark = [pytest.mark.baresip, pytest.mark.call]
 
 OURS = 440
 """Hertz of what the near party says."""

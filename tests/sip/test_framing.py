@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.sip.framing import StreamError, StreamFramer
+from tests.support.examples import examples
 from tests.support.sip_text import invite, request
 
 MESSAGES = [invite(), request("OPTIONS"), invite().replace(b"Content-Length", b"l")]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(1, 200), min_size=1))
 def test_messages_are_the_same_however_the_stream_is_cut(sizes):
     stream = b"\r\n\r\n".join(MESSAGES) * 2

@@ -19,7 +19,7 @@ from tests.support.machine import free_port
 from tests.support.sip_agents import SDP, sip_agent
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kamailio, pytest.mark.xdist_group("kamailio")]
+pytestmark = pytest.mark.kamailio
 
 CONFIGURATION = Path(__file__).parent / "kamailio" / "carrier.cfg"
 UP = TrunkHealth(reachable=True, registered=True)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.sip.events import Offered, TransferRequested
+from tests.support.examples import examples
 from tests.support.sip_pair import ANSWER, OFFER, Network, Party
 
 COMMANDS = ("ring", "progress", "answer", "refuse", "reoffer", "digit", "refer", "hang_up")
@@ -97,7 +98,7 @@ def check(network, a, b, ours):
             assert party.kinds()[-1] in ("Ended", "Refused")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 10**6), script, st.sampled_from(("udp", "tcp")))
 def test_both_sides_know_of_the_end(seed, steps, transport):
     network, a, b, ours = play(seed, 0.0, steps, transport=transport)
@@ -107,14 +108,14 @@ def test_both_sides_know_of_the_end(seed, steps, transport):
         assert ended_here or "Ended" in b.kinds()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from((0.1, 0.3)), script)
 def test_every_call_ends_and_leaves_nothing(seed, loss, steps):
     check(*play(seed, loss, steps))
 
 
 @pytest.mark.long
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.0, 0.5), script)
 def test_thousands_of_calls_end_and_leave_nothing(seed, loss, steps):
     check(*play(seed, loss, steps))

@@ -125,7 +125,6 @@ def server(shared: Server) -> Iterator[Server]:
     shared.end_calls()
 
 
-@pytest.mark.xdist_group("supervisor")
 def test_a_node_stays_on_its_processor_with_its_ports(server: Server):
     cores = sorted(os.sched_getaffinity(0))
     on = [os.sched_getaffinity(node_of(server, index)) for index in (0, 1)]
@@ -135,7 +134,6 @@ def test_a_node_stays_on_its_processor_with_its_ports(server: Server):
     assert [float(line.split()[-1]) for line in free] == [10.0, 10.0]
 
 
-@pytest.mark.xdist_group("supervisor")
 def test_a_second_bridge_is_kept_out_of_the_data_folder(server: Server):
     second = subprocess.run(
         [sys.executable, "-m", "bridge"],
@@ -154,7 +152,6 @@ def test_a_second_bridge_is_kept_out_of_the_data_folder(server: Server):
     assert "data.dir" in second.stderr
 
 
-@pytest.mark.xdist_group("supervisor")
 def test_a_killed_node_ends_its_calls_alone_and_is_started_anew(server: Server):
     kept, lost = call_on(server, 0), call_on(server, 1)
     before = node_of(server, 1)
@@ -174,7 +171,6 @@ def test_a_killed_node_ends_its_calls_alone_and_is_started_anew(server: Server):
     assert 'reason="node_lost",node="1"} ' in server.text("/metrics")
 
 
-@pytest.mark.xdist_group("supervisor")
 def test_calls_of_a_killed_node_make_room_for_others(server: Server):
     lost = call_on(server, 1)
     os.kill(node_of(server, 1), signal.SIGKILL)
@@ -189,7 +185,6 @@ def test_calls_of_a_killed_node_make_room_for_others(server: Server):
     assert len(server.get("/call/status")["calls"]) == 30
 
 
-@pytest.mark.xdist_group("supervisor")
 def test_a_node_that_hangs_is_killed_and_started_anew_and_its_calls_are_lost(server: Server):
     kept, lost = call_on(server, 0), call_on(server, 1)
     before = node_of(server, 1)

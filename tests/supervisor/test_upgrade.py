@@ -23,7 +23,7 @@ ECHO, NEVER = "15550100001", "15550100003"
 KEY = {"token": "demo"}
 CALLS = 20
 
-pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("supervisor")]
+pytestmark = pytest.mark.real_time
 
 
 @contextmanager

@@ -22,8 +22,6 @@ from obstore.store import S3Store
 from bridge.net.storage import Account
 
 BUCKET = "recordings"
-GROUP = "s3"
-"""Name of the xdist group whose tests share one server."""
 KEY, SECRET = "tests", "a-secret-of-the-tests"
 READER, READER_SECRET = "reader", "another-secret-of-the-tests"
 """May look, and neither write nor delete."""

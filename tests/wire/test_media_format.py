@@ -19,6 +19,7 @@ from bridge.wire.media_format import (
     encode_samples,
 )
 from bridge.wire.media_stream import WAVIX
+from tests.support.examples import examples
 from tests.support.speech_compare import Pcm, compare
 from tests.support.voices import words
 
@@ -126,7 +127,7 @@ def test_a_message_that_is_not_whole_samples_is_refused_and_the_next_one_is_take
     assert decoded(incoming, bytes(8)) == bytes(4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(
     st.lists(st.binary(max_size=5000), max_size=10),
     st.sampled_from(Encoding),

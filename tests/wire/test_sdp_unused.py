@@ -62,7 +62,18 @@ def test_a_rejected_line_for_data_repeats_its_port():
     assert not line.bundled
 
 
-@pytest.mark.parametrize("odd", ["a=rtpmap:96", "a=rtpmap:x y", "a=sctp-port:many", "a=sctp-port"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "a=rtpmap:96",
+        "a=rtpmap:x y",
+        "a=rtpmap:96 VP8",
+        "a=rtpmap:96 VP8/",
+        "a=rtpmap:96 VP8/9000a",
+        "a=sctp-port:many",
+        "a=sctp-port",
+    ],
+)
 def test_what_is_malformed_in_a_line_that_is_not_used_is_left_out(odd):
     line = line_of(f"m=video 9 X/Y 96\r\n{odd}")
     assert (line.rtpmap, line.sctp_port) == ("", "")

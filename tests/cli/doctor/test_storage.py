@@ -9,9 +9,6 @@ from bridge.net.storage import Bucket
 from bridge.settings.model import S3, Settings
 from tests.cli.doctor.surroundings import assert_fails, assert_ok, only, surroundings
 from tests.support.machine import free_port
-from tests.support.s3 import GROUP
-
-needs_s3 = pytest.mark.xdist_group(GROUP)
 
 
 def settings_of(account) -> S3:
@@ -23,13 +20,11 @@ def settings_of(account) -> S3:
     )
 
 
-@needs_s3
 async def test_an_object_is_put_read_and_deleted(s3_bucket):
     assert_ok(await try_bucket(settings_of(s3_bucket.account())), "put", "read", "deleted")
     assert s3_bucket.objects() == {}
 
 
-@needs_s3
 async def test_objects_are_listed_where_recordings_are_uploaded_live(s3_bucket, monkeypatch):
     async def denied(_self, _prefix):
         raise StoreFailed("the store refuses our keys", reason="denied")
@@ -40,7 +35,6 @@ async def test_objects_are_listed_where_recordings_are_uploaded_live(s3_bucket, 
     assert_fails(await try_bucket(live), "list in the bucket", setting="recording.s3.access_key")
 
 
-@needs_s3
 async def test_keys_without_rights_are_told(s3_bucket):
     found = await try_bucket(settings_of(s3_bucket.account(reader=True)))
     assert_fails(found, "put", "refuses our keys", setting="recording.s3.access_key")
