@@ -13,7 +13,7 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc lib
 COPY requirements-build.lock .
 RUN python -m venv /app/.build
 RUN /app/.build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
-COPY LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md pyproject.toml properdocs.yml ./
+COPY LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md pyproject.toml ./
 COPY .ci .ci
 COPY bridge bridge
 COPY deploy/push.md deploy/push.md

@@ -22,22 +22,28 @@ PACKET_PATH := $(BIN)/python -m bridge.rtc.packet_path_build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs package lock clean
+.PHONY: help ready packet-path run run-lan demo doctor example-pipecat example-twilio example-openai test pytest test-long test-tools check check-web audit bench profile soak flood fuzz outages rungs vads compatibility docs package lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The guide is there at the first start: on a second core it costs nothing beside the packet path, on one a second.
+ready: packet-path build/guide/index.html
+
+packet-path:
+	@$(PACKET_PATH)
+
 # `exec`: the bridge takes the place of the shell, so that a signal reaches it at once.
 run: $(RUN)  ## start the bridge on http://127.0.0.1:8080 (ARGS="--config my.toml")
-	@$(PACKET_PATH)
+	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python -m bridge $(ARGS)
 
 run-lan: $(RUN)  ## the same on the LAN address with HTTPS, for a phone; prints a QR code
-	@$(PACKET_PATH)
+	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python -m bridge --lan $(ARGS)
 
 demo: $(DEMO)  ## the same as run, with a demo agent that understands questions about the call
-	@$(PACKET_PATH)
+	@$(MAKE) --no-print-directory --jobs 2 ready
 	@sh .ci/demo
 	@exec $(BIN)/python -m bridge $(ARGS)
 
@@ -45,15 +51,15 @@ doctor: $(RUN)  ## check settings, ports, network, disk, CPU and services (ARGS=
 	@exec $(BIN)/python -m bridge $(ARGS) doctor
 
 example-pipecat: $(EXAMPLES)  ## a bridge and an agent built on Pipecat, to talk with on the page (ARGS="echo")
-	@$(PACKET_PATH)
+	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python examples/run.py pipecat $(ARGS)
 
 example-twilio: $(EXAMPLES)  ## a bridge and a media-stream server written for Twilio, which echoes
-	@$(PACKET_PATH)
+	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python examples/run.py twilio
 
 example-openai: $(EXAMPLES)  ## a bridge whose calls OpenAI's realtime model answers; needs OPENAI_API_KEY
-	@$(PACKET_PATH)
+	@$(MAKE) --no-print-directory --jobs 2 ready
 	@exec $(BIN)/python examples/run.py openai
 
 # Modules are compiled once, not again by every worker and every bridge that a test starts.
@@ -116,7 +122,7 @@ compatibility: test-tools  ## check every WebRTC client for everything, into doc
 
 docs: $(DEV)  ## write the generated documents and build the guide (/docs/guide/) into build/guide
 	$(BIN)/python -m tests.docs.write
-	$(BIN)/python -m properdocs build --quiet
+	$(BIN)/python .ci/guide.py --strict build/guide
 
 package: $(DEV) $(NODE)  ## the wheel and the npm package of the browser client, into build/
 	@mkdir -p build
@@ -127,6 +133,7 @@ lock:  ## rewrite the lock files from pyproject.toml and package.json
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
 	$(COMPILE) -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --group dev pyproject.toml
+	$(COMPILE) -o requirements-guide.lock -c requirements-dev.lock --group guide
 	$(COMPILE) -o requirements-build.lock -c requirements-dev.lock --group build
 	$(COMPILE) -o requirements-pesq.lock --no-deps --group pesq
 	$(COMPILE) -o requirements-demo.lock -c requirements.lock --extra demo pyproject.toml
@@ -148,10 +155,10 @@ $(BIN)/python -m pip --version >/dev/null 2>&1 || { \
     || { echo "make: no virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }; }
 endef
 
-$(RUN): requirements.lock
+$(RUN): requirements.lock requirements-guide.lock
 	@$(venv)
 	@echo "make: installing the bridge's packages into $(VENV) (the first time takes a minute)"
-	@$(PIP) -r requirements.lock
+	@$(PIP) -r requirements.lock -r requirements-guide.lock
 	@touch $@
 	@echo "make: packages are ready"
 
@@ -176,9 +183,9 @@ $(DEV): requirements-dev.lock
 test-tools: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python
 
-# The guide as `make test` needs it; strict: a dead link fails.
-build/guide/index.html: $(DEV) properdocs.yml $(wildcard docs/*.md deploy/*.md *.md web/guide/* .ci/guide_pages.py)
-	$(BIN)/python -m properdocs build --quiet
+# Whoever needs it has installed the packages before: those of a start, or those for tests, both have what it takes.
+build/guide/index.html: .ci/guide.py $(wildcard docs/*.md docs/*.png deploy/push.md *.md web/guide/*)
+	@$(BIN)/python .ci/guide.py build/guide
 
 check-web: $(DEV)
 	@sh .ci/install-test-tools $(BIN)/python npm

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-from properdocs.commands.build import build
-from properdocs.config import load_config
 
 SERVED = {".css", ".html", ".js", ".svg", ".txt"}
 FOLDER = "bridge/pages"
@@ -43,7 +41,8 @@ class WheelContents(BuildHookInterface[Any]):
     def _build_guide(self, root: Path, included: dict[str, str]) -> None:
         """Build the guide into a folder that lives until the wheel is written."""
         self._built = tempfile.TemporaryDirectory()
-        build(load_config(str(root / "properdocs.yml"), site_dir=self._built.name))
+        build = [sys.executable, str(root / ".ci" / "guide.py"), "--strict", self._built.name]
+        subprocess.run(build, check=True)  # noqa: S603  (our own program)
         included[self._built.name] = f"{FOLDER}/guide"
 
     def _compile_packet_path(self, root: Path, build_data: dict[str, Any]) -> None:

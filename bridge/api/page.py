@@ -16,7 +16,7 @@ HEADERS = {
 GUIDE_FILE = re.compile(r"[a-z0-9-]+\.(html|css|js|json|svg)")
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>The guide is not built</title>
-<p>The guide is not built. In the checkout of the bridge, run <code>make docs</code> and reload this page.
+<p>The guide is not built. Start the bridge with <code>make run</code>, or run <code>make ready</code> in its checkout, and reload this page.
 The documents are in the folder <code>docs</code>, the API reference is at <a href="../../docs">/docs</a>.</p>
 </html>
 """

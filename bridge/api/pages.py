@@ -16,7 +16,7 @@ class Pages:
     """The demo page and the client library."""
     readme: Path
     guide: Path
-    """The documents as a site; missing in a checkout until `make docs` has built it."""
+    """The documents as a site; missing in a checkout until `make ready` has written it."""
     files: PageFiles = field(default_factory=PageFiles)
     """Reads them."""
 

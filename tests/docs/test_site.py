@@ -1,10 +1,12 @@
 """The guide as a site: it builds without a dead link, and is served."""
 
+import shutil
+
 import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.guide import build, served
+from tests.support.guide import PROJECT, build, served
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,28 @@ async def test_its_pages_are_served_under_the_pages_policy(site, name):
     assert "default-src 'self'" in headers["Content-Security-Policy"]
 
 
+def test_a_link_that_leads_nowhere_and_a_page_that_is_not_listed_are_named(tmp_path):
+    project = tmp_path / "project"
+    for name in (
+        ".ci/guide.py",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "deploy/push.md",
+    ):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / name, project / name)
+    for folder in ("docs", "web/guide"):
+        shutil.copytree(PROJECT / folder, project / folder)
+    (project / "docs" / "concepts.md").write_text("# Concepts\n[a](agents.md#nowhere) [b](new.md)")
+    (project / "docs" / "new.md").write_text("# New")
+    done = build(tmp_path / "guide", project)
+    assert done.returncode == 1
+    assert "docs/new.md is in no section" in done.stderr
+    assert 'concepts: no href="agents.html#nowhere"' in done.stderr
+    assert 'concepts: no href="new.html"' in done.stderr
+
+
 async def test_its_index_for_search_is_served(site):
     status, headers, text = await get(site, "search.json")
     assert (status, headers["Content-Type"]) == (200, "application/json")
@@ -51,4 +75,4 @@ def test_no_page_has_a_script_or_style_that_the_policy_forbids(site):
 async def test_a_guide_that_is_not_built_says_how_to_build_it(tmp_path):
     status, _, text = await get(tmp_path, "")
     assert status == 200
-    assert "make docs" in text
+    assert "make ready" in text

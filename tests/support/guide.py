@@ -18,10 +18,10 @@ from bridge.api.services import SERVICES
 PROJECT = Path(__file__).parents[2]
 
 
-def build(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build the guide into a folder; a dead link makes it fail."""
-    command = [sys.executable, "-m", "properdocs", "build", "--quiet", "--site-dir", str(folder)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+def build(folder: Path, project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    """Build a project's guide into a folder; a dead link makes it fail."""
+    command = [sys.executable, str(project / ".ci" / "guide.py"), "--strict", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @asynccontextmanager

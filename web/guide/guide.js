@@ -1,4 +1,4 @@
-/** The guide's search, over the index that the site generator writes, and what keyboards need. The pages work without it. */
+/** The guide's search, over the index that .ci/guide.py writes, and what keyboards need. The pages work without it. */
 
 /** @typedef {{ location: string, title: string, text: string }} Entry */
 
@@ -13,8 +13,7 @@ let index;
 
 async function entries() {
   const reply = await fetch(new URL("search.json", root));
-  // Without those of whole pages: their sections have entries of their own.
-  return (await reply.json()).docs.filter((/** @type {Entry} */ { location }) => location.includes("#"));
+  return reply.json();
 }
 
 /**
