@@ -9,7 +9,6 @@ from bridge.api.fields import PHONE_ABOUT, field, read_phone
 from bridge.api.operation import Context, Group
 from bridge.call.model import CallDetails, LineName, Parties
 from bridge.call.parties import PSTN
-from bridge.call.policy import SIMULATED_TRUNK
 from bridge.errors import BridgeError, InvalidState
 from bridge.legs.simulator import CONTACTS, TELEPHONE
 from bridge.legs.sip import SipLeg
@@ -64,7 +63,7 @@ async def incoming(context: Context, body: Incoming) -> Called:
     if not services.simulator.has(line):
         raise InvalidState("this line's WhatsApp provider is not the simulator")
     own = _own_number(context, line, body.to)
-    if services.policies[line].trunk_to(body.from_) is SIMULATED_TRUNK:
+    if services.policies[line].simulates_telephone(body.from_):
         return Called(await _telephone(context, body.from_, own))
     leg = services.simulator.leg(body.from_, inbound=True)
     runner = await services.manager.receive(line, body.from_, leg, CallDetails(Parties(to=own)))

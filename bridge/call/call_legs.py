@@ -162,6 +162,12 @@ class CallLegs:
             return frozenset({far.leg_id})
         return frozenset({TONE}) if far is not None and far.kind in tone else frozenset()
 
+    def waiting_for_caller(self) -> dict[LegId, Standing]:
+        """Return the far parties that have answered before the telephone that the call is made from."""
+        if not any(leg.role.caller and leg.ringing for leg in self.records.values()):
+            return {}
+        return {leg.leg_id: Standing.WAITS for leg in self.far_parties() if leg.talks}
+
     def hold(self, leg_id: LegId, *, held: bool) -> None:
         """Hold a party, or no longer.
 

@@ -36,6 +36,7 @@ from bridge.call.commands import (
 from bridge.call.leg_record import DepartedLegs, LegRecord, progressed
 from bridge.call.limits import CallLimits
 from bridge.call.model import Direction, EndReason, LegId, LegKind, Party, State
+from bridge.call.routing import TONE
 from bridge.call.transfers import Transfers
 from bridge.call.transitions import UNANSWERED, far_reason, hangup_reason, next_state
 from bridge.call.usage import CallUsage
@@ -230,7 +231,7 @@ class CallMachine:
             raise InvalidState("the call already has its far party")
         self._legs.check_kind(event.kind)
         self._transfers.check(event)
-        rung = joins or event.role.replaces
+        rung = joins or event.role.replaces or event.role.caller
         self._legs.add(event, now, due=now + self.limits.ring_seconds if rung else math.inf)
         self._transfers.joined(event)
         return [self._routes()]
@@ -295,6 +296,9 @@ class CallMachine:
         """Remove legs, and with the last far party, or the last but one of a call we left, the call."""
         if self._legs.end_without(legs, replaced=self._transfers.replaces(legs)):
             return self._end(far_reason(reason, self.direction, self.state), now)
+        if caller := next((leg for leg in legs if leg.role.caller), None):
+            left = hangup_reason(EndReason.HANGUP, self.direction, self.state)
+            return self._end(left if caller.talks else reason, now)
         had_far = self.far is not None
         done: list[Command] = [self._legs.drop(leg, reason, now) for leg in legs]
         done += self._transfers.removed(legs, reason, now)
@@ -375,7 +379,7 @@ class CallMachine:
         return self._legs.routes(
             answered=self.answered_at is not None,
             held=self.state is State.HELD,
-            waiting=self._transfers.heard_waiting(),
-            standings=self._transfers.standings(),
+            waiting=self._transfers.heard_waiting() or frozenset({TONE}),
+            standings=self._transfers.standings() or self._legs.waiting_for_caller(),
             ringing=self._legs.ringing(tone=tone) if rings else frozenset(),
         )

@@ -10,6 +10,8 @@ from bridge.errors import Forbidden, InvalidRequest, Unsupported
 
 SIMULATED_TELEPHONES: Final = "155502"
 """Prefix of the numbers of the simulated contacts that are reached over SIP."""
+SIMULATED_CONTACTS: Final = "1555010000"
+"""Prefix of their other numbers, which ring the same telephones on the channel `pstn`."""
 
 EMERGENCY: Final = frozenset(
     {
@@ -50,7 +52,7 @@ class TrunkPolicy:
 
 
 SIMULATED_TRUNK: Final = TrunkPolicy(
-    prefixes=(SIMULATED_TELEPHONES,), calls_per_minute=600, transfer=True
+    prefixes=(SIMULATED_TELEPHONES, SIMULATED_CONTACTS), calls_per_minute=600, transfer=True
 )
 
 
@@ -90,9 +92,11 @@ class LinePolicy:
 
         WhatsApp where none is named; simulated telephones are reached over SIP whatever was named.
         """
-        if self.trunk is None and self.simulated and number.startswith(SIMULATED_TELEPHONES):
-            return PSTN
-        return named or WHATSAPP
+        return PSTN if self.simulates_telephone(number) else named or WHATSAPP
+
+    def simulates_telephone(self, number: str) -> bool:
+        """Whether a number is that of a simulated contact's telephone."""
+        return self.trunk is None and self.simulated and number.startswith(SIMULATED_TELEPHONES)
 
     @property
     def telephone_channel(self) -> str:
@@ -104,9 +108,10 @@ class LinePolicy:
 
     def trunk_to(self, number: str) -> TrunkPolicy | None:
         """Return the trunk that calls to a number go over; None where there is none."""
-        if self.trunk is None and self.simulated and number.startswith(SIMULATED_TELEPHONES):
-            return SIMULATED_TRUNK
-        return self.trunk
+        if self.trunk is not None or not self.simulated:
+            return self.trunk
+        known = number.startswith(SIMULATED_TRUNK.prefixes) or self._owns(number)
+        return SIMULATED_TRUNK if known else None
 
     def check_route(self, *channels: str, number: str = "") -> None:
         """Refuse to join parties on these channels, to call `number`, where that is forbidden or impossible.
@@ -142,12 +147,15 @@ class LinePolicy:
         """
         trunk = self._need_trunk(number)
         check_emergency(number)
-        if not number.startswith(trunk.prefixes):
+        if not number.startswith(trunk.prefixes) and not self._owns(number):
             raise Forbidden(
                 "the line may not call this number: none of lines.NAME.sip.allow_prefixes "
                 "matches it"
             )
         return trunk
+
+    def _owns(self, number: str) -> bool:
+        return f"+{number}" in self.numbers
 
     def _need_trunk(self, number: str) -> TrunkPolicy:
         trunk = self.trunk_to(number)

@@ -66,6 +66,9 @@ class LegRole:
     """0 to 1, applied to the voices heard beside it while it speaks."""
     owner: LegOwner | None = None
     """Whose ticket made it; None when the line's key did."""
+    caller: bool = False
+    """Whether it is the telephone that the call is made from: the far party waits for its answer, and the call
+    ends when it leaves."""
     asked_for: bool = True
     """Whether somebody asked for it; not for a recorder that the line starts by itself."""
 

@@ -40,7 +40,7 @@ class Route:
                 named,
                 from_=named.from_ or self.caller_id,
                 from_channel=named.from_channel or self.channel,
-                to_channel=self.channel,
+                to_channel=named.to_channel or self.channel,
             ),
             talk_seconds=min(filter(None, limits), default=0.0),
         )

@@ -3,13 +3,15 @@
 from typing import Final
 
 from bridge.call import events
-from bridge.call.model import LegId, Party
+from bridge.call.model import CallDetails, EndReason, LegId, LineName, Party
+from bridge.call.parties import PSTN, WEBRTC
 from bridge.call.routing import LegRole
-from bridge.errors import InvalidState, LegNotFound
+from bridge.errors import BridgeError, InvalidState, LegNotFound
 from bridge.node.manager import Manager
 from bridge.node.runner import CallRunner
 
 FAR: Final = LegRole(Party.FAR)
+CALLER: Final = LegRole(Party.NEAR, caller=True)
 
 
 async def add_participant(
@@ -25,6 +27,31 @@ async def add_participant(
     """
     runner.machine.check_answered("another party joins")
     return await manager.dials.invite(runner, number, FAR, channel=channel)
+
+
+async def call_from_telephone(manager: Manager, line: LineName, details: CallDetails) -> CallRunner:
+    """Ring the telephone that a call is made from, then the other party; a browser is waited for.
+
+    Raises:
+        EngineOff, LimitExceeded.
+        Forbidden, Unsupported: the line does not call one of them, or not both in one call.
+        BridgeError: one of them is not rung; `call_id` is that of the call, which has ended.
+    """
+    parties = details.parties
+    to = parties.to if parties.to_channel == WEBRTC else parties.to.removeprefix("+")
+    runner = await manager.open(line, details, peer=to)
+    try:
+        caller = parties.from_.removeprefix("+")
+        await manager.dials.invite(runner, caller, CALLER, channel=PSTN)
+        if parties.to_channel != WEBRTC:
+            await manager.dials.invite(runner, to, FAR, channel=parties.to_channel)
+    except BaseException as error:
+        if runner.live:
+            runner.dispatch(events.HangupRequested(EndReason.FAILED))
+        if isinstance(error, BridgeError):
+            error.call_id = runner.facts.call_id
+        raise
+    return runner
 
 
 def remove_participant(runner: CallRunner, leg_id: LegId) -> None:

@@ -229,3 +229,32 @@ def test_an_inbound_call_that_rings_us_has_no_tone():
     machine.handle(events.LegAdded(FAR, LegKind.SIP, LegRole(Party.FAR)), 0)
     joined = events.LegAdded(ANN, LegKind.WEBRTC, LegRole(Party.NEAR))
     assert rows(machine, joined)[ANN] == frozenset()
+
+
+def called_from_a_telephone() -> Call:
+    """A call that Bob's telephone makes, whose far party has answered while it still rings."""
+    call = Call()
+    call.ring(LegRole(Party.NEAR, caller=True))
+    return call
+
+
+def test_a_party_that_answers_before_the_telephone_that_calls_it_hears_a_tone():
+    call = called_from_a_telephone()
+    assert call.rows[FAR] == {TONE}
+    call.answer()
+    assert call.rows == {FAR: {ANN, BOB}, ANN: {FAR, BOB}, BOB: {FAR, ANN}}
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_call_ends_with_the_telephone_that_makes_it(answers):
+    call = called_from_a_telephone()
+    if answers:
+        call.answer()
+    call.handle(events.LegEnded(BOB, EndReason.BUSY))
+    assert call.machine.reason is (EndReason.HANGUP if answers else EndReason.BUSY)
+
+
+def test_a_call_whose_telephone_never_answers_ends():
+    call = called_from_a_telephone()
+    call.handle(events.TimePassed(), now=61)
+    assert call.machine.reason is EndReason.NO_ANSWER

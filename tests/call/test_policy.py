@@ -3,7 +3,13 @@
 import pytest
 
 from bridge.call.model import LegKind
-from bridge.call.policy import LinePolicy, TrunkPolicy, channels_of, check_emergency
+from bridge.call.policy import (
+    SIMULATED_TRUNK,
+    LinePolicy,
+    TrunkPolicy,
+    channels_of,
+    check_emergency,
+)
 from bridge.errors import Forbidden, InvalidRequest, Unsupported
 
 NUMBER, OTHER = "+15550109000", "+15550109001"
@@ -65,6 +71,17 @@ def test_simulated_telephones_are_called_whatever_the_channel_where_contacts_are
     PLAIN.check_telephone(SIMULATED)
     for policy in (OFFICE, OFFICIAL):
         assert policy.trunk_to(SIMULATED) is policy.trunk
+
+
+@pytest.mark.parametrize("number", ["15550100001", NUMBER[1:]])
+def test_the_simulated_network_rings_contacts_and_the_lines_own_telephone(number):
+    assert PLAIN.channel_to(number) == "whatsapp"
+    PLAIN.check_route("pstn", "whatsapp", number=number)
+    assert PLAIN.check_telephone(number) is SIMULATED_TRUNK
+
+
+def test_a_trunk_rings_the_lines_own_numbers_whatever_its_prefixes():
+    assert OFFICE.check_telephone(NUMBER[1:]) is TRUNK
 
 
 @pytest.mark.parametrize("number", ["4930123456", "43190000"])

@@ -100,6 +100,38 @@ async def test_vendors_of_telephone_calls_need_no_whatsapp_on_the_line(path, bod
         assert (await ringing(branch))["from"] == f"+{OFFICE}"
 
 
+CROSS = [{"to": "+15550100008", "toChannel": "whatsapp"}, {"to": "bob", "toChannel": "webrtc"}]
+
+
+@one_node_only
+@pytest.mark.parametrize("to", CROSS, ids=["whatsapp", "webrtc"])
+async def test_a_telephone_that_calls_another_channel_is_rung_over_the_trunk(to):
+    here, there = free_port(), free_port()
+    async with one(OFFICE, here, there) as office, one(OFFICE, there, here) as exchange:
+        body = {"from": f"+{OFFICE}", **to}
+        status, call = await Vendor(office.http, "demo").post("/v1/calls", body)
+        assert status == 200, call
+        telephone = await ringing(exchange)
+        assert telephone["to"] == f"+{OFFICE}"
+        await exchange.data("/call/answer", {"callId": telephone["callId"]})
+        await exchange.until_state(telephone["callId"], "active")
+        await exchange.data("/call/hangup", {"callId": telephone["callId"]})
+        [native] = (await office.data_of("/calls"))["calls"]
+        await office.until_state(native["callId"], "gone")
+    assert (office.ports.used, exchange.ports.used) == (0, 0)
+
+
+@one_node_only
+@pytest.mark.parametrize("to", [*CROSS, {"to": f"+{BRANCH}"}], ids=["whatsapp", "webrtc", "pstn"])
+async def test_a_trunk_that_is_down_is_an_error_on_every_channel(to):
+    async with one(OFFICE, free_port(), free_port()) as office:
+        body = {"from": f"+{OFFICE}", **to}
+        status, answer = await Vendor(office.http, "demo").post("/v1/calls", body)
+        assert (status, set(answer)) == (502, {"error", "callId"}), answer
+        assert "the trunk is out of reach" in answer["error"]
+        assert await office.calls() == []
+
+
 @one_node_only
 async def test_a_call_that_is_declined_says_so():
     async with joined() as (office, branch):

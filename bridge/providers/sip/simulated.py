@@ -16,7 +16,7 @@ from bridge.audio.codec import PCMA, PCMU
 from bridge.call import events
 from bridge.call.bus import Bus
 from bridge.call.model import CallFacts, LineName
-from bridge.call.policy import SIMULATED_TELEPHONES
+from bridge.call.policy import SIMULATED_CONTACTS, SIMULATED_TELEPHONES
 from bridge.errors import BridgeError, LegError, LimitExceeded
 from bridge.legs.base import (
     DialledLeg,
@@ -41,6 +41,7 @@ HOST: Final = "telephones.invalid"
 LOOPBACK: Final = "127.0.0.1"
 CONTACTS_BEGIN: Final = "155501"
 """The contacts of the simulator, each of which has a telephone too."""
+TALKER: Final = SIMULATED_CONTACTS + "2"
 MAX_CALLS: Final = 100
 ARRIVAL_SECONDS: Final = 5.0
 """How long a call of a telephone may take to arrive."""
@@ -315,8 +316,10 @@ class _Conversation:
 
 
 def _contact_of(number: str) -> str:
-    """Return the number of the contact that a telephone belongs to."""
-    return CONTACTS_BEGIN + number.removeprefix(SIMULATED_TELEPHONES)
+    """Return the number of the contact that a telephone belongs to; at a line's own numbers somebody talks."""
+    if number.startswith(SIMULATED_TELEPHONES):
+        return CONTACTS_BEGIN + number.removeprefix(SIMULATED_TELEPHONES)
+    return number if number.startswith(SIMULATED_CONTACTS) else TALKER
 
 
 def _send(leg: Leg, digit: str) -> None:

@@ -14,7 +14,8 @@ from bridge.api.operation import Context
 from bridge.api.tickets import Identity
 from bridge.api.webhook_endpoints import Page
 from bridge.call.model import CallDetails
-from bridge.call.parties import WEBRTC
+from bridge.call.parties import PSTN, WEBRTC
+from bridge.node.participants import call_from_telephone
 from bridge.node.runner import CallRunner
 from bridge.wire.call_id import native
 
@@ -49,11 +50,17 @@ class Token(Struct, rename="camel"):
 
 @CHIRP.post(CALLS, starts_call=True, errors=(404, 409, 501, 502, 503))
 async def create(context: Context, body: NewCall) -> ChirpCall:
-    """Call somebody: over WhatsApp or at a telephone at once, in a browser once it joins."""
+    """Call somebody: over WhatsApp or at a telephone at once, in a browser once it joins.
+
+    `from` with the channel `pstn` is the number that a telephone is shown; where `to` is no telephone,
+    the one with this number is rung too, over the line's trunk, and the call ends when it hangs up.
+    """
     line, manager = context.line, context.services.manager
     parties = parties_of(body, context.services.policies[line])
     details = CallDetails(parties=parties, metadata=encoded_metadata(body))
-    if parties.to_channel == WEBRTC:
+    if parties.from_channel == PSTN != parties.to_channel:
+        runner = await call_from_telephone(manager, line, details)
+    elif parties.to_channel == WEBRTC:
         runner = await manager.open(line, details, peer=parties.to)
     else:
         runner = await manager.dial(line, parties.to.removeprefix("+"), details)

@@ -26,7 +26,10 @@ def _read_channel(value: Json, _name: str) -> Json:
 
 Channel: TypeAlias = Annotated[
     Literal["pstn", "webrtc", "whatsapp"],
-    field("`pstn`, also when missing; 501 on a line without a SIP trunk", read=_read_channel),
+    field(
+        "`pstn`, also when missing; 501 on a line that has neither a SIP trunk nor simulated contacts",
+        read=_read_channel,
+    ),
 ]
 
 
@@ -52,7 +55,8 @@ def parties_of(body: NewCall, policy: LinePolicy) -> Parties:
     to = check_address(body.to, "to", body.to_channel)
     if body.from_channel != WEBRTC:
         policy.check_number(from_, "from")
-    policy.check_route(body.from_channel, body.to_channel, number=to.removeprefix("+"))
+    telephone = to if body.to_channel == PSTN else from_
+    policy.check_route(body.from_channel, body.to_channel, number=telephone.removeprefix("+"))
     return Parties(from_, to, body.from_channel, body.to_channel)
 
 

@@ -10,6 +10,7 @@ from bridge.errors import Forbidden, InvalidRequest, Unsupported
 
 NUMBER, PEER = "+15550109000", "+15550100001"
 LINE = LinePolicy((NUMBER,), official=False)
+SIMULATED = LinePolicy((NUMBER,), simulated=True)
 OFFICIAL = LinePolicy((NUMBER,), official=True)
 CHANNELS = ["pstn", "webrtc", "whatsapp"]
 
@@ -32,8 +33,15 @@ def test_browsers_and_whatsapp_users_are_paired_in_every_way(policy, from_channe
     assert parties_of(asked(from_channel, to_channel), policy) == expected
 
 
+@pytest.mark.parametrize("to_channel", CHANNELS)
+@pytest.mark.parametrize("from_channel", CHANNELS)
+def test_where_contacts_are_simulated_all_channels_are_paired_as_asked(from_channel, to_channel):
+    found = parties_of(asked(from_channel, to_channel), SIMULATED)
+    assert (found.from_channel, found.to_channel) == (from_channel, to_channel)
+
+
 @pytest.mark.parametrize("channel", [None, *CHANNELS])
-def test_the_telephone_network_is_not_to_be_had(channel):
+def test_without_trunk_and_simulator_the_telephone_network_is_not_to_be_had(channel):
     for body in (asked("pstn", channel), asked(channel, "pstn")):
         with pytest.raises(Unsupported, match="SIP"):
             parties_of(body, LINE)
